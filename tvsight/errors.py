@@ -1,0 +1,29 @@
+"""Errors meant for the person who caused them.
+
+Each message says what was given, what was expected, and what to do next. The command line
+prints them without a stack trace.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TvsightError(Exception):
+    """Base of every error that tvsight raises on purpose."""
+
+
+class UsageError(TvsightError):
+    """The request cannot be carried out as written (exit code 2)."""
+
+
+class MeasurementError(TvsightError):
+    """A measurement gave numbers that cannot be right (the task fails, the run goes on)."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence with the known names closest to a mistyped `name`, or an empty string."""
+    lowered = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
+    if not close:
+        return ""
+    return " Did you mean " + " or ".join(repr(lowered[candidate]) for candidate in close) + "?"

@@ -1,0 +1,179 @@
+"""One standard view of any decoder-only transformer.
+
+Architectures differ in where their blocks hang, in what a block returns and in how the last state
+becomes logits. Interventions see none of it: they use a `Decoder`, and nothing else in tvsight
+reads or writes a residual stream.
+"""
+
+from typing import Any
+
+import torch
+from nnsight import TransformersModel, save
+from torch import Tensor
+
+from tvsight.errors import UsageError
+
+ALIASES = {
+    # Llama, Mistral, Qwen2, Qwen3, OLMo2, Gemma 2 and 3, Phi
+    "model.layers": "blocks",
+    "model.norm": "final_norm",
+    "model.final_layernorm": "final_norm",
+    # Gemma 3 with its vision tower
+    "model.language_model.layers": "blocks",
+    "model.language_model.norm": "final_norm",
+    # GPT-2, GPT-J, BLOOM, Falcon
+    "transformer.h": "blocks",
+    "transformer.ln_f": "final_norm",
+    # GPT-NeoX (Pythia)
+    "gpt_neox.layers": "blocks",
+    "gpt_neox.final_layer_norm": "final_norm",
+    "embed_out": "unembed",
+    # OPT
+    "model.decoder.layers": "blocks",
+    "model.decoder.final_layer_norm": "final_norm",
+    "model.decoder.project_out": "project_out",
+    "lm_head": "unembed",
+}
+"""Where each architecture keeps its parts, as nnsight aliases: only existing paths are bound."""
+
+
+class Decoder:
+    """A decoder-only model as a stack of blocks that write to one residual stream.
+
+    It travels to a server by source together with the interventions, so it holds the nnsight
+    model and plain values only.
+
+    Attributes:
+        nn: the nnsight model, with `ALIASES` bound.
+        depth: number of blocks.
+        width: size of the residual stream.
+    """
+
+    def __init__(self, nn: TransformersModel) -> None:
+        config = nn.config.get_text_config()
+        self.nn = nn
+        self.depth: int = len(nn.blocks)
+        self.width: int = config.hidden_size
+        self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self._block_returns_tuple = False
+        self._takes_positions = False
+        self._has_final_norm = hasattr(nn, "final_norm")
+        self._has_project_out = hasattr(nn, "project_out")
+
+    @property
+    def blocks(self) -> list[Any]:
+        """The blocks as nnsight envoys, first to last."""
+        return [self.nn.blocks[index] for index in range(self.depth)]
+
+    @property
+    def final_norm(self) -> Any:
+        """The normalisation between the last block and the unembedding."""
+        return self.nn.final_norm
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer that belongs to the weights."""
+        return self.nn.tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """Where the blocks' states can be combined with tensors of our own."""
+        return self.nn.device
+
+    def read(self, block: Any) -> Tensor:
+        """The residual stream after `block`, inside a trace: `[rows, positions, width]`."""
+        output = block.output
+        states = output[0] if self._block_returns_tuple else output
+        return self._checked(states)
+
+    def write(self, block: Any, states: Tensor) -> None:
+        """Replace the residual stream after `block` by `states` `[rows, positions, width]`."""
+        self._checked(states)
+        block.output = (states, *block.output[1:]) if self._block_returns_tuple else states
+
+    def skip(self, block: Any, states: Tensor) -> None:
+        """Leave `block` out: `states` `[rows, positions, width]` stand after it."""
+        self._checked(states)
+        block.skip((states, None) if self._block_returns_tuple else states)
+
+    def unembed(self, states: Tensor) -> Tensor:
+        """Logits `[..., vocabulary]` of states `[..., width]` read after the last block."""
+        if self._has_final_norm:
+            states = self.nn.final_norm(states)
+        if self._has_project_out:
+            states = self.nn.project_out(states)
+        logits = self.nn.unembed(states)
+        if self._softcap is not None:
+            logits = self._softcap * torch.tanh(logits / self._softcap)
+        return logits
+
+    def inputs(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Forward arguments for token `ids` `[rows, tokens]`.
+
+        `mask` `[rows, cached + tokens]` is 1 on real tokens. Positions are counted from it, so
+        neither padding nor a cache of keys and values shifts a token.
+        """
+        arguments = {"input_ids": ids, "attention_mask": mask}
+        if self._takes_positions:
+            positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+            arguments["position_ids"] = positions[:, -ids.shape[1] :]
+        return arguments
+
+    def observe(self) -> None:
+        """Learn what a block returns from a forward on fake tensors: no weights are needed."""
+        import inspect
+
+        forward = inspect.signature(type(self.nn._module).forward).parameters
+        self._takes_positions = "position_ids" in forward
+        with self.nn.scan({"input_ids": torch.tensor([[1, 2]])}):
+            kind = save(type(self.blocks[0].output))
+        self._block_returns_tuple = issubclass(kind, tuple)
+
+    def _checked(self, states: Tensor) -> Tensor:
+        expected = f"a residual stream is [rows, positions, {self.width}]"
+        assert states.dim() == 3, f"{expected}, got {list(states.shape)}"
+        assert states.shape[-1] == self.width, f"{expected}, got {list(states.shape)}"
+        return states
+
+
+def adapt(nn: TransformersModel) -> Decoder:
+    """The standard view of a model.
+
+    Raises:
+        UsageError: when the architecture is not a decoder whose parts are where `ALIASES` looks.
+    """
+    name = type(nn._module).__name__
+    if getattr(nn.config, "is_encoder_decoder", False):
+        raise UsageError(
+            f"{name} is an encoder-decoder; task vectors are defined for decoder-only models."
+        )
+    for part in ("blocks", "unembed"):
+        if not hasattr(nn, part):
+            paths = [path for path, alias in ALIASES.items() if alias == part]
+            raise UsageError(
+                f"The architecture {name} is not supported: no {part} at any of {', '.join(paths)}."
+            )
+    decoder = Decoder(nn)
+    decoder.observe()
+    return decoder
+
+
+def validate(decoder: Decoder) -> None:
+    """Check on real weights that the view is faithful: once per load.
+
+    Raises:
+        UsageError: when unembedding the last block's output does not reproduce the logits.
+    """
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with decoder.nn.trace(decoder.inputs(ids, torch.ones_like(ids))):
+        last = save(decoder.read(decoder.blocks[-1]))
+        logits = save(decoder.nn.output.logits)
+    ours = decoder.unembed(last)
+    tolerance = 1e-4 if logits.dtype == torch.float32 else 5e-2
+    scale = logits.float().abs().max().clamp(min=1.0)
+    gap = ((ours.float() - logits.float()).abs().max() / scale).item()
+    if not gap <= tolerance:
+        raise UsageError(
+            f"{type(decoder.nn._module).__name__} is not supported: unembedding the last block's "
+            f"output differs from the model's logits by {gap:.2g} of their range."
+        )

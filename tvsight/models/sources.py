@@ -1,0 +1,128 @@
+"""From the name that a person typed to where a model's weights are: no weights are read here."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tvsight.errors import UsageError, nearest
+from tvsight.models.catalogue import EMBEDDED, catalogue
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model by name and place.
+
+    `name` stands in rows, tables and folder names; it never holds a path of this machine.
+    """
+
+    kind: Literal["embedded", "directory", "hub"]
+    name: str
+    location: str
+    """Alias of the embedded model, path of a checkpoint directory, or hub id."""
+    revision: str | None = None
+
+
+def resolve(name: str, revision: str | None = None) -> ModelSource:
+    """Find what `name` means: a catalogue alias, else a local checkpoint directory, else a hub id.
+
+    Raises:
+        UsageError: when it is none of them, with the nearest aliases; or when a directory holds
+            no checkpoint.
+    """
+    if name.lower() in catalogue():
+        entry = catalogue()[name.lower()]
+        if entry.hub_id is None:
+            if revision is not None:
+                raise UsageError(f"{entry.alias} is a package and has no revisions.")
+            return ModelSource("embedded", entry.alias, entry.alias)
+        return ModelSource("hub", entry.alias, entry.hub_id, revision)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise UsageError(
+                f"The directory {name!r} holds no checkpoint: a config.json was expected in it."
+            )
+        return ModelSource("directory", path.resolve().name, str(path.resolve()))
+    if HUB_ID.fullmatch(name):
+        known = {entry.hub_id: alias for alias, entry in catalogue().items()}
+        return ModelSource("hub", known.get(name, name), name, revision)
+    raise UsageError(
+        f"Unknown model {name!r}: neither a catalogue alias, nor a directory with a checkpoint, "
+        f"nor a hub id of the form organisation/name.{nearest(name, catalogue())} "
+        "`python -m analyses.models` lists the aliases."
+    )
+
+
+def weights_identity(source: ModelSource) -> str:
+    """What the weights are, in a string that enters a result's key.
+
+    The sha256 of the embedded file, the digest of a directory's files, or the commit that a
+    hub revision means (asked of the hub, or of its local cache when the hub is out of reach).
+
+    Raises:
+        UsageError: when a hub model is unknown, gated or unreachable and not in the cache.
+    """
+    if source.kind == "embedded":
+        from tvsight.models.embedded import GGUF_SHA256
+
+        return f"sha256:{GGUF_SHA256}"
+    if source.kind == "directory":
+        return f"sha256:{_directory_digest(Path(source.location))}"
+    return f"commit:{_hub_commit(source)}"
+
+
+def _directory_digest(directory: Path) -> str:
+    """SHA-256 over the configuration, tokenizer and weight files of a checkpoint."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.iterdir()):
+        if path.suffix in {".json", ".safetensors", ".model", ".bin", ".txt"}:
+            digest.update(path.name.encode() + b"\0")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _hub_commit(source: ModelSource) -> str:
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    try:
+        info = HfApi().model_info(source.location, revision=source.revision, timeout=10)
+        if info.sha is not None:
+            return info.sha
+        reason: Exception | None = None
+    except Exception as error:  # the hub client raises a dozen unrelated types
+        reason = error
+    cached = try_to_load_from_cache(source.location, "config.json", revision=source.revision)
+    if isinstance(cached, str):
+        return Path(cached).parent.name
+    raise UsageError(hub_failure(source, reason)) from reason
+
+
+def hub_failure(source: ModelSource, error: Exception | None) -> str:
+    """Why a hub model cannot be had, and the command that helps."""
+    repo = source.location
+    kind = type(error).__name__ if error else "unknown"
+    entry = catalogue().get(source.name)
+    if kind == "GatedRepoError" or (kind == "RepositoryNotFoundError" and entry and entry.gated):
+        return (
+            f"{repo} is gated: accept its licence on its hub page, then run "
+            "`hf auth login` (or set HF_TOKEN) and repeat the command."
+        )
+    if kind == "RepositoryNotFoundError":
+        return (
+            f"The hub has no model {repo!r} (or it is private).{nearest(repo, catalogue())} "
+            "`python -m analyses.models` lists the aliases."
+        )
+    if kind == "RevisionNotFoundError":
+        return f"{repo} has no revision {source.revision!r}; leave --revision out for the newest."
+    offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+    return (
+        f"The hub could not be reached{offline} and {repo} is not in its local cache ({kind}). "
+        f"With a connection, run `hf download {repo}`, or give a local checkpoint directory, or "
+        f"use the embedded model: `--model {EMBEDDED}`."
+    )
