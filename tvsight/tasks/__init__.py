@@ -1,0 +1,15 @@
+"""Tasks: the 18 of the paper, more that follow-up work uses, and the user's own."""
+
+from tvsight.tasks.registry import PAPER_TASKS, packaged_tasks, select, task
+from tvsight.tasks.task import CATEGORIES, MatchRule, Pair, Task
+
+__all__ = [
+    "CATEGORIES",
+    "PAPER_TASKS",
+    "MatchRule",
+    "Pair",
+    "Task",
+    "packaged_tasks",
+    "select",
+    "task",
+]

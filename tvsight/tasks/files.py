@@ -1,0 +1,178 @@
+"""Read tasks from files: the packaged relations, and tasks that a user wrote.
+
+A relation file holds pairs once and up to two tasks on them, `forward` and `inverse`. A user's
+file holds one task.
+"""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from tvsight.errors import UsageError
+from tvsight.tasks.task import CATEGORIES, MATCH_RULES, Category, MatchRule, Pair, Task
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+MAX_TEXT = 200
+"""Longest input or answer in characters: task vectors are read from short prompts."""
+MAX_PAIRS = 100_000
+MAX_FILE_BYTES = 50_000_000
+
+
+def read_relation(text: str, where: str) -> list[Task]:
+    """The tasks of a relation file: the forward one and, when it names one, the inverse.
+
+    Raises:
+        UsageError: with the file, the key and what was expected.
+    """
+    content = _parsed(text, where)
+    pairs = _pairs(content.get("pairs"), where)
+    origin = _text(content, "origin", where)
+    forward = _header(content.get("forward"), f"{where}: forward")
+    if "inverse" not in content:
+        return [Task(**forward, pairs=pairs, origin=origin)]
+    inverse = _header(content["inverse"], f"{where}: inverse")
+    return [
+        Task(**forward, pairs=pairs, origin=origin, inverse=inverse["name"]),
+        Task(**inverse, pairs=invert(pairs), origin=origin, inverse=forward["name"]),
+    ]
+
+
+def read_task_file(path: str) -> Task:
+    """A user's own task: a JSON object with `name` and `pairs`, or a CSV file of two columns.
+
+    The JSON object may also say `description` and `match` (`exact` unless it says otherwise).
+    A CSV task is named after its file.
+
+    Raises:
+        UsageError: with the file, the line or key, and what was expected.
+    """
+    text = _file_text(Path(path))
+    if path.lower().endswith(".csv"):
+        name = re.sub(r"[^a-z0-9]+", "_", Path(path).stem.lower()).strip("_")
+        header: dict[str, Any] = {"name": name}
+        pairs = _pairs(_csv_rows(text, path), path, first=1, unit="line")
+    else:
+        header = _parsed(text, path)
+        pairs = _pairs(header.get("pairs"), path)
+    defaults = {"category": "custom", "description": "a task from a file", "match": "exact"}
+    return Task(**_header({**defaults, **header}, path), pairs=pairs, origin="a file of the user")
+
+
+def invert(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    """Answers become inputs; an answer of several inputs accepts each of them, in file order."""
+    inputs: dict[str, list[str]] = {}
+    for pair in pairs:
+        for answer in pair.answers:
+            inputs.setdefault(answer, []).append(pair.input)
+    return tuple(Pair(answer, tuple(found)) for answer, found in inputs.items())
+
+
+def _file_text(file: Path) -> str:
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"{file}: larger than {MAX_FILE_BYTES // 1_000_000} MB.")
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: not UTF-8 text (byte {error.start}).") from error
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"{where}, line {error.lineno}: not JSON ({error.msg}). A task file is an object such "
+            'as {"name": "my_task", "pairs": [["input", "answer"], ...]}.'
+        ) from error
+    except RecursionError as error:
+        raise UsageError(f"{where}: nested too deeply to be a task file.") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{where}: a JSON object was expected, found {type(content).__name__}.")
+    return content
+
+
+def _csv_rows(text: str, where: str) -> list[list[str]]:
+    try:
+        return [row for row in csv.reader(io.StringIO(text), strict=True) if row]
+    except csv.Error as error:
+        raise UsageError(f"{where}: not CSV ({error}).") from error
+
+
+def _header(content: Any, where: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise UsageError(f"{where}: an object with name, category, description and match.")
+    name = _text(content, "name", where)
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{where}: name {_shown(name)}: lower-case letters, digits and _ were expected, "
+            "at most 64, the first a letter."
+        )
+    return {
+        "name": name,
+        "category": cast(Category, _choice(content, "category", CATEGORIES, where)),
+        "description": _text(content, "description", where),
+        "match": cast(MatchRule, _choice(content, "match", MATCH_RULES, where)),
+    }
+
+
+def _pairs(rows: Any, where: str, first: int = 1, unit: str = "pair") -> tuple[Pair, ...]:
+    if not isinstance(rows, list) or not rows:
+        raise UsageError(f'{where}: pairs: a list such as [["input", "answer"], ...] was expected.')
+    if len(rows) > MAX_PAIRS:
+        raise UsageError(f"{where}: {len(rows)} pairs; at most {MAX_PAIRS} are read.")
+    pairs: dict[str, Pair] = {}
+    for number, row in enumerate(rows, start=first):
+        place = f"{where}, {unit} {number}"
+        pair = _pair(row, place)
+        if pair.input in pairs:
+            raise UsageError(
+                f"{place}: the input {_shown(pair.input)} is there twice. Give it once, with a "
+                "list of its accepted answers."
+            )
+        pairs[pair.input] = pair
+    return tuple(pairs.values())
+
+
+def _pair(row: Any, place: str) -> Pair:
+    if not isinstance(row, list) or len(row) != 2:
+        raise UsageError(f"{place}: an input and an answer were expected, found {_shown(row)}.")
+    given, answers = row[0], row[1] if isinstance(row[1], list) else [row[1]]
+    if not answers or len(set(map(str, answers))) != len(answers):
+        raise UsageError(f"{place}: one or more different answers were expected.")
+    for text in (given, *answers):
+        if not isinstance(text, str) or not text.strip() or text != text.strip():
+            raise UsageError(
+                f"{place}: {_shown(text)}: text without white space around it was expected."
+            )
+        if len(text) > MAX_TEXT or CONTROL.search(text):
+            raise UsageError(
+                f"{place}: {_shown(text)}: at most {MAX_TEXT} characters and no control "
+                "characters were expected."
+            )
+    return Pair(given, tuple(answers))
+
+
+def _text(content: dict[str, Any], key: str, where: str) -> str:
+    value = content.get(key)
+    if not isinstance(value, str) or not value or len(value) > MAX_TEXT or CONTROL.search(value):
+        raise UsageError(f"{where}: {key}: a short text was expected, found {_shown(value)}.")
+    return value
+
+
+def _choice(content: dict[str, Any], key: str, allowed: tuple[str, ...], where: str) -> str:
+    value = content.get(key)
+    if value not in allowed:
+        raise UsageError(f"{where}: {key} {_shown(value)}: one of {', '.join(allowed)}.")
+    return str(value)
+
+
+def _shown(value: object) -> str:
+    """A value in a message: escaped, and cut where it is long."""
+    text = ascii(value)
+    return text if len(text) <= 60 else text[:57] + "..."

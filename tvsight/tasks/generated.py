@@ -1,0 +1,71 @@
+"""The algorithmic tasks: their pairs follow from a rule, so they are computed, not stored."""
+
+import random
+import string
+from collections.abc import Callable, Iterable, Sequence
+
+from tvsight.tasks.task import Pair, Task
+
+LOWER = string.ascii_lowercase
+UPPER = string.ascii_uppercase
+ORIGIN = "computed from the rule"
+LISTS = 600
+"""Number of lists in each list task: far more than a run draws, few enough to read."""
+LIST_LENGTHS = (2, 3, 4)
+
+
+def generated_tasks() -> list[Task]:
+    """The algorithmic tasks of the paper, then the extra ones."""
+    letters, digits = _lists(LOWER), _lists(string.digits)
+    following = LOWER[1:] + LOWER[0]
+    return [
+        _task(
+            "next_letter",
+            "a letter and the next one",
+            zip(LOWER, following, strict=True),
+            "prev_letter",
+        ),
+        _task(
+            "prev_letter",
+            "a letter and the one before",
+            zip(following, LOWER, strict=True),
+            "next_letter",
+        ),
+        _task("list_first", "a list and its first item", _applied(letters, lambda items: items[0])),
+        _task("list_last", "a list and its last item", _applied(letters, lambda items: items[-1])),
+        _task("to_upper", "a letter and its capital", zip(LOWER, UPPER, strict=True), "to_lower"),
+        _task(
+            "to_lower", "a capital and its small letter", zip(UPPER, LOWER, strict=True), "to_upper"
+        ),
+        _task("list_min", "a list of digits and its smallest", _applied(digits, min)),
+        _task("list_max", "a list of digits and its largest", _applied(digits, max)),
+    ]
+
+
+def first_letters(words: Iterable[str]) -> Task:
+    """`capitalize_first_letter` over given words."""
+    pairs = ((word, word[0].upper()) for word in words)
+    return _task("capitalize_first_letter", "a word and its first letter as a capital", pairs)
+
+
+def _task(
+    name: str, description: str, pairs: Iterable[tuple[str, str]], inverse: str | None = None
+) -> Task:
+    made = tuple(Pair(given, (answer,)) for given, answer in pairs)
+    return Task(name, "algorithmic", description, "exact", made, ORIGIN, inverse)
+
+
+def _lists(items: str) -> list[list[str]]:
+    """Distinct lists of items, equally many of each length as far as there are that many."""
+    rng = random.Random("tvsight lists")
+    lists: dict[tuple[str, ...], None] = {}
+    while len(lists) < LISTS:
+        length = rng.choice(LIST_LENGTHS)
+        lists[tuple(rng.choice(items) for _ in range(length))] = None
+    return [list(chosen) for chosen in lists]
+
+
+def _applied(
+    lists: list[list[str]], rule: Callable[[Sequence[str]], str]
+) -> Iterable[tuple[str, str]]:
+    return ((",".join(items), rule(items)) for items in lists)

@@ -1,0 +1,105 @@
+"""Every task by name, and the selections that a command line can make."""
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+
+from tvsight.errors import UsageError, nearest
+from tvsight.tasks.files import read_relation, read_task_file
+from tvsight.tasks.generated import first_letters, generated_tasks
+from tvsight.tasks.task import CATEGORIES, Task
+
+PAPER_TASKS = (
+    "next_letter",
+    "prev_letter",
+    "list_first",
+    "list_last",
+    "to_upper",
+    "to_lower",
+    "fr_en",
+    "es_en",
+    "en_fr",
+    "en_es",
+    "present_simple_gerund",
+    "present_simple_past_simple",
+    "plural_singular",
+    "antonyms",
+    "country_capital",
+    "person_language",
+    "location_continent",
+    "location_religion",
+)
+"""The 18 tasks of the paper (Table 1), by category."""
+
+
+@cache
+def packaged_tasks() -> dict[str, Task]:
+    """The tasks that come with tvsight: the paper's 18 in their order, then the others."""
+    found = {task.name: task for task in generated_tasks()}
+    folder = files("tvsight.tasks").joinpath("data")
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        for task in read_relation(file.read_text(encoding="utf-8"), file.name):
+            found[task.name] = task
+    nouns = first_letters(pair.input for pair in found["singular_plural"].pairs)
+    found[nouns.name] = nouns
+    paper = {name: found[name] for name in PAPER_TASKS}
+    return paper | dict(sorted(found.items()))
+
+
+def task(name: str) -> Task:
+    """A packaged task by name.
+
+    Raises:
+        UsageError: for an unknown name, with the nearest ones.
+    """
+    return select(name)[0]
+
+
+def select(selection: str, task_files: Iterable[str] = ()) -> list[Task]:
+    """The tasks that a selection names.
+
+    Args:
+        selection: names and categories separated by commas; `paper` (the 18 of the paper);
+            `all`; or `none`, which leaves the user's own files only.
+        task_files: files with tasks of the user's own; each joins the selection.
+
+    Raises:
+        UsageError: for an unknown name, an empty selection, a broken file, or a file whose task
+            has the name of another.
+    """
+    packaged = packaged_tasks()
+    own = _own_tasks(task_files)
+    chosen: dict[str, Task] = {}
+    for word in filter(None, (word.strip() for word in selection.split(","))):
+        chosen |= {name: (packaged | own)[name] for name in _meant(word, packaged | own)}
+    chosen |= own
+    if not chosen:
+        raise UsageError("No task selected: give --tasks names, a category, paper or all.")
+    return list(chosen.values())
+
+
+def _meant(word: str, known: dict[str, Task]) -> list[str]:
+    if word == "none":
+        return []
+    if word == "paper":
+        return list(PAPER_TASKS)
+    if word == "all":
+        return list(known)
+    if word in CATEGORIES:
+        return [name for name, task in known.items() if task.category == word]
+    if word in known:
+        return [word]
+    raise UsageError(
+        f"Unknown task {word!r}.{nearest(word, (*known, *CATEGORIES, 'paper', 'all'))} "
+        "`python -m analyses.tasks` lists the tasks."
+    )
+
+
+def _own_tasks(task_files: Iterable[str]) -> dict[str, Task]:
+    own: dict[str, Task] = {}
+    for path in task_files:
+        task = read_task_file(path)
+        if task.name in packaged_tasks() or task.name in own:
+            raise UsageError(f"{path}: there is a task named {task.name!r} already; rename yours.")
+        own[task.name] = task
+    return own
