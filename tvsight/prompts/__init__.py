@@ -1,0 +1,22 @@
+"""From a task and a seed to token ids."""
+
+from tvsight.prompts.episode_files import episodes_digest, read_episodes, write_episodes
+from tvsight.prompts.episodes import Episode, sample_episodes
+from tvsight.prompts.filtering import UsablePairs, usable_pairs
+from tvsight.prompts.templates import TEMPLATES, Template, template
+from tvsight.prompts.tokens import PromptTokens, tokenise
+
+__all__ = [
+    "TEMPLATES",
+    "Episode",
+    "PromptTokens",
+    "Template",
+    "UsablePairs",
+    "episodes_digest",
+    "read_episodes",
+    "sample_episodes",
+    "template",
+    "tokenise",
+    "usable_pairs",
+    "write_episodes",
+]

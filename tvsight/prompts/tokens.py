@@ -1,0 +1,96 @@
+"""Episodes as token ids: all that leaves this machine when a measurement runs elsewhere."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+from tvsight.errors import UsageError
+from tvsight.prompts.episodes import Episode
+from tvsight.prompts.filtering import answer_tokens
+from tvsight.prompts.templates import Template
+from tvsight.tasks import MatchRule
+
+if TYPE_CHECKING:
+    from tvsight.models.loading import Model
+
+TokenIds = list[int]
+
+
+class PromptTokens(TypedDict):
+    """The prompts of some episodes and what counts as an answer, one entry per episode.
+
+    Plain lists, so that it crosses to a server unchanged. The few-shot prompts of an episode (its
+    query's and its dummy queries') are split where they part: `shared` is their longest common
+    prefix of tokens, the rest are continuations.
+    """
+
+    shared: list[TokenIds]
+    query: list[TokenIds]
+    """What follows `shared` in the prompt `S, x→`."""
+    dummies: list[list[TokenIds]]
+    """What follows `shared` in each prompt `S, x'→`."""
+    zero_shot: list[TokenIds]
+    """The whole prompt `x→`."""
+    accepted: list[TokenIds]
+    """Tokens that count as correct."""
+    expected: list[int]
+    """First token of the most usual answer, whose log-probability is reported."""
+    others: list[list[int]]
+    """Episodes (by position here) that do not contain the query: the averaged vector's."""
+
+
+def tokenise(
+    model: "Model", episodes: Sequence[Episode], rule: MatchRule, template: Template
+) -> PromptTokens:
+    """Token ids of the prompts of `episodes`.
+
+    Raises:
+        UsageError: when an answer has no token of its own after its prompt.
+    """
+    tokenizer = model.tokenizer
+    few_shot = [
+        template.few_shot(episode.demonstrations, given)
+        for episode in episodes
+        for given in (episode.query, *episode.dummy_queries)
+    ]
+    few_shot_ids = iter(tokenizer(few_shot).input_ids)
+    queries = [template.query(episode.query) for episode in episodes]
+    answers = [episode.accepted[0] for episode in episodes]
+    tokens: PromptTokens = {
+        "shared": [],
+        "query": [],
+        "dummies": [],
+        "zero_shot": tokenizer(queries).input_ids,
+        "accepted": [model.vocabulary.accepted(e.accepted, rule) for e in episodes],
+        "expected": _first_tokens(answer_tokens(tokenizer, queries, answers), episodes),
+        "others": [
+            [i for i, other in enumerate(episodes) if not other.contains(episode.query)]
+            for episode in episodes
+        ],
+    }
+    for episode in episodes:
+        prompts = [next(few_shot_ids) for _ in range(1 + len(episode.dummy_queries))]
+        split = _shared_length(prompts)
+        tokens["shared"].append(prompts[0][:split])
+        continuations = [prompt[split:] for prompt in prompts]
+        tokens["query"].append(continuations[0])
+        tokens["dummies"].append(continuations[1:])
+    return tokens
+
+
+def _first_tokens(answers: list[TokenIds], episodes: Sequence[Episode]) -> list[int]:
+    for tokens, episode in zip(answers, episodes, strict=True):
+        if not tokens:
+            raise UsageError(
+                f"Task {episode.task}: the answer {episode.accepted[0]!r} has no token of its own "
+                f"after the query {episode.query!r}; this template does not suit this tokenizer."
+            )
+    return [tokens[0] for tokens in answers]
+
+
+def _shared_length(prompts: list[TokenIds]) -> int:
+    """Length of the longest common prefix that leaves every prompt a token to be read at."""
+    limit = min(map(len, prompts)) - 1
+    for position in range(limit):
+        if len({prompt[position] for prompt in prompts}) > 1:
+            return position
+    return limit

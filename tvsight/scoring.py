@@ -1,0 +1,66 @@
+"""Predicted token against accepted answers, by the matching rule of a task.
+
+Scoring is a set lookup: the tokens that count as correct for a query are found once, from the
+tokenizer alone, so that a server needs neither the tokenizer nor the rule.
+"""
+
+import bisect
+from collections.abc import Iterable
+from typing import Any
+
+from tvsight.tasks import MatchRule
+
+SCORING_VERSION = 1
+"""Part of every result's key: raise it when a rule below changes."""
+MIN_SHARED = 2
+"""Characters that a token and an answer must share under the `prefix` rule."""
+
+
+def matches(predicted: str, answer: str, rule: MatchRule) -> bool:
+    """Whether a predicted token counts as an answer.
+
+    `exact`: the two are equal after white space is stripped. `prefix`, for answers that may be
+    several tokens: after stripping, one is a prefix of the other, and what they share is at least
+    `MIN_SHARED` characters or the whole answer. (The authors' rule accepts any shared beginning,
+    so there a single first letter counts; here it does not.)
+    """
+    predicted, answer = predicted.strip(), answer.strip()
+    if rule == "exact":
+        return predicted == answer
+    if predicted.startswith(answer):
+        return True
+    return len(predicted) >= MIN_SHARED and answer.startswith(predicted)
+
+
+class Vocabulary:
+    """The decoded tokens of a tokenizer, indexed to answer which of them `matches` accepts."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.texts: list[str] = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
+        stripped = sorted((text.strip(), index) for index, text in enumerate(self.texts))
+        self._sorted = [text for text, _ in stripped]
+        self._ids = [index for _, index in stripped]
+
+    def accepted(self, answers: Iterable[str], rule: MatchRule) -> list[int]:
+        """Ids of the tokens that count as one of `answers`, ascending."""
+        found: set[int] = set()
+        for answer in (answer.strip() for answer in answers):
+            found.update(self._equal(answer))
+            if rule == "prefix":
+                found.update(self._beginning_with(answer))
+                for length in range(MIN_SHARED, len(answer)):
+                    found.update(self._equal(answer[:length].rstrip()))
+        return sorted(i for i in found if any(matches(self.texts[i], a, rule) for a in answers))
+
+    def _equal(self, text: str) -> list[int]:
+        return self._ids[self._at(text) : bisect.bisect_right(self._sorted, text)]
+
+    def _beginning_with(self, text: str) -> list[int]:
+        start = self._at(text)
+        end = start
+        while end < len(self._sorted) and self._sorted[end].startswith(text):
+            end += 1
+        return self._ids[start:end]
+
+    def _at(self, text: str) -> int:
+        return bisect.bisect_left(self._sorted, text)
