@@ -1,0 +1,101 @@
+"""Prompts of unequal length as tensors: padding, batches by length, and sizes that fit a device."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+MAX_PADDING = 0.1
+"""Share of a batch's positions that may be padding."""
+SHORT_PADDING = 0.5
+"""The same for zero-shot prompts before they are patched: they are a small part of the work, and
+the sweep that follows runs faster on few large batches."""
+CPU_TOKENS = 2048
+"""Positions in one forward on a CPU: enough to use its arithmetic fully."""
+CPU_ROWS = 1
+GPU_ROWS = 1024
+"""Rows in one forward of a single token. On a CPU only arithmetic counts, so rows of different
+layers do not share a forward, where each would pay for the lowest; on a GPU they do, because a
+forward costs its launches."""
+GPU_SHARE = 0.4
+"""Share of a GPU's free memory that one forward may take."""
+LOGIT_BYTES = 1 << 28
+"""Memory for the logits of one slice of rows."""
+
+Result = TypeVar("Result")
+
+
+def padded(prompts: Sequence[Sequence[int]], side: str) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, both `[rows, tokens]`, padded on the `left` or the `right`."""
+    width = max(map(len, prompts))
+    ids = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        if prompt:
+            place = slice(width - len(prompt), width) if side == "left" else slice(len(prompt))
+            ids[row, place] = torch.tensor(prompt)
+            mask[row, place] = 1
+    return ids, mask
+
+
+def batches(
+    lengths: Sequence[int], max_positions: int, max_padding: float = MAX_PADDING
+) -> Iterator[list[int]]:
+    """Row numbers in batches of similar length, long ones first.
+
+    A batch holds at most `max_positions` positions (always at least one row), and at most a share
+    of `max_padding` of them is padding. An empty row shares a batch with empty rows only:
+    attention over padding alone has no meaning.
+    """
+    batch: list[int] = []
+    tokens = 0
+    for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
+        widest = lengths[batch[0]] if batch else lengths[row]
+        positions = widest * (len(batch) + 1)
+        padding = positions - tokens - lengths[row]
+        too_empty = padding > max_padding * positions or lengths[row] == 0 < widest
+        if batch and (positions > max_positions or too_empty):
+            yield batch
+            batch, tokens = [], 0
+        batch.append(row)
+        tokens += lengths[row]
+    if batch:
+        yield batch
+
+
+def position_budget(device: torch.device, depth: int, width: int, itemsize: int) -> int:
+    """Positions that one forward may hold on a device."""
+    if device.type != "cuda":
+        return CPU_TOKENS
+    free, _ = torch.cuda.mem_get_info(device)
+    # Keys and values of every block, and about forty states of one block while it runs.
+    per_position = (2 * depth + 40) * width * itemsize
+    return max(CPU_TOKENS, int(GPU_SHARE * free / per_position))
+
+
+def row_budget(device: torch.device) -> int:
+    """Rows of single tokens that should share one forward on a device."""
+    return GPU_ROWS if device.type == "cuda" else CPU_ROWS
+
+
+def halving(
+    run: Callable[[list[int]], Result], rows: list[int]
+) -> Iterator[tuple[list[int], Result]]:
+    """`run(rows)`, in halves again and again where it does not fit the GPU's memory.
+
+    Raises:
+        torch.OutOfMemoryError: when a single row does not fit.
+    """
+    try:
+        result = run(rows)
+    except torch.OutOfMemoryError:
+        if len(rows) == 1:
+            raise
+    else:
+        yield rows, result
+        return
+    torch.cuda.empty_cache()
+    middle = len(rows) // 2
+    yield from halving(run, rows[:middle])
+    yield from halving(run, rows[middle:])

@@ -1,0 +1,91 @@
+"""Tidy rows from measured tensors: one row per scored prediction."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from torch import Tensor
+
+from tvsight.errors import MeasurementError
+from tvsight.prompts import Episode, PromptTokens
+
+if TYPE_CHECKING:
+    from tvsight.models.loading import Model
+
+LAST = "last"
+"""The read or write position of every vector: the last token of the prompt, `→`."""
+
+COLUMN_TYPES = {
+    "model": "str",
+    "task": "str",
+    "category": "str",
+    "procedure": "str",
+    "split": "str",
+    "layer": "Int64",
+    "layer_identified": "boolean",
+    "read_position": "str",
+    "write_position": "str",
+    "episode": "int64",
+    "query": "str",
+    "expected": "str",
+    "predicted": "str",
+    "correct": "bool",
+    "log_probability": "float64",
+    "margin": "float64",
+    "measured_on": "str",
+}
+"""Columns of `rows.parquet`, in order."""
+
+
+def scored_rows(
+    model: "Model",
+    episodes: Sequence[Episode],
+    prompts: PromptTokens,
+    read: dict[str, Tensor],
+    procedure: str,
+    layer: int | None = None,
+) -> list[dict[str, Any]]:
+    """One row per episode of one procedure (and, for a patched one, one layer).
+
+    Args:
+        read: what `interventions.answers` returned, each `[episodes]`.
+        layer: 0-based block after which a vector was applied; None where none was.
+
+    Raises:
+        MeasurementError: when a log-probability or a margin is not a finite number.
+    """
+    columns = {name: values.tolist() for name, values in read.items()}
+    for name in ("log_probability", "margin"):
+        if not read[name].isfinite().all():
+            place = "" if layer is None else f" after block {layer}"
+            raise MeasurementError(
+                f"{procedure}{place}: the logits hold NaN or infinity. A wider --dtype may help."
+            )
+    position = None if layer is None else LAST
+    texts = model.vocabulary.texts
+    return [
+        {
+            "model": model.name,
+            "procedure": procedure,
+            "split": episode.split,
+            "layer": layer,
+            "layer_identified": None,
+            "read_position": position,
+            "write_position": position,
+            "episode": number,
+            "query": episode.query,
+            "expected": episode.accepted[0],
+            "predicted": texts[token] if token < len(texts) else "",
+            "correct": token in prompts["accepted"][number],
+            "log_probability": columns["log_probability"][number],
+            "margin": columns["margin"][number],
+            "measured_on": model.device,
+        }
+        for number, (episode, token) in enumerate(zip(episodes, columns["token"], strict=True))
+    ]
+
+
+def frame(rows: list[dict[str, Any]], task: str, category: str) -> pd.DataFrame:
+    """Rows of one task as a data frame with the columns of `COLUMN_TYPES`."""
+    data = pd.DataFrame(rows).assign(task=task, category=category)
+    return data[list(COLUMN_TYPES)].astype(COLUMN_TYPES)

@@ -1,0 +1,307 @@
+"""The paper's two functions as nnsight tracing contexts.
+
+A, learning: `S, x'→` is run with a dummy query x' and the residual stream at `→` after a block is
+the task vector θ (`task_vectors`). f, application: `x→` is run with that place overwritten by θ
+and the next token is read (`apply_vectors`, `answers`). Both begin from keys and values that are
+computed once (`cache_prefixes`), because tokens before the place of an intervention do not feel
+it.
+
+The first half of this file says what is measured, the second half holds the tracing contexts.
+Everything runs the same on this machine and, shipped by source, on a server: torch and plain
+Python in, tensors out.
+"""
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from itertools import groupby
+
+import torch
+from nnsight import save
+from torch import Tensor
+from transformers import DynamicCache
+
+from tvsight.batching import (
+    LOGIT_BYTES,
+    SHORT_PADDING,
+    batches,
+    halving,
+    padded,
+    position_budget,
+    row_budget,
+)
+from tvsight.models.decoder import Decoder
+
+TokenIds = Sequence[int]
+
+
+class CachedPrompts:
+    """Prompts that were run up to their last token: the place where a vector is applied."""
+
+    def __init__(self, prompts: Sequence[TokenIds], groups: "list[tuple[list[int], Prefixes]]"):
+        self.last = [prompt[-1] for prompt in prompts]
+        self.groups = groups
+        """Prompt numbers, and their cached beginnings in the same order."""
+
+
+def task_vectors(states: Sequence[Tensor]) -> Tensor:
+    """θ of each episode: the mean over its dummy prompts (section 2.1 of the paper).
+
+    Args:
+        states: per episode `[dummy queries, depth, width]`, from `last_states`.
+
+    Returns:
+        `[episodes, depth, width]`.
+    """
+    return torch.stack([of_episode.mean(dim=0) for of_episode in states])
+
+
+def averaged_vectors(vectors: Tensor, others: Sequence[Sequence[int]]) -> Tensor:
+    """For each episode the mean θ over `others[episode]`: those that do not contain its query.
+
+    An episode whose query stands in all the others has no such vector: its rows are NaN.
+    Takes and returns `[episodes, depth, width]`.
+    """
+    return torch.stack([vectors[list(chosen)].mean(dim=0) for chosen in others])
+
+
+def last_states(
+    decoder: Decoder, prefixes: Sequence[TokenIds], continuations: Sequence[Sequence[TokenIds]]
+) -> list[Tensor]:
+    """Run each prefix once and each of its continuations from there.
+
+    Returns:
+        Per prefix `[its continuations, depth, width]`: the residual stream after every block at
+        the last token of each continuation.
+    """
+    found: dict[int, Tensor] = {}
+    budget = positions_per_forward(decoder)
+
+    def run(rows: list[int]) -> list[Tensor]:
+        cached = cache_prefixes(decoder, [prefixes[row] for row in rows])
+        return _continue(decoder, cached, [continuations[row] for row in rows], budget)
+
+    for batch in batches([len(prefix) for prefix in prefixes], budget):
+        for rows, states in halving(run, batch):
+            found.update(zip(rows, states, strict=True))
+    return [found[row] for row in range(len(prefixes))]
+
+
+def cache_prompts(decoder: Decoder, prompts: Sequence[TokenIds]) -> CachedPrompts:
+    """Run prompts up to their last token and keep their keys and values."""
+    groups: list[tuple[list[int], Prefixes]] = []
+    lengths = [len(prompt) - 1 for prompt in prompts]
+    for batch in batches(lengths, positions_per_forward(decoder), SHORT_PADDING):
+        for rows, cached in halving(
+            lambda rows: cache_prefixes(decoder, [prompts[row][:-1] for row in rows]), batch
+        ):
+            groups.append((rows, cached))
+    return CachedPrompts(prompts, groups)
+
+
+def unpatched_states(decoder: Decoder, prompts: CachedPrompts) -> Tensor:
+    """States after the last block at the last token of each prompt, `[prompts, width]`."""
+    final: dict[int, Tensor] = {}
+    for rows, cached in prompts.groups:
+        last_tokens = [[prompts.last[row]] for row in rows]
+        places = range(len(rows))
+        states = read_states(decoder, cached.rows(places), last_tokens, [decoder.depth - 1])
+        final.update(zip(rows, states[:, 0], strict=True))
+    return torch.stack([final[row] for row in range(len(prompts.last))])
+
+
+def apply_vectors(
+    decoder: Decoder,
+    prompts: CachedPrompts,
+    chosen: Sequence[int],
+    layers: Sequence[int],
+    vectors: Tensor,
+) -> Tensor:
+    """f(x; θ): patch prompt `chosen[i]` with `vectors[i]` after block `layers[i]`, for each i.
+
+    Args:
+        vectors: `[patches, width]`.
+
+    Returns:
+        States after the last block at the patched token, `[patches, width]`.
+    """
+    final = torch.empty_like(vectors)
+    for members, cached in prompts.groups:
+        place = {prompt: row for row, prompt in enumerate(members)}
+        patches = [patch for patch, prompt in enumerate(chosen) if prompt in place]
+
+        def run(patches: list[int], cached: Prefixes = cached, place: dict = place) -> Tensor:
+            return patch_states(
+                decoder,
+                cached.rows([place[chosen[patch]] for patch in patches]),
+                [prompts.last[chosen[patch]] for patch in patches],
+                [layers[patch] for patch in patches],
+                vectors[patches],
+            )
+
+        for batch in _by_layer(patches, layers, row_budget(decoder.device)):
+            for rows, states in halving(run, batch):
+                final[rows] = states.to(final.device)
+    return final
+
+
+def positions_per_forward(decoder: Decoder) -> int:
+    """How many positions one forward of this model may hold where it runs."""
+    itemsize = next(decoder.nn._module.parameters()).element_size()
+    return position_budget(decoder.device, decoder.depth, decoder.width, itemsize)
+
+
+def _continue(
+    decoder: Decoder, cached: "Prefixes", continuations: Sequence[Sequence[TokenIds]], budget: int
+) -> list[Tensor]:
+    """Per cached prefix `[its continuations, depth, width]`."""
+    owners = [row for row, several in enumerate(continuations) for _ in several]
+    flat = [tokens for several in continuations for tokens in several]
+    found: dict[int, Tensor] = {}
+    for batch in batches([len(tokens) for tokens in flat], budget):
+        prefixes = cached.rows([owners[index] for index in batch])
+        states = read_states(
+            decoder, prefixes, [flat[index] for index in batch], range(decoder.depth)
+        )
+        found.update(zip(batch, states, strict=True))
+    in_order = torch.stack([found[index] for index in range(len(flat))])
+    return list(in_order.split([len(several) for several in continuations]))
+
+
+def _by_layer(patches: Sequence[int], layers: Sequence[int], rows: int) -> Iterator[list[int]]:
+    """Patches in groups of whole layers, each group closed once it holds `rows` patches."""
+    group: list[int] = []
+    ordered = sorted(patches, key=lambda patch: layers[patch])
+    for _, of_layer in groupby(ordered, key=lambda patch: layers[patch]):
+        group.extend(of_layer)
+        if len(group) >= rows:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+class Prefixes:
+    """Prompt beginnings whose keys and values are known, `[rows]` of them, padded on the left."""
+
+    def __init__(self, cache: DynamicCache, mask: Tensor) -> None:
+        self.cache = cache
+        self.mask = mask
+
+    def rows(self, rows: Sequence[int]) -> "Prefixes":
+        """The given rows, in the given order, repetitions allowed. The original is untouched."""
+        index = torch.tensor(rows)
+        chosen = copy(self.cache)
+        chosen.layers = [copy(layer) for layer in self.cache.layers]
+        chosen.batch_select_indices(index)
+        return Prefixes(chosen, self.mask[index])
+
+    def mask_with(self, mask: Tensor) -> Tensor:
+        """The mask of these prefixes followed by continuations with `mask` `[rows, tokens]`."""
+        return torch.cat([self.mask, mask], dim=1)
+
+
+def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> Prefixes:
+    """Run the beginnings of some prompts and keep their keys and values. No logits are made."""
+    ids, mask = padded(prompts, side="left")
+    prefixes = Prefixes(DynamicCache(config=decoder.nn.config), mask)
+    if ids.shape[1] > 0:
+        arguments = decoder.inputs(ids, mask)
+        with decoder.nn.trace(arguments, past_key_values=prefixes.cache, use_cache=True) as tracer:
+            decoder.read(decoder.blocks[-1])
+            tracer.stop()
+    return prefixes
+
+
+def read_states(
+    decoder: Decoder, prefixes: Prefixes, continuations: Sequence[TokenIds], blocks: Sequence[int]
+) -> Tensor:
+    """Continue each prefix and read the residual stream at the last token after some blocks.
+
+    Args:
+        prefixes: one row per continuation.
+        continuations: at least one token each.
+        blocks: 0-based block numbers, ascending. Nothing above the last of them runs.
+
+    Returns:
+        `[rows, len(blocks), width]`.
+    """
+    # Padding follows the last token here, where no real token can see it.
+    ids, mask = padded(continuations, side="right")
+    arguments = decoder.inputs(ids, prefixes.mask_with(mask))
+    rows, last = torch.arange(len(ids)), mask.sum(dim=1) - 1
+    with decoder.nn.trace(arguments, past_key_values=prefixes.cache, use_cache=True) as tracer:
+        states = save(
+            torch.stack(
+                [decoder.read(decoder.blocks[block])[rows, last] for block in blocks], dim=1
+            )
+        )
+        tracer.stop()
+    return states
+
+
+def patch_states(
+    decoder: Decoder,
+    prefixes: Prefixes,
+    tokens: Sequence[int],
+    layers: Sequence[int],
+    vectors: Tensor,
+) -> Tensor:
+    """Overwrite the last token's residual stream and read what reaches the end of the stack.
+
+    Row r continues its prefix by `tokens[r]`; after block `layers[r]` that token's state is
+    replaced by `vectors[r]`. What blocks up to there would have computed for it is overwritten,
+    so blocks up to the lowest of `layers` do not run at all.
+
+    Args:
+        prefixes: one row per token: the prompt without its last token.
+        vectors: `[rows, width]`.
+
+    Returns:
+        States after the last block, `[rows, width]`.
+    """
+    ids = torch.tensor(tokens)[:, None]
+    arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
+    lowest, highest = min(layers), max(layers)
+    patched = {
+        layer: [row for row, chosen in enumerate(layers) if chosen == layer]
+        for layer in range(lowest + 1, highest + 1)
+    }
+    blocks = decoder.blocks
+    with decoder.nn.trace(arguments, past_key_values=prefixes.cache, use_cache=True) as tracer:
+        for block in blocks[: lowest + 1]:
+            decoder.skip(block, vectors[:, None])
+        for layer in range(lowest + 1, highest + 1):
+            states = decoder.read(blocks[layer]).clone()
+            states[patched[layer]] = vectors[patched[layer], None].to(states.device)
+            decoder.write(blocks[layer], states)
+        final = save(decoder.read(blocks[-1])[:, -1])
+        tracer.stop()
+    return final
+
+
+def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> dict[str, Tensor]:
+    """Read the greedy next token from states after the last block.
+
+    Rows are unembedded together, in slices that fit memory: the unembedding streams all of its
+    weights each time it is used.
+
+    Args:
+        states: `[rows, width]`.
+        expected: a token id per row.
+
+    Returns:
+        Each `[rows]`: `token`, the greedy next token; `log_probability` of the expected token,
+        natural logarithm; `margin`, by how much the first logit leads the second.
+    """
+    vocabulary = decoder.nn.config.get_text_config().vocab_size
+    slices = max(1, LOGIT_BYTES // (4 * vocabulary))
+    wanted = torch.tensor(expected)
+    read: dict[str, list[Tensor]] = {"token": [], "log_probability": [], "margin": []}
+    for some, ids in zip(states.split(slices), wanted.split(slices), strict=True):
+        logits = decoder.unembed(some).float()
+        ids = ids.to(logits.device)[:, None]
+        best = logits.topk(2, dim=-1)
+        read["token"].append(best.indices[:, 0])
+        read["margin"].append(best.values[:, 0] - best.values[:, 1])
+        read["log_probability"].append(logits.gather(1, ids)[:, 0] - logits.logsumexp(dim=-1))
+    return {name: torch.cat(parts).cpu() for name, parts in read.items()}
