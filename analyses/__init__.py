@@ -1,0 +1,1 @@
+"""One runnable file per figure or table: `python -m analyses.<name>`."""

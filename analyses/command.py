@@ -1,0 +1,48 @@
+"""What every analysis shares on the command line: options, errors, exit codes."""
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import tyro
+
+from tvsight.errors import TvsightError, UsageError
+
+USAGE_EXIT, FAILURE_EXIT, INTERRUPT_EXIT = 2, 1, 130
+
+Options = TypeVar("Options")
+
+
+def command(options: type[Options], main: Callable[[Options], int], description: str) -> None:
+    """Read options from the command line, run, and leave with an exit code.
+
+    0: done. 1: a task failed. 2: the request cannot be carried out as written. 130: interrupted.
+    """
+    module = sys.modules["__main__"].__spec__
+    try:
+        chosen = tyro.cli(
+            options,
+            prog=f"python -m {module.name}" if module else None,
+            description=description,
+            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+        )
+        sys.exit(main(chosen))
+    except UsageError as error:
+        _complain(str(error), USAGE_EXIT)
+    except TvsightError as error:
+        _complain(str(error), FAILURE_EXIT)
+    except KeyboardInterrupt:
+        _complain(
+            "Interrupted. What is complete is kept: repeat the command to go on.", INTERRUPT_EXIT
+        )
+
+
+def _complain(message: str, code: int) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, highlight=False)
+    console.print(
+        f"[bold red]error:[/bold red] {escape(message)}", soft_wrap=not console.is_terminal
+    )
+    sys.exit(code)

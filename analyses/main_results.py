@@ -1,0 +1,62 @@
+"""The paper's central comparison (Figure 4 and the complete results table).
+
+Claim: the hidden state θ at the last token of a few-shot prompt holds what its demonstrations
+teach, so that patching it into a zero-shot prompt answers nearly as well as in-context learning.
+It would be refuted by a task-vector accuracy near the zero-shot baseline where ICL is far above.
+
+    python -m analyses.main_results
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyses.command import FAILURE_EXIT, command
+from tvsight.config import RunConfig
+from tvsight.experiments import MAIN_RESULTS
+from tvsight.store import folder_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tvsight.console import Display
+
+
+def main(config: RunConfig) -> int:
+    """Measure what is missing, then write table and figures; returns the exit code."""
+    from tvsight import runner
+    from tvsight.console import Display
+
+    display = Display()
+    if config.redraw:
+        outcome = runner.stored(config, MAIN_RESULTS, display)
+    else:
+        from tvsight.experiments.main_results import measure_task
+
+        outcome = runner.run(config, MAIN_RESULTS, measure_task, display)
+    if outcome.rows:
+        draw(outcome.table, Path(config.results), display)
+    display.failures(outcome.failures)
+    return FAILURE_EXIT if outcome.failures else 0
+
+
+def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:
+    """Tables and figures from rows alone."""
+    from tvsight import tables
+    from tvsight.figures import main_results as figures
+    from tvsight.figures.theme import save
+    from tvsight.summaries import by_task, paper_by_task
+
+    table, paper = by_task(rows), paper_by_task()
+    tasks, means = tables.task_cells(table), tables.mean_cells(table, paper)
+    display.table(tasks, "Accuracy on test episodes, with 95 % intervals")
+    display.table(means, "Means over tasks, with bootstrap intervals over tasks")
+    written = tables.write(results / "tables", MAIN_RESULTS, table, [tasks, means])
+    written += save(figures.by_model(table, paper), results / "figures", MAIN_RESULTS)
+    for model in table["model"].unique():
+        name = f"{MAIN_RESULTS}_by_task_{folder_name(model)}"
+        written += save(figures.task_by_task(table, model), results / "figures", name)
+    display.written(written)
+
+
+if __name__ == "__main__":
+    command(RunConfig, main, __doc__)

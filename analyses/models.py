@@ -1,0 +1,43 @@
+"""The models that tvsight knows by name, and which of them are usable here and now.
+
+python -m analyses.models
+"""
+
+from dataclasses import dataclass
+
+from analyses.command import command
+
+
+@dataclass(frozen=True)
+class Options:
+    """No options: the whole catalogue is printed."""
+
+
+def main(_: Options) -> int:
+    """Print the catalogue."""
+    import pandas as pd
+
+    from tvsight.console import Display
+    from tvsight.models.availability import availability
+    from tvsight.models.catalogue import catalogue
+    from tvsight.models.embedded import LICENCE_NOTE
+
+    rows = [
+        {
+            "Alias": entry.alias,
+            "Model": entry.display_name,
+            "Hub id": entry.hub_id or "a package",
+            "Parameters": f"{entry.parameters / 1e9:.3g} B",
+            "Licence": entry.licence + (", gated" if entry.gated else ""),
+            "Here and now": availability(entry),
+        }
+        for entry in catalogue().values()
+    ]
+    display = Display()
+    display.table(pd.DataFrame(rows), "Models by alias")
+    display.note(f"Any hub id or checkpoint directory works as well. {LICENCE_NOTE}")
+    return 0
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)

@@ -1,0 +1,76 @@
+"""The tasks (Table 1 of the paper and more), and how many pairs of each a model can be asked.
+
+python -m analyses.tasks
+python -m analyses.tasks --model gemma-3-270m --tasks paper
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from analyses.command import command
+from tvsight.tasks import Task, select
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to list."""
+
+    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
+    """Names and categories separated by commas, `paper`, `all`, or `none`."""
+    task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = ()
+    """Files with tasks of your own."""
+    model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Count the pairs that survive this model's tokenizer; no weights are loaded."""
+    template: str = "example"
+    """Prompt template that the pairs are counted under."""
+
+
+def main(options: Options) -> int:
+    """Print the table of tasks."""
+    import pandas as pd
+
+    from tvsight.console import Display
+
+    tasks = select(options.tasks, options.task_file)
+    rows = [_description(task) for task in tasks]
+    if options.model is not None:
+        for row, usable in zip(rows, _usable(options, tasks), strict=True):
+            row["Usable"] = usable
+    Display().table(pd.DataFrame(rows), "Tasks")
+    return 0
+
+
+def _description(task: Task) -> dict[str, str]:
+    first = task.pairs[0]
+    return {
+        "Category": task.category,
+        "Task": task.name,
+        "Example": f"{first.input} → {first.answer}",
+        "Match": task.match,
+        "Inverse": task.inverse or "",
+        "Pairs": str(len(task.pairs)),
+    }
+
+
+def _usable(options: Options, tasks: list[Task]) -> list[str]:
+    from tvsight.errors import UsageError
+    from tvsight.models.loading import load_tokenizer
+    from tvsight.prompts import template, usable_pairs
+
+    assert options.model is not None
+    tokenizer, chosen = load_tokenizer(options.model), template(options.template)
+    counts = []
+    for task in tasks:
+        try:
+            usable = usable_pairs(task, tokenizer, chosen, options.model)
+        except UsageError:
+            counts.append("too few")
+        else:
+            counts.append(f"{len(usable.pairs)} {'spaced' if usable.spaced else 'unspaced'}")
+    return counts
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)

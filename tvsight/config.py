@@ -1,0 +1,109 @@
+"""One frozen dataclass that says what to measure and how to run it.
+
+Every field is either part of a result's identity (it changes a number) or a runtime choice (it
+does not). Only the first kind enters a result's key.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from tvsight.errors import UsageError
+from tvsight.models.catalogue import EMBEDDED
+
+IDENTITY = {"role": "identity"}
+RUNTIME = {"role": "runtime"}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Options of a run. The defaults are the paper's protocol on the embedded model."""
+
+    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
+        default=(EMBEDDED,), metadata=IDENTITY
+    )
+    """Models: an alias (see `python -m analyses.models`), a checkpoint directory, or a hub id."""
+    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = field(
+        default="paper", metadata=IDENTITY
+    )
+    """Tasks, separated by commas: names, categories, `paper` (the paper's 18), `all`, or `none`
+    (only those of --task-file). `python -m analyses.tasks` lists them."""
+    task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = field(
+        default=(), metadata=IDENTITY
+    )
+    """Files with tasks of your own (JSON, or CSV with two columns); they join --tasks."""
+    shots: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=IDENTITY)
+    """Demonstrations in a few-shot prompt."""
+    dummy_queries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=IDENTITY)
+    """Dummy queries per episode; a task vector is the mean over them."""
+    episodes_per_split: Annotated[int, tyro.conf.arg(metavar="N")] = field(
+        default=50, metadata=IDENTITY
+    )
+    """Episodes that choose the layer (dev), and as many that are reported (test)."""
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=0, metadata=IDENTITY)
+    """Seed of the episodes."""
+    template: Annotated[str, tyro.conf.arg(metavar="TEMPLATE")] = field(
+        default="example", metadata=IDENTITY
+    )
+    """Prompt template: `example` (the paper's), `arrow`, `question`, or a text of your own such as
+    'in:{x} out:{y}\\n'."""
+    episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
+        default=None, metadata=IDENTITY
+    )
+    """Replay the exact episodes of this file (JSON lines) instead of sampling. Its tasks replace
+    --tasks."""
+    revision: Annotated[str | None, tyro.conf.arg(metavar="REVISION")] = field(
+        default=None, metadata=IDENTITY
+    )
+    """Revision of a hub model: branch, tag or commit."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = field(
+        default="auto", metadata=IDENTITY
+    )
+    """Precision. `auto`: float32 on a CPU, bfloat16 on a GPU."""
+
+    results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = field(
+        default="results", metadata=RUNTIME
+    )
+    """Folder that holds all results. What is in it is not measured again."""
+    device: Literal["auto", "cpu", "cuda"] = field(default="auto", metadata=RUNTIME)
+    """Where to run. `auto`: CUDA where there is one, else the CPU."""
+    save_episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
+        default=None, metadata=RUNTIME
+    )
+    """Write the episodes of this run to a file, in the form that --episodes reads."""
+    vectors: bool = field(default=True, metadata=RUNTIME)
+    """Keep rows only. By default the task vectors of every episode and block are stored beside
+    them, in half precision."""
+    redraw: bool = field(default=False, metadata=RUNTIME)
+    """Make tables and figures from what is stored. No model is loaded."""
+    fail_fast: bool = field(default=False, metadata=RUNTIME)
+    """Stop at the first task that fails instead of going on with the others."""
+    trust_remote_code: bool = field(default=False, metadata=RUNTIME)
+    """Run code that a checkpoint brings. Only for authors you trust."""
+    allow_pickled_weights: bool = field(default=False, metadata=RUNTIME)
+    """Read weights stored as pickles, which can run code. Only for authors you trust."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("shots", 1), ("dummy_queries", 1), ("episodes_per_split", 1)):
+            value = getattr(self, name)
+            if value < least:
+                option = "--" + name.replace("_", "-")
+                raise UsageError(f"{option} {value}: at least {least} was expected.")
+        if not self.model:
+            raise UsageError("--model: at least one model was expected.")
+
+
+def field_names(role: str) -> set[str]:
+    """Names of the fields of `RunConfig` with a role, `identity` or `runtime`."""
+    return {entry.name for entry in fields(RunConfig) if entry.metadata.get("role") == role}
+
+
+def protocol(config: RunConfig) -> dict[str, Any]:
+    """The part of a result's identity that a run shares between its models and tasks.
+
+    Replayed episodes carry their own shots, dummy queries and seed.
+    """
+    sampled = ("shots", "dummy_queries", "episodes_per_split", "seed")
+    replayed = config.episodes is not None
+    return {name: None if replayed else getattr(config, name) for name in sampled}

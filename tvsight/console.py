@@ -1,0 +1,131 @@
+"""What a person sees while a run goes on: live progress on a terminal, plain lines elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from tvsight.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, interval
+from tvsight.summaries import by_task
+
+
+class RateColumn(ProgressColumn):
+    """Tasks per minute."""
+
+    def render(self, task: Task) -> Text:
+        """The mean speed since the start; empty until a task is done."""
+        if not task.completed or not task.elapsed:
+            return Text("")
+        return Text(f"{60 * task.completed / task.elapsed:.1f} tasks/min")
+
+
+class Display:
+    """Progress and results of a run, as text."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self._progress: Progress | None = None
+        self._bar: object = None
+
+    def note(self, text: str) -> None:
+        """A line of text; nothing in it is read as markup."""
+        self.console.print(escape(text), soft_wrap=not self.console.is_terminal)
+
+    def stored(self, model: str, stored: int, total: int) -> None:
+        """How much of a model's work the store holds already."""
+        self.note(f"{model}: {stored} of {total} tasks are in the store, {total - stored} to do")
+
+    @contextmanager
+    def tasks(self, model: str, total: int) -> Iterator[None]:
+        """While the tasks of a model are measured."""
+        if not total:
+            yield
+            return
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.fields[task_name]} · {task.fields[phase]}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        ) as progress:
+            self._progress = progress
+            self._bar = progress.add_task(model, total=total, task_name=model, phase="starting")
+            try:
+                yield
+            finally:
+                self._progress = None
+
+    def task(self, name: str) -> None:
+        """A task begins."""
+        self._update(task_name=name, phase="prompts")
+
+    def phase(self, name: str) -> None:
+        """A phase of the current task begins."""
+        self._update(phase=name)
+
+    def measured(self, name: str, rows: pd.DataFrame) -> None:
+        """A task is done: its line."""
+        self._advance()
+        summary = by_task(rows).iloc[0]
+        parts = [
+            f"{PROCEDURE_NAMES[procedure]} {interval(summary, procedure)}"
+            for procedure in ("baseline", "icl", "task_vector")
+        ]
+        mark = "" if summary["layer_identified"] else f" ({NOT_IDENTIFIED})"
+        self.note(
+            f"{name}: {'  '.join(parts)}  block {summary['layer']}{mark}  n {summary['n']} "
+            f"({summary['queries']} queries)"
+        )
+
+    def failed(self, name: str, reason: str) -> None:
+        """A task could not be measured."""
+        self._advance()
+        self.console.print(f"[red]{escape(name)}: failed.[/red] {escape(reason)}")
+
+    def failures(self, failures: dict[str, str]) -> None:
+        """What is missing from the result, and why."""
+        for name, reason in failures.items():
+            self.console.print(f"[red]Missing: {escape(name)}.[/red] {escape(reason)}")
+
+    def written(self, paths: list[Path]) -> None:
+        """Files that were made."""
+        for path in paths:
+            self.note(f"Wrote {path}")
+
+    def table(self, table: pd.DataFrame, title: str) -> None:
+        """A data frame whose cells are texts."""
+        shown = Table(title=escape(title), title_justify="left", header_style="bold")
+        for column in table.columns:
+            shown.add_column(escape(str(column)), overflow="fold")
+        for row in table.itertuples(index=False):
+            shown.add_row(*(escape(str(cell)) for cell in row))
+        self.console.print(shown)
+
+    def _update(self, **fields: str) -> None:
+        if self._progress is not None:
+            self._progress.update(self._bar, **fields)  # type: ignore[arg-type]
+
+    def _advance(self) -> None:
+        if self._progress is not None:
+            self._progress.advance(self._bar)  # type: ignore[arg-type]

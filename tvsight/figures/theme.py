@@ -1,0 +1,73 @@
+"""One look for all figures: palettes, sizes for print, and how they are saved."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from tvsight.errors import UsageError
+
+ONE_COLUMN, TWO_COLUMNS = 3.3, 6.8
+"""Widths for print, in inches."""
+
+_COLOURS = sns.color_palette("colorblind").as_hex()
+PROCEDURE_COLOURS = {
+    "baseline": _COLOURS[7],
+    "icl": _COLOURS[0],
+    "task_vector": _COLOURS[1],
+    "averaged_vector": _COLOURS[2],
+}
+PROCEDURE_MARKERS = {"baseline": "s", "icl": "o", "task_vector": "D", "averaged_vector": "^"}
+"""Shapes beside colours, for readers who do not tell the colours apart."""
+
+STYLE: dict[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "grid.linewidth": 0.5,
+    "grid.color": "0.9",
+    "pdf.fonttype": 42,
+    "savefig.dpi": 300,
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in the shared style, sizes in inches. No window is ever opened."""
+    mpl.rcParams.update(STYLE)  # type: ignore[arg-type]
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def caption(figure: Figure, text: str) -> None:
+    """A caption line under the axes, wrapped to the figure's width."""
+    characters = int(figure.get_figwidth() * 19)
+    lines = [line for part in text.split("\n") for line in textwrap.wrap(part, characters)]
+    figure.supxlabel(
+        "\n".join(lines), x=0.01, ha="left", fontsize=6.5, color="0.25", linespacing=1.3
+    )
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as PNG and PDF, without a date in them, so that a redraw is identical.
+
+    Raises:
+        UsageError: when the folder cannot be written.
+    """
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(paths[0], metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"CreationDate": None, "Producer": None})
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
+    return paths

@@ -1,0 +1,36 @@
+"""How models, procedures and intervals are written for people: one wording for all outputs."""
+
+import pandas as pd
+
+from tvsight.models.catalogue import catalogue
+
+PROCEDURE_NAMES = {
+    "baseline": "Baseline",
+    "icl": "ICL",
+    "task_vector": "Task vector",
+    "averaged_vector": "Averaged vector",
+}
+NOT_IDENTIFIED = "layer not identified"
+MAX_LABEL = 28
+"""Longest name in a figure, in characters."""
+
+
+def display_name(model: str) -> str:
+    """A model's name as figures and tables show it."""
+    entry = catalogue().get(model)
+    return entry.display_name if entry else shortened(model.rsplit("/", 1)[-1])
+
+
+def shortened(name: str) -> str:
+    """A name that fits a figure."""
+    return name if len(name) <= MAX_LABEL else name[: MAX_LABEL - 1] + "…"
+
+
+def interval(values: pd.Series, name: str) -> str:
+    """`0.62 [0.48, 0.74]` from the entries `name`, `name_low`, `name_high`."""
+    value, low, high = (values[name + end] for end in ("", "_low", "_high"))
+    if pd.isna(value):
+        return "–"
+    if pd.isna(low):
+        return f"{value:.2f}"
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"

@@ -1,0 +1,107 @@
+"""Tables: the numbers as CSV, and the same cells as text for Markdown, LaTeX and the terminal."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tvsight.errors import UsageError
+from tvsight.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, display_name, interval
+from tvsight.summaries import SUBSETS, over_tasks
+
+SHARE_NAMES = {"share_of_icl": "Task vector / ICL", "recovered_gap": "Recovered gap"}
+
+
+def task_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """The complete results as texts: a row per task, then a mean per category.
+
+    Args:
+        table: from `summaries.by_task`.
+    """
+    rows = []
+    for model, of_model in table.groupby("model", sort=False):
+        for category, tasks in of_model.groupby("category", sort=False):
+            rows += [_task_cells(task) for _, task in tasks.iterrows()]
+            rows.append(_mean_cells(str(model), str(category), tasks))
+    return pd.DataFrame(rows)
+
+
+def mean_cells(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Means over tasks and recovered shares as texts, the paper's models below ours.
+
+    Args:
+        table, paper: from `summaries.by_task` and `summaries.paper_by_task`.
+    """
+    rows = []
+    for subset in SUBSETS:
+        for _, means in over_tasks(table, subset).iterrows():
+            rows.append({"Model": display_name(means["model"]), **_share_cells(means)})
+    for _, means in over_tasks(paper, "all").iterrows():
+        rows.append({"Model": f"{display_name(means['model'])} (paper)", **_share_cells(means)})
+    everything = over_tasks(paper.assign(model="All seven (paper)"), "all").iloc[0]
+    rows.append({"Model": "All seven (paper)", **_share_cells(everything)})
+    return pd.DataFrame(rows).fillna("–")
+
+
+def write(folder: Path, name: str, numbers: pd.DataFrame, cells: list[pd.DataFrame]) -> list[Path]:
+    """Write `<name>.csv` from numbers, `<name>.md` and `<name>.tex` (booktabs) from texts.
+
+    Raises:
+        UsageError: when the folder cannot be written.
+    """
+    markdown = "\n\n".join(_markdown(table) for table in cells) + "\n"
+    latex = "\n".join(_latex(table) for table in cells)
+    paths = {
+        folder / f"{name}.csv": numbers.to_csv(index=False, float_format="%.6g"),
+        folder / f"{name}.md": markdown,
+        folder / f"{name}.tex": latex,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in paths.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
+    return list(paths)
+
+
+def _task_cells(task: pd.Series) -> dict[str, str]:
+    block = str(task["layer"]) + ("" if task["layer_identified"] else f" ({NOT_IDENTIFIED})")
+    return {
+        "Model": display_name(task["model"]),
+        "Category": task["category"],
+        "Task": task["task"],
+        **{title: interval(task, name) for name, title in PROCEDURE_NAMES.items()},
+        "Block": block,
+        "n (queries)": f"{task['n']} ({task['queries']})",
+    }
+
+
+def _mean_cells(model: str, category: str, tasks: pd.DataFrame) -> dict[str, str]:
+    return {
+        "Model": display_name(model),
+        "Category": category,
+        "Task": "mean",
+        **{title: f"{tasks[name].mean():.2f}" for name, title in PROCEDURE_NAMES.items()},
+        "Block": "",
+        "n (queries)": "",
+    }
+
+
+def _share_cells(means: pd.Series) -> dict[str, str]:
+    return {
+        "Tasks": f"{means['subset']} ({means['tasks']})",
+        **{
+            title: interval(means, name)
+            for name, title in (PROCEDURE_NAMES | SHARE_NAMES).items()
+            if name in means
+        },
+    }
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    escaped = table.map(lambda cell: str(cell).replace("|", "\\|").replace("<", "&lt;"))
+    return str(escaped.to_markdown(index=False))
+
+
+def _latex(table: pd.DataFrame) -> str:
+    return table.to_latex(index=False, escape=True)
