@@ -48,7 +48,9 @@ def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:
 
     table, paper = by_task(rows), paper_by_task()
     tasks, means = tables.task_cells(table), tables.mean_cells(table, paper)
-    display.table(tasks, "Accuracy on test episodes, with 95 % intervals")
+    for model, of_model in tasks.groupby("Model", sort=False):
+        title = f"{model}: accuracy on test episodes, with 95 % intervals"
+        display.table(of_model.drop(columns="Model"), title)
     display.table(means, "Means over tasks, with bootstrap intervals over tasks")
     written = tables.write(results / "tables", MAIN_RESULTS, table, [tasks, means])
     written += save(figures.by_model(table, paper), results / "figures", MAIN_RESULTS)

@@ -35,7 +35,7 @@ def by_model(table: pd.DataFrame, paper: pd.DataFrame) -> Figure:
     for offset, procedure in enumerate(COMPARED):
         _bars(axes, places + 0.26 * (offset - 1), bars, procedure)
     labels = [display_name(name) for name in bars["model"]]
-    axes.set_xticks(places, [label.replace(" ", "\n", 1) for label in labels])
+    axes.set_xticks(places, ["\n".join(label.rsplit(" ", 1)) for label in labels])
     axes.tick_params(axis="x", length=0)
     axes.set(ylim=(0, 1), ylabel="Mean test accuracy", xlim=(places[0] - 0.6, places[-1] + 0.6))
     axes.yaxis.grid(True)

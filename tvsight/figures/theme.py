@@ -50,7 +50,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def caption(figure: Figure, text: str) -> None:
     """A caption line under the axes, wrapped to the figure's width."""
-    characters = int(figure.get_figwidth() * 19)
+    characters = int(figure.get_figwidth() * 21)
     lines = [line for part in text.split("\n") for line in textwrap.wrap(part, characters)]
     figure.supxlabel(
         "\n".join(lines), x=0.01, ha="left", fontsize=6.5, color="0.25", linespacing=1.3

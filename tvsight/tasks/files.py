@@ -63,12 +63,18 @@ def read_task_file(path: str) -> Task:
 
 
 def invert(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
-    """Answers become inputs; an answer of several inputs accepts each of them, in file order."""
-    inputs: dict[str, list[str]] = {}
-    for pair in pairs:
-        for answer in pair.answers:
-            inputs.setdefault(answer, []).append(pair.input)
-    return tuple(Pair(answer, tuple(found)) for answer, found in inputs.items())
+    """The pairs read backwards.
+
+    Each usual answer becomes an input, and accepts every input that it was an answer of, those it
+    is the usual answer of first. Answers that are only accepted besides are not asked about.
+    """
+    asked: dict[str, list[str]] = {pair.answer: [] for pair in pairs}
+    for usual in (True, False):
+        for pair in pairs:
+            for answer in pair.answers:
+                if answer in asked and (answer == pair.answer) == usual:
+                    asked[answer].append(pair.input)
+    return tuple(Pair(answer, tuple(inputs)) for answer, inputs in asked.items())
 
 
 def _file_text(file: Path) -> str:
