@@ -43,13 +43,14 @@ class Vocabulary:
 
     def accepted(self, answers: Iterable[str], rule: MatchRule) -> list[int]:
         """Ids of the tokens that count as one of `answers`, ascending."""
+        answers = [answer.strip() for answer in answers]
         found: set[int] = set()
-        for answer in (answer.strip() for answer in answers):
+        for answer in answers:
             found.update(self._equal(answer))
             if rule == "prefix":
                 found.update(self._beginning_with(answer))
                 for length in range(MIN_SHARED, len(answer)):
-                    found.update(self._equal(answer[:length].rstrip()))
+                    found.update(self._equal(answer[:length]))
         return sorted(i for i in found if any(matches(self.texts[i], a, rule) for a in answers))
 
     def _equal(self, text: str) -> list[int]:

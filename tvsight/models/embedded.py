@@ -69,9 +69,11 @@ def checkpoint(report: Report = print) -> Path:
             if not target.is_dir():
                 _convert(parts, target, report)
     except OSError as error:
+        if error.errno is None:  # not the system's: raised by transformers about the file
+            raise
         raise UsageError(
             f"The embedded model needs 1.4 GB in the cache directory {target.parent}, which "
-            f"cannot be written: {error.strerror or error}. XDG_CACHE_HOME moves it elsewhere."
+            f"cannot be written: {error.strerror}. XDG_CACHE_HOME moves it elsewhere."
         ) from error
     return target
 

@@ -41,8 +41,10 @@ def resolve(name: str, revision: str | None = None) -> ModelSource:
                 raise UsageError(f"{entry.alias} is a package and has no revisions.")
             return ModelSource("embedded", entry.alias, entry.alias)
         return ModelSource("hub", entry.alias, entry.hub_id, revision)
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = _directory(name)
+    if path is not None:
+        if revision is not None:
+            raise UsageError(f"{name!r} is a directory and has no revisions.")
         if not (path / "config.json").is_file():
             raise UsageError(
                 f"The directory {name!r} holds no checkpoint: a config.json was expected in it."
@@ -56,6 +58,14 @@ def resolve(name: str, revision: str | None = None) -> ModelSource:
         f"nor a hub id of the form organisation/name.{nearest(name, catalogue())} "
         "`python -m analyses.models` lists the aliases."
     )
+
+
+def _directory(name: str) -> Path | None:
+    try:
+        path = Path(name).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, RuntimeError):  # a name too long for a path, or of an unknown user
+        return None
 
 
 def weights_identity(source: ModelSource) -> str:
@@ -89,6 +99,7 @@ def _directory_digest(directory: Path) -> str:
 
 def _hub_commit(source: ModelSource) -> str:
     from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
     try:
         info = HfApi().model_info(source.location, revision=source.revision, timeout=10)
@@ -97,9 +108,10 @@ def _hub_commit(source: ModelSource) -> str:
         reason: Exception | None = None
     except Exception as error:  # the hub client raises a dozen unrelated types
         reason = error
-    cached = try_to_load_from_cache(source.location, "config.json", revision=source.revision)
-    if isinstance(cached, str):
-        return Path(cached).parent.name
+    if not isinstance(reason, HFValidationError):
+        cached = try_to_load_from_cache(source.location, "config.json", revision=source.revision)
+        if isinstance(cached, str):
+            return Path(cached).parent.name
     raise UsageError(hub_failure(source, reason)) from reason
 
 
@@ -118,6 +130,8 @@ def hub_failure(source: ModelSource, error: Exception | None) -> str:
             f"The hub has no model {repo!r} (or it is private).{nearest(repo, catalogue())} "
             "`python -m analyses.models` lists the aliases."
         )
+    if kind == "HFValidationError":
+        return f"{repo!r} is no hub id: {error}"
     if kind == "RevisionNotFoundError":
         return f"{repo} has no revision {source.revision!r}; leave --revision out for the newest."
     offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""

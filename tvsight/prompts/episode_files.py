@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import SPLITS, Episode, Split
+from tvsight.tasks.files import is_encodable
 
 FORM = (
     '{"task": ..., "split": "dev" or "test", "demonstrations": [[x, y], ...], "query": ..., '
@@ -27,7 +28,8 @@ def read_episodes(path: Path) -> list[Episode]:
         UsageError: with the file, the line, and what was expected.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): a word may hold a character that it takes for a line break.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise UsageError(f"--episodes {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -39,7 +41,7 @@ def read_episodes(path: Path) -> list[Episode]:
     ]
     if not episodes:
         raise UsageError(f"--episodes {path}: no episodes in it.")
-    for task in {episode.task for episode in episodes}:
+    for task in dict.fromkeys(episode.task for episode in episodes):
         missing = set(SPLITS) - {e.split for e in episodes if e.task == task}
         if missing:
             raise UsageError(
@@ -70,23 +72,22 @@ def _line(episode: Episode) -> str:
 def _episode(line: str, place: str) -> Episode:
     try:
         fields = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{place}: not JSON. Each line was expected to be {FORM}") from error
     if not isinstance(fields, dict):
         raise UsageError(f"{place}: a JSON object was expected: {FORM}")
     try:
-        demonstrations = fields["demonstrations"]
         episode = Episode(
             task=_word(fields["task"]),
             split=cast(Split, _word(fields["split"])),
-            demonstrations=tuple((_word(x), _word(y)) for x, y in demonstrations),
+            demonstrations=_demonstrations(fields["demonstrations"]),
             query=_word(fields["query"]),
             accepted=_words(fields["accepted"]),
             dummy_queries=_words(fields["dummy_queries"]),
         )
     except KeyError as error:
         raise UsageError(f"{place}: {error.args[0]} is missing. Expected: {FORM}") from error
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
         raise UsageError(f"{place}: a value of the wrong kind. Expected: {FORM}") from error
     _check(episode, place)
     return episode
@@ -102,9 +103,15 @@ def _check(episode: Episode, place: str) -> None:
 
 
 def _word(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or not is_encodable(value):
         raise TypeError
     return value
+
+
+def _demonstrations(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list) or not all(isinstance(p, list) and len(p) == 2 for p in value):
+        raise TypeError
+    return tuple((_word(x), _word(y)) for x, y in value)
 
 
 def _words(value: Any) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def read_relation(text: str, where: str) -> list[Task]:
         UsageError: with the file, the key and what was expected.
     """
     content = _parsed(text, where)
-    pairs = _pairs(content.get("pairs"), where)
+    pairs = _pairs(_numbered(content.get("pairs"), where), where)
     origin = _text(content, "origin", where)
     forward = _header(content.get("forward"), f"{where}: forward")
     if "inverse" not in content:
@@ -54,10 +54,10 @@ def read_task_file(path: str) -> Task:
     if path.lower().endswith(".csv"):
         name = re.sub(r"[^a-z0-9]+", "_", Path(path).stem.lower()).strip("_")
         header: dict[str, Any] = {"name": name}
-        pairs = _pairs(_csv_rows(text, path), path, first=1, unit="line")
+        pairs = _pairs(_csv_rows(text, path), path)
     else:
         header = _parsed(text, path)
-        pairs = _pairs(header.get("pairs"), path)
+        pairs = _pairs(_numbered(header.get("pairs"), path), path)
     defaults = {"category": "custom", "description": "a task from a file", "match": "exact"}
     return Task(**_header({**defaults, **header}, path), pairs=pairs, origin="a file of the user")
 
@@ -96,18 +96,27 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
             f"{where}, line {error.lineno}: not JSON ({error.msg}). A task file is an object such "
             'as {"name": "my_task", "pairs": [["input", "answer"], ...]}.'
         ) from error
-    except RecursionError as error:
-        raise UsageError(f"{where}: nested too deeply to be a task file.") from error
+    except (RecursionError, ValueError) as error:
+        raise UsageError(f"{where}: too deep or too long a value for a task file.") from error
     if not isinstance(content, dict):
         raise UsageError(f"{where}: a JSON object was expected, found {type(content).__name__}.")
     return content
 
 
-def _csv_rows(text: str, where: str) -> list[list[str]]:
+def _csv_rows(text: str, where: str) -> list[tuple[str, Any]]:
+    """Rows of a CSV file, each with the line that it ends on."""
+    reader = csv.reader(io.StringIO(text), strict=True)
     try:
-        return [row for row in csv.reader(io.StringIO(text), strict=True) if row]
+        return [(f"line {reader.line_num}", row) for row in reader if row]
     except csv.Error as error:
-        raise UsageError(f"{where}: not CSV ({error}).") from error
+        raise UsageError(f"{where}, line {reader.line_num}: not CSV ({error}).") from error
+
+
+def _numbered(rows: Any, where: str) -> list[tuple[str, Any]]:
+    """Pairs of a JSON file, each with its number."""
+    if not isinstance(rows, list):
+        raise UsageError(f'{where}: pairs: a list such as [["input", "answer"], ...] was expected.')
+    return [(f"pair {number}", row) for number, row in enumerate(rows, start=1)]
 
 
 def _header(content: Any, where: str) -> dict[str, Any]:
@@ -127,19 +136,19 @@ def _header(content: Any, where: str) -> dict[str, Any]:
     }
 
 
-def _pairs(rows: Any, where: str, first: int = 1, unit: str = "pair") -> tuple[Pair, ...]:
-    if not isinstance(rows, list) or not rows:
-        raise UsageError(f'{where}: pairs: a list such as [["input", "answer"], ...] was expected.')
+def _pairs(rows: list[tuple[str, Any]], where: str) -> tuple[Pair, ...]:
+    if not rows:
+        raise UsageError(f"{where}: pairs: at least one was expected.")
     if len(rows) > MAX_PAIRS:
         raise UsageError(f"{where}: {len(rows)} pairs; at most {MAX_PAIRS} are read.")
     pairs: dict[str, Pair] = {}
-    for number, row in enumerate(rows, start=first):
-        place = f"{where}, {unit} {number}"
+    for number, row in rows:
+        place = f"{where}, {number}"
         pair = _pair(row, place)
         if pair.input in pairs:
             raise UsageError(
-                f"{place}: the input {_shown(pair.input)} is there twice. Give it once, with a "
-                "list of its accepted answers."
+                f"{place}: the input {_shown(pair.input)} is there twice. Give it once (in JSON "
+                "with a list of its accepted answers)."
             )
         pairs[pair.input] = pair
     return tuple(pairs.values())
@@ -156,17 +165,23 @@ def _pair(row: Any, place: str) -> Pair:
             raise UsageError(
                 f"{place}: {_shown(text)}: text without white space around it was expected."
             )
-        if len(text) > MAX_TEXT or CONTROL.search(text):
+        if len(text) > MAX_TEXT or CONTROL.search(text) or not is_encodable(text):
             raise UsageError(
-                f"{place}: {_shown(text)}: at most {MAX_TEXT} characters and no control "
-                "characters were expected."
+                f"{place}: {_shown(text)}: at most {MAX_TEXT} characters, none of them a control "
+                "character or half of one, were expected."
             )
     return Pair(given, tuple(answers))
 
 
+def is_encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8; JSON lets half a surrogate pair through."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _text(content: dict[str, Any], key: str, where: str) -> str:
     value = content.get(key)
-    if not isinstance(value, str) or not value or len(value) > MAX_TEXT or CONTROL.search(value):
+    ok = isinstance(value, str) and 0 < len(value) <= MAX_TEXT and is_encodable(value)
+    if not isinstance(value, str) or not ok or CONTROL.search(value):
         raise UsageError(f"{where}: {key}: a short text was expected, found {_shown(value)}.")
     return value
 

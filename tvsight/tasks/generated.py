@@ -56,7 +56,7 @@ def _task(
 
 
 def _lists(items: str) -> list[list[str]]:
-    """Distinct lists of items, equally many of each length as far as there are that many."""
+    """Distinct lists of items, of each length in turn drawn at random."""
     rng = random.Random("tvsight lists")
     lists: dict[tuple[str, ...], None] = {}
     while len(lists) < LISTS:

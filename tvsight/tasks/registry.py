@@ -52,7 +52,10 @@ def task(name: str) -> Task:
     Raises:
         UsageError: for an unknown name, with the nearest ones.
     """
-    return select(name)[0]
+    known = packaged_tasks()
+    if name not in known:
+        raise _unknown(name, known)
+    return known[name]
 
 
 def select(selection: str, task_files: Iterable[str] = ()) -> list[Task]:
@@ -89,9 +92,12 @@ def _meant(word: str, known: dict[str, Task]) -> list[str]:
         return [name for name, task in known.items() if task.category == word]
     if word in known:
         return [word]
-    raise UsageError(
-        f"Unknown task {word!r}.{nearest(word, (*known, *CATEGORIES, 'paper', 'all'))} "
-        "`python -m analyses.tasks` lists the tasks."
+    raise _unknown(word, (*known, *CATEGORIES, "paper", "all"))
+
+
+def _unknown(name: str, known: Iterable[str]) -> UsageError:
+    return UsageError(
+        f"Unknown task {name!r}.{nearest(name, known)} `python -m analyses.tasks` lists the tasks."
     )
 
 

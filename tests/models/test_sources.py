@@ -1,0 +1,296 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from tvsight.errors import UsageError
+from tvsight.models.embedded import GGUF_SHA256
+from tvsight.models.sources import ModelSource, resolve, weights_identity
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+RESPONSE: Any = SimpleNamespace(headers={}, request=None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the checkpoint directory `mine`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    (tmp_path / "mine" / "model.safetensors").write_bytes(b"weights")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache and a hub that no test reaches unless it says what the hub answers."""
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    hub_raises(monkeypatch, AssertionError("a test asked the hub"))
+
+
+def hub_raises(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def model_info(*_: Any, **__: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+
+
+def hub_answers(monkeypatch: pytest.MonkeyPatch, sha: str | None) -> list[tuple[Any, ...]]:
+    asked: list[tuple[Any, ...]] = []
+
+    def model_info(_: Any, repo: str, *, revision: str | None, **__: Any) -> SimpleNamespace:
+        asked.append((repo, revision))
+        return SimpleNamespace(sha=sha)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    return asked
+
+
+def identity_refusal(source: ModelSource) -> str:
+    with pytest.raises(UsageError) as refused:
+        weights_identity(source)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["pythia-2.8b", "Pythia-2.8B"])
+def test_an_alias_is_a_hub_model_whatever_its_case(name: str) -> None:
+    source = ModelSource("hub", "pythia-2.8b", "EleutherAI/pythia-2.8b", "step1000")
+    assert resolve(name, "step1000") == source
+
+
+def test_the_embedded_model_is_found_by_alias_and_has_no_revisions() -> None:
+    assert resolve("gemma-3-270m") == ModelSource("embedded", "gemma-3-270m", "gemma-3-270m")
+    with pytest.raises(UsageError, match="gemma-3-270m is a package and has no revisions"):
+        resolve("gemma-3-270m", "main")
+
+
+@pytest.mark.parametrize("name", ["mine", "./mine", "mine/", "mine/../mine"])
+def test_a_directory_is_named_by_its_last_part_only(folder: Path, name: str) -> None:
+    assert resolve(name) == ModelSource("directory", "mine", str(folder / "mine"))
+
+
+def test_a_directory_is_found_by_absolute_path_and_from_home(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = ModelSource("directory", "mine", str(folder / "mine"))
+    assert resolve(str(folder / "mine")) == expected
+    monkeypatch.setenv("HOME", str(folder))
+    assert resolve("~/mine") == expected
+
+
+def test_an_alias_wins_over_a_directory_of_the_same_name(folder: Path) -> None:
+    (folder / "mine").rename(folder / "gpt2")
+    assert resolve("gpt2").kind == "hub"
+    assert resolve("./gpt2").kind == "directory"
+
+
+def test_a_directory_wins_over_a_hub_id(folder: Path) -> None:
+    (folder / "org").mkdir()
+    (folder / "mine").rename(folder / "org" / "name")
+    assert resolve("org/name").kind == "directory"
+
+
+@pytest.mark.parametrize("name", ["empty", "."])
+def test_a_directory_without_a_configuration_is_refused(folder: Path, name: str) -> None:
+    (folder / "empty").mkdir()
+    with pytest.raises(UsageError) as refused:
+        resolve(name)
+    assert str(refused.value) == (
+        f"The directory {name!r} holds no checkpoint: a config.json was expected in it."
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_hub_id_is_taken_as_it_stands() -> None:
+    assert resolve("Org-1/my.model_2", "v1") == ModelSource(
+        "hub", "Org-1/my.model_2", "Org-1/my.model_2", "v1"
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_hub_id_of_an_alias_is_the_same_model() -> None:
+    assert resolve("openai-community/gpt2") == resolve("gpt2")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("pythia-2.8", "pythia-2.8b"), ("gemma-3-270", "gemma-3-270m"), ("GPT-J", "gpt-j-6b")],
+)
+def test_a_mistyped_alias_is_refused_with_the_nearest(name: str, near: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        resolve(name)
+    message = str(refused.value)
+    assert f"Unknown model {name!r}: neither a catalogue alias, nor a directory" in message
+    assert "Did you mean " in message
+    assert repr(near) in message
+    assert "`python -m analyses.models` lists the aliases." in message
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "a/../b",
+        "a/..",
+        "../../etc/passwd",
+        "/absent/model",
+        "~/absent",
+        "~no-such-user/x",
+        "a/b/c",
+        "a//b",
+        "org/",
+        "/",
+        "a b/c",
+        "org/name\n",
+        "https://hub/org/name",
+        "org\\name",
+        "mine/config.json/x",
+        "nul\0nul",
+        "x" * 5_000,
+        "",
+    ],
+    ids=lambda name: ascii(name[:20]),
+)
+def test_a_path_trick_is_never_a_hub_id(name: str) -> None:
+    with pytest.raises(UsageError):
+        resolve(name)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_revision_of_a_directory_is_refused() -> None:
+    with pytest.raises(UsageError, match="revision"):
+        resolve("mine", "v1")
+
+
+def test_the_embedded_weights_are_their_sha256() -> None:
+    assert weights_identity(resolve("gemma-3-270m")) == f"sha256:{GGUF_SHA256}"
+
+
+def test_the_weights_of_a_directory_are_known_by_their_content(folder: Path) -> None:
+    first = weights_identity(resolve("mine"))
+    assert first.startswith("sha256:")
+    (folder / "mine" / "notes.md").write_text("not part of the model")
+    (folder / "mine").rename(folder / "moved")
+    assert weights_identity(resolve("moved")) == first
+    found = {first}
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "vocab.txt"):
+        (folder / "moved" / name).write_text(f"changed {name}")
+        found.add(weights_identity(resolve("moved")))
+    (folder / "moved" / "model.safetensors").rename(folder / "moved" / "other.safetensors")
+    found.add(weights_identity(resolve("moved")))
+    assert len(found) == 6
+
+
+def test_the_weights_of_a_hub_model_are_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = hub_answers(monkeypatch, COMMIT)
+    assert weights_identity(resolve("gpt2", "v1")) == f"commit:{COMMIT}"
+    assert asked == [("openai-community/gpt2", "v1")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("down"), GatedRepoError("no", response=RESPONSE)],
+    ids=["down", "gated"],
+)
+def test_without_the_hub_the_commit_is_read_from_the_cache(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def cached(repo: str, file: str, *, revision: str | None) -> str:
+        asked.append((repo, file, revision))
+        return f"/cache/models--openai-community--gpt2/snapshots/{COMMIT}/config.json"
+
+    hub_raises(monkeypatch, error)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", cached)
+    assert weights_identity(resolve("gpt2", "v1")) == f"commit:{COMMIT}"
+    assert asked == [("openai-community/gpt2", "config.json", "v1")]
+
+
+def test_a_file_that_the_cache_knows_to_be_absent_is_no_commit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub_raises(monkeypatch, ConnectionError("down"))
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: object())
+    assert "could not be reached" in identity_refusal(resolve("gpt2"))
+
+
+def test_a_gated_model_names_the_login_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub_raises(monkeypatch, GatedRepoError("no", response=RESPONSE))
+    message = identity_refusal(resolve("org/secret"))
+    assert message.startswith("org/secret is gated: accept its licence on its hub page")
+    assert "`hf auth login` (or set HF_TOKEN)" in message
+
+
+def test_a_gated_model_that_the_hub_hides_names_the_login_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub_raises(monkeypatch, RepositoryNotFoundError("no", response=RESPONSE))
+    message = identity_refusal(resolve("llama-3.1-8b"))
+    assert message.startswith("meta-llama/Llama-3.1-8B is gated:")
+    assert "`hf auth login`" in message
+
+
+def test_a_model_that_the_hub_does_not_have_gives_the_nearest_aliases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub_raises(monkeypatch, RepositoryNotFoundError("no", response=RESPONSE))
+    message = identity_refusal(resolve("EleutherAI/pythia-2.8"))
+    assert "The hub has no model 'EleutherAI/pythia-2.8' (or it is private)." in message
+    assert "Did you mean 'pythia-2.8b'" in message
+    assert "`python -m analyses.models` lists the aliases." in message
+
+
+def test_a_revision_that_the_hub_does_not_have_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub_raises(monkeypatch, RevisionNotFoundError("no", response=RESPONSE))
+    message = identity_refusal(resolve("gpt2", "v9"))
+    assert message == (
+        "openai-community/gpt2 has no revision 'v9'; leave --revision out for the newest."
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("down"), TimeoutError("slow"), HfHubHTTPError("500", response=RESPONSE)],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_hub_out_of_reach_names_the_download_command(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    hub_raises(monkeypatch, error)
+    message = identity_refusal(resolve("gpt2"))
+    assert "The hub could not be reached and openai-community/gpt2 is not in its" in message
+    assert f"({type(error).__name__})" in message
+    assert "run `hf download openai-community/gpt2`" in message
+    assert "`--model gemma-3-270m`" in message
+
+
+def test_offline_mode_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    hub_raises(monkeypatch, ConnectionError("offline"))
+    assert "could not be reached (HF_HUB_OFFLINE is set) and" in identity_refusal(resolve("gpt2"))
+
+
+def test_a_hub_that_tells_no_commit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub_answers(monkeypatch, None)
+    assert "openai-community/gpt2 is not in its local cache" in identity_refusal(resolve("gpt2"))
+
+
+@pytest.mark.parametrize(
+    "name", ["org/a--b", "org/a..b", "org/a.git", "orgé/a", f"org/{'a' * 100}"]
+)
+def test_a_name_that_the_hub_forbids_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.undo()  # the hub's own check of names, which needs no network
+    with pytest.raises(UsageError):
+        weights_identity(resolve(name))

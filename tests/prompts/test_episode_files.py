@@ -1,0 +1,191 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tvsight.errors import UsageError
+from tvsight.prompts import (
+    Episode,
+    UsablePairs,
+    episodes_digest,
+    read_episodes,
+    sample_episodes,
+    write_episodes,
+)
+from tvsight.tasks import Pair
+
+WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(str.strip)
+WORDS = st.lists(WORD, min_size=1, max_size=3).map(tuple)
+FIELDS: dict[str, Any] = {
+    "task": "t",
+    "split": "dev",
+    "demonstrations": [[" a", " b"]],
+    "query": " c",
+    "accepted": [" d"],
+    "dummy_queries": [" e"],
+}
+DEV, TEST = json.dumps(FIELDS), json.dumps({**FIELDS, "split": "test"})
+
+
+def episodes_of(word: str = " c") -> list[Episode]:
+    dev = Episode("t", "dev", ((" a", " b"), (" é", " f")), word, (" d", " g"), (" e", " h"))
+    return [dev, Episode("t", "test", ((" a", " b"),), " c", (" d",), (" e",))]
+
+
+def refusal(path: Path, *lines: str) -> str:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        read_episodes(path)
+    return str(refused.value)
+
+
+def test_sampled_episodes_come_back_as_they_were(tmp_path: Path) -> None:
+    pairs = tuple(Pair(f" x{i}", (f" y{i}", f" z{i}")) for i in range(24))
+    episodes = sample_episodes("t", UsablePairs(pairs, True, 24), 3, 2, 6, 7)
+    write_episodes(tmp_path / "episodes.jsonl", episodes)
+    assert read_episodes(tmp_path / "episodes.jsonl") == episodes
+
+
+@settings(deadline=None)
+@given(
+    task=WORD, demonstrations=st.lists(st.tuples(WORD, WORD), min_size=1, max_size=3), words=WORDS
+)
+@example(task="t", demonstrations=[("one\u2028line", "b")], words=("c",))
+@example(task="t", demonstrations=[("a", "one\x85line")], words=("c",))
+def test_any_words_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory,
+    task: str,
+    demonstrations: list[tuple[str, str]],
+    words: tuple[str, ...],
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    dev = Episode(task, "dev", tuple(demonstrations), words[0], words, words[::-1])
+    test = Episode(task, "test", tuple(demonstrations), words[-1], words, words)
+    write_episodes(path, [dev, test])
+    assert read_episodes(path) == [dev, test]
+
+
+def test_a_file_holds_one_readable_line_per_episode(tmp_path: Path) -> None:
+    write_episodes(tmp_path / "episodes.jsonl", episodes_of())
+    lines = (tmp_path / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2
+    assert json.loads(lines[1]) == {**FIELDS, "split": "test"}
+
+
+def test_a_hand_written_file_may_have_empty_lines_and_several_tasks(tmp_path: Path) -> None:
+    other = [line.replace('"t"', '"u"') for line in (DEV, TEST)]
+    (tmp_path / "own.jsonl").write_text("\n".join(["", DEV, *other, "  ", TEST]))
+    found = read_episodes(tmp_path / "own.jsonl")
+    assert [(e.task, e.split) for e in found] == [
+        ("t", "dev"),
+        ("u", "dev"),
+        ("u", "test"),
+        ("t", "test"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("{", 'not JSON. Each line was expected to be {"task": ...'),
+        ("[" * 100_000, "not JSON."),
+        ("9" * 5_000, "not JSON."),
+        ("[]", 'a JSON object was expected: {"task": ...'),
+        ("3", "a JSON object was expected"),
+    ],
+    ids=["syntax", "deep", "long number", "list", "number"],
+)
+def test_a_line_that_is_no_object_is_refused_by_number(
+    tmp_path: Path, line: str, part: str
+) -> None:
+    message = refusal(tmp_path / "own.jsonl", DEV, "", line, TEST)
+    assert message.startswith(f"{tmp_path / 'own.jsonl'}, line 3: ")
+    assert part in message
+
+
+@pytest.mark.parametrize("key", FIELDS)
+def test_a_line_without_a_key_is_refused_by_number(tmp_path: Path, key: str) -> None:
+    line = json.dumps({name: value for name, value in FIELDS.items() if name != key})
+    message = refusal(tmp_path / "own.jsonl", DEV, "", line, TEST)
+    assert f"own.jsonl, line 3: {key} is missing. Expected: " in message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task": 3},
+        {"task": " "},
+        {"split": None},
+        {"query": ["c"]},
+        {"query": ""},
+        {"accepted": "d"},
+        {"accepted": [3]},
+        {"accepted": {"d": 1}},
+        {"dummy_queries": "ef"},
+        {"dummy_queries": ["e", " "]},
+        {"demonstrations": 3},
+        {"demonstrations": [["a"]]},
+        {"demonstrations": [["a", "b", "c"]]},
+        {"demonstrations": [["a", 3]]},
+        {"demonstrations": [3]},
+        {"demonstrations": ["ab"]},
+        {"demonstrations": {"ab": "cd"}},
+        {"demonstrations": [{"a": 1, "b": 2}]},
+    ],
+    ids=str,
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_number(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    message = refusal(tmp_path / "own.jsonl", DEV, "", json.dumps({**FIELDS, **change}), TEST)
+    assert "own.jsonl, line 3: a value of the wrong kind. Expected: {" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"split": "train"}, "split 'train': dev or test was expected"),
+        ({"demonstrations": []}, "at least one demonstration, accepted answer and dummy query"),
+        ({"accepted": []}, "at least one demonstration, accepted answer and dummy query"),
+        ({"dummy_queries": []}, "at least one demonstration, accepted answer and dummy query"),
+    ],
+    ids=str,
+)
+def test_an_episode_that_cannot_be_measured_is_refused_by_number(
+    tmp_path: Path, change: dict[str, Any], part: str
+) -> None:
+    message = refusal(tmp_path / "own.jsonl", DEV, "", json.dumps({**FIELDS, **change}), TEST)
+    assert f"own.jsonl, line 3: {part}" in message
+
+
+@pytest.mark.parametrize(
+    ("lines", "part"),
+    [
+        (["", " "], "no episodes in it"),
+        ([DEV], "task t has no test episodes"),
+        ([TEST], "task t has no dev episodes"),
+        ([DEV, TEST, DEV.replace('"t"', '"u"')], "task u has no test episodes"),
+    ],
+)
+def test_a_file_without_both_splits_of_each_task_is_refused(
+    tmp_path: Path, lines: list[str], part: str
+) -> None:
+    assert f"own.jsonl: {part}" in refusal(tmp_path / "own.jsonl", *lines)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"absent\.jsonl: No such file or directory"):
+        read_episodes(tmp_path / "absent.jsonl")
+    (tmp_path / "latin.jsonl").write_bytes(b'{"task": "\xe9"}')
+    with pytest.raises(UsageError, match=r"latin\.jsonl: not UTF-8 text \(byte 10\)"):
+        read_episodes(tmp_path / "latin.jsonl")
+
+
+def test_the_digest_changes_with_any_episode_and_their_order() -> None:
+    episodes = episodes_of()
+    digests = [episodes, episodes[::-1], episodes[:1], episodes_of(" x"), []]
+    assert len({episodes_digest(chosen) for chosen in digests}) == len(digests)
+    assert episodes_digest(iter(episodes)) == episodes_digest(episodes_of())

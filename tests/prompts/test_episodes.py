@@ -1,0 +1,165 @@
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tvsight.errors import UsageError
+from tvsight.prompts import Episode, UsablePairs, episodes_digest, sample_episodes
+from tvsight.tasks import Pair
+
+ROOT = Path(__file__).parents[2]
+DIGEST = "3783879b3d7ec9a51d4295968e90ade59bb51f584b7f7bbe226aae9e3ee65f03"
+PRINT_DIGEST = """
+from tvsight.prompts import UsablePairs, episodes_digest, sample_episodes
+from tvsight.tasks import Pair
+pairs = tuple(Pair(f" x{i}", (f" y{i}", f" z{i}")) for i in range(24))
+print(episodes_digest(sample_episodes("t", UsablePairs(pairs, True, 24), 3, 2, 6, 7)))
+"""
+
+
+def usable(count: int) -> UsablePairs:
+    pairs = tuple(Pair(f" x{i}", (f" y{i}", f" z{i}")) for i in range(count))
+    return UsablePairs(pairs, True, count)
+
+
+def sample(count: int = 24, task: str = "t", per_split: int = 6, seed: int = 7) -> list[Episode]:
+    return sample_episodes(task, usable(count), 3, 2, per_split, seed)
+
+
+def queries(episodes: list[Episode], split: str) -> list[str]:
+    return [episode.query for episode in episodes if episode.split == split]
+
+
+@settings(deadline=None)
+@given(
+    shots=st.integers(1, 6),
+    dummies=st.integers(1, 3),
+    spare=st.integers(0, 20),
+    per_split=st.integers(1, 30),
+    seed=st.integers(0, 2**32),
+)
+def test_every_draw_is_fit_to_be_measured(
+    shots: int, dummies: int, spare: int, per_split: int, seed: int
+) -> None:
+    count = shots + dummies + 1 + spare
+    episodes = sample_episodes("t", usable(count), shots, dummies, per_split, seed)
+    answers = {pair.input: pair for pair in usable(count).pairs}
+    assert [episode.split for episode in episodes] == ["dev"] * per_split + ["test"] * per_split
+    for episode in episodes:
+        shown = [x for x, _ in episode.demonstrations]
+        inputs = [*shown, *episode.dummy_queries, episode.query]
+        assert (len(shown), len(episode.dummy_queries)) == (shots, dummies)
+        assert len(set(inputs)) == len(inputs)
+        assert all(y == answers[x].answer for x, y in episode.demonstrations)
+        assert episode.accepted == answers[episode.query].answers
+    assert not set(queries(episodes, "dev")) & set(queries(episodes, "test"))
+
+
+@settings(deadline=None)
+@given(count=st.integers(6, 40), per_split=st.integers(1, 60))
+def test_queries_are_used_equally_often(count: int, per_split: int) -> None:
+    episodes = sample(count, per_split=per_split)
+    for split, half in (("dev", count // 2), ("test", count - count // 2)):
+        uses = Counter(queries(episodes, split)).values()
+        assert len(uses) == min(half, per_split)
+        assert max(uses) - min(uses) <= 1 or per_split < half
+        assert max(uses) == -(-per_split // half)
+
+
+def test_the_same_request_draws_the_same_episodes() -> None:
+    assert sample() == sample()
+
+
+def test_another_seed_or_task_draws_other_episodes() -> None:
+    halves = [set(queries(sample(per_split=12), "dev"))]
+    halves += [set(queries(sample(per_split=12, seed=8), "dev"))]
+    halves += [set(queries(sample(per_split=12, task="u"), "dev"))]
+    assert all(a != b for a, b in zip(halves, halves[1:] + halves[:1], strict=True))
+
+
+def test_a_draw_neither_reads_nor_moves_the_global_generator() -> None:
+    random.seed(1)
+    before = random.getstate()
+    first = sample()
+    assert random.getstate() == before
+    random.seed(2)
+    sample(task="u")
+    assert sample() == first
+
+
+def test_more_episodes_begin_with_the_fewer() -> None:
+    few, many = sample(per_split=6), sample(per_split=20)
+    assert few == many[:6] + many[20:26]
+
+
+def test_demonstrations_and_dummy_queries_come_from_all_other_pairs() -> None:
+    episodes = sample(per_split=200)
+    every = {pair.input for pair in usable(24).pairs}
+    for split in ("dev", "test"):
+        chosen = [episode for episode in episodes if episode.split == split]
+        assert {x for e in chosen for x, _ in e.demonstrations} == every
+        assert {x for e in chosen for x in e.dummy_queries} == every
+
+
+def test_demonstrations_are_drawn_evenly() -> None:
+    episodes = sample(per_split=2000)
+    uses = Counter(x for episode in episodes for x, _ in episode.demonstrations)
+    # 12,000 draws of 24 inputs: 500 each, with a standard deviation below 22.
+    assert all(400 < uses[pair.input] < 600 for pair in usable(24).pairs)
+
+
+def test_one_known_draw_stays_as_it_was() -> None:
+    first, last = sample()[0], sample()[-1]
+    assert first == Episode(
+        task="t",
+        split="dev",
+        demonstrations=((" x9", " y9"), (" x23", " y23"), (" x6", " y6")),
+        query=" x15",
+        accepted=(" y15", " z15"),
+        dummy_queries=(" x21", " x13"),
+    )
+    assert last == Episode(
+        task="t",
+        split="test",
+        demonstrations=((" x8", " y8"), (" x23", " y23"), (" x12", " y12")),
+        query=" x6",
+        accepted=(" y6", " z6"),
+        dummy_queries=(" x20", " x2"),
+    )
+    assert episodes_digest(sample()) == DIGEST
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_another_hash_seed_draws_the_same_episodes(hash_seed: str) -> None:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", PRINT_DIGEST]
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == DIGEST
+
+
+def test_exactly_enough_pairs_are_enough() -> None:
+    assert len(sample_episodes("t", usable(6), 3, 2, 5, 0)) == 10
+
+
+@pytest.mark.parametrize(("shots", "dummies"), [(4, 2), (3, 3), (100, 1)])
+def test_too_many_shots_are_refused_with_the_numbers(shots: int, dummies: int) -> None:
+    with pytest.raises(UsageError) as refused:
+        sample_episodes("t", usable(6), shots, dummies, 5, 0)
+    message = str(refused.value)
+    asked = f"Task t: {shots} demonstrations, {dummies} dummy queries and a query need "
+    assert message.startswith(f"{asked}{shots + dummies + 1} pairs; ")
+    assert " 6" in message
+    assert message.endswith("Lower --shots.")
+
+
+def test_an_episode_contains_its_inputs_and_not_its_answers() -> None:
+    episode = Episode("t", "dev", (("a", "b"),), "c", ("d",), ("e",))
+    assert [word for word in "abcdef" if episode.contains(word)] == ["a", "c", "e"]

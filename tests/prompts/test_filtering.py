@@ -1,0 +1,126 @@
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tvsight.errors import UsageError
+from tvsight.prompts.filtering import MIN_PAIRS, UsablePairs, answer_tokens, usable_pairs
+from tvsight.prompts.templates import template
+from tvsight.tasks import MatchRule, Pair, Task
+
+MakeTokenizer = Callable[[Iterable[str]], Any]
+EXAMPLE = template("example")
+WORDS = [f"w{first}{second}" for first in "abcde" for second in "abcdefgh"]
+
+
+def task_of(pairs: Iterable[Pair], match: MatchRule = "exact") -> Task:
+    return Task("mine", "custom", "", match, tuple(pairs), "")
+
+
+def one_answer_each(count: int, match: MatchRule = "exact") -> Task:
+    return task_of((Pair(f"{i}", (WORDS[i],)) for i in range(count)), match)
+
+
+def spaced(words: Iterable[str]) -> list[str]:
+    return [f" {word}" for word in words]
+
+
+def usable(task: Task, tokenizer: Any) -> UsablePairs:
+    return usable_pairs(task, tokenizer, EXAMPLE, "a-model")
+
+
+def test_exact_keeps_the_pairs_whose_answer_is_one_token(make_tokenizer: MakeTokenizer) -> None:
+    found = usable(one_answer_each(30), make_tokenizer(spaced(WORDS[:25])))
+    assert found.pairs == tuple(Pair(f" {i}", (f" {WORDS[i]}",)) for i in range(25))
+    assert (found.spaced, found.total) == (True, 30)
+
+
+def test_further_answers_survive_one_by_one(make_tokenizer: MakeTokenizer) -> None:
+    pairs = [Pair(f"{i}", (WORDS[i], "rare", WORDS[i + 1])) for i in range(30)]
+    found = usable(task_of(pairs), make_tokenizer(spaced(WORDS)))
+    assert [pair.answers for pair in found.pairs] == [
+        (f" {WORDS[i]}", f" {WORDS[i + 1]}") for i in range(30)
+    ]
+
+
+def test_a_pair_goes_with_its_usual_answer(make_tokenizer: MakeTokenizer) -> None:
+    odd = Pair("odd", ("rare", WORDS[0]))
+    task = task_of([odd, *one_answer_each(25).pairs])
+    found = usable(task, make_tokenizer(spaced(WORDS)))
+    assert [pair.input for pair in found.pairs] == [f" {i}" for i in range(25)]
+
+
+@pytest.mark.parametrize("by_space", [True, False])
+def test_prefix_keeps_every_pair(make_tokenizer: MakeTokenizer, by_space: bool) -> None:
+    pieces = spaced(WORDS[:22]) if by_space else WORDS[:22]
+    task = one_answer_each(30, "prefix")
+    found = usable(task, make_tokenizer(pieces))
+    space = " " if by_space else ""
+    assert found.pairs == tuple(Pair(f"{space}{i}", (space + WORDS[i],)) for i in range(30))
+    assert found.spaced == by_space
+
+
+@pytest.mark.parametrize(("with_space", "by_space"), [(21, True), (20, False)])
+def test_words_are_spaced_unless_that_loses_more_than_three_in_ten(
+    make_tokenizer: MakeTokenizer, with_space: int, by_space: bool
+) -> None:
+    tokenizer = make_tokenizer([*WORDS[:30], *spaced(WORDS[:with_space])])
+    found = usable(one_answer_each(30), tokenizer)
+    assert found.spaced == by_space
+    assert len(found.pairs) == (with_space if by_space else 30)
+    assert found.pairs[0].input == (" 0" if by_space else "0")
+
+
+def test_an_answer_that_takes_the_arrow_away_is_no_answer(make_tokenizer: MakeTokenizer) -> None:
+    tokenizer = make_tokenizer(["->", *(f"->{word}" for word in WORDS[:4]), *WORDS])
+    found = usable(one_answer_each(30), tokenizer)
+    assert [pair.input for pair in found.pairs] == [f"{i}" for i in range(4, 30)]
+
+
+def test_fewer_than_twenty_pairs_are_refused(make_tokenizer: MakeTokenizer) -> None:
+    enough = make_tokenizer(spaced(WORDS[:MIN_PAIRS]))
+    assert len(usable(one_answer_each(30), enough).pairs) == 20
+    with pytest.raises(
+        UsageError, match=r"Task mine with model a-model: 19 of 30 pairs .* at least 20 are needed"
+    ):
+        usable(one_answer_each(30), make_tokenizer(spaced(WORDS[:19])))
+
+
+def test_prefix_too_needs_twenty_pairs(make_tokenizer: MakeTokenizer) -> None:
+    with pytest.raises(UsageError, match="19 of 19 pairs"):
+        usable(one_answer_each(19, "prefix"), make_tokenizer(spaced(WORDS)))
+
+
+@settings(deadline=None)
+@given(
+    st.sets(st.sampled_from([*WORDS[:30], *spaced(WORDS[:30])]), min_size=20),
+    st.sampled_from(["example", "arrow", "question"]),
+)
+def test_whatever_survives_is_one_token_in_its_place(
+    make_tokenizer: MakeTokenizer, pieces: set[str], name: str
+) -> None:
+    tokenizer, chosen = make_tokenizer(sorted(pieces)), template(name)
+    try:
+        found = usable_pairs(one_answer_each(30), tokenizer, chosen, "a-model")
+    except UsageError:
+        best = max(len(pieces & set(spaced(WORDS))), len(pieces & set(WORDS)))
+        assert best < 20 / 0.7
+        return
+    for pair in found.pairs:
+        prompt = tokenizer(chosen.query(pair.input)).input_ids
+        shown = tokenizer(chosen.query(pair.input) + pair.answer).input_ids
+        assert shown[:-1] == prompt
+
+
+def test_answer_tokens_are_what_follows_the_prompt(make_tokenizer: MakeTokenizer) -> None:
+    tokenizer = make_tokenizer([" cold", "->", "->x", "yz"])
+    tokens = answer_tokens(tokenizer, ["hot->"] * 4, [" cold", " co", "x", "xyz"])
+    assert [tokenizer.convert_ids_to_tokens(ids) for ids in tokens] == [
+        [" cold"],
+        [" ", "c", "o"],
+        [],
+        [],
+    ]
+    assert answer_tokens(tokenizer, [], []) == []

@@ -1,0 +1,76 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tvsight.errors import UsageError
+from tvsight.prompts.templates import TEMPLATES, Template, template
+
+PLAIN = st.text(st.characters(exclude_characters="{}\\"), max_size=8)
+WORD = st.one_of(st.text(max_size=8), st.sampled_from(["{x}", "{y}", "\\n"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "few_shot"),
+    [
+        ("example", "example: hot-> cold\nexample: up-> down\nexample: big->"),
+        ("arrow", " hot-> cold\n up-> down\n big->"),
+        ("question", "Q: hot\nA: cold\n\nQ: up\nA: down\n\nQ: big\nA:"),
+    ],
+)
+def test_the_named_templates_write_these_prompts(name: str, few_shot: str) -> None:
+    demonstrations = ((" hot", " cold"), (" up", " down"))
+    assert template(name).few_shot(demonstrations, " big") == few_shot
+
+
+def test_the_named_templates_are_these() -> None:
+    assert list(TEMPLATES) == ["example", "arrow", "question"]
+
+
+@given(PLAIN, PLAIN.filter(bool), PLAIN, WORD, WORD)
+def test_words_are_inserted_as_they_stand(
+    before: str, between: str, after: str, given: str, answer: str
+) -> None:
+    own = template(before + "{x}" + between + "{y}" + after)
+    assert own.query(given) == before + given + between
+    assert own.demonstration(given, answer) == before + given + between + answer + after
+
+
+@given(st.sampled_from(list(TEMPLATES)), st.lists(st.tuples(WORD, WORD), max_size=4), WORD)
+def test_a_few_shot_prompt_is_its_demonstrations_and_a_query(
+    name: str, demonstrations: list[tuple[str, str]], given: str
+) -> None:
+    own = template(name)
+    shown = "".join(own.demonstration(x, y) for x, y in demonstrations)
+    assert own.few_shot(tuple(demonstrations), given) == shown + own.query(given)
+
+
+def test_a_demonstration_goes_on_where_its_query_ends() -> None:
+    for text in TEMPLATES.values():
+        own = Template(text)
+        assert own.demonstration(" a", " b").startswith(own.query(" a") + " b")
+        assert own.demonstration(" a", " b").endswith("\n")
+
+
+def test_a_backslash_n_is_a_line_break_in_a_template_of_ones_own() -> None:
+    assert template(r"in:{x}\nout:{y}\n\n") == Template("in:{x}\nout:{y}\n\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no slots", "{x}->", "->{y}", "{y}->{x}", "{x}->{x}{y}", "{x}->{y}{y}", "{X}->{Y}"]
+)
+def test_a_text_without_one_x_and_then_one_y_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        template(text)
+    message = str(refused.value)
+    assert f"Unknown template {text!r}." in message
+    assert "example, arrow, question; one of your own holds one {x} and then one {y}" in message
+
+
+def test_a_mistyped_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'example'"):
+        template("exmaple")
+
+
+def test_a_template_with_nothing_to_read_the_state_at_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"needs text between \{x\} and \{y\}"):
+        template("in:{x}{y}\n")

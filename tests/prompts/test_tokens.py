@@ -1,0 +1,146 @@
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tvsight.errors import UsageError
+from tvsight.prompts.episodes import Episode
+from tvsight.prompts.templates import Template, template
+from tvsight.prompts.tokens import PromptTokens, tokenise
+from tvsight.scoring import Vocabulary
+from tvsight.tasks import MatchRule
+
+MakeTokenizer = Callable[[Iterable[str]], Any]
+PIECES = ["example:", "->", " cold", " hot", " co", " up", "ab", "abc", "ca"]
+EXAMPLE = template("example")
+WORD = st.text("abc ", min_size=1, max_size=5).filter(str.strip)
+EPISODES = st.builds(
+    Episode,
+    task=st.just("t"),
+    split=st.just("dev"),
+    demonstrations=st.lists(st.tuples(WORD, WORD), min_size=1, max_size=3).map(tuple),
+    query=WORD,
+    accepted=st.tuples(WORD),
+    dummy_queries=st.lists(WORD, min_size=1, max_size=3).map(tuple),
+)
+
+
+def episode(query: str, *dummies: str, shown: str = "a", accepted: str = " cold") -> Episode:
+    return Episode("t", "dev", ((shown, "b"),), query, (accepted,), dummies or ("c",))
+
+
+@pytest.fixture(scope="session")
+def model(make_tokenizer: MakeTokenizer) -> Any:
+    tokenizer = make_tokenizer(PIECES)
+    return SimpleNamespace(tokenizer=tokenizer, vocabulary=Vocabulary(tokenizer))
+
+
+def tokens_of(
+    model: Any, *episodes: Episode, rule: MatchRule = "exact", template: Template = EXAMPLE
+) -> PromptTokens:
+    return tokenise(model, episodes, rule, template)
+
+
+@settings(deadline=None)
+@given(st.lists(EPISODES, min_size=1, max_size=4), st.sampled_from(["example", "arrow"]))
+@example([episode("ab", "ab")], "example")
+@example([episode("a", "abc", "abcab")], "arrow")
+def test_the_parts_join_to_the_prompts_and_share_all_they_can(
+    model: Any, episodes: list[Episode], name: str
+) -> None:
+    chosen = template(name)
+    tokens = tokenise(model, episodes, "exact", chosen)
+    for index, asked in enumerate(episodes):
+        shared = tokens["shared"][index]
+        rests = [tokens["query"][index], *tokens["dummies"][index]]
+        prompts = [
+            model.tokenizer(chosen.few_shot(asked.demonstrations, given)).input_ids
+            for given in (asked.query, *asked.dummy_queries)
+        ]
+        assert [shared + rest for rest in rests] == prompts
+        assert min(map(len, rests)) >= 1
+        # Longest: one more token would differ, or leave a prompt without a token to be read at.
+        assert min(map(len, rests)) == 1 or len({rest[0] for rest in rests}) > 1
+        zero_shot = model.tokenizer(chosen.query(asked.query)).input_ids
+        assert tokens["zero_shot"][index] == zero_shot
+
+
+def test_every_entry_has_one_item_per_episode(model: Any) -> None:
+    tokens = tokens_of(model, episode("ab"), episode("b", "c", "a"), episode("c", "b"))
+    plain: dict[str, Any] = {**tokens}
+    assert plain.keys() == PromptTokens.__annotations__.keys()
+    assert {len(value) for value in plain.values()} == {3}
+    assert [len(dummies) for dummies in tokens["dummies"]] == [1, 2, 1]
+
+
+def test_only_plain_lists_of_integers_leave_the_machine(model: Any) -> None:
+    def leaves(value: Any) -> set[type]:
+        if type(value) is list:
+            return set().union(*map(leaves, value))
+        return {type(value)}
+
+    tokens = tokens_of(model, episode("ab"), episode("b", "a", "ca"))
+    assert type(tokens) is dict
+    assert set().union(*(leaves(value) for value in tokens.values())) == {int}
+
+
+def test_a_repeated_prompt_keeps_its_last_token_apart(model: Any) -> None:
+    tokens = tokens_of(model, episode("ab", "ab"))
+    assert model.tokenizer.convert_ids_to_tokens(tokens["query"][0]) == ["->"]
+    assert tokens["dummies"][0] == [tokens["query"][0]]
+
+
+def test_the_averaged_vector_leaves_out_every_episode_with_the_query(model: Any) -> None:
+    episodes = [
+        episode("q", "x", shown="s"),
+        episode("r", "q", shown="s"),  # the first query as a dummy query
+        episode("t", "x", shown="q"),  # the first query as a demonstration
+        episode("q", "y", shown="s"),  # the first query again
+        episode("u", "y", shown="z"),
+    ]
+    others = tokens_of(model, *episodes)["others"]
+    assert others == [[4], [0, 2, 3, 4], [0, 1, 3, 4], [4], [0, 1, 2, 3]]
+
+
+@settings(deadline=None)
+@given(st.lists(EPISODES, min_size=1, max_size=6))
+def test_others_are_exactly_the_episodes_that_do_not_contain_the_query(
+    model: Any, episodes: list[Episode]
+) -> None:
+    others = tokenise(model, episodes, "exact", EXAMPLE)["others"]
+    for asked, chosen in zip(episodes, others, strict=True):
+        inputs = [{e.query, *e.dummy_queries, *(x for x, _ in e.demonstrations)} for e in episodes]
+        assert chosen == [i for i, found in enumerate(inputs) if asked.query not in found]
+
+
+@pytest.mark.parametrize(("rule", "accepted"), [("exact", {" cold"}), ("prefix", {" cold", " co"})])
+def test_accepted_tokens_follow_the_rule(model: Any, rule: MatchRule, accepted: set[str]) -> None:
+    (found,) = tokens_of(model, episode("ab"), rule=rule)["accepted"]
+    assert set(model.tokenizer.convert_ids_to_tokens(found)) == accepted
+
+
+def test_further_accepted_answers_count_and_the_first_is_expected(model: Any) -> None:
+    asked = Episode("t", "dev", (("a", "b"),), "c", (" hot", " cold", " up"), ("ab",))
+    tokens = tokens_of(model, asked)
+    ids = model.tokenizer.convert_tokens_to_ids([" hot", " cold", " up"])
+    assert tokens["accepted"] == [sorted(ids)]
+    assert tokens["expected"] == [ids[0]]
+
+
+@pytest.mark.parametrize(("answer", "first"), [(" cold", " cold"), (" coal", " co"), ("up", "u")])
+def test_the_expected_token_is_the_first_of_the_answer(model: Any, answer: str, first: str) -> None:
+    (found,) = tokens_of(model, episode("ab", accepted=answer), rule="prefix")["expected"]
+    assert model.tokenizer.convert_ids_to_tokens(found) == first
+
+
+def test_an_answer_without_a_token_of_its_own_is_refused(make_tokenizer: MakeTokenizer) -> None:
+    tokenizer = make_tokenizer(["->", "->x"])
+    joining: Any = SimpleNamespace(tokenizer=tokenizer, vocabulary=Vocabulary(tokenizer))
+    with pytest.raises(UsageError) as refused:
+        tokens_of(joining, episode("b", accepted="y"), episode("ab", accepted="x"))
+    assert "Task t: the answer 'x' has no token of its own after the query 'ab'" in str(
+        refused.value
+    )

@@ -1,0 +1,264 @@
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+
+from tvsight.tasks import Pair, Task, packaged_tasks
+
+TASKS = packaged_tasks()
+EACH = pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+TRANSLATION = [name for name, task in TASKS.items() if task.category == "translation"]
+VERBS = [
+    "present_simple_gerund",
+    "gerund_present_simple",
+    "present_simple_past_simple",
+    "past_simple_present_simple",
+]
+OTHERS = [
+    "antonyms",
+    "synonyms",
+    "plural_singular",
+    "singular_plural",
+    "capitalize_first_letter",
+    "country_capital",
+    "capital_country",
+    "country_currency",
+    "person_language",
+    "location_continent",
+    "location_religion",
+    "landmark_country",
+    "company_product",
+    "sentiment",
+]
+INVERTIBLE = [task for task in TASKS.values() if task.inverse]
+UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
+
+def answers_of(name: str) -> dict[str, tuple[str, ...]]:
+    return {pair.input: pair.answers for pair in TASKS[name].pairs}
+
+
+def texts(task: Task) -> Iterator[str]:
+    for pair in task.pairs:
+        yield from (pair.input, *pair.answers)
+
+
+def in_words(number: int) -> str:
+    if number == 100:
+        return "one hundred"
+    if number < 20:
+        return UNITS[number]
+    tens, units = divmod(number, 10)
+    return TENS[tens - 2] + (f"-{UNITS[units]}" if units else "")
+
+
+@pytest.mark.parametrize("name", [*TRANSLATION, *VERBS])
+def test_translations_and_verbs_have_five_hundred_pairs(name: str) -> None:
+    assert len(TASKS[name].pairs) >= 500
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_task_has_a_hundred_and_fifty_pairs_where_the_world_has(name: str) -> None:
+    assert len(TASKS[name].pairs) >= 150
+
+
+@EACH
+def test_no_input_is_there_twice(task: Task) -> None:
+    inputs = [pair.input for pair in task.pairs]
+    assert len(set(inputs)) == len(inputs)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        task
+        for task in TASKS.values()
+        if task.category in ("translation", "knowledge", "linguistic") and task.name != "de_en"
+    ],
+    ids=lambda task: task.name,
+)
+def test_no_input_is_there_in_two_spellings_of_case(task: Task) -> None:
+    inputs = [pair.input.casefold() for pair in task.pairs]
+    assert len(set(inputs)) == len(inputs)
+
+
+@EACH
+def test_texts_are_clean(task: Task) -> None:
+    dirty = [
+        text
+        for text in texts(task)
+        if text != " ".join(text.split())
+        or not text.isprintable()
+        or text != unicodedata.normalize("NFC", text)
+    ]
+    assert dirty == []
+
+
+@EACH
+def test_accepted_answers_differ(task: Task) -> None:
+    german = task.name == "en_de"  # Versprechen, versprechen
+
+    def spelt(answer: str) -> str:
+        return answer if german else answer.casefold()
+
+    repeated = [p for p in task.pairs if len({spelt(a) for a in p.answers}) < len(p.answers)]
+    assert repeated == []
+
+
+@pytest.mark.parametrize(
+    "task",
+    [task for task in TASKS.values() if task.category in ("linguistic", "knowledge")],
+    ids=lambda task: task.name,
+)
+def test_no_answer_repeats_its_input(task: Task) -> None:
+    assert [pair for pair in task.pairs if pair.input in pair.answers] == []
+
+
+@pytest.mark.parametrize("name", TRANSLATION)
+def test_translations_rarely_repeat_their_input(name: str) -> None:
+    same = [pair for pair in TASKS[name].pairs if pair.input in pair.answers]
+    assert len(same) <= 0.01 * len(TASKS[name].pairs)
+
+
+@pytest.mark.parametrize("task", INVERTIBLE, ids=lambda task: task.name)
+def test_an_inverse_leads_back(task: Task) -> None:
+    assert task.inverse is not None
+    inverse = TASKS[task.inverse]
+    assert inverse.inverse == task.name
+    back = answers_of(inverse.name)
+    lost = [pair for pair in task.pairs if pair.input not in back[pair.answer]]
+    assert lost == []
+
+
+def test_the_inverses_are_these() -> None:
+    pairs = {frozenset((task.name, task.inverse)) for task in INVERTIBLE}
+    assert pairs == {
+        frozenset(names)
+        for names in [
+            ("next_letter", "prev_letter"),
+            ("to_upper", "to_lower"),
+            ("en_fr", "fr_en"),
+            ("en_es", "es_en"),
+            ("en_it", "it_en"),
+            ("en_de", "de_en"),
+            ("present_simple_gerund", "gerund_present_simple"),
+            ("present_simple_past_simple", "past_simple_present_simple"),
+            ("plural_singular", "singular_plural"),
+            ("country_capital", "capital_country"),
+            ("element_symbol", "symbol_element"),
+            ("number_word", "word_number"),
+        ]
+    }
+
+
+def test_no_word_is_both_an_antonym_and_a_synonym() -> None:
+    synonyms = answers_of("synonyms")
+    both = {
+        word: shared
+        for word, answers in answers_of("antonyms").items()
+        if (shared := set(answers) & set(synonyms.get(word, ())))
+    }
+    assert both == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("sentiment", {"positive", "negative"}),
+        ("location_religion", {"Christianity", "Islam", "Hinduism", "Buddhism", "Judaism"}),
+        (
+            "location_continent",
+            {
+                "Africa",
+                "Antarctica",
+                "Asia",
+                "Australia",
+                "Europe",
+                "North America",
+                "Oceania",
+                "South America",
+            },
+        ),
+    ],
+)
+def test_a_task_of_few_answers_has_no_others_and_no_dominant_one(
+    name: str, allowed: set[str]
+) -> None:
+    usual = [pair.answer for pair in TASKS[name].pairs]
+    assert {answer for pair in TASKS[name].pairs for answer in pair.answers} == allowed
+    assert max(usual.count(answer) for answer in allowed) <= 0.5 * len(usual)
+
+
+@pytest.mark.parametrize("name", ["capital_country", "symbol_element", "word_number"])
+def test_a_bijection_has_one_answer_in_both_directions(name: str) -> None:
+    assert [pair for pair in TASKS[name].pairs if len(pair.answers) > 1] == []
+
+
+def test_gerunds_end_in_ing() -> None:
+    answers = [a for pair in TASKS["present_simple_gerund"].pairs for a in pair.answers]
+    assert [answer for answer in answers if not answer.endswith("ing")] == []
+
+
+def test_both_verb_files_are_about_the_same_verbs() -> None:
+    gerunds, pasts = answers_of("present_simple_gerund"), answers_of("present_simple_past_simple")
+    assert pasts.keys() <= gerunds.keys()
+    # A verb whose past is itself ("cut") has no place in a task of past forms.
+    assert {"cut", "put", "set"} <= gerunds.keys() - pasts.keys()
+
+
+def test_numbers_are_spelt_by_rule() -> None:
+    expected = [Pair(str(number), (in_words(number),)) for number in range(101)]
+    assert sorted(TASKS["number_word"].pairs, key=lambda pair: int(pair.input)) == expected
+
+
+def test_the_elements_are_the_118_with_their_symbols() -> None:
+    symbols = [pair.answer for pair in TASKS["element_symbol"].pairs]
+    assert len(set(symbols)) == 118
+    assert [symbol for symbol in symbols if symbol != symbol.capitalize() or len(symbol) > 2] == []
+    known = {"iron": "Fe", "gold": "Au", "tungsten": "W", "sodium": "Na", "oganesson": "Og"}
+    found = answers_of("element_symbol")
+    assert {name: found[name][0] for name in known} == known
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("country_capital", {"France": "Paris", "Peru": "Lima", "Australia": "Canberra"}),
+        ("en_fr", {"dog": "chien", "house": "maison"}),
+        ("en_es", {"dog": "perro", "house": "casa"}),
+        ("en_it", {"dog": "cane", "house": "casa"}),
+        ("en_de", {"dog": "Hund", "house": "Haus"}),
+        ("present_simple_past_simple", {"go": "went", "walk": "walked"}),
+        ("present_simple_gerund", {"run": "running", "make": "making"}),
+        ("plural_singular", {"mice": "mouse", "cats": "cat"}),
+        ("antonyms", {"hot": "cold", "big": "small"}),
+        ("location_religion", {"Italy": "Christianity", "Thailand": "Buddhism"}),
+        ("location_continent", {"Canada": "North America", "Algeria": "Africa"}),
+        ("person_language", {"Victor Hugo": "French", "Leo Tolstoy": "Russian"}),
+    ],
+)
+def test_known_pairs_are_there(name: str, known: dict[str, str]) -> None:
+    found = answers_of(name)
+    assert {given: found[given][0] for given in known} == known

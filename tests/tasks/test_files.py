@@ -1,0 +1,253 @@
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tvsight.errors import UsageError
+from tvsight.tasks import Pair, Task
+from tvsight.tasks.files import MAX_TEXT, invert, read_relation, read_task_file
+
+TEXT = (
+    st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
+    .map(str.strip)
+    .filter(bool)
+)
+PAIRS = st.dictionaries(
+    TEXT, st.lists(TEXT, min_size=1, max_size=3, unique=True), min_size=1, max_size=8
+)
+FORWARD = {"name": "a_b", "category": "knowledge", "description": "from a to b", "match": "exact"}
+INVERSE = {**FORWARD, "name": "b_a", "match": "prefix"}
+
+
+def made(pairs: dict[str, list[str]]) -> tuple[Pair, ...]:
+    return tuple(Pair(given, tuple(answers)) for given, answers in pairs.items())
+
+
+def refusal(path: Path, content: str | bytes) -> str:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(UsageError) as refused:
+        read_task_file(str(path))
+    return str(refused.value)
+
+
+@settings(deadline=None)
+@given(pairs=PAIRS, escaped=st.booleans())
+def test_json_pairs_are_read_as_written(
+    tmp_path_factory: pytest.TempPathFactory, pairs: dict[str, list[str]], escaped: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "own.json"
+    content = {"name": "own", "pairs": list(pairs.items())}
+    path.write_text(json.dumps(content, ensure_ascii=escaped), encoding="utf-8")
+    assert read_task_file(str(path)).pairs == made(pairs)
+
+
+@settings(deadline=None)
+@given(pairs=st.dictionaries(TEXT, TEXT, min_size=1, max_size=8), quoting=st.booleans())
+def test_csv_pairs_are_read_as_written(
+    tmp_path_factory: pytest.TempPathFactory, pairs: dict[str, str], quoting: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "own.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL if quoting else csv.QUOTE_MINIMAL).writerows(
+            pairs.items()
+        )
+    expected = tuple(Pair(given, (answer,)) for given, answer in pairs.items())
+    assert read_task_file(str(path)).pairs == expected
+
+
+def test_a_json_task_has_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text('{"name": "own_1", "pairs": [["a", "b"], ["c", ["d", "e"]]]}')
+    pairs = (Pair("a", ("b",)), Pair("c", ("d", "e")))
+    assert read_task_file(str(path)) == Task(
+        "own_1", "custom", "a task from a file", "exact", pairs, "a file of the user"
+    )
+
+
+def test_a_json_task_may_say_more(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    more = {"description": "my task", "match": "prefix", "category": "knowledge"}
+    path.write_text(json.dumps({"name": "own", "pairs": [["a", "b"]], **more}))
+    own = read_task_file(str(path))
+    assert (own.description, own.match, own.category) == ("my task", "prefix", "knowledge")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("colours.csv", "colours"), ("My Own--Task.CSV", "my_own_task")]
+)
+def test_a_csv_task_is_named_after_its_file(tmp_path: Path, file: str, name: str) -> None:
+    (tmp_path / file).write_text("a,b\n")
+    own = read_task_file(str(tmp_path / file))
+    assert (own.name, own.match, own.category) == (name, "exact", "custom")
+
+
+@pytest.mark.parametrize("file", ["own.json", "own.csv"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, file: str) -> None:
+    text = '{"name": "own", "pairs": [["a", "b"]]}' if file.endswith("json") else "a,b\r\n"
+    (tmp_path / file).write_text(text, encoding="utf-8-sig")
+    assert read_task_file(str(tmp_path / file)).pairs == (Pair("a", ("b",)),)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("", ["own.json, line 1: not JSON"]),
+        ('{"name": "own",\n"pairs": [}', ["own.json, line 2: not JSON", '{"name": "my_task"']),
+        ("[" * 100_000, ["own.json: too deep or too long"]),
+        ("9" * 5_000, ["own.json"]),
+        ("[]", ["own.json: a JSON object was expected, found list"]),
+        ('{"pairs": [["a", "b"]]}', ["own.json: name: a short text was expected, found None"]),
+        ('{"name": "own"}', ["own.json: pairs: a list such as"]),
+        (b'{"name": "\xff"}', ["own.json: not UTF-8 text (byte 10)"]),
+    ],
+    ids=["empty", "syntax", "deep", "long number", "list", "no name", "no pairs", "latin-1"],
+)
+def test_a_file_that_is_no_task_is_refused(
+    tmp_path: Path, content: str | bytes, parts: list[str]
+) -> None:
+    message = refusal(tmp_path / "own.json", content)
+    assert all(part in message for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        ({"name": "Own"}, "name 'Own': lower-case letters, digits and _ were expected"),
+        ({"name": "../own"}, "name '../own': lower-case letters, digits and _ were expected"),
+        ({"name": "a" * 65}, "at most 64, the first a letter"),
+        ({"name": 3}, "name: a short text was expected, found 3"),
+        ({"match": "fuzzy"}, "match 'fuzzy': one of exact, prefix"),
+        ({"match": ["exact"]}, "match ['exact']: one of exact, prefix"),
+        ({"category": "other"}, "category 'other': one of algorithmic, translation, linguistic"),
+        ({"description": ""}, "description: a short text was expected, found ''"),
+        ({"description": "a\x1b[31m"}, r"description: a short text was expected, found 'a\x1b"),
+        ({"pairs": []}, "pairs: at least one was expected"),
+        ({"pairs": {"a": "b"}}, "pairs: a list such as"),
+    ],
+)
+def test_a_wrong_header_is_refused(tmp_path: Path, header: dict[str, Any], part: str) -> None:
+    content = {"name": "own", "pairs": [["a", "b"]], **header}
+    message = refusal(tmp_path / "own.json", json.dumps(content))
+    assert message.startswith(f"{tmp_path / 'own.json'}: ")
+    assert part in message
+
+
+@pytest.mark.parametrize(
+    ("pair", "part"),
+    [
+        (["c"], "an input and an answer were expected, found ['c']"),
+        (["c", "d", "e"], "an input and an answer were expected, found ['c', 'd', 'e']"),
+        ("cd", "an input and an answer were expected, found 'cd'"),
+        ({"c": "d"}, "an input and an answer were expected"),
+        (["c", []], "one or more different answers were expected"),
+        (["c", ["d", "d"]], "one or more different answers were expected"),
+        (["c", 3], "3: text without white space around it was expected"),
+        (["c", None], "None: text without white space around it was expected"),
+        (["", "d"], "'': text without white space around it was expected"),
+        (["c", " d"], "' d': text without white space around it was expected"),
+        (["c\n", "d"], r"'c\n': text without white space around it was expected"),
+        (["c", ["d", "e "]], "'e ': text without white space around it was expected"),
+        (["c\x00c", "d"], r"'c\x00c': at most 200 characters, none of them a control"),
+        (["c", "d" * (MAX_TEXT + 1)], f"'{'d' * 56}...: at most 200 characters, none of them a control"),
+        (["a", "d"], "the input 'a' is there twice. Give it once (in JSON with a list of its accepted"),
+        (["\ud800", "d"], r"'\ud800'"),
+    ],
+)
+def test_a_wrong_pair_is_refused_with_its_number(tmp_path: Path, pair: Any, part: str) -> None:
+    content = {"name": "own", "pairs": [["a", "b"], pair, ["x", "y"]]}
+    assert f"own.json, pair 2: {part}" in refusal(tmp_path / "own.json", json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "own.csv: pairs: at least one was expected"),
+        ("a,b\nc\n", "own.csv, line 2: an input and an answer were expected, found ['c']"),
+        ("a,b\nc,d,e\n", "own.csv, line 2: an input and an answer were expected"),
+        ("a,b\n\n\nc\n", "own.csv, line 4: an input and an answer were expected"),
+        ("a,b\nc, d\n", "own.csv, line 2: ' d': text without white space around it"),
+        ("a,b\nc,\n", "own.csv, line 2: '': text without white space around it"),
+        ("a,b\nx,y\na,c\n", "own.csv, line 3: the input 'a' is there twice"),
+        ('a,b\n"c"c,d\n', "own.csv, line 2: not CSV"),
+        ('a,b\n"c,d\n', "own.csv, line 2: not CSV"),
+    ],
+)
+def test_a_wrong_csv_line_is_refused_with_its_number(tmp_path: Path, text: str, part: str) -> None:
+    assert part in refusal(tmp_path / "own.csv", text)
+
+
+def test_a_csv_file_whose_name_makes_no_task_name_is_refused(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "3d.csv", "a,b\n")
+    assert "3d.csv: name '3d': lower-case letters, digits and _ were expected" in message
+
+
+def test_too_many_pairs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tvsight.tasks.files.MAX_PAIRS", 2)
+    (tmp_path / "own.csv").write_text("a,b\nc,d\n")
+    assert len(read_task_file(str(tmp_path / "own.csv")).pairs) == 2
+    message = refusal(tmp_path / "own.csv", "a,b\nc,d\ne,f\n")
+    assert "own.csv: 3 pairs; at most 2 are read" in message
+
+
+def test_a_file_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tvsight.tasks.files.MAX_FILE_BYTES", 3)
+    assert "own.csv: larger than" in refusal(tmp_path / "own.csv", "a,bc\n")
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"absent\.json: No such file or directory"):
+        read_task_file(str(tmp_path / "absent.json"))
+    with pytest.raises(UsageError, match="Is a directory"):
+        read_task_file(str(tmp_path))
+
+
+def test_a_relation_of_one_direction_makes_one_task() -> None:
+    text = json.dumps({"origin": "here", "forward": FORWARD, "pairs": [["a", ["b", "c"]]]})
+    assert read_relation(text, "r.json") == [
+        Task("a_b", "knowledge", "from a to b", "exact", (Pair("a", ("b", "c")),), "here")
+    ]
+
+
+def test_a_relation_of_two_directions_makes_two_tasks_that_name_each_other() -> None:
+    content = {"origin": "here", "forward": FORWARD, "inverse": INVERSE, "pairs": [["a", "b"]]}
+    forward, inverse = read_relation(json.dumps(content), "r.json")
+    assert (forward.inverse, inverse.inverse) == ("b_a", "a_b")
+    assert (inverse.match, inverse.pairs) == ("prefix", (Pair("b", ("a",)),))
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"origin": None}, "r.json: origin: a short text was expected, found None"),
+        ({"forward": None}, "r.json: forward: an object with name, category, description"),
+        ({"forward": {**FORWARD, "match": ""}}, "r.json: forward: match '': one of"),
+        ({"inverse": ["b_a"]}, "r.json: inverse: an object with name, category"),
+        ({"inverse": {**INVERSE, "name": ""}}, "r.json: inverse: name: a short text"),
+        ({"pairs": [["a", "b"], ["c"]]}, "r.json, pair 2: an input and an answer"),
+    ],
+)
+def test_a_broken_relation_is_refused(change: dict[str, Any], part: str) -> None:
+    content = {"origin": "here", "forward": FORWARD, "pairs": [["a", "b"]], **change}
+    with pytest.raises(UsageError, match=re.escape(part)):
+        read_relation(json.dumps(content), "r.json")
+
+
+@given(PAIRS)
+def test_inverting_asks_about_each_usual_answer_once(pairs: dict[str, list[str]]) -> None:
+    forward, inverse = made(pairs), invert(made(pairs))
+    usual = [pair.answer for pair in forward]
+    assert [pair.input for pair in inverse] == list(dict.fromkeys(usual))
+    for pair in inverse:
+        first = [other.input for other in forward if other.answer == pair.input]
+        then = [other.input for other in forward if pair.input in other.answers[1:]]
+        assert pair.answers == (*first, *then)
+
+
+def test_inverting_prefers_the_input_that_an_answer_is_the_usual_one_of() -> None:
+    pairs = (Pair("a", ("x", "y", "z")), Pair("b", ("y", "x")), Pair("c", ("x",)))
+    assert invert(pairs) == (Pair("x", ("a", "c", "b")), Pair("y", ("b", "a")))
