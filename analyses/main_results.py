@@ -50,8 +50,11 @@ def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:
     tasks, means = tables.task_cells(table), tables.mean_cells(table, paper)
     for model, of_model in tasks.groupby("Model", sort=False):
         title = f"{model}: accuracy on test episodes, with 95 % intervals"
-        display.table(of_model.drop(columns="Model"), title)
-    display.table(means, "Means over tasks, with bootstrap intervals over tasks")
+        display.table(
+            of_model.drop(columns="Model"), title, ["Category", "Averaged vector", "n (queries)"]
+        )
+    title = "Means over tasks, with bootstrap intervals over tasks"
+    display.table(means, title, ["Averaged vector"])
     written = tables.write(results / "tables", MAIN_RESULTS, table, [tasks, means])
     written += save(figures.by_model(table, paper), results / "figures", MAIN_RESULTS)
     for model in table["model"].unique():

@@ -34,7 +34,7 @@ def main(_: Options) -> int:
         for entry in catalogue().values()
     ]
     display = Display()
-    display.table(pd.DataFrame(rows), "Models by alias")
+    display.table(pd.DataFrame(rows), "Models by alias", ["Model", "Hub id"])
     display.note(f"Any hub id or checkpoint directory works as well. {LICENCE_NOTE}")
     return 0
 

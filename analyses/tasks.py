@@ -38,7 +38,7 @@ def main(options: Options) -> int:
     if options.model is not None:
         for row, usable in zip(rows, _usable(options, tasks), strict=True):
             row["Usable"] = usable
-    Display().table(pd.DataFrame(rows), "Tasks")
+    Display().table(pd.DataFrame(rows), "Tasks", ["Match", "Inverse"])
     return 0
 
 

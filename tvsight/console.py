@@ -1,6 +1,7 @@
 """What a person sees while a run goes on: live progress on a terminal, plain lines elsewhere."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +25,12 @@ from rich.text import Text
 from tvsight.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, interval
 from tvsight.summaries import by_task
 
+PLAIN_WIDTH = 170
+"""Columns of output that goes to a file or a pipe."""
+LEAST_NAME = 16
+"""Columns that a long name keeps before it is broken into lines."""
+INTERVAL = re.compile(r" \[[^]]*\]")
+
 
 class RateColumn(ProgressColumn):
     """Tasks per minute."""
@@ -40,6 +47,8 @@ class Display:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = PLAIN_WIDTH
         self._progress: Progress | None = None
         self._bar: object = None
 
@@ -113,14 +122,27 @@ class Display:
         for path in paths:
             self.note(f"Wrote {path}")
 
-    def table(self, table: pd.DataFrame, title: str) -> None:
-        """A data frame whose cells are texts."""
+    def table(self, table: pd.DataFrame, title: str, secondary: Sequence[str] = ()) -> None:
+        """A data frame whose cells are texts.
+
+        A narrow terminal gets it without intervals and without the columns in `secondary`.
+        """
+        if self.console.is_terminal and self._natural_width(table) > self.console.width:
+            table = table.drop(columns=list(secondary))
+            table = table.map(lambda cell: INTERVAL.sub("", str(cell)))
         shown = Table(title=escape(title), title_justify="left", header_style="bold")
         for column in table.columns:
-            shown.add_column(escape(str(column)), overflow="fold")
+            words = " ".join([column, *table[column]]).split()
+            least = min(LEAST_NAME, max(map(len, words), default=0))
+            shown.add_column(escape(column), overflow="fold", min_width=least)
         for row in table.itertuples(index=False):
             shown.add_row(*(escape(str(cell)) for cell in row))
         self.console.print(shown)
+
+    @staticmethod
+    def _natural_width(table: pd.DataFrame) -> int:
+        widths = [max(map(len, map(str, [name, *table[name]]))) for name in table.columns]
+        return sum(widths) + 3 * len(widths) + 1
 
     def _update(self, **fields: str) -> None:
         if self._progress is not None:

@@ -65,14 +65,14 @@ def write(folder: Path, name: str, numbers: pd.DataFrame, cells: list[pd.DataFra
 
 
 def _task_cells(task: pd.Series) -> dict[str, str]:
-    block = str(task["layer"]) + ("" if task["layer_identified"] else f" ({NOT_IDENTIFIED})")
     return {
         "Model": display_name(task["model"]),
         "Category": task["category"],
         "Task": task["task"],
         **{title: interval(task, name) for name, title in PROCEDURE_NAMES.items()},
-        "Block": block,
+        "Block": str(task["layer"]),
         "n (queries)": f"{task['n']} ({task['queries']})",
+        "Note": "" if task["layer_identified"] else NOT_IDENTIFIED,
     }
 
 
@@ -80,10 +80,11 @@ def _mean_cells(model: str, category: str, tasks: pd.DataFrame) -> dict[str, str
     return {
         "Model": display_name(model),
         "Category": category,
-        "Task": "mean",
+        "Task": f"mean of {category}",
         **{title: f"{tasks[name].mean():.2f}" for name, title in PROCEDURE_NAMES.items()},
         "Block": "",
         "n (queries)": "",
+        "Note": "",
     }
 
 

@@ -73,7 +73,7 @@ def task_by_task(table: pd.DataFrame, model: str) -> Figure:
     axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     note = f"{display_name(model)}. {_sizes(rows)} Whiskers: 95 % intervals."
     if not rows["layer_identified"].all():
-        note += f" * {NOT_IDENTIFIED}: on dev no block beat the zero-shot baseline."
+        note += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (sign test, 5 %)."
     caption(figure, note)
     return figure
 

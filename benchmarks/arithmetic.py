@@ -1,0 +1,118 @@
+"""The floor: the floating-point operations that a measurement cannot do without, and how fast this
+device multiplies matrices of the model's own shapes."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from tvsight.experiments.main_results import VECTOR_PROCEDURES
+from tvsight.models.decoder import Decoder
+from tvsight.prompts import PromptTokens
+
+BLOCK_ROWS = 2048
+ANSWER_ROWS = 256
+SECONDS = 0.5
+"""Least time over which a rate is measured."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Floating-point operations, two per multiplication and addition."""
+
+    blocks: float
+    """In the matrix products and the attention of the blocks."""
+    answers: float
+    """In the unembedding of the states where an answer is read."""
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(self.blocks + other.blocks, self.answers + other.answers)
+
+
+def necessary_work(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> Work:
+    """Count the work of one task: shared demonstrations once, no block below a patch, logits only
+    where an answer is read. Queries that repeat are counted once."""
+    depth, per_token = decoder.depth, _block_flops(decoder)
+    token_blocks = 0.0
+    attended = 0.0
+    for prompts, with_query in ((dev, False), (test, True)):
+        for episode, shared in enumerate(prompts["shared"]):
+            continued = prompts["dummies"][episode] + [prompts["query"][episode]] * with_query
+            token_blocks += depth * (len(shared) + sum(map(len, continued)))
+            attended += depth * _attended(0, len(shared))
+            attended += depth * sum(_attended(len(shared), len(tokens)) for tokens in continued)
+        for prompt in {tuple(prompt) for prompt in prompts["zero_shot"]}:
+            token_blocks += depth * len(prompt)
+            attended += depth * _attended(0, len(prompt))
+    patches = depth * (depth - 1) / 2 * len(VECTOR_PROCEDURES)
+    token_blocks += patches * len(dev["shared"])
+    attended += patches * sum(map(len, dev["zero_shot"]))
+    # On test each vector is applied at one block; half the depth stands for it.
+    token_blocks += len(VECTOR_PROCEDURES) * depth / 2 * len(test["shared"])
+    width = _attention_width(decoder)
+    rows = len(dev["shared"]) * (1 + len(VECTOR_PROCEDURES) * depth)
+    rows += len(test["shared"]) * (2 + len(VECTOR_PROCEDURES))
+    unembedding = decoder.nn.unembed._module.weight
+    return Work(
+        blocks=token_blocks * per_token + 4 * width * attended,
+        answers=2.0 * rows * unembedding.numel(),
+    )
+
+
+def block_rate(decoder: Decoder) -> float:
+    """Operations per second in matrix products of the shapes of one block."""
+    weights = _block_weights(decoder)
+    inputs = [weight.new_ones(BLOCK_ROWS, weight.shape[1]) for weight in weights]
+    return _rate(
+        lambda: [x @ w.T for x, w in zip(inputs, weights, strict=True)],
+        2.0 * BLOCK_ROWS * sum(weight.numel() for weight in weights),
+        decoder.device,
+    )
+
+
+def answer_rate(decoder: Decoder) -> float:
+    """Operations per second in the matrix product of the unembedding."""
+    weight = decoder.nn.unembed._module.weight
+    states = weight.new_ones(ANSWER_ROWS, weight.shape[1])
+    return _rate(lambda: states @ weight.T, 2.0 * ANSWER_ROWS * weight.numel(), decoder.device)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for a GPU to finish."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _rate(product: object, operations: float, device: torch.device) -> float:
+    assert callable(product)
+    product()
+    synchronise(device)
+    best, spent = 0.0, 0.0
+    while spent < SECONDS:
+        started = time.perf_counter()
+        product()
+        synchronise(device)
+        taken = time.perf_counter() - started
+        best, spent = max(best, operations / taken), spent + taken
+    return best
+
+
+def _block_weights(decoder: Decoder) -> list[torch.Tensor]:
+    block = decoder.blocks[0]._module
+    return [p.detach() for p in block.parameters() if p.dim() == 2]
+
+
+def _block_flops(decoder: Decoder) -> float:
+    """Per token and block, attention aside."""
+    return 2.0 * sum(weight.numel() for weight in _block_weights(decoder))
+
+
+def _attention_width(decoder: Decoder) -> int:
+    config = decoder.nn.config.get_text_config()
+    heads = config.num_attention_heads
+    return heads * (getattr(config, "head_dim", None) or config.hidden_size // heads)
+
+
+def _attended(before: int, tokens: int) -> float:
+    """Positions that `tokens` tokens see, together, after `before` cached ones."""
+    return tokens * before + tokens * (tokens + 1) / 2

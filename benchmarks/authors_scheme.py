@@ -1,0 +1,122 @@
+"""The scheme of the paper's authors, for comparison: full prompts in batches, hooks, all logits.
+
+Every prompt is computed from its first token and logits are made at every position. The sweep
+continues the zero-shot prompt from a cache by its last token, through all blocks, for each block
+that is patched, and unembeds every batch by itself.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tvsight.batching import padded
+from tvsight.interventions import averaged_vectors
+from tvsight.models.decoder import Decoder
+from tvsight.prompts import PromptTokens
+
+BATCH = 50
+"""Prompts per forward: all episodes of a split together, as in the paper."""
+
+
+def measure(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> dict[str, Tensor]:
+    """The answers that `tvsight.experiments.main_results.measure` gives, in the authors' way.
+
+    Returns:
+        Token ids: `baseline`, `icl`, `task_vector`, `averaged_vector` on test `[episodes]`, and
+        `sweep_task_vector`, `sweep_averaged_vector` on dev `[depth, episodes]`.
+    """
+    scheme = _Scheme(decoder)
+    own = {"dev": scheme.vectors(dev), "test": scheme.vectors(test)}
+    averaged = {
+        "dev": averaged_vectors(own["dev"], dev["others"]),
+        "test": averaged_vectors(own["test"], test["others"]),
+    }
+    asked = [shared + query for shared, query in zip(test["shared"], test["query"], strict=True)]
+    result = {"baseline": scheme.answers(test["zero_shot"]), "icl": scheme.answers(asked)}
+    for name, vectors in (("task_vector", own), ("averaged_vector", averaged)):
+        sweep = scheme.sweep(dev["zero_shot"], vectors["dev"], range(decoder.depth))
+        correct = [
+            sum(token in right for token, right in zip(row, dev["accepted"], strict=True))
+            for row in sweep.tolist()
+        ]
+        layer = correct.index(max(correct))
+        result[f"sweep_{name}"] = sweep
+        result[name] = scheme.sweep(test["zero_shot"], vectors["test"], [layer])[0]
+    return result
+
+
+class _Scheme:
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self.model = decoder.nn._module
+        self.blocks = [block._module for block in decoder.blocks]
+
+    def answers(self, prompts: list[list[int]]) -> Tensor:
+        tokens = []
+        for start in range(0, len(prompts), BATCH):
+            ids, mask = padded(prompts[start : start + BATCH], side="left")
+            logits = self.model(**self.inputs(ids, mask)).logits
+            tokens.append(logits[:, -1].argmax(dim=-1))
+        return torch.cat(tokens)
+
+    def vectors(self, prompts: PromptTokens) -> Tensor:
+        """θ of each episode, `[episodes, depth, width]`."""
+        full = [
+            shared + dummy
+            for shared, dummies in zip(prompts["shared"], prompts["dummies"], strict=True)
+            for dummy in dummies
+        ]
+        read = []
+        for start in range(0, len(full), BATCH):
+            ids, mask = padded(full[start : start + BATCH], side="left")
+            states: list[Tensor] = []
+            with self.reading(states):
+                self.model(**self.inputs(ids, mask))
+            read.append(torch.stack(states, dim=1))
+        of_prompt = torch.cat(read)
+        return of_prompt.view(len(prompts["shared"]), -1, *of_prompt.shape[1:]).mean(dim=1)
+
+    def sweep(self, prompts: list[list[int]], vectors: Tensor, layers: Any) -> Tensor:
+        """Answers `[layers, prompts]` with θ applied after each of `layers`."""
+        ids, mask = padded(prompts, side="left")
+        before = {**self.inputs(ids[:, :-1], mask[:, :-1]), "use_cache": True}
+        cache = self.model(**before).past_key_values
+        last = self.inputs(ids[:, -1:], mask)
+        answers = []
+        for layer in layers:
+            with self.patching(layer, vectors[:, layer]):
+                logits = self.model(**last, past_key_values=deepcopy(cache)).logits
+            answers.append(logits[:, -1].argmax(dim=-1))
+        return torch.stack(answers)
+
+    def inputs(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        arguments = self.decoder.inputs(ids, mask)
+        return {name: value.to(self.decoder.device) for name, value in arguments.items()}
+
+    @contextmanager
+    def reading(self, states: list[Tensor]) -> Iterator[None]:
+        def keep(_module: Any, _inputs: Any, output: Any) -> None:
+            states.append((output[0] if isinstance(output, tuple) else output)[:, -1].clone())
+
+        handles = [block.register_forward_hook(keep) for block in self.blocks]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    @contextmanager
+    def patching(self, layer: int, vectors: Tensor) -> Iterator[None]:
+        def write(_module: Any, _inputs: Any, output: Any) -> Any:
+            (output[0] if isinstance(output, tuple) else output)[:, -1] = vectors
+            return output
+
+        handle = self.blocks[layer].register_forward_hook(write)
+        try:
+            yield
+        finally:
+            handle.remove()
