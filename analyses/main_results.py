@@ -8,7 +8,7 @@ It would be refuted by a task-vector accuracy near the zero-shot baseline where 
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyses.command import FAILURE_EXIT, command
 from tvsight.config import RunConfig
@@ -30,13 +30,17 @@ def main(config: RunConfig) -> int:
     if config.redraw:
         outcome = runner.stored(config, MAIN_RESULTS, display)
     else:
-        from tvsight.experiments.main_results import measure_task
-
-        outcome = runner.run(config, MAIN_RESULTS, measure_task, display)
+        outcome = runner.run(config, MAIN_RESULTS, _measure, display)
     if outcome.rows:
         draw(outcome.table, Path(config.results), display)
     display.failures(outcome.failures)
     return FAILURE_EXIT if outcome.failures else 0
+
+
+def _measure(*arguments: Any) -> Any:
+    from tvsight.experiments.main_results import measure_task  # torch, once all is in order
+
+    return measure_task(*arguments)
 
 
 def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:
@@ -56,6 +60,8 @@ def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:
     title = "Means over tasks, with bootstrap intervals over tasks"
     display.table(means, title, ["Averaged vector"])
     written = tables.write(results / "tables", MAIN_RESULTS, table, [tasks, means])
+    numbers = tables.mean_numbers(table, paper)
+    written += tables.write(results / "tables", f"{MAIN_RESULTS}_means", numbers, [means])
     written += save(figures.by_model(table, paper), results / "figures", MAIN_RESULTS)
     for model in table["model"].unique():
         name = f"{MAIN_RESULTS}_by_task_{folder_name(model)}"

@@ -5,6 +5,7 @@ operations that cannot be left out over this device's own rate of matrix product
 
     python -m benchmarks.speed                              the embedded model, all 18 tasks
     python -m benchmarks.speed --tasks antonyms,es_en --repeats 3
+    python -m benchmarks.speed --growth --overheads         more of it
     python -m benchmarks.speed --random-7b --device cuda    a random model of Llama 2 7B's shape
 """
 
@@ -41,6 +42,10 @@ class Options:
     """Times that each side is measured, in turn; medians are printed."""
     alone: bool = False
     """Leave out the authors' scheme, which takes several times as long."""
+    growth: bool = False
+    """Also print how time and memory grow with episodes, demonstrations and depth."""
+    overheads: bool = False
+    """Also print what a run costs besides arithmetic, by name."""
 
 
 def main(options: Options) -> int:
@@ -53,8 +58,17 @@ def main(options: Options) -> int:
     console.print(_machine(decoder, len(prompts), names))
     console.print(f"import, load and tokenise: {time.perf_counter() - started:.1f} s")
     _compare(decoder, prompts, options, console.print)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    console.print(f"peak resident memory of this process: {peak:.2f} GB")
+    if options.overheads:
+        from benchmarks import overheads
+        from tvsight.models import load
+        from tvsight.tasks import select
+
+        model = load(options.model, device=options.device, dtype=options.dtype)
+        overheads.report(model, select(options.tasks)[0], console.print)
+    if options.growth:
+        from benchmarks import growth
+
+        growth.report(str(decoder.device), console.print)
     return 0
 
 
@@ -114,15 +128,19 @@ def _compare(
     floor = blocks / rates[0] + answers / rates[1]
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     results: dict[str, list[Any]] = {}
+    peaks: dict[str, float] = {}
     for _ in range(options.repeats):
         for name, run in sides.items():
             started = time.perf_counter()
             results[name] = run()
             arithmetic.synchronise(decoder.device)
             seconds[name].append(time.perf_counter() - started)
+            if name not in peaks:
+                peaks[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     for name, median in medians.items():
-        say(f"{name}: {median:.1f} s, {median / len(prompts):.2f} s a task")
+        peak = f"peak resident memory of the process by then {peaks[name]:.1f} GB"
+        say(f"{name}: {median:.1f} s, {median / len(prompts):.2f} s a task; {peak}")
     say(
         f"necessary work: {blocks / 1e12:.2f} TFLOP in blocks, {answers / 1e12:.2f} in answers; "
         f"rates {rates[0] / 1e9:.0f} and {rates[1] / 1e9:.0f} GFLOP/s; floor {floor:.1f} s"

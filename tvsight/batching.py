@@ -20,7 +20,7 @@ layers do not share a forward, where each would pay for the lowest; on a GPU the
 forward costs its launches."""
 GPU_SHARE = 0.4
 """Share of a GPU's free memory that one forward may take."""
-LOGIT_BYTES = 1 << 28
+LOGIT_BYTES = 1 << 27
 """Memory for the logits of one slice of rows."""
 
 Result = TypeVar("Result")

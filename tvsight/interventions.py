@@ -301,7 +301,11 @@ def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> dict[s
         logits = decoder.unembed(some).float()
         ids = ids.to(logits.device)[:, None]
         best = logits.topk(2, dim=-1)
+        first, second = best.values.split(1, dim=-1)
+        wanted_logit = logits.gather(1, ids)
         read["token"].append(best.indices[:, 0])
-        read["margin"].append(best.values[:, 0] - best.values[:, 1])
-        read["log_probability"].append(logits.gather(1, ids)[:, 0] - logits.logsumexp(dim=-1))
+        read["margin"].append((first - second)[:, 0])
+        # In place: for a large vocabulary a second copy costs more than the sum itself.
+        total = logits.sub_(first).exp_().sum(dim=-1, keepdim=True).log()
+        read["log_probability"].append((wanted_logit - first - total)[:, 0])
     return {name: torch.cat(parts).cpu() for name, parts in read.items()}

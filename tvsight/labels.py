@@ -22,7 +22,8 @@ def display_name(model: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name that fits a figure."""
+    """A name on one line, short enough for a figure."""
+    name = " ".join(name.split())
     return name if len(name) <= MAX_LABEL else name[: MAX_LABEL - 1] + "…"
 
 

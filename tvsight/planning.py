@@ -105,6 +105,11 @@ def sources(config: RunConfig) -> list[ModelSource]:
     """The models of a run, each once.
 
     Raises:
-        UsageError: for an unknown name.
+        UsageError: for an unknown name, or two directories of one name.
     """
-    return list(dict.fromkeys(resolve(name, config.revision) for name in config.model))
+    found = list(dict.fromkeys(resolve(name, config.revision) for name in config.model))
+    names = [source.name for source in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--model: two models are named {name!r}; rename a directory.")
+    return found

@@ -11,6 +11,7 @@ import pandas as pd
 from tvsight.config import RunConfig
 from tvsight.console import Display
 from tvsight.errors import TvsightError, UsageError
+from tvsight.models import ModelSource, weights_identity
 from tvsight.planning import Plan, Request, plan, requests, shared_identity, sources
 from tvsight.prompts.episode_files import write_episodes
 from tvsight.prompts.episodes import Episode, sample_episodes
@@ -51,11 +52,11 @@ def run(config: RunConfig, experiment: str, measure: Measure, display: Display) 
     Raises:
         UsageError: when the request cannot be carried out at all; with `fail_fast`, any failure.
     """
-    from tvsight.models.loading import resolve_device, resolve_dtype
-
     chosen, models, store = plan(config), sources(config), Store(config.results)
     if config.save_episodes and len(models) > 1:
         raise UsageError("--save-episodes: episodes depend on the tokenizer; name one model.")
+    from tvsight.models.loading import resolve_device, resolve_dtype  # torch, once all is in order
+
     dtype = resolve_dtype(config.dtype, resolve_device(config.device))
     wanted = [(source, requests(chosen, experiment, source, dtype)) for source in models]
     store.prepare()
@@ -89,9 +90,11 @@ def stored(config: RunConfig, experiment: str, display: Display) -> Outcome:
             manifests.append((path, store.manifest(path)))
         except DamagedResult as damage:
             display.note(f"Damaged, left out: {damage}")
-    for source in sources(config):
+    for source in _stored_sources(config, {m["identity"]["model"] for _, m in manifests}):
         for task in chosen.tasks:
             identity = shared_identity(chosen, experiment, source, task)
+            if source.kind == "directory" and source.location:
+                identity["weights"] = weights_identity(source)
             if config.dtype != "auto":
                 identity["dtype"] = config.dtype
             found = [
@@ -180,6 +183,17 @@ def _stored(store: Store, request: Request, display: Display) -> bool:
         place = store.set_aside(request.result.path)
         display.note(f"Damaged: {damage}. Moved to {place}; it is measured again.")
         return False
+
+
+def _stored_sources(config: RunConfig, stored_names: set[str]) -> list[ModelSource]:
+    """The models of a run; a checkpoint directory that is gone is known by its stored name."""
+    try:
+        return sources(config)
+    except UsageError:
+        names = [Path(name).name for name in config.model]
+        if not stored_names.issuperset(names):
+            raise
+        return [ModelSource("directory", name, "") for name in names]
 
 
 def _loaded(config: RunConfig, name: str) -> "Model":

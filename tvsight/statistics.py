@@ -42,7 +42,8 @@ def accuracy(correct: ArrayLike, queries: ArrayLike) -> Estimate:
         return Estimate(np.nan, np.nan, np.nan, 0, 0)
     by_query = pd.Series(hits).groupby(np.asarray(queries, dtype=object)).agg(["sum", "count"])
     n, distinct, mean = hits.size, len(by_query), float(hits.mean())
-    if distinct == n or mean in (0.0, 1.0):
+    shares = by_query["sum"] / by_query["count"]
+    if distinct == n or shares.nunique() == 1:
         low, high = wilson(mean * distinct, distinct)
     else:
         sums, counts = by_query["sum"].to_numpy(), by_query["count"].to_numpy()
@@ -78,6 +79,8 @@ def mean_over_tasks(
     with np.errstate(divide="ignore", invalid="ignore"):
         resampled = statistic(means)
         value = float(statistic(values.mean(axis=0)))
+    if not np.isfinite(value):
+        return Estimate(np.nan, np.nan, np.nan, len(values), len(values))
     if len(values) == 1 or not np.isfinite(resampled).all():
         return Estimate(value, np.nan, np.nan, len(values), len(values))
     low, high = _quantiles(resampled)
@@ -106,16 +109,6 @@ def better_than(first: ArrayLike, second: ArrayLike) -> float:
     if gained + lost == 0:
         return 1.0
     return float(binomtest(gained, gained + lost, alternative="greater").pvalue)
-
-
-def paired_difference(first: ArrayLike, second: ArrayLike, queries: ArrayLike) -> Estimate:
-    """Mean of `first - second` over paired episodes, with an interval that resamples queries."""
-    gaps = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    by_query = pd.Series(gaps).groupby(np.asarray(queries, dtype=object)).agg(["sum", "count"])
-    drawn = _resampled(len(by_query))
-    sums, counts = by_query["sum"].to_numpy(), by_query["count"].to_numpy()
-    low, high = _quantiles(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
-    return Estimate(float(gaps.mean()), low, high, gaps.size, len(by_query))
 
 
 def _resampled(n: int) -> NDArray[np.int64]:

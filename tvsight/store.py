@@ -106,14 +106,17 @@ class Store:
         folder = self.root / path
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            version, files = manifest["schema_version"], manifest["files"]
+            version, files = manifest["schema_version"], dict(manifest["files"])
             writer = manifest["versions"]["tvsight"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            complete = {"identity", "written"} <= manifest.keys() and ROWS in files
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedResult(f"{path}: no readable {MANIFEST}") from error
         if version != SCHEMA_VERSION:
             raise DamagedResult(
                 f"{path}: schema {version}, written by tvsight {writer}; this is {SCHEMA_VERSION}"
             )
+        if not complete:
+            raise DamagedResult(f"{path}: {MANIFEST} lacks identity, time or {ROWS}")
         for name, expected in files.items():
             if not (folder / name).is_file() or _sha256(folder / name) != expected:
                 raise DamagedResult(f"{path}: {name} is missing or its checksum does not hold")
@@ -132,14 +135,15 @@ class Store:
             UsageError: when the disk is full or the folder cannot be written; earlier results
                 are untouched.
         """
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
         target = self.root / result.path
         new = target.with_name(f".new-{target.name}-{uuid.uuid4().hex[:8]}")
         try:
             new.mkdir(parents=True)
             rows.to_parquet(new / ROWS, index=False)
             if vectors is not None:
-                from safetensors.torch import save_file
-
                 save_file(vectors, new / VECTORS)
             files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
             manifest = {
@@ -155,9 +159,10 @@ class Store:
                 _flush(file)
             new.rename(target)
             _flush(target.parent)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise UsageError(
-                f"{result.path} cannot be written: {error.strerror or error}. Results that were "
+                f"{result.path} cannot be written: {reason}. Results that were "
                 "complete are untouched; repeat the command when there is room."
             ) from error
         finally:

@@ -25,21 +25,26 @@ def task_cells(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mean_cells(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Means over tasks and recovered shares as texts, the paper's models below ours.
+def mean_numbers(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Means over tasks and recovered shares: ours by subset of tasks, then the paper's models.
 
     Args:
         table, paper: from `summaries.by_task` and `summaries.paper_by_task`.
     """
+    pooled = paper.assign(model="All seven")
+    theirs = [over_tasks(numbers, "all").assign(source="paper") for numbers in (paper, pooled)]
+    ours = [over_tasks(table, subset).assign(source="tvsight") for subset in SUBSETS]
+    found = [means for means in (*ours, *theirs) if "tasks" in means]
+    return pd.concat(found, ignore_index=True)
+
+
+def mean_cells(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """The same numbers as texts."""
     rows = []
-    for subset in SUBSETS:
-        for _, means in over_tasks(table, subset).iterrows():
-            rows.append({"Model": display_name(means["model"]), **_share_cells(means)})
-    for _, means in over_tasks(paper, "all").iterrows():
-        rows.append({"Model": f"{display_name(means['model'])} (paper)", **_share_cells(means)})
-    everything = over_tasks(paper.assign(model="All seven (paper)"), "all").iloc[0]
-    rows.append({"Model": "All seven (paper)", **_share_cells(everything)})
-    return pd.DataFrame(rows).fillna("–")
+    for _, means in mean_numbers(table, paper).iterrows():
+        origin = " (paper)" if means["source"] == "paper" else ""
+        rows.append({"Model": display_name(means["model"]) + origin, **_share_cells(means)})
+    return pd.DataFrame(rows)
 
 
 def write(folder: Path, name: str, numbers: pd.DataFrame, cells: list[pd.DataFrame]) -> list[Path]:
@@ -101,7 +106,7 @@ def _share_cells(means: pd.Series) -> dict[str, str]:
 
 def _markdown(table: pd.DataFrame) -> str:
     escaped = table.map(lambda cell: str(cell).replace("|", "\\|").replace("<", "&lt;"))
-    return str(escaped.to_markdown(index=False))
+    return str(escaped.to_markdown(index=False, disable_numparse=True))
 
 
 def _latex(table: pd.DataFrame) -> str:

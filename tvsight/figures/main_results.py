@@ -1,5 +1,7 @@
 """Figure 4 of the paper, and the same accuracies task by task."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,6 +17,10 @@ from tvsight.figures.theme import (
 from tvsight.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, display_name, shortened
 from tvsight.summaries import COMPARED, MIN_ICL_GAIN, gains_from_icl, over_tasks
 
+LABEL_WIDTH = 9
+"""Characters in a line of a model's name under its bars."""
+ROWS_OF_TURNED_NAME = 4
+"""Tasks of a category beside which its name fits upright."""
 PAPER_ALPHA = 0.4
 """Opacity of the paper's own numbers, which stand beside ours."""
 
@@ -35,7 +41,7 @@ def by_model(table: pd.DataFrame, paper: pd.DataFrame) -> Figure:
     for offset, procedure in enumerate(COMPARED):
         _bars(axes, places + 0.26 * (offset - 1), bars, procedure)
     labels = [display_name(name) for name in bars["model"]]
-    axes.set_xticks(places, ["\n".join(label.rsplit(" ", 1)) for label in labels])
+    axes.set_xticks(places, [_wrapped(label) for label in labels])
     axes.tick_params(axis="x", length=0)
     axes.set(ylim=(0, 1), ylabel="Mean test accuracy", xlim=(places[0] - 0.6, places[-1] + 0.6))
     axes.yaxis.grid(True)
@@ -117,11 +123,18 @@ def _category_bands(axes: Axes, rows: pd.DataFrame) -> None:
             (first + last) / 2,
             band["category"].iloc[0],
             transform=axes.get_yaxis_transform(),
-            rotation=270,
+            rotation=270 if len(band) >= ROWS_OF_TURNED_NAME else 0,
             va="center",
             fontsize=7,
             color="0.35",
         )
+
+
+def _wrapped(label: str) -> str:
+    """A model's name over several lines; its size stays on a line of its own."""
+    return "\n".join(
+        line for part in label.rsplit(" ", 1) for line in textwrap.wrap(part, LABEL_WIDTH)
+    )
 
 
 def _figure_note(table: pd.DataFrame) -> str:
@@ -129,7 +142,7 @@ def _figure_note(table: pd.DataFrame) -> str:
     for model, rows in table.groupby("model", sort=False):
         kept = gains_from_icl(rows)
         dropped, unclear = rows["task"][~kept], rows["task"][kept & ~rows["layer_identified"]]
-        line = f"{display_name(str(model))}: mean over {kept.sum()} tasks. {_sizes(rows)}"
+        line = f"{display_name(str(model))}: mean over {_counted(int(kept.sum()))}. {_sizes(rows)}"
         if len(dropped):
             line += (
                 f" Dropped, as ICL gains less than {MIN_ICL_GAIN:.2f} over the baseline: "
@@ -139,6 +152,10 @@ def _figure_note(table: pd.DataFrame) -> str:
             line += f" Kept, {NOT_IDENTIFIED}: {', '.join(map(shortened, unclear))}."
         lines.append(line)
     return "\n".join([*lines, "Whiskers: 95 % bootstrap intervals over tasks."])
+
+
+def _counted(tasks: int) -> str:
+    return f"{tasks} task" if tasks == 1 else f"{tasks} tasks"
 
 
 def _sizes(rows: pd.DataFrame) -> str:

@@ -49,7 +49,9 @@ def resolve(name: str, revision: str | None = None) -> ModelSource:
             raise UsageError(
                 f"The directory {name!r} holds no checkpoint: a config.json was expected in it."
             )
-        return ModelSource("directory", path.resolve().name, str(path.resolve()))
+        folder = path.resolve()
+        taken = folder.name.lower() in catalogue()
+        return ModelSource("directory", ("local-" if taken else "") + folder.name, str(folder))
     if HUB_ID.fullmatch(name):
         known = {entry.hub_id: alias for alias, entry in catalogue().items()}
         return ModelSource("hub", known.get(name, name), name, revision)

@@ -1,0 +1,44 @@
+"""Analyses as a person runs them: from the root of the repository, in a process of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+SETTINGS = {"COLUMNS": "250", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+"""Wide enough that few cells are folded; no hub and no GPU, wherever the tests run."""
+
+Finished = subprocess.CompletedProcess[str]
+
+
+def analysis(name: str, *arguments: str | Path, python: tuple[str, ...] = ()) -> Finished:
+    """`python -m analyses.<name> <arguments>`.
+
+    Args:
+        python: options for Python itself.
+    """
+    command = [sys.executable, *python, "-m", f"analyses.{name}", *map(str, arguments)]
+    environment = os.environ | SETTINGS
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def cells(process: Finished) -> list[list[str]]:
+    """The cells of the table that was printed, without its heading; folded ones are joined."""
+    lines = [line for line in process.stdout.splitlines() if line.startswith("│")]
+    rows: list[list[str]] = []
+    for line in lines:
+        row = [cell.strip() for cell in line.strip("│").split("│")]
+        if row[0]:
+            rows.append(row)
+        else:
+            rows[-1] = [" ".join(filter(None, parts)) for parts in zip(rows[-1], row, strict=True)]
+    return rows
+
+
+def imported(report: str) -> set[str]:
+    """The top-level packages in what `-X importtime` reported."""
+    names = [line.rsplit("|", 1)[-1] for line in report.splitlines() if "import time:" in line]
+    return {name.strip().split(".")[0] for name in names}

@@ -1,0 +1,131 @@
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from tests.analyses.commands import Finished, analysis, imported
+
+MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
+DRAWN = {
+    "tables/main_results.csv",
+    "tables/main_results.md",
+    "tables/main_results.tex",
+    "tables/main_results_means.csv",
+    "tables/main_results_means.md",
+    "tables/main_results_means.tex",
+    "figures/main_results.png",
+    "figures/main_results.pdf",
+    "figures/main_results_by_task_qwen2.png",
+    "figures/main_results_by_task_qwen2.pdf",
+}
+SMALL = ("--episodes-per-split", "4", "--shots", "3")
+
+
+class Run(NamedTuple):
+    """A finished run of two tasks."""
+
+    checkpoint: Path
+    results: Path
+    process: Finished
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
+    return tiny_checkpoint("qwen2")
+
+
+@pytest.fixture(scope="module")
+def finished(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    results = tmp_path_factory.mktemp("run") / "results"
+    options = ("--model", checkpoint, "--tasks", "to_upper,next_letter", "--results", results)
+    return Run(checkpoint, results, analysis("main_results", *options, *SMALL))
+
+
+def test_a_run_says_what_it_did_and_nothing_on_stderr(finished: Run) -> None:
+    process = finished.process
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "qwen2: 0 of 2 tasks are in the store, 2 to do" in process.stdout
+    for task in ("to_upper", "next_letter"):
+        assert re.search(
+            rf"^{task}: Baseline \d.\d\d .* ICL .* Task vector .*n 4", process.stdout, re.M
+        )
+    assert set(re.findall(r"^Wrote (.+)$", process.stdout, re.MULTILINE)) == {
+        str(finished.results / name) for name in DRAWN
+    }
+
+
+def test_a_run_writes_tables_figures_and_results(finished: Run) -> None:
+    assert set(files(finished.results / "tables")) == names("tables")
+    assert set(files(finished.results / "figures")) == names("figures")
+    table = pd.read_csv(finished.results / "tables" / "main_results.csv")
+    assert table["task"].tolist() == ["to_upper", "next_letter"]
+    assert table["n"].tolist() == [4, 4]
+    stored = [path.parent.name for path in finished.results.glob("main_results/qwen2/*/*.json")]
+    assert sorted(name.rsplit("-", 1)[0] for name in stored) == ["next_letter", "to_upper"]
+
+
+def test_a_redraw_gives_the_same_bytes_without_model_code(finished: Run, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(finished.results / "main_results", results / "main_results")
+    options = ("--model", finished.checkpoint, "--tasks", "to_upper,next_letter", *SMALL)
+    process = analysis(
+        "main_results", *options, "--results", results, "--redraw", python=("-X", "importtime")
+    )
+    assert process.returncode == 0
+    for folder in ("tables", "figures"):
+        assert files(results / folder) == files(finished.results / folder)
+    assert imported(process.stderr) & {"pandas", "seaborn", *MODEL_CODE} == {"pandas", "seaborn"}
+
+
+def test_a_task_that_fails_is_named_and_the_others_are_drawn(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.results / "main_results", tmp_path / "main_results")
+    options = ("--model", finished.checkpoint, "--tasks", "to_upper,present_simple_gerund")
+    process = analysis("main_results", *options, "--results", tmp_path, *SMALL)
+    assert process.returncode == 1
+    assert "Traceback" not in process.stdout + process.stderr
+    assert re.search("Missing: qwen2 / present_simple_gerund.*at least 20", process.stdout)
+    table = pd.read_csv(tmp_path / "tables" / "main_results.csv")
+    assert table["task"].tolist() == ["to_upper"]
+
+
+EPISODE = (
+    '{"task": "to_upper", "split": "dev", "demonstrations": [["a", "A"]], "query": "b", '
+    '"accepted": ["B"], "dummy_queries": ["c"]}\n'
+)
+MISTAKES = {
+    "--model gema-3-270m": "Unknown model 'gema-3-270m'.*'gemma-3-270m'",
+    "--tasks antonym": "Unknown task 'antonym'.*'antonyms'",
+    "--shots 0": "--shots 0: at least 1",
+    "--shots 24": "need 27 pairs.*26",
+    "--episodes FOLDER/broken.jsonl": "broken.jsonl, line 2: ",
+    "--results FOLDER/file/results": "file/results cannot be written",
+    "--device cuda": "--device cuda: torch sees no CUDA device",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_explained_in_one_line_before_anything_is_written(
+    checkpoint: Path, tmp_path: Path, mistake: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "broken.jsonl").write_text(EPISODE + EPISODE.replace('"b"', "7"))
+    option, value = mistake.replace("FOLDER", str(tmp_path)).split()
+    right = {"--model": checkpoint, "--tasks": "to_upper", "--results": tmp_path / "results"}
+    chosen = right | {option: value}
+    process = analysis("main_results", *(part for pair in chosen.items() for part in pair))
+    assert (process.returncode, process.stdout) == (2, "")
+    (message,) = process.stderr.splitlines()
+    assert re.match(f"error: .*{MISTAKES[mistake]}", message)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.jsonl", "file"]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def names(folder: str) -> set[str]:
+    return {name.removeprefix(f"{folder}/") for name in DRAWN if name.startswith(folder)}

@@ -1,0 +1,170 @@
+import random
+import string
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from tests.tiny_models import DEPTH, WIDTH
+from tvsight.errors import MeasurementError
+from tvsight.experiments.main_results import (
+    PHASES,
+    VECTOR_PROCEDURES,
+    best_layer,
+    layer_is_identified,
+    measure_task,
+)
+from tvsight.experiments.rows import COLUMN_TYPES
+from tvsight.models.loading import Model, load
+from tvsight.prompts import Episode, sample_episodes, template, usable_pairs
+from tvsight.statistics import better_than
+from tvsight.tasks import Pair, Task
+
+EPISODES = 8
+EXAMPLE = template("example")
+CHARACTERS = string.ascii_letters + string.punctuation
+
+
+class Measured(NamedTuple):
+    """A task, measured on a tiny model."""
+
+    episodes: list[Episode]
+    rows: pd.DataFrame
+    vectors: dict[str, Tensor]
+    phases: list[str]
+
+    def of(self, procedure: str, split: str) -> pd.DataFrame:
+        rows = self.rows
+        return rows[(rows["procedure"] == procedure) & (rows["split"] == split)]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def measured(model: Model) -> Measured:
+    task, phases = half_accepted(), []
+    usable = usable_pairs(task, model.tokenizer, EXAMPLE, model.name)
+    episodes = sample_episodes(task.name, usable, 3, 2, EPISODES, seed=0)
+    return Measured(episodes, *measure_task(model, task, episodes, EXAMPLE, phases.append), phases)
+
+
+def half_accepted() -> Task:
+    """A task with half of the printable characters as answers: a random model is right at times."""
+    rng = random.Random(0)
+    pairs = [
+        Pair(x, tuple(dict.fromkeys([x.upper(), *rng.sample(CHARACTERS, 40)])))
+        for x in string.ascii_lowercase
+    ]
+    return Task("half_accepted", "custom", "", "exact", tuple(pairs), "")
+
+
+def test_rows_have_the_columns_and_types_that_are_promised(measured: Measured) -> None:
+    assert list(measured.rows) == list(COLUMN_TYPES)
+    assert measured.rows.dtypes.astype(str).to_dict() == COLUMN_TYPES
+    for column, value in {"model": "qwen2", "task": "half_accepted", "category": "custom"}.items():
+        assert measured.rows[column].unique().tolist() == [value]
+
+
+def test_each_prediction_has_one_row(measured: Measured) -> None:
+    counts = measured.rows.groupby(["procedure", "split", "layer"], dropna=False).size()
+    assert set(counts) == {EPISODES}
+    assert not measured.rows.duplicated(["procedure", "split", "layer", "episode"]).any()
+    unpatched = {(name, split) for name, split, layer in counts.index if pd.isna(layer)}
+    assert unpatched == {("baseline", "dev"), ("baseline", "test"), ("icl", "test")}
+    assert len(counts) == 3 + len(VECTOR_PROCEDURES) * (DEPTH + 1)
+
+
+@pytest.mark.parametrize("procedure", VECTOR_PROCEDURES)
+def test_the_first_best_layer_on_dev_is_tested(measured: Measured, procedure: str) -> None:
+    dev = measured.of(procedure, "dev")
+    by_layer = dev.groupby("layer")["correct"].sum()
+    assert by_layer.index.tolist() == list(range(DEPTH))
+    assert by_layer.nunique() > 1
+    assert measured.of(procedure, "test")["layer"].unique().tolist() == [by_layer.idxmax()]
+
+
+@pytest.mark.parametrize("procedure", VECTOR_PROCEDURES)
+def test_a_layer_is_identified_when_it_beats_no_patch_on_dev(
+    measured: Measured, procedure: str
+) -> None:
+    (layer,) = measured.of(procedure, "test")["layer"].unique()
+    dev, baseline = measured.of(procedure, "dev"), measured.of("baseline", "dev")["correct"]
+    better = better_than(dev.loc[dev["layer"] == layer, "correct"], baseline) < 0.05
+    found = pd.concat([dev, measured.of(procedure, "test")])["layer_identified"]
+    assert found.unique().tolist() == [better]
+
+
+def test_only_patched_rows_have_a_layer_and_positions(measured: Measured) -> None:
+    patched = measured.rows["procedure"].isin(VECTOR_PROCEDURES)
+    for column in ("layer", "layer_identified", "read_position", "write_position"):
+        assert (measured.rows[column].notna() == patched).all()
+
+
+def test_a_row_is_right_when_its_prediction_is_accepted(measured: Measured) -> None:
+    for split in ("dev", "test"):
+        accepted = [{a.strip() for a in e.accepted} for e in measured.episodes if e.split == split]
+        rows = measured.rows[measured.rows["split"] == split]
+        right = [
+            predicted.strip() in accepted[episode]
+            for predicted, episode in zip(rows["predicted"], rows["episode"], strict=True)
+        ]
+        assert rows["correct"].tolist() == right
+        assert 0 < sum(right) < len(right)
+
+
+def test_rows_ask_what_the_episodes_ask(measured: Measured) -> None:
+    for split in ("dev", "test"):
+        episodes = [episode for episode in measured.episodes if episode.split == split]
+        rows = measured.of("baseline", split).sort_values("episode")
+        assert rows["query"].tolist() == [episode.query for episode in episodes]
+        assert rows["expected"].tolist() == [episode.accepted[0] for episode in episodes]
+
+
+def test_vectors_of_every_episode_and_block_are_returned(measured: Measured) -> None:
+    assert list(measured.vectors) == ["dev", "test"]
+    for vectors in measured.vectors.values():
+        assert vectors.shape == (EPISODES, DEPTH, WIDTH)
+        assert vectors.dtype == torch.float16
+        assert vectors.flatten(0, 1).unique(dim=0).shape == (EPISODES * DEPTH, WIDTH)
+
+
+def test_progress_hears_of_each_phase_once(measured: Measured) -> None:
+    assert measured.phases == list(PHASES)
+
+
+def test_weights_that_are_not_numbers_are_refused(
+    measured: Measured, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    broken = load(str(tiny_checkpoint("qwen2")), device="cpu")
+    with torch.no_grad():
+        next(broken.decoder.nn._module.parameters()).fill_(torch.nan)
+    with pytest.raises(MeasurementError, match="NaN or infinity"):
+        measure_task(broken, half_accepted(), measured.episodes, EXAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "layer"),
+    [
+        ([[1, 0, 0], [1, 2, 0], [1, 2, 3]], 2),
+        ([[0, 0, 0], [1, 0, 3], [1, 9, 0]], 1),
+        ([[0, 0, 0], [0, 0, 0]], 0),
+    ],
+)
+def test_the_best_layer_has_the_most_accepted_answers_and_is_the_lowest(
+    tokens: list[list[int]], layer: int
+) -> None:
+    assert best_layer(torch.tensor(tokens), [[1], [2, 9], [3]]) == layer
+
+
+@pytest.mark.parametrize(("gained", "lost", "found"), [(5, 0, True), (4, 0, False), (8, 2, False)])
+def test_a_layer_is_identified_by_five_to_nothing(gained: int, lost: int, found: bool) -> None:
+    patched = [True] * gained + [False] * lost + [True] * 20
+    baseline = [False] * gained + [True] * lost + [True] * 20
+    assert layer_is_identified(patched, baseline) is found

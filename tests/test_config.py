@@ -1,0 +1,160 @@
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from string import ascii_lowercase as LETTERS
+from typing import Any
+
+import pytest
+
+from tests.analyses.commands import analysis, imported
+from tvsight import planning
+from tvsight.config import RunConfig, field_names
+from tvsight.errors import UsageError
+from tvsight.planning import plan, requests, sources
+from tvsight.prompts import Episode, write_episodes
+
+HEAVY = {"torch", "transformers", "nnsight", "pandas", "seaborn", "matplotlib", "scipy"}
+TASK_FILE, EPISODES = "mine.json", "episodes.jsonl"
+CHANGED: dict[str, Any] = {
+    "model": ("org/another",),
+    "tasks": "to_upper",
+    "task_file": (TASK_FILE,),
+    "shots": 4,
+    "dummy_queries": 1,
+    "episodes_per_split": 49,
+    "seed": 1,
+    "template": "arrow",
+    "episodes": EPISODES,
+    "revision": "v2",
+    "dtype": "bfloat16",
+    "results": "elsewhere",
+    "device": "cpu",
+    "save_episodes": "saved.jsonl",
+    "vectors": False,
+    "redraw": True,
+    "fail_fast": True,
+    "trust_remote_code": True,
+    "allow_pickled_weights": True,
+}
+"""A value of each field that is not that of `config`."""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    """A run of a hub model in a folder with a task file and an episode file. No hub is asked."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        planning, "weights_identity", lambda source: f"{source.location}@{source.revision}"
+    )
+    Path(TASK_FILE).write_text(json.dumps({"name": "mine", "pairs": [[x, x] for x in LETTERS]}))
+    pairs = (("a", "A"),)
+    write_episodes(
+        Path(EPISODES),
+        [Episode("to_upper", split, pairs, "b", ("B",), ("c",)) for split in ("dev", "test")],
+    )
+    return RunConfig(model=("org/model",), tasks="to_upper,next_letter")
+
+
+def keys(config: RunConfig) -> list[str]:
+    """The keys of all results that a run wants."""
+    chosen = plan(config)
+    return [
+        request.result.key
+        for source in sources(config)
+        for request in requests(chosen, "main_results", source, config.dtype)
+    ]
+
+
+def test_every_field_has_a_role() -> None:
+    roles = {entry.name: entry.metadata.get("role") for entry in fields(RunConfig)}
+    assert {name: role for name, role in roles.items() if role not in ("identity", "runtime")} == {}
+    assert field_names("identity") | field_names("runtime") == set(roles)
+
+
+@pytest.mark.parametrize("name", sorted(field_names("identity")))
+def test_a_field_of_the_identity_changes_what_is_asked(config: RunConfig, name: str) -> None:
+    changed = replace(config, **{name: CHANGED[name]})
+    assert getattr(config, name) != getattr(changed, name)
+    assert keys(changed) != keys(config)
+
+
+@pytest.mark.parametrize("name", sorted(field_names("runtime")))
+def test_a_runtime_field_does_not_change_what_is_asked(config: RunConfig, name: str) -> None:
+    changed = replace(config, **{name: CHANGED[name]})
+    assert getattr(config, name) != getattr(changed, name)
+    assert keys(changed) == keys(config)
+
+
+def test_replayed_episodes_are_the_same_whatever_would_be_sampled(config: RunConfig) -> None:
+    replayed = replace(config, episodes=EPISODES)
+    otherwise = replace(replayed, shots=3, dummy_queries=1, episodes_per_split=7, seed=9)
+    assert keys(otherwise) == keys(replayed)
+    assert len(keys(replayed)) == 1
+
+
+def test_other_episodes_are_another_question(config: RunConfig) -> None:
+    replayed = replace(config, episodes=EPISODES)
+    before, file = keys(replayed), Path(EPISODES)
+    file.write_text(file.read_text().replace('"c"', '"d"'))
+    assert keys(replayed) != before
+
+
+def test_a_template_is_what_it_says_not_how_it_is_called(config: RunConfig) -> None:
+    assert keys(replace(config, template="example:{x}->{y}\\n")) == keys(config)
+
+
+def test_a_model_that_is_named_twice_is_asked_once(config: RunConfig) -> None:
+    assert keys(replace(config, model=("org/model", "org/model"))) == keys(config)
+
+
+@pytest.mark.parametrize("name", ["shots", "dummy_queries", "episodes_per_split"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_count_below_one_is_refused_by_its_option(name: str, value: int) -> None:
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} {value}: at least 1"):
+        RunConfig(**{name: value})
+
+
+def test_a_count_of_one_is_enough() -> None:
+    assert RunConfig(shots=1, dummy_queries=1, episodes_per_split=1).shots == 1
+
+
+def test_no_model_is_refused() -> None:
+    with pytest.raises(UsageError, match="--model"):
+        RunConfig(model=())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("tasks", "antonym", "antonyms"),
+        ("tasks", "none", "No task selected"),
+        ("template", "exampel", "example"),
+        ("task_file", ("missing.json",), "missing.json"),
+        ("episodes", "missing.jsonl", "missing.jsonl"),
+        ("model", ("gemma-3-270",), "gemma-3-270m"),
+    ],
+)
+def test_a_name_that_means_nothing_is_refused_with_what_was_meant(
+    config: RunConfig, name: str, value: object, reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        keys(replace(config, **{name: value}))
+
+
+def test_episodes_of_an_unknown_task_are_refused(config: RunConfig) -> None:
+    episodes = Path(EPISODES)
+    episodes.write_text(episodes.read_text().replace("to_upper", "unheard_of"))
+    with pytest.raises(UsageError, match=r"unknown task 'unheard_of'.*--task-file"):
+        keys(replace(config, episodes=EPISODES))
+
+
+def test_help_waits_for_no_heavy_import() -> None:
+    shown = analysis("main_results", "--help", python=("-X", "importtime"))
+    assert shown.returncode == 0
+    assert all(f"--{entry.name.replace('_', '-')}" in shown.stdout for entry in fields_shown())
+    assert imported(shown.stderr) & {"tyro", "tvsight", *HEAVY} == {"tyro", "tvsight"}
+
+
+def fields_shown() -> list[Any]:
+    """Fields whose option bears their name: switches that are on by default are negated."""
+    return [entry for entry in fields(RunConfig) if entry.default is not True]

@@ -1,0 +1,119 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import tvsight
+from tests.reference import Prompts as ReferencePrompts
+from tests.reference import Reference, task_vector
+from tests.tiny_models import DEPTH, WIDTH
+from tvsight.models import EMBEDDED
+from tvsight.models.loading import Model
+from tvsight.prompts import Episode
+
+README = Path(__file__).parent.parent / "README.md"
+LAYER_OF_THE_README = 11
+TOLERANCE = 1e-4
+PROMPT = tvsight.template("example")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
+    return tiny_checkpoint("gpt2")
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Path) -> Model:
+    return tvsight.load(str(checkpoint), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def reference(checkpoint: Path) -> Reference:
+    return Reference(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def episodes(model: Model) -> list[Episode]:
+    return tvsight.episodes(model, tvsight.task("to_upper"), count=4, shots=3)
+
+
+def test_the_example_of_the_readme_runs(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = README.read_text(encoding="utf-8").partition("\n## As a library\n")[2]
+    (code, *_) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    assert len(code.splitlines()) <= 10
+    assert f'"{EMBEDDED}"' in code
+    assert f"({LAYER_OF_THE_README}, theta[{LAYER_OF_THE_README}])" in code
+    tiny = code.replace(str(LAYER_OF_THE_README), "2")
+    tiny = tiny.replace(f'"{EMBEDDED}"', repr(str(checkpoint)))
+    exec(compile(tiny, str(README), "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    for told in ("should become one of", "baseline:", "ICL:", "task vector:"):
+        assert any(told in line for line in lines)
+
+
+def test_episodes_come_dev_first_then_test(episodes: list[Episode]) -> None:
+    assert [episode.split for episode in episodes] == ["dev"] * 4 + ["test"] * 4
+    assert {len(episode.demonstrations) for episode in episodes} == {3}
+    assert {episode.task for episode in episodes} == {"to_upper"}
+
+
+def test_an_extracted_vector_is_that_of_the_reference(
+    model: Model, reference: Reference, episodes: list[Episode]
+) -> None:
+    for episode in episodes:
+        found = tvsight.extract(model, episode)
+        assert found.shape == (DEPTH, WIDTH)
+        dummies = [
+            token_ids(model, PROMPT.few_shot(episode.demonstrations, dummy))
+            for dummy in episode.dummy_queries
+        ]
+        wanted = task_vector(reference, ReferencePrompts([], dummies, [], []))
+        torch.testing.assert_close(found, wanted, rtol=0, atol=TOLERANCE)
+
+
+def test_answers_are_those_of_the_reference(
+    model: Model, reference: Reference, episodes: list[Episode]
+) -> None:
+    for episode in episodes:
+        query, shown = episode.query, episode.demonstrations
+        zero_shot = reference.answer(token_ids(model, PROMPT.query(query)))
+        few_shot = reference.answer(token_ids(model, PROMPT.few_shot(shown, query)))
+        assert tvsight.answer(model, query) == text(model, zero_shot.token)
+        assert tvsight.answer(model, query, shown) == text(model, few_shot.token)
+
+
+@pytest.mark.parametrize("layer", [0, 2, DEPTH - 1])
+def test_patched_answers_are_those_of_the_reference(
+    model: Model, reference: Reference, layer: int
+) -> None:
+    vectors = 5 * torch.randn(6, WIDTH, generator=torch.Generator().manual_seed(layer))
+    prompt = token_ids(model, PROMPT.query("a"))
+    found = [tvsight.answer(model, "a", patch=(layer, vector)) for vector in vectors]
+    wanted = [reference.answer(prompt, layer, vector).token for vector in vectors]
+    assert found == [text(model, token) for token in wanted]
+    assert len(set(wanted)) > 1
+
+
+def test_a_template_of_ones_own_changes_the_prompt(model: Model, reference: Reference) -> None:
+    prompt = tvsight.template("Q:{x}\\nA:{y}\\n")
+    shown = (("a", "A"), ("b", "B"))
+    wanted = reference.answer(token_ids(model, "Q:a\nA:A\nQ:b\nA:B\nQ:c\nA:"))
+    assert tvsight.answer(model, "c", shown, prompt=prompt) == text(model, wanted.token)
+
+
+def test_what_the_package_offers_is_there_and_nothing_else() -> None:
+    assert all(callable(getattr(tvsight, name)) for name in tvsight.__all__)
+    with pytest.raises(AttributeError, match="patch_everything"):
+        _ = tvsight.patch_everything
+
+
+def token_ids(model: Model, prompt: str) -> list[int]:
+    return model.tokenizer(prompt).input_ids
+
+
+def text(model: Model, token: int) -> str:
+    return model.tokenizer.decode([token])

@@ -1,0 +1,292 @@
+import io
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any, NamedTuple, NoReturn
+
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+
+from tests.tiny_models import DEPTH, WIDTH
+from tvsight import runner
+from tvsight.config import RunConfig
+from tvsight.console import Display
+from tvsight.errors import MeasurementError, UsageError
+from tvsight.experiments import MAIN_RESULTS
+from tvsight.experiments.main_results import measure_task
+from tvsight.experiments.rows import COLUMN_TYPES
+from tvsight.models import loading
+from tvsight.prompts import read_episodes
+from tvsight.runner import Outcome
+from tvsight.store import Store
+from tvsight.tasks import Task
+
+EPISODES = 6
+TASKS = ["to_upper", "next_letter", "second_next"]
+MARKS = {"USER": "a-persons-name", "HF_TOKEN": "hf_a_secret", "TVSIGHT_ANY": "value-of-a-variable"}
+
+
+class First(NamedTuple):
+    """A finished run of `TASKS`, which no test changes."""
+
+    config: RunConfig
+    outcome: Outcome
+
+    def copied(self, folder: Path, **options: Any) -> RunConfig:
+        """The run again, on a copy of its results that a test may change."""
+        shutil.copytree(self.config.results, folder)
+        return replace(self.config, results=str(folder), **options)
+
+    def rows(self, task: str) -> pd.DataFrame:
+        return of_task(self.outcome, task)
+
+
+class Measuring:
+    """`measure_task` that notes what it is asked for, and fails at will."""
+
+    def __init__(self, failing: str = "", error: BaseException | None = None) -> None:
+        self.asked: list[str] = []
+        self.failing = failing
+        self.error = error or MeasurementError("states hold NaN")
+
+    def __call__(self, model: Any, task: Task, *rest: Any) -> Any:
+        self.asked.append(task.name)
+        if task.name == self.failing:
+            raise self.error
+        return measure_task(model, task, *rest)
+
+
+@pytest.fixture(scope="module")
+def first(
+    tiny_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> First:
+    folder = tmp_path_factory.mktemp("run")
+    config = RunConfig(
+        model=(str(tiny_checkpoint("qwen2")),),
+        tasks="to_upper,next_letter",
+        task_file=(str(own_task(folder / "own.json")),),
+        shots=3,
+        episodes_per_split=EPISODES,
+        results=str(folder / "results"),
+        save_episodes=str(folder / "episodes.jsonl"),
+        device="cpu",
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in MARKS.items():
+            environment.setenv(name, value)
+        outcome = run(config)
+    return First(replace(config, save_episodes=None), outcome)
+
+
+def test_a_run_returns_the_rows_of_each_task_in_their_order(first: First) -> None:
+    assert first.outcome.failures == {}
+    assert [rows["task"].unique().tolist() for rows in first.outcome.rows] == [[t] for t in TASKS]
+    assert first.outcome.table.dtypes.astype(str).to_dict() == COLUMN_TYPES
+    assert set(first.outcome.table["model"]) == {"qwen2"}
+
+
+def test_vectors_of_every_episode_and_block_are_kept(first: First) -> None:
+    for path in paths(first.config):
+        vectors = Store(first.config.results).vectors(path)
+        assert {name: tuple(kept.shape) for name, kept in vectors.items()} == {
+            split: (EPISODES, DEPTH, WIDTH) for split in ("dev", "test")
+        }
+        assert all(kept.dtype == torch.float16 and kept.any() for kept in vectors.values())
+
+
+def test_rows_alone_are_kept_when_no_vectors_are_wanted(first: First, tmp_path: Path) -> None:
+    config = replace(first.config, tasks="to_upper", task_file=(), vectors=False)
+    config = replace(config, results=str(tmp_path))
+    assert_same(of_task(run(config), "to_upper"), first.rows("to_upper"))
+    assert sorted(file.name for file in (tmp_path / paths(config)[0]).iterdir()) == [
+        "manifest.json",
+        "rows.parquet",
+    ]
+
+
+def test_running_again_measures_nothing_and_loads_nothing(
+    first: First, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "load", refuse)
+    measuring = Measuring()
+    again = run(first.config, measuring)
+    assert measuring.asked == []
+    assert_same(again.table, first.outcome.table)
+
+
+def test_a_damaged_result_is_moved_aside_and_measured_again(first: First, tmp_path: Path) -> None:
+    config = first.copied(tmp_path / "results")
+    (damaged,) = [path for path in paths(config) if path.name.startswith("next_letter")]
+    (Path(config.results) / damaged / "rows.parquet").write_bytes(b"PAR1")
+    measuring, shown = Measuring(), io.StringIO()
+    again = run(config, measuring, shown)
+    assert measuring.asked == ["next_letter"]
+    assert_same(again.table, first.outcome.table)
+    (aside,) = (Path(config.results) / ".damaged").iterdir()
+    assert (aside / "rows.parquet").read_bytes() == b"PAR1"
+    assert damaged.name in shown.getvalue()
+
+
+def test_a_task_that_fails_leaves_the_others(first: First, tmp_path: Path) -> None:
+    config, shown = replace(first.config, results=str(tmp_path)), io.StringIO()
+    measuring = Measuring("to_upper")
+    outcome = run(config, measuring, shown)
+    assert measuring.asked == TASKS
+    assert outcome.failures == {"qwen2 / to_upper": "states hold NaN"}
+    assert "to_upper: failed. states hold NaN" in shown.getvalue()
+    assert_same(outcome.table, pd.concat(first.outcome.rows[1:], ignore_index=True))
+    assert [path.name.rsplit("-", 1)[0] for path in paths(config)] == ["next_letter", "second_next"]
+
+
+def test_a_task_that_does_not_suit_the_tokenizer_fails_by_itself(
+    first: First, tmp_path: Path
+) -> None:
+    config = first.copied(tmp_path / "results", tasks="to_upper,present_simple_gerund")
+    outcome = run(config)
+    (message,) = outcome.failures.values()
+    assert "present_simple_gerund" in message
+    assert "at least 20 are needed" in message
+    assert [rows["task"].iloc[0] for rows in outcome.rows] == ["to_upper", "second_next"]
+
+
+def test_fail_fast_stops_at_the_first_failure(first: First, tmp_path: Path) -> None:
+    measuring = Measuring("to_upper")
+    config = replace(first.config, results=str(tmp_path), fail_fast=True)
+    with pytest.raises(MeasurementError, match="NaN"):
+        run(config, measuring)
+    assert measuring.asked == ["to_upper"]
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(first: First, tmp_path: Path) -> None:
+    config = replace(first.config, results=str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        run(config, Measuring("next_letter", KeyboardInterrupt()))
+    measuring = Measuring()
+    assert_same(run(config, measuring).table, first.outcome.table)
+    assert measuring.asked == ["next_letter", "second_next"]
+
+
+def test_what_another_process_measured_meanwhile_is_not_measured_again(
+    first: First, tmp_path: Path
+) -> None:
+    class MeanwhileElsewhere(Display):
+        def stored(self, model: str, stored: int, total: int) -> None:
+            shutil.copytree(first.config.results, tmp_path, dirs_exist_ok=True)
+
+    measuring, display = Measuring(), MeanwhileElsewhere(Console(file=io.StringIO()))
+    config = replace(first.config, results=str(tmp_path))
+    outcome = runner.run(config, MAIN_RESULTS, measuring, display)
+    assert measuring.asked == []
+    assert_same(outcome.table, first.outcome.table)
+
+
+def test_other_tasks_and_another_order_change_no_row(first: First, tmp_path: Path) -> None:
+    config = replace(first.config, tasks="next_letter,prev_letter,to_upper", task_file=())
+    outcome = run(replace(config, results=str(tmp_path)))
+    for task in ("next_letter", "to_upper"):
+        assert_same(of_task(outcome, task), first.rows(task))
+    assert not of_task(outcome, "prev_letter").empty
+
+
+def test_saved_episodes_replay_to_the_same_rows(first: First, tmp_path: Path) -> None:
+    file = Path(first.config.results).parent / "episodes.jsonl"
+    assert len(read_episodes(file)) == len(TASKS) * 2 * EPISODES
+    config = replace(first.config, tasks="paper", episodes=str(file), seed=7, shots=2)
+    replayed = run(replace(config, results=str(tmp_path)))
+    assert_same(replayed.table, first.outcome.table)
+
+
+def test_episodes_of_several_models_are_not_saved_in_one_file(first: First, tmp_path: Path) -> None:
+    models = (*first.config.model, "gemma-3-270m")
+    config = replace(first.config, model=models, save_episodes=str(tmp_path / "episodes.jsonl"))
+    with pytest.raises(UsageError, match="--save-episodes"):
+        run(config)
+
+
+def test_the_store_alone_gives_the_same_rows(first: First, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "load", refuse)
+    found = stored(first.config)
+    assert found.failures == {}
+    assert_same(found.table, first.outcome.table)
+
+
+def test_the_store_alone_names_what_it_lacks_and_what_is_damaged(
+    first: First, tmp_path: Path
+) -> None:
+    config = first.copied(tmp_path / "results", tasks="to_upper,prev_letter")
+    (damaged,) = [path for path in paths(config) if path.name.startswith("second_next")]
+    (Path(config.results) / damaged / "manifest.json").unlink()
+    shown = io.StringIO()
+    found = stored(config, shown)
+    assert set(found.failures) == {"qwen2 / prev_letter", "qwen2 / second_next"}
+    assert damaged.name in shown.getvalue()
+    assert_same(found.table, first.rows("to_upper"))
+
+
+def test_of_two_precisions_the_store_gives_the_newest_unless_one_is_asked_for(
+    first: First, tmp_path: Path
+) -> None:
+    config = first.copied(tmp_path / "results", tasks="to_upper", task_file=())
+    before = set(paths(config))
+    half = run(replace(config, dtype="bfloat16")).table
+    (new,) = set(paths(config)) - before
+    rewrite(Path(config.results) / new / "manifest.json", written="2999-01-01T00:00:00+00:00")
+    assert not half.equals(first.rows("to_upper"))
+    assert_same(stored(config).table, half)
+    assert_same(stored(replace(config, dtype="float32")).table, first.rows("to_upper"))
+
+
+def test_nothing_that_is_stored_tells_where_or_by_whom_it_was_made(first: First) -> None:
+    places = [first.config.results, first.config.model[0], f"{Path.home()}/"]
+    told = [*MARKS.values(), *places, str(Path.cwd())]
+    for path in paths(first.config):
+        folder = Path(first.config.results) / path
+        rows = first.outcome.table.to_csv()
+        text = (folder / "manifest.json").read_text() + rows
+        text += (folder / "vectors.safetensors").read_bytes()[:1000].decode(errors="replace")
+        assert [private for private in told if private in text] == []
+
+
+def run(
+    config: RunConfig, measure: runner.Measure = measure_task, shown: io.StringIO | None = None
+) -> Outcome:
+    return runner.run(config, MAIN_RESULTS, measure, display_on(shown))
+
+
+def stored(config: RunConfig, shown: io.StringIO | None = None) -> Outcome:
+    return runner.stored(config, MAIN_RESULTS, display_on(shown))
+
+
+def display_on(shown: io.StringIO | None) -> Display:
+    return Display(Console(file=shown or io.StringIO(), highlight=False))
+
+
+def refuse(*arguments: object, **options: object) -> NoReturn:
+    raise AssertionError("a model was loaded")
+
+
+def paths(config: RunConfig) -> Sequence[Path]:
+    return list(Store(config.results).paths(MAIN_RESULTS))
+
+
+def of_task(outcome: Outcome, task: str) -> pd.DataFrame:
+    return outcome.table[outcome.table["task"] == task].reset_index(drop=True)
+
+
+def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def rewrite(manifest: Path, **fields: object) -> None:
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | fields))
+
+
+def own_task(file: Path) -> Path:
+    pairs = list(zip(ascii_lowercase, ascii_lowercase[2:] + "ab", strict=True))
+    file.write_text(json.dumps({"name": "second_next", "pairs": pairs}))
+    return file
