@@ -107,6 +107,7 @@ def test_the_budget_of_a_gpu_follows_its_free_memory(monkeypatch: pytest.MonkeyP
     assert row_budget(CUDA) == GPU_ROWS
 
 
+@pytest.mark.filterwarnings("ignore:.*do not fit the memory")
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_halving_covers_all_rows_in_order_where_memory_is_short(count: int, limit: int) -> None:
     rows = list(range(count))
@@ -120,6 +121,7 @@ def test_rows_that_fit_run_once() -> None:
     assert list(halving(fits(5), [3, 1, 2])) == [([3, 1, 2], [6, 2, 4])]
 
 
+@pytest.mark.filterwarnings("ignore:.*do not fit the memory")
 def test_a_single_row_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(torch.OutOfMemoryError, match="simulated"):
         list(halving(fits(0), [1, 2, 3]))

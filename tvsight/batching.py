@@ -1,5 +1,6 @@
 """Prompts of unequal length as tensors: padding, batches by length, and sizes that fit a device."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -97,5 +98,8 @@ def halving(
         return
     torch.cuda.empty_cache()
     middle = len(rows) // 2
+    warnings.warn(
+        f"{len(rows)} rows at once do not fit the memory: going on with {middle}", stacklevel=2
+    )
     yield from halving(run, rows[:middle])
     yield from halving(run, rows[middle:])
