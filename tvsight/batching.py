@@ -14,15 +14,16 @@ SHORT_PADDING = 0.5
 the sweep that follows runs faster on few large batches."""
 CPU_TOKENS = 2048
 """Positions in one forward on a CPU: enough to use its arithmetic fully."""
-CPU_ROWS = 1
+CPU_ROWS = 128
 GPU_ROWS = 1024
-"""Rows in one forward of a single token. On a CPU only arithmetic counts, so rows of different
-layers do not share a forward, where each would pay for the lowest; on a GPU they do, because a
-forward costs its launches."""
+"""Rows in one forward of a single token. Rows of several layers that share a forward all pay for
+the lowest layer, so on a CPU few do: enough rows to multiply matrices well. On a GPU many do,
+because a forward costs its launches."""
 GPU_SHARE = 0.4
 """Share of a GPU's free memory that one forward may take."""
-LOGIT_BYTES = 1 << 27
-"""Memory for the logits of one slice of rows."""
+LOGIT_BYTES = 1 << 29
+"""Memory for the logits of one slice of rows. Smaller slices are slower: each streams all weights
+of the unembedding."""
 
 Result = TypeVar("Result")
 

@@ -58,7 +58,6 @@ def task_vectors(states: Sequence[Tensor]) -> Tensor:
 def averaged_vectors(vectors: Tensor, others: Sequence[Sequence[int]]) -> Tensor:
     """For each episode the mean θ over `others[episode]`: those that do not contain its query.
 
-    An episode whose query stands in all the others has no such vector: its rows are NaN.
     Takes and returns `[episodes, depth, width]`.
     """
     return torch.stack([vectors[list(chosen)].mean(dim=0) for chosen in others])
@@ -229,12 +228,10 @@ def read_states(
     ids, mask = padded(continuations, side="right")
     arguments = decoder.inputs(ids, prefixes.mask_with(mask))
     rows, last = torch.arange(len(ids)), mask.sum(dim=1) - 1
+    device = decoder.device  # blocks may be spread over several GPUs
     with decoder.nn.trace(arguments, past_key_values=prefixes.cache, use_cache=True) as tracer:
-        states = save(
-            torch.stack(
-                [decoder.read(decoder.blocks[block])[rows, last] for block in blocks], dim=1
-            )
-        )
+        read = [decoder.read(decoder.blocks[block])[rows, last].to(device) for block in blocks]
+        states = save(torch.stack(read, dim=1))
         tracer.stop()
     return states
 

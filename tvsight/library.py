@@ -77,5 +77,6 @@ def _answer(decoder: Decoder, tokens: list[int], patch: tuple[int, Tensor] | Non
         states = unpatched_states(decoder, cached)
     else:
         layer, vector = patch
-        states = apply_vectors(decoder, cached, [0], [layer], vector[None])
+        weights = next(decoder.nn._module.parameters())
+        states = apply_vectors(decoder, cached, [0], [layer], vector[None].to(weights))
     return int(answers(decoder, states, [0])["token"])

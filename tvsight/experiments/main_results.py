@@ -143,12 +143,13 @@ def measure(
 
     say("layer sweep")
     depth, episodes = decoder.depth, len(dev_index)
-    layers = [layer for layer in range(depth) for _ in range(episodes)]
-    for procedure in VECTOR_PROCEDURES:
-        by_layer = vectors[procedure]["dev"].transpose(0, 1).flatten(0, 1)
-        states = apply_vectors(decoder, dev_cached, dev_index * depth, layers, by_layer)
-        swept = answers(decoder, states, dev["expected"] * depth)
-        swept = {name: values.view(depth, episodes) for name, values in swept.items()}
+    sweeps = len(VECTOR_PROCEDURES)
+    layers = [layer for layer in range(depth) for _ in range(episodes)] * sweeps
+    by_layer = torch.cat([vectors[p]["dev"].transpose(0, 1).flatten(0, 1) for p in vectors])
+    states = apply_vectors(decoder, dev_cached, dev_index * depth * sweeps, layers, by_layer)
+    read = answers(decoder, states, dev["expected"] * depth * sweeps)
+    for number, procedure in enumerate(vectors):
+        swept = {name: values.view(sweeps, depth, -1)[number] for name, values in read.items()}
         result["sweep"][procedure] = swept
         result["layer"][procedure] = best_layer(swept["token"], dev["accepted"])
 

@@ -35,7 +35,8 @@ class PromptTokens(TypedDict):
     expected: list[int]
     """First token of the most usual answer, whose log-probability is reported."""
     others: list[list[int]]
-    """Episodes (by position here) that do not contain the query: the averaged vector's."""
+    """Episodes (by position here) that do not contain the query: the averaged vector's. Where there
+    are none, the episode itself, whose own prompts for θ do not contain its query either."""
 
 
 def tokenise(
@@ -63,8 +64,8 @@ def tokenise(
         "accepted": [model.vocabulary.accepted(e.accepted, rule) for e in episodes],
         "expected": _first_tokens(answer_tokens(tokenizer, queries, answers), episodes),
         "others": [
-            [i for i, other in enumerate(episodes) if not other.contains(episode.query)]
-            for episode in episodes
+            [i for i, other in enumerate(episodes) if not other.contains(episode.query)] or [own]
+            for own, episode in enumerate(episodes)
         ],
     }
     for episode in episodes:
