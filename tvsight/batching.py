@@ -21,7 +21,7 @@ the lowest layer, so on a CPU few do: enough rows to multiply matrices well. On 
 because a forward costs its launches."""
 GPU_SHARE = 0.4
 """Share of a GPU's free memory that one forward may take."""
-LOGIT_BYTES = 1 << 29
+LOGIT_BYTES = 1 << 28
 """Memory for the logits of one slice of rows. Smaller slices are slower: each streams all weights
 of the unembedding."""
 

@@ -21,7 +21,6 @@ def provenance(model: "Model", seconds: float) -> dict[str, Any]:
         "versions": {name: package_version(name) for name in PACKAGES} | _python(),
         "commit": git_commit(),
         "device": model.device,
-        "weights": model.weights,
         "tokenizer_sha256": hashlib.sha256(tokenizer.encode()).hexdigest(),
         "seconds": round(seconds, 1),
     }

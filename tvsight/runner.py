@@ -91,12 +91,11 @@ def stored(config: RunConfig, experiment: str, display: Display) -> Outcome:
         except DamagedResult as damage:
             display.note(f"Damaged, left out: {damage}")
     for source in _stored_sources(config, {m["identity"]["model"] for _, m in manifests}):
+        known: dict[str, str] = {} if config.dtype == "auto" else {"dtype": config.dtype}
+        if source.kind == "directory" and source.location:
+            known["weights"] = weights_identity(source)
         for task in chosen.tasks:
-            identity = shared_identity(chosen, experiment, source, task)
-            if source.kind == "directory" and source.location:
-                identity["weights"] = weights_identity(source)
-            if config.dtype != "auto":
-                identity["dtype"] = config.dtype
+            identity = shared_identity(chosen, experiment, source, task) | known
             found = [
                 (manifest["written"], path)
                 for path, manifest in manifests

@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from tvsight.errors import UsageError
 from tvsight.models import embedded
 from tvsight.models.decoder import ALIASES, Decoder, adapt, validate
-from tvsight.models.sources import ModelSource, hub_failure, resolve, weights_identity
+from tvsight.models.sources import ModelSource, hub_failure, resolve
 
 if TYPE_CHECKING:
     from tvsight.scoring import Vocabulary
@@ -51,11 +51,6 @@ class Model:
         from tvsight.scoring import Vocabulary
 
         return Vocabulary(self.tokenizer)
-
-    @cached_property
-    def weights(self) -> str:
-        """What the weights are: a sha256 or a commit."""
-        return weights_identity(self.source)
 
 
 def resolve_device(device: Device) -> str:
@@ -108,8 +103,11 @@ def load(
     precision = resolve_dtype(dtype, place)
     nn = _skeleton(source, _location(source, report), trust_remote_code)
     decoder = adapt(nn)
+    weights = DTYPES[precision]
     nn.kwargs.update(
-        dtype=DTYPES[precision], use_safetensors=not allow_pickled_weights, **_placement(nn, place)
+        dtype=weights,
+        use_safetensors=not allow_pickled_weights,
+        **_placement(nn, place, weights),
     )
     _reported(source, nn.dispatch)
     nn._module.requires_grad_(False)
@@ -170,11 +168,10 @@ def _reported(source: ModelSource, read: Callable[[], Any]) -> Any:
         raise UsageError(f"{source.name} is not a causal language model: {first_line}") from error
 
 
-def _placement(nn: TransformersModel, place: str) -> dict[str, Any]:
+def _placement(nn: TransformersModel, place: str, dtype: torch.dtype) -> dict[str, Any]:
     if place == "cpu":
         return {"device": "cpu"}
-    size = torch.finfo(torch.bfloat16).bits // 8
-    needed = sum(parameter.numel() for parameter in nn._module.parameters()) * size
+    needed = sum(parameter.numel() for parameter in nn._module.parameters()) * dtype.itemsize
     if torch.cuda.device_count() > 1 and needed > MEMORY_SHARE * torch.cuda.mem_get_info()[0]:
         return {"device_map": "auto"}
     return {"device": "cuda"}
