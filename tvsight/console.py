@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -50,7 +52,7 @@ class Display:
         if not self.console.is_terminal:
             self.console.width = PLAIN_WIDTH
         self._progress: Progress | None = None
-        self._bar: object = None
+        self._bar = TaskID(0)
 
     def note(self, text: str) -> None:
         """A line of text; nothing in it is read as markup."""
@@ -144,10 +146,10 @@ class Display:
         widths = [max(map(len, map(str, [name, *table[name]]))) for name in table.columns]
         return sum(widths) + 3 * len(widths) + 1
 
-    def _update(self, **fields: str) -> None:
+    def _update(self, **fields: Any) -> None:
         if self._progress is not None:
-            self._progress.update(self._bar, **fields)  # type: ignore[arg-type]
+            self._progress.update(self._bar, **fields)
 
     def _advance(self) -> None:
         if self._progress is not None:
-            self._progress.advance(self._bar)  # type: ignore[arg-type]
+            self._progress.advance(self._bar)

@@ -23,7 +23,7 @@ PROCEDURE_COLOURS = {
 PROCEDURE_MARKERS = {"baseline": "s", "icl": "o", "task_vector": "D", "averaged_vector": "^"}
 """Shapes beside colours, for readers who do not tell the colours apart."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -44,7 +44,7 @@ STYLE: dict[str, Any] = {
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in the shared style, sizes in inches. No window is ever opened."""
-    mpl.rcParams.update(STYLE)  # type: ignore[arg-type]
+    mpl.rcParams.update(STYLE)
     return Figure(figsize=(width, height), layout="constrained")
 
 
