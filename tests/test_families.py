@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 NO_OP_TOLERANCE = 1e-5
 EMPTY: list[int] = []
 ONE_LAYER, ALL_LAYERS = 1, 1024
-"""Rows per forward that keep the layers of a sweep apart, as on a CPU, or together, as on a GPU."""
+"""Rows per forward that keep the layers of a sweep apart, or put them together."""
 
 Checkpoints = Callable[[str], Path]
 
@@ -97,10 +97,11 @@ def test_the_layer_sweep_is_that_of_the_reference(measured: Measured, procedure:
     assert_same_sweep(measured, measured.found["sweep"][procedure], procedure)
 
 
-def test_the_sweep_is_the_same_where_layers_share_a_forward(
-    model: Model, measured: Measured, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rows_per_forward", [ONE_LAYER, ALL_LAYERS])
+def test_the_sweep_does_not_depend_on_which_layers_share_a_forward(
+    rows_per_forward: int, model: Model, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interventions, "row_budget", lambda device: ALL_LAYERS)
+    monkeypatch.setattr(interventions, "row_budget", lambda device: rows_per_forward)
     arguments = (measured.dev, measured.test, None)
     found = execution.run(model.decoder, main_results.measure, *arguments)
     assert_same_sweep(measured, found["sweep"]["task_vector"], "task_vector")
