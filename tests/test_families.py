@@ -163,7 +163,8 @@ def test_writing_back_the_state_that_was_read_changes_nothing(
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        ("T5Config", "T5"),
+        ("T5Config", "T5Config is an encoder-decoder"),
+        ("BartConfig", "BartConfig is an encoder-decoder"),
         ("XLNetConfig", "XLNetLMHeadModel"),
         ("MambaConfig", "MambaForCausalLM"),
     ],

@@ -143,10 +143,6 @@ def adapt(nn: TransformersModel) -> Decoder:
         UsageError: when the architecture is not a decoder whose parts are where `ALIASES` looks.
     """
     name = type(nn._module).__name__
-    if getattr(nn.config, "is_encoder_decoder", False):
-        raise UsageError(
-            f"{name} is an encoder-decoder; task vectors are defined for decoder-only models."
-        )
     for part in ("blocks", "unembed"):
         if not hasattr(nn, part):
             paths = [path for path, alias in ALIASES.items() if alias == part]

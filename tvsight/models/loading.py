@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from nnsight import TransformersModel
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from tvsight.errors import UsageError
@@ -135,6 +135,13 @@ def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bo
 def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> TransformersModel:
     """The model's structure on the meta device: no weights yet, so a refusal costs nothing."""
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
+    # Asked before the model is built: a causal class for the decoder half clears the flag.
+    config = _reported(source, lambda: AutoConfig.from_pretrained(location, **options))
+    if getattr(config, "is_encoder_decoder", False):
+        name = (config.architectures or [type(config).__name__])[0]
+        raise UsageError(
+            f"{name} is an encoder-decoder; task vectors are defined for decoder-only models."
+        )
     return _reported(
         source,
         lambda: TransformersModel(
