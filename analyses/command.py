@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import tyro
 
-from tvsight.errors import TvsightError, UsageError
+from tvsight.errors import ServerError, TvsightError, UsageError
 
-USAGE_EXIT, FAILURE_EXIT, INTERRUPT_EXIT = 2, 1, 130
+FAILURE_EXIT, USAGE_EXIT, SERVER_EXIT, INTERRUPT_EXIT = 1, 2, 3, 130
 
 Options = TypeVar("Options")
 
@@ -16,7 +16,8 @@ Options = TypeVar("Options")
 def command(options: type[Options], main: Callable[[Options], int], description: str) -> None:
     """Read options from the command line, run, and leave with an exit code.
 
-    0: done. 1: a task failed. 2: the request cannot be carried out as written. 130: interrupted.
+    0: done. 1: a task failed. 2: the request cannot be carried out as written. 3: a server does
+    not do its work now. 130: interrupted.
     """
     module = sys.modules["__main__"].__spec__
     try:
@@ -29,6 +30,8 @@ def command(options: type[Options], main: Callable[[Options], int], description:
         sys.exit(main(chosen))
     except UsageError as error:
         _complain(str(error), USAGE_EXIT)
+    except ServerError as error:
+        _complain(str(error), SERVER_EXIT)
     except TvsightError as error:
         _complain(str(error), FAILURE_EXIT)
     except KeyboardInterrupt:

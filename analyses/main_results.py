@@ -27,6 +27,9 @@ def main(config: RunConfig) -> int:
     from tvsight.console import Display
 
     display = Display()
+    if config.dry_run:
+        runner.preview(config, MAIN_RESULTS, _measure, display)
+        return 0
     if config.redraw:
         outcome = runner.stored(config, MAIN_RESULTS, display)
     else:

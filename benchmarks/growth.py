@@ -7,10 +7,11 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.arithmetic import synchronise
-from benchmarks.models import random_llama, random_prompts
+from benchmarks.models import random_prompts
 from tvsight import execution
 from tvsight.experiments.main_results import measure
 from tvsight.models.decoder import Decoder
+from tvsight.models.random import random_llama
 
 SHAPE = {
     "hidden_size": 512,
@@ -50,7 +51,7 @@ def report(device: str, say: Callable[[str], None]) -> None:
 def _seconds(decoder: Decoder, shots: int, per_split: int) -> float:
     ((dev, test),) = random_prompts(SHAPE["vocab_size"], 1, shots, per_split)
     started = time.perf_counter()
-    execution.run(decoder, measure, dev, test, None)
+    execution.run(decoder, measure, dev, test)
     synchronise(decoder.device)
     return time.perf_counter() - started
 

@@ -2,23 +2,11 @@
 
 import random
 from collections.abc import Iterator
-from typing import Any
 
-import torch
-
-from tvsight.models.decoder import ALIASES, Decoder, adapt
 from tvsight.models.loading import Model
 from tvsight.prompts import PromptTokens, sample_episodes, template, tokenise, usable_pairs
 from tvsight.tasks import Task
 
-LLAMA_2_7B = {
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 32,
-    "vocab_size": 32000,
-}
 QUERY_TOKENS = (1, 2, 3)
 """Tokens of an input, of which one is drawn, in prompts of a random model."""
 AROUND, ANSWER = 5, 1
@@ -37,28 +25,6 @@ def task_prompts(
         for split in ("dev", "test")
     )
     return dev, test
-
-
-def random_llama(shape: dict[str, int], device: str, dtype: torch.dtype) -> Decoder:
-    """A model of a Llama's shape with random weights, made where it will run."""
-    from nnsight import TransformersModel
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    with torch.device(device):
-        previous = torch.get_default_dtype()
-        torch.set_default_dtype(dtype)
-        model = LlamaForCausalLM(LlamaConfig(**shape, max_position_embeddings=4096)).eval()
-        torch.set_default_dtype(previous)
-    model.requires_grad_(False)
-    words: dict[str, int] = {"<unk>": 0, "<s>": 1}
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(WordLevel(words, unk_token="<unk>")), pad_token="<s>"
-    )
-    options: dict[str, Any] = {"task": "text-generation", "tokenizer": tokenizer}
-    return adapt(TransformersModel(model, rename=ALIASES, **options))
 
 
 def random_prompts(

@@ -22,6 +22,7 @@ def report(model: Any, task: Any, say: Callable[[str], None]) -> None:
     from analyses.main_results import draw
     from benchmarks.models import task_prompts
     from tvsight.console import Display
+    from tvsight.execution import complete
     from tvsight.experiments.main_results import measure_task
     from tvsight.prompts import sample_episodes, template, usable_pairs
     from tvsight.scoring import Vocabulary
@@ -37,7 +38,7 @@ def report(model: Any, task: Any, say: Callable[[str], None]) -> None:
     prompt = template("example")
     usable = usable_pairs(task, model.tokenizer, prompt, model.name)
     episodes = sample_episodes(task.name, usable, 5, 2, 4, seed=0)
-    rows, vectors = measure_task(model, task, episodes, prompt)
+    rows, vectors = complete(measure_task(model, task, episodes, prompt), model.decoder)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         identities = iter(range(REPEATS))

@@ -75,9 +75,10 @@ def main(options: Options) -> int:
 def _subject(options: Options) -> tuple[Any, PromptPairs, str]:
     import torch
 
-    from benchmarks.models import LLAMA_2_7B, random_llama, random_prompts, task_prompts
+    from benchmarks.models import random_prompts, task_prompts
     from tvsight.models import load
     from tvsight.models.loading import resolve_device
+    from tvsight.models.random import LLAMA_2_7B, random_llama
     from tvsight.tasks import select
 
     tasks = select(options.tasks)
@@ -112,7 +113,7 @@ def _compare(
     from tvsight.experiments.main_results import measure
 
     def tvsight() -> list[Any]:
-        return [execution.run(decoder, measure, *pair, None) for pair in prompts]
+        return [execution.run(decoder, measure, *pair) for pair in prompts]
 
     def theirs() -> list[Any]:
         with torch.no_grad():
@@ -157,16 +158,18 @@ def _warm(decoder: Any, prompts: PromptPairs, run: Any, measure: Any) -> None:
     dev, test = ({key: value[:4] for key, value in side.items()} for side in prompts[0])
     for side in (dev, test):
         side["others"] = [[o for o in others if o < 4] or [0] for others in side["others"]]
-    run(decoder, measure, dev, test, None)
+    run(decoder, measure, dev, test)
 
 
 def _agreement(ours: list[Any], theirs: list[Any]) -> tuple[int, int]:
     same = total = 0
     for mine, other in zip(ours, theirs, strict=True):
-        pairs = [(mine[name]["token"], other[name]) for name in ("baseline", "icl")]
-        for procedure, patched in mine["patched"].items():
-            pairs.append((mine["sweep"][procedure]["token"], other[f"sweep_{procedure}"]))
-            pairs.append((patched["token"], other[procedure]))
+        dev, test = mine["dev"], mine["test"]
+        pairs = [
+            (test[name]["token"], other[name]) for name in ("baseline", "icl", *mine["layers"])
+        ]
+        for procedure, swept in dev["sweep"].items():
+            pairs.append((swept["token"].T, other[f"sweep_{procedure}"]))
         for first, second in pairs:
             same += int((first == second.cpu()).sum())
             total += first.numel()

@@ -42,11 +42,11 @@ def test_answers_are_those_of_the_authors_code(embedded_model: Model, name: str)
         )
         for split in ("dev", "test")
     )
-    result = run(embedded_model.decoder, measure, dev, test, None)
-    assert result["layer"]["task_vector"] == answers["layer"]
-    read = {"icl": result["icl"], "task_vector": result["patched"]["task_vector"]}
-    for procedure, of_procedure in read.items():
-        texts = [embedded_model.vocabulary.texts[token] for token in of_procedure["token"]]
+    result = run(embedded_model.decoder, measure, dev, test)
+    assert result["layers"]["task_vector"] == answers["layer"]
+    for procedure in ("icl", "task_vector"):
+        tokens = result["test"][procedure]["token"]
+        texts = [embedded_model.vocabulary.texts[token] for token in tokens]
         expected = [answer[procedure] for answer in answers["test"]]
         agreeing = sum(
             text.partition("\n")[0] == theirs for text, theirs in zip(texts, expected, strict=True)

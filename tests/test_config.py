@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from string import ascii_lowercase as LETTERS
@@ -35,6 +36,14 @@ CHANGED: dict[str, Any] = {
     "fail_fast": True,
     "trust_remote_code": True,
     "allow_pickled_weights": True,
+    "remote": True,
+    "remote_simulated": True,
+    "host": "http://127.0.0.1:8001",
+    "max_in_flight": 5,
+    "max_job_episodes": 50,
+    "retries": 1,
+    "job_minutes": 10.0,
+    "dry_run": True,
 }
 """A value of each field that is not that of `config`."""
 
@@ -80,9 +89,25 @@ def test_a_field_of_the_identity_changes_what_is_asked(config: RunConfig, name: 
 
 @pytest.mark.parametrize("name", sorted(field_names("runtime")))
 def test_a_runtime_field_does_not_change_what_is_asked(config: RunConfig, name: str) -> None:
+    config = replace(config, remote=name == "host")  # a host is refused without a server
     changed = replace(config, **{name: CHANGED[name]})
     assert getattr(config, name) != getattr(changed, name)
     assert keys(changed) == keys(config)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"remote": True, "remote_simulated": True}, "choose one of them"),
+        ({"host": "http://127.0.0.1:8001"}, "add that"),
+        ({"max_job_episodes": 49}, "--max-job-episodes 49: at least 50"),
+        ({"max_in_flight": 0}, "--max-in-flight 0: at least 1"),
+        ({"retries": -1}, "--retries -1: at least 0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        RunConfig(**options)
 
 
 def test_replayed_episodes_are_the_same_whatever_would_be_sampled(config: RunConfig) -> None:

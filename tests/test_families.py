@@ -52,7 +52,7 @@ def model(family: str, tiny_checkpoint: Checkpoints) -> Model:
 @pytest.fixture(scope="module")
 def measured(family: str, model: Model, tiny_checkpoint: Checkpoints) -> Measured:
     dev, test = token_ids(model, "dev"), token_ids(model, "test")
-    found = execution.run(model.decoder, main_results.measure, dev, test, None)
+    found = execution.run(model.decoder, main_results.measure, dev, test)
     wanted = reference.measure(
         reference.Reference(tiny_checkpoint(family)),
         complete_prompts(dev),
@@ -81,20 +81,30 @@ def test_prompts_are_padded_on_both_sides(
     assert padded_sides == {"left", "right"}
 
 
-def test_task_vectors_are_the_residual_streams_of_the_reference(measured: Measured) -> None:
-    assert_close(measured.found["vectors"], measured.wanted.vectors)
+def test_task_vectors_are_the_residual_streams_of_the_reference(
+    model: Model, measured: Measured
+) -> None:
+    vectors = [
+        interventions.task_vectors(
+            interventions.last_states(model.decoder, tokens["shared"], tokens["dummies"])
+        )
+        for tokens in (measured.dev, measured.test)
+    ]
+    assert_close(torch.cat(vectors), measured.wanted.vectors)
+    for split, exact in zip(("dev", "test"), vectors, strict=True):
+        assert torch.equal(measured.found[split]["vectors"], exact.half())
 
 
 def test_answers_without_a_vector_are_those_of_the_reference(measured: Measured) -> None:
     found, wanted = measured.found, measured.wanted
-    assert_same_answers(found["dev_baseline"], wanted.dev_baseline, measured.dev["expected"])
-    assert_same_answers(found["baseline"], wanted.baseline, measured.test["expected"])
-    assert_same_answers(found["icl"], wanted.icl, measured.test["expected"])
+    assert_same_answers(found["dev"]["baseline"], wanted.dev_baseline, measured.dev["expected"])
+    assert_same_answers(found["test"]["baseline"], wanted.baseline, measured.test["expected"])
+    assert_same_answers(found["test"]["icl"], wanted.icl, measured.test["expected"])
 
 
 @pytest.mark.parametrize("procedure", main_results.VECTOR_PROCEDURES)
 def test_the_layer_sweep_is_that_of_the_reference(measured: Measured, procedure: str) -> None:
-    assert_same_sweep(measured, measured.found["sweep"][procedure], procedure)
+    assert_same_sweep(measured, measured.found["dev"]["sweep"][procedure], procedure)
 
 
 @pytest.mark.parametrize("rows_per_forward", [ONE_LAYER, ALL_LAYERS])
@@ -102,8 +112,7 @@ def test_the_sweep_does_not_depend_on_which_layers_share_a_forward(
     rows_per_forward: int, model: Model, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interventions, "row_budget", lambda device: rows_per_forward)
-    arguments = (measured.dev, measured.test, None)
-    found = execution.run(model.decoder, main_results.measure, *arguments)
+    found = execution.run(model.decoder, main_results.measure_dev, measured.dev)
     assert_same_sweep(measured, found["sweep"]["task_vector"], "task_vector")
 
 
@@ -112,8 +121,8 @@ def test_the_chosen_layer_and_its_test_answers_are_those_of_the_reference(
     measured: Measured, procedure: str
 ) -> None:
     wanted = getattr(measured.wanted, procedure)
-    assert measured.found["layer"][procedure] == wanted.layer
-    found = measured.found["patched"][procedure]
+    assert measured.found["layers"][procedure] == wanted.layer
+    found = measured.found["test"][procedure]
     assert_same_answers(found, wanted.test, measured.test["expected"])
 
 
@@ -228,9 +237,9 @@ def assert_close(found: Tensor, wanted: Tensor, tolerance: float = TOLERANCE) ->
 
 def assert_same_sweep(measured: Measured, found: dict[str, Tensor], procedure: str) -> None:
     sweep = getattr(measured.wanted, procedure).sweep
-    assert found["token"].shape == (DEPTH, EPISODES)
+    assert found["token"].shape == (EPISODES, DEPTH)
     for layer, wanted in enumerate(sweep):
-        of_layer = {name: values[layer] for name, values in found.items()}
+        of_layer = {name: values[:, layer] for name, values in found.items()}
         assert_same_answers(of_layer, wanted, measured.dev["expected"])
 
 

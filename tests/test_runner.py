@@ -13,16 +13,16 @@ import torch
 from rich.console import Console
 
 from tests.tiny_models import DEPTH, WIDTH
-from tvsight import runner
+from tvsight import places, runner
 from tvsight.config import RunConfig
 from tvsight.console import Display
 from tvsight.errors import MeasurementError, UsageError
 from tvsight.experiments import MAIN_RESULTS
 from tvsight.experiments.main_results import measure_task
 from tvsight.experiments.rows import COLUMN_TYPES
-from tvsight.models import loading
+from tvsight.outcome import Outcome
 from tvsight.prompts import read_episodes
-from tvsight.runner import Outcome
+from tvsight.session import Measure
 from tvsight.store import Store
 from tvsight.tasks import Task
 
@@ -112,7 +112,7 @@ def test_rows_alone_are_kept_when_no_vectors_are_wanted(first: First, tmp_path: 
 def test_running_again_measures_nothing_and_loads_nothing(
     first: First, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "load", refuse)
+    monkeypatch.setattr(places, "load", refuse)
     measuring = Measuring()
     again = run(first.config, measuring)
     assert measuring.asked == []
@@ -209,7 +209,7 @@ def test_episodes_of_several_models_are_not_saved_in_one_file(first: First, tmp_
 
 
 def test_the_store_alone_gives_the_same_rows(first: First, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "load", refuse)
+    monkeypatch.setattr(places, "load", refuse)
     found = stored(first.config)
     assert found.failures == {}
     assert_same(found.table, first.outcome.table)
@@ -253,7 +253,7 @@ def test_nothing_that_is_stored_tells_where_or_by_whom_it_was_made(first: First)
 
 
 def run(
-    config: RunConfig, measure: runner.Measure = measure_task, shown: io.StringIO | None = None
+    config: RunConfig, measure: Measure = measure_task, shown: io.StringIO | None = None
 ) -> Outcome:
     return runner.run(config, MAIN_RESULTS, measure, display_on(shown))
 

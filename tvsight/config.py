@@ -14,6 +14,16 @@ from tvsight.models.catalogue import EMBEDDED
 
 IDENTITY = {"role": "identity"}
 RUNTIME = {"role": "runtime"}
+LEAST = {
+    "shots": 1,
+    "dummy_queries": 1,
+    "episodes_per_split": 1,
+    "max_in_flight": 1,
+    "max_job_episodes": 50,
+    "retries": 0,
+    "job_minutes": 0.01,
+}
+"""The smallest value of each option that counts something."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,29 @@ class RunConfig:
     """Folder that holds all results. What is in it is not measured again."""
     device: Literal["auto", "cpu", "cuda"] = field(default="auto", metadata=RUNTIME)
     """Where to run. `auto`: CUDA where there is one, else the CPU."""
+    remote: bool = field(default=False, metadata=RUNTIME)
+    """Run on an NDIF server: no weights are needed here. The key is NDIF_API_KEY or nnsight's
+    login."""
+    remote_simulated: bool = field(default=False, metadata=RUNTIME)
+    """Run here, but through the serialisation that a server would see. No server, no key."""
+    host: Annotated[str | None, tyro.conf.arg(metavar="URL")] = field(
+        default=None, metadata=RUNTIME
+    )
+    """NDIF server of --remote. By default NDIF_HOST, or what nnsight is configured with."""
+    max_in_flight: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=RUNTIME)
+    """Tasks that wait on a server at once. NDIF runs one job at a time per replica."""
+    max_job_episodes: Annotated[int, tyro.conf.arg(metavar="N")] = field(
+        default=200, metadata=RUNTIME
+    )
+    """Cut a split of more episodes than this into several remote jobs, at a multiple of 50."""
+    retries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=RUNTIME)
+    """Times that a fault of the server is waited out, for each request and each job."""
+    job_minutes: Annotated[float, tyro.conf.arg(metavar="MINUTES")] = field(
+        default=90.0, metadata=RUNTIME
+    )
+    """How long to wait for a remote job, its time in the queue included."""
+    dry_run: bool = field(default=False, metadata=RUNTIME)
+    """Print what would be measured, and for --remote what would travel. Nothing is run."""
     save_episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=RUNTIME
     )
@@ -85,11 +118,15 @@ class RunConfig:
     """Read weights stored as pickles, which can run code. Only for authors you trust."""
 
     def __post_init__(self) -> None:
-        for name, least in (("shots", 1), ("dummy_queries", 1), ("episodes_per_split", 1)):
+        for name, least in LEAST.items():
             value = getattr(self, name)
             if value < least:
                 option = "--" + name.replace("_", "-")
                 raise UsageError(f"{option} {value}: at least {least} was expected.")
+        if self.remote and self.remote_simulated:
+            raise UsageError("--remote and --remote-simulated: choose one of them.")
+        if self.host is not None and not self.remote:
+            raise UsageError(f"--host {self.host}: it names the server of --remote; add that.")
         if not self.model:
             raise UsageError("--model: at least one model was expected.")
 

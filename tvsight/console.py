@@ -1,13 +1,16 @@
 """What a person sees while a run goes on: live progress on a terminal, plain lines elsewhere."""
 
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -44,6 +47,23 @@ class RateColumn(ProgressColumn):
         return Text(f"{60 * task.completed / task.elapsed:.1f} tasks/min")
 
 
+class _Bars(Progress):
+    """The progress bar, and below it a table of the jobs on a server."""
+
+    jobs: Mapping[tuple[str, str, str], float] = MappingProxyType({})
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn anew several times a second."""
+        yield from super().get_renderables()
+        if not self.jobs:
+            return
+        table = Table("Task", "State", "For", "Job", box=None, header_style="bold")
+        for (task, state, job_id), since in self.jobs.items():
+            elapsed = timedelta(seconds=int(time.monotonic() - since))
+            table.add_row(escape(task), state, str(elapsed), escape(job_id))
+        yield table
+
+
 class Display:
     """Progress and results of a run, as text."""
 
@@ -51,7 +71,9 @@ class Display:
         self.console = console or Console(highlight=False)
         if not self.console.is_terminal:
             self.console.width = PLAIN_WIDTH
-        self._progress: Progress | None = None
+        self._progress: _Bars | None = None
+        self._jobs: dict[tuple[str, str, str], float] = {}
+        """Jobs on a server, and since when they are what they are."""
         self._bar = TaskID(0)
 
     def note(self, text: str) -> None:
@@ -68,7 +90,7 @@ class Display:
         if not total:
             yield
             return
-        with Progress(
+        with _Bars(
             SpinnerColumn(),
             TextColumn("{task.fields[task_name]} · {task.fields[phase]}"),
             BarColumn(bar_width=None),
@@ -94,6 +116,23 @@ class Display:
     def phase(self, name: str) -> None:
         """A phase of the current task begins."""
         self._update(phase=name)
+
+    def jobs(self, jobs: Sequence[tuple[str, str, str]]) -> None:
+        """Jobs on a server: task, state, the server's name for the job.
+
+        A table that is kept up to date on a terminal, a line for each change elsewhere.
+        """
+        now = time.monotonic()
+        before = self._jobs
+        self._jobs = {
+            (task, state, job_id): before.get((task, state, job_id), now)
+            for task, state, job_id in jobs
+        }
+        if self._progress is not None and self.console.is_terminal:
+            self._progress.jobs = self._jobs
+            return
+        for task, state, job_id in self._jobs.keys() - before.keys():
+            self.note(f"{task}: {state} (job {job_id})")
 
     def measured(self, name: str, rows: pd.DataFrame) -> None:
         """A task is done: its line."""

@@ -16,6 +16,10 @@ class UsageError(TvsightError):
     """The request cannot be carried out as written (exit code 2)."""
 
 
+class ServerError(TvsightError):
+    """A server cannot be reached or does not do its work; trying later may help (exit code 3)."""
+
+
 class MeasurementError(TvsightError):
     """A measurement gave numbers that cannot be right (the task fails, the run goes on)."""
 

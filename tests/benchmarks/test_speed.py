@@ -8,10 +8,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.arithmetic import Work, necessary_work
 from benchmarks.authors_scheme import measure as measure_as_the_authors
-from benchmarks.models import random_llama, random_prompts
+from benchmarks.models import random_prompts
 from tvsight import execution
 from tvsight.experiments.main_results import measure
 from tvsight.models.decoder import Decoder
+from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
 
 SHAPE = {
@@ -40,13 +41,13 @@ def prompts() -> tuple[PromptTokens, PromptTokens]:
 def test_both_schemes_give_the_same_answers(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens]
 ) -> None:
-    ours = execution.run(decoder, measure, *prompts, None)
+    ours = execution.run(decoder, measure, *prompts)
     theirs = measure_as_the_authors(decoder, *prompts)
     for name in ("baseline", "icl"):
-        assert torch.equal(ours[name]["token"], theirs[name])
-    for procedure, patched in ours["patched"].items():
-        assert torch.equal(ours["sweep"][procedure]["token"], theirs[f"sweep_{procedure}"])
-        assert torch.equal(patched["token"], theirs[procedure])
+        assert torch.equal(ours["test"][name]["token"], theirs[name])
+    for procedure, swept in ours["dev"]["sweep"].items():
+        assert torch.equal(swept["token"].T, theirs[f"sweep_{procedure}"])
+        assert torch.equal(ours["test"][procedure]["token"], theirs[procedure])
     assert len(set(theirs["sweep_task_vector"].flatten().tolist())) > 10
 
 
@@ -54,7 +55,7 @@ def test_the_engine_does_the_necessary_work_and_little_more(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens]
 ) -> None:
     work = necessary_work(decoder, *prompts)
-    done = matrix_products(lambda: execution.run(decoder, measure, *prompts, None))
+    done = matrix_products(lambda: execution.run(decoder, measure, *prompts))
     linear = work.answers + linear_part(decoder, prompts, work)
     assert linear <= done <= MAX_EXCESS * linear
 
@@ -62,7 +63,7 @@ def test_the_engine_does_the_necessary_work_and_little_more(
 def test_the_authors_scheme_does_more_than_twice_the_work(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens]
 ) -> None:
-    ours = matrix_products(lambda: execution.run(decoder, measure, *prompts, None))
+    ours = matrix_products(lambda: execution.run(decoder, measure, *prompts))
     theirs = matrix_products(lambda: measure_as_the_authors(decoder, *prompts))
     assert theirs > 2 * ours
 

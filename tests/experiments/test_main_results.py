@@ -11,10 +11,11 @@ from torch import Tensor
 
 from tests.tiny_models import DEPTH, WIDTH
 from tvsight.errors import MeasurementError
+from tvsight.execution import Here, complete
 from tvsight.experiments.main_results import (
     PHASES,
     VECTOR_PROCEDURES,
-    best_layer,
+    best_layers,
     layer_is_identified,
     measure_task,
 )
@@ -52,7 +53,8 @@ def measured(model: Model) -> Measured:
     task, phases = half_accepted(), []
     usable = usable_pairs(task, model.tokenizer, EXAMPLE, model.name)
     episodes = sample_episodes(task.name, usable, 3, 2, EPISODES, seed=0)
-    return Measured(episodes, *measure_task(model, task, episodes, EXAMPLE, phases.append), phases)
+    steps = measure_task(model, task, episodes, EXAMPLE)
+    return Measured(episodes, *complete(steps, model.decoder, Here(phases.append)), phases)
 
 
 def half_accepted() -> Task:
@@ -146,7 +148,7 @@ def test_weights_that_are_not_numbers_are_refused(
     with torch.no_grad():
         next(broken.decoder.nn._module.parameters()).fill_(torch.nan)
     with pytest.raises(MeasurementError, match="NaN or infinity"):
-        measure_task(broken, half_accepted(), measured.episodes, EXAMPLE)
+        complete(measure_task(broken, half_accepted(), measured.episodes, EXAMPLE), broken.decoder)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,8 @@ def test_weights_that_are_not_numbers_are_refused(
 def test_the_best_layer_has_the_most_accepted_answers_and_is_the_lowest(
     tokens: list[list[int]], layer: int
 ) -> None:
-    assert best_layer(torch.tensor(tokens), [[1], [2, 9], [3]]) == layer
+    sweep = {"task_vector": {"token": torch.tensor(tokens).T}}
+    assert best_layers(sweep, [[1], [2, 9], [3]]) == {"task_vector": layer}
 
 
 @pytest.mark.parametrize(("gained", "lost", "found"), [(5, 0, True), (4, 0, False), (8, 2, False)])

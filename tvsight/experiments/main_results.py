@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from tvsight import execution
 from tvsight.errors import MeasurementError
+from tvsight.execution import Job, Steps
 from tvsight.experiments.rows import frame, scored_rows
 from tvsight.interventions import (
     answers,
@@ -23,7 +23,7 @@ from tvsight.interventions import (
     unpatched_states,
 )
 from tvsight.models.decoder import Decoder
-from tvsight.prompts import Episode, PromptTokens, Template, tokenise
+from tvsight.prompts import Episode, PromptTokens, Template, parts, tokenise
 from tvsight.statistics import better_than
 from tvsight.tasks import Task
 
@@ -36,7 +36,7 @@ VECTOR_PROCEDURES = ("task_vector", "averaged_vector")
 """θ of the episode itself, and the mean θ of the episodes that do not contain its query."""
 
 Progress = Callable[[str], None]
-PHASES = ("demonstrations", "queries", "layer sweep", "test")
+PHASES = ("dev demonstrations", "layer sweep", "test demonstrations", "test queries")
 SIGNIFICANCE = 0.05
 """Level of the test by which a layer counts as identified; see `layer_is_identified`."""
 
@@ -46,13 +46,19 @@ def measure_task(
     task: Task,
     episodes: Sequence[Episode],
     template: Template,
-    progress: Progress | None = None,
-) -> "tuple[pd.DataFrame, dict[str, Tensor]]":
-    """Measure one task: rows for every scored prediction, and the task vectors.
+    vectors: bool = True,
+    max_job_episodes: int | None = None,
+) -> "Steps[tuple[pd.DataFrame, dict[str, Tensor]]]":
+    """The steps that measure one task: rows for every scored prediction, and the task vectors.
+
+    Args:
+        vectors: return the vectors too; without them little has to travel from a server.
+        max_job_episodes: cut splits of more episodes than this into several jobs, at a multiple of
+            `AVERAGED_OVER`. The numbers are the same.
 
     Returns:
-        Rows (see `experiments.rows`), and `{"dev": ..., "test": ...}`: θ of each episode after
-        each block in half precision, `[episodes, depth, width]`.
+        Rows (see `experiments.rows`), and, when wanted, `{"dev": ..., "test": ...}`: θ of each
+        episode after each block in half precision, `[episodes, depth, width]`.
 
     Raises:
         MeasurementError: when states or logits hold NaN or infinity.
@@ -60,30 +66,38 @@ def measure_task(
     """
     dev, test = ([e for e in episodes if e.split == split] for split in ("dev", "test"))
     dev_prompts, test_prompts = (tokenise(model, s, task.match, template) for s in (dev, test))
-    result = execution.run(model.decoder, measure, dev_prompts, test_prompts, progress)
-    if not result["vectors"].isfinite().all():
+    dev_parts, test_parts = (parts(p, max_job_episodes) for p in (dev_prompts, test_prompts))
+    if len(dev_parts) == len(test_parts) == 1:
+        (result,) = yield [Job(measure, (dev_prompts, test_prompts, vectors))]
+    else:
+        on_dev = _joined((yield [Job(measure_dev, (part, vectors)) for part in dev_parts]))
+        layers = best_layers(on_dev["sweep"], dev_prompts["accepted"])
+        jobs = [Job(measure_test, (part, layers, vectors)) for part in test_parts]
+        result = {"dev": on_dev, "layers": layers, "test": _joined((yield jobs))}
+    on_dev, on_test, layers = (result[name] for name in ("dev", "test", "layers"))
+    if not (on_dev["finite"] and on_test["finite"]):
         raise MeasurementError("the residual stream holds NaN or infinity; try a wider --dtype.")
 
-    def rows(split: str, read: dict[str, Tensor], *labels: Any) -> list[dict[str, Any]]:
+    def rows(split: str, answered: dict[str, Tensor], *labels: Any) -> list[dict[str, Any]]:
         of_split = (dev, dev_prompts) if split == "dev" else (test, test_prompts)
-        return scored_rows(model, *of_split, read, *labels)
+        return scored_rows(model, *of_split, answered, *labels)
 
-    scored = rows("dev", result["dev_baseline"], "baseline")
-    scored += rows("test", result["baseline"], "baseline")
-    scored += rows("test", result["icl"], "icl")
+    scored = rows("dev", on_dev["baseline"], "baseline")
+    scored += rows("test", on_test["baseline"], "baseline")
+    scored += rows("test", on_test["icl"], "icl")
     dev_correct = [row["correct"] for row in scored[: len(dev)]]
-    for procedure in VECTOR_PROCEDURES:
-        swept, layer = result["sweep"][procedure], result["layer"][procedure]
+    for procedure, layer in layers.items():
+        swept = on_dev["sweep"][procedure]
         by_layer = [
-            rows("dev", {name: values[block] for name, values in swept.items()}, procedure, block)
+            rows("dev", {name: read[:, block] for name, read in swept.items()}, procedure, block)
             for block in range(model.decoder.depth)
         ]
         identified = layer_is_identified([row["correct"] for row in by_layer[layer]], dev_correct)
-        patched = rows("test", result["patched"][procedure], procedure, layer)
+        patched = rows("test", on_test[procedure], procedure, layer)
         for row in (*(row for block in by_layer for row in block), *patched):
             scored.append({**row, "layer_identified": identified})
-    vectors = result["vectors"].half().split([len(dev), len(test)])
-    return frame(scored, task.name, task.category), dict(zip(("dev", "test"), vectors, strict=True))
+    kept = {"dev": on_dev["vectors"], "test": on_test["vectors"]} if vectors else {}
+    return frame(scored, task.name, task.category), kept
 
 
 def layer_is_identified(patched: Sequence[bool], baseline: Sequence[bool]) -> bool:
@@ -96,91 +110,129 @@ def layer_is_identified(patched: Sequence[bool], baseline: Sequence[bool]) -> bo
 
 
 def measure(
-    decoder: Decoder, dev: PromptTokens, test: PromptTokens, progress: Progress | None
+    decoder: Decoder,
+    dev: PromptTokens,
+    test: PromptTokens,
+    vectors: bool = True,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Everything that is measured of one task, in one job.
 
-    Args:
-        dev: episodes that choose the layer.
-        test: episodes that are reported.
-        progress: receives each of `PHASES` as it begins; None where nobody can listen.
+    Returns:
+        `dev` and `test`, as `measure_dev` and `measure_test` return them, and `layers`: the chosen
+        block of each vector procedure.
+    """
+    on_dev = measure_dev(decoder, dev, vectors, progress)
+    layers = best_layers(on_dev["sweep"], dev["accepted"])
+    on_test = measure_test(decoder, test, layers, vectors, progress)
+    return {"dev": on_dev, "layers": layers, "test": on_test}
+
+
+def measure_dev(
+    decoder: Decoder, dev: PromptTokens, vectors: bool = True, progress: Progress | None = None
+) -> dict[str, Any]:
+    """What chooses the layer: the vectors of the dev episodes applied after every block.
 
     Returns:
-        Answers (see `interventions.answers`; each value `[episodes]` unless said otherwise):
-        `dev_baseline`, `baseline`, `icl`; `sweep` per vector procedure `[depth, episodes]`;
-        `patched` per vector procedure. `layer` per vector procedure, the chosen block. `vectors`,
-        θ of the dev and then the test episodes, `[episodes, depth, width]`.
+        Answers (see `interventions.answers`): `baseline`, each value `[episodes]`, and `sweep` per
+        vector procedure, each value `[episodes, depth]`; and what `_vectors_to_send` gives.
     """
     say = progress or _silent
-    say("demonstrations")
-    dev_states = last_states(decoder, dev["shared"], dev["dummies"])
+    say("dev demonstrations")
+    own = task_vectors(last_states(decoder, dev["shared"], dev["dummies"]))
+    by_procedure = {
+        "task_vector": own,
+        "averaged_vector": averaged_vectors(own, dev["others"]),
+    }
+    say("layer sweep")
+    prompts, index = _unique(dev["zero_shot"])
+    cached = cache_prompts(decoder, prompts)
+    unpatched = unpatched_states(decoder, cached)[index]
+    depth, sweeps = decoder.depth, len(by_procedure)
+    layers = [layer for layer in range(depth) for _ in index] * sweeps
+    by_layer = torch.cat([of.transpose(0, 1).flatten(0, 1) for of in by_procedure.values()])
+    patched = apply_vectors(decoder, cached, index * depth * sweeps, layers, by_layer)
+    states = torch.cat([unpatched, patched])
+    read = answers(decoder, states, dev["expected"] * (1 + depth * sweeps))
+    split = {name: values.view(1 + depth * sweeps, -1) for name, values in read.items()}
+    swept = {
+        procedure: {
+            name: values[1:].view(sweeps, depth, -1)[number].T.contiguous()
+            for name, values in split.items()
+        }
+        for number, procedure in enumerate(by_procedure)
+    }
+    baseline = {name: values[0] for name, values in split.items()}
+    return {"baseline": baseline, "sweep": swept, **_vectors_to_send(own, vectors)}
+
+
+def measure_test(
+    decoder: Decoder,
+    test: PromptTokens,
+    layers: dict[str, int],
+    vectors: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """What is reported: baseline, ICL, and each vector procedure after its chosen block.
+
+    Args:
+        layers: the chosen block of each vector procedure.
+
+    Returns:
+        Answers (see `interventions.answers`; each value `[episodes]`): `baseline`, `icl` and each
+        vector procedure; and what `_vectors_to_send` gives.
+    """
+    say = progress or _silent
+    say("test demonstrations")
     asked = [
         [*dummies, query] for dummies, query in zip(test["dummies"], test["query"], strict=True)
     ]
-    test_states = last_states(decoder, test["shared"], asked)
-    own = {
-        "dev": task_vectors(dev_states),
-        "test": task_vectors([states[:-1] for states in test_states]),
-    }
-    vectors = {
+    states = last_states(decoder, test["shared"], asked)
+    own = task_vectors([of_episode[:-1] for of_episode in states])
+    icl = torch.stack([of_episode[-1, -1] for of_episode in states])
+    del states
+    by_procedure = {
         "task_vector": own,
-        "averaged_vector": {
-            "dev": averaged_vectors(own["dev"], dev["others"]),
-            "test": averaged_vectors(own["test"], test["others"]),
-        },
+        "averaged_vector": averaged_vectors(own, test["others"]),
     }
-    icl = torch.stack([states[-1, -1] for states in test_states])
-    del dev_states, test_states
-
-    say("queries")
-    dev_prompts, dev_index = _unique(dev["zero_shot"])
-    test_prompts, test_index = _unique(test["zero_shot"])
-    dev_cached, test_cached = (cache_prompts(decoder, p) for p in (dev_prompts, test_prompts))
-    dev_baseline = answers(
-        decoder, unpatched_states(decoder, dev_cached)[dev_index], dev["expected"]
-    )
-    result: dict[str, Any] = {"dev_baseline": dev_baseline, "sweep": {}, "layer": {}, "patched": {}}
-
-    say("layer sweep")
-    depth, episodes = decoder.depth, len(dev_index)
-    sweeps = len(VECTOR_PROCEDURES)
-    layers = [layer for layer in range(depth) for _ in range(episodes)] * sweeps
-    by_layer = torch.cat([vectors[p]["dev"].transpose(0, 1).flatten(0, 1) for p in vectors])
-    states = apply_vectors(decoder, dev_cached, dev_index * depth * sweeps, layers, by_layer)
-    read = answers(decoder, states, dev["expected"] * depth * sweeps)
-    for number, procedure in enumerate(vectors):
-        swept = {name: values.view(sweeps, depth, -1)[number] for name, values in read.items()}
-        result["sweep"][procedure] = swept
-        result["layer"][procedure] = best_layer(swept["token"], dev["accepted"])
-
-    say("test")
-    final = [unpatched_states(decoder, test_cached)[test_index], icl]
-    for procedure in VECTOR_PROCEDURES:
-        layer = result["layer"][procedure]
-        chosen = vectors[procedure]["test"][:, layer]
-        repeated = [layer] * len(test_index)
-        final.append(apply_vectors(decoder, test_cached, test_index, repeated, chosen))
-    read = answers(decoder, torch.cat(final), test["expected"] * len(final))
-    names = ("baseline", "icl", *VECTOR_PROCEDURES)
-    for index, name in enumerate(names):
-        of_name = {key: values.view(len(final), -1)[index] for key, values in read.items()}
-        (result["patched"] if name in VECTOR_PROCEDURES else result)[name] = of_name
-    result["vectors"] = torch.cat([own["dev"], own["test"]]).cpu()
-    return result
+    say("test queries")
+    prompts, index = _unique(test["zero_shot"])
+    cached = cache_prompts(decoder, prompts)
+    final = {"baseline": unpatched_states(decoder, cached)[index], "icl": icl}
+    for procedure, layer in layers.items():
+        chosen = by_procedure[procedure][:, layer]
+        final[procedure] = apply_vectors(decoder, cached, index, [layer] * len(index), chosen)
+    read = answers(decoder, torch.cat(list(final.values())), test["expected"] * len(final))
+    result: dict[str, Any] = {
+        procedure: {key: values.view(len(final), -1)[number] for key, values in read.items()}
+        for number, procedure in enumerate(final)
+    }
+    return {**result, **_vectors_to_send(own, vectors)}
 
 
-def best_layer(tokens: Tensor, accepted: list[list[int]]) -> int:
-    """The block with the most correct answers; of several, the lowest.
+def best_layers(sweep: dict[str, dict[str, Tensor]], accepted: list[list[int]]) -> dict[str, int]:
+    """For each vector procedure the block with the most correct answers; of several, the lowest.
 
     Args:
-        tokens: answers after patching each block, `[depth, episodes]`.
+        sweep: answers on dev, each value `[episodes, depth]`.
         accepted: tokens that count as correct, per episode.
     """
-    correct = [
-        sum(token in right for token, right in zip(row, accepted, strict=True))
-        for row in tokens.tolist()
-    ]
-    return correct.index(max(correct))
+    chosen = {}
+    for procedure, read in sweep.items():
+        correct = [
+            sum(token in right for token, right in zip(block, accepted, strict=True))
+            for block in read["token"].T.tolist()
+        ]
+        chosen[procedure] = correct.index(max(correct))
+    return chosen
+
+
+def _vectors_to_send(vectors: Tensor, wanted: bool) -> dict[str, Any]:
+    """`finite`, whether all of `vectors` `[episodes, depth, width]` are numbers; and, when wanted,
+    `vectors` themselves in half precision."""
+    half = vectors.half().cpu()
+    sent: dict[str, Any] = {"finite": bool(half.isfinite().all())}
+    return {**sent, "vectors": half} if wanted else sent
 
 
 def _unique(prompts: list[list[int]]) -> tuple[list[list[int]], list[int]]:
@@ -188,6 +240,18 @@ def _unique(prompts: list[list[int]]) -> tuple[list[list[int]], list[int]]:
     numbers: dict[tuple[int, ...], int] = {}
     index = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in prompts]
     return [list(prompt) for prompt in numbers], index
+
+
+def _joined(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The results of parts of a split as one: every tensor begins with its episodes."""
+    joined: dict[str, Any] = {}
+    for name, value in results[0].items():
+        values = [result[name] for result in results]
+        if isinstance(value, dict):
+            joined[name] = _joined(values)
+        else:
+            joined[name] = all(values) if isinstance(value, bool) else torch.cat(values)
+    return joined
 
 
 def _silent(phase: str) -> None:

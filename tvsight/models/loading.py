@@ -116,6 +116,28 @@ def load(
     return Model(source, decoder, precision, words)
 
 
+def load_remote(
+    name: str, dtype: str, revision: str | None = None, trust_remote_code: bool = False
+) -> Model:
+    """A model whose weights are on a server: its structure and tokenizer, without weights.
+
+    Args:
+        dtype: the precision that the server is expected to hold it in.
+
+    Raises:
+        UsageError: as `load` does, and for a model that is no hub model.
+    """
+    source = resolve(name, revision)
+    if source.kind != "hub":
+        what = "the embedded model" if source.kind == "embedded" else "a directory on this machine"
+        raise UsageError(
+            f"--remote: {name} is {what}, and a server knows hub models only. Name one with "
+            "--model, or use --remote-simulated."
+        )
+    decoder = adapt(_skeleton(source, source.location, trust_remote_code))
+    return Model(source, decoder, dtype, "NDIF")
+
+
 def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model that `load` would load.
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 TokenIds = list[int]
 
+AVERAGED_OVER = 50
+"""Episodes of a split whose vectors are averaged together: the paper's number of episodes, so that
+its protocol averages over a whole split, and longer ones can be measured in parts."""
+
 
 class PromptTokens(TypedDict):
     """The prompts of some episodes and what counts as an answer, one entry per episode.
@@ -35,8 +39,9 @@ class PromptTokens(TypedDict):
     expected: list[int]
     """First token of the most usual answer, whose log-probability is reported."""
     others: list[list[int]]
-    """Episodes (by position here) that do not contain the query: the averaged vector's. Where there
-    are none, the episode itself, whose own prompts for θ do not contain its query either."""
+    """Episodes (by position here) that do not contain the query, of each `AVERAGED_OVER` in a row:
+    the averaged vector's. Where there are none, the episode itself, whose own prompts for θ do not
+    contain its query either."""
 
 
 def tokenise(
@@ -63,10 +68,7 @@ def tokenise(
         "zero_shot": tokenizer(queries).input_ids,
         "accepted": [model.vocabulary.accepted(e.accepted, rule) for e in episodes],
         "expected": _first_tokens(answer_tokens(tokenizer, queries, answers), episodes),
-        "others": [
-            [i for i, other in enumerate(episodes) if not other.contains(episode.query)] or [own]
-            for own, episode in enumerate(episodes)
-        ],
+        "others": [_others(episodes, own) for own in range(len(episodes))],
     }
     for episode in episodes:
         prompts = [next(few_shot_ids) for _ in range(1 + len(episode.dummy_queries))]
@@ -76,6 +78,34 @@ def tokenise(
         tokens["query"].append(continuations[0])
         tokens["dummies"].append(continuations[1:])
     return tokens
+
+
+def parts(tokens: PromptTokens, most: int | None) -> list[PromptTokens]:
+    """The prompts in parts of at most `most` episodes, cut where `others` allows it."""
+    total = len(tokens["shared"])
+    if most is None or total <= most:
+        return [tokens]
+    size = max(1, most // AVERAGED_OVER) * AVERAGED_OVER
+    return [_part(tokens, slice(start, start + size)) for start in range(0, total, size)]
+
+
+def _part(tokens: PromptTokens, chosen: slice) -> PromptTokens:
+    return {
+        "shared": tokens["shared"][chosen],
+        "query": tokens["query"][chosen],
+        "dummies": tokens["dummies"][chosen],
+        "zero_shot": tokens["zero_shot"][chosen],
+        "accepted": tokens["accepted"][chosen],
+        "expected": tokens["expected"][chosen],
+        "others": [[o - chosen.start for o in others] for others in tokens["others"][chosen]],
+    }
+
+
+def _others(episodes: Sequence[Episode], own: int) -> list[int]:
+    start = own - own % AVERAGED_OVER
+    together = range(start, min(start + AVERAGED_OVER, len(episodes)))
+    query = episodes[own].query
+    return [other for other in together if not episodes[other].contains(query)] or [own]
 
 
 def _first_tokens(answers: list[TokenIds], episodes: Sequence[Episode]) -> list[int]:

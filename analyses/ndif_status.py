@@ -1,0 +1,121 @@
+"""What an NDIF server offers now, and the jobs that were handed to it.
+
+python -m analyses.ndif_status
+python -m analyses.ndif_status --host http://127.0.0.1:8001 --results my_results
+python -m analyses.ndif_status --forget 6bfb37c98050411c9b9e8aca597be3df
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from analyses.command import command
+from tvsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from tvsight.console import Display
+    from tvsight.execution.ndif import NdifClient
+    from tvsight.execution.records import Records
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which server, and whose jobs."""
+
+    host: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
+    """The server. By default NDIF_HOST, or what nnsight is configured with."""
+    results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = "results"
+    """Folder whose jobs are looked up."""
+    forget: Annotated[str | None, tyro.conf.arg(metavar="JOB")] = None
+    """Forget a job, so that the next run submits it anew. The server is not asked."""
+
+
+def main(options: Options) -> int:
+    """Print deployments, versions and known jobs."""
+    from tvsight.console import Display
+    from tvsight.execution.ndif import NdifClient, Patience
+    from tvsight.execution.records import Records
+
+    display, records = Display(), Records(Path(options.results))
+    if options.forget is not None:
+        _forget(records, options.forget)
+        display.note(f"Job {options.forget} is forgotten: the next run submits it anew.")
+        return 0
+    client = NdifClient(options.host, Patience(retries=1))
+    client.check()
+    display.note(f"{client.host} is up and accepts the key.")
+    _show(display, "Deployed models", _deployments(client), "No model is deployed.")
+    _show(display, "Versions", _versions(client), "The server names no packages.")
+    _show(display, "Jobs that are known here", _jobs(client, records), "No job is under way.")
+    return 0
+
+
+def _forget(records: "Records", job_id: str) -> None:
+    known = {record.job_id: record.name for record in records.all()}
+    if job_id not in known:
+        ids = ", ".join(known) or "none"
+        raise UsageError(f"--forget {job_id}: no such job in {records.folder}; known: {ids}.")
+    records.forget(known[job_id])
+
+
+def _deployments(client: "NdifClient") -> list[dict[str, Any]]:
+    from tvsight.execution.preflight import deployments
+
+    return [
+        {
+            "Model": entry.get("repo_id") or entry["name"],
+            "Revision": entry.get("revision") or "main",
+            "Level": entry.get("deployment_level", ""),
+            "State": entry.get("application_state", ""),
+            "Precision": entry.get("dtype") or "",
+            "Job limit, s": entry.get("execution_timeout_seconds") or "",
+        }
+        for entry in deployments(client)
+    ]
+
+
+def _versions(client: "NdifClient") -> list[dict[str, Any]]:
+    from tvsight.execution.preflight import versions
+
+    compared = versions(client)
+    rows = [("python", compared.local_python, compared.remote_python)]
+    rows += [
+        (name, one["local"], one["remote"])
+        for name, one in sorted(compared.packages.items())
+        if one["critical"]
+    ]
+    return [
+        {"Package": name, "Here": here, "Server": there, "": "" if here == there else "differs"}
+        for name, here, there in rows
+    ]
+
+
+def _jobs(client: "NdifClient", records: "Records") -> list[dict[str, Any]]:
+    rows = []
+    for record in records.all():
+        answer = client.job(record.job_id) if record.host == client.host else None
+        rows.append(
+            {
+                "For": record.name,
+                "Job": record.job_id,
+                "Submitted": record.submitted,
+                "State": answer.state if answer else "unknown to this server",
+                "Server": record.host,
+            }
+        )
+    return rows
+
+
+def _show(display: "Display", title: str, rows: list[dict[str, Any]], otherwise: str) -> None:
+    import pandas as pd
+
+    if rows:
+        display.table(pd.DataFrame(rows).astype(str), title)
+    else:
+        display.note(otherwise)
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)

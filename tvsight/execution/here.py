@@ -1,0 +1,79 @@
+"""Jobs in this process: as they are, or through the serialisation that a server would see."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import nnsight
+
+from tvsight.execution.jobs import Job, Measured, Steps, Trace
+from tvsight.models.decoder import Decoder
+
+Result = TypeVar("Result")
+Remote = Literal[False, "local"]
+
+
+def run(
+    decoder: Decoder, function: Callable[..., Result], *arguments: Any, remote: Remote = False
+) -> Result:
+    """`function(decoder, *arguments)` in one nnsight session.
+
+    Args:
+        function: takes the decoder and plain Python, returns tensors and plain Python.
+        remote: `local` sends it through nnsight's serialisation and hides the modules that a
+            server lacks.
+    """
+    if remote:
+        nnsight.register("tvsight")
+    with decoder.nn.session(remote=remote):
+        result = nnsight.save(function(decoder, *arguments))
+    return result
+
+
+class Here:
+    """This process, one job at a time."""
+
+    capacity = 1
+
+    def __init__(
+        self, progress: Callable[[str], None] | None = None, simulated: bool = False
+    ) -> None:
+        self.progress = None if simulated else progress
+        self.remote: Remote = "local" if simulated else False
+        self.about = {"kind": "simulated server" if simulated else "local"}
+
+    def begin(self, decoder: Decoder, job: Job, name: str) -> "_Waiting":
+        """Keep the job until its result is asked for."""
+        return _Waiting(
+            lambda: run(decoder, job.function, *job.arguments, self.progress, remote=self.remote)
+        )
+
+    def finished(self, names: list[str]) -> None:
+        """Nothing is remembered."""
+
+    def wait(self) -> None:
+        """Jobs are done when their result is asked for: only another process can be in the way."""
+        time.sleep(0.2)
+
+
+def complete(steps: Steps[Measured], decoder: Decoder, place: Here | None = None) -> Measured:
+    """Run every job of `steps` in this process and return what was measured."""
+    chosen = place or Here()
+    try:
+        jobs = next(steps)
+        while True:
+            jobs = steps.send([chosen.begin(decoder, job, "").result() for job in jobs])
+    except StopIteration as end:
+        measured: Measured = end.value
+        return measured
+
+
+class _Waiting:
+    state = "running"
+
+    def __init__(self, measure: Callable[[], Any]) -> None:
+        self._measure = measure
+        self.trace = Trace()
+
+    def result(self) -> Any:
+        return self._measure()

@@ -1,0 +1,92 @@
+"""What is checked once, before anything is sent to a server."""
+
+import json
+from typing import Any
+
+from nnsight.ndif import EnvComparison, get_local_env
+
+from tvsight.errors import TvsightError, UsageError
+from tvsight.execution.here import run
+from tvsight.execution.jobs import Job
+from tvsight.execution.ndif import NdifClient
+from tvsight.models.decoder import Decoder
+from tvsight.models.random import TINY, random_llama
+
+REHEARSED = 4
+"""Episodes of the rehearsal."""
+
+
+def versions(client: NdifClient) -> EnvComparison:
+    """The packages here and on the server."""
+    return EnvComparison(get_local_env(), client.get("/env"))
+
+
+def server_versions(compared: EnvComparison) -> dict[str, str]:
+    """The packages on the server that matter to numbers, and its Python."""
+    critical = {n: one["remote"] for n, one in compared.packages.items() if one["critical"]}
+    return {**critical, "python": compared.remote_python}
+
+
+def version_warnings(compared: EnvComparison) -> list[str]:
+    """What may make a job fail, or give other numbers, over there."""
+    found = [
+        f"{name} is {one['remote']} on the server and {one['local']} here"
+        for name, one in sorted(compared.critical_mismatches.items())
+    ]
+    here, there = (text.split(".")[:2] for text in (compared.local_python, compared.remote_python))
+    if here != there:
+        found.append(f"Python is {compared.remote_python} there and {compared.local_python} here")
+    return found
+
+
+def deployments(client: NdifClient) -> list[dict[str, Any]]:
+    """What the server has deployed, or knows on its disk: one entry per replica."""
+    found = client.get("/status").get("deployments", {})
+    return [{"name": name, **entry} for name, entry in found.items()]
+
+
+def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
+    """Whether the server holds the model now, in words.
+
+    Raises:
+        UsageError: when it holds the model in another precision.
+    """
+    key = decoder.nn.to_model_key()
+    for entry in deployments(client):
+        if entry.get("model_key") != key or entry.get("application_state") == "UNHEALTHY":
+            continue
+        held = entry.get("dtype") or dtype
+        if held != dtype:
+            raise UsageError(
+                f"{client.host} holds the model in {held}, not {dtype}: repeat with --dtype {held}."
+            )
+        limit = entry.get("execution_timeout_seconds")
+        minutes = f", jobs of at most {limit / 60:.0f} minutes" if limit else ""
+        return f"deployed in {held}{minutes}"
+    return "not deployed now: the first job asks for it, and fails if the server cannot hold it"
+
+
+def rehearse(job: Job) -> None:
+    """Run a job's function here on a tiny random model and a few of its own episodes, serialised as
+    for a server and with the modules hidden that a server lacks.
+
+    Raises:
+        TvsightError: when what would be sent cannot run by itself.
+    """
+    tiny = random_llama(TINY)
+    arguments = [_shortened(argument, TINY["vocab_size"]) for argument in job.arguments]
+    try:
+        run(tiny, job.function, *arguments, None, remote="local")
+    except Exception as error:
+        raise TvsightError(
+            f"A rehearsal of the first job failed, so nothing was sent: {error}"
+        ) from error
+
+
+def _shortened(argument: Any, vocabulary: int) -> Any:
+    """The first episodes of prompts, in tokens that a small vocabulary has."""
+    if not (isinstance(argument, dict) and "zero_shot" in argument):
+        return argument
+    few = {name: values[:REHEARSED] for name, values in argument.items() if name != "others"}
+    small = json.loads(json.dumps(few), parse_int=lambda digits: int(digits) % vocabulary)
+    return small | {"others": [[0]] * len(small["zero_shot"])}

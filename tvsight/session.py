@@ -1,0 +1,275 @@
+"""One loaded model and the tasks that are measured with it, several at a time where that helps."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from filelock import BaseFileLock, Timeout
+
+from tvsight.config import RunConfig
+from tvsight.console import Display
+from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.outcome import Outcome
+from tvsight.planning import Plan, Request
+from tvsight.prompts.episode_files import write_episodes
+from tvsight.prompts.episodes import Episode, sample_episodes
+from tvsight.prompts.filtering import usable_pairs
+from tvsight.prompts.templates import Template
+from tvsight.provenance import provenance
+from tvsight.store import Store
+from tvsight.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+    from tvsight.execution import Job, Pending, Place, Steps
+    from tvsight.models.loading import Model
+
+Rows = tuple["pd.DataFrame", "dict[str, Tensor]"]
+Measure = Callable[["Model", Task, Sequence[Episode], Template, bool, int | None], "Steps[Rows]"]
+"""An experiment: model, task, episodes, template, whether vectors are wanted, and the most episodes
+of a split in one job (None where it does not matter)."""
+Result = TypeVar("Result")
+
+
+class Session:
+    """One loaded model and what is measured with it."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        chosen: Plan,
+        store: Store,
+        model: "Model",
+        measure: Measure,
+        display: Display,
+    ) -> None:
+        self.config = config
+        self.chosen = chosen
+        self.store = store
+        self.model = model
+        self.measure = measure
+        self.display = display
+
+    def measure_all(self, missing: Sequence[Request], place: "Place", outcome: Outcome) -> None:
+        """Measure and store each request; failures go into `outcome`.
+
+        Raises:
+            ServerError: when a server does not do its work; what was handed to it is remembered.
+            TvsightError: any failure, with `fail_fast`.
+        """
+        waiting, under_way = deque(missing), list[_Measurement]()
+        with self.display.tasks(self.model.name, len(missing)):
+            try:
+                while waiting or under_way:
+                    moved = self._begin_some(waiting, under_way, place, outcome)
+                    moved |= self._advance_all(under_way, place, outcome)
+                    self.display.jobs([m.line() for m in under_way if place.capacity > 1])
+                    if not moved:
+                        place.wait()
+            finally:
+                for measurement in under_way:
+                    measurement.lock.release()
+
+    def preview(self, missing: Sequence[Request]) -> None:
+        """Say which jobs would be sent to a server, and what would travel."""
+        from tvsight.execution.remote import payload
+
+        sent = 0
+        for request in missing:
+            episodes, _ = self.episodes(request)
+            jobs = next(self._steps(request, episodes))
+            sizes = [len(payload(self.model.decoder, job)) for job in jobs]
+            sent += sum(sizes)
+            kept = self._vector_bytes(episodes)
+            back = f"vectors of {_size(kept)} back" if kept else "no vectors back"
+            self.display.note(
+                f"{request.task.name}: {len(jobs)} jobs first, {_size(sum(sizes))} up, {back}"
+            )
+        self.display.note(f"In all {_size(sent)} up.")
+
+    def save_episodes(self, of_model: Sequence[Request]) -> None:
+        """Write the episodes of some requests to the file that the options name."""
+        path = Path(str(self.config.save_episodes))
+        try:
+            write_episodes(path, [e for request in of_model for e in self.episodes(request)[0]])
+        except OSError as error:
+            raise UsageError(f"--save-episodes {path}: {error.strerror or error}") from error
+
+    def episodes(self, request: Request) -> tuple[Sequence[Episode], dict[str, Any] | None]:
+        """The episodes of a request, and what the tokenizer left of its pairs: a file's episodes
+        come as they are, and without that."""
+        if request.replayed is not None:
+            return request.replayed, None
+        config, task = self.config, request.task
+        usable = usable_pairs(task, self.model.tokenizer, self.chosen.template, self.model.name)
+        sampled = sample_episodes(
+            task.name,
+            usable,
+            config.shots,
+            config.dummy_queries,
+            config.episodes_per_split,
+            config.seed,
+        )
+        pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
+        return sampled, pairs
+
+    def _steps(self, request: Request, episodes: Sequence[Episode]) -> "Steps[Rows]":
+        config = self.config
+        most = config.max_job_episodes if config.remote else None
+        template = self.chosen.template
+        return self.measure(self.model, request.task, episodes, template, config.vectors, most)
+
+    def _begin_some(
+        self,
+        waiting: deque[Request],
+        under_way: "list[_Measurement]",
+        place: "Place",
+        outcome: Outcome,
+    ) -> bool:
+        """Begin what the place has room for; whether anything left the queue."""
+        moved = False
+        for _ in range(len(waiting)):
+            if len(under_way) >= place.capacity:
+                break
+            request = waiting.popleft()
+            lock = self.store.lock(request.result)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:  # another process measures it: see later what came of it
+                waiting.append(request)
+                continue
+            moved = True
+            begun = None
+            try:
+                begun = self._guarded(request, outcome, self._begin, request, lock, place)
+            finally:
+                if begun is None:
+                    lock.release()
+            if begun is not None:
+                under_way.append(begun)
+        return moved
+
+    def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "_Measurement | None":
+        if self.store.holds(request.result):  # another process measured it meanwhile
+            self.display.measured(request.task.name, self.store.rows(request.result.path))
+            return None
+        self.display.task(request.task.name)
+        episodes, pairs = self.episodes(request)
+        steps = self._steps(request, episodes)
+        return _Measurement(request, lock, pairs, steps, place, self.model)
+
+    def _advance_all(
+        self, under_way: "list[_Measurement]", place: "Place", outcome: Outcome
+    ) -> bool:
+        """Look after everything under way; whether any of it ended."""
+        moved = False
+        for measurement in list(under_way):
+            if self._guarded(measurement.request, outcome, self._advance, measurement, place):
+                continue
+            moved = True
+            under_way.remove(measurement)
+            place.finished(measurement.names)
+            measurement.lock.release()
+        return moved
+
+    def _advance(self, measurement: "_Measurement", place: "Place") -> bool:
+        """Whether the measurement goes on."""
+        measured = measurement.advance(place)
+        if measured is None:
+            return True
+        rows, vectors = measured
+        made = provenance(self.model, measurement.seconds) | {
+            "pairs": measurement.pairs,
+            "place": place.about,
+            "jobs": [vars(job.trace) for job in measurement.jobs if job.trace.job_id],
+        }
+        self.store.save(measurement.request.result, rows, vectors or None, made)
+        self.display.measured(measurement.request.task.name, rows)
+        return False
+
+    def _guarded(
+        self, request: Request, outcome: Outcome, do: Callable[..., Result], *arguments: Any
+    ) -> Result | None:
+        """`do(*arguments)`; None when it failed, which is then noted."""
+        try:
+            return do(*arguments)
+        except ServerError:
+            raise
+        except TvsightError as error:
+            if self.config.fail_fast:
+                raise
+            outcome.failures[f"{self.model.name} / {request.task.name}"] = str(error)
+            self.display.failed(request.task.name, str(error))
+            return None
+
+    def _vector_bytes(self, episodes: Sequence[Episode]) -> int:
+        size = len(episodes) * self.model.decoder.depth * self.model.decoder.width * 2
+        return size if self.config.vectors else 0
+
+
+class _Measurement:
+    """One task on its way: its jobs, until rows come of them."""
+
+    def __init__(
+        self,
+        request: Request,
+        lock: BaseFileLock,
+        pairs: dict[str, Any] | None,
+        steps: "Steps[Rows]",
+        place: "Place",
+        model: "Model",
+    ) -> None:
+        self.request = request
+        self.lock = lock
+        self.pairs = pairs
+        self.jobs: list[Pending] = []
+        """Every job so far, those of earlier steps first."""
+        self.names: list[str] = []
+        self._steps = steps
+        self._model = model
+        self._began = time.perf_counter()
+        self._results: list[Any] = []
+        self._hand_over(next(steps), place)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.perf_counter() - self._began
+
+    def line(self) -> tuple[str, str, str]:
+        """Task, what its jobs do, and the server's name for the last of them."""
+        states = [job.state for job in self.jobs]
+        state = next((s for s in ("failed", "queued", "running") if s in states), "done")
+        return self.request.task.name, state, self.jobs[-1].trace.job_id or ""
+
+    def advance(self, place: "Place") -> Rows | None:
+        """Look after the jobs of this step and go on when they are done; what was measured when
+        that was the last step."""
+        step = self.jobs[-len(self._results) :]
+        for number, job in enumerate(step):
+            if self._results[number] is None:
+                self._results[number] = job.result()
+        if any(result is None for result in self._results):
+            return None
+        try:
+            self._hand_over(self._steps.send(self._results), place)
+        except StopIteration as end:
+            measured: Rows = end.value
+            return measured
+        return None
+
+    def _hand_over(self, jobs: "list[Job]", place: "Place") -> None:
+        self._results = [None] * len(jobs)
+        for job in jobs:
+            name = f"{self.request.result.path.name}-{len(self.names)}"
+            self.names.append(name)
+            self.jobs.append(place.begin(self._model.decoder, job, name))
+
+
+def _size(count: int) -> str:
+    """Bytes, for people."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
