@@ -21,9 +21,13 @@ the lowest layer, so on a CPU few do: enough rows to multiply matrices well. On 
 because a forward costs its launches."""
 GPU_SHARE = 0.4
 """Share of a GPU's free memory that one forward may take."""
-LOGIT_BYTES = 1 << 28
-"""Memory for the logits of one slice of rows. Smaller slices are slower: each streams all weights
-of the unembedding."""
+ANSWER_ROWS = 1024
+"""Rows that are unembedded together: many, because all weights of the unembedding are streamed each
+time."""
+CPU_LOGIT_BYTES = 1 << 24
+GPU_LOGIT_BYTES = 1 << 28
+"""Memory for the logits that exist at a time: on a CPU they stay in its cache while they are read,
+on a GPU the product that makes them should be large."""
 
 Result = TypeVar("Result")
 
@@ -79,6 +83,19 @@ def position_budget(device: torch.device, depth: int, width: int, itemsize: int)
 def row_budget(device: torch.device) -> int:
     """Rows of single tokens that should share one forward on a device."""
     return GPU_ROWS if device.type == "cuda" else CPU_ROWS
+
+
+def logit_tile(device: torch.device, rows: int, vocabulary: int, whole: bool) -> tuple[int, int]:
+    """How many rows and tokens of the logits `[rows, vocabulary]` to make at a time.
+
+    Args:
+        whole: whether all tokens of a row can only be had together.
+    """
+    if whole:
+        return max(1, GPU_LOGIT_BYTES // (4 * vocabulary)), vocabulary
+    rows = min(rows, ANSWER_ROWS)
+    size = GPU_LOGIT_BYTES if device.type == "cuda" else CPU_LOGIT_BYTES
+    return rows, min(vocabulary, max(1, size // (4 * rows)))
 
 
 def halving(

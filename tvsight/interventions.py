@@ -21,10 +21,10 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from tvsight.batching import (
-    LOGIT_BYTES,
     SHORT_PADDING,
     batches,
     halving,
+    logit_tile,
     padded,
     position_budget,
     row_budget,
@@ -100,11 +100,14 @@ def cache_prompts(decoder: Decoder, prompts: Sequence[TokenIds]) -> CachedPrompt
 def unpatched_states(decoder: Decoder, prompts: CachedPrompts) -> Tensor:
     """States after the last block at the last token of each prompt, `[prompts, width]`."""
     final: dict[int, Tensor] = {}
-    for rows, cached in prompts.groups:
-        last_tokens = [[prompts.last[row]] for row in rows]
-        places = range(len(rows))
-        states = read_states(decoder, cached.rows(places), last_tokens, [decoder.depth - 1])
-        final.update(zip(rows, states[:, 0], strict=True))
+    for members, cached in prompts.groups:
+
+        def run(rows: list[int], members: list[int] = members, cached: Prefixes = cached) -> Tensor:
+            last_tokens = [[prompts.last[members[row]]] for row in rows]
+            return read_states(decoder, cached.rows(rows), last_tokens, [decoder.depth - 1])
+
+        for rows, states in halving(run, list(range(len(members)))):
+            final.update(zip([members[row] for row in rows], states[:, 0], strict=True))
     return torch.stack([final[row] for row in range(len(prompts.last))])
 
 
@@ -145,8 +148,7 @@ def apply_vectors(
 
 def positions_per_forward(decoder: Decoder) -> int:
     """How many positions one forward of this model may hold where it runs."""
-    itemsize = next(decoder.nn._module.parameters()).element_size()
-    return position_budget(decoder.device, decoder.depth, decoder.width, itemsize)
+    return position_budget(decoder.device, decoder.depth, decoder.width, decoder.dtype.itemsize)
 
 
 def _continue(
@@ -279,8 +281,8 @@ def patch_states(
 def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> dict[str, Tensor]:
     """Read the greedy next token from states after the last block.
 
-    Rows are unembedded together, in slices that fit memory: the unembedding streams all of its
-    weights each time it is used.
+    Logits are made and read in tiles of some rows by some tokens, and never stored: for a large
+    vocabulary they would take longer to write and read than to compute.
 
     Args:
         states: `[rows, width]`.
@@ -290,19 +292,38 @@ def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> dict[s
         Each `[rows]`: `token`, the greedy next token; `log_probability` of the expected token,
         natural logarithm; `margin`, by how much the first logit leads the second.
     """
-    vocabulary = decoder.nn.config.get_text_config().vocab_size
-    slices = max(1, LOGIT_BYTES // (4 * vocabulary))
-    wanted = torch.tensor(expected)
-    read: dict[str, list[Tensor]] = {"token": [], "log_probability": [], "margin": []}
-    for some, ids in zip(states.split(slices), wanted.split(slices), strict=True):
-        logits = decoder.unembed(some).float()
-        ids = ids.to(logits.device)[:, None]
-        best = logits.topk(2, dim=-1)
-        first, second = best.values.split(1, dim=-1)
-        wanted_logit = logits.gather(1, ids)
-        read["token"].append(best.indices[:, 0])
-        read["margin"].append((first - second)[:, 0])
-        # In place: for a large vocabulary a second copy costs more than the sum itself.
-        total = logits.sub_(first).exp_().sum(dim=-1, keepdim=True).log()
-        read["log_probability"].append((wanted_logit - first - total)[:, 0])
-    return {name: torch.cat(parts).cpu() for name, parts in read.items()}
+    whole = not decoder.has_plain_unembedding
+    rows, tokens = logit_tile(decoder.device, len(states), decoder.vocabulary, whole)
+    slices = zip(states.split(rows), torch.tensor(expected).split(rows), strict=True)
+    read = [_answers_of_slice(decoder, *of_slice, tokens) for of_slice in slices]
+    return {name: torch.cat([of_slice[name] for of_slice in read]).cpu() for name in read[0]}
+
+
+def _answers_of_slice(
+    decoder: Decoder, states: Tensor, expected: Tensor, tokens: int
+) -> dict[str, Tensor]:
+    """`answers`, from logits of so many `tokens` at a time."""
+    readout = decoder.readout(states)
+    first = torch.full((len(states),), -torch.inf, device=readout.device)
+    second, wanted, total = first.clone(), first.clone(), torch.zeros_like(first)
+    token = torch.zeros_like(first, dtype=torch.long)
+    expected = expected.to(readout.device)
+    for start in range(0, decoder.vocabulary, tokens):
+        logits = decoder.logits(readout, slice(start, start + tokens)).float()
+        place = expected - start
+        here = (place >= 0) & (place < logits.shape[1])
+        wanted[here] = logits[here, place[here]]
+        highest = logits.amax(dim=1)
+        second = second.maximum(highest.minimum(first))
+        # Few rows find a new best token here, so looking for it and for its rival costs little.
+        rising = (highest > first).nonzero()[:, 0]
+        of_rising = logits[rising]
+        best = of_rising.argmax(dim=1)
+        token[rising] = start + best
+        of_rising.scatter_(1, best[:, None], -torch.inf)
+        second[rising] = second[rising].maximum(of_rising.amax(dim=1))
+        highest = highest.maximum(first)
+        total = total * (first - highest).exp() + logits.sub_(highest[:, None]).exp_().sum(dim=1)
+        first = highest
+    log_probability = wanted - first - total.log()
+    return {"token": token, "log_probability": log_probability, "margin": first - second}

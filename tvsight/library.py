@@ -77,6 +77,6 @@ def _answer(decoder: Decoder, tokens: list[int], patch: tuple[int, Tensor] | Non
         states = unpatched_states(decoder, cached)
     else:
         layer, vector = patch
-        weights = next(decoder.nn._module.parameters())
-        states = apply_vectors(decoder, cached, [0], [layer], vector[None].to(weights))
+        vectors = vector[None].to(decoder.device, decoder.dtype)
+        states = apply_vectors(decoder, cached, [0], [layer], vectors)
     return int(answers(decoder, states, [0])["token"])

@@ -47,6 +47,7 @@ class Decoder:
         nn: the nnsight model, with `ALIASES` bound.
         depth: number of blocks.
         width: size of the residual stream.
+        vocabulary: number of logits.
     """
 
     def __init__(self, nn: TransformersModel) -> None:
@@ -54,6 +55,7 @@ class Decoder:
         self.nn = nn
         self.depth: int = len(nn.blocks)
         self.width: int = config.hidden_size
+        self.vocabulary: int = config.vocab_size
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self._block_returns_tuple = False
         self._takes_positions = False
@@ -80,6 +82,12 @@ class Decoder:
         """Where the blocks' states can be combined with tensors of our own."""
         return self.nn.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        weights: Tensor = next(self.nn._module.parameters())
+        return weights.dtype
+
     def read(self, block: Any) -> Tensor:
         """The residual stream after `block`, inside a trace: `[rows, positions, width]`."""
         output = block.output
@@ -98,14 +106,42 @@ class Decoder:
 
     def unembed(self, states: Tensor) -> Tensor:
         """Logits `[..., vocabulary]` of states `[..., width]` read after the last block."""
+        return self.logits(self.readout(states))
+
+    def readout(self, states: Tensor) -> Tensor:
+        """What the unembedding multiplies, of states `[..., width]` read after the last block."""
         if self._has_final_norm:
             states = self.nn.final_norm(states)
         if self._has_project_out:
             states = self.nn.project_out(states)
-        logits = self.nn.unembed(states)
+        return states
+
+    def logits(self, readout: Tensor, tokens: slice = slice(None)) -> Tensor:
+        """Logits `[..., tokens]` of a part of the vocabulary. Where `has_plain_unembedding`, no
+        others are computed."""
+        if self.has_plain_unembedding:
+            unembed = self.nn.unembed._module
+            bias = None if unembed.bias is None else unembed.bias[tokens]
+            weight = unembed.weight[tokens]
+            logits = torch.nn.functional.linear(readout.to(weight.device), weight, bias)
+        else:
+            logits = self.nn.unembed(readout)[..., tokens]
         if self._softcap is not None:
             logits = self._softcap * torch.tanh(logits / self._softcap)
         return logits
+
+    @property
+    def has_plain_unembedding(self) -> bool:
+        """Whether all weights of the unembedding can be read as one matrix `[vocabulary, width]`,
+        so neither quantised, nor split over devices, nor kept elsewhere until they are used."""
+        unembed = self.nn.unembed._module
+        weight = getattr(unembed, "weight", None)
+        return (
+            type(unembed) is torch.nn.Linear
+            and type(weight) is torch.nn.Parameter
+            and weight.device.type != "meta"
+            and len(weight) == self.vocabulary
+        )
 
     def inputs(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Forward arguments for token `ids` `[rows, tokens]`.
