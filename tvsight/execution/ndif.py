@@ -81,6 +81,7 @@ class NdifClient:
         host: its URL, without a final slash.
         faults: what went wrong and was tried again, oldest first, with its time
             (`time.monotonic`).
+        received: bytes of results so far.
     """
 
     def __init__(self, host: str | None, patience: Patience | None = None) -> None:
@@ -92,6 +93,7 @@ class NdifClient:
             )
         self.patience = patience or Patience()
         self.faults: list[tuple[float, str]] = []
+        self.received = 0
         key = CONFIG.API.APIKEY
         self._headers = {
             "nnsight-version": version("nnsight"),
@@ -154,6 +156,7 @@ class NdifClient:
         response = self._ask("GET", link, accept=tuple(GONE))
         if response.status_code in GONE:
             raise ResultGone(f"its result is gone from the object store ({response.status_code})")
+        self.received += len(response.content)
         content = zstandard.ZstdDecompressor().decompress(response.content)
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 

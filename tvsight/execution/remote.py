@@ -49,11 +49,10 @@ def _with_place(
     decoder: Decoder, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> dict[str, Any]:
     """On the server: what the function returns, and what it ran on."""
-    weights = next(decoder.nn._module.parameters())
-    device = weights.device.type
+    device = decoder.device.type
     return {
         "value": function(decoder, *arguments, None),
-        "dtype": str(weights.dtype).removeprefix("torch."),
+        "dtype": str(decoder.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
     }
 
