@@ -19,6 +19,7 @@ TokenIds = list[int]
 BLOCKS = {
     "llama": "model.layers",
     "mistral": "model.layers",
+    "mixtral": "model.layers",
     "qwen2": "model.layers",
     "qwen3": "model.layers",
     "olmo2": "model.layers",

@@ -38,6 +38,10 @@ _GPT_LIKE = {"n_embd": WIDTH, "n_layer": DEPTH, "n_head": HEADS, "n_positions": 
 _CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", _LLAMA_LIKE),
     "mistral": ("MistralConfig", _LLAMA_LIKE | {"sliding_window": WINDOW}),
+    "mixtral": (
+        "MixtralConfig",
+        _LLAMA_LIKE | {"num_local_experts": 3, "num_experts_per_tok": 2, "sliding_window": None},
+    ),
     "qwen2": ("Qwen2Config", _LLAMA_LIKE),
     "qwen3": ("Qwen3Config", _LLAMA_LIKE | {"head_dim": WIDTH // HEADS}),
     "olmo2": ("Olmo2Config", _LLAMA_LIKE),

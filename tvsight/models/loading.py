@@ -13,8 +13,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from tvsight.errors import UsageError
 from tvsight.models import embedded
-from tvsight.models.decoder import ALIASES, Decoder, adapt, validate
+from tvsight.models.decoder import ALIASES, Decoder, adapt
 from tvsight.models.sources import ModelSource, hub_failure, resolve
+from tvsight.models.validation import validate
 
 if TYPE_CHECKING:
     from tvsight.scoring import Vocabulary
@@ -171,6 +172,7 @@ def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> Tr
             task="text-generation",
             tokenizer=AutoTokenizer.from_pretrained(location, **options),
             rename=ALIASES,
+            dtype=torch.bfloat16,  # the one precision that grouped expert layers can be tried in
             **options,
         ),
     )

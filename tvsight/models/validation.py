@@ -1,0 +1,52 @@
+"""Whether the standard view of a model is faithful: tried once per load, on its real weights."""
+
+import torch
+from nnsight import save
+from torch import Tensor
+
+from tvsight.errors import UsageError
+from tvsight.interventions import last_states
+from tvsight.models.decoder import Decoder
+
+PROMPT = list(range(5, 17))
+"""Token ids that every vocabulary has."""
+SHARED = (10, 11)
+"""Lengths of two prefixes of the prompt: run together, the shorter one is padded."""
+
+
+def validate(decoder: Decoder) -> None:
+    """Check what interventions take for granted.
+
+    Raises:
+        UsageError: when unembedding the last block's output does not reproduce the logits, or when
+            the last token feels whether what precedes it was padded and cached.
+    """
+    ids = torch.tensor([PROMPT])
+    with decoder.nn.trace(decoder.inputs(ids, torch.ones_like(ids))):
+        last = save(decoder.read(decoder.blocks[-1]))
+        logits = save(decoder.nn.output.logits)
+    tolerance = 1e-4 if logits.dtype == torch.float32 else 5e-2
+    name = type(decoder.nn._module).__name__
+    gap = _gap(decoder.unembed(last), logits)
+    if not gap <= tolerance:
+        raise UsageError(
+            f"{name} is not supported: unembedding the last block's output differs from the "
+            f"model's logits by {gap:.2g} of their range."
+        )
+    prefixes = [PROMPT[:length] for length in SHARED]
+    continuations = [[PROMPT[length:]] for length in SHARED]
+    continued = last_states(decoder, prefixes, continuations)
+    gap = max(_gap(states[0, -1], last[0, -1]) for states in continued)
+    if not gap <= tolerance:
+        raise UsageError(
+            f"{name} is not supported: a prompt that continues a padded prefix from its keys and "
+            f"values ends in another state (by {gap:.2g} of its range). It counts positions, or "
+            "keeps what came before, in a way of its own."
+        )
+
+
+def _gap(found: Tensor, wanted: Tensor) -> float:
+    """The largest difference, over the largest value."""
+    scale = wanted.float().abs().max().clamp(min=1.0)
+    difference = found.float() - wanted.to(found.device).float()
+    return float(difference.abs().max() / scale)
