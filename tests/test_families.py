@@ -166,7 +166,7 @@ def test_writing_back_the_state_that_was_read_changes_nothing(
     rows, layers = ([place[axis] for place in places] for axis in (0, 1))
     own = torch.stack([read[row][0, layer] for row, layer in places])
     patched = interventions.apply_vectors(decoder, cached, rows, layers, own)
-    assert_close(patched, unpatched[rows], NO_OP_TOLERANCE)
+    assert_close(patched, unpatched[rows, -1], NO_OP_TOLERANCE)
 
 
 @pytest.mark.parametrize(

@@ -98,16 +98,16 @@ def cache_prompts(decoder: Decoder, prompts: Sequence[TokenIds]) -> CachedPrompt
 
 
 def unpatched_states(decoder: Decoder, prompts: CachedPrompts) -> Tensor:
-    """States after the last block at the last token of each prompt, `[prompts, width]`."""
+    """States after every block at the last token of each prompt, `[prompts, depth, width]`."""
     final: dict[int, Tensor] = {}
     for members, cached in prompts.groups:
 
         def run(rows: list[int], members: list[int] = members, cached: Prefixes = cached) -> Tensor:
             last_tokens = [[prompts.last[members[row]]] for row in rows]
-            return read_states(decoder, cached.rows(rows), last_tokens, [decoder.depth - 1])
+            return read_states(decoder, cached.rows(rows), last_tokens, range(decoder.depth))
 
         for rows, states in halving(run, list(range(len(members)))):
-            final.update(zip([members[row] for row in rows], states[:, 0], strict=True))
+            final.update(zip([members[row] for row in rows], states, strict=True))
     return torch.stack([final[row] for row in range(len(prompts.last))])
 
 

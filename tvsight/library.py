@@ -74,7 +74,7 @@ def _vectors(decoder: Decoder, prompts: list[list[int]]) -> Tensor:
 def _answer(decoder: Decoder, tokens: list[int], patch: tuple[int, Tensor] | None) -> int:
     cached = cache_prompts(decoder, [tokens])
     if patch is None:
-        states = unpatched_states(decoder, cached)
+        states = unpatched_states(decoder, cached)[:, -1]
     else:
         layer, vector = patch
         vectors = vector[None].to(decoder.device, decoder.dtype)

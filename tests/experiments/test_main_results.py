@@ -2,7 +2,7 @@ import random
 import string
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -10,16 +10,20 @@ import torch
 from torch import Tensor
 
 from tests.tiny_models import DEPTH, WIDTH
+from tvsight import interventions
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
+from tvsight.experiments import main_results
 from tvsight.experiments.main_results import (
     PHASES,
     VECTOR_PROCEDURES,
     best_layers,
+    check_no_op,
     layer_is_identified,
     measure_task,
 )
 from tvsight.experiments.rows import COLUMN_TYPES
+from tvsight.models.decoder import Decoder
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, sample_episodes, template, usable_pairs
 from tvsight.statistics import better_than
@@ -149,6 +153,29 @@ def test_weights_that_are_not_numbers_are_refused(
         next(broken.decoder.nn._module.parameters()).fill_(torch.nan)
     with pytest.raises(MeasurementError, match="NaN or infinity"):
         complete(measure_task(broken, half_accepted(), measured.episodes, EXAMPLE), broken.decoder)
+
+
+def test_a_patch_that_should_change_nothing_and_does_is_refused(
+    model: Model, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply_vectors = interventions.apply_vectors
+
+    def one_block_too_low(decoder: Decoder, prompts: Any, chosen: Any, layers: Any, v: Any) -> Any:
+        return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], v)
+
+    monkeypatch.setattr(main_results, "apply_vectors", one_block_too_low)
+    with pytest.raises(MeasurementError, match="a no-op patch changed"):
+        complete(measure_task(model, half_accepted(), measured.episodes, EXAMPLE), model.decoder)
+
+
+def test_only_ties_may_change_under_a_no_op_patch() -> None:
+    read = {"token": torch.tensor([4, 7]), "margin": torch.tensor([0.5, 1e-4])}
+    check_no_op(read, {"token": torch.tensor([4, 8])}, "float32")
+    with pytest.raises(MeasurementError, match="changed 1 of 2"):
+        check_no_op(read, {"token": torch.tensor([5, 7])}, "float32")
+    check_no_op(
+        read | {"margin": torch.tensor([0.2, 0.2])}, {"token": torch.tensor([5, 8])}, "bfloat16"
+    )
 
 
 @pytest.mark.parametrize(

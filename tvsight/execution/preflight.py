@@ -5,7 +5,7 @@ from typing import Any
 
 from nnsight.ndif import EnvComparison, get_local_env
 
-from tvsight.errors import TvsightError, UsageError
+from tvsight.errors import ServerError, TvsightError, UsageError
 from tvsight.execution.here import run
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import NdifClient
@@ -49,9 +49,16 @@ def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
     """Whether the server holds the model now, in words.
 
     Raises:
-        UsageError: when it holds the model in another precision.
+        ServerError: when the hub does not say under which id it has the model.
+        UsageError: when the server holds the model in another precision.
     """
-    key = decoder.nn.to_model_key()
+    try:
+        key = decoder.nn.to_model_key()
+    except Exception as error:  # the hub client raises a dozen unrelated types
+        raise ServerError(
+            "The server knows models by their id on the hub, which could not be asked for it: "
+            f"{error}"
+        ) from error
     for entry in deployments(client):
         if entry.get("model_key") != key or entry.get("application_state") == "UNHEALTHY":
             continue

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 VECTOR_PROCEDURES = ("task_vector", "averaged_vector")
 """θ of the episode itself, and the mean θ of the episodes that do not contain its query."""
 
+TIE = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.25}
+"""Margins below which the order of two logits may change with the order of sums, by precision."""
+
 Progress = Callable[[str], None]
 PHASES = ("dev demonstrations", "layer sweep", "test demonstrations", "test queries")
 SIGNIFICANCE = 0.05
@@ -77,6 +80,7 @@ def measure_task(
     on_dev, on_test, layers = (result[name] for name in ("dev", "test", "layers"))
     if not (on_dev["finite"] and on_test["finite"]):
         raise MeasurementError("the residual stream holds NaN or infinity; try a wider --dtype.")
+    check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
 
     def rows(split: str, answered: dict[str, Tensor], *labels: Any) -> list[dict[str, Any]]:
         of_split = (dev, dev_prompts) if split == "dev" else (test, test_prompts)
@@ -98,6 +102,25 @@ def measure_task(
             scored.append({**row, "layer_identified": identified})
     kept = {"dev": on_dev["vectors"], "test": on_test["vectors"]} if vectors else {}
     return frame(scored, task.name, task.category), kept
+
+
+def check_no_op(baseline: dict[str, Tensor], no_op: dict[str, Tensor], dtype: str) -> None:
+    """A prompt's own state, patched into it, must not change its answer.
+
+    Args:
+        baseline: answers without a patch, each value `[episodes]`.
+        no_op: answers with it.
+
+    Raises:
+        MeasurementError: when an answer changed that was not a tie.
+    """
+    decided = baseline["margin"] > TIE[dtype]
+    changed = int(((baseline["token"] != no_op["token"]) & decided).sum())
+    if changed:
+        raise MeasurementError(
+            f"a no-op patch changed {changed} of {len(decided)} answers: for this model, states "
+            "are read or written at the wrong place."
+        )
 
 
 def layer_is_identified(patched: Sequence[bool], baseline: Sequence[bool]) -> bool:
@@ -134,8 +157,9 @@ def measure_dev(
     """What chooses the layer: the vectors of the dev episodes applied after every block.
 
     Returns:
-        Answers (see `interventions.answers`): `baseline`, each value `[episodes]`, and `sweep` per
-        vector procedure, each value `[episodes, depth]`; and what `_vectors_to_send` gives.
+        Answers (see `interventions.answers`): `baseline` and `no_op`, each value `[episodes]`, and
+        `sweep` per vector procedure, each value `[episodes, depth]`; and what `_vectors_to_send`
+        gives. `no_op` is the baseline again, with each prompt's own state patched into it.
     """
     say = progress or _silent
     say("dev demonstrations")
@@ -148,22 +172,25 @@ def measure_dev(
     prompts, index = _unique(dev["zero_shot"])
     cached = cache_prompts(decoder, prompts)
     unpatched = unpatched_states(decoder, cached)[index]
-    depth, sweeps = decoder.depth, len(by_procedure)
-    layers = [layer for layer in range(depth) for _ in index] * sweeps
-    by_layer = torch.cat([of.transpose(0, 1).flatten(0, 1) for of in by_procedure.values()])
-    patched = apply_vectors(decoder, cached, index * depth * sweeps, layers, by_layer)
-    states = torch.cat([unpatched, patched])
-    read = answers(decoder, states, dev["expected"] * (1 + depth * sweeps))
-    split = {name: values.view(1 + depth * sweeps, -1) for name, values in read.items()}
-    swept = {
-        procedure: {
-            name: values[1:].view(sweeps, depth, -1)[number].T.contiguous()
-            for name, values in split.items()
-        }
-        for number, procedure in enumerate(by_procedure)
+    every, middle = range(decoder.depth), decoder.depth // 2
+    layers = {**dict.fromkeys(by_procedure, every), "no_op": [middle]}
+    patches = torch.cat([*by_procedure.values(), unpatched[:, [middle]]], dim=1)
+    of_patch = [layer for of_procedure in layers.values() for layer in of_procedure] * len(index)
+    prompt = [number for number in index for _ in range(patches.shape[1])]
+    patched = apply_vectors(decoder, cached, prompt, of_patch, patches.flatten(0, 1))
+    states = torch.cat([unpatched[:, -1:], patched.view_as(patches)], dim=1)
+    expected = [token for token in dev["expected"] for _ in range(states.shape[1])]
+    read = answers(decoder, states.flatten(0, 1), expected)
+
+    columns = [1, *map(len, layers.values())]
+    tables = [v.view(len(index), -1).split(columns, dim=1) for v in read.values()]
+    baseline, *sweep, no_op = (dict(zip(read, of, strict=True)) for of in zip(*tables, strict=True))
+    return {
+        "baseline": {name: values[:, 0] for name, values in baseline.items()},
+        "no_op": {name: values[:, 0] for name, values in no_op.items()},
+        "sweep": dict(zip(by_procedure, sweep, strict=True)),
+        **_vectors_to_send(own, vectors),
     }
-    baseline = {name: values[0] for name, values in split.items()}
-    return {"baseline": baseline, "sweep": swept, **_vectors_to_send(own, vectors)}
 
 
 def measure_test(
@@ -198,7 +225,7 @@ def measure_test(
     say("test queries")
     prompts, index = _unique(test["zero_shot"])
     cached = cache_prompts(decoder, prompts)
-    final = {"baseline": unpatched_states(decoder, cached)[index], "icl": icl}
+    final = {"baseline": unpatched_states(decoder, cached)[index, -1], "icl": icl}
     for procedure, layer in layers.items():
         chosen = by_procedure[procedure][:, layer]
         final[procedure] = apply_vectors(decoder, cached, index, [layer] * len(index), chosen)
