@@ -51,7 +51,7 @@ def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:
     from tvsight import tables
     from tvsight.figures import main_results as figures
     from tvsight.figures.theme import save
-    from tvsight.summaries import by_task, paper_by_task
+    from tvsight.summaries import by_task, models_without_icl, paper_by_task
 
     table, paper = by_task(rows), paper_by_task()
     tasks, means = tables.task_cells(table), tables.mean_cells(table, paper)
@@ -59,6 +59,12 @@ def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:
         title = f"{model}: accuracy on test episodes, with 95 % intervals"
         display.table(
             of_model.drop(columns="Model"), title, ["Category", "Averaged vector", "n (queries)"]
+        )
+    for model in models_without_icl(table):
+        display.note(
+            f"{model}: demonstrations help on no task. Likely causes: a model tuned to follow "
+            "instructions, to which this template is foreign; other special tokens than it was "
+            "trained with; a tokenizer that leaves out the beginning-of-sequence token."
         )
     title = "Means over tasks, with bootstrap intervals over tasks"
     display.table(means, title, ["Averaged vector"])

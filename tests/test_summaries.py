@@ -12,6 +12,7 @@ from tvsight.summaries import (
     SUBSETS,
     by_task,
     gains_from_icl,
+    models_without_icl,
     over_tasks,
     paper_by_task,
 )
@@ -149,3 +150,11 @@ def test_the_means_of_the_paper_are_its_rows_model_by_model() -> None:
 
 def categories() -> dict[str, str]:
     return {name: task.category for name, task in packaged_tasks().items()}
+
+
+def test_a_model_that_no_demonstration_helps_is_named(two_tasks: pd.DataFrame) -> None:
+    assert models_without_icl(two_tasks) == []
+    helpless = summary([task_rows("one", (12, 12, 0, 0)), task_rows("two", (3, 2, 2, 2))])
+    assert models_without_icl(pd.concat([helpless.assign(model="b-model"), two_tasks])) == [
+        "b-model"
+    ]

@@ -53,6 +53,12 @@ def gains_from_icl(table: pd.DataFrame) -> pd.Series:
     return (table["icl"] - table["baseline"]).round(9) >= MIN_ICL_GAIN
 
 
+def models_without_icl(table: pd.DataFrame) -> list[str]:
+    """Models of a task table whose demonstrations help on no task: something is likely wrong."""
+    helped = (table["icl"] > table["baseline"]).groupby(table["model"], sort=False).any()
+    return [str(model) for model, any_task in helped.items() if not any_task]
+
+
 SUBSETS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "all": lambda table: pd.Series(True, index=table.index),
     "layer identified": lambda table: table["layer_identified"].astype(bool),
