@@ -157,6 +157,7 @@ class Session:
         if self.store.holds(request.result):  # another process measured it meanwhile
             self.display.measured(request.task.name, self.store.rows(request.result.path))
             return None
+        self.store.clear_leftovers(request.result)
         self.display.task(request.task.name)
         episodes, pairs = self.episodes(request)
         steps = self._steps(request, episodes)

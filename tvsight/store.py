@@ -168,6 +168,11 @@ class Store:
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
+    def clear_leftovers(self, result: Result) -> None:
+        """Remove what a process that was killed left of a result. To be called under its lock."""
+        for folder in (self.root / result.path).parent.glob(f".new-{result.path.name}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def rows(self, path: Path) -> "pd.DataFrame":
         """The rows of a checked result."""
         import pandas as pd
