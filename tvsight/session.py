@@ -75,21 +75,24 @@ class Session:
                     measurement.lock.release()
 
     def preview(self, missing: Sequence[Request]) -> None:
-        """Say which jobs would be sent to a server, and what would travel."""
+        """Say which jobs would be sent to a server first, and what would travel."""
+        import pandas as pd
+
         from tvsight.execution.remote import payload
 
-        sent = 0
+        planned: list[tuple[str, int, int, int]] = []
         for request in missing:
             episodes, _ = self.episodes(request)
-            jobs = next(self._steps(request, episodes))
-            sizes = [len(payload(self.model.decoder, job)) for job in jobs]
-            sent += sum(sizes)
-            kept = self._vector_bytes(episodes)
-            back = f"vectors of {_size(kept)} back" if kept else "no vectors back"
-            self.display.note(
-                f"{request.task.name}: {len(jobs)} jobs first, {_size(sum(sizes))} up, {back}"
-            )
-        self.display.note(f"In all {_size(sent)} up.")
+            first = next(self._steps(request, episodes))
+            sent = sum(len(payload(self.model.decoder, job)) for job in first)
+            planned.append((request.task.name, len(first), sent, self._vector_bytes(episodes)))
+        jobs, up, down = (sum(row[place] for row in planned) for place in (1, 2, 3))
+        shown = pd.DataFrame(
+            [(row[0], str(row[1]), _size(row[2]), _size(row[3])) for row in planned]
+            + [("all", str(jobs), _size(up), _size(down))],
+            columns=["Task", "Jobs", "Up", "Vectors down"],
+        )
+        self.display.table(shown, "To be sent. A split that is cut asks for a second round of jobs")
 
     def save_episodes(self, of_model: Sequence[Request]) -> None:
         """Write the episodes of some requests to the file that the options name."""
@@ -273,4 +276,4 @@ class _Measurement:
 
 def _size(count: int) -> str:
     """Bytes, for people."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
 from tvsight.prompts.templates import Template, template
-from tvsight.prompts.tokens import PromptTokens, tokenise
+from tvsight.prompts.tokens import AVERAGED_OVER, PromptTokens, parts, tokenise
 from tvsight.scoring import Vocabulary
 from tvsight.tasks import MatchRule
 
@@ -120,6 +120,24 @@ def test_others_are_exactly_the_episodes_that_do_not_contain_the_query(
         inputs = [{e.query, *e.dummy_queries, *(x for x, _ in e.demonstrations)} for e in episodes]
         without = [i for i, found in enumerate(inputs) if asked.query not in found]
         assert chosen == (without or [own])
+
+
+@pytest.mark.parametrize(
+    ("most", "sizes"),
+    [(None, [120]), (120, [120]), (119, [100, 20]), (99, [50, 50, 20]), (50, [50, 50, 20])],
+)
+def test_parts_are_what_their_episodes_would_be_alone(
+    model: Any, most: int | None, sizes: list[int]
+) -> None:
+    queries = ["ab", "b", "ca", "abc", "c"]
+    episodes = [episode(queries[number % 5], queries[number % 3]) for number in range(120)]
+    found = parts(tokens_of(model, *episodes), most)
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    assert all(start % AVERAGED_OVER == 0 for start in starts)
+    assert found == [
+        tokens_of(model, *episodes[start : start + size])
+        for start, size in zip(starts, sizes, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(("rule", "accepted"), [("exact", {" cold"}), ("prefix", {" cold", " co"})])

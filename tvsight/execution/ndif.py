@@ -5,6 +5,7 @@ results with an unpickler that runs code. This one does the opposite of each.
 """
 
 import io
+import pickle
 import sys
 import time
 from collections.abc import Callable
@@ -152,13 +153,20 @@ class NdifClient:
 
         Raises:
             ResultGone: when the object store has it no longer.
+            ServerError: when it is anything else.
         """
         response = self._ask("GET", link, accept=tuple(GONE))
         if response.status_code in GONE:
             raise ResultGone(f"its result is gone from the object store ({response.status_code})")
         self.received += len(response.content)
-        content = zstandard.ZstdDecompressor().decompress(response.content)
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        try:
+            content = zstandard.ZstdDecompressor().decompress(response.content)
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except (zstandard.ZstdError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
+            raise ServerError(
+                f"A result of {self.host} is not what was asked for: only tensors and plain Python "
+                f"are accepted, and no code of it was run ({str(error).splitlines()[0]})."
+            ) from error
 
     def note(self, fault: str) -> None:
         """Remember a fault."""
@@ -221,9 +229,11 @@ class NdifClient:
             ) from fault
 
     def _refusal(self, response: httpx.Response) -> TvsightError:
-        detail = _detail(response).replace(str(CONFIG.API.APIKEY), "…")
+        detail, key = _detail(response), CONFIG.API.APIKEY
+        if key:
+            detail = detail.replace(key, "…")
         if response.status_code in (401, 403) or "API key" in detail:
-            given = "the API key was refused" if CONFIG.API.APIKEY else "no API key was given"
+            given = "the API key was refused" if key else "no API key was given"
             return UsageError(
                 f"{self.host}: {given}. {detail} Set NDIF_API_KEY, or store a key with "
                 "`python -c 'import nnsight; nnsight.login()'`."

@@ -60,8 +60,11 @@ class Records:
             new.unlink(missing_ok=True)
 
     def forget(self, name: str) -> None:
-        """Remove a record."""
-        self._path(name).unlink(missing_ok=True)
+        """Remove a record, and what a process that was killed began to write of it."""
+        path = self._path(name)
+        for unfinished in self.folder.glob(f".{path.name}-*"):
+            unfinished.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
     def all(self) -> list[JobRecord]:
         """Every record that can be read, oldest first."""

@@ -145,7 +145,12 @@ class _Submitted:
 
     def result(self) -> Any | None:
         """See `Pending.result`."""
-        answer = self._client.job(self._record.job_id)
+        try:
+            answer = self._client.job(self._record.job_id)
+        except ServerError as error:
+            raise ServerError(
+                f"{error} Job {self._record.job_id} is remembered: repeat the command to wait for it."
+            ) from error
         if answer != self._seen.answer:
             self._seen = _Seen(answer, time.monotonic())
         if answer is not None and answer.state == "done" and answer.link:
@@ -163,6 +168,8 @@ class _Submitted:
 
     def _checked(self, result: dict[str, Any]) -> Any:
         self.trace.device = result["device"]
+        waited_out = [fault for when, fault in self._client.faults if when >= self._began]
+        self.trace.faults.extend(waited_out)
         if result["dtype"] != self._dtype:
             raise UsageError(
                 f"{self._record.host} holds the model in {result['dtype']}, not {self._dtype}: "

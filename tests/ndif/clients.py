@@ -1,0 +1,285 @@
+"""Clients of a test server: analyses in processes of their own, which a test harms and asks.
+
+A process is forked from one that has imported all that an analysis needs, which saves seconds. In
+it, attributes of modules may be changed before the command line is read: how patient a client is,
+or what it does slowly.
+"""
+
+import importlib
+import multiprocessing
+import os
+import pkgutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nnsight
+import pandas as pd
+import pytest
+
+from analyses.command import command
+from analyses.ndif_status import Options
+from tests.analyses.commands import ROOT
+from tests.ndif import blocks
+from tests.ndif.conftest import TINY
+from tests.ndif.server import NdifServer
+from tvsight.config import RunConfig
+from tvsight.execution.ndif import NdifClient, Patience
+from tvsight.execution.records import JobRecord, Records
+from tvsight.experiments import MAIN_RESULTS, main_results
+from tvsight.store import Store
+
+LIMIT_S = 90
+"""No client lives longer."""
+POLL_S = 0.05
+OPTIONS: dict[str, type] = {"main_results": RunConfig, "ndif_status": Options}
+SMALL = ("--episodes-per-split", "4", "--shots", "3", "--dtype", "float32")
+QUICK = {
+    "tvsight.execution.ndif.Patience": partial(Patience, request_s=3.0, lost_s=2.0, poll_s=0.1),
+    "tvsight.execution.ndif.FIRST_WAIT_S": 0.2,
+    "tvsight.execution.ndif.LONGEST_WAIT_S": 0.5,
+    "analyses.main_results.draw": None,
+}
+"""Every client here waits for seconds where others wait for minutes, and draws nothing."""
+SLOW_BLOCK = {"tvsight.experiments.main_results.measure": blocks.measure}
+BROKEN = "next_letter"
+"""The task of `ONE_BROKEN` whose block raises."""
+
+Changes = dict[str, Any]
+"""New values by the dotted name of what they replace."""
+
+
+class Finished(NamedTuple):
+    """A client that has ended."""
+
+    code: int | None
+    shown: str
+    """All that it wrote."""
+    jobs: list[str]
+    """What it submitted, by the server's names."""
+
+
+class Client:
+    """A running client."""
+
+    def __init__(self, process: Any, log: Path) -> None:
+        self._process = process
+        self.log = log
+
+    def shown(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def jobs(self) -> list[str]:
+        """The jobs that it submitted so far."""
+        log = submitted(self.log)
+        return log.read_text().split() if log.exists() else []
+
+    def until(self, text: str, limit_s: float = 45.0) -> None:
+        """Wait until the client has shown a text."""
+        wait_until(lambda: text in self.shown() or not self._process.is_alive(), limit_s)
+        assert text in self.shown(), self.shown()
+
+    def finished(self, limit_s: float = LIMIT_S) -> Finished:
+        """Wait for its end."""
+        self._process.join(limit_s)
+        assert not self._process.is_alive(), f"still there after {limit_s} s:\n{self.shown()}"
+        return Finished(self._process.exitcode, self.shown(), self.jobs())
+
+    def kill(self) -> bool:
+        """SIGKILL; whether the client was still running."""
+        self._process.kill()
+        self._process.join()
+        return bool(self._process.exitcode == -signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Clients:
+    """Starts clients of one server, on one results folder.
+
+    Attributes:
+        key: what they give as API key.
+    """
+
+    server: NdifServer
+    results: Path
+    key: str | None = None
+    host: str | None = None
+    """Instead of the server's."""
+
+    def start(self, analysis: str, *options: str, changes: Changes | None = None) -> Client:
+        """`python -m analyses.<analysis> <options>`, with --host and --results added."""
+        self.results.parent.mkdir(parents=True, exist_ok=True)
+        number = len(list(self.results.parent.glob(f"{self.results.name}.client-*.log")))
+        log = self.results.with_name(f"{self.results.name}.client-{number}.log")
+        log.touch()
+        where = ("--host", self.host or self.server.url, "--results", str(self.results))
+        context = multiprocessing.get_context("forkserver")
+        process = context.Process(
+            target=_client,
+            args=(analysis, (*where, *options), log, self.key, QUICK | NOTED | (changes or {})),
+        )
+        process.start()
+        return Client(process, log)
+
+    def begin(self, tasks: str, *options: str, changes: Changes | None = None) -> Client:
+        """Start a small run on the server."""
+        model = () if "--model" in options else ("--model", TINY)
+        small = (*model, "--tasks", tasks, *SMALL, *options)
+        return self.start("main_results", "--remote", *small, changes=changes)
+
+    def run(self, tasks: str, *options: str, changes: Changes | None = None) -> Finished:
+        """A small run on the server, waited for."""
+        return self.begin(tasks, *options, changes=changes).finished()
+
+    def status(self, *options: str) -> Finished:
+        """`python -m analyses.ndif_status`."""
+        return self.start("ndif_status", *options).finished()
+
+    def records(self) -> dict[str, JobRecord]:
+        """What is remembered of jobs, by the name of the task."""
+        return {record.name.rsplit("-", 2)[0]: record for record in Records(self.results).all()}
+
+    def measured(self) -> "Measured":
+        """What the results folder holds, once it is looked through for what should not be there."""
+        assert half_written(self.results) == []
+        store = Store(self.results)
+        paths = {path.name.rsplit("-", 1)[0]: path for path in store.paths(MAIN_RESULTS)}
+        manifests = {task: store.manifest(path) for task, path in paths.items()}
+        return Measured({task: store.rows(path) for task, path in paths.items()}, manifests)
+
+
+class Measured(NamedTuple):
+    """What a results folder holds, by task."""
+
+    rows: dict[str, pd.DataFrame]
+    manifests: dict[str, dict[str, Any]]
+
+    def job(self, task: str) -> dict[str, Any]:
+        """What the manifest says of a task's only job."""
+        (job,) = self.manifests[task]["jobs"]
+        return dict(job)
+
+    def assert_same(self, other: "Measured", tasks: str) -> None:
+        """Exactly these tasks are there, with the rows that the other run has of them."""
+        assert sorted(self.rows) == sorted(tasks.split(","))
+        for task, rows in self.rows.items():
+            pd.testing.assert_frame_equal(rows, other.rows[task], check_exact=True)
+
+
+def half_written(results: Path) -> list[str]:
+    """What is left of results and records that were not written to their end."""
+    leftovers = [*results.rglob(".new-*"), *results.glob(".jobs/.*"), *results.glob(".probe-*")]
+    return [str(path.relative_to(results)) for path in leftovers]
+
+
+def start_forkserver(server: NdifServer, home: Path) -> None:
+    """From now on clients have this server's hub, and a cache at `home`.
+
+    What reads its settings on import does so in the process that clients are forked from.
+    """
+    environment = server.client_environment(home) | {
+        "COLUMNS": "250",
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
+        forkserver.ensure_running()
+
+
+def wait_until(true: Callable[[], bool], limit_s: float = 30.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {limit_s} s"
+        time.sleep(POLL_S)
+
+
+def _client(
+    analysis: str, options: tuple[str, ...], log: Path, key: str | None, changes: Changes
+) -> None:
+    """What a client's process does."""
+    signal.alarm(LIMIT_S + 5)
+    os.chdir(ROOT)
+    with log.open("ab") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    nnsight.CONFIG.API.APIKEY = key
+    nnsight.register("tests")
+    _logs.append(log)
+    for name, value in changes.items():
+        module, _, attribute = name.rpartition(".")
+        replaced = _nothing if value is None else value
+        setattr(pkgutil.resolve_name(module), attribute, replaced)
+    sys.argv = [analysis, *options]
+    command(OPTIONS[analysis], importlib.import_module(f"analyses.{analysis}").main, "A client.")
+
+
+def _nothing(*arguments: Any, **options: Any) -> None:
+    pass
+
+
+# What clients may do otherwise, by the name of what it replaces.
+
+
+def one_broken(model: Any, task: Any, *rest: Any) -> Iterator[list[Any]]:
+    """`main_results.measure_task`, with a block that fails in one task."""
+    steps = _measure_task(model, task, *rest)
+    if task.name != BROKEN:
+        return steps
+    return _breaking(steps)
+
+
+def _breaking(steps: Any) -> Iterator[list[Any]]:
+    (job,) = next(steps)
+    yield [main_results.Job(blocks.broken, job.arguments)]
+
+
+_measure_task = main_results.measure_task
+ONE_BROKEN = {"tvsight.experiments.main_results.measure_task": one_broken}
+
+
+def result_when_told(self: NdifClient, link: str) -> Any:
+    """`NdifClient.result`, once the test says so (see `tell`)."""
+    print(WAITING, flush=True)
+    wait_until(_told(_logs[-1]).exists, LIMIT_S)
+    return _result(self, link)
+
+
+def tell(client: Client) -> None:
+    _told(client.log).touch()
+
+
+def _told(log: Path) -> Path:
+    return log.with_name(f"{log.name}.told")
+
+
+WAITING = "the result is there"
+_result = NdifClient.result
+RESULT_WHEN_TOLD = {"tvsight.execution.ndif.NdifClient.result": result_when_told}
+
+
+def submit_and_note(self: NdifClient, model_key: str, payload: bytes) -> str:
+    """`NdifClient.submit`, noting the job."""
+    job_id = _submit(self, model_key, payload)
+    with submitted(_logs[-1]).open("a") as file:
+        file.write(f"{job_id}\n")
+    return job_id
+
+
+def submitted(log: Path) -> Path:
+    return log.with_name(f"{log.name}.jobs")
+
+
+_submit = NdifClient.submit
+NOTED = {"tvsight.execution.ndif.NdifClient.submit": submit_and_note}
+
+_logs: list[Path] = []
+"""Where this client writes; set in its process."""

@@ -1,0 +1,108 @@
+"""The embedded model here, here as if on a server, and on a server: the same answers.
+
+This file comes after `test_server.py`, which counts the models that the server holds.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from tests.analyses.commands import ROOT
+from tests.ndif.conftest import EMBEDDED as SERVED
+from tests.ndif.server import NdifServer
+from tvsight.errors import UsageError
+from tvsight.experiments import MAIN_RESULTS
+from tvsight.models import EMBEDDED, embedded
+from tvsight.store import Store
+
+TASKS = "antonyms,next_letter,es_en"
+EPISODES = 10
+TOLERANCE = 1e-4
+"""Of log-probabilities and margins."""
+VECTOR_TOLERANCE = 1e-5
+"""Beside one unit in the last place of a half, in which vectors are stored."""
+MEASURED = ["log_probability", "margin"]
+LABELS = ["model", "measured_on"]
+LIMIT_S = 280
+HERE, SIMULATED, SERVER = "here", "simulated", "on the server"
+
+
+class Run(NamedTuple):
+    rows: pd.DataFrame
+    vectors: dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def runs(ndif: NdifServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    try:
+        embedded.part_paths()
+    except UsageError as missing:
+        pytest.skip(str(missing))
+    folder = tmp_path_factory.mktemp("three_ways")
+    server = ndif.client_environment(folder / "home")
+    return {
+        HERE: run(folder / "here", {}, "--model", EMBEDDED),
+        SIMULATED: run(folder / "simulated", {}, "--model", EMBEDDED, "--remote-simulated"),
+        SERVER: run(folder / "server", server, "--model", SERVED, "--remote"),
+    }
+
+
+def run(results: Path, environment: dict[str, str], *options: str) -> Run:
+    command = [sys.executable, "-m", "analyses.main_results", "--tasks", TASKS, *options]
+    common = ("--episodes-per-split", str(EPISODES), "--dtype", "float32")
+    done = subprocess.run(
+        [*command, *common, "--results", str(results)],
+        cwd=ROOT,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    store = Store(results)
+    paths = list(store.paths(MAIN_RESULTS))
+    vectors = {
+        f"{path.name.rsplit('-', 1)[0]} {split}": kept
+        for path in paths
+        for split, kept in store.vectors(path).items()
+    }
+    return Run(pd.concat([store.rows(path) for path in paths], ignore_index=True), vectors)
+
+
+@pytest.mark.parametrize("way", [SIMULATED, SERVER])
+def test_answers_are_the_same(runs: dict[str, Run], way: str) -> None:
+    found, expected = runs[way].rows, runs[HERE].rows
+    assert set(expected["task"]) == set(TASKS.split(","))
+    exact = [name for name in expected.columns if name not in MEASURED + LABELS]
+    assert {"predicted", "correct", "layer"} <= set(exact)
+    pd.testing.assert_frame_equal(found[exact], expected[exact], check_exact=True)
+
+
+@pytest.mark.parametrize("way", [SIMULATED, SERVER])
+@pytest.mark.parametrize("name", MEASURED)
+def test_numbers_are_the_same(runs: dict[str, Run], way: str, name: str) -> None:
+    found, expected = (torch.tensor(runs[one].rows[name].to_numpy()) for one in (way, HERE))
+    torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE, equal_nan=True)
+
+
+@pytest.mark.parametrize("way", [SIMULATED, SERVER])
+def test_vectors_are_the_same(runs: dict[str, Run], way: str) -> None:
+    expected = runs[HERE].vectors
+    assert runs[way].vectors.keys() == expected.keys()
+    unit = torch.finfo(torch.float16).eps
+    for name, vectors in runs[way].vectors.items():
+        torch.testing.assert_close(
+            vectors.float(), expected[name].float(), rtol=unit, atol=VECTOR_TOLERANCE
+        )
+
+
+def test_rows_say_where_they_were_measured(runs: dict[str, Run]) -> None:
+    where = {way: set(measured.rows["measured_on"]) for way, measured in runs.items()}
+    assert where == {HERE: {"cpu"}, SIMULATED: {"cpu"}, SERVER: {"NDIF"}}
