@@ -86,13 +86,12 @@ class Session:
             first = next(self._steps(request, episodes))
             sent = sum(len(payload(self.model.decoder, job)) for job in first)
             planned.append((request.task.name, len(first), sent, self._vector_bytes(episodes)))
-        jobs, up, down = (sum(row[place] for row in planned) for place in (1, 2, 3))
-        shown = pd.DataFrame(
-            [(row[0], str(row[1]), _size(row[2]), _size(row[3])) for row in planned]
-            + [("all", str(jobs), _size(up), _size(down))],
-            columns=["Task", "Jobs", "Up", "Vectors down"],
-        )
-        self.display.table(shown, "To be sent. A split that is cut asks for a second round of jobs")
+        shown = pd.DataFrame(planned, columns=["Task", "Jobs", "Up", "Vectors down"])
+        shown.loc[len(shown)] = ["all", *shown.drop(columns="Task").sum()]
+        for column in ("Up", "Vectors down"):
+            shown[column] = shown[column].map(_size)
+        title = "To be sent; a split that is cut asks for a second round of jobs"
+        self.display.table(shown.astype(str), title)
 
     def save_episodes(self, of_model: Sequence[Request]) -> None:
         """Write the episodes of some requests to the file that the options name."""

@@ -13,7 +13,7 @@ from tests.tiny_models import DEPTH, WIDTH
 from tvsight import interventions
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
-from tvsight.experiments import main_results
+from tvsight.experiments import main_results, rows
 from tvsight.experiments.main_results import (
     PHASES,
     VECTOR_PROCEDURES,
@@ -26,7 +26,7 @@ from tvsight.experiments.rows import COLUMN_TYPES
 from tvsight.models.decoder import Decoder
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, sample_episodes, template, usable_pairs
-from tvsight.statistics import better_than
+from tvsight.statistics import Estimate, better_than
 from tvsight.tasks import Pair, Task
 
 EPISODES = 8
@@ -166,6 +166,17 @@ def test_a_patch_that_should_change_nothing_and_does_is_refused(
     monkeypatch.setattr(main_results, "apply_vectors", one_block_too_low)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         complete(measure_task(model, half_accepted(), measured.episodes, EXAMPLE), model.decoder)
+
+
+def test_accuracies_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = dict.fromkeys(COLUMN_TYPES, None)
+    row |= {"split": "test", "procedure": "icl", "correct": True, "query": "a"}
+    wrong = Estimate(0.5, 0.6, 0.7, 1, 1)
+    monkeypatch.setattr(rows, "accuracy", lambda correct, queries: wrong)
+    with pytest.raises(MeasurementError, match=r"of icl, 0\.5, is outside its interval \[0\.6"):
+        rows.frame([row], "a_task", "custom")
+    with pytest.raises(MeasurementError, match="no episode"):
+        rows.frame([], "a_task", "custom")
 
 
 def test_only_ties_may_change_under_a_no_op_patch() -> None:

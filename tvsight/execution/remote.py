@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -148,9 +149,8 @@ class _Submitted:
         try:
             answer = self._client.job(self._record.job_id)
         except ServerError as error:
-            raise ServerError(
-                f"{error} Job {self._record.job_id} is remembered: repeat the command to wait for it."
-            ) from error
+            job = f"Job {self._record.job_id} is remembered: repeat the command to wait for it."
+            raise ServerError(f"{error} {job}") from error
         if answer != self._seen.answer:
             self._seen = _Seen(answer, time.monotonic())
         if answer is not None and answer.state == "done" and answer.link:
@@ -201,7 +201,8 @@ class _Submitted:
                 f"{len(self.trace.faults)} times, the last time because: {fault} Repeat the "
                 "command to try again."
             )
-        time.sleep(min(2.0 ** len(self.trace.faults), patience.lost_s))
+        longest = min(2.0 ** len(self.trace.faults), patience.lost_s)
+        time.sleep(random.uniform(longest / 2, longest))
         self._take(self._submit())
 
     def _is_lost(self) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tvsight.errors import MeasurementError
 from tvsight.prompts import Episode, PromptTokens
+from tvsight.statistics import accuracy
 
 if TYPE_CHECKING:
     from tvsight.models.loading import Model
@@ -86,6 +87,20 @@ def scored_rows(
 
 
 def frame(rows: list[dict[str, Any]], task: str, category: str) -> pd.DataFrame:
-    """Rows of one task as a data frame with the columns of `COLUMN_TYPES`."""
+    """Rows of one task as a data frame with the columns of `COLUMN_TYPES`.
+
+    Raises:
+        MeasurementError: when there are none, or an accuracy lies outside its own interval.
+    """
+    if not rows:
+        raise MeasurementError("no episode could be used.")
     data = pd.DataFrame(rows).assign(task=task, category=category)
+    test = data[data["split"] == "test"]
+    for procedure, asked in test.groupby("procedure"):
+        found = accuracy(asked["correct"], asked["query"])
+        if not 0 <= found.low <= found.value <= found.high <= 1:
+            raise MeasurementError(
+                f"the accuracy of {procedure}, {found.value}, is outside its interval "
+                f"[{found.low}, {found.high}]."
+            )
     return data[list(COLUMN_TYPES)].astype(COLUMN_TYPES)

@@ -1,0 +1,145 @@
+"""What is asked of a server, and what is made of its answers."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nnsight
+import pytest
+import torch
+import zstandard
+
+from tests.execution.conftest import HOST, KEY
+from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.execution.ndif import NdifClient, Patience, ResultGone
+
+
+class Shell:
+    """What runs a command when a pickle of it is read without care."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+class Answers(list[Any]):
+    """What is answered, request by request, and what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[dict[str, Any]] = []
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch, brief_pauses: None) -> Iterator[Answers]:
+    answers = Answers()
+
+    def request(method: str, url: str, **content: Any) -> httpx.Response:
+        answers.asked.append({"method": method, "url": url, **content})
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, httpx.Response)
+        answer.request = httpx.Request(method, url)
+        return answer
+
+    monkeypatch.setattr(httpx, "request", request)
+    monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", KEY)
+    yield answers
+    assert answers == []
+
+
+def saved(value: Any) -> httpx.Response:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return httpx.Response(200, content=zstandard.ZstdCompressor().compress(file.getvalue()))
+
+
+def test_a_result_of_tensors_and_plain_python_is_read(answered: Answers) -> None:
+    value = {"result": {"value": [torch.ones(2).half(), True, "text", 1.5], "device": "cpu"}}
+    answered.append(saved(value))
+    found = NdifClient(HOST).result("http://store/result?signature=1")
+    assert str(found) == str(value)
+
+
+def test_a_result_that_would_run_code_is_refused_and_does_not(
+    answered: Answers, tmp_path: Path
+) -> None:
+    answered.append(saved({"result": Shell(tmp_path / "was-here")}))
+    with pytest.raises(TvsightError, match="only tensors and plain Python"):
+        NdifClient(HOST).result("http://store/result")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", zstandard.compress(b"no result")])
+def test_a_result_that_is_none_is_refused_in_words(answered: Answers, content: bytes) -> None:
+    answered.append(httpx.Response(200, content=content))
+    with pytest.raises(TvsightError, match="only tensors and plain Python"):
+        NdifClient(HOST).result("http://store/result")
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_result_that_is_gone_is_told_from_a_fault(answered: Answers, status: int) -> None:
+    answered.append(httpx.Response(status))
+    with pytest.raises(ResultGone):
+        NdifClient(HOST).result("http://store/result")
+
+
+def test_the_key_goes_to_the_server_alone(answered: Answers) -> None:
+    client = NdifClient(HOST)
+    answered += [httpx.Response(404), httpx.Response(404)]
+    client.job("a1")
+    with pytest.raises(ResultGone):
+        client.result("http://store/result")
+    assert answered.asked[0]["headers"]["ndif-api-key"] == KEY
+    assert KEY not in str(answered.asked[1])
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_of_the_key_does_not_show_it(answered: Answers, status: int) -> None:
+    answered.append(httpx.Response(status, json={"detail": f"API key {KEY}: None that we know"}))
+    with pytest.raises(UsageError) as refused:
+        NdifClient(HOST).get("/status")
+    assert "Set NDIF_API_KEY" in str(refused.value)
+    assert "None that we know" in str(refused.value)
+    assert KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_words_stay_whole_where_there_is_no_key(
+    answered: Answers, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", key)
+    answered.append(httpx.Response(401, json={"detail": "None was given"}))
+    with pytest.raises(UsageError, match=r"no API key was given\. None was given"):
+        NdifClient(HOST).get("/status")
+
+
+def test_faults_are_waited_out_and_noted(answered: Answers) -> None:
+    answered += [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("late"),
+        httpx.Response(503, json={"detail": "reconnecting"}),
+        httpx.Response(200, json={"deployments": {}}),
+    ]
+    client = NdifClient(HOST)
+    assert client.get("/status") == {"deployments": {}}
+    told = [fault for _, fault in client.faults]
+    words = ["refused", "did not answer within 30 s", "503, "]
+    assert all(word in fault for word, fault in zip(words, told, strict=True))
+    assert "reconnecting" in told[2]
+
+
+def test_faults_that_do_not_end_name_the_server_and_the_option(answered: Answers) -> None:
+    answered += [httpx.ConnectError("refused") for _ in range(3)]
+    with pytest.raises(ServerError, match=r"http://server: refused \(tried 3 times\).*--host"):
+        NdifClient(HOST, Patience(retries=2)).get("/status")
+
+
+def test_a_host_without_a_scheme_is_refused() -> None:
+    with pytest.raises(UsageError, match="--host 'localhost:8001'"):
+        NdifClient("localhost:8001")

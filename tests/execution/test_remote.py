@@ -1,0 +1,251 @@
+"""When a job is submitted, taken up, tried again or given up, and what is sent."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nnsight
+import pytest
+import zstandard
+
+import tvsight
+from tests.execution.conftest import EXAMPLE, HOST, KEY
+from tvsight.errors import ServerError, UsageError
+from tvsight.execution import Job, remote
+from tvsight.execution.ndif import Answer, Patience, ResultGone
+from tvsight.execution.records import JOBS, JobRecord, Records
+from tvsight.execution.remote import JobFailed, Remote, payload
+from tvsight.experiments.main_results import measure, measure_task
+from tvsight.models.loading import Model
+from tvsight.models.random import TINY, random_llama
+from tvsight.prompts import Episode, tokenise
+
+RECORD = JobRecord("to_upper-0123-0", "a1", "http://server", "key", "digest", "2026-01-01T00:00:00")
+PATIENCE = Patience(retries=2, lost_s=0.1, job_s=60)
+
+
+@dataclass
+class Server:
+    """Takes jobs and says of each what `answers` holds, in order; the last answer stays."""
+
+    answers: list[Any]
+    patience: Patience = PATIENCE
+    host: str = HOST
+    results: list[Any] = field(default_factory=list)
+    faults: list[tuple[float, str]] = field(default_factory=list)
+    submitted: list[str] = field(default_factory=list)
+
+    def submit(self, model_key: str, content: bytes) -> str:
+        self.submitted.append(f"job{len(self.submitted)}")
+        return self.submitted[-1]
+
+    def job(self, job_id: str) -> Answer | None:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        assert answer is None or isinstance(answer, Answer)
+        return answer
+
+    def result(self, link: str) -> Any:
+        result = self.results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return {"result": {"value": result, "dtype": "float32", "device": "a GPU"}}
+
+
+QUEUED, RUNNING = Answer("queued", "", None), Answer("running", "", None)
+DONE = Answer("done", "", "http://store/result")
+BUSY = Answer("failed", "The model was lost. Please try again later.", None)
+LATE = Answer("failed", "Your job exceeded the execution timeout of 5.0s.", None)
+WRONG = Answer("failed", "ValueError: no", None)
+DECODER: Any = SimpleNamespace(nn=SimpleNamespace(to_model_key=lambda: "model"))
+JOB = Job(measure, ({"shared": [[1]]}, {"shared": [[2]]}))
+
+
+@pytest.fixture
+def submits(monkeypatch: pytest.MonkeyPatch, brief_pauses: None) -> None:
+    """What is sent, and its rehearsal, are other tests' subject."""
+    monkeypatch.setattr(remote, "payload", lambda decoder, job: b"payload")
+    monkeypatch.setattr(remote, "rehearse", lambda job: None)
+
+
+def place(server: Server, results: Path) -> Remote:
+    client: Any = server
+    return Remote(client, results, "float32")
+
+
+def outcome(pending: Any, limit_s: float = 5.0) -> Any:
+    deadline = time.monotonic() + limit_s
+    while (result := pending.result()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return result
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_job_is_remembered_until_its_result_is_stored(tmp_path: Path) -> None:
+    server = Server([QUEUED, RUNNING, DONE], results=["value"])
+    here = place(server, tmp_path)
+    pending = here.begin(DECODER, JOB, "n-0")
+    (record,) = here.records.all()
+    assert (record.name, record.job_id, record.host) == ("n-0", "job0", HOST)
+    assert outcome(pending) == "value"
+    assert (pending.state, pending.trace.device) == ("done", "a GPU")
+    assert here.records.all() == [record]
+    here.finished(["n-0"])
+    assert here.records.all() == []
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_job_of_an_earlier_process_is_taken_up(tmp_path: Path) -> None:
+    server = Server([DONE], results=["value"])
+    place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    assert outcome(pending) == "value"
+    assert server.submitted == ["job0"]
+
+
+@pytest.mark.usefixtures("submits")
+@pytest.mark.parametrize("other", ["arguments", "function", "model", "host", "tvsight", "damaged"])
+def test_a_job_that_was_for_something_else_is_not_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    place(Server([DONE]), tmp_path).begin(DECODER, JOB, "n-0")
+    server, decoder, job = Server([DONE], results=["value"]), DECODER, JOB
+    match other:
+        case "arguments":
+            job = Job(measure, ({"shared": [[1]]}, {"shared": [[3]]}))
+        case "function":
+            job = Job(measure_task, JOB.arguments)
+        case "model":
+            decoder = SimpleNamespace(nn=SimpleNamespace(to_model_key=lambda: "other"))
+        case "host":
+            server.host = "http://other"
+        case "tvsight":
+            monkeypatch.setattr(tvsight, "__version__", "0")
+        case "damaged":
+            (tmp_path / JOBS / "n-0.json").write_text("{")
+    place(server, tmp_path).begin(decoder, job, "n-0")
+    assert server.submitted == ["job0"]
+    (record,) = Records(tmp_path).all()
+    assert record.host == server.host
+
+
+@pytest.mark.usefixtures("submits")
+@pytest.mark.parametrize(
+    ("answers", "results", "fault"),
+    [
+        ([BUSY, DONE], ["value"], BUSY.text),
+        ([DONE], [ResultGone("its result is gone"), "value"], "its result is gone"),
+    ],
+)
+def test_a_fault_of_the_server_is_noted_and_the_job_submitted_again(
+    tmp_path: Path, answers: list[Any], results: list[Any], fault: str
+) -> None:
+    server = Server(answers, results=results)
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    assert outcome(pending) == "value"
+    assert server.submitted == ["job0", "job1"]
+    assert pending.trace.faults == [f"job job0: {fault}"]
+    assert pending.trace.job_id == "job1"
+    assert [record.job_id for record in Records(tmp_path).all()] == ["job1"]
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_job_that_the_server_never_heard_of_is_submitted_again(tmp_path: Path) -> None:
+    pending = place(server := Server([None]), tmp_path).begin(DECODER, JOB, "n-0")
+    while len(server.submitted) == 1:
+        assert pending.result() is None
+    server.answers, server.results = [DONE], ["value"]
+    assert outcome(pending) == "value"
+    assert pending.trace.faults == ["job job0: the server has lost it"]
+
+
+@pytest.mark.usefixtures("submits")
+@pytest.mark.parametrize(("answer", "periods"), [(QUEUED, 1), (RUNNING, 5)])
+def test_a_job_that_stands_still_is_lost_only_if_the_server_had_a_fault(
+    tmp_path: Path, answer: Answer, periods: int
+) -> None:
+    server = Server([answer])
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    pending.result()
+    until = time.monotonic() + 6 * server.patience.lost_s
+    while time.monotonic() < until:
+        assert pending.result() is None
+    assert server.submitted == ["job0"]
+    server.faults.append((time.monotonic(), "no answer"))
+    assert pending.result() is None
+    assert server.submitted == ["job0", "job1"]
+
+    pending.result()
+    server.faults.append((time.monotonic(), "no answer"))
+    began = time.monotonic()
+    while len(server.submitted) == 2:
+        assert pending.result() is None
+    assert time.monotonic() - began > (periods - 0.1) * server.patience.lost_s
+
+
+@pytest.mark.usefixtures("submits")
+def test_faults_without_end_are_given_up(tmp_path: Path) -> None:
+    server = Server([BUSY])
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    with pytest.raises(ServerError, match=r"Job job2 on http://server failed 3 times.*later"):
+        outcome(pending)
+    assert len(server.submitted) == 1 + server.patience.retries
+
+
+@pytest.mark.usefixtures("submits")
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(WRONG, "job job0 on http://server: ValueError: no"), (LATE, "--max-job-episodes")],
+)
+def test_a_failure_of_the_job_itself_is_not_tried_again(
+    tmp_path: Path, answer: Answer, words: str
+) -> None:
+    server = Server([answer])
+    with pytest.raises(JobFailed, match=words):
+        outcome(place(server, tmp_path).begin(DECODER, JOB, "n-0"))
+    assert server.submitted == ["job0"]
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_job_without_end_is_left_to_the_next_run(tmp_path: Path) -> None:
+    server = Server([RUNNING], Patience(job_s=0.05))
+    with pytest.raises(ServerError, match=r"Job job0 .* still running.* --forget job0`"):
+        outcome(place(server, tmp_path).begin(DECODER, JOB, "n-0"))
+    assert [record.job_id for record in Records(tmp_path).all()] == ["job0"]
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_result_in_another_precision_is_refused(tmp_path: Path) -> None:
+    client: Any = Server([DONE], results=["value"])
+    pending = Remote(client, tmp_path, "bfloat16").begin(DECODER, JOB, "n-0")
+    with pytest.raises(UsageError, match="in float32, not bfloat16: repeat with --dtype float32"):
+        outcome(pending)
+
+
+def test_what_is_sent_holds_no_weights(model: Model, episodes: list[Episode]) -> None:
+    job = Job(measure, (tokens_of(model, episodes), tokens_of(model, episodes), True))
+    small, large = (random_llama(TINY | {"hidden_size": size}) for size in (16, 256))
+    sizes = [len(payload(decoder, job)) for decoder in (small, large)]
+    assert abs(sizes[0] - sizes[1]) < 100
+    assert max(sizes) < 30_000
+    content = zstandard.ZstdDecompressor().decompress(payload(small, job), 10_000_000)
+    for weights in small.nn._module.parameters():
+        if len(weights) == TINY["vocab_size"]:
+            assert weights[0].numpy().tobytes() not in content
+
+
+def test_what_is_sent_holds_the_code_and_no_key(
+    model: Model, episodes: list[Episode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", KEY)
+    job = Job(measure, (tokens_of(model, episodes), tokens_of(model, episodes), True))
+    content = zstandard.ZstdDecompressor().decompress(payload(random_llama(TINY), job), 10_000_000)
+    for source in (b"def measure_dev(", b"def apply_vectors(", b"def best_layers("):
+        assert source in content
+    assert KEY.encode() not in content
+
+
+def tokens_of(model: Model, episodes: list[Episode]) -> Any:
+    return tokenise(model, episodes, "exact", EXAMPLE)

@@ -1,0 +1,97 @@
+"""Breaking the code in ways that matter makes the tests fail that are there for it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.analyses.commands import ROOT
+
+FAMILIES, EPISODES = "tests/test_families.py", "tests/prompts/test_episodes.py"
+RESULTS = "tests/experiments/test_main_results.py"
+COPIED = ("tvsight", "tests", "benchmarks", "analyses", "pyproject.toml")
+
+
+class Mutant(NamedTuple):
+    """A change of one file, and the tests of which at least one must fail."""
+
+    file: str
+    before: str
+    after: str
+    test_file: str
+    tests: str
+    """Words in their names, as `pytest -k` takes them."""
+
+
+MUTANTS = {
+    "a vector is applied one block too low": Mutant(
+        "tvsight/interventions.py",
+        "lowest, highest = min(layers), max(layers)",
+        "layers = [max(0, layer - 1) for layer in layers]; "
+        "lowest, highest = min(layers), max(layers)",
+        FAMILIES,
+        "llama and layer_sweep",
+    ),
+    "states are read one block too low": Mutant(
+        "tvsight/interventions.py",
+        "decoder.read(decoder.blocks[block])",
+        "decoder.read(decoder.blocks[max(0, block - 1)])",
+        FAMILIES,
+        "llama and residual_streams",
+    ),
+    "states are read one token too early": Mutant(
+        "tvsight/interventions.py",
+        "mask.sum(dim=1) - 1",
+        "(mask.sum(dim=1) - 2).clamp(min=0)",
+        FAMILIES,
+        "llama and residual_streams",
+    ),
+    "a dummy query may be the query": Mutant(
+        "tvsight/prompts/episodes.py",
+        "[pair for pair in drawn if pair.input != query.input][:count]",
+        "drawn[:count]",
+        EPISODES,
+        "every_draw_is_fit",
+    ),
+    "of equally good blocks the highest is chosen": Mutant(
+        "tvsight/experiments/main_results.py",
+        "correct.index(max(correct))",
+        "len(correct) - 1 - correct[::-1].index(max(correct))",
+        RESULTS,
+        "is_the_lowest",
+    ),
+    "a patch may change what it should not": Mutant(
+        "tvsight/experiments/main_results.py",
+        'baseline["margin"] > TIE[dtype]',
+        'baseline["margin"] > 1e9',
+        RESULTS,
+        "no_op_patch",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught(name: str, tmp_path: Path) -> None:
+    mutant = MUTANTS[name]
+    for copied in COPIED:
+        copy = shutil.copytree if (ROOT / copied).is_dir() else shutil.copy
+        copy(ROOT / copied, tmp_path / copied)
+    file = tmp_path / mutant.file
+    source = file.read_text(encoding="utf-8")
+    assert source.count(mutant.before) == 1, f"{mutant.file} has changed: adapt the mutant"
+    file.write_text(source.replace(mutant.before, mutant.after), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    ended = subprocess.run(
+        [*command, mutant.test_file, "-k", mutant.tests],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.search(r"^FAILED .*\n(.*\n)?1 failed", ended.stdout, re.MULTILINE), ended.stdout
