@@ -16,8 +16,8 @@ Options = TypeVar("Options")
 def command(options: type[Options], main: Callable[[Options], int], description: str) -> None:
     """Read options from the command line, run, and leave with an exit code.
 
-    0: done. 1: a task failed. 2: the request cannot be carried out as written. 3: a server does
-    not do its work now. 130: interrupted.
+    0: done. 1: a task failed, or a result is not as it should be. 2: the request cannot be
+    carried out as written. 3: a server does not do its work now. 130: interrupted.
     """
     module = sys.modules["__main__"].__spec__
     try:
@@ -25,7 +25,11 @@ def command(options: type[Options], main: Callable[[Options], int], description:
             options,
             prog=f"python -m {module.name}" if module else None,
             description=description,
-            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+            config=(
+                tyro.conf.FlagCreatePairsOff,
+                tyro.conf.OmitArgPrefixes,
+                tyro.conf.OmitSubcommandPrefixes,
+            ),
         )
         sys.exit(main(chosen))
     except UsageError as error:
@@ -42,10 +46,11 @@ def command(options: type[Options], main: Callable[[Options], int], description:
 
 def _complain(message: str, code: int) -> None:
     from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    console = Console(stderr=True, highlight=False)
-    console.print(
-        f"[bold red]error:[/bold red] {escape(message)}", soft_wrap=not console.is_terminal
-    )
+    from tvsight.texts import printable
+
+    console = Console(stderr=True)
+    told = Text.assemble(("error:", "bold red"), " ", printable(message))
+    console.print(told, soft_wrap=not console.is_terminal)
     sys.exit(code)

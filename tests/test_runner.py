@@ -1,5 +1,7 @@
+import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,12 +13,13 @@ import pandas as pd
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import save_file
 
 from tests.tiny_models import DEPTH, WIDTH
 from tvsight import places, runner
 from tvsight.config import RunConfig
 from tvsight.console import Display
-from tvsight.errors import MeasurementError, UsageError
+from tvsight.errors import MeasurementError, StorageError, UsageError
 from tvsight.experiments import MAIN_RESULTS
 from tvsight.experiments.main_results import measure_task
 from tvsight.experiments.rows import COLUMN_TYPES
@@ -130,6 +133,100 @@ def test_a_damaged_result_is_moved_aside_and_measured_again(first: First, tmp_pa
     (aside,) = (Path(config.results) / ".damaged").iterdir()
     assert (aside / "rows.parquet").read_bytes() == b"PAR1"
     assert damaged.name in shown.getvalue()
+
+
+def wrong_shape(folder: Path) -> None:
+    cut = {"dev": torch.zeros(EPISODES, DEPTH - 1, WIDTH).half()}
+    save_file(Store("").vectors(folder) | cut, folder / "vectors.safetensors")
+    sha256 = hashlib.sha256((folder / "vectors.safetensors").read_bytes()).hexdigest()
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite(folder / "manifest.json", files=files | {"vectors.safetensors": sha256})
+
+
+def flipped_bit(folder: Path) -> None:
+    content = bytearray((folder / "rows.parquet").read_bytes())
+    content[100] ^= 4
+    (folder / "rows.parquet").write_bytes(content)
+
+
+def file_for_a_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+
+
+def folder_for_a_file(folder: Path) -> None:
+    (folder / "rows.parquet").unlink()
+    (folder / "rows.parquet").mkdir()
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut rows": lambda folder: os.truncate(folder / "rows.parquet", 1000),
+    "a flipped bit": flipped_bit,
+    "an empty manifest": lambda folder: (folder / "manifest.json").write_text(""),
+    "another schema": lambda folder: rewrite(folder / "manifest.json", schema_version=7),
+    "vectors of a wrong shape under a right checksum": wrong_shape,
+    "a folder for a file": folder_for_a_file,
+    "a file for the folder": file_for_a_folder,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_every_damage_is_named_moved_aside_and_measured_again(
+    first: First, tmp_path: Path, damage: str
+) -> None:
+    config = first.copied(tmp_path / "results")
+    (damaged,) = [path for path in paths(config) if path.name.startswith("next_letter")]
+    DAMAGES[damage](tmp_path / "results" / damaged)
+    redrawn, shown = io.StringIO(), io.StringIO()
+    assert set(stored(config, redrawn).failures) == {"qwen2 / next_letter"}
+    assert f"Damaged, left out: {damaged}" in redrawn.getvalue()
+    measuring = Measuring()
+    assert_same(run(config, measuring, shown).table, first.outcome.table)
+    assert measuring.asked == ["next_letter"]
+    assert f"Damaged: {damaged}: " in shown.getvalue()
+    (aside,) = (tmp_path / "results" / ".damaged").iterdir()
+    assert aside.name.startswith(damaged.name)
+    assert run(config, refuse).failures == {}
+
+
+def test_a_folder_of_an_older_schema_is_refused_by_name_and_measured_anew(
+    first: First, tmp_path: Path
+) -> None:
+    config, shown = first.copied(tmp_path / "results"), io.StringIO()
+    for path in paths(config):
+        manifest = tmp_path / "results" / path / "manifest.json"
+        rewrite(manifest, schema_version=0, versions={"tvsight": "0.0.9"})
+    assert len(stored(config, shown).failures) == len(TASKS)
+    assert shown.getvalue().count("schema 0, written by tvsight 0.0.9; tvsight ") == len(TASKS)
+    assert_same(run(config).table, first.outcome.table)
+    assert len(list((tmp_path / "results" / ".damaged").iterdir())) == len(TASKS)
+
+
+@pytest.mark.parametrize("fail_fast", [False, True])
+def test_a_full_disk_ends_the_run_and_keeps_what_is_complete(
+    first: First, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail_fast: bool
+) -> None:
+    config = replace(first.config, results=str(tmp_path), fail_fast=fail_fast)
+    save, measuring = Store.save, Measuring()
+
+    def full_after_one(store: Store, *arguments: Any) -> None:
+        if list(store.paths()):
+            raise StorageError("no space")
+        save(store, *arguments)
+
+    monkeypatch.setattr(Store, "save", full_after_one)
+    with pytest.raises(StorageError, match="no space"):
+        run(config, measuring)
+    assert measuring.asked == TASKS[:2]
+    monkeypatch.undo()
+    assert_same(run(config, measuring).table, first.outcome.table)
+    assert measuring.asked == [*TASKS[:2], *TASKS[1:]]
+
+
+def test_a_lock_that_cannot_be_written_ends_the_run(first: First, tmp_path: Path) -> None:
+    (tmp_path / ".locks").write_text("")
+    with pytest.raises(StorageError, match=r"\.locks cannot be written"):
+        run(replace(first.config, results=str(tmp_path)), Measuring())
 
 
 def test_a_task_that_fails_leaves_the_others(first: First, tmp_path: Path) -> None:

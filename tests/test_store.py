@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import resource
@@ -13,10 +14,19 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
-from tvsight.errors import UsageError
-from tvsight.experiments.rows import COLUMN_TYPES
-from tvsight.store import DAMAGED, SCHEMA_VERSION, DamagedResult, Result, Store, folder_name
+from tests.example_rows import task_rows
+from tvsight.errors import StorageError, UsageError
+from tvsight.store import (
+    DAMAGED,
+    SCHEMA_VERSION,
+    DamagedResult,
+    OtherSchema,
+    Result,
+    Store,
+    folder_name,
+)
 
 IDENTITY: dict[str, Any] = {
     "experiment": "main_results",
@@ -33,16 +43,21 @@ IDENTITY: dict[str, Any] = {
 }
 RESULT = Result(IDENTITY)
 OTHER = Result(IDENTITY | {"seed": 1})
-VECTORS = {"dev": torch.randn(3, 2, 4).half(), "test": torch.randn(2, 2, 4).half()}
+VECTORS = {"dev": torch.randn(2, 6, 4).half(), "test": torch.randn(3, 6, 4).half()}
 MADE = {"versions": {"tvsight": "0.1.0"}, "seconds": 1.5}
-ROWS = pd.DataFrame(
-    {
-        name: [None, 3] if kind == "Int64" else [None, True] if kind == "boolean" else [1, 0]
-        for name, kind in COLUMN_TYPES.items()
-    }
-).astype(COLUMN_TYPES)
+ROWS = (
+    task_rows("antonyms", (1, 3, 2, 1), model="org/model-1b", n=3)
+    .query("procedure != 'icl' or split != 'dev'")
+    .reset_index(drop=True)
+)
+"""Two dev episodes and three test episodes, six blocks."""
 
 names = st.text(min_size=1) | st.text(alphabet="./\\a é\n", min_size=1)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
 
 
 @pytest.fixture
@@ -95,9 +110,22 @@ def test_a_key_depends_on_every_part_of_the_identity(field: str) -> None:
     assert Result(IDENTITY | {field: changed}).key != RESULT.key
 
 
+@given(names, names)
+def test_keys_of_different_tasks_differ(one: str, other: str) -> None:
+    first, second = (Result(IDENTITY | {"task": task}) for task in (one, other))
+    assert (first.key == second.key) == (first.path == second.path) == (one == other)
+
+
+@given(st.dictionaries(names, JSON, max_size=4))
+def test_a_key_survives_the_manifest_that_it_is_written_to(more: dict[str, Any]) -> None:
+    result = Result(IDENTITY | more | {"task": "antonyms"})
+    assert Result(json.loads(json.dumps(result.identity))).key == result.key
+
+
 @given(names, names, names)
 @example("..", "../..", "/etc")
 @example("...", "a/../../b", ".")
+@example("a" * 300, "\x1b[31m", "\u202e" * 300)
 def test_a_path_stays_three_folders_below_the_root(experiment: str, model: str, task: str) -> None:
     path = Result(IDENTITY | {"experiment": experiment, "model": model, "task": task}).path
     assert not path.is_absolute()
@@ -105,6 +133,7 @@ def test_a_path_stays_three_folders_below_the_root(experiment: str, model: str, 
     root = Path("/results")
     assert Path(os.path.normpath(root / path)).parent.parent.parent == root
     assert all(part.isascii() and not part.startswith(".") for part in path.parts)
+    assert all(len(part) <= 122 for part in path.parts)
 
 
 def test_a_hub_id_is_one_folder() -> None:
@@ -143,6 +172,92 @@ def turn_into_a_file(folder: Path) -> None:
     folder.write_text("")
 
 
+def resealed(spoil: Callable[[Path], object]) -> Callable[[Path], object]:
+    """A damage after which the checksums in the manifest are made to hold."""
+
+    def damage(folder: Path) -> None:
+        spoil(folder)
+        names = ("rows.parquet", "vectors.safetensors")
+        sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+        edited(lambda manifest: manifest.update(files=sums))(folder)
+
+    return damage
+
+
+def rows_of(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], object]:
+    """Other rows, sealed."""
+    return resealed(lambda f: change(ROWS.copy()).to_parquet(f / "rows.parquet", index=False))
+
+
+def vectors_of(**change: torch.Tensor) -> Callable[[Path], object]:
+    """Other vectors, sealed."""
+    return resealed(lambda f: save_file(VECTORS | change, f / "vectors.safetensors"))
+
+
+def episode_twice(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([rows, rows.iloc[[0]]], ignore_index=True)
+
+
+def set_cell(column: str, value: object, row: int = 0) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def change(rows: pd.DataFrame) -> pd.DataFrame:
+        rows.loc[row, column] = value
+        return rows
+
+    return change
+
+
+HALF = torch.zeros(2, 6, 4).half()
+CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no parquet": (resealed(lambda f: (f / "rows.parquet").write_text("x")), "read as parquet"),
+    "cut parquet": (resealed(lambda f: truncate(f / "rows.parquet")), "read as parquet"),
+    "no column": (rows_of(lambda r: r.drop(columns="margin")), "other columns"),
+    "another column": (rows_of(lambda r: r.assign(more=1)), "other columns"),
+    "another order": (rows_of(lambda r: r[r.columns[::-1]]), "other columns"),
+    "texts for numbers": (rows_of(lambda r: r.astype({"margin": str})), "column margin holds"),
+    "numbers for marks": (rows_of(lambda r: r.astype({"correct": int})), "column correct holds"),
+    "an empty cell": (rows_of(set_cell("query", None)), "column query has empty cells"),
+    "no rows at all": (rows_of(lambda r: r.iloc[:0]), "of another model"),
+    "another model": (rows_of(lambda r: r.assign(model="m")), "of another model"),
+    "another task": (rows_of(lambda r: r.assign(task="t")), "of another task"),
+    "one split": (rows_of(lambda r: r[r["split"] == "dev"]), "splits dev and test"),
+    "a third split": (rows_of(set_cell("split", "train")), "splits dev and test"),
+    "no number": (rows_of(set_cell("margin", float("nan"))), "column margin|finite"),
+    "infinity": (rows_of(set_cell("log_probability", float("-inf"))), "finite number"),
+    "a probability above one": (rows_of(set_cell("log_probability", 0.1)), "is above 0"),
+    "a negative margin": (rows_of(set_cell("margin", -1.0)), "margin below"),
+    "an episode twice": (rows_of(episode_twice), "have one twice"),
+    "an episode less": (rows_of(lambda r: r.drop(index=4)), "lack an episode"),
+    "episodes from one": (rows_of(lambda r: r.assign(episode=r["episode"] + 1)), "0 to"),
+    "two queries": (rows_of(set_cell("query", "other")), "several queries"),
+    "no ICL": (rows_of(lambda r: r[r["procedure"] != "icl"]), "lack a procedure"),
+    "another procedure": (
+        rows_of(lambda r: r.assign(procedure=r["procedure"].replace("icl", "iclr"))),
+        "lack a procedure",
+    ),
+    "no layers": (rows_of(lambda r: r.assign(layer=None).astype(ROWS.dtypes)), "no layer"),
+    "not said": (
+        rows_of(lambda r: r.assign(layer_identified=None).astype(ROWS.dtypes)),
+        "layer was identified",
+    ),
+    "a block less": (
+        rows_of(lambda r: r[~(r["layer"].eq(2).fillna(False) & (r["split"] == "dev"))]),
+        "blocks are missing",
+    ),
+    "no safetensors": (resealed(lambda f: (f / "vectors.safetensors").write_text("x")), "vectors"),
+    "cut vectors": (resealed(lambda f: truncate(f / "vectors.safetensors")), "vectors"),
+    "a block less in vectors": (
+        vectors_of(dev=HALF[:, :5].contiguous()),
+        r"dev has the shape \[2, 5, 4\]; the rows imply \[2, 6, width\]",
+    ),
+    "an episode less in vectors": (vectors_of(test=HALF), r"rows imply \[3, 6, width\]"),
+    "flat vectors": (vectors_of(dev=HALF.flatten()), r"shape \[48\]"),
+    "empty vectors": (vectors_of(dev=HALF[..., :0].contiguous()), r"shape \[2, 6, 0\]"),
+    "two widths": (vectors_of(dev=HALF[..., :2].contiguous()), "differ in width"),
+    "wide numbers": (vectors_of(dev=HALF.float()), "half precision"),
+    "a third tensor": (vectors_of(train=HALF), "does not hold dev and test"),
+}
+"""What checksums do not show."""
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "manifest.json"),
     "empty manifest": (lambda f: (f / "manifest.json").write_text(""), "manifest.json"),
@@ -155,6 +270,23 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a list of files": (edited(lambda m: m.update(files=["rows.parquet"])), "manifest"),
     "no files": (edited(lambda m: m.update(files={})), "rows.parquet|manifest"),
     "another identity": (edited(lambda m: m["identity"].update(seed=7)), "another result"),
+    "an identity without a task": (edited(lambda m: m["identity"].pop("task")), "identity"),
+    "an identity that is a text": (edited(lambda m: m.update(identity="x")), "identity"),
+    "no schema": (edited(lambda m: m.pop("schema_version")), "manifest"),
+    "a schema that is a text": (edited(lambda m: m.update(schema_version="x")), "manifest"),
+    "a nested manifest": (lambda f: (f / "manifest.json").write_text("[" * 10**5), "manifest"),
+    "a time that is none": (edited(lambda m: m.update(written="today")), "time"),
+    "a file elsewhere": (edited(lambda m: m["files"].update({"../../../x": "0"})), "no place"),
+    "a file besides": (lambda f: (f / "more.parquet").write_text(""), "more.parquet has no place"),
+    "vectors that are not named": (edited(lambda m: m["files"].popitem()), "no place"),
+    "a newer schema": (
+        edited(lambda m: m.update(schema_version=9, versions={"tvsight": "7.5"})),
+        r"schema 9.*tvsight 7\.5",
+    ),
+    "an older schema of unknown version": (
+        edited(lambda m: (m.update(schema_version=0), m.pop("versions"))),
+        "schema 0.*of an unknown version",
+    ),
     "an older schema": (edited(lambda m: m.update(schema_version=0)), r"schema 0.*tvsight 0\.1\.0"),
     "cut rows": (lambda f: truncate(f / "rows.parquet"), r"rows\.parquet"),
     "a flipped bit in rows": (lambda f: flip(f / "rows.parquet"), r"rows\.parquet"),
@@ -163,6 +295,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a flipped bit in vectors": (lambda f: flip(f / "vectors.safetensors"), "vectors"),
     "no vectors": (lambda f: (f / "vectors.safetensors").unlink(), "vectors"),
     "a file in its place": (turn_into_a_file, "manifest.json"),
+    **CONTENTS,
 }
 
 
@@ -179,6 +312,57 @@ def test_damage_is_found_named_and_moved_aside(store: Store, damage: str) -> Non
     assert not store.holds(RESULT)
     assert [path.name for path in store.paths("main_results")] == [OTHER.path.name]
     store.save(RESULT, ROWS, VECTORS, MADE)
+    assert store.holds(RESULT)
+
+
+def test_another_schema_is_told_apart_and_says_how_to_read_it(store: Store) -> None:
+    for version, older in ((0, True), (SCHEMA_VERSION + 1, False)):
+        edited(lambda m, version=version: m.update(schema_version=version))(
+            store.root / RESULT.path
+        )
+        with pytest.raises(
+            OtherSchema, match=r"written by tvsight 0\.1\.0; .* reads schema"
+        ) as found:
+            store.read_manifest(RESULT.path)
+        assert found.value.is_older == older
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_manifest_is_whole_or_damaged(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    store = Store(tmp_path_factory.getbasetemp() / "any_manifest")
+    folder = store.root / RESULT.path
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises(DamagedResult):
+        store.manifest(RESULT.path)
+
+
+FIELDS = ["schema_version", "identity", "files", "written", "versions"]
+
+
+@given(st.sampled_from(FIELDS), JSON)
+def test_any_field_of_a_manifest_is_right_or_damaged(
+    tmp_path_factory: pytest.TempPathFactory, field: str, value: object
+) -> None:
+    store = Store(tmp_path_factory.getbasetemp() / "any_field")
+    if not (store.root / RESULT.path).exists():
+        store.save(RESULT, ROWS, VECTORS, MADE)
+    file = store.root / RESULT.path / "manifest.json"
+    before = file.read_text()
+    edited(lambda m: m.update({field: value}))(file.parent)
+    try:
+        with pytest.raises(DamagedResult):
+            store.manifest(RESULT.path)
+    finally:
+        file.write_text(before)
+
+
+def test_damage_that_cannot_be_moved_aside_is_an_error(store: Store) -> None:
+    (store.root / DAMAGED).write_text("")
+    with pytest.raises(StorageError, match=r"damaged and cannot be moved to \.damaged"):
+        store.set_aside(RESULT.path)
     assert store.holds(RESULT)
 
 
@@ -208,6 +392,34 @@ def test_a_write_that_is_cut_short_leaves_only_earlier_results(store: Store, roo
     with largest_file(room), pytest.raises(UsageError, match=r"antonyms.* cannot be written"):
         store.save(OTHER, ROWS, large, MADE)
     assert_holds_only_the_earlier_result(store)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_failure_when_all_is_flushed_leaves_only_earlier_results(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StorageError, match=os.strerror(number)):
+        store.save(OTHER, ROWS, VECTORS, MADE)
+    assert_holds_only_the_earlier_result(store)
+
+
+def test_a_folder_of_an_odd_name_adds_nothing_to_rows(tmp_path: Path) -> None:
+    store = Store(tmp_path / "seed=1" / "a%2Fb")
+    store.save(RESULT, ROWS, VECTORS, MADE)
+    assert store.holds(RESULT)
+    pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
+
+
+def test_files_of_somebody_else_are_no_results(store: Store) -> None:
+    for name in ("notes.txt", "antonyms", "antonyms-5b35408", ".DS_Store"):
+        (store.root / RESULT.path.parent / name).write_text("")
+    drawn = store.root / "tables" / "more" / "antonyms-5b354083980b"
+    drawn.mkdir(parents=True)
+    assert list(store.paths()) == list(store.paths("main_results")) == [RESULT.path]
 
 
 def test_a_result_is_not_written_over(store: Store) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -29,6 +28,7 @@ from rich.text import Text
 
 from tvsight.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, interval
 from tvsight.summaries import by_task
+from tvsight.texts import one_line, printable
 
 PLAIN_WIDTH = 170
 """Columns of output that goes to a file or a pipe."""
@@ -60,7 +60,8 @@ class _Bars(Progress):
         table = Table("Task", "State", "For", "Job", box=None, header_style="bold")
         for (task, state, job_id), since in self.jobs.items():
             elapsed = timedelta(seconds=int(time.monotonic() - since))
-            table.add_row(escape(task), state, str(elapsed), escape(job_id))
+            cells = (task, state, str(elapsed), job_id)
+            table.add_row(*(Text(one_line(cell)) for cell in cells))
         yield table
 
 
@@ -77,8 +78,8 @@ class Display:
         self._bar = TaskID(0)
 
     def note(self, text: str) -> None:
-        """A line of text; nothing in it is read as markup."""
-        self.console.print(escape(text), soft_wrap=not self.console.is_terminal)
+        """A line of text; nothing in it is read as markup, or reaches the terminal raw."""
+        self.console.print(Text(printable(text)), soft_wrap=not self.console.is_terminal)
 
     def stored(self, model: str, stored: int, total: int) -> None:
         """How much of a model's work the store holds already."""
@@ -92,7 +93,7 @@ class Display:
             return
         with _Bars(
             SpinnerColumn(),
-            TextColumn("{task.fields[task_name]} · {task.fields[phase]}"),
+            TextColumn("{task.fields[task_name]} · {task.fields[phase]}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             RateColumn(),
@@ -103,7 +104,8 @@ class Display:
             disable=not self.console.is_terminal,
         ) as progress:
             self._progress = progress
-            self._bar = progress.add_task(model, total=total, task_name=model, phase="starting")
+            name = one_line(model)
+            self._bar = progress.add_task(name, total=total, task_name=name, phase="starting")
             try:
                 yield
             finally:
@@ -111,11 +113,11 @@ class Display:
 
     def task(self, name: str) -> None:
         """A task begins."""
-        self._update(task_name=name, phase="prompts")
+        self._update(task_name=one_line(name), phase="prompts")
 
     def phase(self, name: str) -> None:
         """A phase of the current task begins."""
-        self._update(phase=name)
+        self._update(phase=one_line(name))
 
     def jobs(self, jobs: Sequence[tuple[str, str, str]]) -> None:
         """Jobs on a server: task, state, the server's name for the job.
@@ -151,12 +153,12 @@ class Display:
     def failed(self, name: str, reason: str) -> None:
         """A task could not be measured."""
         self._advance()
-        self.console.print(f"[red]{escape(name)}: failed.[/red] {escape(reason)}")
+        self._alarm(f"{name}: failed.", reason)
 
     def failures(self, failures: dict[str, str]) -> None:
         """What is missing from the result, and why."""
         for name, reason in failures.items():
-            self.console.print(f"[red]Missing: {escape(name)}.[/red] {escape(reason)}")
+            self._alarm(f"Missing: {name}.", reason)
 
     def written(self, paths: list[Path]) -> None:
         """Files that were made."""
@@ -171,19 +173,24 @@ class Display:
         if self.console.is_terminal and self._natural_width(table) > self.console.width:
             table = table.drop(columns=list(secondary))
             table = table.map(lambda cell: INTERVAL.sub("", str(cell)))
-        shown = Table(title=escape(title), title_justify="left", header_style="bold")
+        table = table.map(lambda cell: one_line(str(cell))).rename(columns=one_line)
+        shown = Table(title=Text(one_line(title)), title_justify="left", header_style="bold")
         for column in table.columns:
             words = " ".join([column, *table[column]]).split()
             least = min(LEAST_NAME, max(map(len, words), default=0))
-            shown.add_column(escape(column), overflow="fold", min_width=least)
+            shown.add_column(Text(column), overflow="fold", min_width=least)
         for row in table.itertuples(index=False):
-            shown.add_row(*(escape(str(cell)) for cell in row))
+            shown.add_row(*map(Text, row))
         self.console.print(shown)
 
     @staticmethod
     def _natural_width(table: pd.DataFrame) -> int:
         widths = [max(map(len, map(str, [name, *table[name]]))) for name in table.columns]
         return sum(widths) + 3 * len(widths) + 1
+
+    def _alarm(self, what: str, reason: str) -> None:
+        told = Text.assemble((printable(what), "red"), " ", printable(reason))
+        self.console.print(told)
 
     def _update(self, **fields: Any) -> None:
         if self._progress is not None:

@@ -16,6 +16,13 @@ class UsageError(TvsightError):
     """The request cannot be carried out as written (exit code 2)."""
 
 
+class StorageError(UsageError):
+    """The results folder cannot be written: a full disk, a quota, a read-only folder (exit code 2).
+
+    It ends a run: what another task measures could not be stored either. Earlier results stay.
+    """
+
+
 class ServerError(TvsightError):
     """A server cannot be reached or does not do its work; trying later may help (exit code 3)."""
 

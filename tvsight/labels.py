@@ -3,6 +3,7 @@
 import pandas as pd
 
 from tvsight.models.catalogue import catalogue
+from tvsight.texts import one_line
 
 PROCEDURE_NAMES = {
     "baseline": "Baseline",
@@ -22,8 +23,8 @@ def display_name(model: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name on one line, short enough for a figure."""
-    name = " ".join(name.split())
+    """A name on one line, short enough for a figure, with nothing in it that is not to be seen."""
+    name = one_line(name)
     return name if len(name) <= MAX_LABEL else name[: MAX_LABEL - 1] + "…"
 
 

@@ -9,7 +9,7 @@ from tvsight.errors import UsageError
 from tvsight.models import ModelSource, weights_identity
 from tvsight.outcome import Outcome
 from tvsight.planning import Request, plan, requests, shared_identity, sources
-from tvsight.session import Measure, Session
+from tvsight.session import Measure, Session, is_stored
 from tvsight.store import DamagedResult, Store
 
 
@@ -18,6 +18,7 @@ def run(config: RunConfig, experiment: str, measure: Measure, display: Display) 
 
     Raises:
         ServerError: when a server does not do its work; what is complete is kept.
+        StorageError: when the disk is full or the results folder cannot be written; so it is.
         UsageError: when the request cannot be carried out at all; with `fail_fast`, any failure.
     """
     chosen, models, store = plan(config), sources(config), Store(config.results)
@@ -30,7 +31,7 @@ def run(config: RunConfig, experiment: str, measure: Measure, display: Display) 
     store.prepare()
     place, outcome = places.Places(config, dtype, display), Outcome()
     for source, of_model in wanted:
-        missing = [request for request in of_model if not _stored(store, request, display)]
+        missing = [request for request in of_model if not is_stored(store, request, display)]
         display.stored(source.name, len(of_model) - len(missing), len(of_model))
         if missing or config.save_episodes:
             session = Session(config, chosen, store, place.load(source), measure, display)
@@ -40,7 +41,7 @@ def run(config: RunConfig, experiment: str, measure: Measure, display: Display) 
                 session.measure_all(missing, place.of(session.model), outcome)
             del session
         for request in of_model:
-            if _stored(store, request, display):
+            if is_stored(store, request, display):
                 outcome.rows.append(store.rows(request.result.path))
     return outcome
 
@@ -95,16 +96,6 @@ def stored(config: RunConfig, experiment: str, display: Display) -> Outcome:
             else:
                 outcome.failures[f"{source.name} / {task.name}"] = "not in the store"
     return outcome
-
-
-def _stored(store: Store, request: Request, display: Display) -> bool:
-    """Whether the store holds a request; what is damaged is named and moved aside."""
-    try:
-        return store.holds(request.result)
-    except DamagedResult as damage:
-        place = store.set_aside(request.result.path)
-        display.note(f"Damaged: {damage}. Moved to {place}; it is measured again.")
-        return False
 
 
 def _stored_sources(config: RunConfig, stored_names: set[str]) -> list[ModelSource]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import BaseFileLock, Timeout
+from filelock import BaseFileLock
 
 from tvsight.config import RunConfig
 from tvsight.console import Display
-from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.errors import ServerError, StorageError, TvsightError, UsageError
 from tvsight.outcome import Outcome
 from tvsight.planning import Plan, Request
 from tvsight.prompts.episode_files import write_episodes
@@ -18,7 +18,7 @@ from tvsight.prompts.episodes import Episode, sample_episodes
 from tvsight.prompts.filtering import usable_pairs
 from tvsight.prompts.templates import Template
 from tvsight.provenance import provenance
-from tvsight.store import Store
+from tvsight.store import DamagedResult, Store
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Session:
 
         Raises:
             ServerError: when a server does not do its work; what was handed to it is remembered.
+            StorageError: when a result cannot be written; earlier ones are untouched.
             TvsightError: any failure, with `fail_fast`.
         """
         waiting, under_way = deque(missing), list[_Measurement]()
@@ -138,10 +139,8 @@ class Session:
             if len(under_way) >= place.capacity:
                 break
             request = waiting.popleft()
-            lock = self.store.lock(request.result)
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:  # another process measures it: see later what came of it
+            lock = self.store.acquire(request.result)
+            if lock is None:  # another process measures it: see later what came of it
                 waiting.append(request)
                 continue
             moved = True
@@ -156,7 +155,7 @@ class Session:
         return moved
 
     def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "_Measurement | None":
-        if self.store.holds(request.result):  # another process measured it meanwhile
+        if _is_whole(self.store, request, self.display):  # another process measured it meanwhile
             self.display.measured(request.task.name, self.store.rows(request.result.path))
             return None
         self.store.clear_leftovers(request.result)
@@ -200,7 +199,7 @@ class Session:
         """`do(*arguments)`; None when it failed, which is then noted."""
         try:
             return do(*arguments)
-        except ServerError:
+        except (ServerError, StorageError):
             raise
         except TvsightError as error:
             if self.config.fail_fast:
@@ -212,6 +211,34 @@ class Session:
     def _vector_bytes(self, episodes: Sequence[Episode]) -> int:
         size = len(episodes) * self.model.decoder.depth * self.model.decoder.width * 2
         return size if self.config.vectors else 0
+
+
+def is_stored(store: Store, request: Request, display: Display) -> bool:
+    """Whether the store holds a request; what is damaged is named and moved aside.
+
+    Raises:
+        StorageError: when it cannot be moved.
+    """
+    try:
+        return store.holds(request.result)
+    except DamagedResult:
+        lock = store.acquire(request.result)
+        if lock is None:  # another process has found it too, and measures it
+            return False
+        try:
+            return _is_whole(store, request, display)
+        finally:
+            lock.release()
+
+
+def _is_whole(store: Store, request: Request, display: Display) -> bool:
+    """The same, under the lock of the result."""
+    try:
+        return store.holds(request.result)
+    except DamagedResult as damage:
+        place = store.set_aside(request.result.path)
+        display.note(f"Damaged: {damage}. Moved to {place}; it is measured again.")
+        return False
 
 
 class _Measurement:

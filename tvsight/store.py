@@ -7,9 +7,9 @@ checksums in it hold. It is written to a sibling folder that is renamed when com
 
 import hashlib
 import json
-import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from tvsight.errors import UsageError
+from tvsight import __version__
+from tvsight.contents import DamagedResult, check_rows, check_vectors, read_rows
+from tvsight.errors import StorageError
+from tvsight.writing import flush
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,10 +32,22 @@ SCHEMA_VERSION = 1
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 DAMAGED = ".damaged"
 LOCKS = ".locks"
+NEW = ".new-"
+"""How the name of a folder or file that is not complete begins."""
+DRAWN = ("tables", "figures")
+"""Folders beside the experiments that hold what was made from results."""
+RESULT_NAME = re.compile(r".+-[0-9a-f]{12}")
+"""The folder of a result; anything else beside it is somebody else's."""
+LONGEST_NAME = 100
+"""Characters of a folder's name, so that it and what is made of it suit any file system."""
 
 
-class DamagedResult(Exception):
-    """A stored result that does not hold what its manifest says."""
+class OtherSchema(DamagedResult):
+    """A result that another version of tvsight wrote and this one does not read."""
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message)
+        self.is_older = version < SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
@@ -65,24 +80,46 @@ class Store:
         """Make sure that results can be written, before anything is measured.
 
         Raises:
-            UsageError: when they cannot.
+            StorageError: when they cannot.
         """
-        probe = self.root / f".probe-{uuid.uuid4().hex}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
-            raise UsageError(
-                f"The results folder {self.root} cannot be written: {error.strerror or error}. "
+            # Some bytes, because a full disk still takes an empty file.
+            with tempfile.TemporaryFile(dir=self.root, prefix=NEW) as probe:
+                probe.write(bytes(4096))
+                probe.flush()
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                f"The results folder {self.root} cannot be written: {reason(error)}. "
                 "--results names another."
             ) from error
 
     def lock(self, result: Result) -> FileLock:
-        """A lock that one process at a time holds while it measures a result; it goes with it."""
+        """A lock that one process at a time holds while it measures a result.
+
+        It is free when its process ends, however that ends; its empty file stays.
+        """
         folder = self.root / LOCKS
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{result.path.name}.lock")
+
+    def acquire(self, result: Result) -> FileLock | None:
+        """The lock of a result, held; None while another process holds it.
+
+        Raises:
+            StorageError: when no lock can be written.
+        """
+        try:
+            lock = self.lock(result)
+            lock.acquire(blocking=False)
+        except Timeout:
+            return None
+        except OSError as error:
+            raise StorageError(
+                f"{self.root / LOCKS} cannot be written: {reason(error)}. Results that were "
+                "complete are untouched; repeat the command when there is room."
+            ) from error
+        return lock
 
     def holds(self, result: Result) -> bool:
         """Whether the result is there and whole.
@@ -92,34 +129,77 @@ class Store:
         """
         if not (self.root / result.path).exists():
             return False
-        manifest = self.manifest(result.path)
-        if manifest["identity"] != result.identity:
-            raise DamagedResult(f"{result.path}: the manifest belongs to another result")
+        self.manifest(result.path)
         return True
 
     def manifest(self, path: Path) -> dict[str, Any]:
-        """The manifest of the result in a folder, after checking every file that it names.
+        """The manifest of the result in a folder, after checking all that it promises: checksums,
+        the columns and types of the rows, that they are complete, and the shapes of the vectors.
 
         Raises:
             DamagedResult: with the file and what is wrong with it.
         """
+        manifest, folder = self.read_manifest(path), self.root / path
+        for name, expected in manifest["files"].items():
+            try:
+                holds = _sha256(folder / name) == expected
+            except OSError:
+                holds = False
+            if not holds:
+                raise DamagedResult(f"{path}: {name} is missing or its checksum does not hold")
+        try:
+            rows = read_rows(folder / ROWS)
+            depth = check_rows(rows, manifest["identity"])
+            if VECTORS in manifest["files"]:
+                check_vectors(folder / VECTORS, rows, depth)
+        except DamagedResult as damage:
+            raise DamagedResult(f"{path}: {damage}") from damage
+        return manifest
+
+    def read_manifest(self, path: Path) -> dict[str, Any]:
+        """The manifest of the result in a folder; the files that it names are not opened.
+
+        Raises:
+            DamagedResult: when it cannot be read, is of another schema version, or belongs to
+                another result.
+        """
         folder = self.root / path
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            version, files = manifest["schema_version"], dict(manifest["files"])
-            writer = manifest["versions"]["tvsight"]
-            complete = {"identity", "written"} <= manifest.keys() and ROWS in files
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            version = int(manifest["schema_version"])
+            writer = dict(manifest.get("versions", {})).get("tvsight", "of an unknown version")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedResult(f"{path}: no readable {MANIFEST}") from error
         if version != SCHEMA_VERSION:
-            raise DamagedResult(
-                f"{path}: schema {version}, written by tvsight {writer}; this is {SCHEMA_VERSION}"
+            raise OtherSchema(
+                f"{path}: schema {version}, written by tvsight {writer}; tvsight {__version__} "
+                f"reads schema {SCHEMA_VERSION}. That version still reads it",
+                version,
             )
+        try:
+            complete = (
+                ROWS in dict(manifest["files"])
+                and isinstance(manifest["files"], dict)
+                and isinstance(manifest["versions"]["tvsight"], str)
+                and datetime.fromisoformat(manifest["written"]).tzinfo is not None
+            )
+            belongs = Result(manifest["identity"]).path == path
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            complete = False
+            lacking: Exception | None = error
+        else:
+            lacking = None
         if not complete:
-            raise DamagedResult(f"{path}: {MANIFEST} lacks identity, time or {ROWS}")
-        for name, expected in files.items():
-            if not (folder / name).is_file() or _sha256(folder / name) != expected:
-                raise DamagedResult(f"{path}: {name} is missing or its checksum does not hold")
+            raise DamagedResult(
+                f"{path}: {MANIFEST} lacks identity, versions, time or {ROWS}"
+            ) from lacking
+        if not belongs:
+            raise DamagedResult(f"{path}: the manifest belongs to another result")
+        there = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+        for name in sorted(manifest["files"].keys() ^ (there - {MANIFEST})):
+            known = name in manifest["files"] and name in (ROWS, VECTORS)
+            problem = "is missing" if known else "has no place in a result"
+            raise DamagedResult(f"{path}: {name} {problem}")
         return manifest
 
     def save(
@@ -132,14 +212,14 @@ class Store:
         """Write a result: it appears whole or not at all.
 
         Raises:
-            UsageError: when the disk is full or the folder cannot be written; earlier results
+            StorageError: when the disk is full or the folder cannot be written; earlier results
                 are untouched.
         """
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         target = self.root / result.path
-        new = target.with_name(f".new-{target.name}-{uuid.uuid4().hex[:8]}")
+        new = target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}")
         try:
             new.mkdir(parents=True)
             rows.to_parquet(new / ROWS, index=False)
@@ -156,13 +236,12 @@ class Store:
             text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
             (new / MANIFEST).write_text(text, encoding="utf-8")
             for file in new.iterdir():
-                _flush(file)
+                flush(file)
             new.rename(target)
-            _flush(target.parent)
+            flush(target.parent)
         except (OSError, SafetensorError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UsageError(
-                f"{result.path} cannot be written: {reason}. Results that were "
+            raise StorageError(
+                f"{result.path} cannot be written: {reason(error)}. Results that were "
                 "complete are untouched; repeat the command when there is room."
             ) from error
         finally:
@@ -170,14 +249,12 @@ class Store:
 
     def clear_leftovers(self, result: Result) -> None:
         """Remove what a process that was killed left of a result. To be called under its lock."""
-        for folder in (self.root / result.path).parent.glob(f".new-{result.path.name}-*"):
+        for folder in (self.root / result.path).parent.glob(f"{NEW}{result.path.name}-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def rows(self, path: Path) -> "pd.DataFrame":
         """The rows of a checked result."""
-        import pandas as pd
-
-        return pd.read_parquet(self.root / path / ROWS)
+        return read_rows(self.root / path / ROWS)
 
     def vectors(self, path: Path) -> "dict[str, Tensor]":
         """The vectors of a checked result."""
@@ -186,32 +263,46 @@ class Store:
         return load_file(self.root / path / VECTORS)
 
     def set_aside(self, path: Path) -> Path:
-        """Move a damaged result out of the way, under `.damaged`; returns where it went."""
+        """Move a damaged result out of the way, under `.damaged`; returns where it went.
+
+        Raises:
+            StorageError: when it cannot be moved.
+        """
         place = self.root / DAMAGED / f"{path.name}-{uuid.uuid4().hex[:8]}"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        (self.root / path).rename(place)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).rename(place)
+        except OSError as error:
+            raise StorageError(
+                f"{path} is damaged and cannot be moved to {DAMAGED}: {reason(error)}. "
+                "Other results are untouched."
+            ) from error
         return place.relative_to(self.root)
 
-    def paths(self, experiment: str) -> Iterator[Path]:
-        """Folders of the results of an experiment, whole or not."""
-        for folder in sorted(self.root.glob(f"{folder_name(experiment)}/*/*")):
-            if not folder.name.startswith("."):
-                yield folder.relative_to(self.root)
+    def paths(self, experiment: str | None = None) -> Iterator[Path]:
+        """Folders of the results of an experiment, or of all, whole or not."""
+        chosen = "*" if experiment is None else folder_name(experiment)
+        for folder in sorted(self.root.glob(f"{chosen}/*/*")):
+            path = folder.relative_to(self.root)
+            hidden = any(part.startswith(".") for part in path.parts)
+            if RESULT_NAME.fullmatch(path.name) and not hidden and path.parts[0] not in DRAWN:
+                yield path
 
 
 def folder_name(name: str) -> str:
     """A name that is one folder on any system."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", name.replace("/", "--")).lstrip(".") or "-"
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "-", name.replace("/", "--")).lstrip(".") or "-"
+    if len(safe) <= LONGEST_NAME:
+        return safe
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{safe[:LONGEST_NAME]}-{digest}"
+
+
+def reason(error: Exception) -> str:
+    """Why a file cannot be written, in the system's words."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _sha256(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,11 @@ import pandas as pd
 from tvsight.errors import UsageError
 from tvsight.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, display_name, interval
 from tvsight.summaries import SUBSETS, over_tasks
+from tvsight.texts import markdown, one_line
+from tvsight.writing import whole_file
 
+NAMES = ["Model", "Category", "Task"]
+"""Columns whose texts come from elsewhere."""
 SHARE_NAMES = {"share_of_icl": "Task vector / ICL", "recovered_gap": "Recovered gap"}
 
 
@@ -63,7 +67,8 @@ def write(folder: Path, name: str, numbers: pd.DataFrame, cells: list[pd.DataFra
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in paths.items():
-            path.write_text(text, encoding="utf-8")
+            with whole_file(path) as new:
+                new.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
     return list(paths)
@@ -105,9 +110,10 @@ def _share_cells(means: pd.Series) -> dict[str, str]:
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    escaped = table.map(lambda cell: str(cell).replace("|", "\\|").replace("<", "&lt;"))
+    names = [name for name in NAMES if name in table]
+    escaped = table.assign(**{name: table[name].map(markdown) for name in names})
     return str(escaped.to_markdown(index=False, disable_numparse=True))
 
 
 def _latex(table: pd.DataFrame) -> str:
-    return table.to_latex(index=False, escape=True)
+    return table.map(one_line).to_latex(index=False, escape=True)

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.analyses.commands import Finished, analysis, imported
+from tests.hostile import raw
 
 MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
 DRAWN = {
@@ -121,6 +123,56 @@ def test_a_mistake_is_explained_in_one_line_before_anything_is_written(
     (message,) = process.stderr.splitlines()
     assert re.match(f"error: .*{MISTAKES[mistake]}", message)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.jsonl", "file"]
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m<script>$x^{$|`_a_`\u202e😀\n..", "-rf", "x" * 200])
+def test_a_checkpoint_of_any_name_is_measured_and_shown_harmless(
+    checkpoint: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(checkpoint, tmp_path / name)
+    results = tmp_path / "results"
+    options = ("--tasks", "to_upper", "--results", results, *SMALL)
+    process = analysis("main_results", "--model", tmp_path / name, *options)
+    assert process.returncode == 0
+    assert raw(process.stdout + process.stderr) == set()
+    drawn = [path for path in results.rglob("*") if path.suffix in (".md", ".tex")]
+    assert len(drawn) == 4
+    for path in drawn:
+        assert raw(path.read_text()) == set()
+        assert path.suffix == ".tex" or "<" not in path.read_text()
+    inside = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
+    assert inside == {name, "results"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--tasks", b"\x1b[31mto_upper"),
+        ("--tasks", b"\xff"),
+        ("--template", b"\xff{x}->{y}"),
+        ("--template", b"\x1b[31m"),
+        ("--model", b"\x1b]0;title\x07"),
+        ("--model", b"../../../etc"),
+        ("--model", b"a/../../b"),
+        ("--model", b"FOLDER/\xff"),
+        ("--task-file", b"\x1b[31m.json"),
+        ("--episodes", b"FOLDER/\xe2\x80\xae.jsonl"),
+        ("--results", b"FOLDER/file/\x1b[31m\xff"),
+    ],
+)
+def test_hostile_options_are_refused_harmlessly(
+    checkpoint: Path, tmp_path: Path, option: str, value: bytes
+) -> None:
+    (tmp_path / "file").write_text("")
+    shutil.copytree(checkpoint, os.fsencode(tmp_path) + b"/\xff")
+    given = os.fsdecode(value.replace(b"FOLDER", os.fsencode(tmp_path)))
+    right = {"--model": str(checkpoint), "--tasks": "to_upper", "--results": tmp_path / "results"}
+    chosen = right | {option: given}
+    process = analysis("main_results", *(part for pair in chosen.items() for part in pair))
+    assert (process.returncode, process.stdout) == (2, "")
+    assert raw(process.stderr) == set()
+    assert process.stderr.startswith("error: ")
+    assert not (tmp_path / "results").exists()
 
 
 def files(folder: Path) -> dict[str, bytes]:

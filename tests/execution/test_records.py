@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tvsight.execution.records import JobRecord, Records
+import tvsight
+from tvsight.errors import StorageError
+from tvsight.execution.records import RECORD_VERSION, JobRecord, Records
 
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://server", "key", "digest", "2026-01-01T00:00:00")
 
@@ -59,7 +61,7 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(
 
     records.write(RECORD)
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageError, match="No space.*Job b2 runs on http://server"):
         records.write(replace(RECORD, job_id="b2"))
     assert records.read(RECORD.name) == RECORD
     assert [path.name for path in records.folder.iterdir()] == [f"{RECORD.name}.json"]
@@ -69,8 +71,68 @@ def test_what_a_killed_process_began_to_write_goes_with_the_record(records: Reco
     records.write(RECORD)
     other = replace(RECORD, name="to_upper-0123-01")
     records.write(other)
-    (records.folder / f".{RECORD.name}.json-01234567").write_text("{")
-    (records.folder / f".{other.name}.json-01234567").write_text("{")
+    (records.folder / f".new-01234567-{RECORD.name}.json").write_text("{")
+    (records.folder / f".new-01234567-{other.name}.json").write_text("{")
     records.forget(RECORD.name)
-    kept = [f".{other.name}.json-01234567", f"{other.name}.json"]
+    kept = [f".new-01234567-{other.name}.json", f"{other.name}.json"]
     assert sorted(path.name for path in records.folder.iterdir()) == kept
+
+
+def change(records: Records, **fields: object) -> None:
+    file = records.folder / f"{RECORD.name}.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def test_a_record_comes_back_and_says_its_version_and_writer(records: Records) -> None:
+    records.write(RECORD)
+    assert records.read(RECORD.name) == RECORD
+    assert records.all() == [RECORD]
+    written = json.loads((records.folder / f"{RECORD.name}.json").read_text())
+    assert (written["version"], written["written_by"]) == (RECORD_VERSION, tvsight.__version__)
+    assert list(records.unusable()) == []
+    records.forget(RECORD.name)
+    assert (records.read(RECORD.name), records.all()) == (None, [])
+
+
+def test_records_of_before_versions_of_writers_were_noted_are_read(records: Records) -> None:
+    records.write(RECORD)
+    file = records.folder / f"{RECORD.name}.json"
+    fields = json.loads(file.read_text())
+    del fields["written_by"]
+    file.write_text(json.dumps(fields))
+    assert records.read(RECORD.name) == replace(RECORD, written_by="of an unknown version")
+
+
+def test_a_record_of_another_version_is_refused_with_the_tvsight_that_wrote_it(
+    records: Records,
+) -> None:
+    records.write(RECORD)
+    change(records, version=2, written_by="9.1", more="x")
+    assert (records.read(RECORD.name), records.all()) == (None, [])
+    ((path, why),) = records.unusable()
+    assert path.name == f"{RECORD.name}.json"
+    assert why.startswith("job record of version 2, written by tvsight 9.1; tvsight ")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b"\xff", b"[" * 10**5, b'{"version": 1}', b"null"]
+)
+def test_a_record_that_cannot_be_read_is_not_picked_up(records: Records, content: bytes) -> None:
+    records.write(RECORD)
+    (records.folder / f"{RECORD.name}.json").write_bytes(content)
+    assert (records.read(RECORD.name), records.all()) == (None, [])
+    assert [why for _, why in records.unusable()] == ["no readable job record"]
+
+
+def test_a_record_of_wrong_kinds_or_another_job_is_not_picked_up(records: Records) -> None:
+    records.write(RECORD)
+    change(records, submitted=3)
+    assert records.read(RECORD.name) is None
+    change(records, submitted="2026", name="../x")
+    assert [why for _, why in records.unusable()] == ["the job record of another job"]
+
+
+def test_a_record_that_cannot_be_written_is_an_error_that_names_the_job(tmp_path: Path) -> None:
+    (tmp_path / ".jobs").write_text("")
+    with pytest.raises(StorageError, match=r"\.jobs cannot be written.*Job a1 runs on"):
+        Records(tmp_path).write(RECORD)

@@ -64,13 +64,13 @@ def flush_slowly(path: Path) -> None:
     _flush(path)
 
 
-_result, _sync, _flush = NdifClient.result, os.fsync, store._flush
+_result, _sync, _flush = NdifClient.result, os.fsync, store.flush
 CHAINS: dict[str, Changes] = {
     "slow upload": {"tvsight.execution.ndif.NdifClient.submit": submit_slowly},
     "slow record": {"os.fsync": sync_slowly},
     "running": {**SLOW_BLOCK, "tests.ndif.blocks.SECONDS": 1.5},
     "slow download": {"tvsight.execution.ndif.NdifClient.result": result_slowly},
-    "slow saving": {"tvsight.store._flush": flush_slowly},
+    "slow saving": {"tvsight.store.flush": flush_slowly},
 }
 """By what a client shows when the moment begins in which it is killed."""
 

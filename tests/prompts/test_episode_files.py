@@ -1,11 +1,14 @@
+import errno
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import tvsight
 from tvsight.errors import UsageError
 from tvsight.prompts import (
     Episode,
@@ -71,8 +74,54 @@ def test_any_words_come_back_as_they_were(
 def test_a_file_holds_one_readable_line_per_episode(tmp_path: Path) -> None:
     write_episodes(tmp_path / "episodes.jsonl", episodes_of())
     lines = (tmp_path / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 2
-    assert json.loads(lines[1]) == {**FIELDS, "split": "test"}
+    assert [json.loads(line) for line in lines[::2]] == [
+        {"episodes_version": 1, "tvsight": tvsight.__version__},
+        {**FIELDS, "split": "test"},
+    ]
+    assert len(lines) == 3
+
+
+def test_a_file_of_another_version_is_refused_with_the_tvsight_that_wrote_it(
+    tmp_path: Path,
+) -> None:
+    message = refusal(tmp_path / "own.jsonl", '{"episodes_version": 2, "tvsight": "9.1"}', DEV)
+    assert "own.jsonl: version 2 of episode files, written by tvsight 9.1; tvsight " in message
+    assert "of an unknown version" in refusal(tmp_path / "own.jsonl", '{"episodes_version": []}')
+
+
+def test_a_version_stands_in_the_first_line_only(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "own.jsonl", DEV, '{"episodes_version": 1}', TEST)
+    assert "own.jsonl, line 2: task is missing" in message
+
+
+def test_a_word_that_is_too_long_is_refused_by_number_and_not_repeated(tmp_path: Path) -> None:
+    line = json.dumps({**FIELDS, "query": "c" * 10_000_000})
+    message = refusal(tmp_path / "own.jsonl", DEV, line, TEST)
+    assert "own.jsonl, line 2: a word of more than 1000 characters" in message
+    wrong = json.dumps({**FIELDS, "split": "d" * 1000})
+    assert len(refusal(tmp_path / "own.jsonl", wrong)) < 300
+
+
+def test_a_file_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tvsight.prompts.episode_files.MAX_FILE_BYTES", 3)
+    assert "own.jsonl: larger than" in refusal(tmp_path / "own.jsonl", DEV)
+
+
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(UsageError, match="not the name of a file"):
+        read_episodes(Path("a\0b"))
+
+
+def test_saving_that_fails_leaves_an_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_episodes(tmp_path / "own.jsonl", episodes_of())
+    before = (tmp_path / "own.jsonl").read_bytes()
+    monkeypatch.setattr("os.fsync", Mock(side_effect=OSError(errno.EDQUOT, "quota")))
+    with pytest.raises(OSError, match="quota"):
+        write_episodes(tmp_path / "own.jsonl", [])
+    assert (tmp_path / "own.jsonl").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["own.jsonl"]
 
 
 def test_a_hand_written_file_may_have_empty_lines_and_several_tasks(tmp_path: Path) -> None:

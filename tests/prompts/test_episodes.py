@@ -62,6 +62,26 @@ def test_every_draw_is_fit_to_be_measured(
 
 
 @settings(deadline=None)
+@given(
+    words=st.lists(st.text(min_size=1, max_size=6), min_size=12, max_size=30, unique=True),
+    task=st.text(min_size=1),
+    seed=st.integers(),
+)
+def test_any_words_and_names_are_sampled_as_they_stand(
+    words: list[str], task: str, seed: int
+) -> None:
+    pairs = tuple(Pair(word, (word[::-1], "same")) for word in words)
+    episodes = sample_episodes(task, UsablePairs(pairs, True, len(pairs)), 3, 2, 5, seed)
+    assert episodes == sample_episodes(task, UsablePairs(pairs, True, 99), 3, 2, 5, seed)
+    for episode in episodes:
+        asked = [*(x for x, _ in episode.demonstrations), *episode.dummy_queries, episode.query]
+        assert len(set(asked)) == len(asked) == 6
+        assert set(asked) <= set(words)
+        assert all(y == x[::-1] for x, y in episode.demonstrations)
+        assert episode.accepted == (episode.query[::-1], "same")
+
+
+@settings(deadline=None)
 @given(count=st.integers(6, 40), per_split=st.integers(1, 60))
 def test_queries_are_used_equally_often(count: int, per_split: int) -> None:
     episodes = sample(count, per_split=per_split)

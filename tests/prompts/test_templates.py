@@ -66,6 +66,22 @@ def test_a_text_without_one_x_and_then_one_y_is_refused(text: str) -> None:
     assert "example, arrow, question; one of your own holds one {x} and then one {y}" in message
 
 
+def test_a_text_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(UsageError, match="not UTF-8"):
+        template("\udcff{x}->{y}")
+
+
+@given(st.text())
+def test_any_text_is_a_template_with_room_for_the_state_or_refused(text: str) -> None:
+    for tried in (text, f"{text}{{x}}{text}{{y}}"):
+        try:
+            own = template(tried)
+        except UsageError:
+            continue
+        assert len(own.query("")) < len(own.demonstration("", "")) + 1
+        assert own.query("a").endswith(own.text.partition("{x}")[2].partition("{y}")[0])
+
+
 def test_a_mistyped_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean 'example'"):
         template("exmaple")

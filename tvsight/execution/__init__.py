@@ -1,6 +1,20 @@
 """Where measurements run: here, here as if on a server, or on an NDIF server."""
 
-from tvsight.execution.here import Here, complete, run
-from tvsight.execution.jobs import Job, Pending, Place, Steps, Trace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tvsight.execution.here import Here, complete, run
+    from tvsight.execution.jobs import Job, Pending, Place, Steps, Trace
 
 __all__ = ["Here", "Job", "Pending", "Place", "Steps", "Trace", "complete", "run"]
+
+_HERE = {"Here", "complete", "run"}
+
+
+def __getattr__(name: str) -> Any:
+    # Running needs torch and nnsight; looking at job records must not wait for them.
+    if name in __all__:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{'here' if name in _HERE else 'jobs'}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

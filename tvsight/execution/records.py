@@ -5,10 +5,13 @@ it is asked about it, and goes when the result that the job was for is stored.
 """
 
 import json
-import os
-import uuid
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tvsight import __version__
+from tvsight.errors import StorageError
+from tvsight.writing import whole_file
 
 JOBS = ".jobs"
 RECORD_VERSION = 1
@@ -29,6 +32,8 @@ class JobRecord:
     submitted: str
     """Time, in UTC."""
     version: int = RECORD_VERSION
+    written_by: str = __version__
+    """Version of tvsight."""
 
 
 class Records:
@@ -39,37 +44,73 @@ class Records:
 
     def read(self, name: str) -> JobRecord | None:
         """The record of a job; None where there is none that can be used."""
-        try:
-            record = JobRecord(**json.loads(self._path(name).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-        return record if record.version == RECORD_VERSION else None
+        record = self._read(self._path(name))
+        return record if isinstance(record, JobRecord) else None
+
+    def unusable(self) -> Iterator[tuple[Path, str]]:
+        """Files of records that are never picked up, and why."""
+        for path in self._paths():
+            found = self._read(path)
+            if isinstance(found, str):
+                yield path, found
 
     def write(self, record: JobRecord) -> None:
-        """Write a record: it appears whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(record.name)
-        new = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+        """Write a record: it appears whole or not at all.
+
+        Raises:
+            StorageError: when it cannot be written.
+        """
         try:
-            with new.open("w", encoding="utf-8") as file:
-                json.dump(asdict(record), file, indent=2)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(self._path(record.name)) as new:
+                new.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"{self.folder} cannot be written: {error.strerror or error}. Job {record.job_id} "
+                f"runs on {record.host}, but the next run cannot know it."
+            ) from error
 
     def forget(self, name: str) -> None:
-        """Remove a record, and what a process that was killed began to write of it."""
+        """Remove a record, and what a process that was killed began to write of it.
+
+        Raises:
+            StorageError: when it cannot be removed.
+        """
         path = self._path(name)
-        for unfinished in self.folder.glob(f".{path.name}-*"):
-            unfinished.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        try:
+            for unfinished in self.folder.glob(f".new-????????-{path.name}"):
+                unfinished.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be removed: {error.strerror or error}") from error
 
     def all(self) -> list[JobRecord]:
         """Every record that can be read, oldest first."""
-        found = [self.read(path.stem) for path in self.folder.glob("*.json")]
-        return sorted(filter(None, found), key=lambda record: record.submitted)
+        found = [self._read(path) for path in self._paths()]
+        records = [record for record in found if isinstance(record, JobRecord)]
+        return sorted(records, key=lambda record: record.submitted)
+
+    def _paths(self) -> list[Path]:
+        found = self.folder.glob("*.json")
+        return sorted(path for path in found if not path.name.startswith("."))
+
+    @staticmethod
+    def _read(path: Path) -> JobRecord | str:
+        """A record, or why it is none."""
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            version, writer = fields["version"], fields.get("written_by", "of an unknown version")
+            if version != RECORD_VERSION:
+                return (
+                    f"job record of version {version!r}, written by tvsight {writer}; tvsight "
+                    f"{__version__} reads version {RECORD_VERSION}"
+                )
+            record = JobRecord(**{"written_by": writer} | fields)
+            if not all(isinstance(value, str) for key, value in fields.items() if key != "version"):
+                return "no readable job record"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return "no readable job record"
+        return record if record.name == path.stem else "the job record of another job"
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from torch import Tensor
 
 from tvsight.errors import MeasurementError
-from tvsight.prompts import Episode, PromptTokens
 from tvsight.statistics import accuracy
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tvsight.models.loading import Model
+    from tvsight.prompts import Episode, PromptTokens
 
 LAST = "last"
 """The read or write position of every vector: the last token of the prompt, `→`."""
@@ -35,14 +36,16 @@ COLUMN_TYPES = {
     "margin": "float64",
     "measured_on": "str",
 }
-"""Columns of `rows.parquet`, in order."""
+"""Columns of `rows.parquet`, in order; docs/results.md says what each holds."""
+NULLABLE = ("layer", "layer_identified", "read_position", "write_position")
+"""Columns that are empty where no vector was applied."""
 
 
 def scored_rows(
     model: "Model",
-    episodes: Sequence[Episode],
-    prompts: PromptTokens,
-    read: dict[str, Tensor],
+    episodes: "Sequence[Episode]",
+    prompts: "PromptTokens",
+    read: "dict[str, Tensor]",
     procedure: str,
     layer: int | None = None,
 ) -> list[dict[str, Any]]:

@@ -121,7 +121,7 @@ def _category_bands(axes: Axes, rows: pd.DataFrame) -> None:
         axes.text(
             1.01,
             (first + last) / 2,
-            band["category"].iloc[0],
+            shortened(band["category"].iloc[0]),
             transform=axes.get_yaxis_transform(),
             rotation=270 if len(band) >= ROWS_OF_TURNED_NAME else 0,
             va="center",

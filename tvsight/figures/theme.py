@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from tvsight.errors import UsageError
+from tvsight.writing import whole_file
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.8
 """Widths for print, in inches."""
@@ -39,6 +40,7 @@ STYLE: Any = {
     "grid.color": "0.9",
     "pdf.fonttype": 42,
     "savefig.dpi": 300,
+    "text.parse_math": False,  # a name may hold dollar signs
 }
 
 
@@ -66,8 +68,10 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(paths[0], metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"CreationDate": None, "Producer": None})
+        with whole_file(paths[0]) as new:
+            figure.savefig(new, metadata={"Software": None})
+        with whole_file(paths[1]) as new:
+            figure.savefig(new, metadata={"CreationDate": None, "Producer": None})
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
     return paths

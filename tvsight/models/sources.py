@@ -9,6 +9,7 @@ from typing import Literal
 
 from tvsight.errors import UsageError, nearest
 from tvsight.models.catalogue import EMBEDDED, catalogue
+from tvsight.tasks.files import is_encodable
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -50,6 +51,8 @@ def resolve(name: str, revision: str | None = None) -> ModelSource:
                 f"The directory {name!r} holds no checkpoint: a config.json was expected in it."
             )
         folder = path.resolve()
+        if not is_encodable(folder.name):
+            raise UsageError(f"The directory {name!r}: its name is not UTF-8 text; rename it.")
         taken = folder.name.lower() in catalogue()
         return ModelSource("directory", ("local-" if taken else "") + folder.name, str(folder))
     if HUB_ID.fullmatch(name):

@@ -1,4 +1,8 @@
-"""Episodes as JSON lines, so that a measurement can be replayed exactly."""
+"""Episodes as JSON lines, so that a measurement can be replayed exactly.
+
+The first line that tvsight writes says which version of the form follows; a file written by hand
+may leave it out.
+"""
 
 import hashlib
 import json
@@ -6,9 +10,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from tvsight import __version__
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import SPLITS, Episode, Split
-from tvsight.tasks.files import is_encodable
+from tvsight.tasks.files import is_encodable, shown
+from tvsight.writing import whole_file
+
+EPISODES_VERSION = 1
+VERSION_KEY = "episodes_version"
+MAX_WORD = 1000
+"""Longest word in characters; more than a task file allows, for answers of several words."""
+MAX_FILE_BYTES = 500_000_000
 
 FORM = (
     '{"task": ..., "split": "dev" or "test", "demonstrations": [[x, y], ...], "query": ..., '
@@ -17,8 +29,15 @@ FORM = (
 
 
 def write_episodes(path: Path, episodes: Iterable[Episode]) -> None:
-    """One episode a line."""
-    path.write_text("".join(_line(episode) + "\n" for episode in episodes), encoding="utf-8")
+    """A line that says the form's version, then one episode a line.
+
+    Raises:
+        OSError: when the file cannot be written; an earlier one is untouched.
+    """
+    header = json.dumps({VERSION_KEY: EPISODES_VERSION, "tvsight": __version__})
+    with whole_file(path) as new:
+        lines = [header, *map(_line, episodes)]
+        new.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def read_episodes(path: Path) -> list[Episode]:
@@ -28,17 +47,25 @@ def read_episodes(path: Path) -> list[Episode]:
         UsageError: with the file, the line, and what was expected.
     """
     try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"--episodes {path}: larger than {MAX_FILE_BYTES // 1_000_000} MB.")
         # Not splitlines(): a word may hold a character that it takes for a line break.
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise UsageError(f"--episodes {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"--episodes {path}: not UTF-8 text (byte {error.start}).") from error
-    episodes = [
-        _episode(line, f"{path}, line {number}")
-        for number, line in enumerate(lines, start=1)
-        if line.strip()
-    ]
+    except ValueError as error:
+        raise UsageError(f"--episodes {str(path)!r}: not the name of a file.") from error
+    episodes = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        fields = _fields(line, f"{path}, line {number}")
+        if number == 1 and VERSION_KEY in fields:
+            _check_version(fields, path)
+        else:
+            episodes.append(_episode(fields, f"{path}, line {number}"))
     if not episodes:
         raise UsageError(f"--episodes {path}: no episodes in it.")
     for task in dict.fromkeys(episode.task for episode in episodes):
@@ -69,13 +96,27 @@ def _line(episode: Episode) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _episode(line: str, place: str) -> Episode:
+def _fields(line: str, place: str) -> dict[str, Any]:
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{place}: not JSON. Each line was expected to be {FORM}") from error
     if not isinstance(fields, dict):
         raise UsageError(f"{place}: a JSON object was expected: {FORM}")
+    return fields
+
+
+def _check_version(fields: dict[str, Any], path: Path) -> None:
+    if fields[VERSION_KEY] != EPISODES_VERSION:
+        writer = shown(fields.get("tvsight", "of an unknown version")).strip("'")
+        raise UsageError(
+            f"--episodes {path}: version {shown(fields[VERSION_KEY])} of episode files, written by "
+            f"tvsight {writer}; tvsight {__version__} reads version {EPISODES_VERSION}. Save the "
+            "episodes again, or use that tvsight."
+        )
+
+
+def _episode(fields: dict[str, Any], place: str) -> Episode:
     try:
         episode = Episode(
             task=_word(fields["task"]),
@@ -89,13 +130,15 @@ def _episode(line: str, place: str) -> Episode:
         raise UsageError(f"{place}: {error.args[0]} is missing. Expected: {FORM}") from error
     except TypeError as error:
         raise UsageError(f"{place}: a value of the wrong kind. Expected: {FORM}") from error
+    except OverflowError as error:
+        raise UsageError(f"{place}: a word of more than {MAX_WORD} characters.") from error
     _check(episode, place)
     return episode
 
 
 def _check(episode: Episode, place: str) -> None:
     if episode.split not in SPLITS:
-        raise UsageError(f"{place}: split {episode.split!r}: dev or test was expected.")
+        raise UsageError(f"{place}: split {shown(episode.split)}: dev or test was expected.")
     if not (episode.demonstrations and episode.accepted and episode.dummy_queries):
         raise UsageError(
             f"{place}: at least one demonstration, accepted answer and dummy query were expected."
@@ -105,6 +148,8 @@ def _check(episode: Episode, place: str) -> None:
 def _word(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or not is_encodable(value):
         raise TypeError
+    if len(value) > MAX_WORD:
+        raise OverflowError
     return value
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tvsight.errors import UsageError, nearest
+from tvsight.tasks.files import is_encodable
 
 TEMPLATES = {
     "example": "example:{x}->{y}\n",
@@ -50,6 +51,8 @@ def template(name: str) -> Template:
     """
     if name in TEMPLATES:
         return Template(TEMPLATES[name])
+    if not is_encodable(name):
+        raise UsageError(f"The template {name!r} holds bytes that are not UTF-8 text.")
     text = name.replace("\\n", "\n")
     if text.count("{x}") != 1 or text.count("{y}") != 1 or text.index("{x}") > text.index("{y}"):
         raise UsageError(

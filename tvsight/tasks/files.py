@@ -86,6 +86,8 @@ def _file_text(file: Path) -> str:
         raise UsageError(f"{file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{file}: not UTF-8 text (byte {error.start}).") from error
+    except ValueError as error:
+        raise UsageError(f"{str(file)!r}: not the name of a file.") from error
 
 
 def _parsed(text: str, where: str) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def _header(content: Any, where: str) -> dict[str, Any]:
     name = _text(content, "name", where)
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{where}: name {_shown(name)}: lower-case letters, digits and _ were expected, "
+            f"{where}: name {shown(name)}: lower-case letters, digits and _ were expected, "
             "at most 64, the first a letter."
         )
     return {
@@ -147,7 +149,7 @@ def _pairs(rows: list[tuple[str, Any]], where: str) -> tuple[Pair, ...]:
         pair = _pair(row, place)
         if pair.input in pairs:
             raise UsageError(
-                f"{place}: the input {_shown(pair.input)} is there twice. Give it once (in JSON "
+                f"{place}: the input {shown(pair.input)} is there twice. Give it once (in JSON "
                 "with a list of its accepted answers)."
             )
         pairs[pair.input] = pair
@@ -156,20 +158,22 @@ def _pairs(rows: list[tuple[str, Any]], where: str) -> tuple[Pair, ...]:
 
 def _pair(row: Any, place: str) -> Pair:
     if not isinstance(row, list) or len(row) != 2:
-        raise UsageError(f"{place}: an input and an answer were expected, found {_shown(row)}.")
+        raise UsageError(f"{place}: an input and an answer were expected, found {shown(row)}.")
     given, answers = row[0], row[1] if isinstance(row[1], list) else [row[1]]
-    if not answers or len(set(map(str, answers))) != len(answers):
+    if not answers:
         raise UsageError(f"{place}: one or more different answers were expected.")
     for text in (given, *answers):
         if not isinstance(text, str) or not text.strip() or text != text.strip():
             raise UsageError(
-                f"{place}: {_shown(text)}: text without white space around it was expected."
+                f"{place}: {shown(text)}: text without white space around it was expected."
             )
         if len(text) > MAX_TEXT or CONTROL.search(text) or not is_encodable(text):
             raise UsageError(
-                f"{place}: {_shown(text)}: at most {MAX_TEXT} characters, none of them a control "
+                f"{place}: {shown(text)}: at most {MAX_TEXT} characters, none of them a control "
                 "character or half of one, were expected."
             )
+    if len(set(answers)) != len(answers):
+        raise UsageError(f"{place}: one or more different answers were expected.")
     return Pair(given, tuple(answers))
 
 
@@ -182,18 +186,21 @@ def _text(content: dict[str, Any], key: str, where: str) -> str:
     value = content.get(key)
     ok = isinstance(value, str) and 0 < len(value) <= MAX_TEXT and is_encodable(value)
     if not isinstance(value, str) or not ok or CONTROL.search(value):
-        raise UsageError(f"{where}: {key}: a short text was expected, found {_shown(value)}.")
+        raise UsageError(f"{where}: {key}: a short text was expected, found {shown(value)}.")
     return value
 
 
 def _choice(content: dict[str, Any], key: str, allowed: tuple[str, ...], where: str) -> str:
     value = content.get(key)
     if value not in allowed:
-        raise UsageError(f"{where}: {key} {_shown(value)}: one of {', '.join(allowed)}.")
+        raise UsageError(f"{where}: {key} {shown(value)}: one of {', '.join(allowed)}.")
     return str(value)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value in a message: escaped, and cut where it is long."""
-    text = ascii(value)
+    try:
+        text = ascii(value[:60] if isinstance(value, str | list) else value)
+    except RecursionError:  # JSON that is just not too deep to be read may be too deep to be shown
+        text = f"a deep {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,238 @@
+"""What a results folder holds: list it, verify it, clean it up, export some of it.
+
+python -m analyses.results list --results my_results
+python -m analyses.results verify
+python -m analyses.results clean
+python -m analyses.results export --model gemma-3-270m --output mine.tar.gz
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from analyses.command import FAILURE_EXIT, command
+from tvsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tvsight.console import Display
+    from tvsight.inspection import Entry, Finding
+    from tvsight.store import Store
+
+Folder = Annotated[str, tyro.conf.arg(metavar="FOLDER")]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    results: Folder = "results"
+    """The results folder."""
+    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    """Only results of these models, named as `list` names them."""
+    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
+    """Only results of these tasks: names and categories separated by commas, `paper`, or `all`."""
+    experiment: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    """Only results of these experiments."""
+
+
+@dataclass(frozen=True)
+class List(_Chosen):
+    """What is in the folder, by what the manifests say; files are not compared with checksums."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Check every result, and look for what is left over. Exit code 1 when something is wrong."""
+
+    results: Folder = "results"
+    """The results folder."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Remove damaged and superseded results and what is left over, after asking."""
+
+    results: Folder = "results"
+    """The results folder."""
+    yes: bool = False
+    """Do not ask."""
+
+
+@dataclass(frozen=True)
+class Export(_Chosen):
+    """Write chosen results to one archive. Unpacked, it is a results folder."""
+
+    output: Annotated[str, tyro.conf.arg(metavar="FILE")] = "results.tar.gz"
+    """The archive: .tar.gz or .zip. It must not be there already."""
+    vectors: bool = True
+    """Leave the task vectors out."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do with a results folder."""
+
+    action: (
+        Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Clean, tyro.conf.subcommand("clean")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
+    )
+
+
+def main(options: Options) -> int:
+    """Do it; returns the exit code."""
+    from tvsight.console import Display
+    from tvsight.store import Store
+
+    action, display = options.action, Display()
+    store = Store(action.results)
+    if isinstance(action, List):
+        return _list(action, store, display)
+    if isinstance(action, Verify):
+        return _verify(store, display)
+    if isinstance(action, Clean):
+        return _clean(action, store, display)
+    return _export(action, store, display)
+
+
+def _list(action: List, store: "Store", display: "Display") -> int:
+    from tvsight.inspection import entries
+
+    found, unusable = entries(store)
+    chosen = _choice(action).of(found)
+    if chosen:
+        title = f"{_count(len(chosen))}, {_size(sum(entry.size for entry in chosen))}"
+        display.table(_frame([_cells(entry) for entry in chosen]), title, ["Experiment", "Key"])
+    else:
+        display.note("No result.")
+    _name(display, unusable)
+    return FAILURE_EXIT if unusable else 0
+
+
+def _verify(store: "Store", display: "Display") -> int:
+    from tvsight.inspection import verify
+
+    checked: list[Path] = []
+    findings = verify(store, checked.append)
+    wrong = [finding for finding in findings if not finding.is_aside]
+    aside = [finding for finding in findings if finding.is_aside]
+    display.note(f"{_count(len(checked))} checked, {_found(len(wrong))}.")
+    _name(display, wrong)
+    if wrong:
+        display.note(
+            "A run that asks for a damaged result moves it aside and measures it again; "
+            "`python -m analyses.results clean` removes what is damaged or left over."
+        )
+    if aside:
+        freed = _size(sum(finding.size for finding in aside))
+        display.note(f"{len(aside)} moved aside by runs before ({freed}); clean removes them.")
+    return FAILURE_EXIT if wrong else 0
+
+
+def _clean(action: Clean, store: "Store", display: "Display") -> int:
+    from tvsight.inspection import removable, remove
+
+    findings = removable(store)
+    if not findings:
+        display.note("Nothing to remove.")
+        return 0
+    _name(display, findings)
+    size = _size(sum(finding.size for finding in findings))
+    if not action.yes and not _agreed(f"Remove {len(findings)} of these, {size}? [y/N] "):
+        display.note("Nothing was removed.")
+        return 0
+    display.note(f"Freed {_size(remove(store, findings))}.")
+    return 0
+
+
+def _export(action: Export, store: "Store", display: "Display") -> int:
+    from tvsight.archive import export
+    from tvsight.inspection import damage, entries
+
+    found, unusable = entries(store)
+    chosen = _choice(action).of(found)
+    damages = {entry.path: damage(store, entry.path) for entry in chosen}
+    whole = [entry for entry in chosen if damages[entry.path] is None]
+    left_out = [*unusable, *filter(None, damages.values())]
+    _name(display, left_out)
+    output = Path(action.output)
+    export(store, whole, output, action.vectors)
+    size = _size(output.stat().st_size)
+    display.note(f"Wrote {output}: {_count(len(whole))}, {size}")
+    return FAILURE_EXIT if left_out else 0
+
+
+def _agreed(question: str) -> bool:
+    """Whether a person at a terminal says yes."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "clean asks before it removes anything, and there is no terminal to ask at: repeat "
+            "it with --yes. Nothing was removed."
+        )
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _choice(action: _Chosen) -> Any:
+    from tvsight.inspection import Choice
+
+    return Choice(action.model, action.tasks, action.experiment)
+
+
+def _cells(entry: "Entry") -> dict[str, str]:
+    identity, manifest = entry.identity, entry.manifest
+    per_split = identity.get("episodes_per_split")
+    place = manifest.get("place")
+    kind = place.get("kind", "local") if isinstance(place, dict) else "local"
+    device = str(manifest.get("device", ""))
+    return {
+        "Experiment": identity["experiment"],
+        "Model": identity["model"],
+        "Task": identity["task"],
+        "Key": entry.key,
+        "Episodes": f"{per_split} + {per_split}" if per_split else "from a file",
+        "Precision": str(identity.get("dtype", "")),
+        "Measured on": device if kind in ("local", device) else f"{device} ({kind})",
+        "Measured": manifest["written"].replace("T", " ")[:16],
+        "tvsight": manifest["versions"]["tvsight"],
+        "Size": _size(entry.size),
+        "Vectors": "yes" if entry.has_vectors else "no",
+    }
+
+
+def _name(display: "Display", findings: "Sequence[Finding]") -> None:
+    for finding in findings:
+        size = _size(finding.size)
+        display.note(f"{finding.path}: {finding.kind}: {finding.reason} ({size})")
+
+
+def _frame(rows: list[dict[str, str]]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def _count(results: int) -> str:
+    return "1 result" if results == 1 else f"{results} results"
+
+
+def _found(wrong: int) -> str:
+    return f"{wrong} found that should not be so" if wrong else "nothing is wrong"
+
+
+def _size(count: int) -> str:
+    """Bytes, for people."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)

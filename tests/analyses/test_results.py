@@ -1,0 +1,171 @@
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.analyses.commands import ROOT, SETTINGS, Finished, analysis, cells, imported
+from tests.hostile import WORDS, raw
+from tests.test_inspection import CURRENT, NAME, OWN, record, unfinished
+from tests.test_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS, truncate
+from tvsight.store import Result, Store
+
+MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that holds `CURRENT` with vectors and `OWN` without."""
+    store = Store(tmp_path / "results")
+    made = MADE | {"device": "cpu", "place": {"kind": "simulated server"}}
+    store.save(CURRENT, ROWS, VECTORS, made)
+    store.save(OWN, ROWS.assign(task="my_task"), None, MADE | {"device": "cpu"})
+    return store
+
+
+def results(action: str, store: Store, *more: str | Path, **options: tuple[str, ...]) -> Finished:
+    return analysis("results", action, "--results", store.root, *more, **options)
+
+
+def test_list_shows_every_result_without_model_code(store: Store) -> None:
+    process = results("list", store, python=("-X", "importtime"))
+    assert process.returncode == 0
+    first, second = cells(process)
+    assert first[:4] == ["main_results", "org/model-1b", "antonyms", CURRENT.key]
+    assert first[5:7] == ["float32", "cpu (simulated server)"]
+    assert first[8] == MADE["versions"]["tvsight"]
+    assert (first[10], second[10]) == ("yes", "no")
+    assert (second[2], second[6]) == ("my_task", "cpu")
+    assert re.match(r"2 results, [\d.]+ kB", process.stdout)
+    assert imported(process.stderr) & {"pandas", *MODEL_CODE} == {"pandas"}
+
+
+def test_list_shows_the_reference_results(store: Store) -> None:
+    process = analysis("results", "list", "--tasks", "knowledge,to_upper")
+    assert (process.returncode, process.stderr) == (0, "")
+    listed = cells(process)
+    assert len(listed) == 5
+    assert {row[4] for row in listed} == {"50 + 50"}
+
+
+def test_verify_is_silent_about_a_whole_folder_and_names_what_is_wrong(store: Store) -> None:
+    process = results("verify", store, python=("-X", "importtime"))
+    assert (process.returncode, process.stdout) == (0, "2 results checked, nothing is wrong.\n")
+    assert imported(process.stderr) & {"pandas", *MODEL_CODE} == {"pandas"}
+    truncate(store.root / CURRENT.path / "vectors.safetensors")
+    left, job = unfinished(store, RESULT), record(store, f"{OWN.path.name}-0")
+    process = results("verify", store)
+    assert (process.returncode, process.stderr) == (1, "")
+    assert process.stdout.startswith("2 results checked, 4 found that should not be so.\n")
+    told = [f"{CURRENT.path}: damaged: vectors.safetensors", left.name, job.name, ".lock: left"]
+    assert [part for part in told if part not in process.stdout] == []
+    store.set_aside(OWN.path)
+    assert "1 moved aside by runs before" in results("verify", store).stdout
+
+
+def test_clean_without_a_terminal_removes_only_with_yes(store: Store) -> None:
+    left = unfinished(store, RESULT)
+    process = results("clean", store)
+    assert process.returncode == 2
+    (message,) = process.stderr.splitlines()
+    assert "--yes. Nothing was removed" in message
+    assert left.exists()
+    process = results("clean", store, "--yes")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.endswith("Freed 4 B.\n")
+    assert not left.exists()
+    assert results("clean", store).stdout == "Nothing to remove.\n"
+    assert set(store.paths()) == {CURRENT.path, OWN.path}
+
+
+@pytest.mark.parametrize(("answer", "removed"), [("n", False), ("", False), ("yes", True)])
+def test_clean_asks_a_person(store: Store, answer: str, removed: bool) -> None:
+    left = unfinished(store, RESULT)
+    mine, theirs = pty.openpty()
+    command = [sys.executable, "-m", "analyses.results", "clean", "--results", str(store.root)]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | SETTINGS, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(mine, 1000)
+        assert left.exists()
+        os.write(mine, f"{answer}\n".encode())
+        process.wait(timeout=30)
+    os.close(mine)
+    assert process.returncode == 0
+    assert left.exists() != removed
+    assert left.name.encode() in shown
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path, kind: str) -> None:
+    archive = tmp_path / f"reference.{kind}"
+    process = analysis("results", "export", "--tasks", "paper", "--output", archive)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith(f"Wrote {archive}: 18 results, ")
+    if kind == "zip":
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(tmp_path)
+    else:
+        with tarfile.open(archive) as tar:
+            tar.extractall(tmp_path, filter="data")
+    there = tmp_path / "reference"
+    assert analysis("main_results", "--redraw", "--results", there).returncode == 0
+    drawn = {path.name: path.read_bytes() for path in (there / "tables").iterdir()}
+    reference = tmp_path / "here"
+    shutil.copytree(ROOT / "results" / "main_results", reference / "main_results")
+    assert analysis("main_results", "--redraw", "--results", reference).returncode == 0
+    assert drawn == {path.name: path.read_bytes() for path in (reference / "tables").iterdir()}
+
+
+def test_an_export_leaves_damage_out_by_name(store: Store, tmp_path: Path) -> None:
+    truncate(store.root / CURRENT.path / "rows.parquet")
+    store.save(OTHER, ROWS, None, MADE)
+    (store.root / OTHER.path / "manifest.json").write_text("")
+    process = results("export", store, "--output", tmp_path / "mine.zip", "--no-vectors")
+    assert process.returncode == 1
+    assert f"{NAME}: damaged" in process.stdout
+    assert f"{OTHER.path.name}: damaged" in process.stdout
+    with zipfile.ZipFile(tmp_path / "mine.zip") as opened:
+        assert {name.split("/")[3] for name in opened.namelist()} == {OWN.path.name}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("list", "--results", "FOLDER/absent"), "a results folder was expected"),
+        (("export", "--output", "FOLDER/x.rar"), r"ends in \.tar\.gz, \.tgz, \.zip"),
+        (("export", "--model", "gemma", "--output", "FOLDER/x.zip"), "Did you mean 'gemma-3-270m'"),
+        (("export", "--tasks", "knowlege", "--output", "FOLDER/x.zip"), "--tasks 'knowlege'"),
+    ],
+)
+def test_a_mistake_is_explained_in_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    given = (argument.replace("FOLDER", str(tmp_path)) for argument in arguments)
+    process = analysis("results", *given)
+    assert (process.returncode, process.stdout) == (2, "")
+    (line,) = process.stderr.splitlines()
+    assert re.match(f"error: .*{message}", line)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hostile_names_are_shown_harmless(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results")
+    for word in WORDS.values():
+        hostile = Result(IDENTITY | {"model": word, "task": word, "dtype": word})
+        made = {"versions": {"tvsight": word}, "device": word, "place": {"kind": word}}
+        store.save(hostile, ROWS.assign(model=word, task=word), None, made)
+        (store.root / hostile.path / word[:20].replace("/", "").replace("\x00", "")).touch()
+    for action in ("list", "verify", "clean"):
+        process = results(action, store)
+        assert raw(process.stdout + process.stderr) == set()
+        assert "Traceback" not in process.stderr

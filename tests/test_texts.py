@@ -1,0 +1,104 @@
+import html
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tests.example_rows import task_rows
+from tests.hostile import JOINERS, WORDS, raw
+from tvsight.console import Display
+from tvsight.figures import main_results as figures
+from tvsight.labels import display_name, shortened
+from tvsight.summaries import by_task, paper_by_task
+from tvsight.tables import mean_cells, task_cells, write
+from tvsight.texts import markdown, one_line, printable
+
+ANY = st.text(st.characters()) | st.sampled_from(sorted(WORDS.values()))
+
+
+@given(ANY)
+def test_nothing_raw_is_left_and_plain_text_stays(text: str) -> None:
+    assert raw(printable(text)) <= {"\t"}
+    assert raw(one_line(text)) == set()
+    assert "\n" not in one_line(text)
+    assert printable(printable(text)) == printable(text)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "M"])))
+def test_letters_of_any_script_and_signs_are_shown_as_they_are(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_what_is_not_to_be_seen_is_written_out() -> None:
+    assert printable("a\x1b[31m\u202e\ud800") == r"a\x1b[31m\u202e\ud800"
+    assert printable(f"👩{JOINERS}🔬") == f"👩{JOINERS}🔬"
+
+
+@given(ANY)
+def test_markdown_shows_a_text_as_it_stands_on_one_line(text: str) -> None:
+    shown = re.sub(r"\\(\W|_)", r"\1", html.unescape(markdown(text)))
+    # Unescaping entities first is the wrong way round for a text that holds some.
+    if "&" not in text:
+        assert shown == one_line(text)
+    assert "<" not in markdown(text)
+    assert not re.search(r"(?<!\\)(\\\\)*[|`*\[\]~!$]", markdown(text))
+
+
+@pytest.mark.parametrize("name", ["to_upper", "mean of algorithmic", "GPT-J 6B", "a-b_2.c"])
+def test_usual_names_need_no_escapes(name: str) -> None:
+    assert markdown(name) == name
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("word", WORDS)
+def test_nothing_raw_reaches_the_terminal(word: str, terminal: bool) -> None:
+    text, file = WORDS[word], io.StringIO()
+    console = Console(file=file, force_terminal=terminal, color_system=None, width=80)
+    display = Display(console)
+    display.note(text)
+    display.stored(text, 1, 2)
+    display.failures({text: text})
+    display.failed(text, text)
+    display.jobs([(text, text, text)])
+    display.written([Path(text)])
+    display.table(pd.DataFrame({text: [text], "b": ["c"]}), text, ["b"])
+    display.measured(text, task_rows("t", (1, 2, 2, 2)))
+    with display.tasks(text, 1):
+        display.task(text)
+        display.phase(text)
+        display.jobs([(text, text, text)])
+    shown = file.getvalue()
+    if terminal:  # rich itself moves the cursor for the progress bar, and hides it
+        shown = re.sub(r"\x1b\[(\?25[lh]|1A|2K|2;1H|H)|\r", "", shown)
+    assert raw(shown) <= {"\t"}
+    assert "💀" not in shown
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_no_name_breaks_a_table_or_a_figure(word: str, tmp_path: Path) -> None:
+    text = WORDS[word]
+    rows = [task_rows(text, (1, 9, 8, 7), model=text, category=text), task_rows("b", (0, 9, 9, 9))]
+    table = by_task(pd.concat(rows, ignore_index=True))
+    cells = [task_cells(table), mean_cells(table, paper_by_task())]
+    _, md, tex = write(tmp_path, "main", table, cells)
+    for path in (md, tex):
+        assert raw(path.read_text(encoding="utf-8")) == set()
+    assert "<" not in md.read_text(encoding="utf-8")
+    tables = md.read_text(encoding="utf-8").strip().split("\n\n")
+    for text_of_table, frame in zip(tables, cells, strict=True):
+        lines = text_of_table.splitlines()
+        assert len(lines) == len(frame) + 2
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(frame.columns) + 1}
+    latex = tex.read_text(encoding="utf-8")
+    assert r"\input" not in latex
+    assert latex.count(r"\\" + "\n") == sum(len(frame) for frame in cells) + len(cells)
+    assert raw(display_name(text)) | raw(shortened(text)) == set()
+    for figure in (figures.by_model(table, paper_by_task()), figures.task_by_task(table, text)):
+        texts = [artist.get_text() for artist in figure.findobj(lambda a: hasattr(a, "get_text"))]
+        assert raw("".join(texts)) == set()
+        figure.savefig(io.BytesIO(), format="png", dpi=15)

@@ -1,0 +1,143 @@
+"""Results as one file that opens elsewhere: unpacked, it is a results folder."""
+
+import gzip
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from tvsight.errors import UsageError
+from tvsight.inspection import Entry
+from tvsight.store import MANIFEST, VECTORS, Store, folder_name, reason
+from tvsight.writing import whole_file
+
+KINDS = (".tar.gz", ".tgz", ".zip")
+CHUNK = 1 << 20
+
+
+class Archive(Protocol):
+    """What members are added to."""
+
+    def add(self, name: str, source: Path | bytes, written: datetime) -> None:
+        """Add a file.
+
+        Args:
+            name: its path in the archive.
+            source: the file, or its content.
+            written: the time it is given.
+        """
+
+    def close(self) -> None:
+        """Write the end of the archive."""
+
+
+def export(store: Store, chosen: Sequence[Entry], target: Path, vectors: bool = True) -> None:
+    """Write checked results to `target`, a .tar.gz or .zip file: it appears whole or not at all.
+
+    Every member is a plain relative path below one folder, which is named after the archive. The
+    same results make the same bytes.
+
+    Args:
+        vectors: put task vectors in where they are stored. Without them the manifests in the
+            archive do not name any.
+
+    Raises:
+        UsageError: for another ending, a file that is there already, nothing to put in, or a place
+            that cannot be written.
+    """
+    folder = _folder(target)
+    if not chosen:
+        raise UsageError("No result was chosen, so no archive is written.")
+    if target.exists() or target.is_symlink():
+        raise UsageError(f"--output {target}: there is such a file already; name another.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as new:
+            archive: Archive = _Zip(new) if target.suffix == ".zip" else _Tar(new)
+            try:
+                for entry in sorted(chosen, key=lambda entry: entry.path):
+                    for name, source in _members(store, entry, vectors):
+                        written = datetime.fromisoformat(entry.manifest["written"])
+                        archive.add(_plain(folder / entry.path / name), source, written)
+            finally:
+                archive.close()
+    except OSError as error:
+        raise UsageError(
+            f"--output {target} cannot be written: {reason(error)}. Nothing was left there."
+        ) from error
+
+
+def _folder(target: Path) -> PurePosixPath:
+    for kind in KINDS:
+        if target.name.endswith(kind) and target.name != kind:
+            return PurePosixPath(folder_name(target.name.removesuffix(kind)))
+    raise UsageError(f"--output {target}: a name that ends in {', '.join(KINDS)} was expected.")
+
+
+def _members(store: Store, entry: Entry, vectors: bool) -> Iterator[tuple[str, Path | bytes]]:
+    """Name and source of each file of a result, the manifest last."""
+    manifest = dict(entry.manifest)
+    if not vectors:
+        files = manifest["files"].items()
+        manifest["files"] = {name: sha256 for name, sha256 in files if name != VECTORS}
+    for name in sorted(manifest["files"]):
+        yield name, store.root / entry.path / name
+    yield MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _plain(path: PurePosixPath) -> str:
+    """A path that cannot leave the folder that it is unpacked in."""
+    assert not path.is_absolute()
+    assert not {"", ".", ".."} & set(path.parts)
+    assert "\\" not in str(path)
+    return str(path)
+
+
+class _Tar:
+    def __init__(self, path: Path) -> None:
+        self._open = ExitStack()
+        raw = self._open.enter_context(path.open("wb"))
+        # Without a name and a time in it, so that the same results make the same bytes.
+        packed = self._open.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
+        tar = tarfile.TarFile(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT)
+        self._tar = self._open.enter_context(tar)
+
+    def add(self, name: str, source: Path | bytes, written: datetime) -> None:
+        member = tarfile.TarInfo(name)
+        member.mtime = int(written.timestamp())
+        if isinstance(source, bytes):
+            member.size = len(source)
+            self._tar.addfile(member, io.BytesIO(source))
+            return
+        with source.open("rb") as file:
+            member.size = source.stat().st_size
+            self._tar.addfile(member, file)
+
+    def close(self) -> None:
+        self._open.close()
+
+
+class _Zip:
+    def __init__(self, path: Path) -> None:
+        self._zip = zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED)
+
+    def add(self, name: str, source: Path | bytes, written: datetime) -> None:
+        moment = max(written.astimezone(UTC), datetime(1980, 1, 1, tzinfo=UTC))
+        member = zipfile.ZipInfo(name, moment.timetuple()[:6])
+        member.compress_type = zipfile.ZIP_DEFLATED
+        member.external_attr = 0o100644 << 16
+        if isinstance(source, bytes):
+            self._zip.writestr(member, source)
+            return
+        member.file_size = source.stat().st_size  # says whether it needs the form for large files
+        with source.open("rb") as file, self._zip.open(member, "w") as into:
+            while chunk := file.read(CHUNK):
+                into.write(chunk)
+
+    def close(self) -> None:
+        self._zip.close()

@@ -1,0 +1,321 @@
+"""What a results folder holds, what of it is not as it should be, and what can go."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from tvsight.errors import StorageError, UsageError, nearest
+from tvsight.execution.records import JOBS, Records
+from tvsight.scoring import SCORING_VERSION
+from tvsight.store import (
+    DAMAGED,
+    DRAWN,
+    LOCKS,
+    NEW,
+    VECTORS,
+    DamagedResult,
+    OtherSchema,
+    Store,
+    reason,
+)
+from tvsight.tasks import CATEGORIES, PAPER_TASKS, packaged_tasks
+
+Kind = Literal["damaged", "superseded", "later", "left over"]
+"""What a finding is: `superseded` results are of an older tvsight, `later` ones of a later."""
+STALE_S = 3600
+"""Age in seconds from which a file that is not complete is nobody's work under way."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result as its manifest describes it."""
+
+    path: Path
+    """Its folder, relative to the results folder."""
+    manifest: dict[str, Any]
+    size: int
+    """Bytes on the disk."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What was asked."""
+        identity: dict[str, Any] = self.manifest["identity"]
+        return identity
+
+    @property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that stand for the identity."""
+        return self.path.name.rsplit("-", 1)[1]
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether task vectors are stored beside the rows."""
+        return VECTORS in self.manifest["files"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in a results folder that is not a result as it should be."""
+
+    path: Path
+    """Relative to the results folder."""
+    kind: Kind
+    reason: str
+    size: int = 0
+    """Bytes on the disk."""
+    is_aside: bool = False
+    """Whether a run has found it before and moved it out of the way."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Some results of a folder, by name. Names that are not given do not restrict."""
+
+    models: Sequence[str] = ()
+    tasks: str = "all"
+    """Names and categories separated by commas, `paper`, or `all`."""
+    experiments: Sequence[str] = ()
+
+    def of(self, entries: Iterable[Entry]) -> list[Entry]:
+        """The chosen ones.
+
+        Raises:
+            UsageError: for a name that no entry has, with the nearest ones.
+        """
+        chosen = list(entries)
+        chosen = _named(chosen, "model", self.models, "--model")
+        chosen = _named(chosen, "experiment", self.experiments, "--experiment")
+        words = [word.strip() for word in self.tasks.split(",") if word.strip()]
+        if "all" in words:
+            return chosen
+        stored = {entry.identity["task"] for entry in chosen}
+        names = {name for word in words for name in _meant(word, stored)}
+        return [entry for entry in chosen if entry.identity["task"] in names]
+
+
+def entries(store: Store) -> tuple[list[Entry], list[Finding]]:
+    """The results by what their manifests say, and those whose manifest cannot be used.
+
+    Files are not compared with their checksums; `verify` does.
+
+    Raises:
+        UsageError: when there is no such folder.
+    """
+    _check_folder(store)
+    usable, unusable = [], []
+    for path in store.paths():
+        size = _size(store.root / path)
+        try:
+            usable.append(Entry(path, store.read_manifest(path), size))
+        except DamagedResult as found:
+            unusable.append(_finding(path, found, size))
+    return usable, unusable
+
+
+def verify(store: Store, seen: Callable[[Path], None] = lambda path: None) -> list[Finding]:
+    """Every result that is not what its manifest promises, and everything left over.
+
+    Args:
+        seen: called with each result before it is read, for progress.
+
+    Raises:
+        UsageError: when there is no such folder.
+    """
+    _check_folder(store)
+    findings = []
+    for path in store.paths():
+        seen(path)
+        found = damage(store, path)
+        if found is not None:
+            findings.append(found)
+    return [*findings, *_aside(store), *leftovers(store)]
+
+
+def damage(store: Store, path: Path) -> Finding | None:
+    """What is wrong with the result in a folder; None when it is what its manifest promises."""
+    try:
+        store.manifest(path)
+    except DamagedResult as found:
+        return _finding(path, found, _size(store.root / path))
+    return None
+
+
+def removable(store: Store) -> list[Finding]:
+    """All that `clean` removes: damaged and superseded results, and what is left over.
+
+    A result is superseded when no command of this tvsight asks for it any more: its schema
+    or its scoring is older, or it is of a task that comes with tvsight and has other pairs now.
+    Another model revision, precision, seed or template is another question, and stays; so does
+    a result of a later tvsight, or of a task of the user's own.
+
+    Raises:
+        UsageError: when there is no such folder.
+    """
+    found = [finding for finding in verify(store) if finding.kind != "later"]
+    broken = {finding.path for finding in found}
+    superseded = [
+        Finding(entry.path, "superseded", why, entry.size)
+        for entry in entries(store)[0]
+        if entry.path not in broken and (why := _superseded(entry))
+    ]
+    return [*found, *superseded]
+
+
+def leftovers(store: Store) -> Iterator[Finding]:
+    """What runs that were killed have left, and records and locks that nobody needs.
+
+    What belongs to a process that runs is not among it.
+    """
+    names = {path.name for path in store.paths()}
+    unfinished = [
+        path
+        for place in (store.root, *(store.root / name for name in DRAWN), store.root / JOBS)
+        for path in place.glob(f"{NEW}*")
+    ]
+    for path in sorted(unfinished):
+        if time.time() - path.lstat().st_mtime > STALE_S:
+            yield _leftover(store, path, "a file that was not completed")
+    for path in sorted(store.root.glob(f"*/*/{NEW}*")):
+        lock = store.root / LOCKS / f"{path.name.removeprefix(NEW)[:-9]}.lock"
+        if path.is_dir() and not _is_held(lock):
+            yield _leftover(store, path, "a result that was not completed")
+    records = Records(store.root)
+    for path, why in records.unusable():
+        yield _leftover(store, path, why)
+    for record in records.all():
+        result = record.name.rsplit("-", 1)[0]
+        if result in names and not _is_held(store.root / LOCKS / f"{result}.lock"):
+            path = records.folder / f"{record.name}.json"
+            yield _leftover(store, path, "the record of a job whose result is stored")
+    for path in sorted((store.root / LOCKS).glob("*.lock")):
+        if path.stem not in names and not _is_held(path):
+            yield _leftover(store, path, "the lock of a measurement that did not end in a result")
+
+
+def remove(store: Store, findings: Iterable[Finding]) -> int:
+    """Remove what `removable` found; the bytes that were freed.
+
+    What a process has begun to use meanwhile stays.
+
+    Raises:
+        StorageError: when something cannot be removed.
+    """
+    freed = 0
+    for finding in findings:
+        path = store.root / finding.path
+        try:
+            if finding.path.parts[0] == LOCKS:
+                freed += finding.size if _remove_lock(path) else 0
+                continue
+            name = finding.path.name.removeprefix(NEW)
+            lock = store.root / LOCKS / f"{name[:-9] if name != finding.path.name else name}.lock"
+            if _is_held(lock):
+                continue
+            _remove(path)
+            freed += finding.size
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be removed: {reason(error)}. What came before it is removed."
+            ) from error
+    return freed
+
+
+def _check_folder(store: Store) -> None:
+    if not store.root.is_dir():
+        raise UsageError(
+            f"--results {store.root}: a results folder was expected, and there is none. "
+            "`python -m analyses.main_results --results ...` makes one."
+        )
+
+
+def _finding(path: Path, damage: DamagedResult, size: int) -> Finding:
+    told = str(damage).removeprefix(f"{path}: ")
+    kind: Kind = "damaged"
+    if isinstance(damage, OtherSchema):
+        kind = "superseded" if damage.is_older else "later"
+    return Finding(path, kind, told, size)
+
+
+def _aside(store: Store) -> Iterator[Finding]:
+    for path in sorted((store.root / DAMAGED).glob("*")):
+        inside = path.relative_to(store.root)
+        yield Finding(inside, "damaged", "moved aside by a run", _size(path), is_aside=True)
+
+
+def _leftover(store: Store, path: Path, why: str) -> Finding:
+    return Finding(path.relative_to(store.root), "left over", why, _size(path))
+
+
+def _superseded(entry: Entry) -> str:
+    """Why no command asks for a result any more; empty where one does."""
+    scoring = entry.identity.get("scoring")
+    if isinstance(scoring, int) and scoring < SCORING_VERSION:
+        return f"scoring {scoring}; this is {SCORING_VERSION}"
+    task = packaged_tasks().get(entry.identity["task"])
+    if task is not None and entry.identity.get("task_data") != task.checksum:
+        return f"other pairs of {task.name} than this tvsight has"
+    return ""
+
+
+def _named(found: list[Entry], field: str, names: Sequence[str], option: str) -> list[Entry]:
+    stored = {entry.identity[field] for entry in found}
+    for name in names:
+        if name not in stored:
+            raise UsageError(
+                f"{option} {name!r}: no result of it here.{nearest(name, stored)} "
+                "`python -m analyses.results list` says what there is."
+            )
+    return [entry for entry in found if not names or entry.identity[field] in names]
+
+
+def _meant(word: str, stored: set[str]) -> set[str]:
+    if word == "paper":
+        return set(PAPER_TASKS)
+    if word in CATEGORIES:
+        return {name for name, task in packaged_tasks().items() if task.category == word}
+    if word not in stored:
+        raise UsageError(
+            f"--tasks {word!r}: no result of it here.{nearest(word, stored)} "
+            "`python -m analyses.results list` says what there is."
+        )
+    return {word}
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process that runs holds a lock."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # where nothing can be written nothing is being measured
+        return False
+
+
+def _remove_lock(path: Path) -> bool:
+    """Remove a lock while it is held, so that nobody takes it meanwhile; whether it was free."""
+    try:
+        with FileLock(path, blocking=False):
+            path.unlink(missing_ok=True)
+    except Timeout:
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    inside = [path] if path.is_symlink() or not path.is_dir() else path.rglob("*")
+    return sum(file.lstat().st_size for file in inside if file.is_symlink() or file.is_file())
