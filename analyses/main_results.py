@@ -8,9 +8,10 @@ It would be refuted by a task-vector accuracy near the zero-shot baseline where 
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analyses.command import FAILURE_EXIT, command
+from analyses.measured import main_results
 from tvsight.config import RunConfig
 from tvsight.experiments import MAIN_RESULTS
 from tvsight.store import folder_name
@@ -23,27 +24,14 @@ if TYPE_CHECKING:
 
 def main(config: RunConfig) -> int:
     """Measure what is missing, then write table and figures; returns the exit code."""
-    from tvsight import runner
     from tvsight.console import Display
 
     display = Display()
-    if config.dry_run:
-        runner.preview(config, MAIN_RESULTS, _measure, display)
-        return 0
-    if config.redraw:
-        outcome = runner.stored(config, MAIN_RESULTS, display)
-    else:
-        outcome = runner.run(config, MAIN_RESULTS, _measure, display)
+    outcome = main_results(config, display)
     if outcome.rows:
         draw(outcome.table, Path(config.results), display)
     display.failures(outcome.failures)
     return FAILURE_EXIT if outcome.failures else 0
-
-
-def _measure(*arguments: Any) -> Any:
-    from tvsight.experiments.main_results import measure_task  # torch, once all is in order
-
-    return measure_task(*arguments)
 
 
 def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:

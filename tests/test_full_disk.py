@@ -60,7 +60,9 @@ def test_a_full_disk_is_named_and_earlier_results_are_whole(mount: Mount) -> Non
     store.save(RESULT, ROWS, VECTORS, MADE)
     for leave in (0, 4096, 16384):
         filler = fill(disk, leave)
-        with pytest.raises(StorageError, match=r"antonyms-.* cannot be written: .*[Nn]o space left"):
+        with pytest.raises(
+            StorageError, match=r"antonyms-.* cannot be written: .*[Nn]o space left"
+        ):
             store.save(OTHER, ROWS, {"dev": VECTORS["dev"].repeat(50, 1, 1)}, MADE)
         filler.unlink()
         assert verify(store) == []

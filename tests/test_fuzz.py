@@ -18,7 +18,7 @@ from tvsight.tasks.files import read_task_file
 
 INPUTS = 34_000
 """Of each of the three kinds of files."""
-SECONDS = 60
+SECONDS = 180
 """For each kind, on a machine that does other things too."""
 PIECES = [
     *(word.encode(errors="surrogatepass") for word in WORDS.values()),
@@ -74,8 +74,9 @@ def changed(value: Any, rng: random.Random) -> Any:
     """A JSON value with some of what is in it replaced, repeated or left out."""
     if rng.random() < 0.12:
         return rng.choice(
-            [None, True, -1, 1e308, "", " ", [], {}, "\ud800", [[]], {"a": 1}, "x" * 300]
-            + list(WORDS.values())
+            [None, True, -1, 1e308, "", " ", [], {}, [[]], {"a": 1}, "\ud800", "x" * 300]
+            if rng.random() < 0.7
+            else list(WORDS.values())
         )
     if isinstance(value, dict):
         kept = {key: changed(of, rng) for key, of in value.items() if rng.random() > 0.02}
@@ -107,7 +108,7 @@ def test_any_file_is_read_or_refused(
     tmp_path: Path, name: str, made: Callable[[random.Random], bytes], read: Callable[[Path], Any]
 ) -> None:
     file, rng, outcomes = tmp_path / name, random.Random(name), {"read": 0, "refused": 0}
-    end = time.monotonic() + SECONDS
+    end, longest = time.monotonic() + SECONDS, 0
     for number in range(INPUTS):
         content = broken(made(rng), rng)
         file.write_bytes(content)
@@ -115,13 +116,14 @@ def test_any_file_is_read_or_refused(
             read(file)
         except UsageError as refusal:
             outcomes["refused"] += 1
-            assert len(str(refusal)) < 1000 + len(str(file)), f"input {number}: {content!r}"
+            longest = max(longest, len(str(refusal)))
         except Exception as error:  # the test is about exactly these
             raise AssertionError(f"input {number}: {error!r} for {content!r}") from error
         else:
             outcomes["read"] += 1
         assert time.monotonic() < end, f"{number} inputs took longer than {SECONDS} s"
     assert min(outcomes.values()) > INPUTS / 50, outcomes
+    assert longest < 1000 + len(str(file)), "a message that nobody can read"
 
 
 @pytest.mark.parametrize("place", ["pair", "answer", "name", "pairs"])

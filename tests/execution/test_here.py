@@ -51,5 +51,9 @@ def test_a_split_cut_into_parts_has_the_rows_and_vectors_of_one_job(model: Model
             jobs.append(job)
             return super().begin(decoder, job, name)
 
-    assert_same(rows_of(model, many, 50, Counting()), rows_of(model, many))
+    rows, vectors = rows_of(model, many, 50, Counting())
+    whole, whole_vectors = rows_of(model, many)
+    # Batches are other ones, so sums may differ in their last digit.
+    pd.testing.assert_frame_equal(rows, whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(vectors, whole_vectors, rtol=1e-3, atol=1e-5)
     assert [len(job.arguments[0]["shared"]) for job in jobs] == [50] * 4

@@ -61,7 +61,7 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(
 
     records.write(RECORD)
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(StorageError, match="No space.*Job b2 runs on http://server"):
+    with pytest.raises(StorageError, match=r"No space.*Job b2 runs on http://server"):
         records.write(replace(RECORD, job_id="b2"))
     assert records.read(RECORD.name) == RECORD
     assert [path.name for path in records.folder.iterdir()] == [f"{RECORD.name}.json"]

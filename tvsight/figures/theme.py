@@ -24,6 +24,9 @@ PROCEDURE_COLOURS = {
 PROCEDURE_MARKERS = {"baseline": "s", "icl": "o", "task_vector": "D", "averaged_vector": "^"}
 """Shapes beside colours, for readers who do not tell the colours apart."""
 
+MODEL_COLOURS = sns.color_palette("colorblind", 10).as_hex()
+"""Lines of models, in the order in which they are asked for."""
+
 STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 9,
