@@ -164,7 +164,7 @@ def test_hostile_options_are_refused_harmlessly(
     checkpoint: Path, tmp_path: Path, option: str, value: bytes
 ) -> None:
     (tmp_path / "file").write_text("")
-    shutil.copytree(checkpoint, os.fsencode(tmp_path) + b"/\xff")
+    shutil.copytree(os.fsencode(checkpoint), os.fsencode(tmp_path) + b"/\xff")
     given = os.fsdecode(value.replace(b"FOLDER", os.fsencode(tmp_path)))
     right = {"--model": str(checkpoint), "--tasks": "to_upper", "--results": tmp_path / "results"}
     chosen = right | {option: given}
