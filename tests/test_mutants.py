@@ -94,4 +94,6 @@ def test_a_mutant_is_caught(name: str, tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert re.search(r"^FAILED .*\n(.*\n)?1 failed", ended.stdout, re.MULTILINE), ended.stdout
+    # An error is as good: the check at every load may already refuse the model.
+    assert ended.returncode == 1, ended.stdout
+    assert re.search(r"^(FAILED|ERROR) tests/", ended.stdout, re.MULTILINE), ended.stdout
