@@ -39,6 +39,13 @@ def test_wilson_is_that_of_statsmodels_and_scipy(n: int, data: st.DataObject) ->
     )
 
 
+@pytest.mark.parametrize("share", [0, 1])
+def test_no_rounding_puts_a_share_outside_its_interval(share: int) -> None:
+    for n in range(1, 500):
+        low, high = wilson(share * n, n)
+        assert 0 <= low <= share <= high <= 1, n
+
+
 def test_accuracy_of_queries_asked_once_has_the_interval_of_wilson() -> None:
     found = accuracy([True] * 31 + [False] * 9, ONCE_EACH)
     low, high = proportion_confint(31, 40, method="wilson")

@@ -60,7 +60,9 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    # At 0 and at 1 the interval ends where the share lies, which rounding must not move.
+    low, high = min(share, centre - half), max(share, centre + half)
+    return float(max(0.0, low)), float(min(1.0, high))
 
 
 def mean_over_tasks(
