@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyses.command import FAILURE_EXIT, command
-from analyses.measured import main_results
+from analyses.command import command
+from analyses.measured import analyse, main_results
 from tvsight.config import RUNTIME, RunConfig
 from tvsight.store import folder_name
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tvsight.console import Display
+    from tvsight.outcome import Outcome
 
 NAME = "layer_sweep"
 
@@ -34,19 +33,15 @@ class Options(RunConfig):
     """Draw the paper's own curves (LLaMA 7B, GPT-J 6B, Pythia 6.9B) beside ours."""
 
 
+measure = main_results
+
+
 def main(options: Options) -> int:
     """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.console import Display
-
-    display = Display()
-    outcome = main_results(options, display)
-    if outcome.rows:
-        draw(outcome.table, Path(options.results), options.paper_curves, display)
-    display.failures(outcome.failures)
-    return FAILURE_EXIT if outcome.failures else 0
+    return analyse(options, measure, draw)
 
 
-def draw(rows: "pd.DataFrame", results: Path, paper_curves: bool, display: "Display") -> None:
+def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     """Tables and figures from rows alone."""
     import pandas as pd
 
@@ -56,7 +51,8 @@ def draw(rows: "pd.DataFrame", results: Path, paper_curves: bool, display: "Disp
     from tvsight.labels import display_name
     from tvsight.layers import by_layer, over_tasks, paper_by_layer, peaks
 
-    table, paper = by_layer(rows), paper_by_layer()
+    results = Path(options.results)
+    table, paper = by_layer(outcome.table), paper_by_layer()
     ours = peaks(over_tasks(table)).assign(source="tvsight")
     found = pd.concat([ours, peaks(over_tasks(paper)).assign(source="paper")], ignore_index=True)
     cells = pd.DataFrame(
@@ -73,7 +69,7 @@ def draw(rows: "pd.DataFrame", results: Path, paper_curves: bool, display: "Disp
     )
     display.table(cells, "Where the mean over tasks peaks")
     written = tables.write(results / "tables", NAME, table, [cells])
-    drawn = figures.curves(table, paper if paper_curves else None)
+    drawn = figures.curves(table, paper if options.paper_curves else None)
     written += save(drawn, results / "figures", NAME)
     for model in table["model"].unique():
         name = f"{NAME}_by_task_{folder_name(model)}"

@@ -10,38 +10,33 @@ It would be refuted by a task-vector accuracy near the zero-shot baseline where 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyses.command import FAILURE_EXIT, command
-from analyses.measured import main_results
+from analyses.command import command
+from analyses.measured import analyse, main_results
 from tvsight.config import RunConfig
 from tvsight.experiments import MAIN_RESULTS
 from tvsight.store import folder_name
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tvsight.console import Display
+    from tvsight.outcome import Outcome
+
+measure = main_results
 
 
 def main(config: RunConfig) -> int:
-    """Measure what is missing, then write table and figures; returns the exit code."""
-    from tvsight.console import Display
-
-    display = Display()
-    outcome = main_results(config, display)
-    if outcome.rows:
-        draw(outcome.table, Path(config.results), display)
-    display.failures(outcome.failures)
-    return FAILURE_EXIT if outcome.failures else 0
+    """Measure what is missing, then write tables and figures; returns the exit code."""
+    return analyse(config, measure, draw)
 
 
-def draw(rows: "pd.DataFrame", results: Path, display: "Display") -> None:
+def draw(outcome: "Outcome", config: RunConfig, display: "Display") -> None:
     """Tables and figures from rows alone."""
     from tvsight import tables
     from tvsight.figures import main_results as figures
     from tvsight.figures.theme import save
     from tvsight.summaries import by_task, models_without_icl, paper_by_task
 
-    table, paper = by_task(rows), paper_by_task()
+    results = Path(config.results)
+    table, paper = by_task(outcome.table), paper_by_task()
     tasks, means = tables.task_cells(table), tables.mean_cells(table, paper)
     for model, of_model in tasks.groupby("Model", sort=False):
         title = f"{model}: accuracy on test episodes, with 95 % intervals"

@@ -1,29 +1,53 @@
-"""The rows that an analysis draws: from the store, or measured where they are missing."""
+"""What every analysis does: rows from the store, measured where they are missing, then drawn."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
+from analyses.command import FAILURE_EXIT
 from tvsight.config import RunConfig
-from tvsight.experiments import MAIN_RESULTS
 
 if TYPE_CHECKING:
     from tvsight.console import Display
     from tvsight.outcome import Outcome
+    from tvsight.runner import Runner
+
+Options = TypeVar("Options", bound=RunConfig)
 
 
-def main_results(config: RunConfig, display: "Display") -> "Outcome":
-    """Rows of the central comparison; none for `--dry-run`, which says what would be measured."""
-    from tvsight import runner
-    from tvsight.outcome import Outcome
+def analyse(
+    options: Options,
+    measure: "Callable[[Runner, Options], Outcome]",
+    draw: "Callable[[Outcome, Options, Display], None]",
+) -> int:
+    """Measure what is missing, draw what is there, name what is not; returns the exit code.
 
-    if config.dry_run:
-        runner.preview(config, MAIN_RESULTS, _measure_task, display)
-        return Outcome()
-    if config.redraw:
-        return runner.stored(config, MAIN_RESULTS, display)
-    return runner.run(config, MAIN_RESULTS, _measure_task, display)
+    Args:
+        measure: gives the rows that the analysis is about.
+        draw: writes tables and figures from them.
+    """
+    from tvsight.console import Display
+    from tvsight.runner import Runner
+
+    display = Display()
+    outcome = measure(Runner(display), options)
+    if outcome.rows:
+        draw(outcome, options, display)
+    display.failures(outcome.failures)
+    return FAILURE_EXIT if outcome.failures else 0
 
 
-def _measure_task(*arguments: Any) -> Any:
-    from tvsight.experiments.main_results import measure_task  # torch, once all is in order
+def main_results(runner: "Runner", options: RunConfig, vectors: bool = False) -> "Outcome":
+    """The central comparison.
 
-    return measure_task(*arguments)
+    Args:
+        vectors: whether it is of use only with the vectors, which are then stored even where
+            --no-vectors says otherwise.
+    """
+    from dataclasses import replace
+
+    from tvsight.requests.main_results import main_results
+
+    if vectors:
+        options = replace(options, vectors=True)
+    return runner.outcome(options, partial(main_results, needs_vectors=vectors))

@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 REPEATS = 5
@@ -21,9 +20,11 @@ def report(model: Any, task: Any, say: Callable[[str], None]) -> None:
     """
     from analyses.main_results import draw
     from benchmarks.models import task_prompts
+    from tvsight.config import RunConfig
     from tvsight.console import Display
     from tvsight.execution import complete
     from tvsight.experiments.main_results import measure_task
+    from tvsight.outcome import Outcome
     from tvsight.prompts import sample_episodes, template, usable_pairs
     from tvsight.scoring import Vocabulary
     from tvsight.store import Result, Store
@@ -50,7 +51,8 @@ def report(model: Any, task: Any, say: Callable[[str], None]) -> None:
         say(f"storing {len(rows)} rows and their vectors: {_median(save):.3f} s")
         quiet = Display()
         quiet.console.quiet = True
-        drawn = _median(lambda: draw(rows, Path(folder), quiet), 2)
+        outcome, options = Outcome(rows=[rows]), RunConfig(results=folder)
+        drawn = _median(lambda: draw(outcome, options, quiet), 2)
         say(f"drawing tables and figures: {drawn:.2f} s")
 
 

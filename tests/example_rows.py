@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tvsight.experiments.rows import COLUMN_TYPES
+from tvsight.experiments.schemas import COLUMN_TYPES
 
 PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
 

@@ -11,14 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
-from tvsight import runner
 from tvsight.config import RunConfig
 from tvsight.console import Display
-from tvsight.experiments import MAIN_RESULTS
-from tvsight.experiments.main_results import measure_task
+from tvsight.requests.main_results import main_results
+from tvsight.runner import Runner
 
 
 class Watching(Display):
@@ -28,7 +26,7 @@ class Watching(Display):
         super().__init__(Console(file=io.StringIO()))
         self.seen: dict[int, dict[str, int]] = {}
 
-    def measured(self, name: str, rows: pd.DataFrame) -> None:
+    def measured(self, name: str, line: str) -> None:
         self.seen[len(self.seen) + 1] = held()
 
 
@@ -45,7 +43,7 @@ def main(model: str, results: str, *files: str) -> None:
     options: dict[str, Any] = {"shots": 3, "episodes_per_split": 4, "device": "cpu"}
     config = RunConfig(model=(model,), tasks="none", task_file=files, results=results, **options)
     display = Watching()
-    runner.run(config, MAIN_RESULTS, measure_task, display)
+    Runner(display).run(config, main_results)
     print(json.dumps(display.seen))
 
 

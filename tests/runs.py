@@ -15,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,20 +91,22 @@ def main() -> None:
 def _run(fields: dict[str, Any], log: Path) -> int:
     from rich.console import Console
 
-    from tvsight import runner
     from tvsight.config import RunConfig
     from tvsight.console import Display
-    from tvsight.experiments import MAIN_RESULTS
-    from tvsight.experiments.main_results import measure_task
+    from tvsight.requests.main_results import main_results
+    from tvsight.runner import Runner
 
-    def measure(model: Any, task: Any, *rest: Any) -> Any:
+    def noted(chosen: Any, source: Any) -> Any:
+        return [replace(one, measure=partial(noting, one)) for one in main_results(chosen, source)]
+
+    def noting(request: Any, model: Any) -> Any:
         with log.open("a") as file:
-            print(task.name, file=file, flush=True)
-        return measure_task(model, task, *rest)
+            print(request.name, file=file, flush=True)
+        return request.measure(model)
 
     given = {k: tuple(value) if isinstance(value, list) else value for k, value in fields.items()}
     with open(os.devnull, "w") as nowhere:
-        runner.run(RunConfig(**given), MAIN_RESULTS, measure, Display(Console(file=nowhere)))
+        Runner(Display(Console(file=nowhere))).run(RunConfig(**given), noted)
     return 0
 
 

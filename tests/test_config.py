@@ -11,8 +11,9 @@ from tests.analyses.commands import analysis, imported
 from tvsight import planning
 from tvsight.config import RunConfig, field_names
 from tvsight.errors import UsageError
-from tvsight.planning import plan, requests, sources
+from tvsight.planning import complete, plan, sources
 from tvsight.prompts import Episode, write_episodes
+from tvsight.requests.main_results import main_results
 
 HEAVY = {"torch", "transformers", "nnsight", "pandas", "seaborn", "matplotlib", "scipy"}
 TASK_FILE, EPISODES = "mine.json", "episodes.jsonl"
@@ -70,7 +71,7 @@ def keys(config: RunConfig) -> list[str]:
     return [
         request.result.key
         for source in sources(config)
-        for request in requests(chosen, "main_results", source, config.dtype)
+        for request in complete(main_results(chosen, source), source, config.dtype)
     ]
 
 

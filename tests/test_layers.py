@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from tvsight.experiments.rows import COLUMN_TYPES
+from tvsight.experiments.schemas import COLUMN_TYPES
 from tvsight.layers import by_layer, over_tasks, paper_by_layer, peaks
 
 

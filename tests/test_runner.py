@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, NamedTuple, NoReturn
@@ -16,18 +17,18 @@ from rich.console import Console
 from safetensors.torch import save_file
 
 from tests.tiny_models import DEPTH, WIDTH
-from tvsight import places, runner
+from tvsight import places
 from tvsight.config import RunConfig
 from tvsight.console import Display
 from tvsight.errors import MeasurementError, StorageError, UsageError
 from tvsight.experiments import MAIN_RESULTS
-from tvsight.experiments.main_results import measure_task
-from tvsight.experiments.rows import COLUMN_TYPES
+from tvsight.experiments.schemas import COLUMN_TYPES
 from tvsight.outcome import Outcome
+from tvsight.planning import Experiment, Plan, Request
 from tvsight.prompts import read_episodes
-from tvsight.session import Measure
+from tvsight.requests.main_results import main_results
+from tvsight.runner import Runner
 from tvsight.store import Store
-from tvsight.tasks import Task
 
 EPISODES = 6
 TASKS = ["to_upper", "next_letter", "second_next"]
@@ -50,18 +51,22 @@ class First(NamedTuple):
 
 
 class Measuring:
-    """`measure_task` that notes what it is asked for, and fails at will."""
+    """The central comparison, noting what is measured, and failing at will."""
 
     def __init__(self, failing: str = "", error: BaseException | None = None) -> None:
         self.asked: list[str] = []
         self.failing = failing
         self.error = error or MeasurementError("states hold NaN")
 
-    def __call__(self, model: Any, task: Task, *rest: Any) -> Any:
-        self.asked.append(task.name)
-        if task.name == self.failing:
+    def __call__(self, chosen: Plan, source: Any) -> list[Request]:
+        asked = main_results(chosen, source)
+        return [replace(one, measure=partial(self.measure, one)) for one in asked]
+
+    def measure(self, request: Request, model: Any) -> Any:
+        self.asked.append(request.name)
+        if request.name == self.failing:
             raise self.error
-        return measure_task(model, task, *rest)
+        return request.measure(model)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +191,7 @@ def test_every_damage_is_named_moved_aside_and_measured_again(
     assert f"Damaged: {damaged}: " in shown.getvalue()
     (aside,) = (tmp_path / "results" / ".damaged").iterdir()
     assert aside.name.startswith(damaged.name)
-    assert run(config, refuse).failures == {}
+    assert run(config, Measuring(failing="next_letter")).failures == {}
 
 
 def test_a_folder_of_an_older_schema_is_refused_by_name_and_measured_anew(
@@ -272,12 +277,12 @@ def test_what_another_process_measured_meanwhile_is_not_measured_again(
     first: First, tmp_path: Path
 ) -> None:
     class MeanwhileElsewhere(Display):
-        def stored(self, model: str, stored: int, total: int) -> None:
+        def stored(self, *counted: object) -> None:
             shutil.copytree(first.config.results, tmp_path, dirs_exist_ok=True)
 
     measuring, display = Measuring(), MeanwhileElsewhere(Console(file=io.StringIO()))
     config = replace(first.config, results=str(tmp_path))
-    outcome = runner.run(config, MAIN_RESULTS, measuring, display)
+    outcome = Runner(display).run(config, measuring)
     assert measuring.asked == []
     assert_same(outcome.table, first.outcome.table)
 
@@ -350,13 +355,13 @@ def test_nothing_that_is_stored_tells_where_or_by_whom_it_was_made(first: First)
 
 
 def run(
-    config: RunConfig, measure: Measure = measure_task, shown: io.StringIO | None = None
+    config: RunConfig, experiment: Experiment = main_results, shown: io.StringIO | None = None
 ) -> Outcome:
-    return runner.run(config, MAIN_RESULTS, measure, display_on(shown))
+    return Runner(display_on(shown)).run(config, experiment)
 
 
 def stored(config: RunConfig, shown: io.StringIO | None = None) -> Outcome:
-    return runner.stored(config, MAIN_RESULTS, display_on(shown))
+    return Runner(display_on(shown)).stored(config, main_results)
 
 
 def display_on(shown: io.StringIO | None) -> Display:

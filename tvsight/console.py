@@ -26,8 +26,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from tvsight.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, interval
-from tvsight.summaries import by_task
 from tvsight.texts import one_line, printable
 
 PLAIN_WIDTH = 170
@@ -81,9 +79,11 @@ class Display:
         """A line of text; nothing in it is read as markup, or reaches the terminal raw."""
         self.console.print(Text(printable(text)), soft_wrap=not self.console.is_terminal)
 
-    def stored(self, model: str, stored: int, total: int) -> None:
-        """How much of a model's work the store holds already."""
-        self.note(f"{model}: {stored} of {total} tasks are in the store, {total - stored} to do")
+    def stored(self, model: str, stored: int, total: int, experiment: str) -> None:
+        """How much of a model's part of an experiment the store holds already."""
+        self.note(
+            f"{model}, {experiment}: {stored} of {total} are in the store, {total - stored} to do"
+        )
 
     @contextmanager
     def tasks(self, model: str, total: int) -> Iterator[None]:
@@ -136,19 +136,10 @@ class Display:
         for task, state, job_id in self._jobs.keys() - before.keys():
             self.note(f"{task}: {state} (job {job_id})")
 
-    def measured(self, name: str, rows: pd.DataFrame) -> None:
+    def measured(self, name: str, line: str) -> None:
         """A task is done: its line."""
         self._advance()
-        summary = by_task(rows).iloc[0]
-        parts = [
-            f"{PROCEDURE_NAMES[procedure]} {interval(summary, procedure)}"
-            for procedure in ("baseline", "icl", "task_vector")
-        ]
-        mark = "" if summary["layer_identified"] else f" ({NOT_IDENTIFIED})"
-        self.note(
-            f"{name}: {'  '.join(parts)}  block {summary['layer']}{mark}  n {summary['n']} "
-            f"({summary['queries']} queries)"
-        )
+        self.note(f"{name}: {line}")
 
     def failed(self, name: str, reason: str) -> None:
         """A task could not be measured."""

@@ -1,10 +1,13 @@
 """What the files of a result promise beyond their checksums, and whether they keep it."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvsight.experiments import MAIN_RESULTS
+from tvsight.experiments.schemas import schema
 from tvsight.prompts.episodes import SPLITS
+from tvsight.vectors import AT, NORMS, PART, WHOLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +24,7 @@ ARROW_TYPES = {
     "bool": ("bool",),
     "float64": ("double",),
 }
-"""How each type of `COLUMN_TYPES` stands in a parquet file; pandas wrote strings in both ways."""
+"""How each type of a schema stands in a parquet file; pandas wrote strings in both ways."""
 ROUNDING = 1e-3
 """By how much a log-probability may exceed 0, and a margin fall below it."""
 
@@ -30,8 +33,8 @@ class DamagedResult(Exception):
     """A stored result that does not hold what its manifest says."""
 
 
-def read_rows(file: Path) -> "pd.DataFrame":
-    """The rows in a parquet file, with the columns and types of `experiments.rows.COLUMN_TYPES`.
+def read_rows(file: Path, experiment: str) -> "pd.DataFrame":
+    """The rows in a parquet file, with the columns and types of an experiment's schema.
 
     Raises:
         DamagedResult: when it cannot be read, or holds other columns or types, or empty cells
@@ -39,22 +42,21 @@ def read_rows(file: Path) -> "pd.DataFrame":
     """
     import pyarrow.parquet as parquet
 
-    from tvsight.experiments.rows import COLUMN_TYPES, NULLABLE
-
+    expected = schema(experiment)
     try:
         table = parquet.read_table(file, partitioning=None)
         rows: pd.DataFrame = table.to_pandas()
     except Exception as error:  # pyarrow and pandas raise a dozen unrelated types
         raise DamagedResult(f"{file.name} cannot be read as parquet") from error
-    if table.column_names != list(COLUMN_TYPES) or list(rows.columns) != list(COLUMN_TYPES):
+    if table.column_names != list(expected.columns) or list(rows.columns) != table.column_names:
         raise DamagedResult(f"{file.name} has other columns than its schema")
-    for name, kind in COLUMN_TYPES.items():
+    for name, kind in expected.columns.items():
         found = str(table.schema.field(name).type)
         if found not in ARROW_TYPES[kind]:
             raise DamagedResult(f"{file.name}: column {name} holds {found}, not {kind}")
-        if name not in NULLABLE and table.column(name).null_count:
+        if name not in expected.nullable and table.column(name).null_count:
             raise DamagedResult(f"{file.name}: column {name} has empty cells")
-    return rows.astype(COLUMN_TYPES)
+    return rows.astype(expected.columns)
 
 
 def check_rows(rows: "pd.DataFrame", identity: dict[str, Any]) -> int | None:
@@ -62,7 +64,7 @@ def check_rows(rows: "pd.DataFrame", identity: dict[str, Any]) -> int | None:
     is over all its episodes.
 
     Returns:
-        The number of blocks that were swept; None for an experiment that is not known here.
+        The number of blocks that were swept in the central comparison; None for others.
 
     Raises:
         DamagedResult: with what is wrong.
@@ -70,7 +72,15 @@ def check_rows(rows: "pd.DataFrame", identity: dict[str, Any]) -> int | None:
     for name in ("model", "task"):
         if set(rows[name]) != {identity[name]}:
             raise DamagedResult(f"the rows are of another {name} than the manifest")
+    conditions = list(schema(identity["experiment"]).conditions)
+    if not conditions:
+        return None
     _check_numbers(rows)
+    if not set(rows["split"]) <= set(SPLITS):
+        raise DamagedResult("the rows are not of the splits dev and test")
+    for split, of_split in rows.groupby("split"):
+        episodes = identity.get("episodes_per_split") or int(of_split["episode"].max()) + 1
+        _check_episodes(of_split, str(split), episodes, conditions)
     if identity["experiment"] != MAIN_RESULTS:
         return None
     if set(rows["split"]) != set(SPLITS):
@@ -82,16 +92,14 @@ def check_rows(rows: "pd.DataFrame", identity: dict[str, Any]) -> int | None:
         raise DamagedResult("it is not said whether a layer was identified")
     for split in SPLITS:
         of_split = rows[rows["split"] == split]
-        episodes = identity.get("episodes_per_split") or int(of_split["episode"].max()) + 1
-        _check_episodes(of_split, split, episodes)
         if set(of_split["procedure"]) != UNSWEPT[split] | SWEPT:
             raise DamagedResult(f"the rows on {split} lack a procedure, or have one too many")
     return _swept_blocks(rows[has_layer])
 
 
 def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
-    """Whether a safetensors file holds `dev` and `test`, in half precision, each
-    `[episodes, depth, width]` for the episodes and blocks of `rows`. Values are not read.
+    """Whether a safetensors file holds what `tvsight.vectors` says, for the episodes and blocks of
+    `rows`. Values are not read.
 
     Args:
         depth: the number of blocks that were swept, where that is known.
@@ -105,21 +113,31 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
         with safe_open(file, framework="numpy") as vectors:
             slices = {name: vectors.get_slice(name) for name in vectors.keys()}  # noqa: SIM118
             shapes = {name: list(of.get_shape()) for name, of in slices.items()}
-            types = {of.get_dtype() for of in slices.values()}
+            types = {name: of.get_dtype() for name, of in slices.items()}
     except (OSError, SafetensorError) as error:
         raise DamagedResult(f"{file.name} cannot be read as safetensors") from error
-    if set(shapes) != set(SPLITS) or types != {"F16"}:
-        raise DamagedResult(f"{file.name} does not hold dev and test in half precision")
-    for split, shape in shapes.items():
-        episodes = rows.loc[rows["split"] == split, "episode"].nunique()
-        implied = [episodes, depth or shape[1]] if len(shape) == 3 else [episodes, depth]
-        if len(shape) != 3 or shape[:2] != implied or 0 in shape:
+    blocks = {name for name in shapes if re.fullmatch(rf"{AT}\d+", name)}
+    if set(shapes) != WHOLE and (len(blocks) != 1 or set(shapes) != PART | blocks):
+        raise DamagedResult(f"{file.name} does not hold dev and test, or a part of them")
+    if any(of != ("F32" if name in NORMS else "F16") for name, of in types.items()):
+        raise DamagedResult(f"{file.name} does not hold vectors in half precision")
+    dev, test = (rows.loc[rows["split"] == split, "episode"].nunique() for split in SPLITS)
+    main = next(shape for name, shape in shapes.items() if name in ("dev", "mean"))
+    depth = depth or (main[-2] if len(main) > 1 else 0)
+    width = main[-1] if main else 0
+    implied = {
+        "dev": [dev, depth, width],
+        "test": [test, depth, width],
+        "mean": [depth, width],
+        "dev_norms": [dev, depth],
+        "test_norms": [test, depth],
+        **{name: [test, width] for name in blocks},
+    }
+    for name, shape in shapes.items():
+        if shape != implied[name] or 0 in shape:
             raise DamagedResult(
-                f"{file.name}: {split} has the shape {shape}; the rows imply "
-                f"[{implied[0]}, {implied[1]}, width]"
+                f"{file.name}: {name} has the shape {shape}; {implied[name]} was expected"
             )
-    if shapes["dev"][2] != shapes["test"][2]:
-        raise DamagedResult(f"{file.name}: dev and test differ in width")
 
 
 def _check_numbers(rows: "pd.DataFrame") -> None:
@@ -132,14 +150,16 @@ def _check_numbers(rows: "pd.DataFrame") -> None:
         raise DamagedResult("a log-probability is above 0, or a margin below")
 
 
-def _check_episodes(of_split: "pd.DataFrame", split: str, episodes: int) -> None:
-    """Each procedure, after each block, has every episode once, and asks of it the same."""
-    asked = of_split.groupby("episode")[["query", "expected"]].nunique()
-    if list(asked.index) != list(range(episodes)):
+def _check_episodes(
+    of_split: "pd.DataFrame", split: str, episodes: int, conditions: list[str]
+) -> None:
+    """Under each condition every episode is there once, and is asked the same."""
+    if sorted(of_split["episode"].unique()) != list(range(episodes)):
         raise DamagedResult(f"the rows on {split} are not of episodes 0 to {episodes - 1}")
-    if (asked != 1).any(axis=None):
+    scored = ["episode", *(name for name in ("scored_as",) if name in of_split)]
+    if (of_split.groupby(scored)[["query", "expected"]].nunique() != 1).any(axis=None):
         raise DamagedResult(f"an episode on {split} has several queries or expected answers")
-    measured = of_split.groupby(["procedure", "layer"], dropna=False)["episode"]
+    measured = of_split.groupby(conditions, dropna=False)["episode"]
     if (measured.nunique() != episodes).any() or (measured.size() != episodes).any():
         raise DamagedResult(f"the rows on {split} lack an episode, or have one twice")
 

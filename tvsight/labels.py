@@ -3,6 +3,7 @@
 import pandas as pd
 
 from tvsight.models.catalogue import catalogue
+from tvsight.summaries import COMPARED, by_task
 from tvsight.texts import one_line
 
 PROCEDURE_NAMES = {
@@ -36,3 +37,14 @@ def interval(values: pd.Series, name: str) -> str:
     if pd.isna(low):
         return f"{value:.2f}"
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def task_line(rows: pd.DataFrame) -> str:
+    """The central comparison of one task in a line."""
+    summary = by_task(rows).iloc[0]
+    parts = [f"{PROCEDURE_NAMES[name]} {interval(summary, name)}" for name in COMPARED]
+    mark = "" if summary["layer_identified"] else f" ({NOT_IDENTIFIED})"
+    return (
+        f"{'  '.join(parts)}  block {summary['layer']}{mark}  n {summary['n']} "
+        f"({summary['queries']} queries)"
+    )

@@ -1,28 +1,53 @@
 """From options to the results that a run wants: one request per model and task."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tvsight.config import RunConfig, protocol
 from tvsight.errors import UsageError
 from tvsight.models import ModelSource, resolve, weights_identity
 from tvsight.prompts.episode_files import episodes_digest, read_episodes
-from tvsight.prompts.episodes import Episode, check_enough_pairs
+from tvsight.prompts.episodes import Episode, check_enough_pairs, sample_episodes
+from tvsight.prompts.filtering import usable_pairs
 from tvsight.prompts.templates import Template, template
 from tvsight.scoring import SCORING_VERSION
 from tvsight.store import Result
 from tvsight.tasks import Task, packaged_tasks, select
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tvsight.execution import Steps
+    from tvsight.models.loading import Model
+    from tvsight.outcome import Measured
+
 
 @dataclass(frozen=True)
 class Request:
-    """One result that a run wants."""
+    """One result that a run wants of one model."""
 
-    result: Result
-    task: Task
-    replayed: tuple[Episode, ...] | None
-    """The exact episodes to measure, or None to sample them."""
+    identity: dict[str, Any]
+    """All that changes a number; without `weights` and `dtype` until `complete` has added them."""
+    measure: "Callable[[Model], Steps[Measured]]"
+    """The steps that measure it, once the model is there."""
+    line: Callable[["pd.DataFrame"], str]
+    """What a person is told of its rows when it is done, after its name."""
+    episodes: "Callable[[Model], Sequence[Episode]] | None" = None
+    """What --save-episodes writes; None for an experiment that cannot be replayed from a file."""
+    needs_vectors: bool = False
+    """Whether a result that was stored without its vectors is of no use."""
+
+    @property
+    def result(self) -> Result:
+        """Its place in the store."""
+        return Result(self.identity)
+
+    @property
+    def name(self) -> str:
+        """Its task, or the pair of tasks that it is about."""
+        return str(self.identity["task"])
 
 
 @dataclass(frozen=True)
@@ -34,6 +59,37 @@ class Plan:
     tasks: list[Task]
     replayed: dict[str, tuple[Episode, ...]]
     """Episodes from a file, by task; empty when they are sampled."""
+
+    @property
+    def max_job_episodes(self) -> int | None:
+        """The most episodes of a split in one job; None where it does not matter."""
+        return self.config.max_job_episodes if self.config.remote else None
+
+    def episodes(self, task: Task, model: "Model") -> tuple[Sequence[Episode], dict[str, Any]]:
+        """The episodes of a task, and what a manifest says of them: how many of its pairs the
+        tokenizer left. A file's episodes come as they are, and nothing is said of them.
+
+        Raises:
+            UsageError: when too few pairs of the task suit the tokenizer.
+        """
+        if task.name in self.replayed:
+            return self.replayed[task.name], {"pairs": None}
+        config = self.config
+        usable = usable_pairs(task, model.tokenizer, self.template, model.name)
+        sampled = sample_episodes(
+            task.name,
+            usable,
+            config.shots,
+            config.dummy_queries,
+            config.episodes_per_split,
+            config.seed,
+        )
+        pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
+        return sampled, {"pairs": pairs}
+
+
+Experiment = Callable[[Plan, ModelSource], list[Request]]
+"""What a plan asks of one model, in the order of its tasks. Knows neither weights nor precision."""
 
 
 def plan(config: RunConfig) -> Plan:
@@ -64,10 +120,12 @@ def plan(config: RunConfig) -> Plan:
     return Plan(config, chosen_template, [known[name] for name in names], replayed)
 
 
-def shared_identity(
-    chosen: Plan, experiment: str, source: ModelSource, task: Task
-) -> dict[str, Any]:
-    """The part of a result's identity that is known without reading weights."""
+def identity(chosen: Plan, experiment: str, source: ModelSource, task: Task) -> dict[str, Any]:
+    """The part of a result's identity that is known without reading weights.
+
+    An experiment that takes more than this into account adds it; checksums of further tasks go
+    under `sources`, by name.
+    """
     replayed = chosen.replayed.get(task.name)
     return {
         "experiment": experiment,
@@ -81,24 +139,14 @@ def shared_identity(
     }
 
 
-def requests(chosen: Plan, experiment: str, source: ModelSource, dtype: str) -> list[Request]:
-    """The results that a run wants of one model, in the order of its tasks.
+def complete(asked: Sequence[Request], source: ModelSource, dtype: str) -> list[Request]:
+    """The requests with the part of their identity that takes a look at the weights.
 
     Args:
         dtype: the precision that will be used, `auto` resolved.
     """
-    weights = weights_identity(source)
-    return [
-        Request(
-            Result(
-                shared_identity(chosen, experiment, source, task)
-                | {"weights": weights, "dtype": dtype}
-            ),
-            task,
-            chosen.replayed.get(task.name),
-        )
-        for task in chosen.tasks
-    ]
+    known = {"weights": weights_identity(source), "dtype": dtype}
+    return [replace(request, identity=request.identity | known) for request in asked]
 
 
 def sources(config: RunConfig) -> list[ModelSource]:

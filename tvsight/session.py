@@ -11,27 +11,16 @@ from filelock import BaseFileLock
 from tvsight.config import RunConfig
 from tvsight.console import Display
 from tvsight.errors import ServerError, StorageError, TvsightError, UsageError
-from tvsight.outcome import Outcome
-from tvsight.planning import Plan, Request
+from tvsight.outcome import Measured, Outcome
+from tvsight.planning import Request
 from tvsight.prompts.episode_files import write_episodes
-from tvsight.prompts.episodes import Episode, sample_episodes
-from tvsight.prompts.filtering import usable_pairs
-from tvsight.prompts.templates import Template
 from tvsight.provenance import provenance
 from tvsight.store import DamagedResult, Store
-from tvsight.tasks import Task
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from torch import Tensor
-
-    from tvsight.execution import Job, Pending, Place, Steps
+    from tvsight.execution import Job, Pending, Place
     from tvsight.models.loading import Model
 
-Rows = tuple["pd.DataFrame", "dict[str, Tensor]"]
-Measure = Callable[["Model", Task, Sequence[Episode], Template, bool, int | None], "Steps[Rows]"]
-"""An experiment: model, task, episodes, template, whether vectors are wanted, and the most episodes
-of a split in one job (None where it does not matter)."""
 Result = TypeVar("Result")
 
 
@@ -41,17 +30,13 @@ class Session:
     def __init__(
         self,
         config: RunConfig,
-        chosen: Plan,
         store: Store,
         model: "Model",
-        measure: Measure,
         display: Display,
     ) -> None:
         self.config = config
-        self.chosen = chosen
         self.store = store
         self.model = model
-        self.measure = measure
         self.display = display
 
     def measure_all(self, missing: Sequence[Request], place: "Place", outcome: Outcome) -> None:
@@ -83,10 +68,10 @@ class Session:
 
         planned: list[tuple[str, int, int, int]] = []
         for request in missing:
-            episodes, _ = self.episodes(request)
-            first = next(self._steps(request, episodes))
+            first = next(request.measure(self.model))
             sent = sum(len(payload(self.model.decoder, job)) for job in first)
-            planned.append((request.task.name, len(first), sent, self._vector_bytes(episodes)))
+            vectors = sum(job.vector_bytes for job in first)
+            planned.append((request.name, len(first), sent, vectors))
         shown = pd.DataFrame(planned, columns=["Task", "Jobs", "Up", "Vectors down"])
         shown.loc[len(shown)] = ["all", *shown.drop(columns="Task").sum()]
         for column in ("Up", "Vectors down"):
@@ -94,37 +79,14 @@ class Session:
         title = "To be sent; a split that is cut asks for a second round of jobs"
         self.display.table(shown.astype(str), title)
 
-    def save_episodes(self, of_model: Sequence[Request]) -> None:
+    def save_episodes(self, asked: Sequence[Request]) -> None:
         """Write the episodes of some requests to the file that the options name."""
         path = Path(str(self.config.save_episodes))
+        found = [e for one in asked if one.episodes for e in one.episodes(self.model)]
         try:
-            write_episodes(path, [e for request in of_model for e in self.episodes(request)[0]])
+            write_episodes(path, found)
         except OSError as error:
             raise UsageError(f"--save-episodes {path}: {error.strerror or error}") from error
-
-    def episodes(self, request: Request) -> tuple[Sequence[Episode], dict[str, Any] | None]:
-        """The episodes of a request, and what the tokenizer left of its pairs: a file's episodes
-        come as they are, and without that."""
-        if request.replayed is not None:
-            return request.replayed, None
-        config, task = self.config, request.task
-        usable = usable_pairs(task, self.model.tokenizer, self.chosen.template, self.model.name)
-        sampled = sample_episodes(
-            task.name,
-            usable,
-            config.shots,
-            config.dummy_queries,
-            config.episodes_per_split,
-            config.seed,
-        )
-        pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
-        return sampled, pairs
-
-    def _steps(self, request: Request, episodes: Sequence[Episode]) -> "Steps[Rows]":
-        config = self.config
-        most = config.max_job_episodes if config.remote else None
-        template = self.chosen.template
-        return self.measure(self.model, request.task, episodes, template, config.vectors, most)
 
     def _begin_some(
         self,
@@ -156,13 +118,11 @@ class Session:
 
     def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "_Measurement | None":
         if _is_whole(self.store, request, self.display):  # another process measured it meanwhile
-            self.display.measured(request.task.name, self.store.rows(request.result.path))
+            self._tell(request)
             return None
         self.store.clear_leftovers(request.result)
-        self.display.task(request.task.name)
-        episodes, pairs = self.episodes(request)
-        steps = self._steps(request, episodes)
-        return _Measurement(request, lock, pairs, steps, place, self.model)
+        self.display.task(request.name)
+        return _Measurement(request, lock, place, self.model)
 
     def _advance_all(
         self, under_way: "list[_Measurement]", place: "Place", outcome: Outcome
@@ -183,15 +143,21 @@ class Session:
         measured = measurement.advance(place)
         if measured is None:
             return True
-        rows, vectors = measured
-        made = provenance(self.model, measurement.seconds) | {
-            "pairs": measurement.pairs,
+        made = {
+            **provenance(self.model, measurement.seconds),
+            **(measured.notes or {}),
             "place": place.about,
             "jobs": [vars(job.trace) for job in measurement.jobs if job.trace.job_id],
         }
-        self.store.save(measurement.request.result, rows, vectors or None, made)
-        self.display.measured(measurement.request.task.name, rows)
+        request = measurement.request
+        self.store.save(request.result, measured.rows, measured.vectors or None, made)
+        self._tell(request)
         return False
+
+    def _tell(self, request: Request) -> None:
+        """The line of a request whose result is stored."""
+        line = request.line(self.store.rows(request.result.path))
+        self.display.measured(request.name, line)
 
     def _guarded(
         self, request: Request, outcome: Outcome, do: Callable[..., Result], *arguments: Any
@@ -204,13 +170,9 @@ class Session:
         except TvsightError as error:
             if self.config.fail_fast:
                 raise
-            outcome.failures[f"{self.model.name} / {request.task.name}"] = str(error)
-            self.display.failed(request.task.name, str(error))
+            outcome.failures[f"{self.model.name} / {request.name}"] = str(error)
+            self.display.failed(request.name, str(error))
             return None
-
-    def _vector_bytes(self, episodes: Sequence[Episode]) -> int:
-        size = len(episodes) * self.model.decoder.depth * self.model.decoder.width * 2
-        return size if self.config.vectors else 0
 
 
 def is_stored(store: Store, request: Request, display: Display) -> bool:
@@ -220,7 +182,7 @@ def is_stored(store: Store, request: Request, display: Display) -> bool:
         StorageError: when it cannot be moved.
     """
     try:
-        return store.holds(request.result)
+        return store.holds(request.result, request.needs_vectors)
     except DamagedResult:
         lock = store.acquire(request.result)
         if lock is None:  # another process has found it too, and measures it
@@ -234,7 +196,7 @@ def is_stored(store: Store, request: Request, display: Display) -> bool:
 def _is_whole(store: Store, request: Request, display: Display) -> bool:
     """The same, under the lock of the result."""
     try:
-        return store.holds(request.result)
+        return store.holds(request.result, request.needs_vectors)
     except DamagedResult as damage:
         place = store.set_aside(request.result.path)
         display.note(f"Damaged: {damage}. Moved to {place}; it is measured again.")
@@ -248,22 +210,19 @@ class _Measurement:
         self,
         request: Request,
         lock: BaseFileLock,
-        pairs: dict[str, Any] | None,
-        steps: "Steps[Rows]",
         place: "Place",
         model: "Model",
     ) -> None:
         self.request = request
         self.lock = lock
-        self.pairs = pairs
         self.jobs: list[Pending] = []
         """Every job so far, those of earlier steps first."""
         self.names: list[str] = []
-        self._steps = steps
+        self._steps = request.measure(model)
         self._model = model
         self._began = time.perf_counter()
         self._results: list[Any] = []
-        self._hand_over(next(steps), place)
+        self._hand_over(next(self._steps), place)
 
     @property
     def seconds(self) -> float:
@@ -274,9 +233,9 @@ class _Measurement:
         """Task, what its jobs do, and the server's name for the last of them."""
         states = [job.state for job in self.jobs]
         state = next((s for s in ("failed", "queued", "running") if s in states), "done")
-        return self.request.task.name, state, self.jobs[-1].trace.job_id or ""
+        return self.request.name, state, self.jobs[-1].trace.job_id or ""
 
-    def advance(self, place: "Place") -> Rows | None:
+    def advance(self, place: "Place") -> Measured | None:
         """Look after the jobs of this step and go on when they are done; what was measured when
         that was the last step."""
         step = self.jobs[-len(self._results) :]
@@ -288,7 +247,7 @@ class _Measurement:
         try:
             self._hand_over(self._steps.send(self._results), place)
         except StopIteration as end:
-            measured: Rows = end.value
+            measured: Measured = end.value
             return measured
         return None
 

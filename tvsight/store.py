@@ -121,16 +121,19 @@ class Store:
             ) from error
         return lock
 
-    def holds(self, result: Result) -> bool:
+    def holds(self, result: Result, with_vectors: bool = False) -> bool:
         """Whether the result is there and whole.
+
+        Args:
+            with_vectors: whether it is of use only if vectors are stored beside its rows.
 
         Raises:
             DamagedResult: when something is there that is not what its manifest says.
         """
         if not (self.root / result.path).exists():
             return False
-        self.manifest(result.path)
-        return True
+        manifest = self.manifest(result.path)
+        return VECTORS in manifest["files"] or not with_vectors
 
     def manifest(self, path: Path) -> dict[str, Any]:
         """The manifest of the result in a folder, after checking all that it promises: checksums,
@@ -148,7 +151,7 @@ class Store:
             if not holds:
                 raise DamagedResult(f"{path}: {name} is missing or its checksum does not hold")
         try:
-            rows = read_rows(folder / ROWS)
+            rows = read_rows(folder / ROWS, manifest["identity"]["experiment"])
             depth = check_rows(rows, manifest["identity"])
             if VECTORS in manifest["files"]:
                 check_vectors(folder / VECTORS, rows, depth)
@@ -211,6 +214,9 @@ class Store:
     ) -> None:
         """Write a result: it appears whole or not at all.
 
+        One that is there already (without the vectors that are wanted now) gives way to it; killed
+        between the two moves, a process leaves neither, and the result is measured again.
+
         Raises:
             StorageError: when the disk is full or the folder cannot be written; earlier results
                 are untouched.
@@ -219,7 +225,9 @@ class Store:
         from safetensors.torch import save_file
 
         target = self.root / result.path
-        new = target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}")
+        new, replaced = (
+            target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}") for _ in range(2)
+        )
         try:
             new.mkdir(parents=True)
             rows.to_parquet(new / ROWS, index=False)
@@ -237,6 +245,8 @@ class Store:
             (new / MANIFEST).write_text(text, encoding="utf-8")
             for file in new.iterdir():
                 flush(file)
+            if target.exists():
+                target.rename(replaced)
             new.rename(target)
             flush(target.parent)
         except (OSError, SafetensorError) as error:
@@ -246,6 +256,7 @@ class Store:
             ) from error
         finally:
             shutil.rmtree(new, ignore_errors=True)
+            shutil.rmtree(replaced, ignore_errors=True)
 
     def clear_leftovers(self, result: Result) -> None:
         """Remove what a process that was killed left of a result. To be called under its lock."""
@@ -254,10 +265,10 @@ class Store:
 
     def rows(self, path: Path) -> "pd.DataFrame":
         """The rows of a checked result."""
-        return read_rows(self.root / path / ROWS)
+        return read_rows(self.root / path / ROWS, path.parts[0])
 
     def vectors(self, path: Path) -> "dict[str, Tensor]":
-        """The vectors of a checked result."""
+        """The vectors of a checked result, as `tvsight.vectors` describes them."""
         from safetensors.torch import load_file
 
         return load_file(self.root / path / VECTORS)

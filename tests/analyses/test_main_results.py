@@ -50,7 +50,7 @@ def finished(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_run_says_what_it_did_and_nothing_on_stderr(finished: Run) -> None:
     process = finished.process
     assert (process.returncode, process.stderr) == (0, "")
-    assert "qwen2: 0 of 2 tasks are in the store, 2 to do" in process.stdout
+    assert "qwen2, main_results: 0 of 2 are in the store, 2 to do" in process.stdout
     for task in ("to_upper", "next_letter"):
         assert re.search(
             rf"^{task}: Baseline \d.\d\d .* ICL .* Task vector .*n 4", process.stdout, re.M

@@ -11,7 +11,8 @@ from tvsight.execution import Here, Job, complete
 from tvsight.experiments.main_results import PHASES, measure_task
 from tvsight.models.loading import Model
 from tvsight.prompts import Episode
-from tvsight.session import Rows
+
+Rows = tuple[pd.DataFrame, dict[str, torch.Tensor]]
 
 
 def rows_of(

@@ -66,7 +66,7 @@ JOB = Job(measure, ({"shared": [[1]]}, {"shared": [[2]]}))
 def submits(monkeypatch: pytest.MonkeyPatch, brief_pauses: None) -> None:
     """What is sent, and its rehearsal, are other tests' subject."""
     monkeypatch.setattr(remote, "payload", lambda decoder, job: b"payload")
-    monkeypatch.setattr(remote, "rehearse", lambda job: None)
+    monkeypatch.setattr(remote, "rehearse", lambda job, decoder: None)
 
 
 def place(server: Server, results: Path) -> Remote:

@@ -22,7 +22,7 @@ from tvsight.experiments.main_results import (
     layer_is_identified,
     measure_task,
 )
-from tvsight.experiments.rows import COLUMN_TYPES
+from tvsight.experiments.schemas import COLUMN_TYPES
 from tvsight.models.decoder import Decoder
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, sample_episodes, template, usable_pairs

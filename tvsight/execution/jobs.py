@@ -20,12 +20,14 @@ Steps = Generator["list[Job]", list[Any], Measured]
 class Job:
     """One nnsight session: all of it runs in one place, as one request where that is a server.
 
-    `function(decoder, *arguments, progress)` takes plain Python and returns tensors and plain
-    Python. `progress` is called with the name of each phase; it is None where nobody listens.
+    `function(decoder, *arguments, progress)` takes and returns tensors and plain Python. `progress`
+    is called with the name of each phase; it is None where nobody listens.
     """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    vector_bytes: int = 0
+    """How large the vectors are that come back."""
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import torch
 from nnsight.ndif import EnvComparison, get_local_env
 
 from tvsight.errors import ServerError, TvsightError, UsageError
@@ -73,17 +74,20 @@ def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
     return "not deployed now: the first job asks for it, and fails if the server cannot hold it"
 
 
-def rehearse(job: Job) -> None:
-    """Run a job's function here on a tiny random model and a few of its own episodes, serialised as
-    for a server and with the modules hidden that a server lacks.
+def rehearse(job: Job, decoder: Decoder) -> None:
+    """Run a job's function here on a random model and a few of its own episodes, serialised as for
+    a server and with the modules hidden that a server lacks.
+
+    The random model has the depth and width of `decoder`, since a job may bring vectors, and is
+    tiny in every other way.
 
     Raises:
         TvsightError: when what would be sent cannot run by itself.
     """
-    tiny = random_llama(TINY)
+    shape = {**TINY, "num_hidden_layers": decoder.depth, "hidden_size": decoder.width}
     arguments = [_shortened(argument, TINY["vocab_size"]) for argument in job.arguments]
     try:
-        run(tiny, job.function, *arguments, None, remote="local")
+        run(random_llama(shape), job.function, *arguments, None, remote="local")
     except Exception as error:
         raise TvsightError(
             f"A rehearsal of the first job failed, so nothing was sent: {error}"
@@ -91,9 +95,14 @@ def rehearse(job: Job) -> None:
 
 
 def _shortened(argument: Any, vocabulary: int) -> Any:
-    """The first episodes of prompts, in tokens that a small vocabulary has."""
+    """The first episodes of prompts, in tokens that a small vocabulary has.
+
+    Prompts are a dictionary with an entry per episode under each name, `zero_shot` among them.
+    """
     if not (isinstance(argument, dict) and "zero_shot" in argument):
         return argument
     few = {name: values[:REHEARSED] for name, values in argument.items() if name != "others"}
-    small = json.loads(json.dumps(few), parse_int=lambda digits: int(digits) % vocabulary)
-    return small | {"others": [[0]] * len(small["zero_shot"])}
+    tokens = {name: values for name, values in few.items() if not isinstance(values, torch.Tensor)}
+    small = json.loads(json.dumps(tokens), parse_int=lambda digits: int(digits) % vocabulary)
+    others = {"others": [[0]] * len(small["zero_shot"])} if "others" in argument else {}
+    return few | small | others

@@ -87,7 +87,7 @@ class Remote:
 
         def submit() -> JobRecord:
             if not self._rehearsed:
-                rehearse(job)
+                rehearse(job, decoder)
                 self._rehearsed = True
             job_id = self.client.submit(model, payload(decoder, job))
             now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -241,4 +241,5 @@ class _Parcel(nnsight.tracing.backend.Backend):
 def _digest(job: Job) -> str:
     """Stands for what a job asks: its function and arguments, and the code that answers."""
     asked = [tvsight.__version__, job.function.__qualname__, job.arguments]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    text = json.dumps(asked, sort_keys=True, default=torch.Tensor.tolist)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

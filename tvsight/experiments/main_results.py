@@ -70,12 +70,16 @@ def measure_task(
     dev, test = ([e for e in episodes if e.split == split] for split in ("dev", "test"))
     dev_prompts, test_prompts = (tokenise(model, s, task.match, template) for s in (dev, test))
     dev_parts, test_parts = (parts(p, max_job_episodes) for p in (dev_prompts, test_prompts))
+    size = model.decoder.depth * model.decoder.width * torch.half.itemsize if vectors else 0
     if len(dev_parts) == len(test_parts) == 1:
-        (result,) = yield [Job(measure, (dev_prompts, test_prompts, vectors))]
+        whole = (dev_prompts, test_prompts, vectors)
+        (result,) = yield [Job(measure, whole, size * len(episodes))]
     else:
-        on_dev = _joined((yield [Job(measure_dev, (part, vectors)) for part in dev_parts]))
+        sizes = [size * len(part["shared"]) for part in (*dev_parts, *test_parts)]
+        jobs = [Job(measure_dev, (p, vectors), sizes.pop(0)) for p in dev_parts]
+        on_dev = _joined((yield jobs))
         layers = best_layers(on_dev["sweep"], dev_prompts["accepted"])
-        jobs = [Job(measure_test, (part, layers, vectors)) for part in test_parts]
+        jobs = [Job(measure_test, (p, layers, vectors), sizes.pop(0)) for p in test_parts]
         result = {"dev": on_dev, "layers": layers, "test": _joined((yield jobs))}
     on_dev, on_test, layers = (result[name] for name in ("dev", "test", "layers"))
     if not (on_dev["finite"] and on_test["finite"]):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tvsight.errors import MeasurementError
+from tvsight.experiments.schemas import SCORED, Schema
 from tvsight.statistics import accuracy
 
 if TYPE_CHECKING:
@@ -17,29 +18,6 @@ if TYPE_CHECKING:
 LAST = "last"
 """The read or write position of every vector: the last token of the prompt, `→`."""
 
-COLUMN_TYPES = {
-    "model": "str",
-    "task": "str",
-    "category": "str",
-    "procedure": "str",
-    "split": "str",
-    "layer": "Int64",
-    "layer_identified": "boolean",
-    "read_position": "str",
-    "write_position": "str",
-    "episode": "int64",
-    "query": "str",
-    "expected": "str",
-    "predicted": "str",
-    "correct": "bool",
-    "log_probability": "float64",
-    "margin": "float64",
-    "measured_on": "str",
-}
-"""Columns of `rows.parquet`, in order; docs/results.md says what each holds."""
-NULLABLE = ("layer", "layer_identified", "read_position", "write_position")
-"""Columns that are empty where no vector was applied."""
-
 
 def scored_rows(
     model: "Model",
@@ -48,12 +26,14 @@ def scored_rows(
     read: "dict[str, Tensor]",
     procedure: str,
     layer: int | None = None,
+    **others: Any,
 ) -> list[dict[str, Any]]:
     """One row per episode of one procedure (and, for a patched one, one layer).
 
     Args:
         read: what `interventions.answers` returned, each `[episodes]`.
         layer: 0-based block after which a vector was applied; None where none was.
+        others: what an experiment's schema has besides; the same in every row.
 
     Raises:
         MeasurementError: when a log-probability or a margin is not a finite number.
@@ -84,13 +64,16 @@ def scored_rows(
             "log_probability": columns["log_probability"][number],
             "margin": columns["margin"][number],
             "measured_on": model.device,
+            **others,
         }
         for number, (episode, token) in enumerate(zip(episodes, columns["token"], strict=True))
     ]
 
 
-def frame(rows: list[dict[str, Any]], task: str, category: str) -> pd.DataFrame:
-    """Rows of one task as a data frame with the columns of `COLUMN_TYPES`.
+def frame(
+    rows: list[dict[str, Any]], task: str, category: str, schema: Schema = SCORED
+) -> pd.DataFrame:
+    """Rows of one task as a data frame with the columns of a schema.
 
     Raises:
         MeasurementError: when there are none, or an accuracy lies outside its own interval.
@@ -99,11 +82,15 @@ def frame(rows: list[dict[str, Any]], task: str, category: str) -> pd.DataFrame:
         raise MeasurementError("no episode could be used.")
     data = pd.DataFrame(rows).assign(task=task, category=category)
     test = data[data["split"] == "test"]
-    for procedure, asked in test.groupby("procedure"):
+    for procedure, asked in test.groupby(list(schema.conditions), dropna=False):
         found = accuracy(asked["correct"], asked["query"])
         if not 0 <= found.low <= found.value <= found.high <= 1:
             raise MeasurementError(
-                f"the accuracy of {procedure}, {found.value}, is outside its interval "
+                f"the accuracy of {_named(procedure)}, {found.value}, is outside its interval "
                 f"[{found.low}, {found.high}]."
             )
-    return data[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
+    return data[list(schema.columns)].astype(schema.columns)
+
+
+def _named(condition: tuple[Any, ...]) -> str:
+    return ", ".join(str(part) for part in condition if not pd.isna(part))

@@ -1,0 +1,49 @@
+"""The central comparison: one result per task."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tvsight.experiments import MAIN_RESULTS
+from tvsight.labels import task_line
+from tvsight.models import ModelSource
+from tvsight.outcome import Measured
+from tvsight.planning import Plan, Request, identity
+from tvsight.prompts.episodes import Episode
+from tvsight.tasks import Task
+
+if TYPE_CHECKING:
+    from tvsight.execution import Steps
+    from tvsight.models.loading import Model
+
+
+def main_results(chosen: Plan, source: ModelSource, needs_vectors: bool = False) -> list[Request]:
+    """What a plan asks of one model.
+
+    Args:
+        needs_vectors: measure again what was stored without vectors.
+    """
+    return [
+        Request(
+            identity(chosen, MAIN_RESULTS, source, task),
+            partial(_measure, chosen, task),
+            task_line,
+            partial(_episodes, chosen, task),
+            needs_vectors,
+        )
+        for task in chosen.tasks
+    ]
+
+
+def _measure(chosen: Plan, task: Task, model: "Model") -> "Steps[Measured]":
+    from tvsight.experiments.main_results import measure_task  # torch, once all is in order
+
+    episodes, notes = chosen.episodes(task, model)
+    rows, vectors = yield from measure_task(
+        model, task, episodes, chosen.template, chosen.config.vectors, chosen.max_job_episodes
+    )
+    return Measured(rows, vectors, notes)
+
+
+def _episodes(chosen: Plan, task: Task, model: "Model") -> Sequence[Episode]:
+    return chosen.episodes(task, model)[0]
