@@ -207,7 +207,7 @@ def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> Prefixes:
     prefixes = Prefixes(DynamicCache(config=decoder.nn.config), mask)
     if ids.shape[1] > 0:
         arguments = decoder.inputs(ids, mask)
-        with decoder.nn.trace(arguments, past_key_values=prefixes.cache, use_cache=True) as tracer:
+        with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
             decoder.read(decoder.blocks[-1])
             tracer.stop()
     return prefixes
@@ -231,7 +231,7 @@ def read_states(
     arguments = decoder.inputs(ids, prefixes.mask_with(mask))
     rows, last = torch.arange(len(ids)), mask.sum(dim=1) - 1
     device = decoder.device  # blocks may be spread over several GPUs
-    with decoder.nn.trace(arguments, past_key_values=prefixes.cache, use_cache=True) as tracer:
+    with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
         read = [decoder.read(decoder.blocks[block])[rows, last].to(device) for block in blocks]
         states = save(torch.stack(read, dim=1))
         tracer.stop()
@@ -266,7 +266,7 @@ def patch_states(
         for layer in range(lowest + 1, highest + 1)
     }
     blocks = decoder.blocks
-    with decoder.nn.trace(arguments, past_key_values=prefixes.cache, use_cache=True) as tracer:
+    with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
         for block in blocks[: lowest + 1]:
             decoder.skip(block, vectors[:, None])
         for layer in range(lowest + 1, highest + 1):

@@ -5,11 +5,13 @@ becomes logits. Interventions see none of it: they use a `Decoder`, and nothing 
 reads or writes a residual stream.
 """
 
+from inspect import signature
 from typing import Any
 
 import torch
 from nnsight import TransformersModel, save
 from torch import Tensor
+from transformers import DynamicCache
 
 from tvsight.errors import UsageError
 
@@ -155,11 +157,15 @@ class Decoder:
             arguments["position_ids"] = positions[:, -ids.shape[1] :]
         return arguments
 
+    def continuing(self, cache: DynamicCache) -> dict[str, Any]:
+        """Forward arguments that add to `cache`, under the name that transformers has for it where
+        this runs: `past_key_values` until 5.23, `cache` since."""
+        known = signature(type(self.nn._module).forward).parameters
+        return {"cache" if "cache" in known else "past_key_values": cache, "use_cache": True}
+
     def observe(self) -> None:
         """Learn what a block returns from a forward on fake tensors: no weights are needed."""
-        import inspect
-
-        forward = inspect.signature(type(self.nn._module).forward).parameters
+        forward = signature(type(self.nn._module).forward).parameters
         self._takes_positions = "position_ids" in forward
         with self.nn.scan({"input_ids": torch.tensor([[1, 2]])}):
             kind = save(type(self.blocks[0].output))
