@@ -1,0 +1,121 @@
+"""Accuracy of in-context learning and of the task vector against the number of demonstrations.
+
+Claim: the vector is as good a summary of few demonstrations as of many, so that its accuracy grows
+with their number as that of in-context learning does. It would be refuted by a task-vector line
+that stays where it is, or falls, while the ICL line rises.
+
+    python -m analyses.shots
+    python -m analyses.shots --shot-counts 1,4,16 --tasks translation
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from analyses.command import command
+from analyses.measured import analyse, main_results
+from tvsight.config import IDENTITY, RunConfig
+from tvsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from tvsight.console import Display
+    from tvsight.outcome import Outcome
+    from tvsight.runner import Runner
+
+NAME = "shots"
+
+
+@dataclass(frozen=True)
+class Options(RunConfig):
+    """Options of a run, and of this figure."""
+
+    shot_counts: Annotated[str, tyro.conf.arg(metavar="N,N,...")] = field(
+        default="1,2,3,5,8,12,16", metadata=IDENTITY
+    )
+    """Numbers of demonstrations, separated by commas. They take the place of --shots."""
+
+    @property
+    def counts(self) -> list[int]:
+        """The numbers, ascending.
+
+        Raises:
+            UsageError: when they are none.
+        """
+        words = [word.strip() for word in self.shot_counts.split(",") if word.strip()]
+        if not words or not all(word.isascii() and word.isdigit() for word in words):
+            raise UsageError(
+                f"--shot-counts {self.shot_counts!r}: numbers were expected, as in 1,2,5"
+            )
+        return sorted({int(word) for word in words})
+
+
+def main(options: Options) -> int:
+    """Measure what is missing, then write table and figure; returns the exit code."""
+    return analyse(options, measure, draw)
+
+
+def measure(runner: "Runner", options: Options) -> "Outcome":
+    """The central comparison with each number of demonstrations, in a further column `shots`."""
+    from tvsight.outcome import Outcome, together
+
+    if options.episodes or options.save_episodes:
+        raise UsageError("--episodes, --save-episodes: their number of demonstrations is fixed.")
+    found = []
+    for count in options.counts:
+        # The vectors are looked at with --shots demonstrations only; rows are enough here.
+        asked = replace(options, shots=count, vectors=options.vectors and count == options.shots)
+        outcome = main_results(runner, asked)
+        found.append(
+            Outcome(
+                [rows.assign(shots=count) for rows in outcome.rows],
+                {f"{name} / {count} shots": why for name, why in outcome.failures.items()},
+            )
+        )
+    return together(found)
+
+
+def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
+    """Table and figure from rows alone."""
+    import pandas as pd
+
+    from tvsight import tables
+    from tvsight.figures.shots import curves
+    from tvsight.figures.theme import save
+    from tvsight.labels import PROCEDURE_NAMES, display_name, interval
+    from tvsight.shots import by_shots, over_tasks
+
+    results = Path(options.results)
+    table = by_shots(outcome.table)
+    means = over_tasks(table)
+    if means.empty:
+        display.note("No task was measured with every number of demonstrations: nothing to draw.")
+        return
+    grouped = means.groupby(["model", "shots"], sort=False)
+    rows = []
+    for (model, count), of_count in grouped:
+        by_procedure = of_count.set_index("procedure")
+        rows.append(
+            {
+                "Model": display_name(str(model)),
+                "Demonstrations": str(count),
+                **{
+                    title: interval(by_procedure.loc[name], "accuracy")
+                    for name, title in PROCEDURE_NAMES.items()
+                    if name in by_procedure.index
+                },
+                "Block (median)": f"{by_procedure.loc['task_vector', 'layer']:g}",
+                "Tasks": str(by_procedure["tasks"].max()),
+            }
+        )
+    cells = pd.DataFrame(rows)
+    title = "Mean test accuracy over tasks, with bootstrap intervals over tasks"
+    display.table(cells, title, ["Averaged vector", "Tasks"])
+    written = tables.write(results / "tables", NAME, table, [cells])
+    written += save(curves(means, int(table["n"].max())), results / "figures", NAME)
+    display.written(written)
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)
