@@ -9,7 +9,7 @@ python -m analyses.results export --model gemma-3-270m --output mine.tar.gz
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -67,8 +67,11 @@ class Export(_Chosen):
 
     output: Annotated[str, tyro.conf.arg(metavar="FILE")] = "results.tar.gz"
     """The archive: .tar.gz or .zip. It must not be there already."""
-    vectors: bool = True
-    """Leave the task vectors out."""
+    vectors: Literal["all", "figures", "none"] = "all"
+    """Which task vectors to put in: all that are stored, the part that figures need (the mean of
+    each block, and all of one block), or none."""
+    layer: Annotated[int | None, tyro.conf.arg(metavar="BLOCK")] = None
+    """The block that figures need. By default the one where mean dev accuracy peaks."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +163,26 @@ def _export(action: Export, store: "Store", display: "Display") -> int:
     left_out = [*unusable, *filter(None, damages.values())]
     _name(display, left_out)
     output = Path(action.output)
-    export(store, whole, output, action.vectors)
+    blocks = _blocks(store, whole, action.layer) if action.vectors == "figures" else {}
+    export(store, whole, output, action.vectors, blocks)
     size = _size(output.stat().st_size)
     display.note(f"Wrote {output}: {_count(len(whole))}, {size}")
     return FAILURE_EXIT if left_out else 0
+
+
+def _blocks(store: "Store", chosen: "Sequence[Entry]", layer: int | None) -> dict[str, int]:
+    """The block of each model whose vectors figures need."""
+    import pandas as pd
+
+    from tvsight.layers import common_block
+
+    found = {}
+    with_vectors = [entry for entry in chosen if entry.has_vectors]
+    for model in {entry.identity["model"] for entry in with_vectors}:
+        of_model = [entry for entry in with_vectors if entry.identity["model"] == model]
+        rows = pd.concat([store.rows(entry.path) for entry in of_model])
+        found[model] = common_block(rows, layer)[model]
+    return found
 
 
 def _agreed(question: str) -> bool:

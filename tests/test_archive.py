@@ -16,6 +16,7 @@ from tvsight.archive import export
 from tvsight.errors import UsageError
 from tvsight.inspection import entries, verify
 from tvsight.store import Result, Store
+from tvsight.vectors import part
 
 KINDS = ("tar.gz", "tgz", "zip")
 
@@ -67,9 +68,24 @@ def test_an_archive_unpacks_to_a_results_folder(store: Store, tmp_path: Path, ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_part_that_figures_need_is_put_in_place_of_all(
+    store: Store, tmp_path: Path, kind: str
+) -> None:
+    archive = tmp_path / f"mine.{kind}"
+    export(store, entries(store)[0], archive, "figures", {RESULT.identity["model"]: 4})
+    there = unpack(archive, tmp_path / "there")
+    assert verify(there) == []
+    expected = part(VECTORS, 4)
+    found = there.vectors(RESULT.path)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    pd.testing.assert_frame_equal(there.rows(RESULT.path), ROWS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_vectors_the_manifests_name_none(store: Store, tmp_path: Path, kind: str) -> None:
     archive = tmp_path / f"mine.{kind}"
-    export(store, entries(store)[0], archive, vectors=False)
+    export(store, entries(store)[0], archive, vectors="none")
     assert not any("vectors" in name for name in names(archive))
     there = unpack(archive, tmp_path / "there")
     assert verify(there) == []

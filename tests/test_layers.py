@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
+from tvsight.errors import UsageError
 from tvsight.experiments.schemas import COLUMN_TYPES
-from tvsight.layers import by_layer, over_tasks, paper_by_layer, peaks
+from tvsight.layers import by_layer, common_block, over_tasks, paper_by_layer, peaks
 
 
 def swept(task: str, right: list[int], model: str = "a-model", n: int = 4) -> pd.DataFrame:
@@ -51,6 +52,19 @@ def test_a_peak_is_the_first_best_block_and_its_range_is_unbroken(
     (found,) = peaks(over_tasks(by_layer(swept("one", right, n=10)))).to_dict("records")
     assert (found["layer"], found["first"], found["last"]) == expected
     assert found["accuracy"] == max(right) / 10
+
+
+def test_the_common_block_is_where_the_mean_of_each_model_peaks() -> None:
+    rows = [swept("one", [0, 4, 1, 0]), swept("two", [0, 0, 4, 4]), swept("one", [1, 2], "b-model")]
+    assert common_block(pd.concat(rows)) == {"a-model": 2, "b-model": 1}
+    assert common_block(pd.concat(rows), 1) == {"a-model": 1, "b-model": 1}
+
+
+@pytest.mark.parametrize("asked", [-1, 2])
+def test_a_block_that_a_model_lacks_is_refused(asked: int) -> None:
+    rows = pd.concat([swept("one", [0, 4, 1, 0]), swept("one", [1, 2], "b-model")])
+    with pytest.raises(UsageError, match=f"--layer {asked}: [ab]-model has blocks 0 to [13]"):
+        common_block(rows, asked)
 
 
 def test_models_keep_their_own_depth() -> None:

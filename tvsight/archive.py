@@ -1,15 +1,16 @@
 """Results as one file that opens elsewhere: unpacked, it is a results folder."""
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tvsight.errors import UsageError
 from tvsight.inspection import Entry
@@ -18,6 +19,7 @@ from tvsight.writing import whole_file
 
 KINDS = (".tar.gz", ".tgz", ".zip")
 CHUNK = 1 << 20
+Vectors = Literal["all", "figures", "none"]
 
 
 class Archive(Protocol):
@@ -36,15 +38,23 @@ class Archive(Protocol):
         """Write the end of the archive."""
 
 
-def export(store: Store, chosen: Sequence[Entry], target: Path, vectors: bool = True) -> None:
+def export(
+    store: Store,
+    chosen: Sequence[Entry],
+    target: Path,
+    vectors: Vectors = "all",
+    blocks: Mapping[str, int] | None = None,
+) -> None:
     """Write checked results to `target`, a .tar.gz or .zip file: it appears whole or not at all.
 
     Every member is a plain relative path below one folder, which is named after the archive. The
     same results make the same bytes.
 
     Args:
-        vectors: put task vectors in where they are stored. Without them the manifests in the
-            archive do not name any.
+        vectors: which of the task vectors that are stored to put in: `all`, those that `figures`
+            need (see `tvsight.vectors.part`), or `none`. The manifests in the archive are of what
+            is in it.
+        blocks: by model, the block whose vectors figures need.
 
     Raises:
         UsageError: for another ending, a file that is there already, nothing to put in, or a place
@@ -61,7 +71,7 @@ def export(store: Store, chosen: Sequence[Entry], target: Path, vectors: bool = 
             archive: Archive = _Zip(new) if target.suffix == ".zip" else _Tar(new)
             try:
                 for entry in sorted(chosen, key=lambda entry: entry.path):
-                    for name, source in _members(store, entry, vectors):
+                    for name, source in _members(store, entry, vectors, blocks or {}):
                         written = datetime.fromisoformat(entry.manifest["written"])
                         archive.add(_plain(folder / entry.path / name), source, written)
             finally:
@@ -79,15 +89,33 @@ def _folder(target: Path) -> PurePosixPath:
     raise UsageError(f"--output {target}: a name that ends in {', '.join(KINDS)} was expected.")
 
 
-def _members(store: Store, entry: Entry, vectors: bool) -> Iterator[tuple[str, Path | bytes]]:
+def _members(
+    store: Store, entry: Entry, vectors: Vectors, blocks: Mapping[str, int]
+) -> Iterator[tuple[str, Path | bytes]]:
     """Name and source of each file of a result, the manifest last."""
     manifest = dict(entry.manifest)
-    if not vectors:
-        files = manifest["files"].items()
-        manifest["files"] = {name: sha256 for name, sha256 in files if name != VECTORS}
-    for name in sorted(manifest["files"]):
-        yield name, store.root / entry.path / name
+    sources: dict[str, Path | bytes] = {
+        name: store.root / entry.path / name for name in sorted(manifest["files"])
+    }
+    if entry.has_vectors and vectors == "none":
+        del sources[VECTORS]
+    if entry.has_vectors and vectors == "figures":
+        sources[VECTORS] = _part(store, entry, blocks[entry.identity["model"]])
+    manifest["files"] = {
+        name: hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else sha256
+        for name, sha256 in manifest["files"].items()
+        if (source := sources.get(name)) is not None
+    }
+    yield from sources.items()
     yield MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _part(store: Store, entry: Entry, block: int) -> bytes:
+    from safetensors.torch import save
+
+    from tvsight.vectors import part
+
+    return save(part(store.vectors(entry.path), block))
 
 
 def _plain(path: PurePosixPath) -> str:

@@ -5,6 +5,8 @@ from importlib.resources import files
 
 import pandas as pd
 
+from tvsight.errors import UsageError
+
 PEAK_SHARE = 0.9
 """Blocks whose mean accuracy is at least this share of the best one's are near the peak."""
 
@@ -74,6 +76,26 @@ def peaks(means: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(found)
+
+
+def common_block(rows: pd.DataFrame, asked: int | None = None) -> dict[str, int]:
+    """One block for all tasks of each model: the one where their mean dev accuracy peaks.
+
+    Args:
+        rows: of the central comparison.
+        asked: the block to take instead.
+
+    Raises:
+        UsageError: when a model has no block of the number that is asked for.
+    """
+    found = {}
+    for _, peak in peaks(over_tasks(by_layer(rows))).iterrows():
+        if asked is not None and not 0 <= asked < peak["depth"]:
+            raise UsageError(
+                f"--layer {asked}: {peak['model']} has blocks 0 to {peak['depth'] - 1}."
+            )
+        found[str(peak["model"])] = int(peak["layer"]) if asked is None else asked
+    return found
 
 
 @cache

@@ -130,7 +130,7 @@ def test_an_export_leaves_damage_out_by_name(store: Store, tmp_path: Path) -> No
     truncate(store.root / CURRENT.path / "rows.parquet")
     store.save(OTHER, ROWS, None, MADE)
     (store.root / OTHER.path / "manifest.json").write_text("")
-    process = results("export", store, "--output", tmp_path / "mine.zip", "--no-vectors")
+    process = results("export", store, "--output", tmp_path / "mine.zip", "--vectors", "none")
     assert process.returncode == 1
     assert f"{NAME}: damaged" in process.stdout
     assert f"{OTHER.path.name}: damaged" in process.stdout
