@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from tvsight.console import Display
     from tvsight.outcome import Outcome
 
+Options = RunConfig
 measure = main_results
 
 
-def main(config: RunConfig) -> int:
+def main(config: Options) -> int:
     """Measure what is missing, then write tables and figures; returns the exit code."""
     return analyse(config, measure, draw)
 
@@ -62,4 +63,4 @@ def draw(outcome: "Outcome", config: RunConfig, display: "Display") -> None:
 
 
 if __name__ == "__main__":
-    command(RunConfig, main, __doc__)
+    command(Options, main, __doc__)

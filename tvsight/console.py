@@ -70,6 +70,8 @@ class Display:
         self.console = console or Console(highlight=False)
         if not self.console.is_terminal:
             self.console.width = PLAIN_WIDTH
+        self.files: list[Path] = []
+        """All that was made so far."""
         self._progress: _Bars | None = None
         self._jobs: dict[tuple[str, str, str], float] = {}
         """Jobs on a server, and since when they are what they are."""
@@ -151,8 +153,14 @@ class Display:
         for name, reason in failures.items():
             self._alarm(f"Missing: {name}.", reason)
 
+    def title(self, text: str) -> None:
+        """A heading over what follows."""
+        self.console.print()
+        self.console.print(Text(one_line(text), style="bold"))
+
     def written(self, paths: list[Path]) -> None:
         """Files that were made."""
+        self.files += paths
         for path in paths:
             self.note(f"Wrote {path}")
 
