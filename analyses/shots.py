@@ -92,21 +92,19 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     if means.empty:
         display.note("No task was measured with every number of demonstrations: nothing to draw.")
         return
-    grouped = means.groupby(["model", "shots"], sort=False)
     rows = []
-    for (model, count), of_count in grouped:
-        by_procedure = of_count.set_index("procedure")
+    for (model, count), of_count in means.groupby(["model", "shots"], sort=False):
+        found = {str(mean["procedure"]): mean for _, mean in of_count.iterrows()}
         rows.append(
             {
                 "Model": display_name(str(model)),
                 "Demonstrations": str(count),
                 **{
-                    title: interval(by_procedure.loc[name], "accuracy")
-                    for name, title in PROCEDURE_NAMES.items()
-                    if name in by_procedure.index
+                    PROCEDURE_NAMES[name]: interval(mean, "accuracy")
+                    for name, mean in found.items()
                 },
-                "Block (median)": f"{by_procedure.loc['task_vector', 'layer']:g}",
-                "Tasks": str(by_procedure["tasks"].max()),
+                "Block (median)": f"{found['task_vector']['layer']:g}",
+                "Tasks": str(found["task_vector"]["tasks"]),
             }
         )
     cells = pd.DataFrame(rows)
