@@ -12,6 +12,14 @@ PROCEDURE_NAMES = {
     "task_vector": "Task vector",
     "averaged_vector": "Averaged vector",
 }
+CONTROL_NAMES = {
+    "no_op": "No-op patch",
+    "random_vector": "Random vector",
+    "any_other_task": "Another task's vector",
+    "other_tasks_mean": "Mean of other tasks",
+    "shuffled_labels": "Shuffled labels",
+}
+"""What is patched in place of the task vector."""
 NOT_IDENTIFIED = "layer not identified"
 MAX_LABEL = 28
 """Longest name in a figure, in characters."""
@@ -37,6 +45,11 @@ def interval(values: pd.Series, name: str) -> str:
     if pd.isna(low):
         return f"{value:.2f}"
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def number(value: float) -> str:
+    """`0.62`, or a dash for what could not be computed."""
+    return "–" if pd.isna(value) else f"{value:.2f}"
 
 
 def task_line(rows: pd.DataFrame) -> str:

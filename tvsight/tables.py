@@ -10,8 +10,11 @@ from tvsight.summaries import SUBSETS, over_tasks
 from tvsight.texts import markdown, one_line
 from tvsight.writing import whole_file
 
-NAMES = ["Model", "Category", "Task"]
+NAMES = ["Model", "Category", "Task", "What", "Tokens", "Taken for", "Best other task"]
+NAMES += ["Extracted under", "Applied under"]
 """Columns whose texts come from elsewhere."""
+LONG = 80
+"""Characters in a cell from which LaTeX breaks its column into lines."""
 SHARE_NAMES = {"share_of_icl": "Task vector / ICL", "recovered_gap": "Recovered gap"}
 
 
@@ -59,19 +62,32 @@ def write(folder: Path, name: str, numbers: pd.DataFrame, cells: list[pd.DataFra
     """
     markdown = "\n\n".join(_markdown(table) for table in cells) + "\n"
     latex = "\n".join(_latex(table) for table in cells)
-    paths = {
-        folder / f"{name}.csv": numbers.to_csv(index=False, float_format="%.6g"),
-        folder / f"{name}.md": markdown,
-        folder / f"{name}.tex": latex,
-    }
+    texts = {f"{name}.csv": _csv(numbers), f"{name}.md": markdown, f"{name}.tex": latex}
+    return _written(folder, texts)
+
+
+def write_numbers(folder: Path, name: str, numbers: pd.DataFrame) -> list[Path]:
+    """Write `<name>.csv` alone: numbers that are drawn, too many to read as a table.
+
+    Raises:
+        UsageError: when the folder cannot be written.
+    """
+    return _written(folder, {f"{name}.csv": _csv(numbers)})
+
+
+def _written(folder: Path, texts: dict[str, str]) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, text in paths.items():
-            with whole_file(path) as new:
+        for name, text in texts.items():
+            with whole_file(folder / name) as new:
                 new.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
-    return list(paths)
+    return [folder / name for name in texts]
+
+
+def _csv(numbers: pd.DataFrame) -> str:
+    return str(numbers.to_csv(index=False, float_format="%.6g"))
 
 
 def _task_cells(task: pd.Series) -> dict[str, str]:
@@ -116,4 +132,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def _latex(table: pd.DataFrame) -> str:
-    return table.map(one_line).to_latex(index=False, escape=True)
+    cells = table.map(one_line)
+    longest = [max(map(len, cells[name]), default=0) for name in cells.columns]
+    columns = "".join(r"p{0.5\linewidth}" if length > LONG else "l" for length in longest)
+    return cells.to_latex(index=False, escape=True, column_format=columns)

@@ -20,9 +20,35 @@ PROCEDURE_COLOURS = {
     "icl": _COLOURS[0],
     "task_vector": _COLOURS[1],
     "averaged_vector": _COLOURS[2],
+    "no_op": "0.25",
+    "random_vector": _COLOURS[3],
+    "any_other_task": _COLOURS[4],
+    "other_tasks_mean": _COLOURS[5],
+    "shuffled_labels": _COLOURS[9],
 }
-PROCEDURE_MARKERS = {"baseline": "s", "icl": "o", "task_vector": "D", "averaged_vector": "^"}
+PROCEDURE_MARKERS = {
+    "baseline": "s",
+    "icl": "o",
+    "task_vector": "D",
+    "averaged_vector": "^",
+    "no_op": "x",
+    "random_vector": "v",
+    "any_other_task": "P",
+    "other_tasks_mean": "X",
+    "shuffled_labels": "*",
+}
 """Shapes beside colours, for readers who do not tell the colours apart."""
+
+CATEGORY_COLOURS = {
+    "algorithmic": _COLOURS[0],
+    "translation": _COLOURS[1],
+    "linguistic": _COLOURS[2],
+    "knowledge": _COLOURS[4],
+    "custom": _COLOURS[7],
+}
+"""One colour per category of tasks."""
+TASK_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h", "8", "d")
+"""Shapes that tell the tasks of a category apart."""
 
 MODEL_COLOURS = sns.color_palette("colorblind", 10).as_hex()
 """Lines of models, in the order in which they are asked for."""
@@ -56,7 +82,8 @@ def new_figure(width: float, height: float) -> Figure:
 def caption(figure: Figure, text: str) -> None:
     """A caption line under the axes, wrapped to the figure's width."""
     characters = int(figure.get_figwidth() * 21)
-    lines = [line for part in text.split("\n") for line in textwrap.wrap(part, characters)]
+    together = text.replace(" %", "\u00a0%")
+    lines = [line for part in together.split("\n") for line in textwrap.wrap(part, characters)]
     figure.supxlabel(
         "\n".join(lines), x=0.01, ha="left", fontsize=6.5, color="0.25", linespacing=1.3
     )
