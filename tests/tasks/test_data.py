@@ -85,6 +85,11 @@ def test_a_task_has_a_hundred_and_fifty_pairs_where_the_world_has(name: str) -> 
 
 
 @EACH
+def test_one_or_two_different_words_describe_a_task(task: Task) -> None:
+    assert 1 <= len({word.casefold() for word in task.words}) == len(task.words) <= 2
+
+
+@EACH
 def test_no_input_is_there_twice(task: Task) -> None:
     inputs = [pair.input for pair in task.pairs]
     assert len(set(inputs)) == len(inputs)

@@ -220,6 +220,34 @@ def test_a_relation_of_two_directions_makes_two_tasks_that_name_each_other() -> 
     assert (inverse.match, inverse.pairs) == ("prefix", (Pair("b", ("a",)),))
 
 
+def test_words_describe_each_direction_and_may_be_left_out(tmp_path: Path) -> None:
+    content = {"origin": "here", "forward": {**FORWARD, "words": ["next", "Étage"]}}
+    content |= {"inverse": INVERSE, "pairs": [["a", "b"]]}
+    forward, inverse = read_relation(json.dumps(content), "r.json")
+    assert (forward.words, inverse.words) == (("next", "Étage"), ())
+    path = tmp_path / "own.json"
+    path.write_text('{"name": "own", "words": ["next"], "pairs": [["a", "b"]]}')
+    assert read_task_file(str(path)).words == ("next",)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("next", """words: a list such as ["capital"], at most 5, was expected, found 'next'"""),
+        (["a", "b", "c", "d", "e", "f"], "at most 5, was expected"),
+        (["next", 7], "words: 7: text without white space around it was expected"),
+        ([" next"], "words: ' next': text without white space around it was expected"),
+        (["a\x1bb"], r"words: 'a\x1bb': at most 200 characters, none of them a control"),
+        (["next", "next"], "words: different words were expected"),
+    ],
+)
+def test_wrong_words_are_refused(tmp_path: Path, words: Any, part: str) -> None:
+    content = {"name": "own", "pairs": [["a", "b"]], "words": words}
+    message = refusal(tmp_path / "own.json", json.dumps(content))
+    assert message.startswith(str(tmp_path / "own.json: words"))
+    assert part in message
+
+
 @pytest.mark.parametrize(
     ("change", "part"),
     [

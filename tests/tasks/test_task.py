@@ -32,7 +32,7 @@ def test_the_checksum_changes_with_the_matching_rule() -> None:
 
 
 def test_the_checksum_ignores_what_is_only_said_about_the_pairs() -> None:
-    changed = Task("u", "linguistic", "two", "exact", TASK.pairs, "there", "v")
+    changed = Task("u", "linguistic", "two", "exact", TASK.pairs, "there", "v", ("word",))
     assert changed.checksum == TASK.checksum
 
 

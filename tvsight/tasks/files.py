@@ -19,6 +19,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_TEXT = 200
 """Longest input or answer in characters: task vectors are read from short prompts."""
 MAX_PAIRS = 100_000
+MAX_WORDS = 5
 MAX_FILE_BYTES = 50_000_000
 
 
@@ -44,7 +45,8 @@ def read_relation(text: str, where: str) -> list[Task]:
 def read_task_file(path: str) -> Task:
     """A user's own task: a JSON object with `name` and `pairs`, or a CSV file of two columns.
 
-    The JSON object may also say `description` and `match` (`exact` unless it says otherwise).
+    The JSON object may also say `description`, `words` that describe the task, and `match`
+    (`exact` unless it says otherwise).
     A CSV task is named after its file.
 
     Raises:
@@ -135,7 +137,21 @@ def _header(content: Any, where: str) -> dict[str, Any]:
         "category": cast(Category, _choice(content, "category", CATEGORIES, where)),
         "description": _text(content, "description", where),
         "match": cast(MatchRule, _choice(content, "match", MATCH_RULES, where)),
+        "words": _words(content.get("words", []), where),
     }
+
+
+def _words(content: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(content, list) or len(content) > MAX_WORDS:
+        raise UsageError(
+            f'{where}: words: a list such as ["capital"], at most {MAX_WORDS}, was expected, '
+            f"found {shown(content)}."
+        )
+    for word in content:
+        _check_text(word, f"{where}: words")
+    if len(set(content)) != len(content):
+        raise UsageError(f"{where}: words: different words were expected.")
+    return tuple(content)
 
 
 def _pairs(rows: list[tuple[str, Any]], where: str) -> tuple[Pair, ...]:
@@ -163,18 +179,22 @@ def _pair(row: Any, place: str) -> Pair:
     if not answers:
         raise UsageError(f"{place}: one or more different answers were expected.")
     for text in (given, *answers):
-        if not isinstance(text, str) or not text.strip() or text != text.strip():
-            raise UsageError(
-                f"{place}: {shown(text)}: text without white space around it was expected."
-            )
-        if len(text) > MAX_TEXT or CONTROL.search(text) or not is_encodable(text):
-            raise UsageError(
-                f"{place}: {shown(text)}: at most {MAX_TEXT} characters, none of them a control "
-                "character or half of one, were expected."
-            )
+        _check_text(text, place)
     if len(set(answers)) != len(answers):
         raise UsageError(f"{place}: one or more different answers were expected.")
     return Pair(given, tuple(answers))
+
+
+def _check_text(text: Any, place: str) -> None:
+    if not isinstance(text, str) or not text.strip() or text != text.strip():
+        raise UsageError(
+            f"{place}: {shown(text)}: text without white space around it was expected."
+        )
+    if len(text) > MAX_TEXT or CONTROL.search(text) or not is_encodable(text):
+        raise UsageError(
+            f"{place}: {shown(text)}: at most {MAX_TEXT} characters, none of them a control "
+            "character or half of one, were expected."
+        )
 
 
 def is_encodable(text: str) -> bool:

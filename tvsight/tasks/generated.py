@@ -24,35 +24,72 @@ def generated_tasks() -> list[Task]:
             "a letter and the next one",
             zip(LOWER, following, strict=True),
             "prev_letter",
+            ("next", "letter"),
         ),
         _task(
             "prev_letter",
             "a letter and the one before",
             zip(following, LOWER, strict=True),
             "next_letter",
+            ("previous", "letter"),
         ),
-        _task("list_first", "a list and its first item", _applied(letters, lambda items: items[0])),
-        _task("list_last", "a list and its last item", _applied(letters, lambda items: items[-1])),
-        _task("to_upper", "a letter and its capital", zip(LOWER, UPPER, strict=True), "to_lower"),
         _task(
-            "to_lower", "a capital and its small letter", zip(UPPER, LOWER, strict=True), "to_upper"
+            "list_first",
+            "a list and its first item",
+            _applied(letters, lambda items: items[0]),
+            words=("first",),
         ),
-        _task("list_min", "a list of digits and its smallest", _applied(digits, min)),
-        _task("list_max", "a list of digits and its largest", _applied(digits, max)),
+        _task(
+            "list_last",
+            "a list and its last item",
+            _applied(letters, lambda items: items[-1]),
+            words=("last",),
+        ),
+        _task(
+            "to_upper",
+            "a letter and its capital",
+            zip(LOWER, UPPER, strict=True),
+            "to_lower",
+            ("upper", "capital"),
+        ),
+        _task(
+            "to_lower",
+            "a capital and its small letter",
+            zip(UPPER, LOWER, strict=True),
+            "to_upper",
+            ("lower", "small"),
+        ),
+        _task(
+            "list_min",
+            "a list of digits and its smallest",
+            _applied(digits, min),
+            words=("smallest", "minimum"),
+        ),
+        _task(
+            "list_max",
+            "a list of digits and its largest",
+            _applied(digits, max),
+            words=("largest", "maximum"),
+        ),
     ]
 
 
 def first_letters(words: Iterable[str]) -> Task:
     """`capitalize_first_letter` over given words."""
     pairs = ((word, word[0].upper()) for word in words)
-    return _task("capitalize_first_letter", "a word and its first letter as a capital", pairs)
+    description = "a word and its first letter as a capital"
+    return _task("capitalize_first_letter", description, pairs, words=("capital", "first"))
 
 
 def _task(
-    name: str, description: str, pairs: Iterable[tuple[str, str]], inverse: str | None = None
+    name: str,
+    description: str,
+    pairs: Iterable[tuple[str, str]],
+    inverse: str | None = None,
+    words: tuple[str, ...] = (),
 ) -> Task:
     made = tuple(Pair(given, (answer,)) for given, answer in pairs)
-    return Task(name, "algorithmic", description, "exact", made, ORIGIN, inverse)
+    return Task(name, "algorithmic", description, "exact", made, ORIGIN, inverse, words)
 
 
 def _lists(items: str) -> list[list[str]]:

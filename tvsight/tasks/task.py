@@ -45,6 +45,8 @@ class Task:
     """Where the pairs come from."""
     inverse: str | None = None
     """Name of the task that maps this one's answers back to its inputs (a bijection)."""
+    words: tuple[str, ...] = ()
+    """Words that describe the task, such as `capital`: looked for in what its vector says."""
 
     @cached_property
     def checksum(self) -> str:
