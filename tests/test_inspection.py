@@ -198,6 +198,19 @@ def test_results_that_nothing_asks_for_any_more_are_superseded(store: Store) -> 
     assert set(store.paths()) == {CURRENT.path, OWN.path, kept.path}
 
 
+@pytest.mark.parametrize("old", ["to_upper", "to_lower"])
+def test_what_further_tasks_enter_is_superseded_with_any_of_them(store: Store, old: str) -> None:
+    now = {name: packaged_tasks()[name].checksum for name in ("to_upper", "to_lower")}
+    then = now | {old: "other pairs"}
+    for data in (now, then):
+        of_pair = {"task": "to_upper→to_lower", "task_data": data["to_upper"]}
+        more = {"experiment": "another", "sources": {"to_lower": data["to_lower"]}}
+        rows = ROWS.assign(task=of_pair["task"])
+        store.save(Result(IDENTITY | of_pair | more), rows, None, MADE)
+    (found,) = removable(store)
+    assert found.reason == f"other pairs of {old} than this tvsight has"
+
+
 def test_a_later_tvsights_results_are_named_and_kept(store: Store) -> None:
     later = edited(lambda m: m.update(schema_version=9, versions={"tvsight": "7.5"}))
     later(store.root / OWN.path)

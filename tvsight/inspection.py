@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError, UsageError, nearest
 from tvsight.execution.records import JOBS, Records
+from tvsight.prompts.conflicts import ARROW
 from tvsight.scoring import SCORING_VERSION
 from tvsight.store import (
     DAMAGED,
@@ -256,9 +257,16 @@ def _superseded(entry: Entry) -> str:
     scoring = entry.identity.get("scoring")
     if isinstance(scoring, int) and scoring < SCORING_VERSION:
         return f"scoring {scoring}; this is {SCORING_VERSION}"
-    task = packaged_tasks().get(entry.identity["task"])
-    if task is not None and entry.identity.get("task_data") != task.checksum:
-        return f"other pairs of {task.name} than this tvsight has"
+    first = str(entry.identity["task"]).partition(ARROW)[0]
+    sources = entry.identity.get("sources")
+    data = {
+        **(sources if isinstance(sources, dict) else {}),
+        first: entry.identity.get("task_data"),
+    }
+    for name, checksum in data.items():
+        task = packaged_tasks().get(name)
+        if task is not None and checksum != task.checksum:
+            return f"other pairs of {name} than this tvsight has"
     return ""
 
 
