@@ -1,5 +1,6 @@
 """What every analysis shares on the command line: options, errors, exit codes."""
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -39,6 +40,7 @@ def command(options: type[Options], main: Callable[[Options], int], description:
     except TvsightError as error:
         _complain(str(error), FAILURE_EXIT)
     except KeyboardInterrupt:
+        gc.freeze()  # with torch loaded, collecting everything on the way out takes a second
         _complain(
             "Interrupted. What is complete is kept: repeat the command to go on.", INTERRUPT_EXIT
         )

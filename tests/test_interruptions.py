@@ -6,26 +6,42 @@ import random
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from string import ascii_lowercase
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
 
 from tests.analyses.commands import ROOT, SETTINGS
-from tests.runs import Runs, forking
+from tests.runs import PHASES, Kill, Runs, forking
 from tvsight.experiments import MAIN_RESULTS
-from tvsight.store import Store
+from tvsight.store import DRAWN, Store
 
 TASKS = "to_upper,to_lower,next_letter,prev_letter,list_first,list_last"
 KILLS = 30
+ROUND = {"measuring": 4, "saving": 6, "drawing": 2}
+"""Kills of one results folder: while tasks are missing, then while all is drawn."""
+PATIENCE_S = 2.0
+"""From Ctrl-C to the end of the process, at most."""
 LONG, FEW = 200, 20
 GROWTH = 1.1
 """Resident memory after many tasks, over that after few."""
 
 Config = dict[str, Any]
+
+
+class Whole(NamedTuple):
+    """What a run gives that nothing disturbed, and how long its phases last."""
+
+    rows: pd.DataFrame
+    drawn: dict[str, bytes]
+    seconds: dict[str, float]
 
 
 @pytest.fixture(scope="module")
@@ -46,57 +62,72 @@ def config(tiny_checkpoint: Callable[[str], Path]) -> Config:
 
 
 @pytest.fixture(scope="module")
-def whole(
-    runs: Runs, config: Config, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[pd.DataFrame, float]:
-    """The rows of a run that nothing disturbed, and its seconds."""
+def whole(runs: Runs, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A run that nothing disturbed."""
     results = str(tmp_path_factory.mktemp("whole"))
     ended = runs.run(config | {"results": results})
     assert ended["exit"] == 0
-    assert sorted(ended["asked"]) == sorted(TASKS.split(","))
-    return all_rows(results), ended["seconds"]
+    assert sorted(measured(ended)) == sorted(TASKS.split(","))
+    return Whole(all_rows(results), drawn(results), usual(ended["events"]))
 
 
-def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_stopped(
-    runs: Runs, config: Config, whole: tuple[pd.DataFrame, float], tmp_path: Path
+def test_a_command_that_is_killed_at_any_moment_goes_on_where_it_stopped(
+    runs: Runs, config: Config, whole: Whole, tmp_path: Path
 ) -> None:
-    rows, seconds = whole
-    rng, kills, folders = random.Random(0), 0, 0
-    while kills < KILLS:
-        folders += 1
-        results = str(tmp_path / str(folders))
-        exit_code = None
-        while exit_code is None:
+    rng, hits = random.Random(0), Counter[str]()
+    while hits.total() < KILLS or not set(PHASES) <= hits.keys():
+        assert hits.total() < 3 * KILLS, f"no kill has hit every phase: {hits}"
+        results = str(tmp_path / str(hits.total()))
+        before_drawing = ["measuring"] * ROUND["measuring"] + ["saving"] * ROUND["saving"]
+        rng.shuffle(before_drawing)
+        for phase in (*before_drawing, *["drawing"] * ROUND["drawing"], None):
+            kill = None
+            if phase is not None:
+                count = rng.choice((1, 2)) if phase == "measuring" else 1
+                kill = Kill(phase, count, rng.uniform(0, whole.seconds[phase]))
             before = complete(results)
-            kill_after = rng.uniform(0, seconds) if kills < KILLS else None
-            ended = runs.run(config | {"results": results}, kill_after)
-            exit_code = ended["exit"]
-            kills += exit_code is None
+            ended = runs.run(config | {"results": results}, kill)
+            if ended["exit"] is None:
+                hits[ended["events"][-1][1]] += 1
+            else:
+                assert ended["exit"] == 0
             assert before.items() <= complete(results).items(), "a whole result was written again"
-            assert not {name for name, _ in before} & set(ended["asked"]), "measured twice"
-        assert exit_code == 0
-        pd.testing.assert_frame_equal(all_rows(results), rows, check_exact=True)
+            assert not {name for name, _ in before} & set(measured(ended)), "measured twice"
+        pd.testing.assert_frame_equal(all_rows(results), whole.rows, check_exact=True)
+        assert drawn(results) == whole.drawn
         assert leftovers(results) == []
-    assert folders > 1
 
 
-def test_two_runs_on_one_folder_share_the_work(
-    runs: Runs, config: Config, whole: tuple[pd.DataFrame, float], tmp_path: Path
+@pytest.mark.parametrize(
+    "other", [TASKS, ",".join(reversed(TASKS.split(","))), "to_upper,list_last"]
+)
+def test_two_commands_on_one_folder_share_the_work(
+    runs: Runs, config: Config, whole: Whole, tmp_path: Path, other: str
 ) -> None:
     results = str(tmp_path)
     with forking() as others:
         runs.begin(config | {"results": results})
-        others.begin(config | {"results": results})
+        others.begin(config | {"results": results, "tasks": other})
         ended = [runs.end(), others.end()]
     assert [one["exit"] for one in ended] == [0, 0]
-    asked = [task for one in ended for task in one["asked"]]
+    asked = [task for one in ended for task in measured(one)]
     assert sorted(asked) == sorted(TASKS.split(","))
-    pd.testing.assert_frame_equal(all_rows(results), whole[0], check_exact=True)
+    pd.testing.assert_frame_equal(all_rows(results), whole.rows, check_exact=True)
+    assert drawn(results).keys() == whole.drawn.keys()
     assert leftovers(results) == []
 
 
+@pytest.mark.parametrize(
+    ("moment", "stored"),
+    [
+        ("llama, main_results: 0 of 6", set()),
+        ("to_upper: Baseline", {"to_upper"}),
+        ("llama: accuracy on test episodes", set(TASKS.split(","))),
+    ],
+    ids=["loading", "measuring", "drawing"],
+)
 def test_an_interrupt_keeps_what_is_complete_and_says_how_to_go_on(
-    config: Config, tmp_path: Path
+    config: Config, tmp_path: Path, moment: str, stored: set[str]
 ) -> None:
     options = {**config, "results": str(tmp_path)}
     words = [f"--{name.replace('_', '-')}" for name in options]
@@ -112,13 +143,17 @@ def test_an_interrupt_keeps_what_is_complete_and_says_how_to_go_on(
         text=True,
     ) as process:
         assert process.stdout is not None
-        measured = next(line for line in process.stdout if line.startswith("to_upper: Baseline"))
+        reached = next((line for line in process.stdout if line.strip().startswith(moment)), None)
         process.send_signal(signal.SIGINT)
+        interrupted = time.monotonic()
         _, errors = process.communicate(timeout=20)
-    assert process.returncode == 130, measured
+        taken = time.monotonic() - interrupted
+    assert reached is not None
+    assert process.returncode == 130
+    assert taken < PATIENCE_S
     assert "repeat the command to go on" in errors
     assert "Traceback" not in errors
-    assert "to_upper" in {name for name, _ in complete(str(tmp_path))}
+    assert stored <= {name for name, _ in complete(str(tmp_path))}
     assert leftovers(str(tmp_path)) == []
 
 
@@ -143,6 +178,26 @@ def test_a_long_run_does_not_grow(tiny_checkpoint: Callable[[str], Path], tmp_pa
     assert many["memory"] <= GROWTH * few["memory"]
     assert many["files"] == few["files"]
     assert many["threads"] == few["threads"]
+
+
+def measured(ended: dict[str, Any]) -> list[str]:
+    """The tasks that a command began to measure."""
+    return [task for _, phase, task in ended["events"] if phase == "measuring"]
+
+
+def usual(events: list[tuple[float, str, str]]) -> dict[str, float]:
+    """How long each phase lasts: the median."""
+    lasted: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    for (begin, phase, _), (end, _, _) in pairwise(events):
+        if phase in lasted:
+            lasted[phase].append(end - begin)
+    return {phase: median(seconds) for phase, seconds in lasted.items()}
+
+
+def drawn(results: str) -> dict[str, bytes]:
+    """Tables and figures."""
+    folders = (Path(results, name) for name in DRAWN)
+    return {file.name: file.read_bytes() for folder in folders for file in folder.iterdir()}
 
 
 def all_rows(results: str) -> pd.DataFrame:

@@ -5,12 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.analyses.commands import ROOT
+from tests.analyses.commands import ROOT, Finished
 
 FAMILIES, EPISODES = "tests/test_families.py", "tests/prompts/test_episodes.py"
 RESULTS = "tests/experiments/test_main_results.py"
@@ -75,25 +76,47 @@ MUTANTS = {
 }
 
 
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_is_caught(name: str, tmp_path: Path) -> None:
-    mutant = MUTANTS[name]
-    for copied in COPIED:
-        copy = shutil.copytree if (ROOT / copied).is_dir() else shutil.copy
-        copy(ROOT / copied, tmp_path / copied)
-    file = tmp_path / mutant.file
-    source = file.read_text(encoding="utf-8")
-    assert source.count(mutant.before) == 1, f"{mutant.file} has changed: adapt the mutant"
-    file.write_text(source.replace(mutant.before, mutant.after), encoding="utf-8")
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of the code that a test may change."""
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def outcome_of(folder: Path, files: Iterable[str], words: str) -> Finished:
+    """Run tests of the code in a folder, up to the first that fails."""
+    # Whoever measures the coverage of the code here is not asking about a copy.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV"))}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    ended = subprocess.run(
-        [*command, mutant.test_file, "-k", mutant.tests],
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(tmp_path)},
+    return subprocess.run(
+        [*command, *files, "-k", words],
+        cwd=folder,
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_without_a_mutant_all_those_tests_pass(copied: Path) -> None:
+    files = dict.fromkeys(mutant.test_file for mutant in MUTANTS.values())
+    words = " or ".join(f"({mutant.tests})" for mutant in MUTANTS.values())
+    ended = outcome_of(copied, files, words)
+    assert ended.returncode == 0, ended.stdout
+    assert re.search(r"^\d+ passed", ended.stdout, re.MULTILINE), ended.stdout
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught(name: str, copied: Path) -> None:
+    mutant = MUTANTS[name]
+    file = copied / mutant.file
+    source = file.read_text(encoding="utf-8")
+    assert source.count(mutant.before) == 1, f"{mutant.file} has changed: adapt the mutant"
+    file.write_text(source.replace(mutant.before, mutant.after), encoding="utf-8")
+    ended = outcome_of(copied, [mutant.test_file], mutant.tests)
     # An error is as good: the check at every load may already refuse the model.
     assert ended.returncode == 1, ended.stdout
     assert re.search(r"^(FAILED|ERROR) tests/", ended.stdout, re.MULTILINE), ended.stdout

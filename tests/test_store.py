@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
 import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pyarrow import parquet
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tests.example_rows import task_rows
@@ -85,6 +88,22 @@ def test_a_manifest_says_what_was_asked_and_how_it_was_made(store: Store) -> Non
     assert manifest["identity"] == IDENTITY
     assert set(manifest["files"]) == {"rows.parquet", "vectors.safetensors"}
     assert (manifest["schema_version"], manifest["seconds"]) == (SCHEMA_VERSION, 1.5)
+
+
+def test_every_file_says_which_schema_it_is_of(store: Store) -> None:
+    folder = store.root / RESULT.path
+    said = parquet.read_schema(folder / "rows.parquet").metadata
+    assert said[b"tvsight_schema_version"] == str(SCHEMA_VERSION).encode()
+    with safe_open(folder / "vectors.safetensors", framework="pt") as vectors:
+        assert vectors.metadata() == {"tvsight_schema_version": str(SCHEMA_VERSION)}
+
+
+def test_files_that_do_not_say_their_schema_are_of_the_first(store: Store) -> None:
+    rows_of(lambda rows: rows)(store.root / RESULT.path)
+    vectors_of()(store.root / RESULT.path)
+    assert SCHEMA_VERSION == 1
+    assert store.holds(RESULT)
+    pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
 
 
 def test_rows_alone_are_a_result(store: Store) -> None:
@@ -194,6 +213,13 @@ def vectors_of(**change: torch.Tensor) -> Callable[[Path], object]:
     return resealed(lambda f: save_file(VECTORS | change, f / "vectors.safetensors"))
 
 
+def rows_with(metadata: dict[bytes, bytes]) -> Callable[[Path], object]:
+    """The same rows in a file that says more of itself, sealed."""
+    table = pyarrow.Table.from_pandas(ROWS, preserve_index=False)
+    changed = table.replace_schema_metadata({**table.schema.metadata, **metadata})
+    return resealed(lambda f: parquet.write_table(changed, f / "rows.parquet"))
+
+
 def episode_twice(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows, rows.iloc[[0]]], ignore_index=True)
 
@@ -234,7 +260,11 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
         rows_of(lambda r: r.assign(procedure=r["procedure"].replace("icl", "iclr"))),
         "lack a procedure",
     ),
-    "no layers": (rows_of(lambda r: r.assign(layer=None).astype(ROWS.dtypes)), "no layer"),
+    "no layers": (rows_of(lambda r: r.assign(layer=None).astype(ROWS.dtypes)), "one twice"),
+    "no layers on test": (
+        rows_of(lambda r: r.assign(layer=r["layer"].where(r["split"] == "dev"))),
+        "no layer",
+    ),
     "not said": (
         rows_of(lambda r: r.assign(layer_identified=None).astype(ROWS.dtypes)),
         "layer was identified",
@@ -254,6 +284,16 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty vectors": (vectors_of(dev=HALF[..., :0].contiguous()), r"shape \[2, 6, 0\]"),
     "two widths": (vectors_of(dev=HALF[..., :2].contiguous()), r"\[3, 6, 2\] was expected"),
     "wide numbers": (vectors_of(dev=HALF.float()), "half precision"),
+    "rows of another schema": (
+        rows_with({b"tvsight_schema_version": b"7"}),
+        "rows.parquet is of schema 7, the manifest of 1",
+    ),
+    "vectors of another schema": (
+        resealed(
+            lambda f: save_file(VECTORS, f / "vectors.safetensors", {"tvsight_schema_version": "7"})
+        ),
+        "vectors.safetensors is of schema 7, the manifest of 1",
+    ),
     "a third tensor": (vectors_of(train=HALF), "does not hold dev and test"),
 }
 """What checksums do not show."""
@@ -366,6 +406,15 @@ def test_damage_that_cannot_be_moved_aside_is_an_error(store: Store) -> None:
     assert store.holds(RESULT)
 
 
+def test_a_result_with_vectors_takes_the_place_of_one_without(store: Store) -> None:
+    store.save(OTHER, ROWS, None, MADE)
+    assert store.holds(OTHER)
+    assert not store.holds(OTHER, with_vectors=True)
+    store.save(OTHER, ROWS, VECTORS, MADE)
+    assert store.holds(OTHER, with_vectors=True)
+    assert not list(store.root.rglob(".new-*"))
+
+
 def test_the_same_result_can_be_moved_aside_twice(store: Store) -> None:
     first = store.set_aside(RESULT.path)
     store.save(RESULT, ROWS, VECTORS, MADE)
@@ -376,11 +425,11 @@ def test_the_same_result_can_be_moved_aside_twice(store: Store) -> None:
 def test_a_disk_that_is_full_at_the_rows_leaves_only_earlier_results(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(frame: pd.DataFrame, path: Path, **options: object) -> None:
+    def fail(table: object, path: Path) -> None:
         path.write_bytes(b"PAR1")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
+    monkeypatch.setattr(parquet, "write_table", fail)
     with pytest.raises(UsageError, match="No space left on device"):
         store.save(OTHER, ROWS, VECTORS, MADE)
     assert_holds_only_the_earlier_result(store)
@@ -422,8 +471,14 @@ def test_files_of_somebody_else_are_no_results(store: Store) -> None:
     assert list(store.paths()) == list(store.paths("main_results")) == [RESULT.path]
 
 
-def test_a_result_is_not_written_over(store: Store) -> None:
-    with pytest.raises(UsageError, match="cannot be written"):
+def test_a_result_gives_way_to_a_whole_one_only(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="cannot be written"):
         store.save(RESULT, ROWS.iloc[:1], None, MADE)
     assert_holds_only_the_earlier_result(store)
 

@@ -1,5 +1,8 @@
 import errno
+import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,55 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError):
         write()
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from tvsight.writing import whole_file
+with whole_file(Path(sys.argv[1])) as new:
+    new.write_text("half")
+    print(new.name, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written_again(
+    tmp_path: Path,
+) -> None:
+    target, others = tmp_path / "table[1].csv", [".new-0a1b2c3d-other.csv", ".new-table[1].csv"]
+    for name in others:
+        (tmp_path / name).write_text("of somebody else")
+    command = [sys.executable, "-c", KILLED, str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        left = process.stdout.readline().strip()
+        with whole_file(target) as new:
+            new.write_text("of one that lives beside it")
+        assert (tmp_path / left).read_text() == "half"
+        process.kill()
+    with whole_file(target) as new:
+        new.write_text("after")
+        assert not (tmp_path / left).exists()
+        with whole_file(tmp_path / "other.csv") as at_the_same_time:
+            at_the_same_time.write_text("x")
+            assert new.exists()
+    assert target.read_text() == "after"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [*others, "other.csv", target.name]
+    )
+
+
+def test_a_folder_without_locks_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_here(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", none_here)
+    with whole_file(tmp_path / "table.csv") as new:
+        new.write_text("x")
+    assert (tmp_path / "table.csv").read_text() == "x"
 
 
 def test_a_failure_to_flush_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

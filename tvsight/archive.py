@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
+from tvsight.contents import FILE_VERSION
 from tvsight.errors import UsageError
 from tvsight.inspection import Entry
 from tvsight.store import MANIFEST, VECTORS, Store, folder_name, reason
@@ -115,7 +116,7 @@ def _part(store: Store, entry: Entry, block: int) -> bytes:
 
     from tvsight.vectors import part
 
-    return save(part(store.vectors(entry.path), block))
+    return save(part(store.vectors(entry.path), block), FILE_VERSION)
 
 
 def _plain(path: PurePosixPath) -> str:

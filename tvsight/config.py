@@ -92,7 +92,8 @@ class RunConfig:
     max_job_episodes: Annotated[int, tyro.conf.arg(metavar="N")] = field(
         default=200, metadata=RUNTIME
     )
-    """Cut a split of more episodes than this into several remote jobs, at a multiple of 50."""
+    """Cut a split of more episodes than this into several jobs, at a multiple of 50: what a job
+    holds in memory, or a server takes for it, does not grow with the number of episodes."""
     retries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=RUNTIME)
     """Times that a fault of the server is waited out, for each request and each job."""
     job_minutes: Annotated[float, tyro.conf.arg(metavar="MINUTES")] = field(

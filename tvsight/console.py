@@ -35,6 +35,10 @@ LEAST_NAME = 16
 INTERVAL = re.compile(r" \[[^]]*\]")
 
 
+JobLine = tuple[str, str, str]
+"""A job on a server: task, state, the server's name for the job."""
+
+
 class RateColumn(ProgressColumn):
     """Tasks per minute."""
 
@@ -48,7 +52,7 @@ class RateColumn(ProgressColumn):
 class _Bars(Progress):
     """The progress bar, and below it a table of the jobs on a server."""
 
-    jobs: Mapping[tuple[str, str, str], float] = MappingProxyType({})
+    jobs: Mapping[JobLine, float] = MappingProxyType({})
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """What is drawn anew several times a second."""
@@ -57,8 +61,7 @@ class _Bars(Progress):
             return
         table = Table("Task", "State", "For", "Job", box=None, header_style="bold")
         for (task, state, job_id), since in self.jobs.items():
-            elapsed = timedelta(seconds=int(time.monotonic() - since))
-            cells = (task, state, str(elapsed), job_id)
+            cells = (task, state, _since(since), job_id)
             table.add_row(*(Text(one_line(cell)) for cell in cells))
         yield table
 
@@ -73,7 +76,7 @@ class Display:
         self.files: list[Path] = []
         """All that was made so far."""
         self._progress: _Bars | None = None
-        self._jobs: dict[tuple[str, str, str], float] = {}
+        self._jobs: dict[JobLine, float] = {}
         """Jobs on a server, and since when they are what they are."""
         self._bar = TaskID(0)
 
@@ -121,10 +124,11 @@ class Display:
         """A phase of the current task begins."""
         self._update(phase=one_line(name))
 
-    def jobs(self, jobs: Sequence[tuple[str, str, str]]) -> None:
-        """Jobs on a server: task, state, the server's name for the job.
+    def jobs(self, jobs: Sequence[JobLine]) -> None:
+        """What jobs on a server do.
 
-        A table that is kept up to date on a terminal, a line for each change elsewhere.
+        A table that is kept up to date on a terminal; elsewhere a line for each change, with how
+        long the job was what it was before.
         """
         now = time.monotonic()
         before = self._jobs
@@ -135,8 +139,13 @@ class Display:
         if self._progress is not None and self.console.is_terminal:
             self._progress.jobs = self._jobs
             return
-        for task, state, job_id in self._jobs.keys() - before.keys():
-            self.note(f"{task}: {state} (job {job_id})")
+        known = {(task, job_id): (state, since) for (task, state, job_id), since in before.items()}
+        for task, state, job_id in self._jobs:
+            if (task, state, job_id) in before:
+                continue
+            was, since = known.get((task, job_id), ("", now))
+            earlier = f", {was} for {_since(since)}" if was else ""
+            self.note(f"{task}: {state} (job {job_id}{earlier})")
 
     def measured(self, name: str, line: str) -> None:
         """A task is done: its line."""
@@ -198,3 +207,8 @@ class Display:
     def _advance(self) -> None:
         if self._progress is not None:
             self._progress.advance(self._bar)
+
+
+def _since(moment: float) -> str:
+    """How long ago a moment (`time.monotonic`) was, to the second."""
+    return str(timedelta(seconds=int(time.monotonic() - moment)))

@@ -1,10 +1,12 @@
 """What the files of a result promise beyond their checksums, and whether they keep it."""
 
 import re
+from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvsight.experiments import MAIN_RESULTS
+from tvsight.experiments import MAIN_RESULTS, TOKEN_PROJECTIONS
 from tvsight.experiments.schemas import schema
 from tvsight.prompts.episodes import SPLITS
 from tvsight.vectors import AT, NORMS, PART, WHOLE
@@ -12,6 +14,10 @@ from tvsight.vectors import AT, NORMS, PART, WHOLE
 if TYPE_CHECKING:
     import pandas as pd
 
+SCHEMA_VERSION = 1
+FILE_VERSION = {"tvsight_schema_version": str(SCHEMA_VERSION)}
+"""Stands in the metadata of rows and of vectors. The first files of version 1 lack it; their
+manifest, which names them by checksum, has it."""
 UNSWEPT = {"dev": {"baseline"}, "test": {"baseline", "icl"}}
 """Procedures without a layer, by split."""
 SWEPT = {"task_vector", "averaged_vector"}
@@ -48,6 +54,7 @@ def read_rows(file: Path, experiment: str) -> "pd.DataFrame":
         rows: pd.DataFrame = table.to_pandas()
     except Exception as error:  # pyarrow and pandas raise a dozen unrelated types
         raise DamagedResult(f"{file.name} cannot be read as parquet") from error
+    _check_version(file, {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()})
     if table.column_names != list(expected.columns) or list(rows.columns) != table.column_names:
         raise DamagedResult(f"{file.name} has other columns than its schema")
     for name, kind in expected.columns.items():
@@ -72,6 +79,8 @@ def check_rows(rows: "pd.DataFrame", identity: dict[str, Any]) -> int | None:
     for name in ("model", "task"):
         if set(rows[name]) != {identity[name]}:
             raise DamagedResult(f"the rows are of another {name} than the manifest")
+    if identity["experiment"] == TOKEN_PROJECTIONS:
+        _check_projections(rows, identity)
     conditions = list(schema(identity["experiment"]).conditions)
     if not conditions:
         return None
@@ -111,11 +120,13 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
 
     try:
         with safe_open(file, framework="numpy") as vectors:
+            metadata = vectors.metadata() or {}
             slices = {name: vectors.get_slice(name) for name in vectors.keys()}  # noqa: SIM118
             shapes = {name: list(of.get_shape()) for name, of in slices.items()}
             types = {name: of.get_dtype() for name, of in slices.items()}
     except (OSError, SafetensorError) as error:
         raise DamagedResult(f"{file.name} cannot be read as safetensors") from error
+    _check_version(file, metadata)
     blocks = {name for name in shapes if re.fullmatch(rf"{AT}\d+", name)}
     if set(shapes) != WHOLE and (len(blocks) != 1 or set(shapes) != PART | blocks):
         raise DamagedResult(f"{file.name} does not hold dev and test, or a part of them")
@@ -140,6 +151,26 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
             )
 
 
+def write_rows(rows: "pd.DataFrame", file: Path) -> None:
+    """Write rows as `read_rows` reads them.
+
+    Raises:
+        OSError: when the file cannot be written.
+    """
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    table = pyarrow.Table.from_pandas(rows, preserve_index=False)
+    parquet.write_table(table.replace_schema_metadata(table.schema.metadata | FILE_VERSION), file)
+
+
+def _check_version(file: Path, metadata: dict[str, str]) -> None:
+    for name, version in FILE_VERSION.items():
+        found = metadata.get(name, version)
+        if found != version:
+            raise DamagedResult(f"{file.name} is of schema {found}, the manifest of {version}")
+
+
 def _check_numbers(rows: "pd.DataFrame") -> None:
     import numpy as np
 
@@ -162,6 +193,36 @@ def _check_episodes(
     measured = of_split.groupby(conditions, dropna=False)["episode"]
     if (measured.nunique() != episodes).any() or (measured.size() != episodes).any():
         raise DamagedResult(f"the rows on {split} lack an episode, or have one twice")
+
+
+def _check_projections(rows: "pd.DataFrame", identity: dict[str, Any]) -> None:
+    """After every block the task vector has its top tokens, and every vector has its answers and
+    each word, once."""
+    if not rows["rank"].ge(1).all() or not rows["probability"].between(0, 1 + ROUNDING).all():
+        raise DamagedResult("a rank is below 1, or a probability is not between 0 and 1")
+    draws, words = identity.get("draws"), identity.get("words")
+    if not isinstance(draws, int) or not isinstance(words, list):
+        raise DamagedResult("the manifest does not say which vectors and words were looked for")
+    is_random, is_top = rows["vector"] == "random", rows["kind"] == "top"
+    keys = rows[["layer", "rank"]].assign(
+        vector=(rows["draw"] + 1).where(is_random, -rows["draw"]),
+        asked=rows["token"].where(rows["kind"] == "description", rows["kind"]),
+    )
+    blocks = range(int(rows["layer"].max()) + 1)
+    ranks = range(1, int(is_top.sum()) // len(blocks) + 1)
+    top = {"layer": blocks, "rank": ranks, "vector": range(1)}
+    others = {"layer": blocks, "asked": ["answers", *words], "vector": range(draws + 1)}
+    if not (_is_product(keys[is_top], top) and _is_product(keys[~is_top], others)):
+        raise DamagedResult("tokens, answers or words after a block are missing, or are twice")
+
+
+def _is_product(rows: "pd.DataFrame", values: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether rows hold every combination of some columns' values once, and nothing else."""
+    return (
+        len(rows) == prod(map(len, values.values()))
+        and not rows.duplicated(list(values)).any()
+        and all(rows[name].isin(of_name).all() for name, of_name in values.items())
+    )
 
 
 def _swept_blocks(patched: "pd.DataFrame") -> int:

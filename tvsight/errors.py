@@ -23,12 +23,23 @@ class StorageError(UsageError):
     """
 
 
+class RefusedError(UsageError):
+    """A server refuses what each task of a run would ask again: a key, a precision (exit code 2).
+
+    It ends a run. What the server was handed before is remembered.
+    """
+
+
 class ServerError(TvsightError):
     """A server cannot be reached or does not do its work; trying later may help (exit code 3)."""
 
 
 class MeasurementError(TvsightError):
     """A measurement gave numbers that cannot be right (the task fails, the run goes on)."""
+
+
+class ShortOfMemory(UserWarning):
+    """Fewer rows than planned were computed at once, because they did not fit a device's memory."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

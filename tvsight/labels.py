@@ -52,6 +52,17 @@ def number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.2f}"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 task`, `18 tasks`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def sizes(counts: pd.Series) -> str:
+    """`50`, or `13 to 50` where counts differ."""
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
 def task_line(rows: pd.DataFrame) -> str:
     """The central comparison of one task in a line."""
     summary = by_task(rows).iloc[0]

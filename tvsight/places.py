@@ -71,7 +71,8 @@ class Places:
 
     def _checked_client(self) -> "NdifClient":
         from tvsight.execution import preflight
-        from tvsight.execution.ndif import NdifClient, Patience
+        from tvsight.execution.ndif import NdifClient
+        from tvsight.execution.patience import Patience
 
         patience = Patience(retries=self.config.retries, job_s=60 * self.config.job_minutes)
         client = NdifClient(self.config.host, patience)

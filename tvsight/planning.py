@@ -60,11 +60,6 @@ class Plan:
     replayed: dict[str, tuple[Episode, ...]]
     """Episodes from a file, by task; empty when they are sampled."""
 
-    @property
-    def max_job_episodes(self) -> int | None:
-        """The most episodes of a split in one job; None where it does not matter."""
-        return self.config.max_job_episodes if self.config.remote else None
-
     def episodes(self, task: Task, model: "Model") -> tuple[Sequence[Episode], dict[str, Any]]:
         """The episodes of a task, and what a manifest says of them: how many of its pairs the
         tokenizer left. A file's episodes come as they are, and nothing is said of them.

@@ -6,24 +6,46 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tvsight.models import ModelSource
+from tvsight.models.embedded import PACKAGE
+
 if TYPE_CHECKING:
     from tvsight.models.loading import Model
 
 PACKAGES = ("tvsight", "nnsight", "torch", "transformers", "tokenizers", "numpy", "pandas")
 
 
-def provenance(model: "Model", seconds: float) -> dict[str, Any]:
-    """What a manifest says besides the identity."""
+def provenance(model: "Model", weights: str, seconds: float) -> dict[str, Any]:
+    """What a manifest says besides the identity.
+
+    Args:
+        weights: the part of the identity that `models.weights_identity` gave.
+    """
     import hashlib
+
+    from tvsight.experiments.main_results import TIE
 
     tokenizer = model.tokenizer.backend_tokenizer.to_str()
     return {
+        "source": model_source(model.source, weights),
         "versions": {name: package_version(name) for name in PACKAGES} | _python(),
         "commit": git_commit(),
         "device": model.device,
+        "tie_margin": TIE[model.dtype],
         "tokenizer_sha256": hashlib.sha256(tokenizer.encode()).hexdigest(),
         "seconds": round(seconds, 1),
     }
+
+
+def model_source(source: ModelSource, weights: str) -> dict[str, str | None]:
+    """Where the weights came from: `kind` is `hub`, `package` or `directory`; `id` names it there;
+    `revision` is the commit, or the package's version, and None for a directory."""
+    if source.kind == "hub":
+        commit = weights.removeprefix("commit:")
+        return {"kind": "hub", "id": source.location, "revision": commit}
+    if source.kind == "embedded":
+        return {"kind": "package", "id": PACKAGE, "revision": package_version(PACKAGE)}
+    return {"kind": "directory", "id": source.name, "revision": None}
 
 
 def package_version(name: str) -> str:

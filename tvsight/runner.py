@@ -10,7 +10,7 @@ from tvsight.models import ModelSource, weights_identity
 from tvsight.outcome import Outcome
 from tvsight.planning import Experiment, Request, complete, plan, sources
 from tvsight.session import Session, is_stored
-from tvsight.store import DamagedResult, Store
+from tvsight.store import VECTORS, DamagedResult, Store
 
 if TYPE_CHECKING:
     from tvsight.models.loading import Model
@@ -96,7 +96,7 @@ class Runner:
             self._say_stored(source, of_model, missing)
             if config.remote and missing:
                 model = self._model(self._places(config, dtype), source)
-                Session(config, store, model, self.display).preview(missing)
+                Session(config, store, model, self.display).preview(of_model, missing)
             else:
                 for request in missing:
                     self.display.note(f"{request.name}: to be measured")
@@ -104,7 +104,8 @@ class Runner:
     def stored(self, config: RunConfig, experiment: Experiment) -> Outcome:
         """The rows of an experiment from the store alone: no model is loaded, no hub is asked.
 
-        Of several results that differ in weights or precision only, the newest is taken.
+        Of several results that differ in weights or precision only, the newest is taken; one that
+        lacks the vectors which a request needs is none.
         """
         chosen, store, outcome = plan(config), Store(config.results), Outcome()
         manifests: list[tuple[Path, dict[str, Any]]] = []
@@ -127,21 +128,26 @@ class Runner:
                     for path, manifest in manifests
                     if wanted.items() <= manifest["identity"].items()
                 ]
-                newest = self._newest_whole(store, found)
+                newest = self._newest_whole(store, found, request.needs_vectors)
                 if newest is None:
-                    outcome.failures[f"{source.name} / {request.name}"] = "not in the store"
+                    what = " with its vectors" if request.needs_vectors else ""
+                    name = f"{source.name} / {request.name}"
+                    outcome.failures[name] = f"not in the store{what}"
                 else:
                     _found(outcome, store, newest)
         return outcome
 
-    def _newest_whole(self, store: Store, found: list[tuple[str, Path]]) -> Path | None:
+    def _newest_whole(
+        self, store: Store, found: list[tuple[str, Path]], with_vectors: bool
+    ) -> Path | None:
         for _, path in sorted(found, reverse=True):
             try:
-                store.manifest(path)
+                manifest = store.manifest(path)
             except DamagedResult as damage:
                 self.display.note(f"Damaged, left out: {damage}")
             else:
-                return path
+                if VECTORS in manifest["files"] or not with_vectors:
+                    return path
         return None
 
     def _say_damaged(self, damages: dict[Path, DamagedResult], folders: set[Path]) -> None:

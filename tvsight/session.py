@@ -1,27 +1,41 @@
 """One loaded model and the tasks that are measured with it, several at a time where that helps."""
 
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import BaseFileLock
 
 from tvsight.config import RunConfig
-from tvsight.console import Display
-from tvsight.errors import ServerError, StorageError, TvsightError, UsageError
+from tvsight.console import Display, JobLine
+from tvsight.errors import (
+    MeasurementError,
+    RefusedError,
+    ServerError,
+    ShortOfMemory,
+    StorageError,
+    TvsightError,
+    UsageError,
+)
 from tvsight.outcome import Measured, Outcome
 from tvsight.planning import Request
 from tvsight.prompts.episode_files import write_episodes
 from tvsight.provenance import provenance
 from tvsight.store import DamagedResult, Store
+from tvsight.travel import size
 
 if TYPE_CHECKING:
     from tvsight.execution import Job, Pending, Place
     from tvsight.models.loading import Model
 
 Result = TypeVar("Result")
+
+ENDED_JOBS = 6
+"""Jobs that stay in the table of jobs when they are done or have failed: the last so many."""
 
 
 class Session:
@@ -38,6 +52,7 @@ class Session:
         self.store = store
         self.model = model
         self.display = display
+        self._ended: deque[JobLine] = deque(maxlen=ENDED_JOBS)
 
     def measure_all(self, missing: Sequence[Request], place: "Place", outcome: Outcome) -> None:
         """Measure and store each request; failures go into `outcome`.
@@ -53,31 +68,27 @@ class Session:
                 while waiting or under_way:
                     moved = self._begin_some(waiting, under_way, place, outcome)
                     moved |= self._advance_all(under_way, place, outcome)
-                    self.display.jobs([m.line() for m in under_way if place.capacity > 1])
+                    lines = [line for measurement in under_way for line in measurement.lines()]
+                    self.display.jobs([*self._ended, *lines])
                     if not moved:
                         place.wait()
             finally:
                 for measurement in under_way:
                     measurement.lock.release()
 
-    def preview(self, missing: Sequence[Request]) -> None:
-        """Say which jobs would be sent to a server first, and what would travel."""
-        import pandas as pd
+    def preview(self, asked: Sequence[Request], missing: Sequence[Request]) -> None:
+        """Say which jobs would be sent to a server, what would travel, and what is there already.
 
-        from tvsight.execution.remote import payload
+        Args:
+            asked: all that is wanted of the model.
+            missing: those of them that the store does not hold.
+        """
+        from tvsight.travel import plan
 
-        planned: list[tuple[str, int, int, int]] = []
-        for request in missing:
-            first = next(request.measure(self.model))
-            sent = sum(len(payload(self.model.decoder, job)) for job in first)
-            vectors = sum(job.vector_bytes for job in first)
-            planned.append((request.name, len(first), sent, vectors))
-        shown = pd.DataFrame(planned, columns=["Task", "Jobs", "Up", "Vectors down"])
-        shown.loc[len(shown)] = ["all", *shown.drop(columns="Task").sum()]
-        for column in ("Up", "Vectors down"):
-            shown[column] = shown[column].map(_size)
-        title = "To be sent; a split that is cut asks for a second round of jobs"
-        self.display.table(shown.astype(str), title)
+        found = plan(self.model, self.config, asked, missing)
+        for name, why in found.impossible.items():
+            self.display.failed(name, why)
+        self.display.table(found.table, found.title)
 
     def save_episodes(self, asked: Sequence[Request]) -> None:
         """Write the episodes of some requests to the file that the options name."""
@@ -116,13 +127,23 @@ class Session:
                 under_way.append(begun)
         return moved
 
+    def _announce(self, request: Request, jobs: "list[Job]", place: "Place") -> None:
+        """Say what will come back from a server, before anything is sent there."""
+        vectors = sum(job.vector_bytes for job in jobs)
+        if vectors and place.distant:
+            count = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}"
+            self.display.note(
+                f"{request.name}: {count} to be sent, {size(vectors)} of vectors to come back "
+                "(--no-vectors keeps rows only)"
+            )
+
     def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "_Measurement | None":
         if _is_whole(self.store, request, self.display):  # another process measured it meanwhile
             self._tell(request)
             return None
         self.store.clear_leftovers(request.result)
         self.display.task(request.name)
-        return _Measurement(request, lock, place, self.model)
+        return _Measurement(request, lock, place, self.model, partial(self._announce, request))
 
     def _advance_all(
         self, under_way: "list[_Measurement]", place: "Place", outcome: Outcome
@@ -130,26 +151,40 @@ class Session:
         """Look after everything under way; whether any of it ended."""
         moved = False
         for measurement in list(under_way):
-            if self._guarded(measurement.request, outcome, self._advance, measurement, place):
+            do, about = self._advance, measurement.request
+            goes_on = self._guarded(about, outcome, do, measurement, place)
+            if goes_on:
                 continue
             moved = True
             under_way.remove(measurement)
-            place.finished(measurement.names)
+            self._ended.extend(measurement.lines())
+            if goes_on is not None:  # a task that failed may have jobs that are of use yet
+                place.finished(measurement.names)
             measurement.lock.release()
         return moved
 
     def _advance(self, measurement: "_Measurement", place: "Place") -> bool:
         """Whether the measurement goes on."""
-        measured = measurement.advance(place)
+        with warnings.catch_warnings(record=True) as told:
+            try:
+                measured = measurement.advance(place)
+            except MeasurementError:  # the same results would come again
+                place.finished(measurement.names)
+                raise
+        for warning in told:
+            self.display.note(f"{measurement.request.name}: {warning.message}")
+            if issubclass(warning.category, ShortOfMemory):
+                measurement.retries.append(str(warning.message))
         if measured is None:
             return True
+        request = measurement.request
         made = {
-            **provenance(self.model, measurement.seconds),
+            **provenance(self.model, request.identity["weights"], measurement.seconds),
+            "retries": measurement.retries,
             **(measured.notes or {}),
             "place": place.about,
             "jobs": [vars(job.trace) for job in measurement.jobs if job.trace.job_id],
         }
-        request = measurement.request
         self.store.save(request.result, measured.rows, measured.vectors or None, made)
         self._tell(request)
         return False
@@ -165,14 +200,15 @@ class Session:
         """`do(*arguments)`; None when it failed, which is then noted."""
         try:
             return do(*arguments)
-        except (ServerError, StorageError):
+        except (ServerError, StorageError, RefusedError):
             raise
-        except TvsightError as error:
-            if self.config.fail_fast:
-                raise
-            outcome.failures[f"{self.model.name} / {request.name}"] = str(error)
-            self.display.failed(request.name, str(error))
-            return None
+        except Exception as error:
+            failure = _named(error)
+        if self.config.fail_fast:
+            raise failure
+        outcome.failures[f"{self.model.name} / {request.name}"] = str(failure)
+        self.display.failed(request.name, str(failure))
+        return None
 
 
 def is_stored(store: Store, request: Request, display: Display) -> bool:
@@ -212,14 +248,18 @@ class _Measurement:
         lock: BaseFileLock,
         place: "Place",
         model: "Model",
+        announce: "Callable[[list[Job], Place], None]",
     ) -> None:
         self.request = request
         self.lock = lock
         self.jobs: list[Pending] = []
         """Every job so far, those of earlier steps first."""
         self.names: list[str] = []
+        self.retries: list[str] = []
+        """What did not fit this machine's memory and was tried again in parts."""
         self._steps = request.measure(model)
         self._model = model
+        self._announce = announce
         self._began = time.perf_counter()
         self._results: list[Any] = []
         self._hand_over(next(self._steps), place)
@@ -229,11 +269,10 @@ class _Measurement:
         """Since it began."""
         return time.perf_counter() - self._began
 
-    def line(self) -> tuple[str, str, str]:
-        """Task, what its jobs do, and the server's name for the last of them."""
-        states = [job.state for job in self.jobs]
-        state = next((s for s in ("failed", "queued", "running") if s in states), "done")
-        return self.request.name, state, self.jobs[-1].trace.job_id or ""
+    def lines(self) -> list[JobLine]:
+        """Its jobs on a server."""
+        name = self.request.name
+        return [(name, job.state, job.trace.job_id) for job in self.jobs if job.trace.job_id]
 
     def advance(self, place: "Place") -> Measured | None:
         """Look after the jobs of this step and go on when they are done; what was measured when
@@ -252,6 +291,7 @@ class _Measurement:
         return None
 
     def _hand_over(self, jobs: "list[Job]", place: "Place") -> None:
+        self._announce(jobs, place)
         self._results = [None] * len(jobs)
         for job in jobs:
             name = f"{self.request.result.path.name}-{len(self.names)}"
@@ -259,6 +299,15 @@ class _Measurement:
             self.jobs.append(place.begin(self._model.decoder, job, name))
 
 
-def _size(count: int) -> str:
-    """Bytes, for people."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+def _named(error: Exception) -> TvsightError:
+    """What failed, as an error that the command line explains.
+
+    A task may fail in ways that nobody thought of: a device out of memory, a fault in a library, or
+    in tvsight. The type then says what the text often leaves out.
+    """
+    if isinstance(error, TvsightError):
+        return error
+    text = str(error).strip()
+    named = MeasurementError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    named.__cause__ = error
+    return named

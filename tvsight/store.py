@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from tvsight import __version__
-from tvsight.contents import DamagedResult, check_rows, check_vectors, read_rows
+from tvsight.contents import (
+    FILE_VERSION,
+    SCHEMA_VERSION,
+    DamagedResult,
+    check_rows,
+    check_vectors,
+    read_rows,
+    write_rows,
+)
 from tvsight.errors import StorageError
 from tvsight.writing import flush
 
@@ -28,7 +36,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-SCHEMA_VERSION = 1
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 DAMAGED = ".damaged"
 LOCKS = ".locks"
@@ -169,7 +176,9 @@ class Store:
         folder = self.root / path
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            version = int(manifest["schema_version"])
+            version = manifest["schema_version"]
+            if type(version) is not int:
+                raise TypeError(version)
             writer = dict(manifest.get("versions", {})).get("tvsight", "of an unknown version")
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedResult(f"{path}: no readable {MANIFEST}") from error
@@ -230,9 +239,9 @@ class Store:
         )
         try:
             new.mkdir(parents=True)
-            rows.to_parquet(new / ROWS, index=False)
+            write_rows(rows, new / ROWS)
             if vectors is not None:
-                save_file(vectors, new / VECTORS)
+                save_file(vectors, new / VECTORS, FILE_VERSION)
             files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
             manifest = {
                 "schema_version": SCHEMA_VERSION,

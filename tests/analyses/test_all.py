@@ -58,7 +58,7 @@ def test_models_come_one_after_the_other_and_are_drawn_together(
     expected = [(name, (model,)) for model in MODELS for name in everything.ANALYSES]
     assert analyses.asked == expected
     assert len(analyses.runners) == 1
-    assert analyses.drawn == dict.fromkeys(everything.ANALYSES, list(MODELS))
+    assert analyses.drawn == {name: list(MODELS) for name in everything.ANALYSES}
     told = capsys.readouterr().out
     assert "Missing: controls: pythia-2.8b / two. states hold NaN" in told
     assert "figures/controls" in told

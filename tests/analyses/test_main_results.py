@@ -1,3 +1,4 @@
+import io
 import os
 import re
 import shutil
@@ -7,9 +8,15 @@ from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from analyses.main_results import draw
 from tests.analyses.commands import Finished, analysis, imported
+from tests.example_rows import task_rows
 from tests.hostile import raw
+from tvsight.config import RunConfig
+from tvsight.console import Display
+from tvsight.outcome import Outcome
 
 MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
 DRAWN = {
@@ -60,6 +67,20 @@ def test_a_run_says_what_it_did_and_nothing_on_stderr(finished: Run) -> None:
     }
 
 
+def test_a_model_that_demonstrations_never_help_is_named_with_likely_causes(
+    finished: Run, tmp_path: Path
+) -> None:
+    table = pd.read_csv(finished.results / "tables" / "main_results.csv")
+    assert (table["icl"] <= table["baseline"]).all()
+    told = "demonstrations help on no task. Likely causes: "
+    assert f"qwen2: {told}" in finished.process.stdout
+    display = Display(Console(file=io.StringIO()))
+    helped = Outcome([task_rows("antonyms", (1, 3, 2, 1), model="a-model", n=3)])
+    draw(helped, RunConfig(results=str(tmp_path)), display)
+    assert told not in display.console.file.getvalue()
+    assert "a-model" in display.console.file.getvalue()
+
+
 def test_a_run_writes_tables_figures_and_results(finished: Run) -> None:
     assert set(files(finished.results / "tables")) == names("tables")
     assert set(files(finished.results / "figures")) == names("figures")
@@ -92,6 +113,22 @@ def test_a_task_that_fails_is_named_and_the_others_are_drawn(finished: Run, tmp_
     assert re.search("Missing: qwen2 / present_simple_gerund.*at least 20", process.stdout)
     table = pd.read_csv(tmp_path / "tables" / "main_results.csv")
     assert table["task"].tolist() == ["to_upper"]
+
+
+@pytest.mark.parametrize("fail_fast", [False, True])
+def test_a_fault_in_a_library_is_a_task_that_failed(
+    tiny_checkpoint: Callable[[str], Path], tmp_path: Path, fail_fast: bool
+) -> None:
+    # This model has embeddings of 128 positions, and prompts are longer.
+    options = ("--model", tiny_checkpoint("gpt2"), "--tasks", "to_upper")
+    long = ("--template", "the letter {x} becomes the letter {y}\n", "--results", tmp_path)
+    more = ("--fail-fast",) if fail_fast else ()
+    process = analysis("main_results", *options, *long, *more)
+    assert process.returncode == 1
+    told = process.stderr.splitlines() if fail_fast else process.stdout.splitlines()[-1:]
+    beginning = "error:" if fail_fast else "Missing: local-gpt2 / to_upper."
+    assert told == [f"{beginning} IndexError: index out of range in self"]
+    assert "Traceback" not in process.stdout + process.stderr
 
 
 EPISODE = (

@@ -155,6 +155,41 @@ def test_weights_that_are_not_numbers_are_refused(
         complete(measure_task(broken, half_accepted(), measured.episodes, EXAMPLE), broken.decoder)
 
 
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_states_of_queries_that_are_not_numbers_are_refused(
+    model: Model, measured: Measured, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpatched_states, calls = interventions.unpatched_states, ["dev", "test"]
+
+    def spoilt(decoder: Decoder, prompts: Any) -> Tensor:
+        states = unpatched_states(decoder, prompts)
+        if calls.pop(0) == split:
+            states[0, -1, 0] = torch.inf
+        return states
+
+    monkeypatch.setattr(main_results, "unpatched_states", spoilt)
+    with pytest.raises(MeasurementError, match="residual stream holds NaN or infinity"):
+        complete(measure_task(model, half_accepted(), measured.episodes, EXAMPLE), model.decoder)
+
+
+def test_states_too_large_for_half_precision_are_numbers_that_cannot_be_stored(
+    measured: Measured, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    large = load(str(tiny_checkpoint("qwen2")), device="cpu")
+    with torch.no_grad():
+        large.decoder.nn._module.get_input_embeddings().weight.mul_(1e6)
+
+    def measure(vectors: bool) -> Any:
+        steps = measure_task(large, half_accepted(), measured.episodes, EXAMPLE, vectors)
+        return complete(steps, large.decoder)
+
+    with pytest.raises(MeasurementError, match=r"numbers beyond 65504.* --no-vectors keeps"):
+        measure(vectors=True)
+    rows, vectors = measure(vectors=False)
+    assert vectors == {}
+    assert len(rows) == len(measured.rows)
+
+
 def test_a_patch_that_should_change_nothing_and_does_is_refused(
     model: Model, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

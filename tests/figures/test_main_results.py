@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from functools import cache
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,12 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from tests.example_rows import task_rows
+from tests.figures.legible import assert_legible
 from tvsight.errors import UsageError
 from tvsight.figures.main_results import by_model, task_by_task
-from tvsight.figures.theme import STYLE, save
+from tvsight.figures.theme import save
 from tvsight.summaries import COMPARED, by_task, over_tasks, paper_by_task
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
@@ -199,32 +198,4 @@ def assert_whiskers(
 
 
 def caption_of(figure: Figure) -> str:
-    return " ".join(figure.get_supxlabel().split("\n"))
-
-
-def assert_legible(figure: Figure) -> None:
-    figure.set_dpi(STYLE["savefig.dpi"])
-    figure.draw_without_rendering()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in visible_texts(figure)]
-    page = figure.bbox.padded(1)
-    assert len(boxes) > 5
-    assert [name for name, box in boxes if not page.contains(*box.min)] == []
-    assert [name for name, box in boxes if not page.contains(*box.max)] == []
-    over = [(a, b) for (a, one), (b, other) in combinations(boxes, 2) if one.overlaps(other)]
-    assert over == []
-
-
-def visible_texts(figure: Figure) -> list[Text]:
-    axes = figure.axes[0]
-    found = [*axes.texts, *axes.get_legend().get_texts(), *figure.findobj(is_caption(figure))]
-    for axis in (axes.xaxis, axes.yaxis):
-        low, high = axis.get_view_interval()
-        ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-        found += [axis.label, *(label for place, label in ticks if low <= place <= high)]
-    return [text for text in found if text.get_text().strip()]
-
-
-def is_caption(figure: Figure) -> Callable[[object], bool]:
-    return lambda artist: (
-        isinstance(artist, Text) and artist.get_text() == figure.get_supxlabel() != ""
-    )
+    return " ".join(figure.get_supxlabel().split())

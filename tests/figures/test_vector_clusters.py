@@ -31,7 +31,7 @@ def drawn(given: VectorSet, perplexity: float = 5, seed: int = 0) -> tuple[Figur
 
 
 def caption_of(figure: Figure) -> str:
-    return " ".join(figure.get_supxlabel().split("\n"))
+    return " ".join(figure.get_supxlabel().split())
 
 
 def test_every_vector_is_drawn_where_tsne_puts_it() -> None:

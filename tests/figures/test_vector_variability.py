@@ -30,7 +30,7 @@ def drawn(given: VectorSet, centre: bool = False) -> tuple[Figure, Figure]:
 
 
 def caption_of(figure: Figure) -> str:
-    return " ".join(figure.get_supxlabel().split("\n"))
+    return " ".join(figure.get_supxlabel().split())
 
 
 def assert_drawn(axes: Axes, given: VectorSet, task: str) -> None:

@@ -16,6 +16,12 @@ from tvsight.models.embedded import GGUF_SHA256
 from tvsight.models.sources import ModelSource, resolve, weights_identity
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LOADED = (
+    *("model.safetensors", "pytorch_model.bin", "weights.gguf", "parts/model-1.safetensors"),
+    *("config.json", "modeling_own.py", "code/more.py"),
+    *("tokenizer.json", "vocab.txt", "merges.tiktoken", "chat_template.jinja"),
+)
+"""Files that some loader reads."""
 RESPONSE: Any = SimpleNamespace(headers={}, request=None)
 
 
@@ -180,16 +186,31 @@ def test_the_embedded_weights_are_their_sha256() -> None:
 def test_the_weights_of_a_directory_are_known_by_their_content(folder: Path) -> None:
     first = weights_identity(resolve("mine"))
     assert first.startswith("sha256:")
-    (folder / "mine" / "notes.md").write_text("not part of the model")
+    for name in ("notes.md", ".gitattributes", ".git/HEAD", "__pycache__/modeling.pyc"):
+        (folder / "mine" / name).parent.mkdir(exist_ok=True)
+        (folder / "mine" / name).write_text("not part of the model")
     (folder / "mine").rename(folder / "moved")
     assert weights_identity(resolve("moved")) == first
     found = {first}
-    for name in ("model.safetensors", "config.json", "tokenizer.json", "vocab.txt"):
+    for name in LOADED:
+        (folder / "moved" / name).parent.mkdir(exist_ok=True)
         (folder / "moved" / name).write_text(f"changed {name}")
         found.add(weights_identity(resolve("moved")))
     (folder / "moved" / "model.safetensors").rename(folder / "moved" / "other.safetensors")
     found.add(weights_identity(resolve("moved")))
-    assert len(found) == 6
+    assert len(found) == 2 + len(LOADED)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_of_a_checkpoint_that_cannot_be_read_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    message = identity_refusal(resolve("mine"))
+    assert message == "The checkpoint mine cannot be read: Permission denied"
 
 
 def test_the_weights_of_a_hub_model_are_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ chosen, and the test episodes are measured there.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -64,26 +65,24 @@ def measure_task(
         episode after each block in half precision, `[episodes, depth, width]`.
 
     Raises:
-        MeasurementError: when states or logits hold NaN or infinity.
+        MeasurementError: when states or logits hold NaN or infinity, or wanted vectors hold numbers
+            that half precision does not have.
         UsageError: when a prompt or an answer does not suit the tokenizer.
     """
     dev, test = ([e for e in episodes if e.split == split] for split in ("dev", "test"))
     dev_prompts, test_prompts = (tokenise(model, s, task.match, template) for s in (dev, test))
-    dev_parts, test_parts = (parts(p, max_job_episodes) for p in (dev_prompts, test_prompts))
-    size = model.decoder.depth * model.decoder.width * torch.half.itemsize if vectors else 0
-    if len(dev_parts) == len(test_parts) == 1:
-        whole = (dev_prompts, test_prompts, vectors)
-        (result,) = yield [Job(measure, whole, size * len(episodes))]
-    else:
-        sizes = [size * len(part["shared"]) for part in (*dev_parts, *test_parts)]
-        jobs = [Job(measure_dev, (p, vectors), sizes.pop(0)) for p in dev_parts]
-        on_dev = _joined((yield jobs))
-        layers = best_layers(on_dev["sweep"], dev_prompts["accepted"])
-        jobs = [Job(measure_test, (p, layers, vectors), sizes.pop(0)) for p in test_parts]
-        result = {"dev": on_dev, "layers": layers, "test": _joined((yield jobs))}
+    result = yield from in_parts(
+        model.decoder, dev_prompts, test_prompts, vectors, max_job_episodes
+    )
     on_dev, on_test, layers = (result[name] for name in ("dev", "test", "layers"))
     if not (on_dev["finite"] and on_test["finite"]):
         raise MeasurementError("the residual stream holds NaN or infinity; try a wider --dtype.")
+    kept = {"dev": on_dev["vectors"], "test": on_test["vectors"]} if vectors else {}
+    if not all(half.isfinite().all() for half in kept.values()):
+        raise MeasurementError(
+            f"task vectors hold numbers beyond {torch.finfo(torch.half).max:.0f}, so they cannot "
+            "be stored in half precision. --no-vectors keeps the rows alone."
+        )
     check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
 
     def rows(split: str, answered: dict[str, Tensor], *labels: Any) -> list[dict[str, Any]]:
@@ -104,8 +103,33 @@ def measure_task(
         patched = rows("test", on_test[procedure], procedure, layer)
         for row in (*(row for block in by_layer for row in block), *patched):
             scored.append({**row, "layer_identified": identified})
-    kept = {"dev": on_dev["vectors"], "test": on_test["vectors"]} if vectors else {}
     return frame(scored, task.name, task.category), kept
+
+
+def in_parts(
+    decoder: Decoder, dev: PromptTokens, test: PromptTokens, vectors: bool, most: int | None
+) -> Steps[dict[str, Any]]:
+    """The steps of `measure`, and its result, in jobs of at most `most` episodes of a split: what a
+    job holds in memory does not grow with their number."""
+    dev_parts, test_parts = parts(dev, most), parts(test, most)
+    size = decoder.depth * decoder.width * torch.half.itemsize if vectors else 0
+    if len(dev_parts) == len(test_parts) == 1:
+        episodes = len(dev["shared"]) + len(test["shared"])
+        (result,) = yield [Job(measure, (dev, test, vectors), size * episodes)]
+        return dict(result)
+
+    def test_jobs(layers: dict[str, int]) -> list[Job]:
+        return [
+            Job(measure_test, (part, layers, vectors), size * len(part["shared"]))
+            for part in test_parts
+        ]
+
+    jobs = [Job(measure_dev, (part, vectors), size * len(part["shared"])) for part in dev_parts]
+    jobs[0] = replace(jobs[0], later=tuple(test_jobs(dict.fromkeys(VECTOR_PROCEDURES, 0))))
+    on_dev = _joined((yield jobs))
+    layers = best_layers(on_dev["sweep"], dev["accepted"])
+    on_test = _joined((yield test_jobs(layers)))
+    return {"dev": on_dev, "layers": layers, "test": on_test}
 
 
 def check_no_op(baseline: dict[str, Tensor], no_op: dict[str, Tensor], dtype: str) -> None:
@@ -193,7 +217,7 @@ def measure_dev(
         "baseline": {name: values[:, 0] for name, values in baseline.items()},
         "no_op": {name: values[:, 0] for name, values in no_op.items()},
         "sweep": dict(zip(by_procedure, sweep, strict=True)),
-        **_vectors_to_send(own, vectors),
+        **_vectors_to_send(own, vectors, states),
     }
 
 
@@ -233,12 +257,13 @@ def measure_test(
     for procedure, layer in layers.items():
         chosen = by_procedure[procedure][:, layer]
         final[procedure] = apply_vectors(decoder, cached, index, [layer] * len(index), chosen)
-    read = answers(decoder, torch.cat(list(final.values())), test["expected"] * len(final))
+    ends = torch.cat(list(final.values()))
+    read = answers(decoder, ends, test["expected"] * len(final))
     result: dict[str, Any] = {
         procedure: {key: values.view(len(final), -1)[number] for key, values in read.items()}
         for number, procedure in enumerate(final)
     }
-    return {**result, **_vectors_to_send(own, vectors)}
+    return {**result, **_vectors_to_send(own, vectors, ends)}
 
 
 def best_layers(sweep: dict[str, dict[str, Tensor]], accepted: list[list[int]]) -> dict[str, int]:
@@ -258,12 +283,12 @@ def best_layers(sweep: dict[str, dict[str, Tensor]], accepted: list[list[int]]) 
     return chosen
 
 
-def _vectors_to_send(vectors: Tensor, wanted: bool) -> dict[str, Any]:
-    """`finite`, whether all of `vectors` `[episodes, depth, width]` are numbers; and, when wanted,
-    `vectors` themselves in half precision."""
-    half = vectors.half().cpu()
-    sent: dict[str, Any] = {"finite": bool(half.isfinite().all())}
-    return {**sent, "vectors": half} if wanted else sent
+def _vectors_to_send(vectors: Tensor, wanted: bool, states: Tensor) -> dict[str, Any]:
+    """`finite`, whether all of `vectors` `[episodes, depth, width]` and of the `states` that were
+    unembedded are numbers; and, when wanted, `vectors` in half precision, which may have become
+    infinite there."""
+    finite = bool(vectors.isfinite().all()) and bool(states.isfinite().all())
+    return {"finite": finite, **({"vectors": vectors.half().cpu()} if wanted else {})}
 
 
 def _unique(prompts: list[list[int]]) -> tuple[list[list[int]], list[int]]:

@@ -15,7 +15,7 @@ from tvsight.figures.theme import (
     caption,
     new_figure,
 )
-from tvsight.labels import NOT_IDENTIFIED, display_name, shortened
+from tvsight.labels import NOT_IDENTIFIED, display_name, shortened, sizes
 from tvsight.prompts.conflicts import tasks_of
 
 PANEL_TITLES = {
@@ -177,11 +177,10 @@ def by_block(table: pd.DataFrame, unpatched: pd.DataFrame, model: str) -> Figure
             axes.tick_params(axis="x", labelbottom=True)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=2 if columns > 2 else 1, loc="outside upper left")
-    sizes = _counted(of_model["n"])
     caption(
         figure,
         f"{display_name(model)}. Accuracy after the vector of B is applied after block L; n = "
-        f"{sizes} dev episodes.\nDotted: the conflicting prompt without a vector, on A and on B. "
+        f"{sizes(of_model['n'])} dev episodes.\nDotted: the conflicting prompt without a vector, on A and on B. "
         "Dots: the block that each rule chooses.",
     )
     return figure
@@ -214,10 +213,10 @@ def _name_blocks(axes: Axes, of_model: pd.DataFrame, pairs: list[str]) -> None:
 
 
 def _note(of_model: pd.DataFrame, model: str) -> str:
-    queries = _counted(of_model["queries"])
+    queries = sizes(of_model["queries"])
     note = (
         f"{display_name(model)}. Demonstrations of A, vector of B (A → B). n = "
-        f"{_counted(of_model['n'])} test episodes per pair, {queries} different queries. Whiskers: "
+        f"{sizes(of_model['n'])} test episodes per pair, {queries} different queries. Whiskers: "
         "95 % intervals."
     )
     if of_model["overrides"].any():
@@ -228,8 +227,3 @@ def _note(of_model: pd.DataFrame, model: str) -> str:
     if not of_model["layer_identified"].all():
         note += f"\n? {NOT_IDENTIFIED}: on dev no better than the same prompts without a vector."
     return note
-
-
-def _counted(values: pd.Series) -> str:
-    found = sorted(set(values))
-    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"

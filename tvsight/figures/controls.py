@@ -8,21 +8,26 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import ScaledTranslation
 
+from tvsight.figures.panels import line, panels
 from tvsight.figures.theme import (
     CATEGORY_COLOURS,
-    ONE_COLUMN,
     PROCEDURE_COLOURS,
-    PROCEDURE_MARKERS,
     TWO_COLUMNS,
     caption,
     new_figure,
 )
-from tvsight.labels import CONTROL_NAMES, PROCEDURE_NAMES, display_name, shortened
+from tvsight.labels import (
+    CONTROL_NAMES,
+    PROCEDURE_NAMES,
+    counted,
+    display_name,
+    shortened,
+    sizes,
+)
 from tvsight.summaries import COMPARED
 
 NAMES = PROCEDURE_NAMES | CONTROL_NAMES
 DRAWN = (*COMPARED, *CONTROL_NAMES)
-BAND_ALPHA = 0.13
 BANDS = ("task_vector", "shuffled_labels")
 """Procedures with a band: seven of them would hide each other."""
 PER_ROW = 2
@@ -44,25 +49,25 @@ def means(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """
     models = list(dict.fromkeys(summary["model"]))
     figure = new_figure(TWO_COLUMNS, 0.8 + 2.1 * len(models))
-    panels = figure.subplots(len(models), 1, squeeze=False, sharex=True)[:, 0]
+    drawn = figure.subplots(len(models), 1, squeeze=False, sharex=True)[:, 0]
     measured = [name for name in DRAWN if name in set(summary["procedure"])]
-    for axes, model in zip(panels, models, strict=True):
+    for axes, model in zip(drawn, models, strict=True):
         of_model = summary[summary["model"] == model].set_index("procedure")
         tasks = table[table["model"] == model]
         for place, name in enumerate(measured):
             if name in of_model.index:
                 _bar(axes, place, name, of_model.loc[name], tasks[name].dropna())
         axes.set(ylim=(0, 1.02), xlim=(-0.6, len(measured) - 0.4), ylabel="Test accuracy")
-        axes.set_title(f"{display_name(model)} ({_counted(len(tasks))})", loc="left")
+        axes.set_title(f"{display_name(model)} ({counted(len(tasks), 'task')})", loc="left")
         axes.yaxis.grid(True)
         axes.tick_params(axis="x", length=0)
-    panels[-1].set_xticks(
+    drawn[-1].set_xticks(
         range(len(measured)), [NAMES[name].replace(" ", "\n", 1) for name in measured]
     )
     caption(
         figure,
         f"Bars: mean over tasks. Whiskers: 95 % bootstrap interval over tasks. Points: tasks, n = "
-        f"{_sizes(table['n'])} test episodes each. All vectors are applied after the block that "
+        f"{sizes(table['n'])} test episodes each. All vectors are applied after the block that "
         "was chosen for the task vector on dev.",
     )
     return figure
@@ -75,27 +80,22 @@ def curves(blocks: pd.DataFrame) -> Figure:
         blocks: from `controls.by_block`.
     """
     models = list(dict.fromkeys(blocks["model"]))
-    columns = min(PER_ROW, len(models))
-    rows = -(-len(models) // columns)
-    width = ONE_COLUMN * 1.5 if columns == 1 else TWO_COLUMNS
-    figure = new_figure(width, 1.1 + 2.2 * rows)
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
-    for axes, model in zip(panels, models, strict=False):
+    figure, drawn = panels(len(models), PER_ROW, 1.1)
+    for axes, model in zip(drawn, models, strict=True):
         of_model = blocks[blocks["model"] == model]
-        for name in dict.fromkeys(of_model["procedure"]):
-            _line(axes, of_model[of_model["procedure"] == name], name)
-        axes.set_title(f"{display_name(model)} ({_counted(of_model['tasks'].max())})", loc="left")
-        axes.set(xlabel="Block L after which the vector is applied", ylim=(0, 1))
+        for name, means in of_model.groupby("procedure", sort=False):
+            width = 1.8 if name == "task_vector" else 1.0
+            line(axes, means, "layer", str(name), NAMES[str(name)], name in BANDS, width)
+        tasks = counted(of_model["tasks"].max(), "task")
+        axes.set_title(f"{display_name(model)} ({tasks})", loc="left")
+        axes.set_xlabel("Block L after which the vector is applied")
         axes.set_xlim(-0.5, float(of_model["layer"].max()) + 0.5)
-        axes.yaxis.grid(True)
-    for axes in panels[len(models) :]:
-        axes.remove()
     figure.supylabel("Mean dev accuracy", fontsize=8)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=3 if columns == 2 else 2, loc="outside upper left")
+    handles, labels = drawn[0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=2 if len(models) == 1 else 3, loc="outside upper left")
     caption(
         figure,
-        f"n = {_sizes(blocks['n'])} dev episodes per task. Band: 95 % bootstrap interval over "
+        f"n = {sizes(blocks['n'])} dev episodes per task. Band: 95 % bootstrap interval over "
         "tasks of the task vector and of shuffled labels. The no-op patch gives the zero-shot "
         "baseline after every block.",
     )
@@ -147,7 +147,7 @@ def matrix(pairs: pd.DataFrame, model: str) -> Figure:
     figure.legend(handles=handles, ncols=min(4, len(handles)), loc="outside upper left")
     caption(
         figure,
-        f"{display_name(model)}. Test accuracy in %, n = {_sizes(of_model['n'])} episodes per "
+        f"{display_name(model)}. Test accuracy in %, n = {sizes(of_model['n'])} episodes per "
         "cell, after the block chosen for the asked task. Framed: the episode's own vector. "
         "Elsewhere: the mean vector of the other task's dev episodes.",
     )
@@ -180,23 +180,6 @@ def _bar(axes: Axes, place: int, name: str, mean: pd.Series, tasks: pd.Series) -
         )
 
 
-def _line(axes: Axes, of_procedure: pd.DataFrame, name: str) -> None:
-    colour, layers = PROCEDURE_COLOURS[name], of_procedure["layer"].astype(float)
-    axes.plot(
-        layers,
-        of_procedure["accuracy"],
-        color=colour,
-        marker=PROCEDURE_MARKERS[name],
-        markersize=3.4,
-        linewidth=1.8 if name == "task_vector" else 1.0,
-        label=NAMES[name],
-    )
-    if name not in BANDS:
-        return
-    low, high = (of_procedure[f"accuracy_{end}"].astype(float) for end in ("low", "high"))
-    axes.fill_between(layers, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
-
-
 def _strip(axes: Axes, number: int, category: str, upright: bool) -> None:
     """The colour of a task's category between its cells and its name."""
     ends, edge, offset = (number - 0.5, number + 0.5), (0, 0), -(STRIP / 2 + 1) / 72
@@ -215,12 +198,3 @@ def _strip(axes: Axes, number: int, category: str, upright: bool) -> None:
         scalex=False,
         scaley=False,
     )
-
-
-def _counted(tasks: int) -> str:
-    return f"{tasks} task" if tasks == 1 else f"{tasks} tasks"
-
-
-def _sizes(counts: pd.Series) -> str:
-    sizes = sorted(set(counts))
-    return f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tvsight.figures.theme import MODEL_COLOURS, TWO_COLUMNS, caption, new_figure
-from tvsight.labels import display_name, shortened
+from tvsight.labels import counted, display_name, shortened, sizes
 from tvsight.layers import PEAK_SHARE, over_tasks, peaks
 
 BAND_ALPHA = 0.15
@@ -67,10 +67,10 @@ def heat_map(table: pd.DataFrame, model: str) -> Figure:
     )
     axes.set(xlabel="Block L after which the vector is applied", ylabel="")
     axes.tick_params(axis="both", length=0)
-    sizes = sorted(set(of_model["n"]))
-    counted = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    episodes = sizes(of_model["n"])
     note = (
-        f"{display_name(model)}. n = {counted} dev episodes per cell. Dot: the block chosen on dev."
+        f"{display_name(model)}. n = {episodes} dev episodes per cell. Dot: the block chosen on "
+        "dev."
     )
     caption(figure, note)
     return figure
@@ -96,6 +96,6 @@ def _note(table: pd.DataFrame, means: pd.DataFrame) -> str:
         lines.append(
             f"{display_name(peak['model'])}: peak {peak['accuracy']:.2f} after block "
             f"{peak['layer']} of {peak['depth']}, {near} within {1 - PEAK_SHARE:.0%} of it; mean "
-            f"over {tasks} task{'s' if tasks > 1 else ''}, n = {of_model['n'].max()} dev episodes."
+            f"over {counted(tasks, 'task')}, n = {of_model['n'].max()} dev episodes."
         )
     return "\n".join([*lines, "Band: one standard deviation over tasks, as in the paper."])

@@ -14,7 +14,14 @@ from tvsight.figures.theme import (
     caption,
     new_figure,
 )
-from tvsight.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, display_name, shortened
+from tvsight.labels import (
+    NOT_IDENTIFIED,
+    PROCEDURE_NAMES,
+    counted,
+    display_name,
+    shortened,
+    sizes,
+)
 from tvsight.summaries import COMPARED, MIN_ICL_GAIN, gains_from_icl, over_tasks
 
 LABEL_WIDTH = 9
@@ -77,7 +84,7 @@ def task_by_task(table: pd.DataFrame, model: str) -> Figure:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(rows) - 0.4), xlabel="Test accuracy")
     axes.xaxis.grid(True)
     axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
-    note = f"{display_name(model)}. {_sizes(rows)} Whiskers: 95 % intervals."
+    note = f"{display_name(model)}. {_episodes(rows)} Whiskers: 95 % intervals."
     if not rows["layer_identified"].all():
         note += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (sign test, 5 %)."
     caption(figure, note)
@@ -142,7 +149,8 @@ def _figure_note(table: pd.DataFrame) -> str:
     for model, rows in table.groupby("model", sort=False):
         kept = gains_from_icl(rows)
         dropped, unclear = rows["task"][~kept], rows["task"][kept & ~rows["layer_identified"]]
-        line = f"{display_name(str(model))}: mean over {_counted(int(kept.sum()))}. {_sizes(rows)}"
+        tasks = counted(int(kept.sum()), "task")
+        line = f"{display_name(str(model))}: mean over {tasks}. {_episodes(rows)}"
         if len(dropped):
             line += (
                 f" Dropped, as ICL gains less than {MIN_ICL_GAIN:.2f} over the baseline: "
@@ -154,11 +162,5 @@ def _figure_note(table: pd.DataFrame) -> str:
     return "\n".join([*lines, "Whiskers: 95 % bootstrap intervals over tasks."])
 
 
-def _counted(tasks: int) -> str:
-    return f"{tasks} task" if tasks == 1 else f"{tasks} tasks"
-
-
-def _sizes(rows: pd.DataFrame) -> str:
-    sizes = sorted(set(rows["n"]))
-    text = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"n = {text} test episodes per task."
+def _episodes(rows: pd.DataFrame) -> str:
+    return f"n = {sizes(rows['n'])} test episodes per task."

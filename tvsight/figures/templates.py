@@ -15,7 +15,7 @@ from tvsight.figures.theme import (
     caption,
     new_figure,
 )
-from tvsight.labels import PROCEDURE_NAMES, display_name, shortened
+from tvsight.labels import PROCEDURE_NAMES, counted, display_name, shortened, sizes
 from tvsight.template_transfer import (
     blocks,
     dummies_named,
@@ -60,7 +60,7 @@ def matrix(table: pd.DataFrame) -> Figure:
     right.set(xlabel="No vector", ylabel="", yticks=[])
     _, standard = main_and_standard(table)
     note = (
-        f"{_sizes(table)} θ is the mean over {_counted(standard, 'dummy prompt')}. In the cells: "
+        f"{_about(table)} θ is the mean over {counted(standard, 'dummy prompt')}. In the cells: "
         "mean test accuracy, its 95 % bootstrap interval over tasks, and L, the block chosen on "
         "dev: median (range over tasks)."
     )
@@ -92,7 +92,7 @@ def dummy_queries(table: pd.DataFrame) -> Figure:
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, ncols=3, loc="outside upper left")
     note = (
-        f"{_sizes(table)} Template {shortened(main)}.\n"
+        f"{_about(table)} Template {shortened(main)}.\n"
         "Whiskers and bands: 95 % bootstrap intervals over tasks. L: the block chosen on dev, "
         "median (range over tasks).\nθ of the query itself may hold its answer."
     )
@@ -175,14 +175,8 @@ def _wrapped(name: str) -> str:
     return "\n".join(textwrap.wrap(shortened(name), LABEL_WIDTH)) or name
 
 
-def _sizes(table: pd.DataFrame) -> str:
-    tasks = table["task"].nunique()
-    sizes = sorted(set(table["n"]))
-    counted = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    name = display_name(str(table["model"].iloc[0]))
-    text = f"{name}: mean over {_counted(tasks, 'task')}, n = {counted} test episodes each."
+def _about(table: pd.DataFrame) -> str:
+    name, tasks = display_name(str(table["model"].iloc[0])), table["task"].nunique()
+    over = f"mean over {counted(tasks, 'task')}, n = {sizes(table['n'])} test episodes each."
+    text = f"{name}: {over}"
     return text if tasks > 1 else f"{text} One task has no interval over tasks."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

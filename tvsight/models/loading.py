@@ -1,9 +1,11 @@
 """Load a model by name and give it the standard view."""
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "cuda"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
+"""What transformers says of a checkpoint without weights of the allowed kinds."""
+ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
+"""Transformers gives the traces of everything that it tried as text; each ends in such a line."""
 MEMORY_SHARE = 0.9
 """Share of a GPU's free memory that weights may fill before several GPUs are used."""
 
@@ -95,7 +101,8 @@ def load(
 
     Raises:
         UsageError: for an unknown name, an unreachable or gated hub model, an architecture that
-            has no standard view, or a device that is not there.
+            has no standard view, weights that cannot or may not be read, or a device that is not
+            there.
     """
     if not sys.stderr.isatty():
         disable_progress_bar()
@@ -107,10 +114,15 @@ def load(
     weights = DTYPES[precision]
     nn.kwargs.update(
         dtype=weights,
-        use_safetensors=not allow_pickled_weights,
+        # None: safetensors where there are some.
+        use_safetensors=None if allow_pickled_weights else True,
         **_placement(nn, place, weights),
     )
-    _reported(source, nn.dispatch)
+    _load_weights(source, nn, allow_pickled_weights)
+    if decoder.dtype != weights:  # transformers falls back to float32 without a word
+        raise UsageError(
+            f"{source.name} cannot be held in {precision} here; repeat with another --dtype."
+        )
     nn._module.requires_grad_(False)
     validate(decoder)
     words = torch.cuda.get_device_name() if place == "cuda" else "cpu"
@@ -208,13 +220,35 @@ def _placement(nn: TransformersModel, place: str, dtype: torch.dtype) -> dict[st
     return {"device": "cuda"}
 
 
+def _load_weights(source: ModelSource, nn: TransformersModel, pickles: bool) -> None:
+    """Fill the skeleton.
+
+    Raises:
+        UsageError: when there are no weights that may be read, or reading them fails.
+    """
+    try:
+        nn.dispatch()
+    except Exception as error:  # transformers, safetensors, pickle and torch raise their own types
+        told = f"{type(error).__name__}: {error}"
+        if not NO_WEIGHTS.search(told):
+            problem = f"cannot be loaded: {ERROR_LINE.findall(told)[-1]}"
+        elif source.kind == "directory" and not _pickles(Path(source.location)):
+            problem = "holds no weights: model.safetensors, whole or in parts, was expected."
+        elif pickles:
+            problem = "holds neither safetensors nor pickled weights."
+        else:
+            problem = (
+                "has no safetensors weights, and pickled weights can run code when they are read. "
+                "If you trust their author, repeat with --allow-pickled-weights."
+            )
+        raise UsageError(f"The checkpoint {source.name} {problem}") from error
+
+
+def _pickles(directory: Path) -> list[Path]:
+    return [*directory.glob("*.bin"), *directory.glob("*.bin.index.json")]
+
+
 def _load_failure(source: ModelSource, error: OSError) -> str:
-    text = str(error)
-    if "safetensors" in text:
-        return (
-            f"{source.name} has no safetensors weights, and pickled weights can run code when "
-            "they are read. If you trust their author, repeat with --allow-pickled-weights."
-        )
     if source.kind == "directory":
-        return f"The checkpoint {source.name} cannot be read: {text.splitlines()[0]}"
+        return f"The checkpoint {source.name} cannot be read: {str(error).splitlines()[0]}"
     return hub_failure(source, error.__cause__ if isinstance(error.__cause__, Exception) else error)

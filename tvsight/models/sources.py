@@ -12,6 +12,8 @@ from tvsight.models.catalogue import EMBEDDED, catalogue
 from tvsight.tasks.files import is_encodable
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+INERT = {".md", ".png", ".jpg", ".pdf"}
+"""Endings of files about a checkpoint, which no loader reads."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,28 @@ def weights_identity(source: ModelSource) -> str:
 
 
 def _directory_digest(directory: Path) -> str:
-    """SHA-256 over the configuration, tokenizer and weight files of a checkpoint."""
+    """SHA-256 over the files of a checkpoint: weights, tokenizer, configuration, code.
+
+    Which of them a loader reads depends on what the others say (an index names weights in folders,
+    code imports code), so all count but those that no loader reads.
+
+    Raises:
+        UsageError: when one cannot be read.
+    """
     digest = hashlib.sha256()
-    for path in sorted(directory.iterdir()):
-        if path.suffix in {".json", ".safetensors", ".model", ".bin", ".txt"}:
-            digest.update(path.name.encode() + b"\0")
+    try:
+        for path in sorted(directory.rglob("*")):
+            inside = path.relative_to(directory)
+            hidden = any(part.startswith(".") or part == "__pycache__" for part in inside.parts)
+            if hidden or path.suffix.lower() in INERT or not path.is_file():
+                continue
+            digest.update(os.fsencode(inside.as_posix()) + b"\0")
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        raise UsageError(
+            f"The checkpoint {directory.name} cannot be read: {error.strerror or error}"
+        ) from error
     return digest.hexdigest()
 
 

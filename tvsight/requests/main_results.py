@@ -39,8 +39,9 @@ def _measure(chosen: Plan, task: Task, model: "Model") -> "Steps[Measured]":
     from tvsight.experiments.main_results import measure_task  # torch, once all is in order
 
     episodes, notes = chosen.episodes(task, model)
+    config = chosen.config
     rows, vectors = yield from measure_task(
-        model, task, episodes, chosen.template, chosen.config.vectors, chosen.max_job_episodes
+        model, task, episodes, chosen.template, config.vectors, config.max_job_episodes
     )
     return Measured(rows, vectors, notes)
 
