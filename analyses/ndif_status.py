@@ -35,7 +35,8 @@ class Options:
 def main(options: Options) -> int:
     """Print deployments, versions and known jobs."""
     from tvsight.console import Display
-    from tvsight.execution.ndif import NdifClient, Patience
+    from tvsight.execution.ndif import NdifClient
+    from tvsight.execution.patience import Patience
     from tvsight.execution.records import Records
 
     display, records = Display(), Records(Path(options.results))

@@ -11,7 +11,15 @@ import tvsight
 from tvsight.errors import StorageError
 from tvsight.execution.records import RECORD_VERSION, JobRecord, Records
 
-RECORD = JobRecord("to_upper-0123-0", "a1", "http://server", "key", "digest", "2026-01-01T00:00:00")
+RECORD = JobRecord(
+    "to_upper-0123-0",
+    "a1",
+    "http://server",
+    "key",
+    "digest",
+    "2026-01-01T00:00:00",
+    faults=("late", "http://server: 503, later"),
+)
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def test_a_damaged_record_is_none(records: Records, text: str) -> None:
     assert records.all() == []
 
 
-@pytest.mark.parametrize("change", [{"version": 2}, {"version": 0}, {"priority": "high"}])
+@pytest.mark.parametrize("change", [{"version": 1}, {"version": 3}, {"priority": "high"}])
 def test_a_record_of_another_version_is_none(records: Records, change: dict[str, Any]) -> None:
     records.write(RECORD)
     (records.folder / f"{RECORD.name}.json").write_text(json.dumps(asdict(RECORD) | change))
@@ -62,7 +70,7 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(
     records.write(RECORD)
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageError, match=r"No space.*Job b2 runs on http://server"):
-        records.write(replace(RECORD, job_id="b2"))
+        records.write(replace(RECORD, job_id="b2", accepted=True))
     assert records.read(RECORD.name) == RECORD
     assert [path.name for path in records.folder.iterdir()] == [f"{RECORD.name}.json"]
 
@@ -107,15 +115,15 @@ def test_a_record_of_another_version_is_refused_with_the_tvsight_that_wrote_it(
     records: Records,
 ) -> None:
     records.write(RECORD)
-    change(records, version=2, written_by="9.1", more="x")
+    change(records, version=3, written_by="9.1", more="x")
     assert (records.read(RECORD.name), records.all()) == (None, [])
     ((path, why),) = records.unusable()
     assert path.name == f"{RECORD.name}.json"
-    assert why.startswith("job record of version 2, written by tvsight 9.1; tvsight ")
+    assert why.startswith("job record of version 3, written by tvsight 9.1; tvsight ")
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b"\xff", b"[" * 10**5, b'{"version": 1}', b"null"]
+    "content", [b"", b"[]", b"{}", b"\xff", b"[" * 10**5, b'{"version": 2}', b"null"]
 )
 def test_a_record_that_cannot_be_read_is_not_picked_up(records: Records, content: bytes) -> None:
     records.write(RECORD)
@@ -126,8 +134,11 @@ def test_a_record_that_cannot_be_read_is_not_picked_up(records: Records, content
 
 def test_a_record_of_wrong_kinds_or_another_job_is_not_picked_up(records: Records) -> None:
     records.write(RECORD)
-    change(records, submitted=3)
-    assert records.read(RECORD.name) is None
+    for wrong in ({"submitted": 3}, {"accepted": "yes"}, {"faults": "late"}):
+        records.write(RECORD)
+        change(records, **wrong)
+        assert records.read(RECORD.name) is None
+    records.write(RECORD)
     change(records, submitted="2026", name="../x")
     assert [why for _, why in records.unusable()] == ["the job record of another job"]
 
@@ -135,4 +146,6 @@ def test_a_record_of_wrong_kinds_or_another_job_is_not_picked_up(records: Record
 def test_a_record_that_cannot_be_written_is_an_error_that_names_the_job(tmp_path: Path) -> None:
     (tmp_path / ".jobs").write_text("")
     with pytest.raises(StorageError, match=r"\.jobs cannot be written.*Job a1 runs on"):
+        Records(tmp_path).write(replace(RECORD, accepted=True))
+    with pytest.raises(StorageError, match=r"\.jobs cannot be written: [^.]*\.$"):
         Records(tmp_path).write(RECORD)

@@ -8,27 +8,31 @@ from typing import Any
 
 import nnsight
 import pytest
+import torch
 import zstandard
 
 import tvsight
 from tests.execution.conftest import EXAMPLE, HOST, KEY
-from tvsight.errors import ServerError, UsageError
-from tvsight.execution import Job, remote
-from tvsight.execution.ndif import Answer, Patience, ResultGone
+from tvsight.errors import RefusedError, ServerError, UsageError
+from tvsight.execution import Job, patience, remote
+from tvsight.execution.ndif import Answer, ResultGone, Unanswered
+from tvsight.execution.parcel import digest, payload
+from tvsight.execution.patience import Patience
 from tvsight.execution.records import JOBS, JobRecord, Records
-from tvsight.execution.remote import JobFailed, Remote, payload
+from tvsight.execution.remote import JobFailed, Remote
 from tvsight.experiments.main_results import measure, measure_task
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import Episode, tokenise
 
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://server", "key", "digest", "2026-01-01T00:00:00")
-PATIENCE = Patience(retries=2, lost_s=0.1, job_s=60)
+PATIENCE = Patience(retries=2, lost_s=0.1, unconfirmed_s=0.05, job_s=60)
 
 
 @dataclass
 class Server:
-    """Takes jobs and says of each what `answers` holds, in order; the last answer stays."""
+    """Takes jobs, under names of its own, and says of each what `answers` holds, in order; the
+    last answer stays. An exception among them is raised, as one among what submissions meet is."""
 
     answers: list[Any]
     patience: Patience = PATIENCE
@@ -36,13 +40,21 @@ class Server:
     results: list[Any] = field(default_factory=list)
     faults: list[tuple[float, str]] = field(default_factory=list)
     submitted: list[str] = field(default_factory=list)
+    refusals: list[Exception] = field(default_factory=list)
+    proposed: list[str] = field(default_factory=list)
+    """Names that the client gave its jobs."""
 
-    def submit(self, model_key: str, content: bytes) -> str:
+    def submit(self, model_key: str, content: bytes, job_id: str) -> str:
+        self.proposed.append(job_id)
+        if self.refusals:
+            raise self.refusals.pop(0)
         self.submitted.append(f"job{len(self.submitted)}")
         return self.submitted[-1]
 
     def job(self, job_id: str) -> Answer | None:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
         assert answer is None or isinstance(answer, Answer)
         return answer
 
@@ -66,7 +78,8 @@ JOB = Job(measure, ({"shared": [[1]]}, {"shared": [[2]]}))
 def submits(monkeypatch: pytest.MonkeyPatch, brief_pauses: None) -> None:
     """What is sent, and its rehearsal, are other tests' subject."""
     monkeypatch.setattr(remote, "payload", lambda decoder, job: b"payload")
-    monkeypatch.setattr(remote, "rehearse", lambda job, decoder: None)
+    monkeypatch.setattr(remote, "rehearse", lambda job, decoder, dtype: 0.0)
+    monkeypatch.setattr(remote, "pause", lambda attempt: 0.02)
 
 
 def place(server: Server, results: Path) -> Remote:
@@ -175,7 +188,9 @@ def test_a_job_that_stands_still_is_lost_only_if_the_server_had_a_fault(
     assert server.submitted == ["job0"]
     server.faults.append((time.monotonic(), "no answer"))
     assert pending.result() is None
-    assert server.submitted == ["job0", "job1"]
+    assert pending.state == "failed"
+    while len(server.submitted) == 1:
+        assert pending.result() is None
 
     pending.result()
     server.faults.append((time.monotonic(), "no answer"))
@@ -206,6 +221,131 @@ def test_a_failure_of_the_job_itself_is_not_tried_again(
     with pytest.raises(JobFailed, match=words):
         outcome(place(server, tmp_path).begin(DECODER, JOB, "n-0"))
     assert server.submitted == ["job0"]
+    assert Records(tmp_path).all() == []
+
+
+@pytest.mark.usefixtures("submits")
+@pytest.mark.parametrize("error", [ServerError("no answer."), RefusedError("the key was refused.")])
+@pytest.mark.parametrize("asked", ["status", "result"])
+def test_a_server_that_fails_while_a_job_runs_costs_no_job(
+    tmp_path: Path, error: Exception, asked: str
+) -> None:
+    server = Server([error]) if asked == "status" else Server([DONE], results=[error])
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    words = rf"{error} Job job0 is remembered: repeat the command"
+    with pytest.raises(type(error), match=words):
+        pending.result()
+    again = Server([DONE], results=["value"])
+    assert outcome(place(again, tmp_path).begin(DECODER, JOB, "n-0")) == "value"
+    assert (server.submitted, again.submitted) == (["job0"], [])
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_result_of_another_form_is_named(tmp_path: Path) -> None:
+    server = Server([DONE])
+    server.result = lambda link: {"result": 7}  # type: ignore[method-assign]
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    with pytest.raises(ServerError, match=r"The result of job job0 on .* not what was asked for"):
+        pending.result()
+
+
+@pytest.mark.usefixtures("submits")
+@pytest.mark.parametrize("error", [ServerError("nobody"), RefusedError("no"), UsageError("large")])
+def test_a_job_that_was_refused_is_not_remembered(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        place(Server([], refusals=[error]), tmp_path).begin(DECODER, JOB, "n-0")
+    assert Records(tmp_path).all() == []
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_job_that_got_no_answer_is_looked_for_by_its_name(tmp_path: Path) -> None:
+    server = Server([None, QUEUED, DONE], results=["value"], refusals=[Unanswered("late")])
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    (record,) = Records(tmp_path).all()
+    assert ([record.job_id], record.accepted) == (server.proposed, False)
+    assert pending.result() is None
+    assert pending.result() is None
+    (record,) = Records(tmp_path).all()
+    assert record.accepted
+    assert outcome(pending) == "value"
+    assert (len(server.proposed), pending.trace.job_id) == (1, record.job_id)
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_job_that_got_no_answer_and_is_not_found_is_submitted_again(tmp_path: Path) -> None:
+    server = Server([None], refusals=[Unanswered("late")])
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    began = time.monotonic()
+    while not server.submitted:
+        assert pending.result() is None
+    assert time.monotonic() - began > server.patience.unconfirmed_s
+    first, second = server.proposed
+    assert first != second
+    assert pending.trace.faults == [f"job {first}: the server has not accepted it"]
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_process_that_ends_while_it_submits_leaves_the_jobs_name(tmp_path: Path) -> None:
+    server = Server([], refusals=[KeyboardInterrupt()])  # type: ignore[list-item]
+    with pytest.raises(KeyboardInterrupt):
+        place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    again = Server([DONE], results=["value"])
+    pending = place(again, tmp_path).begin(DECODER, JOB, "n-0")
+    assert outcome(pending) == "value"
+    assert ([pending.trace.job_id], again.proposed) == (server.proposed, [])
+
+
+@pytest.mark.usefixtures("submits")
+def test_faults_of_earlier_processes_reach_the_manifest(tmp_path: Path) -> None:
+    server = Server([RUNNING, ServerError("no answer.")])
+    server.faults.append((time.monotonic(), "of another job, before"))
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    assert pending.result() is None
+    server.faults.append((time.monotonic(), "late"))
+    with pytest.raises(ServerError):
+        pending.result()
+    again = Server([BUSY, DONE], results=["value"])
+    pending = place(again, tmp_path).begin(DECODER, JOB, "n-0")
+    assert outcome(pending) == "value"
+    assert pending.trace.faults == ["late", f"job job0: {BUSY.text}"]
+    (record,) = Records(tmp_path).all()
+    assert list(record.faults) == pending.trace.faults
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_job_that_waits_to_be_submitted_again_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+    monkeypatch.setattr(remote, "pause", lambda attempt: attempts.append(attempt) or 0.3)
+    server = Server([BUSY, BUSY, DONE], results=["value"])
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    began = time.monotonic()
+    assert pending.result() is None
+    assert pending.result() is None
+    assert time.monotonic() - began < 0.2
+    assert (pending.state, server.submitted) == ("failed", ["job0"])
+    assert outcome(pending) == "value"
+    assert time.monotonic() - began > 0.6
+    assert (attempts, server.submitted) == ([1, 2], ["job0", "job1", "job2"])
+
+
+def test_pauses_grow_and_stay_below_a_limit() -> None:
+    found = [patience.pause(attempt) for attempt in range(1, 10)]
+    assert found[0] < found[2] < found[4]
+    assert all(1 <= seconds <= patience.LONGEST_WAIT_S for seconds in found)
+
+
+@pytest.mark.usefixtures("submits")
+def test_each_kind_of_job_is_rehearsed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsed: list[Any] = []
+    monkeypatch.setattr(remote, "rehearse", lambda job, *rest: rehearsed.append(job.function))
+    here = place(Server([QUEUED]), tmp_path)
+    for number, job in enumerate([JOB, JOB, Job(measure_task, ()), JOB]):
+        here.begin(DECODER, job, f"n-{number}")
+    assert rehearsed == [measure, measure_task]
 
 
 @pytest.mark.usefixtures("submits")
@@ -220,8 +360,9 @@ def test_a_job_without_end_is_left_to_the_next_run(tmp_path: Path) -> None:
 def test_a_result_in_another_precision_is_refused(tmp_path: Path) -> None:
     client: Any = Server([DONE], results=["value"])
     pending = Remote(client, tmp_path, "bfloat16").begin(DECODER, JOB, "n-0")
-    with pytest.raises(UsageError, match="in float32, not bfloat16: repeat with --dtype float32"):
+    with pytest.raises(RefusedError, match="in float32, not bfloat16: repeat with --dtype float32"):
         outcome(pending)
+    assert Records(tmp_path).all() == []
 
 
 def test_what_is_sent_holds_no_weights(model: Model, episodes: list[Episode]) -> None:
@@ -245,6 +386,23 @@ def test_what_is_sent_holds_the_code_and_no_key(
     for source in (b"def measure_dev(", b"def apply_vectors(", b"def best_layers("):
         assert source in content
     assert KEY.encode() not in content
+
+
+def test_what_stands_for_a_job_feels_every_number_that_it_brings() -> None:
+    vectors = torch.arange(6.0).reshape(2, 3)
+    changed = vectors.clone()
+    changed[1, 2] += 1e-3
+    given = [
+        vectors,
+        changed,
+        vectors.half(),
+        vectors.reshape(3, 2),
+        vectors.bfloat16(),
+        vectors[0],
+    ]
+    found = [digest(Job(measure, ({"means": tensor},))) for tensor in given]
+    assert len(set(found)) == len(given)
+    assert digest(Job(measure, ({"means": vectors.T.clone().T},))) == found[0]
 
 
 def tokens_of(model: Model, episodes: list[Episode]) -> Any:

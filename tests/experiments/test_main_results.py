@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tests.tiny_models import DEPTH, WIDTH
 from tvsight import interventions
+from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
 from tvsight.experiments import main_results, rows
@@ -25,7 +26,9 @@ from tvsight.experiments.main_results import (
 from tvsight.experiments.schemas import COLUMN_TYPES
 from tvsight.models.decoder import Decoder
 from tvsight.models.loading import Model, load
+from tvsight.planning import plan
 from tvsight.prompts import Episode, sample_episodes, template, usable_pairs
+from tvsight.requests import main_results as requests
 from tvsight.statistics import Estimate, better_than
 from tvsight.tasks import Pair, Task
 
@@ -201,6 +204,20 @@ def test_a_patch_that_should_change_nothing_and_does_is_refused(
     monkeypatch.setattr(main_results, "apply_vectors", one_block_too_low)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         complete(measure_task(model, half_accepted(), measured.episodes, EXAMPLE), model.decoder)
+
+
+def test_a_long_split_is_measured_in_parts_so_that_memory_is_bounded(model: Model) -> None:
+    config = RunConfig(
+        model=(model.source.location,),
+        tasks="to_upper",
+        shots=3,
+        episodes_per_split=70,
+        max_job_episodes=50,
+        device="cpu",
+    )
+    (request,) = requests.main_results(plan(config), model.source)
+    jobs = next(request.measure(model))
+    assert [len(job.arguments[0]["shared"]) for job in jobs] == [50, 20]
 
 
 def test_accuracies_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

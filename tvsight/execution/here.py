@@ -34,6 +34,7 @@ class Here:
     """This process, one job at a time."""
 
     capacity = 1
+    distant = False
 
     def __init__(
         self, progress: Callable[[str], None] | None = None, simulated: bool = False

@@ -28,6 +28,8 @@ class Job:
     arguments: tuple[Any, ...]
     vector_bytes: int = 0
     """How large the vectors are that come back."""
+    later: "tuple[Job, ...]" = ()
+    """Jobs of the steps after this one, for a plan: as many, and about as large."""
 
 
 @dataclass
@@ -66,6 +68,8 @@ class Place(Protocol):
     """Tasks that may be on their way at once."""
     about: dict[str, Any]
     """What a manifest says of the place."""
+    distant: bool
+    """Whether results come back over a network."""
 
     def begin(self, decoder: Decoder, job: Job, name: str) -> Pending:
         """Hand over a job.

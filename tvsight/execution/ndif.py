@@ -5,24 +5,26 @@ results with an unpickler that runs code. This one does the opposite of each.
 """
 
 import io
+import json
 import pickle
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
-import tenacity
 import torch
 import zstandard
 from nnsight import CONFIG
 
-from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
+from tvsight.execution.exchange import exchange
+from tvsight.execution.patience import Fault, Patience, patiently
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-"""Between attempts, doubling, with jitter."""
+Read = TypeVar("Read")
+
 FEW_RETRIES = 2
 """When a server is first asked: its address may be wrong."""
 STATES = {
@@ -36,12 +38,19 @@ STATES = {
     "ERROR": "failed",
 }
 """What a job does, by the server's status."""
-GONE = frozenset({403, 404, 410})
+PASSING = frozenset({408, 425, 429})
+"""Refusals of the moment: too slow, too early, too often."""
+UNHEARD = PASSING | {503}
+"""How a server, or a proxy before it, says that it did nothing about a request."""
+TOO_LARGE = 413
+LONGEST_TEXT = 500
+"""Characters of an answer that is no JSON."""
+GONE = frozenset({400, 403, 404, 410})
 """How an object store answers for a result whose link has expired or that it lost."""
 
 
-class Fault(Exception):
-    """A failure of the server or the connection that may pass."""
+class Unanswered(Exception):
+    """A job that was sent and that the server may have accepted, or not."""
 
 
 class ResultGone(Exception):
@@ -57,22 +66,6 @@ class Answer:
     text: str
     link: str | None
     """Where the result is, once it is done."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long an unwilling server is put up with."""
-
-    retries: int = 5
-    """Further attempts after a fault, per request and per job."""
-    request_s: float = 30.0
-    """Time for one request and its answer."""
-    job_s: float = 5400.0
-    """Time for a job, from the moment that this process waits for it."""
-    lost_s: float = 120.0
-    """A job that does not move for so long after the server had a fault is taken for lost."""
-    poll_s: float = 1.0
-    """Between two questions about the same job."""
 
 
 class NdifClient:
@@ -110,40 +103,51 @@ class NdifClient:
             UsageError: when it does not accept the key.
         """
         few = min(self.patience.retries, FEW_RETRIES)
-        response = self._ask("GET", "/connected", accept=(404,), retries=few)
-        if response.status_code == 404 or "json" not in response.headers.get("content-type", ""):
+        kind, status = self._ask("GET", "/connected", _kind_and_status, accept=(404,), retries=few)
+        if status == 404 or "json" not in kind:
             raise ServerError(
                 f"{self.host} answers, but is no NDIF server. Check --host (or NDIF_HOST)."
             )
         # A request without its payload: refused for the key first, for the payload only after it.
-        self._ask("POST", "/request", accept=(422,), data={"data": '{"model_key": ""}'})
+        data = {"data": '{"model_key": ""}'}
+        self._ask("POST", "/request", _kind_and_status, accept=(422,), data=data)
 
     def get(self, path: str) -> dict[str, Any]:
         """A JSON document of the server: `/status`, `/env`."""
-        document: dict[str, Any] = self._ask("GET", path).json()
-        return document
+        return self._ask("GET", path, _document)
 
-    def submit(self, model_key: str, payload: bytes) -> str:
-        """Hand over a job; returns the server's name for it."""
-        import json
+    def submit(self, model_key: str, payload: bytes, job_id: str) -> str:
+        """Hand over a job.
 
-        envelope = json.dumps({"model_key": model_key, "session_id": "", "compress": True})
-        response = self._ask(
-            "POST",
-            "/request",
-            data={"data": envelope},
-            files={"blob": ("request", payload, "application/octet-stream")},
-        )
-        return str(response.json()["id"])
+        It is tried again only where the server certainly did not hear of it.
+
+        Args:
+            job_id: a name for it, under which it can be looked for if no answer comes.
+
+        Returns:
+            The server's name for it: `job_id`, unless the server gives names of its own.
+
+        Raises:
+            Unanswered: when the server may have accepted it.
+            ServerError, RefusedError, UsageError: when it has not.
+        """
+        envelope = {"id": job_id, "model_key": model_key, "session_id": "", "compress": True}
+        try:
+            return self._ask(
+                "POST",
+                "/request",
+                lambda response: str(_document(response)["id"]),
+                repeatable=False,
+                data={"data": json.dumps(envelope)},
+                files={"blob": ("request", payload, "application/octet-stream")},
+            )
+        except Fault as fault:
+            self.note(str(fault))
+            raise Unanswered(str(fault)) from fault
 
     def job(self, job_id: str) -> Answer | None:
         """What became of a job; None where the server knows nothing of it (yet)."""
-        response = self._ask("GET", f"/response/{job_id}", accept=(404,))
-        if response.status_code == 404:
-            return None
-        answer = response.json()
-        state = STATES.get(answer["status"], "running")
-        return Answer(state, answer.get("description") or "", answer.get("data"))
+        return self._ask("GET", f"/response/{job_id}", _of_job, accept=(404,))
 
     def result(self, link: str) -> Any:
         """Download what a job saved.
@@ -155,12 +159,12 @@ class NdifClient:
             ResultGone: when the object store has it no longer.
             ServerError: when it is anything else.
         """
-        response = self._ask("GET", link, accept=tuple(GONE))
-        if response.status_code in GONE:
-            raise ResultGone(f"its result is gone from the object store ({response.status_code})")
-        self.received += len(response.content)
+        packed, status = self._ask("GET", link, _content_and_status, accept=tuple(GONE))
+        if status in GONE:
+            raise ResultGone(f"its result is gone from the object store ({status})")
+        self.received += len(packed)
         try:
-            content = zstandard.ZstdDecompressor().decompress(response.content)
+            content = zstandard.ZstdDecompressor().decompress(packed)
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (zstandard.ZstdError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
             raise ServerError(
@@ -176,76 +180,117 @@ class NdifClient:
         self,
         method: str,
         path: str,
+        read: Callable[[httpx.Response], Read],
         accept: tuple[int, ...] = (),
         retries: int | None = None,
+        repeatable: bool = True,
         **content: Any,
-    ) -> httpx.Response:
-        """The answer to one request, with faults waited out.
+    ) -> Read:
+        """What `read` finds in the answer to one request, with faults waited out.
+
+        Args:
+            read: raises ValueError, KeyError or TypeError where the answer is something else.
+            accept: statuses of errors that `read` expects.
+            repeatable: whether it does no harm to ask twice.
 
         Raises:
+            Fault: of a request that is not repeatable, when the server may have heard it.
+            RefusedError, UsageError: when the server refuses the request, in its own words.
             ServerError: when the faults do not end.
-            UsageError: when the server refuses the request, in its own words.
         """
         link = not path.startswith("/")
         where = path if link else self.host + path
         headers = {} if link else self._headers  # a link is signed, and may lead elsewhere
         what = "the object store" if link else self.host
+        limit = self.patience.request_s
 
-        def once() -> httpx.Response:
+        def once() -> Read:
             try:
-                response = httpx.request(
-                    method, where, headers=headers, timeout=self.patience.request_s, **content
-                )
+                response = exchange(method, where, limit, headers=headers, **content)
             except httpx.InvalidURL as error:
                 raise UsageError(f"--host {self.host}: {error}") from error
             except httpx.TimeoutException as error:
-                limit = self.patience.request_s
-                raise Fault(f"{what} did not answer within {limit:.0f} s") from error
+                unheard = isinstance(error, httpx.ConnectTimeout)
+                raise Fault(f"{what} did not answer within {limit:.0f} s", unheard) from error
             except httpx.HTTPError as error:
-                raise Fault(f"{what}: {error}") from error
-            if response.status_code >= 500:
-                raise Fault(f"{what}: {response.status_code}, {_detail(response)}")
-            if response.is_error and response.status_code not in accept:
+                raise Fault(f"{what}: {error}", isinstance(error, httpx.ConnectError)) from error
+            status = response.status_code
+            if status >= 500 or status in PASSING:
+                raise Fault(f"{what}: {status}, {self._words(response)}", status in UNHEARD)
+            if response.is_error and status not in accept:
                 raise self._refusal(response)
-            return response
+            try:
+                return read(response)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                kind = response.headers.get("content-type") or "no type"
+                raise Fault(
+                    f"{what}: the answer is not one of an NDIF server ({status}, {kind})"
+                ) from error
 
-        return self._patiently(once, self.patience.retries if retries is None else retries)
+        def passes(error: BaseException) -> bool:
+            return isinstance(error, Fault) and (repeatable or error.unheard)
 
-    def _patiently(self, once: Callable[[], httpx.Response], retries: int) -> httpx.Response:
-        attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Fault),
-            wait=tenacity.wait_exponential_jitter(FIRST_WAIT_S, LONGEST_WAIT_S),
-            stop=tenacity.stop_after_attempt(retries + 1),
-            before_sleep=lambda state: self.note(str(state.outcome and state.outcome.exception())),
-            reraise=True,
-        )
+        tries = 1 + (self.patience.retries if retries is None else retries)
         try:
-            return attempts(once)
+            return patiently(once, tries, passes, self.note)
         except Fault as fault:
+            if not passes(fault):
+                raise
             self.note(str(fault))
+            tried = f"{fault} (tried {tries} times)."
+            if link:
+                raise ServerError(f"A result of {self.host} cannot be fetched: {tried}") from fault
             raise ServerError(
-                f"No NDIF server is to be had: {fault} (tried {retries + 1} times). "
-                "Check --host (or NDIF_HOST), or try again later."
+                f"No NDIF server is to be had: {tried} Check --host (or NDIF_HOST), or try again "
+                "later."
             ) from fault
 
     def _refusal(self, response: httpx.Response) -> TvsightError:
-        detail, key = _detail(response), CONFIG.API.APIKEY
-        if key:
-            detail = detail.replace(key, "…")
+        detail, key = self._words(response), CONFIG.API.APIKEY
         if response.status_code in (401, 403) or "API key" in detail:
             given = "the API key was refused" if key else "no API key was given"
-            return UsageError(
+            return RefusedError(
                 f"{self.host}: {given}. {detail} Set NDIF_API_KEY, or store a key with "
                 "`python -c 'import nnsight; nnsight.login()'`."
             )
-        return UsageError(f"{self.host} refused the request ({response.status_code}): {detail}")
+        refused = f"{self.host} refused the request ({response.status_code}): {detail}"
+        if response.status_code == TOO_LARGE:
+            return UsageError(f"{refused} Cut the job with a smaller --max-job-episodes.")
+        return RefusedError(refused)
+
+    def _words(self, response: httpx.Response) -> str:
+        """Why, in the server's words; a key that they repeat is left out."""
+        try:
+            body = response.json()
+        except ValueError:
+            is_page = "html" in response.headers.get("content-type", "")
+            body = response.reason_phrase if is_page else response.text[:LONGEST_TEXT]
+        detail = body.get("detail", body) if isinstance(body, dict) else body
+        key = CONFIG.API.APIKEY
+        return str(detail).replace(key, "…") if key else str(detail)
 
 
-def _detail(response: httpx.Response) -> str:
-    """Why, in the server's words."""
-    try:
-        body = response.json()
-    except ValueError:
-        return response.text[:500] or response.reason_phrase
-    detail = body.get("detail", body) if isinstance(body, dict) else body
-    return str(detail)
+def _document(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of an answer."""
+    document = response.json()
+    if not isinstance(document, dict):
+        raise TypeError(f"a JSON object was expected, got {type(document).__name__}")
+    return document
+
+
+def _of_job(response: httpx.Response) -> Answer | None:
+    if response.status_code == 404:
+        return None
+    answer = _document(response)
+    state = STATES.get(answer["status"], "running")
+    link = answer.get("data")
+    text = str(answer.get("description") or "")
+    return Answer(state, text, link if isinstance(link, str) else None)
+
+
+def _kind_and_status(response: httpx.Response) -> tuple[str, int]:
+    return response.headers.get("content-type", ""), response.status_code
+
+
+def _content_and_status(response: httpx.Response) -> tuple[bytes, int]:
+    return response.content, response.status_code

@@ -1,6 +1,7 @@
-"""What is checked once, before anything is sent to a server."""
+"""What is checked before anything is sent to a server: the server once, and each model."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,11 +16,27 @@ from tvsight.models.random import TINY, random_llama
 
 REHEARSED = 4
 """Episodes of the rehearsal."""
+REHEARSAL_DTYPES = {"bfloat16": torch.bfloat16}
+"""Others are rehearsed in float32: with float16 a CPU takes its time."""
+SHALLOW = TINY | {
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "head_dim": 2,
+    "intermediate_size": 2,
+}
+"""Of a rehearsal's model: the matrices that are as long as its states are wide are thin."""
 
 
 def versions(client: NdifClient) -> EnvComparison:
-    """The packages here and on the server."""
-    return EnvComparison(get_local_env(), client.get("/env"))
+    """The packages here and on the server.
+
+    Raises:
+        ServerError: when the server does not say.
+    """
+    try:
+        return EnvComparison(get_local_env(), client.get("/env"))
+    except (AttributeError, IndexError, TypeError) as error:
+        raise ServerError(f"{client.host}/env does not say what is installed there.") from error
 
 
 def server_versions(compared: EnvComparison) -> dict[str, str]:
@@ -41,8 +58,14 @@ def version_warnings(compared: EnvComparison) -> list[str]:
 
 
 def deployments(client: NdifClient) -> list[dict[str, Any]]:
-    """What the server has deployed, or knows on its disk: one entry per replica."""
+    """What the server has deployed, or knows on its disk: one entry per replica.
+
+    Raises:
+        ServerError: when the server does not say.
+    """
     found = client.get("/status").get("deployments", {})
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise ServerError(f"{client.host}/status does not say what is deployed there.")
     return [{"name": name, **entry} for name, entry in found.items()]
 
 
@@ -74,24 +97,45 @@ def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
     return "not deployed now: the first job asks for it, and fails if the server cannot hold it"
 
 
-def rehearse(job: Job, decoder: Decoder) -> None:
+def rehearse(job: Job, decoder: Decoder, dtype: str) -> float:
     """Run a job's function here on a random model and a few of its own episodes, serialised as for
     a server and with the modules hidden that a server lacks.
 
-    The random model has the depth and width of `decoder`, since a job may bring vectors, and is
-    tiny in every other way.
+    The random model has the depth, width and precision that is expected of the server's, since a
+    job may bring vectors, and is tiny in every other way: 30 MB for a model of 70 billion
+    parameters.
+
+    Returns:
+        How many bytes the result has for each episode, before it is compressed.
 
     Raises:
         TvsightError: when what would be sent cannot run by itself.
     """
-    shape = {**TINY, "num_hidden_layers": decoder.depth, "hidden_size": decoder.width}
-    arguments = [_shortened(argument, TINY["vocab_size"]) for argument in job.arguments]
+    shape = {**SHALLOW, "num_hidden_layers": decoder.depth, "hidden_size": decoder.width}
+    arguments = [_shortened(argument, SHALLOW["vocab_size"]) for argument in job.arguments]
     try:
-        run(random_llama(shape), job.function, *arguments, None, remote="local")
+        model = random_llama(shape, dtype=REHEARSAL_DTYPES.get(dtype, torch.float32))
+        result = run(model, job.function, *arguments, None, remote="local")
     except Exception as error:
         raise TvsightError(
             f"A rehearsal of the first job failed, so nothing was sent: {error}"
         ) from error
+    return _size(result) / episodes_of(arguments)
+
+
+def episodes_of(arguments: Sequence[Any]) -> int:
+    """How many episodes are in a job's arguments; 1 where there are no prompts."""
+    counts = [len(given["zero_shot"]) for given in arguments if _is_prompts(given)]
+    return sum(counts) or 1
+
+
+def _size(result: Any) -> int:
+    """Bytes of the tensors in a result."""
+    if isinstance(result, torch.Tensor):
+        return result.numel() * result.itemsize
+    if isinstance(result, dict):
+        return sum(map(_size, result.values()))
+    return sum(map(_size, result)) if isinstance(result, list | tuple) else 0
 
 
 def _shortened(argument: Any, vocabulary: int) -> Any:
@@ -99,10 +143,14 @@ def _shortened(argument: Any, vocabulary: int) -> Any:
 
     Prompts are a dictionary with an entry per episode under each name, `zero_shot` among them.
     """
-    if not (isinstance(argument, dict) and "zero_shot" in argument):
+    if not _is_prompts(argument):
         return argument
     few = {name: values[:REHEARSED] for name, values in argument.items() if name != "others"}
     tokens = {name: values for name, values in few.items() if not isinstance(values, torch.Tensor)}
     small = json.loads(json.dumps(tokens), parse_int=lambda digits: int(digits) % vocabulary)
     others = {"others": [[0]] * len(small["zero_shot"])} if "others" in argument else {}
     return few | small | others
+
+
+def _is_prompts(argument: Any) -> bool:
+    return isinstance(argument, dict) and "zero_shot" in argument

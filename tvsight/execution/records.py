@@ -1,12 +1,12 @@
 """Jobs that were handed to a server, on disk: a later process picks them up.
 
-`<results>/.jobs/<name>.json`. A record is written when the server has accepted a job and before
-it is asked about it, and goes when the result that the job was for is stored.
+`<results>/.jobs/<name>.json`. A record is written before a job is sent, and goes when the result
+that the job was for is stored, or can never be.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tvsight import __version__
@@ -14,7 +14,7 @@ from tvsight.errors import StorageError
 from tvsight.writing import whole_file
 
 JOBS = ".jobs"
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,18 @@ class JobRecord:
     """Stands for what was asked: a job for something else is not picked up."""
     submitted: str
     """Time, in UTC."""
+    accepted: bool = False
+    """Whether the server has said that it has the job."""
+    faults: tuple[str, ...] = ()
+    """What went wrong on the way and was tried again, oldest first."""
     version: int = RECORD_VERSION
     written_by: str = __version__
     """Version of tvsight."""
+
+    def is_for_same(self, other: "JobRecord") -> bool:
+        """Whether the other job asks the same of the same model on the same server."""
+        mine, its = ((one.host, one.model, one.digest) for one in (self, other))
+        return mine == its
 
 
 class Records:
@@ -65,10 +74,13 @@ class Records:
             with whole_file(self._path(record.name)) as new:
                 new.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
         except OSError as error:
-            raise StorageError(
-                f"{self.folder} cannot be written: {error.strerror or error}. Job {record.job_id} "
-                f"runs on {record.host}, but the next run cannot know it."
-            ) from error
+            what = f"{self.folder} cannot be written: {error.strerror or error}."
+            if record.accepted:
+                what += (
+                    f" Job {record.job_id} runs on {record.host}; the next run looks for it only "
+                    "if an earlier record of it is there."
+                )
+            raise StorageError(what) from error
 
     def forget(self, name: str) -> None:
         """Remove a record, and what a process that was killed began to write of it.
@@ -106,8 +118,10 @@ class Records:
                     f"{__version__} reads version {RECORD_VERSION}"
                 )
             record = JobRecord(**{"written_by": writer} | fields)
-            if not all(isinstance(value, str) for key, value in fields.items() if key != "version"):
+            kinds = {"version": int, "accepted": bool, "faults": list}
+            if not all(isinstance(v, kinds.get(name, str)) for name, v in fields.items()):
                 return "no readable job record"
+            record = replace(record, faults=tuple(map(str, record.faults)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return "no readable job record"
         return record if record.name == path.stem else "the job record of another job"

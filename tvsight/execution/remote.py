@@ -1,24 +1,18 @@
-"""Jobs on an NDIF server: shipped by source, remembered on disk, picked up again, waited for."""
+"""Jobs on an NDIF server: remembered on disk, picked up again, waited for."""
 
-import hashlib
-import json
-import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from uuid import uuid4
 
-import nnsight
-import torch
-from nnsight.ndif import pull_env
-from nnsight.schema.request import RequestModel
-
-import tvsight
-from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.errors import RefusedError, ServerError, TvsightError
 from tvsight.execution.jobs import Job, Trace
-from tvsight.execution.ndif import Answer, NdifClient, ResultGone
+from tvsight.execution.ndif import Answer, NdifClient, ResultGone, Unanswered
+from tvsight.execution.parcel import digest, payload
+from tvsight.execution.patience import pause
 from tvsight.execution.preflight import rehearse
 from tvsight.execution.records import JobRecord, Records
 from tvsight.models.decoder import Decoder
@@ -27,39 +21,17 @@ PASSING = "try again later"
 """What NDIF ends its message with when a failure is its own and not the block's."""
 OVER_LIMIT = "exceeded the execution timeout"
 
+Answered = TypeVar("Answered")
+
 
 class JobFailed(TvsightError):
     """A job that the server could not do, and would not do the next time either."""
 
 
-def payload(decoder: Decoder, job: Job) -> bytes:
-    """What is sent for a job: the source of its function and all that it calls, and its arguments.
-
-    Weights stay where they are; the server knows the model by name.
-    """
-    nnsight.register("tvsight")
-    pull_env()
-    parcel = _Parcel()
-    function, arguments = job.function, job.arguments
-    with decoder.nn.session(backend=parcel):
-        result = nnsight.save(_with_place(decoder, function, arguments))  # noqa: F841
-    return parcel.content
-
-
-def _with_place(
-    decoder: Decoder, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> dict[str, Any]:
-    """On the server: what the function returns, and what it ran on."""
-    device = decoder.device.type
-    return {
-        "value": function(decoder, *arguments, None),
-        "dtype": str(decoder.dtype).removeprefix("torch."),
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
-    }
-
-
 class Remote:
     """An NDIF server as a place for jobs."""
+
+    distant = True
 
     def __init__(
         self,
@@ -78,30 +50,11 @@ class Remote:
         self.records = Records(results)
         self.capacity = capacity
         self.about = {"kind": "NDIF", "versions": versions or {}}
-        self._rehearsed = False
+        self._rehearsed: set[Callable[..., Any]] = set()
 
     def begin(self, decoder: Decoder, job: Job, name: str) -> "_Submitted":
         """Submit a job, or take up the one that an earlier process submitted."""
-        model = decoder.nn.to_model_key()
-        digest = _digest(job)
-
-        def submit() -> JobRecord:
-            if not self._rehearsed:
-                rehearse(job, decoder)
-                self._rehearsed = True
-            job_id = self.client.submit(model, payload(decoder, job))
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            record = JobRecord(name, job_id, self.client.host, model, digest, now)
-            self.records.write(record)
-            return record
-
-        known = self.records.read(name)
-        same = known and (known.host, known.model, known.digest) == (
-            self.client.host,
-            model,
-            digest,
-        )
-        return _Submitted(self.client, self.dtype, submit, known if same else None)
+        return _Submitted(self, decoder, job, name)
 
     def finished(self, names: list[str]) -> None:
         """Forget jobs whose results are stored."""
@@ -111,6 +64,12 @@ class Remote:
     def wait(self) -> None:
         """Until the server is asked again."""
         time.sleep(self.client.patience.poll_s)
+
+    def rehearse(self, decoder: Decoder, job: Job) -> None:
+        """Try a job's function here, once."""
+        if job.function not in self._rehearsed:
+            rehearse(job, decoder, self.dtype)
+            self._rehearsed.add(job.function)
 
 
 @dataclass(frozen=True)
@@ -124,63 +83,126 @@ class _Seen:
 class _Submitted:
     """One job on the server, submitted again when the server loses it."""
 
-    def __init__(
-        self,
-        client: NdifClient,
-        dtype: str,
-        submit: Callable[[], JobRecord],
-        known: JobRecord | None,
-    ) -> None:
-        self._client = client
-        self._dtype = dtype
-        self._submit = submit
-        self.trace = Trace()
+    def __init__(self, place: Remote, decoder: Decoder, job: Job, name: str) -> None:
+        self._place = place
+        self._client = place.client
+        self._sent = (decoder, job)
         self._began = time.monotonic()
+        self._told = len(self._client.faults)
+        """How many of the client's faults are older than this job, or in its trace."""
+        self._failures = 0
         self._seen = _Seen(None, self._began)
-        self._take(known or submit())
+        self._again_at: float | None = None
+        """When it is submitted again; None while it is on the server."""
+        self.trace = Trace()
+        fresh = JobRecord(name, "", self._client.host, decoder.nn.to_model_key(), digest(job), "")
+        known = place.records.read(name)
+        if known is not None and known.is_for_same(fresh):
+            self.trace.faults.extend(known.faults)
+            self._take(known)
+        else:
+            self._submit(fresh)
 
     @property
     def state(self) -> str:
         """What the job does, as far as is known."""
+        if self._again_at is not None:
+            return "failed"
         return self._seen.answer.state if self._seen.answer else "queued"
 
     def result(self) -> Any | None:
         """See `Pending.result`."""
-        try:
-            answer = self._client.job(self._record.job_id)
-        except ServerError as error:
-            job = f"Job {self._record.job_id} is remembered: repeat the command to wait for it."
-            raise ServerError(f"{error} {job}") from error
+        if self._again_at is not None:
+            if time.monotonic() >= self._again_at:
+                self._submit(self._record)
+            return None
+        answer = self._ask(self._client.job, self._record.job_id)
+        if answer is not None and not self._record.accepted:
+            self._write(replace(self._record, accepted=True))
         if answer != self._seen.answer:
             self._seen = _Seen(answer, time.monotonic())
         if answer is not None and answer.state == "done" and answer.link:
             try:
-                return self._checked(self._client.result(answer.link)["result"])
+                return self._checked(self._ask(self._client.result, answer.link))
             except ResultGone as gone:
                 self._again(str(gone))
         elif answer is not None and answer.state == "failed":
             self._failed(answer.text)
         elif self._is_lost():
-            self._again("the server has lost it")
+            accepted = self._record.accepted
+            self._again("the server has lost it" if accepted else "the server has not accepted it")
         else:
             self._check_time()
         return None
 
-    def _checked(self, result: dict[str, Any]) -> Any:
-        self.trace.device = result["device"]
-        waited_out = [fault for when, fault in self._client.faults if when >= self._began]
-        self.trace.faults.extend(waited_out)
-        if result["dtype"] != self._dtype:
-            raise UsageError(
-                f"{self._record.host} holds the model in {result['dtype']}, not {self._dtype}: "
-                f"repeat with --dtype {result['dtype']}."
-            )
-        return result["value"]
+    def _submit(self, record: JobRecord) -> None:
+        """Hand the job over, under a new name.
+
+        The name is written down first, so that the job is found again whatever ends this process
+        and whether or not the server's answer arrives.
+        """
+        decoder, job = self._sent
+        self._place.rehearse(decoder, job)
+        content = payload(decoder, job)
+        self._note_faults()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        record = replace(record, job_id=uuid4().hex, submitted=now, accepted=False)
+        self._write(record)
+        try:
+            job_id = self._client.submit(record.model, content, record.job_id)
+        except Unanswered:
+            pass  # it is looked for
+        except TvsightError:
+            self._place.records.forget(record.name)
+            raise
+        else:
+            self._write(replace(record, job_id=job_id, accepted=True))
+        self._take(self._record)
 
     def _take(self, record: JobRecord) -> None:
         self._record = record
+        self._again_at = None
         self.trace.job_id = record.job_id
         self._seen = _Seen(None, time.monotonic())
+
+    def _ask(self, ask: Callable[[str], Answered], what: str) -> Answered:
+        """Ask the client; what went wrong meanwhile is remembered with the job."""
+        try:
+            return ask(what)
+        except (ServerError, RefusedError) as error:
+            raise type(error)(
+                f"{error} Job {self._record.job_id} is remembered: repeat the command to wait for "
+                "it."
+            ) from error
+        finally:
+            if self._note_faults():
+                self._write(self._record)
+
+    def _note_faults(self) -> bool:
+        """Whether the client met faults since it was last looked at; the trace has them then."""
+        new = self._client.faults[self._told :]
+        self._told += len(new)
+        self.trace.faults.extend(text for _, text in new)
+        return bool(new)
+
+    def _write(self, record: JobRecord) -> None:
+        self._record = replace(record, faults=tuple(self.trace.faults))
+        self._place.records.write(self._record)
+
+    def _checked(self, saved: Any) -> Any:
+        job = f"job {self._record.job_id} on {self._record.host}"
+        try:
+            value, dtype, device = (saved["result"][name] for name in ("value", "dtype", "device"))
+        except (KeyError, TypeError) as error:
+            raise ServerError(f"The result of {job} is not what was asked for.") from error
+        self.trace.device = device
+        if dtype != self._place.dtype:
+            self._place.records.forget(self._record.name)
+            raise RefusedError(
+                f"{self._record.host} holds the model in {dtype}, not {self._place.dtype}: repeat "
+                f"with --dtype {dtype}."
+            )
+        return value
 
     def _failed(self, text: str) -> None:
         if PASSING in text:
@@ -189,21 +211,19 @@ class _Submitted:
         advice = ""
         if OVER_LIMIT in text:
             advice = " Cut it with a smaller --max-job-episodes, or --episodes-per-split."
+        self._place.records.forget(self._record.name)
         raise JobFailed(f"job {self._record.job_id} on {self._record.host}: {text}{advice}")
 
     def _again(self, fault: str) -> None:
-        """Submit once more, a bounded number of times."""
-        patience = self._client.patience
+        """Submit once more after a while, a bounded number of times."""
+        self._failures += 1
         self.trace.faults.append(f"job {self._record.job_id}: {fault}")
-        if len(self.trace.faults) > patience.retries:
+        if self._failures > self._client.patience.retries:
             raise ServerError(
-                f"Job {self._record.job_id} on {self._record.host} failed "
-                f"{len(self.trace.faults)} times, the last time because: {fault} Repeat the "
-                "command to try again."
+                f"Job {self._record.job_id} on {self._record.host} failed {self._failures} times, "
+                f"the last time because: {fault} Repeat the command to try again."
             )
-        longest = min(2.0 ** len(self.trace.faults), patience.lost_s)
-        time.sleep(random.uniform(longest / 2, longest))
-        self._take(self._submit())
+        self._again_at = time.monotonic() + pause(self._failures)
 
     def _is_lost(self) -> bool:
         """Whether the job stands still since the server had a fault, or was never heard of.
@@ -211,12 +231,13 @@ class _Submitted:
         A restarted server forgets what was queued, though it still shows its last status. What
         was running ends by itself, unless its end could not be written down.
         """
-        since, limit = self._seen.since, self._client.patience.lost_s
+        patience, since = self._client.patience, self._seen.since
         still = time.monotonic() - since
         if self._seen.answer is None:
-            return still > limit
+            return still > (patience.lost_s if self._record.accepted else patience.unconfirmed_s)
         fault_since = any(when >= since for when, _ in self._client.faults)
-        return fault_since and still > (limit if self.state == "queued" else 5 * limit)
+        periods = 1 if self.state == "queued" else 5
+        return fault_since and still > periods * patience.lost_s
 
     def _check_time(self) -> None:
         limit = self._client.patience.job_s
@@ -227,19 +248,3 @@ class _Submitted:
                 "wait for it, or `python -m analyses.ndif_status --forget "
                 f"{self._record.job_id}` to submit it anew."
             )
-
-
-class _Parcel(nnsight.tracing.backend.Backend):
-    """Takes a session as the bytes that a server would receive, instead of running it."""
-
-    content = b""
-
-    def __call__(self, tracer: Any) -> None:
-        self.content = RequestModel.serialize(tracer, compress=True)
-
-
-def _digest(job: Job) -> str:
-    """Stands for what a job asks: its function and arguments, and the code that answers."""
-    asked = [tvsight.__version__, job.function.__qualname__, job.arguments]
-    text = json.dumps(asked, sort_keys=True, default=torch.Tensor.tolist)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

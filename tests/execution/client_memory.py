@@ -1,0 +1,52 @@
+"""A client of models whose weights are elsewhere, and how much memory it takes.
+
+    python -m tests.execution.client_memory CHECKPOINT ...
+
+For each checkpoint directory, which needs no weights: the model as a remote run has it, a job of
+the usual size, its rehearsal and payload. Prints one JSON object, with `peak_mb` of this process
+up to then.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import tvsight
+from tvsight.execution import Job
+from tvsight.execution.parcel import payload
+from tvsight.execution.preflight import rehearse
+from tvsight.experiments.main_results import measure
+from tvsight.models import loading
+from tvsight.models.sources import ModelSource
+from tvsight.prompts import template, tokenise
+
+
+def peak_mb() -> float:
+    """The most memory that this process has had at a time. (What `resource` says of it includes the
+    process that it was forked from.)"""
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def use(directory: Path) -> dict[str, Any]:
+    loading.resolve = lambda name, revision: ModelSource("hub", "some/model", name)
+    model = loading.load_remote(str(directory), "bfloat16")
+    task = tvsight.task("to_upper")
+    episodes = tvsight.episodes(model, task, count=100, shots=5)
+    splits = [[e for e in episodes if e.split == split] for split in ("dev", "test")]
+    prompts = [tokenise(model, of_split, task.match, template("example")) for of_split in splits]
+    job = Job(measure, (*prompts, True))
+    rehearse(job, model.decoder, model.dtype)
+    payload(model.decoder, job)
+    parameters = list(model.decoder.nn._module.parameters())
+    return {
+        "peak_mb": peak_mb(),
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "devices": sorted({parameter.device.type for parameter in parameters}),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps({Path(given).name: use(Path(given)) for given in sys.argv[1:]}))

@@ -1,0 +1,120 @@
+"""What stays small for the largest models: results without vectors, and the client's memory."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+import zstandard
+from torch import Tensor
+from transformers import LlamaConfig
+
+from tests import tiny_models
+from tests.analyses.commands import ROOT
+from tests.execution import client_memory
+from tests.execution.conftest import EXAMPLE
+from tvsight.config import RunConfig
+from tvsight.execution import run
+from tvsight.experiments.main_results import measure
+from tvsight.models.loading import Model
+from tvsight.models.random import TINY, random_llama
+from tvsight.prompts import Episode, tokenise
+
+DEEPEST = 126
+"""Blocks of Llama-3.1-405B, the deepest model of the catalogue."""
+VOCABULARY = 128_256
+DISTINCT = 1000
+"""Tokens that a model answers with in one task and sweep."""
+LARGEST_RESULT = 100_000
+SERVER_LEVEL = 3
+"""Of compression, of NDIF 0.1.2."""
+
+LARGEST_GROWTH_MB = 200
+"""From a client of a tiny model to one of 70 billion parameters."""
+LARGEST_CLIENT_MB = 750
+
+
+def blown_up(value: Any, name: str, sizes: dict[int, int], precision: torch.dtype) -> Any:
+    """A result of the same form and of other sizes, with numbers as a model of a precision gives
+    them: logits have that precision, the logarithm of their sum has more."""
+    if isinstance(value, dict):
+        return {key: blown_up(part, key, sizes, precision) for key, part in value.items()}
+    if not isinstance(value, Tensor):
+        return value
+    shape = [sizes[length] for length in value.shape]
+    logits = (15 + 3 * torch.randn(2, *shape)).to(precision).float()
+    match name:
+        case "token":
+            answers = torch.randint(VOCABULARY, (DISTINCT,), dtype=value.dtype)
+            return answers[torch.randint(DISTINCT, shape)]
+        case "margin":
+            return logits[0].maximum(logits[1]) - logits[0].minimum(logits[1])
+        case _:
+            return logits[0] - 22 - torch.rand(shape)
+
+
+def test_a_result_without_vectors_stays_small_for_the_deepest_model(
+    model: Model, episodes: list[Episode]
+) -> None:
+    """At the defaults: 50 episodes in each split, and bfloat16."""
+    assert (RunConfig().episodes_per_split, RunConfig().max_job_episodes) == (50, 200)
+    prompts = tokenise(model, episodes, "exact", EXAMPLE)
+    depth, count = 5, len(episodes)
+    assert depth != count
+    decoder = random_llama(TINY | {"num_hidden_layers": depth, "vocab_size": 400})
+    small = run(decoder, measure, prompts, prompts, False, None)
+    torch.manual_seed(0)
+    sizes = {count: 50, depth: DEEPEST}
+    large = blown_up(small, "", sizes, torch.bfloat16)
+    assert large["dev"]["sweep"]["task_vector"]["token"].shape == (50, DEEPEST)
+    assert large["dev"]["sweep"]["task_vector"]["token"].dtype == torch.long
+    file = io.BytesIO()
+    torch.save({"result": {"value": large, "dtype": "bfloat16", "device": "a GPU"}}, file)
+    sent = zstandard.ZstdCompressor(level=SERVER_LEVEL).compress(file.getvalue())
+    assert LARGEST_RESULT / 2 < len(sent) < LARGEST_RESULT
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `client_memory` says."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    shapes = {
+        "small": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 8},
+        "large": {"hidden_size": 8192, "num_hidden_layers": 80, "num_attention_heads": 64},
+    }
+    for name, shape in shapes.items():
+        config = LlamaConfig(
+            **shape,
+            intermediate_size=28672,
+            num_key_value_heads=8,
+            vocab_size=VOCABULARY,
+            architectures=["LlamaForCausalLM"],
+        )
+        config.save_pretrained(folder / name)
+        tiny_models.tokenizer().save_pretrained(folder / name)
+    done = subprocess.run(
+        [sys.executable, "-m", client_memory.__name__, folder / "small", folder / "large"],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_a_client_of_a_large_model_holds_no_weights(used: dict[str, Any]) -> None:
+    assert used["large"]["parameters"] > 70e9
+    assert used["large"]["devices"] == ["meta"]
+
+
+def test_a_client_of_a_large_model_needs_little_memory(used: dict[str, Any]) -> None:
+    small, large = used["small"]["peak_mb"], used["large"]["peak_mb"]
+    assert large - small < LARGEST_GROWTH_MB
+    assert large < LARGEST_CLIENT_MB
