@@ -92,7 +92,10 @@ def test_task_vectors_are_the_residual_streams_of_the_reference(
     ]
     assert_close(torch.cat(vectors), measured.wanted.vectors)
     for split, exact in zip(("dev", "test"), vectors, strict=True):
-        assert torch.equal(measured.found[split]["vectors"], exact.half())
+        stored = measured.found[split]["vectors"]
+        assert stored.dtype == torch.half
+        # Which rows share a forward sways the last bits, and with them a rounding to half.
+        torch.testing.assert_close(stored.float(), exact, rtol=2**-10, atol=TOLERANCE)
 
 
 def test_answers_without_a_vector_are_those_of_the_reference(measured: Measured) -> None:

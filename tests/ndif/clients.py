@@ -12,38 +12,44 @@ import pkgutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import nnsight
 import pandas as pd
 import pytest
+import torch
 
 from analyses.command import command
-from analyses.ndif_status import Options
 from tests.analyses.commands import ROOT
 from tests.ndif import blocks
-from tests.ndif.conftest import TINY
 from tests.ndif.server import NdifServer
+from tests.ndif.settings import TINY
 from tvsight.config import RunConfig
-from tvsight.execution.ndif import NdifClient, Patience
+from tvsight.errors import MeasurementError
+from tvsight.execution import ndif
+from tvsight.execution.ndif import NdifClient
+from tvsight.execution.patience import Patience
 from tvsight.execution.records import JobRecord, Records
 from tvsight.experiments import MAIN_RESULTS, main_results
+from tvsight.models.loading import DTYPES
 from tvsight.store import Store
 
 LIMIT_S = 90
 """No client lives longer."""
 POLL_S = 0.05
-OPTIONS: dict[str, type] = {"main_results": RunConfig, "ndif_status": Options}
 SMALL = ("--episodes-per-split", "4", "--shots", "3", "--dtype", "float32")
 QUICK = {
-    "tvsight.execution.ndif.Patience": partial(Patience, request_s=3.0, lost_s=2.0, poll_s=0.1),
-    "tvsight.execution.ndif.FIRST_WAIT_S": 0.2,
-    "tvsight.execution.ndif.LONGEST_WAIT_S": 0.5,
+    "tvsight.execution.patience.Patience": partial(
+        Patience, request_s=3.0, lost_s=2.0, unconfirmed_s=2.0, poll_s=0.1
+    ),
+    "tvsight.execution.patience.FIRST_WAIT_S": 0.2,
+    "tvsight.execution.patience.LONGEST_WAIT_S": 0.5,
     "analyses.main_results.draw": None,
 }
 """Every client here waits for seconds where others wait for minutes, and draws nothing."""
@@ -113,12 +119,14 @@ class Clients:
     """Instead of the server's."""
 
     def start(self, analysis: str, *options: str, changes: Changes | None = None) -> Client:
-        """`python -m analyses.<analysis> <options>`, with --host and --results added."""
+        """`python -m analyses.<analysis> <options>`, with --results, and --host where it is due."""
         self.results.parent.mkdir(parents=True, exist_ok=True)
         number = len(list(self.results.parent.glob(f"{self.results.name}.client-*.log")))
         log = self.results.with_name(f"{self.results.name}.client-{number}.log")
         log.touch()
-        where = ("--host", self.host or self.server.url, "--results", str(self.results))
+        where: tuple[str, ...] = ("--results", str(self.results))
+        if "--remote" in options or analysis == "ndif_status":
+            where += ("--host", self.host or self.server.url)
         context = multiprocessing.get_context("forkserver")
         process = context.Process(
             target=_client,
@@ -140,6 +148,11 @@ class Clients:
     def status(self, *options: str) -> Finished:
         """`python -m analyses.ndif_status`."""
         return self.start("ndif_status", *options).finished()
+
+    def submitted(self) -> list[str]:
+        """The jobs that clients of this folder submitted so far."""
+        logs = sorted(self.results.parent.glob(f"{self.results.name}.client-*.log.jobs"))
+        return [job_id for log in logs for job_id in log.read_text().split()]
 
     def records(self) -> dict[str, JobRecord]:
         """What is remembered of jobs, by the name of the task."""
@@ -170,6 +183,43 @@ class Measured(NamedTuple):
         assert sorted(self.rows) == sorted(tasks.split(","))
         for task, rows in self.rows.items():
             pd.testing.assert_frame_equal(rows, other.rows[task], check_exact=True)
+
+
+def settled(
+    clients: Clients,
+    done: Finished,
+    tasks: str,
+    uninterrupted: Measured,
+    given_up: Sequence[str] = (),
+) -> Measured:
+    """What is measured after a run that ended well, whatever went wrong on the way: nothing is
+    lost, doubled, half-written or still to be remembered.
+
+    Args:
+        given_up: jobs that a person gave up, or that failed by themselves.
+    """
+    assert done.code == 0, done.shown
+    assert "Traceback" not in done.shown
+    found = clients.measured()
+    found.assert_same(uninterrupted, tasks)
+    assert clients.records() == {}
+    jobs = [job for manifest in found.manifests.values() for job in manifest["jobs"]]
+    used = [job["job_id"] for job in jobs]
+    assert len(set(used)) == len(used)
+    # Each job was submitted once and is of use, or the manifest says why it was not.
+    faults = [fault for job in jobs for fault in job["faults"]]
+    lost = [fault.split()[1].rstrip(":") for fault in faults if fault.startswith("job ")]
+    submitted = [job_id for job_id in clients.submitted() if job_id not in (*lost, *given_up)]
+    assert len(set(submitted)) == len(submitted)
+    assert set(submitted) <= set(used)
+    return found
+
+
+def untouched(clients: Clients) -> None:
+    """A run that was refused left nothing and sent nothing."""
+    assert clients.measured().rows == {}
+    assert clients.records() == {}
+    assert clients.submitted() == []
 
 
 def half_written(results: Path) -> list[str]:
@@ -215,11 +265,12 @@ def _client(
     nnsight.register("tests")
     _logs.append(log)
     for name, value in changes.items():
-        module, _, attribute = name.rpartition(".")
+        owner, _, attribute = name.rpartition(".")
         replaced = _nothing if value is None else value
-        setattr(pkgutil.resolve_name(module), attribute, replaced)
+        setattr(pkgutil.resolve_name(owner), attribute, replaced)
     sys.argv = [analysis, *options]
-    command(OPTIONS[analysis], importlib.import_module(f"analyses.{analysis}").main, "A client.")
+    module = importlib.import_module(f"analyses.{analysis}")
+    command(getattr(module, "Options", RunConfig), module.main, "A client.")
 
 
 def _nothing(*arguments: Any, **options: Any) -> None:
@@ -246,6 +297,21 @@ _measure_task = main_results.measure_task
 ONE_BROKEN = {"tvsight.experiments.main_results.measure_task": one_broken}
 
 
+def with_vectors(model: Any, *rest: Any) -> Iterator[list[Any]]:
+    """`main_results.measure_task`, after a job that brings vectors and gets them back, doubled."""
+    shape = (model.decoder.depth, model.decoder.width)
+    numbers = torch.arange(float(shape[0] * shape[1])).reshape(shape)
+    means = {str(dtype): numbers.to(dtype) for dtype in DTYPES.values()}
+    (back,) = yield [main_results.Job(blocks.doubled, (means,))]
+    for name, vectors in means.items():
+        if not torch.equal(back[name], 2 * vectors):
+            raise MeasurementError(f"{name}: other vectors came back than were sent")
+    return (yield from _measure_task(model, *rest))
+
+
+VECTORS_SENT = {"tvsight.experiments.main_results.measure_task": with_vectors}
+
+
 def result_when_told(self: NdifClient, link: str) -> Any:
     """`NdifClient.result`, once the test says so (see `tell`)."""
     print(WAITING, flush=True)
@@ -266,9 +332,9 @@ _result = NdifClient.result
 RESULT_WHEN_TOLD = {"tvsight.execution.ndif.NdifClient.result": result_when_told}
 
 
-def submit_and_note(self: NdifClient, model_key: str, payload: bytes) -> str:
+def submit_and_note(self: NdifClient, model_key: str, payload: bytes, job_id: str) -> str:
     """`NdifClient.submit`, noting the job."""
-    job_id = _submit(self, model_key, payload)
+    job_id = _submit(self, model_key, payload, job_id)
     with submitted(_logs[-1]).open("a") as file:
         file.write(f"{job_id}\n")
     return job_id
@@ -277,6 +343,22 @@ def submit_and_note(self: NdifClient, model_key: str, payload: bytes) -> str:
 def submitted(log: Path) -> Path:
     return log.with_name(f"{log.name}.jobs")
 
+
+def exchange_without_answer(method: str, url: str, limit_s: float, **content: Any) -> Any:
+    """`exchange`, whose first job reaches the server, and the answer to it nobody."""
+    response = _exchange(method, url, limit_s, **content)
+    if "files" in content and not _lost_answers:
+        job_id = response.json()["id"]
+        _lost_answers.append(job_id)
+        with submitted(_logs[-1]).open("a") as file:
+            file.write(f"{job_id}\n")
+        raise httpx.ReadError("the answer was lost")
+    return response
+
+
+_exchange = ndif.exchange
+_lost_answers: list[str] = []
+ANSWER_LOST = {"tvsight.execution.ndif.exchange": exchange_without_answer}
 
 _submit = NdifClient.submit
 NOTED = {"tvsight.execution.ndif.NdifClient.submit": submit_and_note}

@@ -1,5 +1,6 @@
 """Servers that the tests of a folder share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import pytest
 
 from tests import tiny_models
 from tests.ndif import server
+from tests.ndif.clients import Clients, Measured, start_forkserver
 from tests.ndif.server import NdifServer
+from tests.ndif.settings import EMBEDDED, TINY
 from tvsight.errors import UsageError
 from tvsight.models import embedded
 
-TINY = "local/tiny-llama"
-EMBEDDED = "local/gemma-3-270m"
+REQUIRED = "TVSIGHT_REQUIRE_NDIF"
+"""A variable of the environment: where it is set, no test of a server may be skipped."""
+TASKS = "to_upper,next_letter,prev_letter,to_lower,antonyms,country_capital"
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +51,38 @@ def auth_ndif(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Ite
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def home(ndif: NdifServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clients' cache; from here on there is a process that they are forked from."""
+    home = tmp_path_factory.mktemp("home")
+    start_forkserver(ndif, home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    ndif: NdifServer, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Measured:
+    """What a run of `TASKS` measures that nobody disturbs."""
+    clients = Clients(ndif, tmp_path_factory.mktemp("uninterrupted") / "results")
+    done = clients.run(TASKS)
+    assert done.code == 0, f"{done.shown}\n{ndif.logs('api')}\n{ndif.logs('actors')}"
+    return clients.measured()
+
+
+@pytest.fixture
+def clients(ndif: NdifServer, uninterrupted: Measured, tmp_path: Path) -> Clients:
+    return Clients(ndif, tmp_path / "results")
+
+
 def skip_where_missing(auth: bool = False) -> None:
     reason = server.missing(auth)
     if reason:
-        pytest.skip(reason)
+        skip(reason)
+
+
+def skip(reason: str) -> None:
+    """Skip a test of a server, or fail it where that is `REQUIRED`."""
+    if os.environ.get(REQUIRED):
+        pytest.fail(f"{REQUIRED} is set, and {reason}", pytrace=False)
+    pytest.skip(reason)

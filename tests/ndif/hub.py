@@ -2,8 +2,8 @@
 
     python tests/ndif/hub.py PORT OWNER/NAME=DIRECTORY ...
 
-It answers for what a model is, which files it has and what is in them, also in ranges. Standard
-library only, because it is a process of its own.
+It answers for what a model is, which files it has and what is in them, also in ranges; of a gated
+model, for what it is alone. Standard library only, because it is a process of its own.
 """
 
 import hashlib
@@ -25,9 +25,10 @@ CHUNK = 1 << 20
 class Repository:
     """A checkpoint directory under a repository's name."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, gated: bool = False) -> None:
         self.name = name
         self.directory = directory
+        self.gated = gated
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -67,7 +68,7 @@ class Repository:
             "modelId": self.name,
             "sha": self.commit,
             "private": False,
-            "gated": False,
+            "gated": "manual" if self.gated else False,
             "disabled": False,
             "tags": ["transformers", "safetensors"],
             "pipeline_tag": "text-generation",
@@ -130,7 +131,9 @@ class Handler(BaseHTTPRequestHandler):
                 self._describe(f"{owner}/{name}", rest)
             case [owner, name, "resolve", revision, *path]:
                 repository = self._repository(f"{owner}/{name}", revision)
-                if repository:
+                if repository and repository.gated:
+                    self._refuse("GatedRepo", HTTPStatus.FORBIDDEN)
+                elif repository:
                     self._resolve(repository, "/".join(path))
             case _:
                 self._refuse("EntryNotFound")
@@ -190,8 +193,8 @@ class Handler(BaseHTTPRequestHandler):
         for offset in range(start, end, CHUNK):
             self.wfile.write(file.read(min(CHUNK, end - offset)))
 
-    def _refuse(self, code: str) -> None:
-        self._answer(HTTPStatus.NOT_FOUND, {"error": code}, code)
+    def _refuse(self, code: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> None:
+        self._answer(status, {"error": code}, code)
 
     def _answer(self, status: HTTPStatus, content: Any, error: str | None = None) -> None:
         body = json.dumps(content).encode()

@@ -11,6 +11,8 @@ HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parents[1] / ".ndif"
 """The virtual environment that tests/ndif/install makes."""
 BUCKET = "ndif-results"
+TINY, EMBEDDED = "local/tiny-llama", "local/gemma-3-270m"
+"""What the hub calls the models of the tests."""
 
 PRETEND_GPU_BYTES = 8_000_000_000
 """The controller places models on nodes with a GPU, and where they fit."""

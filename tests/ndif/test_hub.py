@@ -1,12 +1,17 @@
 """The hub answers as huggingface_hub expects: whole files, parts of files, and refusals."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.analyses.commands import ROOT
 from tests.ndif.hub import Hub, Repository
 
 NAME = "local/model"
@@ -16,11 +21,20 @@ CONTENT = bytes(range(256))
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "weights.bin").write_bytes(CONTENT)
-    hub = Hub(0, [Repository(NAME, tmp_path)])
+    with serving(Repository(NAME, tmp_path)) as url:
+        yield url
+
+
+@contextmanager
+def serving(repository: Repository) -> Iterator[str]:
+    """The URL of a hub, while the block lasts."""
+    hub = Hub(0, [repository])
     threading.Thread(target=hub.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{hub.server_port}"
-    hub.shutdown()
-    hub.server_close()
+    try:
+        yield f"http://127.0.0.1:{hub.server_port}"
+    finally:
+        hub.shutdown()
+        hub.server_close()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +60,37 @@ def test_a_files_commit_names_it_too(url: str) -> None:
     tree = httpx.get(f"{url}/api/models/{NAME}/tree/{commit}").json()
     assert [(file["path"], file["size"]) for file in tree] == [("weights.bin", 256)]
     assert head.headers["ETag"] == f'"{tree[0]["oid"]}"'
+
+
+def test_a_gated_model_is_described_and_its_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with serving(Repository(NAME, tmp_path, gated=True)) as url:
+        described = httpx.get(f"{url}/api/models/{NAME}")
+        refused = httpx.get(f"{url}/{NAME}/resolve/main/config.json")
+    assert (described.status_code, described.json()["gated"]) == (200, "manual")
+    assert (refused.status_code, refused.headers["X-Error-Code"]) == (403, "GatedRepo")
+
+
+def test_a_gated_model_without_a_token_is_refused_with_what_to_do(
+    tiny_llama: Path, tmp_path: Path
+) -> None:
+    """As a person runs it. No server is asked: there is none."""
+    results = tmp_path / "results"
+    where = ("--host", "http://127.0.0.1:9", "--results", str(results))
+    with serving(Repository(NAME, tiny_llama, gated=True)) as url:
+        done = subprocess.run(
+            [sys.executable, "-m", "analyses.main_results", "--remote", "--model", NAME, *where],
+            cwd=ROOT,
+            env=os.environ | {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path), "HF_TOKEN": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2, done.stdout + done.stderr
+    told = f"error: {NAME} is gated: accept its licence on its hub page, then run `hf auth login`"
+    assert done.stderr.startswith(told)
+    assert "Traceback" not in done.stderr
+    assert list(results.glob("main_results/*")) == []
 
 
 @pytest.mark.parametrize(

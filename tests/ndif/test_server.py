@@ -13,20 +13,21 @@ import httpx
 import pytest
 import torch
 
-from tests.ndif import processes
-from tests.ndif.conftest import TINY
+from tests.ndif import processes, server
+from tests.ndif.conftest import REQUIRED, skip_where_missing
 from tests.ndif.server import NdifServer
+from tests.ndif.settings import TINY
 
 CLIENT = Path(__file__).with_name("client.py")
 UNKNOWN_KEY = "00000000-0000-4000-8000-000000000000"
 
 
-def run_client(server: NdifServer, folder: Path, key: str = "") -> str:
+def run_client(running: NdifServer, folder: Path, key: str = "") -> str:
     """What the client prints: nothing, unless it is refused. Its result is in `folder`."""
-    env = os.environ | server.client_environment(folder / "home") | {"NDIF_API_KEY": key}
+    env = os.environ | running.client_environment(folder / "home") | {"NDIF_API_KEY": key}
     command = [sys.executable, str(CLIENT), TINY, str(folder / "logits.pt")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"{done.stderr}\n{server.logs('api')}\n{server.logs('actors')}"
+    assert done.returncode == 0, f"{done.stderr}\n{running.logs('api')}\n{running.logs('actors')}"
     return done.stdout
 
 
@@ -85,6 +86,17 @@ def test_the_server_with_keys_takes_its_own(auth_ndif: NdifServer, tmp_path: Pat
     assert auth_ndif.key is not None
     assert run_client(auth_ndif, tmp_path, auth_ndif.key) == ""
     assert_same_logits(tmp_path)
+
+
+@pytest.mark.parametrize("required", ["", "1"])
+def test_where_a_server_is_required_a_missing_one_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, required: str
+) -> None:
+    monkeypatch.setattr(server, "missing", lambda auth: "an NDIF server needs redis-server")
+    monkeypatch.setenv(REQUIRED, required)
+    outcome = pytest.fail.Exception if required else pytest.skip.Exception
+    with pytest.raises(outcome, match="needs redis-server"):
+        skip_where_missing()
 
 
 STUBBORN = "trap '' TERM; sleep 60 & sleep 60; wait"
