@@ -1,19 +1,11 @@
-"""The floor: the floating-point operations that a measurement cannot do without, and how fast this
-device multiplies matrices of the model's own shapes."""
+"""The floor: the floating-point operations that a measurement cannot do without."""
 
-import time
 from dataclasses import dataclass
 
-import torch
-
+from benchmarks.rates import block_weights
 from tvsight.experiments.main_results import VECTOR_PROCEDURES
 from tvsight.models.decoder import Decoder
 from tvsight.prompts import PromptTokens
-
-BLOCK_ROWS = 2048
-ANSWER_ROWS = 256
-SECONDS = 0.5
-"""Least time over which a rate is measured."""
 
 
 @dataclass(frozen=True)
@@ -59,52 +51,9 @@ def necessary_work(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> W
     )
 
 
-def block_rate(decoder: Decoder) -> float:
-    """Operations per second in matrix products of the shapes of one block."""
-    weights = _block_weights(decoder)
-    inputs = [weight.new_ones(BLOCK_ROWS, weight.shape[1]) for weight in weights]
-    return _rate(
-        lambda: [x @ w.T for x, w in zip(inputs, weights, strict=True)],
-        2.0 * BLOCK_ROWS * sum(weight.numel() for weight in weights),
-        decoder.device,
-    )
-
-
-def answer_rate(decoder: Decoder) -> float:
-    """Operations per second in the matrix product of the unembedding."""
-    weight = decoder.nn.unembed._module.weight
-    states = weight.new_ones(ANSWER_ROWS, weight.shape[1])
-    return _rate(lambda: states @ weight.T, 2.0 * ANSWER_ROWS * weight.numel(), decoder.device)
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait for a GPU to finish."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _rate(product: object, operations: float, device: torch.device) -> float:
-    assert callable(product)
-    product()
-    synchronise(device)
-    best, spent = 0.0, 0.0
-    while spent < SECONDS:
-        started = time.perf_counter()
-        product()
-        synchronise(device)
-        taken = time.perf_counter() - started
-        best, spent = max(best, operations / taken), spent + taken
-    return best
-
-
-def _block_weights(decoder: Decoder) -> list[torch.Tensor]:
-    block = decoder.blocks[0]._module
-    return [p.detach() for p in block.parameters() if p.dim() == 2]
-
-
 def _block_flops(decoder: Decoder) -> float:
     """Per token and block, attention aside."""
-    return 2.0 * sum(weight.numel() for weight in _block_weights(decoder))
+    return 2.0 * sum(weight.numel() for weight in block_weights(decoder))
 
 
 def _attention_width(decoder: Decoder) -> int:

@@ -1,17 +1,23 @@
-"""How time and memory grow with episodes, demonstrations and depth, on small random models."""
+"""How time and memory grow with episodes, demonstrations and depth, on small random models.
 
-import resource
+python -m benchmarks.growth 100 cpu     one size alone: prints GB before and after 100 episodes
+"""
+
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
 import torch
 
-from benchmarks.arithmetic import synchronise
+from benchmarks.memory import peak_gigabytes
 from benchmarks.models import random_prompts
+from benchmarks.rates import synchronise
 from tvsight import execution
 from tvsight.experiments.main_results import measure
 from tvsight.models.decoder import Decoder
 from tvsight.models.random import random_llama
+from tvsight.prompts import PromptTokens
 
 SHAPE = {
     "hidden_size": 512,
@@ -21,44 +27,106 @@ SHAPE = {
     "num_key_value_heads": 8,
     "vocab_size": 32000,
 }
+SHOTS, PER_SPLIT = 5, 50
 EPISODES = (25, 50, 100, 200)
-SHOTS = (1, 4, 8, 16)
+DEMONSTRATIONS = (1, 4, 8, 16)
 DEPTHS = (4, 8, 16)
 
+Say = Callable[[str], None]
 
-def report(device: str, say: Callable[[str], None]) -> None:
-    """Print seconds for each size, relative to the first, beside the sizes' own ratio."""
+
+def report(device: str, say: Say) -> None:
+    """Print seconds and memory for each size."""
     decoder = random_llama(SHAPE, device, torch.float32)
-    _seconds(decoder, shots=5, per_split=10)
-    by_episodes = {n: _seconds(decoder, shots=5, per_split=n) for n in EPISODES}
-    say(f"time against episodes: {_ratios(by_episodes)}")
-    by_shots = {n: _seconds(decoder, shots=n, per_split=50) for n in SHOTS}
-    say(f"time against demonstrations: {_ratios(by_shots)}")
-    by_depth = {
-        n: _seconds(random_llama(SHAPE | {"num_hidden_layers": n}, device, torch.float32), 5, 50)
-        for n in DEPTHS
-    }
-    say(f"time against depth (the sweep grows with its square): {_ratios(by_depth)}")
+    _seconds(decoder, *_prompts(SHOTS, 10))
+    _report_episodes(decoder, say)
+    _report_demonstrations(decoder, say)
+    _report_depth(device, say)
+    if decoder.device.type == "cpu":
+        _report_memory(decoder, say)
+
+
+def _report_episodes(decoder: Decoder, say: Say) -> None:
+    say("time against episodes per split:")
+    base = 0.0
+    for episodes in EPISODES:
+        taken = _seconds(decoder, *_prompts(SHOTS, episodes))
+        base = base or taken
+        say(f"  {episodes} ({episodes / EPISODES[0]:.0f} x): {_times(taken, base)}")
+
+
+def _report_demonstrations(decoder: Decoder, say: Say) -> None:
+    say("time against demonstrations, and the shared tokens of their prompts:")
+    sizes: list[tuple[int, float]] = []
+    for shots in DEMONSTRATIONS:
+        prompts = _prompts(shots, PER_SPLIT)
+        sizes.append((_shared_tokens(*prompts), _seconds(decoder, *prompts)))
+        (first, base), (tokens, taken) = sizes[0], sizes[-1]
+        line = f"  {shots}: {tokens} shared tokens ({tokens / first:.1f} x), {_times(taken, base)}"
+        if len(sizes) > 1:
+            before, earlier = sizes[-2]
+            line += f", {1e6 * (taken - earlier) / (tokens - before):.0f} µs a token more"
+        say(line)
+
+
+def _report_depth(device: str, say: Say) -> None:
+    say("time against depth (the sweep grows with its square):")
+    base = 0.0
+    for depth in DEPTHS:
+        decoder = random_llama(SHAPE | {"num_hidden_layers": depth}, device, torch.float32)
+        taken = _seconds(decoder, *_prompts(SHOTS, PER_SPLIT))
+        base = base or taken
+        say(f"  {depth} ({depth / DEPTHS[0]:.0f} x): {_times(taken, base)}")
+
+
+def _report_memory(decoder: Decoder, say: Say) -> None:
+    """Each size in a process of its own, because a peak never falls."""
+    say("peak resident memory against episodes per split, each in a fresh process:")
     peaks = []
     for episodes in EPISODES:
-        _seconds(decoder, shots=5, per_split=episodes)
-        peaks.append(
-            f"{episodes}: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
-        )
-    say(f"peak resident memory after so many episodes per split: {', '.join(peaks)}")
+        command = [sys.executable, "-m", __name__, str(episodes), str(decoder.device)]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        before, after = map(float, told.split())
+        peaks.append(after)
+        say(f"  {episodes}: {before:.2f} GB with the model loaded, {after:.2f} GB at the end")
+    a_state = decoder.depth * decoder.width * decoder.dtype.itemsize
+    dev, _ = _prompts(SHOTS, EPISODES[-1])
+    cached = 2 * a_state * sum(len(p) - 1 for p in dev["zero_shot"]) / len(dev["zero_shot"])
+    more = 1e9 * (peaks[-1] - peaks[-2]) / (EPISODES[-1] - EPISODES[-2])
+    say(
+        f"  what grows: {more / 1e6:.2f} MB an episode, {1e3 * more / 1e9:.2f} GB for 1000: "
+        f"the keys and values of its zero-shot prompt ({cached / 1e6:.2f} MB) and, "
+        f"{a_state / 1e6:.3f} MB each, one state per block of its vectors, patches and answers; "
+        "forwards and logits are bounded by the batch"
+    )
 
 
-def _seconds(decoder: Decoder, shots: int, per_split: int) -> float:
-    ((dev, test),) = random_prompts(SHAPE["vocab_size"], 1, shots, per_split)
+def _seconds(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> float:
     started = time.perf_counter()
     execution.run(decoder, measure, dev, test)
     synchronise(decoder.device)
     return time.perf_counter() - started
 
 
-def _ratios(seconds: dict[int, float]) -> str:
-    first = next(iter(seconds))
-    return ", ".join(
-        f"{n} ({n / first:.0f} x): {taken:.2f} s ({taken / seconds[first]:.2f} x)"
-        for n, taken in seconds.items()
-    )
+def _prompts(shots: int, per_split: int) -> tuple[PromptTokens, PromptTokens]:
+    return next(random_prompts(SHAPE["vocab_size"], 1, shots, per_split))
+
+
+def _shared_tokens(dev: PromptTokens, test: PromptTokens) -> int:
+    return sum(len(shared) for side in (dev, test) for shared in side["shared"])
+
+
+def _times(taken: float, base: float) -> str:
+    return f"{taken:.2f} s ({taken / base:.2f} x)"
+
+
+def _alone(episodes: int, device: str) -> None:
+    """Print peak memory before and after measuring so many episodes."""
+    decoder = random_llama(SHAPE, device, torch.float32)
+    before = peak_gigabytes()
+    execution.run(decoder, measure, *_prompts(SHOTS, episodes))
+    print(before, peak_gigabytes())
+
+
+if __name__ == "__main__":
+    _alone(int(sys.argv[1]), sys.argv[2])

@@ -1,59 +1,112 @@
 """What a run costs besides arithmetic, by name."""
 
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 REPEATS = 5
+COMMITTED = Path(__file__).parent.parent / "results" / "main_results"
+"""The rows of the embedded model on the paper's 18 tasks, which `--redraw` is timed on."""
+IMPORTS = "import tvsight.models.loading"
+
+Say = Callable[[str], None]
 
 
-def report(model: Any, task: Any, say: Callable[[str], None]) -> None:
-    """Print seconds for importing, help, tokenising, tracing, scoring, storing and drawing.
+def report(load: Callable[[], Any], task: Any, say: Say) -> None:
+    """Print seconds for each part of a run that is not arithmetic.
 
     Args:
-        model: a loaded model (`tvsight.models.loading.Model`).
+        load: loads a model (`tvsight.models.loading.Model`).
         task: the task that is tokenised and measured.
     """
-    from analyses.main_results import draw
+    say("overheads (medians):")
+
+    def line(name: str, seconds: float) -> None:
+        say(f"  {name}: {seconds:.3f} s")
+
+    line("analyses.main_results --help", _median(lambda: _analysis("--help")))
+    line("import torch, nnsight, transformers", _median(lambda: _python("-c", IMPORTS)))
+    line("load the model (files cached, already imported)", _median(load, 2))
+    model = load()
+    _report_tokens(model, task, line)
+    traced, bare = _trace(model.decoder)
+    line(f"trace set-up (traced {1e3 * traced:.1f} ms, bare {1e3 * bare:.1f} ms)", traced - bare)
+    _report_rows(model, task, line)
+    _report_redraw(line)
+
+
+def _report_tokens(model: Any, task: Any, line: Callable[[str, float], None]) -> None:
     from benchmarks.models import task_prompts
+    from tvsight.scoring import Vocabulary
+
+    line("index the vocabulary, once a model", _median(lambda: Vocabulary(model.tokenizer), 2))
+    task_prompts(model, task)
+    line("filter, sample and tokenise a task", _median(lambda: task_prompts(model, task)))
+
+
+def _report_rows(model: Any, task: Any, line: Callable[[str, float], None]) -> None:
+    """Scoring, storing and drawing one task of the paper's size."""
+    from analyses.main_results import draw
+    from tvsight import execution
     from tvsight.config import RunConfig
     from tvsight.console import Display
-    from tvsight.execution import complete
     from tvsight.experiments.main_results import measure_task
     from tvsight.outcome import Outcome
     from tvsight.prompts import sample_episodes, template, usable_pairs
-    from tvsight.scoring import Vocabulary
     from tvsight.store import Result, Store
 
-    say(f"--help: {_median(lambda: _python('-m', 'analyses.main_results', '--help')):.2f} s")
-    imports = "import tvsight.models.loading"
-    say(f"importing torch, nnsight, transformers: {_median(lambda: _python('-c', imports)):.2f} s")
-    say(f"indexing the vocabulary: {_median(lambda: Vocabulary(model.tokenizer), 1):.2f} s")
-    say(f"filtering and tokenising a task: {_median(lambda: task_prompts(model, task)):.2f} s")
-    traced, bare = _trace(model.decoder)
-    say(f"one forward of one token: traced {1000 * traced:.1f} ms, bare {1000 * bare:.1f} ms")
     prompt = template("example")
     usable = usable_pairs(task, model.tokenizer, prompt, model.name)
-    episodes = sample_episodes(task.name, usable, 5, 2, 4, seed=0)
-    rows, vectors = complete(measure_task(model, task, episodes, prompt), model.decoder)
+    episodes = sample_episodes(task.name, usable, 5, 2, 50, seed=0)
+
+    (job,) = next(measure_task(model, task, episodes, prompt))
+    answered = execution.run(model.decoder, job.function, *job.arguments)
+
+    def scored() -> tuple[float, Any, Any]:
+        steps = measure_task(model, task, episodes, prompt)
+        next(steps)
+        started = time.perf_counter()
+        try:
+            steps.send([answered])
+        except StopIteration as end:
+            return time.perf_counter() - started, *end.value
+        raise AssertionError("a task is one job")
+
+    runs = [scored() for _ in range(REPEATS)]
+    _, rows, vectors = runs[0]
+    line(f"score {len(rows)} rows of a task", statistics.median(taken for taken, *_ in runs))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
-        identities = iter(range(REPEATS))
+        identities = count()
 
         def save() -> None:
             names = {"experiment": "overhead", "model": "m", "task": f"t{next(identities)}"}
             store.save(Result(names), rows, vectors, {"versions": {"tvsight": "-"}})
 
-        say(f"storing {len(rows)} rows and their vectors: {_median(save):.3f} s")
+        line("store them and their vectors", _median(save))
         quiet = Display()
         quiet.console.quiet = True
         outcome, options = Outcome(rows=[rows]), RunConfig(results=folder)
-        drawn = _median(lambda: draw(outcome, options, quiet), 2)
-        say(f"drawing tables and figures: {drawn:.2f} s")
+        line(
+            "draw tables and figures of one task", _median(lambda: draw(outcome, options, quiet), 3)
+        )
+
+
+def _report_redraw(line: Callable[[str, float], None]) -> None:
+    """`--redraw` as a whole command, on a copy of the committed rows."""
+    tasks = len(list(COMMITTED.glob("*/*/manifest.json")))
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(COMMITTED, Path(folder) / COMMITTED.name)
+        seconds = _median(lambda: _analysis("--redraw", "--results", folder), 3)
+        drawn = len(list(Path(folder).glob("figures/*.png")))
+    line(f"analyses.main_results --redraw ({tasks} tasks, {drawn} figures)", seconds)
 
 
 def _trace(decoder: Any) -> tuple[float, float]:
@@ -70,6 +123,10 @@ def _trace(decoder: Any) -> tuple[float, float]:
 
     base = decoder.nn._module.get_decoder()
     return _median(traced, 20), _median(lambda: base(**placed), 20)
+
+
+def _analysis(*arguments: str) -> None:
+    _python("-m", "analyses.main_results", *arguments)
 
 
 def _python(*arguments: str) -> None:

@@ -4,7 +4,8 @@ the way that tutorials show, with one blocking request for each block and batch 
     python -m benchmarks.remote --host http://127.0.0.1:8001 --model local/gemma-3-270m
 
 The server must hold the embedded model under that name, in float32, and run on this machine for the
-times to compare. `python -m tests.ndif.serve` starts one.
+times to compare. `python -m tests.ndif.serve` starts one. Takes half an hour on two cores, most of
+it for the tasks whose jobs and bytes are counted; `--counted none` leaves them out.
 """
 
 import time
@@ -12,14 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from analyses.command import command
 from tvsight.models.catalogue import EMBEDDED
 
+if TYPE_CHECKING:
+    from tvsight.execution import Place
+    from tvsight.models.loading import Model
+
 TUTORIAL_TASK = "antonyms"
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Options:
     """The server. By default NDIF_HOST, or what nnsight is configured with."""
     tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "antonyms,next_letter,es_en"
     """Tasks that are measured here and there."""
+    counted: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "paper"
+    """Tasks that are measured there to count jobs and bytes; `none` leaves it out."""
     tutorial_blocks: Annotated[int, tyro.conf.arg(metavar="N")] = 3
     """Blocks that are swept in the tutorials' way; 0 leaves it out."""
 
@@ -40,107 +48,139 @@ def main(options: Options) -> int:
     """Measure and print."""
     from rich.console import Console
 
-    from benchmarks.models import task_prompts
-    from tvsight.execution.jobs import Job
-    from tvsight.execution.ndif import NdifClient
-    from tvsight.experiments.main_results import measure
+    from tvsight.execution import Here
     from tvsight.models import load
     from tvsight.models.loading import load_remote
-    from tvsight.tasks import select
 
-    say = Console(highlight=False).print
-    there, client = load_remote(options.model, "float32"), NdifClient(options.host)
+    say = Console(highlight=False, soft_wrap=True).print
+    client = _counting(options.host)
     client.check()
-    _report_payloads(there, say)
+    there = load_remote(options.model, "float32")
     here = load(EMBEDDED, device="cpu", dtype="float32")
-    tasks = select(options.tasks)
-    jobs = [Job(measure, (*task_prompts(here, task), False)) for task in tasks]
-    with_vectors = Job(measure, (*task_prompts(here, tasks[0]), True))
-    with TemporaryDirectory() as folder:
-        _on_server(client, Path(folder), there.decoder, [_small(jobs[0])])  # deploys the model
-        _compare(client, Path(folder), there.decoder, here.decoder, jobs, say)
-        _, received = _on_server(client, Path(folder), there.decoder, [with_vectors])
-        say(f"with vectors, a task brings {received / 1e6:.1f} MB")
+    first = options.tasks.split(",")[0]
+    _on_server(client, there, first, episodes_per_split=2)  # deploys the model
+    local = _seconds(here, Here(), options.tasks)
+    jobs, received = client.jobs, client.received
+    remote = _on_server(client, there, options.tasks)
+    jobs, received = client.jobs - jobs, client.received - received
+    say(
+        f"{options.tasks}: here {local:.1f} s, on the server {remote:.1f} s, "
+        f"{remote / local:.2f} x; {jobs} jobs, {received / 1e3:.0f} kB down"
+    )
+    received = client.received
+    _on_server(client, there, first, vectors=True)
+    say(f"with vectors, a task brings {(client.received - received) / 1e6:.1f} MB")
+    if options.counted != "none":
+        _count(client, there, options.counted, say)
     if options.tutorial_blocks:
-        dev = task_prompts(here, select(TUTORIAL_TASK)[0])[0]
-        _tutorial(there.decoder, client.host, dev, options.tutorial_blocks, say)
+        _tutorial(client, there, options.tutorial_blocks, say)
     return 0
 
 
-def _report_payloads(model: Any, say: Callable[[str], None]) -> None:
-    from benchmarks.models import task_prompts
-    from tvsight.execution.jobs import Job
-    from tvsight.execution.remote import payload
-    from tvsight.experiments.main_results import measure
+def _counting(host: str | None) -> Any:
+    """A client that counts what it submits."""
+    from tvsight.execution.ndif import NdifClient
+
+    class Counting(NdifClient):
+        jobs, sent, largest = 0, 0, 0
+
+        def submit(self, model_key: str, payload: bytes, job_id: str) -> str:
+            self.jobs += 1
+            self.sent += len(payload)
+            self.largest = max(self.largest, len(payload))
+            return super().submit(model_key, payload, job_id)
+
+    return Counting(host)
+
+
+def _count(client: Any, there: "Model", tasks: str, say: Say) -> None:
     from tvsight.tasks import select
 
-    sizes = [
-        len(payload(model.decoder, Job(measure, (*task_prompts(model, task), False))))
-        for task in select("paper")
-    ]
+    jobs, sent, received, client.largest = client.jobs, client.sent, client.received, 0
+    _on_server(client, there, tasks)
+    jobs, sent, received = client.jobs - jobs, client.sent - sent, client.received - received
     say(
-        f"the paper's {len(sizes)} tasks: {len(sizes)} jobs, {sum(sizes) / 1e3:.0f} kB up, "
-        f"at most {max(sizes) / 1e3:.0f} kB a job"
+        f"{len(select(tasks))} tasks ({tasks}): {jobs} jobs were submitted, {sent / 1e3:.0f} kB "
+        f"went up (at most {client.largest / 1e3:.0f} kB a job), {received / 1e3:.0f} kB came down"
     )
 
 
-def _compare(
-    client: Any,
-    folder: Path,
-    there: Any,
-    here: Any,
-    jobs: Sequence[Any],
-    say: Callable[[str], None],
-) -> None:
-    from tvsight.execution import run
-
-    started = time.perf_counter()
-    for job in jobs:
-        run(here, job.function, *job.arguments)
-    local = time.perf_counter() - started
-    remote, received = _on_server(client, folder, there, jobs)
-    say(
-        f"{len(jobs)} tasks: here {local:.1f} s, on the server {remote:.1f} s, "
-        f"{remote / local:.2f} x; {received / len(jobs) / 1e3:.0f} kB a task down"
-    )
-
-
-def _on_server(client: Any, folder: Path, there: Any, jobs: Sequence[Any]) -> tuple[float, int]:
-    """Seconds, and bytes received, for jobs that are submitted together."""
+def _on_server(client: Any, there: "Model", tasks: str, **options: Any) -> float:
     from tvsight.execution.remote import Remote
 
-    place, before = Remote(client, folder, "float32"), client.received
-    started = time.perf_counter()
-    names = [str(number) for number in range(len(jobs))]
-    pending = [place.begin(there, job, name) for job, name in zip(jobs, names, strict=True)]
-    while pending:
-        pending = [job for job in pending if job.result() is None]
-        if pending:
+    with TemporaryDirectory() as folder:
+        return _seconds(there, Remote(client, Path(folder), "float32"), tasks, **options)
+
+
+def _seconds(
+    model: "Model", place: "Place", tasks: str, vectors: bool = False, **options: Any
+) -> float:
+    """Seconds to measure and store the central comparison on some tasks."""
+    import io
+
+    from rich.console import Console
+
+    from tvsight.config import RunConfig
+    from tvsight.console import Display
+    from tvsight.outcome import Outcome
+    from tvsight.planning import complete, plan
+    from tvsight.requests.main_results import main_results
+    from tvsight.session import Session
+    from tvsight.store import Store
+
+    with TemporaryDirectory() as folder:
+        config = RunConfig(tasks=tasks, results=folder, vectors=vectors, fail_fast=True, **options)
+        store, quiet = Store(folder), Display(Console(file=io.StringIO()))
+        store.prepare()
+        asked = complete(main_results(plan(config), model.source), model.source, "float32")
+        started = time.perf_counter()
+        Session(config, store, model, quiet).measure_all(asked, place, Outcome())
+        taken = time.perf_counter() - started
+        assert len(list(store.paths())) == len(asked), "a task is missing"
+    return taken
+
+
+def _tutorial(client: Any, there: "Model", blocks: int, say: Say) -> None:
+    """θ and its patched answers on dev: all blocks in one job, and some in the tutorials' way."""
+    from benchmarks.models import task_prompts
+    from tvsight.tasks import select
+
+    dev = task_prompts(there, select(TUTORIAL_TASK)[0])[0]
+    ours = _one_job(client, there, dev)
+    theirs = _by_request(there.decoder, client.host, dev, blocks)
+    depth = there.decoder.depth
+    estimate = theirs / blocks * depth
+    say(
+        f"dev of {TUTORIAL_TASK}, all {depth} blocks: one job {ours:.1f} s; the tutorials' way, a "
+        f"request for each block and batch, {theirs:.1f} s for {blocks} blocks, so "
+        f"{estimate:.0f} s for all, {estimate / ours:.1f} x"
+    )
+
+
+def _one_job(client: Any, there: "Model", dev: Any) -> float:
+    from tvsight.execution import Job
+    from tvsight.execution.remote import Remote
+    from tvsight.experiments.main_results import measure_dev
+
+    with TemporaryDirectory() as folder:
+        place = Remote(client, Path(folder), "float32")
+        job = Job(measure_dev, (dev, False))
+        place.rehearse(there.decoder, job)  # once for a model, however many tasks
+        started = time.perf_counter()
+        pending = place.begin(there.decoder, job, TUTORIAL_TASK)
+        while pending.result() is None:
             place.wait()
-    place.finished(names)
-    return time.perf_counter() - started, client.received - before
+        return time.perf_counter() - started
 
 
-def _small(job: Any) -> Any:
-    """The job on two episodes of each split."""
-    from tvsight.execution.jobs import Job
-
-    few = [
-        {name: values[:2] for name, values in prompts.items()} | {"others": [[0], [1]]}
-        for prompts in job.arguments[:2]
-    ]
-    return Job(job.function, (*few, False))
-
-
-def _tutorial(decoder: Any, host: str, dev: Any, blocks: int, say: Callable[[str], None]) -> None:
-    """θ and its patched answers on dev, one request for each block and batch."""
+def _by_request(decoder: Any, host: str, dev: Any, blocks: int) -> float:
     import torch
     from nnsight import CONFIG
 
     from tvsight.batching import padded
 
     CONFIG.APP.REMOTE_LOGGING = False
-    dummies = [
+    dummies: Sequence[Any] = [
         shared + dummy
         for shared, several in zip(dev["shared"], dev["dummies"], strict=True)
         for dummy in several
@@ -161,11 +201,7 @@ def _tutorial(decoder: Any, host: str, dev: Any, blocks: int, say: Callable[[str
             decoder.blocks[block].output[:, -1] = theta
             logits = decoder.nn.output.logits[:, -1].save()
         logits.argmax(dim=-1)
-    taken = time.perf_counter() - started
-    say(
-        f"the tutorials' way, dev of {TUTORIAL_TASK}, {blocks} of {decoder.depth} blocks: "
-        f"{taken:.1f} s; {taken / blocks * decoder.depth:.0f} s for all blocks at that rate"
-    )
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -4,24 +4,22 @@ Against the scheme of the paper's authors on the same episodes, and against the 
 operations that cannot be left out over this device's own rate of matrix products.
 
     python -m benchmarks.speed                              the embedded model, all 18 tasks
-    python -m benchmarks.speed --tasks antonyms,es_en --repeats 3
+    python -m benchmarks.speed --tasks antonyms,es_en --authors-repeats 3
     python -m benchmarks.speed --growth --overheads         more of it
     python -m benchmarks.speed --random-7b --device cuda    a random model of Llama 2 7B's shape
 """
 
-import resource
-import statistics
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from analyses.command import command
 from tvsight.models.catalogue import EMBEDDED
 
-PromptPairs = Sequence[tuple[Any, Any]]
+if TYPE_CHECKING:
+    from benchmarks.comparison import PromptPairs
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,12 @@ class Options:
     """Where to run."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision."""
-    repeats: Annotated[int, tyro.conf.arg(metavar="N")] = 1
-    """Times that each side is measured, in turn; medians are printed."""
+    repeats: Annotated[int, tyro.conf.arg(metavar="N")] = 3
+    """Times that tvsight and the rates of matrix products are measured; medians are printed."""
+    authors_repeats: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """The same for the authors' scheme, which takes several times as long; at most --repeats."""
     alone: bool = False
-    """Leave out the authors' scheme, which takes several times as long."""
+    """Leave out the authors' scheme."""
     growth: bool = False
     """Also print how time and memory grow with episodes, demonstrations and depth."""
     overheads: bool = False
@@ -52,27 +52,35 @@ def main(options: Options) -> int:
     """Measure and print."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     started = time.perf_counter()
+    from benchmarks.comparison import compare
+
     decoder, prompts, names = _subject(options)
     console.print(_machine(decoder, len(prompts), names))
     console.print(f"import, load and tokenise: {time.perf_counter() - started:.1f} s")
-    _compare(decoder, prompts, options, console.print)
+    authors_repeats = 0 if options.alone else options.authors_repeats
+    compare(decoder, prompts, options.repeats, authors_repeats, console.print)
+    device = str(decoder.device)
+    del decoder
     if options.overheads:
         from benchmarks import overheads
         from tvsight.models import load
         from tvsight.tasks import select
 
-        model = load(options.model, device=options.device, dtype=options.dtype)
-        overheads.report(model, select(options.tasks)[0], console.print)
+        overheads.report(
+            lambda: load(options.model, device=options.device, dtype=options.dtype),
+            select(options.tasks)[0],
+            console.print,
+        )
     if options.growth:
         from benchmarks import growth
 
-        growth.report(str(decoder.device), console.print)
+        growth.report(device, console.print)
     return 0
 
 
-def _subject(options: Options) -> tuple[Any, PromptPairs, str]:
+def _subject(options: Options) -> "tuple[Any, PromptPairs, str]":
     import torch
 
     from benchmarks.models import random_prompts, task_prompts
@@ -101,79 +109,6 @@ def _machine(decoder: Any, tasks: int, name: str) -> str:
         else f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
     )
     return f"{name}, {tasks} tasks, on {place}"
-
-
-def _compare(
-    decoder: Any, prompts: PromptPairs, options: Options, say: Callable[[str], None]
-) -> None:
-    import torch
-
-    from benchmarks import arithmetic, authors_scheme
-    from tvsight import execution
-    from tvsight.experiments.main_results import measure
-
-    def tvsight() -> list[Any]:
-        return [execution.run(decoder, measure, *pair) for pair in prompts]
-
-    def theirs() -> list[Any]:
-        with torch.no_grad():
-            return [authors_scheme.measure(decoder, *pair) for pair in prompts]
-
-    sides: dict[str, Callable[[], list[Any]]] = {"tvsight": tvsight}
-    if not options.alone:
-        sides["authors' scheme"] = theirs
-    _warm(decoder, prompts, execution.run, measure)
-    rates = arithmetic.block_rate(decoder), arithmetic.answer_rate(decoder)
-    work = [arithmetic.necessary_work(decoder, *pair) for pair in prompts]
-    blocks, answers = sum(w.blocks for w in work), sum(w.answers for w in work)
-    floor = blocks / rates[0] + answers / rates[1]
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    results: dict[str, list[Any]] = {}
-    peaks: dict[str, float] = {}
-    for _ in range(options.repeats):
-        for name, run in sides.items():
-            started = time.perf_counter()
-            results[name] = run()
-            arithmetic.synchronise(decoder.device)
-            seconds[name].append(time.perf_counter() - started)
-            if name not in peaks:
-                peaks[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
-    for name, median in medians.items():
-        peak = f"peak resident memory of the process by then {peaks[name]:.1f} GB"
-        say(f"{name}: {median:.1f} s, {median / len(prompts):.2f} s a task; {peak}")
-    say(
-        f"necessary work: {blocks / 1e12:.2f} TFLOP in blocks, {answers / 1e12:.2f} in answers; "
-        f"rates {rates[0] / 1e9:.0f} and {rates[1] / 1e9:.0f} GFLOP/s; floor {floor:.1f} s"
-    )
-    say(f"tvsight over the floor: {medians['tvsight'] / floor:.2f} x")
-    if not options.alone:
-        ratio = medians["authors' scheme"] / medians["tvsight"]
-        same, total = _agreement(results["tvsight"], results["authors' scheme"])
-        say(f"authors' scheme over tvsight: {ratio:.2f} x; same answers {same} of {total}")
-
-
-def _warm(decoder: Any, prompts: PromptPairs, run: Any, measure: Any) -> None:
-    """One small measurement first, so that no side pays for first calls."""
-    dev, test = ({key: value[:4] for key, value in side.items()} for side in prompts[0])
-    for side in (dev, test):
-        side["others"] = [[o for o in others if o < 4] or [0] for others in side["others"]]
-    run(decoder, measure, dev, test)
-
-
-def _agreement(ours: list[Any], theirs: list[Any]) -> tuple[int, int]:
-    same = total = 0
-    for mine, other in zip(ours, theirs, strict=True):
-        dev, test = mine["dev"], mine["test"]
-        pairs = [
-            (test[name]["token"], other[name]) for name in ("baseline", "icl", *mine["layers"])
-        ]
-        for procedure, swept in dev["sweep"].items():
-            pairs.append((swept["token"].T, other[f"sweep_{procedure}"]))
-        for first, second in pairs:
-            same += int((first == second.cpu()).sum())
-            total += first.numel()
-    return same, total
 
 
 if __name__ == "__main__":

@@ -8,8 +8,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.arithmetic import Work, necessary_work
 from benchmarks.authors_scheme import measure as measure_as_the_authors
+from benchmarks.memory import peak_gigabytes
 from benchmarks.models import random_prompts
-from tvsight import execution
+from benchmarks.padding import counted
+from benchmarks.rates import answer_rates, block_rates
+from tvsight import execution, interventions
+from tvsight.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
 from tvsight.experiments.main_results import measure
 from tvsight.models.decoder import Decoder
 from tvsight.models.random import random_llama
@@ -66,6 +70,55 @@ def test_the_authors_scheme_does_more_than_twice_the_work(
     ours = matrix_products(lambda: execution.run(decoder, measure, *prompts))
     theirs = matrix_products(lambda: measure_as_the_authors(decoder, *prompts))
     assert theirs > 2 * ours
+
+
+def test_padding_stays_under_a_tenth_of_all_tokens(decoder: Decoder) -> None:
+    dev, test = next(random_prompts(SHAPE["vocab_size"], tasks=1))
+    with counted() as padding:
+        execution.run(decoder, measure, dev, test)
+    fewest = sum(len(shared) for side in (dev, test) for shared in side["shared"])
+    fewest += sum(len(d) for side in (dev, test) for several in side["dummies"] for d in several)
+    fewest += sum(map(len, test["query"]))
+    zero_shot = [{tuple(prompt) for prompt in side["zero_shot"]} for side in (dev, test)]
+    fewest += sum(len(prompt) for prompts in zero_shot for prompt in prompts)
+    assert padding.tokens == fewest
+    assert 0 < padding.share < 0.1
+
+
+def test_padding_is_counted_position_by_position() -> None:
+    with counted() as padding:
+        interventions.padded([[1, 2, 3], [4]], "left")
+        interventions.padded([[5, 6]], "right")
+    interventions.padded([[7], [8, 9]], "left")
+    assert (padding.positions, padding.tokens) == (8, 6)
+    assert padding.share == pytest.approx(0.25)
+
+
+def test_rates_include_the_engines_own_sizes(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.rates.SECONDS", 0.01)
+    rows, tokens = logit_tile(decoder.device, ANSWER_ROWS, decoder.vocabulary, whole=False)
+    assert f"{rows} rows x {tokens} tokens" in answer_rates(decoder)
+    assert f"{CPU_TOKENS} rows" in block_rates(decoder)
+
+
+def test_a_rate_is_that_of_the_product_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr("benchmarks.rates.time.perf_counter", lambda: next(clock))
+    wide = random_llama(SHAPE | {"vocab_size": 20000}, "cpu", torch.float32)
+    with FlopCounterMode(display=False) as counter:
+        rates = answer_rates(wide)
+    # With a clock that ticks once a reading, each size runs twice and takes one second.
+    assert counter.get_total_flops() == 2 * sum(rates.values())
+    assert len({*rates}) > 5
+
+
+def test_peak_memory_grows_with_what_is_held() -> None:
+    before = peak_gigabytes()
+    held = torch.ones(int((before + 0.1) * 1e9 / 4))
+    assert peak_gigabytes() >= before + 0.1
+    assert held.sum() > 0
 
 
 def matrix_products(run: Callable[[], object]) -> int:

@@ -1,0 +1,138 @@
+"""tvsight against the scheme of the paper's authors and against the floor, in one process."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from benchmarks import authors_scheme, rates
+from benchmarks.arithmetic import necessary_work
+from benchmarks.memory import peak_gigabytes
+from benchmarks.padding import Padding, counted
+from tvsight import execution
+from tvsight.experiments.main_results import measure
+from tvsight.models.decoder import Decoder
+
+PromptPairs = Sequence[tuple[Any, Any]]
+"""Dev and test prompts of each task."""
+
+
+def compare(
+    decoder: Decoder,
+    prompts: PromptPairs,
+    repeats: int,
+    authors_repeats: int,
+    say: Callable[[str], None],
+) -> None:
+    """Print the time of both and of the floor, and their ratios.
+
+    Args:
+        repeats: times that tvsight and the rates are measured.
+        authors_repeats: the same for the authors' scheme, at most `repeats`; 0 leaves it out.
+    """
+    paddings: list[Padding] = []
+
+    def tvsight() -> list[Any]:
+        results = []
+        for pair in prompts:
+            with counted() as padding:
+                results.append(execution.run(decoder, measure, *pair))
+            paddings.append(padding)
+        return results
+
+    def theirs() -> list[Any]:
+        with torch.no_grad():
+            return [authors_scheme.measure(decoder, *pair) for pair in prompts]
+
+    # In this order: what the rates and the authors' scheme hold must not be in tvsight's peak.
+    sides: dict[str, Callable[[], list[Any]]] = {"tvsight": tvsight, "authors' scheme": theirs}
+    times = {"tvsight": repeats, "authors' scheme": authors_repeats}
+    sides = {name: run for name, run in sides.items() if times[name]}
+    _warm(decoder, prompts)
+    block_rates, answer_rates = [], []
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    results: dict[str, list[Any]] = {}
+    peaks: dict[str, float] = {}
+    for turn in range(repeats):
+        for name, run in sides.items():
+            if turn >= times[name]:
+                continue
+            started = time.perf_counter()
+            results[name] = run()
+            rates.synchronise(decoder.device)
+            seconds[name].append(time.perf_counter() - started)
+            peaks.setdefault(name, peak_gigabytes())
+        block_rates.append(rates.block_rates(decoder))
+        answer_rates.append(rates.answer_rates(decoder))
+    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    for name, taken in seconds.items():
+        each = ", ".join(f"{second:.1f}" for second in taken)
+        say(
+            f"{name}, measured {len(taken)} x ({each}): {medians[name]:.1f} s, "
+            f"{medians[name] / len(prompts):.2f} s a task; peak resident memory of the process by "
+            f"then {peaks[name]:.1f} GB"
+        )
+    floor = _floor(decoder, prompts, block_rates, answer_rates, say)
+    say(f"tvsight over the floor: {medians['tvsight'] / floor:.2f} x")
+    if "authors' scheme" in medians:
+        ratio = medians["authors' scheme"] / medians["tvsight"]
+        same, total = _agreement(results["tvsight"], results["authors' scheme"])
+        say(f"authors' scheme over tvsight: {ratio:.2f} x; same answers {same} of {total}")
+    everything = Padding(sum(p.positions for p in paddings), sum(p.tokens for p in paddings))
+    say(
+        f"padding: {everything.share:.1%} of the positions of all forwards, at most "
+        f"{max(p.share for p in paddings):.1%} of a task's"
+    )
+
+
+def _floor(
+    decoder: Decoder,
+    prompts: PromptPairs,
+    block_rates: Sequence[dict[str, float]],
+    answer_rates: Sequence[dict[str, float]],
+    say: Callable[[str], None],
+) -> float:
+    """Seconds of the necessary work at the best rates of matrix products."""
+    work = [necessary_work(decoder, *pair) for pair in prompts]
+    parts = {
+        "blocks": (sum(w.blocks for w in work), block_rates),
+        "answers": (sum(w.answers for w in work), answer_rates),
+    }
+    floor = 0.0
+    for name, (operations, measured) in parts.items():
+        by_size = {size: statistics.median(r[size] for r in measured) for size in measured[0]}
+        best = max(by_size, key=by_size.__getitem__)
+        seconds = operations / by_size[best]
+        floor += seconds
+        each = ", ".join(f"{size} {rate / 1e9:.0f}" for size, rate in by_size.items())
+        say(
+            f"necessary work in {name}: {operations / 1e12:.2f} TFLOP, {seconds:.1f} s at the best "
+            f"rate, {by_size[best] / 1e9:.0f} GFLOP/s with {best}; rates: {each}"
+        )
+    say(f"floor: {floor:.1f} s")
+    return floor
+
+
+def _warm(decoder: Decoder, prompts: PromptPairs) -> None:
+    """One small measurement first, so that no side pays for first calls."""
+    dev, test = ({key: value[:4] for key, value in side.items()} for side in prompts[0])
+    for side in (dev, test):
+        side["others"] = [[o for o in others if o < 4] or [0] for others in side["others"]]
+    execution.run(decoder, measure, dev, test)
+
+
+def _agreement(ours: list[Any], theirs: list[Any]) -> tuple[int, int]:
+    same = total = 0
+    for mine, other in zip(ours, theirs, strict=True):
+        dev, test = mine["dev"], mine["test"]
+        pairs = [
+            (test[name]["token"], other[name]) for name in ("baseline", "icl", *mine["layers"])
+        ]
+        for procedure, swept in dev["sweep"].items():
+            pairs.append((swept["token"].T, other[f"sweep_{procedure}"]))
+        for first, second in pairs:
+            same += int((first == second.cpu()).sum())
+            total += first.numel()
+    return same, total
