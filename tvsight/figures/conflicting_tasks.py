@@ -180,8 +180,8 @@ def by_block(table: pd.DataFrame, unpatched: pd.DataFrame, model: str) -> Figure
     caption(
         figure,
         f"{display_name(model)}. Accuracy after the vector of B is applied after block L; n = "
-        f"{sizes(of_model['n'])} dev episodes.\nDotted: the conflicting prompt without a vector, on A and on B. "
-        "Dots: the block that each rule chooses.",
+        f"{sizes(of_model['n'])} dev episodes.\nDotted: the conflicting prompt without a vector, "
+        "on A and on B. Dots: the block that each rule chooses.",
     )
     return figure
 
