@@ -47,7 +47,8 @@ def test_list_shows_every_result_without_model_code(store: Store) -> None:
 
 
 def test_list_shows_the_reference_results(store: Store) -> None:
-    process = analysis("results", "list", "--tasks", "knowledge,to_upper")
+    chosen = ("--tasks", "knowledge,to_upper", "--experiment", "controls")
+    process = analysis("results", "list", *chosen)
     assert (process.returncode, process.stderr) == (0, "")
     listed = cells(process)
     assert len(listed) == 5
@@ -108,9 +109,11 @@ def test_clean_asks_a_person(store: Store, answer: str, removed: bool) -> None:
 @pytest.mark.parametrize("kind", ["tar.gz", "zip"])
 def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path, kind: str) -> None:
     archive = tmp_path / f"reference.{kind}"
-    process = analysis("results", "export", "--tasks", "paper", "--output", archive)
+    chosen = ("--tasks", "paper", "--experiment", "main_results", "--output", archive)
+    process = analysis("results", "export", *chosen)
     assert (process.returncode, process.stderr) == (0, "")
-    assert process.stdout.startswith(f"Wrote {archive}: 18 results, ")
+    count = len(list((ROOT / "results" / "main_results").glob("*/*")))
+    assert process.stdout.startswith(f"Wrote {archive}: {count} results, ")
     if kind == "zip":
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(tmp_path)
