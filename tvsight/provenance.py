@@ -33,7 +33,7 @@ def provenance(model: "Model", weights: str, seconds: float) -> dict[str, Any]:
         "device": model.device,
         "tie_margin": TIE[model.dtype],
         "tokenizer_sha256": hashlib.sha256(tokenizer.encode()).hexdigest(),
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 3),
     }
 
 
