@@ -425,7 +425,7 @@ def test_the_same_result_can_be_moved_aside_twice(store: Store) -> None:
 def test_a_disk_that_is_full_at_the_rows_leaves_only_earlier_results(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(table: object, path: Path) -> None:
+    def fail(table: object, path: Path, **options: object) -> None:
         path.write_bytes(b"PAR1")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
