@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from analyses.command import command
-from analyses.measured import analyse, main_results
-from tvsight.config import RUNTIME, RunConfig
+from analyses.measured import analyse
+from analyses.vectors import VectorOptions, measure, vector_sets
+from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
 from tvsight.store import folder_name
 
@@ -28,18 +29,14 @@ if TYPE_CHECKING:
 
     from tvsight.console import Display
     from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
 
 NAME = "vector_clusters"
 
 
 @dataclass(frozen=True)
-class Options(RunConfig):
+class Options(VectorOptions):
     """Options of a run, and of this figure."""
 
-    layer: Annotated[int | None, tyro.conf.arg(metavar="N")] = field(default=None, metadata=RUNTIME)
-    """Block whose vectors are taken for all tasks, 0-based. By default, for each model, the one
-    where the mean dev accuracy over the tasks peaks."""
     perplexity: Annotated[float, tyro.conf.arg(metavar="NUMBER")] = field(
         default=30.0, metadata=RUNTIME
     )
@@ -55,11 +52,6 @@ class Options(RunConfig):
             raise UsageError(f"--tsne-seed {self.tsne_seed}: 0 to 4294967295 was expected.")
 
 
-def measure(runner: "Runner", options: Options) -> "Outcome":
-    """The central comparison with its vectors."""
-    return main_results(runner, options, vectors=True)
-
-
 def main(options: Options) -> int:
     """Measure what is missing, then write tables and figures; returns the exit code."""
     return analyse(options, measure, draw)
@@ -72,13 +64,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     from tvsight import clusters, tables
     from tvsight.figures.theme import save
     from tvsight.figures.vector_clusters import scatter
-    from tvsight.store import Store
-    from tvsight.vector_sets import at_common_block
-    from tvsight.vectors import TaskVectors
 
     results = Path(options.results)
-    stored = TaskVectors(Store(options.results), outcome.paths)
-    sets = at_common_block(outcome.table, stored, options.layer)
+    sets = vector_sets(outcome, options)
     numbers = pd.concat([clusters.groupings(given) for given in sets], ignore_index=True)
     by_task = pd.concat([clusters.by_task(given) for given in sets], ignore_index=True)
     cells, task_cells = _cells(numbers), _task_cells(by_task)

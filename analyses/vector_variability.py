@@ -16,13 +16,12 @@ numbers are without them.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Literal
 
 from analyses.command import command
-from analyses.measured import analyse, main_results
-from tvsight.config import RUNTIME, RunConfig
+from analyses.measured import analyse
+from analyses.vectors import VectorOptions, measure, vector_sets
+from tvsight.config import RUNTIME
 from tvsight.store import folder_name
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from tvsight.console import Display
     from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
 
 NAME = "vector_variability"
 SHOWN_WHOLE = 100
@@ -38,21 +36,13 @@ SHOWN_WHOLE = 100
 
 
 @dataclass(frozen=True)
-class Options(RunConfig):
+class Options(VectorOptions):
     """Options of a run, and of this figure."""
 
-    layer: Annotated[int | None, tyro.conf.arg(metavar="N")] = field(default=None, metadata=RUNTIME)
-    """Block whose vectors are taken for all tasks, 0-based. By default, for each model, the one
-    where the mean dev accuracy over the tasks peaks."""
     distance: Literal["cosine", "euclidean"] = field(default="cosine", metadata=RUNTIME)
     """Distance between two vectors. The paper's is cosine."""
     centre: bool = field(default=False, metadata=RUNTIME)
     """Subtract the mean of all vectors first, in figures and in the table of tasks."""
-
-
-def measure(runner: "Runner", options: Options) -> "Outcome":
-    """The central comparison with its vectors."""
-    return main_results(runner, options, vectors=True)
 
 
 def main(options: Options) -> int:
@@ -67,13 +57,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     from tvsight import tables, variability
     from tvsight.figures import vector_variability as figures
     from tvsight.figures.theme import save
-    from tvsight.store import Store
-    from tvsight.vector_sets import at_common_block
-    from tvsight.vectors import TaskVectors
 
     results = Path(options.results)
-    stored = TaskVectors(Store(options.results), outcome.paths)
-    sets = at_common_block(outcome.table, stored, options.layer)
+    sets = vector_sets(outcome, options)
     compared = [variability.prepared(given, options.centre) for given in sets]
     separations = [variability.separations(given, options.distance) for given in compared]
     densities = [variability.densities(given, options.distance) for given in compared]

@@ -1,0 +1,42 @@
+"""What analyses of stored task vectors share: one block for all tasks, and the vectors there."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from analyses.measured import main_results
+from tvsight.config import RUNTIME, RunConfig
+
+if TYPE_CHECKING:
+    from tvsight.outcome import Outcome
+    from tvsight.runner import Runner
+    from tvsight.vector_sets import VectorSet
+
+
+@dataclass(frozen=True)
+class VectorOptions(RunConfig):
+    """Options of a run, and of the block whose vectors are looked at."""
+
+    layer: Annotated[int | None, tyro.conf.arg(metavar="N")] = field(default=None, metadata=RUNTIME)
+    """Block whose vectors are taken for all tasks, 0-based. By default, for each model, the one
+    where the mean dev accuracy over the tasks peaks."""
+
+
+def measure(runner: "Runner", options: VectorOptions) -> "Outcome":
+    """The central comparison with its vectors."""
+    return main_results(runner, options, vectors=True)
+
+
+def vector_sets(outcome: "Outcome", options: VectorOptions) -> "list[VectorSet]":
+    """The vectors of each model after the block that the options name.
+
+    Raises:
+        UsageError: when a model has no such block, or its vectors are not stored.
+    """
+    from tvsight.store import Store
+    from tvsight.vector_sets import at_common_block
+    from tvsight.vectors import TaskVectors
+
+    stored = TaskVectors(Store(options.results), outcome.paths)
+    return at_common_block(outcome.table, stored, options.layer)
