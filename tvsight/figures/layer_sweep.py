@@ -4,6 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tvsight.figures.theme import MODEL_COLOURS, TWO_COLUMNS, caption, new_figure
 from tvsight.labels import counted, display_name, shortened, sizes
@@ -35,6 +36,7 @@ def curves(table: pd.DataFrame, paper: pd.DataFrame | None = None) -> Figure:
     left.set(xlabel="Block L after which the vector is applied", ylabel="Mean dev accuracy")
     right.set(xlabel="Relative depth, (L + 1) / number of blocks", xlim=(0, 1.02))
     left.set(ylim=(0, 1), xlim=(-0.5, None))
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (left, right):
         axes.yaxis.grid(True)
     handles, labels = left.get_legend_handles_labels()
@@ -95,7 +97,7 @@ def _note(table: pd.DataFrame, means: pd.DataFrame) -> str:
         tasks = of_model["task"].nunique()
         lines.append(
             f"{display_name(peak['model'])}: peak {peak['accuracy']:.2f} after block "
-            f"{peak['layer']} of {peak['depth']}, {near} within {1 - PEAK_SHARE:.0%} of it; mean "
-            f"over {counted(tasks, 'task')}, n = {of_model['n'].max()} dev episodes."
+            f"{peak['layer']} of {peak['depth']}, {near} within {100 * (1 - PEAK_SHARE):.0f} % of "
+            f"it; mean over {counted(tasks, 'task')}, n = {of_model['n'].max()} dev episodes."
         )
     return "\n".join([*lines, "Band: one standard deviation over tasks, as in the paper."])
