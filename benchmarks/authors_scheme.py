@@ -89,7 +89,8 @@ class _Scheme:
         answers = []
         for layer in layers:
             with self.patching(layer, vectors[:, layer]):
-                logits = self.model(**last, past_key_values=deepcopy(cache)).logits
+                continued = self.decoder.continuing(deepcopy(cache))
+                logits = self.model(**last, **continued).logits
             answers.append(logits[:, -1].argmax(dim=-1))
         return torch.stack(answers)
 

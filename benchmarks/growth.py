@@ -14,7 +14,9 @@ from benchmarks.memory import peak_gigabytes
 from benchmarks.models import random_prompts
 from benchmarks.rates import synchronise
 from tvsight import execution
-from tvsight.experiments.main_results import measure
+from tvsight.config import RunConfig
+from tvsight.execution import complete
+from tvsight.experiments.main_results import in_parts, measure
 from tvsight.models.decoder import Decoder
 from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
@@ -29,6 +31,8 @@ SHAPE = {
 }
 SHOTS, PER_SPLIT = 5, 50
 EPISODES = (25, 50, 100, 200)
+HELD_EPISODES = (50, 100, 200, 400, 800)
+"""Of which memory is measured: up to a job's, and several jobs'."""
 DEMONSTRATIONS = (1, 4, 8, 16)
 DEPTHS = (4, 8, 16)
 
@@ -81,23 +85,30 @@ def _report_depth(device: str, say: Say) -> None:
 
 def _report_memory(decoder: Decoder, say: Say) -> None:
     """Each size in a process of its own, because a peak never falls."""
-    say("peak resident memory against episodes per split, each in a fresh process:")
-    peaks = []
-    for episodes in EPISODES:
+    most = RunConfig().max_job_episodes
+    say(
+        f"peak resident memory against episodes per split, in jobs of at most {most}, each in a "
+        "fresh process:"
+    )
+    peaks = {}
+    for episodes in HELD_EPISODES:
         command = [sys.executable, "-m", __name__, str(episodes), str(decoder.device)]
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         before, after = map(float, told.split())
-        peaks.append(after)
+        peaks[episodes] = after
         say(f"  {episodes}: {before:.2f} GB with the model loaded, {after:.2f} GB at the end")
     a_state = decoder.depth * decoder.width * decoder.dtype.itemsize
-    dev, _ = _prompts(SHOTS, EPISODES[-1])
+    dev, _ = _prompts(SHOTS, most)
     cached = 2 * a_state * sum(len(p) - 1 for p in dev["zero_shot"]) / len(dev["zero_shot"])
-    more = 1e9 * (peaks[-1] - peaks[-2]) / (EPISODES[-1] - EPISODES[-2])
+    first, last = HELD_EPISODES[0], HELD_EPISODES[-1]
+    within, beyond = (
+        1e3 * (peaks[end] - peaks[start]) / (end - start)
+        for start, end in ((first, most), (most, last))
+    )
     say(
-        f"  what grows: {more / 1e6:.2f} MB an episode, {1e3 * more / 1e9:.2f} GB for 1000: "
-        f"the keys and values of its zero-shot prompt ({cached / 1e6:.2f} MB) and, "
-        f"{a_state / 1e6:.3f} MB each, one state per block of its vectors, patches and answers; "
-        "forwards and logits are bounded by the batch"
+        f"  an episode more takes {within:.2f} MB in its job: the keys and values of its zero-shot "
+        f"prompt ({cached / 1e6:.2f} MB) and, {a_state / 1e6:.3f} MB each, one state per block of "
+        f"its vectors, patches and answers; beyond one job it takes {beyond:.2f} MB"
     )
 
 
@@ -124,7 +135,8 @@ def _alone(episodes: int, device: str) -> None:
     """Print peak memory before and after measuring so many episodes."""
     decoder = random_llama(SHAPE, device, torch.float32)
     before = peak_gigabytes()
-    execution.run(decoder, measure, *_prompts(SHOTS, episodes))
+    steps = in_parts(decoder, *_prompts(SHOTS, episodes), True, RunConfig().max_job_episodes)
+    complete(steps, decoder)
     print(before, peak_gigabytes())
 
 

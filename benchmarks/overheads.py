@@ -13,7 +13,8 @@ from typing import Any
 
 REPEATS = 5
 COMMITTED = Path(__file__).parent.parent / "results" / "main_results"
-"""The rows of the embedded model on the paper's 18 tasks, which `--redraw` is timed on."""
+"""The rows of the embedded model on the paper's 18 tasks, at several numbers of demonstrations:
+what `--redraw` is timed on."""
 IMPORTS = "import tvsight.models.loading"
 
 Say = Callable[[str], None]
@@ -101,12 +102,12 @@ def _report_rows(model: Any, task: Any, line: Callable[[str, float], None]) -> N
 
 def _report_redraw(line: Callable[[str, float], None]) -> None:
     """`--redraw` as a whole command, on a copy of the committed rows."""
-    tasks = len(list(COMMITTED.glob("*/*/manifest.json")))
+    results = len(list(COMMITTED.glob("*/*/manifest.json")))
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(COMMITTED, Path(folder) / COMMITTED.name)
         seconds = _median(lambda: _analysis("--redraw", "--results", folder), 3)
         drawn = len(list(Path(folder).glob("figures/*.png")))
-    line(f"analyses.main_results --redraw ({tasks} tasks, {drawn} figures)", seconds)
+    line(f"analyses.main_results --redraw ({results} results, {drawn} figures)", seconds)
 
 
 def _trace(decoder: Any) -> tuple[float, float]:

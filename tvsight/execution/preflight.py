@@ -14,8 +14,9 @@ from tvsight.execution.ndif import NdifClient
 from tvsight.models.decoder import Decoder
 from tvsight.models.random import TINY, random_llama
 
-REHEARSED = 4
-"""Episodes of the rehearsal."""
+REHEARSED = 2
+"""Episodes of the rehearsal: the fewest that can differ in length. Each brings states of the real
+depth and width."""
 REHEARSAL_DTYPES = {"bfloat16": torch.bfloat16}
 """Others are rehearsed in float32: with float16 a CPU takes its time."""
 SHALLOW = TINY | {
