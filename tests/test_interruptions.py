@@ -141,6 +141,8 @@ def test_an_interrupt_keeps_what_is_complete_and_says_how_to_go_on(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Tests that a shell runs in the background ignore interrupts, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         reached = next((line for line in process.stdout if line.strip().startswith(moment)), None)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tvsight.errors import UsageError
 from tvsight.prompts.templates import TEMPLATES, Template, template
 
-PLAIN = st.text(st.characters(exclude_characters="{}\\"), max_size=8)
+PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="{}\\"), max_size=8)
 WORD = st.one_of(st.text(max_size=8), st.sampled_from(["{x}", "{y}", "\\n"]))
 
 
