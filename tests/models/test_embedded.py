@@ -1,12 +1,17 @@
 import hashlib
+import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tvsight.errors import UsageError
-from tvsight.models import embedded
+from tvsight.models import conversion, embedded
 from tvsight.models.embedded import GGUF_NAME, PARTS, checkpoint, checkpoint_path, part_paths
 
 CONTENTS = [f"part {number} ".encode() * 1000 for number in range(PARTS)]
@@ -189,12 +194,42 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(
     assert left_in(cache) == []
 
 
-@pytest.mark.usefixtures("packages", "cache")
-def test_a_conversion_that_cannot_read_its_file_does_not_blame_the_cache(
-    conversions: Conversions,
+@pytest.mark.usefixtures("packages")
+def test_a_file_that_cannot_be_converted_does_not_blame_the_cache(
+    cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # transformers raises a bare OSError for a file that it does not understand.
-    conversions.error = OSError("Can't load the tokenizer")
-    with pytest.raises(Exception, match="Can't load the tokenizer") as raised:
+    with pytest.raises(UsageError, match=r"could not be converted \(the error above\)"):
         checkpoint(silent)
-    assert "cannot be written" not in str(raised.value)
+    assert "Error" in capfd.readouterr().err.splitlines()[-1]
+    assert left_in(cache) == []
+
+
+@pytest.mark.usefixtures("packages")
+def test_a_conversion_that_is_killed_is_an_error_that_names_the_signal(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = subprocess.CompletedProcess([], -signal.SIGKILL, stdout="")
+    monkeypatch.setattr(embedded.subprocess, "run", lambda *_, **__: killed)
+    with pytest.raises(UsageError, match=r"\(signal 9\). The conversion needs 3 GB of memory"):
+        checkpoint(silent)
+    assert left_in(cache) == []
+
+
+@pytest.mark.usefixtures("packages", "cache")
+def test_a_disk_that_is_full_in_the_process_of_the_conversion_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = SimpleNamespace(config=SimpleNamespace(quantization_config=None))
+    model.save_pretrained = full_disk
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **__: model)
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: None)
+    monkeypatch.setattr(conversion.signal, "signal", lambda *_: None)
+    code = conversion.main("a.gguf", "checkpoint")
+    ended = subprocess.CompletedProcess([], code, stdout=capsys.readouterr().out)
+    monkeypatch.setattr(embedded.subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(UsageError, match="cannot be written: No space left on device"):
+        checkpoint(silent)
+
+
+def full_disk(_: object) -> None:
+    raise SafetensorError("Error while serializing: I/O error: No space left (os error 28)")

