@@ -15,7 +15,6 @@ from benchmarks.models import random_prompts
 from benchmarks.rates import synchronise
 from tvsight import execution
 from tvsight.config import RunConfig
-from tvsight.execution import complete
 from tvsight.experiments.main_results import in_parts, measure
 from tvsight.models.decoder import Decoder
 from tvsight.models.random import random_llama
@@ -136,7 +135,7 @@ def _alone(episodes: int, device: str) -> None:
     decoder = random_llama(SHAPE, device, torch.float32)
     before = peak_gigabytes()
     steps = in_parts(decoder, *_prompts(SHOTS, episodes), True, RunConfig().max_job_episodes)
-    complete(steps, decoder)
+    execution.complete(steps, decoder)
     print(before, peak_gigabytes())
 
 

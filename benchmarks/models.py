@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tvsight.models.loading import Model
 from tvsight.prompts import PromptTokens, sample_episodes, template, tokenise, usable_pairs
-from tvsight.prompts.tokens import AVERAGED_OVER
+from tvsight.prompts.tokens import averaged_together
 from tvsight.tasks import Task
 
 QUERY_TOKENS = (1, 2, 3)
@@ -38,12 +38,6 @@ def random_prompts(
         yield dev, test
 
 
-def _together(episode: int, per_split: int) -> range:
-    """The episodes whose vectors are averaged together, as `tvsight.prompts` groups them."""
-    start = episode - episode % AVERAGED_OVER
-    return range(start, min(start + AVERAGED_OVER, per_split))
-
-
 def _random_split(rng: random.Random, vocabulary: int, shots: int, per_split: int) -> PromptTokens:
     def tokens(count: int) -> list[int]:
         return [rng.randrange(3, vocabulary) for _ in range(count)]
@@ -61,5 +55,5 @@ def _random_split(rng: random.Random, vocabulary: int, shots: int, per_split: in
         "zero_shot": [[1, 5, 6, *given] for given in queries],
         "accepted": [tokens(1) for _ in episodes],
         "expected": tokens(per_split),
-        "others": [[o for o in _together(e, per_split) if o != e] for e in episodes],
+        "others": [[o for o in averaged_together(e, per_split) if o != e] for e in episodes],
     }

@@ -134,7 +134,7 @@ def _run(fields: dict[str, Any], events: Path) -> int:
         note(DONE)
 
     requests.main_results, command.draw = noting, noting_draw
-    Store.save = noting_save  # type: ignore[method-assign]
+    Store.save = noting_save
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     given = {k: tuple(value) if isinstance(value, list) else value for k, value in fields.items()}
     return command.main(RunConfig(**given))

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
 from tests.hostile import WORDS
-from tests.test_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
 from tvsight.archive import export
 from tvsight.errors import UsageError
 from tvsight.inspection import entries, verify

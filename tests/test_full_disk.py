@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.analyses.commands import Finished, analysis
-from tests.test_store import MADE, OTHER, RESULT, ROWS, VECTORS
+from tests.example_store import MADE, OTHER, RESULT, ROWS, VECTORS
 from tvsight.archive import export
 from tvsight.errors import StorageError, UsageError
 from tvsight.execution.records import JobRecord, Records

@@ -9,17 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_store import (
-    DAMAGES,
-    IDENTITY,
-    MADE,
-    OTHER,
-    RESULT,
-    ROWS,
-    VECTORS,
-    edited,
-    truncate,
-)
+from tests.damages import DAMAGES, edited, truncate
+from tests.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
 from tvsight.errors import StorageError, UsageError
 from tvsight.execution.records import JobRecord, Records
 from tvsight.inspection import (

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -17,9 +19,11 @@ from tvsight.tasks import PAPER_TASKS
 
 TOKENS = [" the", "The", "\n", "city", "CITY", "7th", "größe", "GRÖSSE", "", "ab-c", "語"]
 
+Ranks = dict[str, list[float]]
 
-def shown(rows: pd.DataFrame, **options: object) -> list[str]:
-    return top_tokens(rows, **options)["shown"].tolist()  # type: ignore[arg-type]
+
+def shown(rows: pd.DataFrame, **options: Any) -> list[str]:
+    return top_tokens(rows, **options)["shown"].tolist()
 
 
 @pytest.fixture
@@ -113,7 +117,7 @@ def test_ranks_stand_beside_those_of_the_draws() -> None:
 
 
 def test_over_tasks_the_best_word_and_the_middle_draw_count() -> None:
-    def of_task(name: str, words: dict[str, list[float]], *drawn: dict[str, list[float]]):  # type: ignore[no-untyped-def]
+    def of_task(name: str, words: Ranks, *drawn: Ranks) -> pd.DataFrame:
         return chosen(projected(name, [], words, drawn), 0)
 
     table = over_tasks(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.test_store import MADE, RESULT, ROWS
+from tests.example_store import MADE, RESULT, ROWS
 from tvsight.errors import UsageError
 from tvsight.store import DamagedResult, Store
 from tvsight.vectors import TaskVectors, part

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.analyses.commands import ROOT, SETTINGS, Finished, analysis, cells, imported
+from tests.damages import truncate
+from tests.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
 from tests.hostile import WORDS, raw
 from tests.test_inspection import CURRENT, NAME, OWN, record, unfinished
-from tests.test_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS, truncate
 from tvsight.store import Result, Store
 
 MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}

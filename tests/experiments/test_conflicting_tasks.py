@@ -4,7 +4,7 @@ import random
 import string
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -216,7 +216,7 @@ def test_progress_hears_of_each_phase(measured: Measured) -> None:
 def test_a_patch_at_the_wrong_block_is_refused(
     model: Model, conflicts: list[Conflict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def one_too_low(decoder, prompts, chosen, layers, vectors):  # type: ignore[no-untyped-def]
+    def one_too_low(decoder: Any, prompts: Any, chosen: Any, layers: Any, vectors: Any) -> Any:
         return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], vectors)
 
     monkeypatch.setattr(conflicting_tasks, "apply_vectors", one_too_low)

@@ -16,13 +16,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 GRACE_S = 2.0
 """From the request to end (SIGTERM) to the end (SIGKILL)."""
 POLL_S = 0.05
 LOG_TAIL_BYTES = 8000
+
+
+def wait_until(true: Callable[[], bool], limit_s: float = 30.0) -> None:
+    """Look again and again until something is true."""
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {limit_s} s"
+        time.sleep(POLL_S)
 
 
 class Services:

@@ -6,18 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from tests.ndif import blocks
-from tests.ndif.clients import (
+from tests.ndif.changes import (
     ANSWER_LOST,
     BROKEN,
     ONE_BROKEN,
     RESULT_WHEN_TOLD,
     SLOW_BLOCK,
     WAITING,
-    Clients,
-    Measured,
-    settled,
     tell,
 )
+from tests.ndif.clients import Clients, Measured, settled
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
 from tvsight.execution.records import Records
@@ -124,7 +122,7 @@ def test_an_object_store_that_stays_frozen_ends_the_run_and_the_next_has_the_res
     client.until(WAITING)
     ndif.freeze_object_store()
     try:
-        tell(client)
+        tell(client.log)
         done = client.finished()
     finally:
         ndif.thaw_object_store()
@@ -144,7 +142,7 @@ def test_a_job_whose_result_is_gone_is_submitted_again(
     client.until(WAITING)
     ndif.stop_object_store()
     ndif.start_object_store()
-    tell(client)
+    tell(client.log)
     done = client.finished()
     found = settled(clients, done, ONE, uninterrupted)
     (fault,) = found.job(ONE)["faults"]

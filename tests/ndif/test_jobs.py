@@ -7,15 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.ndif.clients import (
-    SMALL,
-    VECTORS_SENT,
-    Changes,
-    Clients,
-    Measured,
-    half_written,
-    settled,
-)
+from tests.ndif.changes import VECTORS_SENT, Changes, nothing
+from tests.ndif.clients import SMALL, Clients, Measured, half_written, settled
 from tests.ndif.settings import TINY
 from tvsight.execution.remote import Remote
 from tvsight.store import Store
@@ -67,7 +60,7 @@ def test_every_analysis_has_the_rows_of_a_run_without_a_server(
     """Mean vectors of other tasks go up for some, and episodes of several tasks for others."""
     here = Clients(clients.server, tmp_path / "here")
     same = ("--model", TINY, *SMALL, *options)
-    nothing_drawn: Changes = {f"analyses.{analysis}.draw": None}
+    nothing_drawn: Changes = {f"analyses.{analysis}.draw": nothing}
     done = clients.start(analysis, "--remote", *same, changes=nothing_drawn).finished()
     simulated = here.start(analysis, "--remote-simulated", *same, changes=nothing_drawn).finished()
     assert (done.code, simulated.code) == (0, 0), done.shown + simulated.shown

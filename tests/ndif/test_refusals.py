@@ -13,17 +13,10 @@ import pytest
 
 from tests.analyses.commands import ROOT
 from tests.ndif import hub
-from tests.ndif.clients import (
-    SLOW_BLOCK,
-    SMALL,
-    Clients,
-    Measured,
-    half_written,
-    settled,
-    untouched,
-    wait_until,
-)
+from tests.ndif.changes import SLOW_BLOCK
+from tests.ndif.clients import SMALL, Clients, Measured, half_written, settled, untouched
 from tests.ndif.conftest import skip_where_missing
+from tests.ndif.processes import wait_until
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY, loopback
 from tvsight.execution.records import Records

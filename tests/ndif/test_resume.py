@@ -10,14 +10,8 @@ from typing import Any
 import pytest
 from httpcore._backends.sync import SyncStream
 
-from tests.ndif.clients import (
-    SLOW_BLOCK,
-    Changes,
-    Clients,
-    Measured,
-    settled,
-    submit_and_note,
-)
+from tests.ndif.changes import SLOW_BLOCK, Changes, submit_and_note
+from tests.ndif.clients import Clients, Measured, settled
 from tests.ndif.conftest import TASKS
 from tvsight import store
 from tvsight.execution.ndif import NdifClient

@@ -101,10 +101,16 @@ def _part(tokens: PromptTokens, chosen: slice) -> PromptTokens:
     }
 
 
+def averaged_together(episode: int, total: int) -> range:
+    """The episodes of a split of `total` whose vectors are averaged together, `episode` among
+    them."""
+    start = episode - episode % AVERAGED_OVER
+    return range(start, min(start + AVERAGED_OVER, total))
+
+
 def _others(episodes: Sequence[Episode], own: int) -> list[int]:
-    start = own - own % AVERAGED_OVER
-    together = range(start, min(start + AVERAGED_OVER, len(episodes)))
     query = episodes[own].query
+    together = averaged_together(own, len(episodes))
     return [other for other in together if not episodes[other].contains(query)] or [own]
 
 

@@ -1,0 +1,129 @@
+"""What clients of a test server do otherwise than users', by the name of what it replaces."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import torch
+
+from tests.ndif import blocks
+from tests.ndif.processes import wait_until
+from tvsight.errors import MeasurementError
+from tvsight.execution import ndif
+from tvsight.execution.ndif import NdifClient
+from tvsight.execution.patience import Patience
+from tvsight.experiments import main_results
+from tvsight.models.loading import DTYPES
+
+LIMIT_S = 90
+"""No client lives longer."""
+Changes = dict[str, Any]
+"""New values by the dotted name of what they replace."""
+
+logs: list[Path] = []
+"""Where this client writes; set in its process."""
+
+
+def nothing(*arguments: Any, **options: Any) -> None:
+    pass
+
+
+QUICK = {
+    "tvsight.execution.patience.Patience": partial(
+        Patience, request_s=3.0, lost_s=2.0, unconfirmed_s=2.0, poll_s=0.1
+    ),
+    "tvsight.execution.patience.FIRST_WAIT_S": 0.2,
+    "tvsight.execution.patience.LONGEST_WAIT_S": 0.5,
+    "analyses.main_results.draw": nothing,
+}
+"""Every client here waits for seconds where others wait for minutes, and draws nothing."""
+SLOW_BLOCK = {"tvsight.experiments.main_results.measure": blocks.measure}
+BROKEN = "next_letter"
+"""The task of `ONE_BROKEN` whose block raises."""
+
+
+def one_broken(model: Any, task: Any, *rest: Any) -> Iterator[list[Any]]:
+    """`main_results.measure_task`, with a block that fails in one task."""
+    steps = _measure_task(model, task, *rest)
+    if task.name != BROKEN:
+        return steps
+    return _breaking(steps)
+
+
+def _breaking(steps: Any) -> Iterator[list[Any]]:
+    (job,) = next(steps)
+    yield [main_results.Job(blocks.broken, job.arguments)]
+
+
+_measure_task = main_results.measure_task
+ONE_BROKEN = {"tvsight.experiments.main_results.measure_task": one_broken}
+
+
+def with_vectors(model: Any, *rest: Any) -> Iterator[list[Any]]:
+    """`main_results.measure_task`, after a job that brings vectors and gets them back, doubled."""
+    shape = (model.decoder.depth, model.decoder.width)
+    numbers = torch.arange(float(shape[0] * shape[1])).reshape(shape)
+    means = {str(dtype): numbers.to(dtype) for dtype in DTYPES.values()}
+    (back,) = yield [main_results.Job(blocks.doubled, (means,))]
+    for name, vectors in means.items():
+        if not torch.equal(back[name], 2 * vectors):
+            raise MeasurementError(f"{name}: other vectors came back than were sent")
+    return (yield from _measure_task(model, *rest))
+
+
+VECTORS_SENT = {"tvsight.experiments.main_results.measure_task": with_vectors}
+
+
+def result_when_told(self: NdifClient, link: str) -> Any:
+    """`NdifClient.result`, once the test says so (see `tell`)."""
+    print(WAITING, flush=True)
+    wait_until(_told(logs[-1]).exists, LIMIT_S)
+    return _result(self, link)
+
+
+def tell(log: Path) -> None:
+    """Let the client that writes to `log` go on."""
+    _told(log).touch()
+
+
+def _told(log: Path) -> Path:
+    return log.with_name(f"{log.name}.told")
+
+
+WAITING = "the result is there"
+_result = NdifClient.result
+RESULT_WHEN_TOLD = {"tvsight.execution.ndif.NdifClient.result": result_when_told}
+
+
+def submit_and_note(self: NdifClient, model_key: str, payload: bytes, job_id: str) -> str:
+    """`NdifClient.submit`, noting the job."""
+    job_id = _submit(self, model_key, payload, job_id)
+    with submitted(logs[-1]).open("a") as file:
+        file.write(f"{job_id}\n")
+    return job_id
+
+
+def submitted(log: Path) -> Path:
+    return log.with_name(f"{log.name}.jobs")
+
+
+def exchange_without_answer(method: str, url: str, limit_s: float, **content: Any) -> Any:
+    """`exchange`, whose first job reaches the server, and the answer to it nobody."""
+    response = _exchange(method, url, limit_s, **content)
+    if "files" in content and not _lost_answers:
+        job_id = response.json()["id"]
+        _lost_answers.append(job_id)
+        with submitted(logs[-1]).open("a") as file:
+            file.write(f"{job_id}\n")
+        raise httpx.ReadError("the answer was lost")
+    return response
+
+
+_exchange = ndif.exchange
+_lost_answers: list[str] = []
+ANSWER_LOST = {"tvsight.execution.ndif.exchange": exchange_without_answer}
+
+_submit = NdifClient.submit
+NOTED = {"tvsight.execution.ndif.NdifClient.submit": submit_and_note}
