@@ -85,7 +85,8 @@ def extract(model: Model, episode: Episode, prompt: Template | str | None = None
     few_shot = [
         chosen.few_shot(shown, _text("dummy query", given)) for given in episode.dummy_queries
     ]
-    return execution.run(model.decoder, _vectors, model.tokenizer(few_shot).input_ids)
+    prompts = model.tokenizer(few_shot).input_ids
+    return execution.run(model.decoder, _vectors, prompts)
 
 
 @one_at_a_time
@@ -113,7 +114,8 @@ def answer(
     chosen = _template(prompt)
     text = chosen.few_shot(_demonstrations(demonstrations), _text("query", query))
     placed = None if patch is None else _patch(model.decoder, patch)
-    token = execution.run(model.decoder, _answer, model.tokenizer(text).input_ids, placed)
+    tokens = model.tokenizer(text).input_ids
+    token = execution.run(model.decoder, _answer, tokens, placed)
     return str(model.tokenizer.decode([token]))
 
 
