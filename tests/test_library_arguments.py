@@ -72,6 +72,7 @@ def test_a_layer_may_be_an_integer_of_numpy_or_torch(model: Model, layer: Any) -
         (np.arange(WIDTH), FORM),
         (np.zeros((1, WIDTH)), FORM),
         (np.full(WIDTH, None), FORM),
+        (np.ma.masked_less(np.arange(WIDTH, dtype=float), 3), FORM),
         (VECTOR.tolist(), FORM),
         ("theta", FORM),
         (None, FORM),
@@ -136,7 +137,7 @@ def test_demonstrations_that_are_no_pairs_are_refused(model: Model, shown: Any) 
         tvsight.answer(model, "a", shown)
 
 
-@pytest.mark.parametrize("dummies", [(), "ab"])
+@pytest.mark.parametrize("dummies", [(), "ab", 3, None])
 def test_an_episode_needs_dummy_queries(
     model: Model, episodes: list[Episode], dummies: Any
 ) -> None:
@@ -174,6 +175,7 @@ WRONG: dict[str, Callable[[Model], Any]] = {
     "^There is no directory '.*gemma-3-270m'": lambda model: tvsight.load(Path("gemma-3-270m")),
     "^There is no directory '.*org/name'": lambda model: tvsight.load(Path("org/name")),
     "^revision: expected": lambda model: tvsight.load("org/name", revision=3),
+    "^revision: .*''": lambda model: tvsight.load("org/name", revision=""),
     "^dtype torch.float64: .*float32": lambda model: tvsight.load(
         model.source.location, dtype=torch.float64
     ),

@@ -80,11 +80,10 @@ def extract(model: Model, episode: Episode, prompt: Template | str | None = None
         raise unexpected("episode", "one of what tvsight.episodes returns", episode)
     chosen = _template(prompt)
     shown = _demonstrations(episode.demonstrations)
-    if isinstance(episode.dummy_queries, str) or not episode.dummy_queries:
-        raise unexpected("dummy_queries", "at least one text", episode.dummy_queries)
-    few_shot = [
-        chosen.few_shot(shown, _text("dummy query", given)) for given in episode.dummy_queries
-    ]
+    dummies = episode.dummy_queries
+    if not isinstance(dummies, tuple | list) or not dummies:
+        raise unexpected("dummy_queries", "at least one text", dummies)
+    few_shot = [chosen.few_shot(shown, _text("dummy query", given)) for given in dummies]
     prompts = model.tokenizer(few_shot).input_ids
     return execution.run(model.decoder, _vectors, prompts)
 
@@ -177,7 +176,7 @@ def _patch(decoder: Decoder, patch: tuple[int, Vector]) -> tuple[int, Tensor]:
     if not isinstance(patch, tuple | list) or len(patch) != 2:
         raise unexpected("patch", "a block and a vector", patch)
     (layer,), vector = decoder.block_numbers(patch[:1]), patch[1]
-    if isinstance(vector, np.ndarray) and vector.dtype.kind == "f":
+    if isinstance(vector, np.ndarray) and vector.dtype.kind == "f" and not np.ma.is_masked(vector):
         vector = torch.from_numpy(np.array(vector, dtype=np.float64, order="C"))
     if (
         not isinstance(vector, Tensor)

@@ -147,6 +147,7 @@ def load(
     return Model(source, decoder, precision, words)
 
 
+@one_at_a_time
 def load_remote(
     name: str, dtype: str, revision: str | None = None, trust_remote_code: bool = False
 ) -> Model:

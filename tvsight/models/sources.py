@@ -40,12 +40,13 @@ def resolve(name: str | os.PathLike[str], revision: str | None = None) -> ModelS
             no checkpoint.
     """
     if isinstance(name, os.PathLike):
-        if _directory(os.fspath(name)) is None:
-            raise UsageError(f"There is no directory {os.fspath(name)!r}.")
-        name = os.path.abspath(name)
+        path = _directory(os.fsdecode(name))
+        if path is None:
+            raise UsageError(f"There is no directory {os.fsdecode(name)!r}.")
+        name = str(path.absolute())
     if not isinstance(name, str):
         raise unexpected("name", "a model's name or the path of its directory", name)
-    if not isinstance(revision, str | None):
+    if revision is not None and (not isinstance(revision, str) or not revision):
         raise unexpected("revision", "a branch, tag or commit", revision)
     if name.lower() in catalogue():
         entry = catalogue()[name.lower()]
