@@ -199,7 +199,7 @@ def _agreed(question: str) -> bool:
 
 
 def _choice(action: _Chosen) -> Any:
-    from tvsight.inspection import Choice
+    from tvsight.choice import Choice
 
     return Choice(action.model, action.tasks, action.experiment)
 

@@ -56,7 +56,8 @@ def resealed(spoil: Callable[[Path], object]) -> Callable[[Path], object]:
         spoil(folder)
         names = ("rows.parquet", "vectors.safetensors")
         sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-        edited(lambda manifest: manifest.update(files=sums))(folder)
+        sizes = {name: (folder / name).stat().st_size for name in names}
+        edited(lambda manifest: manifest.update(files=sums, sizes=sizes))(folder)
 
     return damage
 

@@ -11,10 +11,10 @@ import pytest
 
 from tests.damages import DAMAGES, edited, truncate
 from tests.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
+from tvsight.choice import Choice
 from tvsight.errors import StorageError, UsageError
 from tvsight.execution.records import JobRecord, Records
 from tvsight.inspection import (
-    Choice,
     Finding,
     damage,
     entries,

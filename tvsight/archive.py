@@ -107,6 +107,10 @@ def _members(
         for name, sha256 in manifest["files"].items()
         if (source := sources.get(name)) is not None
     }
+    manifest["sizes"] = {
+        name: len(source) if isinstance(source, bytes) else source.stat().st_size
+        for name, source in sources.items()
+    }
     yield from sources.items()
     yield MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
 

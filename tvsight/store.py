@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,21 +23,27 @@ from filelock import FileLock, Timeout
 from tvsight import __version__
 from tvsight.contents import (
     FILE_VERSION,
+    MANIFEST,
+    ROWS,
     SCHEMA_VERSION,
+    VECTORS,
     DamagedResult,
+    check_files,
     check_rows,
     check_vectors,
+    later_writer,
+    read_manifest,
     read_rows,
     write_rows,
 )
 from tvsight.errors import StorageError
+from tvsight.versions import LaterVersion
 from tvsight.writing import flush
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 DAMAGED = ".damaged"
 LOCKS = ".locks"
 NEW = ".new-"
@@ -47,14 +54,6 @@ RESULT_NAME = re.compile(r".+-[0-9a-f]{12}")
 """The folder of a result; anything else beside it is somebody else's."""
 LONGEST_NAME = 100
 """Characters of a folder's name, so that it and what is made of it suit any file system."""
-
-
-class OtherSchema(DamagedResult):
-    """A result that another version of tvsight wrote and this one does not read."""
-
-    def __init__(self, message: str, version: int) -> None:
-        super().__init__(message)
-        self.is_older = version < SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
@@ -136,6 +135,7 @@ class Store:
 
         Raises:
             DamagedResult: when something is there that is not what its manifest says.
+            LaterVersion: when that is so of a result that a later tvsight wrote.
         """
         if not (self.root / result.path).exists():
             return False
@@ -148,71 +148,54 @@ class Store:
 
         Raises:
             DamagedResult: with the file and what is wrong with it.
+            LaterVersion: when that is so of a result that a later tvsight wrote.
         """
         manifest, folder = self.read_manifest(path), self.root / path
-        for name, expected in manifest["files"].items():
-            try:
-                holds = _sha256(folder / name) == expected
-            except OSError:
-                holds = False
-            if not holds:
-                raise DamagedResult(f"{path}: {name} is missing or its checksum does not hold")
-        try:
+        with self._naming(path):
+            for name, expected in manifest["files"].items():
+                try:
+                    holds = _sha256(folder / name) == expected
+                except OSError:
+                    holds = False
+                if not holds:
+                    raise DamagedResult(f"{name} is missing or its checksum does not hold")
             rows = read_rows(folder / ROWS, manifest["identity"]["experiment"])
             depth = check_rows(rows, manifest["identity"])
             if VECTORS in manifest["files"]:
                 check_vectors(folder / VECTORS, rows, depth)
-        except DamagedResult as damage:
-            raise DamagedResult(f"{path}: {damage}") from damage
         return manifest
 
     def read_manifest(self, path: Path) -> dict[str, Any]:
         """The manifest of the result in a folder; the files that it names are not opened.
 
         Raises:
-            DamagedResult: when it cannot be read, is of another schema version, or belongs to
-                another result.
+            DamagedResult: when it cannot be read, is of an older schema, belongs to another
+                result, or a file is missing, is one too many, or has another size.
+            LaterVersion: when that is so of a result that a later tvsight wrote.
         """
         folder = self.root / path
-        try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            version = manifest["schema_version"]
-            if type(version) is not int:
-                raise TypeError(version)
-            writer = dict(manifest.get("versions", {})).get("tvsight", "of an unknown version")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise DamagedResult(f"{path}: no readable {MANIFEST}") from error
-        if version != SCHEMA_VERSION:
-            raise OtherSchema(
-                f"{path}: schema {version}, written by tvsight {writer}; tvsight {__version__} "
-                f"reads schema {SCHEMA_VERSION}. That version still reads it",
-                version,
-            )
-        try:
-            complete = (
-                ROWS in dict(manifest["files"])
-                and isinstance(manifest["files"], dict)
-                and isinstance(manifest["versions"]["tvsight"], str)
-                and datetime.fromisoformat(manifest["written"]).tzinfo is not None
-            )
-            belongs = Result(manifest["identity"]).path == path
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            complete = False
-            lacking: Exception | None = error
-        else:
-            lacking = None
-        if not complete:
-            raise DamagedResult(
-                f"{path}: {MANIFEST} lacks identity, versions, time or {ROWS}"
-            ) from lacking
-        if not belongs:
-            raise DamagedResult(f"{path}: the manifest belongs to another result")
-        there = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
-        for name in sorted(manifest["files"].keys() ^ (there - {MANIFEST})):
-            known = name in manifest["files"] and name in (ROWS, VECTORS)
-            problem = "is missing" if known else "has no place in a result"
-            raise DamagedResult(f"{path}: {name} {problem}")
+        with self._naming(path):
+            manifest = read_manifest(folder)
+            try:
+                belongs = Result(manifest["identity"]).path == path
+            except (KeyError, TypeError, AttributeError) as error:
+                raise DamagedResult(f"{MANIFEST} does not say what was asked") from error
+            if not belongs:
+                raise DamagedResult("the manifest belongs to another result")
+            check_files(folder, manifest)
         return manifest
+
+    @contextmanager
+    def _naming(self, path: Path) -> Iterator[None]:
+        """Put the folder before what is wrong with its result. What this tvsight finds wrong with
+        a later one's result may be right by the later one's rules."""
+        try:
+            yield
+        except DamagedResult as damage:
+            writer = later_writer(self.root / path)
+            if writer is None:
+                raise type(damage)(f"{path}: {damage}") from damage
+            raise _later(path, writer, damage) from damage
 
     def save(
         self,
@@ -229,6 +212,7 @@ class Store:
         Raises:
             StorageError: when the disk is full or the folder cannot be written; earlier results
                 are untouched.
+            LaterVersion: when a later tvsight wrote the result that is there.
         """
         from safetensors import SafetensorError
         from safetensors.torch import save_file
@@ -247,6 +231,7 @@ class Store:
                 "schema_version": SCHEMA_VERSION,
                 "identity": result.identity,
                 "files": files,
+                "sizes": {name: (new / name).stat().st_size for name in files},
                 "written": datetime.now(UTC).isoformat(timespec="seconds"),
                 **provenance,
             }
@@ -255,6 +240,7 @@ class Store:
             for file in new.iterdir():
                 flush(file)
             if target.exists():
+                self._refuse_later(result.path)
                 target.rename(replaced)
             new.rename(target)
             flush(target.parent)
@@ -287,7 +273,9 @@ class Store:
 
         Raises:
             StorageError: when it cannot be moved.
+            LaterVersion: when a later tvsight wrote it.
         """
+        self._refuse_later(path)
         place = self.root / DAMAGED / f"{path.name}-{uuid.uuid4().hex[:8]}"
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -298,6 +286,11 @@ class Store:
                 "Other results are untouched."
             ) from error
         return place.relative_to(self.root)
+
+    def _refuse_later(self, path: Path) -> None:
+        writer = later_writer(self.root / path)
+        if writer is not None:
+            raise _later(path, writer, DamagedResult("it is in the way"))
 
     def paths(self, experiment: str | None = None) -> Iterator[Path]:
         """Folders of the results of an experiment, or of all, whole or not."""
@@ -321,6 +314,13 @@ def folder_name(name: str) -> str:
 def reason(error: Exception) -> str:
     """Why a file cannot be written, in the system's words."""
     return str(getattr(error, "strerror", None) or error)
+
+
+def _later(path: Path, writer: str, why: DamagedResult) -> LaterVersion:
+    return LaterVersion(
+        f"{path}: {why}. A later tvsight wrote it ({writer}; this is {__version__}): use that "
+        "version here, or name another folder with --results. It was neither moved nor changed."
+    )
 
 
 def _sha256(file: Path) -> str:
