@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import io
-import json
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import Literal, Protocol
 from tvsight.contents import FILE_VERSION
 from tvsight.errors import UsageError
 from tvsight.inspection import Entry
-from tvsight.store import MANIFEST, VECTORS, Store, folder_name, reason
+from tvsight.manifests import MANIFEST, VECTORS, manifest_text
+from tvsight.store import Store, folder_name, reason
 from tvsight.writing import whole_file
 
 KINDS = (".tar.gz", ".tgz", ".zip")
@@ -112,7 +112,7 @@ def _members(
         for name, source in sources.items()
     }
     yield from sources.items()
-    yield MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    yield MANIFEST, manifest_text(manifest).encode()
 
 
 def _part(store: Store, entry: Entry, block: int) -> bytes:

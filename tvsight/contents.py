@@ -1,24 +1,19 @@
-"""Read, write and validate the files of a result."""
+"""Read, write and validate the rows and vectors of a result."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvsight import __version__
 from tvsight.experiments import MAIN_RESULTS, TOKEN_PROJECTIONS
 from tvsight.experiments.schemas import schema
 from tvsight.prompts.episodes import SPLITS
 from tvsight.vectors import AT, NORMS, PART, WHOLE
-from tvsight.versions import is_later
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 SCHEMA_VERSION = 1
 FILE_VERSION = {"tvsight_schema_version": str(SCHEMA_VERSION)}
 """Stands in the metadata of rows and of vectors. The first files of version 1 lack it; their
@@ -42,80 +37,6 @@ ROUNDING = 1e-3
 
 class DamagedResult(Exception):
     """A stored result that does not hold what its manifest says."""
-
-
-class OtherSchema(DamagedResult):
-    """A result of a schema that this tvsight does not read."""
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest in the folder of a result, with all fields that every manifest has.
-
-    Raises:
-        DamagedResult: when it cannot be read, is of another schema, or lacks a field.
-    """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version = manifest["schema_version"]
-        if type(version) is not int:
-            raise TypeError(version)
-        writer = _writer(manifest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedResult(f"no readable {MANIFEST}") from error
-    if version != SCHEMA_VERSION:
-        raise OtherSchema(
-            f"schema {version}, written by tvsight {writer}; tvsight {__version__} reads schema "
-            f"{SCHEMA_VERSION}"
-        )
-    try:
-        complete = (
-            ROWS in dict(manifest["files"])
-            and isinstance(manifest["files"], dict)
-            and isinstance(manifest["identity"], dict)
-            and isinstance(manifest["versions"]["tvsight"], str)
-            and datetime.fromisoformat(manifest["written"]).tzinfo is not None
-        )
-        lacking: Exception | None = None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        complete, lacking = False, error
-    if not complete:
-        raise DamagedResult(f"{MANIFEST} lacks identity, versions, time or {ROWS}") from lacking
-    return manifest
-
-
-def check_files(folder: Path, manifest: dict[str, Any]) -> None:
-    """Whether the files beside a manifest are those that it names, and as large; they are not
-    opened. (Manifests of early versions do not say how large.)
-
-    Raises:
-        DamagedResult: with what is wrong.
-    """
-    named, sizes = manifest["files"], manifest.get("sizes", {})
-    there = [file for file in folder.iterdir() if not file.name.startswith(".")]
-    found = {file.name: file.stat().st_size if file.is_file() else 0 for file in there}
-    for name in sorted(named.keys() ^ (found.keys() - {MANIFEST})):
-        known = name in named and name in (ROWS, VECTORS)
-        problem = "is missing" if known else "has no place in a result"
-        raise DamagedResult(f"{name} {problem}")
-    if not isinstance(sizes, dict):
-        raise DamagedResult(f"{MANIFEST} does not say how large the files are")
-    for name in named:
-        if not found[name]:
-            raise DamagedResult(f"{name} is empty, or is no file")
-        if found[name] != sizes.get(name, found[name]):
-            raise DamagedResult(f"{name} has {found[name]} bytes, not {sizes[name]}")
-
-
-def later_writer(folder: Path) -> str | None:
-    """The tvsight that wrote the result in a folder, if it is later than this one: by its version,
-    or by its schema. What cannot be read as JSON is nobody's."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        schema, writer = manifest.get("schema_version"), _writer(manifest)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return None
-    is_newer = isinstance(schema, int | float) and schema > SCHEMA_VERSION
-    return writer if is_newer or is_later(writer) else None
 
 
 def read_rows(file: Path, experiment: str) -> "pd.DataFrame":
@@ -253,10 +174,6 @@ def write_rows(rows: "pd.DataFrame", file: Path) -> None:
         use_dictionary=[name for name in table.column_names if name not in numbers],
         column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
     )
-
-
-def _writer(manifest: dict[str, Any]) -> str:
-    return str(dict(manifest.get("versions") or {}).get("tvsight", "of an unknown version"))
 
 
 def _check_version(file: Path, metadata: dict[str, str]) -> None:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from tvsight.contents import OtherSchema, later_writer
 from tvsight.errors import StorageError, UsageError
 from tvsight.execution.records import JOBS, Records
+from tvsight.manifests import VECTORS, OtherSchema, later_writer
 from tvsight.prompts.conflicts import ARROW
 from tvsight.scoring import SCORING_VERSION
 from tvsight.store import (
@@ -19,7 +19,6 @@ from tvsight.store import (
     DRAWN,
     LOCKS,
     NEW,
-    VECTORS,
     DamagedResult,
     Store,
     reason,
@@ -215,6 +214,7 @@ def _check_folder(store: Store) -> None:
 
 
 def _checked(store: Store, seen: Seen, quick: bool = False) -> Iterator[Entry | Finding]:
+    _check_folder(store)
     for path in store.paths():
         yield _check(store, path, quick)
         seen(path)

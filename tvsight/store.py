@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,24 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from tvsight import __version__
 from tvsight.contents import (
     FILE_VERSION,
-    MANIFEST,
-    ROWS,
     SCHEMA_VERSION,
-    VECTORS,
     DamagedResult,
-    check_files,
     check_rows,
     check_vectors,
-    later_writer,
-    read_manifest,
     read_rows,
     write_rows,
 )
 from tvsight.errors import StorageError
-from tvsight.versions import LaterVersion
+from tvsight.manifests import (
+    MANIFEST,
+    ROWS,
+    VECTORS,
+    check_files,
+    later_version,
+    later_writer,
+    manifest_text,
+    naming,
+    read_manifest,
+)
 from tvsight.writing import flush
 
 if TYPE_CHECKING:
@@ -140,7 +142,10 @@ class Store:
         if not (self.root / result.path).exists():
             return False
         manifest = self.manifest(result.path)
-        return VECTORS in manifest["files"] or not with_vectors
+        if with_vectors and VECTORS not in manifest["files"]:
+            self.refuse_later(result.path, "its vectors are not stored")
+            return False
+        return True
 
     def manifest(self, path: Path) -> dict[str, Any]:
         """The manifest of the result in a folder, after checking all that it promises: checksums,
@@ -151,7 +156,7 @@ class Store:
             LaterVersion: when that is so of a result that a later tvsight wrote.
         """
         manifest, folder = self.read_manifest(path), self.root / path
-        with self._naming(path):
+        with naming(self.root, path):
             for name, expected in manifest["files"].items():
                 try:
                     holds = _sha256(folder / name) == expected
@@ -174,28 +179,16 @@ class Store:
             LaterVersion: when that is so of a result that a later tvsight wrote.
         """
         folder = self.root / path
-        with self._naming(path):
+        with naming(self.root, path):
             manifest = read_manifest(folder)
             try:
                 belongs = Result(manifest["identity"]).path == path
             except (KeyError, TypeError, AttributeError) as error:
-                raise DamagedResult(f"{MANIFEST} does not say what was asked") from error
+                raise DamagedResult(f"{MANIFEST} has no whole identity") from error
             if not belongs:
                 raise DamagedResult("the manifest belongs to another result")
             check_files(folder, manifest)
         return manifest
-
-    @contextmanager
-    def _naming(self, path: Path) -> Iterator[None]:
-        """Put the folder before what is wrong with its result. What this tvsight finds wrong with
-        a later one's result may be right by the later one's rules."""
-        try:
-            yield
-        except DamagedResult as damage:
-            writer = later_writer(self.root / path)
-            if writer is None:
-                raise type(damage)(f"{path}: {damage}") from damage
-            raise _later(path, writer, damage) from damage
 
     def save(
         self,
@@ -235,12 +228,11 @@ class Store:
                 "written": datetime.now(UTC).isoformat(timespec="seconds"),
                 **provenance,
             }
-            text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-            (new / MANIFEST).write_text(text, encoding="utf-8")
+            (new / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
             for file in new.iterdir():
                 flush(file)
             if target.exists():
-                self._refuse_later(result.path)
+                self.refuse_later(result.path, "it would give way to another")
                 target.rename(replaced)
             new.rename(target)
             flush(target.parent)
@@ -275,7 +267,7 @@ class Store:
             StorageError: when it cannot be moved.
             LaterVersion: when a later tvsight wrote it.
         """
-        self._refuse_later(path)
+        self.refuse_later(path, "it would be moved")
         place = self.root / DAMAGED / f"{path.name}-{uuid.uuid4().hex[:8]}"
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -287,15 +279,20 @@ class Store:
             ) from error
         return place.relative_to(self.root)
 
-    def _refuse_later(self, path: Path) -> None:
+    def refuse_later(self, path: Path, why: str) -> None:
+        """Refuse what would move or replace a result of a later tvsight.
+
+        Raises:
+            LaterVersion: when a later tvsight wrote it.
+        """
         writer = later_writer(self.root / path)
         if writer is not None:
-            raise _later(path, writer, DamagedResult("it is in the way"))
+            raise later_version(path, writer, why)
 
-    def paths(self, experiment: str | None = None) -> Iterator[Path]:
-        """Folders of the results of an experiment, or of all, whole or not."""
-        chosen = "*" if experiment is None else folder_name(experiment)
-        for folder in sorted(self.root.glob(f"{chosen}/*/*")):
+    def paths(self, experiment: str | None = None, model: str | None = None) -> Iterator[Path]:
+        """Folders of the results of an experiment and a model, or of all, whole or not."""
+        chosen = ("*" if name is None else folder_name(name) for name in (experiment, model))
+        for folder in sorted(self.root.glob(f"{'/'.join(chosen)}/*")):
             path = folder.relative_to(self.root)
             hidden = any(part.startswith(".") for part in path.parts)
             if RESULT_NAME.fullmatch(path.name) and not hidden and path.parts[0] not in DRAWN:
@@ -314,13 +311,6 @@ def folder_name(name: str) -> str:
 def reason(error: Exception) -> str:
     """Why a file cannot be written, in the system's words."""
     return str(getattr(error, "strerror", None) or error)
-
-
-def _later(path: Path, writer: str, why: DamagedResult) -> LaterVersion:
-    return LaterVersion(
-        f"{path}: {why}. A later tvsight wrote it ({writer}; this is {__version__}): use that "
-        "version here, or name another folder with --results. It was neither moved nor changed."
-    )
 
 
 def _sha256(file: Path) -> str:
