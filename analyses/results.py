@@ -112,8 +112,11 @@ def _list(action: List, store: "Store", display: "Display") -> int:
         found, unusable = entries(store, seen)
     chosen = _choice(action).of(found)
     if chosen:
+        rows = [_cells(entry) for entry in chosen]
+        if not any(row["Revision"] for row in rows):  # packages and directories have none
+            rows = [{name: row[name] for name in row if name != "Revision"} for row in rows]
         title = f"{_count(len(chosen))}, {_size(sum(entry.size for entry in chosen))}"
-        display.table(_frame([_cells(entry) for entry in chosen]), title, ["Experiment", "Key"])
+        display.table(_frame(rows), title, ["Experiment", "Key"])
     else:
         display.note("No result.")
     _name(display, unusable)
@@ -206,19 +209,25 @@ def _export(action: Export, store: "Store", display: "Display") -> int:
     return FAILURE_EXIT if left_out else 0
 
 
-def _blocks(store: "Store", chosen: "Sequence[Entry]", layer: int | None) -> dict[str, int]:
-    """The block of each model whose vectors figures need."""
+def _blocks(store: "Store", chosen: "Sequence[Entry]", layer: int | None) -> dict[Path, int]:
+    """The block whose vectors figures need, of each result; results of one model and one state of
+    its weights share it."""
     import pandas as pd
 
     from tvsight.layers import common_block
 
-    found = {}
+    found: dict[Path, int] = {}
     with_vectors = [entry for entry in chosen if entry.has_vectors]
-    for model in {entry.identity["model"] for entry in with_vectors}:
-        of_model = [entry for entry in with_vectors if entry.identity["model"] == model]
-        rows = pd.concat([store.rows(entry.path) for entry in of_model])
-        found[model] = common_block(rows, layer)[model]
+    for weights in {_weights(entry) for entry in with_vectors}:
+        of_weights = [entry for entry in with_vectors if _weights(entry) == weights]
+        rows = pd.concat([store.rows(entry.path) for entry in of_weights])
+        (block,) = common_block(rows, layer).values()
+        found |= {entry.path: block for entry in of_weights}
     return found
+
+
+def _weights(entry: "Entry") -> tuple[str, str]:
+    return entry.identity["model"], str(entry.identity.get("weights"))
 
 
 def _agreed(question: str) -> bool:
@@ -249,6 +258,7 @@ def _cells(entry: "Entry") -> dict[str, str]:
     return {
         "Experiment": identity["experiment"],
         "Model": identity["model"],
+        "Revision": _revision(entry),
         "Task": identity["task"],
         "Key": entry.key,
         "Episodes": f"{per_split} + {per_split}" if per_split else "from a file",
@@ -259,6 +269,12 @@ def _cells(entry: "Entry") -> dict[str, str]:
         "Size": _size(entry.size),
         "Vectors": "yes" if entry.has_vectors else "no",
     }
+
+
+def _revision(entry: "Entry") -> str:
+    from tvsight.revisions import stored_revisions
+
+    return "".join(revision.text for revision in stored_revisions([entry.manifest]))
 
 
 def _name(display: "Display", findings: "Sequence[Finding]") -> None:

@@ -44,7 +44,7 @@ def export(
     chosen: Sequence[Entry],
     target: Path,
     vectors: Vectors = "all",
-    blocks: Mapping[str, int] | None = None,
+    blocks: Mapping[Path, int] | None = None,
 ) -> None:
     """Write checked results to `target`, a .tar.gz or .zip file: it appears whole or not at all.
 
@@ -55,7 +55,7 @@ def export(
         vectors: which of the task vectors that are stored to put in: `all`, those that `figures`
             need (see `tvsight.vectors.part`), or `none`. The manifests in the archive are of what
             is in it.
-        blocks: by model, the block whose vectors figures need.
+        blocks: by folder of a result, the block whose vectors figures need.
 
     Raises:
         UsageError: for another ending, a file that is there already, nothing to put in, or a place
@@ -91,7 +91,7 @@ def _folder(target: Path) -> PurePosixPath:
 
 
 def _members(
-    store: Store, entry: Entry, vectors: Vectors, blocks: Mapping[str, int]
+    store: Store, entry: Entry, vectors: Vectors, blocks: Mapping[Path, int]
 ) -> Iterator[tuple[str, Path | bytes]]:
     """Name and source of each file of a result, the manifest last."""
     manifest = dict(entry.manifest)
@@ -101,7 +101,7 @@ def _members(
     if entry.has_vectors and vectors == "none":
         del sources[VECTORS]
     if entry.has_vectors and vectors == "figures":
-        sources[VECTORS] = _part(store, entry, blocks[entry.identity["model"]])
+        sources[VECTORS] = _part(store, entry, blocks[entry.path])
     manifest["files"] = {
         name: hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else sha256
         for name, sha256 in manifest["files"].items()

@@ -175,6 +175,30 @@ def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path, kind: s
     assert drawn == {path.name: path.read_bytes() for path in (reference / "tables").iterdir()}
 
 
+def test_revisions_are_listed_and_exported_each_with_its_own_block(
+    store: Store, tmp_path: Path
+) -> None:
+    peaks = {"step1000": 0, "step2000": 3}
+    for name, block in peaks.items():
+        weights = name[-4:] * 10
+        asked = Result(CURRENT.identity | {"weights": f"commit:{weights}"})
+        right = (ROWS["layer"] == block).fillna(False)
+        rows = ROWS.assign(correct=right.astype(bool).astype(ROWS["correct"].dtype))
+        store.save(asked, rows, VECTORS, MADE | {"source": {"kind": "hub", "asked": [name]}})
+    listed = {row[2] for row in cells(results("list", store))}
+    assert listed == {"", "step1000 (commit 100010001000)", "step2000 (commit 200020002000)"}
+    archive = tmp_path / "mine.zip"
+    assert results("export", store, "--vectors", "figures", "--output", archive).returncode == 0
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(tmp_path)
+    there = Store(tmp_path / "mine")
+    for path in there.paths():
+        manifest = there.manifest(path)
+        (name,) = manifest.get("source", {}).get("asked", [""])
+        if name:
+            assert f"at_{peaks[name]}" in there.vectors(path)
+
+
 def test_an_export_leaves_damage_out_by_name(store: Store, tmp_path: Path) -> None:
     truncate(store.root / CURRENT.path / "rows.parquet")
     store.save(OTHER, ROWS, None, MADE)
