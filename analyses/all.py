@@ -67,7 +67,7 @@ def main(options: RunConfig) -> int:
                 asked = _options(name, replace(options, model=(model,)))
                 result.outcomes.append(_module(name).measure(runner, asked))
     for name, result in made.items():
-        whole = together(result.outcomes)
+        whole = together(result.outcomes).renamed(runner.labels)
         result.failures |= whole.failures
         if whole.rows:
             display.title(name)

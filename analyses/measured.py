@@ -30,9 +30,10 @@ def analyse(
     from tvsight.runner import Runner
 
     display = Display()
-    outcome = measure(Runner(display), options)
+    runner = Runner(display)
+    outcome = measure(runner, options)
     if outcome.rows:
-        draw(outcome, options, display)
+        draw(outcome.renamed(runner.labels), options, display)
     display.failures(outcome.failures)
     return FAILURE_EXIT if outcome.failures else 0
 

@@ -7,6 +7,7 @@ python -m analyses.results export --model gemma-3-270m --output mine.tar.gz
 """
 
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +18,7 @@ from analyses.command import FAILURE_EXIT, command
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tvsight.console import Display
     from tvsight.inspection import Entry, Finding
@@ -49,6 +50,8 @@ class Verify:
 
     results: Folder = "results"
     """The results folder."""
+    quick: bool = False
+    """Look at manifests alone, and at names and sizes of files: no checksums, no rows."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def main(options: Options) -> int:
     if isinstance(action, List):
         return _list(action, store, display)
     if isinstance(action, Verify):
-        return _verify(store, display)
+        return _verify(action, store, display)
     if isinstance(action, Clean):
         return _clean(action, store, display)
     return _export(action, store, display)
@@ -105,31 +108,38 @@ def main(options: Options) -> int:
 def _list(action: List, store: "Store", display: "Display") -> int:
     from tvsight.inspection import entries
 
-    found, unusable = entries(store)
+    with _progress(_results(store), "reading") as seen:
+        found, unusable = entries(store, seen)
     chosen = _choice(action).of(found)
     if chosen:
+        rows = [_cells(entry) for entry in chosen]
+        if not any(row["Revision"] for row in rows):  # packages and directories have none
+            rows = [{name: row[name] for name in row if name != "Revision"} for row in rows]
         title = f"{_count(len(chosen))}, {_size(sum(entry.size for entry in chosen))}"
-        display.table(_frame([_cells(entry) for entry in chosen]), title, ["Experiment", "Key"])
+        display.table(_frame(rows), title, ["Experiment", "Key"])
     else:
         display.note("No result.")
     _name(display, unusable)
     return FAILURE_EXIT if unusable else 0
 
 
-def _verify(store: "Store", display: "Display") -> int:
+def _verify(action: Verify, store: "Store", display: "Display") -> int:
     from tvsight.inspection import verify
 
-    checked: list[Path] = []
-    findings = verify(store, checked.append)
+    with _progress(_results(store), "checking") as seen:
+        findings = verify(store, seen, action.quick)
     wrong = [finding for finding in findings if not finding.is_aside]
     aside = [finding for finding in findings if finding.is_aside]
-    display.note(f"{_count(len(checked))} checked, {_found(len(wrong))}.")
+    how = " by manifest and size" if action.quick else ""
+    display.note(f"{_count(seen.count)} checked{how}, {_found(len(wrong))}.")
     _name(display, wrong)
-    if wrong:
+    if any(finding.kind != "later" for finding in wrong):
         display.note(
             "A run that asks for a damaged result moves it aside and measures it again; "
             "`python -m analyses.results clean` removes what is damaged or left over."
         )
+    if any(finding.kind == "later" for finding in wrong):
+        display.note("What a later tvsight wrote is kept; use that version for it.")
     if aside:
         freed = _size(sum(finding.size for finding in aside))
         display.note(f"{len(aside)} moved aside by runs before ({freed}); clean removes them.")
@@ -139,17 +149,42 @@ def _verify(store: "Store", display: "Display") -> int:
 def _clean(action: Clean, store: "Store", display: "Display") -> int:
     from tvsight.inspection import removable, remove
 
-    findings = removable(store)
+    with _progress(_results(store), "checking") as seen:
+        findings = removable(store, seen)
     if not findings:
-        display.note("Nothing to remove.")
+        display.note(f"{_count(seen.count)} checked. Nothing to remove.")
         return 0
     _name(display, findings)
     size = _size(sum(finding.size for finding in findings))
     if not action.yes and not _agreed(f"Remove {len(findings)} of these, {size}? [y/N] "):
         display.note("Nothing was removed.")
         return 0
-    display.note(f"Freed {_size(remove(store, findings))}.")
+    display.note(f"{_count(seen.count)} checked. Freed {_size(remove(store, findings))}.")
     return 0
+
+
+class _Seen:
+    """What was looked at, counted, and shown where there is a terminal."""
+
+    def __init__(self, advance: "Callable[[], None]") -> None:
+        self.count = 0
+        self._advance = advance
+
+    def __call__(self, path: Path) -> None:
+        self.count += 1
+        self._advance()
+
+
+@contextmanager
+def _progress(total: int, doing: str) -> "Iterator[_Seen]":
+    """A bar on the terminal that standard error is, if it is one; it goes when the block ends."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"{doing} results", total=total)
+        yield _Seen(lambda: bar.advance(task))
 
 
 def _export(action: Export, store: "Store", display: "Display") -> int:
@@ -158,7 +193,11 @@ def _export(action: Export, store: "Store", display: "Display") -> int:
 
     found, unusable = entries(store)
     chosen = _choice(action).of(found)
-    damages = {entry.path: damage(store, entry.path) for entry in chosen}
+    with _progress(len(chosen), "checking") as seen:
+        damages = {}
+        for entry in chosen:
+            damages[entry.path] = damage(store, entry.path)
+            seen(entry.path)
     whole = [entry for entry in chosen if damages[entry.path] is None]
     left_out = [*unusable, *filter(None, damages.values())]
     _name(display, left_out)
@@ -170,19 +209,25 @@ def _export(action: Export, store: "Store", display: "Display") -> int:
     return FAILURE_EXIT if left_out else 0
 
 
-def _blocks(store: "Store", chosen: "Sequence[Entry]", layer: int | None) -> dict[str, int]:
-    """The block of each model whose vectors figures need."""
+def _blocks(store: "Store", chosen: "Sequence[Entry]", layer: int | None) -> dict[Path, int]:
+    """The block whose vectors figures need, of each result; results of one model and one state of
+    its weights share it."""
     import pandas as pd
 
     from tvsight.layers import common_block
 
-    found = {}
+    found: dict[Path, int] = {}
     with_vectors = [entry for entry in chosen if entry.has_vectors]
-    for model in {entry.identity["model"] for entry in with_vectors}:
-        of_model = [entry for entry in with_vectors if entry.identity["model"] == model]
-        rows = pd.concat([store.rows(entry.path) for entry in of_model])
-        found[model] = common_block(rows, layer)[model]
+    for weights in {_weights(entry) for entry in with_vectors}:
+        of_weights = [entry for entry in with_vectors if _weights(entry) == weights]
+        rows = pd.concat([store.rows(entry.path) for entry in of_weights])
+        (block,) = common_block(rows, layer).values()
+        found |= {entry.path: block for entry in of_weights}
     return found
+
+
+def _weights(entry: "Entry") -> tuple[str, str]:
+    return entry.identity["model"], str(entry.identity.get("weights"))
 
 
 def _agreed(question: str) -> bool:
@@ -199,7 +244,7 @@ def _agreed(question: str) -> bool:
 
 
 def _choice(action: _Chosen) -> Any:
-    from tvsight.inspection import Choice
+    from tvsight.choice import Choice
 
     return Choice(action.model, action.tasks, action.experiment)
 
@@ -213,6 +258,7 @@ def _cells(entry: "Entry") -> dict[str, str]:
     return {
         "Experiment": identity["experiment"],
         "Model": identity["model"],
+        "Revision": _revision(entry),
         "Task": identity["task"],
         "Key": entry.key,
         "Episodes": f"{per_split} + {per_split}" if per_split else "from a file",
@@ -225,10 +271,20 @@ def _cells(entry: "Entry") -> dict[str, str]:
     }
 
 
+def _revision(entry: "Entry") -> str:
+    from tvsight.revisions import stored_revisions
+
+    return "".join(revision.text for revision in stored_revisions([entry.manifest]))
+
+
 def _name(display: "Display", findings: "Sequence[Finding]") -> None:
     for finding in findings:
         size = _size(finding.size)
         display.note(f"{finding.path}: {finding.kind}: {finding.reason} ({size})")
+
+
+def _results(store: "Store") -> int:
+    return sum(1 for _ in store.paths())
 
 
 def _frame(rows: list[dict[str, str]]) -> Any:

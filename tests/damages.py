@@ -56,7 +56,8 @@ def resealed(spoil: Callable[[Path], object]) -> Callable[[Path], object]:
         spoil(folder)
         names = ("rows.parquet", "vectors.safetensors")
         sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-        edited(lambda manifest: manifest.update(files=sums))(folder)
+        sizes = {name: (folder / name).stat().st_size for name in names}
+        edited(lambda manifest: manifest.update(files=sums, sizes=sizes))(folder)
 
     return damage
 
@@ -176,10 +177,6 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a file elsewhere": (edited(lambda m: m["files"].update({"../../../x": "0"})), "no place"),
     "a file besides": (lambda f: (f / "more.parquet").write_text(""), "more.parquet has no place"),
     "vectors that are not named": (edited(lambda m: m["files"].popitem()), "no place"),
-    "a newer schema": (
-        edited(lambda m: m.update(schema_version=9, versions={"tvsight": "7.5"})),
-        r"schema 9.*tvsight 7\.5",
-    ),
     "an older schema of unknown version": (
         edited(lambda m: (m.update(schema_version=0), m.pop("versions"))),
         "schema 0.*of an unknown version",
@@ -194,3 +191,40 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a file in its place": (turn_into_a_file, "manifest.json"),
     **CONTENTS,
 }
+LATER: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a later schema": (
+        edited(lambda m: m.update(schema_version=9, versions={"tvsight": "7.5"})),
+        r"schema 9.*7\.5",
+    ),
+    "a later schema with a point": (
+        edited(lambda m: m.update(schema_version=1.5, versions={"tvsight": "7.5"})),
+        r"no readable.*7\.5",
+    ),
+    "a later schema whose version is a text": (
+        edited(lambda m: m.update(schema_version="two", versions={"tvsight": "7.5"})),
+        r"no readable.*7\.5",
+    ),
+    "a later schema of unknown version": (
+        edited(lambda m: (m.update(schema_version=2), m.pop("versions"))),
+        "of an unknown version",
+    ),
+    "a later tvsight's further file": (
+        lambda f: (
+            edited(lambda m: m.update(versions={"tvsight": "7.5"}))(f),
+            (f / "states.parquet").write_text("x"),
+        ),
+        r"states\.parquet has no place.*7\.5",
+    ),
+    "a later tvsight's further columns": (
+        lambda f: (
+            edited(lambda m: m.update(versions={"tvsight": "7.5"}))(f),
+            rows_of(lambda rows: rows.assign(more=1))(f),
+        ),
+        r"other columns.*7\.5",
+    ),
+    "a later tvsight's other fields": (
+        edited(lambda m: (m.update(versions={"tvsight": "7.5"}), m.pop("identity"))),
+        r"lacks identity.*7\.5",
+    ),
+}
+"""What a later tvsight may have written in the place of the result, and how it is named."""

@@ -72,7 +72,7 @@ def test_the_part_that_figures_need_is_put_in_place_of_all(
     store: Store, tmp_path: Path, kind: str
 ) -> None:
     archive = tmp_path / f"mine.{kind}"
-    export(store, entries(store)[0], archive, "figures", {RESULT.identity["model"]: 4})
+    export(store, entries(store)[0], archive, "figures", {RESULT.path: 4})
     there = unpack(archive, tmp_path / "there")
     assert verify(there) == []
     expected = part(VECTORS, 4)

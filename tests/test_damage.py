@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.damages import DAMAGES, edited, rows_of, vectors_of
+from tests.damages import DAMAGES, LATER, edited, rows_of, vectors_of
 from tests.example_store import JSON, MADE, OTHER, RESULT, ROWS, VECTORS, example_store
 from tvsight.errors import StorageError
-from tvsight.store import DAMAGED, SCHEMA_VERSION, DamagedResult, OtherSchema, Store
+from tvsight.manifests import OtherSchema
+from tvsight.store import DAMAGED, SCHEMA_VERSION, DamagedResult, Store
+from tvsight.versions import LaterVersion
 
 
 @pytest.fixture
@@ -43,16 +45,32 @@ def test_files_that_do_not_say_their_schema_are_of_the_first(store: Store) -> No
     pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
 
 
-def test_another_schema_is_told_apart_and_says_how_to_read_it(store: Store) -> None:
-    for version, older in ((0, True), (SCHEMA_VERSION + 1, False)):
-        edited(lambda m, version=version: m.update(schema_version=version))(
-            store.root / RESULT.path
-        )
-        with pytest.raises(
-            OtherSchema, match=r"written by tvsight 0\.1\.0; .* reads schema"
-        ) as found:
-            store.read_manifest(RESULT.path)
-        assert found.value.is_older == older
+def test_an_older_schema_is_told_apart_and_says_who_wrote_it(store: Store) -> None:
+    edited(lambda m: m.update(schema_version=0))(store.root / RESULT.path)
+    with pytest.raises(OtherSchema, match=r"written by tvsight 0\.1\.0; .* reads schema"):
+        store.read_manifest(RESULT.path)
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_what_a_later_version_wrote_is_neither_moved_nor_replaced(store: Store, later: str) -> None:
+    write, named = LATER[later]
+    write(store.root / RESULT.path)
+    before = contents(store.root)
+    told = f"{RESULT.path.name}: .*({named}).*neither moved nor changed"
+    with pytest.raises(LaterVersion, match=told):
+        store.holds(RESULT)
+    with pytest.raises(LaterVersion, match="A later tvsight wrote it"):
+        store.set_aside(RESULT.path)
+    with pytest.raises(LaterVersion, match="A later tvsight wrote it"):
+        store.save(RESULT, ROWS, VECTORS, MADE)
+    assert contents(store.root) == before
+
+
+def test_what_a_later_version_wrote_is_used_where_it_can_be(store: Store) -> None:
+    store.save(OTHER, ROWS, None, MADE | {"versions": {"tvsight": "7.5"}})
+    assert store.holds(OTHER)
+    with pytest.raises(LaterVersion, match="its vectors are not stored"):
+        store.holds(OTHER, with_vectors=True)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
@@ -63,7 +81,7 @@ def test_any_manifest_is_whole_or_damaged(
     folder = store.root / RESULT.path
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_bytes(content)
-    with pytest.raises(DamagedResult):
+    with pytest.raises((DamagedResult, LaterVersion)):
         store.manifest(RESULT.path)
 
 
@@ -81,7 +99,7 @@ def test_any_field_of_a_manifest_is_right_or_damaged(
     before = file.read_text()
     edited(lambda m: m.update({field: value}))(file.parent)
     try:
-        with pytest.raises(DamagedResult):
+        with pytest.raises((DamagedResult, LaterVersion)):
             store.manifest(RESULT.path)
     finally:
         file.write_text(before)
@@ -99,3 +117,7 @@ def test_the_same_result_can_be_moved_aside_twice(store: Store) -> None:
     store.save(RESULT, ROWS, VECTORS, MADE)
     second = store.set_aside(RESULT.path)
     assert len(list((store.root / DAMAGED).iterdir())) == len({first, second}) == 2
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}

@@ -1,4 +1,7 @@
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -6,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.damages import DAMAGES, edited, truncate
+from tests.damages import DAMAGES, LATER, edited, truncate
 from tests.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
+from tvsight.choice import Choice
 from tvsight.errors import StorageError, UsageError
 from tvsight.execution.records import JobRecord, Records
 from tvsight.inspection import (
-    Choice,
     Finding,
     damage,
     entries,
@@ -111,10 +115,69 @@ def test_verify_names_every_damage_and_no_other_result(store: Store, spoilt: str
     assert finding.path == CURRENT.path
     assert finding == damage(store, CURRENT.path)
     assert damage(store, OWN.path) is None
-    kind = {"an older schema": "superseded", "a newer schema": "later"}
-    kind["an older schema of unknown version"] = "superseded"
-    assert finding.kind == kind.get(spoilt, "damaged")
-    assert (finding in removable(store)) == (finding.kind != "later")
+    assert finding.kind == ("superseded" if "older schema" in spoilt else "damaged")
+    assert removable(store) == [finding]
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_what_a_later_version_wrote_is_named_and_kept(store: Store, later: str) -> None:
+    LATER[later][0](store.root / CURRENT.path)
+    aside = store.root / DAMAGED / f"{CURRENT.path.name}-01234567"
+    shutil.copytree(store.root / CURRENT.path, aside)  # an early version moved those there
+    before = disk(store.root)
+    assert told(verify(store)) == {CURRENT.path.name: "later", aside.name: "later"}
+    assert damage(store, CURRENT.path) in verify(store)
+    assert removable(store) == []
+    assert remove(store, verify(store)) == 0
+    assert disk(store.root) == before
+
+
+def test_a_later_versions_data_of_a_task_is_not_superseded(store: Store) -> None:
+    made = MADE | {"versions": {"tvsight": "7.5"}}
+    store.save(OLD_PAIRS, ROWS, None, made)
+    assert removable(store) == []
+
+
+def test_a_quick_look_finds_what_is_missing_or_of_another_size_and_opens_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*arguments: object) -> None:
+        raise AssertionError("a file was opened")
+
+    monkeypatch.setattr("tvsight.store._sha256", opened)
+    monkeypatch.setattr("tvsight.store.read_rows", opened)
+    seen: list[Path] = []
+    assert verify(store, seen.append, quick=True) == []
+    assert seen == list(store.paths())
+    (store.root / OWN.path / "rows.parquet").unlink()
+    truncate(store.root / CURRENT.path / "vectors.safetensors")
+    found = {finding.path: finding.reason for finding in verify(store, quick=True)}
+    assert found[OWN.path] == "rows.parquet is missing"
+    assert re.fullmatch(r"vectors\.safetensors has \d+ bytes, not \d+", found[CURRENT.path])
+
+
+def test_a_quick_look_takes_manifests_that_do_not_say_how_large_files_are(store: Store) -> None:
+    edited(lambda m: m.pop("sizes"))(store.root / CURRENT.path)
+    assert verify(store, quick=True) == verify(store) == []
+    (store.root / CURRENT.path / "vectors.safetensors").write_bytes(b"")
+    (finding,) = verify(store, quick=True)
+    assert finding.reason == "vectors.safetensors is empty, or is no file"
+
+
+def test_looking_for_what_can_go_reads_each_result_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    manifest = Store.manifest
+
+    def reading(self: Store, path: Path) -> dict[str, Any]:
+        read.append(path)
+        return manifest(self, path)
+
+    monkeypatch.setattr(Store, "manifest", reading)
+    seen: list[Path] = []
+    removable(store, seen.append)
+    assert read == seen == list(store.paths())
 
 
 def test_what_was_moved_aside_is_told_apart(store: Store) -> None:
@@ -167,12 +230,17 @@ def test_records_of_jobs_go_when_their_result_is_stored_or_they_cannot_be_read(
     store: Store,
 ) -> None:
     waiting, stored = record(store, f"{RESULT.path.name}-0"), record(store, f"{NAME}-12")
-    (store.root / ".jobs" / "x.json").write_text('{"version": 9, "written_by": "9.1"}')
+    for name, version in (("older", 1), ("later", 9)):
+        fields = json.dumps(
+            {"version": version, "written_by": f"{version}.5" if version > 1 else "0.0.9"}
+        )
+        (store.root / ".jobs" / f"{name}.json").write_text(fields)
     reasons = {finding.path.name: finding.reason for finding in verify(store)}
-    assert set(reasons) == {"x.json", stored.name}
-    assert "written by tvsight 9.1" in reasons["x.json"]
+    assert set(reasons) == {"older.json", "later.json", stored.name}
+    assert "written by tvsight 9.5" in reasons["later.json"]
     remove(store, removable(store))
-    assert [path.name for path in (store.root / ".jobs").iterdir()] == [waiting.name]
+    left = {path.name for path in (store.root / ".jobs").iterdir()}
+    assert left == {waiting.name, "later.json"}
 
 
 def test_results_that_nothing_asks_for_any_more_are_superseded(store: Store) -> None:
@@ -200,14 +268,6 @@ def test_what_further_tasks_enter_is_superseded_with_any_of_them(store: Store, o
         store.save(Result(IDENTITY | of_pair | more), rows, None, MADE)
     (found,) = removable(store)
     assert found.reason == f"other pairs of {old} than this tvsight has"
-
-
-def test_a_later_tvsights_results_are_named_and_kept(store: Store) -> None:
-    later = edited(lambda m: m.update(schema_version=9, versions={"tvsight": "7.5"}))
-    later(store.root / OWN.path)
-    (finding,) = verify(store)
-    assert "schema 9, written by tvsight 7.5" in finding.reason
-    assert removable(store) == []
 
 
 def test_cleaning_frees_what_it_says_and_nothing_else(store: Store) -> None:

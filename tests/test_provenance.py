@@ -114,7 +114,8 @@ def test_a_hub_model_is_known_by_its_id_and_the_commit_that_was_loaded(
     assert (ended.returncode, ended.stderr) == (0, "")
     (folder,) = (tmp_path / "r" / "main_results" / "some--model").iterdir()
     found = manifest(folder)
-    assert found["source"] == {"kind": "hub", "id": "some/model", "revision": COMMIT}
+    source = {"kind": "hub", "id": "some/model", "revision": COMMIT, "asked": ["main"]}
+    assert found["source"] == source
     assert found["identity"]["weights"] == f"commit:{COMMIT}"
 
 

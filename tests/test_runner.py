@@ -177,8 +177,11 @@ def wrong_shape(folder: Path) -> None:
     cut = {"dev": torch.zeros(EPISODES, DEPTH - 1, WIDTH).half()}
     save_file(Store("").vectors(folder) | cut, folder / "vectors.safetensors")
     sha256 = hashlib.sha256((folder / "vectors.safetensors").read_bytes()).hexdigest()
-    files = json.loads((folder / "manifest.json").read_text())["files"]
-    rewrite(folder / "manifest.json", files=files | {"vectors.safetensors": sha256})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = manifest["files"] | {"vectors.safetensors": sha256}
+    size = (folder / "vectors.safetensors").stat().st_size
+    sizes = manifest["sizes"] | {"vectors.safetensors": size}
+    rewrite(folder / "manifest.json", files=files, sizes=sizes)
 
 
 def flipped_bit(folder: Path) -> None:
@@ -201,7 +204,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "cut rows": lambda folder: os.truncate(folder / "rows.parquet", 1000),
     "a flipped bit": flipped_bit,
     "an empty manifest": lambda folder: (folder / "manifest.json").write_text(""),
-    "another schema": lambda folder: rewrite(folder / "manifest.json", schema_version=7),
+    "an older schema": lambda folder: rewrite(folder / "manifest.json", schema_version=0),
     "vectors of a wrong shape under a right checksum": wrong_shape,
     "a folder for a file": folder_for_a_file,
     "a file for the folder": file_for_a_folder,
@@ -238,6 +241,26 @@ def test_a_folder_of_an_older_schema_is_refused_by_name_and_measured_anew(
     assert shown.getvalue().count("schema 0, written by tvsight 0.0.9; tvsight ") == len(TASKS)
     assert_same(run(config).table, first.outcome.table)
     assert len(list((tmp_path / "results" / ".damaged").iterdir())) == len(TASKS)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_nothing_is_measured_where_a_later_version_has_stored_a_result(
+    first: First, tmp_path: Path, dry_run: bool
+) -> None:
+    config = first.copied(tmp_path / "results", dry_run=dry_run)
+    missing, *_, later = paths(config)
+    shutil.rmtree(tmp_path / "results" / missing)
+    manifest = tmp_path / "results" / later / "manifest.json"
+    rewrite(manifest, schema_version=7, versions={"tvsight": "7.5"})
+    before = manifest.read_bytes()
+    measuring, shown = Measuring(), io.StringIO()
+    with pytest.raises(UsageError, match=f"{later.name}: schema 7, written by tvsight 7.5"):
+        Runner(display_on(None)).outcome(config, measuring)
+    assert measuring.asked == []
+    assert manifest.read_bytes() == before
+    assert not (tmp_path / "results" / ".damaged").exists()
+    assert len(stored(config, shown).failures) == 2
+    assert f"Left out: {later}: schema 7, written by tvsight 7.5" in shown.getvalue()
 
 
 @pytest.mark.parametrize("fail_fast", [False, True])

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import io
-import json
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import Literal, Protocol
 from tvsight.contents import FILE_VERSION
 from tvsight.errors import UsageError
 from tvsight.inspection import Entry
-from tvsight.store import MANIFEST, VECTORS, Store, folder_name, reason
+from tvsight.manifests import MANIFEST, VECTORS, manifest_text
+from tvsight.store import Store, folder_name, reason
 from tvsight.writing import whole_file
 
 KINDS = (".tar.gz", ".tgz", ".zip")
@@ -44,7 +44,7 @@ def export(
     chosen: Sequence[Entry],
     target: Path,
     vectors: Vectors = "all",
-    blocks: Mapping[str, int] | None = None,
+    blocks: Mapping[Path, int] | None = None,
 ) -> None:
     """Write checked results to `target`, a .tar.gz or .zip file: it appears whole or not at all.
 
@@ -55,7 +55,7 @@ def export(
         vectors: which of the task vectors that are stored to put in: `all`, those that `figures`
             need (see `tvsight.vectors.part`), or `none`. The manifests in the archive are of what
             is in it.
-        blocks: by model, the block whose vectors figures need.
+        blocks: by folder of a result, the block whose vectors figures need.
 
     Raises:
         UsageError: for another ending, a file that is there already, nothing to put in, or a place
@@ -91,7 +91,7 @@ def _folder(target: Path) -> PurePosixPath:
 
 
 def _members(
-    store: Store, entry: Entry, vectors: Vectors, blocks: Mapping[str, int]
+    store: Store, entry: Entry, vectors: Vectors, blocks: Mapping[Path, int]
 ) -> Iterator[tuple[str, Path | bytes]]:
     """Name and source of each file of a result, the manifest last."""
     manifest = dict(entry.manifest)
@@ -101,14 +101,18 @@ def _members(
     if entry.has_vectors and vectors == "none":
         del sources[VECTORS]
     if entry.has_vectors and vectors == "figures":
-        sources[VECTORS] = _part(store, entry, blocks[entry.identity["model"]])
+        sources[VECTORS] = _part(store, entry, blocks[entry.path])
     manifest["files"] = {
         name: hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else sha256
         for name, sha256 in manifest["files"].items()
         if (source := sources.get(name)) is not None
     }
+    manifest["sizes"] = {
+        name: len(source) if isinstance(source, bytes) else source.stat().st_size
+        for name, source in sources.items()
+    }
     yield from sources.items()
-    yield MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    yield MANIFEST, manifest_text(manifest).encode()
 
 
 def _part(store: Store, entry: Entry, block: int) -> bytes:

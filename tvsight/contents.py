@@ -1,4 +1,4 @@
-"""What the files of a result promise beyond their checksums, and whether they keep it."""
+"""Read, write and validate the rows and vectors of a result."""
 
 import re
 from collections.abc import Mapping, Sequence

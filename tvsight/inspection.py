@@ -1,16 +1,17 @@
-"""What a results folder holds, what of it is not as it should be, and what can go."""
+"""List a results folder, verify it, and find what can be deleted."""
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from tvsight.errors import StorageError, UsageError, nearest
+from tvsight.errors import StorageError, UsageError
 from tvsight.execution.records import JOBS, Records
+from tvsight.manifests import VECTORS, OtherSchema, later_writer
 from tvsight.prompts.conflicts import ARROW
 from tvsight.scoring import SCORING_VERSION
 from tvsight.store import (
@@ -18,18 +19,23 @@ from tvsight.store import (
     DRAWN,
     LOCKS,
     NEW,
-    VECTORS,
     DamagedResult,
-    OtherSchema,
     Store,
     reason,
 )
-from tvsight.tasks import CATEGORIES, PAPER_TASKS, packaged_tasks
+from tvsight.tasks import packaged_tasks
+from tvsight.versions import LaterVersion, is_later
 
 Kind = Literal["damaged", "superseded", "later", "left over"]
 """What a finding is: `superseded` results are of an older tvsight, `later` ones of a later."""
+Seen = Callable[[Path], object]
+"""What is called with each result that was looked at."""
 STALE_S = 3600
 """Age in seconds from which a file that is not complete is nobody's work under way."""
+
+
+def nobody(path: Path) -> None:
+    """Nobody is told of progress."""
 
 
 @dataclass(frozen=True)
@@ -73,98 +79,69 @@ class Finding:
     """Whether a run has found it before and moved it out of the way."""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Some results of a folder, by name. Names that are not given do not restrict."""
-
-    models: Sequence[str] = ()
-    tasks: str = "all"
-    """Names and categories separated by commas, `paper`, or `all`."""
-    experiments: Sequence[str] = ()
-
-    def of(self, entries: Iterable[Entry]) -> list[Entry]:
-        """The chosen ones.
-
-        Raises:
-            UsageError: for a name that no entry has, with the nearest ones.
-        """
-        chosen = list(entries)
-        chosen = _named(chosen, "model", self.models, "--model")
-        chosen = _named(chosen, "experiment", self.experiments, "--experiment")
-        words = [word.strip() for word in self.tasks.split(",") if word.strip()]
-        if "all" in words:
-            return chosen
-        stored = {entry.identity["task"] for entry in chosen}
-        names = {name for word in words for name in _meant(word, stored)}
-        return [entry for entry in chosen if entry.identity["task"] in names]
-
-
-def entries(store: Store) -> tuple[list[Entry], list[Finding]]:
+def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Finding]]:
     """The results by what their manifests say, and those whose manifest cannot be used.
 
     Files are not compared with their checksums; `verify` does.
 
+    Args:
+        seen: called with each result that was looked at, for progress.
+
     Raises:
         UsageError: when there is no such folder.
     """
-    _check_folder(store)
-    usable, unusable = [], []
-    for path in store.paths():
-        size = _size(store.root / path)
-        try:
-            usable.append(Entry(path, store.read_manifest(path), size))
-        except DamagedResult as found:
-            unusable.append(_finding(path, found, size))
+    usable: list[Entry] = []
+    unusable: list[Finding] = []
+    for checked in _checked(store, seen, quick=True):
+        if isinstance(checked, Entry):
+            usable.append(checked)
+        else:
+            unusable.append(checked)
     return usable, unusable
 
 
-def verify(store: Store, seen: Callable[[Path], None] = lambda path: None) -> list[Finding]:
+def verify(store: Store, seen: Seen = nobody, quick: bool = False) -> list[Finding]:
     """Every result that is not what its manifest promises, and everything left over.
 
     Args:
-        seen: called with each result before it is read, for progress.
+        seen: called with each result that was checked, for progress.
+        quick: look at manifests alone, and at names and sizes of files; no file is opened.
 
     Raises:
         UsageError: when there is no such folder.
     """
-    _check_folder(store)
-    findings = []
-    for path in store.paths():
-        seen(path)
-        found = damage(store, path)
-        if found is not None:
-            findings.append(found)
+    findings = [checked for checked in _checked(store, seen, quick) if isinstance(checked, Finding)]
     return [*findings, *_aside(store), *leftovers(store)]
 
 
 def damage(store: Store, path: Path) -> Finding | None:
     """What is wrong with the result in a folder; None when it is what its manifest promises."""
-    try:
-        store.manifest(path)
-    except DamagedResult as found:
-        return _finding(path, found, _size(store.root / path))
-    return None
+    checked = _check(store, path)
+    return checked if isinstance(checked, Finding) else None
 
 
-def removable(store: Store) -> list[Finding]:
+def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
     """All that `clean` removes: damaged and superseded results, and what is left over.
 
     A result is superseded when no command of this tvsight asks for it any more: its schema
     or its scoring is older, or it is of a task that comes with tvsight and has other pairs now.
     Another model revision, precision, seed or template is another question, and stays; so does
-    a result of a later tvsight, or of a task of the user's own.
+    a result or a job record of a later tvsight, and a result of a task of the user's own.
+
+    Args:
+        seen: called with each result that was checked, for progress.
 
     Raises:
         UsageError: when there is no such folder.
     """
-    found = [finding for finding in verify(store) if finding.kind != "later"]
-    broken = {finding.path for finding in found}
-    superseded = [
-        Finding(entry.path, "superseded", why, entry.size)
-        for entry in entries(store)[0]
-        if entry.path not in broken and (why := _superseded(entry))
-    ]
-    return [*found, *superseded]
+    findings, superseded = [], []
+    for checked in _checked(store, seen):
+        if isinstance(checked, Finding):
+            findings.append(checked)
+        elif why := _superseded(checked):
+            superseded.append(Finding(checked.path, "superseded", why, checked.size))
+    found = [*findings, *_aside(store), *leftovers(store)]
+    return [*(finding for finding in found if finding.kind != "later"), *superseded]
 
 
 def leftovers(store: Store) -> Iterator[Finding]:
@@ -188,6 +165,8 @@ def leftovers(store: Store) -> Iterator[Finding]:
     records = Records(store.root)
     for path, why in records.unusable():
         yield _leftover(store, path, why)
+    for path, why in records.later():
+        yield Finding(path.relative_to(store.root), "later", why, _size(path))
     for record in records.all():
         result = record.name.rsplit("-", 1)[0]
         if result in names and not _is_held(store.root / LOCKS / f"{result}.lock"):
@@ -215,7 +194,7 @@ def remove(store: Store, findings: Iterable[Finding]) -> int:
                 continue
             name = finding.path.name.removeprefix(NEW)
             lock = store.root / LOCKS / f"{name[:-9] if name != finding.path.name else name}.lock"
-            if _is_held(lock):
+            if _is_held(lock) or later_writer(path) is not None:
                 continue
             _remove(path)
             freed += finding.size
@@ -234,18 +213,33 @@ def _check_folder(store: Store) -> None:
         )
 
 
-def _finding(path: Path, damage: DamagedResult, size: int) -> Finding:
-    told = str(damage).removeprefix(f"{path}: ")
+def _checked(store: Store, seen: Seen, quick: bool = False) -> Iterator[Entry | Finding]:
+    _check_folder(store)
+    for path in store.paths():
+        yield _check(store, path, quick)
+        seen(path)
+
+
+def _check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
     kind: Kind = "damaged"
-    if isinstance(damage, OtherSchema):
-        kind = "superseded" if damage.is_older else "later"
-    return Finding(path, kind, told, size)
+    size = _size(store.root / path)
+    try:
+        return Entry(path, store.read_manifest(path) if quick else store.manifest(path), size)
+    except LaterVersion as found:
+        kind, why = "later", str(found)
+    except DamagedResult as found:
+        kind, why = "superseded" if isinstance(found, OtherSchema) else "damaged", str(found)
+    return Finding(path, kind, why.removeprefix(f"{path}: "), size)
 
 
 def _aside(store: Store) -> Iterator[Finding]:
     for path in sorted((store.root / DAMAGED).glob("*")):
-        inside = path.relative_to(store.root)
-        yield Finding(inside, "damaged", "moved aside by a run", _size(path), is_aside=True)
+        inside, writer = path.relative_to(store.root), later_writer(path)
+        if writer is None:
+            yield Finding(inside, "damaged", "moved aside by a run", _size(path), is_aside=True)
+        else:
+            why = f"moved aside by a run, though a later tvsight ({writer}) wrote it: move it back"
+            yield Finding(inside, "later", why, _size(path))
 
 
 def _leftover(store: Store, path: Path, why: str) -> Finding:
@@ -255,6 +249,8 @@ def _leftover(store: Store, path: Path, why: str) -> Finding:
 def _superseded(entry: Entry) -> str:
     """Why no command asks for a result any more; empty where one does."""
     scoring = entry.identity.get("scoring")
+    if is_later(entry.manifest["versions"]["tvsight"]):
+        return ""
     if isinstance(scoring, int) and scoring < SCORING_VERSION:
         return f"scoring {scoring}; this is {SCORING_VERSION}"
     first = str(entry.identity["task"]).partition(ARROW)[0]
@@ -268,30 +264,6 @@ def _superseded(entry: Entry) -> str:
         if task is not None and checksum != task.checksum:
             return f"other pairs of {name} than this tvsight has"
     return ""
-
-
-def _named(found: list[Entry], field: str, names: Sequence[str], option: str) -> list[Entry]:
-    stored = {entry.identity[field] for entry in found}
-    for name in names:
-        if name not in stored:
-            raise UsageError(
-                f"{option} {name!r}: no result of it here.{nearest(name, stored)} "
-                "`python -m analyses.results list` says what there is."
-            )
-    return [entry for entry in found if not names or entry.identity[field] in names]
-
-
-def _meant(word: str, stored: set[str]) -> set[str]:
-    if word == "paper":
-        return set(PAPER_TASKS)
-    if word in CATEGORIES:
-        return {name for name, task in packaged_tasks().items() if task.category == word}
-    if word not in stored:
-        raise UsageError(
-            f"--tasks {word!r}: no result of it here.{nearest(word, stored)} "
-            "`python -m analyses.results list` says what there is."
-        )
-    return {word}
 
 
 def _is_held(lock: Path) -> bool:

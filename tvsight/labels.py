@@ -3,6 +3,7 @@
 import pandas as pd
 
 from tvsight.models.catalogue import catalogue
+from tvsight.revisions import AT
 from tvsight.summaries import COMPARED, by_task
 from tvsight.texts import one_line
 
@@ -26,9 +27,11 @@ MAX_LABEL = 28
 
 
 def display_name(model: str) -> str:
-    """A model's name as figures and tables show it."""
-    entry = catalogue().get(model)
-    return entry.display_name if entry else shortened(model.rsplit("/", 1)[-1])
+    """A model's name as figures and tables show it; `name@revision` becomes `name (revision)`."""
+    name, _, revision = model.partition(AT)
+    entry = catalogue().get(name)
+    shown = entry.display_name if entry else shortened(name.rsplit("/", 1)[-1])
+    return f"{shown} ({shortened(revision)})" if revision else shown
 
 
 def shortened(name: str) -> str:

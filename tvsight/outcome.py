@@ -1,6 +1,6 @@
 """What one measurement gives, and what a run, or the store, has to show."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,6 +43,14 @@ class Outcome:
             {name: why for name, why in self.failures.items() if name.startswith(f"{model} / ")},
             {key: path for key, path in self.paths.items() if key[0] == model},
         )
+
+    def renamed(self, labels: Mapping[str, str]) -> "Outcome":
+        """The same with other names of models, where `labels` has them."""
+        if not labels:
+            return self
+        rows = [of_one.assign(model=of_one["model"].replace(dict(labels))) for of_one in self.rows]
+        paths = {(labels.get(model, model), task): p for (model, task), p in self.paths.items()}
+        return Outcome(rows, self.failures, paths)
 
 
 def together(outcomes: Iterable[Outcome]) -> Outcome:

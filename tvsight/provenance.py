@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tvsight.models import ModelSource
 from tvsight.models.embedded import PACKAGE
+from tvsight.revisions import DEFAULT
 
 if TYPE_CHECKING:
     from tvsight.models.loading import Model
@@ -37,12 +38,14 @@ def provenance(model: "Model", weights: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def model_source(source: ModelSource, weights: str) -> dict[str, str | None]:
+def model_source(source: ModelSource, weights: str) -> dict[str, Any]:
     """Where the weights came from: `kind` is `hub`, `package` or `directory`; `id` names it there;
-    `revision` is the commit, or the package's version, and None for a directory."""
+    `revision` is the commit, or the package's version, and None for a directory; `asked` says for
+    a hub model by which names that commit was asked for."""
     if source.kind == "hub":
         commit = weights.removeprefix("commit:")
-        return {"kind": "hub", "id": source.location, "revision": commit}
+        asked = [source.revision or DEFAULT]
+        return {"kind": "hub", "id": source.location, "revision": commit, "asked": asked}
     if source.kind == "embedded":
         return {"kind": "package", "id": PACKAGE, "revision": package_version(PACKAGE)}
     return {"kind": "directory", "id": source.name, "revision": None}

@@ -27,6 +27,7 @@ from tvsight.prompts.episode_files import write_episodes
 from tvsight.provenance import provenance
 from tvsight.store import DamagedResult, Store
 from tvsight.travel import size
+from tvsight.versions import LaterVersion
 
 if TYPE_CHECKING:
     from tvsight.execution import Job, Pending, Place
@@ -60,6 +61,8 @@ class Session:
         Raises:
             ServerError: when a server does not do its work; what was handed to it is remembered.
             StorageError: when a result cannot be written; earlier ones are untouched.
+            LaterVersion: when a later tvsight wrote a result, or the record of a job, that is
+                asked for.
             TvsightError: any failure, with `fail_fast`.
         """
         waiting, under_way = deque(missing), list[_Measurement]()
@@ -200,7 +203,7 @@ class Session:
         """`do(*arguments)`; None when it failed, which is then noted."""
         try:
             return do(*arguments)
-        except (ServerError, StorageError, RefusedError):
+        except (ServerError, StorageError, RefusedError, LaterVersion):
             raise
         except Exception as error:
             failure = _named(error)
@@ -216,6 +219,7 @@ def is_stored(store: Store, request: Request, display: Display) -> bool:
 
     Raises:
         StorageError: when it cannot be moved.
+        LaterVersion: when a later tvsight wrote it; nothing is moved.
     """
     try:
         return store.holds(request.result, request.needs_vectors)

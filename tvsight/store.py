@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from tvsight import __version__
 from tvsight.contents import (
     FILE_VERSION,
     SCHEMA_VERSION,
@@ -30,13 +29,23 @@ from tvsight.contents import (
     write_rows,
 )
 from tvsight.errors import StorageError
+from tvsight.manifests import (
+    MANIFEST,
+    ROWS,
+    VECTORS,
+    check_files,
+    later_version,
+    later_writer,
+    manifest_text,
+    naming,
+    read_manifest,
+)
 from tvsight.writing import flush
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 DAMAGED = ".damaged"
 LOCKS = ".locks"
 NEW = ".new-"
@@ -47,14 +56,6 @@ RESULT_NAME = re.compile(r".+-[0-9a-f]{12}")
 """The folder of a result; anything else beside it is somebody else's."""
 LONGEST_NAME = 100
 """Characters of a folder's name, so that it and what is made of it suit any file system."""
-
-
-class OtherSchema(DamagedResult):
-    """A result that another version of tvsight wrote and this one does not read."""
-
-    def __init__(self, message: str, version: int) -> None:
-        super().__init__(message)
-        self.is_older = version < SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,15 @@ class Store:
 
         Raises:
             DamagedResult: when something is there that is not what its manifest says.
+            LaterVersion: when that is so of a result that a later tvsight wrote.
         """
         if not (self.root / result.path).exists():
             return False
         manifest = self.manifest(result.path)
-        return VECTORS in manifest["files"] or not with_vectors
+        if with_vectors and VECTORS not in manifest["files"]:
+            self.refuse_later(result.path, "its vectors are not stored")
+            return False
+        return True
 
     def manifest(self, path: Path) -> dict[str, Any]:
         """The manifest of the result in a folder, after checking all that it promises: checksums,
@@ -148,70 +153,41 @@ class Store:
 
         Raises:
             DamagedResult: with the file and what is wrong with it.
+            LaterVersion: when that is so of a result that a later tvsight wrote.
         """
         manifest, folder = self.read_manifest(path), self.root / path
-        for name, expected in manifest["files"].items():
-            try:
-                holds = _sha256(folder / name) == expected
-            except OSError:
-                holds = False
-            if not holds:
-                raise DamagedResult(f"{path}: {name} is missing or its checksum does not hold")
-        try:
+        with naming(self.root, path):
+            for name, expected in manifest["files"].items():
+                try:
+                    holds = _sha256(folder / name) == expected
+                except OSError:
+                    holds = False
+                if not holds:
+                    raise DamagedResult(f"{name} is missing or its checksum does not hold")
             rows = read_rows(folder / ROWS, manifest["identity"]["experiment"])
             depth = check_rows(rows, manifest["identity"])
             if VECTORS in manifest["files"]:
                 check_vectors(folder / VECTORS, rows, depth)
-        except DamagedResult as damage:
-            raise DamagedResult(f"{path}: {damage}") from damage
         return manifest
 
     def read_manifest(self, path: Path) -> dict[str, Any]:
         """The manifest of the result in a folder; the files that it names are not opened.
 
         Raises:
-            DamagedResult: when it cannot be read, is of another schema version, or belongs to
-                another result.
+            DamagedResult: when it cannot be read, is of an older schema, belongs to another
+                result, or a file is missing, is one too many, or has another size.
+            LaterVersion: when that is so of a result that a later tvsight wrote.
         """
         folder = self.root / path
-        try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            version = manifest["schema_version"]
-            if type(version) is not int:
-                raise TypeError(version)
-            writer = dict(manifest.get("versions", {})).get("tvsight", "of an unknown version")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise DamagedResult(f"{path}: no readable {MANIFEST}") from error
-        if version != SCHEMA_VERSION:
-            raise OtherSchema(
-                f"{path}: schema {version}, written by tvsight {writer}; tvsight {__version__} "
-                f"reads schema {SCHEMA_VERSION}. That version still reads it",
-                version,
-            )
-        try:
-            complete = (
-                ROWS in dict(manifest["files"])
-                and isinstance(manifest["files"], dict)
-                and isinstance(manifest["versions"]["tvsight"], str)
-                and datetime.fromisoformat(manifest["written"]).tzinfo is not None
-            )
-            belongs = Result(manifest["identity"]).path == path
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            complete = False
-            lacking: Exception | None = error
-        else:
-            lacking = None
-        if not complete:
-            raise DamagedResult(
-                f"{path}: {MANIFEST} lacks identity, versions, time or {ROWS}"
-            ) from lacking
-        if not belongs:
-            raise DamagedResult(f"{path}: the manifest belongs to another result")
-        there = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
-        for name in sorted(manifest["files"].keys() ^ (there - {MANIFEST})):
-            known = name in manifest["files"] and name in (ROWS, VECTORS)
-            problem = "is missing" if known else "has no place in a result"
-            raise DamagedResult(f"{path}: {name} {problem}")
+        with naming(self.root, path):
+            manifest = read_manifest(folder)
+            try:
+                belongs = Result(manifest["identity"]).path == path
+            except (KeyError, TypeError, AttributeError) as error:
+                raise DamagedResult(f"{MANIFEST} has no whole identity") from error
+            if not belongs:
+                raise DamagedResult("the manifest belongs to another result")
+            check_files(folder, manifest)
         return manifest
 
     def save(
@@ -229,6 +205,7 @@ class Store:
         Raises:
             StorageError: when the disk is full or the folder cannot be written; earlier results
                 are untouched.
+            LaterVersion: when a later tvsight wrote the result that is there.
         """
         from safetensors import SafetensorError
         from safetensors.torch import save_file
@@ -247,14 +224,15 @@ class Store:
                 "schema_version": SCHEMA_VERSION,
                 "identity": result.identity,
                 "files": files,
+                "sizes": {name: (new / name).stat().st_size for name in files},
                 "written": datetime.now(UTC).isoformat(timespec="seconds"),
                 **provenance,
             }
-            text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-            (new / MANIFEST).write_text(text, encoding="utf-8")
+            (new / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
             for file in new.iterdir():
                 flush(file)
             if target.exists():
+                self.refuse_later(result.path, "it would give way to another")
                 target.rename(replaced)
             new.rename(target)
             flush(target.parent)
@@ -287,7 +265,9 @@ class Store:
 
         Raises:
             StorageError: when it cannot be moved.
+            LaterVersion: when a later tvsight wrote it.
         """
+        self.refuse_later(path, "it would be moved")
         place = self.root / DAMAGED / f"{path.name}-{uuid.uuid4().hex[:8]}"
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -299,10 +279,20 @@ class Store:
             ) from error
         return place.relative_to(self.root)
 
-    def paths(self, experiment: str | None = None) -> Iterator[Path]:
-        """Folders of the results of an experiment, or of all, whole or not."""
-        chosen = "*" if experiment is None else folder_name(experiment)
-        for folder in sorted(self.root.glob(f"{chosen}/*/*")):
+    def refuse_later(self, path: Path, why: str) -> None:
+        """Refuse what would move or replace a result of a later tvsight.
+
+        Raises:
+            LaterVersion: when a later tvsight wrote it.
+        """
+        writer = later_writer(self.root / path)
+        if writer is not None:
+            raise later_version(path, writer, why)
+
+    def paths(self, experiment: str | None = None, model: str | None = None) -> Iterator[Path]:
+        """Folders of the results of an experiment and a model, or of all, whole or not."""
+        chosen = ("*" if name is None else folder_name(name) for name in (experiment, model))
+        for folder in sorted(self.root.glob(f"{'/'.join(chosen)}/*")):
             path = folder.relative_to(self.root)
             hidden = any(part.startswith(".") for part in path.parts)
             if RESULT_NAME.fullmatch(path.name) and not hidden and path.parts[0] not in DRAWN:

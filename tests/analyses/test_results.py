@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.analyses.commands import ROOT, SETTINGS, Finished, analysis, cells, imported
-from tests.damages import truncate
+from tests.damages import LATER, truncate
 from tests.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
 from tests.hostile import WORDS, raw
 from tests.test_inspection import CURRENT, NAME, OWN, record, unfinished
@@ -71,6 +71,51 @@ def test_verify_is_silent_about_a_whole_folder_and_names_what_is_wrong(store: St
     assert "1 moved aside by runs before" in results("verify", store).stdout
 
 
+def test_verify_quick_finds_what_manifests_and_sizes_show(store: Store) -> None:
+    process = results("verify", store, "--quick")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout == "2 results checked by manifest and size, nothing is wrong.\n"
+    truncate(store.root / CURRENT.path / "vectors.safetensors")
+    process = results("verify", store, "--quick")
+    assert process.returncode == 1
+    assert f"{CURRENT.path}: damaged: vectors.safetensors has " in process.stdout
+
+
+def test_progress_is_shown_on_a_terminal_only_and_on_standard_error(store: Store) -> None:
+    mine, theirs = pty.openpty()
+    command = [sys.executable, "-m", "analyses.results", "verify", "--results", str(store.root)]
+    process = subprocess.run(
+        command, cwd=ROOT, env=os.environ | SETTINGS, stdout=subprocess.PIPE, stderr=theirs
+    )
+    os.close(theirs)
+    shown = os.read(mine, 10_000)
+    os.close(mine)
+    assert process.stdout == b"2 results checked, nothing is wrong.\n"
+    assert b"checking results" in shown
+
+
+def test_what_a_later_version_wrote_is_named_and_kept_by_every_action(
+    store: Store, tmp_path: Path
+) -> None:
+    LATER["a later schema"][0](store.root / OWN.path)
+    job = record(store, f"{RESULT.path.name}-0")
+    job.write_text('{"version": 9, "written_by": "7.5"}')
+    for action, *more in (
+        ("list",),
+        ("verify",),
+        ("verify", "--quick"),
+        ("clean", "--yes"),
+        ("export", "--output", str(tmp_path / "mine.zip")),
+    ):
+        process = results(action, store, *more)
+        assert process.stderr == ""
+        if action != "clean":
+            assert process.returncode == 1
+            assert f"{OWN.path}: later: schema 9, written by tvsight 7.5" in process.stdout
+    assert job.exists()
+    assert (store.root / OWN.path / "rows.parquet").exists()
+
+
 def test_clean_without_a_terminal_removes_only_with_yes(store: Store) -> None:
     left = unfinished(store, RESULT)
     process = results("clean", store)
@@ -80,9 +125,9 @@ def test_clean_without_a_terminal_removes_only_with_yes(store: Store) -> None:
     assert left.exists()
     process = results("clean", store, "--yes")
     assert (process.returncode, process.stderr) == (0, "")
-    assert process.stdout.endswith("Freed 4 B.\n")
+    assert process.stdout.endswith("2 results checked. Freed 4 B.\n")
     assert not left.exists()
-    assert results("clean", store).stdout == "Nothing to remove.\n"
+    assert results("clean", store).stdout == "2 results checked. Nothing to remove.\n"
     assert set(store.paths()) == {CURRENT.path, OWN.path}
 
 
@@ -128,6 +173,30 @@ def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path, kind: s
     shutil.copytree(ROOT / "results" / "main_results", reference / "main_results")
     assert analysis("main_results", "--redraw", "--results", reference).returncode == 0
     assert drawn == {path.name: path.read_bytes() for path in (reference / "tables").iterdir()}
+
+
+def test_revisions_are_listed_and_exported_each_with_its_own_block(
+    store: Store, tmp_path: Path
+) -> None:
+    peaks = {"step1000": 0, "step2000": 3}
+    for name, block in peaks.items():
+        weights = name[-4:] * 10
+        asked = Result(CURRENT.identity | {"weights": f"commit:{weights}"})
+        right = (ROWS["layer"] == block).fillna(False)
+        rows = ROWS.assign(correct=right.astype(bool).astype(ROWS["correct"].dtype))
+        store.save(asked, rows, VECTORS, MADE | {"source": {"kind": "hub", "asked": [name]}})
+    listed = {row[2] for row in cells(results("list", store))}
+    assert listed == {"", "step1000 (commit 100010001000)", "step2000 (commit 200020002000)"}
+    archive = tmp_path / "mine.zip"
+    assert results("export", store, "--vectors", "figures", "--output", archive).returncode == 0
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(tmp_path)
+    there = Store(tmp_path / "mine")
+    for path in there.paths():
+        manifest = there.manifest(path)
+        (name,) = manifest.get("source", {}).get("asked", [""])
+        if name:
+            assert f"at_{peaks[name]}" in there.vectors(path)
 
 
 def test_an_export_leaves_damage_out_by_name(store: Store, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import tvsight
 from tvsight.errors import StorageError
 from tvsight.execution.records import RECORD_VERSION, JobRecord, Records
+from tvsight.versions import LaterVersion
 
 RECORD = JobRecord(
     "to_upper-0123-0",
@@ -54,7 +55,7 @@ def test_a_damaged_record_is_none(records: Records, text: str) -> None:
     assert records.all() == []
 
 
-@pytest.mark.parametrize("change", [{"version": 1}, {"version": 3}, {"priority": "high"}])
+@pytest.mark.parametrize("change", [{"version": 1}, {"priority": "high"}])
 def test_a_record_of_another_version_is_none(records: Records, change: dict[str, Any]) -> None:
     records.write(RECORD)
     (records.folder / f"{RECORD.name}.json").write_text(json.dumps(asdict(RECORD) | change))
@@ -111,15 +112,18 @@ def test_records_of_before_versions_of_writers_were_noted_are_read(records: Reco
     assert records.read(RECORD.name) == replace(RECORD, written_by="of an unknown version")
 
 
-def test_a_record_of_another_version_is_refused_with_the_tvsight_that_wrote_it(
-    records: Records,
+@pytest.mark.parametrize("fields", [{"version": 3}, {"version": 2.5}, {"more": "x"}])
+def test_a_record_of_a_later_version_is_refused_with_the_tvsight_that_wrote_it(
+    records: Records, fields: dict[str, object]
 ) -> None:
     records.write(RECORD)
-    change(records, version=3, written_by="9.1", more="x")
-    assert (records.read(RECORD.name), records.all()) == (None, [])
-    ((path, why),) = records.unusable()
+    change(records, **fields, written_by="9.1")
+    assert records.all() == list(records.unusable()) == []
+    with pytest.raises(LaterVersion, match=r"later tvsight wrote it \(9\.1; this is"):
+        records.read(RECORD.name)
+    ((path, why),) = records.later()
     assert path.name == f"{RECORD.name}.json"
-    assert why.startswith("job record of version 3, written by tvsight 9.1; tvsight ")
+    assert "9.1" in why
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tvsight import __version__
 from tvsight.errors import StorageError
+from tvsight.versions import LaterVersion, is_later
 from tvsight.writing import whole_file
 
 JOBS = ".jobs"
@@ -52,8 +53,14 @@ class Records:
         self.folder = results / JOBS
 
     def read(self, name: str) -> JobRecord | None:
-        """The record of a job; None where there is none that can be used."""
+        """The record of a job; None where there is none that can be used.
+
+        Raises:
+            LaterVersion: for a record that a later tvsight wrote: its job may still run.
+        """
         record = self._read(self._path(name))
+        if isinstance(record, LaterVersion):
+            raise record
         return record if isinstance(record, JobRecord) else None
 
     def unusable(self) -> Iterator[tuple[Path, str]]:
@@ -62,6 +69,13 @@ class Records:
             found = self._read(path)
             if isinstance(found, str):
                 yield path, found
+
+    def later(self) -> Iterator[tuple[Path, str]]:
+        """Files of records that a later tvsight wrote, and what this one says of them."""
+        for path in self._paths():
+            found = self._read(path)
+            if isinstance(found, LaterVersion):
+                yield path, str(found).removeprefix(f"{JOBS}/{path.name}: ")
 
     def write(self, record: JobRecord) -> None:
         """Write a record: it appears whole or not at all.
@@ -107,23 +121,34 @@ class Records:
         return sorted(path for path in found if not path.name.startswith("."))
 
     @staticmethod
-    def _read(path: Path) -> JobRecord | str:
+    def _read(path: Path) -> JobRecord | LaterVersion | str:
         """A record, or why it is none."""
+        writer: object = None
+        version: object = None
+        why = "no readable job record"
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            version, writer = fields["version"], fields.get("written_by", "of an unknown version")
+            writer = fields.get("written_by", "of an unknown version")
+            version = fields["version"]
             if version != RECORD_VERSION:
-                return (
+                why = (
                     f"job record of version {version!r}, written by tvsight {writer}; tvsight "
                     f"{__version__} reads version {RECORD_VERSION}"
                 )
+                raise ValueError(why)
             record = JobRecord(**{"written_by": writer} | fields)
             kinds = {"version": int, "accepted": bool, "faults": list}
             if not all(isinstance(v, kinds.get(name, str)) for name, v in fields.items()):
-                return "no readable job record"
+                raise TypeError(why)
             record = replace(record, faults=tuple(map(str, record.faults)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return "no readable job record"
+            is_newer = isinstance(version, int | float) and version > RECORD_VERSION
+            if not is_newer and not is_later(writer):
+                return why
+            return LaterVersion(
+                f"{JOBS}/{path.name}: {why}. A later tvsight wrote it ({writer}; this is "
+                f"{__version__}): use that version here, or name another folder with --results."
+            )
         return record if record.name == path.stem else "the job record of another job"
 
     def _path(self, name: str) -> Path:
