@@ -133,66 +133,32 @@ def test_a_finished_checkpoint_needs_no_packages_until_it_is_damaged(
 
 
 def zeros_inside(target: Path) -> None:
-    file = target / "config.json"
-    content = file.read_bytes()
-    file.write_bytes(content[:20] + bytes(20) + content[40:])
+    with (target / "config.json").open("r+b") as file:
+        file.seek(20)
+        file.write(bytes(20))
 
 
-def half_removed(target: Path) -> None:
-    (target / "config.json").unlink()
-
-
-def cut_short(target: Path) -> None:
-    os.truncate(target / "config.json", 10)
-
-
-def emptied(target: Path) -> None:
-    shutil.rmtree(target)
-    target.mkdir()
-
-
-def of_an_older_version(target: Path) -> None:
-    (target / CHECKSUMS).unlink()
-
-
-def with_a_file_more(target: Path) -> None:
-    (target / "model.safetensors.index.json").write_text("{}")
-
-
-def with_damaged_checksums(target: Path) -> None:
-    (target / CHECKSUMS).write_text("[]")
-
-
-def a_file(target: Path) -> None:
+def replaced(target: Path) -> None:
     shutil.rmtree(target)
     target.write_text("")
 
 
-def a_link_to_nothing(target: Path) -> None:
-    shutil.rmtree(target)
-    target.symlink_to("nothing")
-
-
-DAMAGES: dict[Callable[[Path], None], str | None] = {
-    zeros_inside: "is damaged (config.json)",
-    half_removed: "is damaged (config.json)",
-    cut_short: "is damaged (config.json)",
-    emptied: f"has no {CHECKSUMS}",
-    of_an_older_version: f"has no {CHECKSUMS}",
-    with_a_file_more: "is damaged (model.safetensors.index.json)",
-    with_damaged_checksums: f"is damaged ({CHECKSUMS})",
-    a_file: "cannot be read (Not a directory)",
-    a_link_to_nothing: None,
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "zeros": (zeros_inside, "is damaged (config.json)"),
+    "removed": (lambda target: (target / "config.json").unlink(), "is damaged (config.json)"),
+    "cut": (lambda target: os.truncate(target / "config.json", 9), "is damaged (config.json)"),
+    "emptied": (lambda target: [p.unlink() for p in target.iterdir()], f"has no {CHECKSUMS}"),
+    "older version": (lambda target: (target / CHECKSUMS).unlink(), f"has no {CHECKSUMS}"),
+    "more": (lambda target: (target / "x.json").write_text(""), "is damaged (x.json)"),
+    "checksums": (lambda t: (t / CHECKSUMS).write_text("[]"), f"is damaged ({CHECKSUMS})"),
+    "a file": (replaced, "cannot be read (Not a directory)"),
 }
 
 
 @pytest.mark.usefixtures("packages")
-@pytest.mark.parametrize(("damage", "named"), DAMAGES.items())
+@pytest.mark.parametrize(("damage", "named"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_named_and_converted_again(
-    cache: Path,
-    conversions: Conversions,
-    damage: Callable[[Path], None],
-    named: str | None,
+    cache: Path, conversions: Conversions, damage: Callable[[Path], object], named: str
 ) -> None:
     damage(checkpoint(silent))
     said: list[str] = []
@@ -200,8 +166,7 @@ def test_a_damaged_checkpoint_is_named_and_converted_again(
     assert conversions.count == 2
     assert (target / "config.json").read_text() == embedded.GGUF_SHA256
     assert left_in(cache) == [target.name]
-    if named is not None:
-        assert said[0] == f"The converted embedded model {named}: it is converted again."
+    assert said[0] == f"The converted embedded model {named}: it is converted again."
     assert checkpoint() == target
 
 
@@ -331,8 +296,8 @@ def test_a_disk_that_is_full_in_the_process_of_the_conversion_is_named(
 ) -> None:
     config = SimpleNamespace(quantization_config=None, num_hidden_layers=1)
     model = SimpleNamespace(config=config, save_pretrained=full_disk)
-    loaded = (model, {"missing_keys": [], "unexpected_keys": [], "mismatched_keys": []})
-    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **__: loaded)
+    told: dict[str, list[str]] = {"missing_keys": [], "unexpected_keys": [], "mismatched_keys": []}
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **__: (model, told))
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: None)
     monkeypatch.setattr(conversion.signal, "signal", lambda *_: None)
     code = conversion.main("a.gguf", "checkpoint")
