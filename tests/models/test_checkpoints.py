@@ -155,6 +155,11 @@ def test_a_configuration_of_another_size_is_told_from_the_weights(
     assert message.endswith(f"Likely cause: {end}")
 
 
+def test_an_expert_that_is_missing_is_refused(checkpoint: Callable[[str], Path]) -> None:
+    message = refusal(without(checkpoint("mixtral"), "layers.1.block_sparse_moe.experts.1.w1"))
+    assert "such as experts, are missing or of unequal shapes" in message
+
+
 def test_tensors_that_nothing_takes_are_refused(checkpoint: Callable[[str], Path]) -> None:
     message = refusal(having(checkpoint("llama"), **{"v_head.weight": torch.ones(3)}))
     assert "1 left over (v_head.weight)" in message

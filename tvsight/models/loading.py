@@ -30,6 +30,8 @@ Device = Literal["auto", "cpu", "cuda"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """What transformers says of a checkpoint without weights of the allowed kinds."""
+UNMERGED = "issues during automatic conversion of the weights"
+"""What transformers says where it puts several tensors of a checkpoint together and cannot."""
 ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
 """Transformers gives the traces of everything that it tried as text; each ends in such a line."""
 MEMORY_SHARE = 0.9
@@ -266,7 +268,12 @@ def _weights(
             )
     except Exception as error:  # transformers, safetensors, pickle and torch raise their own types
         told = f"{type(error).__name__}: {error}"
-        if not NO_WEIGHTS.search(told):
+        if UNMERGED in told:
+            problem = (
+                "cannot be loaded: tensors that its architecture puts together, such as experts, "
+                "are missing or of unequal shapes."
+            )
+        elif not NO_WEIGHTS.search(told):
             problem = f"cannot be loaded: {ERROR_LINE.findall(told)[-1]}"
         elif source.kind == "directory" and not _pickles(Path(source.location)):
             problem = "holds no weights: model.safetensors, whole or in parts, was expected."
