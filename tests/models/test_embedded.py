@@ -138,6 +138,11 @@ def zeros_inside(target: Path) -> None:
         file.write(bytes(20))
 
 
+def emptied(target: Path) -> None:
+    shutil.rmtree(target)
+    target.mkdir()
+
+
 def replaced(target: Path) -> None:
     shutil.rmtree(target)
     target.write_text("")
@@ -147,7 +152,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "zeros": (zeros_inside, "is damaged (config.json)"),
     "removed": (lambda target: (target / "config.json").unlink(), "is damaged (config.json)"),
     "cut": (lambda target: os.truncate(target / "config.json", 9), "is damaged (config.json)"),
-    "emptied": (lambda target: [p.unlink() for p in target.iterdir()], f"has no {CHECKSUMS}"),
+    "emptied": (emptied, f"has no {CHECKSUMS}"),
     "older version": (lambda target: (target / CHECKSUMS).unlink(), f"has no {CHECKSUMS}"),
     "more": (lambda target: (target / "x.json").write_text(""), "is damaged (x.json)"),
     "checksums": (lambda t: (t / CHECKSUMS).write_text("[]"), f"is damaged ({CHECKSUMS})"),
