@@ -7,6 +7,7 @@ import tyro
 
 from analyses.measured import main_results
 from tvsight.config import RUNTIME, RunConfig
+from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
     from tvsight.outcome import Outcome
@@ -21,6 +22,11 @@ class VectorOptions(RunConfig):
     layer: Annotated[int | None, tyro.conf.arg(metavar="N")] = field(default=None, metadata=RUNTIME)
     """Block whose vectors are taken for all tasks, 0-based. By default, for each model, the one
     where the mean dev accuracy over the tasks peaks."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layer is not None and self.layer < 0:
+            raise UsageError(f"--layer {self.layer}: blocks are numbered from 0.")
 
 
 def measure(runner: "Runner", options: VectorOptions) -> "Outcome":

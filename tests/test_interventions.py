@@ -1,7 +1,11 @@
-"""What the engine does when a device is short of memory, and how it divides a sweep and logits."""
+"""What the engine does when a device is short of memory, how it divides a sweep and logits, and
+what it refuses."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +13,10 @@ import torch
 from benchmarks.models import random_prompts
 from tests.benchmarks.test_speed import SHAPE
 from tvsight import batching, execution, interventions
+from tvsight.errors import MeasurementError, UsageError
 from tvsight.experiments import main_results
 from tvsight.experiments.main_results import measure
+from tvsight.interventions import CachedPrompts
 from tvsight.models.decoder import Decoder
 from tvsight.models.loading import load
 from tvsight.models.random import random_llama
@@ -132,6 +138,73 @@ def test_tied_leaders_have_no_margin_wherever_a_tile_ends(
         found = interventions.answers(decoder, torch.zeros(2, decoder.width), [3, 11])
         assert found["token"].tolist() == [3, 10]
         assert found["margin"].tolist() == [0.0, 0.0]
+
+
+@pytest.fixture(scope="module")
+def cached(decoder: Decoder) -> CachedPrompts:
+    return interventions.cache_prompts(decoder, [[5, 6, 7], [8, 9]])
+
+
+@pytest.mark.parametrize("layer", [-1, SHAPE["num_hidden_layers"], True, 1.0, "1"], ids=repr)
+def test_what_is_no_block_is_neither_read_nor_patched(
+    decoder: Decoder, cached: CachedPrompts, layer: Any
+) -> None:
+    last = SHAPE["num_hidden_layers"] - 1
+    vectors, prefixes = torch.ones(2, decoder.width), cached.groups[0][1].rows([0, 0])
+    refused = partial(pytest.raises, UsageError, match=f"^layer: .* 0 to {last}, got ")
+    with refused():
+        interventions.apply_vectors(decoder, cached, [0, 1], [1, layer], vectors)
+    with refused():
+        interventions.patch_states(decoder, prefixes, [7, 7], [1, layer], vectors)
+    with refused():
+        interventions.read_states(decoder, prefixes, [[7], [7]], [layer])
+
+
+@pytest.mark.parametrize("chosen", [[0, 2], [0, -1], [0], [0, 1, 1]])
+def test_a_patch_is_of_a_prompt_that_is_there(
+    decoder: Decoder, cached: CachedPrompts, chosen: list[int]
+) -> None:
+    with pytest.raises(UsageError, match=r"^chosen: expected a prompt of range\(0, 2\)"):
+        interventions.apply_vectors(decoder, cached, chosen, [1, 1], torch.ones(2, decoder.width))
+
+
+@pytest.mark.parametrize("form", ["narrow", "one row", "rank 3", "integers"])
+def test_vectors_of_another_form_are_not_applied(
+    decoder: Decoder, cached: CachedPrompts, form: str
+) -> None:
+    fit = torch.ones(2, decoder.width)
+    vectors = {
+        "narrow": fit[:, 1:],
+        "one row": fit[:1],
+        "rank 3": fit[:, None],
+        "integers": fit.long(),
+    }[form]
+    told = rf"^vectors: expected floating-point numbers \[2, {decoder.width}\]"
+    with pytest.raises(UsageError, match=told):
+        interventions.apply_vectors(decoder, cached, [0, 1], [1, 1], vectors)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_vectors_that_are_not_finite_are_not_applied(
+    decoder: Decoder, cached: CachedPrompts, value: float
+) -> None:
+    vectors = torch.ones(2, decoder.width)
+    vectors[1, 3] = value
+    with pytest.raises(MeasurementError, match="NaN or infinity"):
+        interventions.apply_vectors(decoder, cached, [0, 1], [0, 1], vectors)
+
+
+def test_a_stream_of_another_form_is_refused_wherever_it_is_touched(decoder: Decoder) -> None:
+    block = SimpleNamespace(output=torch.zeros(1, decoder.width))
+    narrow = torch.zeros(1, 1, decoder.width - 1)
+    told = rf"residual stream \[rows, positions, {decoder.width}\] was expected"
+    for touch in (
+        lambda: decoder.read(block),
+        lambda: decoder.write(block, narrow),
+        lambda: decoder.skip(block, narrow),
+    ):
+        with pytest.raises(UsageError, match=told):
+            touch()
 
 
 def test_logits_that_are_not_finite_show(decoder: Decoder) -> None:

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,31 @@ def test_what_the_package_offers_is_there_and_nothing_else() -> None:
     assert all(callable(getattr(tvsight, name)) for name in tvsight.__all__)
     with pytest.raises(AttributeError, match="patch_everything"):
         _ = tvsight.patch_everything
+
+
+def test_threads_that_share_a_model_get_the_answers_that_they_would_get_alone(
+    model: Model, checkpoint: Path, episodes: list[Episode]
+) -> None:
+    def ask(number: int) -> tuple[str, ...]:
+        asked = episodes[number % len(episodes)]
+        theta = tvsight.extract(model, asked)
+        return (
+            tvsight.answer(model, asked.query),
+            tvsight.answer(model, asked.query, asked.demonstrations),
+            tvsight.answer(model, asked.query, patch=(number % DEPTH, 3 * theta[2])),
+            repr(theta.tolist()),
+        )
+
+    def load_again(_: int) -> str:
+        return tvsight.load(checkpoint, dtype=torch.bfloat16).dtype
+
+    alone = [ask(number) for number in range(24)]
+    assert len(set(alone)) >= len(episodes)
+    with ThreadPoolExecutor(8) as threads:
+        loads = threads.map(load_again, range(4))
+        together = list(threads.map(ask, range(24)))
+        assert set(loads) == {"bfloat16"}
+    assert together == alone
 
 
 def token_ids(model: Model, prompt: str) -> list[int]:

@@ -40,10 +40,12 @@ def test_a_part_has_no_other_block(tmp_path: Path) -> None:
         stored(tmp_path, part(WHOLE, 2)).after(3, MODEL, TASK)
 
 
-@pytest.mark.parametrize("block", [-1, 6])
+@pytest.mark.parametrize("block", [-1, 6, True])
 def test_a_block_that_is_not_there_is_refused(tmp_path: Path, block: int) -> None:
     with pytest.raises(UsageError, match="blocks 0 to 5"):
         stored(tmp_path, WHOLE).after(block, MODEL, TASK)
+    with pytest.raises(UsageError, match="blocks 0 to 5"):
+        part(WHOLE, block)
 
 
 def test_a_part_of_a_part_is_the_same_part() -> None:

@@ -121,9 +121,8 @@ def _part(store: Store, entry: Entry, block: int) -> bytes:
 
 def _plain(path: PurePosixPath) -> str:
     """A path that cannot leave the folder that it is unpacked in."""
-    assert not path.is_absolute()
-    assert not {"", ".", ".."} & set(path.parts)
-    assert "\\" not in str(path)
+    if path.is_absolute() or {"", ".", ".."} & set(path.parts) or "\\" in str(path):
+        raise UsageError(f"{path} could leave the folder that the archive is unpacked in.")
     return str(path)
 
 

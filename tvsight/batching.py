@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import TypeVar
 
 import torch
@@ -71,6 +72,19 @@ def batches(
         tokens += lengths[row]
     if batch:
         yield batch
+
+
+def layer_groups(patches: Sequence[int], layers: Sequence[int], rows: int) -> Iterator[list[int]]:
+    """Patches in groups of whole layers, each group closed once it holds `rows` patches."""
+    group: list[int] = []
+    ordered = sorted(patches, key=lambda patch: layers[patch])
+    for _, of_layer in groupby(ordered, key=lambda patch: layers[patch]):
+        group.extend(of_layer)
+        if len(group) >= rows:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def position_budget(device: torch.device, depth: int, width: int, itemsize: int) -> int:

@@ -5,7 +5,14 @@ prints them without a stack trace.
 """
 
 import difflib
+import operator
+import reprlib
+import textwrap
 from collections.abc import Iterable
+from typing import Any
+
+TOLD = 60
+"""Characters of a value of the wrong kind that its error shows."""
 
 
 class TvsightError(Exception):
@@ -49,3 +56,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if not close:
         return ""
     return " Did you mean " + " or ".join(repr(lowered[candidate]) for candidate in close) + "?"
+
+
+def unexpected(name: str, expected: str, value: object) -> UsageError:
+    """The error for a value of the wrong kind, given under a parameter's `name`."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        told = f"{value.dtype} {list(value.shape)}"
+    else:
+        told = textwrap.shorten(reprlib.repr(value), TOLD, placeholder="...")
+    return UsageError(f"{name}: expected {expected}, got {type(value).__name__} {told}.")
+
+
+def integer(value: Any) -> int | None:
+    """A whole number of any library as an `int`; None for all else, `True` and `2.0` included."""
+    if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None

@@ -11,9 +11,8 @@ Everything runs the same on this machine and, shipped by source, on a server: to
 Python in, tensors out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
-from itertools import groupby
 
 import torch
 from nnsight import save
@@ -24,11 +23,13 @@ from tvsight.batching import (
     SHORT_PADDING,
     batches,
     halving,
+    layer_groups,
     logit_tile,
     padded,
     position_budget,
     row_budget,
 )
+from tvsight.errors import unexpected
 from tvsight.models.decoder import Decoder
 
 TokenIds = Sequence[int]
@@ -125,7 +126,16 @@ def apply_vectors(
 
     Returns:
         States after the last block at the patched token, `[patches, width]`.
+
+    Raises:
+        UsageError: when there is no such prompt or block, or the vectors are of another form.
+        MeasurementError: when the vectors hold NaN or infinity.
     """
+    layers = decoder.block_numbers(layers)
+    decoder.check_vectors(vectors, len(layers))
+    known = range(len(prompts.last))
+    if len(chosen) != len(layers) or not set(chosen) <= set(known):
+        raise unexpected("chosen", f"a prompt of {known} for each patch", chosen)
     final = torch.empty_like(vectors)
     for members, cached in prompts.groups:
         place = {prompt: row for row, prompt in enumerate(members)}
@@ -140,7 +150,7 @@ def apply_vectors(
                 vectors[patches],
             )
 
-        for batch in _by_layer(patches, layers, row_budget(decoder.device)):
+        for batch in layer_groups(patches, layers, row_budget(decoder.device)):
             for rows, states in halving(run, batch):
                 final[rows] = states.to(final.device)
     return final
@@ -166,19 +176,6 @@ def _continue(
         found.update(zip(batch, states, strict=True))
     in_order = torch.stack([found[index] for index in range(len(flat))])
     return list(in_order.split([len(several) for several in continuations]))
-
-
-def _by_layer(patches: Sequence[int], layers: Sequence[int], rows: int) -> Iterator[list[int]]:
-    """Patches in groups of whole layers, each group closed once it holds `rows` patches."""
-    group: list[int] = []
-    ordered = sorted(patches, key=lambda patch: layers[patch])
-    for _, of_layer in groupby(ordered, key=lambda patch: layers[patch]):
-        group.extend(of_layer)
-        if len(group) >= rows:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 class Prefixes:
@@ -226,6 +223,7 @@ def read_states(
     Returns:
         `[rows, len(blocks), width]`.
     """
+    blocks = decoder.block_numbers(blocks)
     # Padding follows the last token here, where no real token can see it.
     ids, mask = padded(continuations, side="right")
     arguments = decoder.inputs(ids, prefixes.mask_with(mask))
@@ -258,6 +256,8 @@ def patch_states(
     Returns:
         States after the last block, `[rows, width]`.
     """
+    layers = decoder.block_numbers(layers)
+    decoder.check_vectors(vectors, len(tokens))
     ids = torch.tensor(tokens)[:, None]
     arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
     lowest, highest = min(layers), max(layers)

@@ -10,7 +10,7 @@ each θ was, in single precision.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, integer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,10 +55,7 @@ class TaskVectors:
         """
         stored = self._stored(model, task)
         if "test" in stored:
-            depth = stored["test"].shape[1]
-            if not 0 <= block < depth:
-                raise UsageError(f"Block {block}: {model} has blocks 0 to {depth - 1}.")
-            return stored["test"][:, block].float()
+            return _after(block, stored["test"], model).float()
         if f"{AT}{block}" not in stored:
             there = next(name for name in stored if name.startswith(AT)).removeprefix(AT)
             raise UsageError(
@@ -76,6 +73,9 @@ def part(vectors: "dict[str, Tensor]", block: int) -> "dict[str, Tensor]":
 
     Args:
         block: the one whose vectors are kept.
+
+    Raises:
+        UsageError: when there is no such block.
     """
     if "dev" not in vectors:
         return vectors
@@ -84,5 +84,13 @@ def part(vectors: "dict[str, Tensor]", block: int) -> "dict[str, Tensor]":
         "mean": dev.mean(dim=0).half(),
         "dev_norms": dev.norm(dim=-1),
         "test_norms": test.norm(dim=-1),
-        f"{AT}{block}": vectors["test"][:, block].clone(),
+        f"{AT}{block}": _after(block, vectors["test"], "this model").clone(),
     }
+
+
+def _after(block: int, vectors: "Tensor", model: str) -> "Tensor":
+    """`[episodes, width]` of vectors `[episodes, depth, width]`."""
+    depth, number = vectors.shape[1], integer(block)
+    if number is None or not 0 <= number < depth:
+        raise UsageError(f"Block {block}: {model} has blocks 0 to {depth - 1}.")
+    return vectors[:, number]

@@ -109,6 +109,11 @@ def test_a_block_that_is_not_there_is_refused(
     assert not (tmp_path / "tables").exists()
 
 
+def test_a_block_below_the_first_is_refused_before_anything_is_measured() -> None:
+    with pytest.raises(UsageError, match=r"^--layer -1: blocks are numbered from 0"):
+        Options(layer=-1)
+
+
 def test_results_without_vectors_are_named_as_missing(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

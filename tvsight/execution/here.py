@@ -7,12 +7,13 @@ from typing import Any, Literal, TypeVar
 import nnsight
 
 from tvsight.execution.jobs import Job, Measured, Steps, Trace
-from tvsight.models.decoder import Decoder
+from tvsight.models.decoder import Decoder, one_at_a_time
 
 Result = TypeVar("Result")
 Remote = Literal[False, "local"]
 
 
+@one_at_a_time
 def run(
     decoder: Decoder, function: Callable[..., Result], *arguments: Any, remote: Remote = False
 ) -> Result:

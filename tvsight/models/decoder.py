@@ -5,15 +5,18 @@ becomes logits. Interventions see none of it: they use a `Decoder`, and nothing 
 reads or writes a residual stream.
 """
 
+from collections.abc import Callable, Iterable
+from functools import wraps
 from inspect import signature
-from typing import Any
+from threading import RLock
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from nnsight import TransformersModel, save
 from torch import Tensor
 from transformers import DynamicCache
 
-from tvsight.errors import UsageError
+from tvsight.errors import MeasurementError, UsageError, integer, unexpected
 
 ALIASES = {
     # Llama, Mistral, Qwen2, Qwen3, OLMo2, Gemma 2 and 3, Phi
@@ -37,6 +40,25 @@ ALIASES = {
     "lm_head": "unembed",
 }
 """Where each architecture keeps its parts, as nnsight aliases: only existing paths are bound."""
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+_LOCK = RLock()
+
+
+def one_at_a_time(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let one thread of the process at a time into all functions that are marked so.
+
+    A trace hooks the modules of its model, and loading changes torch's default precision for the
+    whole process. Two threads there would read each other's states, in silence.
+    """
+
+    @wraps(function)
+    def alone(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with _LOCK:
+            return function(*args, **kwargs)
+
+    return alone
 
 
 class Decoder:
@@ -89,6 +111,33 @@ class Decoder:
         """Precision of the weights."""
         weights: Tensor = next(self.nn._module.parameters())
         return weights.dtype
+
+    def block_numbers(self, layers: Iterable[Any]) -> list[int]:
+        """Layers as the numbers of blocks, 0 to `depth - 1`. None is counted from the end.
+
+        Raises:
+            UsageError: for any other layer.
+        """
+        numbers = []
+        for layer in layers:
+            number = integer(layer)
+            if number is None or not 0 <= number < self.depth:
+                raise unexpected("layer", f"the number of a block, 0 to {self.depth - 1}", layer)
+            numbers.append(number)
+        return numbers
+
+    def check_vectors(self, vectors: Tensor, count: int) -> None:
+        """Whether `vectors` can be states of the residual stream, `[count, width]`.
+
+        Raises:
+            UsageError: when their shape or type is another.
+            MeasurementError: when they are no finite numbers.
+        """
+        if list(vectors.shape) != [count, self.width] or not vectors.is_floating_point():
+            expected = f"floating-point numbers [{count}, {self.width}], one row for each patch"
+            raise unexpected("vectors", expected, vectors)
+        if not vectors.isfinite().all():
+            raise MeasurementError("A vector holds NaN or infinity. A wider --dtype may help.")
 
     def read(self, block: Any) -> Tensor:
         """The residual stream after `block`, inside a trace: `[rows, positions, width]`."""
@@ -172,9 +221,11 @@ class Decoder:
         self._block_returns_tuple = issubclass(kind, tuple)
 
     def _checked(self, states: Tensor) -> Tensor:
-        expected = f"a residual stream is [rows, positions, {self.width}]"
-        assert states.dim() == 3, f"{expected}, got {list(states.shape)}"
-        assert states.shape[-1] == self.width, f"{expected}, got {list(states.shape)}"
+        if states.dim() != 3 or states.shape[-1] != self.width:
+            raise UsageError(
+                f"A residual stream [rows, positions, {self.width}] was expected after a block, "
+                f"got {list(states.shape)}."
+            )
         return states
 
 

@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar, get_logger
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.models import embedded
 from tvsight.models.checkpoints import Loading, check_configuration, check_tensors
-from tvsight.models.decoder import ALIASES, Decoder, adapt
+from tvsight.models.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models.sources import ModelSource, hub_failure, resolve
 from tvsight.models.validation import validate
 
@@ -66,30 +67,43 @@ class Model:
         return Vocabulary(self.tokenizer)
 
 
-def resolve_device(device: Device) -> str:
+def resolve_device(device: Device | torch.device) -> str:
     """`auto` becomes CUDA where there is one, else the CPU.
 
     Raises:
-        UsageError: for `cuda` where torch sees none.
+        UsageError: for `cuda` where torch sees none, and for any other device.
     """
     available = torch.cuda.is_available()
-    if device == "cuda" and not available:
+    name = str(device)
+    if name not in get_args(Device):
+        known = "auto, cpu or cuda (CUDA_VISIBLE_DEVICES chooses among GPUs)"
+        raise unexpected("device", known, device)
+    if name == "cuda" and not available:
         raise UsageError("--device cuda: torch sees no CUDA device here; leave it out or use cpu.")
-    return ("cuda" if available else "cpu") if device == "auto" else device
+    return ("cuda" if available else "cpu") if name == "auto" else name
 
 
-def resolve_dtype(dtype: str, device: str) -> str:
-    """`auto` becomes float32 on a CPU and bfloat16 on a GPU."""
+def resolve_dtype(dtype: str | torch.dtype, device: str) -> str:
+    """`auto` becomes float32 on a CPU and bfloat16 on a GPU.
+
+    Raises:
+        UsageError: for a precision that no model is held in.
+    """
     if dtype == "auto":
         return "float32" if device == "cpu" else "bfloat16"
-    return dtype
+    name = str(dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        known = f"one of auto, {', '.join(DTYPES)}"
+        raise UsageError(f"dtype {dtype}: expected {known}.{nearest(name, DTYPES)}")
+    return name
 
 
+@one_at_a_time
 def load(
-    name: str,
+    name: str | PathLike[str],
     revision: str | None = None,
-    device: Device = "auto",
-    dtype: str = "auto",
+    device: Device | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
     trust_remote_code: bool = False,
     allow_pickled_weights: bool = False,
     report: embedded.Report = print,
@@ -97,10 +111,10 @@ def load(
     """Load a model: a catalogue alias, a local checkpoint directory, or a hub id.
 
     Args:
-        name: what to load; see `tvsight.models.sources.resolve`.
+        name: what to load; see `tvsight.models.sources.resolve`. A path is a directory.
         revision: hub revision (branch, tag or commit).
         device: `auto`, `cpu` or `cuda`. A model larger than one GPU is spread over all of them.
-        dtype: `auto`, `float32`, `bfloat16` or `float16`.
+        dtype: `auto`, `float32`, `bfloat16` or `float16`, or torch's own.
         trust_remote_code: run code that a checkpoint brings. Off unless you trust its author.
         allow_pickled_weights: read weights that are stored as pickles. Off for the same reason.
         report: receives a line of text at each slow step.
@@ -110,6 +124,10 @@ def load(
             has no standard view, weights that cannot or may not be read, or a device that is not
             there.
     """
+    flags = {"trust_remote_code": trust_remote_code, "allow_pickled_weights": allow_pickled_weights}
+    for flag, value in flags.items():
+        if not isinstance(value, bool):  # any text would mean yes
+            raise unexpected(flag, "True or False", value)
     if not sys.stderr.isatty():
         disable_progress_bar()
     source = resolve(name, revision)
@@ -140,6 +158,7 @@ def load(
     return Model(source, decoder, precision, words)
 
 
+@one_at_a_time
 def load_remote(
     name: str, dtype: str, revision: str | None = None, trust_remote_code: bool = False
 ) -> Model:

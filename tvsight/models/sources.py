@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tvsight.errors import UsageError, nearest
+from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.models.catalogue import EMBEDDED, catalogue
 from tvsight.tasks.files import is_encodable
 
@@ -30,13 +30,24 @@ class ModelSource:
     revision: str | None = None
 
 
-def resolve(name: str, revision: str | None = None) -> ModelSource:
+def resolve(name: str | os.PathLike[str], revision: str | None = None) -> ModelSource:
     """Find what `name` means: a catalogue alias, else a local checkpoint directory, else a hub id.
+
+    A path object means a directory only.
 
     Raises:
         UsageError: when it is none of them, with the nearest aliases; or when a directory holds
             no checkpoint.
     """
+    if isinstance(name, os.PathLike):
+        path = _directory(os.fsdecode(name))
+        if path is None:
+            raise UsageError(f"There is no directory {os.fsdecode(name)!r}.")
+        name = str(path.absolute())
+    if not isinstance(name, str):
+        raise unexpected("name", "a model's name or the path of its directory", name)
+    if revision is not None and (not isinstance(revision, str) or not revision):
+        raise unexpected("revision", "a branch, tag or commit", revision)
     if name.lower() in catalogue():
         entry = catalogue()[name.lower()]
         if entry.hub_id is None:
@@ -70,7 +81,7 @@ def resolve(name: str, revision: str | None = None) -> ModelSource:
 def _directory(name: str) -> Path | None:
     try:
         path = Path(name).expanduser()
-        return path if path.is_dir() else None
+        return path if name and path.is_dir() else None
     except (OSError, RuntimeError):  # a name too long for a path, or of an unknown user
         return None
 

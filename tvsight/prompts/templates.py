@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tvsight.errors import UsageError, nearest
+from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.tasks.files import is_encodable
 
 TEMPLATES = {
@@ -49,6 +49,8 @@ def template(name: str) -> Template:
     Raises:
         UsageError: for a text without `{x}` and `{y}` in this order, once each.
     """
+    if not isinstance(name, str):
+        raise unexpected("template", "the name of a template, or a text", name)
     if name in TEMPLATES:
         return Template(TEMPLATES[name])
     if not is_encodable(name):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
-from tvsight.errors import UsageError, nearest
+from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.tasks.files import read_relation, read_task_file
 from tvsight.tasks.generated import first_letters, generated_tasks
 from tvsight.tasks.task import CATEGORIES, Task
@@ -53,6 +53,8 @@ def task(name: str) -> Task:
         UsageError: for an unknown name, with the nearest ones.
     """
     known = packaged_tasks()
+    if not isinstance(name, str):
+        raise unexpected("task", "the name of a packaged task", name)
     if name not in known:
         raise _unknown(name, known)
     return known[name]
