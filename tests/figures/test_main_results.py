@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -111,6 +113,22 @@ def test_points_are_the_accuracies_task_by_task(table: pd.DataFrame) -> None:
         assert_whiskers(container, rows, name, along=0)
         places = container[0].get_ydata().astype(float)
         assert places.round().tolist() == list(range(len(rows)))
+
+
+DRAW = """
+from tests.figures.test_main_results import ErrorbarContainer, eighteen_tasks, of_type, task_by_task
+points = of_type(task_by_task(eighteen_tasks(), "a-model").axes[0], ErrorbarContainer)
+print(*(place for container in points for place in container[0].get_ydata()))
+"""
+
+
+def test_points_stand_where_they_do_when_python_runs_without_assertions() -> None:
+    found = [
+        subprocess.run([sys.executable, *flags, "-c", DRAW], capture_output=True, text=True).stdout
+        for flags in ((), ("-O",))
+    ]
+    assert len(found[0].split()) == 3 * len(PAPER_TASKS)
+    assert found[0] == found[1]
 
 
 def test_each_point_stands_at_the_name_of_its_task() -> None:

@@ -1,8 +1,11 @@
 import hashlib
+import os
+import shutil
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +15,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tvsight.errors import UsageError
 from tvsight.models import conversion, embedded
-from tvsight.models.embedded import GGUF_NAME, PARTS, checkpoint, checkpoint_path, part_paths
+from tvsight.models.embedded import (
+    CHECKSUMS,
+    GGUF_NAME,
+    PARTS,
+    checkpoint,
+    checkpoint_path,
+    part_paths,
+)
 
 CONTENTS = [f"part {number} ".encode() * 1000 for number in range(PARTS)]
 
@@ -107,13 +117,83 @@ def test_the_first_call_converts_and_the_second_reads(
     assert (conversions.count, len(said)) == (1, 3)
 
 
-@pytest.mark.usefixtures("cache")
-def test_a_finished_checkpoint_needs_no_packages(
+@pytest.mark.usefixtures("packages", "cache", "conversions")
+def test_a_finished_checkpoint_needs_no_packages_until_it_is_damaged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    checkpoint(silent)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    checkpoint_path().mkdir(parents=True)
     assert checkpoint() == checkpoint_path()
+    (checkpoint_path() / "config.json").unlink()
+    with pytest.raises(UsageError) as refused:
+        checkpoint()
+    message = str(refused.value)
+    assert message.startswith("The converted embedded model is damaged (config.json)")
+    assert 'pip install "tvsight[embedded]"' in message
+
+
+def zeros_inside(target: Path) -> None:
+    with (target / "config.json").open("r+b") as file:
+        file.seek(20)
+        file.write(bytes(20))
+
+
+def emptied(target: Path) -> None:
+    shutil.rmtree(target)
+    target.mkdir()
+
+
+def replaced(target: Path) -> None:
+    shutil.rmtree(target)
+    target.write_text("")
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "zeros": (zeros_inside, "is damaged (config.json)"),
+    "removed": (lambda target: (target / "config.json").unlink(), "is damaged (config.json)"),
+    "cut": (lambda target: os.truncate(target / "config.json", 9), "is damaged (config.json)"),
+    "emptied": (emptied, f"has no {CHECKSUMS}"),
+    "older version": (lambda target: (target / CHECKSUMS).unlink(), f"has no {CHECKSUMS}"),
+    "more": (lambda target: (target / "x.json").write_text(""), "is damaged (x.json)"),
+    "checksums": (lambda t: (t / CHECKSUMS).write_text("[]"), f"is damaged ({CHECKSUMS})"),
+    "a file": (replaced, "cannot be read (Not a directory)"),
+}
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize(("damage", "named"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_converted_again(
+    cache: Path, conversions: Conversions, damage: Callable[[Path], object], named: str
+) -> None:
+    damage(checkpoint(silent))
+    said: list[str] = []
+    target = checkpoint(said.append)
+    assert conversions.count == 2
+    assert (target / "config.json").read_text() == embedded.GGUF_SHA256
+    assert left_in(cache) == [target.name]
+    assert said[0] == f"The converted embedded model {named}: it is converted again."
+    assert checkpoint() == target
+
+
+@pytest.mark.usefixtures("packages", "cache", "conversions")
+def test_a_checkpoint_is_read_once_for_each_state_of_its_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = checkpoint(silent)
+    read: list[str] = []
+
+    def counted(path: Path) -> str:
+        read.append(path.name)
+        return sha256(path)
+
+    sha256 = embedded._sha256
+    monkeypatch.setattr(embedded, "_sha256", counted)
+    for _ in range(3):
+        checkpoint()
+    assert read == ["config.json"]
+    os.utime(target / "config.json", (0, 0))
+    checkpoint()
+    assert read == ["config.json"] * 2
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged", CONTENTS[2] + b"!"])
@@ -219,9 +299,10 @@ def test_a_conversion_that_is_killed_is_an_error_that_names_the_signal(
 def test_a_disk_that_is_full_in_the_process_of_the_conversion_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = SimpleNamespace(config=SimpleNamespace(quantization_config=None))
-    model.save_pretrained = full_disk
-    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **__: model)
+    config = SimpleNamespace(quantization_config=None, num_hidden_layers=1)
+    model = SimpleNamespace(config=config, save_pretrained=full_disk)
+    told: dict[str, list[str]] = {"missing_keys": [], "unexpected_keys": [], "mismatched_keys": []}
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **__: (model, told))
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: None)
     monkeypatch.setattr(conversion.signal, "signal", lambda *_: None)
     code = conversion.main("a.gguf", "checkpoint")

@@ -68,7 +68,7 @@ def task_by_task(table: pd.DataFrame, model: str) -> Figure:
     for offset, procedure in zip((0.24, 0.0, -0.24), COMPARED, strict=True):
         axes.errorbar(
             rows[procedure],
-            rows.index + offset,
+            np.arange(len(rows)) + offset,
             xerr=_whiskers(rows, procedure),
             fmt=PROCEDURE_MARKERS[procedure],
             color=PROCEDURE_COLOURS[procedure],

@@ -4,7 +4,7 @@ import os
 
 from tvsight.errors import UsageError
 from tvsight.models.catalogue import CatalogueEntry
-from tvsight.models.embedded import checkpoint_path, part_paths
+from tvsight.models.embedded import CHECKSUMS, checkpoint_path, part_paths
 
 BYTES_PER_PARAMETER = {"cpu": 4, "cuda": 2}
 """float32 on a CPU, bfloat16 on a GPU."""
@@ -26,7 +26,7 @@ def availability(entry: CatalogueEntry) -> str:
 
 
 def _embedded() -> str:
-    if checkpoint_path().is_dir():
+    if (checkpoint_path() / CHECKSUMS).is_file():
         return "usable"
     try:
         part_paths()

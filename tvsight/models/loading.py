@@ -1,21 +1,25 @@
 """Load a model by name and give it the standard view."""
 
+import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from nnsight import TransformersModel
-from transformers import AutoConfig, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar, get_logger
 
 from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.models import embedded
+from tvsight.models.checkpoints import Loading, check_configuration, check_tensors
 from tvsight.models.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models.sources import ModelSource, hub_failure, resolve
 from tvsight.models.validation import validate
@@ -27,6 +31,8 @@ Device = Literal["auto", "cpu", "cuda"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """What transformers says of a checkpoint without weights of the allowed kinds."""
+UNMERGED = "issues during automatic conversion of the weights"
+"""What transformers says where it puts several tensors of a checkpoint together and cannot."""
 ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
 """Transformers gives the traces of everything that it tried as text; each ends in such a line."""
 MEMORY_SHARE = 0.9
@@ -127,21 +133,26 @@ def load(
     source = resolve(name, revision)
     place = resolve_device(device)
     precision = resolve_dtype(dtype, place)
-    nn = _skeleton(source, _location(source, report), trust_remote_code)
-    decoder = adapt(nn)
+    location = _location(source, report)
+    decoder = _skeleton(source, location, trust_remote_code)
     weights = DTYPES[precision]
-    nn.kwargs.update(
-        dtype=weights,
+    placement = _placement(decoder.nn, place, weights)
+    options = {
+        "revision": source.revision,
+        "trust_remote_code": trust_remote_code,
+        "dtype": weights,
         # None: safetensors where there are some.
-        use_safetensors=None if allow_pickled_weights else True,
-        **_placement(nn, place, weights),
-    )
-    _load_weights(source, nn, allow_pickled_weights)
+        "use_safetensors": None if allow_pickled_weights else True,
+        "device_map": placement.get("device_map"),
+    }
+    module, loading = _weights(source, location, options)
+    check_tensors(source.name, decoder.depth, loading)
+    decoder.nn = _traced(module, decoder.tokenizer, device=placement.get("device"))
     if decoder.dtype != weights:  # transformers falls back to float32 without a word
         raise UsageError(
             f"{source.name} cannot be held in {precision} here; repeat with another --dtype."
         )
-    nn._module.requires_grad_(False)
+    module.requires_grad_(False)
     validate(decoder)
     words = torch.cuda.get_device_name() if place == "cuda" else "cpu"
     return Model(source, decoder, precision, words)
@@ -166,7 +177,7 @@ def load_remote(
             f"--remote: {name} is {what}, and a server knows hub models only. Name one with "
             "--model, or use --remote-simulated."
         )
-    decoder = adapt(_skeleton(source, source.location, trust_remote_code))
+    decoder = _skeleton(source, source.location, trust_remote_code)
     return Model(source, decoder, dtype, "NDIF")
 
 
@@ -177,35 +188,50 @@ def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bo
         UsageError: as `load` does.
     """
     source = resolve(name, revision)
-    location = _location(source, print)
-    return _reported(
-        source,
-        lambda: AutoTokenizer.from_pretrained(
-            location, revision=source.revision, trust_remote_code=trust_remote_code
-        ),
+    return _tokenizer(source, _location(source, print), trust_remote_code)
+
+
+def _tokenizer(source: ModelSource, location: str, trust_remote_code: bool) -> Any:
+    options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
+    tokenizer = _reported(
+        source, "tokenizer", lambda: AutoTokenizer.from_pretrained(location, **options)
     )
+    if not tokenizer.vocab_size:
+        raise UsageError(f"The tokenizer of {source.name} is empty: it has no tokens.")
+    return tokenizer
 
 
-def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> TransformersModel:
+def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> Decoder:
     """The model's structure on the meta device: no weights yet, so a refusal costs nothing."""
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
     # Asked before the model is built: a causal class for the decoder half clears the flag.
-    config = _reported(source, lambda: AutoConfig.from_pretrained(location, **options))
+    config = _reported(
+        source, "configuration", lambda: AutoConfig.from_pretrained(location, **options)
+    )
     if getattr(config, "is_encoder_decoder", False):
         name = (config.architectures or [type(config).__name__])[0]
         raise UsageError(
             f"{name} is an encoder-decoder; task vectors are defined for decoder-only models."
         )
+    check_configuration(source.name, config)
+    tokenizer = _tokenizer(source, location, trust_remote_code)
     return _reported(
         source,
-        lambda: TransformersModel(
-            location,
-            task="text-generation",
-            tokenizer=AutoTokenizer.from_pretrained(location, **options),
-            rename=ALIASES,
-            dtype=torch.bfloat16,  # the one precision that grouped expert layers can be tried in
-            **options,
+        "architecture",
+        lambda: adapt(
+            _traced(
+                location,
+                tokenizer,
+                dtype=torch.bfloat16,  # the one precision that grouped expert layers are tried in
+                **options,
+            )
         ),
+    )
+
+
+def _traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> TransformersModel:
+    return TransformersModel(
+        model, task="text-generation", tokenizer=tokenizer, rename=ALIASES, **options
     )
 
 
@@ -214,20 +240,27 @@ def _location(source: ModelSource, report: embedded.Report) -> str:
     return str(embedded.checkpoint(report)) if source.kind == "embedded" else source.location
 
 
-def _reported(source: ModelSource, read: Callable[[], Any]) -> Any:
-    """`read()`, with what transformers raises turned into advice."""
+def _reported(source: ModelSource, part: str, read: Callable[[], Any]) -> Any:
+    """`read()` a part of the checkpoint, with what transformers raises turned into advice.
+
+    What a damaged file makes it raise is of any type.
+    """
     try:
         return read()
+    except UsageError:
+        raise
     except OSError as error:
         raise UsageError(_load_failure(source, error)) from error
-    except ValueError as error:
+    except Exception as error:
         if "trust_remote_code" in str(error):
             raise UsageError(
                 f"{source.name} brings its own code, which is not run unless you ask for it: read "
                 "it, then repeat with --trust-remote-code."
             ) from error
-        first_line = str(error).splitlines()[0]
-        raise UsageError(f"{source.name} is not a causal language model: {first_line}") from error
+        told = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"The {part} of {source.name} cannot be used: {shorten(told, 300)}"
+        ) from error
 
 
 def _placement(nn: TransformersModel, place: str, dtype: torch.dtype) -> dict[str, Any]:
@@ -239,21 +272,31 @@ def _placement(nn: TransformersModel, place: str, dtype: torch.dtype) -> dict[st
     return {"device": "cuda"}
 
 
-def _load_weights(source: ModelSource, nn: TransformersModel, pickles: bool) -> None:
-    """Fill the skeleton.
+def _weights(
+    source: ModelSource, location: str, options: dict[str, Any]
+) -> tuple[PreTrainedModel, Loading]:
+    """The model with its weights, and which of them the checkpoint did not give.
 
     Raises:
         UsageError: when there are no weights that may be read, or reading them fails.
     """
     try:
-        nn.dispatch()
+        with _unreported():
+            module, told = AutoModelForCausalLM.from_pretrained(
+                location, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
     except Exception as error:  # transformers, safetensors, pickle and torch raise their own types
         told = f"{type(error).__name__}: {error}"
-        if not NO_WEIGHTS.search(told):
+        if UNMERGED in told:
+            problem = (
+                "cannot be loaded: tensors that its architecture puts together, such as experts, "
+                "are missing or of unequal shapes."
+            )
+        elif not NO_WEIGHTS.search(told):
             problem = f"cannot be loaded: {ERROR_LINE.findall(told)[-1]}"
         elif source.kind == "directory" and not _pickles(Path(source.location)):
             problem = "holds no weights: model.safetensors, whole or in parts, was expected."
-        elif pickles:
+        elif options["use_safetensors"] is None:
             problem = "holds neither safetensors nor pickled weights."
         else:
             problem = (
@@ -261,6 +304,19 @@ def _load_weights(source: ModelSource, nn: TransformersModel, pickles: bool) -> 
                 "If you trust their author, repeat with --allow-pickled-weights."
             )
         raise UsageError(f"The checkpoint {source.name} {problem}") from error
+    return module, Loading.of(told)
+
+
+@contextmanager
+def _unreported() -> Iterator[None]:
+    """Without transformers' own table of the tensors that do not fit: `check_tensors` says it."""
+    logger = get_logger("transformers.modeling_utils")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _pickles(directory: Path) -> list[Path]:

@@ -18,8 +18,9 @@ def validate(decoder: Decoder) -> None:
     """Check what interventions take for granted.
 
     Raises:
-        UsageError: when unembedding the last block's output does not reproduce the logits, or when
-            the last token feels whether what precedes it was padded and cached.
+        UsageError: when the logits are not finite or favour no token, when unembedding the last
+            block's output does not reproduce them, or when the last token feels whether what
+            precedes it was padded and cached.
     """
     ids = torch.tensor([PROMPT])
     with decoder.nn.trace(decoder.inputs(ids, torch.ones_like(ids))):
@@ -27,6 +28,13 @@ def validate(decoder: Decoder) -> None:
         logits = save(decoder.nn.output.logits)
     tolerance = 1e-4 if logits.dtype == torch.float32 else 5e-2
     name = type(decoder.nn._module).__name__
+    favoured = logits.float()[0, -1].max() - logits.float()[0, -1].min()
+    if not (logits.isfinite().all() and favoured > 0):
+        problem = "the same for every token" if logits.isfinite().all() else "not finite"
+        raise UsageError(
+            f"The logits of this {name} are {problem} in {decoder.dtype}: its weights or its "
+            "config.json are damaged, or the precision is too low (--dtype)."
+        )
     gap = _gap(decoder.unembed(last), logits)
     if not gap <= tolerance:
         raise UsageError(
