@@ -18,7 +18,14 @@ from tvsight.interventions import (
 )
 from tvsight.models.decoder import Decoder
 from tvsight.models.loading import Model
-from tvsight.prompts import Episode, Template, sample_episodes, template, usable_pairs
+from tvsight.prompts import (
+    Episode,
+    Template,
+    check_window,
+    sample_episodes,
+    template,
+    usable_pairs,
+)
 from tvsight.tasks import Task
 
 
@@ -39,10 +46,15 @@ def extract(model: Model, episode: Episode, prompt: Template | None = None) -> T
 
     The residual stream at the last token of `S, x'→`, mean over the dummy queries x'
     (section 2.1 of the paper).
+
+    Raises:
+        UsageError: when a prompt is longer than the model's context window.
     """
     prompt = prompt or template("example")
     few_shot = [prompt.few_shot(episode.demonstrations, given) for given in episode.dummy_queries]
-    return execution.run(model.decoder, _vectors, model.tokenizer(few_shot).input_ids)
+    prompts = model.tokenizer(few_shot).input_ids
+    check_window(model, prompts)
+    return execution.run(model.decoder, _vectors, prompts)
 
 
 def answer(
@@ -60,9 +72,13 @@ def answer(
         patch: a block (0-based) and the vector `[width]` that replaces the residual stream after
             it at the prompt's last token.
         prompt: the template; the paper's unless given.
+
+    Raises:
+        UsageError: when the prompt is longer than the model's context window.
     """
     text = (prompt or template("example")).few_shot(tuple(demonstrations), query)
     tokens = model.tokenizer(text).input_ids
+    check_window(model, [tokens])
     token = execution.run(model.decoder, _answer, tokens, patch)
     return str(model.tokenizer.decode([token]))
 

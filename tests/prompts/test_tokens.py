@@ -35,7 +35,17 @@ def episode(query: str, *dummies: str, shown: str = "a", accepted: str = " cold"
 @pytest.fixture(scope="session")
 def model(make_tokenizer: MakeTokenizer) -> Any:
     tokenizer = make_tokenizer(PIECES)
-    return SimpleNamespace(tokenizer=tokenizer, vocabulary=Vocabulary(tokenizer))
+    return of(tokenizer)
+
+
+def of(tokenizer: Any, window: int | None = None) -> Any:
+    """What prompts need of a model."""
+    return SimpleNamespace(
+        name="a-model",
+        tokenizer=tokenizer,
+        vocabulary=Vocabulary(tokenizer),
+        decoder=SimpleNamespace(window=window),
+    )
 
 
 def tokens_of(
@@ -161,10 +171,23 @@ def test_the_expected_token_is_the_first_of_the_answer(model: Any, answer: str, 
 
 
 def test_an_answer_without_a_token_of_its_own_is_refused(make_tokenizer: MakeTokenizer) -> None:
-    tokenizer = make_tokenizer(["->", "->x"])
-    joining: Any = SimpleNamespace(tokenizer=tokenizer, vocabulary=Vocabulary(tokenizer))
+    joining = of(make_tokenizer(["->", "->x"]))
     with pytest.raises(UsageError) as refused:
         tokens_of(joining, episode("b", accepted="y"), episode("ab", accepted="x"))
     assert "Task t: the answer 'x' has no token of its own after the query 'ab'" in str(
         refused.value
+    )
+
+
+def test_prompts_beyond_the_context_window_are_refused_with_the_numbers(model: Any) -> None:
+    asked = [episode("ab", shown="ab" * length) for length in (1, 9, 10)]
+    prompts = [EXAMPLE.few_shot(e.demonstrations, x) for e in asked for x in ("ab", "c")]
+    longest, *_ = lengths = sorted(len(model.tokenizer(p).input_ids) for p in prompts)[::-1]
+    assert tokens_of(of(model.tokenizer, longest), *asked) == tokens_of(model, *asked)
+    with pytest.raises(UsageError) as refused:
+        tokens_of(of(model.tokenizer, longest - 1), *asked)
+    longer = sum(length == longest for length in lengths)
+    assert str(refused.value).startswith(
+        f"The longest prompt has {longest} tokens, and the context window of a-model is "
+        f"{longest - 1} tokens ({longer} of 6 prompts are longer). "
     )

@@ -50,7 +50,8 @@ def tokenise(
     """Token ids of the prompts of `episodes`.
 
     Raises:
-        UsageError: when an answer has no token of its own after its prompt.
+        UsageError: when a prompt is longer than the model's context window, or an answer has no
+            token of its own after its prompt.
     """
     tokenizer = model.tokenizer
     few_shot = [
@@ -58,7 +59,9 @@ def tokenise(
         for episode in episodes
         for given in (episode.query, *episode.dummy_queries)
     ]
-    few_shot_ids = iter(tokenizer(few_shot).input_ids)
+    in_full = tokenizer(few_shot).input_ids
+    check_window(model, in_full)
+    few_shot_ids = iter(in_full)
     queries = [template.query(episode.query) for episode in episodes]
     answers = [episode.accepted[0] for episode in episodes]
     tokens: PromptTokens = {
@@ -78,6 +81,24 @@ def tokenise(
         tokens["query"].append(continuations[0])
         tokens["dummies"].append(continuations[1:])
     return tokens
+
+
+def check_window(model: "Model", prompts: Sequence[TokenIds]) -> None:
+    """Whether prompts fit the model's context window.
+
+    Beyond it learned positions do not exist, and rotary ones were not trained.
+
+    Raises:
+        UsageError: when a prompt is longer.
+    """
+    window, longest = model.decoder.window, max(map(len, prompts), default=0)
+    if window is not None and longest > window:
+        longer = sum(len(prompt) > window for prompt in prompts)
+        raise UsageError(
+            f"The longest prompt has {longest} tokens, and the context window of {model.name} is "
+            f"{window} tokens ({longer} of {len(prompts)} prompts are longer). Give fewer "
+            "demonstrations (--shots), a shorter --template, or a model with a longer window."
+        )
 
 
 def parts(tokens: PromptTokens, most: int | None) -> list[PromptTokens]:
