@@ -2,11 +2,12 @@
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import tyro
 
+from tvsight.config import RunConfig
 from tvsight.errors import ServerError, TvsightError, UsageError
 
 FAILURE_EXIT, USAGE_EXIT, SERVER_EXIT, INTERRUPT_EXIT = 1, 2, 3, 130
@@ -32,6 +33,8 @@ def command(options: type[Options], main: Callable[[Options], int], description:
                 tyro.conf.OmitSubcommandPrefixes,
             ),
         )
+        if isinstance(chosen, RunConfig):
+            chosen.check_replay(_given(sys.argv[1:]))
         sys.exit(main(chosen))
     except UsageError as error:
         _complain(str(error), USAGE_EXIT)
@@ -44,6 +47,12 @@ def command(options: type[Options], main: Callable[[Options], int], description:
         _complain(
             "Interrupted. What is complete is kept: repeat the command to go on.", INTERRUPT_EXIT
         )
+
+
+def _given(arguments: Sequence[str]) -> set[str]:
+    """The fields whose options stand on a command line, in either spelling that tyro takes."""
+    options = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+    return {option[2:].replace("-", "_") for option in options}
 
 
 def _complain(message: str, code: int) -> None:

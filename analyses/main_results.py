@@ -52,7 +52,9 @@ def draw(outcome: "Outcome", config: RunConfig, display: "Display") -> None:
         )
     title = "Means over tasks, with bootstrap intervals over tasks"
     display.table(means, title, ["Averaged vector"])
-    written = tables.write(results / "tables", MAIN_RESULTS, table, [tasks, means])
+    written = tables.write(
+        results / "tables", MAIN_RESULTS, table, [tasks, means, *tables.remark_cells(outcome)]
+    )
     numbers = tables.mean_numbers(table, paper)
     written += tables.write(results / "tables", f"{MAIN_RESULTS}_means", numbers, [means])
     written += save(figures.by_model(table, paper), results / "figures", MAIN_RESULTS)

@@ -33,6 +33,8 @@ def analyse(
     outcome = measure(Runner(display), options)
     if outcome.rows:
         draw(outcome, options, display)
+        for (model, task), told in outcome.remarks.items():
+            display.note(f"{model}, {task}: {'; '.join(told)}.")
     display.failures(outcome.failures)
     return FAILURE_EXIT if outcome.failures else 0
 

@@ -83,7 +83,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     asked_above = asked[near["place"] == "two above"].drop(columns="Probability, random")
     display.table(asked_above, "Answers, and words that describe the task", ["Category"])
     cells = [tokens.drop(columns="Place")]
-    written = tables.write(results / "tables", NAME, numbers, cells)
+    written = tables.write(
+        results / "tables", NAME, numbers, [*cells, *tables.remark_cells(outcome)]
+    )
     written += tables.write(results / "tables", f"{NAME}_ranks", near, [asked])
     written += save(figures.ranks(rows), results / "figures", NAME)
     for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):

@@ -78,7 +78,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
         display.note(f"{given.where}.")
         for reason in clusters.not_computed(numbers[numbers["model"] == given.model]):
             display.note(reason)
-    written = tables.write(results / "tables", NAME, numbers, [cells])
+    written = tables.write(
+        results / "tables", NAME, numbers, [cells, *tables.remark_cells(outcome)]
+    )
     written += tables.write(results / "tables", f"{NAME}_by_task", by_task, [task_cells])
     drawn = []
     for given in sets:

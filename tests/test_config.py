@@ -9,7 +9,7 @@ import pytest
 
 from tests.analyses.commands import analysis, imported
 from tvsight import planning
-from tvsight.config import RunConfig, field_names
+from tvsight.config import REPLACED, RunConfig, field_names
 from tvsight.errors import UsageError
 from tvsight.planning import complete, plan, sources
 from tvsight.prompts import Episode, write_episodes
@@ -60,9 +60,18 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     pairs = (("a", "A"),)
     write_episodes(
         Path(EPISODES),
-        [Episode("to_upper", split, pairs, "b", ("B",), ("c",)) for split in ("dev", "test")],
+        [
+            Episode("to_upper", "dev", pairs, "b", ("B",), ("c",)),
+            Episode("to_upper", "test", pairs, "d", ("D",), ("c",)),
+        ],
     )
     return RunConfig(model=("org/model",), tasks="to_upper,next_letter")
+
+
+@pytest.fixture
+def replayed(config: RunConfig) -> RunConfig:
+    """A run of the episode file."""
+    return replace(config, tasks="paper", episodes=EPISODES)
 
 
 def keys(config: RunConfig) -> list[str]:
@@ -83,6 +92,8 @@ def test_every_field_has_a_role() -> None:
 
 @pytest.mark.parametrize("name", sorted(field_names("identity")))
 def test_a_field_of_the_identity_changes_what_is_asked(config: RunConfig, name: str) -> None:
+    if name == "episodes":  # which bring their own tasks
+        config = replace(config, tasks="paper")
     changed = replace(config, **{name: CHANGED[name]})
     assert getattr(config, name) != getattr(changed, name)
     assert keys(changed) != keys(config)
@@ -111,17 +122,33 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) 
         RunConfig(**options)
 
 
-def test_replayed_episodes_are_the_same_whatever_would_be_sampled(config: RunConfig) -> None:
-    replayed = replace(config, episodes=EPISODES)
-    otherwise = replace(replayed, shots=3, dummy_queries=1, episodes_per_split=7, seed=9)
-    assert keys(otherwise) == keys(replayed)
+def test_a_replay_asks_about_the_tasks_of_its_file(replayed: RunConfig) -> None:
     assert len(keys(replayed)) == 1
 
 
-def test_other_episodes_are_another_question(config: RunConfig) -> None:
-    replayed = replace(config, episodes=EPISODES)
+@pytest.mark.parametrize("name", REPLACED)
+def test_an_option_that_a_replay_ignores_is_refused(replayed: RunConfig, name: str) -> None:
+    option = "--" + name.replace("_", "-")
+    with pytest.raises(UsageError, match=rf"--episodes {EPISODES} .*ignores {option}\."):
+        replace(replayed, **{name: CHANGED[name]})
+
+
+@pytest.mark.parametrize("given", [("--shots", "5"), ("--seed=0",), ("--dummy_queries", "2")])
+def test_so_is_one_that_is_given_its_default(replayed: RunConfig, given: tuple[str, ...]) -> None:
+    ended = analysis("main_results", "--episodes", Path(EPISODES).resolve(), *given)
+    assert ended.returncode == 2
+    option = given[0].partition("=")[0].replace("_", "-")
+    assert f"so it ignores {option}. Leave out" in ended.stderr
+
+
+def test_a_task_file_that_a_replay_ignores_is_refused(replayed: RunConfig) -> None:
+    with pytest.raises(UsageError, match=rf"--task-file: {EPISODES} has no episodes of 'mine'"):
+        plan(replace(replayed, task_file=(TASK_FILE,)))
+
+
+def test_other_episodes_are_another_question(replayed: RunConfig) -> None:
     before, file = keys(replayed), Path(EPISODES)
-    file.write_text(file.read_text().replace('"c"', '"d"'))
+    file.write_text(file.read_text().replace('"c"', '"e"'))
     assert keys(replayed) != before
 
 
@@ -164,14 +191,14 @@ def test_a_name_that_means_nothing_is_refused_with_what_was_meant(
     config: RunConfig, name: str, value: object, reason: str
 ) -> None:
     with pytest.raises(UsageError, match=reason):
-        keys(replace(config, **{name: value}))
+        keys(replace(config, **{"tasks": "paper", name: value}))
 
 
-def test_episodes_of_an_unknown_task_are_refused(config: RunConfig) -> None:
+def test_episodes_of_an_unknown_task_are_refused(replayed: RunConfig) -> None:
     episodes = Path(EPISODES)
     episodes.write_text(episodes.read_text().replace("to_upper", "unheard_of"))
     with pytest.raises(UsageError, match=r"unknown task 'unheard_of'.*--task-file"):
-        keys(replace(config, episodes=EPISODES))
+        keys(replayed)
 
 
 def test_help_waits_for_no_heavy_import() -> None:

@@ -4,6 +4,7 @@ Every field is either part of a result's identity (it changes a number) or a run
 does not). Only the first kind enters a result's key.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,10 @@ LEAST = {
     "job_minutes": 0.01,
 }
 """The smallest value of each option that counts something."""
+SAMPLING = ("shots", "dummy_queries", "episodes_per_split", "seed")
+"""Options that say how episodes are sampled."""
+REPLACED = ("tasks", *SAMPLING)
+"""Options that mean nothing where episodes come from a file."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ class RunConfig:
     episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=IDENTITY
     )
-    """Replay the exact episodes of this file (JSON lines) instead of sampling. Its tasks replace
-    --tasks."""
+    """Replay the exact episodes of this file (JSON lines) instead of sampling: they bring their own
+    tasks, demonstrations and dummy queries. Those that do not suit a model's tokenizer are left
+    out."""
     revision: Annotated[str | None, tyro.conf.arg(metavar="REVISION")] = field(
         default=None, metadata=IDENTITY
     )
@@ -130,6 +136,24 @@ class RunConfig:
             raise UsageError(f"--host {self.host}: it names the server of --remote; add that.")
         if not self.model:
             raise UsageError("--model: at least one model was expected.")
+        defaults = {entry.name: entry.default for entry in fields(self)}
+        self.check_replay([name for name in REPLACED if getattr(self, name) != defaults[name]])
+
+    def check_replay(self, given: Collection[str]) -> None:
+        """Whether episodes from a file come with options that they would ignore.
+
+        Args:
+            given: the names of the fields that somebody chose, be it the default value.
+
+        Raises:
+            UsageError: when they do.
+        """
+        ignored = ["--" + name.replace("_", "-") for name in REPLACED if name in given]
+        if self.episodes is not None and ignored:
+            raise UsageError(
+                f"--episodes {self.episodes} brings its own tasks, demonstrations and dummy "
+                f"queries, so it ignores {' and '.join(ignored)}. Leave out one or the other."
+            )
 
 
 def field_names(role: str) -> set[str]:
@@ -142,6 +166,5 @@ def protocol(config: RunConfig) -> dict[str, Any]:
 
     Replayed episodes carry their own shots, dummy queries and seed.
     """
-    sampled = ("shots", "dummy_queries", "episodes_per_split", "seed")
     replayed = config.episodes is not None
-    return {name: None if replayed else getattr(config, name) for name in sampled}
+    return {name: None if replayed else getattr(config, name) for name in SAMPLING}

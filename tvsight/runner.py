@@ -9,6 +9,7 @@ from tvsight.errors import UsageError
 from tvsight.models import ModelSource, weights_identity
 from tvsight.outcome import Outcome
 from tvsight.planning import Experiment, Request, complete, plan, sources
+from tvsight.prompts.replay import remarks
 from tvsight.session import Session, is_stored
 from tvsight.store import VECTORS, DamagedResult, Store
 
@@ -179,7 +180,11 @@ class Runner:
 def _found(outcome: Outcome, store: Store, path: Path) -> None:
     rows = store.rows(path)
     outcome.rows.append(rows)
-    outcome.paths[rows["model"].iloc[0], rows["task"].iloc[0]] = path
+    asked = str(rows["model"].iloc[0]), str(rows["task"].iloc[0])
+    outcome.paths[asked] = path
+    told = remarks(store.read_manifest(path))
+    if told:
+        outcome.remarks[asked] = told
 
 
 def _stored_sources(config: RunConfig, stored_names: set[str]) -> list[ModelSource]:

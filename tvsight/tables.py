@@ -1,6 +1,7 @@
 """Tables: the numbers as CSV, and the same cells as text for Markdown, LaTeX and the terminal."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,8 +11,11 @@ from tvsight.summaries import SUBSETS, over_tasks
 from tvsight.texts import markdown, one_line
 from tvsight.writing import whole_file
 
+if TYPE_CHECKING:
+    from tvsight.outcome import Outcome
+
 NAMES = ["Model", "Category", "Task", "What", "Tokens", "Taken for", "Best other task"]
-NAMES += ["Extracted under", "Applied under"]
+NAMES += ["Extracted under", "Applied under", "Remark"]
 """Columns whose texts come from elsewhere."""
 LONG = 80
 """Characters in a cell from which LaTeX breaks its column into lines."""
@@ -52,6 +56,17 @@ def mean_cells(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         origin = " (paper)" if means["source"] == "paper" else ""
         rows.append({"Model": display_name(means["model"]) + origin, **_share_cells(means)})
     return pd.DataFrame(rows)
+
+
+def remark_cells(outcome: "Outcome") -> list[pd.DataFrame]:
+    """What a reader should know of some tasks, as a table to write below the others; none where
+    there is nothing."""
+    rows = [
+        {"Model": display_name(model), "Task": task, "Remark": remark}
+        for (model, task), told in outcome.remarks.items()
+        for remark in told
+    ]
+    return [pd.DataFrame(rows)] if rows else []
 
 
 def write(folder: Path, name: str, numbers: pd.DataFrame, cells: list[pd.DataFrame]) -> list[Path]:
