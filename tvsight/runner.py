@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tvsight.config import RunConfig
 from tvsight.console import Display
 from tvsight.errors import UsageError
+from tvsight.labels import shared_note
 from tvsight.models import ModelSource, weights_identity
 from tvsight.outcome import Outcome
 from tvsight.planning import Experiment, Request, complete, plan, sources
@@ -179,7 +180,11 @@ class Runner:
 def _found(outcome: Outcome, store: Store, path: Path) -> None:
     rows = store.rows(path)
     outcome.rows.append(rows)
-    outcome.paths[rows["model"].iloc[0], rows["task"].iloc[0]] = path
+    key = rows["model"].iloc[0], rows["task"].iloc[0]
+    outcome.paths[key] = path
+    note = shared_note(store.read_manifest(path).get("shared_first_token"))
+    if note:
+        outcome.notes[key] = note
 
 
 def _stored_sources(config: RunConfig, stored_names: set[str]) -> list[ModelSource]:
