@@ -75,6 +75,8 @@ def main(options: RunConfig) -> int:
                 already = len(display.files)
                 _module(name).draw(whole, _options(name, options), display)
                 result.files = display.files[already:]
+    for (model, task), note in together(made["main_results"].outcomes).notes.items():
+        display.note(f"{model}, {task}: {note}.")
     if not options.dry_run:
         _summarise(made, display)
     missing = {

@@ -79,7 +79,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
         "The vector overrides where A is followed, then B"
     )
     display.table(shown, title, ["n (queries)"])
-    written = tables.write(results / "tables", NAME, numbers, [texts])
+    noted = [texts, *tables.note_cells(outcome.notes)]
+    written = tables.write(results / "tables", NAME, numbers, noted)
     blocks, unpatched = by_block(rows), unpatched_on_dev(rows)
     for model in table["model"].unique():
         folder, suffix = results / "figures", folder_name(model)

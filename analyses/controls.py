@@ -83,7 +83,8 @@ def draw(outcome: "Outcome", options: RunConfig, display: "Display") -> None:
         title = f"{model}: accuracy on test episodes, with 95 % intervals"
         display.table(of_model.drop(columns="Model"), title, ["Category", "ICL", "Block"])
     display.table(means, "Means over tasks, with bootstrap intervals over tasks")
-    written = tables.write(results / "tables", NAME, table, [tasks, *tables.remark_cells(outcome)])
+    noted = [tasks, *tables.note_cells(outcome.notes)]
+    written = tables.write(results / "tables", NAME, table, noted)
     written += tables.write(results / "tables", f"{NAME}_means", summary, [means])
     written += save(figures.means(table, summary), results / "figures", NAME)
     blocks = by_block(central, rows)

@@ -33,8 +33,8 @@ def analyse(
     outcome = measure(Runner(display), options)
     if outcome.rows:
         draw(outcome, options, display)
-        for (model, task), told in outcome.remarks.items():
-            display.note(f"{model}, {task}: {'; '.join(told)}.")
+        for (model, task), note in outcome.notes.items():
+            display.note(f"{model}, {task}: {note}.")
     display.failures(outcome.failures)
     return FAILURE_EXIT if outcome.failures else 0
 

@@ -71,6 +71,7 @@ def measure(runner: "Runner", options: Options) -> "Outcome":
             Outcome(
                 [rows.assign(shots=count) for rows in outcome.rows],
                 {f"{name} / {count} shots": why for name, why in outcome.failures.items()},
+                notes=outcome.notes,
             )
         )
     return together(found)
@@ -110,7 +111,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     cells = pd.DataFrame(rows)
     title = "Mean test accuracy over tasks, with bootstrap intervals over tasks"
     display.table(cells, title, ["Averaged vector", "Tasks"])
-    written = tables.write(results / "tables", NAME, table, [cells])
+    noted = [cells, *tables.note_cells(outcome.notes)]
+    written = tables.write(results / "tables", NAME, table, noted)
     written += save(curves(means, int(table["n"].max())), results / "figures", NAME)
     display.written(written)
 

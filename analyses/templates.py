@@ -94,6 +94,7 @@ def draw(outcome: "Outcome", options: RunConfig, display: "Display") -> None:
     for part, numbers in (("", matrix), ("_dummy_queries", dummies)):
         written += tables.write(results / "tables", NAME + part, numbers, [shown[part]])
     by_task = [_task_cells(of_templates(table), table), _dummy_task_cells(of_dummy_queries(table))]
+    by_task += tables.note_cells(outcome.notes)
     written += tables.write(results / "tables", f"{NAME}_by_task", table, by_task)
     for model in table["model"].unique():
         name = folder_name(model)

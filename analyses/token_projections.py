@@ -59,6 +59,7 @@ def measure(runner: "Runner", options: Options) -> "Outcome":
         compared = central.table
         found.rows = [with_chosen(rows, compared) for rows in found.rows]
     found.failures = central.failures | found.failures
+    found.notes = central.notes
     return found
 
 
@@ -83,10 +84,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     asked_above = asked[near["place"] == "two above"].drop(columns="Probability, random")
     display.table(asked_above, "Answers, and words that describe the task", ["Category"])
     cells = [tokens.drop(columns="Place")]
-    written = tables.write(
-        results / "tables", NAME, numbers, [*cells, *tables.remark_cells(outcome)]
-    )
-    written += tables.write(results / "tables", f"{NAME}_ranks", near, [asked])
+    written = tables.write(results / "tables", NAME, numbers, cells)
+    noted = [asked, *tables.note_cells(outcome.notes)]
+    written += tables.write(results / "tables", f"{NAME}_ranks", near, noted)
     written += save(figures.ranks(rows), results / "figures", NAME)
     for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
         name = f"{NAME}_{task}_{folder_name(str(model))}"

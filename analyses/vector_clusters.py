@@ -79,7 +79,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
         for reason in clusters.not_computed(numbers[numbers["model"] == given.model]):
             display.note(reason)
     written = tables.write(
-        results / "tables", NAME, numbers, [cells, *tables.remark_cells(outcome)]
+        results / "tables", NAME, numbers, [cells, *tables.note_cells(outcome.notes)]
     )
     written += tables.write(results / "tables", f"{NAME}_by_task", by_task, [task_cells])
     drawn = []

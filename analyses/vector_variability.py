@@ -77,7 +77,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
         display.note(f"{given.where}.")
         if len(given.names) == 1:
             display.note("With one task there are no distances to other tasks to compare with.")
-    written = tables.write(results / "tables", NAME, table, [cells, *tables.remark_cells(outcome)])
+    written = tables.write(
+        results / "tables", NAME, table, [cells, *tables.note_cells(outcome.notes)]
+    )
     written += tables.write(results / "tables", f"{NAME}_variants", variants, [variant_cells])
     for given, of_model, drawn in zip(compared, separations, densities, strict=True):
         if drawn.empty:

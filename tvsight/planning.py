@@ -10,12 +10,12 @@ from tvsight.errors import UsageError, nearest
 from tvsight.models import ModelSource, resolve, weights_identity
 from tvsight.prompts.episode_files import episodes_digest, read_episodes
 from tvsight.prompts.episodes import Episode, check_enough_pairs, sample_episodes
-from tvsight.prompts.filtering import usable_pairs
+from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
 from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
 from tvsight.scoring import SCORING_VERSION
 from tvsight.store import Result
-from tvsight.tasks import Task, packaged_tasks, select
+from tvsight.tasks import Pair, Task, packaged_tasks, select
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,8 @@ class Plan:
         """
         if task.name in self.replayed:
             kept, found = suited(model, task, self.replayed[task.name], self.template)
-            return kept, {"pairs": None, REPLAYED: found}
+            asked = [Pair(episode.query, episode.accepted) for episode in kept]
+            return kept, {"pairs": None, REPLAYED: found, **self._shared(model, asked)}
         config = self.config
         usable = usable_pairs(task, model.tokenizer, self.template, model.name)
         sampled = sample_episodes(
@@ -82,7 +83,10 @@ class Plan:
             config.seed,
         )
         pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
-        return sampled, {"pairs": pairs}
+        return sampled, {"pairs": pairs, **self._shared(model, usable.pairs)}
+
+    def _shared(self, model: "Model", pairs: Sequence[Pair]) -> dict[str, Any]:
+        return {"shared_first_token": shared_first_tokens(model.tokenizer, pairs, self.template)}
 
 
 Experiment = Callable[[Plan, ModelSource], list[Request]]

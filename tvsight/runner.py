@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from tvsight.config import RunConfig
 from tvsight.console import Display
 from tvsight.errors import UsageError
+from tvsight.labels import shared_note
 from tvsight.models import ModelSource, weights_identity
 from tvsight.outcome import Outcome
 from tvsight.planning import Experiment, Request, complete, plan, sources
-from tvsight.prompts.replay import remarks
+from tvsight.prompts.replay import REPLAYED, remarks
 from tvsight.session import Session, is_stored
 from tvsight.store import VECTORS, DamagedResult, Store
 
@@ -180,11 +181,12 @@ class Runner:
 def _found(outcome: Outcome, store: Store, path: Path) -> None:
     rows = store.rows(path)
     outcome.rows.append(rows)
-    asked = str(rows["model"].iloc[0]), str(rows["task"].iloc[0])
-    outcome.paths[asked] = path
-    told = remarks(store.read_manifest(path))
-    if told:
-        outcome.remarks[asked] = told
+    key = rows["model"].iloc[0], rows["task"].iloc[0]
+    outcome.paths[key] = path
+    manifest = store.read_manifest(path)
+    notes = [*remarks(manifest.get(REPLAYED)), shared_note(manifest.get("shared_first_token"))]
+    if any(notes):
+        outcome.notes[key] = "; ".join(filter(None, notes))
 
 
 def _stored_sources(config: RunConfig, stored_names: set[str]) -> list[ModelSource]:

@@ -1,7 +1,7 @@
 """Tables: the numbers as CSV, and the same cells as text for Markdown, LaTeX and the terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,11 +11,8 @@ from tvsight.summaries import SUBSETS, over_tasks
 from tvsight.texts import markdown, one_line
 from tvsight.writing import whole_file
 
-if TYPE_CHECKING:
-    from tvsight.outcome import Outcome
-
 NAMES = ["Model", "Category", "Task", "What", "Tokens", "Taken for", "Best other task"]
-NAMES += ["Extracted under", "Applied under", "Remark"]
+NAMES += ["Extracted under", "Applied under"]
 """Columns whose texts come from elsewhere."""
 LONG = 80
 """Characters in a cell from which LaTeX breaks its column into lines."""
@@ -58,13 +55,15 @@ def mean_cells(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def remark_cells(outcome: "Outcome") -> list[pd.DataFrame]:
-    """What a reader should know of some tasks, as a table to write below the others; none where
-    there is nothing."""
+def note_cells(notes: Mapping[tuple[str, str], str]) -> list[pd.DataFrame]:
+    """A table of remarks on tasks, for `write` to put beneath the others; none without remarks.
+
+    Args:
+        notes: by model and task.
+    """
     rows = [
-        {"Model": display_name(model), "Task": task, "Remark": remark}
-        for (model, task), told in outcome.remarks.items()
-        for remark in told
+        {"Model": display_name(model), "Task": task, "Note": note}
+        for (model, task), note in notes.items()
     ]
     return [pd.DataFrame(rows)] if rows else []
 

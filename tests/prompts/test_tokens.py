@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import normalizers
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
@@ -154,6 +155,39 @@ def test_parts_are_what_their_episodes_would_be_alone(
 def test_accepted_tokens_follow_the_rule(model: Any, rule: MatchRule, accepted: set[str]) -> None:
     (found,) = tokens_of(model, episode("ab"), rule=rule)["accepted"]
     assert set(model.tokenizer.convert_ids_to_tokens(found)) == accepted
+
+
+@pytest.mark.parametrize(
+    ("answers", "rule", "accepted"),
+    [
+        ((" nice",), "prefix", {" "}),  # a space alone
+        (("nice",), "prefix", {"n"}),  # one letter
+        (("42",), "prefix", {"4"}),
+        (("nice", "42", " coal"), "prefix", {"n", "4", " co", "co"}),
+        (("nice", " cold"), "exact", {" cold"}),  # the first token is not the answer
+        (("日本",), "prefix", set()),  # the tokenizer cannot write it
+        (("日",), "exact", set()),
+    ],
+)
+def test_the_first_token_of_each_answer_counts_under_prefix(
+    make_tokenizer: MakeTokenizer, answers: tuple[str, ...], rule: MatchRule, accepted: set[str]
+) -> None:
+    tokenizer = make_tokenizer([*PIECES, "co"])
+    own: Any = of(tokenizer)
+    asked = Episode("t", "dev", (("a", "b"),), "c", answers, ("ab",))
+    (found,) = tokens_of(own, asked, rule=rule)["accepted"]
+    assert set(tokenizer.convert_ids_to_tokens(found)) == accepted
+
+
+@pytest.mark.parametrize("rule", ["exact", "prefix"])
+def test_an_answer_that_is_one_token_counts_however_the_tokenizer_spells_it(
+    make_tokenizer: MakeTokenizer, rule: MatchRule
+) -> None:
+    tokenizer = make_tokenizer(PIECES)
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    own: Any = of(tokenizer)
+    (found,) = tokens_of(own, episode("ab", accepted=" Cold"), rule=rule)["accepted"]
+    assert tokenizer.convert_ids_to_tokens(found) == [" cold"]
 
 
 def test_further_accepted_answers_count_and_the_first_is_expected(model: Any) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import SPLITS, Episode
-from tvsight.prompts.filtering import answer_tokens
+from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.templates import Template
-from tvsight.prompts.tokens import TokenIds, tokenise
+from tvsight.prompts.tokens import TokenIds
 from tvsight.tasks import MatchRule, Task
 from tvsight.tasks.files import shown
 
@@ -33,11 +33,11 @@ def suited(
 
     Returns:
         The episodes; and `kept` `of` how many, `repeated` (how many repeat an earlier one), and
-        `left_out`, each with its split, its number in the file's split, its query and the reason.
+        `left_out`, each with its split, its number in the file's split, its query and the reason;
+        `remarks` say so in sentences.
 
     Raises:
-        UsageError: when some are left out and fewer than `MIN_EPISODES` remain, or a prompt is
-            longer than the model's context window.
+        UsageError: when some are left out and fewer than `MIN_EPISODES` remain.
     """
     kept: list[Episode] = []
     left_out: list[dict[str, Any]] = []
@@ -50,37 +50,35 @@ def suited(
         else:
             place = {"split": episode.split, "episode": number, "query": episode.query}
             left_out.append({**place, "reason": reason})
-    found = {
-        "kept": len(kept),
-        "of": len(episodes),
-        "repeated": len(kept) - len(set(kept)),
-        "left_out": left_out,
-    }
+    repeated = len(kept) - len(set(kept))
+    told = [_left_out(left_out, len(episodes))] if left_out else []
+    told += [f"{repeated} episodes repeat an earlier one"] if repeated else []
     remaining = {split: sum(episode.split == split for episode in kept) for split in SPLITS}
     if left_out and min(remaining.values()) < MIN_EPISODES // 2:
         counts = " and ".join(f"{count} {split}" for split, count in remaining.items())
         raise UsageError(
-            f"{_left_out(found)}. {counts} episodes remain; at least {MIN_EPISODES // 2} of each "
-            f"are needed. Sample episodes for {model.name} (without --episodes), or replay a file "
+            f"{told[0]}. {counts} episodes remain; at least {MIN_EPISODES // 2} of each are "
+            f"needed. Sample episodes for {model.name} (without --episodes), or replay a file "
             "that was saved for its tokenizer."
         )
-    return kept, found
+    counted = {"kept": len(kept), "of": len(episodes), "repeated": repeated}
+    return kept, {**counted, "left_out": left_out, "remarks": told}
 
 
-def remarks(manifest: Mapping[str, Any]) -> list[str]:
-    """What a reader of a table should know of the episodes of a result."""
-    found = manifest.get(REPLAYED)
-    told = []
-    if found and found["left_out"]:
-        told.append(_left_out(found))
-    if found and found["repeated"]:
-        told.append(f"{found['repeated']} of {found['kept']} episodes repeat an earlier one")
-    return told
+def remarks(found: object) -> list[str]:
+    """What tables say beneath of the episodes of a result.
+
+    Args:
+        found: `replayed` of a manifest, from `suited`; None where episodes were sampled.
+    """
+    match found:
+        case {"remarks": [*told]}:
+            return list(map(str, told))
+    return []
 
 
-def _left_out(found: Mapping[str, Any]) -> str:
-    """How many episodes were left out and why, with the first of them."""
-    left_out = found["left_out"]
+def _left_out(left_out: Sequence[Mapping[str, Any]], total: int) -> str:
+    """How many episodes are left out and why, with the first of them."""
     reasons = dict.fromkeys(one["reason"] for one in left_out)
     named = [
         f"{one['split']} {one['episode']} ({shown(one['query'].strip())})"
@@ -88,8 +86,8 @@ def _left_out(found: Mapping[str, Any]) -> str:
     ]
     more = [f"{len(left_out) - NAMED} more"] if len(left_out) > NAMED else []
     return (
-        f"{len(left_out)} of {found['of']} episodes of the file do not suit the tokenizer and are "
-        f"left out, because {' or '.join(reasons)}: {', '.join([*named, *more])}"
+        f"{len(left_out)} of {total} episodes of the file do not suit the tokenizer and are left "
+        f"out, because {' or '.join(reasons)}: {', '.join([*named, *more])}"
     )
 
 
@@ -97,30 +95,21 @@ def _reasons(
     model: "Model", task: Task, episodes: Sequence[Episode], template: Template
 ) -> list[str | None]:
     """Why each episode cannot be asked; None where it can."""
-    asked = [(template.query(episode.query), a) for episode in episodes for a in episode.accepted]
-    prompts, answers = zip(*asked, strict=True)
-    added = iter(answer_tokens(model.tokenizer, prompts, answers))
-    of_answers = [[next(added) for _ in episode.accepted] for episode in episodes]
-    reasons = [
-        _foreign_word(model.tokenizer, episode) or _unfit_answer(task.match, tokens)
-        for episode, tokens in zip(episodes, of_answers, strict=True)
+    asked = [(episode.query, episode.accepted) for episode in episodes]
+    return [
+        _unknown_word(model.tokenizer, episode) or _unfit_answer(task.match, of_episode)
+        for episode, of_episode in zip(
+            episodes, cut_answers(model.tokenizer, asked, template), strict=True
+        )
     ]
-    askable = [n for n, reason in enumerate(reasons) if reason is None]
-    if askable:
-        prompts_of = tokenise(model, [episodes[n] for n in askable], task.match, template)
-        for number, accepted in zip(askable, prompts_of["accepted"], strict=True):
-            if not accepted:
-                reasons[number] = "no token of the vocabulary is an accepted answer"
-    return reasons
 
 
-def _foreign_word(tokenizer: Any, episode: Episode) -> str | None:
-    shown_words = [word for pair in episode.demonstrations for word in pair]
-    words = [*shown_words, episode.query, *episode.dummy_queries, *episode.accepted]
+def _unknown_word(tokenizer: Any, episode: Episode) -> str | None:
+    inputs_and_answers = [word for pair in episode.demonstrations for word in pair]
+    words = [*inputs_and_answers, episode.query, *episode.dummy_queries, *episode.accepted]
     found = tokenizer(words, add_special_tokens=False).input_ids
-    reserved = set(tokenizer.all_special_ids)
-    if any(not reserved.isdisjoint(tokens) for tokens in found):
-        return "a word holds a token that is unknown or reserved"
+    if any(tokenizer.unk_token_id in tokens for tokens in found):
+        return "the tokenizer does not know a word"
     return None
 
 
