@@ -2,12 +2,13 @@
 
 import gc
 import sys
+import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
-from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.errors import Remark, ServerError, TvsightError, UsageError
 
 FAILURE_EXIT, USAGE_EXIT, SERVER_EXIT, INTERRUPT_EXIT = 1, 2, 3, 130
 
@@ -21,6 +22,7 @@ def command(options: type[Options], main: Callable[[Options], int], description:
     carried out as written. 3: a server does not do its work now. 130: interrupted.
     """
     module = sys.modules["__main__"].__spec__
+    _say_remarks()
     try:
         chosen = tyro.cli(
             options,
@@ -44,6 +46,23 @@ def command(options: type[Options], main: Callable[[Options], int], description:
         _complain(
             "Interrupted. What is complete is kept: repeat the command to go on.", INTERRUPT_EXIT
         )
+
+
+def _say_remarks() -> None:
+    """From here on show each remark once, in a line; other warnings as usual."""
+    usual, said = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        from tvsight.texts import printable
+
+        if not issubclass(category, Remark):
+            usual(message, category, *place, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            print(f"note: {printable(str(message))}", file=sys.stderr)
+
+    warnings.simplefilter("always", Remark)
+    warnings.showwarning = show
 
 
 def _complain(message: str, code: int) -> None:
