@@ -2,13 +2,13 @@
 
 import gc
 import sys
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import tyro
 
-from tvsight.config import RunConfig
-from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.errors import Remark, ServerError, TvsightError, UsageError
 
 FAILURE_EXIT, USAGE_EXIT, SERVER_EXIT, INTERRUPT_EXIT = 1, 2, 3, 130
 
@@ -22,6 +22,7 @@ def command(options: type[Options], main: Callable[[Options], int], description:
     carried out as written. 3: a server does not do its work now. 130: interrupted.
     """
     module = sys.modules["__main__"].__spec__
+    _say_remarks()
     try:
         chosen = tyro.cli(
             options,
@@ -33,8 +34,6 @@ def command(options: type[Options], main: Callable[[Options], int], description:
                 tyro.conf.OmitSubcommandPrefixes,
             ),
         )
-        if isinstance(chosen, RunConfig):
-            chosen.check_replay(_given(sys.argv[1:]))
         sys.exit(main(chosen))
     except UsageError as error:
         _complain(str(error), USAGE_EXIT)
@@ -49,10 +48,21 @@ def command(options: type[Options], main: Callable[[Options], int], description:
         )
 
 
-def _given(arguments: Sequence[str]) -> set[str]:
-    """The fields whose options stand on a command line, in either spelling that tyro takes."""
-    options = [word.partition("=")[0] for word in arguments if word.startswith("--")]
-    return {option[2:].replace("-", "_") for option in options}
+def _say_remarks() -> None:
+    """From here on show each remark once, in a line; other warnings as usual."""
+    usual, said = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        from tvsight.texts import printable
+
+        if not issubclass(category, Remark):
+            usual(message, category, *place, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            print(f"note: {printable(str(message))}", file=sys.stderr)
+
+    warnings.simplefilter("always", Remark)
+    warnings.showwarning = show
 
 
 def _complain(message: str, code: int) -> None:

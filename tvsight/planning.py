@@ -10,7 +10,7 @@ from tvsight.errors import UsageError, nearest
 from tvsight.models import ModelSource, resolve, weights_identity
 from tvsight.prompts.episode_files import episodes_digest, read_episodes
 from tvsight.prompts.episodes import Episode, check_enough_pairs, sample_episodes
-from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
+from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, usable_pairs
 from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
 from tvsight.scoring import SCORING_VERSION
@@ -71,6 +71,8 @@ class Plan:
         if task.name in self.replayed:
             kept, found = suited(model, task, self.replayed[task.name], self.template)
             asked = [Pair(episode.query, episode.accepted) for episode in kept]
+            words = (word for episode in kept for word in episode.words)
+            say_special_tokens(task.name, words, model.tokenizer, self.template, model.name)
             return kept, {"pairs": None, REPLAYED: found, **self._shared(model, asked)}
         config = self.config
         usable = usable_pairs(task, model.tokenizer, self.template, model.name)

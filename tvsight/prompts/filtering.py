@@ -1,11 +1,13 @@
 """Which pairs of a task a tokenizer can be asked about (section 3.1 and appendix of the paper)."""
 
+import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tvsight.errors import UsageError
-from tvsight.prompts.templates import Template
+from tvsight.errors import Remark, UsageError
+from tvsight.prompts.templates import Template, template_name
 from tvsight.tasks import Pair, Task
 
 MIN_PAIRS = 20
@@ -35,6 +37,9 @@ def usable_pairs(task: Task, tokenizer: Any, template: Template, model: str) -> 
 
     Raises:
         UsageError: when fewer than `MIN_PAIRS` survive, naming task and model.
+
+    Warns:
+        Remark: of spaces that are doubled, and of text that is read as a special token.
     """
     plain = _single_token(task.pairs, tokenizer, template)
     spaced_pairs = [spaced_pair(pair) for pair in task.pairs]
@@ -48,9 +53,36 @@ def usable_pairs(task: Task, tokenizer: Any, template: Template, model: str) -> 
         what = "of one token" if task.match == "exact" else "that its tokenizer can write"
         raise UsageError(
             f"Task {task.name} with model {model}: {len(pairs)} of {len(task.pairs)} pairs have an "
-            f"answer {what}; at least {MIN_PAIRS} are needed."
+            f"answer {what}; at least {MIN_PAIRS} are needed. {template.spaces}".rstrip()
         )
+    say_special_tokens(task.name, _words(task.pairs), tokenizer, template, model)
+    if use_spaces and template.spaces:
+        warnings.warn(template.spaces, Remark, stacklevel=2)
     return UsablePairs(tuple(pairs), use_spaces, len(task.pairs))
+
+
+def say_special_tokens(
+    task: str, words: Iterable[str], tokenizer: Any, template: Template, model: str
+) -> None:
+    """Warn of words, and of a template, with text that a tokenizer takes for a special token.
+
+    Warns:
+        Remark: with the first of them.
+    """
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    if not special:
+        return
+    pattern = re.compile("|".join(re.escape(text) for text in sorted(special, key=len)[::-1]))
+    reads = f"which the tokenizer of {model} reads as a special token, not as text"
+    found = pattern.search(template.query("\n") + "\n" + template.demonstration("\n", "\n"))
+    if found:
+        twice = "; it begins every prompt anyway" if found[0] == tokenizer.bos_token else ""
+        name = template_name(template)
+        warnings.warn(f"The template '{name}' holds {found[0]}, {reads}{twice}.", Remark, 3)
+    holding = [word for word in dict.fromkeys(words) if pattern.search(word)]
+    if holding:
+        named = ", ".join(repr(word) for word in holding[:3]) + ", …" * (len(holding) > 3)
+        warnings.warn(f"Task {task}: {named}: text {reads}.", Remark, 3)
 
 
 def answer_tokens(
@@ -122,3 +154,7 @@ def _writable(pairs: Sequence[Pair], tokenizer: Any, template: Template) -> list
     cut = cut_answers(tokenizer, [(pair.input, (pair.answer,)) for pair in pairs], template)
     unknown = tokenizer.unk_token_id
     return [pair for pair, (own,) in zip(pairs, cut, strict=True) if unknown not in own]
+
+
+def _words(pairs: Iterable[Pair]) -> Iterable[str]:
+    return (word for pair in pairs for word in (pair.input, *pair.answers))

@@ -105,9 +105,7 @@ def _reasons(
 
 
 def _unknown_word(tokenizer: Any, episode: Episode) -> str | None:
-    inputs_and_answers = [word for pair in episode.demonstrations for word in pair]
-    words = [*inputs_and_answers, episode.query, *episode.dummy_queries, *episode.accepted]
-    found = tokenizer(words, add_special_tokens=False).input_ids
+    found = tokenizer(episode.words, add_special_tokens=False).input_ids
     if any(tokenizer.unk_token_id in tokens for tokens in found):
         return "the tokenizer does not know a word"
     return None

@@ -73,7 +73,7 @@ def tokenise(
             accepted_tokens(model, episode.accepted, of_episode, rule)
             for episode, of_episode in zip(episodes, cut, strict=True)
         ],
-        "expected": _first_tokens([of_episode[0] for of_episode in cut], episodes),
+        "expected": _first_tokens([of_episode[0] for of_episode in cut], episodes, template),
         "others": [_others(episodes, own) for own in range(len(episodes))],
     }
     for episode in episodes:
@@ -156,12 +156,15 @@ def _others(episodes: Sequence[Episode], own: int) -> list[int]:
     return [other for other in together if not episodes[other].contains(query)] or [own]
 
 
-def _first_tokens(answers: list[TokenIds], episodes: Sequence[Episode]) -> list[int]:
+def _first_tokens(
+    answers: list[TokenIds], episodes: Sequence[Episode], template: Template
+) -> list[int]:
     for tokens, episode in zip(answers, episodes, strict=True):
         if not tokens:
             raise UsageError(
                 f"Task {episode.task}: the answer {episode.accepted[0]!r} has no token of its own "
-                f"after the query {episode.query!r}; this template does not suit this tokenizer."
+                f"after the query {episode.query!r}; this template does not suit this tokenizer. "
+                f"{template.spaces}".rstrip()
             )
     return [tokens[0] for tokens in answers]
 

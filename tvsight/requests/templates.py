@@ -13,7 +13,8 @@ from tvsight.planning import Plan, Request, identity
 from tvsight.prompts import Template, sample_episodes, template
 from tvsight.prompts.filtering import shared_first_tokens, spaced_pair
 from tvsight.prompts.foreign import foreign_queries, foreign_task
-from tvsight.prompts.respelling import common_pairs, respelled, template_name
+from tvsight.prompts.respelling import common_pairs, respelled
+from tvsight.prompts.templates import template_name
 from tvsight.tasks import Task
 from tvsight.template_transfer import CHOICES, line
 
