@@ -32,7 +32,8 @@ def analyse(
     display = Display()
     outcome = measure(Runner(display), options)
     if outcome.rows:
-        draw(outcome, options, display)
+        with display.console:  # what is printed waits until the files are written
+            draw(outcome, options, display)
     display.failures(outcome.failures)
     return FAILURE_EXIT if outcome.failures else 0
 

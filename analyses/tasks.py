@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from analyses.command import command
+from tvsight.config import Rules
 from tvsight.tasks import Task, select
 
 
@@ -73,4 +74,4 @@ def _usable(options: Options, tasks: list[Task]) -> list[str]:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, Rules(needs={"template": "model"}))
