@@ -18,7 +18,7 @@ import tyro
 
 from analyses.command import command
 from analyses.measured import analyse
-from tvsight.config import IDENTITY, RunConfig
+from tvsight.config import IDENTITY, RULES, RunConfig
 from tvsight.experiments import CONFLICTING_TASKS
 from tvsight.prompts.conflicts import PAPER_PAIRS
 from tvsight.store import folder_name
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from tvsight.runner import Runner
 
 NAME = CONFLICTING_TASKS
+UNUSED = {
+    "tasks": "--pairs chooses the tasks here.",
+    "max_job_episodes": "each pair of tasks is one job.",
+}
 
 
 @dataclass(frozen=True)
@@ -91,4 +95,4 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, RULES._replace(unused=UNUSED))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from analyses.command import command
 from analyses.measured import analyse, main_results
+from analyses.vectors import VECTOR_RULES
 from tvsight.config import RunConfig
 from tvsight.store import folder_name
 
@@ -213,4 +214,4 @@ def _transfer_cells(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

@@ -32,7 +32,8 @@ def analyse(
     display = Display()
     outcome = measure(Runner(display), options)
     if outcome.rows:
-        draw(outcome, options, display)
+        with display.console:  # what is printed waits until the files are written
+            draw(outcome, options, display)
         for (model, task), note in outcome.notes.items():
             display.note(f"{model}, {task}: {note}.")
     display.failures(outcome.failures)

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from analyses.command import command
+from tvsight.config import Rules
 from tvsight.tasks import Task, select
 
 SHARED = "Shared first token"
@@ -81,4 +82,4 @@ def _counts(options: Options, tasks: list[Task]) -> list[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, Rules(needs={"template": "model"}))

@@ -19,7 +19,7 @@ import tyro
 
 from analyses.command import command
 from analyses.measured import analyse
-from tvsight.config import IDENTITY, RunConfig
+from tvsight.config import IDENTITY, RULES, RunConfig
 from tvsight.errors import UsageError
 from tvsight.store import folder_name
 
@@ -217,4 +217,9 @@ def _with_block(cell: "pd.Series") -> str:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(
+        Options,
+        main,
+        __doc__,
+        RULES._replace(unused={"max_job_episodes": "its jobs are not cut by episodes."}),
+    )

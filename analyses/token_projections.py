@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from analyses.command import command
 from analyses.measured import analyse, main_results
+from analyses.vectors import VECTOR_RULES
 from tvsight.config import RUNTIME, RunConfig
 from tvsight.store import Store, folder_name
 
@@ -181,4 +182,4 @@ def _block(row: "pd.Series") -> str:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

@@ -19,7 +19,7 @@ import tyro
 
 from analyses.command import command
 from analyses.measured import analyse
-from analyses.vectors import VectorOptions, measure, vector_sets
+from analyses.vectors import VECTOR_RULES, VectorOptions, measure, vector_sets
 from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
 from tvsight.store import folder_name
@@ -142,4 +142,4 @@ def _task_cells(by_task: "pd.DataFrame") -> "pd.DataFrame":
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

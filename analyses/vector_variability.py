@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from analyses.command import command
 from analyses.measured import analyse
-from analyses.vectors import VectorOptions, measure, vector_sets
+from analyses.vectors import VECTOR_RULES, VectorOptions, measure, vector_sets
 from tvsight.config import RUNTIME
 from tvsight.store import folder_name
 
@@ -153,4 +153,4 @@ def _spread(row: "pd.Series", kind: str) -> str:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from dataclasses import fields, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.analyses.commands import analysis, imported
 from tvsight import planning
-from tvsight.config import REPLACED, RunConfig, field_names
+from tvsight.config import REPLACED, RULES, RunConfig, check_given, field_names, option
 from tvsight.errors import UsageError
 from tvsight.planning import complete, plan, sources
 from tvsight.prompts import Episode, write_episodes
@@ -110,11 +111,18 @@ def test_a_runtime_field_does_not_change_what_is_asked(config: RunConfig, name: 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"remote": True, "remote_simulated": True}, "choose one of them"),
-        ({"host": "http://127.0.0.1:8001"}, "add that"),
         ({"max_job_episodes": 49}, "--max-job-episodes 49: at least 50"),
         ({"max_in_flight": 0}, "--max-in-flight 0: at least 1"),
         ({"retries": -1}, "--retries -1: at least 0"),
+        ({"job_minutes": math.nan}, "--job-minutes nan: a finite number"),
+        ({"job_minutes": math.inf}, "--job-minutes inf: a finite number"),
+        ({"results": ""}, "--results '': the text is empty"),
+        ({"tasks": " "}, "--tasks ' ': the text is empty"),
+        ({"host": ""}, "--host '': the text is empty"),
+        ({"model": ("a", "")}, "--model '': the text is empty"),
+        ({"task_file": ("",)}, "--task-file '': the text is empty"),
+        ({"episodes": ""}, "--episodes '': the text is empty"),
+        ({"save_episodes": ""}, "--save-episodes '': the text is empty"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) -> None:
@@ -122,23 +130,68 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) 
         RunConfig(**options)
 
 
-def test_a_replay_asks_about_the_tasks_of_its_file(replayed: RunConfig) -> None:
+def typed(*names: str) -> dict[str, str]:
+    """What is typed for some fields."""
+    return {name: option("no_vectors" if name == "vectors" else name) for name in names}
+
+
+def test_rules_are_about_options_that_there_are() -> None:
+    about = {*RULES.needs, *RULES.needs.values(), *RULES.excludes}
+    for others, _ in RULES.excludes.values():
+        about |= set(others)
+    assert about <= {entry.name for entry in fields(RunConfig)}
+
+
+def test_a_redraw_goes_with_what_says_which_results_are_drawn_and_with_nothing_else() -> None:
+    for name in field_names("identity") | {"results"}:
+        check_given(typed("redraw", name), RULES)
+    for name in field_names("runtime") - {"results", "redraw"}:
+        with pytest.raises(UsageError, match=f"--redraw excludes {typed(name)[name]}: "):
+            check_given(typed(name, "redraw"), RULES)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("dry_run", "save_episodes"), "--dry-run excludes --save-episodes: it writes nothing."),
+        (("remote_simulated", "remote"), "--remote excludes --remote-simulated: "),
+        (("remote", "device"), "--remote excludes --device: "),
+        (("remote", "allow_pickled_weights"), "--remote excludes --allow-pickled-weights: "),
+        (("redraw", "remote", "host"), "--redraw excludes --remote, --host: "),
+        (("host",), "--host does nothing without --remote: add that"),
+        (("retries", "remote_simulated"), "--retries does nothing without --remote: "),
+        (("max_in_flight",), "--max-in-flight does nothing without --remote: "),
+        (("job_minutes",), "--job-minutes does nothing without --remote: "),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(names: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        check_given(typed(*names), RULES)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("remote", "host", "retries", "max_in_flight", "job_minutes", "trust_remote_code"),
+        ("dry_run", "remote", "host", "retries", "max_job_episodes", "vectors"),
+        ("episodes", "template", "device", "save_episodes"),
+        ("redraw", "episodes", "template", "dtype", "task_file"),
+    ],
+)
+def test_options_that_go_together_are_taken(names: tuple[str, ...]) -> None:
+    check_given(typed(*names), RULES)
+
+
+def test_replayed_episodes_are_the_same_whatever_would_be_sampled(replayed: RunConfig) -> None:
+    otherwise = replace(replayed, shots=3, dummy_queries=1, episodes_per_split=7, seed=9)
+    assert keys(otherwise) == keys(replayed)
     assert len(keys(replayed)) == 1
 
 
 @pytest.mark.parametrize("name", REPLACED)
-def test_an_option_that_a_replay_ignores_is_refused(replayed: RunConfig, name: str) -> None:
-    option = "--" + name.replace("_", "-")
-    with pytest.raises(UsageError, match=rf"--episodes {EPISODES} .*ignores {option}\."):
-        replace(replayed, **{name: CHANGED[name]})
-
-
-@pytest.mark.parametrize("given", [("--shots", "5"), ("--seed=0",), ("--dummy_queries", "2")])
-def test_so_is_one_that_is_given_its_default(replayed: RunConfig, given: tuple[str, ...]) -> None:
-    ended = analysis("main_results", "--episodes", Path(EPISODES).resolve(), *given)
-    assert ended.returncode == 2
-    option = given[0].partition("=")[0].replace("_", "-")
-    assert f"so it ignores {option}. Leave out" in ended.stderr
+def test_an_option_that_a_replay_ignores_is_refused_whatever_its_value(name: str) -> None:
+    with pytest.raises(UsageError, match=f"--episodes excludes {option(name)}: the file brings"):
+        check_given(typed(name, "episodes"), RULES)
 
 
 def test_a_task_file_that_a_replay_ignores_is_refused(replayed: RunConfig) -> None:
