@@ -145,7 +145,7 @@ def test_a_replay_says_what_it_left_out_in_rows_manifest_and_tables(
         "accepted answer is one token there: test 1 ('x')"
     )
     for option in ((), ("--redraw",)):
-        ended = analysis("main_results", *where, "--device", "cpu", *option)
+        ended = analysis("main_results", *where, *option)
         assert ended.returncode == 0, ended.stderr
         assert f"qwen2, to_upper: {said}." in ended.stdout
         for suffix in ("md", "tex"):
