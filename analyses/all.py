@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyses.command import FAILURE_EXIT, command
-from tvsight.config import RunConfig
-from tvsight.errors import ServerError, StorageError, TvsightError, UsageError
+from tvsight.config import RULES, RunConfig
+from tvsight.errors import ServerError, StorageError, TvsightError
 
 if TYPE_CHECKING:
     from tvsight.console import Display
@@ -36,6 +36,15 @@ ANALYSES = (
     "templates",
 )
 """In the order in which they use what the others have stored."""
+OWN_EPISODES = (
+    "each analysis asks about episodes of its own; save and replay a file with "
+    "`python -m analyses.main_results`."
+)
+UNUSED = {
+    "episodes": OWN_EPISODES,
+    "save_episodes": OWN_EPISODES,
+    "vectors": "most of these analyses are about the vectors.",
+}
 
 
 @dataclass
@@ -56,7 +65,6 @@ def main(options: RunConfig) -> int:
     from tvsight.planning import plan, sources
     from tvsight.runner import Runner
 
-    _check(options)
     plan(options), sources(options)  # a mistyped name ends it here, not once per analysis
     display = Display()
     runner, made = Runner(display), {name: Made() for name in ANALYSES}
@@ -71,10 +79,12 @@ def main(options: RunConfig) -> int:
         result.failures |= whole.failures
         if whole.rows:
             display.title(name)
-            with _noted(result, "drawing", options.fail_fast):
+            with _noted(result, "drawing", options.fail_fast), display.console:
                 already = len(display.files)
                 _module(name).draw(whole, _options(name, options), display)
                 result.files = display.files[already:]
+    for (model, task), note in together(made["main_results"].outcomes).notes.items():
+        display.note(f"{model}, {task}: {note}.")
     if not options.dry_run:
         _summarise(made, display)
     missing = {
@@ -82,16 +92,6 @@ def main(options: RunConfig) -> int:
     }
     display.failures(missing)
     return FAILURE_EXIT if missing else 0
-
-
-def _check(options: RunConfig) -> None:
-    if options.episodes or options.save_episodes:
-        raise UsageError(
-            "--episodes, --save-episodes: each analysis asks about episodes of its own; replay a "
-            "file with `python -m analyses.main_results`."
-        )
-    if not options.vectors:
-        raise UsageError("--no-vectors: most of these analyses are about the vectors.")
 
 
 @contextmanager
@@ -136,4 +136,4 @@ def _summarise(made: dict[str, Made], display: "Display") -> None:
 
 
 if __name__ == "__main__":
-    command(RunConfig, main, __doc__)
+    command(RunConfig, main, __doc__, RULES._replace(unused=UNUSED))

@@ -1,26 +1,55 @@
 """What every analysis shares on the command line: options, errors, exit codes."""
 
 import gc
+import io
+import os
+import select
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import tyro
 
-from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.config import RULES, Rules, check_given, check_values, option
+from tvsight.errors import Remark, ServerError, TvsightError, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 FAILURE_EXIT, USAGE_EXIT, SERVER_EXIT, INTERRUPT_EXIT = 1, 2, 3, 130
 
 Options = TypeVar("Options")
 
 
-def command(options: type[Options], main: Callable[[Options], int], description: str) -> None:
+def command(
+    options: type[Options],
+    main: Callable[[Options], int],
+    description: str,
+    rules: Rules = RULES,
+) -> None:
     """Read options from the command line, run, and leave with an exit code.
 
-    0: done. 1: a task failed, or a result is not as it should be. 2: the request cannot be
-    carried out as written. 3: a server does not do its work now. 130: interrupted.
+    0: done. 1: a task failed, a result is not as it should be, or what was printed could not be
+    written. 2: the request cannot be carried out as written. 3: a server does not do its work now.
+    130: interrupted.
     """
+    faults: list[OSError] = []
+    sys.stdout, sys.stderr = _unfailing(sys.stdout, faults), _unfailing(sys.stderr, [])
+    code = _run(options, main, description, rules)
+    sys.stdout.flush()
+    if faults and not isinstance(faults[0], BrokenPipeError):  # that one is `| head`
+        told = f"The output could not be written: {faults[0].strerror}."
+        code = _complain(told, code or FAILURE_EXIT)
+    sys.exit(code)
+
+
+def _run(
+    options: type[Options], main: Callable[[Options], int], description: str, rules: Rules
+) -> int:
     module = sys.modules["__main__"].__spec__
+    _say_remarks()
     try:
         chosen = tyro.cli(
             options,
@@ -32,21 +61,101 @@ def command(options: type[Options], main: Callable[[Options], int], description:
                 tyro.conf.OmitSubcommandPrefixes,
             ),
         )
-        sys.exit(main(chosen))
+        _check(getattr(chosen, "action", chosen), sys.argv[1:], rules)
+        return main(chosen)
+    except SystemExit as end:  # --help, or a mistake that tyro has explained
+        return int(end.code or 0)
     except UsageError as error:
-        _complain(str(error), USAGE_EXIT)
+        return _complain(str(error), USAGE_EXIT)
     except ServerError as error:
-        _complain(str(error), SERVER_EXIT)
+        return _complain(str(error), SERVER_EXIT)
     except TvsightError as error:
-        _complain(str(error), FAILURE_EXIT)
+        return _complain(str(error), FAILURE_EXIT)
     except KeyboardInterrupt:
         gc.freeze()  # with torch loaded, collecting everything on the way out takes a second
-        _complain(
+        return _complain(
             "Interrupted. What is complete is kept: repeat the command to go on.", INTERRUPT_EXIT
         )
 
 
-def _complain(message: str, code: int) -> None:
+def _say_remarks() -> None:
+    """From here on show each remark once, in a line; other warnings as usual."""
+    usual, said = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        from tvsight.texts import printable
+
+        if not issubclass(category, Remark):
+            usual(message, category, *place, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            print(f"note: {printable(str(message))}", file=sys.stderr)
+
+    warnings.simplefilter("always", Remark)
+    warnings.showwarning = show
+
+
+def _check(chosen: Any, arguments: Sequence[str], rules: Rules) -> None:
+    """Refuse options that are repeated, empty, or contradict each other."""
+    check_values(chosen)
+    known = {entry.name for entry in fields(chosen)}
+    given: dict[str, str] = {}
+    for argument in arguments:
+        typed = argument.partition("=")[0].replace("_", "-")
+        name = typed.removeprefix("--").removeprefix("no-").replace("-", "_")
+        if not typed.startswith("--") or name not in known:
+            continue
+        several = isinstance(getattr(chosen, name), tuple)
+        if name in given:
+            how = f", as in {option(name)} A B" if several else ""
+            raise UsageError(f"{typed} is given more than once: give it once{how}.")
+        if several and not getattr(chosen, name):
+            raise UsageError(f"{typed}: at least one value was expected after it.")
+        given[name] = typed
+    check_given(given, rules)
+
+
+def _unfailing(stream: TextIO | None, faults: list[OSError]) -> TextIO:
+    """A stream that takes whatever is printed, in place of one that need not.
+
+    Characters that its encoding lacks are replaced. What its file does not take is dropped, for a
+    run goes on when nobody reads what it prints: what it measures is stored.
+
+    Args:
+        faults: gets the first error of the file.
+    """
+    if stream is None:  # it was closed
+        return open(os.devnull, "w")
+    try:
+        number = stream.fileno()
+    except OSError:  # it is no file, but a part of a notebook, say
+        return stream
+    buffer = io.BufferedWriter(_Output(number, faults))
+    return io.TextIOWrapper(buffer, stream.encoding, errors="replace", line_buffering=True)
+
+
+class _Output(io.FileIO):
+    """See `_unfailing`."""
+
+    def __init__(self, number: int, faults: list[OSError]) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._faults = faults
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write what the file takes; returns the number of bytes that are done with."""
+        while not self._faults:
+            try:
+                written = super().write(data)
+            except OSError as error:
+                self._faults.append(error)
+            else:
+                if written is not None:
+                    return written
+                select.select([], [self], [])  # a full pipe that does not block
+        return memoryview(data).nbytes
+
+
+def _complain(message: str, code: int) -> int:
     from rich.console import Console
     from rich.text import Text
 
@@ -55,4 +164,4 @@ def _complain(message: str, code: int) -> None:
     console = Console(stderr=True)
     told = Text.assemble(("error:", "bold red"), " ", printable(message))
     console.print(told, soft_wrap=not console.is_terminal)
-    sys.exit(code)
+    return code

@@ -18,7 +18,7 @@ import tyro
 
 from analyses.command import command
 from analyses.measured import analyse
-from tvsight.config import IDENTITY, RunConfig
+from tvsight.config import IDENTITY, RULES, RunConfig
 from tvsight.experiments import CONFLICTING_TASKS
 from tvsight.prompts.conflicts import PAPER_PAIRS
 from tvsight.store import folder_name
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from tvsight.runner import Runner
 
 NAME = CONFLICTING_TASKS
+UNUSED = {
+    "tasks": "--pairs chooses the tasks here.",
+    "max_job_episodes": "each pair of tasks is one job.",
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
         "The vector overrides where A is followed, then B"
     )
     display.table(shown, title, ["n (queries)"])
-    written = tables.write(results / "tables", NAME, numbers, [texts])
+    noted = [texts, *tables.note_cells(outcome.notes)]
+    written = tables.write(results / "tables", NAME, numbers, noted)
     blocks, unpatched = by_block(rows), unpatched_on_dev(rows)
     for model in table["model"].unique():
         folder, suffix = results / "figures", folder_name(model)
@@ -90,4 +95,4 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, RULES._replace(unused=UNUSED))

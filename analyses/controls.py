@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from analyses.command import command
 from analyses.measured import analyse, main_results
+from analyses.vectors import VECTOR_RULES
 from tvsight.config import RunConfig
 from tvsight.store import folder_name
 
@@ -83,7 +84,8 @@ def draw(outcome: "Outcome", options: RunConfig, display: "Display") -> None:
         title = f"{model}: accuracy on test episodes, with 95 % intervals"
         display.table(of_model.drop(columns="Model"), title, ["Category", "ICL", "Block"])
     display.table(means, "Means over tasks, with bootstrap intervals over tasks")
-    written = tables.write(results / "tables", NAME, table, [tasks])
+    noted = [tasks, *tables.note_cells(outcome.notes)]
+    written = tables.write(results / "tables", NAME, table, noted)
     written += tables.write(results / "tables", f"{NAME}_means", summary, [means])
     written += save(figures.means(table, summary), results / "figures", NAME)
     blocks = by_block(central, rows)
@@ -212,4 +214,4 @@ def _transfer_cells(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

@@ -68,7 +68,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
         }
     )
     display.table(cells, "Where the mean over tasks peaks")
-    written = tables.write(results / "tables", NAME, table, [cells])
+    noted = [cells, *tables.note_cells(outcome.notes)]
+    written = tables.write(results / "tables", NAME, table, noted)
     drawn = figures.curves(table, paper if options.paper_curves else None)
     written += save(drawn, results / "figures", NAME)
     for model in table["model"].unique():

@@ -52,7 +52,8 @@ def draw(outcome: "Outcome", config: RunConfig, display: "Display") -> None:
         )
     title = "Means over tasks, with bootstrap intervals over tasks"
     display.table(means, title, ["Averaged vector"])
-    written = tables.write(results / "tables", MAIN_RESULTS, table, [tasks, means])
+    shown = [tasks, means, *tables.note_cells(outcome.notes)]
+    written = tables.write(results / "tables", MAIN_RESULTS, table, shown)
     numbers = tables.mean_numbers(table, paper)
     written += tables.write(results / "tables", f"{MAIN_RESULTS}_means", numbers, [means])
     written += save(figures.by_model(table, paper), results / "figures", MAIN_RESULTS)

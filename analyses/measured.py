@@ -33,7 +33,10 @@ def analyse(
     runner = Runner(display)
     outcome = measure(runner, options)
     if outcome.rows:
-        draw(outcome.renamed(runner.labels), options, display)
+        with display.console:  # what is printed waits until the files are written
+            draw(outcome.renamed(runner.labels), options, display)
+        for (model, task), note in outcome.notes.items():
+            display.note(f"{model}, {task}: {note}.")
     display.failures(outcome.failures)
     return FAILURE_EXIT if outcome.failures else 0
 

@@ -6,6 +6,7 @@ python -m analyses.models
 from dataclasses import dataclass
 
 from analyses.command import command
+from tvsight.config import Rules
 
 
 @dataclass(frozen=True)
@@ -40,4 +41,4 @@ def main(_: Options) -> int:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, Rules())

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from analyses.command import command
+from tvsight.config import Rules
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
     from tvsight.console import Display
     from tvsight.execution.ndif import NdifClient
     from tvsight.execution.records import Records
+
+RULES = Rules(excludes={"forget": (("host",), "no server is asked")})
 
 
 @dataclass(frozen=True)
@@ -119,4 +122,4 @@ def _show(display: "Display", title: str, rows: list[dict[str, Any]], otherwise:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, RULES)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from analyses.command import FAILURE_EXIT, command
+from tvsight.config import Rules
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ class Export(_Chosen):
     each block, and all of one block), or none."""
     layer: Annotated[int | None, tyro.conf.arg(metavar="BLOCK")] = None
     """The block that figures need. By default the one where mean dev accuracy peaks."""
+
+    def __post_init__(self) -> None:
+        if self.layer is not None and self.vectors != "figures":
+            raise UsageError(
+                f"--layer {self.layer} does nothing without --vectors figures: add that, or leave "
+                "it out."
+            )
 
 
 @dataclass(frozen=True)
@@ -310,4 +318,4 @@ def _size(count: int) -> str:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, Rules())

@@ -16,7 +16,7 @@ import tyro
 
 from analyses.command import command
 from analyses.measured import analyse, main_results
-from tvsight.config import IDENTITY, RunConfig
+from tvsight.config import IDENTITY, RULES, RunConfig
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from tvsight.runner import Runner
 
 NAME = "shots"
+FIXED = "the number of demonstrations in a file of episodes is fixed."
+UNUSED = {
+    "shots": "--shot-counts gives the numbers of demonstrations here.",
+    "episodes": FIXED,
+    "save_episodes": FIXED,
+}
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,6 @@ def measure(runner: "Runner", options: Options) -> "Outcome":
     """The central comparison with each number of demonstrations, in a further column `shots`."""
     from tvsight.outcome import Outcome, together
 
-    if options.episodes or options.save_episodes:
-        raise UsageError("--episodes, --save-episodes: their number of demonstrations is fixed.")
     found = []
     for count in options.counts:
         # The vectors are looked at with --shots demonstrations only; rows are enough here.
@@ -71,6 +75,7 @@ def measure(runner: "Runner", options: Options) -> "Outcome":
             Outcome(
                 [rows.assign(shots=count) for rows in outcome.rows],
                 {f"{name} / {count} shots": why for name, why in outcome.failures.items()},
+                notes=outcome.notes,
             )
         )
     return together(found)
@@ -110,10 +115,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     cells = pd.DataFrame(rows)
     title = "Mean test accuracy over tasks, with bootstrap intervals over tasks"
     display.table(cells, title, ["Averaged vector", "Tasks"])
-    written = tables.write(results / "tables", NAME, table, [cells])
+    noted = [cells, *tables.note_cells(outcome.notes)]
+    written = tables.write(results / "tables", NAME, table, noted)
     written += save(curves(means, int(table["n"].max())), results / "figures", NAME)
     display.written(written)
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, RULES._replace(unused=UNUSED))

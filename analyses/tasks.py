@@ -10,7 +10,10 @@ from typing import Annotated
 import tyro
 
 from analyses.command import command
+from tvsight.config import Rules
 from tvsight.tasks import Task, select
+
+SHARED = "Shared first token"
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Options:
     task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = ()
     """Files with tasks of your own."""
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Count the pairs that survive this model's tokenizer; no weights are loaded."""
+    """Count the pairs that survive this model's tokenizer, and those whose answer begins with the
+    same token as a wrong one; no weights are loaded."""
     template: str = "example"
     """Prompt template that the pairs are counted under."""
 
@@ -36,8 +40,8 @@ def main(options: Options) -> int:
     tasks = select(options.tasks, options.task_file)
     rows = [_description(task) for task in tasks]
     if options.model is not None:
-        for row, usable in zip(rows, _usable(options, tasks), strict=True):
-            row["Usable"] = usable
+        for row, counts in zip(rows, _counts(options, tasks), strict=True):
+            row |= counts
     Display().table(pd.DataFrame(rows), "Tasks", ["Match", "Inverse"])
     return 0
 
@@ -54,10 +58,11 @@ def _description(task: Task) -> dict[str, str]:
     }
 
 
-def _usable(options: Options, tasks: list[Task]) -> list[str]:
+def _counts(options: Options, tasks: list[Task]) -> list[dict[str, str]]:
     from tvsight.errors import UsageError
     from tvsight.models.loading import load_tokenizer
     from tvsight.prompts import template, usable_pairs
+    from tvsight.prompts.filtering import shared_first_tokens
 
     assert options.model is not None
     tokenizer, chosen = load_tokenizer(options.model), template(options.template)
@@ -66,11 +71,15 @@ def _usable(options: Options, tasks: list[Task]) -> list[str]:
         try:
             usable = usable_pairs(task, tokenizer, chosen, options.model)
         except UsageError:
-            counts.append("too few")
+            counts.append({"Usable": "too few", SHARED: ""})
         else:
-            counts.append(f"{len(usable.pairs)} {'spaced' if usable.spaced else 'unspaced'}")
+            shared = shared_first_tokens(tokenizer, usable.pairs, chosen)
+            spacing = "spaced" if usable.spaced else "unspaced"
+            counts.append(
+                {"Usable": f"{len(usable.pairs)} {spacing}", SHARED: str(shared["answers"])}
+            )
     return counts
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, Rules(needs={"template": "model"}))

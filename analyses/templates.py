@@ -19,7 +19,7 @@ import tyro
 
 from analyses.command import command
 from analyses.measured import analyse
-from tvsight.config import IDENTITY, RunConfig
+from tvsight.config import IDENTITY, RULES, RunConfig
 from tvsight.errors import UsageError
 from tvsight.store import folder_name
 
@@ -94,6 +94,7 @@ def draw(outcome: "Outcome", options: RunConfig, display: "Display") -> None:
     for part, numbers in (("", matrix), ("_dummy_queries", dummies)):
         written += tables.write(results / "tables", NAME + part, numbers, [shown[part]])
     by_task = [_task_cells(of_templates(table), table), _dummy_task_cells(of_dummy_queries(table))]
+    by_task += tables.note_cells(outcome.notes)
     written += tables.write(results / "tables", f"{NAME}_by_task", table, by_task)
     for model in table["model"].unique():
         name = folder_name(model)
@@ -216,4 +217,9 @@ def _with_block(cell: "pd.Series") -> str:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(
+        Options,
+        main,
+        __doc__,
+        RULES._replace(unused={"max_job_episodes": "its jobs are not cut by episodes."}),
+    )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from analyses.command import command
 from analyses.measured import analyse, main_results
+from analyses.vectors import VECTOR_RULES
 from tvsight.config import RUNTIME, RunConfig
 from tvsight.store import Store, folder_name
 
@@ -59,6 +60,7 @@ def measure(runner: "Runner", options: Options) -> "Outcome":
         compared = central.table
         found.rows = [with_chosen(rows, compared) for rows in found.rows]
     found.failures = central.failures | found.failures
+    found.notes = central.notes
     return found
 
 
@@ -84,7 +86,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     display.table(asked_above, "Answers, and words that describe the task", ["Category"])
     cells = [tokens.drop(columns="Place")]
     written = tables.write(results / "tables", NAME, numbers, cells)
-    written += tables.write(results / "tables", f"{NAME}_ranks", near, [asked])
+    noted = [asked, *tables.note_cells(outcome.notes)]
+    written += tables.write(results / "tables", f"{NAME}_ranks", near, noted)
     written += save(figures.ranks(rows), results / "figures", NAME)
     for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
         name = f"{NAME}_{task}_{folder_name(str(model))}"
@@ -179,4 +182,4 @@ def _block(row: "pd.Series") -> str:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

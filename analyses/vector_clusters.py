@@ -19,7 +19,7 @@ import tyro
 
 from analyses.command import command
 from analyses.measured import analyse
-from analyses.vectors import VectorOptions, measure, vector_sets
+from analyses.vectors import VECTOR_RULES, VectorOptions, measure, vector_sets
 from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
 from tvsight.store import folder_name
@@ -78,7 +78,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
         display.note(f"{given.where}.")
         for reason in clusters.not_computed(numbers[numbers["model"] == given.model]):
             display.note(reason)
-    written = tables.write(results / "tables", NAME, numbers, [cells])
+    written = tables.write(
+        results / "tables", NAME, numbers, [cells, *tables.note_cells(outcome.notes)]
+    )
     written += tables.write(results / "tables", f"{NAME}_by_task", by_task, [task_cells])
     drawn = []
     for given in sets:
@@ -140,4 +142,4 @@ def _task_cells(by_task: "pd.DataFrame") -> "pd.DataFrame":
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

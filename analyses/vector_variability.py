@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from analyses.command import command
 from analyses.measured import analyse
-from analyses.vectors import VectorOptions, measure, vector_sets
+from analyses.vectors import VECTOR_RULES, VectorOptions, measure, vector_sets
 from tvsight.config import RUNTIME
 from tvsight.store import folder_name
 
@@ -77,7 +77,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
         display.note(f"{given.where}.")
         if len(given.names) == 1:
             display.note("With one task there are no distances to other tasks to compare with.")
-    written = tables.write(results / "tables", NAME, table, [cells])
+    written = tables.write(
+        results / "tables", NAME, table, [cells, *tables.note_cells(outcome.notes)]
+    )
     written += tables.write(results / "tables", f"{NAME}_variants", variants, [variant_cells])
     for given, of_model, drawn in zip(compared, separations, densities, strict=True):
         if drawn.empty:
@@ -151,4 +153,4 @@ def _spread(row: "pd.Series", kind: str) -> str:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from analyses.measured import main_results
-from tvsight.config import RUNTIME, RunConfig
+from tvsight.config import RULES, RUNTIME, RunConfig
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
     from tvsight.outcome import Outcome
     from tvsight.runner import Runner
     from tvsight.vector_sets import VectorSet
+
+VECTOR_RULES = RULES._replace(unused={"vectors": "this analysis is about the vectors."})
 
 
 @dataclass(frozen=True)

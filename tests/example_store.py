@@ -7,6 +7,7 @@ import torch
 from hypothesis import strategies as st
 
 from tests.example_rows import task_rows
+from tvsight.scoring import SCORING_VERSION
 from tvsight.store import Result, Store
 
 IDENTITY: dict[str, Any] = {
@@ -16,7 +17,7 @@ IDENTITY: dict[str, Any] = {
     "task_data": "0f",
     "template": "{x}->{y}\n",
     "episodes": None,
-    "scoring": 1,
+    "scoring": SCORING_VERSION,
     "shots": 5,
     "seed": 0,
     "weights": "sha256:12",

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from dataclasses import fields, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.analyses.commands import analysis, imported
 from tvsight import planning
-from tvsight.config import RunConfig, field_names
+from tvsight.config import REPLACED, RULES, RunConfig, check_given, field_names, option
 from tvsight.errors import UsageError
 from tvsight.planning import complete, plan, sources
 from tvsight.prompts import Episode, write_episodes
@@ -60,9 +61,18 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     pairs = (("a", "A"),)
     write_episodes(
         Path(EPISODES),
-        [Episode("to_upper", split, pairs, "b", ("B",), ("c",)) for split in ("dev", "test")],
+        [
+            Episode("to_upper", "dev", pairs, "b", ("B",), ("c",)),
+            Episode("to_upper", "test", pairs, "d", ("D",), ("c",)),
+        ],
     )
     return RunConfig(model=("org/model",), tasks="to_upper,next_letter")
+
+
+@pytest.fixture
+def replayed(config: RunConfig) -> RunConfig:
+    """A run of the episode file."""
+    return replace(config, tasks="paper", episodes=EPISODES)
 
 
 def keys(config: RunConfig) -> list[str]:
@@ -83,6 +93,8 @@ def test_every_field_has_a_role() -> None:
 
 @pytest.mark.parametrize("name", sorted(field_names("identity")))
 def test_a_field_of_the_identity_changes_what_is_asked(config: RunConfig, name: str) -> None:
+    if name == "episodes":  # which bring their own tasks
+        config = replace(config, tasks="paper")
     changed = replace(config, **{name: CHANGED[name]})
     assert getattr(config, name) != getattr(changed, name)
     assert keys(changed) != keys(config)
@@ -99,11 +111,18 @@ def test_a_runtime_field_does_not_change_what_is_asked(config: RunConfig, name: 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"remote": True, "remote_simulated": True}, "choose one of them"),
-        ({"host": "http://127.0.0.1:8001"}, "add that"),
         ({"max_job_episodes": 49}, "--max-job-episodes 49: at least 50"),
         ({"max_in_flight": 0}, "--max-in-flight 0: at least 1"),
         ({"retries": -1}, "--retries -1: at least 0"),
+        ({"job_minutes": math.nan}, "--job-minutes nan: a finite number"),
+        ({"job_minutes": math.inf}, "--job-minutes inf: a finite number"),
+        ({"results": ""}, "--results '': the text is empty"),
+        ({"tasks": " "}, "--tasks ' ': the text is empty"),
+        ({"host": ""}, "--host '': the text is empty"),
+        ({"model": ("a", "")}, "--model '': the text is empty"),
+        ({"task_file": ("",)}, "--task-file '': the text is empty"),
+        ({"episodes": ""}, "--episodes '': the text is empty"),
+        ({"save_episodes": ""}, "--save-episodes '': the text is empty"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) -> None:
@@ -111,17 +130,78 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) 
         RunConfig(**options)
 
 
-def test_replayed_episodes_are_the_same_whatever_would_be_sampled(config: RunConfig) -> None:
-    replayed = replace(config, episodes=EPISODES)
+def typed(*names: str) -> dict[str, str]:
+    """What is typed for some fields."""
+    return {name: option("no_vectors" if name == "vectors" else name) for name in names}
+
+
+def test_rules_are_about_options_that_there_are() -> None:
+    about = {*RULES.needs, *RULES.needs.values(), *RULES.excludes}
+    for others, _ in RULES.excludes.values():
+        about |= set(others)
+    assert about <= {entry.name for entry in fields(RunConfig)}
+
+
+def test_a_redraw_goes_with_what_says_which_results_are_drawn_and_with_nothing_else() -> None:
+    for name in field_names("identity") | {"results"}:
+        check_given(typed("redraw", name), RULES)
+    for name in field_names("runtime") - {"results", "redraw"}:
+        with pytest.raises(UsageError, match=f"--redraw excludes {typed(name)[name]}: "):
+            check_given(typed(name, "redraw"), RULES)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("dry_run", "save_episodes"), "--dry-run excludes --save-episodes: it writes nothing."),
+        (("remote_simulated", "remote"), "--remote excludes --remote-simulated: "),
+        (("remote", "device"), "--remote excludes --device: "),
+        (("remote", "allow_pickled_weights"), "--remote excludes --allow-pickled-weights: "),
+        (("redraw", "remote", "host"), "--redraw excludes --remote, --host: "),
+        (("host",), "--host does nothing without --remote: add that"),
+        (("retries", "remote_simulated"), "--retries does nothing without --remote: "),
+        (("max_in_flight",), "--max-in-flight does nothing without --remote: "),
+        (("job_minutes",), "--job-minutes does nothing without --remote: "),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(names: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        check_given(typed(*names), RULES)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("remote", "host", "retries", "max_in_flight", "job_minutes", "trust_remote_code"),
+        ("dry_run", "remote", "host", "retries", "max_job_episodes", "vectors"),
+        ("episodes", "template", "device", "save_episodes"),
+        ("redraw", "episodes", "template", "dtype", "task_file"),
+    ],
+)
+def test_options_that_go_together_are_taken(names: tuple[str, ...]) -> None:
+    check_given(typed(*names), RULES)
+
+
+def test_replayed_episodes_are_the_same_whatever_would_be_sampled(replayed: RunConfig) -> None:
     otherwise = replace(replayed, shots=3, dummy_queries=1, episodes_per_split=7, seed=9)
     assert keys(otherwise) == keys(replayed)
     assert len(keys(replayed)) == 1
 
 
-def test_other_episodes_are_another_question(config: RunConfig) -> None:
-    replayed = replace(config, episodes=EPISODES)
+@pytest.mark.parametrize("name", REPLACED)
+def test_an_option_that_a_replay_ignores_is_refused_whatever_its_value(name: str) -> None:
+    with pytest.raises(UsageError, match=f"--episodes excludes {option(name)}: the file brings"):
+        check_given(typed(name, "episodes"), RULES)
+
+
+def test_a_task_file_that_a_replay_ignores_is_refused(replayed: RunConfig) -> None:
+    with pytest.raises(UsageError, match=rf"--task-file: {EPISODES} has no episodes of 'mine'"):
+        plan(replace(replayed, task_file=(TASK_FILE,)))
+
+
+def test_other_episodes_are_another_question(replayed: RunConfig) -> None:
     before, file = keys(replayed), Path(EPISODES)
-    file.write_text(file.read_text().replace('"c"', '"d"'))
+    file.write_text(file.read_text().replace('"c"', '"e"'))
     assert keys(replayed) != before
 
 
@@ -164,14 +244,14 @@ def test_a_name_that_means_nothing_is_refused_with_what_was_meant(
     config: RunConfig, name: str, value: object, reason: str
 ) -> None:
     with pytest.raises(UsageError, match=reason):
-        keys(replace(config, **{name: value}))
+        keys(replace(config, **{"tasks": "paper", name: value}))
 
 
-def test_episodes_of_an_unknown_task_are_refused(config: RunConfig) -> None:
+def test_episodes_of_an_unknown_task_are_refused(replayed: RunConfig) -> None:
     episodes = Path(EPISODES)
     episodes.write_text(episodes.read_text().replace("to_upper", "unheard_of"))
     with pytest.raises(UsageError, match=r"unknown task 'unheard_of'.*--task-file"):
-        keys(replace(config, episodes=EPISODES))
+        keys(replayed)
 
 
 def test_help_waits_for_no_heavy_import() -> None:

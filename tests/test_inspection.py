@@ -27,6 +27,7 @@ from tvsight.inspection import (
     remove,
     verify,
 )
+from tvsight.scoring import SCORING_VERSION
 from tvsight.store import DAMAGED, Result, Store
 from tvsight.tasks import packaged_tasks
 
@@ -250,7 +251,7 @@ def test_results_that_nothing_asks_for_any_more_are_superseded(store: Store) -> 
     found = {finding.path: finding.reason for finding in removable(store)}
     assert found == {
         OLD_PAIRS.path: "other pairs of antonyms than this tvsight has",
-        OLD_SCORING.path: "scoring 0; this is 1",
+        OLD_SCORING.path: f"scoring 0; this is {SCORING_VERSION}",
     }
     assert verify(store) == []
     remove(store, removable(store))

@@ -385,7 +385,8 @@ def test_other_tasks_and_another_order_change_no_row(first: First, tmp_path: Pat
 def test_saved_episodes_replay_to_the_same_rows(first: First, tmp_path: Path) -> None:
     file = Path(first.config.results).parent / "episodes.jsonl"
     assert len(read_episodes(file)) == len(TASKS) * 2 * EPISODES
-    config = replace(first.config, tasks="paper", episodes=str(file), seed=7, shots=2)
+    defaults = {"tasks": "paper", "shots": 5, "episodes_per_split": 50}
+    config = replace(first.config, episodes=str(file), **defaults)
     replayed = run(replace(config, results=str(tmp_path)))
     assert_same(replayed.table, first.outcome.table)
 

@@ -4,8 +4,10 @@ Every field is either part of a result's identity (it changes a number) or a run
 does not). Only the first kind enters a result's key.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
 
@@ -24,6 +26,46 @@ LEAST = {
     "job_minutes": 0.01,
 }
 """The smallest value of each option that counts something."""
+SAMPLING = ("shots", "dummy_queries", "episodes_per_split", "seed")
+"""Options that say how episodes are sampled."""
+REPLACED = ("tasks", *SAMPLING)
+"""Options that mean nothing where episodes come from a file."""
+
+
+class Rules(NamedTuple):
+    """Which options of a command go together. Options bear the names of their fields."""
+
+    excludes: Mapping[str, tuple[tuple[str, ...], str]] = {}
+    """By option: those that would do nothing beside it, and why."""
+    needs: Mapping[str, str] = {}
+    """By option: the one without which it would do nothing."""
+    unused: Mapping[str, str] = {}
+    """By option: why it would do nothing in this command."""
+
+
+RULES = Rules(
+    excludes={
+        "redraw": (
+            (
+                *("dry_run", "save_episodes", "vectors", "fail_fast", "device"),
+                *("remote", "remote_simulated", "host", "max_in_flight", "max_job_episodes"),
+                *("retries", "job_minutes", "trust_remote_code", "allow_pickled_weights"),
+            ),
+            "it measures nothing and loads no model",
+        ),
+        "dry_run": (("save_episodes",), "it writes nothing"),
+        "remote": (
+            ("remote_simulated", "device", "allow_pickled_weights"),
+            "the server holds and runs the model",
+        ),
+        "episodes": (
+            REPLACED,
+            "the file brings its own tasks, demonstrations and dummy queries",
+        ),
+    },
+    needs=dict.fromkeys(("host", "max_in_flight", "retries", "job_minutes"), "remote"),
+)
+"""Rules of every run. --dry-run tells what the other options ask for, so it goes with most."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +103,9 @@ class RunConfig:
     episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=IDENTITY
     )
-    """Replay the exact episodes of this file (JSON lines) instead of sampling. Its tasks replace
-    --tasks."""
+    """Replay the exact episodes of this file (JSON lines) instead of sampling: they bring their own
+    tasks, demonstrations and dummy queries. Those that do not suit a model's tokenizer are left
+    out."""
     revision: Annotated[str | None, tyro.conf.arg(metavar="REVISION")] = field(
         default=None, metadata=IDENTITY
     )
@@ -119,17 +162,64 @@ class RunConfig:
     """Read weights stored as pickles, which can run code. Only for authors you trust."""
 
     def __post_init__(self) -> None:
+        check_values(self)
         for name, least in LEAST.items():
             value = getattr(self, name)
             if value < least:
-                option = "--" + name.replace("_", "-")
-                raise UsageError(f"{option} {value}: at least {least} was expected.")
-        if self.remote and self.remote_simulated:
-            raise UsageError("--remote and --remote-simulated: choose one of them.")
-        if self.host is not None and not self.remote:
-            raise UsageError(f"--host {self.host}: it names the server of --remote; add that.")
+                raise UsageError(f"{option(name)} {value}: at least {least} was expected.")
         if not self.model:
             raise UsageError("--model: at least one model was expected.")
+
+
+def option(name: str) -> str:
+    """The option of a field, as it is typed."""
+    return "--" + name.replace("_", "-")
+
+
+def check_values(options: Any) -> None:
+    """Refuse values that no option of any command can have.
+
+    Args:
+        options: a dataclass, one field an option.
+
+    Raises:
+        UsageError: for an empty text, and for a number that is NaN or infinite.
+    """
+    for entry in fields(options):
+        value = getattr(options, entry.name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, str) and not one.strip():
+                raise UsageError(
+                    f"{option(entry.name)} {one!r}: the text is empty. Give a value, or leave "
+                    "the option out."
+                )
+            if isinstance(one, float) and not math.isfinite(one):
+                raise UsageError(f"{option(entry.name)} {one}: a finite number was expected.")
+
+
+def check_given(given: Mapping[str, str], rules: Rules) -> None:
+    """Refuse options that would do nothing.
+
+    Args:
+        given: what was typed for each field, such as `--no-vectors` for `vectors`.
+
+    Raises:
+        UsageError: when the options of a command do not go together.
+    """
+    for name, typed in given.items():
+        if name in rules.unused:
+            raise UsageError(f"{typed}: {rules.unused[name]}")
+    for name, (others, why) in rules.excludes.items():
+        idle = [given[other] for other in others if other in given]
+        if name in given and idle:
+            raise UsageError(
+                f"{given[name]} excludes {', '.join(idle)}: {why}. Leave out one or the other."
+            )
+    for name, needed in rules.needs.items():
+        if name in given and needed not in given:
+            raise UsageError(
+                f"{given[name]} does nothing without {option(needed)}: add that, or leave it out."
+            )
 
 
 def field_names(role: str) -> set[str]:
@@ -142,6 +232,5 @@ def protocol(config: RunConfig) -> dict[str, Any]:
 
     Replayed episodes carry their own shots, dummy queries and seed.
     """
-    sampled = ("shots", "dummy_queries", "episodes_per_split", "seed")
     replayed = config.episodes is not None
-    return {name: None if replayed else getattr(config, name) for name in sampled}
+    return {name: None if replayed else getattr(config, name) for name in SAMPLING}

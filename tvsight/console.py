@@ -1,5 +1,6 @@
 """What a person sees while a run goes on: live progress on a terminal, plain lines elsewhere."""
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -29,7 +31,7 @@ from rich.text import Text
 from tvsight.texts import one_line, printable
 
 PLAIN_WIDTH = 170
-"""Columns of output that goes to a file or a pipe."""
+"""Columns of output that goes to a file or a pipe, where COLUMNS does not say how many."""
 LEAST_NAME = 16
 """Columns that a long name keeps before it is broken into lines."""
 INTERVAL = re.compile(r" \[[^]]*\]")
@@ -71,8 +73,10 @@ class Display:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
+        asked = os.environ.get("COLUMNS", "")
         if not self.console.is_terminal:
-            self.console.width = PLAIN_WIDTH
+            is_number = asked.isascii() and asked.isdigit()
+            self.console.width = (int(asked) if is_number else 0) or PLAIN_WIDTH
         self.files: list[Path] = []
         """All that was made so far."""
         self._progress: _Bars | None = None
@@ -176,29 +180,40 @@ class Display:
     def table(self, table: pd.DataFrame, title: str, secondary: Sequence[str] = ()) -> None:
         """A data frame whose cells are texts.
 
-        A narrow terminal gets it without intervals and without the columns in `secondary`.
+        A terminal that is too narrow gets it without intervals and without the columns in
+        `secondary`, and is told so. Where even that does not fit, every cell has a line.
         """
-        if self.console.is_terminal and self._natural_width(table) > self.console.width:
-            table = table.drop(columns=list(secondary))
-            table = table.map(lambda cell: INTERVAL.sub("", str(cell)))
         table = table.map(lambda cell: one_line(str(cell))).rename(columns=one_line)
+        whole = columns = [[name, *table[name]] for name in table.columns]
+        room, left_out = self.console.width, list[str]()
+        if self.console.is_terminal and sum(_natural(whole)) + _rules(whole) > room:
+            kept = [column for column in whole if column[0] not in secondary]
+            columns = [[INTERVAL.sub("", cell) for cell in column] for column in kept]
+            left_out = ["intervals"] if columns != kept else []
+            left_out += [column[0] for column in whole if column[0] in secondary]
+        widths = _widths(columns, room - _rules(columns))
+        if widths is None:
+            self._records(whole, title)
+            return
         shown = Table(title=Text(one_line(title)), title_justify="left", header_style="bold")
-        for column in table.columns:
-            words = " ".join([column, *table[column]]).split()
-            least = min(LEAST_NAME, max(map(len, words), default=0))
-            shown.add_column(Text(column), overflow="fold", min_width=least)
-        for row in table.itertuples(index=False):
+        for column, width in zip(columns, widths, strict=True):
+            shown.add_column(Text(column[0]), overflow="fold", width=width)
+        for row in zip(*(column[1:] for column in columns), strict=True):
             shown.add_row(*map(Text, row))
         self.console.print(shown)
+        if left_out:
+            self.note(f"Left out at {room} columns: {', '.join(left_out)}.")
 
-    @staticmethod
-    def _natural_width(table: pd.DataFrame) -> int:
-        widths = [max(map(len, map(str, [name, *table[name]]))) for name in table.columns]
-        return sum(widths) + 3 * len(widths) + 1
+    def _records(self, columns: list[list[str]], title: str) -> None:
+        self.title(title)
+        for row in zip(*(column[1:] for column in columns), strict=True):
+            self.console.print()
+            for column, cell in zip(columns, row, strict=True):
+                self.console.print(Text(f"{column[0]}: {cell}"))
 
     def _alarm(self, what: str, reason: str) -> None:
         told = Text.assemble((printable(what), "red"), " ", printable(reason))
-        self.console.print(told)
+        self.console.print(told, soft_wrap=not self.console.is_terminal)
 
     def _update(self, **fields: Any) -> None:
         if self._progress is not None:
@@ -212,3 +227,31 @@ class Display:
 def _since(moment: float) -> str:
     """How long ago a moment (`time.monotonic`) was, to the second."""
     return str(timedelta(seconds=int(time.monotonic() - moment)))
+
+
+def _natural(columns: list[list[str]]) -> list[int]:
+    """The widths of columns whose cells are one line each."""
+    return [max(map(cell_len, column)) for column in columns]
+
+
+def _rules(columns: list[list[str]]) -> int:
+    """The width of the lines between columns, with the spaces beside them."""
+    return 3 * len(columns) + 1
+
+
+def _widths(columns: list[list[str]], room: int) -> list[int] | None:
+    """The widths of columns that share some room; None where words, and so numbers, would break.
+
+    The widest columns become narrower first. Words longer than `LEAST_NAME` may break.
+    """
+    widths = _natural(columns)
+    least = [
+        min(LEAST_NAME, max(map(cell_len, " ".join(column).split()), default=0))
+        for column in columns
+    ]
+    while sum(widths) > room:
+        loose = [number for number, width in enumerate(widths) if width > least[number]]
+        if not loose:
+            return None
+        widths[max(loose, key=widths.__getitem__)] -= 1
+    return widths

@@ -49,6 +49,10 @@ class ShortOfMemory(UserWarning):
     """Fewer rows than planned were computed at once, because they did not fit a device's memory."""
 
 
+class Remark(UserWarning):
+    """Something about a request that a person should know, though it can be carried out."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence with the known names closest to a mistyped `name`, or an empty string."""
     lowered = {candidate.lower(): candidate for candidate in known}

@@ -22,6 +22,8 @@ CONTROL_NAMES = {
 }
 """What is patched in place of the task vector."""
 NOT_IDENTIFIED = "layer not identified"
+MANY_SHARED = 0.1
+"""A larger share of answers that begin with the first token of a wrong one is said in tables."""
 MAX_LABEL = 28
 """Longest name in a figure, in characters."""
 
@@ -64,6 +66,21 @@ def sizes(counts: pd.Series) -> str:
     """`50`, or `13 to 50` where counts differ."""
     low, high = counts.min(), counts.max()
     return f"{low}" if low == high else f"{low} to {high}"
+
+
+def shared_note(shared: object) -> str:
+    """A remark on a task whose answers often begin alike; empty where they do not.
+
+    Args:
+        shared: `shared_first_token` of a manifest, from `filtering.shared_first_tokens`.
+    """
+    match shared:
+        case {"answers": int(answers), "of": int(total)} if answers > MANY_SHARED * total:
+            return (
+                f"{answers} of {total} answers begin with the same token as a wrong one, so some "
+                "wrong answers may count as correct"
+            )
+    return ""
 
 
 def task_line(rows: pd.DataFrame) -> str:

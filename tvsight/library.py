@@ -24,7 +24,14 @@ from tvsight.interventions import (
 )
 from tvsight.models.decoder import Decoder, one_at_a_time
 from tvsight.models.loading import Model
-from tvsight.prompts import Episode, Template, sample_episodes, template, usable_pairs
+from tvsight.prompts import (
+    Episode,
+    Template,
+    check_window,
+    sample_episodes,
+    template,
+    usable_pairs,
+)
 from tvsight.tasks import Task
 from tvsight.tasks.files import is_encodable
 
@@ -73,7 +80,8 @@ def extract(model: Model, episode: Episode, prompt: Template | str | None = None
         prompt: a template, or the name or text of one; the paper's unless given.
 
     Raises:
-        UsageError: for an argument of the wrong kind, or an episode without dummy queries.
+        UsageError: for an argument of the wrong kind, an episode without dummy queries, or a prompt
+            longer than the model's context window.
     """
     _check_model(model)
     if not isinstance(episode, Episode):
@@ -85,6 +93,7 @@ def extract(model: Model, episode: Episode, prompt: Template | str | None = None
         raise unexpected("dummy_queries", "at least one text", dummies)
     few_shot = [chosen.few_shot(shown, _text("dummy query", given)) for given in dummies]
     prompts = model.tokenizer(few_shot).input_ids
+    check_window(model, prompts)
     return execution.run(model.decoder, _vectors, prompts)
 
 
@@ -106,14 +115,16 @@ def answer(
         prompt: a template, or the name or text of one; the paper's unless given.
 
     Raises:
-        UsageError: for an argument of the wrong kind, a block that the model does not have, or a
-            vector that has another width or is not finite.
+        UsageError: for an argument of the wrong kind, a block that the model does not have, a
+            vector that has another width or is not finite, or a prompt longer than the model's
+            context window.
     """
     _check_model(model)
     chosen = _template(prompt)
     text = chosen.few_shot(_demonstrations(demonstrations), _text("query", query))
     placed = None if patch is None else _patch(model.decoder, patch)
     tokens = model.tokenizer(text).input_ids
+    check_window(model, [tokens])
     token = execution.run(model.decoder, _answer, tokens, placed)
     return str(model.tokenizer.decode([token]))
 

@@ -30,6 +30,8 @@ class Outcome:
     """Message by `model / task`."""
     paths: dict[tuple[str, str], Path] = field(default_factory=dict)
     """Folder in the store, by model and task."""
+    notes: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What tables say beneath, by model and task."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -42,6 +44,7 @@ class Outcome:
             [rows for rows in self.rows if rows["model"].iloc[0] == model],
             {name: why for name, why in self.failures.items() if name.startswith(f"{model} / ")},
             {key: path for key, path in self.paths.items() if key[0] == model},
+            {key: note for key, note in self.notes.items() if key[0] == model},
         )
 
     def renamed(self, labels: Mapping[str, str]) -> "Outcome":
@@ -60,4 +63,5 @@ def together(outcomes: Iterable[Outcome]) -> Outcome:
         whole.rows += outcome.rows
         whole.failures |= outcome.failures
         whole.paths |= outcome.paths
+        whole.notes |= outcome.notes
     return whole

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvsight.config import RunConfig, protocol
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, nearest
 from tvsight.models import ModelSource, resolve, weights_identity
 from tvsight.prompts.episode_files import episodes_digest, read_episodes
 from tvsight.prompts.episodes import Episode, check_enough_pairs, sample_episodes
-from tvsight.prompts.filtering import usable_pairs
+from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, usable_pairs
+from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
 from tvsight.scoring import SCORING_VERSION
 from tvsight.store import Result
-from tvsight.tasks import Task, packaged_tasks, select
+from tvsight.tasks import Pair, Task, packaged_tasks, select
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,13 +63,17 @@ class Plan:
 
     def episodes(self, task: Task, model: "Model") -> tuple[Sequence[Episode], dict[str, Any]]:
         """The episodes of a task, and what a manifest says of them: how many of its pairs the
-        tokenizer left. A file's episodes come as they are, and nothing is said of them.
+        tokenizer left, or which episodes of a file.
 
         Raises:
-            UsageError: when too few pairs of the task suit the tokenizer.
+            UsageError: when too few pairs, or episodes of a file, suit the tokenizer.
         """
         if task.name in self.replayed:
-            return self.replayed[task.name], {"pairs": None}
+            kept, found = suited(model, task, self.replayed[task.name], self.template)
+            asked = [Pair(episode.query, episode.accepted) for episode in kept]
+            words = (word for episode in kept for word in episode.words)
+            say_special_tokens(task.name, words, model.tokenizer, self.template, model.name)
+            return kept, {"pairs": None, REPLAYED: found, **self._shared(model, asked)}
         config = self.config
         usable = usable_pairs(task, model.tokenizer, self.template, model.name)
         sampled = sample_episodes(
@@ -80,7 +85,10 @@ class Plan:
             config.seed,
         )
         pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
-        return sampled, {"pairs": pairs}
+        return sampled, {"pairs": pairs, **self._shared(model, usable.pairs)}
+
+    def _shared(self, model: "Model", pairs: Sequence[Pair]) -> dict[str, Any]:
+        return {"shared_first_token": shared_first_tokens(model.tokenizer, pairs, self.template)}
 
 
 Experiment = Callable[[Plan, ModelSource], list[Request]]
@@ -108,6 +116,12 @@ def plan(config: RunConfig) -> Plan:
         raise UsageError(
             f"--episodes {config.episodes}: unknown task {unknown[0]!r}. "
             "`python -m analyses.tasks` lists the tasks; --task-file adds one of your own."
+        )
+    unused = [task.name for task in own if task.name not in names]
+    if unused:
+        raise UsageError(
+            f"--task-file: {config.episodes} has no episodes of {unused[0]!r}, so its file would "
+            f"be ignored.{nearest(unused[0], names)} Leave it out."
         )
     replayed = {
         name: tuple(episode for episode in episodes if episode.task == name) for name in names

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from tvsight.config import RunConfig
 from tvsight.console import Display
 from tvsight.errors import StorageError, UsageError
+from tvsight.labels import shared_note
 from tvsight.manifests import VECTORS, later_writer, note_asked
 from tvsight.models import ModelSource, weights_identity
 from tvsight.outcome import Outcome
 from tvsight.planning import Experiment, Request, complete, plan, sources
+from tvsight.prompts.replay import REPLAYED, remarks
 from tvsight.revisions import (
     AT,
     DEFAULT,
@@ -256,7 +258,12 @@ class Runner:
 def _found(outcome: Outcome, store: Store, path: Path) -> None:
     rows = store.rows(path)
     outcome.rows.append(rows)
-    outcome.paths[rows["model"].iloc[0], rows["task"].iloc[0]] = path
+    key = rows["model"].iloc[0], rows["task"].iloc[0]
+    outcome.paths[key] = path
+    manifest = store.read_manifest(path)
+    notes = [*remarks(manifest.get(REPLAYED)), shared_note(manifest.get("shared_first_token"))]
+    if any(notes):
+        outcome.notes[key] = "; ".join(filter(None, notes))
 
 
 def _manifests(

@@ -1,5 +1,8 @@
 """Predicted token against accepted answers, by the matching rule of a task.
 
+Texts are compared here; `prompts.tokens.accepted_tokens` adds the first token of each answer, which
+always counts under `prefix`, however short it is.
+
 Scoring is a set lookup: the tokens that count as correct for a query are found once, from the
 tokenizer alone, so that a server needs neither the tokenizer nor the rule.
 """
@@ -10,7 +13,7 @@ from typing import Any
 
 from tvsight.tasks import MatchRule
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 """Part of every result's key: raise it when a rule below changes."""
 MIN_SHARED = 2
 """Characters that a token and an answer must share under the `prefix` rule."""

@@ -1,5 +1,6 @@
 """Tables: the numbers as CSV, and the same cells as text for Markdown, LaTeX and the terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +53,19 @@ def mean_cells(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         origin = " (paper)" if means["source"] == "paper" else ""
         rows.append({"Model": display_name(means["model"]) + origin, **_share_cells(means)})
     return pd.DataFrame(rows)
+
+
+def note_cells(notes: Mapping[tuple[str, str], str]) -> list[pd.DataFrame]:
+    """A table of remarks on tasks, for `write` to put beneath the others; none without remarks.
+
+    Args:
+        notes: by model and task.
+    """
+    rows = [
+        {"Model": display_name(model), "Task": task, "Note": note}
+        for (model, task), note in notes.items()
+    ]
+    return [pd.DataFrame(rows)] if rows else []
 
 
 def write(folder: Path, name: str, numbers: pd.DataFrame, cells: list[pd.DataFrame]) -> list[Path]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-SETTINGS = {"COLUMNS": "250", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+SETTINGS = {"COLUMNS": "170", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 """Wide enough that few cells are folded; no hub and no GPU, wherever the tests run."""
 
 Finished = subprocess.CompletedProcess[str]

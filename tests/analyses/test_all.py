@@ -89,9 +89,6 @@ def test_a_server_that_fails_ends_it(analyses: Analyses) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"episodes": "some.jsonl"},
-        {"save_episodes": "some.jsonl"},
-        {"vectors": False},
         {"tasks": "antonym"},
         {"model": ("gemma-3-270",)},
     ],
@@ -103,6 +100,20 @@ def test_what_cannot_be_is_refused_once_and_at_once(
     with pytest.raises(UsageError):
         everything.main(RunConfig(**options))
     assert analyses.asked == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--episodes", "some.jsonl"), "--episodes: each analysis asks about episodes of its own"),
+        (("--save-episodes", "some.jsonl"), "--save-episodes: each analysis asks"),
+        (("--no-vectors",), "--no-vectors: most of these analyses are about the vectors"),
+    ],
+)
+def test_options_that_it_could_not_heed_are_refused(options: tuple[str, ...], said: str) -> None:
+    ended = analysis("all", *options)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"error: {said}")
 
 
 def test_every_analysis_has_what_it_is_called_by() -> None:

@@ -92,11 +92,14 @@ def test_a_page_in_place_of_an_answer_is_an_error_in_words(
 
 def test_a_job_is_forgotten_without_asking_the_server(tmp_path: Path) -> None:
     Records(tmp_path).write(RECORD)
-    nobody = ("--host", "http://127.0.0.1:9", "--results", tmp_path)
-    wrong = analysis("ndif_status", *nobody, "--forget", "c3")
+    here = ("--results", tmp_path)
+    wrong = analysis("ndif_status", *here, "--forget", "c3")
     assert wrong.returncode == 2
     assert "--forget c3: no such job" in wrong.stderr
     assert "known: a1" in wrong.stderr
-    done = analysis("ndif_status", *nobody, "--forget", "a1")
+    both = analysis("ndif_status", *here, "--forget", "a1", "--host", "http://127.0.0.1:9")
+    assert both.returncode == 2
+    assert "--forget excludes --host: no server is asked" in both.stderr
+    done = analysis("ndif_status", *here, "--forget", "a1")
     assert (done.returncode, done.stderr) == (0, "")
     assert Records(tmp_path).all() == []

@@ -98,7 +98,8 @@ class Clients:
         log = self.results.with_name(f"{self.results.name}.client-{number}.log")
         log.touch()
         where: tuple[str, ...] = ("--results", str(self.results))
-        if "--remote" in options or analysis == "ndif_status":
+        asked = analysis == "ndif_status" and "--forget" not in options
+        if asked or "--remote" in options:
             where += ("--host", self.host or self.server.url)
         context = multiprocessing.get_context("forkserver")
         process = context.Process(
@@ -111,8 +112,14 @@ class Clients:
     def begin(self, tasks: str, *options: str, changes: Changes | None = None) -> Client:
         """Start a small run on the server."""
         model = () if "--model" in options else ("--model", TINY)
-        small = (*model, "--tasks", tasks, *SMALL, *options)
-        return self.start("main_results", "--remote", *small, changes=changes)
+        small = [
+            part
+            for option, value in zip(SMALL[::2], SMALL[1::2], strict=True)
+            if option not in options
+            for part in (option, value)
+        ]
+        asked = (*model, "--tasks", tasks, *small, *options)
+        return self.start("main_results", "--remote", *asked, changes=changes)
 
     def run(self, tasks: str, *options: str, changes: Changes | None = None) -> Finished:
         """A small run on the server, waited for."""

@@ -59,7 +59,8 @@ def test_every_analysis_has_the_rows_of_a_run_without_a_server(
 ) -> None:
     """Mean vectors of other tasks go up for some, and episodes of several tasks for others."""
     here = Clients(clients.server, tmp_path / "here")
-    same = ("--model", TINY, *SMALL, *options)
+    small = (*SMALL[:2], *SMALL[4:]) if analysis == "shots" else SMALL  # its counts are its own
+    same = ("--model", TINY, *small, *options)
     nothing_drawn: Changes = {f"analyses.{analysis}.draw": nothing}
     done = clients.start(analysis, "--remote", *same, changes=nothing_drawn).finished()
     simulated = here.start(analysis, "--remote-simulated", *same, changes=nothing_drawn).finished()

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,17 +23,24 @@ from tvsight.prompts.conflicts import (
     sample_conflicts,
     tasks_of,
 )
+from tvsight.prompts.templates import Template
 from tvsight.scoring import Vocabulary
 from tvsight.tasks import MatchRule, Pair, Task, task
 
 ROOT = Path(__file__).parents[2]
 SHOTS, DUMMIES = 3, 2
+BARE = Template("{x}->{y}\n")
 PRINT_DIGEST = "from tests.prompts.test_conflicts import digest; print(digest())"
 
 
 def own_task(name: str, pairs: list[tuple[str, str]], match: MatchRule = "exact") -> Task:
     made = tuple(Pair(given, tuple(answers.split("|"))) for given, answers in pairs)
     return Task(name, "custom", "", match, made, "")
+
+
+def known(tokenizer: Any) -> Any:
+    """All that is asked of a model."""
+    return SimpleNamespace(tokenizer=tokenizer, vocabulary=Vocabulary(tokenizer))
 
 
 def usable(side: str, count: int, own: int = 6) -> UsablePairs:
@@ -138,9 +146,8 @@ def test_queries_are_inputs_of_both_that_no_token_answers_twice(
     first = own_task("one", [(x, "Q") for x in letters if x != "z"], "prefix")
     answers = {same: "Q", equal: "E| Q", partly: "QA"}
     second = own_task("two", [(x, answers.get(x, "E")) for x in letters if x != "y"], "prefix")
-    vocabulary = Vocabulary(make_tokenizer(["QA", " Q"]))
     both = UsablePairs(first.pairs, True, 25), UsablePairs(second.pairs, False, 25)
-    found = conflicting_queries((first, second), both, vocabulary)
+    found = conflicting_queries((first, second), both, known(make_tokenizer(["QA", " Q"])), BARE)
     # `a` and `b` share an accepted answer, `c` the token Q A, that begins with one and is the other
     assert [one.input for one, _ in found] == list(letters[3:24])
     assert all((one.answer, other.answer) == ("Q", "E") for one, other in found)
@@ -151,8 +158,19 @@ def test_spaces_around_an_input_do_not_make_it_another(make_tokenizer: Callable[
     first = own_task("one", [(f" {word}", " Q") for word in words])
     second = own_task("two", [*((word, "E") for word in words), (" w0", "A")])
     both = UsablePairs(first.pairs, True, 20), UsablePairs(second.pairs, False, 21)
-    found = conflicting_queries((first, second), both, Vocabulary(make_tokenizer([" Q"])))
+    found = conflicting_queries((first, second), both, known(make_tokenizer([" Q"])), BARE)
     assert [(one.input, other.input) for one, other in found] == [(f" {w}", w) for w in words]
+
+
+def test_queries_whose_answers_begin_with_one_token_are_left_out(
+    make_tokenizer: Callable[..., Any],
+) -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    first = own_task("one", [(x, "QA") for x in letters], "prefix")
+    second = own_task("two", [(x, "QE" if x in "abc" else "AE") for x in letters], "prefix")
+    both = UsablePairs(first.pairs, False, 26), UsablePairs(second.pairs, False, 26)
+    found = conflicting_queries((first, second), both, known(make_tokenizer([])), BARE)
+    assert [one.input for one, _ in found] == list(letters[3:])
 
 
 def test_too_few_queries_are_refused_with_their_number(make_tokenizer: Callable[..., Any]) -> None:
@@ -160,7 +178,7 @@ def test_too_few_queries_are_refused_with_their_number(make_tokenizer: Callable[
     first, second = own_task("one", pairs), own_task("two", [(x, "E") for x, _ in pairs])
     both = UsablePairs(first.pairs, False, 19), UsablePairs(second.pairs, False, 19)
     with pytest.raises(UsageError, match=r"pair one:two: 19 inputs .* at least 20 are needed"):
-        conflicting_queries((first, second), both, Vocabulary(make_tokenizer([])))
+        conflicting_queries((first, second), both, known(make_tokenizer([])), BARE)
     with pytest.raises(UsageError, match=r"pair one:two: 19 inputs of both .* at least 20"):
         check_conflict(first, second, SHOTS, DUMMIES)
 

@@ -30,7 +30,7 @@ FIELDS: dict[str, Any] = {
     "accepted": [" d"],
     "dummy_queries": [" e"],
 }
-DEV, TEST = json.dumps(FIELDS), json.dumps({**FIELDS, "split": "test"})
+DEV, TEST = json.dumps(FIELDS), json.dumps({**FIELDS, "split": "test", "query": " q"})
 
 
 def episodes_of(word: str = " c") -> list[Episode]:
@@ -54,19 +54,22 @@ def test_sampled_episodes_come_back_as_they_were(tmp_path: Path) -> None:
 
 @settings(deadline=None)
 @given(
-    task=WORD, demonstrations=st.lists(st.tuples(WORD, WORD), min_size=1, max_size=3), words=WORDS
+    task=WORD,
+    inputs=st.lists(WORD, min_size=4, max_size=6, unique_by=str.strip),
+    words=st.lists(WORD, min_size=4, max_size=4).map(tuple),
 )
-@example(task="t", demonstrations=[("one\u2028line", "b")], words=("c",))
-@example(task="t", demonstrations=[("a", "one\x85line")], words=("c",))
+@example(task="t", inputs=["one\u2028line", "c", "d", "e"], words=("b",) * 4)
+@example(task="t", inputs=["a", "c", "d", "e"], words=("one\x85line",) * 4)
 def test_any_words_come_back_as_they_were(
     tmp_path_factory: pytest.TempPathFactory,
     task: str,
-    demonstrations: list[tuple[str, str]],
+    inputs: list[str],
     words: tuple[str, ...],
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
-    dev = Episode(task, "dev", tuple(demonstrations), words[0], words, words[::-1])
-    test = Episode(task, "test", tuple(demonstrations), words[-1], words, words)
+    shown, dummies = tuple(zip(inputs[:2], words, strict=False)), tuple(inputs[3:])
+    dev = Episode(task, "dev", shown, inputs[2], words, dummies)
+    test = Episode(task, "test", shown[:1], inputs[2], words[::-1], (inputs[1], *dummies))
     write_episodes(path, [dev, test])
     assert read_episodes(path) == [dev, test]
 
@@ -91,7 +94,7 @@ def test_a_file_of_another_version_is_refused_with_the_tvsight_that_wrote_it(
 
 def test_a_version_stands_in_the_first_line_only(tmp_path: Path) -> None:
     message = refusal(tmp_path / "own.jsonl", DEV, '{"episodes_version": 1}', TEST)
-    assert "own.jsonl, line 2: task is missing" in message
+    assert "own.jsonl, line 2: unknown key 'episodes_version'" in message
 
 
 def test_a_word_that_is_too_long_is_refused_by_number_and_not_repeated(tmp_path: Path) -> None:
@@ -200,6 +203,10 @@ def test_a_value_of_the_wrong_kind_is_refused_by_number(
         ({"demonstrations": []}, "at least one demonstration, accepted answer and dummy query"),
         ({"accepted": []}, "at least one demonstration, accepted answer and dummy query"),
         ({"dummy_queries": []}, "at least one demonstration, accepted answer and dummy query"),
+        ({"query": "a"}, "the query 'a' is among its own demonstrations"),
+        ({"dummy_queries": [" e", " c "]}, "the query 'c' is among its own dummy queries"),
+        ({"dummy_queries": [" e", " f", "e"]}, "a dummy query is there twice"),
+        ({"Split": "dev"}, "unknown key 'Split'. Did you mean 'split'?"),
     ],
     ids=str,
 )
@@ -208,6 +215,23 @@ def test_an_episode_that_cannot_be_measured_is_refused_by_number(
 ) -> None:
     message = refusal(tmp_path / "own.jsonl", DEV, "", json.dumps({**FIELDS, **change}), TEST)
     assert f"own.jsonl, line 3: {part}" in message
+
+
+def test_a_key_that_is_there_twice_is_refused_by_number(tmp_path: Path) -> None:
+    line = DEV.replace('"query"', '"query": " x", "query"')
+    message = refusal(tmp_path / "own.jsonl", DEV, line, TEST)
+    assert "own.jsonl, line 2: 'query' is there twice" in message
+
+
+def test_an_episode_of_one_split_cannot_be_one_of_the_other(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "own.jsonl", DEV, TEST, DEV.replace("dev", "test"))
+    assert "own.jsonl, line 3: the episode of line 1, there in the split dev. " in message
+
+
+def test_a_dummy_query_may_be_a_demonstration_and_an_episode_may_come_again(tmp_path: Path) -> None:
+    again = json.dumps({**FIELDS, "dummy_queries": [" a", " e"]})
+    (tmp_path / "own.jsonl").write_text("\n".join([again, TEST, again]))
+    assert len(read_episodes(tmp_path / "own.jsonl")) == 3
 
 
 @pytest.mark.parametrize(

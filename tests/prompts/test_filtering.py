@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tvsight.errors import UsageError
-from tvsight.prompts.filtering import MIN_PAIRS, UsablePairs, answer_tokens, usable_pairs
+from tvsight.prompts.filtering import (
+    MIN_PAIRS,
+    UsablePairs,
+    answer_tokens,
+    shared_first_tokens,
+    usable_pairs,
+)
 from tvsight.prompts.templates import template
 from tvsight.tasks import MatchRule, Pair, Task
 
@@ -124,3 +130,34 @@ def test_answer_tokens_are_what_follows_the_prompt(make_tokenizer: MakeTokenizer
         [],
     ]
     assert answer_tokens(tokenizer, [], []) == []
+
+
+def test_an_answer_that_the_tokenizer_cannot_write_is_left_out(
+    make_tokenizer: MakeTokenizer,
+) -> None:
+    tokenizer = make_tokenizer(WORDS)
+    for match in ("exact", "prefix"):
+        known = one_answer_each(25, match).pairs
+        found = usable(task_of([Pair("odd", ("日",)), *known], match), tokenizer)
+        assert (found.pairs, found.spaced) == (known, False)
+    with pytest.raises(UsageError, match="0 of 30 pairs have an answer that its tokenizer can"):
+        usable(task_of((Pair(f"{i}", ("日",)) for i in range(30)), "prefix"), tokenizer)
+
+
+def test_answers_that_begin_with_the_token_of_a_wrong_one_are_counted(
+    make_tokenizer: MakeTokenizer,
+) -> None:
+    pairs = [
+        Pair("a", ("nice",)),
+        Pair("b", ("new",)),
+        Pair("c", ("new",)),  # the same answer twice is no other
+        Pair("d", ("old", "ok")),  # two right ones that begin alike
+        Pair("e", ("xx", "noon")),  # a further answer
+        Pair("f", ("cold",)),
+        Pair("f", ("cold",)),  # a query that is asked twice
+    ]
+    tokenizer = make_tokenizer(["cold"])
+    assert shared_first_tokens(tokenizer, pairs, EXAMPLE) == {"answers": 4, "of": 6}
+    whole = make_tokenizer(["nice", "new", "noon"])
+    assert shared_first_tokens(whole, pairs, EXAMPLE) == {"answers": 0, "of": 6}
+    assert shared_first_tokens(tokenizer, [], EXAMPLE) == {"answers": 0, "of": 0}

@@ -5,7 +5,7 @@ import pytest
 
 from tvsight.errors import UsageError
 from tvsight.prompts import Episode, Template, template
-from tvsight.prompts.respelling import common_pairs, respelled, template_name
+from tvsight.prompts.respelling import common_pairs, respelled
 from tvsight.tasks import Pair, Task
 
 MakeTokenizer = Callable[[Iterable[str]], Any]
@@ -64,12 +64,6 @@ def test_an_episode_is_spelled_with_spaces_or_as_it_is() -> None:
     assert respelled(plain, True) == Episode(
         "t", "dev", ((" a", " b"),), " q", (" one", " two"), (" c", " d")
     )
-
-
-def test_a_template_has_the_name_that_a_command_line_gives_it() -> None:
-    for given in ("example", "arrow", "question", "in:{x} out:{y}\\n"):
-        assert template_name(template(given)) == given
-    assert template_name(Template("{x}->{y}\n")) == "arrow"
 
 
 def spaced(words: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import normalizers
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
@@ -35,7 +36,17 @@ def episode(query: str, *dummies: str, shown: str = "a", accepted: str = " cold"
 @pytest.fixture(scope="session")
 def model(make_tokenizer: MakeTokenizer) -> Any:
     tokenizer = make_tokenizer(PIECES)
-    return SimpleNamespace(tokenizer=tokenizer, vocabulary=Vocabulary(tokenizer))
+    return of(tokenizer)
+
+
+def of(tokenizer: Any, window: int | None = None) -> Any:
+    """What prompts need of a model."""
+    return SimpleNamespace(
+        name="a-model",
+        tokenizer=tokenizer,
+        vocabulary=Vocabulary(tokenizer),
+        decoder=SimpleNamespace(window=window),
+    )
 
 
 def tokens_of(
@@ -146,6 +157,39 @@ def test_accepted_tokens_follow_the_rule(model: Any, rule: MatchRule, accepted: 
     assert set(model.tokenizer.convert_ids_to_tokens(found)) == accepted
 
 
+@pytest.mark.parametrize(
+    ("answers", "rule", "accepted"),
+    [
+        ((" nice",), "prefix", {" "}),  # a space alone
+        (("nice",), "prefix", {"n"}),  # one letter
+        (("42",), "prefix", {"4"}),
+        (("nice", "42", " coal"), "prefix", {"n", "4", " co", "co"}),
+        (("nice", " cold"), "exact", {" cold"}),  # the first token is not the answer
+        (("日本",), "prefix", set()),  # the tokenizer cannot write it
+        (("日",), "exact", set()),
+    ],
+)
+def test_the_first_token_of_each_answer_counts_under_prefix(
+    make_tokenizer: MakeTokenizer, answers: tuple[str, ...], rule: MatchRule, accepted: set[str]
+) -> None:
+    tokenizer = make_tokenizer([*PIECES, "co"])
+    own: Any = of(tokenizer)
+    asked = Episode("t", "dev", (("a", "b"),), "c", answers, ("ab",))
+    (found,) = tokens_of(own, asked, rule=rule)["accepted"]
+    assert set(tokenizer.convert_ids_to_tokens(found)) == accepted
+
+
+@pytest.mark.parametrize("rule", ["exact", "prefix"])
+def test_an_answer_that_is_one_token_counts_however_the_tokenizer_spells_it(
+    make_tokenizer: MakeTokenizer, rule: MatchRule
+) -> None:
+    tokenizer = make_tokenizer(PIECES)
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    own: Any = of(tokenizer)
+    (found,) = tokens_of(own, episode("ab", accepted=" Cold"), rule=rule)["accepted"]
+    assert tokenizer.convert_ids_to_tokens(found) == [" cold"]
+
+
 def test_further_accepted_answers_count_and_the_first_is_expected(model: Any) -> None:
     asked = Episode("t", "dev", (("a", "b"),), "c", (" hot", " cold", " up"), ("ab",))
     tokens = tokens_of(model, asked)
@@ -161,10 +205,23 @@ def test_the_expected_token_is_the_first_of_the_answer(model: Any, answer: str, 
 
 
 def test_an_answer_without_a_token_of_its_own_is_refused(make_tokenizer: MakeTokenizer) -> None:
-    tokenizer = make_tokenizer(["->", "->x"])
-    joining: Any = SimpleNamespace(tokenizer=tokenizer, vocabulary=Vocabulary(tokenizer))
+    joining = of(make_tokenizer(["->", "->x"]))
     with pytest.raises(UsageError) as refused:
         tokens_of(joining, episode("b", accepted="y"), episode("ab", accepted="x"))
     assert "Task t: the answer 'x' has no token of its own after the query 'ab'" in str(
         refused.value
+    )
+
+
+def test_prompts_beyond_the_context_window_are_refused_with_the_numbers(model: Any) -> None:
+    asked = [episode("ab", shown="ab" * length) for length in (1, 9, 10)]
+    prompts = [EXAMPLE.few_shot(e.demonstrations, x) for e in asked for x in ("ab", "c")]
+    longest, *_ = lengths = sorted(len(model.tokenizer(p).input_ids) for p in prompts)[::-1]
+    assert tokens_of(of(model.tokenizer, longest), *asked) == tokens_of(model, *asked)
+    with pytest.raises(UsageError) as refused:
+        tokens_of(of(model.tokenizer, longest - 1), *asked)
+    longer = sum(length == longest for length in lengths)
+    assert str(refused.value).startswith(
+        f"The longest prompt has {longest} tokens, and the context window of a-model is "
+        f"{longest - 1} tokens ({longer} of 6 prompts are longer). "
     )

@@ -98,6 +98,6 @@ def test_episodes_of_one_task_are_refused(tmp_path: Path) -> None:
         '{"task": "to_upper", "split": "dev", "demonstrations": [["a", "A"]], "query": "b", '
         '"accepted": ["B"], "dummy_queries": ["c"]}\n'
     )
-    file.write_text(episode + episode.replace("dev", "test"))
+    file.write_text(episode + episode.replace("dev", "test").replace('"b"', '"d"'))
     with pytest.raises(UsageError, match="--episodes: an episode of conflicting tasks"):
         asked("en_es:en_fr", episodes=str(file))

@@ -67,12 +67,12 @@ def test_replayed_episodes_of_other_tasks_count(tmp_path: Path) -> None:
     def replayed(query: str) -> dict[str, dict[str, Any]]:
         shown, file = ((" a", " A"), (" b", " B")), tmp_path / f"{query}.jsonl"
         episodes = [
-            Episode(task, split, shown, q, (" Y",), (" d",))
+            Episode(task, split, shown, q, (" Y",), (dummy,))
             for task, q in (("to_upper", "c"), ("next_letter", query))
-            for split in ("dev", "test")
+            for split, dummy in (("dev", " d"), ("test", " g"))
         ]
         write_episodes(file, episodes)
-        return identities(chosen(episodes=str(file)), central("to_upper", "next_letter"))
+        return identities(chosen("paper", episodes=str(file)), central("to_upper", "next_letter"))
 
     one, other = replayed("e"), replayed("f")
     assert one["to_upper"]["episodes"] == other["to_upper"]["episodes"]

@@ -86,9 +86,13 @@ def test_episodes_cannot_come_from_a_file_or_go_to_one(tmp_path: Path) -> None:
     file = tmp_path / "episodes.jsonl"
     pairs = (("a", "A"),)
     write_episodes(
-        file, [Episode("to_upper", split, pairs, "b", ("B",), ("c",)) for split in ("dev", "test")]
+        file,
+        [
+            Episode("to_upper", "dev", pairs, "b", ("B",), ("c",)),
+            Episode("to_upper", "test", pairs, "d", ("D",), ("c",)),
+        ],
     )
     for option in ("episodes", "save_episodes"):
         name = option.replace("_", "-")
         with pytest.raises(UsageError, match=f"--{name} .*samples its episodes"):
-            asked(**{option: str(file)})
+            asked(tasks="paper", **{option: str(file)})

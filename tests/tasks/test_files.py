@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tvsight.errors import UsageError
+from tvsight.errors import Remark, UsageError
 from tvsight.tasks import Pair, Task
 from tvsight.tasks.files import MAX_TEXT, invert, read_relation, read_task_file
 
 TEXT = (
-    st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
+    st.text(
+        st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff"),
+        min_size=1,
+        max_size=12,
+    )
     .map(str.strip)
     .filter(bool)
 )
@@ -181,6 +186,86 @@ def test_a_wrong_csv_line_is_refused_with_its_number(tmp_path: Path, text: str, 
     assert part in refusal(tmp_path / "own.csv", text)
 
 
+@pytest.mark.parametrize(
+    "headings",
+    [
+        *("input,output", "x,y", "word,translation", "source,target", "question,answer"),
+        *(
+            "Input,Output",
+            "WORD,ANTONYM",
+            '"x","y"',
+            "input, output",
+            " Input ,Target",
+            "key,value",
+        ),
+        *("English,French", "country,capital", "singular,plural", "prompt,completion"),
+    ],
+)
+def test_the_usual_headings_of_a_csv_file_are_no_pair(tmp_path: Path, headings: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(f"\n{headings}\na,b\nc,d\n", encoding="utf-8-sig")
+    with pytest.warns(Remark, match=r"own\.csv, line 2: .* is read as the names of the columns"):
+        assert read_task_file(str(path)).pairs == made({"a": ["b"], "c": ["d"]})
+
+
+@pytest.mark.parametrize("first", ["a,b", "hot,cold", "from,to", "output,input", "input,in"])
+def test_another_first_line_of_a_csv_file_is_a_pair(tmp_path: Path, first: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(f"{first}\nc,d\ninput,output\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pairs = read_task_file(str(path)).pairs
+    assert [f"{pair.input},{pair.answer}" for pair in pairs] == [first, "c,d", "input,output"]
+
+
+def test_a_csv_file_of_headings_alone_has_no_pairs(tmp_path: Path) -> None:
+    with pytest.warns(Remark):
+        message = refusal(tmp_path / "own.csv", "input,output\n")
+    assert "own.csv: pairs: at least one was expected" in message
+
+
+@pytest.mark.parametrize("line", ["a;b", "a\tb", "a|b"])
+def test_another_separator_is_named(tmp_path: Path, line: str) -> None:
+    assert "Columns are separated by a comma." in refusal(tmp_path / "own.csv", f"{line}\nc;d\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (
+            '"Match": "prefix"',
+            "unknown key 'Match'. Did you mean 'match'? Known are name, category",
+        ),
+        ('"answers": []', "unknown key 'answers'."),
+        ('"origin": "me"', "unknown key 'origin'."),
+        ('"match": "exact", "match": "prefix"', "the key 'match' is there twice"),
+        ('"pairs": [["a", "b"]]', "the key 'pairs' is there twice"),
+        ('"description": {"a": 1, "a": 2}', "the key 'a' is there twice"),
+        ('"\\u006eame": "other"', "the key 'name' is there twice"),
+    ],
+)
+def test_unknown_and_repeated_keys_are_refused(tmp_path: Path, text: str, part: str) -> None:
+    content = '{"name": "own", "pairs": [["a", "b"]], ' + text + "}"
+    assert part in refusal(tmp_path / "own.json", content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "utf-32"])
+def test_another_encoding_is_refused_with_the_one_that_is_read(
+    tmp_path: Path, encoding: str
+) -> None:
+    for name, text in (("own.json", '{"name": "é"}'), ("own.csv", "é,a\n")):
+        message = refusal(tmp_path / name, text.encode(encoding))
+        assert "not UTF-8 text" in message
+        assert "Save it in the encoding UTF-8." in message
+
+
+def test_a_byte_order_mark_within_a_word_is_refused(tmp_path: Path) -> None:
+    content = json.dumps({"name": "own", "pairs": [["a", "b"], ["\ufeffc", "d"]]})
+    assert r"pair 2: '\ufeffc': at most 200 characters" in refusal(tmp_path / "own.json", content)
+    text = "\ufeff\ufeffa,b\n"
+    assert r"line 1: '\ufeffa': at most 200 characters" in refusal(tmp_path / "own.csv", text)
+
+
 def test_a_csv_file_whose_name_makes_no_task_name_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path / "3d.csv", "a,b\n")
     assert "3d.csv: name '3d': lower-case letters, digits and _ were expected" in message
@@ -254,6 +339,8 @@ def test_wrong_words_are_refused(tmp_path: Path, words: Any, part: str) -> None:
         ({"origin": None}, "r.json: origin: a short text was expected, found None"),
         ({"forward": None}, "r.json: forward: an object with name, category, description"),
         ({"forward": {**FORWARD, "match": ""}}, "r.json: forward: match '': one of"),
+        ({"forwards": FORWARD}, "r.json: unknown key 'forwards'. Did you mean 'forward'?"),
+        ({"forward": {**FORWARD, "Match": "exact"}}, "r.json: forward: unknown key 'Match'."),
         ({"inverse": ["b_a"]}, "r.json: inverse: an object with name, category"),
         ({"inverse": {**INVERSE, "name": ""}}, "r.json: inverse: name: a short text"),
         ({"pairs": [["a", "b"], ["c"]]}, "r.json, pair 2: an input and an answer"),

@@ -40,6 +40,16 @@ ALIASES = {
     "lm_head": "unembed",
 }
 """Where each architecture keeps its parts, as nnsight aliases: only existing paths are bound."""
+WINDOWS = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_seq_len",
+    "max_sequence_length",
+    "seq_length",
+    "n_ctx",
+    "model_max_length",
+)
+"""What configurations call the context window; the first that is there counts."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -72,6 +82,7 @@ class Decoder:
         depth: number of blocks.
         width: size of the residual stream.
         vocabulary: number of logits.
+        window: longest prompt in tokens; None where the configuration names no limit.
     """
 
     def __init__(self, nn: TransformersModel) -> None:
@@ -80,6 +91,7 @@ class Decoder:
         self.depth: int = len(nn.blocks)
         self.width: int = config.hidden_size
         self.vocabulary: int = config.vocab_size
+        self.window = context_window(config)
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self._block_returns_tuple = False
         self._takes_positions = False
@@ -227,6 +239,13 @@ class Decoder:
                 f"got {list(states.shape)}."
             )
         return states
+
+
+def context_window(config: Any) -> int | None:
+    """The longest prompt in tokens that a text model's configuration allows, if it says so."""
+    named = [getattr(config, name, None) for name in WINDOWS]
+    # A negative number is how some configurations say that there is no limit.
+    return next((size for size in named if type(size) is int and size >= 0), None)
 
 
 def adapt(nn: TransformersModel) -> Decoder:

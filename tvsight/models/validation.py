@@ -10,19 +10,25 @@ from tvsight.models.decoder import Decoder
 
 PROMPT = list(range(5, 17))
 """Token ids that every vocabulary has."""
-SHARED = (10, 11)
-"""Lengths of two prefixes of the prompt: run together, the shorter one is padded."""
+SHORTEST = 3
+"""Tokens of the shortest prompt with two prefixes of unequal length."""
 
 
 def validate(decoder: Decoder) -> None:
     """Check what interventions take for granted.
 
     Raises:
-        UsageError: when the logits are not finite or favour no token, when unembedding the last
-            block's output does not reproduce them, or when the last token feels whether what
-            precedes it was padded and cached.
+        UsageError: when no prompt fits the context window, the logits are not finite or favour no
+            token, unembedding the last block's output does not reproduce them, or the last token
+            feels whether what precedes it was padded and cached.
     """
-    ids = torch.tensor([PROMPT])
+    prompt = PROMPT[: decoder.window]
+    if len(prompt) < SHORTEST:
+        raise UsageError(
+            f"The context window of this model is {decoder.window} tokens, which no prompt fits; "
+            f"at least {SHORTEST} were expected."
+        )
+    ids = torch.tensor([prompt])
     with decoder.nn.trace(decoder.inputs(ids, torch.ones_like(ids))):
         last = save(decoder.read(decoder.blocks[-1]))
         logits = save(decoder.nn.output.logits)
@@ -41,8 +47,10 @@ def validate(decoder: Decoder) -> None:
             f"{name} is not supported: unembedding the last block's output differs from the "
             f"model's logits by {gap:.2g} of their range."
         )
-    prefixes = [PROMPT[:length] for length in SHARED]
-    continuations = [[PROMPT[length:]] for length in SHARED]
+    # Run together, the shorter of two prefixes is padded.
+    lengths = (len(prompt) - 2, len(prompt) - 1)
+    prefixes = [prompt[:length] for length in lengths]
+    continuations = [[prompt[length:]] for length in lengths]
     continued = last_states(decoder, prefixes, continuations)
     gap = max(_gap(states[0, -1], last[0, -1]) for states in continued)
     if not gap <= tolerance:

@@ -4,7 +4,7 @@ from tvsight.prompts.episode_files import episodes_digest, read_episodes, write_
 from tvsight.prompts.episodes import Episode, sample_episodes
 from tvsight.prompts.filtering import UsablePairs, usable_pairs
 from tvsight.prompts.templates import TEMPLATES, Template, template
-from tvsight.prompts.tokens import PromptTokens, parts, tokenise
+from tvsight.prompts.tokens import PromptTokens, check_window, parts, tokenise
 
 __all__ = [
     "TEMPLATES",
@@ -12,6 +12,7 @@ __all__ = [
     "PromptTokens",
     "Template",
     "UsablePairs",
+    "check_window",
     "episodes_digest",
     "parts",
     "read_episodes",

@@ -5,17 +5,19 @@ was followed.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import SPLITS, Episode, check_enough_pairs
-from tvsight.prompts.filtering import UsablePairs
+from tvsight.prompts.filtering import UsablePairs, cut_answers
+from tvsight.prompts.templates import Template
+from tvsight.prompts.tokens import accepted_tokens
 from tvsight.tasks import Pair, Task
 
 if TYPE_CHECKING:
-    from tvsight.scoring import Vocabulary
+    from tvsight.models.loading import Model
 
 PAPER_PAIRS = (
     "next_letter:to_upper",
@@ -74,7 +76,10 @@ def check_conflict(demonstrated: Task, patched: Task, shots: int, dummy_queries:
 
 
 def conflicting_queries(
-    tasks: tuple[Task, Task], usable: tuple[UsablePairs, UsablePairs], vocabulary: "Vocabulary"
+    tasks: tuple[Task, Task],
+    usable: tuple[UsablePairs, UsablePairs],
+    model: "Model",
+    template: Template,
 ) -> list[Query]:
     """The inputs that both tasks can ask under a tokenizer, and no token answers for both.
 
@@ -89,14 +94,20 @@ def conflicting_queries(
         UsageError: when fewer than `MIN_QUERIES` are left.
     """
 
-    def accepted(pair: Pair, task: Task) -> set[int]:
-        return set(vocabulary.accepted(pair.answers, task.match))
+    def accepted(pairs: Iterable[Pair], task: Task) -> list[set[int]]:
+        asked = [(pair.input, pair.answers) for pair in pairs]
+        cut = cut_answers(model.tokenizer, asked, template)
+        return [
+            set(accepted_tokens(model, answers, of_pair, task.match))
+            for (_, answers), of_pair in zip(asked, cut, strict=True)
+        ]
 
     demonstrated, patched = tasks
+    both = _shared(usable[0].pairs, usable[1].pairs)
+    ours = accepted((one for one, _ in both), demonstrated)
+    theirs = accepted((other for _, other in both), patched)
     found = [
-        (one, other)
-        for one, other in _shared(usable[0].pairs, usable[1].pairs)
-        if accepted(one, demonstrated).isdisjoint(accepted(other, patched))
+        query for query, one, other in zip(both, ours, theirs, strict=True) if one.isdisjoint(other)
     ]
     what = "inputs have an answer of one token in both tasks, and not the same"
     _check_enough_queries(demonstrated.name, patched.name, len(found), what)

@@ -7,11 +7,13 @@ may leave it out.
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import fields as fields_of
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from tvsight import __version__
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, nearest
 from tvsight.prompts.episodes import SPLITS, Episode, Split
 from tvsight.tasks.files import is_encodable, shown
 from tvsight.writing import whole_file
@@ -57,15 +59,24 @@ def read_episodes(path: Path) -> list[Episode]:
         raise UsageError(f"--episodes {path}: not UTF-8 text (byte {error.start}).") from error
     except ValueError as error:
         raise UsageError(f"--episodes {str(path)!r}: not the name of a file.") from error
-    episodes = []
+    episodes: list[Episode] = []
+    asked: dict[Episode, int] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         fields = _fields(line, f"{path}, line {number}")
         if number == 1 and VERSION_KEY in fields:
             _check_version(fields, path)
-        else:
-            episodes.append(_episode(fields, f"{path}, line {number}"))
+            continue
+        episode = _episode(fields, f"{path}, line {number}")
+        twin = replace(episode, split="test" if episode.split == "dev" else "dev")
+        if twin in asked:
+            raise UsageError(
+                f"{path}, line {number}: the episode of line {asked[twin]}, there in the split "
+                f"{twin.split}. The layer is chosen on dev, so none of its episodes can be a test."
+            )
+        asked.setdefault(episode, number)
+        episodes.append(episode)
     if not episodes:
         raise UsageError(f"--episodes {path}: no episodes in it.")
     for task in dict.fromkeys(episode.task for episode in episodes):
@@ -98,11 +109,21 @@ def _line(episode: Episode) -> str:
 
 def _fields(line: str, place: str) -> dict[str, Any]:
     try:
-        fields = json.loads(line)
+        fields = json.loads(line, object_pairs_hook=lambda pairs: _once(pairs, place))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{place}: not JSON. Each line was expected to be {FORM}") from error
     if not isinstance(fields, dict):
         raise UsageError(f"{place}: a JSON object was expected: {FORM}")
+    return fields
+
+
+def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
+    """A JSON object, in which a key that is there twice would hide a value."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"{place}: {shown(twice)} is there twice; once was expected.")
     return fields
 
 
@@ -117,6 +138,12 @@ def _check_version(fields: dict[str, Any], path: Path) -> None:
 
 
 def _episode(fields: dict[str, Any], place: str) -> Episode:
+    known = [entry.name for entry in fields_of(Episode)]
+    for name in fields:
+        if name not in known:
+            raise UsageError(
+                f"{place}: unknown key {shown(name)}.{nearest(name, known)} Expected: {FORM}"
+            )
     try:
         episode = Episode(
             task=_word(fields["task"]),
@@ -142,6 +169,22 @@ def _check(episode: Episode, place: str) -> None:
     if not (episode.demonstrations and episode.accepted and episode.dummy_queries):
         raise UsageError(
             f"{place}: at least one demonstration, accepted answer and dummy query were expected."
+        )
+    query, dummies = episode.query.strip(), [given.strip() for given in episode.dummy_queries]
+    if query in {given.strip() for given, _ in episode.demonstrations}:
+        raise UsageError(
+            f"{place}: the query {shown(query)} is among its own demonstrations, which show its "
+            "answer; other inputs were expected there."
+        )
+    if query in dummies:
+        raise UsageError(
+            f"{place}: the query {shown(query)} is among its own dummy queries; the task vector "
+            "is read from prompts that do not contain it."
+        )
+    if len(set(dummies)) < len(dummies):
+        raise UsageError(
+            f"{place}: a dummy query is there twice; different ones were expected, since the "
+            "task vector is the mean over them."
         )
 
 

@@ -27,6 +27,12 @@ class Episode:
     accepted: tuple[str, ...]
     dummy_queries: tuple[str, ...]
 
+    @property
+    def words(self) -> list[str]:
+        """Every input and answer."""
+        shown = [word for pair in self.demonstrations for word in pair]
+        return [*shown, self.query, *self.accepted, *self.dummy_queries]
+
     def contains(self, given: str) -> bool:
         """Whether an input stands anywhere in the episode."""
         return (

@@ -1,11 +1,13 @@
 """Which pairs of a task a tokenizer can be asked about (section 3.1 and appendix of the paper)."""
 
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tvsight.errors import UsageError
-from tvsight.prompts.templates import Template
+from tvsight.errors import Remark, UsageError
+from tvsight.prompts.templates import Template, template_name
 from tvsight.tasks import Pair, Task
 
 MIN_PAIRS = 20
@@ -29,26 +31,58 @@ def usable_pairs(task: Task, tokenizer: Any, template: Template, model: str) -> 
     """The pairs to sample episodes from.
 
     Under the `exact` rule a pair survives when its answer is one token in the position where it
-    stands; further accepted answers survive one by one. Under `prefix` every pair does. Words are
-    spaced (`-> cold`) or not (`->cold`) by what keeps more pairs.
+    stands; further accepted answers survive one by one. Under `prefix` every pair does whose answer
+    the tokenizer can write. Words are spaced (`-> cold`) or not (`->cold`) by what keeps more
+    pairs.
 
     Raises:
         UsageError: when fewer than `MIN_PAIRS` survive, naming task and model.
+
+    Warns:
+        Remark: of spaces that are doubled, and of text that is read as a special token.
     """
     plain = _single_token(task.pairs, tokenizer, template)
-    spaced_pairs = [_spaced(pair) for pair in task.pairs]
+    spaced_pairs = [spaced_pair(pair) for pair in task.pairs]
     spaced = _single_token(spaced_pairs, tokenizer, template)
     use_spaces = len(spaced) >= UNSPACED_ADVANTAGE * len(plain)
     if task.match == "prefix":
-        pairs = spaced_pairs if use_spaces else list(task.pairs)
+        pairs = _writable(spaced_pairs if use_spaces else task.pairs, tokenizer, template)
     else:
         pairs = spaced if use_spaces else plain
     if len(pairs) < MIN_PAIRS:
+        what = "of one token" if task.match == "exact" else "that its tokenizer can write"
         raise UsageError(
             f"Task {task.name} with model {model}: {len(pairs)} of {len(task.pairs)} pairs have an "
-            f"answer of one token; at least {MIN_PAIRS} are needed."
+            f"answer {what}; at least {MIN_PAIRS} are needed. {template.spaces}".rstrip()
         )
+    say_special_tokens(task.name, _words(task.pairs), tokenizer, template, model)
+    if use_spaces and template.spaces:
+        warnings.warn(template.spaces, Remark, stacklevel=2)
     return UsablePairs(tuple(pairs), use_spaces, len(task.pairs))
+
+
+def say_special_tokens(
+    task: str, words: Iterable[str], tokenizer: Any, template: Template, model: str
+) -> None:
+    """Warn of words, and of a template, with text that a tokenizer takes for a special token.
+
+    Warns:
+        Remark: with the first of them.
+    """
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    if not special:
+        return
+    pattern = re.compile("|".join(re.escape(text) for text in sorted(special, key=len)[::-1]))
+    reads = f"which the tokenizer of {model} reads as a special token, not as text"
+    found = pattern.search(template.query("\n") + "\n" + template.demonstration("\n", "\n"))
+    if found:
+        twice = "; it begins every prompt anyway" if found[0] == tokenizer.bos_token else ""
+        name = template_name(template)
+        warnings.warn(f"The template '{name}' holds {found[0]}, {reads}{twice}.", Remark, 3)
+    holding = [word for word in dict.fromkeys(words) if pattern.search(word)]
+    if holding:
+        named = ", ".join(repr(word) for word in holding[:3]) + ", …" * (len(holding) > 3)
+        warnings.warn(f"Task {task}: {named}: text {reads}.", Remark, 3)
 
 
 def answer_tokens(
@@ -66,18 +100,61 @@ def answer_tokens(
     ]
 
 
-def _spaced(pair: Pair) -> Pair:
+def cut_answers(
+    tokenizer: Any, asked: Sequence[tuple[str, Sequence[str]]], template: Template
+) -> list[list[list[int]]]:
+    """Per query and each of its answers, the tokens that the answer adds after the query."""
+    prompts = [template.query(given) for given, answers in asked for _ in answers]
+    found = iter(answer_tokens(tokenizer, prompts, [a for _, answers in asked for a in answers]))
+    return [[next(found) for _ in answers] for _, answers in asked]
+
+
+def shared_first_tokens(
+    tokenizer: Any, pairs: Iterable[Pair], template: Template
+) -> dict[str, int]:
+    """How many pairs have an answer that begins with the first token of a wrong one, as Nicosia and
+    Nairobi may both begin with ` N`: there a prediction does not say which of them is meant.
+
+    Returns:
+        `answers`, their number, `of` how many pairs.
+    """
+    pairs = list(dict.fromkeys(pairs))
+    cut = cut_answers(tokenizer, [(pair.input, pair.answers) for pair in pairs], template)
+    beginning: dict[int, set[str]] = {}
+    for pair, of_pair in zip(pairs, cut, strict=True):
+        for answer, tokens in zip(pair.answers, of_pair, strict=True):
+            if tokens:
+                beginning.setdefault(tokens[0], set()).add(answer.strip())
+    shared = 0
+    for pair, of_pair in zip(pairs, cut, strict=True):
+        right = {answer.strip() for answer in pair.answers}
+        shared += any(beginning[tokens[0]] - right for tokens in of_pair if tokens)
+    return {"answers": shared, "of": len(pairs)}
+
+
+def spaced_pair(pair: Pair) -> Pair:
+    """A pair of plain words, each set off by a space."""
     return Pair(f" {pair.input}", tuple(f" {answer}" for answer in pair.answers))
 
 
 def _single_token(pairs: Sequence[Pair], tokenizer: Any, template: Template) -> list[Pair]:
-    prompts = [template.query(pair.input) for pair in pairs for _ in pair.answers]
-    answers = [answer for pair in pairs for answer in pair.answers]
-    single = iter([len(tokens) == 1 for tokens in answer_tokens(tokenizer, prompts, answers)])
     kept = []
-    for pair in pairs:
-        usual, *others = [next(single) for _ in pair.answers]
+    cut = cut_answers(tokenizer, [(pair.input, pair.answers) for pair in pairs], template)
+    for pair, of_pair in zip(pairs, cut, strict=True):
+        usual, *others = [
+            len(tokens) == 1 and tokens[0] != tokenizer.unk_token_id for tokens in of_pair
+        ]
         if usual:
             also = [answer for answer, ok in zip(pair.answers[1:], others, strict=True) if ok]
             kept.append(Pair(pair.input, (pair.answer, *also)))
     return kept
+
+
+def _writable(pairs: Sequence[Pair], tokenizer: Any, template: Template) -> list[Pair]:
+    cut = cut_answers(tokenizer, [(pair.input, (pair.answer,)) for pair in pairs], template)
+    unknown = tokenizer.unk_token_id
+    return [pair for pair, (own,) in zip(pairs, cut, strict=True) if unknown not in own]
+
+
+def _words(pairs: Iterable[Pair]) -> Iterable[str]:
+    return (word for pair in pairs for word in (pair.input, *pair.answers))

@@ -8,7 +8,7 @@ from typing import Any
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
 from tvsight.prompts.filtering import MIN_PAIRS, UsablePairs, usable_pairs
-from tvsight.prompts.templates import TEMPLATES, Template
+from tvsight.prompts.templates import Template
 from tvsight.tasks import Pair, Task
 
 
@@ -20,13 +20,6 @@ class CommonPairs:
     """As the task has them: without the space that sets words off."""
     spaced: dict[str, bool]
     """By the template's name: whether its words begin with a space."""
-
-
-def template_name(template: Template) -> str:
-    r"""The name of a named template, or the text of another as it is given on a command line, with
-    `\n` for a line break."""
-    named = {text: name for name, text in TEMPLATES.items()}
-    return named.get(template.text, template.text.replace("\n", "\\n"))
 
 
 def common_pairs(

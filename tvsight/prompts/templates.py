@@ -1,5 +1,6 @@
 """Prompt templates: how a demonstration and a query are written (section 3.1 of the paper)."""
 
+import re
 from dataclasses import dataclass
 
 from tvsight.errors import UsageError, nearest, unexpected
@@ -12,6 +13,11 @@ TEMPLATES = {
 }
 """The named templates; `example` is the paper's. Words are inserted as they stand, so the space
 between `->` and an answer, where there is one, belongs to the answer."""
+
+
+ESCAPES = {r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\\": "\\"}
+r"""The escapes in a template of one's own: `\n` is a line break, `\t` a tab, `\r` a carriage return,
+`\\` a backslash. A backslash before any other character is refused."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,25 @@ class Template:
         return "".join(self.demonstration(x, y) for x, y in demonstrations) + self.query(given)
 
     @property
+    def spaces(self) -> str:
+        """What to say where a word that brings its own space would find one in the template; empty
+        where it would not."""
+        before, between, after = self._parts
+        slots = {
+            "{x}": before.endswith(" ") or (not before and after.endswith(" ")),
+            "{y}": between.endswith(" "),
+        }
+        if not any(slots.values()):
+            return ""
+        own = "{x}".join((before.rstrip(" "), between.rstrip(" ") or ":")) + "{y}" + after
+        own = template_name(Template(own if before else own.rstrip(" ")))
+        where = " and ".join(slot for slot, found in slots.items() if found)
+        return (
+            f"The template '{template_name(self)}' has a space before {where}, where words bring "
+            f"their own: most tokenizers make it a part of the word. Write '{own}'."
+        )
+
+    @property
     def _parts(self) -> tuple[str, str, str]:
         before, _, rest = self.text.partition("{x}")
         between, _, after = rest.partition("{y}")
@@ -42,12 +67,12 @@ class Template:
 
 
 def template(name: str) -> Template:
-    r"""A template by name, or a text of the user's own with one `{x}` and, after it, one `{y}`.
-
-    In a text of one's own `\n` stands for a line break.
+    """A template by name, or a text of the user's own with one `{x}` and, after it, one `{y}`, in
+    which a backslash has the meaning of `ESCAPES`.
 
     Raises:
-        UsageError: for a text without `{x}` and `{y}` in this order, once each.
+        UsageError: for a text without `{x}` and `{y}` in this order, once each, and for a backslash
+            that means nothing.
     """
     if not isinstance(name, str):
         raise unexpected("template", "the name of a template, or a text", name)
@@ -55,7 +80,7 @@ def template(name: str) -> Template:
         return Template(TEMPLATES[name])
     if not is_encodable(name):
         raise UsageError(f"The template {name!r} holds bytes that are not UTF-8 text.")
-    text = name.replace("\\n", "\n")
+    text = _unescaped(name)
     if text.count("{x}") != 1 or text.count("{y}") != 1 or text.index("{x}") > text.index("{y}"):
         raise UsageError(
             f"Unknown template {name!r}.{nearest(name, TEMPLATES)} The named ones are "
@@ -65,3 +90,22 @@ def template(name: str) -> Template:
     if text.index("{x}") + 3 == text.index("{y}"):
         raise UsageError(f"The template {name!r} needs text between {{x}} and {{y}}, where θ lies.")
     return Template(text)
+
+
+def template_name(template: Template) -> str:
+    """The name of a named template, or the text of another as it is given on a command line."""
+    named = {text: name for name, text in TEMPLATES.items()}
+    escapes = str.maketrans({meant: written for written, meant in ESCAPES.items()})
+    return named.get(template.text, template.text.translate(escapes))
+
+
+def _unescaped(text: str) -> str:
+    def meant(escape: re.Match[str]) -> str:
+        if escape[0] not in ESCAPES:
+            raise UsageError(
+                f"The template {text!r}: '{escape[0]}' means nothing. A backslash is written "
+                "twice; before n, t or r it stands for a line break, a tab or a carriage return."
+            )
+        return ESCAPES[escape[0]]
+
+    return re.sub(r"\\.?", meant, text, flags=re.DOTALL)

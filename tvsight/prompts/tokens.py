@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
-from tvsight.prompts.filtering import answer_tokens
+from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.templates import Template
 from tvsight.tasks import MatchRule
 
@@ -50,24 +50,30 @@ def tokenise(
     """Token ids of the prompts of `episodes`.
 
     Raises:
-        UsageError: when an answer has no token of its own after its prompt.
+        UsageError: when a prompt is longer than the model's context window, or an answer has no
+            token of its own after its prompt.
     """
     tokenizer = model.tokenizer
+    cut = cut_answers(tokenizer, [(e.query, e.accepted) for e in episodes], template)
     few_shot = [
         template.few_shot(episode.demonstrations, given)
         for episode in episodes
         for given in (episode.query, *episode.dummy_queries)
     ]
-    few_shot_ids = iter(tokenizer(few_shot).input_ids)
+    in_full = tokenizer(few_shot).input_ids
+    check_window(model, in_full)
+    few_shot_ids = iter(in_full)
     queries = [template.query(episode.query) for episode in episodes]
-    answers = [episode.accepted[0] for episode in episodes]
     tokens: PromptTokens = {
         "shared": [],
         "query": [],
         "dummies": [],
         "zero_shot": tokenizer(queries).input_ids,
-        "accepted": [model.vocabulary.accepted(e.accepted, rule) for e in episodes],
-        "expected": _first_tokens(answer_tokens(tokenizer, queries, answers), episodes),
+        "accepted": [
+            accepted_tokens(model, episode.accepted, of_episode, rule)
+            for episode, of_episode in zip(episodes, cut, strict=True)
+        ],
+        "expected": _first_tokens([of_episode[0] for of_episode in cut], episodes, template),
         "others": [_others(episodes, own) for own in range(len(episodes))],
     }
     for episode in episodes:
@@ -78,6 +84,42 @@ def tokenise(
         tokens["query"].append(continuations[0])
         tokens["dummies"].append(continuations[1:])
     return tokens
+
+
+def check_window(model: "Model", prompts: Sequence[TokenIds]) -> None:
+    """Whether prompts fit the model's context window.
+
+    Beyond it learned positions do not exist, and rotary ones were not trained.
+
+    Raises:
+        UsageError: when a prompt is longer.
+    """
+    window, longest = model.decoder.window, max(map(len, prompts), default=0)
+    if window is not None and longest > window:
+        longer = sum(len(prompt) > window for prompt in prompts)
+        raise UsageError(
+            f"The longest prompt has {longest} tokens, and the context window of {model.name} is "
+            f"{window} tokens ({longer} of {len(prompts)} prompts are longer). Give fewer "
+            "demonstrations (--shots), a shorter --template, or a model with a longer window."
+        )
+
+
+def accepted_tokens(
+    model: "Model", answers: Sequence[str], cut: Sequence[TokenIds], rule: MatchRule
+) -> list[int]:
+    """Ids of the tokens that count as one of `answers`, ascending.
+
+    Those whose text `scoring.matches` accepts, and each answer's own first token: under `prefix`
+    always, under `exact` where it is the whole answer. A text may not show that it is one: a single
+    letter, a part of a character, a letter that the tokenizer writes in another way. The token for
+    what a tokenizer cannot write is no answer.
+
+    Args:
+        cut: the tokens of each answer, from `cut_answers`.
+    """
+    found = set(model.vocabulary.accepted(answers, rule))
+    found |= {own[0] for own in cut if own and (rule == "prefix" or len(own) == 1)}
+    return sorted(found - {model.tokenizer.unk_token_id})
 
 
 def parts(tokens: PromptTokens, most: int | None) -> list[PromptTokens]:
@@ -114,12 +156,15 @@ def _others(episodes: Sequence[Episode], own: int) -> list[int]:
     return [other for other in together if not episodes[other].contains(query)] or [own]
 
 
-def _first_tokens(answers: list[TokenIds], episodes: Sequence[Episode]) -> list[int]:
+def _first_tokens(
+    answers: list[TokenIds], episodes: Sequence[Episode], template: Template
+) -> list[int]:
     for tokens, episode in zip(answers, episodes, strict=True):
         if not tokens:
             raise UsageError(
                 f"Task {episode.task}: the answer {episode.accepted[0]!r} has no token of its own "
-                f"after the query {episode.query!r}; this template does not suit this tokenizer."
+                f"after the query {episode.query!r}; this template does not suit this tokenizer. "
+                f"{template.spaces}".rstrip()
             )
     return [tokens[0] for tokens in answers]
 

@@ -17,7 +17,7 @@ from tvsight.prompts.conflicts import (
     pair_name,
     sample_conflicts,
 )
-from tvsight.prompts.filtering import usable_pairs
+from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
 from tvsight.tasks import Task, packaged_tasks
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _measure(chosen: Plan, demonstrated: Task, patched: Task, model: "Model") ->
     one, other = (
         usable_pairs(task, model.tokenizer, chosen.template, model.name) for task in tasks
     )
-    queries = conflicting_queries(tasks, (one, other), model.vocabulary)
+    queries = conflicting_queries(tasks, (one, other), model, chosen.template)
     conflicts = sample_conflicts(
         (demonstrated.name, patched.name),
         (one, other),
@@ -105,4 +105,10 @@ def _measure(chosen: Plan, demonstrated: Task, patched: Task, model: "Model") ->
         config.seed,
     )
     rows = yield from measure_pair(model, demonstrated, patched, conflicts, chosen.template)
-    return Measured(rows, notes={"pairs": {"conflicting": len(queries)}})
+    notes = {
+        "pairs": {"conflicting": len(queries)},
+        "shared_first_token": shared_first_tokens(
+            model.tokenizer, [*one.pairs, *other.pairs], chosen.template
+        ),
+    }
+    return Measured(rows, notes=notes)

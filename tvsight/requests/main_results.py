@@ -13,6 +13,8 @@ from tvsight.prompts.episodes import Episode
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tvsight.execution import Steps
     from tvsight.models.loading import Model
 
@@ -27,12 +29,18 @@ def main_results(chosen: Plan, source: ModelSource, needs_vectors: bool = False)
         Request(
             identity(chosen, MAIN_RESULTS, source, task),
             partial(_measure, chosen, task),
-            task_line,
+            partial(_line, task),
             partial(_episodes, chosen, task),
             needs_vectors,
         )
         for task in chosen.tasks
     ]
+
+
+def _line(task: Task, rows: "pd.DataFrame") -> str:
+    """The comparison, and the first pair, by which a file that was read wrongly is recognised."""
+    first = task.pairs[0]
+    return f"{task_line(rows)}  first pair {first.input} → {first.answer}"
 
 
 def _measure(chosen: Plan, task: Task, model: "Model") -> "Steps[Measured]":

@@ -11,8 +11,10 @@ from tvsight.models import ModelSource
 from tvsight.outcome import Measured
 from tvsight.planning import Plan, Request, identity
 from tvsight.prompts import Template, sample_episodes, template
+from tvsight.prompts.filtering import shared_first_tokens, spaced_pair
 from tvsight.prompts.foreign import foreign_queries, foreign_task
-from tvsight.prompts.respelling import common_pairs, respelled, template_name
+from tvsight.prompts.respelling import common_pairs, respelled
+from tvsight.prompts.templates import template_name
 from tvsight.tasks import Task
 from tvsight.template_transfer import CHOICES, line
 
@@ -99,7 +101,9 @@ def _measure(
     rows = yield from measure_templates(model, task, compared, main, spelled, measured)
     usable, total = len(common.pairs.pairs), common.pairs.total
     pairs = {"usable": usable, "of": total, "spaced": common.spaced}
-    return Measured(rows, notes={"pairs": pairs})
+    written = map(spaced_pair, common.pairs.pairs) if common.spaced[main] else common.pairs.pairs
+    shared = shared_first_tokens(model.tokenizer, written, chosen.template)
+    return Measured(rows, notes={"pairs": pairs, "shared_first_token": shared})
 
 
 def _check_sampled(chosen: Plan) -> None:

@@ -83,8 +83,9 @@ def _pairs(
 ) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     """Inputs and usual answers as they stand in prompts, and what a manifest says of them."""
     if task.name in chosen.replayed:
-        asked = {episode.query: episode.accepted[0] for episode in chosen.replayed[task.name]}
-        return list(asked.items()), {"pairs": None}
+        episodes, notes = chosen.episodes(task, model)
+        asked = {episode.query: episode.accepted[0] for episode in episodes}
+        return list(asked.items()), notes
     usable = usable_pairs(task, model.tokenizer, chosen.template, model.name)
     kept = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
     return [(pair.input, pair.answer) for pair in usable.pairs], {"pairs": kept}

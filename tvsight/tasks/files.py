@@ -8,14 +8,29 @@ import csv
 import io
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
-from tvsight.errors import UsageError
+from tvsight.errors import Remark, UsageError, nearest
 from tvsight.tasks.task import CATEGORIES, MATCH_RULES, Category, MatchRule, Pair, Task
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")
+"""Controls, and the byte order mark, which is not to be seen within a word."""
+HEADER_KEYS = ("name", "category", "description", "match", "words")
+TASK_KEYS = (*HEADER_KEYS, "pairs")
+RELATION_KEYS = ("origin", "forward", "inverse", "pairs")
+INPUT_HEADINGS = (
+    "input inputs x word words source src question questions query prompt term text key original "
+    "example name singular present base country english en"
+)
+ANSWER_HEADINGS = (
+    "output outputs y answer answers target tgt translation translations label labels response "
+    "completion value result expected definition meaning antonym antonyms synonym synonyms opposite "
+    "plural past gerund capital language continent currency french spanish german fr es de"
+)
+"""Usual names of the columns of a CSV file. `from` and `to` are words of their own."""
 MAX_TEXT = 200
 """Longest input or answer in characters: task vectors are read from short prompts."""
 MAX_PAIRS = 100_000
@@ -30,12 +45,13 @@ def read_relation(text: str, where: str) -> list[Task]:
         UsageError: with the file, the key and what was expected.
     """
     content = _parsed(text, where)
+    _check_keys(content, RELATION_KEYS, where)
     pairs = _pairs(_numbered(content.get("pairs"), where), where)
     origin = _text(content, "origin", where)
-    forward = _header(content.get("forward"), f"{where}: forward")
+    forward = _direction(content.get("forward"), f"{where}: forward")
     if "inverse" not in content:
         return [Task(**forward, pairs=pairs, origin=origin)]
-    inverse = _header(content["inverse"], f"{where}: inverse")
+    inverse = _direction(content["inverse"], f"{where}: inverse")
     return [
         Task(**forward, pairs=pairs, origin=origin, inverse=inverse["name"]),
         Task(**inverse, pairs=invert(pairs), origin=origin, inverse=forward["name"]),
@@ -47,18 +63,22 @@ def read_task_file(path: str) -> Task:
 
     The JSON object may also say `description`, `words` that describe the task, and `match`
     (`exact` unless it says otherwise).
-    A CSV task is named after its file.
+    A CSV task is named after its file; a first line with the usual names of columns is no pair.
 
     Raises:
         UsageError: with the file, the line or key, and what was expected.
+
+    Warns:
+        Remark: of a first line that is no pair.
     """
     text = _file_text(Path(path))
     if path.lower().endswith(".csv"):
         name = re.sub(r"[^a-z0-9]+", "_", Path(path).stem.lower()).strip("_")
         header: dict[str, Any] = {"name": name}
-        pairs = _pairs(_csv_rows(text, path), path)
+        pairs = _pairs(_without_headings(_csv_rows(text, path), path), path)
     else:
         header = _parsed(text, path)
+        _check_keys(header, TASK_KEYS, path)
         pairs = _pairs(_numbered(header.get("pairs"), path), path)
     defaults = {"category": "custom", "description": "a task from a file", "match": "exact"}
     return Task(**_header({**defaults, **header}, path), pairs=pairs, origin="a file of the user")
@@ -87,24 +107,71 @@ def _file_text(file: Path) -> str:
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: not UTF-8 text (byte {error.start}).") from error
+        raise UsageError(
+            f"{file}: not UTF-8 text (byte {error.start}). Save it in the encoding UTF-8."
+        ) from error
     except ValueError as error:
         raise UsageError(f"{str(file)!r}: not the name of a file.") from error
 
 
 def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{where}, line {error.lineno}: not JSON ({error.msg}). A task file is an object such "
-            'as {"name": "my_task", "pairs": [["input", "answer"], ...]}.'
+            'as {"name": "my_task", "pairs": [["input", "answer"], ...]}, or two columns in a file '
+            "whose name ends in .csv."
         ) from error
+    except _RepeatedKey as repeated:
+        raise UsageError(f"{where}: the key {shown(repeated.key)} is there twice.") from repeated
     except (RecursionError, ValueError) as error:
         raise UsageError(f"{where}: too deep or too long a value for a task file.") from error
     if not isinstance(content, dict):
         raise UsageError(f"{where}: a JSON object was expected, found {type(content).__name__}.")
     return content
+
+
+class _RepeatedKey(Exception):
+    """A key that a JSON object has twice, of which `json` would drop the first."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _object(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in entries:
+        if key in found:
+            raise _RepeatedKey(key)
+        found[key] = value
+    return found
+
+
+def _check_keys(content: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in content:
+        if key not in known:
+            raise UsageError(
+                f"{where}: unknown key {shown(key)}.{nearest(key, known)} Known are "
+                f"{', '.join(known)}."
+            )
+
+
+def _without_headings(rows: list[tuple[str, Any]], where: str) -> list[tuple[str, Any]]:
+    if not rows or len(rows[0][1]) != 2:
+        return rows
+    given, answer = (cell.strip().lower() for cell in rows[0][1])
+    if given not in INPUT_HEADINGS.split() or answer not in ANSWER_HEADINGS.split():
+        return rows
+    line, headings = rows[0]
+    warnings.warn(
+        f"{where}, {line}: {shown(','.join(headings))} is read as the names of the columns. If it "
+        "is a pair, put it on another line.",
+        Remark,
+        stacklevel=3,
+    )
+    return rows[1:]
 
 
 def _csv_rows(text: str, where: str) -> list[tuple[str, Any]]:
@@ -121,6 +188,12 @@ def _numbered(rows: Any, where: str) -> list[tuple[str, Any]]:
     if not isinstance(rows, list):
         raise UsageError(f'{where}: pairs: a list such as [["input", "answer"], ...] was expected.')
     return [(f"pair {number}", row) for number, row in enumerate(rows, start=1)]
+
+
+def _direction(content: Any, where: str) -> dict[str, Any]:
+    header = _header(content, where)
+    _check_keys(content, HEADER_KEYS, where)
+    return header
 
 
 def _header(content: Any, where: str) -> dict[str, Any]:
@@ -174,7 +247,9 @@ def _pairs(rows: list[tuple[str, Any]], where: str) -> tuple[Pair, ...]:
 
 def _pair(row: Any, place: str) -> Pair:
     if not isinstance(row, list) or len(row) != 2:
-        raise UsageError(f"{place}: an input and an answer were expected, found {shown(row)}.")
+        raise UsageError(
+            f"{place}: an input and an answer were expected, found {shown(row)}.{_separator(row)}"
+        )
     given, answers = row[0], row[1] if isinstance(row[1], list) else [row[1]]
     if not answers:
         raise UsageError(f"{place}: one or more different answers were expected.")
@@ -183,6 +258,13 @@ def _pair(row: Any, place: str) -> Pair:
     if len(set(answers)) != len(answers):
         raise UsageError(f"{place}: one or more different answers were expected.")
     return Pair(given, tuple(answers))
+
+
+def _separator(row: Any) -> str:
+    """A hint for a line of CSV whose columns are separated by something else."""
+    cell = row[0] if isinstance(row, list) and len(row) == 1 else None
+    alone = isinstance(cell, str) and any(mark in cell for mark in ";\t|")
+    return " Columns are separated by a comma." if alone else ""
 
 
 def _check_text(text: Any, place: str) -> None:

@@ -1,0 +1,211 @@
+"""What every command does with its options, and with output that cannot be written."""
+
+import fcntl
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analyses.command import _check
+from analyses.measured import analyse
+from analyses.results import Export
+from tests.analyses.commands import ROOT, SETTINGS, analysis
+from tvsight.config import RULES, RunConfig
+from tvsight.console import Display
+from tvsight.errors import UsageError
+from tvsight.outcome import Outcome
+
+TABLE = "tables/main_results.csv"
+MEASURED = ("--tasks", "to_upper", "--episodes-per-split", "4", "--shots", "3")
+PIPE = 4096
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--model A --model B", r"--model is given more than once: .*, as in --model A B"),
+        ("--shots 3 --shots 5", "--shots is given more than once: give it once"),
+        ("--shots=3 --shots=3", "--shots is given more than once"),
+        ("--shots 3 --shots=3", "--shots is given more than once"),
+        ("--max_in_flight 2 --max-in-flight 2 --remote", "--max-in-flight is given more than once"),
+        ("--remote --remote", "--remote is given more than once"),
+        ("--no-vectors --no-vectors", "--no-vectors is given more than once"),
+        ("--no-vectors --vectors", "--vectors is given more than once"),
+        ("--remote --no-remote", "--no-remote is given more than once"),
+        ("--redraw --device=auto", "--redraw excludes --device"),
+        ("--task-file", "--task-file: at least one value was expected"),
+    ],
+)
+def test_options_are_judged_as_they_were_typed(arguments: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        _check(RunConfig(), arguments.split(), RULES)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--template", "--{x}->{y}", "--model", "A", "B", "--tasks", "shots,shots"),
+        ("--template=--shots {x}{y}", "--shots", "3"),
+        ("--max_in_flight=3", "--remote"),
+    ],
+)
+def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
+    _check(RunConfig(), arguments, RULES)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("main_results --model A --model B", "--model is given more than once"),
+        ("main_results --redraw --save-episodes x", "--redraw excludes --save-episodes: "),
+        ("layer_sweep --paper-curves --paper-curves", "--paper-curves is given more than once"),
+        ("vector_clusters --perplexity nan", "--perplexity nan: a finite number"),
+        ("vector_clusters --perplexity inf", "--perplexity inf: a finite number"),
+        ("vector_clusters --no-vectors", "--no-vectors: this analysis is about the vectors"),
+        ("controls --no-vectors", "--no-vectors: this analysis is about the vectors"),
+        ("shots --shots 3", "--shots: --shot-counts gives the numbers"),
+        ("templates --max-job-episodes 100", "--max-job-episodes: its jobs are not cut"),
+        ("conflicting_tasks --pairs", "--pairs: at least one value was expected"),
+        ("tasks --tasks paper --tasks all", "--tasks is given more than once"),
+        ("tasks --template arrow", "--template does nothing without --model: "),
+        ("tasks --model=", "--model '': the text is empty"),
+        ("ndif_status --host=", "--host '': the text is empty"),
+        ("results list --results a --results=b", "--results is given more than once"),
+        ("results list --model", "--model: at least one value was expected"),
+        ("results verify --results=", "--results '': the text is empty"),
+        ("results clean --yes --yes", "--yes is given more than once"),
+        ("results export --output=", "--output '': the text is empty"),
+    ],
+)
+def test_a_mistake_ends_a_command_with_one_line(command: str, said: str) -> None:
+    process = analysis(*command.split())
+    assert (process.returncode, process.stdout) == (2, "")
+    (line,) = process.stderr.splitlines()
+    assert line.startswith(f"error: {said}")
+
+
+def test_a_block_is_of_use_only_where_vectors_are_chosen_by_it() -> None:
+    with pytest.raises(UsageError, match="--layer 3 does nothing without --vectors figures"):
+        Export(layer=3)
+    assert Export(layer=3, vectors="figures").layer == 3
+
+
+@pytest.fixture(scope="module")
+def run(
+    tiny_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str | Path, ...]:
+    """A command whose results are stored."""
+    results = tmp_path_factory.mktemp("run") / "results"
+    options = ("--model", tiny_checkpoint("qwen2"), *MEASURED, "--results", results)
+    assert analysis("main_results", *options).returncode == 0
+    return ("main_results", *options, "--redraw")
+
+
+def drawn_anew(run: tuple[str | Path, ...], stdout: int, **environment: str) -> "subprocess.Popen":
+    """The same command with other output, its table removed before."""
+    (Path(run[run.index("--results") + 1]) / TABLE).unlink(missing_ok=True)
+    name, *options = run
+    return subprocess.Popen(
+        [sys.executable, "-m", f"analyses.{name}", *map(str, options)],
+        cwd=ROOT,
+        env=os.environ | SETTINGS | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def has_table(run: tuple[str | Path, ...]) -> bool:
+    return (Path(run[run.index("--results") + 1]) / TABLE).exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+def test_characters_that_a_terminal_lacks_are_replaced(
+    run: tuple[str | Path, ...], encoding: str
+) -> None:
+    process = drawn_anew(run, subprocess.PIPE, PYTHONIOENCODING=encoding)
+    shown, said = process.communicate()
+    assert (process.returncode, said) == (0, "")
+    assert "| algorithmic | to_upper " in shown
+    assert "| ?   " in shown  # a dash where the paper has no number
+    assert has_table(run)
+
+
+def test_help_is_shown_in_any_encoding() -> None:
+    process = drawn_anew(("main_results", "--help", "--results", "x"), -1, PYTHONIOENCODING="ascii")
+    shown, said = process.communicate()
+    assert (process.returncode, said) == (0, "")
+    assert "the hidden state ? at" in shown
+
+
+def test_a_reader_that_leaves_ends_nothing(run: tuple[str | Path, ...]) -> None:
+    process = drawn_anew(run, subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert (process.stderr.read(), process.wait()) == ("", 0)
+    assert has_table(run)
+
+
+def test_a_full_device_is_said_once_the_files_are_written(run: tuple[str | Path, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        process = drawn_anew(run, full.fileno())
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said == "error: The output could not be written: No space left on device.\n"
+    assert has_table(run)
+
+
+@pytest.mark.parametrize("options", ["", "--help"])
+def test_a_closed_output_ends_nothing(run: tuple[str | Path, ...], options: str) -> None:
+    command = [sys.executable, "-m", "analyses.tasks", *options.split()]
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    done = subprocess.run(closed, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_pipe_that_does_not_block_is_waited_for(run: tuple[str | Path, ...]) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE)
+    os.set_blocking(writing, False)
+    process = drawn_anew(run, writing)
+    os.close(writing)
+    while process.poll() is None and not has_table(run):
+        time.sleep(0.05)
+    with open(reading, encoding="utf-8") as shown:
+        text = shown.read()
+    _, said = process.communicate()
+    assert (process.returncode, said) == (0, "")
+    assert len(text.encode()) > PIPE
+    assert text.splitlines()[-1].startswith("Wrote ")
+
+
+def test_files_are_written_before_anything_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, there = tmp_path / "table.csv", list[bool]()
+
+    class Screen(io.StringIO):
+        def write(self, text: str) -> int:
+            there.append(file.exists())
+            return super().write(text)
+
+    def draw(outcome: Outcome, options: RunConfig, display: Display) -> None:
+        display.table(pd.DataFrame({"Accuracy": ["0.50"]}), "A table")
+        file.touch()
+        display.written([file])
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert (
+        analyse(RunConfig(), lambda runner, options: Outcome([pd.DataFrame({"a": [1]})]), draw) == 0
+    )
+    assert there
+    assert all(there)
+    assert screen.getvalue().index("0.50") < screen.getvalue().index("Wrote")
