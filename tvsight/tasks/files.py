@@ -27,8 +27,8 @@ INPUT_HEADINGS = (
 )
 ANSWER_HEADINGS = (
     "output outputs y answer answers target tgt translation translations label labels response "
-    "completion value result expected definition meaning antonym antonyms synonym synonyms opposite "
-    "plural past gerund capital language continent currency french spanish german fr es de"
+    "completion value result expected definition meaning antonym antonyms synonym synonyms "
+    "opposite plural past gerund capital language continent currency french spanish german fr es de"
 )
 """Usual names of the columns of a CSV file. `from` and `to` are words of their own."""
 MAX_TEXT = 200
