@@ -198,7 +198,7 @@ def test_a_wrong_csv_line_is_refused_with_its_number(tmp_path: Path, text: str, 
             " Input ,Target",
             "key,value",
         ),
-        *("English,French", "country,capital", "singular,plural", "prompt,completion"),
+        *("English,French", "fr,en", "country,capital", "singular,plural", "prompt,completion"),
     ],
 )
 def test_the_usual_headings_of_a_csv_file_are_no_pair(tmp_path: Path, headings: str) -> None:
