@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from tests.example_rows import task_rows
 from tests.hostile import raw
 from tvsight.config import RunConfig
 from tvsight.console import Display
+from tvsight.labels import shared_note
 from tvsight.outcome import Outcome
 
 MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
@@ -62,9 +64,50 @@ def test_a_run_says_what_it_did_and_nothing_on_stderr(finished: Run) -> None:
         assert re.search(
             rf"^{task}: Baseline \d.\d\d .* ICL .* Task vector .*n 4", process.stdout, re.M
         )
+    assert re.search("^to_upper: .*  first pair a → A$", process.stdout, re.M)
     assert set(re.findall(r"^Wrote (.+)$", process.stdout, re.MULTILINE)) == {
         str(finished.results / name) for name in DRAWN
     }
+
+
+def test_answers_that_begin_alike_are_said_beneath_the_tables(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "alike.json"
+    pairs = [[x, f"QW{x}" if x in "abc" else x] for x in "abcdefghijklmnopqrstuv"]
+    own.write_text(json.dumps({"name": "alike", "match": "prefix", "pairs": pairs}))
+    options = ("--model", checkpoint, "--tasks", "to_upper", "--task-file", own)
+    results = ("--results", tmp_path / "results")
+    note = "3 of 22 answers begin with the same token as a wrong one"
+    for redraw in ((), ("--redraw",)):
+        process = analysis("main_results", *options, *results, *SMALL, *redraw)
+        assert (process.returncode, process.stderr) == (0, "")
+        assert re.findall(r"^.*begin with the same.*$", process.stdout, re.M) == [
+            f"qwen2, alike: {note}, so some wrong answers may count as correct."
+        ]
+        for suffix in ("md", "tex"):
+            table = (tmp_path / "results" / "tables" / f"main_results.{suffix}").read_text()
+            assert table.count(note) == 1
+    stored = [json.loads(file.read_text()) for file in tmp_path.rglob("manifest.json")]
+    assert {file["identity"]["task"]: file["shared_first_token"] for file in stored} == {
+        "to_upper": {"answers": 0, "of": 26},
+        "alike": {"answers": 3, "of": 22},
+    }
+
+
+@pytest.mark.parametrize(
+    ("shared", "said"),
+    [
+        ({"answers": 3, "of": 29}, True),
+        ({"answers": 3, "of": 30}, False),
+        ({"answers": 0, "of": 0}, False),
+        (None, False),  # a result of an early version
+        ({"answers": "3", "of": 4}, False),
+        ([3, 4], False),
+    ],
+)
+def test_more_than_a_tenth_of_answers_that_begin_alike_is_said(shared: object, said: bool) -> None:
+    assert bool(shared_note(shared)) is said
 
 
 def test_a_model_that_demonstrations_never_help_is_named_with_likely_causes(

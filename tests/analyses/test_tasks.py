@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,16 +25,25 @@ def test_pairs_that_survive_a_tokenizer_are_counted(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:
     own = tmp_path / "mine.csv"
-    own.write_text("".join(f"{letter},{letter}\n" for letter in "abcdefghijklmnopqrstuv"))
+    letters = "abcdefghijklmnopqrstuv"
+    own.write_text(
+        "".join(f"{pair}\n" for pair in ("input,output", *(f"{x},{x}" for x in letters)))
+    )
+    alike = tmp_path / "alike.json"
+    pairs = [[x, f"QW{x}" if x in "abc" else x] for x in letters]
+    alike.write_text(json.dumps({"name": "alike", "match": "prefix", "pairs": pairs}))
     process = analysis(
-        *("tasks", "--tasks", "to_upper,present_simple_gerund", "--task-file", own),
+        *("tasks", "--tasks", "to_upper,present_simple_gerund", "--task-file", own, alike),
         *("--model", tiny_checkpoint("gpt2")),
     )
-    assert (process.returncode, process.stderr) == (0, "")
-    assert {row[1]: row[-1] for row in cells(process)} == {
-        "to_upper": "26 unspaced",
-        "present_simple_gerund": "too few",
-        "mine": "22 unspaced",
+    heading = f"{own}, line 1: 'input,output' is read as the names of the columns."
+    assert process.returncode == 0
+    assert process.stderr == f"note: {heading} If it is a pair, put it on another line.\n"
+    assert {row[1]: tuple(row[-2:]) for row in cells(process)} == {
+        "to_upper": ("26 unspaced", "0"),
+        "present_simple_gerund": ("too few", ""),
+        "mine": ("22 unspaced", "0"),
+        "alike": ("22 unspaced", "3"),
     }
 
 

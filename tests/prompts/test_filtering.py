@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tvsight.errors import UsageError
+from tvsight.errors import Remark, UsageError
 from tvsight.prompts.filtering import (
     MIN_PAIRS,
     UsablePairs,
@@ -13,7 +14,7 @@ from tvsight.prompts.filtering import (
     shared_first_tokens,
     usable_pairs,
 )
-from tvsight.prompts.templates import template
+from tvsight.prompts.templates import Template, template
 from tvsight.tasks import MatchRule, Pair, Task
 
 MakeTokenizer = Callable[[Iterable[str]], Any]
@@ -161,3 +162,45 @@ def test_answers_that_begin_with_the_token_of_a_wrong_one_are_counted(
     whole = make_tokenizer(["nice", "new", "noon"])
     assert shared_first_tokens(whole, pairs, EXAMPLE) == {"answers": 0, "of": 6}
     assert shared_first_tokens(tokenizer, [], EXAMPLE) == {"answers": 0, "of": 0}
+
+
+def test_a_template_that_doubles_spaces_or_takes_them_away_is_said(
+    make_tokenizer: MakeTokenizer,
+) -> None:
+    task, own = one_answer_each(30), Template("Q:{x}\nA: {y}\n")
+    with pytest.warns(Remark, match=r"has a space before \{y\}, .* Write 'Q:\{x\}\\nA:\{y\}\\n'"):
+        assert usable_pairs(task, make_tokenizer(spaced(WORDS)), own, "a-model").spaced
+    # A tokenizer that joins two spaces, and one space to its word, leaves no answer by itself.
+    joining = make_tokenizer([*spaced(WORDS), *(f"  {word}" for word in WORDS)])
+    with pytest.raises(UsageError, match=r"0 of 30 pairs .* has a space before \{y\}, where words"):
+        usable_pairs(task, joining, own, "a-model")
+
+
+def test_a_space_in_a_template_whose_words_bring_none_is_not_said(
+    make_tokenizer: MakeTokenizer,
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = usable_pairs(
+            one_answer_each(30), make_tokenizer(WORDS), Template("{x}: {y}\n"), "a-model"
+        )
+    assert not found.spaced
+
+
+def test_text_that_is_read_as_a_special_token_is_said(make_tokenizer: MakeTokenizer) -> None:
+    tokenizer = make_tokenizer(spaced(WORDS))
+    tokenizer.add_special_tokens({"bos_token": "<bos>", "mask_token": "<mask>"})
+    task = task_of([Pair("a<mask>b", ("x",)), *one_answer_each(30).pairs])
+    with pytest.warns(Remark) as said:
+        usable_pairs(task, tokenizer, Template("<bos>{x}->{y}\n"), "a-model")
+    read = "which the tokenizer of a-model reads as a special token, not as text"
+    assert {str(remark.message) for remark in said} == {
+        rf"The template '<bos>{{x}}->{{y}}\n' holds <bos>, {read}; it begins every prompt anyway.",
+        f"Task mine: 'a<mask>b': text {read}.",
+    }
+
+
+def test_ordinary_words_and_templates_are_not_said(make_tokenizer: MakeTokenizer) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        usable(one_answer_each(30), make_tokenizer(spaced(WORDS)))

@@ -198,7 +198,7 @@ def test_a_wrong_csv_line_is_refused_with_its_number(tmp_path: Path, text: str, 
             " Input ,Target",
             "key,value",
         ),
-        *("English,French", "country,capital", "singular,plural", "prompt,completion"),
+        *("English,French", "fr,en", "country,capital", "singular,plural", "prompt,completion"),
     ],
 )
 def test_the_usual_headings_of_a_csv_file_are_no_pair(tmp_path: Path, headings: str) -> None:
@@ -208,7 +208,7 @@ def test_the_usual_headings_of_a_csv_file_are_no_pair(tmp_path: Path, headings: 
         assert read_task_file(str(path)).pairs == made({"a": ["b"], "c": ["d"]})
 
 
-@pytest.mark.parametrize("first", ["a,b", "hot,cold", "from,to", "output,input", "input,in"])
+@pytest.mark.parametrize("first", ["a,b", "hot,cold", "from,to", "output,input", "word,in"])
 def test_another_first_line_of_a_csv_file_is_a_pair(tmp_path: Path, first: str) -> None:
     path = tmp_path / "own.csv"
     path.write_text(f"{first}\nc,d\ninput,output\n")

@@ -16,8 +16,8 @@ between `->` and an answer, where there is one, belongs to the answer."""
 
 
 ESCAPES = {r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\\": "\\"}
-r"""The escapes in a template of one's own: `\n` is a line break, `\t` a tab, `\r` a carriage return,
-`\\` a backslash. A backslash before any other character is refused."""
+r"""The escapes in a template of one's own: `\n` is a line break, `\t` a tab, `\r` a carriage
+return, `\\` a backslash. A backslash before any other character is refused."""
 
 
 @dataclass(frozen=True)

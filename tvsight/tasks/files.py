@@ -21,14 +21,15 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")
 HEADER_KEYS = ("name", "category", "description", "match", "words")
 TASK_KEYS = (*HEADER_KEYS, "pairs")
 RELATION_KEYS = ("origin", "forward", "inverse", "pairs")
+LANGUAGES = "english french spanish german en fr es de"
 INPUT_HEADINGS = (
     "input inputs x word words source src question questions query prompt term text key original "
-    "example name singular present base country english en"
+    f"example name singular present base country {LANGUAGES}"
 )
 ANSWER_HEADINGS = (
     "output outputs y answer answers target tgt translation translations label labels response "
-    "completion value result expected definition meaning antonym antonyms synonym synonyms opposite "
-    "plural past gerund capital language continent currency french spanish german fr es de"
+    "completion value result expected definition meaning antonym antonyms synonym synonyms "
+    f"opposite plural past gerund capital language continent currency {LANGUAGES}"
 )
 """Usual names of the columns of a CSV file. `from` and `to` are words of their own."""
 MAX_TEXT = 200
