@@ -242,16 +242,17 @@ def _rules(columns: list[list[str]]) -> int:
 def _widths(columns: list[list[str]], room: int) -> list[int] | None:
     """The widths of columns that share some room; None where words, and so numbers, would break.
 
-    The widest columns become narrower first. Words longer than `LEAST_NAME` may break.
+    The widest columns give way first, so that few are folded. Words longer than `LEAST_NAME` may
+    break.
     """
     widths = _natural(columns)
     least = [
         min(LEAST_NAME, max(map(cell_len, " ".join(column).split()), default=0))
         for column in columns
     ]
-    while sum(widths) > room:
-        loose = [number for number, width in enumerate(widths) if width > least[number]]
-        if not loose:
-            return None
-        widths[max(loose, key=widths.__getitem__)] -= 1
-    return widths
+    excess = max(0, sum(widths) - room)
+    for number in sorted(range(len(widths)), key=widths.__getitem__, reverse=True):
+        cut = min(excess, widths[number] - least[number])
+        widths[number] -= cut
+        excess -= cut
+    return None if excess else widths

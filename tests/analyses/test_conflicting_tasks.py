@@ -36,7 +36,8 @@ class Run(NamedTuple):
 
 
 def asked(checkpoint: Path, results: Path, *more: str | Path) -> Finished:
-    return analysis("conflicting_tasks", "--model", checkpoint, "--results", results, *SMALL, *more)
+    small = SMALL[:2] if "--shots" in more else SMALL
+    return analysis("conflicting_tasks", "--model", checkpoint, "--results", results, *small, *more)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ FILES = {
 def test_a_run_is_measured_once_drawn_and_drawn_again(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    where = ("--model", tiny_checkpoint("qwen2"), "--results", tmp_path, "--device", "cpu")
+    where = ("--model", tiny_checkpoint("qwen2"), "--results", tmp_path)
     where += ("--tasks", "to_upper,next_letter", "--episodes-per-split", "4", *OPTIONS)
     asked = analysis("templates", *where, "--dry-run")
     assert (asked.returncode, asked.stderr) == (0, "")
