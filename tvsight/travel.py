@@ -102,8 +102,8 @@ class _Travels:
                 up += len(payload(decoder, job))
             down += self._result_bytes(job)
         vectors = sum(job.vector_bytes for job in jobs)
-        state = UNDER_WAY if under_way == len(jobs) else PARTLY
-        return [state if under_way else TO_BE_SENT, len(jobs), under_way, up, max(0, down - vectors), vectors]
+        state = UNDER_WAY if under_way == len(jobs) else PARTLY if under_way else TO_BE_SENT
+        return [state, len(jobs), under_way, up, max(0, down - vectors), vectors]
 
     def _result_bytes(self, job: "Job") -> int:
         from tvsight.execution.preflight import episodes_of, rehearse
