@@ -16,7 +16,9 @@ from tvsight.execution.ndif import NdifClient, ResultGone
 from tvsight.execution.patience import Patience
 from tvsight.execution.preflight import key_warning
 
-CONNECTED = (200, {}, {"status": "connected"})
+Reply = tuple[int, dict[str, str], Any]
+"""Status, headers, and a page or what becomes JSON."""
+CONNECTED: Reply = (200, {}, {"status": "connected"})
 PATIENCE = Patience(retries=0, request_s=5)
 
 
@@ -52,7 +54,7 @@ class Host(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.answers: dict[str, tuple[int, dict[str, str], Any]] = {"*": (404, {}, {})}
+        self.answers: dict[str, Reply] = {"*": (404, {}, {})}
         self.received: list[tuple[str, str]] = []
 
     def with_key(self) -> list[str]:
@@ -118,7 +120,7 @@ def test_a_redirect_is_followed_neither_with_the_key_nor_without(
     """Neither when the host is first asked, nor by one that has shown to be a server."""
     host, other = hosts
     other.answers |= {"/connected": CONNECTED, "*": (200, {}, {"status": "QUEUED", "id": "a1"})}
-    redirect = (status, {"Location": f"{other.url}/connected"}, {})
+    redirect: Reply = (status, {"Location": f"{other.url}/connected"}, {})
     host.answers["*"] = redirect
     client = NdifClient(host.url, PATIENCE)
     with pytest.raises(ServerError, match="answers, but is no NDIF server"):

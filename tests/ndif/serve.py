@@ -13,11 +13,10 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from tests.ndif.server import NdifServer, missing
+from tests.ndif.server import ENDS, NdifServer, missing
 from tests.ndif.settings import DTYPE, EMBEDDED
 from tvsight.models.embedded import checkpoint
 
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEPLOY = """
 import sys
 from nnsight import TransformersModel
