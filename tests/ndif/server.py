@@ -38,6 +38,8 @@ START_LIMIT_S = 180.0
 PORTS = range(24_100, 32_700)
 """Above those that Ray's client server picks its own from, and below the ephemeral ones."""
 EMAIL = "tests@example.org"
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""How a process is told to end."""
 
 
 def missing(auth: bool = False) -> str | None:
@@ -95,11 +97,17 @@ class NdifServer:
         Raises:
             RuntimeError: when a service has ended, or is not up in time, with its log.
         """
-        server = cls(folder, checkpoints, auth)
+        # A signal to end waits until there is a server to stop, which removes its folder.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+        server = None
         try:
+            server = cls(folder, checkpoints, auth)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             server._start(execution_limit_s)
         except BaseException:
-            server.stop()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            if server is not None:
+                server.stop()
             raise
         return server
 
