@@ -44,7 +44,7 @@ def main(options: Options) -> int:
         _forget(records, options.forget)
         display.note(f"Job {options.forget} is forgotten: the next run submits it anew.")
         return 0
-    client = NdifClient(options.host, Patience(retries=1))
+    client = NdifClient(options.host, Patience(retries=1), display.note)
     client.check()
     display.note(f"{client.host} is up and accepts the key.")
     _show(display, "Deployed models", _deployments(client), "No model is deployed.")

@@ -75,7 +75,7 @@ class Places:
         from tvsight.execution.patience import Patience
 
         patience = Patience(retries=self.config.retries, job_s=60 * self.config.job_minutes)
-        client = NdifClient(self.config.host, patience)
+        client = NdifClient(self.config.host, patience, self.display.note)
         client.check()
         compared = preflight.versions(client)
         self._versions = preflight.server_versions(compared)

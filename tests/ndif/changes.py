@@ -76,11 +76,11 @@ def with_vectors(model: Any, *rest: Any) -> Iterator[list[Any]]:
 VECTORS_SENT = {"tvsight.experiments.main_results.measure_task": with_vectors}
 
 
-def result_when_told(self: NdifClient, link: str) -> Any:
+def result_when_told(self: NdifClient, link: str, most: int) -> Any:
     """`NdifClient.result`, once the test says so (see `tell`)."""
     print(WAITING, flush=True)
     wait_until(_told(logs[-1]).exists, LIMIT_S)
-    return _result(self, link)
+    return _result(self, link, most)
 
 
 def tell(log: Path) -> None:
