@@ -76,6 +76,7 @@ class NdifClient:
         faults: what went wrong and was tried again, oldest first, with its time
             (`time.monotonic`).
         received: bytes of results so far.
+        tell: hears what is waited for, and why.
     """
 
     def __init__(
@@ -84,12 +85,7 @@ class NdifClient:
         patience: Patience | None = None,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Args:
-            tell: hears what is waited for, and why.
-
-        Raises:
-            UsageError: when `host` is no URL.
-        """
+        """Raises UsageError when `host` is no URL."""
         self.host = (host or CONFIG.API.HOST).rstrip("/")
         if not self.host.startswith(("http://", "https://")):
             raise UsageError(
@@ -172,11 +168,11 @@ class NdifClient:
             WrongResult: when it cannot be read.
             ServerError: when it cannot be fetched.
         """
-        packed, status = self._ask("GET", link, _content_and_status, accept=tuple(GONE), most=most)
-        if status in GONE:
-            raise ResultGone(f"its result is gone from the object store ({status})")
-        self.received += len(packed)
-        return read(packed, most)
+        found = self._ask("GET", link, lambda response: response, accept=tuple(GONE), most=most)
+        if found.status_code in GONE:
+            raise ResultGone(f"its result is gone from the object store ({found.status_code})")
+        self.received += len(found.content)
+        return read(found.content, most)
 
     def note(self, fault: str) -> None:
         """Remember a fault."""
@@ -320,7 +316,3 @@ def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
 
 def _kind_and_status(response: httpx.Response) -> tuple[str, int]:
     return response.headers.get("content-type", ""), response.status_code
-
-
-def _content_and_status(response: httpx.Response) -> tuple[bytes, int]:
-    return response.content, response.status_code

@@ -5,6 +5,7 @@ from typing import Any
 
 import nnsight
 import torch
+import zstandard
 from nnsight.ndif import pull_env
 from nnsight.schema.request import RequestModel
 
@@ -12,6 +13,9 @@ import tvsight
 from tvsight.execution.jobs import Job
 from tvsight.execution.results import fingerprint, seal
 from tvsight.models.decoder import Decoder
+
+LEVEL = 6
+"""Of compression, as in nnsight."""
 
 
 def payload(decoder: Decoder, job: Job, asked: str = "") -> bytes:
@@ -50,9 +54,13 @@ def digest(job: Job) -> str:
 
 
 class _Parcel(nnsight.tracing.backend.Backend):
-    """Takes a session as the bytes that a server would receive, instead of running it."""
+    """Takes a session as the bytes that a server would receive, instead of running it.
+
+    They hold a checksum, which nnsight leaves out: a server refuses what was damaged on its way.
+    """
 
     content = b""
 
     def __call__(self, tracer: Any) -> None:
-        self.content = RequestModel.serialize(tracer, compress=True)
+        content = RequestModel.serialize(tracer)
+        self.content = zstandard.ZstdCompressor(LEVEL, write_checksum=True).compress(content)
