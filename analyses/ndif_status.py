@@ -37,6 +37,7 @@ def main(options: Options) -> int:
     from tvsight.console import Display
     from tvsight.execution.ndif import NdifClient
     from tvsight.execution.patience import Patience
+    from tvsight.execution.preflight import key_warning
     from tvsight.execution.records import Records
 
     display, records = Display(), Records(Path(options.results))
@@ -45,6 +46,8 @@ def main(options: Options) -> int:
         display.note(f"Job {options.forget} is forgotten: the next run submits it anew.")
         return 0
     client = NdifClient(options.host, Patience(retries=1), display.note)
+    if warning := key_warning(client):
+        display.note(warning)
     client.check()
     display.note(f"{client.host} is up and accepts the key.")
     _show(display, "Deployed models", _deployments(client), "No model is deployed.")

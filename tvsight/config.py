@@ -70,7 +70,7 @@ class RunConfig:
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = field(
         default="auto", metadata=IDENTITY
     )
-    """Precision. `auto`: float32 on a CPU, bfloat16 on a GPU."""
+    """Precision. `auto`: float32 on a CPU, bfloat16 on a GPU and on a server."""
 
     results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = field(
         default="results", metadata=RUNTIME
@@ -93,7 +93,9 @@ class RunConfig:
         default=200, metadata=RUNTIME
     )
     """Cut a split of more episodes than this into several jobs, at a multiple of 50: what a job
-    holds in memory, or a server takes for it, does not grow with the number of episodes."""
+    holds in memory, or a server takes for it, does not grow with the number of episodes. Numbers
+    change by rounding alone: in float32 the answers and chosen blocks are the same, and
+    log-probabilities agree within 1e-5."""
     retries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=RUNTIME)
     """Times that a fault of the server is waited out, for each request and each job."""
     job_minutes: Annotated[float, tyro.conf.arg(metavar="MINUTES")] = field(

@@ -1,12 +1,15 @@
 """From the options of a run to the place where its jobs run, and to models that suit it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvsight.config import RunConfig
 from tvsight.console import Display
+from tvsight.errors import RefusedError
 from tvsight.models import ModelSource
 from tvsight.models.loading import Model, load, load_remote, resolve_device, resolve_dtype
+from tvsight.planning import Request
 
 if TYPE_CHECKING:
     from tvsight.execution import Place
@@ -48,12 +51,14 @@ class Places:
             allow_pickled_weights=config.allow_pickled_weights,
         )
 
-    def of(self, model: Model) -> "Place":
-        """The place for a model's jobs.
+    def of(self, model: Model, requests: Sequence[Request]) -> "Place":
+        """The place for the jobs of a model's requests.
 
         Raises:
-            ServerError: when there is no server to be had.
-            UsageError: when the server refuses the key, or holds the model otherwise.
+            ServerError: when no server can be reached.
+            RefusedError: when the server refuses the key, or holds the model in another
+                precision. Jobs of the requests that an earlier process submitted are forgotten
+                then.
         """
         from tvsight.execution import Here
 
@@ -63,11 +68,16 @@ class Places:
         from tvsight.execution.remote import Remote
 
         client = self._client = self._client or self._checked_client()
-        held = preflight.deployment(client, model.decoder, self.dtype)
+        results, capacity = Path(self.config.results), self.config.max_in_flight
+        asked = [request.result.path.name for request in requests]
+        place = Remote(client, results, self.dtype, capacity, self._versions, asked)
+        try:
+            held = preflight.deployment(client, model.decoder, self.dtype)
+        except RefusedError:
+            place.forget()
+            raise
         self.display.note(f"{model.name} on {client.host}: {held}")
-        config = self.config
-        results = Path(config.results)
-        return Remote(client, results, self.dtype, config.max_in_flight, self._versions)
+        return place
 
     def _checked_client(self) -> "NdifClient":
         from tvsight.execution import preflight
@@ -76,6 +86,8 @@ class Places:
 
         patience = Patience(retries=self.config.retries, job_s=60 * self.config.job_minutes)
         client = NdifClient(self.config.host, patience, self.display.note)
+        if warning := preflight.key_warning(client):
+            self.display.note(warning)
         client.check()
         compared = preflight.versions(client)
         self._versions = preflight.server_versions(compared)

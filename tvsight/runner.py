@@ -73,7 +73,7 @@ class Runner:
                 if config.save_episodes:
                     session.save_episodes(of_model)
                 if missing:
-                    session.measure_all(missing, place.of(session.model), outcome)
+                    session.measure_all(missing, place.of(session.model, missing), outcome)
                 del session
             for request in of_model:
                 if is_stored(store, request, self.display):

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ["Task", "State", "Jobs", "Under way", "Up", "Answers down", "Vectors down"]
 NOTHING = [0, 0, 0, 0, 0]
-STORED, UNDER_WAY, TO_BE_SENT = "in the store", "under way", "to be sent"
+STORED, UNDER_WAY, PARTLY = "in the store", "under way", "partly under way"
+TO_BE_SENT = "to be sent"
 
 
 @dataclass
@@ -87,17 +88,21 @@ class _Travels:
         """The cells of a request, from the second of `COLUMNS` on."""
         from tvsight.execution.parcel import digest, payload
 
-        jobs, decoder = _jobs(request, self._model), self._model.decoder
+        first, decoder = next(request.measure(self._model)), self._model.decoder
+        jobs = [*first, *(later for job in first for later in job.later)]
         up = down = under_way = 0
         for number, job in enumerate(jobs):
             known = self._records.read(f"{request.result.path.name}-{number}")
-            if known is not None and (known.host, known.digest) == (host, digest(job)):
+            # A job of a later step asks something that depends on results, so its digest is not
+            # known yet. It is sent once every job of the first step is done.
+            same = under_way >= len(first) if number >= len(first) else False
+            if known is not None and known.host == host and (same or known.digest == digest(job)):
                 under_way += 1
             else:
                 up += len(payload(decoder, job))
             down += self._result_bytes(job)
         vectors = sum(job.vector_bytes for job in jobs)
-        state = UNDER_WAY if under_way == len(jobs) else TO_BE_SENT
+        state = UNDER_WAY if under_way == len(jobs) else PARTLY if under_way else TO_BE_SENT
         return [state, len(jobs), under_way, up, max(0, down - vectors), vectors]
 
     def _result_bytes(self, job: "Job") -> int:
@@ -107,9 +112,3 @@ class _Travels:
             model = self._model
             self._rates[job.function] = rehearse(job, model.decoder, model.dtype)
         return round(self._rates[job.function] * episodes_of(job.arguments))
-
-
-def _jobs(request: Request, model: "Model") -> "list[Job]":
-    """The jobs of all its steps. Those of later steps may depend on results, so stand-ins count."""
-    jobs = next(request.measure(model))
-    return [*jobs, *(later for job in jobs for later in job.later)]

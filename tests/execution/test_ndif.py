@@ -54,16 +54,6 @@ def test_a_result_that_is_gone_is_told_from_a_fault(answered: Answers, status: i
         NdifClient(HOST).result("http://store/result", MOST)
 
 
-def test_the_key_goes_to_the_server_alone(answered: Answers) -> None:
-    client = NdifClient(HOST)
-    answered += [httpx.Response(404), httpx.Response(404)]
-    client.job("a1")
-    with pytest.raises(ResultGone):
-        client.result("http://store/result", MOST)
-    assert answered.asked[0]["headers"]["ndif-api-key"] == KEY
-    assert KEY not in str(answered.asked[1])
-
-
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refusal_of_the_key_does_not_show_it(answered: Answers, status: int) -> None:
     answered.append(httpx.Response(status, json={"detail": f"API key {KEY}: None that we know"}))

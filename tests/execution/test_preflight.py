@@ -1,5 +1,6 @@
 """What is checked before anything is sent."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,11 +9,15 @@ import torch
 from nnsight.ndif import get_local_env
 
 from tests.execution.conftest import EXAMPLE, HOST
-from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.config import RunConfig
+from tvsight.console import Display
+from tvsight.errors import RefusedError, ServerError, TvsightError
 from tvsight.execution import Job, preflight
 from tvsight.execution.preflight import REHEARSED, SHALLOW, deployment, rehearse
+from tvsight.execution.records import JobRecord, Records
 from tvsight.experiments.main_results import measure
 from tvsight.models.loading import Model
+from tvsight.places import Places
 from tvsight.prompts import Episode, tokenise
 
 KEY = "model-key"
@@ -58,15 +63,50 @@ def deployed(**entry: Any) -> Any:
         ),
         ({"model_key": "another"}, "not deployed now"),
         ({"application_state": "UNHEALTHY"}, "not deployed now"),
+        (
+            {"model_key": "another", "dtype": "bfloat16"},
+            "not deployed now: the first job asks for it, and fails if the server cannot hold it, "
+            "or holds it in another precision than bfloat16",
+        ),
     ],
 )
 def test_what_a_server_holds_is_told(entry: dict[str, Any], words: str) -> None:
     assert deployment(deployed(**entry), decoder(), "bfloat16").startswith(words)
 
 
-def test_a_server_that_holds_the_model_in_another_precision_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"in float32, not bfloat16: repeat with --dtype float32"):
-        deployment(deployed(dtype="float32"), decoder(), "bfloat16")
+@pytest.mark.parametrize("state", ["RUNNING", "DEPLOYING"])
+@pytest.mark.parametrize(
+    ("held", "advice"),
+    [("float32", "repeat with --dtype float32"), ("nf4", "tvsight measures no such model")],
+)
+def test_a_server_that_holds_the_model_in_another_precision_is_refused(
+    state: str, held: str, advice: str
+) -> None:
+    with pytest.raises(RefusedError, match=rf"in {held}, not bfloat16: {advice}\."):
+        deployment(deployed(dtype=held, application_state=state), decoder(), "bfloat16")
+
+
+def test_where_a_server_does_not_say_the_precision_that_of_its_other_models_is_told() -> None:
+    """It is that of the server's own choice, unless somebody chose another for a model."""
+    said = deployment(deployed(model_key="another", dtype="float32"), decoder(), "bfloat16")
+    assert said.endswith("in another precision than bfloat16 (other models there: float32)")
+
+
+def test_a_run_that_is_refused_before_its_first_job_leaves_no_record(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A job of an earlier process has asked for the model, which came in another precision."""
+    names = ["asked-0123-0", "unrelated-0123-0"]
+    for name in names:
+        Records(tmp_path).write(JobRecord(name, "a1", HOST, KEY, "digest", "2026-01-01"))
+    config = RunConfig(remote=True, host=HOST, results=str(tmp_path))
+    places = Places(config, "bfloat16", Display())
+    monkeypatch.setattr(places, "_checked_client", lambda: deployed(dtype="float32"))
+    model: Any = SimpleNamespace(decoder=decoder(), name="a model")
+    request: Any = SimpleNamespace(result=SimpleNamespace(path=tmp_path / "asked-0123"))
+    with pytest.raises(RefusedError, match="repeat with --dtype float32"):
+        places.of(model, [request])
+    assert [record.name for record in Records(tmp_path).all()] == names[1:]
 
 
 def test_a_hub_that_cannot_be_asked_for_the_model_is_named() -> None:

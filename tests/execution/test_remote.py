@@ -451,3 +451,24 @@ def test_a_result_in_another_precision_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="in float32, not bfloat16: repeat with --dtype float32"):
         outcome(pending)
     assert Records(tmp_path).all() == []
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_server_of_another_precision_leaves_no_record_of_the_run(tmp_path: Path) -> None:
+    """Neither of the job that showed it, nor of others under way, nor of an earlier process."""
+    earlier = replace(RECORD, name="earlier-0123-3", host=HOST)
+    kept = [
+        replace(RECORD, name="unrelated-0123-0", host=HOST),
+        replace(RECORD, name="earlier-0123-4", host="http://elsewhere"),
+    ]
+    for record in (earlier, *kept):
+        Records(tmp_path).write(record)
+    client: Any = Server([DONE], results=["value"])
+    here = Remote(client, tmp_path, "bfloat16", asked=["first-0123", "second-0123", "earlier-0123"])
+    first = here.begin(DECODER, JOB, "first-0123-0")
+    here.begin(DECODER, JOB, "second-0123-0")
+    here.begin(DECODER, JOB, "second-0123-1")
+    assert len(Records(tmp_path).all()) == 6
+    with pytest.raises(RefusedError, match="repeat with --dtype float32"):
+        outcome(first)
+    assert sorted(Records(tmp_path).all(), key=str) == sorted(kept, key=str)

@@ -97,6 +97,39 @@ def test_what_is_stored_or_under_way_is_not_sent(config: RunConfig, model: Model
     assert table["Vectors down"][1] == table["Vectors down"][2] != size(0)
 
 
+@pytest.mark.parametrize(
+    ("known", "under_way", "state"),
+    [
+        ([], 0, "to be sent"),
+        ([1], 1, "partly under way"),
+        ([0, 1], 2, "partly under way"),
+        ([0, 1, 2], 3, "partly under way"),
+        ([0, 1, 2, 3], 4, "under way"),
+        # Of jobs for other arguments; the first step decides.
+        ([2, 3], 0, "to be sent"),
+        ([0, 2, 3], 1, "partly under way"),
+    ],
+)
+def test_a_task_of_several_jobs_is_under_way_in_part(
+    config: RunConfig, model: Model, known: list[int], under_way: int, state: str
+) -> None:
+    """What jobs of the second step ask depends on the chosen block, which a plan does not know."""
+    config = replace(
+        config, tasks="to_upper", episodes_per_split=100, max_job_episodes=50, vectors=False
+    )
+    asked = requests(config, model)
+    first = jobs_of(asked[0], model)
+    digests = [*map(digest, first), "of the chosen block", "of the chosen block"]
+    records = Records(Path(config.results))
+    for number in known:
+        name = f"{asked[0].result.path.name}-{number}"
+        records.write(JobRecord(name, "a1", HOST, "model", digests[number], "2026"))
+    row, total = plan(model, config, asked, asked).table.itertuples(index=False)
+    assert (row.State, row.Jobs, row[3]) == (state, "4", str(under_way))
+    assert total[3] == str(under_way)
+    assert (row.Up == size(0)) == (under_way == 4)
+
+
 def test_a_task_that_cannot_be_measured_is_told_apart(config: RunConfig, model: Model) -> None:
     def impossible(model: Any) -> Iterator[Any]:
         raise UsageError("too few pairs")

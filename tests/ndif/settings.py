@@ -11,6 +11,8 @@ HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parents[1] / ".ndif"
 """The virtual environment that tests/ndif/install makes."""
 BUCKET = "ndif-results"
+DTYPE = "float32"
+"""The precision in which the server holds models."""
 TINY, EMBEDDED = "local/tiny-llama", "local/gemma-3-270m"
 """What the hub calls the models of the tests."""
 
@@ -89,7 +91,7 @@ def environment(
         # The package's own configuration binds every interface.
         "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{ports['api']}",
         "NDIF_DEFAULT_MODEL_ACTOR_CLASS": "cpu_model.CPUModelActor",
-        "NDIF_DEFAULT_DTYPE": "float32",
+        "NDIF_DEFAULT_DTYPE": DTYPE,
         "NDIF_DEFAULT_PADDING_BIAS": "0",
         "NDIF_AUTOSCALING_MAX_REPLICAS": "1",
         "NDIF_STATUS_TTL_S": "1",

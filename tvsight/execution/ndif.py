@@ -41,6 +41,8 @@ PASSING = frozenset({408, 425, 429})
 UNHEARD = PASSING | {503}
 """How a server, or a proxy before it, says that it did nothing about a request."""
 TOO_LARGE = 413
+NO_SERVER = tuple(range(300, 500))
+"""How something else may answer `/connected`: by a redirect or a refusal."""
 LONGEST_TEXT = 500
 """Characters of an answer that is no JSON."""
 LONGEST_ANSWER = 16_000_000
@@ -96,29 +98,28 @@ class NdifClient:
         self.received = 0
         self.tell = tell
         self._has_served = False
-        key = CONFIG.API.APIKEY
-        self._headers = {
-            "nnsight-version": version("nnsight"),
-            "python-version": sys.version,
-            **({"ndif-api-key": key} if key else {}),
-        }
+        self._headers = {"nnsight-version": version("nnsight"), "python-version": sys.version}
+        """The key is among them once `check` has found an NDIF server."""
 
     def check(self) -> None:
         """Make sure that a server is there, can compute, and accepts the key.
+
+        No key is sent before this, nor to a host that does not answer as an NDIF server does.
 
         Raises:
             ServerError: when it is not there, or is not what it should be.
             UsageError: when it does not accept the key.
         """
         few = min(self.patience.retries, FEW_RETRIES)
-        kind, status = self._ask("GET", "/connected", _kind_and_status, accept=(404,), retries=few)
-        if status == 404 or "json" not in kind:
+        if not self._ask("GET", "/connected", _is_ndif, accept=NO_SERVER, retries=few):
             raise ServerError(
                 f"{self.host} answers, but is no NDIF server. Check --host (or NDIF_HOST)."
             )
+        if CONFIG.API.APIKEY:
+            self._headers["ndif-api-key"] = CONFIG.API.APIKEY
         # A request without its payload: refused for the key first, for the payload only after it.
         data = {"data": '{"model_key": ""}'}
-        self._ask("POST", "/request", _kind_and_status, accept=(422,), data=data)
+        self._ask("POST", "/request", lambda response: None, accept=(422,), data=data)
 
     def get(self, path: str) -> dict[str, Any]:
         """A JSON document of the server: `/status`, `/env`."""
@@ -238,6 +239,8 @@ class NdifClient:
             if response.is_error and status not in accept:
                 raise self._refusal(response)
             try:
+                if response.is_redirect and status not in accept:
+                    raise ValueError("redirects are not followed")
                 found = read(response)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 kind = response.headers.get("content-type") or "no type"
@@ -314,5 +317,13 @@ def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
     return Answer(state, text, link if isinstance(link, str) else None)
 
 
-def _kind_and_status(response: httpx.Response) -> tuple[str, int]:
-    return response.headers.get("content-type", ""), response.status_code
+def _is_ndif(response: httpx.Response) -> bool:
+    """Whether an answer to `/connected` is that of an NDIF server."""
+    try:
+        return response.is_success and _document(response).get("status") == "connected"
+    except (ValueError, TypeError):
+        return False
+
+
+def _content_and_status(response: httpx.Response) -> tuple[bytes, int]:
+    return response.content, response.status_code

@@ -1,17 +1,21 @@
 """What is checked before anything is sent to a server: the server once, and each model."""
 
+import ipaddress
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
+from nnsight import CONFIG
 from nnsight.ndif import EnvComparison, get_local_env
 
-from tvsight.errors import ServerError, TvsightError, UsageError
+from tvsight.errors import RefusedError, ServerError, TvsightError
 from tvsight.execution.here import run
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import NdifClient
 from tvsight.models.decoder import Decoder
+from tvsight.models.loading import DTYPES
 from tvsight.models.random import TINY, random_llama
 
 REHEARSED = 2
@@ -26,6 +30,17 @@ SHALLOW = TINY | {
     "intermediate_size": 2,
 }
 """Of a rehearsal's model: the matrices that are as long as its states are wide are thin."""
+
+
+def key_warning(client: NdifClient) -> str | None:
+    """A warning where the key is going to be readable on its way to the server."""
+    url = urlsplit(client.host)
+    if not CONFIG.API.APIKEY or url.scheme == "https" or _is_loopback(url.hostname or ""):
+        return None
+    return (
+        f"{client.host} is no https address: the API key travels in plain text, and whoever sees "
+        "the connection can read it."
+    )
 
 
 def versions(client: NdifClient) -> EnvComparison:
@@ -73,9 +88,11 @@ def deployments(client: NdifClient) -> list[dict[str, Any]]:
 def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
     """Whether the server holds the model now, in words.
 
+    A server says in which precision it holds a model only of those that are deployed.
+
     Raises:
         ServerError: when the hub does not say under which id it has the model.
-        UsageError: when the server holds the model in another precision.
+        RefusedError: when the server holds the model in another precision.
     """
     try:
         key = decoder.nn.to_model_key()
@@ -84,18 +101,32 @@ def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
             "The server knows models by their id on the hub, which could not be asked for it: "
             f"{error}"
         ) from error
-    for entry in deployments(client):
+    found = deployments(client)
+    for entry in found:
         if entry.get("model_key") != key or entry.get("application_state") == "UNHEALTHY":
             continue
         held = entry.get("dtype") or dtype
         if held != dtype:
-            raise UsageError(
-                f"{client.host} holds the model in {held}, not {dtype}: repeat with --dtype {held}."
-            )
+            raise other_precision(client.host, held, dtype)
         limit = entry.get("execution_timeout_seconds")
         minutes = f", jobs of at most {limit / 60:.0f} minutes" if limit else ""
         return f"deployed in {held}{minutes}"
-    return "not deployed now: the first job asks for it, and fails if the server cannot hold it"
+    others = {str(entry["dtype"]) for entry in found if entry.get("dtype")}
+    hint = (
+        ""
+        if dtype in others or not others
+        else f" (other models there: {', '.join(sorted(others))})"
+    )
+    return (
+        "not deployed now: the first job asks for it, and fails if the server cannot hold it, or "
+        f"holds it in another precision than {dtype}{hint}"
+    )
+
+
+def other_precision(host: str, held: str, expected: str) -> RefusedError:
+    """The error for a server that holds the model otherwise than results are stored under."""
+    advice = f"repeat with --dtype {held}" if held in DTYPES else "tvsight measures no such model"
+    return RefusedError(f"{host} holds the model in {held}, not {expected}: {advice}.")
 
 
 def rehearse(job: Job, decoder: Decoder, dtype: str) -> float:
@@ -155,3 +186,10 @@ def _shortened(argument: Any, vocabulary: int) -> Any:
 
 def _is_prompts(argument: Any) -> bool:
     return isinstance(argument, dict) and "zero_shot" in argument
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -51,6 +51,11 @@ class JobRecord:
         return mine == its
 
 
+def result_of(name: str) -> str:
+    """The result that a job of this name is for."""
+    return name.rpartition("-")[0]
+
+
 class Records:
     """The job records of a results folder."""
 

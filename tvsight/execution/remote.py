@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from tvsight.execution.jobs import Job, Trace
 from tvsight.execution.ndif import Answer, NdifClient, ResultGone, Unanswered
 from tvsight.execution.parcel import digest, payload
 from tvsight.execution.patience import pause
-from tvsight.execution.preflight import episodes_of, rehearse
-from tvsight.execution.records import JobRecord, Records
+from tvsight.execution.preflight import episodes_of, other_precision, rehearse
+from tvsight.execution.records import JobRecord, Records, result_of
 from tvsight.execution.results import WrongResult, unseal
 from tvsight.models.decoder import Decoder
 
@@ -47,10 +47,12 @@ class Remote:
         dtype: str,
         capacity: int = 2,
         versions: dict[str, str] | None = None,
+        asked: Iterable[str] = (),
     ) -> None:
         """Args:
         dtype: the precision that results are stored under: the server must hold it.
         versions: of packages on the server, for manifests.
+        asked: names of the results that the run lacks, beside those that jobs begin for.
         """
         self.client = client
         self.dtype = dtype
@@ -58,15 +60,28 @@ class Remote:
         self.capacity = capacity
         self.about = {"kind": "NDIF", "versions": versions or {}}
         self._rehearsed: set[Callable[..., Any]] = set()
+        self._asked = set(asked)
 
     def begin(self, decoder: Decoder, job: Job, name: str) -> "_Submitted":
         """Submit a job, or take up the one that an earlier process submitted."""
+        self._asked.add(result_of(name))
         return _Submitted(self, decoder, job, name)
 
     def finished(self, names: list[str]) -> None:
         """Forget jobs whose results are stored."""
         for name in names:
             self.records.forget(name)
+
+    def refused(self, held: str) -> RefusedError:
+        """The server holds the model in another precision: no job of this run is of use."""
+        self.forget()
+        return other_precision(self.client.host, held, self.dtype)
+
+    def forget(self) -> None:
+        """Forget the server's jobs for the results of this run, whichever process sent them."""
+        for record in self.records.all():
+            if record.host == self.client.host and result_of(record.name) in self._asked:
+                self.records.forget(record.name)
 
     def wait(self) -> None:
         """Until the server is asked again."""
@@ -217,11 +232,7 @@ class _Submitted:
     def _checked(self, value: Any, dtype: str, device: str) -> Any:
         self.trace.device = device
         if dtype != self._place.dtype:
-            self._place.records.forget(self._record.name)
-            raise RefusedError(
-                f"{self._record.host} holds the model in {dtype}, not {self._place.dtype}: repeat "
-                f"with --dtype {dtype}."
-            )
+            raise self._place.refused(dtype)
         return value
 
     def _failed(self, text: str) -> None:

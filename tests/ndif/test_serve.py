@@ -1,0 +1,95 @@
+"""`python -m tests.ndif.serve`: what it prints works as it stands, and it ends when told to."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.analyses.commands import ROOT
+from tests.ndif.conftest import skip_where_missing
+from tests.ndif.processes import wait_until
+from tests.ndif.settings import TINY
+
+START_LIMIT_S = 240.0
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Where the server makes its folders. Paths of sockets are short, so it is not `tmp_path`."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def started(directory: Path, scratch: Path, log: Path) -> "subprocess.Popen[bytes]":
+    """A server of a tiny model as a shell starts it in the background: SIGINT is ignored."""
+    code = f"from tests.ndif.serve import *; serve({TINY!r}, Path({str(directory)!r}))"
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"TMPDIR": str(scratch)},
+            stdout=file,
+            stderr=file,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        )
+
+
+def folders(scratch: Path) -> list[Path]:
+    """The server's own and that of its logs and its client's cache."""
+    return list(scratch.glob("ndif-*"))
+
+
+def assert_ends(serving: Any, number: signal.Signals, scratch: Path, log: Path) -> None:
+    serving.send_signal(number)
+    assert serving.wait(60) == 0, log.read_text()
+    assert folders(scratch) == []
+
+
+def test_what_is_printed_measures_and_the_server_ends_in_the_background(
+    tiny_llama: Path, scratch: Path, tmp_path: Path
+) -> None:
+    skip_where_missing()
+    log = tmp_path / "log"
+    serving = started(tiny_llama, scratch, log)
+    try:
+        wait_until(lambda: "Ctrl-C" in log.read_text() or serving.poll() is not None, START_LIMIT_S)
+        printed = log.read_text()
+        assert "is served at" in printed
+        command = printed.replace("my_results", str(tmp_path / "results"))
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path, "TMPDIR": str(tmp_path)}
+        shell = ["bash", "-e", "-c", command]
+        done = subprocess.run(shell, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "deployed in float32" in done.stdout
+        assert len(list(tmp_path.glob("results/main_results/*/country_capital-*"))) == 1
+        # Without the precision it is refused before anything is sent.
+        careless = command.replace(" --dtype float32", "").replace("/results", "/others")
+        shell = ["bash", "-e", "-c", careless]
+        done = subprocess.run(shell, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert "in float32, not bfloat16: repeat with --dtype float32" in done.stderr
+        assert list(tmp_path.glob("others/.jobs/*")) == []
+        assert_ends(serving, signal.SIGINT, scratch, log)
+    finally:
+        serving.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_server_that_starts_ends_without_leaving_a_folder(
+    tiny_llama: Path, scratch: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    skip_where_missing()
+    log = tmp_path / "log"
+    serving = started(tiny_llama, scratch, log)
+    try:
+        wait_until(lambda: len(folders(scratch)) == 2, START_LIMIT_S)
+        assert_ends(serving, number, scratch, log)
+    finally:
+        serving.kill()
