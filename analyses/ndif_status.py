@@ -48,7 +48,7 @@ def main(options: Options) -> int:
         _forget(records, options.forget)
         display.note(f"Job {options.forget} is forgotten: the next run submits it anew.")
         return 0
-    client = NdifClient(options.host, Patience(retries=1))
+    client = NdifClient(options.host, Patience(retries=1), display.note)
     if warning := key_warning(client):
         display.note(warning)
     client.check()

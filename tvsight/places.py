@@ -85,7 +85,7 @@ class Places:
         from tvsight.execution.patience import Patience
 
         patience = Patience(retries=self.config.retries, job_s=60 * self.config.job_minutes)
-        client = NdifClient(self.config.host, patience)
+        client = NdifClient(self.config.host, patience, self.display.note)
         if warning := preflight.key_warning(client):
             self.display.note(warning)
         client.check()

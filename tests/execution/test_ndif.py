@@ -1,34 +1,23 @@
 """What is asked of a server, and what is made of its answers."""
 
-import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import nnsight
 import pytest
-import torch
-import zstandard
 
 from tests.execution.conftest import HOST, KEY
-from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
-from tvsight.execution import ndif, preflight
+from tvsight.errors import RefusedError, ServerError, UsageError
+from tvsight.execution import ndif, patience, preflight
+from tvsight.execution.exchange import TooLong
 from tvsight.execution.ndif import NdifClient, ResultGone, Unanswered
 from tvsight.execution.patience import Patience
+from tvsight.execution.results import WrongResult
 
+MOST = 1_000_000
 PAGE = "<html>Please log in</html>"
-
-
-class Shell:
-    """What runs a command when a pickle of it is read without care."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 class Answers(list[Any]):
@@ -58,40 +47,11 @@ def answered(monkeypatch: pytest.MonkeyPatch, brief_pauses: None) -> Iterator[An
     assert answers == []
 
 
-def saved(value: Any) -> httpx.Response:
-    file = io.BytesIO()
-    torch.save(value, file)
-    return httpx.Response(200, content=zstandard.ZstdCompressor().compress(file.getvalue()))
-
-
-def test_a_result_of_tensors_and_plain_python_is_read(answered: Answers) -> None:
-    value = {"result": {"value": [torch.ones(2).half(), True, "text", 1.5], "device": "cpu"}}
-    answered.append(saved(value))
-    found = NdifClient(HOST).result("http://store/result?signature=1")
-    assert str(found) == str(value)
-
-
-def test_a_result_that_would_run_code_is_refused_and_does_not(
-    answered: Answers, tmp_path: Path
-) -> None:
-    answered.append(saved({"result": Shell(tmp_path / "was-here")}))
-    with pytest.raises(TvsightError, match="only tensors and plain Python"):
-        NdifClient(HOST).result("http://store/result")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("content", [b"", b"<html>", zstandard.compress(b"no result")])
-def test_a_result_that_is_none_is_refused_in_words(answered: Answers, content: bytes) -> None:
-    answered.append(httpx.Response(200, content=content))
-    with pytest.raises(TvsightError, match="only tensors and plain Python"):
-        NdifClient(HOST).result("http://store/result")
-
-
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
 def test_a_result_that_is_gone_is_told_from_a_fault(answered: Answers, status: int) -> None:
     answered.append(httpx.Response(status))
     with pytest.raises(ResultGone):
-        NdifClient(HOST).result("http://store/result")
+        NdifClient(HOST).result("http://store/result", MOST)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -222,7 +182,7 @@ def test_a_result_that_cannot_be_fetched_is_no_reason_to_change_the_host(
 ) -> None:
     answered += [httpx.ReadTimeout("late")] * 2
     with pytest.raises(ServerError, match="the object store did not answer") as error:
-        NdifClient(HOST, Patience(retries=1)).result("http://store/result")
+        NdifClient(HOST, Patience(retries=1)).result("http://store/result", MOST)
     assert "--host" not in str(error.value)
 
 
@@ -230,6 +190,78 @@ def test_faults_that_do_not_end_name_the_server_and_the_option(answered: Answers
     answered += [httpx.ConnectError("refused") for _ in range(3)]
     with pytest.raises(ServerError, match=r"http://server: refused \(tried 3 times\).*--host"):
         NdifClient(HOST, Patience(retries=2)).get("/status")
+
+
+def test_a_server_that_worked_before_is_no_reason_to_change_the_host(answered: Answers) -> None:
+    unavailable = httpx.Response(503, json={"detail": "restarting"})
+    answered += [httpx.Response(200, json={}), unavailable, httpx.ConnectError("refused")]
+    client = NdifClient(HOST, Patience(retries=0))
+    client.get("/status")
+    for words in ("503, restarting", "refused"):
+        with pytest.raises(ServerError, match=rf"worked before.*: {words} \(tried") as error:
+            client.get("/status")
+        assert "--host" not in str(error.value)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_server_that_says_it_cannot_serve_now_is_no_reason_to_change_the_host(
+    answered: Answers, status: int
+) -> None:
+    answered.append(httpx.Response(status))
+    with pytest.raises(ServerError, match=rf"cannot serve now: {HOST}: {status}") as error:
+        NdifClient(HOST, Patience(retries=0)).check()
+    assert "--host" not in str(error.value)
+
+
+def test_a_person_is_told_what_is_waited_for(
+    answered: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 12.0)
+    monkeypatch.setattr(patience, "LONGEST_WAIT_S", 12.0)
+    told: list[str] = []
+    answered += [httpx.ConnectError("refused"), httpx.Response(200, json={})]
+    NdifClient(HOST, tell=told.append).get("/status")
+    assert told == [
+        f"{HOST}: refused (try 1 of 6, the next one in 12 s)",
+        "The next try is in 7 s",
+        "The next try is in 2 s",
+    ]
+    answered += [httpx.Response(200, json={}), httpx.Response(404)]
+    client = NdifClient(HOST, tell=told.append)
+    client.get("/status")
+    with pytest.raises(ResultGone):
+        client.result("http://store/result", MOST)
+    del told[:]
+    for asked, received in zip(answered.asked[-2:], (0, 2_500_000), strict=True):
+        asked["waited"](5.2, received)
+    assert told == [
+        f"Waiting for {HOST} to answer, 5 s",
+        "Waiting for the object store to answer, 5 s, 2.5 MB so far",
+    ]
+
+
+def test_an_answer_about_another_job_is_a_fault(answered: Answers) -> None:
+    other, right = ({"id": name, "status": "ERROR", "description": "no"} for name in ("b2", "a1"))
+    answered += [httpx.Response(200, json=other), httpx.Response(200, json=right)]
+    client = NdifClient(HOST)
+    assert client.job("a1") == ndif.Answer("failed", "no", None)
+    assert [fault for _, fault in client.faults] == ["the answer about job a1 is about job b2"]
+
+
+def test_what_is_too_long_is_a_fault_or_no_result(answered: Answers) -> None:
+    answered += [TooLong("more than 16 MB"), TooLong("more than 1 MB")]
+    client = NdifClient(HOST, Patience(retries=0))
+    with pytest.raises(ServerError, match=f"{HOST}: the answer has more than 16 MB"):
+        client.get("/status")
+    with pytest.raises(WrongResult, match="more than 1 MB, more than its job can bring"):
+        client.result("http://store/result", MOST)
+    assert [asked["most"] for asked in answered.asked] == [ndif.LONGEST_ANSWER, MOST]
+
+
+def test_a_result_that_no_link_leads_to_is_not_blamed_on_the_host(answered: Answers) -> None:
+    answered.append(httpx.InvalidURL("no port"))
+    with pytest.raises(WrongResult, match="no link leads to it: no port"):
+        NdifClient(HOST).result("http://store:port", MOST)
 
 
 def test_a_host_without_a_scheme_is_refused() -> None:

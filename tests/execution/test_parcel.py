@@ -1,5 +1,6 @@
 """What is sent for a job, and what stands for it."""
 
+import random
 from typing import Any
 
 import nnsight
@@ -37,6 +38,23 @@ def test_what_is_sent_holds_the_code_and_no_key(
     for source in (b"def measure_dev(", b"def apply_vectors(", b"def best_layers("):
         assert source in content
     assert KEY.encode() not in content
+
+
+def test_what_is_sent_is_refused_with_any_bit_flipped(
+    model: Model, episodes: list[Episode]
+) -> None:
+    job = Job(measure, (tokens_of(model, episodes), tokens_of(model, episodes), True))
+    sent = payload(random_llama(TINY), job)
+    content = zstandard.ZstdDecompressor().decompress(sent)
+    draw = random.Random(0)
+    for position in draw.sample(range(8 * len(sent)), 600):
+        flipped = bytearray(sent)
+        flipped[position // 8] ^= 1 << position % 8
+        try:
+            found = zstandard.ZstdDecompressor().decompress(bytes(flipped), 10_000_000)
+        except (zstandard.ZstdError, MemoryError):
+            continue
+        assert found == content
 
 
 def test_what_stands_for_a_job_feels_every_number_that_it_brings() -> None:

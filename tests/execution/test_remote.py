@@ -13,9 +13,11 @@ from tests.execution.conftest import HOST
 from tvsight.errors import RefusedError, ServerError, UsageError
 from tvsight.execution import Job, patience, remote
 from tvsight.execution.ndif import Answer, ResultGone, Unanswered
+from tvsight.execution.parcel import digest
 from tvsight.execution.patience import Patience
 from tvsight.execution.records import JOBS, JobRecord, Records
 from tvsight.execution.remote import JobFailed, Remote
+from tvsight.execution.results import WrongResult, seal
 from tvsight.experiments.main_results import measure, measure_task
 
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://server", "key", "digest", "2026-01-01T00:00:00")
@@ -34,6 +36,9 @@ class Server:
     faults: list[tuple[float, str]] = field(default_factory=list)
     submitted: list[str] = field(default_factory=list)
     refusals: list[BaseException] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """What stands for each job that was submitted."""
     proposed: list[str] = field(default_factory=list)
     """Names that the client gave its jobs."""
 
@@ -42,6 +47,7 @@ class Server:
         if self.refusals:
             raise self.refusals.pop(0)
         self.submitted.append(f"job{len(self.submitted)}")
+        self.asked.append(content.decode())
         return self.submitted[-1]
 
     def job(self, job_id: str) -> Answer | None:
@@ -51,11 +57,22 @@ class Server:
         assert answer is None or isinstance(answer, Answer)
         return answer
 
-    def result(self, link: str) -> Any:
+    def result(self, link: str, most: int) -> Any:
         result = self.results.pop(0)
         if isinstance(result, Exception):
             raise result
-        return {"result": {"value": result, "dtype": "float32", "device": "a GPU"}}
+        if isinstance(result, dict):
+            return result
+        return sealed(result)
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
+
+def sealed(value: str, asked: str = "") -> dict[str, Any]:
+    """A result as it is saved."""
+    content = {"value": value, "dtype": "float32", "device": "a GPU"}
+    return {"result": seal(content, asked or ASKED)}
 
 
 QUEUED, RUNNING = Answer("queued", "", None), Answer("running", "", None)
@@ -65,12 +82,13 @@ LATE = Answer("failed", "Your job exceeded the execution timeout of 5.0s.", None
 WRONG = Answer("failed", "ValueError: no", None)
 DECODER: Any = SimpleNamespace(nn=SimpleNamespace(to_model_key=lambda: "model"))
 JOB = Job(measure, ({"shared": [[1]]}, {"shared": [[2]]}))
+ASKED = replace(RECORD, model="model", digest=digest(JOB)).asked
 
 
 @pytest.fixture
 def submits(monkeypatch: pytest.MonkeyPatch, brief_pauses: None) -> None:
     """What is sent, and its rehearsal, are other tests' subject."""
-    monkeypatch.setattr(remote, "payload", lambda decoder, job: b"payload")
+    monkeypatch.setattr(remote, "payload", lambda decoder, job, asked: asked.encode())
     monkeypatch.setattr(remote, "rehearse", lambda job, decoder, dtype: 0.0)
     monkeypatch.setattr(remote, "pause", lambda attempt: 0.02)
 
@@ -233,14 +251,88 @@ def test_a_server_that_fails_while_a_job_runs_costs_no_job(
     assert (server.submitted, again.submitted) == (["job0"], [])
 
 
+OTHERS = [
+    WrongResult("it is damaged"),
+    sealed("value", "of another job"),
+    {"result": {**sealed("value")["result"], "value": "other"}},
+    {"result": {"value": "value", "dtype": "float32", "device": "a GPU"}},
+    {"result": 7},
+]
+WRONG_RESULTS = pytest.mark.parametrize("wrong", OTHERS, ids=range(len(OTHERS)))
+
+
 @pytest.mark.usefixtures("submits")
-def test_a_result_of_another_form_is_named(tmp_path: Path) -> None:
+@WRONG_RESULTS
+def test_a_wrong_result_is_fetched_once_more(tmp_path: Path, wrong: Any) -> None:
+    server = Server([DONE], results=[wrong, "value"])
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    assert outcome(pending) == "value"
+    assert server.submitted == ["job0"]
+    assert server.asked == [ASKED]
+    (fault,) = pending.trace.faults
+    assert fault.startswith("the result of job job0 was fetched again: it ")
+    (told,) = server.told
+    assert told.startswith("The result of job job0 is fetched again: it ")
+
+
+@pytest.mark.usefixtures("submits")
+@WRONG_RESULTS
+def test_a_job_whose_result_stays_wrong_is_submitted_again_and_then_given_up_by_name(
+    tmp_path: Path, wrong: Any
+) -> None:
+    server = Server([DONE], results=[wrong] * 4)
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    with pytest.raises(ServerError) as error:
+        outcome(pending)
+    assert server.submitted == ["job0", "job1"]
+    assert "The result of job job1 on http://server is wrong each time" in str(error.value)
+    assert f"--results {tmp_path} --forget job1`" in str(error.value)
+    assert "\n" not in str(error.value)
+    # The record stays: the same command fetches the result again, and goes on.
+    again = Server([DONE], results=[wrong, wrong, "value"])
+    assert outcome(place(again, tmp_path).begin(DECODER, JOB, "n-0")) == "value"
+    assert again.submitted == ["job0"]
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_wrong_result_is_given_up_at_once_where_nothing_is_to_be_tried_again(
+    tmp_path: Path,
+) -> None:
+    server = Server([DONE], Patience(retries=0), results=[{}, {}])
+    with pytest.raises(ServerError, match="The result of job job0 on http://server is wrong"):
+        outcome(place(server, tmp_path).begin(DECODER, JOB, "n-0"))
+    assert server.submitted == ["job0"]
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_result_without_a_link_is_asked_for_again(tmp_path: Path) -> None:
+    nowhere = Answer("done", "", None)
+    server = Server([nowhere, DONE], results=["value"])
+    assert outcome(place(server, tmp_path).begin(DECODER, JOB, "n-0")) == "value"
+    with pytest.raises(ServerError, match="does not say where it is"):
+        outcome(place(Server([nowhere]), tmp_path).begin(DECODER, JOB, "n-1"))
+
+
+@pytest.mark.usefixtures("submits")
+def test_a_result_may_have_what_its_job_announces_and_a_margin(tmp_path: Path) -> None:
+    limits: list[int] = []
     server = Server([DONE])
     client: Any = server
-    client.result = lambda link: {"result": 7}
-    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
-    with pytest.raises(ServerError, match=r"The result of job job0 on .* not what was asked for"):
-        pending.result()
+    client.result = lambda link, most: limits.append(most) or sealed("value")
+    few, many = ({"zero_shot": [[1]] * count} for count in (1, 101))
+    jobs = [Job(measure, (few,)), Job(measure, (few,), 10**9), Job(measure, (many,))]
+    for number, job in enumerate(jobs):
+        place(server, tmp_path).begin(DECODER, job, f"n-{number}").result()
+    assert 0 < limits[0] < 100e6
+    assert limits[1] - limits[0] == 10**9
+    assert limits[2] - limits[0] == 100 * remote.EPISODE_MARGIN
+
+
+@pytest.mark.usefixtures("submits")
+def test_why_a_job_is_submitted_again_is_told(tmp_path: Path) -> None:
+    server = Server([BUSY, DONE], results=["value"])
+    outcome(place(server, tmp_path).begin(DECODER, JOB, "n-0"))
+    assert server.told == [f"Job job0: {BUSY.text} It is submitted again in 0 s"]
 
 
 @pytest.mark.usefixtures("submits")
@@ -345,7 +437,9 @@ def test_each_kind_of_job_is_rehearsed_once(
 @pytest.mark.usefixtures("submits")
 def test_a_job_without_end_is_left_to_the_next_run(tmp_path: Path) -> None:
     server = Server([RUNNING], Patience(job_s=0.05))
-    with pytest.raises(ServerError, match=r"Job job0 .* still running.* --forget job0`"):
+    with pytest.raises(
+        ServerError, match=r"Job job0 .* still running.*`.* --results .* --forget job0`"
+    ):
         outcome(place(server, tmp_path).begin(DECODER, JOB, "n-0"))
     assert [record.job_id for record in Records(tmp_path).all()] == ["job0"]
 

@@ -22,6 +22,7 @@ from tvsight.execution.ndif import Answer
 from tvsight.execution.patience import Patience
 from tvsight.execution.records import Records
 from tvsight.execution.remote import Remote
+from tvsight.execution.results import seal
 from tvsight.models.loading import Model
 from tvsight.outcome import Outcome
 from tvsight.planning import Request, complete, plan
@@ -44,7 +45,8 @@ class LocalServer:
     def __init__(self, dtype: str = "float32") -> None:
         self.patience = Patience(poll_s=1.0)
         self.host, self.faults, self.dtype = HOST, list[Any](), dtype
-        self.jobs: list[tuple[Any, Job]] = []
+        self.jobs: list[tuple[Any, Job, str]] = []
+        self.told: list[str] = []
         self.seen: dict[int, list[Any]] = {}
 
     def submit(self, model_key: str, content: Any, job_id: str) -> str:
@@ -59,10 +61,13 @@ class LocalServer:
             raise answer
         return answer
 
-    def result(self, link: str) -> Any:
-        decoder, job = self.jobs[int(link[1:])]
+    def result(self, link: str, most: int) -> Any:
+        decoder, job, asked = self.jobs[int(link[1:])]
         value = run(decoder, job.function, *job.arguments, None)
-        return {"result": {"value": value, "dtype": self.dtype, "device": "cpu"}}
+        return {"result": seal({"value": value, "dtype": self.dtype, "device": "cpu"}, asked)}
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
 
 
 class Clock:
@@ -82,7 +87,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     for module in (console, remote):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(remote, "payload", lambda decoder, job: (decoder, job))
+    monkeypatch.setattr(remote, "payload", lambda *sent: sent)
     monkeypatch.setattr(remote, "rehearse", lambda *arguments: 0.0)
     return clock
 
@@ -270,7 +275,7 @@ def test_a_job_that_failed_is_forgotten_and_the_others_are_not(of: Callable[...,
     again = of(server, **many)
     again.go()
     assert again.outcome.failures == {}
-    assert [job.function.__name__ for _, job in server.jobs] == [
+    assert [job.function.__name__ for _, job, _ in server.jobs] == [
         *["measure_dev"] * 3,
         *["measure_test"] * 2,
     ]

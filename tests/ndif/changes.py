@@ -36,6 +36,7 @@ QUICK = {
     ),
     "tvsight.execution.patience.FIRST_WAIT_S": 0.2,
     "tvsight.execution.patience.LONGEST_WAIT_S": 0.5,
+    "tvsight.execution.exchange.TOLD_EVERY_S": 1.0,
     "analyses.main_results.draw": nothing,
 }
 """Every client here waits for seconds where others wait for minutes, and draws nothing."""
@@ -76,11 +77,11 @@ def with_vectors(model: Any, *rest: Any) -> Iterator[list[Any]]:
 VECTORS_SENT = {"tvsight.experiments.main_results.measure_task": with_vectors}
 
 
-def result_when_told(self: NdifClient, link: str) -> Any:
+def result_when_told(self: NdifClient, link: str, most: int) -> Any:
     """`NdifClient.result`, once the test says so (see `tell`)."""
     print(WAITING, flush=True)
     wait_until(_told(logs[-1]).exists, LIMIT_S)
-    return _result(self, link)
+    return _result(self, link, most)
 
 
 def tell(log: Path) -> None:
@@ -124,6 +125,40 @@ def exchange_without_answer(method: str, url: str, limit_s: float, **content: An
 _exchange = ndif.exchange
 _lost_answers: list[str] = []
 ANSWER_LOST = {"tvsight.execution.ndif.exchange": exchange_without_answer}
+
+
+def exchange_with_a_flipped_bit(method: str, url: str, limit_s: float, **content: Any) -> Any:
+    """`exchange`, in which the first result loses a bit on its way."""
+    if ".pt" not in url or _damaged:
+        return _exchange(method, url, limit_s, **content)
+    _damaged.append(url)
+    return exchange_with_flipped_bits(method, url, limit_s, **content)
+
+
+def exchange_with_flipped_bits(method: str, url: str, limit_s: float, **content: Any) -> Any:
+    """`exchange`, in which every result does."""
+    response = _exchange(method, url, limit_s, **content)
+    if ".pt" not in url:
+        return response
+    damaged = bytearray(response.content)
+    damaged[len(damaged) // 2] ^= 1
+    return httpx.Response(response.status_code, content=bytes(damaged), request=response.request)
+
+
+_damaged: list[str] = []
+FLIPPED_BIT = {"tvsight.execution.ndif.exchange": exchange_with_a_flipped_bit}
+FLIPPED_BITS = {"tvsight.execution.ndif.exchange": exchange_with_flipped_bits}
+
+
+def result_of_the_first(self: NdifClient, link: str, most: int) -> Any:
+    """`NdifClient.result`; of the second job, that of the first."""
+    if link not in _links:
+        _links.append(link)
+    return _result(self, _links[0] if _links[1:2] == [link] else link, most)
+
+
+_links: list[str] = []
+MIXED_UP = {"tvsight.execution.ndif.NdifClient.result": result_of_the_first}
 
 _submit = NdifClient.submit
 NOTED = {"tvsight.execution.ndif.NdifClient.submit": submit_and_note}

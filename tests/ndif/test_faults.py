@@ -9,6 +9,9 @@ from tests.ndif import blocks
 from tests.ndif.changes import (
     ANSWER_LOST,
     BROKEN,
+    FLIPPED_BIT,
+    FLIPPED_BITS,
+    MIXED_UP,
     ONE_BROKEN,
     RESULT_WHEN_TOLD,
     SLOW_BLOCK,
@@ -53,11 +56,14 @@ def test_a_dead_api_costs_what_was_queued_and_nothing_that_ran(
     ndif.kill_api()
     time.sleep(1)  # the client meets a closed port
     ndif.start_api()
-    found = settled(clients, client.finished(), TWO, uninterrupted)
+    done = client.finished()
+    found = settled(clients, done, TWO, uninterrupted)
     assert found.job("to_upper")["job_id"] == records["to_upper"].job_id
     assert lost(found.job("to_upper")) == []
     (fault,) = lost(found.job("next_letter"))
-    assert fault == f"job {records['next_letter'].job_id}: the server has lost it"
+    reason = f"{records['next_letter'].job_id}: the server has lost it"
+    assert fault == f"job {reason}"
+    assert f"Job {reason}. It is submitted again in" in done.shown
     assert found.job("to_upper")["faults"], "the closed port is in the manifest"
 
 
@@ -74,7 +80,11 @@ def test_a_frozen_api_ends_the_run_and_the_next_takes_up_its_job(
     finally:
         ndif.thaw_api()
     assert done.code == 3
-    assert f"{ndif.url} did not answer within 3 s (tried 2 times)" in done.shown
+    assert f"Waiting for {ndif.url} to answer, 1 s" in done.shown
+    assert f"Waiting for {ndif.url} to answer, 2 s" in done.shown
+    assert f"{ndif.url} did not answer within 3 s (try 1 of 2, the next one in" in done.shown
+    worked = f"The server worked before and does not now: {ndif.url} did not answer within 3 s"
+    assert f"{worked} (tried 2 times). Try again later." in done.shown
     (job_id,) = (record.job_id for record in clients.records().values())
     assert f"Job {job_id} is remembered: repeat the command to wait for it." in done.shown
     found = settled(clients, clients.run(ONE), ONE, uninterrupted)
@@ -148,6 +158,42 @@ def test_a_job_whose_result_is_gone_is_submitted_again(
     (fault,) = found.job(ONE)["faults"]
     assert "gone from the object store (404)" in fault
     assert [done.jobs[0] in fault, done.jobs[1:]] == [True, [found.job(ONE)["job_id"]]]
+
+
+def test_a_result_that_is_damaged_on_its_way_is_fetched_again(
+    clients: Clients, uninterrupted: Measured
+) -> None:
+    done = clients.run(ONE, changes=FLIPPED_BIT)
+    found = settled(clients, done, ONE, uninterrupted)
+    (fault,) = found.job(ONE)["faults"]
+    assert fault.startswith(f"the result of job {done.jobs[0]} was fetched again: it ")
+    assert f"The result of job {done.jobs[0]} is fetched again: it " in done.shown
+
+
+def test_a_result_that_stays_damaged_is_not_stored_and_its_job_named(
+    clients: Clients, uninterrupted: Measured
+) -> None:
+    done = clients.run(ONE, changes=FLIPPED_BITS)
+    assert done.code == 3
+    assert clients.measured().rows == {}
+    first, second = done.jobs
+    assert f"Job {first}: its result is wrong: it " in done.shown
+    assert f"The result of job {second} on {clients.server.url} is wrong each time" in done.shown
+    assert f"--results {clients.results} --forget {second}`" in done.shown
+    found = settled(clients, clients.run(ONE), ONE, uninterrupted)
+    assert found.job(ONE)["job_id"] == second
+
+
+def test_a_result_of_another_job_is_not_taken_for_a_jobs_own(
+    clients: Clients, uninterrupted: Measured
+) -> None:
+    done = clients.run(TWO, changes=MIXED_UP)
+    found = settled(clients, done, TWO, uninterrupted)
+    faults = [fault for task in TWO.split(",") for fault in found.job(task)["faults"]]
+    again, submitted = faults
+    assert again.endswith("was fetched again: it answers another job")
+    assert submitted.endswith(": its result is wrong: it answers another job")
+    assert len(done.jobs) == 3
 
 
 def test_a_record_of_a_job_that_the_server_does_not_know_costs_a_wait_only(
@@ -231,6 +277,7 @@ def interrupted(clients: Clients) -> str:
     assert done.code == 3, done.shown
     (record,) = clients.records().values()
     assert f"Job {record.job_id} on {record.host} is still" in done.shown
-    assert f"`python -m analyses.ndif_status --forget {record.job_id}`" in done.shown
+    way_out = f"--results {clients.results} --forget {record.job_id}`"
+    assert f"`python -m analyses.ndif_status {way_out}" in done.shown
     assert clients.measured().rows == {}
     return record.job_id

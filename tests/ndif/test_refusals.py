@@ -51,7 +51,7 @@ def test_a_server_that_is_down_is_named_with_the_option_to_change(
     nobody = replace(clients, host="http://127.0.0.1:9")
     done = nobody.run(ONE, "--retries", "1")
     assert done.code == 3
-    assert "No NDIF server is to be had: http://127.0.0.1:9" in done.shown
+    assert "No NDIF server can be reached: http://127.0.0.1:9" in done.shown
     assert "(tried 2 times). Check --host" in done.shown
     untouched(nobody)
     settled(clients, clients.run(ONE), ONE, uninterrupted)

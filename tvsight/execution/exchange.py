@@ -6,6 +6,7 @@ waited for without end.
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -14,37 +15,59 @@ SLOWEST = 50_000
 """Bytes a second: a large body has its time at this speed beside the limit."""
 CONNECT_SHARE = 0.5
 """Of the limit, for the connection alone. A request that found nobody was certainly not heard."""
+TOLD_EVERY_S = 5.0
+"""How often somebody who waits hears of it."""
+
+Waited = Callable[[float, int], None]
+"""Is told for how many seconds an answer is waited for, and how many bytes of it are here."""
 
 
-def exchange(method: str, url: str, limit_s: float, **content: Any) -> httpx.Response:
+class TooLong(Exception):
+    """An answer of more bytes than it can have."""
+
+
+def exchange(
+    method: str, url: str, limit_s: float, most: int, waited: Waited, **content: Any
+) -> httpx.Response:
     """The answer to a request, read to its end.
 
     Args:
+        most: bytes that the answer may have.
+        waited: called every few seconds.
         content: what `httpx.request` takes besides.
 
     Raises:
+        TooLong: when the answer has more bytes.
         httpx.TimeoutException: when it is not there in time.
         httpx.HTTPError, httpx.InvalidURL: as `httpx.request` does.
     """
     files = content.get("files", {}).values()
     sent = sum(len(part) for _, part, _ in files if isinstance(part, bytes))
-    under_way = _Exchange(method, url, limit_s, content)
+    under_way = _Exchange(method, url, limit_s, most, content)
     under_way.start()
-    deadline = time.monotonic() + limit_s + sent / SLOWEST
+    began = time.monotonic()
+    tell_at = TOLD_EVERY_S
     while under_way.is_alive():
-        left = deadline + under_way.received / SLOWEST - time.monotonic()
+        passed = time.monotonic() - began
+        left = limit_s + (sent + under_way.received) / SLOWEST - passed
         if left <= 0:
             under_way.given_up = True
             raise httpx.ReadTimeout(f"no whole answer within {limit_s:.0f} s")
-        under_way.join(left)
+        if passed >= tell_at:
+            waited(passed, under_way.received)
+            tell_at += TOLD_EVERY_S
+        under_way.join(min(left, max(0.0, tell_at - passed)))
     return under_way.answer()
 
 
 class _Exchange(threading.Thread):
     """A request on its way. Nobody waits for its end once it is given up."""
 
-    def __init__(self, method: str, url: str, limit_s: float, content: dict[str, Any]) -> None:
+    def __init__(
+        self, method: str, url: str, limit_s: float, most: int, content: dict[str, Any]
+    ) -> None:
         super().__init__(daemon=True)
+        self._most = most
         self.received = 0
         self.given_up = False
         self._asked = (method, url)
@@ -71,6 +94,8 @@ class _Exchange(threading.Thread):
                     break
                 pieces.append(piece)
                 self.received += len(piece)
+                if self.received > self._most:
+                    raise TooLong(f"more than {self._most / 1e6:.0f} MB")
             kind = response.headers.get("content-type", "")
             return httpx.Response(
                 response.status_code,

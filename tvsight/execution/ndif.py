@@ -4,24 +4,22 @@ nnsight's own client neither retries nor gives up on a server that stopped answe
 results with an unpickler that runs code. This one does the opposite of each.
 """
 
-import io
 import json
-import pickle
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 import httpx
-import torch
-import zstandard
 from nnsight import CONFIG
 
 from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
-from tvsight.execution.exchange import exchange
+from tvsight.execution.exchange import TooLong, exchange
 from tvsight.execution.patience import Fault, Patience, patiently
+from tvsight.execution.results import WrongResult, read
 
 Read = TypeVar("Read")
 
@@ -47,6 +45,8 @@ NO_SERVER = tuple(range(300, 500))
 """How something else may answer `/connected`: by a redirect or a refusal."""
 LONGEST_TEXT = 500
 """Characters of an answer that is no JSON."""
+LONGEST_ANSWER = 16_000_000
+"""Bytes of an answer that is no result."""
 GONE = frozenset({400, 403, 404, 410})
 """How an object store answers for a result whose link has expired or that it lost."""
 
@@ -78,9 +78,15 @@ class NdifClient:
         faults: what went wrong and was tried again, oldest first, with its time
             (`time.monotonic`).
         received: bytes of results so far.
+        tell: hears what is waited for, and why.
     """
 
-    def __init__(self, host: str | None, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        host: str | None,
+        patience: Patience | None = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
         """Raises UsageError when `host` is no URL."""
         self.host = (host or CONFIG.API.HOST).rstrip("/")
         if not self.host.startswith(("http://", "https://")):
@@ -90,6 +96,8 @@ class NdifClient:
         self.patience = patience or Patience()
         self.faults: list[tuple[float, str]] = []
         self.received = 0
+        self.tell = tell
+        self._has_served = False
         self._headers = {"nnsight-version": version("nnsight"), "python-version": sys.version}
         """The key is among them once `check` has found an NDIF server."""
 
@@ -148,30 +156,24 @@ class NdifClient:
 
     def job(self, job_id: str) -> Answer | None:
         """What became of a job; None where the server knows nothing of it (yet)."""
-        return self._ask("GET", f"/response/{job_id}", _of_job, accept=(404,))
+        return self._ask("GET", f"/response/{job_id}", partial(_of_job, job_id), accept=(404,))
 
-    def result(self, link: str) -> Any:
-        """Download what a job saved.
+    def result(self, link: str, most: int) -> Any:
+        """Download what a job saved; see `results.read`.
 
-        It is a pickle by nnsight's protocol, and is read without running any code of it: only
-        tensors and plain Python are accepted.
+        Args:
+            most: bytes that it may have.
 
         Raises:
             ResultGone: when the object store has it no longer.
-            ServerError: when it is anything else.
+            WrongResult: when it cannot be read.
+            ServerError: when it cannot be fetched.
         """
-        packed, status = self._ask("GET", link, _content_and_status, accept=tuple(GONE))
-        if status in GONE:
-            raise ResultGone(f"its result is gone from the object store ({status})")
-        self.received += len(packed)
-        try:
-            content = zstandard.ZstdDecompressor().decompress(packed)
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (zstandard.ZstdError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
-            raise ServerError(
-                f"A result of {self.host} is not what was asked for: only tensors and plain Python "
-                f"are accepted, and no code of it was run ({str(error).splitlines()[0]})."
-            ) from error
+        found = self._ask("GET", link, lambda response: response, accept=tuple(GONE), most=most)
+        if found.status_code in GONE:
+            raise ResultGone(f"its result is gone from the object store ({found.status_code})")
+        self.received += len(found.content)
+        return read(found.content, most)
 
     def note(self, fault: str) -> None:
         """Remember a fault."""
@@ -185,6 +187,7 @@ class NdifClient:
         accept: tuple[int, ...] = (),
         retries: int | None = None,
         repeatable: bool = True,
+        most: int = LONGEST_ANSWER,
         **content: Any,
     ) -> Read:
         """What `read` finds in the answer to one request, with faults waited out.
@@ -193,8 +196,10 @@ class NdifClient:
             read: raises ValueError, KeyError or TypeError where the answer is something else.
             accept: statuses of errors that `read` expects.
             repeatable: whether it does no harm to ask twice.
+            most: bytes that the answer may have.
 
         Raises:
+            WrongResult: when a result has more bytes than `most`.
             Fault: of a request that is not repeatable, when the server may have heard it.
             RefusedError, UsageError: when the server refuses the request, in its own words.
             ServerError: when the faults do not end.
@@ -205,10 +210,22 @@ class NdifClient:
         what = "the object store" if link else self.host
         limit = self.patience.request_s
 
+        def waited(seconds: float, received: int) -> None:
+            size = f", {received / 1e6:.1f} MB so far" if received else ""
+            self.tell(f"Waiting for {what} to answer, {seconds:.0f} s{size}")
+
         def once() -> Read:
             try:
-                response = exchange(method, where, limit, headers=headers, **content)
+                response = exchange(
+                    method, where, limit, most=most, waited=waited, headers=headers, **content
+                )
+            except TooLong as error:
+                if link:
+                    raise WrongResult(f"it has {error}, more than its job can bring") from error
+                raise Fault(f"{what}: the answer has {error}") from error
             except httpx.InvalidURL as error:
+                if link:
+                    raise WrongResult(f"no link leads to it: {error}") from error
                 raise UsageError(f"--host {self.host}: {error}") from error
             except httpx.TimeoutException as error:
                 unheard = isinstance(error, httpx.ConnectTimeout)
@@ -217,36 +234,43 @@ class NdifClient:
                 raise Fault(f"{what}: {error}", isinstance(error, httpx.ConnectError)) from error
             status = response.status_code
             if status >= 500 or status in PASSING:
-                raise Fault(f"{what}: {status}, {self._words(response)}", status in UNHEARD)
+                words = self._words(response)
+                raise Fault(f"{what}: {status}, {words}", status in UNHEARD, busy=True)
             if response.is_error and status not in accept:
                 raise self._refusal(response)
             try:
                 if response.is_redirect and status not in accept:
                     raise ValueError("redirects are not followed")
-                return read(response)
+                found = read(response)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 kind = response.headers.get("content-type") or "no type"
                 raise Fault(
                     f"{what}: the answer is not one of an NDIF server ({status}, {kind})"
                 ) from error
+            self._has_served |= response.is_success and not link
+            return found
 
         def passes(error: BaseException) -> bool:
             return isinstance(error, Fault) and (repeatable or error.unheard)
 
         tries = 1 + (self.patience.retries if retries is None else retries)
         try:
-            return patiently(once, tries, passes, self.note)
+            return patiently(once, tries, passes, self.note, self.tell)
         except Fault as fault:
             if not passes(fault):
                 raise
             self.note(str(fault))
             tried = f"{fault} (tried {tries} times)."
             if link:
-                raise ServerError(f"A result of {self.host} cannot be fetched: {tried}") from fault
-            raise ServerError(
-                f"No NDIF server is to be had: {tried} Check --host (or NDIF_HOST), or try again "
-                "later."
-            ) from fault
+                told = f"A result of {self.host} cannot be fetched: {tried}"
+            elif self._has_served:
+                told = f"The server worked before and does not now: {tried} Try again later."
+            elif fault.busy:
+                told = f"The server cannot serve now: {tried} Try again later."
+            else:
+                told = f"No NDIF server can be reached: {tried} Check --host (or NDIF_HOST), or "
+                told += "try again later."
+            raise ServerError(told) from fault
 
     def _refusal(self, response: httpx.Response) -> TvsightError:
         detail, key = self._words(response), CONFIG.API.APIKEY
@@ -281,10 +305,12 @@ def _document(response: httpx.Response) -> dict[str, Any]:
     return document
 
 
-def _of_job(response: httpx.Response) -> Answer | None:
+def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
     if response.status_code == 404:
         return None
     answer = _document(response)
+    if answer.get("id", job_id) != job_id:
+        raise Fault(f"the answer about job {job_id} is about job {answer['id']}")
     state = STATES.get(answer["status"], "running")
     link = answer.get("data")
     text = str(answer.get("description") or "")

@@ -1,10 +1,13 @@
 """Which failures of a server are waited out, how often, and with which pauses."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import tenacity
+
+from tvsight.execution.exchange import TOLD_EVERY_S
 
 Result = TypeVar("Result")
 
@@ -35,11 +38,13 @@ class Fault(Exception):
 
     Attributes:
         unheard: whether the server certainly did nothing about the request.
+        busy: whether a server answered that it cannot serve now.
     """
 
-    def __init__(self, text: str, unheard: bool = False) -> None:
+    def __init__(self, text: str, unheard: bool = False, busy: bool = False) -> None:
         super().__init__(text)
         self.unheard = unheard
+        self.busy = busy
 
 
 def patiently(
@@ -47,20 +52,37 @@ def patiently(
     tries: int,
     passes: Callable[[BaseException], bool],
     note: Callable[[str], None],
+    tell: Callable[[str], None],
 ) -> Result:
     """`ask()`, again after growing pauses while it raises what `passes`, `tries` times in all.
 
     Args:
         note: is told what was raised and tried again.
+        tell: is told the same in a sentence, and every few seconds how long the pause still is.
 
     Raises:
         Exception: the last, as it was raised.
     """
+
+    def noted(state: tenacity.RetryCallState) -> None:
+        fault = str(state.outcome and state.outcome.exception())
+        note(fault)
+        upcoming = f"the next one in {state.upcoming_sleep:.0f} s"
+        tell(f"{fault} (try {state.attempt_number} of {tries}, {upcoming})")
+
+    def sleep(seconds: float) -> None:
+        while seconds > TOLD_EVERY_S:
+            time.sleep(TOLD_EVERY_S)
+            seconds -= TOLD_EVERY_S
+            tell(f"The next try is in {seconds:.0f} s")
+        time.sleep(seconds)
+
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception(passes),
         wait=_pauses(),
         stop=tenacity.stop_after_attempt(tries),
-        before_sleep=lambda state: note(str(state.outcome and state.outcome.exception())),
+        before_sleep=noted,
+        sleep=sleep,
         reraise=True,
     )
     return attempts(ask)

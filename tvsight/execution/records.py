@@ -4,6 +4,7 @@
 that the job was for is stored, or can never be.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -39,6 +40,11 @@ class JobRecord:
     version: int = RECORD_VERSION
     written_by: str = __version__
     """Version of tvsight."""
+
+    @property
+    def asked(self) -> str:
+        """Stands for what was asked of which model. The result brings it back."""
+        return hashlib.sha256(f"{self.model} {self.digest}".encode()).hexdigest()[:16]
 
     def is_for_same(self, other: "JobRecord") -> bool:
         """Whether the other job asks the same of the same model on the same server."""

@@ -1,5 +1,6 @@
 """Jobs on an NDIF server: remembered on disk, picked up again, waited for."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -13,13 +14,19 @@ from tvsight.execution.jobs import Job, Trace
 from tvsight.execution.ndif import Answer, NdifClient, ResultGone, Unanswered
 from tvsight.execution.parcel import digest, payload
 from tvsight.execution.patience import pause
-from tvsight.execution.preflight import other_precision, rehearse
+from tvsight.execution.preflight import episodes_of, other_precision, rehearse
 from tvsight.execution.records import JobRecord, Records, result_of
+from tvsight.execution.results import WrongResult, unseal
 from tvsight.models.decoder import Decoder
 
 PASSING = "try again later"
 """What NDIF ends its message with when a failure is its own and not the block's."""
 OVER_LIMIT = "exceeded the execution timeout"
+MARGIN, EPISODE_MARGIN = 64_000_000, 64_000
+"""Bytes that a result may have beside its vectors, and beside that for each episode. The answers of
+an episode have a tenth for the deepest models."""
+FETCHES, SUBMISSIONS = 2, 2
+"""How often a wrong result is fetched, and how many jobs are submitted for it."""
 
 Answered = TypeVar("Answered")
 
@@ -106,6 +113,7 @@ class _Submitted:
         self._told = len(self._client.faults)
         """How many of the client's faults are older than this job, or in its trace."""
         self._failures = 0
+        self._wrong_results = 0
         self._seen = _Seen(None, self._began)
         self._again_at: float | None = None
         """When it is submitted again; None while it is on the server."""
@@ -136,11 +144,13 @@ class _Submitted:
             self._write(replace(self._record, accepted=True))
         if answer != self._seen.answer:
             self._seen = _Seen(answer, time.monotonic())
-        if answer is not None and answer.state == "done" and answer.link:
+        if answer is not None and answer.state == "done":
             try:
-                return self._checked(self._ask(self._client.result, answer.link))
+                return self._fetched(answer.link)
             except ResultGone as gone:
                 self._again(str(gone))
+            except WrongResult as wrong:
+                self._refused(str(wrong))
         elif answer is not None and answer.state == "failed":
             self._failed(answer.text)
         elif self._is_lost():
@@ -158,7 +168,7 @@ class _Submitted:
         """
         decoder, job = self._sent
         self._place.rehearse(decoder, job)
-        content = payload(decoder, job)
+        content = payload(decoder, job, record.asked)
         self._note_faults()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         record = replace(record, job_id=uuid4().hex, submitted=now, accepted=False)
@@ -204,12 +214,22 @@ class _Submitted:
         self._record = replace(record, faults=tuple(self.trace.faults))
         self._place.records.write(self._record)
 
-    def _checked(self, saved: Any) -> Any:
-        job = f"job {self._record.job_id} on {self._record.host}"
-        try:
-            value, dtype, device = (saved["result"][name] for name in ("value", "dtype", "device"))
-        except (KeyError, TypeError) as error:
-            raise ServerError(f"The result of {job} is not what was asked for.") from error
+    def _fetched(self, link: str | None) -> Any:
+        """What the function returned.
+
+        Raises:
+            ResultGone: when the result is no longer there.
+            WrongResult: when it is not what the server computed for this job.
+        """
+        if link is None:
+            raise WrongResult("the server does not say where it is")
+        job = self._sent[1]
+        most = MARGIN + job.vector_bytes + EPISODE_MARGIN * episodes_of(job.arguments)
+        saved = self._ask(lambda where: self._client.result(where, most), link)
+        content = unseal(saved, self._record.asked)
+        return self._checked(content["value"], content["dtype"], content["device"])
+
+    def _checked(self, value: Any, dtype: str, device: str) -> Any:
         self.trace.device = device
         if dtype != self._place.dtype:
             raise self._place.refused(dtype)
@@ -229,12 +249,43 @@ class _Submitted:
         """Submit once more after a while, a bounded number of times."""
         self._failures += 1
         self.trace.faults.append(f"job {self._record.job_id}: {fault}")
+        why = fault if fault.endswith(".") else f"{fault}."
         if self._failures > self._client.patience.retries:
             raise ServerError(
                 f"Job {self._record.job_id} on {self._record.host} failed {self._failures} times, "
-                f"the last time because: {fault} Repeat the command to try again."
+                f"the last time because: {why} Repeat the command to try again."
             )
-        self._again_at = time.monotonic() + pause(self._failures)
+        seconds = pause(self._failures)
+        self._again_at = time.monotonic() + seconds
+        self._client.tell(
+            f"Job {self._record.job_id}: {why} It is submitted again in {seconds:.0f} s"
+        )
+
+    def _refused(self, why: str) -> None:
+        """Fetch a wrong result once more, then submit its job again, then give up."""
+        self._wrong_results += 1
+        job_id, host = self._record.job_id, self._record.host
+        if self._wrong_results % FETCHES:
+            self.trace.faults.append(f"the result of job {job_id} was fetched again: {why}")
+            self._write(self._record)
+            self._client.tell(f"The result of job {job_id} is fetched again: {why}")
+        elif (
+            self._wrong_results < FETCHES * SUBMISSIONS
+            and self._failures < self._client.patience.retries
+        ):
+            self._again(f"its result is wrong: {why}")
+        else:
+            raise ServerError(
+                f"The result of job {job_id} on {host} is wrong each time that it is fetched: "
+                f"{why}. Nothing of it is stored. Repeat the command to fetch it again, or "
+                f"{self._forgetting} and repeat the command to submit the job anew."
+            )
+
+    @property
+    def _forgetting(self) -> str:
+        """The command that forgets this job."""
+        folder = shlex.quote(str(self._place.records.folder.parent))
+        return f"`python -m analyses.ndif_status --results {folder} --forget {self._record.job_id}`"
 
     def _is_lost(self) -> bool:
         """Whether the job stands still since the server had a fault, or was never heard of.
@@ -256,6 +307,5 @@ class _Submitted:
             raise ServerError(
                 f"Job {self._record.job_id} on {self._record.host} is still {self.state} after "
                 f"{limit / 60:.0f} minutes of waiting. It is not given up: repeat the command to "
-                "wait for it, or `python -m analyses.ndif_status --forget "
-                f"{self._record.job_id}` to submit it anew."
+                f"wait for it, or {self._forgetting} and repeat it to submit the job anew."
             )
