@@ -81,6 +81,7 @@ def test_a_tensor_that_is_missing_is_named(
     checkpoint: Callable[[str], Path], capfd: pytest.CaptureFixture[str], family: str, tensor: str
 ) -> None:
     mine = without(checkpoint(family), tensor)
+    capfd.readouterr()
     assert refusal(mine) == unfit(f"1 missing ({tensor})", INCOMPLETE)
     assert capfd.readouterr().err == ""
 

@@ -37,7 +37,6 @@ def checkpoint(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A hub of the checkpoint `mine`, which this process asks."""
-    (tmp_path / "mine").mkdir(exist_ok=True)
     with Hub.serving(Repository(NAME, tmp_path / "mine")) as hub:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
         yield hub
@@ -68,7 +67,9 @@ def test_a_good_checkpoint_is_taken(
     capfd: pytest.CaptureFixture[str],
     family: str,
 ) -> None:
-    remote(tiny_checkpoint(family), monkeypatch)
+    path = tiny_checkpoint(family)
+    capfd.readouterr()
+    remote(path, monkeypatch)
     assert capfd.readouterr().err == ""
 
 

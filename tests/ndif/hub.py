@@ -3,7 +3,8 @@
     python tests/ndif/hub.py PORT OWNER/NAME=DIRECTORY ...
 
 It answers for what a model is, which files it has and what is in them, also in ranges, and for the
-headers of its parts; of a gated model, for what it is alone. Standard library only, because it is a process of its own.
+headers of its parts; of a gated model, for what it is alone. Standard library only, because it is a
+process of its own.
 """
 
 import hashlib

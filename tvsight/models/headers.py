@@ -20,9 +20,9 @@ TIMEOUT_S = 10
 
 
 def tensor_shapes(location: str, revision: str | None = None) -> Shapes | None:
-    """The tensors of a checkpoint directory or a hub id, of which it asks two or three times at most.
+    """The tensors of a checkpoint directory or a hub id. The hub is asked three times at most.
 
-    The hub gives the headers of all parts together for the newest revision only. For another
+    It gives the headers of all parts together for the newest revision only. For another
     revision in parts, the names come from the index.
 
     Returns:
@@ -50,7 +50,8 @@ def _in_directory(directory: Path) -> Shapes | None:
 
 
 def _on_hub(repo: str, revision: str | None) -> Shapes | None:
-    url = hf_hub_url(repo, SAFETENSORS_SINGLE_FILE, revision=revision)
+    api = HfApi()
+    url = hf_hub_url(repo, SAFETENSORS_SINGLE_FILE, revision=revision, endpoint=api.endpoint)
     # Streamed and left after the header: a hub that ignores ranges would send all the weights.
     with get_session().stream(
         "GET", url, headers=build_hf_headers(), timeout=TIMEOUT_S
@@ -61,13 +62,13 @@ def _on_hub(repo: str, revision: str | None) -> Shapes | None:
             return None
     if revision in (None, "main"):
         with suppress(Exception):  # hubs other than Hugging Face's lack it
-            parts = HfApi().get_sharded_safetensors_metadata(repo, timeout=TIMEOUT_S).files_metadata
+            parts = api.get_sharded_safetensors_metadata(repo, timeout=TIMEOUT_S).files_metadata
             return {
                 name: tensor.shape
                 for part in parts.values()
                 for name, tensor in part.tensors.items()
             }
-    url = hf_hub_url(repo, SAFETENSORS_INDEX_FILE, revision=revision)
+    url = hf_hub_url(repo, SAFETENSORS_INDEX_FILE, revision=revision, endpoint=api.endpoint)
     index = get_session().get(url, headers=build_hf_headers(), timeout=TIMEOUT_S)
     return dict.fromkeys(index.raise_for_status().json()["weight_map"])
 
