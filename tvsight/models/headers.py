@@ -50,8 +50,7 @@ def _in_directory(directory: Path) -> Shapes | None:
 
 
 def _on_hub(repo: str, revision: str | None) -> Shapes | None:
-    api = HfApi()
-    url = hf_hub_url(repo, SAFETENSORS_SINGLE_FILE, revision=revision, endpoint=api.endpoint)
+    url = hf_hub_url(repo, SAFETENSORS_SINGLE_FILE, revision=revision)
     # Streamed and left after the header: a hub that ignores ranges would send all the weights.
     with get_session().stream(
         "GET", url, headers=build_hf_headers(), timeout=TIMEOUT_S
@@ -62,13 +61,13 @@ def _on_hub(repo: str, revision: str | None) -> Shapes | None:
             return None
     if revision in (None, "main"):
         with suppress(Exception):  # hubs other than Hugging Face's lack it
-            parts = api.get_sharded_safetensors_metadata(repo, timeout=TIMEOUT_S).files_metadata
+            parts = HfApi().get_sharded_safetensors_metadata(repo, timeout=TIMEOUT_S).files_metadata
             return {
                 name: tensor.shape
                 for part in parts.values()
                 for name, tensor in part.tensors.items()
             }
-    url = hf_hub_url(repo, SAFETENSORS_INDEX_FILE, revision=revision, endpoint=api.endpoint)
+    url = hf_hub_url(repo, SAFETENSORS_INDEX_FILE, revision=revision)
     index = get_session().get(url, headers=build_hf_headers(), timeout=TIMEOUT_S)
     return dict.fromkeys(index.raise_for_status().json()["weight_map"])
 
