@@ -2,15 +2,19 @@
 
     python tests/ndif/hub.py PORT OWNER/NAME=DIRECTORY ...
 
-It answers for what a model is, which files it has and what is in them, also in ranges; of a gated
-model, for what it is alone. Standard library only, because it is a process of its own.
+It answers for what a model is, which files it has and what is in them, also in ranges, and for the
+headers of its parts; of a gated model, for what it is alone. Standard library only, because it is a
+process of its own.
 """
 
 import hashlib
 import json
 import struct
 import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -92,15 +96,21 @@ class Repository:
     def _parameter_counts(self) -> Counter[str]:
         """By data type. The server sizes a model by their total before it loads it."""
         counts: Counter[str] = Counter()
+        for header in self.headers().values():
+            header.pop("__metadata__", None)
+            for tensor in header.values():
+                counts[tensor["dtype"]] += prod(tensor["shape"])
+        return counts
+
+    def headers(self) -> dict[str, dict[str, Any]]:
+        """The header of each file of weights."""
+        headers: dict[str, dict[str, Any]] = {}
         for name, path in self.files.items():
             if name.endswith(".safetensors"):
                 with path.open("rb") as file:
                     (length,) = struct.unpack("<Q", file.read(8))
-                    header = json.loads(file.read(length))
-                header.pop("__metadata__", None)
-                for tensor in header.values():
-                    counts[tensor["dtype"]] += prod(tensor["shape"])
-        return counts
+                    headers[name] = json.loads(file.read(length))
+        return headers
 
 
 class Hub(ThreadingHTTPServer):
@@ -111,6 +121,24 @@ class Hub(ThreadingHTTPServer):
     def __init__(self, port: int, repositories: list[Repository]) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.repositories = {repository.name: repository for repository in repositories}
+        self.asked: list[str] = []
+        """The path of each request."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @classmethod
+    @contextmanager
+    def serving(cls, repository: Repository) -> Iterator["Hub"]:
+        """A hub in a thread of this process, while the block lasts."""
+        hub = cls(0, [repository])
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        try:
+            yield hub
+        finally:
+            hub.shutdown()
+            hub.server_close()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -126,6 +154,7 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
+        self.server.asked.append(self.path)
         match unquote(urlsplit(self.path).path).strip("/").split("/"):
             case ["api", "models", owner, name, *rest]:
                 self._describe(f"{owner}/{name}", rest)
@@ -144,6 +173,13 @@ class Handler(BaseHTTPRequestHandler):
                 repository = self._repository(name, rest[1] if rest else "main")
                 if repository:
                     self._answer(HTTPStatus.OK, repository.description())
+            case ["safetensors-metadata", _]:
+                repository = self._repository(name, "main")
+                if repository and repository.gated:
+                    self._refuse("GatedRepo", HTTPStatus.FORBIDDEN)
+                elif repository:
+                    answer = {"index": {"metadata": {}}, "headers": repository.headers()}
+                    self._answer(HTTPStatus.OK, answer)
             case ["tree", revision]:
                 repository = self._repository(name, revision)
                 if repository:

@@ -3,9 +3,7 @@
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,20 +19,8 @@ CONTENT = bytes(range(256))
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "weights.bin").write_bytes(CONTENT)
-    with serving(Repository(NAME, tmp_path)) as url:
-        yield url
-
-
-@contextmanager
-def serving(repository: Repository) -> Iterator[str]:
-    """The URL of a hub, while the block lasts."""
-    hub = Hub(0, [repository])
-    threading.Thread(target=hub.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{hub.server_port}"
-    finally:
-        hub.shutdown()
-        hub.server_close()
+    with Hub.serving(Repository(NAME, tmp_path)) as hub:
+        yield hub.url
 
 
 @pytest.mark.parametrize(
@@ -64,9 +50,9 @@ def test_a_files_commit_names_it_too(url: str) -> None:
 
 def test_a_gated_model_is_described_and_its_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with serving(Repository(NAME, tmp_path, gated=True)) as url:
-        described = httpx.get(f"{url}/api/models/{NAME}")
-        refused = httpx.get(f"{url}/{NAME}/resolve/main/config.json")
+    with Hub.serving(Repository(NAME, tmp_path, gated=True)) as hub:
+        described = httpx.get(f"{hub.url}/api/models/{NAME}")
+        refused = httpx.get(f"{hub.url}/{NAME}/resolve/main/config.json")
     assert (described.status_code, described.json()["gated"]) == (200, "manual")
     assert (refused.status_code, refused.headers["X-Error-Code"]) == (403, "GatedRepo")
 
@@ -77,11 +63,11 @@ def test_a_gated_model_without_a_token_is_refused_with_what_to_do(
     """As a person runs it. No server is asked: there is none."""
     results = tmp_path / "results"
     where = ("--host", "http://127.0.0.1:9", "--results", str(results))
-    with serving(Repository(NAME, tiny_llama, gated=True)) as url:
+    with Hub.serving(Repository(NAME, tiny_llama, gated=True)) as hub:
         done = subprocess.run(
             [sys.executable, "-m", "analyses.main_results", "--remote", "--model", NAME, *where],
             cwd=ROOT,
-            env=os.environ | {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path), "HF_TOKEN": ""},
+            env=os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_TOKEN": ""},
             capture_output=True,
             text=True,
             check=False,

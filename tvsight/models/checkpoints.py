@@ -1,14 +1,25 @@
 """Check that a checkpoint's configuration can be built, and that its tensors fill what is built."""
 
+import logging
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from transformers import PretrainedConfig
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    get_logger,
+    is_progress_bar_enabled,
+)
 
 from tvsight.errors import UsageError
+from tvsight.models.headers import tensor_shapes
 
 MOST_BLOCKS = 1000
 """The deepest decoders that are published have fewer than 200 blocks."""
@@ -18,8 +29,12 @@ SIZES = (
 )
 """What a configuration counts, where it names it at all."""
 BLOCK = re.compile(r"\.(\d+)\.")
+UNMERGED = "issues during automatic conversion of the weights"
+"""What transformers says where it puts several tensors of a checkpoint together and cannot."""
 LISTED = 3
 """Tensors that a message names; the rest is counted."""
+UNCOMPARED = ("quantization_config", "transformers_weights", "extra_files")
+"""What a configuration has where its weights have other shapes, or are in files of other names."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +45,72 @@ class Loading:
     leave aside are in none of the three.
     """
 
-    missing: Collection[str]
-    unexpected: Collection[str]
-    mismatched: Mapping[str, tuple[Collection[int], Collection[int]]]
-    """The shapes of a tensor: in the file, and by the configuration."""
+    missing: Collection[str] = ()
+    unexpected: Collection[str] = ()
+    mismatched: Collection[tuple[str, Collection[int], Collection[int]]] = ()
+    """A tensor, its shape in the file, and its shape by the configuration."""
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Loading":
         """From what `from_pretrained(output_loading_info=True)` returns."""
-        shapes = {name: (there, wanted) for name, there, wanted in told["mismatched_keys"]}
-        return cls(told["missing_keys"], told["unexpected_keys"], shapes)
+        return cls(told["missing_keys"], told["unexpected_keys"], told["mismatched_keys"])
+
+    def explained(self, missing: set[str]) -> "Loading":
+        """With the experts that are `missing`, where some are, in place of what lacks them.
+
+        Put together without them, the tensors of a block are of another shape.
+        """
+        return Loading(missing | set(self.missing), self.unexpected) if missing else self
+
+    def of_whole_blocks(self, names: Collection[str], depth: int) -> "Loading":
+        """What is certain where the names come from an index: blocks that it lacks or adds.
+
+        A load reads all that the files hold, and an index may be wrong about that.
+        """
+        held = _blocks(names)
+        missing = {t for t in self.missing if (block := _blocks([t])) and not block & held}
+        beyond = {t for t in self.unexpected if max(_blocks([t]), default=0) >= depth}
+        return Loading(missing, beyond)
+
+
+def load_headers(module: PreTrainedModel, location: str, revision: str | None) -> Loading:
+    """What transformers would say of loading a checkpoint, found without its weights.
+
+    Its own loading, with its renaming and merging of tensors, runs on the meta device.
+
+    Args:
+        module: the model that it is for.
+
+    Returns:
+        Nothing that is wrong where that cannot be known: the hub does not tell the tensors, they
+            are quantised, or the class loads them in its own way.
+    """
+    config = module.config
+    shapes = tensor_shapes(location, revision)
+    if shapes is None or any(getattr(config, name, None) for name in UNCOMPARED):
+        return Loading()
+    named_only = None in shapes.values()
+    weights = {
+        name: torch.empty((1, 1) if shape is None else tuple(shape), device="meta")
+        for name, shape in shapes.items()
+    }
+    try:
+        with unreported(progress=False):
+            _, told = type(module).from_pretrained(
+                None,
+                config=config,
+                state_dict=weights,
+                dtype=module.dtype,
+                device_map={"": "meta"},
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except Exception as error:  # of any type, from code that a checkpoint may bring
+        return Loading(_gaps(shapes) if UNMERGED in str(error) and not named_only else ())
+    loading = Loading.of(told)
+    if named_only:
+        return loading.of_whole_blocks(shapes, config.get_text_config().num_hidden_layers)
+    return loading.explained(_gaps(shapes)) if loading.mismatched else loading
 
 
 def check_configuration(name: str, config: PretrainedConfig) -> None:
@@ -89,7 +160,7 @@ def check_tensors(name: str, depth: int, loading: Loading) -> None:
     """
     shapes = {
         f"{tensor} {list(there)} instead of {list(wanted)}"
-        for tensor, (there, wanted) in loading.mismatched.items()
+        for tensor, there, wanted in loading.mismatched
     }
     kinds = (
         ("missing", loading.missing),
@@ -126,6 +197,50 @@ def _cause(depth: int, loading: Loading) -> str:
             "embeddings are tied (tie_word_embeddings)."
         )
     return "Likely cause: an incomplete download or conversion; get the checkpoint again."
+
+
+def missing_experts(location: str, revision: str | None) -> set[str]:
+    """Tensors of single experts that a checkpoint lacks, where its safetensors can be read."""
+    return _gaps(tensor_shapes(location, revision) or ())
+
+
+def _gaps(names: Collection[str]) -> set[str]:
+    """What is missing where an expert has a tensor that another, or the one of a block, lacks.
+
+    Their names have two numbers: of the block, and of the expert in it.
+    """
+    kinds: dict[tuple[str, str], tuple[set[str], set[str], set[str]]] = {}
+    for name in names:
+        match re.split(r"\.(\d+)\.", name, maxsplit=2):
+            case [before, block, between, expert, after] if "expert" in between:
+                kind = kinds.setdefault((before, between), (set(), set(), set()))
+                for numbers, number in zip(kind, (block, expert, after), strict=True):
+                    numbers.add(number)
+    return {
+        f"{before}.{block}.{between}.{expert}.{after}"
+        for (before, between), kind in kinds.items()
+        for block, expert, after in product(*kind)
+    } - set(names)
+
+
+@contextmanager
+def unreported(progress: bool = True) -> Iterator[None]:
+    """Without transformers' own table of the tensors that do not fit: `check_tensors` says it."""
+    logger = get_logger("transformers.modeling_utils")
+    bar = is_progress_bar_enabled()
+    logger.addFilter(_is_error)  # where its level is raised, it says which layers are not sharded
+    if not progress:
+        disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_error)
+        if bar and not progress:
+            enable_progress_bar()
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def _blocks(tensors: Collection[str]) -> set[int]:

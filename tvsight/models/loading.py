@@ -1,10 +1,8 @@
 """Load a model by name and give it the standard view."""
 
-import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -15,11 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
-from transformers.utils.logging import disable_progress_bar, get_logger
+from transformers.utils.logging import disable_progress_bar
 
 from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.models import embedded
-from tvsight.models.checkpoints import Loading, check_configuration, check_tensors
+from tvsight.models.checkpoints import (
+    UNMERGED,
+    Loading,
+    check_configuration,
+    check_tensors,
+    load_headers,
+    missing_experts,
+    unreported,
+)
 from tvsight.models.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models.sources import ModelSource, hub_failure, resolve
 from tvsight.models.validation import validate
@@ -31,8 +37,6 @@ Device = Literal["auto", "cpu", "cuda"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """What transformers says of a checkpoint without weights of the allowed kinds."""
-UNMERGED = "issues during automatic conversion of the weights"
-"""What transformers says where it puts several tensors of a checkpoint together and cannot."""
 ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
 """Transformers gives the traces of everything that it tried as text; each ends in such a line."""
 MEMORY_SHARE = 0.9
@@ -145,7 +149,7 @@ def load(
         "use_safetensors": None if allow_pickled_weights else True,
         "device_map": placement.get("device_map"),
     }
-    module, loading = _weights(source, location, options)
+    module, loading = _weights(source, location, decoder.depth, options)
     check_tensors(source.name, decoder.depth, loading)
     decoder.nn = _traced(module, decoder.tokenizer, device=placement.get("device"))
     if decoder.dtype != weights:  # transformers falls back to float32 without a word
@@ -164,6 +168,8 @@ def load_remote(
 ) -> Model:
     """A model whose weights are on a server: its structure and tokenizer, without weights.
 
+    The hub's tensors are compared with the structure by name and shape, where it tells them.
+
     Args:
         dtype: the precision that the server is expected to hold it in.
 
@@ -178,6 +184,8 @@ def load_remote(
             "--model, or use --remote-simulated."
         )
     decoder = _skeleton(source, source.location, trust_remote_code)
+    loading = load_headers(decoder.nn._module, source.location, source.revision)
+    check_tensors(source.name, decoder.depth, loading)
     return Model(source, decoder, dtype, "NDIF")
 
 
@@ -273,7 +281,7 @@ def _placement(nn: TransformersModel, place: str, dtype: torch.dtype) -> dict[st
 
 
 def _weights(
-    source: ModelSource, location: str, options: dict[str, Any]
+    source: ModelSource, location: str, depth: int, options: dict[str, Any]
 ) -> tuple[PreTrainedModel, Loading]:
     """The model with its weights, and which of them the checkpoint did not give.
 
@@ -281,13 +289,15 @@ def _weights(
         UsageError: when there are no weights that may be read, or reading them fails.
     """
     try:
-        with _unreported():
+        with unreported():
             module, told = AutoModelForCausalLM.from_pretrained(
                 location, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
     except Exception as error:  # transformers, safetensors, pickle and torch raise their own types
         told = f"{type(error).__name__}: {error}"
         if UNMERGED in told:
+            missing = missing_experts(location, source.revision)
+            check_tensors(source.name, depth, Loading(missing))
             problem = (
                 "cannot be loaded: tensors that its architecture puts together, such as experts, "
                 "are missing or of unequal shapes."
@@ -304,19 +314,10 @@ def _weights(
                 "If you trust their author, repeat with --allow-pickled-weights."
             )
         raise UsageError(f"The checkpoint {source.name} {problem}") from error
-    return module, Loading.of(told)
-
-
-@contextmanager
-def _unreported() -> Iterator[None]:
-    """Without transformers' own table of the tensors that do not fit: `check_tensors` says it."""
-    logger = get_logger("transformers.modeling_utils")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    loading = Loading.of(told)
+    if loading.mismatched:
+        loading = loading.explained(missing_experts(location, source.revision))
+    return module, loading
 
 
 def _pickles(directory: Path) -> list[Path]:
