@@ -21,8 +21,8 @@ from tvsight.config import RULES, RunConfig
 from tvsight.errors import ServerError, StorageError, TvsightError
 
 if TYPE_CHECKING:
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
 
 ANALYSES = (
     "main_results",
@@ -60,10 +60,10 @@ class Made:
 
 def main(options: RunConfig) -> int:
     """Measure, draw and say what was made; returns the exit code."""
-    from tvsight.console import Display
-    from tvsight.outcome import together
-    from tvsight.planning import plan, sources
-    from tvsight.runner import Runner
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import together
+    from tvsight.run.planning import plan, sources
+    from tvsight.run.runner import Runner
 
     plan(options), sources(options)  # a mistyped name ends it here, not once per analysis
     display = Display()

@@ -19,14 +19,14 @@ import tyro
 from analyses.command import command
 from analyses.measured import analyse
 from tvsight.config import IDENTITY, RULES, RunConfig
-from tvsight.experiments import CONFLICTING_TASKS
-from tvsight.prompts.conflicts import PAPER_PAIRS
-from tvsight.store import folder_name
+from tvsight.experiments.conflicting_tasks import NAME as CONFLICTING_TASKS
+from tvsight.experiments.conflicting_tasks.episodes import PAPER_PAIRS
+from tvsight.storage.store import folder_name
 
 if TYPE_CHECKING:
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
 
 NAME = CONFLICTING_TASKS
 UNUSED = {
@@ -52,7 +52,7 @@ def measure(runner: "Runner", options: Options) -> "Outcome":
     Raises:
         UsageError: see `requests.conflicting_tasks`.
     """
-    from tvsight.requests.conflicting_tasks import conflicting_tasks
+    from tvsight.experiments.conflicting_tasks.request import conflicting_tasks
 
     if options.tasks != RunConfig.tasks:
         runner.display.note(f"--tasks {options.tasks}: --pairs chooses here, not --tasks.")
@@ -66,10 +66,16 @@ def main(options: Options) -> int:
 
 def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     """Tables and figures from rows alone."""
-    from tvsight import tables
-    from tvsight.conflicts import beside_paper, by_block, by_pair, cells, unpatched_on_dev
-    from tvsight.figures import conflicting_tasks as figures
-    from tvsight.figures.theme import save
+    from tvsight.experiments.conflicting_tasks import figures as figures
+    from tvsight.experiments.conflicting_tasks.numbers import (
+        beside_paper,
+        by_block,
+        by_pair,
+        cells,
+        unpatched_on_dev,
+    )
+    from tvsight.output import tables
+    from tvsight.output.theme import save
 
     results, rows = Path(options.results), outcome.table
     table = by_pair(rows)

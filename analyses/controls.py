@@ -17,14 +17,14 @@ from analyses.command import command
 from analyses.measured import analyse, main_results
 from analyses.vectors import VECTOR_RULES
 from tvsight.config import RunConfig
-from tvsight.store import folder_name
+from tvsight.storage.store import folder_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
 
 NAME = "controls"
 
@@ -41,11 +41,11 @@ def measure(runner: "Runner", options: RunConfig) -> "Outcome":
     from dataclasses import replace
     from functools import partial
 
-    from tvsight.outcome import Outcome, together
-    from tvsight.requests import main_results as central
-    from tvsight.requests.controls import controls
-    from tvsight.store import Store
-    from tvsight.vectors import TaskVectors
+    from tvsight.experiments.controls.request import controls
+    from tvsight.experiments.main_results import request as central
+    from tvsight.run.outcome import Outcome, together
+    from tvsight.storage.store import Store
+    from tvsight.storage.task_vectors import TaskVectors
 
     main = main_results(runner, options, vectors=True)
     # The first command has written the episodes, where they were asked for.
@@ -63,10 +63,16 @@ def draw(outcome: "Outcome", options: RunConfig, display: "Display") -> None:
     """Tables and figures from rows alone."""
     import pandas as pd
 
-    from tvsight import tables
-    from tvsight.controls import by_block, by_task, over_tasks, transfer, transfer_by_task
-    from tvsight.figures import controls as figures
-    from tvsight.figures.theme import save
+    from tvsight.experiments.controls import figures as figures
+    from tvsight.experiments.controls.numbers import (
+        by_block,
+        by_task,
+        over_tasks,
+        transfer,
+        transfer_by_task,
+    )
+    from tvsight.output import tables
+    from tvsight.output.theme import save
 
     of_controls = [rows for rows in outcome.rows if "source" in rows]
     if not of_controls:
@@ -102,7 +108,7 @@ def draw(outcome: "Outcome", options: RunConfig, display: "Display") -> None:
 
 
 def _say_missing(table: "pd.DataFrame", display: "Display") -> None:
-    from tvsight.labels import display_name
+    from tvsight.output.labels import display_name
 
     for model, of_model in table.groupby("model", sort=False):
         if of_model["any_other_task"].isna().all():
@@ -120,8 +126,8 @@ def _say_missing(table: "pd.DataFrame", display: "Display") -> None:
 def _task_cells(table: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    from tvsight.controls import SIGNIFICANCE
-    from tvsight.labels import (
+    from tvsight.experiments.controls.numbers import SIGNIFICANCE
+    from tvsight.output.labels import (
         CONTROL_NAMES,
         NOT_IDENTIFIED,
         PROCEDURE_NAMES,
@@ -152,7 +158,7 @@ def _task_cells(table: "pd.DataFrame") -> "pd.DataFrame":
 def _mean_cells(summary: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    from tvsight.labels import CONTROL_NAMES, PROCEDURE_NAMES, display_name, interval
+    from tvsight.output.labels import CONTROL_NAMES, PROCEDURE_NAMES, display_name, interval
 
     names = PROCEDURE_NAMES | CONTROL_NAMES
     rows = []
@@ -175,7 +181,7 @@ def _mean_cells(summary: "pd.DataFrame") -> "pd.DataFrame":
 def _block_cells(blocks: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    from tvsight.labels import CONTROL_NAMES, PROCEDURE_NAMES, display_name, interval
+    from tvsight.output.labels import CONTROL_NAMES, PROCEDURE_NAMES, display_name, interval
 
     names = PROCEDURE_NAMES | CONTROL_NAMES
     rows = []
@@ -190,7 +196,7 @@ def _block_cells(blocks: "pd.DataFrame") -> "pd.DataFrame":
 def _transfer_cells(table: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    from tvsight.labels import display_name, interval
+    from tvsight.output.labels import display_name, interval
 
     def mean(value: float) -> str:
         return "–" if pd.isna(value) else f"{value:.2f}"

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from analyses.command import command
 from analyses.measured import analyse, main_results
 from tvsight.config import RUNTIME, RunConfig
-from tvsight.store import folder_name
+from tvsight.storage.store import folder_name
 
 if TYPE_CHECKING:
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
 
 NAME = "layer_sweep"
 
@@ -45,11 +45,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     """Tables and figures from rows alone."""
     import pandas as pd
 
-    from tvsight import tables
-    from tvsight.figures import layer_sweep as figures
-    from tvsight.figures.theme import save
-    from tvsight.labels import display_name
-    from tvsight.layers import by_layer, over_tasks, paper_by_layer, peaks
+    from tvsight.experiments.layer_sweep import figures as figures
+    from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
+    from tvsight.output import tables
+    from tvsight.output.labels import display_name
+    from tvsight.output.theme import save
 
     results = Path(options.results)
     table, paper = by_layer(outcome.table), paper_by_layer()

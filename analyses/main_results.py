@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from analyses.command import command
 from analyses.measured import analyse, main_results
 from tvsight.config import RunConfig
-from tvsight.experiments import MAIN_RESULTS
-from tvsight.store import folder_name
+from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.experiments.main_results import numbers, report
+from tvsight.storage.store import folder_name
 
 if TYPE_CHECKING:
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
 
 Options = RunConfig
 measure = main_results
@@ -31,14 +32,15 @@ def main(config: Options) -> int:
 
 def draw(outcome: "Outcome", config: RunConfig, display: "Display") -> None:
     """Tables and figures from rows alone."""
-    from tvsight import tables
-    from tvsight.figures import main_results as figures
-    from tvsight.figures.theme import save
-    from tvsight.summaries import by_task, models_without_icl, paper_by_task
+    from tvsight.experiments.main_results import figures as figures
+    from tvsight.experiments.main_results.numbers import by_task, models_without_icl
+    from tvsight.output import tables
+    from tvsight.output.theme import save
+    from tvsight.paper import paper_by_task
 
     results = Path(config.results)
     table, paper = by_task(outcome.table), paper_by_task()
-    tasks, means = tables.task_cells(table), tables.mean_cells(table, paper)
+    tasks, means = report.task_cells(table), report.mean_cells(table, paper)
     for model, of_model in tasks.groupby("Model", sort=False):
         title = f"{model}: accuracy on test episodes, with 95 % intervals"
         display.table(
@@ -54,8 +56,8 @@ def draw(outcome: "Outcome", config: RunConfig, display: "Display") -> None:
     display.table(means, title, ["Averaged vector"])
     shown = [tasks, means, *tables.note_cells(outcome.notes)]
     written = tables.write(results / "tables", MAIN_RESULTS, table, shown)
-    numbers = tables.mean_numbers(table, paper)
-    written += tables.write(results / "tables", f"{MAIN_RESULTS}_means", numbers, [means])
+    mean = numbers.mean_numbers(table, paper)
+    written += tables.write(results / "tables", f"{MAIN_RESULTS}_means", mean, [means])
     written += save(figures.by_model(table, paper), results / "figures", MAIN_RESULTS)
     for model in table["model"].unique():
         name = f"{MAIN_RESULTS}_by_task_{folder_name(model)}"

@@ -8,9 +8,9 @@ from analyses.command import FAILURE_EXIT
 from tvsight.config import RunConfig
 
 if TYPE_CHECKING:
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
 
 Options = TypeVar("Options", bound=RunConfig)
 
@@ -26,8 +26,8 @@ def analyse(
         measure: gives the rows that the analysis is about.
         draw: writes tables and figures from them.
     """
-    from tvsight.console import Display
-    from tvsight.runner import Runner
+    from tvsight.output.console import Display
+    from tvsight.run.runner import Runner
 
     display = Display()
     runner = Runner(display)
@@ -50,7 +50,7 @@ def main_results(runner: "Runner", options: RunConfig, vectors: bool = False) ->
     """
     from dataclasses import replace
 
-    from tvsight.requests.main_results import main_results
+    from tvsight.experiments.main_results.request import main_results
 
     if vectors:
         options = replace(options, vectors=True)

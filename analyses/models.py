@@ -18,10 +18,10 @@ def main(_: Options) -> int:
     """Print the catalogue."""
     import pandas as pd
 
-    from tvsight.console import Display
     from tvsight.models.availability import availability
     from tvsight.models.catalogue import catalogue
     from tvsight.models.embedded import LICENCE_NOTE
+    from tvsight.output.console import Display
 
     rows = [
         {

@@ -16,9 +16,9 @@ from tvsight.config import Rules
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
-    from tvsight.console import Display
-    from tvsight.execution.ndif import NdifClient
-    from tvsight.execution.records import Records
+    from tvsight.execution.ndif.client import NdifClient
+    from tvsight.output.console import Display
+    from tvsight.storage.job_records import Records
 
 RULES = Rules(excludes={"forget": (("host",), "no server is asked")})
 
@@ -37,11 +37,11 @@ class Options:
 
 def main(options: Options) -> int:
     """Print deployments, versions and known jobs."""
-    from tvsight.console import Display
-    from tvsight.execution.ndif import NdifClient
-    from tvsight.execution.patience import Patience
-    from tvsight.execution.preflight import key_warning
-    from tvsight.execution.records import Records
+    from tvsight.execution.ndif.client import NdifClient
+    from tvsight.execution.ndif.patience import Patience
+    from tvsight.execution.ndif.preflight import key_warning
+    from tvsight.output.console import Display
+    from tvsight.storage.job_records import Records
 
     display, records = Display(), Records(Path(options.results))
     if options.forget is not None:
@@ -68,7 +68,7 @@ def _forget(records: "Records", job_id: str) -> None:
 
 
 def _deployments(client: "NdifClient") -> list[dict[str, Any]]:
-    from tvsight.execution.preflight import deployments
+    from tvsight.execution.ndif.preflight import deployments
 
     return [
         {
@@ -84,7 +84,7 @@ def _deployments(client: "NdifClient") -> list[dict[str, Any]]:
 
 
 def _versions(client: "NdifClient") -> list[dict[str, Any]]:
-    from tvsight.execution.preflight import versions
+    from tvsight.execution.ndif.preflight import versions
 
     compared = versions(client)
     rows = [("python", compared.local_python, compared.remote_python)]

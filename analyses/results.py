@@ -21,9 +21,9 @@ from tvsight.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tvsight.console import Display
-    from tvsight.inspection import Entry, Finding
-    from tvsight.store import Store
+    from tvsight.output.console import Display
+    from tvsight.storage.inspection import Entry, Finding
+    from tvsight.storage.store import Store
 
 Folder = Annotated[str, tyro.conf.arg(metavar="FOLDER")]
 
@@ -99,8 +99,8 @@ class Options:
 
 def main(options: Options) -> int:
     """Do it; returns the exit code."""
-    from tvsight.console import Display
-    from tvsight.store import Store
+    from tvsight.output.console import Display
+    from tvsight.storage.store import Store
 
     action, display = options.action, Display()
     store = Store(action.results)
@@ -114,7 +114,7 @@ def main(options: Options) -> int:
 
 
 def _list(action: List, store: "Store", display: "Display") -> int:
-    from tvsight.inspection import entries
+    from tvsight.storage.inspection import entries
 
     with _progress(_results(store), "reading") as seen:
         found, unusable = entries(store, seen)
@@ -132,7 +132,7 @@ def _list(action: List, store: "Store", display: "Display") -> int:
 
 
 def _verify(action: Verify, store: "Store", display: "Display") -> int:
-    from tvsight.inspection import verify
+    from tvsight.storage.inspection import verify
 
     with _progress(_results(store), "checking") as seen:
         findings = verify(store, seen, action.quick)
@@ -155,7 +155,7 @@ def _verify(action: Verify, store: "Store", display: "Display") -> int:
 
 
 def _clean(action: Clean, store: "Store", display: "Display") -> int:
-    from tvsight.inspection import removable, remove
+    from tvsight.storage.inspection import removable, remove
 
     with _progress(_results(store), "checking") as seen:
         findings = removable(store, seen)
@@ -196,8 +196,8 @@ def _progress(total: int, doing: str) -> "Iterator[_Seen]":
 
 
 def _export(action: Export, store: "Store", display: "Display") -> int:
-    from tvsight.archive import export
-    from tvsight.inspection import damage, entries
+    from tvsight.storage.archive import export
+    from tvsight.storage.inspection import damage, entries
 
     found, unusable = entries(store)
     chosen = _choice(action).of(found)
@@ -222,7 +222,7 @@ def _blocks(store: "Store", chosen: "Sequence[Entry]", layer: int | None) -> dic
     its weights share it."""
     import pandas as pd
 
-    from tvsight.layers import common_block
+    from tvsight.experiments.main_results.layers import common_block
 
     found: dict[Path, int] = {}
     with_vectors = [entry for entry in chosen if entry.has_vectors]
@@ -252,7 +252,7 @@ def _agreed(question: str) -> bool:
 
 
 def _choice(action: _Chosen) -> Any:
-    from tvsight.choice import Choice
+    from tvsight.storage.choice import Choice
 
     return Choice(action.model, action.tasks, action.experiment)
 
@@ -280,7 +280,7 @@ def _cells(entry: "Entry") -> dict[str, str]:
 
 
 def _revision(entry: "Entry") -> str:
-    from tvsight.revisions import stored_revisions
+    from tvsight.run.revisions import stored_revisions
 
     return "".join(revision.text for revision in stored_revisions([entry.manifest]))
 

@@ -20,9 +20,9 @@ from tvsight.config import IDENTITY, RULES, RunConfig
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
 
 NAME = "shots"
 FIXED = "the number of demonstrations in a file of episodes is fixed."
@@ -64,7 +64,7 @@ def main(options: Options) -> int:
 
 def measure(runner: "Runner", options: Options) -> "Outcome":
     """The central comparison with each number of demonstrations, in a further column `shots`."""
-    from tvsight.outcome import Outcome, together
+    from tvsight.run.outcome import Outcome, together
 
     found = []
     for count in options.counts:
@@ -85,11 +85,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     """Table and figure from rows alone."""
     import pandas as pd
 
-    from tvsight import tables
-    from tvsight.figures.shots import curves
-    from tvsight.figures.theme import save
-    from tvsight.labels import PROCEDURE_NAMES, display_name, interval
-    from tvsight.shots import by_shots, over_tasks
+    from tvsight.experiments.shots.figures import curves
+    from tvsight.experiments.shots.numbers import by_shots, over_tasks
+    from tvsight.output import tables
+    from tvsight.output.labels import PROCEDURE_NAMES, display_name, interval
+    from tvsight.output.theme import save
 
     results = Path(options.results)
     table = by_shots(outcome.table)

@@ -35,7 +35,7 @@ def main(options: Options) -> int:
     """Print the table of tasks."""
     import pandas as pd
 
-    from tvsight.console import Display
+    from tvsight.output.console import Display
 
     tasks = select(options.tasks, options.task_file)
     rows = [_description(task) for task in tasks]

@@ -21,14 +21,14 @@ from analyses.command import command
 from analyses.measured import analyse
 from tvsight.config import IDENTITY, RULES, RunConfig
 from tvsight.errors import UsageError
-from tvsight.store import folder_name
+from tvsight.storage.store import folder_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
 
 NAME = "templates"
 MOST_TEMPLATES = 5
@@ -62,7 +62,7 @@ class Options(RunConfig):
 
 def measure(runner: "Runner", options: Options) -> "Outcome":
     """The rows of every variant of the vector."""
-    from tvsight.requests.templates import templates
+    from tvsight.experiments.templates.request import templates
 
     asked = partial(templates, names=options.templates, numbers=options.dummy_numbers)
     return runner.outcome(options, asked)
@@ -75,10 +75,15 @@ def main(options: Options) -> int:
 
 def draw(outcome: "Outcome", options: RunConfig, display: "Display") -> None:
     """Tables and figures from rows alone."""
-    from tvsight import tables
-    from tvsight.figures import templates as figures
-    from tvsight.figures.theme import save
-    from tvsight.template_transfer import by_variant, of_dummy_queries, of_templates, over_tasks
+    from tvsight.experiments.templates import figures as figures
+    from tvsight.experiments.templates.numbers import (
+        by_variant,
+        of_dummy_queries,
+        of_templates,
+        over_tasks,
+    )
+    from tvsight.output import tables
+    from tvsight.output.theme import save
 
     results = Path(options.results)
     table = by_variant(outcome.table)
@@ -117,7 +122,7 @@ def _matrix_cells(matrix: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _dummy_cells(dummies: "pd.DataFrame") -> "pd.DataFrame":
-    from tvsight.template_transfer import CHOICES
+    from tvsight.experiments.templates.numbers import CHOICES
 
     return _cells(
         dummies,
@@ -137,8 +142,8 @@ def _cells(means: "pd.DataFrame", variant: "dict[str, pd.Series]") -> "pd.DataFr
     """
     import pandas as pd
 
-    from tvsight.labels import display_name, interval
-    from tvsight.template_transfer import blocks
+    from tvsight.experiments.templates.numbers import blocks
+    from tvsight.output.labels import display_name, interval
 
     rows = [row for _, row in means.iterrows()]
     identified = means["identified"].astype(str) + " of " + means["tasks"].astype(str)
@@ -188,7 +193,7 @@ def _dummy_task_cells(dummies: "pd.DataFrame") -> "pd.DataFrame":
     """Task by task, a column per number and choice of dummy queries."""
     import pandas as pd
 
-    from tvsight.template_transfer import dummies_named
+    from tvsight.experiments.templates.numbers import dummies_named
 
     rows = []
     for _, group in dummies.groupby(["model", "task"], sort=False, observed=True):
@@ -200,7 +205,7 @@ def _dummy_task_cells(dummies: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _named(row: "pd.Series") -> dict[str, str]:
-    from tvsight.labels import display_name
+    from tvsight.output.labels import display_name
 
     return {
         "Model": display_name(row["model"]),
@@ -211,7 +216,7 @@ def _named(row: "pd.Series") -> dict[str, str]:
 
 def _with_block(cell: "pd.Series") -> str:
     """`0.62 [0.48, 0.74] @10`, the block after the at-sign."""
-    from tvsight.labels import interval
+    from tvsight.output.labels import interval
 
     return f"{interval(cell, 'accuracy')} @{cell['layer']}"
 

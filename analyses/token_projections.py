@@ -22,14 +22,14 @@ from analyses.command import command
 from analyses.measured import analyse, main_results
 from analyses.vectors import VECTOR_RULES
 from tvsight.config import RUNTIME, RunConfig
-from tvsight.store import Store, folder_name
+from tvsight.storage.store import Store, folder_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
 
 NAME = "token_projections"
 LEAST = 1e-9
@@ -47,9 +47,9 @@ class Options(RunConfig):
 
 def measure(runner: "Runner", options: Options) -> "Outcome":
     """Rows of the projections, each with the block that the central comparison chose."""
-    from tvsight.projections import with_chosen
-    from tvsight.requests.token_projections import token_projections
-    from tvsight.vectors import TaskVectors
+    from tvsight.experiments.token_projections.numbers import with_chosen
+    from tvsight.experiments.token_projections.request import token_projections
+    from tvsight.storage.task_vectors import TaskVectors
 
     central = main_results(runner, options, vectors=True)
     vectors = None if options.dry_run else TaskVectors(Store(options.results), central.paths)
@@ -71,10 +71,10 @@ def main(options: Options) -> int:
 
 def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     """Tables and figures from rows alone."""
-    from tvsight import tables
-    from tvsight.figures import token_projections as figures
-    from tvsight.figures.theme import save
-    from tvsight.projections import at_blocks, ranks
+    from tvsight.experiments.token_projections import figures as figures
+    from tvsight.experiments.token_projections.numbers import at_blocks, ranks
+    from tvsight.output import tables
+    from tvsight.output.theme import save
 
     results, rows = Path(options.results), outcome.table
     numbers, near = _token_numbers(rows, options.all_tokens), at_blocks(ranks(rows))
@@ -100,7 +100,8 @@ def _token_numbers(rows: "pd.DataFrame", all_tokens: bool) -> "pd.DataFrame":
     """Ours task by task, each followed by the paper's."""
     import pandas as pd
 
-    from tvsight.projections import at_blocks, paper_top_tokens, top_tokens
+    from tvsight.experiments.token_projections.numbers import at_blocks, top_tokens
+    from tvsight.paper import paper_top_tokens
 
     ours = at_blocks(top_tokens(rows, all_tokens=all_tokens)).assign(source="tvsight")
     paper = paper_top_tokens().assign(source="paper", place="two above")
@@ -121,7 +122,7 @@ def _token_numbers(rows: "pd.DataFrame", all_tokens: bool) -> "pd.DataFrame":
 def _token_cells(numbers: "pd.DataFrame", separator: str) -> "pd.DataFrame":
     import pandas as pd
 
-    from tvsight.labels import display_name
+    from tvsight.output.labels import display_name
 
     found = []
     keys = ["task", "source", "model", "place"]
@@ -141,7 +142,7 @@ def _token_cells(numbers: "pd.DataFrame", separator: str) -> "pd.DataFrame":
 def _rank_cells(near: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    from tvsight.labels import display_name
+    from tvsight.output.labels import display_name
 
     return pd.DataFrame(
         {

@@ -22,13 +22,13 @@ from analyses.measured import analyse
 from analyses.vectors import VECTOR_RULES, VectorOptions, measure, vector_sets
 from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
-from tvsight.store import folder_name
+from tvsight.storage.store import folder_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
 
 NAME = "vector_clusters"
 
@@ -61,9 +61,10 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     """Tables and figures from stored vectors."""
     import pandas as pd
 
-    from tvsight import clusters, tables
-    from tvsight.figures.theme import save
-    from tvsight.figures.vector_clusters import scatter
+    from tvsight.experiments.vector_clusters import numbers as clusters
+    from tvsight.experiments.vector_clusters.figures import scatter
+    from tvsight.output import tables
+    from tvsight.output.theme import save
 
     results = Path(options.results)
     sets = vector_sets(outcome, options)
@@ -102,7 +103,7 @@ def _cells(numbers: "pd.DataFrame") -> "pd.DataFrame":
     """A row per model, grouping and measure."""
     import pandas as pd
 
-    from tvsight.labels import display_name, interval, number
+    from tvsight.output.labels import display_name, interval, number
 
     return pd.DataFrame(
         {
@@ -123,7 +124,7 @@ def _task_cells(by_task: "pd.DataFrame") -> "pd.DataFrame":
     """A row per model and task."""
     import pandas as pd
 
-    from tvsight.labels import display_name, interval, number
+    from tvsight.output.labels import display_name, interval, number
 
     return pd.DataFrame(
         {

@@ -22,13 +22,13 @@ from analyses.command import command
 from analyses.measured import analyse
 from analyses.vectors import VECTOR_RULES, VectorOptions, measure, vector_sets
 from tvsight.config import RUNTIME
-from tvsight.store import folder_name
+from tvsight.storage.store import folder_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
 
 NAME = "vector_variability"
 SHOWN_WHOLE = 100
@@ -54,9 +54,10 @@ def draw(outcome: "Outcome", options: Options, display: "Display") -> None:
     """Tables and figures from stored vectors."""
     import pandas as pd
 
-    from tvsight import tables, variability
-    from tvsight.figures import vector_variability as figures
-    from tvsight.figures.theme import save
+    from tvsight.experiments.vector_variability import figures as figures
+    from tvsight.experiments.vector_variability import numbers as variability
+    from tvsight.output import tables
+    from tvsight.output.theme import save
 
     results = Path(options.results)
     sets = vector_sets(outcome, options)
@@ -99,7 +100,7 @@ def _cells(table: "pd.DataFrame") -> "pd.DataFrame":
     """A row per model and task, then those over all tasks."""
     import pandas as pd
 
-    from tvsight.labels import display_name, interval
+    from tvsight.output.labels import display_name, interval
 
     return pd.DataFrame(
         {
@@ -121,8 +122,8 @@ def _variant_cells(variants: "pd.DataFrame") -> "pd.DataFrame":
     """A row per model, treatment of the vectors and distance: the mean of tasks."""
     import pandas as pd
 
-    from tvsight.labels import display_name, interval
-    from tvsight.variability import MEAN
+    from tvsight.experiments.vector_variability.numbers import MEAN
+    from tvsight.output.labels import display_name, interval
 
     return pd.DataFrame(
         {

@@ -10,9 +10,9 @@ from tvsight.config import RULES, RUNTIME, RunConfig
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
-    from tvsight.outcome import Outcome
-    from tvsight.runner import Runner
-    from tvsight.vector_sets import VectorSet
+    from tvsight.experiments.main_results.vector_sets import VectorSet
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
 
 VECTOR_RULES = RULES._replace(unused={"vectors": "this analysis is about the vectors."})
 
@@ -42,9 +42,9 @@ def vector_sets(outcome: "Outcome", options: VectorOptions) -> "list[VectorSet]"
     Raises:
         UsageError: when a model has no such block, or its vectors are not stored.
     """
-    from tvsight.store import Store
-    from tvsight.vector_sets import at_common_block
-    from tvsight.vectors import TaskVectors
+    from tvsight.experiments.main_results.vector_sets import at_common_block
+    from tvsight.storage.store import Store
+    from tvsight.storage.task_vectors import TaskVectors
 
     stored = TaskVectors(Store(options.results), outcome.paths)
     return at_common_block(outcome.table, stored, options.layer)

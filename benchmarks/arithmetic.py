@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from benchmarks.rates import block_weights
-from tvsight.experiments.main_results import VECTOR_PROCEDURES
-from tvsight.models.decoder import Decoder
+from tvsight.experiments.main_results.measure import VECTOR_PROCEDURES
+from tvsight.interventions.decoder import Decoder
 from tvsight.prompts import PromptTokens
 
 

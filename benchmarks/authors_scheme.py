@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tvsight.batching import padded
-from tvsight.interventions import averaged_vectors
-from tvsight.models.decoder import Decoder
+from tvsight.interventions.batching import padded
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.learning import averaged_vectors
 from tvsight.prompts import PromptTokens
 
 BATCH = 50

@@ -12,8 +12,8 @@ from benchmarks.arithmetic import necessary_work
 from benchmarks.memory import peak_gigabytes
 from benchmarks.padding import Padding, counted
 from tvsight import execution
-from tvsight.experiments.main_results import measure
-from tvsight.models.decoder import Decoder
+from tvsight.experiments.main_results.measure import measure
+from tvsight.interventions.decoder import Decoder
 
 PromptPairs = Sequence[tuple[Any, Any]]
 """Dev and test prompts of each task."""

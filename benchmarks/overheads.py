@@ -45,7 +45,7 @@ def report(load: Callable[[], Any], task: Any, say: Say) -> None:
 
 def _report_tokens(model: Any, task: Any, line: Callable[[str, float], None]) -> None:
     from benchmarks.models import task_prompts
-    from tvsight.scoring import Vocabulary
+    from tvsight.tasks.matching import Vocabulary
 
     line("index the vocabulary, once a model", _median(lambda: Vocabulary(model.tokenizer), 2))
     task_prompts(model, task)
@@ -57,11 +57,11 @@ def _report_rows(model: Any, task: Any, line: Callable[[str, float], None]) -> N
     from analyses.main_results import draw
     from tvsight import execution
     from tvsight.config import RunConfig
-    from tvsight.console import Display
-    from tvsight.experiments.main_results import measure_task
-    from tvsight.outcome import Outcome
+    from tvsight.experiments.main_results.measure import measure_task
+    from tvsight.output.console import Display
     from tvsight.prompts import sample_episodes, template, usable_pairs
-    from tvsight.store import Result, Store
+    from tvsight.run.outcome import Outcome
+    from tvsight.storage.store import Result, Store
 
     prompt = template("example")
     usable = usable_pairs(task, model.tokenizer, prompt, model.name)

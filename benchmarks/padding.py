@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tvsight import interventions
+from tvsight.interventions import traces as interventions
 
 
 @dataclass

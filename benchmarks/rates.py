@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from tvsight.batching import ANSWER_ROWS, CPU_ROWS, CPU_TOKENS, logit_tile
-from tvsight.models.decoder import Decoder
+from tvsight.interventions.batching import ANSWER_ROWS, CPU_ROWS, CPU_TOKENS, logit_tile
+from tvsight.interventions.decoder import Decoder
 
 BLOCK_ROWS = (CPU_ROWS, 512, 1024, CPU_TOKENS, 4096)
 """Rows of states that are multiplied with the weights of a block: those of a forward of single

@@ -79,7 +79,7 @@ def main(options: Options) -> int:
 
 def _counting(host: str | None) -> Any:
     """A client that counts what it submits."""
-    from tvsight.execution.ndif import NdifClient
+    from tvsight.execution.ndif.client import NdifClient
 
     class Counting(NdifClient):
         jobs, sent, largest = 0, 0, 0
@@ -106,7 +106,7 @@ def _count(client: Any, there: "Model", tasks: str, say: Say) -> None:
 
 
 def _on_server(client: Any, there: "Model", tasks: str, **options: Any) -> float:
-    from tvsight.execution.remote import Remote
+    from tvsight.execution.ndif.remote import Remote
 
     with TemporaryDirectory() as folder:
         return _seconds(there, Remote(client, Path(folder), "float32"), tasks, **options)
@@ -121,12 +121,12 @@ def _seconds(
     from rich.console import Console
 
     from tvsight.config import RunConfig
-    from tvsight.console import Display
-    from tvsight.outcome import Outcome
-    from tvsight.planning import complete, plan
-    from tvsight.requests.main_results import main_results
-    from tvsight.session import Session
-    from tvsight.store import Store
+    from tvsight.experiments.main_results.request import main_results
+    from tvsight.output.console import Display
+    from tvsight.run.measurements import Session
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.planning import complete, plan
+    from tvsight.storage.store import Store
 
     with TemporaryDirectory() as folder:
         config = RunConfig(tasks=tasks, results=folder, vectors=vectors, fail_fast=True, **options)
@@ -159,8 +159,8 @@ def _tutorial(client: Any, there: "Model", blocks: int, say: Say) -> None:
 
 def _one_job(client: Any, there: "Model", dev: Any) -> float:
     from tvsight.execution import Job
-    from tvsight.execution.remote import Remote
-    from tvsight.experiments.main_results import measure_dev
+    from tvsight.execution.ndif.remote import Remote
+    from tvsight.experiments.main_results.measure import measure_dev
 
     with TemporaryDirectory() as folder:
         place = Remote(client, Path(folder), "float32")
@@ -177,7 +177,7 @@ def _by_request(decoder: Any, host: str, dev: Any, blocks: int) -> float:
     import torch
     from nnsight import CONFIG
 
-    from tvsight.batching import padded
+    from tvsight.interventions.batching import padded
 
     CONFIG.APP.REMOTE_LOGGING = False
     dummies: Sequence[Any] = [

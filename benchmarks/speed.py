@@ -85,7 +85,7 @@ def _subject(options: Options) -> "tuple[Any, PromptPairs, str]":
 
     from benchmarks.models import random_prompts, task_prompts
     from tvsight.models import load
-    from tvsight.models.loading import resolve_device
+    from tvsight.models.precision import resolve_device
     from tvsight.models.random import LLAMA_2_7B, random_llama
     from tvsight.tasks import select
 

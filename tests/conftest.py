@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_models
+from tests.helpers import tiny_models
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.analyses.commands import analysis, imported
-from tvsight import planning
+from tests.helpers.commands import analysis, imported
 from tvsight.config import REPLACED, RULES, RunConfig, check_given, field_names, option
 from tvsight.errors import UsageError
-from tvsight.planning import complete, plan, sources
+from tvsight.experiments.main_results.request import main_results
 from tvsight.prompts import Episode, write_episodes
-from tvsight.requests.main_results import main_results
+from tvsight.run import planning
+from tvsight.run.planning import complete, plan, sources
 
 HEAVY = {"torch", "transformers", "nnsight", "pandas", "seaborn", "matplotlib", "scipy"}
 TASK_FILE, EPISODES = "mine.json", "episodes.jsonl"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.hostile import WORDS
+from tests.helpers.hostile import WORDS
 from tvsight.errors import UsageError
 from tvsight.prompts import read_episodes
 from tvsight.tasks.files import read_task_file

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import tvsight
-from tests.reference import Prompts as ReferencePrompts
-from tests.reference import Reference, task_vector
-from tests.tiny_models import DEPTH, WIDTH
+from tests.helpers.reference import Prompts as ReferencePrompts
+from tests.helpers.reference import Reference, task_vector
+from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.models import EMBEDDED
 from tvsight.models.loading import Model
 from tvsight.prompts import Episode

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import tvsight
-from tests.tiny_models import DEPTH, WIDTH
+from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight import library
 from tvsight.errors import UsageError
 from tvsight.models.loading import Model

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.example_rows import task_rows
-from tests.hostile import JOINERS, WORDS, raw
-from tvsight.console import Display
-from tvsight.figures import main_results as figures
-from tvsight.labels import display_name, shortened
-from tvsight.summaries import by_task, paper_by_task
-from tvsight.tables import mean_cells, task_cells, write
+from tests.helpers.example_rows import task_rows
+from tests.helpers.hostile import JOINERS, WORDS, raw
+from tvsight.experiments.main_results import figures as figures
+from tvsight.experiments.main_results.numbers import by_task
+from tvsight.experiments.main_results.report import mean_cells, task_cells
+from tvsight.output.console import Display
+from tvsight.output.labels import display_name, shortened
+from tvsight.output.tables import write
+from tvsight.paper import paper_by_task
 from tvsight.texts import markdown, one_line, printable
 
 ANY = st.text(st.characters()) | st.sampled_from(sorted(WORDS.values()))

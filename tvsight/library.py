@@ -14,15 +14,10 @@ from torch import Tensor
 from tvsight import execution, tasks
 from tvsight.config import LEAST
 from tvsight.errors import UsageError, integer, unexpected
-from tvsight.interventions import (
-    answers,
-    apply_vectors,
-    cache_prompts,
-    last_states,
-    task_vectors,
-    unpatched_states,
-)
-from tvsight.models.decoder import Decoder, one_at_a_time
+from tvsight.interventions.answers import answers
+from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
+from tvsight.interventions.decoder import Decoder, one_at_a_time
+from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.models.loading import Model
 from tvsight.prompts import (
     Episode,

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from analyses import all as everything
-from tests.analyses.commands import ROOT, analysis
-from tests.example_rows import task_rows
+from tests.helpers.commands import ROOT, analysis
+from tests.helpers.example_rows import task_rows
 from tvsight.config import RunConfig
 from tvsight.errors import ServerError, UsageError
-from tvsight.outcome import Outcome
+from tvsight.run.outcome import Outcome
 
 
 @dataclass

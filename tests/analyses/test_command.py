@@ -15,11 +15,11 @@ import pytest
 from analyses.command import _check
 from analyses.measured import analyse
 from analyses.results import Export
-from tests.analyses.commands import ROOT, SETTINGS, analysis
+from tests.helpers.commands import ROOT, SETTINGS, analysis
 from tvsight.config import RULES, RunConfig
-from tvsight.console import Display
 from tvsight.errors import UsageError
-from tvsight.outcome import Outcome
+from tvsight.output.console import Display
+from tvsight.run.outcome import Outcome
 
 TABLE = "tables/main_results.csv"
 MEASURED = ("--tasks", "to_upper", "--episodes-per-split", "4", "--shots", "3")

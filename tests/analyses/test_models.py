@@ -1,4 +1,4 @@
-from tests.analyses.commands import analysis, cells
+from tests.helpers.commands import analysis, cells
 from tvsight.models import catalogue
 
 

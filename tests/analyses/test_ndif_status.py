@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.analyses.commands import analysis, cells
-from tvsight.execution.records import JobRecord, Records
+from tests.helpers.commands import analysis, cells
+from tvsight.storage.job_records import JobRecord, Records
 
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://elsewhere", "key", "digest", "2026-01-01")
 ANSWERS: dict[str, Any] = {

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.analyses.commands import ROOT, SETTINGS, Finished, analysis, cells, imported
-from tests.damages import LATER, truncate
-from tests.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
-from tests.hostile import WORDS, raw
-from tests.test_inspection import CURRENT, NAME, OWN, record, unfinished
-from tvsight.store import Result, Store
+from tests.helpers.commands import ROOT, SETTINGS, Finished, analysis, cells, imported
+from tests.helpers.damages import LATER, truncate
+from tests.helpers.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
+from tests.helpers.hostile import WORDS, raw
+from tests.storage.test_inspection import CURRENT, NAME, OWN, record, unfinished
+from tvsight.storage.store import Result, Store
 
 MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
 

@@ -2,7 +2,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.analyses.commands import analysis, cells, imported
+from tests.helpers.commands import analysis, cells, imported
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 

@@ -12,12 +12,13 @@ from benchmarks.memory import peak_gigabytes
 from benchmarks.models import random_prompts, task_prompts
 from benchmarks.padding import counted
 from benchmarks.rates import answer_rates, block_rates
-from tests.embedded import needs_embedded
-from tvsight import execution, interventions
-from tvsight.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
-from tvsight.experiments.main_results import measure
+from tests.helpers.embedded import needs_embedded
+from tvsight import execution
+from tvsight.experiments.main_results.measure import measure
+from tvsight.interventions import traces as interventions
+from tvsight.interventions.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
+from tvsight.interventions.decoder import Decoder
 from tvsight.models import EMBEDDED, load
-from tvsight.models.decoder import Decoder
 from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
 from tvsight.tasks import select

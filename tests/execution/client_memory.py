@@ -14,9 +14,9 @@ from typing import Any
 
 import tvsight
 from tvsight.execution import Job
-from tvsight.execution.parcel import payload
-from tvsight.execution.preflight import rehearse
-from tvsight.experiments.main_results import measure
+from tvsight.execution.ndif.parcel import payload
+from tvsight.execution.ndif.preflight import rehearse
+from tvsight.experiments.main_results.measure import measure
 from tvsight.models import loading
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import template, tokenise

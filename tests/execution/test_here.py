@@ -8,7 +8,7 @@ import torch
 import tvsight
 from tests.execution.conftest import EXAMPLE
 from tvsight.execution import Here, Job, complete
-from tvsight.experiments.main_results import PHASES, measure_task
+from tvsight.experiments.main_results.measure import PHASES, measure_task
 from tvsight.models.loading import Model
 from tvsight.prompts import Episode
 

@@ -13,13 +13,13 @@ import zstandard
 from torch import Tensor
 from transformers import LlamaConfig
 
-from tests import tiny_models
-from tests.analyses.commands import ROOT
 from tests.execution import client_memory
 from tests.execution.conftest import EXAMPLE
+from tests.helpers import tiny_models
+from tests.helpers.commands import ROOT
 from tvsight.config import RunConfig
 from tvsight.execution import run
-from tvsight.experiments.main_results import measure
+from tvsight.experiments.main_results.measure import measure
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import Episode, tokenise

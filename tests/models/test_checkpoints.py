@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tests.tiny_models import DEPTH
+from tests.helpers.tiny_models import DEPTH
 from tvsight.errors import UsageError
 from tvsight.models.loading import load, load_tokenizer
 

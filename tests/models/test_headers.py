@@ -14,10 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.analyses.commands import ROOT
+from tests.helpers.commands import ROOT
+from tests.helpers.tiny_models import DEPTH, FAMILIES
 from tests.models.test_checkpoints import configure, having, refusal, without
 from tests.ndif.hub import Hub, Repository
-from tests.tiny_models import DEPTH, FAMILIES
 from tvsight.errors import UsageError
 from tvsight.models import loading
 from tvsight.models.headers import tensor_shapes

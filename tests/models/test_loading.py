@@ -12,7 +12,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from tests.analyses.commands import analysis
+from tests.helpers.commands import analysis
 from tvsight.errors import UsageError
 from tvsight.models.loading import Model, load, load_tokenizer
 

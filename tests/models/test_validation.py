@@ -13,10 +13,10 @@ from transformers import (
 )
 
 import tvsight
-from tests import tiny_models
+from tests.helpers import tiny_models
 from tvsight.errors import UsageError
+from tvsight.interventions.decoder import Decoder, context_window
 from tvsight.models import load
-from tvsight.models.decoder import Decoder, context_window
 from tvsight.prompts import Episode, Template
 
 

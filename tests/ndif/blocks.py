@@ -6,7 +6,7 @@ In the rehearsal, which is recognised by its model's vocabulary, they do neither
 from time import sleep
 from typing import Any
 
-from tvsight.experiments.main_results import measure as measure_at_once
+from tvsight.experiments.main_results.measure import measure as measure_at_once
 from tvsight.models.random import TINY
 
 SECONDS = 3.0

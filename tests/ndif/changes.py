@@ -11,11 +11,11 @@ import torch
 from tests.ndif import blocks
 from tests.ndif.processes import wait_until
 from tvsight.errors import MeasurementError
-from tvsight.execution import ndif
-from tvsight.execution.ndif import NdifClient
-from tvsight.execution.patience import Patience
-from tvsight.experiments import main_results
-from tvsight.models.loading import DTYPES
+from tvsight.execution.ndif import client as ndif
+from tvsight.execution.ndif.client import NdifClient
+from tvsight.execution.ndif.patience import Patience
+from tvsight.experiments.main_results import measure as main_results
+from tvsight.models.precision import DTYPES
 
 LIMIT_S = 90
 """No client lives longer."""
@@ -31,16 +31,16 @@ def nothing(*arguments: Any, **options: Any) -> None:
 
 
 QUICK = {
-    "tvsight.execution.patience.Patience": partial(
+    "tvsight.execution.ndif.patience.Patience": partial(
         Patience, request_s=3.0, lost_s=2.0, unconfirmed_s=2.0, poll_s=0.1
     ),
-    "tvsight.execution.patience.FIRST_WAIT_S": 0.2,
-    "tvsight.execution.patience.LONGEST_WAIT_S": 0.5,
-    "tvsight.execution.exchange.TOLD_EVERY_S": 1.0,
+    "tvsight.execution.ndif.patience.FIRST_WAIT_S": 0.2,
+    "tvsight.execution.ndif.patience.LONGEST_WAIT_S": 0.5,
+    "tvsight.execution.ndif.exchange.TOLD_EVERY_S": 1.0,
     "analyses.main_results.draw": nothing,
 }
 """Every client here waits for seconds where others wait for minutes, and draws nothing."""
-SLOW_BLOCK = {"tvsight.experiments.main_results.measure": blocks.measure}
+SLOW_BLOCK = {"tvsight.experiments.main_results.measure.measure": blocks.measure}
 BROKEN = "next_letter"
 """The task of `ONE_BROKEN` whose block raises."""
 
@@ -59,7 +59,7 @@ def _breaking(steps: Any) -> Iterator[list[Any]]:
 
 
 _measure_task = main_results.measure_task
-ONE_BROKEN = {"tvsight.experiments.main_results.measure_task": one_broken}
+ONE_BROKEN = {"tvsight.experiments.main_results.measure.measure_task": one_broken}
 
 
 def with_vectors(model: Any, *rest: Any) -> Iterator[list[Any]]:
@@ -74,7 +74,7 @@ def with_vectors(model: Any, *rest: Any) -> Iterator[list[Any]]:
     return (yield from _measure_task(model, *rest))
 
 
-VECTORS_SENT = {"tvsight.experiments.main_results.measure_task": with_vectors}
+VECTORS_SENT = {"tvsight.experiments.main_results.measure.measure_task": with_vectors}
 
 
 def result_when_told(self: NdifClient, link: str, most: int) -> Any:
@@ -95,7 +95,7 @@ def _told(log: Path) -> Path:
 
 WAITING = "the result is there"
 _result = NdifClient.result
-RESULT_WHEN_TOLD = {"tvsight.execution.ndif.NdifClient.result": result_when_told}
+RESULT_WHEN_TOLD = {"tvsight.execution.ndif.client.NdifClient.result": result_when_told}
 
 
 def submit_and_note(self: NdifClient, model_key: str, payload: bytes, job_id: str) -> str:
@@ -124,7 +124,7 @@ def exchange_without_answer(method: str, url: str, limit_s: float, **content: An
 
 _exchange = ndif.exchange
 _lost_answers: list[str] = []
-ANSWER_LOST = {"tvsight.execution.ndif.exchange": exchange_without_answer}
+ANSWER_LOST = {"tvsight.execution.ndif.client.exchange": exchange_without_answer}
 
 
 def exchange_with_a_flipped_bit(method: str, url: str, limit_s: float, **content: Any) -> Any:
@@ -146,8 +146,8 @@ def exchange_with_flipped_bits(method: str, url: str, limit_s: float, **content:
 
 
 _damaged: list[str] = []
-FLIPPED_BIT = {"tvsight.execution.ndif.exchange": exchange_with_a_flipped_bit}
-FLIPPED_BITS = {"tvsight.execution.ndif.exchange": exchange_with_flipped_bits}
+FLIPPED_BIT = {"tvsight.execution.ndif.client.exchange": exchange_with_a_flipped_bit}
+FLIPPED_BITS = {"tvsight.execution.ndif.client.exchange": exchange_with_flipped_bits}
 
 
 def result_of_the_first(self: NdifClient, link: str, most: int) -> Any:
@@ -158,7 +158,7 @@ def result_of_the_first(self: NdifClient, link: str, most: int) -> Any:
 
 
 _links: list[str] = []
-MIXED_UP = {"tvsight.execution.ndif.NdifClient.result": result_of_the_first}
+MIXED_UP = {"tvsight.execution.ndif.client.NdifClient.result": result_of_the_first}
 
 _submit = NdifClient.submit
-NOTED = {"tvsight.execution.ndif.NdifClient.submit": submit_and_note}
+NOTED = {"tvsight.execution.ndif.client.NdifClient.submit": submit_and_note}

@@ -21,15 +21,15 @@ import pandas as pd
 import pytest
 
 from analyses.command import command
-from tests.analyses.commands import ROOT
+from tests.helpers.commands import ROOT
 from tests.ndif.changes import LIMIT_S, NOTED, QUICK, Changes, logs, submitted
 from tests.ndif.processes import wait_until
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
 from tvsight.config import RunConfig
-from tvsight.execution.records import JobRecord, Records
-from tvsight.experiments import MAIN_RESULTS
-from tvsight.store import Store
+from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.storage.job_records import JobRecord, Records
+from tvsight.storage.store import Store
 
 SMALL = ("--episodes-per-split", "4", "--shots", "3", "--dtype", "float32")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_models
+from tests.helpers import tiny_models
 from tests.ndif import server
 from tests.ndif.clients import Clients, Measured, start_forkserver
 from tests.ndif.server import NdifServer

@@ -21,7 +21,7 @@ from tests.ndif.changes import (
 from tests.ndif.clients import Clients, Measured, settled
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
-from tvsight.execution.records import Records
+from tvsight.storage.job_records import Records
 
 ONE, TWO, ALL = "to_upper", "to_upper,next_letter", "to_upper,next_letter,prev_letter"
 PATIENT = ("--retries", "60")

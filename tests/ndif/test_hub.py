@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.analyses.commands import ROOT
+from tests.helpers.commands import ROOT
 from tests.ndif.hub import Hub, Repository
 
 NAME = "local/model"

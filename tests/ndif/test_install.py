@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.analyses.commands import ROOT
+from tests.helpers.commands import ROOT
 
 TOOLS = ("bash", "cat", "chmod", "dirname", "mkdir", "rm")
 POLICY = Path("/usr/sbin/policy-rc.d")

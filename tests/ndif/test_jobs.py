@@ -10,8 +10,8 @@ import pytest
 from tests.ndif.changes import VECTORS_SENT, Changes, nothing
 from tests.ndif.clients import SMALL, Clients, Measured, half_written, settled
 from tests.ndif.settings import TINY
-from tvsight.execution.remote import Remote
-from tvsight.store import Store
+from tvsight.execution.ndif.remote import Remote
+from tvsight.storage.store import Store
 
 ONE, TWO = "to_upper", "to_upper,next_letter"
 OTHERS = {
@@ -31,7 +31,7 @@ def begin_aloud(self: Remote, decoder: Any, job: Any, name: str) -> Any:
 
 
 _begin = Remote.begin
-ALOUD: Changes = {"tvsight.execution.remote.Remote.begin": begin_aloud}
+ALOUD: Changes = {"tvsight.execution.ndif.remote.Remote.begin": begin_aloud}
 
 
 def test_another_analysis_measures_and_draws_what_a_server_answers(

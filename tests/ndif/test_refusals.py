@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.analyses.commands import ROOT
+from tests.helpers.commands import ROOT
 from tests.ndif import hub
 from tests.ndif.changes import SLOW_BLOCK
 from tests.ndif.clients import SMALL, Clients, Measured, half_written, settled, untouched
@@ -19,7 +19,7 @@ from tests.ndif.conftest import skip_where_missing
 from tests.ndif.processes import wait_until
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY, loopback
-from tvsight.execution.records import Records
+from tvsight.storage.job_records import Records
 
 ONE = "to_upper"
 UNKNOWN_KEY = "00000000-0000-4000-8000-000000000000"

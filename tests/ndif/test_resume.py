@@ -13,8 +13,8 @@ from httpcore._backends.sync import SyncStream
 from tests.ndif.changes import SLOW_BLOCK, Changes, submit_and_note
 from tests.ndif.clients import Clients, Measured, settled
 from tests.ndif.conftest import TASKS
-from tvsight import store
-from tvsight.execution.ndif import NdifClient
+from tvsight.execution.ndif.client import NdifClient
+from tvsight.storage import store
 
 KILLS = 3
 """Of each chain of runs on one results folder."""
@@ -75,16 +75,16 @@ _result, _sync, _flush = NdifClient.result, os.fsync, store.flush
 _write, _read = SyncStream.write, SyncStream.read
 CHAINS: dict[str, Changes] = {
     "slow upload": {
-        "tvsight.execution.ndif.NdifClient.submit": submit_aloud,
+        "tvsight.execution.ndif.client.NdifClient.submit": submit_aloud,
         "httpcore._backends.sync.SyncStream.write": write_slowly,
     },
     "slow record": {"os.fsync": sync_slowly},
     "running": {**SLOW_BLOCK, "tests.ndif.blocks.SECONDS": 1.5},
     "slow download": {
-        "tvsight.execution.ndif.NdifClient.result": result_aloud,
+        "tvsight.execution.ndif.client.NdifClient.result": result_aloud,
         "httpcore._backends.sync.SyncStream.read": read_slowly,
     },
-    "slow saving": {"tvsight.store.flush": flush_slowly},
+    "slow saving": {"tvsight.storage.store.flush": flush_slowly},
 }
 """By what a client shows when the moment begins in which it is killed."""
 ENDS = {"slow upload": "uploaded", "slow download": "downloaded"}

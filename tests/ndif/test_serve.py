@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.analyses.commands import ROOT
+from tests.helpers.commands import ROOT
 from tests.ndif.conftest import skip_where_missing
 from tests.ndif.processes import wait_until
 from tests.ndif.settings import TINY

@@ -14,14 +14,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.analyses.commands import ROOT
+from tests.helpers.commands import ROOT
 from tests.ndif.conftest import skip
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import EMBEDDED as SERVED
 from tvsight.errors import UsageError
-from tvsight.experiments import MAIN_RESULTS
+from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.models import EMBEDDED, embedded
-from tvsight.store import Store
+from tvsight.storage.store import Store
 
 TASKS = "antonyms,next_letter,es_en"
 EPISODES = 10

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.analyses.commands import analysis
+from tests.helpers.commands import analysis
 from tvsight.errors import UsageError
 from tvsight.prompts import Episode, template, write_episodes
 from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.replay import remarks, suited
-from tvsight.scoring import Vocabulary
-from tvsight.store import Store
+from tvsight.storage.store import Store
 from tvsight.tasks import Task
+from tvsight.tasks.matching import Vocabulary
 
 MakeTokenizer = Callable[[Iterable[str]], Any]
 EXAMPLE = template("example")

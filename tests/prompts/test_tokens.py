@@ -11,8 +11,8 @@ from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
 from tvsight.prompts.templates import Template, template
 from tvsight.prompts.tokens import AVERAGED_OVER, PromptTokens, parts, tokenise
-from tvsight.scoring import Vocabulary
 from tvsight.tasks import MatchRule
+from tvsight.tasks.matching import Vocabulary
 
 MakeTokenizer = Callable[[Iterable[str]], Any]
 PIECES = ["example:", "->", " cold", " hot", " co", " up", "ab", "abc", "ca"]

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 import nnsight
 
 from tvsight.execution.jobs import Job, Measured, Steps, Trace
-from tvsight.models.decoder import Decoder, one_at_a_time
+from tvsight.interventions.decoder import Decoder, one_at_a_time
 
 Result = TypeVar("Result")
 Remote = Literal[False, "local"]

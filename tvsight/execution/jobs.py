@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from tvsight.models.decoder import Decoder
+from tvsight.interventions.decoder import Decoder
 
 Measured = TypeVar("Measured")
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tvsight.errors import MeasurementError
-from tvsight.experiments.schemas import SCORED, Schema
-from tvsight.statistics import accuracy
+from tvsight.statistics.intervals import accuracy
+from tvsight.storage.schemas import SCORED, Schema
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,14 +8,15 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tvsight.errors import UsageError, nearest, unexpected
+from tvsight.errors import UsageError, unexpected
+from tvsight.interventions.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models import embedded
 from tvsight.models.checkpoints import (
     UNMERGED,
@@ -26,15 +27,13 @@ from tvsight.models.checkpoints import (
     missing_experts,
     unreported,
 )
-from tvsight.models.decoder import ALIASES, Decoder, adapt, one_at_a_time
+from tvsight.models.precision import DTYPES, Device, resolve_device, resolve_dtype
 from tvsight.models.sources import ModelSource, hub_failure, resolve
 from tvsight.models.validation import validate
 
 if TYPE_CHECKING:
-    from tvsight.scoring import Vocabulary
+    from tvsight.tasks.matching import Vocabulary
 
-Device = Literal["auto", "cpu", "cuda"]
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """What transformers says of a checkpoint without weights of the allowed kinds."""
 ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
@@ -66,40 +65,9 @@ class Model:
     @cached_property
     def vocabulary(self) -> "Vocabulary":
         """The tokenizer's vocabulary, indexed for scoring (made once, on first use)."""
-        from tvsight.scoring import Vocabulary
+        from tvsight.tasks.matching import Vocabulary
 
         return Vocabulary(self.tokenizer)
-
-
-def resolve_device(device: Device | torch.device) -> str:
-    """`auto` becomes CUDA where there is one, else the CPU.
-
-    Raises:
-        UsageError: for `cuda` where torch sees none, and for any other device.
-    """
-    available = torch.cuda.is_available()
-    name = str(device)
-    if name not in get_args(Device):
-        known = "auto, cpu or cuda (CUDA_VISIBLE_DEVICES chooses among GPUs)"
-        raise unexpected("device", known, device)
-    if name == "cuda" and not available:
-        raise UsageError("--device cuda: torch sees no CUDA device here; leave it out or use cpu.")
-    return ("cuda" if available else "cpu") if name == "auto" else name
-
-
-def resolve_dtype(dtype: str | torch.dtype, device: str) -> str:
-    """`auto` becomes float32 on a CPU and bfloat16 on a GPU.
-
-    Raises:
-        UsageError: for a precision that no model is held in.
-    """
-    if dtype == "auto":
-        return "float32" if device == "cpu" else "bfloat16"
-    name = str(dtype).removeprefix("torch.")
-    if name not in DTYPES:
-        known = f"one of auto, {', '.join(DTYPES)}"
-        raise UsageError(f"dtype {dtype}: expected {known}.{nearest(name, DTYPES)}")
-    return name
 
 
 @one_at_a_time

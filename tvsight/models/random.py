@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from tvsight.models.decoder import ALIASES, Decoder, adapt
+from tvsight.interventions.decoder import ALIASES, Decoder, adapt
 
 TINY = {
     "hidden_size": 16,

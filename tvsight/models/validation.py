@@ -5,8 +5,8 @@ from nnsight import save
 from torch import Tensor
 
 from tvsight.errors import UsageError
-from tvsight.interventions import last_states
-from tvsight.models.decoder import Decoder
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.learning import last_states
 
 PROMPT = list(range(5, 17))
 """Token ids that every vocabulary has."""

@@ -1,0 +1,116 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tests.experiments.conflicting_tasks.test_numbers import SWEPT, pair_rows
+from tvsight.experiments.conflicting_tasks import numbers as conflicts
+from tvsight.experiments.conflicting_tasks.figures import PAPER_NAME, RUNS, by_block, by_pair
+from tvsight.output.theme import save
+
+PAPER_PAIR = "en_es→en_fr"
+LONG = f"{'a' * 60}→{'b' * 60}"
+
+
+def rows(*pairs: str) -> pd.DataFrame:
+    return pd.concat([pair_rows(pair) for pair in pairs], ignore_index=True)
+
+
+def accuracies(*pairs: str) -> Figure:
+    return by_pair(conflicts.by_pair(rows(*pairs)), "a-model")
+
+
+def blocks(*pairs: str) -> Figure:
+    data = rows(*pairs)
+    return by_block(conflicts.by_block(data), conflicts.unpatched_on_dev(data), "a-model")
+
+
+def drawn(axes: Axes) -> dict[str, Any]:
+    """Points of each run with whiskers, by name."""
+    return {bars.get_label(): bars for bars in axes.containers}
+
+
+def test_both_panels_draw_the_accuracies_and_intervals_of_the_table() -> None:
+    table = conflicts.by_pair(rows("one→two", PAPER_PAIR))
+    figure = by_pair(table, "a-model")
+    for axes, scored_as in zip(figure.axes, conflicts.SCORED_AS, strict=True):
+        for procedure, rule, name, _, _ in RUNS:
+            of_rule = table[table["layer_rule"] == rule]
+            points, _, (whiskers,) = drawn(axes)[name].lines
+            column = f"{procedure}_{scored_as}"
+            assert list(points.get_xdata()) == of_rule[column].tolist()
+            ends = [[segment[0, 0], segment[1, 0]] for segment in whiskers.get_segments()]
+            wanted = of_rule[[f"{column}_low", f"{column}_high"]].to_numpy()
+            assert ends == [pytest.approx(pair) for pair in wanted.tolist()]
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["en_es\n→ en_fr", "one\n→ two"]
+    tops = drawn(figure.axes[0])[RUNS[0][2]].lines[0].get_ydata()
+    assert list(tops) == [1.25, 0.25]
+
+
+def test_the_papers_numbers_are_hollow_marks_on_the_lines_of_their_pair() -> None:
+    axes = accuracies("one→two", PAPER_PAIR).axes[1]
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
+    found = [(list(line.get_xdata()), list(line.get_ydata())) for line in hollow]
+    assert found == [([0.04], [0.25]), ([0.07], [0.0])]
+
+
+@pytest.mark.parametrize(("pair", "is_named"), [(PAPER_PAIR, True), ("one→two", False)])
+def test_the_paper_is_named_where_it_is_drawn(pair: str, is_named: bool) -> None:
+    (legend,) = accuracies(pair).legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == [name for _, _, name, _, _ in RUNS] + [PAPER_NAME] * is_named
+
+
+def test_blocks_are_marked_where_the_vector_overrides_or_is_not_identified() -> None:
+    figure = accuracies("one→two")
+    assert [text.get_text() for text in figure.axes[1].texts] == ["block 2 ?", "block 1 *"]
+    note = figure._supxlabel.get_text()
+    assert "* the vector overrides" in note
+    assert "? layer not identified" in note
+    assert "n = 20 test episodes" in note
+
+
+def test_each_pair_has_a_panel_with_its_sweeps_and_chosen_blocks() -> None:
+    figure = blocks("one→two", "two→one")
+    assert [axes.get_title("left") for axes in figure.axes] == ["one\n→ two", "two\n→ one"]
+    for axes in figure.axes:
+        lines = [list(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == 3]
+        wanted = [SWEPT["conflict", "demonstrations"], SWEPT["conflict", "patched"]]
+        wanted.append(SWEPT["zero_shot", "patched"])
+        assert lines == [[count / 4 for count in right] for right in wanted]
+        dots = [
+            (list(d.get_xdata()), list(d.get_ydata())) for d in axes.lines if d.get_marker() == "o"
+        ]
+        assert dots == [([2], [1]), ([1], [1])]
+        levels = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+        assert levels == [0.75, 0.25]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 10])
+def test_no_texts_overlap_however_many_pairs(count: int) -> None:
+    pairs = [f"present_simple_past_simple→task_{number}" for number in range(count)]
+    for figure in (accuracies(*pairs), blocks(*pairs), accuracies(LONG), blocks(LONG)):
+        figure.draw_without_rendering()
+        boxes = [
+            text.get_window_extent()
+            for axes in figure.axes
+            for text in (*axes.get_yticklabels(), *axes.texts, axes.title, axes._left_title)
+            if text.get_text() and text.get_visible()
+        ]
+        boxes += [legend.get_window_extent() for legend in figure.legends]
+        boxes.append(figure._supxlabel.get_window_extent())
+        for number, box in enumerate(boxes):
+            assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+            assert figure.bbox.x0 - 1 <= box.x0
+            assert box.x1 <= figure.bbox.x1 + 1
+
+
+def test_the_same_table_gives_the_same_files(tmp_path: Path) -> None:
+    for make in (accuracies, blocks):
+        first = [path.read_bytes() for path in save(make("one→two"), tmp_path, "one")]
+        again = [path.read_bytes() for path in save(make("one→two"), tmp_path, "two")]
+        assert again == first

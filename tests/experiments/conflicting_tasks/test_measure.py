@@ -1,0 +1,233 @@
+"""Conflicting tasks on a tiny model, against hooks on the same weights."""
+
+import random
+import string
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pytest
+import torch
+
+from tests.helpers.reference import Answer, Reference
+from tests.helpers.tiny_models import DEPTH
+from tvsight.errors import MeasurementError
+from tvsight.execution import Here, complete
+from tvsight.experiments.conflicting_tasks import NAME as CONFLICTING_TASKS
+from tvsight.experiments.conflicting_tasks import measure as conflicting_tasks
+from tvsight.experiments.conflicting_tasks.episodes import Conflict, sample_conflicts
+from tvsight.experiments.conflicting_tasks.measure import measure_pair
+from tvsight.interventions.application import apply_vectors
+from tvsight.models.loading import Model, load
+from tvsight.prompts import UsablePairs, template
+from tvsight.statistics.tests import better_than
+from tvsight.storage.schemas import schema
+from tvsight.tasks import Pair, Task
+
+EPISODES, SHOTS, DUMMIES = 12, 3, 2
+EXAMPLE = template("example")
+TOLERANCE = 1e-4
+CHARACTERS = string.ascii_letters + string.punctuation
+RULES = ("zero_shot", "conflict")
+
+
+class Measured(NamedTuple):
+    """A pair, measured on a tiny model, and what a reference answers."""
+
+    conflicts: list[Conflict]
+    rows: pd.DataFrame
+    phases: list[str]
+    baseline: dict[str, list[Answer]]
+    icl: dict[str, list[Answer]]
+    zero_shot: list[list[Answer]]
+    """Dev answers to zero-shot prompts, after each block."""
+    conflict: dict[str, list[list[Answer]]]
+    """Answers to conflicting prompts after each block, by split."""
+
+    def of(self, split: str, procedure: str, **columns: str) -> pd.DataFrame:
+        rows = self.rows
+        where = (rows["split"] == split) & (rows["procedure"] == procedure)
+        for name, value in columns.items():
+            where &= rows[name] == value
+        return rows[where]
+
+
+def half_accepted(name: str, space: str, parity: int) -> Task:
+    """A task that accepts some printable characters, and none that the other one accepts."""
+    rng = random.Random(name)
+    accepted = sorted(CHARACTERS)[parity::2]
+    pairs = [
+        Pair(space + x, tuple(dict.fromkeys(rng.sample(accepted, 35))))
+        for x in string.ascii_lowercase
+    ]
+    return Task(name, "custom", "", "exact", tuple(pairs), "")
+
+
+TASKS = half_accepted("one", " ", 0), half_accepted("two", "", 1)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def conflicts() -> list[Conflict]:
+    one, two = (UsablePairs(task.pairs, False, 26) for task in TASKS)
+    queries = list(zip(one.pairs, two.pairs, strict=True))
+    return sample_conflicts(("one", "two"), (one, two), queries, SHOTS, DUMMIES, EPISODES, 0)
+
+
+@pytest.fixture(scope="module")
+def measured(
+    model: Model, conflicts: list[Conflict], tiny_checkpoint: Callable[[str], Path]
+) -> Measured:
+    phases: list[str] = []
+    rows = complete(
+        measure_pair(model, *TASKS, conflicts, EXAMPLE), model.decoder, Here(phases.append)
+    )
+    hooked, ids = Reference(tiny_checkpoint("qwen2")), lambda text: model.tokenizer(text).input_ids
+    baseline, icl, conflict, zero_shot = {}, {}, {}, []
+    for split in ("dev", "test"):
+        of_split = [c for c in conflicts if c.patched.split == split]
+        vectors = [
+            torch.stack(
+                [
+                    hooked.residual_streams(ids(EXAMPLE.few_shot(c.patched.demonstrations, dummy)))
+                    for dummy in c.patched.dummy_queries
+                ]
+            ).mean(dim=0)
+            for c in of_split
+        ]
+        bare = [ids(EXAMPLE.query(c.patched.query)) for c in of_split]
+        few = [
+            ids(EXAMPLE.few_shot(c.demonstrated.demonstrations, c.demonstrated.query))
+            for c in of_split
+        ]
+        baseline[split] = [hooked.answer(prompt) for prompt in bare]
+        icl[split] = [hooked.answer(prompt) for prompt in few]
+        swept = [
+            [
+                [hooked.answer(prompt, b, v[b]) for prompt, v in zip(prompts, vectors, strict=True)]
+                for b in range(DEPTH)
+            ]
+            for prompts in (bare, few)
+        ]
+        conflict[split] = swept[1]
+        zero_shot = zero_shot or swept[0]
+    return Measured(conflicts, rows, phases, baseline, icl, zero_shot, conflict)
+
+
+def assert_answered(model: Model, rows: pd.DataFrame, wanted: list[Answer]) -> None:
+    """Rows of one run, scored one way, hold what a reference answers."""
+    assert rows["episode"].tolist() == list(range(len(wanted)))
+    texts = model.vocabulary.texts
+    for row, answer in zip(rows.itertuples(), wanted, strict=True):
+        if answer.margin > TOLERANCE:
+            assert row.predicted == texts[answer.token]
+        (expected,) = model.tokenizer(row.expected, add_special_tokens=False).input_ids
+        found = float(answer.log_probabilities[expected])
+        assert row.log_probability == pytest.approx(found, abs=TOLERANCE)
+
+
+def test_rows_have_the_columns_types_and_conditions_of_the_schema(measured: Measured) -> None:
+    expected = schema(CONFLICTING_TASKS)
+    assert measured.rows.dtypes.astype(str).to_dict() == expected.columns
+    assert set(measured.rows["task"]) == {"one→two"}
+    counts = measured.rows.groupby(["split", *expected.conditions], dropna=False).size()
+    assert set(counts) == {EPISODES}
+    # dev: baseline and its sweep once; icl and its sweep, and icl and two rules on test, twice
+    assert len(counts) == (1 + DEPTH) + 2 * (1 + DEPTH) + 2 * 3
+
+
+@pytest.mark.parametrize("scored_as", ["demonstrations", "patched"])
+def test_conflicting_prompts_answer_what_the_reference_answers(
+    model: Model, measured: Measured, scored_as: str
+) -> None:
+    for split in ("dev", "test"):
+        asked = measured.of(split, "icl", scored_as=scored_as)
+        assert_answered(model, asked, measured.icl[split])
+    swept = measured.of("dev", "task_vector", scored_as=scored_as, layer_rule="conflict")
+    for block, wanted in enumerate(measured.conflict["dev"]):
+        assert_answered(model, swept[swept["layer"] == block], wanted)
+
+
+def test_zero_shot_prompts_answer_what_the_reference_answers(
+    model: Model, measured: Measured
+) -> None:
+    assert_answered(model, measured.of("dev", "baseline"), measured.baseline["dev"])
+    swept = measured.of("dev", "task_vector", layer_rule="zero_shot")
+    assert set(swept["scored_as"]) == {"patched"}
+    for block, wanted in enumerate(measured.zero_shot):
+        assert_answered(model, swept[swept["layer"] == block], wanted)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_tests_the_first_block_that_is_best_at_the_patched_task(
+    model: Model, measured: Measured, rule: str
+) -> None:
+    dev = measured.of("dev", "task_vector", scored_as="patched", layer_rule=rule)
+    by_layer = dev.groupby("layer")["correct"].sum()
+    assert by_layer.index.tolist() == list(range(DEPTH))
+    assert by_layer.nunique() > 1
+    for scored_as in ("demonstrations", "patched"):
+        asked = measured.of("test", "task_vector", scored_as=scored_as, layer_rule=rule)
+        (layer,) = asked["layer"].unique()
+        assert layer == by_layer.idxmax()
+        assert_answered(model, asked, measured.conflict["test"][layer])
+
+
+@pytest.mark.parametrize(("rule", "unpatched"), zip(RULES, ("baseline", "icl"), strict=True))
+def test_a_block_is_identified_when_it_beats_the_same_prompts_without_a_vector(
+    measured: Measured, rule: str, unpatched: str
+) -> None:
+    of_rule = measured.rows[measured.rows["layer_rule"] == rule]
+    (found,) = of_rule["layer_identified"].unique()
+    chosen = of_rule.loc[of_rule["split"] == "test", "layer"].iloc[0]
+    dev = measured.of("dev", "task_vector", scored_as="patched", layer_rule=rule)
+    without = measured.of("dev", unpatched, scored_as="patched")["correct"]
+    assert found == (better_than(dev.loc[dev["layer"] == chosen, "correct"], without) < 0.05)
+
+
+def test_each_way_of_scoring_asks_and_accepts_what_its_own_task_does(measured: Measured) -> None:
+    rows = measured.rows
+    for scored_as, side in (("demonstrations", "demonstrated"), ("patched", "patched")):
+        for split in ("dev", "test"):
+            episodes = [getattr(c, side) for c in measured.conflicts if c.patched.split == split]
+            scored = rows[(rows["scored_as"] == scored_as) & (rows["split"] == split)]
+            for row in scored.itertuples():
+                episode = episodes[row.episode]
+                assert (row.query, row.expected) == (episode.query, episode.accepted[0])
+                accepted = {answer.strip() for answer in episode.accepted}
+                assert row.correct == (row.predicted.strip() in accepted)
+            assert 0 < scored["correct"].sum() < len(scored)
+    both = rows.pivot_table(
+        index=["split", "procedure", "layer_rule", "layer", "episode"],
+        columns="scored_as",
+        values="correct",
+    )
+    assert both.sum(axis=1).max() == 1
+
+
+def test_progress_hears_of_each_phase(measured: Measured) -> None:
+    assert measured.phases == ["dev conflicts", "test conflicts"]
+
+
+def test_a_patch_at_the_wrong_block_is_refused(
+    model: Model, conflicts: list[Conflict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_too_low(decoder: Any, prompts: Any, chosen: Any, layers: Any, vectors: Any) -> Any:
+        return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], vectors)
+
+    monkeypatch.setattr(conflicting_tasks, "apply_vectors", one_too_low)
+    with pytest.raises(MeasurementError, match="a no-op patch changed"):
+        complete(measure_pair(model, *TASKS, conflicts, EXAMPLE), model.decoder)
+
+
+def test_the_simulated_server_gives_the_same_rows(
+    model: Model, measured: Measured, conflicts: list[Conflict]
+) -> None:
+    steps = measure_pair(model, *TASKS, conflicts, EXAMPLE)
+    found = complete(steps, model.decoder, Here(simulated=True))
+    pd.testing.assert_frame_equal(found, measured.rows)

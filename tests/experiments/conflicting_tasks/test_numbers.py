@@ -1,0 +1,235 @@
+from collections.abc import Sequence
+
+import pandas as pd
+import pytest
+
+from tvsight.experiments.conflicting_tasks import NAME as CONFLICTING_TASKS
+from tvsight.experiments.conflicting_tasks.episodes import PAPER_PAIRS
+from tvsight.experiments.conflicting_tasks.numbers import (
+    beside_paper,
+    by_block,
+    by_pair,
+    cells,
+    followed,
+    pair_line,
+    unpatched_on_dev,
+)
+from tvsight.paper import paper_by_pair
+from tvsight.statistics.intervals import wilson
+from tvsight.storage.schemas import schema
+from tvsight.tasks import packaged_tasks
+
+COLUMNS = schema(CONFLICTING_TASKS).columns
+SWEPT = {
+    ("zero_shot", "patched"): (0, 3, 4),
+    ("conflict", "demonstrations"): (4, 2, 1),
+    ("conflict", "patched"): (0, 4, 2),
+}
+"""Right answers of 4 on dev, after each block."""
+
+
+def pair_rows(
+    pair: str = "one→two",
+    icl: tuple[int, int] = (16, 1),
+    zero_shot: tuple[int, int] = (8, 7),
+    conflict: tuple[int, int] = (1, 15),
+    *,
+    model: str = "a-model",
+    n: int = 20,
+    queries: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Rows of a pair: of `n` test episodes the first ones answer A, the last ones B.
+
+    Args:
+        icl, zero_shot, conflict: how many answer A and how many B, without a vector and with it
+            after the block of each rule (2 and 1).
+        queries: of each test episode; all different unless given.
+    """
+    asked = queries or [f"query {number}" for number in range(n)]
+    rows = []
+    for procedure, rule, layer, (on_a, on_b) in (
+        ("icl", None, None, icl),
+        ("task_vector", "zero_shot", 2, zero_shot),
+        ("task_vector", "conflict", 1, conflict),
+    ):
+        for number, query in enumerate(asked):
+            for scored_as, space, right in (
+                ("demonstrations", " ", number < on_a),
+                ("patched", "", number >= n - on_b),
+            ):
+                rows.append(_row("test", procedure, rule, layer, scored_as, number, right))
+                rows[-1]["query"] = space + query
+    for number in range(4):
+        rows.append(_row("dev", "baseline", None, None, "patched", number, True))
+        rows.append(_row("dev", "icl", None, None, "demonstrations", number, number < 3))
+        rows.append(_row("dev", "icl", None, None, "patched", number, number == 3))
+        for (rule, scored_as), right in SWEPT.items():
+            for layer, count in enumerate(right):
+                is_right = number < count
+                row = _row("dev", "task_vector", rule, layer, scored_as, number, is_right)
+                rows.append(row)
+    data = pd.DataFrame(rows).assign(model=model, task=pair, category="custom")
+    return data[list(COLUMNS)].astype(COLUMNS)
+
+
+def _row(
+    split: str,
+    procedure: str,
+    rule: str | None,
+    layer: int | None,
+    scored_as: str,
+    episode: int,
+    correct: bool,
+) -> dict[str, object]:
+    position = None if layer is None else "last"
+    return {
+        "procedure": procedure,
+        "split": split,
+        "layer": layer,
+        "layer_identified": None if rule is None else rule == "conflict",
+        "read_position": position,
+        "write_position": position,
+        "episode": episode,
+        "query": f"dev {episode}",
+        "expected": " yes",
+        "predicted": " yes",
+        "correct": correct,
+        "log_probability": -0.5,
+        "margin": 1.0,
+        "measured_on": "cpu",
+        "scored_as": scored_as,
+        "layer_rule": rule,
+    }
+
+
+def test_each_rule_has_a_row_with_accuracies_on_both_tasks() -> None:
+    table = by_pair(pair_rows())
+    assert table["layer_rule"].tolist() == ["zero_shot", "conflict"]
+    assert table["layer"].tolist() == [2, 1]
+    assert table["layer_identified"].tolist() == [False, True]
+    assert table["n"].tolist() == table["queries"].tolist() == [20, 20]
+    assert table["icl_demonstrations"].tolist() == [0.8, 0.8]
+    assert table["icl_patched"].tolist() == [0.05, 0.05]
+    assert table["task_vector_demonstrations"].tolist() == [0.4, 0.05]
+    assert table["task_vector_patched"].tolist() == [0.35, 0.75]
+    ends = table.loc[1, ["task_vector_patched_low", "task_vector_patched_high"]].tolist()
+    assert ends == pytest.approx(wilson(15, 20))
+
+
+def test_a_vector_overrides_where_the_lead_changes_sides() -> None:
+    table = by_pair(pair_rows()).set_index("layer_rule")
+    assert table["icl_follows"].tolist() == ["demonstrations"] * 2
+    assert table["task_vector_follows"].tolist() == ["neither", "patched"]
+    assert table["overrides"].tolist() == [False, True]
+    # 15 queries for B against 1 for A: (1 + 16) / 2^16
+    assert table.loc["conflict", "overrides_p"] == pytest.approx(17 / 2**16)
+
+
+def test_demonstrations_that_were_not_followed_are_not_overridden() -> None:
+    (_, row) = by_pair(pair_rows(icl=(1, 9), conflict=(0, 15))).to_dict("records")
+    assert (row["icl_follows"], row["task_vector_follows"]) == ("patched", "patched")
+    assert row["overrides"] is False
+
+
+@pytest.mark.parametrize(
+    ("answered", "follows", "p"),
+    [
+        ((0, 5), "patched", 1 / 32),
+        ((0, 4), "neither", 1 / 16),
+        ((5, 0), "demonstrations", 1.0),
+        ((0, 0), "neither", 1.0),
+        ((8, 8), "neither", 0.5 + 12870 / 2**17),
+    ],
+)
+def test_who_is_followed_is_an_exact_sign_test(
+    answered: tuple[int, int], follows: str, p: float
+) -> None:
+    rows = pair_rows(conflict=answered)
+    found = followed(rows[(rows["split"] == "test") & (rows["layer_rule"] == "conflict")])
+    assert found == (follows, pytest.approx(p))
+
+
+def test_a_query_counts_once_however_often_it_is_asked() -> None:
+    rows = pair_rows(conflict=(0, 20), queries=[f"query {number % 4}" for number in range(20)])
+    found = followed(rows[(rows["split"] == "test") & (rows["layer_rule"] == "conflict")])
+    assert found == ("neither", pytest.approx(1 / 16))
+    assert by_pair(rows)["queries"].tolist() == [4, 4]
+
+
+def test_models_and_pairs_stay_apart_in_their_order() -> None:
+    whole = pd.concat([pair_rows("b→a"), pair_rows("a→b", (0, 0)), pair_rows("b→a", model="m")])
+    table = by_pair(whole)
+    assert table["task"].tolist() == ["b→a", "b→a", "a→b", "a→b", "b→a", "b→a"]
+    assert table["icl_demonstrations"].tolist() == [0.8, 0.8, 0, 0, 0.8, 0.8]
+    assert table["model"].tolist() == ["a-model"] * 4 + ["m"] * 2
+
+
+def test_dev_accuracy_is_that_after_each_block_of_each_sweep() -> None:
+    table = by_block(pair_rows())
+    for (rule, scored_as), right in SWEPT.items():
+        sweep = table[(table["layer_rule"] == rule) & (table["scored_as"] == scored_as)]
+        assert sweep["layer"].tolist() == [0, 1, 2]
+        assert sweep["accuracy"].tolist() == [count / 4 for count in right]
+        assert sweep["layer"][sweep["chosen"]].tolist() == [2 if rule == "zero_shot" else 1]
+        assert set(sweep["n"]) == {4}
+    assert len(table) == 3 * len(SWEPT)
+    level = unpatched_on_dev(pair_rows()).set_index("scored_as")["accuracy"].to_dict()
+    assert level == {"demonstrations": 0.75, "patched": 0.25}
+
+
+def test_the_paper_has_its_five_pairs_and_one_that_does_not_override() -> None:
+    paper = paper_by_pair()
+    assert paper["task"].tolist() == [pair.replace(":", "→") for pair in PAPER_PAIRS]
+    assert set(paper["model"]) == {"llama-13b"}
+    known = packaged_tasks()
+    for category, pair in zip(paper["category"], PAPER_PAIRS, strict=True):
+        assert {known[name].category for name in pair.split(":")} == {category}
+    overridden = paper["task_vector_patched"] > paper["task_vector_demonstrations"]
+    assert overridden.tolist() == [True, True, True, True, False]
+    assert (paper["icl_demonstrations"] > paper["icl_patched"]).all()
+    assert paper.iloc[2, 3:7].tolist() == [0.51, 0.14, 0.08, 0.74]
+
+
+def test_the_papers_numbers_stand_after_the_pairs_that_it_has() -> None:
+    rows = [pair_rows("own→two"), pair_rows("en_es→en_fr")]
+    numbers = beside_paper(by_pair(pd.concat([*rows, pair_rows("own→two", model="m")])))
+    assert numbers["model"].tolist() == ["a-model"] * 2 + ["m"] * 2 + ["a-model"] * 2 + [
+        "llama-13b"
+    ]
+    assert numbers["source"].tolist() == ["tvsight"] * 6 + ["paper"]
+    assert numbers["layer"].tolist()[:-1] == [2, 1] * 3
+    assert numbers.iloc[-1]["task_vector_patched"] == 0.07
+    texts = cells(numbers)
+    assert texts.iloc[-1].tolist() == [
+        "en_es",
+        "en_fr",
+        "LLaMA 13B (paper)",
+        "(zero-shot)",
+        "0.93",
+        "0.04",
+        "0.91",
+        "0.07",
+        *[""] * 4,
+    ]
+    assert texts.iloc[1].tolist() == [
+        "own",
+        "two",
+        "a-model",
+        "1 (conflict)",
+        "0.80 [0.58, 0.92]",
+        "0.05 [0.01, 0.24]",
+        "0.05 [0.01, 0.24]",
+        "0.75 [0.53, 0.89]",
+        "A, then B",
+        "yes",
+        "20 (20)",
+        "",
+    ]
+    assert texts["Note"].tolist()[0] == "layer not identified"
+
+
+def test_a_pair_in_a_line() -> None:
+    assert pair_line(pair_rows()) == (
+        "ICL 0.80 on A, 0.05 on B  vector after block 2 (zero-shot) 0.40, 0.35  vector after block "
+        "1 (conflict) 0.05, 0.75 (overrides)  n 20 (20 queries)"
+    )

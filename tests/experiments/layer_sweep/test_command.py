@@ -1,0 +1,27 @@
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from tests.helpers.commands import ROOT, analysis
+
+DRAWN = {
+    f"{folder}/layer_sweep{name}.{kind}"
+    for folder, name, kinds in (
+        ("tables", "", ("csv", "md", "tex")),
+        ("figures", "", ("png", "pdf")),
+        ("figures", "_by_task_gemma-3-270m", ("png", "pdf")),
+    )
+    for kind in kinds
+}
+
+
+def test_the_committed_results_are_redrawn_as_they_are(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "results" / "main_results", tmp_path / "main_results")
+    ended = analysis("layer_sweep", "--redraw", "--paper-curves", "--results", tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Gemma 3 270M" in ended.stdout
+    for name in DRAWN:
+        assert (tmp_path / name).stat().st_size > 0
+    tables = (folder / "tables" / "layer_sweep.csv" for folder in (tmp_path, ROOT / "results"))
+    pd.testing.assert_frame_equal(*map(pd.read_csv, tables))

@@ -1,0 +1,51 @@
+"""Replay of the authors' own code: the same episodes on the same model give the same answers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.embedded import needs_embedded
+from tvsight.execution import run
+from tvsight.experiments.main_results.measure import measure
+from tvsight.models import EMBEDDED, load
+from tvsight.models.loading import Model
+from tvsight.prompts import read_episodes, template, tokenise
+from tvsight.tasks import task
+
+DATA = Path(__file__).parent / "data" / "authors"
+TASKS = ("antonyms", "country_capital", "es_en", "list_last", "next_letter")
+AGREEMENT = 49
+"""Of 50 answers: two leading logits may lie closer than float32 sums in another order."""
+
+pytestmark = needs_embedded
+
+
+@pytest.fixture(scope="module")
+def embedded_model() -> Model:
+    return load(EMBEDDED, device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_answers_are_those_of_the_authors_code(embedded_model: Model, name: str) -> None:
+    answers = json.loads((DATA / f"{name}.answers.json").read_text(encoding="utf-8"))
+    episodes = read_episodes(DATA / f"{name}.episodes.jsonl")
+    dev, test = (
+        tokenise(
+            embedded_model,
+            [episode for episode in episodes if episode.split == split],
+            task(name).match,
+            template("example"),
+        )
+        for split in ("dev", "test")
+    )
+    result = run(embedded_model.decoder, measure, dev, test)
+    assert result["layers"]["task_vector"] == answers["layer"]
+    for procedure in ("icl", "task_vector"):
+        tokens = result["test"][procedure]["token"]
+        texts = [embedded_model.vocabulary.texts[token] for token in tokens]
+        expected = [answer[procedure] for answer in answers["test"]]
+        agreeing = sum(
+            text.partition("\n")[0] == theirs for text, theirs in zip(texts, expected, strict=True)
+        )
+        assert agreeing >= AGREEMENT, f"{procedure}: {agreeing} of {len(expected)}"

@@ -1,0 +1,263 @@
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from analyses.main_results import draw
+from tests.helpers.commands import Finished, analysis, imported
+from tests.helpers.example_rows import task_rows
+from tests.helpers.hostile import raw
+from tvsight.config import RunConfig
+from tvsight.output.console import Display
+from tvsight.output.labels import shared_note
+from tvsight.run.outcome import Outcome
+
+MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
+DRAWN = {
+    "tables/main_results.csv",
+    "tables/main_results.md",
+    "tables/main_results.tex",
+    "tables/main_results_means.csv",
+    "tables/main_results_means.md",
+    "tables/main_results_means.tex",
+    "figures/main_results.png",
+    "figures/main_results.pdf",
+    "figures/main_results_by_task_qwen2.png",
+    "figures/main_results_by_task_qwen2.pdf",
+}
+SMALL = ("--episodes-per-split", "4", "--shots", "3")
+
+
+class Run(NamedTuple):
+    """A finished run of two tasks."""
+
+    checkpoint: Path
+    results: Path
+    process: Finished
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
+    return tiny_checkpoint("qwen2")
+
+
+@pytest.fixture(scope="module")
+def finished(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    results = tmp_path_factory.mktemp("run") / "results"
+    options = ("--model", checkpoint, "--tasks", "to_upper,next_letter", "--results", results)
+    return Run(checkpoint, results, analysis("main_results", *options, *SMALL))
+
+
+def test_a_run_says_what_it_did_and_nothing_on_stderr(finished: Run) -> None:
+    process = finished.process
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "qwen2, main_results: 0 of 2 are in the store, 2 to do" in process.stdout
+    for task in ("to_upper", "next_letter"):
+        assert re.search(
+            rf"^{task}: Baseline \d.\d\d .* ICL .* Task vector .*n 4", process.stdout, re.M
+        )
+    assert re.search("^to_upper: .*  first pair a → A$", process.stdout, re.M)
+    assert set(re.findall(r"^Wrote (.+)$", process.stdout, re.MULTILINE)) == {
+        str(finished.results / name) for name in DRAWN
+    }
+
+
+def test_answers_that_begin_alike_are_said_beneath_the_tables(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "alike.json"
+    pairs = [[x, f"QW{x}" if x in "abc" else x] for x in "abcdefghijklmnopqrstuv"]
+    own.write_text(json.dumps({"name": "alike", "match": "prefix", "pairs": pairs}))
+    options = ("--model", checkpoint, "--tasks", "to_upper", "--task-file", own)
+    results = ("--results", tmp_path / "results")
+    note = "3 of 22 answers begin with the same token as a wrong one"
+    for redraw in ((), ("--redraw",)):
+        process = analysis("main_results", *options, *results, *SMALL, *redraw)
+        assert (process.returncode, process.stderr) == (0, "")
+        assert re.findall(r"^.*begin with the same.*$", process.stdout, re.M) == [
+            f"qwen2, alike: {note}, so some wrong answers may count as correct."
+        ]
+        for suffix in ("md", "tex"):
+            table = (tmp_path / "results" / "tables" / f"main_results.{suffix}").read_text()
+            assert table.count(note) == 1
+    stored = [json.loads(file.read_text()) for file in tmp_path.rglob("manifest.json")]
+    assert {file["identity"]["task"]: file["shared_first_token"] for file in stored} == {
+        "to_upper": {"answers": 0, "of": 26},
+        "alike": {"answers": 3, "of": 22},
+    }
+
+
+@pytest.mark.parametrize(
+    ("shared", "said"),
+    [
+        ({"answers": 3, "of": 29}, True),
+        ({"answers": 3, "of": 30}, False),
+        ({"answers": 0, "of": 0}, False),
+        (None, False),  # a result of an early version
+        ({"answers": "3", "of": 4}, False),
+        ([3, 4], False),
+    ],
+)
+def test_more_than_a_tenth_of_answers_that_begin_alike_is_said(shared: object, said: bool) -> None:
+    assert bool(shared_note(shared)) is said
+
+
+def test_a_model_that_demonstrations_never_help_is_named_with_likely_causes(
+    finished: Run, tmp_path: Path
+) -> None:
+    table = pd.read_csv(finished.results / "tables" / "main_results.csv")
+    assert (table["icl"] <= table["baseline"]).all()
+    told = "demonstrations help on no task. Likely causes: "
+    assert f"qwen2: {told}" in finished.process.stdout
+    display = Display(Console(file=io.StringIO()))
+    helped = Outcome([task_rows("antonyms", (1, 3, 2, 1), model="a-model", n=3)])
+    draw(helped, RunConfig(results=str(tmp_path)), display)
+    assert told not in display.console.file.getvalue()
+    assert "a-model" in display.console.file.getvalue()
+
+
+def test_a_run_writes_tables_figures_and_results(finished: Run) -> None:
+    assert set(files(finished.results / "tables")) == names("tables")
+    assert set(files(finished.results / "figures")) == names("figures")
+    table = pd.read_csv(finished.results / "tables" / "main_results.csv")
+    assert table["task"].tolist() == ["to_upper", "next_letter"]
+    assert table["n"].tolist() == [4, 4]
+    stored = [path.parent.name for path in finished.results.glob("main_results/qwen2/*/*.json")]
+    assert sorted(name.rsplit("-", 1)[0] for name in stored) == ["next_letter", "to_upper"]
+
+
+def test_a_redraw_gives_the_same_bytes_without_model_code(finished: Run, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(finished.results / "main_results", results / "main_results")
+    options = ("--model", finished.checkpoint, "--tasks", "to_upper,next_letter", *SMALL)
+    process = analysis(
+        "main_results", *options, "--results", results, "--redraw", python=("-X", "importtime")
+    )
+    assert process.returncode == 0
+    for folder in ("tables", "figures"):
+        assert files(results / folder) == files(finished.results / folder)
+    assert imported(process.stderr) & {"pandas", "seaborn", *MODEL_CODE} == {"pandas", "seaborn"}
+
+
+def test_a_task_that_fails_is_named_and_the_others_are_drawn(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.results / "main_results", tmp_path / "main_results")
+    options = ("--model", finished.checkpoint, "--tasks", "to_upper,present_simple_gerund")
+    process = analysis("main_results", *options, "--results", tmp_path, *SMALL)
+    assert process.returncode == 1
+    assert "Traceback" not in process.stdout + process.stderr
+    assert re.search("Missing: qwen2 / present_simple_gerund.*at least 20", process.stdout)
+    table = pd.read_csv(tmp_path / "tables" / "main_results.csv")
+    assert table["task"].tolist() == ["to_upper"]
+
+
+@pytest.mark.parametrize("fail_fast", [False, True])
+def test_a_fault_in_a_library_is_a_task_that_failed(
+    tiny_checkpoint: Callable[[str], Path], tmp_path: Path, fail_fast: bool
+) -> None:
+    # This model has embeddings of 128 positions, and prompts are longer.
+    options = ("--model", tiny_checkpoint("gpt2"), "--tasks", "to_upper")
+    long = ("--template", "the letter {x} becomes the letter {y}\n", "--results", tmp_path)
+    more = ("--fail-fast",) if fail_fast else ()
+    process = analysis("main_results", *options, *long, *more)
+    assert process.returncode == 1
+    told = process.stderr.splitlines() if fail_fast else process.stdout.splitlines()[-1:]
+    beginning = "error:" if fail_fast else "Missing: local-gpt2 / to_upper."
+    assert told == [f"{beginning} IndexError: index out of range in self"]
+    assert "Traceback" not in process.stdout + process.stderr
+
+
+EPISODE = (
+    '{"task": "to_upper", "split": "dev", "demonstrations": [["a", "A"]], "query": "b", '
+    '"accepted": ["B"], "dummy_queries": ["c"]}\n'
+)
+MISTAKES = {
+    "--model gema-3-270m": "Unknown model 'gema-3-270m'.*'gemma-3-270m'",
+    "--tasks antonym": "Unknown task 'antonym'.*'antonyms'",
+    "--shots 0": "--shots 0: at least 1",
+    "--shots 24": "need 27 pairs.*26",
+    "--episodes FOLDER/broken.jsonl": "broken.jsonl, line 2: ",
+    "--results FOLDER/file/results": "file/results cannot be written",
+    "--device cuda": "--device cuda: torch sees no CUDA device",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_explained_in_one_line_before_anything_is_written(
+    checkpoint: Path, tmp_path: Path, mistake: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "broken.jsonl").write_text(EPISODE + EPISODE.replace('"b"', "7"))
+    option, value = mistake.replace("FOLDER", str(tmp_path)).split()
+    right = {"--model": checkpoint, "--tasks": "to_upper", "--results": tmp_path / "results"}
+    chosen = right | {option: value}
+    process = analysis("main_results", *(part for pair in chosen.items() for part in pair))
+    assert (process.returncode, process.stdout) == (2, "")
+    (message,) = process.stderr.splitlines()
+    assert re.match(f"error: .*{MISTAKES[mistake]}", message)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.jsonl", "file"]
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m<script>$x^{$|`_a_`\u202e😀\n..", "-rf", "x" * 200])
+def test_a_checkpoint_of_any_name_is_measured_and_shown_harmless(
+    checkpoint: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(checkpoint, tmp_path / name)
+    results = tmp_path / "results"
+    options = ("--tasks", "to_upper", "--results", results, *SMALL)
+    process = analysis("main_results", "--model", tmp_path / name, *options)
+    assert process.returncode == 0
+    assert raw(process.stdout + process.stderr) == set()
+    drawn = [path for path in results.rglob("*") if path.suffix in (".md", ".tex")]
+    assert len(drawn) == 4
+    for path in drawn:
+        assert raw(path.read_text()) == set()
+        assert path.suffix == ".tex" or "<" not in path.read_text()
+    inside = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
+    assert inside == {name, "results"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--tasks", b"\x1b[31mto_upper"),
+        ("--tasks", b"\xff"),
+        ("--template", b"\xff{x}->{y}"),
+        ("--template", b"\x1b[31m"),
+        ("--model", b"\x1b]0;title\x07"),
+        ("--model", b"../../../etc"),
+        ("--model", b"a/../../b"),
+        ("--model", b"FOLDER/\xff"),
+        ("--task-file", b"\x1b[31m.json"),
+        ("--episodes", b"FOLDER/\xe2\x80\xae.jsonl"),
+        ("--results", b"FOLDER/file/\x1b[31m\xff"),
+    ],
+)
+def test_hostile_options_are_refused_harmlessly(
+    checkpoint: Path, tmp_path: Path, option: str, value: bytes
+) -> None:
+    (tmp_path / "file").write_text("")
+    shutil.copytree(os.fsencode(checkpoint), os.fsencode(tmp_path) + b"/\xff")
+    given = os.fsdecode(value.replace(b"FOLDER", os.fsencode(tmp_path)))
+    right = {"--model": str(checkpoint), "--tasks": "to_upper", "--results": tmp_path / "results"}
+    chosen = right | {option: given}
+    process = analysis("main_results", *(part for pair in chosen.items() for part in pair))
+    assert (process.returncode, process.stdout) == (2, "")
+    assert raw(process.stderr) == set()
+    assert process.stderr.startswith("error: ")
+    assert not (tmp_path / "results").exists()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def names(folder: str) -> set[str]:
+    return {name.removeprefix(f"{folder}/") for name in DRAWN if name.startswith(folder)}

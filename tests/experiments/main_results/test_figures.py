@@ -1,0 +1,220 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.figure import Figure
+
+from tests.helpers.example_rows import task_rows
+from tests.helpers.legible import assert_legible
+from tvsight.errors import UsageError
+from tvsight.experiments.main_results.figures import by_model, task_by_task
+from tvsight.experiments.main_results.numbers import COMPARED, by_task, over_tasks
+from tvsight.output.theme import save
+from tvsight.paper import paper_by_task
+from tvsight.tasks import PAPER_TASKS, packaged_tasks
+
+LONG_MODELS = ("Qwen2.5-Coder-1.5B-Instruct", "gemma-3-1b-it-finetuned-on-a-thing")
+LONG_TASK = "a_task_with_a_name_that_is_rather_long_"
+
+
+@cache
+def eighteen_tasks() -> pd.DataFrame:
+    """The paper's tasks with made-up answers; every ninth gains less than the rule asks."""
+    categories = {name: task.category for name, task in packaged_tasks().items()}
+    rows = [
+        task_rows(
+            task,
+            (18 if number % 9 == 8 else number % 7, 20 - number % 3, 10 + number % 6, 9),
+            category=categories[task],
+            identified=number % 9 not in (2, 8),
+        )
+        for number, task in enumerate(PAPER_TASKS)
+    ]
+    return by_task(pd.concat(rows, ignore_index=True))
+
+
+@cache
+def one_task() -> pd.DataFrame:
+    return by_task(task_rows("one", (2, 10, 9, 9)))
+
+
+@cache
+def long_names() -> pd.DataFrame:
+    tasks = {f"{LONG_TASK}{number}": 2 + 8 * (number > 6) for number in range(12)}
+    rows = [
+        task_rows(task, (baseline, 12, 9, 9), model=model)
+        for model in LONG_MODELS
+        for task, baseline in tasks.items()
+    ]
+    return by_task(pd.concat(rows, ignore_index=True))
+
+
+def one_task_per_category() -> pd.DataFrame:
+    chosen = ("to_upper", "fr_en", "antonyms", "country_capital")
+    table = eighteen_tasks()
+    return table[table["task"].isin(chosen)]
+
+
+CASES: dict[str, Callable[[], pd.DataFrame]] = {
+    "18 tasks": eighteen_tasks,
+    "1 task": one_task,
+    "long names": long_names,
+    "1 task per category": one_task_per_category,
+}
+
+
+@pytest.fixture(params=CASES)
+def table(request: pytest.FixtureRequest) -> pd.DataFrame:
+    return CASES[request.param]()
+
+
+def test_bars_are_the_means_over_tasks_ours_and_the_papers(table: pd.DataFrame) -> None:
+    axes = by_model(table, paper_by_task()).axes[0]
+    means = pd.concat([over_tasks(t, "ICL gains") for t in (table, paper_by_task())])
+    bars = of_type(axes, BarContainer)
+    assert [container.get_label() for container in bars] == ["Baseline", "ICL", "Task vector"]
+    for container, whiskers, name in zip(
+        bars, of_type(axes, ErrorbarContainer), COMPARED, strict=True
+    ):
+        centres = [bar.get_x() + bar.get_width() / 2 for bar in container]
+        assert [bar.get_height() for bar in container] == pytest.approx(means[name].tolist())
+        assert_whiskers(whiskers, means, name, along=1)
+        assert [segment[0, 0] for segment in segments(whiskers)] == pytest.approx(centres)
+
+
+def test_bars_of_the_paper_are_paler_and_named(table: pd.DataFrame) -> None:
+    axes = by_model(table, paper_by_task()).axes[0]
+    models = table["model"].nunique()
+    for container in of_type(axes, BarContainer):
+        assert {bar.get_alpha() for bar in container[:models]} == {1.0}
+        assert {bar.get_alpha() for bar in container[models:]} == {0.4}
+    assert [text.get_text() for text in axes.texts] == ["reported in the paper"]
+    labels = [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()]
+    assert labels[models:] == [
+        *("LLaMA 7B", "LLaMA 13B", "LLaMA 30B", "GPT-J 6B"),
+        *("Pythia 2.8B", "Pythia 6.9B", "Pythia 12B"),
+    ]
+
+
+def test_points_are_the_accuracies_task_by_task(table: pd.DataFrame) -> None:
+    model = table["model"].iloc[-1]
+    axes = task_by_task(table, model).axes[0]
+    rows = table[table["model"] == model].iloc[::-1]
+    points = of_type(axes, ErrorbarContainer)
+    assert [container.get_label() for container in points] == ["Baseline", "ICL", "Task vector"]
+    for container, name in zip(points, COMPARED, strict=True):
+        assert container[0].get_xdata().tolist() == rows[name].tolist()
+        assert_whiskers(container, rows, name, along=0)
+        places = container[0].get_ydata().astype(float)
+        assert places.round().tolist() == list(range(len(rows)))
+
+
+DRAW = """
+from tests.figures.test_main_results import ErrorbarContainer, eighteen_tasks, of_type, task_by_task
+points = of_type(task_by_task(eighteen_tasks(), "a-model").axes[0], ErrorbarContainer)
+print(*(place for container in points for place in container[0].get_ydata()))
+"""
+
+
+def test_points_stand_where_they_do_when_python_runs_without_assertions() -> None:
+    found = [
+        subprocess.run([sys.executable, *flags, "-c", DRAW], capture_output=True, text=True).stdout
+        for flags in ((), ("-O",))
+    ]
+    assert len(found[0].split()) == 3 * len(PAPER_TASKS)
+    assert found[0] == found[1]
+
+
+def test_each_point_stands_at_the_name_of_its_task() -> None:
+    table = eighteen_tasks()
+    axes = task_by_task(table, "a-model").axes[0]
+    (icl,) = [c[0] for c in of_type(axes, ErrorbarContainer) if c.get_label() == "ICL"]
+    drawn = dict(zip(icl.get_ydata(), icl.get_xdata(), strict=True))
+    named = {label.get_text(): label.get_position()[1] for label in axes.get_yticklabels()}
+    marks = np.where(table["layer_identified"], "", " *")
+    assert list(named) == (table["task"] + marks).iloc[::-1].tolist()
+    assert [drawn[place] for place in named.values()] == table["icl"].iloc[::-1].tolist()
+    assert sum(name.endswith(" *") for name in named) == 4
+    assert "* layer not identified" in caption_of(axes.figure)
+
+
+def test_the_caption_names_what_was_dropped_and_what_was_kept_in_doubt() -> None:
+    text = caption_of(by_model(eighteen_tasks(), paper_by_task()))
+    assert "a-model: mean over 16 tasks. n = 20 test episodes per task." in text
+    assert "less than 0.20 over the baseline: en_fr, location_religion." in text
+    assert "Kept, layer not identified: list_first, present_simple_past_simple." in text
+    assert "95 % bootstrap intervals over tasks" in text
+
+
+def test_the_caption_of_a_complete_result_drops_nothing() -> None:
+    text = caption_of(by_model(one_task(), paper_by_task()))
+    assert "Dropped" not in text
+    assert "not identified" not in text
+    assert "a-model: mean over 1 task" in text
+
+
+def test_a_model_without_any_task_left_is_named_all_the_same() -> None:
+    table = by_task(task_rows("one", (9, 10, 9, 9), model="hopeless"))
+    figure = by_model(table, paper_by_task())
+    assert all(len(bars) == 7 for bars in of_type(figure.axes[0], BarContainer))
+    assert "hopeless: mean over 0 tasks" in caption_of(figure)
+
+
+def test_captions_give_the_range_of_unequal_sizes() -> None:
+    rows = [task_rows("one", (2, 10, 9, 9)), task_rows("two", (2, 10, 9, 9), n=30)]
+    table = by_task(pd.concat(rows, ignore_index=True))
+    assert "n = 20 to 30 test episodes" in caption_of(by_model(table, paper_by_task()))
+    assert "n = 20 to 30 test episodes" in caption_of(task_by_task(table, "a-model"))
+
+
+def test_no_text_of_the_bars_is_cut_or_written_over(table: pd.DataFrame) -> None:
+    assert_legible(by_model(table, paper_by_task()))
+
+
+def test_no_text_of_the_points_is_cut_or_written_over(table: pd.DataFrame) -> None:
+    assert_legible(task_by_task(table, table["model"].iloc[0]))
+
+
+def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    table = one_task_per_category()
+    files = [
+        [path.read_bytes() for path in save(draw(table), tmp_path / folder, "figure")]
+        for folder in ("first", "second")
+        for draw in (lambda t: by_model(t, paper_by_task()), lambda t: task_by_task(t, "a-model"))
+    ]
+    assert files[:2] == files[2:]
+    assert [content[:4] for content in files[0]] == [b"\x89PNG", b"%PDF"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"file/figures cannot be written"):
+        save(task_by_task(one_task(), "a-model"), tmp_path / "file" / "figures", "figure")
+
+
+def of_type(axes: Axes, kind: type) -> list:
+    return [container for container in axes.containers if isinstance(container, kind)]
+
+
+def segments(container: ErrorbarContainer) -> list[np.ndarray]:
+    return container[2][0].get_segments()
+
+
+def assert_whiskers(
+    container: ErrorbarContainer, table: pd.DataFrame, name: str, along: int
+) -> None:
+    """Whiskers end at the interval's ends, or at the value where there is no interval."""
+    ends = np.array(segments(container))[:, :, along]
+    assert ends[:, 0] == pytest.approx(table[f"{name}_low"].fillna(table[name]).to_numpy())
+    assert ends[:, 1] == pytest.approx(table[f"{name}_high"].fillna(table[name]).to_numpy())
+
+
+def caption_of(figure: Figure) -> str:
+    return " ".join(figure.get_supxlabel().split())

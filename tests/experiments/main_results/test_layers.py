@@ -1,0 +1,89 @@
+import pandas as pd
+import pytest
+
+from tvsight.errors import UsageError
+from tvsight.experiments.main_results.layers import (
+    by_layer,
+    common_block,
+    over_tasks,
+    paper_by_layer,
+    peaks,
+)
+from tvsight.storage.schemas import COLUMN_TYPES
+
+
+def swept(task: str, right: list[int], model: str = "a-model", n: int = 4) -> pd.DataFrame:
+    """Dev rows of a task with so many right answers of `n` after each block; the best is tested."""
+    rows = [
+        {"split": "dev", "layer": layer, "correct": episode < count, "episode": episode}
+        for layer, count in enumerate(right)
+        for episode in range(n)
+    ]
+    best = right.index(max(right))
+    rows += [{"split": "test", "layer": best, "correct": False, "episode": e} for e in range(n)]
+    data = pd.DataFrame(rows).assign(
+        model=model, task=task, category="custom", procedure="task_vector"
+    )
+    return data.reindex(columns=list(COLUMN_TYPES))
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return by_layer(pd.concat([swept("one", [0, 2, 4, 1]), swept("two", [0, 4, 4, 3])]))
+
+
+def test_accuracy_is_that_of_dev_answers_by_block(table: pd.DataFrame) -> None:
+    one = table[table["task"] == "one"]
+    assert one["accuracy"].tolist() == [0, 0.5, 1, 0.25]
+    assert one["relative_depth"].tolist() == [0.25, 0.5, 0.75, 1]
+    assert one["layer"][one["chosen"]].tolist() == [2]
+    assert set(table["n"]) == {4}
+
+
+def test_the_band_is_the_deviation_over_tasks(table: pd.DataFrame) -> None:
+    means = over_tasks(table)
+    assert means["accuracy"].tolist() == [0, 0.75, 1, 0.5]
+    assert means["deviation"].tolist() == [0, 0.25, 0, 0.25]
+    assert means["tasks"].tolist() == [2, 2, 2, 2]
+    assert over_tasks(table[table["task"] == "one"])["deviation"].tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"),
+    [([1, 10, 9, 8, 9], (1, 1, 2)), ([10, 10, 3, 9], (0, 0, 1)), ([0, 0, 0, 0], (0, 0, 3))],
+)
+def test_a_peak_is_the_first_best_block_and_its_range_is_unbroken(
+    right: list[int], expected: tuple[int, int, int]
+) -> None:
+    (found,) = peaks(over_tasks(by_layer(swept("one", right, n=10)))).to_dict("records")
+    assert (found["layer"], found["first"], found["last"]) == expected
+    assert found["accuracy"] == max(right) / 10
+
+
+def test_the_common_block_is_where_the_mean_of_each_model_peaks() -> None:
+    rows = [swept("one", [0, 4, 1, 0]), swept("two", [0, 0, 4, 4]), swept("one", [1, 2], "b-model")]
+    assert common_block(pd.concat(rows)) == {"a-model": 2, "b-model": 1}
+    assert common_block(pd.concat(rows), 1) == {"a-model": 1, "b-model": 1}
+
+
+@pytest.mark.parametrize("asked", [-1, 2])
+def test_a_block_that_a_model_lacks_is_refused(asked: int) -> None:
+    rows = pd.concat([swept("one", [0, 4, 1, 0]), swept("one", [1, 2], "b-model")])
+    with pytest.raises(UsageError, match=f"--layer {asked}: [ab]-model has blocks 0 to [13]"):
+        common_block(rows, asked)
+
+
+def test_models_keep_their_own_depth() -> None:
+    both = by_layer(pd.concat([swept("one", [1, 2]), swept("one", [1, 2, 3, 4], "b-model")]))
+    assert both.groupby("model")["relative_depth"].max().tolist() == [1, 1]
+    assert peaks(over_tasks(both))["depth"].tolist() == [2, 4]
+
+
+def test_the_papers_curves_peak_where_the_paper_says() -> None:
+    paper = paper_by_layer()
+    assert paper.groupby("model")["task"].nunique().to_dict() == dict.fromkeys(
+        ["gpt-j-6b", "llama-7b", "pythia-6.9b"], 18
+    )
+    found = peaks(over_tasks(paper)).set_index("model")
+    assert (found["accuracy"] > 0.5).all()
+    assert ((found["layer"] + 1) / found["depth"]).between(0.25, 0.6).all()

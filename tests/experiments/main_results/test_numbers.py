@@ -1,0 +1,160 @@
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from tests.helpers.example_rows import PROCEDURES, task_rows
+from tvsight.experiments.main_results.numbers import (
+    COMPARED,
+    SUBSETS,
+    by_task,
+    gains_from_icl,
+    models_without_icl,
+    over_tasks,
+)
+from tvsight.models import catalogue
+from tvsight.paper import paper_by_task
+from tvsight.tasks import PAPER_TASKS, packaged_tasks
+
+PAPER_MEANS = {"baseline": 0.130, "icl": 0.844, "task_vector": 0.742}
+
+
+def summary(rows: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    return by_task(pd.concat(rows, ignore_index=True))
+
+
+@pytest.fixture(scope="module")
+def two_tasks() -> pd.DataFrame:
+    """A task that ICL gains on, and one that it does not."""
+    return summary([task_rows("one", (2, 16, 14, 12)), task_rows("two", (10, 12, 12, 12))])
+
+
+def test_a_task_is_summarised_from_its_test_answers_alone() -> None:
+    (found,) = summary([task_rows("one", (1, 16, 14, 12), layers=(3, 5))]).to_dict("records")
+    assert [found[name] for name in PROCEDURES] == [0.05, 0.8, 0.7, 0.6]
+    assert (found["model"], found["task"], found["category"]) == ("a-model", "one", "custom")
+    assert (found["n"], found["queries"]) == (20, 20)
+    assert (found["layer"], found["averaged_layer"]) == (3, 5)
+    assert found["layer_identified"] is True
+
+
+def test_queries_asked_once_have_intervals_of_wilson(two_tasks: pd.DataFrame) -> None:
+    for name, right in zip(PROCEDURES, (2, 16, 14, 12), strict=True):
+        interval = two_tasks.loc[0, [f"{name}_low", f"{name}_high"]].astype(float)
+        assert tuple(interval) == pytest.approx(proportion_confint(right, 20, method="wilson"))
+
+
+def test_repeated_queries_are_counted_once_and_widen_the_interval() -> None:
+    queries = [f"query {number // 5}" for number in range(20)]
+    (found,) = summary([task_rows("one", (2, 10, 14, 12), queries=queries)]).to_dict("records")
+    low, high = proportion_confint(10, 20, method="wilson")
+    assert (found["n"], found["queries"]) == (20, 4)
+    assert found["icl_high"] - found["icl_low"] > 1.5 * (high - low)
+
+
+def test_a_layer_that_is_not_identified_is_marked() -> None:
+    found = summary([task_rows("one", (2, 3, 2, 2), identified=False), task_rows("two", (0,) * 4)])
+    assert found["layer_identified"].tolist() == [False, True]
+
+
+def test_tasks_and_models_stay_in_the_order_of_the_rows() -> None:
+    asked = [("z", "second"), ("z", "first"), ("a", "second")]
+    found = summary([task_rows(task, (0, 1, 1, 1), model=model) for model, task in asked])
+    assert list(zip(found["model"], found["task"], strict=True)) == asked
+    assert over_tasks(found)["model"].tolist() == ["z", "a"]
+
+
+def test_means_are_over_tasks_and_shares_are_of_the_means(two_tasks: pd.DataFrame) -> None:
+    (found,) = over_tasks(two_tasks).to_dict("records")
+    assert (found["model"], found["subset"], found["tasks"]) == ("a-model", "all", 2)
+    assert [found[name] for name in PROCEDURES] == pytest.approx([0.3, 0.7, 0.65, 0.6])
+    assert found["share_of_icl"] == pytest.approx(0.65 / 0.7)
+    assert found["recovered_gap"] == pytest.approx(0.35 / 0.4)
+    assert (found["icl_low"], found["icl_high"]) == pytest.approx((0.6, 0.8))
+    assert (found["share_of_icl_low"], found["share_of_icl_high"]) == pytest.approx((0.875, 1.0))
+
+
+def test_each_model_has_its_own_means() -> None:
+    rows = [
+        task_rows("one", (0, 20, 10, 0), model="a"),
+        task_rows("one", (0, 10, 10, 0), model="b"),
+    ]
+    assert over_tasks(summary(rows))["share_of_icl"].tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "icl", "kept"),
+    [(2, 6, True), (14, 18, True), (6, 10, True), (16, 20, True), (2, 5, False), (10, 2, False)],
+)
+def test_a_gain_of_exactly_a_fifth_is_enough(baseline: int, icl: int, kept: bool) -> None:
+    found = summary([task_rows("one", (baseline, icl, 0, 0))])
+    assert gains_from_icl(found).tolist() == [kept]
+    assert len(over_tasks(found, "ICL gains")) == kept
+
+
+@pytest.mark.parametrize("subset", SUBSETS)
+def test_a_subset_takes_the_tasks_that_it_names(subset: str) -> None:
+    rows = [
+        task_rows("gains", (0, 10, 10, 0), identified=False),
+        task_rows("identified", (8, 10, 5, 0)),
+        task_rows("both", (0, 20, 10, 0)),
+    ]
+    chosen = {"all": 3, "layer identified": 2, "ICL gains": 2}
+    shares = {"all": 25 / 40, "layer identified": 15 / 30, "ICL gains": 20 / 30}
+    (found,) = over_tasks(summary(rows), subset).to_dict("records")
+    assert (found["subset"], found["tasks"]) == (subset, chosen[subset])
+    assert found["share_of_icl"] == pytest.approx(shares[subset])
+
+
+def test_the_paper_has_three_procedures_on_seven_models_and_eighteen_tasks() -> None:
+    paper = paper_by_task()
+    assert len(paper) == 7 * 18
+    assert {tuple(tasks) for _, tasks in paper.groupby("model")["task"]} == {PAPER_TASKS}
+    assert set(paper["model"]) == {
+        alias for alias, entry in catalogue().items() if entry.group == "paper"
+    }
+    assert (paper["category"] == paper["task"].map(categories())).all()
+
+
+def test_the_paper_has_its_means() -> None:
+    paper = paper_by_task()
+    assert paper[list(COMPARED)].mean().round(3).to_dict() == PAPER_MEANS
+    assert paper[list(COMPARED)].stack().between(0, 1).all()
+    (found,) = over_tasks(paper.assign(model="all seven")).to_dict("records")
+    assert (found["tasks"], round(found["icl"], 3)) == (126, PAPER_MEANS["icl"])
+
+
+def test_the_paper_itself_drops_two_cells_by_its_rule() -> None:
+    paper = paper_by_task()
+    dropped = paper[~gains_from_icl(paper)]
+    assert list(zip(dropped["model"], dropped["task"], strict=True)) == [
+        ("llama-7b", "list_first"),
+        ("llama-30b", "list_first"),
+    ]
+
+
+def test_the_means_of_the_paper_are_its_rows_model_by_model() -> None:
+    paper = paper_by_task()
+    found = over_tasks(paper).set_index("model")
+    for model, rows in paper.groupby("model"):
+        means = [rows[name].mean() for name in COMPARED]
+        assert found.loc[model, list(COMPARED)].tolist() == pytest.approx(means)
+        assert found.loc[model, "recovered_gap"] == pytest.approx(
+            (means[2] - means[0]) / (means[1] - means[0])
+        )
+    assert "averaged_vector" not in found
+    assert np.isfinite(found.drop(columns="subset").astype(float)).all(axis=None)
+
+
+def categories() -> dict[str, str]:
+    return {name: task.category for name, task in packaged_tasks().items()}
+
+
+def test_a_model_that_no_demonstration_helps_is_named(two_tasks: pd.DataFrame) -> None:
+    assert models_without_icl(two_tasks) == []
+    helpless = summary([task_rows("one", (12, 12, 0, 0)), task_rows("two", (3, 2, 2, 2))])
+    assert models_without_icl(pd.concat([helpless.assign(model="b-model"), two_tasks])) == [
+        "b-model"
+    ]

@@ -1,0 +1,49 @@
+import pandas as pd
+import pytest
+
+from tests.helpers.example_rows import task_rows
+from tvsight.experiments.shots.numbers import by_shots, over_tasks
+
+RIGHT = {1: (2, 8, 4, 6), 4: (2, 16, 10, 12)}
+"""Correct answers of 20, by number of demonstrations."""
+
+
+def rows() -> pd.DataFrame:
+    found = [
+        task_rows(task, (0, *(max(0, n - less) for n in right[1:])), layers=(layer, 5)).assign(
+            shots=count
+        )
+        for count, right in RIGHT.items()
+        for task, less, layer in (("one", 0, 2), ("two", 4, 4))
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def test_a_row_per_number_of_demonstrations_and_task() -> None:
+    table = by_shots(rows())
+    assert table.columns[0] == "shots"
+    assert table[["shots", "task", "icl", "task_vector"]].to_numpy().tolist() == [
+        [1, "one", 0.4, 0.2],
+        [1, "two", 0.2, 0.0],
+        [4, "one", 0.8, 0.5],
+        [4, "two", 0.6, 0.3],
+    ]
+
+
+def test_means_and_blocks_of_each_procedure() -> None:
+    means = over_tasks(by_shots(rows())).set_index(["shots", "procedure"])
+    assert means.loc[(1, "icl"), "accuracy"] == pytest.approx(0.3)
+    assert means.loc[(4, "task_vector"), "accuracy"] == pytest.approx(0.4)
+    low, high = means.loc[(4, "task_vector"), ["accuracy_low", "accuracy_high"]]
+    assert (low, high) == pytest.approx((0.3, 0.5))
+    assert means.loc[(4, "task_vector"), "layer"] == 3
+    assert pd.isna(means.loc[(4, "icl"), "layer"])
+    assert set(means["tasks"]) == {2}
+
+
+def test_a_task_that_lacks_a_number_counts_nowhere() -> None:
+    table = by_shots(rows())
+    means = over_tasks(table[~((table["task"] == "two") & (table["shots"] == 4))])
+    assert set(means["tasks"]) == {1}
+    icl = means[means["procedure"] == "icl"]
+    assert dict(zip(icl["shots"], icl["accuracy"], strict=True)) == {1: 0.4, 4: 0.8}

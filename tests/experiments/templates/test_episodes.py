@@ -1,0 +1,70 @@
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from tvsight.errors import UsageError
+from tvsight.experiments.templates.episodes import common_pairs, respelled
+from tvsight.prompts import Episode, Template, template
+from tvsight.tasks import Pair, Task
+
+MakeTokenizer = Callable[[Iterable[str]], Any]
+WORDS = [f"w{first}{second}" for first in "abcde" for second in "abcdefgh"]
+TEMPLATES = {"example": template("example"), "mine": Template("{x}:{y}\n")}
+
+
+def task_of(count: int) -> Task:
+    pairs = [Pair(f"{i}", (WORDS[i], WORDS[i + 1])) for i in range(count)]
+    return Task("mine", "custom", "", "exact", tuple(pairs), "")
+
+
+def test_a_pair_survives_under_all_templates_or_not_at_all(make_tokenizer: MakeTokenizer) -> None:
+    # A piece that begins with the end of a template takes it away from the prompt there.
+    pieces = [f" {word}" for word in WORDS] + [f"-> {WORDS[3]}", f": {WORDS[5]}"]
+    tokenizer = make_tokenizer(pieces)
+    alone = {name: {name: one} for name, one in TEMPLATES.items()}
+    lost = {
+        name: {str(i) for i in range(30)}
+        - {pair.input for pair in common_pairs(task_of(30), tokenizer, one, "a").pairs.pairs}
+        for name, one in alone.items()
+    }
+    assert lost == {"example": {"3"}, "mine": {"5"}}
+    found = common_pairs(task_of(30), tokenizer, TEMPLATES, "a-model")
+    kept = [i for i in range(30) if i not in (3, 5)]
+    assert [pair.input for pair in found.pairs.pairs] == [str(i) for i in kept]
+    assert (found.pairs.total, found.pairs.spaced) == (30, False)
+    # A further answer counts under all templates or not at all as well.
+    answers = {pair.input: pair.answers for pair in found.pairs.pairs}
+    assert answers["2"] == (WORDS[2],)
+    assert answers["4"] == (WORDS[4],)
+    assert answers["6"] == (WORDS[6], WORDS[7])
+
+
+def test_each_template_sets_words_off_in_its_own_way(make_tokenizer: MakeTokenizer) -> None:
+    # After `!` a space is swallowed by the template's end, so there words stand without it.
+    tokenizer = make_tokenizer([*WORDS, *spaced(WORDS), *(f"! {word}" for word in WORDS)])
+    both = {"a": Template("{x}-{y}"), "b": Template("{x}!{y}")}
+    found = common_pairs(task_of(30), tokenizer, both, "a-model")
+    assert found.spaced == {"a": True, "b": False}
+    assert [pair.answer for pair in found.pairs.pairs] == WORDS[:30]
+
+
+def test_too_few_common_pairs_are_refused(make_tokenizer: MakeTokenizer) -> None:
+    lost = [f"-> {word}" for word in WORDS[:8]] + [f": {word}" for word in WORDS[8:16]]
+    tokenizer = make_tokenizer([*spaced(WORDS), *lost])
+    for name, one in TEMPLATES.items():
+        assert len(common_pairs(task_of(30), tokenizer, {name: one}, "a").pairs.pairs) == 22
+    with pytest.raises(UsageError, match=r"14 of 30 pairs .* templates example, mine; at least 20"):
+        common_pairs(task_of(30), tokenizer, TEMPLATES, "a-model")
+
+
+def test_an_episode_is_spelled_with_spaces_or_as_it_is() -> None:
+    plain = Episode("t", "dev", (("a", "b"),), "q", ("one", "two"), ("c", "d"))
+    assert respelled(plain, False) == plain
+    assert respelled(plain, True) == Episode(
+        "t", "dev", ((" a", " b"),), " q", (" one", " two"), (" c", " d")
+    )
+
+
+def spaced(words: Iterable[str]) -> list[str]:
+    return [f" {word}" for word in words]

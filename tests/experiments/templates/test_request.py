@@ -1,0 +1,98 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tvsight.config import RunConfig
+from tvsight.errors import UsageError
+from tvsight.experiments.templates.request import compared_templates, templates
+from tvsight.models import ModelSource
+from tvsight.prompts import Episode, template, write_episodes
+from tvsight.run.planning import Request, plan
+from tvsight.tasks import packaged_tasks
+
+SOURCE = ModelSource("hub", "model", "org/model")
+CONFIG = RunConfig(model=("org/model",), tasks="to_upper,country_capital")
+NAMES, NUMBERS = ("example", "arrow"), (1, 4)
+
+
+def asked(names: Any = NAMES, numbers: Any = NUMBERS, **options: Any) -> list[Request]:
+    return templates(plan(replace(CONFIG, **options)), SOURCE, names, numbers)
+
+
+def key(**changes: Any) -> str:
+    return asked(**changes)[0].result.key
+
+
+def test_a_request_for_each_task_and_the_task_its_foreign_words_are_of() -> None:
+    found = {request.name: request.identity for request in asked()}
+    assert list(found) == ["to_upper", "country_capital"]
+    known = packaged_tasks()
+    for name, other in (("to_upper", "country_capital"), ("country_capital", "antonyms")):
+        assert found[name]["sources"] == {other: known[other].checksum}
+    assert found["to_upper"]["experiment"] == "templates"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"names": ("example", "question")},
+        {"names": ("example",)},
+        {"numbers": (1, 8)},
+        {"template": "arrow"},
+        {"dummy_queries": 3},
+        {"shots": 4},
+        {"seed": 1},
+    ],
+)
+def test_what_changes_a_number_changes_the_key(change: dict[str, Any]) -> None:
+    assert key(**change) != key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"names": ("arrow", "example")},
+        {"names": ("arrow",)},
+        {"names": ("{x}->{y}\\n", "example", "example")},
+        {"numbers": (4, 1, 2, 2)},
+        {"vectors": False},
+    ],
+)
+def test_the_same_question_in_other_words_has_the_same_key(change: dict[str, Any]) -> None:
+    assert key(**change) == key()
+
+
+def test_the_own_template_is_put_first_where_it_is_missing() -> None:
+    main = template("question")
+    assert list(compared_templates(main, ("arrow", "in:{x} out:{y}\\n"))) == [
+        "question",
+        "arrow",
+        "in:{x} out:{y}\\n",
+    ]
+    assert list(compared_templates(main, ("arrow", "question"))) == ["arrow", "question"]
+    with pytest.raises(UsageError, match="Unknown template 'arow'"):
+        compared_templates(main, ("arow",))
+
+
+def test_too_few_pairs_for_the_dummy_queries_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"26\. Lower --shots or the largest of --dummy-numbers"):
+        asked(shots=6, numbers=(20,))
+    assert asked(shots=5, numbers=(20,))
+
+
+def test_episodes_cannot_come_from_a_file_or_go_to_one(tmp_path: Path) -> None:
+    file = tmp_path / "episodes.jsonl"
+    pairs = (("a", "A"),)
+    write_episodes(
+        file,
+        [
+            Episode("to_upper", "dev", pairs, "b", ("B",), ("c",)),
+            Episode("to_upper", "test", pairs, "d", ("D",), ("c",)),
+        ],
+    )
+    for option in ("episodes", "save_episodes"):
+        name = option.replace("_", "-")
+        with pytest.raises(UsageError, match=f"--{name} .*samples its episodes"):
+            asked(tasks="paper", **{option: str(file)})

@@ -1,0 +1,152 @@
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.helpers.example_rows import task_rows
+from tests.helpers.projection_rows import chosen, projected
+from tvsight.experiments.token_projections.numbers import (
+    at_blocks,
+    over_tasks,
+    ranks,
+    top_tokens,
+    visible,
+    with_chosen,
+)
+from tvsight.models.catalogue import catalogue
+from tvsight.paper import paper_top_tokens
+from tvsight.tasks import PAPER_TASKS
+
+TOKENS = [" the", "The", "\n", "city", "CITY", "7th", "größe", "GRÖSSE", "", "ab-c", "語"]
+
+Ranks = dict[str, list[float]]
+
+
+def shown(rows: pd.DataFrame, **options: Any) -> list[str]:
+    return top_tokens(rows, **options)["shown"].tolist()
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    return projected("one", [TOKENS, TOKENS[::-1]], {"answers": [4, 2]})
+
+
+def test_the_papers_filter_keeps_letters_and_the_first_of_each_spelling(rows: pd.DataFrame) -> None:
+    table = top_tokens(rows)
+    first, second = (table[table["layer"] == layer] for layer in (0, 1))
+    assert first["shown"].tolist() == ["the", "city", "größe", "語"]
+    assert first["order"].tolist() == [1, 2, 3, 4]
+    assert first["rank"].tolist() == [1, 4, 7, 11]
+    assert second["shown"].tolist() == ["語", "GRÖSSE", "CITY", "The"]
+
+
+def test_without_the_filter_every_token_is_shown_and_seen(rows: pd.DataFrame) -> None:
+    table = top_tokens(rows, all_tokens=True)
+    first = table[table["layer"] == 0]["shown"].tolist()
+    assert first == ["␣the", "The", r"\n", *TOKENS[3:8], "<9>", "ab-c", "語"]
+
+
+def test_so_many_tokens_are_shown_after_each_block_as_asked(rows: pd.DataFrame) -> None:
+    both = pd.concat([rows, rows.assign(task="two")], ignore_index=True)
+    assert shown(both, most=1) == ["the", "語"] * 2
+    assert len(shown(both, most=3, all_tokens=True)) == 12
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (" a b", "␣a␣b"),
+        ("\r\n\t", r"\r\n\t"),
+        ("\u00a0x\u2028", r"\xa0x\u2028"),
+        ("\x1b[31m\u202e", r"\x1b[31m\u202e"),
+        ("$x^{$", "$x^{$"),
+        ("<0x0A>", "<0x0A>"),
+        ("", "<5>"),
+    ],
+)
+def test_a_token_is_visible(token: str, expected: str) -> None:
+    assert visible(token, 5) == expected
+
+
+def test_the_chosen_block_is_that_of_the_central_comparison(rows: pd.DataFrame) -> None:
+    deep = projected("one", [["a"]] * 6, {"answers": [1] * 6})
+    central = pd.concat(
+        [
+            task_rows("one", (0, 9, 9, 9), layers=(2, 5), identified=False),
+            task_rows("two", (0, 9, 9, 9), layers=(1, 1)),
+            task_rows("one", (0, 9, 9, 9), layers=(0, 0), model="b-model"),
+        ]
+    )
+    found = with_chosen(deep, central)
+    columns = ["chosen", "two_above", "layer_identified", "episodes"]
+    assert found[columns].drop_duplicates().to_numpy().tolist() == [[2, 4, False, 2]]
+    assert set(with_chosen(rows, central)["two_above"]) == {1}
+
+
+def test_tables_show_the_chosen_block_and_two_above_or_the_last() -> None:
+    one = chosen(projected("one", [["a"], ["b"], ["c"], ["d"]], {}), 1)
+    two = chosen(projected("two", [["a"], ["b"], ["c"], ["d"]], {}), 3)
+    found = at_blocks(top_tokens(pd.concat([one, two], ignore_index=True)))
+    assert found[["task", "place", "shown"]].to_numpy().tolist() == [
+        ["one", "chosen", "b"],
+        ["one", "two above", "d"],
+        ["two", "chosen", "d"],
+        ["two", "two above", "d"],
+    ]
+
+
+def test_a_table_without_tokens_stays_empty() -> None:
+    empty = top_tokens(chosen(projected("one", [["7"]], {}), 0))
+    assert at_blocks(empty).empty
+
+
+def test_ranks_stand_beside_those_of_the_draws() -> None:
+    drawn = [{"answers": [100, 5], "city": [9, 9]}, {"answers": [300, 7], "city": [7, 9]}]
+    drawn.append({"answers": [120, 1], "city": [1, 9]})
+    table = ranks(
+        chosen(projected("one", [[], []], {"answers": [10, 2], "city": [4, 3]}, drawn), 0)
+    )
+    assert table["word"].tolist() == ["", "", "city", "city"]
+    assert table["rank"].tolist() == [10, 2, 4, 3]
+    assert table["random_rank"].tolist() == [120, 5, 7, 9]
+    assert table["random_rank_low"].tolist() == [100, 1, 1, 9]
+    assert table["random_rank_high"].tolist() == [300, 7, 9, 9]
+    assert table["draws"].tolist() == [3] * 4
+    assert table["tokens"].tolist() == [26, 26, 2, 2]
+    assert table["random_probability"].tolist() == pytest.approx([1 / 121, 1 / 6, 1 / 8, 1 / 10])
+
+
+def test_over_tasks_the_best_word_and_the_middle_draw_count() -> None:
+    def of_task(name: str, words: Ranks, *drawn: Ranks) -> pd.DataFrame:
+        return chosen(projected(name, [], words, drawn), 0)
+
+    table = over_tasks(
+        pd.concat(
+            [
+                of_task("one", {"a": [8], "b": [4]}, {"a": [1], "b": [9]}, {"a": [5], "b": [7]}),
+                of_task("two", {"c": [6]}, {"c": [20]}, {"c": [40]}),
+                of_task("three", {"answers": [2]}, {"answers": [8]}, {"answers": [10]}),
+            ]
+        )
+    ).set_index(["kind", "vector"])
+    assert table.loc[("description", "task"), ["rank", "low", "high", "tasks"]].tolist() == [
+        5,
+        4.5,
+        5.5,
+        2,
+    ]
+    assert table.loc[("description", "random"), ["rank", "tasks"]].tolist() == [16.5, 2]
+    assert table.loc[("answers", "task"), ["rank", "tasks"]].tolist() == [2, 1]
+    assert table.loc[("answers", "random"), "rank"] == 9
+
+
+def test_the_papers_tokens_are_of_known_models_and_tasks() -> None:
+    paper = paper_top_tokens()
+    tasks = {"fr_en", "present_simple_gerund", "country_capital", "prev_letter"}
+    assert paper.groupby("model")["task"].agg(set).to_dict() == dict.fromkeys(
+        ["gpt-j-6b", "llama-7b", "pythia-6.9b"], tasks
+    )
+    assert set(paper["model"]) <= catalogue().keys()
+    assert set(paper["task"]) <= set(PAPER_TASKS)
+    assert (paper["layer"] == paper["best_layer"] + 2).all()
+    assert set(paper["tokens"].str.split(", ").map(len)) == {20}

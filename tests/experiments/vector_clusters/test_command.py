@@ -1,0 +1,147 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analyses.command import FAILURE_EXIT
+from analyses.main_results import main as main_results
+from analyses.vector_clusters import Options, main
+from tests.helpers.commands import Finished, analysis
+from tvsight.errors import UsageError
+
+TASKS = ("to_upper", "next_letter")
+DRAWN = {
+    *(
+        f"tables/vector_clusters{name}.{kind}"
+        for name in ("", "_by_task")
+        for kind in ("csv", "md", "tex")
+    ),
+    "tables/vector_clusters_points.csv",
+    *(f"figures/vector_clusters_qwen2.{kind}" for kind in ("png", "pdf")),
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
+    return tiny_checkpoint("qwen2")
+
+
+@pytest.fixture(scope="module")
+def finished(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+    results = tmp_path_factory.mktemp("run") / "results"
+    return results, run(checkpoint, results)
+
+
+def run(checkpoint: Path, results: Path, *others: str) -> Finished:
+    asked = ("--tasks", ",".join(TASKS), "--shots", "3", "--episodes-per-split", "4")
+    where = ("--model", checkpoint, "--results", results)
+    return analysis("vector_clusters", *where, *asked, *others)
+
+
+def options(checkpoint: Path, results: Path, **others: Any) -> Options:
+    """The same, for a run in this process."""
+    return Options(
+        model=(str(checkpoint),),
+        results=str(results),
+        tasks=",".join(TASKS),
+        shots=3,
+        episodes_per_split=4,
+        **others,
+    )
+
+
+def copied(finished: tuple[Path, Finished], folder: Path) -> Path:
+    shutil.copytree(finished[0] / "main_results", folder / "main_results")
+    return folder
+
+
+def test_the_central_comparison_is_measured_with_its_vectors(
+    finished: tuple[Path, Finished],
+) -> None:
+    results, process = finished
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "qwen2, main_results: 0 of 2 are in the store, 2 to do" in process.stdout
+    assert "qwen2, after block " in process.stdout
+    assert "By category: one category is all there is." in process.stdout
+    for name in DRAWN:
+        assert (results / name).stat().st_size > 0
+        assert f"Wrote {results / name}" in process.stdout
+    points = pd.read_csv(results / "tables" / "vector_clusters_points.csv")
+    assert points["task"].tolist() == [task for task in TASKS for _ in range(4)]
+
+
+def test_a_redraw_gives_the_same_bytes_whatever_the_number_of_threads(
+    finished: tuple[Path, Finished],
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    results = copied(finished, tmp_path)
+    process = run(checkpoint, results, "--redraw")
+    assert (process.returncode, process.stderr) == (0, "")
+    for name in DRAWN:
+        assert (results / name).read_bytes() == (finished[0] / name).read_bytes()
+
+
+def test_options_of_the_picture_change_it_alone(
+    finished: tuple[Path, Finished], checkpoint: Path, tmp_path: Path
+) -> None:
+    results = copied(finished, tmp_path)
+    chosen = options(checkpoint, results, redraw=True, perplexity=1.5, tsne_seed=3)
+    assert main(chosen) == 0
+    same = {
+        name: (results / name).read_bytes() == (finished[0] / name).read_bytes() for name in DRAWN
+    }
+    changed = {name for name, unchanged in same.items() if not unchanged}
+    assert changed == {name for name in DRAWN if "points" in name or "figures" in name}
+
+
+def test_a_block_that_is_not_there_is_refused(
+    finished: tuple[Path, Finished], checkpoint: Path, tmp_path: Path
+) -> None:
+    chosen = options(checkpoint, copied(finished, tmp_path), redraw=True, layer=5)
+    with pytest.raises(UsageError, match="Block 5: qwen2 has blocks 0 to 4"):
+        main(chosen)
+    assert not (tmp_path / "tables").exists()
+
+
+def test_a_block_below_the_first_is_refused_before_anything_is_measured() -> None:
+    with pytest.raises(UsageError, match=r"^--layer -1: blocks are numbered from 0"):
+        Options(layer=-1)
+
+
+def test_results_without_vectors_are_named_as_missing(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main_results(options(checkpoint, tmp_path, vectors=False)) == 0
+    capsys.readouterr()
+    assert main(options(checkpoint, tmp_path, redraw=True)) == FAILURE_EXIT
+    shown = " ".join(capsys.readouterr().out.split())
+    for task in TASKS:
+        assert f"Missing: qwen2 / {task}. not in the store with its vectors" in shown
+
+
+def test_a_dry_run_draws_nothing(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(options(checkpoint, tmp_path, dry_run=True)) == 0
+    assert "next_letter: to be measured" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"perplexity": 0.0}, "--perplexity 0.0: more than 0"),
+        ({"perplexity": float("nan")}, "--perplexity nan: more than 0"),
+        ({"tsne_seed": -1}, "--tsne-seed -1: 0 to"),
+        ({"shots": 0}, "--shots 0: at least 1"),
+    ],
+)
+def test_what_tsne_cannot_take_is_refused(option: dict[str, float], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Options(**option)

@@ -1,0 +1,146 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.helpers.vector_examples import FOUR, ONE, vector_set
+from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.vector_variability.numbers import (
+    MEAN,
+    POOLED,
+    densities,
+    pairs,
+    prepared,
+    separations,
+    variants,
+)
+from tvsight.statistics.geometry import distances, overlap, pooled, superiority
+
+
+@pytest.fixture
+def given() -> VectorSet:
+    return vector_set(FOUR, n=6, spread=1)
+
+
+def test_distances_are_those_of_each_task_and_of_all(given: VectorSet) -> None:
+    found = {group.task: group for group in pairs(given, "cosine")}
+    assert list(found) == [*FOUR, POOLED]
+    matrix = distances(given.vectors)
+    for task in FOUR:
+        own = np.flatnonzero(given.tasks == task)
+        expected = [matrix[i, j] for i in own for j in own if i < j]
+        assert sorted(found[task].near) == pytest.approx(sorted(expected))
+        assert len(found[task].far) == 6 * 18
+    assert sorted(found[POOLED].near) == pytest.approx(
+        sorted(np.concatenate([found[task].near for task in FOUR]))
+    )
+    assert len(found[POOLED].near) + len(found[POOLED].far) == 24 * 23 / 2
+
+
+def test_every_row_states_the_statistics_of_its_distances(given: VectorSet) -> None:
+    table = separations(given, "cosine").set_index("task")
+    assert table.index.tolist() == [*FOUR, POOLED, MEAN]
+    for group in pairs(given, "cosine"):
+        row = table.loc[group.task]
+        assert row["within_mean"] == pytest.approx(group.near.mean())
+        assert row["between_deviation"] == pytest.approx(group.far.std(ddof=1))
+        assert (row["within_pairs"], row["between_pairs"]) == (len(group.near), len(group.far))
+        assert row["superiority"] == pytest.approx(superiority(group.near, group.far))
+        assert row["overlap"] == pytest.approx(overlap(group.near, group.far))
+    tasks = table.loc[list(FOUR)]
+    assert (tasks["superiority_low"] <= tasks["superiority"]).all()
+    assert (tasks["superiority"] <= tasks["superiority_high"]).all()
+
+
+def test_the_mean_is_over_tasks_and_has_an_interval(given: VectorSet) -> None:
+    table = separations(given, "cosine").set_index("task")
+    tasks = table.loc[list(FOUR)]
+    for name in ("superiority", "cohens_d", "overlap"):
+        assert table.loc[MEAN, name] == pytest.approx(tasks[name].mean())
+        assert tasks[name].min() <= table.loc[MEAN, f"{name}_low"] <= table.loc[MEAN, name]
+        assert table.loc[MEAN, name] <= table.loc[MEAN, f"{name}_high"] <= tasks[name].max()
+
+
+def test_tight_tasks_are_apart_and_one_cloud_is_not() -> None:
+    tight = separations(vector_set(FOUR, n=10, spread=0.01), "cosine").set_index("task")
+    assert (tight["superiority"] == 1).all()
+    assert (tight["overlap"] < 1e-9).all()
+    cloud = vector_set(FOUR, n=30)
+    cloud = replace(cloud, vectors=np.random.default_rng(0).normal(size=cloud.vectors.shape))
+    mixed = separations(cloud, "cosine").set_index("task").loc[POOLED]
+    assert mixed["superiority"] == pytest.approx(0.5, abs=0.03)
+    assert mixed["cohens_d"] == pytest.approx(0, abs=0.1)
+    assert mixed["overlap"] > 0.9
+
+
+def test_one_task_has_distances_within_and_nothing_to_compare_with() -> None:
+    table = separations(vector_set(ONE, n=5), "cosine")
+    assert table["within_pairs"].tolist() == [10, 10, 10]
+    assert table["within_mean"].notna().all()
+    assert table[["between_mean", "superiority", "cohens_d", "overlap"]].isna().all(axis=None)
+    kinds = densities(vector_set(ONE, n=5), "cosine").groupby("kind")["pairs"].sum()
+    assert kinds.to_dict() == {"between": 0, "within": 20}
+
+
+def test_one_vector_has_no_distances() -> None:
+    alone = vector_set(ONE, n=1)
+    assert densities(alone, "cosine").empty
+    assert separations(alone, "cosine")["within_pairs"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("measure", ["cosine", "euclidean"])
+def test_histograms_hold_every_pair_and_have_an_area_of_one(given: VectorSet, measure: str) -> None:
+    table = densities(given, measure)
+    for group in pairs(given, measure):
+        for kind, sample in (("within", group.near), ("between", group.far)):
+            drawn = table[(table["task"] == group.task) & (table["kind"] == kind)]
+            assert drawn["pairs"].sum() == len(sample)
+            assert ((drawn["high"] - drawn["low"]) * drawn["density"]).sum() == pytest.approx(1)
+            assert drawn["low"].iloc[0] <= sample.min()
+            assert sample.max() <= drawn["high"].iloc[-1] + 1e-9
+
+
+def test_centring_takes_the_mean_away_and_leaves_euclidean_distances(given: VectorSet) -> None:
+    after = prepared(given, centre=True)
+    assert after.vectors.mean(axis=0) == pytest.approx(np.zeros(12))
+    assert distances(after.vectors, "euclidean") == pytest.approx(
+        distances(given.vectors, "euclidean")
+    )
+    assert prepared(given, centre=False) is given
+
+
+def test_a_coordinate_that_decides_is_named_and_taken_away(given: VectorSet) -> None:
+    massive = given.vectors.copy()
+    massive[:, 5] = 1000
+    table = variants(replace(given, vectors=massive))
+    assert table["variant"].drop_duplicates().tolist() == [
+        "as they are",
+        "mean subtracted",
+        "without coordinate 5",
+    ]
+    first = table[table["variant"] == "as they are"].iloc[0]
+    assert first["coordinate"] == 5
+    assert first["share"] > 0.99
+    rest = np.delete(given.vectors, 5, axis=1)
+    without = table[(table["variant"] == "without coordinate 5") & (table["task"] == POOLED)]
+    for _, row in without.iterrows():
+        near, far = pooled(distances(rest, row["measure"]), given.tasks)
+        assert row["within_mean"] == pytest.approx(near.mean())
+        assert row["superiority"] == pytest.approx(superiority(near, far))
+    assert set(without["measure"]) == {"cosine", "euclidean"}
+
+
+def test_a_coordinate_keeps_its_number_when_one_before_it_is_taken_away(given: VectorSet) -> None:
+    massive = given.vectors.copy()
+    massive[:, 5], massive[:, 8], massive[:, 2] = 1000, 500, 200
+    table = variants(replace(given, vectors=massive))
+    without = table[table["variant"] == "without coordinate 5"]
+    assert set(without["coordinate"]) == {8}
+    massive[:, 2] = 700
+    table = variants(replace(given, vectors=massive))
+    assert set(table[table["variant"] == "without coordinate 5"]["coordinate"]) == {2}
+
+
+def test_numbers_are_the_same_every_time(given: VectorSet) -> None:
+    pd.testing.assert_frame_equal(separations(given, "cosine"), separations(given, "cosine"))

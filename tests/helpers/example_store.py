@@ -1,0 +1,47 @@
+"""A result of two dev and three test episodes and six blocks, and a store that holds it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from tests.helpers.example_rows import task_rows
+from tvsight.storage.store import Result, Store
+from tvsight.tasks.matching import SCORING_VERSION
+
+IDENTITY: dict[str, Any] = {
+    "experiment": "main_results",
+    "model": "org/model-1b",
+    "task": "antonyms",
+    "task_data": "0f",
+    "template": "{x}->{y}\n",
+    "episodes": None,
+    "scoring": SCORING_VERSION,
+    "shots": 5,
+    "seed": 0,
+    "weights": "sha256:12",
+    "dtype": "float32",
+}
+RESULT = Result(IDENTITY)
+OTHER = Result(IDENTITY | {"seed": 1})
+VECTORS = {"dev": torch.randn(2, 6, 4).half(), "test": torch.randn(3, 6, 4).half()}
+MADE = {"versions": {"tvsight": "0.1.0"}, "seconds": 1.5}
+ROWS = (
+    task_rows("antonyms", (1, 3, 2, 1), model="org/model-1b", n=3)
+    .query("procedure != 'icl' or split != 'dev'")
+    .reset_index(drop=True)
+)
+"""Two dev episodes and three test episodes, six blocks."""
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+def example_store(root: Path) -> Store:
+    """A store that holds `RESULT`."""
+    store = Store(root)
+    store.save(RESULT, ROWS, VECTORS, MADE)
+    return store

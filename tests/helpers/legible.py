@@ -1,0 +1,38 @@
+"""Whether the texts of a figure can be read: none is cut off, none lies on another."""
+
+from itertools import combinations
+
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from tvsight.output.theme import STYLE
+
+
+def assert_legible(figure: Figure) -> None:
+    """Every text is inside the page and clear of every other one."""
+    figure.set_dpi(STYLE["savefig.dpi"])
+    figure.draw_without_rendering()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
+    page = figure.bbox.padded(1)
+    assert len(boxes) > 2
+    assert [name for name, box in boxes if not page.contains(*box.min)] == []
+    assert [name for name, box in boxes if not page.contains(*box.max)] == []
+    over = [(a, b) for (a, one), (b, other) in combinations(boxes, 2) if one.overlaps(other)]
+    assert over == []
+
+
+def texts(figure: Figure) -> list[Text]:
+    """What is to be read in a figure: labels of ticks out of sight are not."""
+    hidden: set[Text] = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = axis.get_view_interval()
+            for tick in axis.get_major_ticks():
+                if not (axes.axison and low <= tick.get_loc() <= high):
+                    hidden |= {tick.label1, tick.label2}
+    found = figure.findobj(Text)
+    return [
+        text
+        for text in found
+        if text.get_visible() and text.get_text().strip() and text not in hidden
+    ]

@@ -1,0 +1,122 @@
+"""Breaking the code in ways that matter makes the tests fail that are there for it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.helpers.commands import ROOT, Finished
+
+FAMILIES, EPISODES = "tests/test_families.py", "tests/prompts/test_episodes.py"
+RESULTS = "tests/experiments/test_main_results.py"
+COPIED = ("tvsight", "tests", "benchmarks", "analyses", "pyproject.toml")
+
+
+class Mutant(NamedTuple):
+    """A change of one file, and the tests of which at least one must fail."""
+
+    file: str
+    before: str
+    after: str
+    test_file: str
+    tests: str
+    """Words in their names, as `pytest -k` takes them."""
+
+
+MUTANTS = {
+    "a vector is applied one block too low": Mutant(
+        "tvsight/interventions.py",
+        "lowest, highest = min(layers), max(layers)",
+        "layers = [max(0, layer - 1) for layer in layers]; "
+        "lowest, highest = min(layers), max(layers)",
+        FAMILIES,
+        "llama and layer_sweep",
+    ),
+    "states are read one block too low": Mutant(
+        "tvsight/interventions.py",
+        "decoder.read(decoder.blocks[block])",
+        "decoder.read(decoder.blocks[max(0, block - 1)])",
+        FAMILIES,
+        "llama and residual_streams",
+    ),
+    "states are read one token too early": Mutant(
+        "tvsight/interventions.py",
+        "mask.sum(dim=1) - 1",
+        "(mask.sum(dim=1) - 2).clamp(min=0)",
+        FAMILIES,
+        "llama and residual_streams",
+    ),
+    "a dummy query may be the query": Mutant(
+        "tvsight/prompts/episodes.py",
+        "[pair for pair in drawn if pair.input != query.input][:count]",
+        "drawn[:count]",
+        EPISODES,
+        "every_draw_is_fit",
+    ),
+    "of equally good blocks the highest is chosen": Mutant(
+        "tvsight/experiments/main_results.py",
+        "correct.index(max(correct))",
+        "len(correct) - 1 - correct[::-1].index(max(correct))",
+        RESULTS,
+        "is_the_lowest",
+    ),
+    "a patch may change what it should not": Mutant(
+        "tvsight/experiments/main_results.py",
+        'baseline["margin"] > TIE[dtype]',
+        'baseline["margin"] > 1e9',
+        RESULTS,
+        "no_op_patch",
+    ),
+}
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of the code that a test may change."""
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def outcome_of(folder: Path, files: Iterable[str], words: str) -> Finished:
+    """Run tests of the code in a folder, up to the first that fails."""
+    # Whoever measures the coverage of the code here is not asking about a copy.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV"))}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, *files, "-k", words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_a_mutant_all_those_tests_pass(copied: Path) -> None:
+    files = dict.fromkeys(mutant.test_file for mutant in MUTANTS.values())
+    words = " or ".join(f"({mutant.tests})" for mutant in MUTANTS.values())
+    ended = outcome_of(copied, files, words)
+    assert ended.returncode == 0, ended.stdout
+    assert re.search(r"^\d+ passed", ended.stdout, re.MULTILINE), ended.stdout
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught(name: str, copied: Path) -> None:
+    mutant = MUTANTS[name]
+    file = copied / mutant.file
+    source = file.read_text(encoding="utf-8")
+    assert source.count(mutant.before) == 1, f"{mutant.file} has changed: adapt the mutant"
+    file.write_text(source.replace(mutant.before, mutant.after), encoding="utf-8")
+    ended = outcome_of(copied, [mutant.test_file], mutant.tests)
+    # An error is as good: the check at every load may already refuse the model.
+    assert ended.returncode == 1, ended.stdout
+    assert re.search(r"^(FAILED|ERROR) tests/", ended.stdout, re.MULTILINE), ended.stdout

@@ -1,0 +1,145 @@
+import html
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.helpers.example_rows import task_rows
+from tvsight.errors import UsageError
+from tvsight.experiments.main_results.numbers import SUBSETS, by_task
+from tvsight.experiments.main_results.report import mean_cells, task_cells
+from tvsight.output.tables import write
+from tvsight.paper import paper_by_task
+
+MODEL, AWKWARD = "a|b_<script>&50%$#{}", "us_er|<b>&task"
+LATEX = {r"\_": "_", r"\&": "&", r"\%": "%", r"\$": "$", r"\#": "#", r"\{": "{", r"\}": "}"}
+PROCEDURES = ["Baseline", "ICL", "Task vector", "Averaged vector"]
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """Two categories with two tasks and one, with all that a format could stumble over."""
+    rows = [
+        task_rows("to_upper", (0, 19, 18, 17), model=MODEL, category="algorithmic"),
+        task_rows("next_letter", (1, 3, 2, 2), model=MODEL, category="algorithmic"),
+        task_rows(AWKWARD, (2, 11, 9, 9), model=MODEL, identified=False),
+    ]
+    return by_task(pd.concat(rows, ignore_index=True))
+
+
+@pytest.fixture(scope="module")
+def cells(table: pd.DataFrame) -> list[pd.DataFrame]:
+    return [task_cells(table), mean_cells(table, paper_by_task())]
+
+
+@pytest.fixture(scope="module")
+def written(
+    table: pd.DataFrame, cells: list[pd.DataFrame], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The text of each file, by suffix."""
+    paths = write(tmp_path_factory.mktemp("tables") / "new", "main", table, cells)
+    assert [path.name for path in paths] == ["main.csv", "main.md", "main.tex"]
+    return {path.suffix: path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_every_task_has_a_row_and_every_category_a_mean(cells: list[pd.DataFrame]) -> None:
+    tasks = cells[0].set_index("Task")
+    means = ["mean of algorithmic", "mean of custom"]
+    assert list(tasks.index) == ["to_upper", "next_letter", means[0], AWKWARD, means[1]]
+    assert tasks.loc["to_upper", "ICL"] == "0.95 [0.76, 0.99]"
+    assert tasks["Block"].tolist() == ["3", "3", "", "3", ""]
+    assert tasks["Note"].tolist() == ["", "", "", "layer not identified", ""]
+    assert tasks["n (queries)"].tolist() == ["20 (20)", "20 (20)", "", "20 (20)", ""]
+    assert tasks.loc[means, PROCEDURES].to_numpy().tolist() == [
+        ["0.03", "0.55", "0.50", "0.47"],
+        ["0.10", "0.55", "0.45", "0.45"],
+    ]
+
+
+def test_means_stand_above_those_of_the_paper(cells: list[pd.DataFrame]) -> None:
+    means = cells[1]
+    assert means["Tasks"].tolist()[:3] == ["all (3)", "layer identified (2)", "ICL gains (2)"]
+    assert means["Model"].tolist()[:3] == [MODEL] * 3
+    assert means["Model"].str.endswith("(paper)").tolist() == [False] * 3 + [True] * 8
+    assert len(means) == len(SUBSETS) + 7 + 1
+    last = means.iloc[-1]
+    assert (last["Model"], last["Tasks"]) == ("All seven (paper)", "all (126)")
+    assert [last[name][:4] for name in PROCEDURES[:3]] == ["0.13", "0.84", "0.74"]
+    assert last["Averaged vector"] == "–"
+
+
+def test_a_model_without_a_task_in_a_subset_has_no_row_there() -> None:
+    rows = task_rows("one", (5, 6, 5, 5), identified=False)
+    means = mean_cells(by_task(rows), paper_by_task())
+    assert means["Tasks"].tolist()[:2] == ["all (1)", "all (18)"]
+
+
+def test_one_task_has_means_without_intervals() -> None:
+    means = mean_cells(by_task(task_rows("one", (2, 10, 8, 9))), paper_by_task())
+    shown = means.loc[0, [*PROCEDURES, "Task vector / ICL", "Recovered gap"]].tolist()
+    assert shown == ["0.10", "0.50", "0.40", "0.45", "0.80", "0.75"]
+
+
+def test_csv_holds_the_numbers(table: pd.DataFrame, written: dict[str, str]) -> None:
+    found = pd.read_csv(io.StringIO(written[".csv"]))
+    pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-5)
+
+
+def test_markdown_holds_the_cells(cells: list[pd.DataFrame], written: dict[str, str]) -> None:
+    tables = written[".md"].strip().split("\n\n")
+    assert [from_markdown(text) for text in tables] == [as_lists(frame) for frame in cells]
+
+
+def test_latex_holds_the_cells(cells: list[pd.DataFrame], written: dict[str, str]) -> None:
+    tables = re.findall(r"\\begin{tabular}.*?\\end{tabular}", written[".tex"], re.DOTALL)
+    assert [from_latex(text) for text in tables] == [as_lists(frame) for frame in cells]
+    assert all(rule in written[".tex"] for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+
+
+def test_no_name_becomes_markup(written: dict[str, str]) -> None:
+    assert "<" not in written[".md"]
+    assert written[".md"].count(r"a\|b_&lt;script>") > 3
+    unescaped = re.sub(r"\\.", "", written[".tex"]).replace("{tabular}", "")
+    assert not re.search(r"[_%$#]", unescaped)
+
+
+@pytest.mark.parametrize("model", ["007", "1e3", "0.50", "nan"])
+def test_a_model_whose_name_looks_like_a_number_keeps_it(model: str, tmp_path: Path) -> None:
+    table = by_task(task_rows("one", (2, 10, 9, 9), model=model))
+    _, markdown, latex = write(tmp_path, "main", table, [task_cells(table)])
+    assert {row[0] for row in from_markdown(markdown.read_text())[1:]} == {model}
+    assert {row[0] for row in from_latex(latex.read_text())[1:]} == {model}
+
+
+def test_a_line_break_in_a_name_does_not_break_its_row(tmp_path: Path) -> None:
+    cells = task_cells(by_task(task_rows("one", (2, 10, 9, 9), model="two\nlines")))
+    path = write(tmp_path, "main", pd.DataFrame(), [cells])[1]
+    assert from_markdown(path.read_text()) == as_lists(cells.replace("\n", " ", regex=True))
+
+
+def test_a_folder_that_cannot_be_written_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"file/tables cannot be written"):
+        write(tmp_path / "file" / "tables", "main", table, [])
+
+
+def as_lists(cells: pd.DataFrame) -> list[list[str]]:
+    return [list(cells.columns), *cells.to_numpy().tolist()]
+
+
+def from_markdown(text: str) -> list[list[str]]:
+    """The cells of a table in GitHub's Markdown, its heading first, as a reader sees them."""
+    lines = [line for line in text.strip().splitlines() if not re.fullmatch(r"[|:-]+", line)]
+    split = [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in lines]
+    return [
+        [html.unescape(re.sub(r"\\(\W)", r"\1", cell.strip())) for cell in row] for row in split
+    ]
+
+
+def from_latex(text: str) -> list[list[str]]:
+    """The cells of a tabular, its heading first."""
+    rows = [line[:-2] for line in text.splitlines() if line.endswith(r"\\")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)&", row)] for row in rows]
+    return [[re.sub(r"\\[_&%$#{}]", lambda m: LATEX[m[0]], cell) for cell in row] for row in cells]

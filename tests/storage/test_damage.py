@@ -1,0 +1,123 @@
+"""Damaged results are found, named and moved aside; nothing is read as if it were right."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.helpers.damages import DAMAGES, LATER, edited, rows_of, vectors_of
+from tests.helpers.example_store import JSON, MADE, OTHER, RESULT, ROWS, VECTORS, example_store
+from tvsight.errors import StorageError
+from tvsight.storage.manifests import OtherSchema
+from tvsight.storage.store import DAMAGED, SCHEMA_VERSION, DamagedResult, Store
+from tvsight.storage.versions import LaterVersion
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that holds `RESULT`."""
+    return example_store(tmp_path / "results")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_found_named_and_moved_aside(store: Store, damage: str) -> None:
+    store.save(OTHER, ROWS, None, MADE)
+    spoil, named = DAMAGES[damage]
+    spoil(store.root / RESULT.path)
+    with pytest.raises(DamagedResult, match=f"{RESULT.path.name}.*({named})"):
+        store.holds(RESULT)
+    place = store.set_aside(RESULT.path)
+    assert place.parts[0] == DAMAGED
+    assert (store.root / place).exists()
+    assert not store.holds(RESULT)
+    assert [path.name for path in store.paths("main_results")] == [OTHER.path.name]
+    store.save(RESULT, ROWS, VECTORS, MADE)
+    assert store.holds(RESULT)
+
+
+def test_files_that_do_not_say_their_schema_are_of_the_first(store: Store) -> None:
+    rows_of(lambda rows: rows)(store.root / RESULT.path)
+    vectors_of()(store.root / RESULT.path)
+    assert SCHEMA_VERSION == 1
+    assert store.holds(RESULT)
+    pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
+
+
+def test_an_older_schema_is_told_apart_and_says_who_wrote_it(store: Store) -> None:
+    edited(lambda m: m.update(schema_version=0))(store.root / RESULT.path)
+    with pytest.raises(OtherSchema, match=r"written by tvsight 0\.1\.0; .* reads schema"):
+        store.read_manifest(RESULT.path)
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_what_a_later_version_wrote_is_neither_moved_nor_replaced(store: Store, later: str) -> None:
+    write, named = LATER[later]
+    write(store.root / RESULT.path)
+    before = contents(store.root)
+    told = f"{RESULT.path.name}: .*({named}).*neither moved nor changed"
+    with pytest.raises(LaterVersion, match=told):
+        store.holds(RESULT)
+    with pytest.raises(LaterVersion, match="A later tvsight wrote it"):
+        store.set_aside(RESULT.path)
+    with pytest.raises(LaterVersion, match="A later tvsight wrote it"):
+        store.save(RESULT, ROWS, VECTORS, MADE)
+    assert contents(store.root) == before
+
+
+def test_what_a_later_version_wrote_is_used_where_it_can_be(store: Store) -> None:
+    store.save(OTHER, ROWS, None, MADE | {"versions": {"tvsight": "7.5"}})
+    assert store.holds(OTHER)
+    with pytest.raises(LaterVersion, match="its vectors are not stored"):
+        store.holds(OTHER, with_vectors=True)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_manifest_is_whole_or_damaged(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    store = Store(tmp_path_factory.getbasetemp() / "any_manifest")
+    folder = store.root / RESULT.path
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises((DamagedResult, LaterVersion)):
+        store.manifest(RESULT.path)
+
+
+FIELDS = ["schema_version", "identity", "files", "written", "versions"]
+
+
+@given(st.sampled_from(FIELDS), JSON)
+def test_any_field_of_a_manifest_is_right_or_damaged(
+    tmp_path_factory: pytest.TempPathFactory, field: str, value: object
+) -> None:
+    store = Store(tmp_path_factory.getbasetemp() / "any_field")
+    if not (store.root / RESULT.path).exists():
+        store.save(RESULT, ROWS, VECTORS, MADE)
+    file = store.root / RESULT.path / "manifest.json"
+    before = file.read_text()
+    edited(lambda m: m.update({field: value}))(file.parent)
+    try:
+        with pytest.raises((DamagedResult, LaterVersion)):
+            store.manifest(RESULT.path)
+    finally:
+        file.write_text(before)
+
+
+def test_damage_that_cannot_be_moved_aside_is_an_error(store: Store) -> None:
+    (store.root / DAMAGED).write_text("")
+    with pytest.raises(StorageError, match=r"damaged and cannot be moved to \.damaged"):
+        store.set_aside(RESULT.path)
+    assert store.holds(RESULT)
+
+
+def test_the_same_result_can_be_moved_aside_twice(store: Store) -> None:
+    first = store.set_aside(RESULT.path)
+    store.save(RESULT, ROWS, VECTORS, MADE)
+    second = store.set_aside(RESULT.path)
+    assert len(list((store.root / DAMAGED).iterdir())) == len({first, second}) == 2
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}

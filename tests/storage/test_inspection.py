@@ -1,0 +1,348 @@
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.damages import DAMAGES, LATER, edited, truncate
+from tests.helpers.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
+from tvsight.errors import StorageError, UsageError
+from tvsight.storage.choice import Choice
+from tvsight.storage.inspection import (
+    Finding,
+    damage,
+    entries,
+    leftovers,
+    removable,
+    remove,
+    verify,
+)
+from tvsight.storage.job_records import JobRecord, Records
+from tvsight.storage.store import DAMAGED, Result, Store
+from tvsight.tasks import packaged_tasks
+from tvsight.tasks.matching import SCORING_VERSION
+
+CURRENT = Result(IDENTITY | {"task_data": packaged_tasks()["antonyms"].checksum})
+"""A result of the pairs that this tvsight has."""
+OWN = Result(IDENTITY | {"task": "my_task"})
+OLD_PAIRS = RESULT
+OLD_SCORING = Result(CURRENT.identity | {"scoring": 0})
+NAME = CURRENT.path.name
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that holds `CURRENT` with vectors and `OWN` without."""
+    store = Store(tmp_path / "results")
+    store.save(CURRENT, ROWS, VECTORS, MADE)
+    store.save(OWN, ROWS.assign(task="my_task"), None, MADE)
+    return store
+
+
+@contextmanager
+def held_elsewhere(store: Store, result: Result) -> Iterator[None]:
+    """Another process measures a result."""
+    code = (
+        "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); "
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    lock = store.lock(result).lock_file
+    command = [sys.executable, "-c", code, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield
+        process.communicate()
+
+
+def record(store: Store, name: str) -> Path:
+    Records(store.root).write(JobRecord(name, "id", "http://h", "m", "d", "2026-01-01"))
+    return store.root / ".jobs" / f"{name}.json"
+
+
+def unfinished(store: Store, result: Result) -> Path:
+    """What a killed process leaves of a result, with its lock."""
+    path = store.root / result.path.with_name(f".new-{result.path.name}-01234567")
+    path.mkdir(parents=True)
+    (path / "rows.parquet").write_bytes(b"PAR1")
+    with store.lock(result):
+        pass
+    return path
+
+
+def told(findings: list[Finding]) -> dict[str, str]:
+    return {finding.path.name: finding.kind for finding in findings}
+
+
+def test_entries_say_what_is_there(store: Store) -> None:
+    found, unusable = entries(store)
+    assert unusable == []
+    vectors = {entry.identity["task"]: entry.has_vectors for entry in found}
+    assert vectors == {"antonyms": True, "my_task": False}
+    (entry,) = [entry for entry in found if entry.path == CURRENT.path]
+    assert entry.key == CURRENT.key
+    on_disk = sum(file.stat().st_size for file in (store.root / entry.path).iterdir())
+    assert entry.size == on_disk
+
+
+def test_what_has_no_usable_manifest_is_named(store: Store) -> None:
+    (store.root / OWN.path / "manifest.json").write_text("")
+    found, unusable = entries(store)
+    assert [entry.path for entry in found] == [CURRENT.path]
+    assert [(f.path, f.kind, f.reason) for f in unusable] == [
+        (OWN.path, "damaged", "no readable manifest.json")
+    ]
+
+
+def test_a_whole_folder_has_no_findings(store: Store) -> None:
+    with store.lock(CURRENT):  # its file stays, as after every run
+        pass
+    assert verify(store) == removable(store) == []
+
+
+@pytest.mark.parametrize("spoilt", DAMAGES)
+def test_verify_names_every_damage_and_no_other_result(store: Store, spoilt: str) -> None:
+    DAMAGES[spoilt][0](store.root / CURRENT.path)
+    (finding,) = verify(store)
+    assert finding.path == CURRENT.path
+    assert finding == damage(store, CURRENT.path)
+    assert damage(store, OWN.path) is None
+    assert finding.kind == ("superseded" if "older schema" in spoilt else "damaged")
+    assert removable(store) == [finding]
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_what_a_later_version_wrote_is_named_and_kept(store: Store, later: str) -> None:
+    LATER[later][0](store.root / CURRENT.path)
+    aside = store.root / DAMAGED / f"{CURRENT.path.name}-01234567"
+    shutil.copytree(store.root / CURRENT.path, aside)  # an early version moved those there
+    before = disk(store.root)
+    assert told(verify(store)) == {CURRENT.path.name: "later", aside.name: "later"}
+    assert damage(store, CURRENT.path) in verify(store)
+    assert removable(store) == []
+    assert remove(store, verify(store)) == 0
+    assert disk(store.root) == before
+
+
+def test_a_later_versions_data_of_a_task_is_not_superseded(store: Store) -> None:
+    made = MADE | {"versions": {"tvsight": "7.5"}}
+    store.save(OLD_PAIRS, ROWS, None, made)
+    assert removable(store) == []
+
+
+def test_a_quick_look_finds_what_is_missing_or_of_another_size_and_opens_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*arguments: object) -> None:
+        raise AssertionError("a file was opened")
+
+    monkeypatch.setattr("tvsight.storage.store._sha256", opened)
+    monkeypatch.setattr("tvsight.storage.store.read_rows", opened)
+    seen: list[Path] = []
+    assert verify(store, seen.append, quick=True) == []
+    assert seen == list(store.paths())
+    (store.root / OWN.path / "rows.parquet").unlink()
+    truncate(store.root / CURRENT.path / "vectors.safetensors")
+    found = {finding.path: finding.reason for finding in verify(store, quick=True)}
+    assert found[OWN.path] == "rows.parquet is missing"
+    assert re.fullmatch(r"vectors\.safetensors has \d+ bytes, not \d+", found[CURRENT.path])
+
+
+def test_a_quick_look_takes_manifests_that_do_not_say_how_large_files_are(store: Store) -> None:
+    edited(lambda m: m.pop("sizes"))(store.root / CURRENT.path)
+    assert verify(store, quick=True) == verify(store) == []
+    (store.root / CURRENT.path / "vectors.safetensors").write_bytes(b"")
+    (finding,) = verify(store, quick=True)
+    assert finding.reason == "vectors.safetensors is empty, or is no file"
+
+
+def test_looking_for_what_can_go_reads_each_result_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    manifest = Store.manifest
+
+    def reading(self: Store, path: Path) -> dict[str, Any]:
+        read.append(path)
+        return manifest(self, path)
+
+    monkeypatch.setattr(Store, "manifest", reading)
+    seen: list[Path] = []
+    removable(store, seen.append)
+    assert read == seen == list(store.paths())
+
+
+def test_what_was_moved_aside_is_told_apart(store: Store) -> None:
+    place = store.set_aside(OWN.path)
+    (finding,) = verify(store)
+    assert (finding.path, finding.kind, finding.is_aside) == (place, "damaged", True)
+    assert finding.size > 0
+
+
+def test_what_a_killed_run_leaves_is_left_over(store: Store) -> None:
+    path = unfinished(store, RESULT)
+    for probe in (store.root / ".new-0", store.root / "tables" / ".new-0-a.csv"):
+        probe.parent.mkdir(exist_ok=True)
+        probe.write_text("")
+        os.utime(probe, (0, 0))
+    assert told(verify(store)) == {
+        path.name: "left over",
+        f"{RESULT.path.name}.lock": "left over",
+        ".new-0": "left over",
+        ".new-0-a.csv": "left over",
+    }
+    assert remove(store, removable(store)) == 4
+    assert verify(store) == []
+    assert store.holds(CURRENT)
+    assert store.holds(OWN)
+
+
+def test_what_a_process_works_on_is_not_left_over(store: Store) -> None:
+    unfinished(store, RESULT)
+    (store.root / ".new-now").write_text("")
+    job, later = record(store, f"{NAME}-0"), record(store, f"{RESULT.path.name}-0")
+    with held_elsewhere(store, RESULT), held_elsewhere(store, CURRENT):
+        assert list(leftovers(store)) == []
+    left = {finding.path.name for finding in leftovers(store)}
+    assert job.name in left
+    assert later.name not in left
+
+
+def test_what_a_process_begins_after_the_question_stays(store: Store) -> None:
+    path = unfinished(store, RESULT)
+    lock = Path(store.lock(RESULT).lock_file)
+    findings = removable(store)
+    with held_elsewhere(store, RESULT):
+        assert remove(store, findings) == 0
+        assert path.exists()
+        assert lock.exists()
+
+
+def test_records_of_jobs_go_when_their_result_is_stored_or_they_cannot_be_read(
+    store: Store,
+) -> None:
+    waiting, stored = record(store, f"{RESULT.path.name}-0"), record(store, f"{NAME}-12")
+    for name, version in (("older", 1), ("later", 9)):
+        fields = json.dumps(
+            {"version": version, "written_by": f"{version}.5" if version > 1 else "0.0.9"}
+        )
+        (store.root / ".jobs" / f"{name}.json").write_text(fields)
+    reasons = {finding.path.name: finding.reason for finding in verify(store)}
+    assert set(reasons) == {"older.json", "later.json", stored.name}
+    assert "written by tvsight 9.5" in reasons["later.json"]
+    remove(store, removable(store))
+    left = {path.name for path in (store.root / ".jobs").iterdir()}
+    assert left == {waiting.name, "later.json"}
+
+
+def test_results_that_nothing_asks_for_any_more_are_superseded(store: Store) -> None:
+    kept = Result(CURRENT.identity | {"weights": "sha256:34", "dtype": "bfloat16", "seed": 4})
+    for result in (OLD_PAIRS, OLD_SCORING, kept):
+        store.save(result, ROWS, None, MADE)
+    found = {finding.path: finding.reason for finding in removable(store)}
+    assert found == {
+        OLD_PAIRS.path: "other pairs of antonyms than this tvsight has",
+        OLD_SCORING.path: f"scoring 0; this is {SCORING_VERSION}",
+    }
+    assert verify(store) == []
+    remove(store, removable(store))
+    assert set(store.paths()) == {CURRENT.path, OWN.path, kept.path}
+
+
+@pytest.mark.parametrize("old", ["to_upper", "to_lower"])
+def test_what_further_tasks_enter_is_superseded_with_any_of_them(store: Store, old: str) -> None:
+    now = {name: packaged_tasks()[name].checksum for name in ("to_upper", "to_lower")}
+    then = now | {old: "other pairs"}
+    for data in (now, then):
+        of_pair = {"task": "to_upper→to_lower", "task_data": data["to_upper"]}
+        more = {"experiment": "another", "sources": {"to_lower": data["to_lower"]}}
+        rows = ROWS.assign(task=of_pair["task"])
+        store.save(Result(IDENTITY | of_pair | more), rows, None, MADE)
+    (found,) = removable(store)
+    assert found.reason == f"other pairs of {old} than this tvsight has"
+
+
+def test_cleaning_frees_what_it_says_and_nothing_else(store: Store) -> None:
+    store.save(OTHER, ROWS, None, MADE)
+    truncate(store.root / OTHER.path / "rows.parquet")
+    store.set_aside(OTHER.path)
+    store.save(OLD_PAIRS, ROWS, VECTORS, MADE)
+    outside = store.root.parent / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("x")
+    (store.root / DAMAGED / "link").symlink_to(outside)
+    (store.root / "notes").write_text("mine")
+    before = disk(store.root)
+    findings = removable(store)
+    freed = remove(store, findings)
+    assert freed == sum(finding.size for finding in findings) == before - disk(store.root)
+    assert (outside / "kept").exists()
+    assert (store.root / "notes").exists()
+    assert set(store.paths()) == {CURRENT.path, OWN.path}
+
+
+def test_what_cannot_be_removed_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.set_aside(OWN.path)
+
+    def fail(path: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("tvsight.storage.inspection.shutil.rmtree", fail)
+    with pytest.raises(StorageError, match="cannot be removed: Read-only file system"):
+        remove(store, removable(store))
+
+
+def test_a_recent_file_is_not_left_over(store: Store) -> None:
+    probe = store.root / ".new-0"
+    probe.write_text("")
+    for age, left in ((10, 0), (7200, 1)):
+        os.utime(probe, (time.time() - age, time.time() - age))
+        assert len(list(leftovers(store))) == left
+
+
+def test_a_choice_restricts_by_every_name_that_is_given(store: Store) -> None:
+    found, _ = entries(store)
+    everything = Choice()
+    for choice, tasks in {
+        everything: {"antonyms", "my_task"},
+        replace(everything, tasks="paper"): {"antonyms"},
+        replace(everything, tasks="linguistic, my_task"): {"antonyms", "my_task"},
+        replace(everything, tasks="my_task", models=("org/model-1b",)): {"my_task"},
+        replace(everything, experiments=("main_results",)): {"antonyms", "my_task"},
+        replace(everything, tasks="knowledge"): set(),
+    }.items():
+        assert {entry.identity["task"] for entry in choice.of(found)} == tasks
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (Choice(models=("org/model-1c",)), "--model 'org/model-1c': no result.*'org/model-1b'"),
+        (Choice(tasks="antonym"), "--tasks 'antonym': no result of it here.*'antonyms'"),
+        (Choice(experiments=("x",)), "--experiment 'x': no result"),
+    ],
+)
+def test_a_name_that_nothing_has_is_refused(store: Store, choice: Choice, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        choice.of(entries(store)[0])
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    for look in (entries, verify, removable):
+        with pytest.raises(UsageError, match="a results folder was expected"):
+            look(Store(tmp_path / "absent"))
+
+
+def disk(folder: Path) -> int:
+    return sum(
+        file.lstat().st_size for file in folder.rglob("*") if not file.is_dir() or file.is_symlink()
+    )

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers.example_store import MADE, RESULT, ROWS
+from tvsight.errors import UsageError
+from tvsight.storage.store import DamagedResult, Store
+from tvsight.storage.task_vectors import TaskVectors, part
+
+MODEL, TASK = RESULT.identity["model"], RESULT.identity["task"]
+DEV = torch.arange(2 * 6 * 4).reshape(2, 6, 4).half()
+TEST = (torch.arange(3 * 6 * 4).reshape(3, 6, 4) - 30).half()
+WHOLE = {"dev": DEV, "test": TEST}
+
+
+def stored(folder: Path, vectors: dict[str, torch.Tensor]) -> TaskVectors:
+    store = Store(folder)
+    store.save(RESULT, ROWS, vectors, MADE)
+    assert store.holds(RESULT, with_vectors=True)
+    return TaskVectors(store, {(MODEL, TASK): RESULT.path})
+
+
+@pytest.fixture(params=["all", "a part"])
+def vectors(request: pytest.FixtureRequest, tmp_path: Path) -> TaskVectors:
+    return stored(tmp_path, WHOLE if request.param == "all" else part(WHOLE, 2))
+
+
+def test_both_forms_give_the_same_vectors(vectors: TaskVectors) -> None:
+    mean = (DEV[0].float() + DEV[1].float()) / 2
+    torch.testing.assert_close(vectors.mean(MODEL, TASK), mean, rtol=0, atol=0)
+    torch.testing.assert_close(vectors.after(2, MODEL, TASK), TEST[:, 2].float(), rtol=0, atol=0)
+    for split, of_split in WHOLE.items():
+        norms = of_split.float().square().sum(dim=-1).sqrt()
+        torch.testing.assert_close(vectors.norms(MODEL, TASK, split), norms)
+
+
+def test_a_part_has_no_other_block(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"after block 2 are stored, not after 3.*--layer 2"):
+        stored(tmp_path, part(WHOLE, 2)).after(3, MODEL, TASK)
+
+
+@pytest.mark.parametrize("block", [-1, 6, True])
+def test_a_block_that_is_not_there_is_refused(tmp_path: Path, block: int) -> None:
+    with pytest.raises(UsageError, match="blocks 0 to 5"):
+        stored(tmp_path, WHOLE).after(block, MODEL, TASK)
+    with pytest.raises(UsageError, match="blocks 0 to 5"):
+        part(WHOLE, block)
+
+
+def test_a_part_of_a_part_is_the_same_part() -> None:
+    once = part(WHOLE, 2)
+    assert part(once, 3) is once
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"mean": torch.zeros(5, 4).half()},
+        {"at_2": torch.zeros(2, 4).half()},
+        {"at_2": torch.zeros(3, 5).half()},
+        {"dev_norms": torch.zeros(2, 5)},
+        {"test_norms": torch.zeros(3, 6).half()},
+        {"mean": torch.zeros(6, 4)},
+        {"at_3": torch.zeros(3, 4).half()},
+        {"dev": DEV},
+    ],
+    ids=lambda spoilt: "-".join(f"{name}{list(of.shape)}{of.dtype}" for name, of in spoilt.items()),
+)
+def test_a_part_of_another_form_is_damaged(tmp_path: Path, spoilt: dict[str, torch.Tensor]) -> None:
+    store = Store(tmp_path)
+    store.save(RESULT, ROWS, part(WHOLE, 2) | spoilt, MADE)
+    with pytest.raises(DamagedResult, match=r"vectors\.safetensors"):
+        store.holds(RESULT)

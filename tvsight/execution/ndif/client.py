@@ -1,0 +1,329 @@
+"""An NDIF server over HTTP: what it answers, in our words, and which faults are waited out.
+
+nnsight's own client neither retries nor gives up on a server that stopped answering, and reads
+results with an unpickler that runs code. This one does the opposite of each.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import httpx
+from nnsight import CONFIG
+
+from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
+from tvsight.execution.ndif.exchange import TooLong, exchange
+from tvsight.execution.ndif.patience import Fault, Patience, patiently
+from tvsight.execution.ndif.results import WrongResult, read
+
+Read = TypeVar("Read")
+
+FEW_RETRIES = 2
+"""When a server is first asked: its address may be wrong."""
+STATES = {
+    "RECEIVED": "queued",
+    "QUEUED": "queued",
+    "PROVISIONING": "queued",
+    "DEPLOYING": "queued",
+    "DISPATCHED": "running",
+    "RUNNING": "running",
+    "COMPLETED": "done",
+    "ERROR": "failed",
+}
+"""What a job does, by the server's status."""
+PASSING = frozenset({408, 425, 429})
+"""Refusals of the moment: too slow, too early, too often."""
+UNHEARD = PASSING | {503}
+"""How a server, or a proxy before it, says that it did nothing about a request."""
+TOO_LARGE = 413
+NO_SERVER = tuple(range(300, 500))
+"""How something else may answer `/connected`: by a redirect or a refusal."""
+LONGEST_TEXT = 500
+"""Characters of an answer that is no JSON."""
+LONGEST_ANSWER = 16_000_000
+"""Bytes of an answer that is no result."""
+GONE = frozenset({400, 403, 404, 410})
+"""How an object store answers for a result whose link has expired or that it lost."""
+
+
+class Unanswered(Exception):
+    """A job that was sent and that the server may have accepted, or not."""
+
+
+class ResultGone(Exception):
+    """A finished job whose result is no longer there."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server says of a job."""
+
+    state: str
+    """`queued`, `running`, `done` or `failed`."""
+    text: str
+    link: str | None
+    """Where the result is, once it is done."""
+
+
+class NdifClient:
+    """One server, and how often it failed us.
+
+    Attributes:
+        host: its URL, without a final slash.
+        faults: what went wrong and was tried again, oldest first, with its time
+            (`time.monotonic`).
+        received: bytes of results so far.
+        tell: hears what is waited for, and why.
+    """
+
+    def __init__(
+        self,
+        host: str | None,
+        patience: Patience | None = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Raises UsageError when `host` is no URL."""
+        self.host = (host or CONFIG.API.HOST).rstrip("/")
+        if not self.host.startswith(("http://", "https://")):
+            raise UsageError(
+                f"--host {self.host!r}: a URL was expected, as in http://localhost:8001"
+            )
+        self.patience = patience or Patience()
+        self.faults: list[tuple[float, str]] = []
+        self.received = 0
+        self.tell = tell
+        self._has_served = False
+        self._headers = {"nnsight-version": version("nnsight"), "python-version": sys.version}
+        """The key is among them once `check` has found an NDIF server."""
+
+    def check(self) -> None:
+        """Make sure that a server is there, can compute, and accepts the key.
+
+        No key is sent before this, nor to a host that does not answer as an NDIF server does.
+
+        Raises:
+            ServerError: when it is not there, or is not what it should be.
+            UsageError: when it does not accept the key.
+        """
+        few = min(self.patience.retries, FEW_RETRIES)
+        if not self._ask("GET", "/connected", _is_ndif, accept=NO_SERVER, retries=few):
+            raise ServerError(
+                f"{self.host} answers, but is no NDIF server. Check --host (or NDIF_HOST)."
+            )
+        if CONFIG.API.APIKEY:
+            self._headers["ndif-api-key"] = CONFIG.API.APIKEY
+        # A request without its payload: refused for the key first, for the payload only after it.
+        data = {"data": '{"model_key": ""}'}
+        self._ask("POST", "/request", lambda response: None, accept=(422,), data=data)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """A JSON document of the server: `/status`, `/env`."""
+        return self._ask("GET", path, _document)
+
+    def submit(self, model_key: str, payload: bytes, job_id: str) -> str:
+        """Hand over a job.
+
+        It is tried again only where the server certainly did not hear of it.
+
+        Args:
+            job_id: a name for it, under which it can be looked for if no answer comes.
+
+        Returns:
+            The server's name for it: `job_id`, unless the server gives names of its own.
+
+        Raises:
+            Unanswered: when the server may have accepted it.
+            ServerError, RefusedError, UsageError: when it has not.
+        """
+        envelope = {"id": job_id, "model_key": model_key, "session_id": "", "compress": True}
+        try:
+            return self._ask(
+                "POST",
+                "/request",
+                lambda response: str(_document(response)["id"]),
+                repeatable=False,
+                data={"data": json.dumps(envelope)},
+                files={"blob": ("request", payload, "application/octet-stream")},
+            )
+        except Fault as fault:
+            self.note(str(fault))
+            raise Unanswered(str(fault)) from fault
+
+    def job(self, job_id: str) -> Answer | None:
+        """What became of a job; None where the server knows nothing of it (yet)."""
+        return self._ask("GET", f"/response/{job_id}", partial(_of_job, job_id), accept=(404,))
+
+    def result(self, link: str, most: int) -> Any:
+        """Download what a job saved; see `results.read`.
+
+        Args:
+            most: bytes that it may have.
+
+        Raises:
+            ResultGone: when the object store has it no longer.
+            WrongResult: when it cannot be read.
+            ServerError: when it cannot be fetched.
+        """
+        found = self._ask("GET", link, lambda response: response, accept=tuple(GONE), most=most)
+        if found.status_code in GONE:
+            raise ResultGone(f"its result is gone from the object store ({found.status_code})")
+        self.received += len(found.content)
+        return read(found.content, most)
+
+    def note(self, fault: str) -> None:
+        """Remember a fault."""
+        self.faults.append((time.monotonic(), fault))
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[httpx.Response], Read],
+        accept: tuple[int, ...] = (),
+        retries: int | None = None,
+        repeatable: bool = True,
+        most: int = LONGEST_ANSWER,
+        **content: Any,
+    ) -> Read:
+        """What `read` finds in the answer to one request, with faults waited out.
+
+        Args:
+            read: raises ValueError, KeyError or TypeError where the answer is something else.
+            accept: statuses of errors that `read` expects.
+            repeatable: whether it does no harm to ask twice.
+            most: bytes that the answer may have.
+
+        Raises:
+            WrongResult: when a result has more bytes than `most`.
+            Fault: of a request that is not repeatable, when the server may have heard it.
+            RefusedError, UsageError: when the server refuses the request, in its own words.
+            ServerError: when the faults do not end.
+        """
+        link = not path.startswith("/")
+        where = path if link else self.host + path
+        headers = {} if link else self._headers  # a link is signed, and may lead elsewhere
+        what = "the object store" if link else self.host
+        limit = self.patience.request_s
+
+        def waited(seconds: float, received: int) -> None:
+            size = f", {received / 1e6:.1f} MB so far" if received else ""
+            self.tell(f"Waiting for {what} to answer, {seconds:.0f} s{size}")
+
+        def once() -> Read:
+            try:
+                response = exchange(
+                    method, where, limit, most=most, waited=waited, headers=headers, **content
+                )
+            except TooLong as error:
+                if link:
+                    raise WrongResult(f"it has {error}, more than its job can bring") from error
+                raise Fault(f"{what}: the answer has {error}") from error
+            except httpx.InvalidURL as error:
+                if link:
+                    raise WrongResult(f"no link leads to it: {error}") from error
+                raise UsageError(f"--host {self.host}: {error}") from error
+            except httpx.TimeoutException as error:
+                unheard = isinstance(error, httpx.ConnectTimeout)
+                raise Fault(f"{what} did not answer within {limit:.0f} s", unheard) from error
+            except httpx.HTTPError as error:
+                raise Fault(f"{what}: {error}", isinstance(error, httpx.ConnectError)) from error
+            status = response.status_code
+            if status >= 500 or status in PASSING:
+                words = self._words(response)
+                raise Fault(f"{what}: {status}, {words}", status in UNHEARD, busy=True)
+            if response.is_error and status not in accept:
+                raise self._refusal(response)
+            try:
+                if response.is_redirect and status not in accept:
+                    raise ValueError("redirects are not followed")
+                found = read(response)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                kind = response.headers.get("content-type") or "no type"
+                raise Fault(
+                    f"{what}: the answer is not one of an NDIF server ({status}, {kind})"
+                ) from error
+            self._has_served |= response.is_success and not link
+            return found
+
+        def passes(error: BaseException) -> bool:
+            return isinstance(error, Fault) and (repeatable or error.unheard)
+
+        tries = 1 + (self.patience.retries if retries is None else retries)
+        try:
+            return patiently(once, tries, passes, self.note, self.tell)
+        except Fault as fault:
+            if not passes(fault):
+                raise
+            self.note(str(fault))
+            tried = f"{fault} (tried {tries} times)."
+            if link:
+                told = f"A result of {self.host} cannot be fetched: {tried}"
+            elif self._has_served:
+                told = f"The server worked before and does not now: {tried} Try again later."
+            elif fault.busy:
+                told = f"The server cannot serve now: {tried} Try again later."
+            else:
+                told = f"No NDIF server can be reached: {tried} Check --host (or NDIF_HOST), or "
+                told += "try again later."
+            raise ServerError(told) from fault
+
+    def _refusal(self, response: httpx.Response) -> TvsightError:
+        detail, key = self._words(response), CONFIG.API.APIKEY
+        if response.status_code in (401, 403) or "API key" in detail:
+            given = "the API key was refused" if key else "no API key was given"
+            return RefusedError(
+                f"{self.host}: {given}. {detail} Set NDIF_API_KEY, or store a key with "
+                "`python -c 'import nnsight; nnsight.login()'`."
+            )
+        refused = f"{self.host} refused the request ({response.status_code}): {detail}"
+        if response.status_code == TOO_LARGE:
+            return UsageError(f"{refused} Cut the job with a smaller --max-job-episodes.")
+        return RefusedError(refused)
+
+    def _words(self, response: httpx.Response) -> str:
+        """Why, in the server's words; a key that they repeat is left out."""
+        try:
+            body = response.json()
+        except ValueError:
+            is_page = "html" in response.headers.get("content-type", "")
+            body = response.reason_phrase if is_page else response.text[:LONGEST_TEXT]
+        detail = body.get("detail", body) if isinstance(body, dict) else body
+        key = CONFIG.API.APIKEY
+        return str(detail).replace(key, "…") if key else str(detail)
+
+
+def _document(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of an answer."""
+    document = response.json()
+    if not isinstance(document, dict):
+        raise TypeError(f"a JSON object was expected, got {type(document).__name__}")
+    return document
+
+
+def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
+    if response.status_code == 404:
+        return None
+    answer = _document(response)
+    if answer.get("id", job_id) != job_id:
+        raise Fault(f"the answer about job {job_id} is about job {answer['id']}")
+    state = STATES.get(answer["status"], "running")
+    link = answer.get("data")
+    text = str(answer.get("description") or "")
+    return Answer(state, text, link if isinstance(link, str) else None)
+
+
+def _is_ndif(response: httpx.Response) -> bool:
+    """Whether an answer to `/connected` is that of an NDIF server."""
+    try:
+        return response.is_success and _document(response).get("status") == "connected"
+    except (ValueError, TypeError):
+        return False
+
+
+def _content_and_status(response: httpx.Response) -> tuple[bytes, int]:
+    return response.content, response.status_code

@@ -1,0 +1,311 @@
+"""Jobs on an NDIF server: remembered on disk, picked up again, waited for."""
+
+import shlex
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from tvsight.errors import RefusedError, ServerError, TvsightError
+from tvsight.execution.jobs import Job, Trace
+from tvsight.execution.ndif.client import Answer, NdifClient, ResultGone, Unanswered
+from tvsight.execution.ndif.parcel import digest, payload
+from tvsight.execution.ndif.patience import pause
+from tvsight.execution.ndif.preflight import episodes_of, other_precision, rehearse
+from tvsight.execution.ndif.results import WrongResult, unseal
+from tvsight.interventions.decoder import Decoder
+from tvsight.storage.job_records import JobRecord, Records, result_of
+
+PASSING = "try again later"
+"""What NDIF ends its message with when a failure is its own and not the block's."""
+OVER_LIMIT = "exceeded the execution timeout"
+MARGIN, EPISODE_MARGIN = 64_000_000, 64_000
+"""Bytes that a result may have beside its vectors, and beside that for each episode. The answers of
+an episode have a tenth for the deepest models."""
+FETCHES, SUBMISSIONS = 2, 2
+"""How often a wrong result is fetched, and how many jobs are submitted for it."""
+
+Answered = TypeVar("Answered")
+
+
+class JobFailed(TvsightError):
+    """A job that the server could not do, and would not do the next time either."""
+
+
+class Remote:
+    """An NDIF server as a place for jobs."""
+
+    distant = True
+
+    def __init__(
+        self,
+        client: NdifClient,
+        results: Path,
+        dtype: str,
+        capacity: int = 2,
+        versions: dict[str, str] | None = None,
+        asked: Iterable[str] = (),
+    ) -> None:
+        """Args:
+        dtype: the precision that results are stored under: the server must hold it.
+        versions: of packages on the server, for manifests.
+        asked: names of the results that the run lacks, beside those that jobs begin for.
+        """
+        self.client = client
+        self.dtype = dtype
+        self.records = Records(results)
+        self.capacity = capacity
+        self.about = {"kind": "NDIF", "versions": versions or {}}
+        self._rehearsed: set[Callable[..., Any]] = set()
+        self._asked = set(asked)
+
+    def begin(self, decoder: Decoder, job: Job, name: str) -> "_Submitted":
+        """Submit a job, or take up the one that an earlier process submitted."""
+        self._asked.add(result_of(name))
+        return _Submitted(self, decoder, job, name)
+
+    def finished(self, names: list[str]) -> None:
+        """Forget jobs whose results are stored."""
+        for name in names:
+            self.records.forget(name)
+
+    def refused(self, held: str) -> RefusedError:
+        """The server holds the model in another precision: no job of this run is of use."""
+        self.forget()
+        return other_precision(self.client.host, held, self.dtype)
+
+    def forget(self) -> None:
+        """Forget the server's jobs for the results of this run, whichever process sent them."""
+        for record in self.records.all():
+            if record.host == self.client.host and result_of(record.name) in self._asked:
+                self.records.forget(record.name)
+
+    def wait(self) -> None:
+        """Until the server is asked again."""
+        time.sleep(self.client.patience.poll_s)
+
+    def rehearse(self, decoder: Decoder, job: Job) -> None:
+        """Try a job's function here, once."""
+        if job.function not in self._rehearsed:
+            rehearse(job, decoder, self.dtype)
+            self._rehearsed.add(job.function)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a job was last seen to do, and since when (`time.monotonic`)."""
+
+    answer: Answer | None
+    since: float
+
+
+class _Submitted:
+    """One job on the server, submitted again when the server loses it."""
+
+    def __init__(self, place: Remote, decoder: Decoder, job: Job, name: str) -> None:
+        self._place = place
+        self._client = place.client
+        self._sent = (decoder, job)
+        self._began = time.monotonic()
+        self._told = len(self._client.faults)
+        """How many of the client's faults are older than this job, or in its trace."""
+        self._failures = 0
+        self._wrong_results = 0
+        self._seen = _Seen(None, self._began)
+        self._again_at: float | None = None
+        """When it is submitted again; None while it is on the server."""
+        self.trace = Trace()
+        fresh = JobRecord(name, "", self._client.host, decoder.nn.to_model_key(), digest(job), "")
+        known = place.records.read(name)
+        if known is not None and known.is_for_same(fresh):
+            self.trace.faults.extend(known.faults)
+            self._take(known)
+        else:
+            self._submit(fresh)
+
+    @property
+    def state(self) -> str:
+        """What the job does, as far as is known."""
+        if self._again_at is not None:
+            return "failed"
+        return self._seen.answer.state if self._seen.answer else "queued"
+
+    def result(self) -> Any | None:
+        """See `Pending.result`."""
+        if self._again_at is not None:
+            if time.monotonic() >= self._again_at:
+                self._submit(self._record)
+            return None
+        answer = self._ask(self._client.job, self._record.job_id)
+        if answer is not None and not self._record.accepted:
+            self._write(replace(self._record, accepted=True))
+        if answer != self._seen.answer:
+            self._seen = _Seen(answer, time.monotonic())
+        if answer is not None and answer.state == "done":
+            try:
+                return self._fetched(answer.link)
+            except ResultGone as gone:
+                self._again(str(gone))
+            except WrongResult as wrong:
+                self._refused(str(wrong))
+        elif answer is not None and answer.state == "failed":
+            self._failed(answer.text)
+        elif self._is_lost():
+            accepted = self._record.accepted
+            self._again("the server has lost it" if accepted else "the server has not accepted it")
+        else:
+            self._check_time()
+        return None
+
+    def _submit(self, record: JobRecord) -> None:
+        """Hand the job over, under a new name.
+
+        The name is written down first, so that the job is found again whatever ends this process
+        and whether or not the server's answer arrives.
+        """
+        decoder, job = self._sent
+        self._place.rehearse(decoder, job)
+        content = payload(decoder, job, record.asked)
+        self._note_faults()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        record = replace(record, job_id=uuid4().hex, submitted=now, accepted=False)
+        self._write(record)
+        try:
+            job_id = self._client.submit(record.model, content, record.job_id)
+        except Unanswered:
+            pass  # it is looked for
+        except TvsightError:
+            self._place.records.forget(record.name)
+            raise
+        else:
+            self._write(replace(record, job_id=job_id, accepted=True))
+        self._take(self._record)
+
+    def _take(self, record: JobRecord) -> None:
+        self._record = record
+        self._again_at = None
+        self.trace.job_id = record.job_id
+        self._seen = _Seen(None, time.monotonic())
+
+    def _ask(self, ask: Callable[[str], Answered], what: str) -> Answered:
+        """Ask the client; what went wrong meanwhile is remembered with the job."""
+        try:
+            return ask(what)
+        except (ServerError, RefusedError) as error:
+            raise type(error)(
+                f"{error} Job {self._record.job_id} is remembered: repeat the command to wait for "
+                "it."
+            ) from error
+        finally:
+            if self._note_faults():
+                self._write(self._record)
+
+    def _note_faults(self) -> bool:
+        """Whether the client met faults since it was last looked at; the trace has them then."""
+        new = self._client.faults[self._told :]
+        self._told += len(new)
+        self.trace.faults.extend(text for _, text in new)
+        return bool(new)
+
+    def _write(self, record: JobRecord) -> None:
+        self._record = replace(record, faults=tuple(self.trace.faults))
+        self._place.records.write(self._record)
+
+    def _fetched(self, link: str | None) -> Any:
+        """What the function returned.
+
+        Raises:
+            ResultGone: when the result is no longer there.
+            WrongResult: when it is not what the server computed for this job.
+        """
+        if link is None:
+            raise WrongResult("the server does not say where it is")
+        job = self._sent[1]
+        most = MARGIN + job.vector_bytes + EPISODE_MARGIN * episodes_of(job.arguments)
+        saved = self._ask(lambda where: self._client.result(where, most), link)
+        content = unseal(saved, self._record.asked)
+        return self._checked(content["value"], content["dtype"], content["device"])
+
+    def _checked(self, value: Any, dtype: str, device: str) -> Any:
+        self.trace.device = device
+        if dtype != self._place.dtype:
+            raise self._place.refused(dtype)
+        return value
+
+    def _failed(self, text: str) -> None:
+        if PASSING in text:
+            self._again(text)
+            return
+        advice = ""
+        if OVER_LIMIT in text:
+            advice = " Cut it with a smaller --max-job-episodes, or --episodes-per-split."
+        self._place.records.forget(self._record.name)
+        raise JobFailed(f"job {self._record.job_id} on {self._record.host}: {text}{advice}")
+
+    def _again(self, fault: str) -> None:
+        """Submit once more after a while, a bounded number of times."""
+        self._failures += 1
+        self.trace.faults.append(f"job {self._record.job_id}: {fault}")
+        why = fault if fault.endswith(".") else f"{fault}."
+        if self._failures > self._client.patience.retries:
+            raise ServerError(
+                f"Job {self._record.job_id} on {self._record.host} failed {self._failures} times, "
+                f"the last time because: {why} Repeat the command to try again."
+            )
+        seconds = pause(self._failures)
+        self._again_at = time.monotonic() + seconds
+        self._client.tell(
+            f"Job {self._record.job_id}: {why} It is submitted again in {seconds:.0f} s"
+        )
+
+    def _refused(self, why: str) -> None:
+        """Fetch a wrong result once more, then submit its job again, then give up."""
+        self._wrong_results += 1
+        job_id, host = self._record.job_id, self._record.host
+        if self._wrong_results % FETCHES:
+            self.trace.faults.append(f"the result of job {job_id} was fetched again: {why}")
+            self._write(self._record)
+            self._client.tell(f"The result of job {job_id} is fetched again: {why}")
+        elif (
+            self._wrong_results < FETCHES * SUBMISSIONS
+            and self._failures < self._client.patience.retries
+        ):
+            self._again(f"its result is wrong: {why}")
+        else:
+            raise ServerError(
+                f"The result of job {job_id} on {host} is wrong each time that it is fetched: "
+                f"{why}. Nothing of it is stored. Repeat the command to fetch it again, or "
+                f"{self._forgetting} and repeat the command to submit the job anew."
+            )
+
+    @property
+    def _forgetting(self) -> str:
+        """The command that forgets this job."""
+        folder = shlex.quote(str(self._place.records.folder.parent))
+        return f"`python -m analyses.ndif_status --results {folder} --forget {self._record.job_id}`"
+
+    def _is_lost(self) -> bool:
+        """Whether the job stands still since the server had a fault, or was never heard of.
+
+        A restarted server forgets what was queued, though it still shows its last status. What
+        was running ends by itself, unless its end could not be written down.
+        """
+        patience, since = self._client.patience, self._seen.since
+        still = time.monotonic() - since
+        if self._seen.answer is None:
+            return still > (patience.lost_s if self._record.accepted else patience.unconfirmed_s)
+        fault_since = any(when >= since for when, _ in self._client.faults)
+        periods = 1 if self.state == "queued" else 5
+        return fault_since and still > periods * patience.lost_s
+
+    def _check_time(self) -> None:
+        limit = self._client.patience.job_s
+        if time.monotonic() - self._began > limit:
+            raise ServerError(
+                f"Job {self._record.job_id} on {self._record.host} is still {self.state} after "
+                f"{limit / 60:.0f} minutes of waiting. It is not given up: repeat the command to "
+                f"wait for it, or {self._forgetting} and repeat it to submit the job anew."
+            )

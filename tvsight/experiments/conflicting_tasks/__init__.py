@@ -1,0 +1,3 @@
+"""conflicting_tasks."""
+
+NAME = "conflicting_tasks"

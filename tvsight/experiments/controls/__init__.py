@@ -1,0 +1,3 @@
+"""controls."""
+
+NAME = "controls"

@@ -1,0 +1,3 @@
+"""main_results."""
+
+NAME = "main_results"

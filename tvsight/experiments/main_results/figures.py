@@ -1,0 +1,171 @@
+"""Figure 4 of the paper, and the same accuracies task by task."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tvsight.experiments.main_results.numbers import (
+    COMPARED,
+    MIN_ICL_GAIN,
+    gains_from_icl,
+    over_tasks,
+)
+from tvsight.output.labels import (
+    NOT_IDENTIFIED,
+    PROCEDURE_NAMES,
+    counted,
+    display_name,
+    shortened,
+    sizes,
+)
+from tvsight.output.theme import (
+    PROCEDURE_COLOURS,
+    PROCEDURE_MARKERS,
+    TWO_COLUMNS,
+    caption,
+    new_figure,
+)
+
+LABEL_WIDTH = 9
+"""Characters in a line of a model's name under its bars."""
+ROWS_OF_TURNED_NAME = 4
+"""Tasks of a category beside which its name fits upright."""
+PAPER_ALPHA = 0.4
+"""Opacity of the paper's own numbers, which stand beside ours."""
+
+
+def by_model(table: pd.DataFrame, paper: pd.DataFrame) -> Figure:
+    """Mean accuracy of the three procedures, one group of bars per model (Figure 4).
+
+    Args:
+        table: from `summaries.by_task`.
+        paper: from `summaries.paper_by_task`, drawn paler beside it.
+    """
+    ours = over_tasks(table, "ICL gains")
+    theirs = over_tasks(paper, "ICL gains")
+    bars = pd.concat([ours.assign(paper=False), theirs.assign(paper=True)], ignore_index=True)
+    figure = new_figure(TWO_COLUMNS, 3.1)
+    axes = figure.subplots()
+    places = np.arange(len(bars), dtype=float) + np.where(bars["paper"], 0.35, 0.0)
+    for offset, procedure in enumerate(COMPARED):
+        _bars(axes, places + 0.26 * (offset - 1), bars, procedure)
+    labels = [display_name(name) for name in bars["model"]]
+    axes.set_xticks(places, [_wrapped(label) for label in labels])
+    axes.tick_params(axis="x", length=0)
+    axes.set(ylim=(0, 1), ylabel="Mean test accuracy", xlim=(places[0] - 0.6, places[-1] + 0.6))
+    axes.yaxis.grid(True)
+    axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
+    if len(theirs):
+        first = places[len(ours)]
+        axes.text(first - 0.4, 0.985, "reported in the paper", va="top", fontsize=7, color="0.35")
+    caption(figure, _figure_note(table))
+    return figure
+
+
+def task_by_task(table: pd.DataFrame, model: str) -> Figure:
+    """Accuracy of the three procedures on every task of one model, with 95 % intervals."""
+    rows = table[table["model"] == model].iloc[::-1].reset_index(drop=True)
+    figure = new_figure(TWO_COLUMNS, 1.3 + 0.21 * len(rows))
+    axes = figure.subplots()
+    for offset, procedure in zip((0.24, 0.0, -0.24), COMPARED, strict=True):
+        axes.errorbar(
+            rows[procedure],
+            np.arange(len(rows)) + offset,
+            xerr=_whiskers(rows, procedure),
+            fmt=PROCEDURE_MARKERS[procedure],
+            color=PROCEDURE_COLOURS[procedure],
+            markersize=3.6,
+            elinewidth=0.9,
+            label=PROCEDURE_NAMES[procedure],
+        )
+    marks = ["" if found else " *" for found in rows["layer_identified"]]
+    names = [shortened(name) + mark for name, mark in zip(rows["task"], marks, strict=True)]
+    axes.set_yticks(rows.index, names)
+    axes.tick_params(axis="y", length=0)
+    _category_bands(axes, rows)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(rows) - 0.4), xlabel="Test accuracy")
+    axes.xaxis.grid(True)
+    axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
+    note = f"{display_name(model)}. {_episodes(rows)} Whiskers: 95 % intervals."
+    if not rows["layer_identified"].all():
+        note += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (sign test, 5 %)."
+    caption(figure, note)
+    return figure
+
+
+def _bars(axes: Axes, places: np.ndarray, bars: pd.DataFrame, procedure: str) -> None:
+    drawn = axes.bar(
+        places,
+        bars[procedure],
+        width=0.24,
+        color=PROCEDURE_COLOURS[procedure],
+        label=PROCEDURE_NAMES[procedure],
+    )
+    for bar, from_paper in zip(drawn, bars["paper"], strict=True):
+        bar.set_alpha(PAPER_ALPHA if from_paper else 1.0)
+    axes.errorbar(
+        places,
+        bars[procedure],
+        yerr=_whiskers(bars, procedure),
+        fmt="none",
+        ecolor="0.2",
+        elinewidth=0.8,
+        capsize=1.5,
+    )
+
+
+def _whiskers(table: pd.DataFrame, name: str) -> np.ndarray:
+    value = table[name].to_numpy()
+    below, above = value - table[f"{name}_low"].to_numpy(), table[f"{name}_high"].to_numpy() - value
+    return np.nan_to_num(np.clip([below, above], 0, None))
+
+
+def _category_bands(axes: Axes, rows: pd.DataFrame) -> None:
+    """A pale band behind every other category, its name at the right edge."""
+    runs = rows["category"].ne(rows["category"].shift()).cumsum()
+    for number, (_, band) in enumerate(rows.groupby(runs)):
+        first, last = band.index[0] - 0.5, band.index[-1] + 0.5
+        if number % 2 == 0:
+            axes.axhspan(first, last, color="0.96", zorder=0)
+        axes.text(
+            1.01,
+            (first + last) / 2,
+            shortened(band["category"].iloc[0]),
+            transform=axes.get_yaxis_transform(),
+            rotation=270 if len(band) >= ROWS_OF_TURNED_NAME else 0,
+            va="center",
+            fontsize=7,
+            color="0.35",
+        )
+
+
+def _wrapped(label: str) -> str:
+    """A model's name over several lines; its size stays on a line of its own."""
+    return "\n".join(
+        line for part in label.rsplit(" ", 1) for line in textwrap.wrap(part, LABEL_WIDTH)
+    )
+
+
+def _figure_note(table: pd.DataFrame) -> str:
+    lines = []
+    for model, rows in table.groupby("model", sort=False):
+        kept = gains_from_icl(rows)
+        dropped, unclear = rows["task"][~kept], rows["task"][kept & ~rows["layer_identified"]]
+        tasks = counted(int(kept.sum()), "task")
+        line = f"{display_name(str(model))}: mean over {tasks}. {_episodes(rows)}"
+        if len(dropped):
+            line += (
+                f" Dropped, as ICL gains less than {MIN_ICL_GAIN:.2f} over the baseline: "
+                f"{', '.join(map(shortened, dropped))}."
+            )
+        if len(unclear):
+            line += f" Kept, {NOT_IDENTIFIED}: {', '.join(map(shortened, unclear))}."
+        lines.append(line)
+    return "\n".join([*lines, "Whiskers: 95 % bootstrap intervals over tasks."])
+
+
+def _episodes(rows: pd.DataFrame) -> str:
+    return f"n = {sizes(rows['n'])} test episodes per task."

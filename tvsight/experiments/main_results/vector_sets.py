@@ -1,0 +1,101 @@
+"""The task vectors of a model at one block common to its tasks, with what each is the vector of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tvsight.experiments.main_results.layers import by_layer, over_tasks, peaks
+from tvsight.output.labels import display_name
+from tvsight.statistics.geometry import Floats, Labels
+from tvsight.storage.task_vectors import TaskVectors
+
+
+@dataclass(frozen=True)
+class VectorSet:
+    """θ of every test episode of a model's tasks after one block."""
+
+    model: str
+    layer: int
+    """The block, 0-based."""
+    depth: int
+    """Number of the model's blocks."""
+    peak: float | None
+    """Mean dev accuracy at the block, where it was chosen for that; None where it was given."""
+    vectors: Floats
+    """`[n, width]`, task after task in the order of the run."""
+    tasks: Labels
+    """`[n]`, as are the other two."""
+    categories: Labels
+    units: Labels
+    """Task and query of each vector's episode. Episodes of one unit are not independent."""
+
+    @property
+    def names(self) -> list[str]:
+        """The tasks, each once, in order."""
+        return list(dict.fromkeys(map(str, self.tasks)))
+
+    @property
+    def category(self) -> dict[str, str]:
+        """The category of each task."""
+        return dict(zip(map(str, self.tasks), map(str, self.categories), strict=True))
+
+    @property
+    def sizes(self) -> str:
+        """Number of vectors per task, `50` or `40 to 50`."""
+        counts = sorted(set(np.unique(self.tasks, return_counts=True)[1]))
+        return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+    @property
+    def where(self) -> str:
+        """The model and the block, and why this one."""
+        why = (
+            "as asked for"
+            if self.peak is None
+            else f"where mean dev accuracy peaks, {self.peak:.2f}"
+        )
+        return f"{display_name(self.model)}, after block {self.layer} of {self.depth} ({why})"
+
+
+def at_common_block(
+    table: pd.DataFrame, stored: TaskVectors, layer: int | None = None
+) -> list[VectorSet]:
+    """The vectors of each model.
+
+    Args:
+        table: rows of the central comparison.
+        stored: the vectors of the same results.
+        layer: a block, 0-based; by default the one where the mean dev accuracy over a model's
+            tasks is highest (the lowest of several).
+
+    Raises:
+        UsageError: when a model has no such block, or its vectors are not stored.
+    """
+    means = over_tasks(by_layer(table))
+    return [
+        _of_model(table[table["model"] == peak["model"]], stored, peak, layer)
+        for _, peak in peaks(means).iterrows()
+    ]
+
+
+def _of_model(
+    rows: pd.DataFrame, stored: TaskVectors, peak: pd.Series, layer: int | None
+) -> VectorSet:
+    model, block = str(peak["model"]), int(peak["layer"]) if layer is None else layer
+    asked = rows[(rows["split"] == "test") & (rows["procedure"] == "task_vector")]
+    vectors, labels = [], []
+    for task, episodes in asked.groupby("task", sort=False, observed=True):
+        vectors.append(stored.after(block, model, str(task)).numpy().astype(np.float64))
+        labels.append(episodes.sort_values("episode"))
+    together = pd.concat(labels)
+    named = together["task"].astype(str)
+    return VectorSet(
+        model=model,
+        layer=block,
+        depth=int(peak["depth"]),
+        peak=float(peak["accuracy"]) if layer is None else None,
+        vectors=np.concatenate(vectors),
+        tasks=named.to_numpy(dtype=np.str_),
+        categories=together["category"].to_numpy(dtype=np.str_),
+        units=(named + "\n" + together["query"].astype(str)).to_numpy(dtype=np.str_),
+    )

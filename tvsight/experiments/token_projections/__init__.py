@@ -1,0 +1,3 @@
+"""token_projections."""
+
+NAME = "token_projections"

@@ -1,0 +1,120 @@
+"""Figure 6 of the paper, and its histograms task by task: distances within tasks and between."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.vector_variability.numbers import MEAN, POOLED
+from tvsight.output.labels import interval, number, shortened
+from tvsight.output.theme import MODEL_COLOURS, ONE_COLUMN, TWO_COLUMNS, caption, new_figure
+
+KINDS: dict[str, dict[str, Any]] = {
+    # Below, and light, lies what there is most of; lines keep apart what covers each other.
+    "between": {"facecolor": "0.85", "edgecolor": "0.4", "linewidth": 0.7},
+    "within": {"facecolor": MODEL_COLOURS[3] + "99", "edgecolor": "0.1", "linewidth": 0.9},
+}
+NAMES = {"within": "within a task", "between": "to other tasks"}
+PANELS_ACROSS = 4
+PANEL_HEIGHT = 1.05
+
+
+def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Figure:
+    """The distances of all tasks together.
+
+    Args:
+        densities: from `variability.densities`.
+        table: from `variability.separations`.
+        given: the vectors that were compared.
+        centre: whether their mean was subtracted, for the caption.
+    """
+    figure = new_figure(ONE_COLUMN * 1.35, 3.3)
+    axes = figure.subplots()
+    _panel(axes, densities[densities["task"] == POOLED])
+    axes.set(xlabel=_distance(densities), ylabel="Density")
+    axes.yaxis.grid(True)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], ncols=2, loc="outside upper left")
+    whole = table[table["task"] == POOLED].iloc[0]
+    mean = table[table["task"] == MEAN].iloc[0]
+    caption(figure, "\n".join([_about(given, centre), *_statistics(whole, mean)]))
+    return figure
+
+
+def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Figure:
+    """The same for each task in a panel of its own; all share the horizontal axis.
+
+    Args:
+        densities, table, given, centre: as for `overall`.
+    """
+    tasks = given.names
+    across = min(PANELS_ACROSS, len(tasks))
+    down = math.ceil(len(tasks) / across)
+    width = TWO_COLUMNS if across > 2 else TWO_COLUMNS * across / 3 + 0.6
+    figure = new_figure(width, 1.25 + PANEL_HEIGHT * down + (0.5 if down == 1 else 0))
+    grid = figure.subplots(down, across, sharex=True, squeeze=False)
+    panels = list(grid.flat)
+    for axes, task in zip(panels, tasks, strict=False):
+        _panel(axes, densities[densities["task"] == task])
+        row = table[table["task"] == task].iloc[0]
+        axes.set_title(shortened(task), fontsize=7.5, loc="left", pad=3)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        if pd.notna(row["superiority"]):
+            text = f"P {number(row['superiority'])}\nOVL {number(row['overlap'])}"
+            at = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+            axes.text(0.98, 0.95, text, fontsize=6.5, **at)
+    for axes in panels[len(tasks) :]:
+        axes.set_axis_off()
+    for column in range(across):
+        last = [axes for axes in grid[:, column] if axes.axison][-1]
+        last.tick_params(labelbottom=True)
+        last.set_xlabel(_distance(densities), fontsize=7)
+    figure.supylabel("Density", fontsize=8)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], ncols=2, loc="outside upper left")
+    lines = [f"{_about(given, centre)} Each panel has its own vertical scale."]
+    if table["superiority"].notna().any():
+        lines.append(
+            "P: probability that a distance to another task's vector is above one within the task. "
+            "OVL: overlap coefficient, the share of the two distributions that is common."
+        )
+    caption(figure, "\n".join(lines))
+    return figure
+
+
+def _panel(axes: Axes, densities: pd.DataFrame) -> None:
+    for kind, style in KINDS.items():
+        drawn = densities[densities["kind"] == kind]
+        if drawn["pairs"].sum():
+            edges = [*drawn["low"], drawn["high"].iloc[-1]]
+            axes.stairs(drawn["density"], edges, fill=True, label=NAMES[kind], **style)
+    axes.set_ylim(bottom=0)
+
+
+def _distance(densities: pd.DataFrame) -> str:
+    return f"{str(densities['measure'].iloc[0]).title()} distance"
+
+
+def _about(given: VectorSet, centre: bool) -> str:
+    tasks = len(given.names)
+    how = "their mean subtracted" if centre else "as they are"
+    return (
+        f"{given.where}: task vectors, {how}, of {tasks} task{'s' if tasks > 1 else ''}, "
+        f"n = {given.sizes} test episodes each; every pair counted once, no vector with itself."
+    )
+
+
+def _statistics(whole: pd.Series, mean: pd.Series) -> list[str]:
+    if pd.isna(whole["superiority"]):
+        return []
+    return [
+        f"{whole['within_pairs']} pairs within, {whole['between_pairs']} between. Pooled: "
+        f"probability of superiority {number(whole['superiority'])}, Cohen's d "
+        f"{number(whole['cohens_d'])}, overlap {number(whole['overlap'])}. Mean of tasks: "
+        f"{interval(mean, 'superiority')}, {interval(mean, 'cohens_d')}, "
+        f"{interval(mean, 'overlap')} (95 % bootstrap intervals over tasks)."
+    ]

@@ -1,1 +1,0 @@
-"""Tidy data frames → figures. Nothing here runs a model or reads a file."""

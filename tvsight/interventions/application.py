@@ -1,0 +1,103 @@
+"""application."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tvsight.errors import unexpected
+from tvsight.interventions.batching import (
+    SHORT_PADDING,
+    batches,
+    halving,
+    layer_groups,
+    positions_per_forward,
+    row_budget,
+)
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.traces import (
+    Prefixes,
+    TokenIds,
+    cache_prefixes,
+    patch_states,
+    read_states,
+)
+
+
+class CachedPrompts:
+    """Prompts that were run up to their last token: the place where a vector is applied."""
+
+    def __init__(self, prompts: Sequence[TokenIds], groups: "list[tuple[list[int], Prefixes]]"):
+        self.last = [prompt[-1] for prompt in prompts]
+        self.groups = groups
+        """Prompt numbers, and their cached beginnings in the same order."""
+
+
+def cache_prompts(decoder: Decoder, prompts: Sequence[TokenIds]) -> CachedPrompts:
+    """Run prompts up to their last token and keep their keys and values."""
+    groups: list[tuple[list[int], Prefixes]] = []
+    lengths = [len(prompt) - 1 for prompt in prompts]
+    for batch in batches(lengths, positions_per_forward(decoder), SHORT_PADDING):
+        for rows, cached in halving(
+            lambda rows: cache_prefixes(decoder, [prompts[row][:-1] for row in rows]), batch
+        ):
+            groups.append((rows, cached))
+    return CachedPrompts(prompts, groups)
+
+
+def unpatched_states(decoder: Decoder, prompts: CachedPrompts) -> Tensor:
+    """States after every block at the last token of each prompt, `[prompts, depth, width]`."""
+    final: dict[int, Tensor] = {}
+    for members, cached in prompts.groups:
+
+        def run(rows: list[int], members: list[int] = members, cached: Prefixes = cached) -> Tensor:
+            last_tokens = [[prompts.last[members[row]]] for row in rows]
+            return read_states(decoder, cached.rows(rows), last_tokens, range(decoder.depth))
+
+        for rows, states in halving(run, list(range(len(members)))):
+            final.update(zip([members[row] for row in rows], states, strict=True))
+    return torch.stack([final[row] for row in range(len(prompts.last))])
+
+
+def apply_vectors(
+    decoder: Decoder,
+    prompts: CachedPrompts,
+    chosen: Sequence[int],
+    layers: Sequence[int],
+    vectors: Tensor,
+) -> Tensor:
+    """f(x; θ): patch prompt `chosen[i]` with `vectors[i]` after block `layers[i]`, for each i.
+
+    Args:
+        vectors: `[patches, width]`.
+
+    Returns:
+        States after the last block at the patched token, `[patches, width]`.
+
+    Raises:
+        UsageError: when there is no such prompt or block, or the vectors are of another form.
+        MeasurementError: when the vectors hold NaN or infinity.
+    """
+    layers = decoder.block_numbers(layers)
+    decoder.check_vectors(vectors, len(layers))
+    known = range(len(prompts.last))
+    if len(chosen) != len(layers) or not set(chosen) <= set(known):
+        raise unexpected("chosen", f"a prompt of {known} for each patch", chosen)
+    final = torch.empty_like(vectors)
+    for members, cached in prompts.groups:
+        place = {prompt: row for row, prompt in enumerate(members)}
+        patches = [patch for patch, prompt in enumerate(chosen) if prompt in place]
+
+        def run(patches: list[int], cached: Prefixes = cached, place: dict = place) -> Tensor:
+            return patch_states(
+                decoder,
+                cached.rows([place[chosen[patch]] for patch in patches]),
+                [prompts.last[chosen[patch]] for patch in patches],
+                [layers[patch] for patch in patches],
+                vectors[patches],
+            )
+
+        for batch in layer_groups(patches, layers, row_budget(decoder.device)):
+            for rows, states in halving(run, batch):
+                final[rows] = states.to(final.device)
+    return final

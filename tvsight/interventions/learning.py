@@ -1,0 +1,73 @@
+"""learning."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tvsight.interventions.batching import (
+    batches,
+    halving,
+    positions_per_forward,
+)
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.traces import Prefixes, TokenIds, cache_prefixes, read_states
+
+
+def task_vectors(states: Sequence[Tensor]) -> Tensor:
+    """θ of each episode: the mean over its dummy prompts (section 2.1 of the paper).
+
+    Args:
+        states: per episode `[dummy queries, depth, width]`, from `last_states`.
+
+    Returns:
+        `[episodes, depth, width]`.
+    """
+    return torch.stack([of_episode.mean(dim=0) for of_episode in states])
+
+
+def averaged_vectors(vectors: Tensor, others: Sequence[Sequence[int]]) -> Tensor:
+    """For each episode the mean θ over `others[episode]`: those that do not contain its query.
+
+    Takes and returns `[episodes, depth, width]`.
+    """
+    return torch.stack([vectors[list(chosen)].mean(dim=0) for chosen in others])
+
+
+def last_states(
+    decoder: Decoder, prefixes: Sequence[TokenIds], continuations: Sequence[Sequence[TokenIds]]
+) -> list[Tensor]:
+    """Run each prefix once and each of its continuations from there.
+
+    Returns:
+        Per prefix `[its continuations, depth, width]`: the residual stream after every block at
+        the last token of each continuation.
+    """
+    found: dict[int, Tensor] = {}
+    budget = positions_per_forward(decoder)
+
+    def run(rows: list[int]) -> list[Tensor]:
+        cached = cache_prefixes(decoder, [prefixes[row] for row in rows])
+        return _continue(decoder, cached, [continuations[row] for row in rows], budget)
+
+    for batch in batches([len(prefix) for prefix in prefixes], budget):
+        for rows, states in halving(run, batch):
+            found.update(zip(rows, states, strict=True))
+    return [found[row] for row in range(len(prefixes))]
+
+
+def _continue(
+    decoder: Decoder, cached: "Prefixes", continuations: Sequence[Sequence[TokenIds]], budget: int
+) -> list[Tensor]:
+    """Per cached prefix `[its continuations, depth, width]`."""
+    owners = [row for row, several in enumerate(continuations) for _ in several]
+    flat = [tokens for several in continuations for tokens in several]
+    found: dict[int, Tensor] = {}
+    for batch in batches([len(tokens) for tokens in flat], budget):
+        prefixes = cached.rows([owners[index] for index in batch])
+        states = read_states(
+            decoder, prefixes, [flat[index] for index in batch], range(decoder.depth)
+        )
+        found.update(zip(batch, states, strict=True))
+    in_order = torch.stack([found[index] for index in range(len(flat))])
+    return list(in_order.split([len(several) for several in continuations]))

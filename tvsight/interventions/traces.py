@@ -1,0 +1,127 @@
+"""The paper's two functions as nnsight tracing contexts.
+
+A, learning: `S, x'→` is run with a dummy query x' and the residual stream at `→` after a block is
+the task vector θ (`task_vectors`). f, application: `x→` is run with that place overwritten by θ
+and the next token is read (`apply_vectors`, `answers`). Both begin from keys and values that are
+computed once (`cache_prefixes`), because tokens before the place of an intervention do not feel
+it.
+
+The first half of this file says what is measured, the second half holds the tracing contexts.
+Everything runs the same on this machine and, shipped by source, on a server: torch and plain
+Python in, tensors out.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+
+import torch
+from nnsight import save
+from torch import Tensor
+from transformers import DynamicCache
+
+from tvsight.interventions.batching import (
+    padded,
+)
+from tvsight.interventions.decoder import Decoder
+
+TokenIds = Sequence[int]
+
+
+class Prefixes:
+    """Prompt beginnings whose keys and values are known, `[rows]` of them, padded on the left."""
+
+    def __init__(self, cache: DynamicCache, mask: Tensor) -> None:
+        self.cache = cache
+        self.mask = mask
+
+    def rows(self, rows: Sequence[int]) -> "Prefixes":
+        """The given rows, in the given order, repetitions allowed. The original is untouched."""
+        index = torch.tensor(rows)
+        chosen = copy(self.cache)
+        chosen.layers = [copy(layer) for layer in self.cache.layers]
+        chosen.batch_select_indices(index)
+        return Prefixes(chosen, self.mask[index])
+
+    def mask_with(self, mask: Tensor) -> Tensor:
+        """The mask of these prefixes followed by continuations with `mask` `[rows, tokens]`."""
+        return torch.cat([self.mask, mask], dim=1)
+
+
+def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> Prefixes:
+    """Run the beginnings of some prompts and keep their keys and values. No logits are made."""
+    ids, mask = padded(prompts, side="left")
+    prefixes = Prefixes(DynamicCache(config=decoder.nn.config), mask)
+    if ids.shape[1] > 0:
+        arguments = decoder.inputs(ids, mask)
+        with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
+            decoder.read(decoder.blocks[-1])
+            tracer.stop()
+    return prefixes
+
+
+def read_states(
+    decoder: Decoder, prefixes: Prefixes, continuations: Sequence[TokenIds], blocks: Sequence[int]
+) -> Tensor:
+    """Continue each prefix and read the residual stream at the last token after some blocks.
+
+    Args:
+        prefixes: one row per continuation.
+        continuations: at least one token each.
+        blocks: 0-based block numbers, ascending. Nothing above the last of them runs.
+
+    Returns:
+        `[rows, len(blocks), width]`.
+    """
+    blocks = decoder.block_numbers(blocks)
+    # Padding follows the last token here, where no real token can see it.
+    ids, mask = padded(continuations, side="right")
+    arguments = decoder.inputs(ids, prefixes.mask_with(mask))
+    rows, last = torch.arange(len(ids)), mask.sum(dim=1) - 1
+    device = decoder.device  # blocks may be spread over several GPUs
+    with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
+        read = [decoder.read(decoder.blocks[block])[rows, last].to(device) for block in blocks]
+        states = save(torch.stack(read, dim=1))
+        tracer.stop()
+    return states
+
+
+def patch_states(
+    decoder: Decoder,
+    prefixes: Prefixes,
+    tokens: Sequence[int],
+    layers: Sequence[int],
+    vectors: Tensor,
+) -> Tensor:
+    """Overwrite the last token's residual stream and read what reaches the end of the stack.
+
+    Row r continues its prefix by `tokens[r]`; after block `layers[r]` that token's state is
+    replaced by `vectors[r]`. What blocks up to there would have computed for it is overwritten,
+    so blocks up to the lowest of `layers` do not run at all.
+
+    Args:
+        prefixes: one row per token: the prompt without its last token.
+        vectors: `[rows, width]`.
+
+    Returns:
+        States after the last block, `[rows, width]`.
+    """
+    layers = decoder.block_numbers(layers)
+    decoder.check_vectors(vectors, len(tokens))
+    ids = torch.tensor(tokens)[:, None]
+    arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
+    lowest, highest = min(layers), max(layers)
+    patched = {
+        layer: [row for row, chosen in enumerate(layers) if chosen == layer]
+        for layer in range(lowest + 1, highest + 1)
+    }
+    blocks = decoder.blocks
+    with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
+        for block in blocks[: lowest + 1]:
+            decoder.skip(block, vectors[:, None])
+        for layer in range(lowest + 1, highest + 1):
+            states = decoder.read(blocks[layer]).clone()
+            states[patched[layer]] = vectors[patched[layer], None].to(states.device)
+            decoder.write(blocks[layer], states)
+        final = save(decoder.read(blocks[-1])[:, -1])
+        tracer.stop()
+    return final

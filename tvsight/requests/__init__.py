@@ -1,1 +1,0 @@
-"""One file per experiment: what a plan asks of the store. No model is needed to ask."""

@@ -1,0 +1,317 @@
+"""One loaded model and the tasks that are measured with it, several at a time where that helps."""
+
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from filelock import BaseFileLock
+
+from tvsight.config import RunConfig
+from tvsight.errors import (
+    MeasurementError,
+    RefusedError,
+    ServerError,
+    ShortOfMemory,
+    StorageError,
+    TvsightError,
+    UsageError,
+)
+from tvsight.output.console import Display, JobLine
+from tvsight.prompts.episode_files import write_episodes
+from tvsight.run.outcome import Measured, Outcome
+from tvsight.run.planning import Request
+from tvsight.run.provenance import provenance
+from tvsight.run.travel import size
+from tvsight.storage.store import DamagedResult, Store
+from tvsight.storage.versions import LaterVersion
+
+if TYPE_CHECKING:
+    from tvsight.execution import Job, Pending, Place
+    from tvsight.models.loading import Model
+
+Result = TypeVar("Result")
+
+ENDED_JOBS = 6
+"""Jobs that stay in the table of jobs when they are done or have failed: the last so many."""
+
+
+class Session:
+    """One loaded model and what is measured with it."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        store: Store,
+        model: "Model",
+        display: Display,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.model = model
+        self.display = display
+        self._ended: deque[JobLine] = deque(maxlen=ENDED_JOBS)
+
+    def measure_all(self, missing: Sequence[Request], place: "Place", outcome: Outcome) -> None:
+        """Measure and store each request; failures go into `outcome`.
+
+        Raises:
+            ServerError: when a server does not do its work; what was handed to it is remembered.
+            StorageError: when a result cannot be written; earlier ones are untouched.
+            LaterVersion: when a later tvsight wrote a result, or the record of a job, that is
+                asked for.
+            TvsightError: any failure, with `fail_fast`.
+        """
+        waiting, under_way = deque(missing), list[_Measurement]()
+        with self.display.tasks(self.model.name, len(missing)):
+            try:
+                while waiting or under_way:
+                    moved = self._begin_some(waiting, under_way, place, outcome)
+                    moved |= self._advance_all(under_way, place, outcome)
+                    lines = [line for measurement in under_way for line in measurement.lines()]
+                    self.display.jobs([*self._ended, *lines])
+                    if not moved:
+                        place.wait()
+            finally:
+                for measurement in under_way:
+                    measurement.lock.release()
+
+    def preview(self, asked: Sequence[Request], missing: Sequence[Request]) -> None:
+        """Say which jobs would be sent to a server, what would travel, and what is there already.
+
+        Args:
+            asked: all that is wanted of the model.
+            missing: those of them that the store does not hold.
+        """
+        from tvsight.run.travel import plan
+
+        found = plan(self.model, self.config, asked, missing)
+        for name, why in found.impossible.items():
+            self.display.failed(name, why)
+        self.display.table(found.table, found.title)
+
+    def save_episodes(self, asked: Sequence[Request]) -> None:
+        """Write the episodes of some requests to the file that the options name."""
+        path = Path(str(self.config.save_episodes))
+        found = [e for one in asked if one.episodes for e in one.episodes(self.model)]
+        try:
+            write_episodes(path, found)
+        except OSError as error:
+            raise UsageError(f"--save-episodes {path}: {error.strerror or error}") from error
+
+    def _begin_some(
+        self,
+        waiting: deque[Request],
+        under_way: "list[_Measurement]",
+        place: "Place",
+        outcome: Outcome,
+    ) -> bool:
+        """Begin what the place has room for; whether anything left the queue."""
+        moved = False
+        for _ in range(len(waiting)):
+            if len(under_way) >= place.capacity:
+                break
+            request = waiting.popleft()
+            lock = self.store.acquire(request.result)
+            if lock is None:  # another process measures it: see later what came of it
+                waiting.append(request)
+                continue
+            moved = True
+            begun = None
+            try:
+                begun = self._guarded(request, outcome, self._begin, request, lock, place)
+            finally:
+                if begun is None:
+                    lock.release()
+            if begun is not None:
+                under_way.append(begun)
+        return moved
+
+    def _announce(self, request: Request, jobs: "list[Job]", place: "Place") -> None:
+        """Say what will come back from a server, before anything is sent there."""
+        vectors = sum(job.vector_bytes for job in jobs)
+        if vectors and place.distant:
+            count = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}"
+            self.display.note(
+                f"{request.name}: {count} to be sent, {size(vectors)} of vectors to come back "
+                "(--no-vectors keeps rows only)"
+            )
+
+    def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "_Measurement | None":
+        if _is_whole(self.store, request, self.display):  # another process measured it meanwhile
+            self._tell(request)
+            return None
+        self.store.clear_leftovers(request.result)
+        self.display.task(request.name)
+        return _Measurement(request, lock, place, self.model, partial(self._announce, request))
+
+    def _advance_all(
+        self, under_way: "list[_Measurement]", place: "Place", outcome: Outcome
+    ) -> bool:
+        """Look after everything under way; whether any of it ended."""
+        moved = False
+        for measurement in list(under_way):
+            do, about = self._advance, measurement.request
+            goes_on = self._guarded(about, outcome, do, measurement, place)
+            if goes_on:
+                continue
+            moved = True
+            under_way.remove(measurement)
+            self._ended.extend(measurement.lines())
+            if goes_on is not None:  # a task that failed may have jobs that are of use yet
+                place.finished(measurement.names)
+            measurement.lock.release()
+        return moved
+
+    def _advance(self, measurement: "_Measurement", place: "Place") -> bool:
+        """Whether the measurement goes on."""
+        with warnings.catch_warnings(record=True) as told:
+            try:
+                measured = measurement.advance(place)
+            except MeasurementError:  # the same results would come again
+                place.finished(measurement.names)
+                raise
+        for warning in told:
+            self.display.note(f"{measurement.request.name}: {warning.message}")
+            if issubclass(warning.category, ShortOfMemory):
+                measurement.retries.append(str(warning.message))
+        if measured is None:
+            return True
+        request = measurement.request
+        made = {
+            **provenance(self.model, request.identity["weights"], measurement.seconds),
+            "retries": measurement.retries,
+            **(measured.notes or {}),
+            "place": place.about,
+            "jobs": [vars(job.trace) for job in measurement.jobs if job.trace.job_id],
+        }
+        self.store.save(request.result, measured.rows, measured.vectors or None, made)
+        self._tell(request)
+        return False
+
+    def _tell(self, request: Request) -> None:
+        """The line of a request whose result is stored."""
+        line = request.line(self.store.rows(request.result.path))
+        self.display.measured(request.name, line)
+
+    def _guarded(
+        self, request: Request, outcome: Outcome, do: Callable[..., Result], *arguments: Any
+    ) -> Result | None:
+        """`do(*arguments)`; None when it failed, which is then noted."""
+        try:
+            return do(*arguments)
+        except (ServerError, StorageError, RefusedError, LaterVersion):
+            raise
+        except Exception as error:
+            failure = _named(error)
+        if self.config.fail_fast:
+            raise failure
+        outcome.failures[f"{self.model.name} / {request.name}"] = str(failure)
+        self.display.failed(request.name, str(failure))
+        return None
+
+
+def is_stored(store: Store, request: Request, display: Display) -> bool:
+    """Whether the store holds a request; what is damaged is named and moved aside.
+
+    Raises:
+        StorageError: when it cannot be moved.
+        LaterVersion: when a later tvsight wrote it; nothing is moved.
+    """
+    try:
+        return store.holds(request.result, request.needs_vectors)
+    except DamagedResult:
+        lock = store.acquire(request.result)
+        if lock is None:  # another process has found it too, and measures it
+            return False
+        try:
+            return _is_whole(store, request, display)
+        finally:
+            lock.release()
+
+
+def _is_whole(store: Store, request: Request, display: Display) -> bool:
+    """The same, under the lock of the result."""
+    try:
+        return store.holds(request.result, request.needs_vectors)
+    except DamagedResult as damage:
+        place = store.set_aside(request.result.path)
+        display.note(f"Damaged: {damage}. Moved to {place}; it is measured again.")
+        return False
+
+
+class _Measurement:
+    """One task on its way: its jobs, until rows come of them."""
+
+    def __init__(
+        self,
+        request: Request,
+        lock: BaseFileLock,
+        place: "Place",
+        model: "Model",
+        announce: "Callable[[list[Job], Place], None]",
+    ) -> None:
+        self.request = request
+        self.lock = lock
+        self.jobs: list[Pending] = []
+        """Every job so far, those of earlier steps first."""
+        self.names: list[str] = []
+        self.retries: list[str] = []
+        """What did not fit this machine's memory and was tried again in parts."""
+        self._steps = request.measure(model)
+        self._model = model
+        self._announce = announce
+        self._began = time.perf_counter()
+        self._results: list[Any] = []
+        self._hand_over(next(self._steps), place)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.perf_counter() - self._began
+
+    def lines(self) -> list[JobLine]:
+        """Its jobs on a server."""
+        name = self.request.name
+        return [(name, job.state, job.trace.job_id) for job in self.jobs if job.trace.job_id]
+
+    def advance(self, place: "Place") -> Measured | None:
+        """Look after the jobs of this step and go on when they are done; what was measured when
+        that was the last step."""
+        step = self.jobs[-len(self._results) :]
+        for number, job in enumerate(step):
+            if self._results[number] is None:
+                self._results[number] = job.result()
+        if any(result is None for result in self._results):
+            return None
+        try:
+            self._hand_over(self._steps.send(self._results), place)
+        except StopIteration as end:
+            measured: Measured = end.value
+            return measured
+        return None
+
+    def _hand_over(self, jobs: "list[Job]", place: "Place") -> None:
+        self._announce(jobs, place)
+        self._results = [None] * len(jobs)
+        for job in jobs:
+            name = f"{self.request.result.path.name}-{len(self.names)}"
+            self.names.append(name)
+            self.jobs.append(place.begin(self._model.decoder, job, name))
+
+
+def _named(error: Exception) -> TvsightError:
+    """What failed, as an error that the command line explains.
+
+    A task may fail in ways that nobody thought of: a device out of memory, a fault in a library, or
+    in tvsight. The type then says what the text often leaves out.
+    """
+    if isinstance(error, TvsightError):
+        return error
+    text = str(error).strip()
+    named = MeasurementError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    named.__cause__ = error
+    return named

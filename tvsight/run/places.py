@@ -1,0 +1,97 @@
+"""From the options of a run to the place where its jobs run, and to models that suit it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tvsight.config import RunConfig
+from tvsight.errors import RefusedError
+from tvsight.models import ModelSource
+from tvsight.models.loading import Model, load, load_remote
+from tvsight.models.precision import resolve_device, resolve_dtype
+from tvsight.output.console import Display
+from tvsight.run.planning import Request
+
+if TYPE_CHECKING:
+    from tvsight.execution import Place
+    from tvsight.execution.ndif.client import NdifClient
+
+NDIF_DTYPE = "bfloat16"
+"""The precision that an NDIF server holds models in unless it is told otherwise."""
+
+
+def dtype(config: RunConfig) -> str:
+    """The precision of a run, `auto` resolved."""
+    if config.remote:
+        return NDIF_DTYPE if config.dtype == "auto" else config.dtype
+    return resolve_dtype(config.dtype, resolve_device(config.device))
+
+
+class Places:
+    """Where the models of a run are measured. A server is asked once, before its first job."""
+
+    def __init__(self, config: RunConfig, dtype: str, display: Display) -> None:
+        self.config = config
+        self.dtype = dtype
+        self.display = display
+        self._client: NdifClient | None = None
+        self._versions: dict[str, str] = {}
+
+    def load(self, source: ModelSource) -> Model:
+        """The model: with its weights, or for a server without them."""
+        config = self.config
+        name = source.location if source.kind == "directory" else source.name
+        if config.remote:
+            return load_remote(name, self.dtype, config.revision, config.trust_remote_code)
+        return load(
+            name,
+            revision=config.revision,
+            device=config.device,
+            dtype=config.dtype,
+            trust_remote_code=config.trust_remote_code,
+            allow_pickled_weights=config.allow_pickled_weights,
+        )
+
+    def of(self, model: Model, requests: Sequence[Request]) -> "Place":
+        """The place for the jobs of a model's requests.
+
+        Raises:
+            ServerError: when no server can be reached.
+            RefusedError: when the server refuses the key, or holds the model in another
+                precision. Jobs of the requests that an earlier process submitted are forgotten
+                then.
+        """
+        from tvsight.execution import Here
+
+        if not self.config.remote:
+            return Here(self.display.phase, self.config.remote_simulated)
+        from tvsight.execution.ndif import preflight
+        from tvsight.execution.ndif.remote import Remote
+
+        client = self._client = self._client or self._checked_client()
+        results, capacity = Path(self.config.results), self.config.max_in_flight
+        asked = [request.result.path.name for request in requests]
+        place = Remote(client, results, self.dtype, capacity, self._versions, asked)
+        try:
+            held = preflight.deployment(client, model.decoder, self.dtype)
+        except RefusedError:
+            place.forget()
+            raise
+        self.display.note(f"{model.name} on {client.host}: {held}")
+        return place
+
+    def _checked_client(self) -> "NdifClient":
+        from tvsight.execution.ndif import preflight
+        from tvsight.execution.ndif.client import NdifClient
+        from tvsight.execution.ndif.patience import Patience
+
+        patience = Patience(retries=self.config.retries, job_s=60 * self.config.job_minutes)
+        client = NdifClient(self.config.host, patience, self.display.note)
+        if warning := preflight.key_warning(client):
+            self.display.note(warning)
+        client.check()
+        compared = preflight.versions(client)
+        self._versions = preflight.server_versions(compared)
+        for warning in preflight.version_warnings(compared):
+            self.display.note(f"Versions differ, which may change numbers: {warning}")
+        return client

@@ -1,0 +1,330 @@
+"""Carry out plans: what is stored is not measured again, one bad task does not sink the rest."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tvsight.config import RunConfig
+from tvsight.errors import StorageError, UsageError
+from tvsight.models import ModelSource, weights_identity
+from tvsight.output.console import Display
+from tvsight.output.labels import shared_note
+from tvsight.prompts.replay import REPLAYED, remarks
+from tvsight.run.measurements import Session, is_stored
+from tvsight.run.outcome import Outcome
+from tvsight.run.planning import Experiment, Request, complete, plan, sources
+from tvsight.run.revisions import (
+    AT,
+    DEFAULT,
+    SHORT,
+    Revision,
+    asked_revisions,
+    refuse_unknown,
+    stored_revisions,
+)
+from tvsight.storage.manifests import VECTORS, later_writer, note_asked
+from tvsight.storage.store import DamagedResult, Store
+from tvsight.storage.versions import LaterVersion
+
+if TYPE_CHECKING:
+    from tvsight.models.loading import Model
+    from tvsight.run.places import Places
+
+
+class Runner:
+    """Carries out plans. The model in use stays loaded for the next.
+
+    One runner serves plans that differ in what they ask, not in where and how it is run.
+    """
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self._place: Places | None = None
+        self._loaded: tuple[ModelSource, Model] | None = None
+        self._of_newest: dict[ModelSource, dict[str, str]] = {}
+        self.labels: dict[str, str] = {}
+        """How outputs name models whose revision is to be said, by their own name."""
+
+    def outcome(self, config: RunConfig, experiment: Experiment) -> Outcome:
+        """The rows of an experiment, as the options say: measured where they are missing, or from
+        the store alone; none for `--dry-run`, which says what would be measured.
+
+        Raises:
+            ServerError, StorageError, UsageError: see `run`.
+        """
+        if config.dry_run:
+            self.preview(config, experiment)
+            return Outcome()
+        if config.redraw:
+            return self.stored(config, experiment, refuse=True)
+        return self.run(config, experiment)
+
+    def run(self, config: RunConfig, experiment: Experiment) -> Outcome:
+        """Measure what the store does not hold yet and return the rows of everything asked for.
+
+        Raises:
+            ServerError: when a server does not do its work; what is complete is kept.
+            StorageError: when the disk is full or the results folder cannot be written; so it is.
+            UsageError: when the request cannot be carried out at all; with `fail_fast`, any
+                failure.
+        """
+        chosen, models, store = plan(config), sources(config), Store(config.results)
+        if config.save_episodes and len(models) > 1:
+            raise UsageError("--save-episodes: episodes depend on the tokenizer; name one model.")
+        from tvsight.run import places  # torch, once all is in order
+
+        dtype = places.dtype(config)
+        wanted = [
+            (source, complete(experiment(chosen, source), source, dtype)) for source in models
+        ]
+        for _, of_model in wanted:
+            _refuse_later(store, of_model)
+        store.prepare()
+        outcome = Outcome()
+        for source, of_model in wanted:
+            missing = [
+                request for request in of_model if not is_stored(store, request, self.display)
+            ]
+            self._say_stored(source, of_model, missing)
+            if missing or config.save_episodes:
+                place = self._places(config, dtype)
+                session = Session(config, store, self._model(place, source), self.display)
+                if config.save_episodes:
+                    session.save_episodes(of_model)
+                if missing:
+                    session.measure_all(missing, place.of(session.model, missing), outcome)
+                del session
+            for request in of_model:
+                if is_stored(store, request, self.display):
+                    _note_asked(store, source, request.result.path)
+                    _found(outcome, store, request.result.path)
+            if source.kind == "hub" and of_model:
+                there = stored_revisions(_manifests(store, source)[0].values())
+                self._label(source, of_model[0].identity["weights"], there)
+        return outcome
+
+    def preview(self, config: RunConfig, experiment: Experiment) -> None:
+        """Say what `run` would do. Nothing is measured, sent or written.
+
+        Raises:
+            UsageError: when the request cannot be carried out.
+        """
+        chosen, store = plan(config), Store(config.results)
+        from tvsight.run import places
+
+        dtype = places.dtype(config)
+        for source in sources(config):
+            of_model = complete(experiment(chosen, source), source, dtype)
+            missing = [request for request in of_model if not _whole(store, request)]
+            self._say_stored(source, of_model, missing)
+            if config.remote and missing:
+                model = self._model(self._places(config, dtype), source)
+                Session(config, store, model, self.display).preview(of_model, missing)
+            else:
+                for request in missing:
+                    self.display.note(f"{request.name}: to be measured")
+
+    def stored(self, config: RunConfig, experiment: Experiment, refuse: bool = False) -> Outcome:
+        """The rows of an experiment from the store alone: no model is loaded, no hub is asked.
+
+        Of results that differ in weights or precision only, those of the weights and precision of
+        the newest are taken, so that one table is of one model. A result that lacks the vectors
+        which a request needs is none.
+
+        Args:
+            refuse: refuse a revision that no result is of, rather than find nothing.
+
+        Raises:
+            UsageError: for such a revision, with those that are there.
+        """
+        chosen, store, outcome = plan(config), Store(config.results), Outcome()
+        for source in _stored_sources(config, store):
+            manifests, unusable = _manifests(store, source)
+            asked, there = experiment(chosen, source), stored_revisions(manifests.values())
+            if refuse and source.kind == "hub":
+                refuse_unknown(source.name, source.revision, there)
+            if source.kind == "hub":
+                meant = {f"commit:{one.commit}" for one in asked_revisions(source.revision, there)}
+                manifests = {
+                    path: manifest
+                    for path, manifest in manifests.items()
+                    if manifest["identity"].get("weights") in meant
+                }
+            for path, why in unusable.items():
+                if path.parent in {request.result.path.parent for request in asked}:
+                    self.display.note(why)
+            found = {
+                request.name: {
+                    path: manifest
+                    for path, manifest in manifests.items()
+                    if request.identity.items() <= manifest["identity"].items()
+                }
+                for request in asked
+            }
+            known = self._taken(config, source, list(found.values()))
+            for request in asked:
+                newest = self._newest_whole(
+                    store, found[request.name], known, request.needs_vectors
+                )
+                if newest is None:
+                    what = " with its vectors" if request.needs_vectors else ""
+                    others = {_state(of["identity"]) for of in found[request.name].values()}
+                    others -= {_state(known)}
+                    of_others = f" as {_state(known)}; {', '.join(sorted(others))} is there"
+                    name = f"{source.name} / {request.name}"
+                    outcome.failures[name] = f"not in the store{what}{of_others if others else ''}"
+                else:
+                    _found(outcome, store, newest)
+            if source.kind == "hub" and "weights" in known:
+                self._label(source, known["weights"], there)
+        return outcome
+
+    def _taken(
+        self,
+        config: RunConfig,
+        source: ModelSource,
+        found: list[dict[Path, dict[str, Any]]],
+    ) -> dict[str, str]:
+        """The weights and the precision of which results are taken: those of the newest, and the
+        same in each experiment of a command."""
+        if source in self._of_newest:
+            return self._of_newest[source]
+        known: dict[str, str] = {} if config.dtype == "auto" else {"dtype": config.dtype}
+        if source.kind == "directory" and source.location:
+            known["weights"] = weights_identity(source)
+        fitting = [
+            manifest
+            for of_request in found
+            for manifest in of_request.values()
+            if known.items() <= manifest["identity"].items()
+        ]
+        if not fitting:
+            return known
+        newest = max(fitting, key=lambda manifest: datetime.fromisoformat(manifest["written"]))
+        known |= {name: newest["identity"][name] for name in ("weights", "dtype")}
+        self._of_newest[source] = known
+        return known
+
+    def _newest_whole(
+        self,
+        store: Store,
+        found: dict[Path, dict[str, Any]],
+        known: dict[str, str],
+        with_vectors: bool,
+    ) -> Path | None:
+        for path, read in sorted(found.items(), key=lambda of: of[1]["written"], reverse=True):
+            if not known.items() <= read["identity"].items():
+                continue
+            try:
+                manifest = store.manifest(path)
+            except (DamagedResult, LaterVersion) as damage:
+                self.display.note(_left_out(damage))
+            else:
+                if VECTORS in manifest["files"] or not with_vectors:
+                    return path
+        return None
+
+    def _label(self, source: ModelSource, weights: str, there: list[Revision]) -> None:
+        """Note how outputs name a model, where they are to say its revision."""
+        for revision in there:
+            if weights == f"commit:{revision.commit}":
+                label = revision.label(source.revision, there)
+                if label is not None:
+                    self.labels[source.name] = f"{source.name}{AT}{label}"
+
+    def _say_stored(
+        self, source: ModelSource, asked: list[Request], missing: list[Request]
+    ) -> None:
+        if asked:
+            experiment = str(asked[0].identity["experiment"])
+            self.display.stored(source.name, len(asked) - len(missing), len(asked), experiment)
+
+    def _places(self, config: RunConfig, dtype: str) -> "Places":
+        from tvsight.run.places import Places
+
+        if self._place is None:
+            self._place = Places(config, dtype, self.display)
+        return self._place
+
+    def _model(self, place: "Places", source: ModelSource) -> "Model":
+        if self._loaded is None or self._loaded[0] != source:
+            self._loaded = None  # the one before goes before the next one comes
+            self._loaded = source, place.load(source)
+        return self._loaded[1]
+
+
+def _found(outcome: Outcome, store: Store, path: Path) -> None:
+    rows = store.rows(path)
+    outcome.rows.append(rows)
+    key = rows["model"].iloc[0], rows["task"].iloc[0]
+    outcome.paths[key] = path
+    manifest = store.read_manifest(path)
+    notes = [*remarks(manifest.get(REPLAYED)), shared_note(manifest.get("shared_first_token"))]
+    if any(notes):
+        outcome.notes[key] = "; ".join(filter(None, notes))
+
+
+def _manifests(
+    store: Store, source: ModelSource
+) -> tuple[dict[Path, dict[str, Any]], dict[Path, str]]:
+    """The manifests of a model's results, and what is wrong with those that cannot be used."""
+    usable: dict[Path, dict[str, Any]] = {}
+    unusable: dict[Path, str] = {}
+    for path in store.paths(model=source.name):
+        try:
+            manifest = store.read_manifest(path)
+        except (DamagedResult, LaterVersion) as found:
+            unusable[path] = _left_out(found)
+        else:
+            usable[path] = manifest
+    return usable, unusable
+
+
+def _left_out(found: Exception) -> str:
+    return f"{'Damaged, left' if isinstance(found, DamagedResult) else 'Left'} out: {found}"
+
+
+def _state(identity: Mapping[str, Any]) -> str:
+    """Precision and weights, short."""
+    kind, _, digits = str(identity.get("weights", "")).partition(":")
+    return f"{identity.get('dtype', '')} of {kind} {digits[:SHORT]}"
+
+
+def _note_asked(store: Store, source: ModelSource, path: Path) -> None:
+    """Note the name of a revision on a result that was measured under another name of it."""
+    folder = store.root / path
+    if source.kind != "hub" or later_writer(folder) is not None:
+        return
+    try:
+        note_asked(folder, store.read_manifest(path), source.revision or DEFAULT)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _refuse_later(store: Store, asked: list[Request]) -> None:
+    """Refuse to measure where a later tvsight has stored what is asked for."""
+    for request in asked:
+        path = request.result.path
+        if (store.root / path).exists():
+            with suppress(DamagedResult):
+                store.read_manifest(path)
+
+
+def _stored_sources(config: RunConfig, store: Store) -> list[ModelSource]:
+    """The models of a run; a checkpoint directory that is gone is known by its stored name."""
+    try:
+        return sources(config)
+    except UsageError:
+        names = [Path(name).name for name in config.model]
+        if config.revision is not None or not all(any(store.paths(model=n)) for n in names):
+            raise
+        return [ModelSource("directory", name, "") for name in names]
+
+
+def _whole(store: Store, request: Request) -> bool:
+    try:
+        return store.holds(request.result, request.needs_vectors)
+    except DamagedResult:
+        return False

@@ -1,0 +1,272 @@
+"""How vectors lie to each other: distances, clusters, and how far groups of them are apart.
+
+Arrays only: vectors are `[n, width]`, distances `[n, n]`, labels `[n]`. A statistic that cannot be
+computed, such as a distance between groups where there is one group, is NaN or None.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tvsight.statistics.intervals import CONFIDENCE, SEED
+
+Measure = Literal["cosine", "euclidean"]
+Floats = NDArray[np.float64]
+Labels = NDArray[np.str_]
+Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+"""Numbers of the vectors that are learnt from, and of those that are then asked for."""
+
+FOLDS = 5
+LEAST_EMBEDDED = 4
+"""Fewer vectors than this have no picture."""
+NEIGHBOURS_PER_PERPLEXITY = 3
+"""t-SNE looks at so many neighbours per unit of perplexity, which there must be."""
+LEAST_BINS, MOST_BINS = 10, 50
+ROUNDING = 1e-9
+RESAMPLES = 2_000
+
+
+def centred(vectors: Floats) -> Floats:
+    """The vectors without what they have in common: their mean is subtracted."""
+    return vectors - vectors.mean(axis=0)
+
+
+def strongest(vectors: Floats) -> tuple[int, float]:
+    """The coordinate with the largest share of the squared length of all vectors, and its share.
+
+    Some models keep "massive activations" in a coordinate or two, the same for every input.
+    """
+    squares = (vectors**2).sum(axis=0)
+    place = int(squares.argmax())
+    total = squares.sum()
+    return place, float(squares[place] / total) if total else np.nan
+
+
+def distances(vectors: Floats, measure: Measure = "cosine") -> Floats:
+    """Distance of every vector to every other, `[n, n]`; exactly 0 to itself."""
+    from sklearn.metrics import pairwise_distances
+
+    found: Floats = pairwise_distances(vectors, metric=measure)
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
+def within(matrix: Floats, members: NDArray[np.bool_]) -> Floats:
+    """Distances between members, each pair once, none of a vector to itself: `[m (m - 1) / 2]`."""
+    inside = matrix[np.ix_(members, members)]
+    return inside[np.triu_indices(len(inside), k=1)]
+
+
+def between(matrix: Floats, members: NDArray[np.bool_]) -> Floats:
+    """Distances of each member to each of the others, `[m (n - m)]`."""
+    return matrix[np.ix_(members, ~members)].ravel()
+
+
+def pooled(matrix: Floats, labels: Labels) -> tuple[Floats, Floats]:
+    """Distances between vectors of one label, and of different labels, each pair once."""
+    upper = np.triu_indices(len(matrix), k=1)
+    same = (labels[:, None] == labels)[upper]
+    return matrix[upper][same], matrix[upper][~same]
+
+
+def cohens_d(near: Floats, far: Floats) -> float:
+    """By how many pooled standard deviations the mean of `far` is above that of `near`."""
+    freedom = len(near) + len(far) - 2
+    if min(len(near), len(far)) < 2:
+        return np.nan
+    squares = (len(near) - 1) * near.var(ddof=1) + (len(far) - 1) * far.var(ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float((far.mean() - near.mean()) / np.sqrt(squares / freedom))
+
+
+def superiority(near: Floats, far: Floats) -> float:
+    """Probability that one drawn from `far` is above one drawn from `near`; ties count half.
+
+    It is the area under the ROC curve: 0.5 where they do not differ, 1 where they are apart.
+    """
+    if not (len(near) and len(far)):
+        return np.nan
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([far, near]))[: len(far)].sum()
+    return float((ranks / len(far) - (len(far) + 1) / 2) / len(near))
+
+
+def superiority_interval(
+    matrix: Floats, members: NDArray[np.bool_], units: Labels
+) -> tuple[float, float]:
+    """95 % interval of the superiority of a group's distances to others over those within it.
+
+    Distances that share a vector are not independent, so units of the group's vectors are resampled
+    and all distances follow (a bootstrap of a U-statistic; a vector drawn twice is not compared
+    with itself). The other groups' vectors are taken as they are.
+
+    Args:
+        units: what each vector is resampled with, such as the query of its episode, `[n]`.
+    """
+    chosen = np.flatnonzero(members)
+    _, unit = np.unique(units[chosen], return_inverse=True)
+    distinct = int(unit.max(initial=-1)) + 1
+    if distinct < 2 or members.all():
+        return np.nan, np.nan
+    first, second = np.triu_indices(len(chosen), k=1)
+    pairs = matrix[chosen[first], chosen[second]]
+    others = np.sort(matrix[np.ix_(chosen, np.flatnonzero(~members))], axis=1)
+    # How many of a member's distances to others are above each distance within: [pairs, members].
+    above = np.stack(
+        [
+            len(row) - (np.searchsorted(row, pairs) + np.searchsorted(row, pairs, "right")) / 2
+            for row in others
+        ],
+        axis=1,
+    )
+    rng = np.random.default_rng(SEED)
+    drawn = rng.multinomial(distinct, np.full(distinct, 1 / distinct), size=RESAMPLES)
+    weights = drawn[:, unit].astype(float)
+    of_pairs = weights[:, first] * weights[:, second]
+    sums = ((of_pairs @ above) * weights).sum(axis=1)
+    counts = of_pairs.sum(axis=1) * weights.sum(axis=1) * others.shape[1]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile((sums / np.where(counts, counts, np.nan))[counts > 0], [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def overlap(near: Floats, far: Floats) -> float:
+    """Overlap coefficient: the area that the densities of two samples share, from 0 to 1.
+
+    It is the same on every increasing scale, and is estimated in bins that hold equal shares of an
+    even mixture of both: bins of equal width would be too wide for the narrower of two samples.
+    """
+    if not (len(near) and len(far)):
+        return np.nan
+    # An even number, so that one edge lies between samples that do not overlap.
+    bins = 2 * (_bins(near, far) // 2)
+    values = np.concatenate([near, far])
+    order = values.argsort(kind="stable")
+    mass = np.repeat([0.5 / len(near), 0.5 / len(far)], [len(near), len(far)])[order].cumsum()
+    edges = values[order][np.searchsorted(mass, np.arange(1, bins) / bins - ROUNDING)]
+    counts = [
+        np.bincount(np.searchsorted(edges, sample), minlength=bins) / len(sample)
+        for sample in (near, far)
+    ]
+    return float(np.minimum(*counts).sum())
+
+
+def shared_edges(near: Floats, far: Floats) -> Floats:
+    """Edges of bins of equal width over both samples, for a picture."""
+    return np.histogram_bin_edges(np.concatenate([near, far]), bins=_bins(near, far))
+
+
+def silhouettes(matrix: Floats, labels: Labels) -> Floats | None:
+    """How much nearer each vector is to its own group than to the next one, `[n]`, -1 to 1.
+
+    Returns:
+        None where there is one group, or none of two vectors.
+    """
+    if not 2 <= len(set(labels)) < len(labels):
+        return None
+    from sklearn.metrics import silhouette_samples
+
+    found: Floats = silhouette_samples(matrix, labels, metric="precomputed")
+    return found
+
+
+def stratified_folds(labels: Labels, units: Labels) -> Folds | None:
+    """Folds with every label in proportion and no unit in two of them.
+
+    There are `FOLDS`, or as many as the label with the fewest units has.
+
+    Returns:
+        None where that is fewer than two.
+    """
+    least = min(len(set(units[labels == label])) for label in set(labels))
+    folds = min(FOLDS, least)
+    if folds < 2:
+        return None
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=SEED)
+    return list(splitter.split(labels, labels, units))
+
+
+def left_out_folds(labels: Labels, parts: Labels) -> Folds | None:
+    """One fold per part, asked for after learning from all the others.
+
+    A part is passed over where no other has its label.
+
+    Returns:
+        None where none is left, or one label is all there is.
+    """
+    folds = list(_left_out(labels, parts))
+    return folds if folds and len(set(labels)) > 1 else None
+
+
+def nearest_centroid(
+    vectors: Floats, labels: Labels, folds: Folds, measure: Measure = "cosine"
+) -> tuple[Labels, Floats]:
+    """Each vector's label by the nearest mean of the vectors that are learnt from.
+
+    Args:
+        measure: for `cosine`, vectors have length 1 before means are taken.
+
+    Returns:
+        The label, `[n]`, empty where a vector is in no fold; and the probability that a guess in
+        proportion to the labels learnt from is right, `[n]`, NaN there.
+    """
+    from sklearn.metrics import pairwise_distances
+    from sklearn.preprocessing import normalize
+
+    ready = normalize(vectors) if measure == "cosine" else vectors
+    found = np.full(len(labels), "", dtype=labels.dtype)
+    chance = np.full(len(labels), np.nan)
+    for learnt, asked in folds:
+        # Not sklearn's NearestCentroid: it has no cosine distance.
+        known = np.unique(labels[learnt])
+        centroids = [ready[learnt][labels[learnt] == label].mean(axis=0) for label in known]
+        apart = pairwise_distances(ready[asked], centroids, metric=measure)
+        found[asked] = known[apart.argmin(axis=1)]
+        chance[asked] = (labels[asked][:, None] == labels[learnt]).mean(axis=1)
+    return found, chance
+
+
+def possible_perplexity(asked: float, n: int) -> float:
+    """The perplexity that was asked for, or the largest that `n` vectors allow."""
+    return min(asked, (n - 1) / NEIGHBOURS_PER_PERPLEXITY)
+
+
+def embedded(vectors: Floats, perplexity: float, seed: int) -> Floats | None:
+    """t-SNE in two dimensions, `[n, 2]`: Euclidean distances, from the first principal components.
+
+    On one thread, so that sums are taken in one order and the picture is the same every time.
+
+    Args:
+        perplexity: from `possible_perplexity`.
+
+    Returns:
+        None for fewer than `LEAST_EMBEDDED` vectors.
+    """
+    if len(vectors) < LEAST_EMBEDDED:
+        return None
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        reduction = TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)
+        return np.asarray(reduction.fit_transform(vectors), dtype=float)
+
+
+def _bins(near: Floats, far: Floats) -> int:
+    """As many bins as the smaller sample's size has a root, within limits."""
+    smaller = min(size for size in (len(near), len(far)) if size)
+    return int(np.clip(np.sqrt(smaller), LEAST_BINS, MOST_BINS))
+
+
+def _left_out(
+    labels: Labels, parts: Labels
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    for part in dict.fromkeys(parts):
+        asked = parts == part
+        if set(labels[asked]) <= set(labels[~asked]):
+            yield np.flatnonzero(~asked), np.flatnonzero(asked)

@@ -1,0 +1,293 @@
+"""List a results folder, verify it, and find what can be deleted."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from tvsight.errors import StorageError, UsageError
+from tvsight.experiments.conflicting_tasks.episodes import ARROW
+from tvsight.storage.job_records import JOBS, Records
+from tvsight.storage.manifests import VECTORS, OtherSchema, later_writer
+from tvsight.storage.store import DAMAGED, DRAWN, LOCKS, NEW, DamagedResult, Store, reason
+from tvsight.storage.versions import LaterVersion, is_later
+from tvsight.tasks import packaged_tasks
+from tvsight.tasks.matching import SCORING_VERSION
+
+Kind = Literal["damaged", "superseded", "later", "left over"]
+"""What a finding is: `superseded` results are of an older tvsight, `later` ones of a later."""
+Seen = Callable[[Path], object]
+"""What is called with each result that was looked at."""
+STALE_S = 3600
+"""Age in seconds from which a file that is not complete is nobody's work under way."""
+
+
+def nobody(path: Path) -> None:
+    """Nobody is told of progress."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result as its manifest describes it."""
+
+    path: Path
+    """Its folder, relative to the results folder."""
+    manifest: dict[str, Any]
+    size: int
+    """Bytes on the disk."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What was asked."""
+        identity: dict[str, Any] = self.manifest["identity"]
+        return identity
+
+    @property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that stand for the identity."""
+        return self.path.name.rsplit("-", 1)[1]
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether task vectors are stored beside the rows."""
+        return VECTORS in self.manifest["files"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in a results folder that is not a result as it should be."""
+
+    path: Path
+    """Relative to the results folder."""
+    kind: Kind
+    reason: str
+    size: int = 0
+    """Bytes on the disk."""
+    is_aside: bool = False
+    """Whether a run has found it before and moved it out of the way."""
+
+
+def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Finding]]:
+    """The results by what their manifests say, and those whose manifest cannot be used.
+
+    Files are not compared with their checksums; `verify` does.
+
+    Args:
+        seen: called with each result that was looked at, for progress.
+
+    Raises:
+        UsageError: when there is no such folder.
+    """
+    usable: list[Entry] = []
+    unusable: list[Finding] = []
+    for checked in _checked(store, seen, quick=True):
+        if isinstance(checked, Entry):
+            usable.append(checked)
+        else:
+            unusable.append(checked)
+    return usable, unusable
+
+
+def verify(store: Store, seen: Seen = nobody, quick: bool = False) -> list[Finding]:
+    """Every result that is not what its manifest promises, and everything left over.
+
+    Args:
+        seen: called with each result that was checked, for progress.
+        quick: look at manifests alone, and at names and sizes of files; no file is opened.
+
+    Raises:
+        UsageError: when there is no such folder.
+    """
+    findings = [checked for checked in _checked(store, seen, quick) if isinstance(checked, Finding)]
+    return [*findings, *_aside(store), *leftovers(store)]
+
+
+def damage(store: Store, path: Path) -> Finding | None:
+    """What is wrong with the result in a folder; None when it is what its manifest promises."""
+    checked = _check(store, path)
+    return checked if isinstance(checked, Finding) else None
+
+
+def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
+    """All that `clean` removes: damaged and superseded results, and what is left over.
+
+    A result is superseded when no command of this tvsight asks for it any more: its schema
+    or its scoring is older, or it is of a task that comes with tvsight and has other pairs now.
+    Another model revision, precision, seed or template is another question, and stays; so does
+    a result or a job record of a later tvsight, and a result of a task of the user's own.
+
+    Args:
+        seen: called with each result that was checked, for progress.
+
+    Raises:
+        UsageError: when there is no such folder.
+    """
+    findings, superseded = [], []
+    for checked in _checked(store, seen):
+        if isinstance(checked, Finding):
+            findings.append(checked)
+        elif why := _superseded(checked):
+            superseded.append(Finding(checked.path, "superseded", why, checked.size))
+    found = [*findings, *_aside(store), *leftovers(store)]
+    return [*(finding for finding in found if finding.kind != "later"), *superseded]
+
+
+def leftovers(store: Store) -> Iterator[Finding]:
+    """What runs that were killed have left, and records and locks that nobody needs.
+
+    What belongs to a process that runs is not among it.
+    """
+    names = {path.name for path in store.paths()}
+    unfinished = [
+        path
+        for place in (store.root, *(store.root / name for name in DRAWN), store.root / JOBS)
+        for path in place.glob(f"{NEW}*")
+    ]
+    for path in sorted(unfinished):
+        if time.time() - path.lstat().st_mtime > STALE_S:
+            yield _leftover(store, path, "a file that was not completed")
+    for path in sorted(store.root.glob(f"*/*/{NEW}*")):
+        lock = store.root / LOCKS / f"{path.name.removeprefix(NEW)[:-9]}.lock"
+        if path.is_dir() and not _is_held(lock):
+            yield _leftover(store, path, "a result that was not completed")
+    records = Records(store.root)
+    for path, why in records.unusable():
+        yield _leftover(store, path, why)
+    for path, why in records.later():
+        yield Finding(path.relative_to(store.root), "later", why, _size(path))
+    for record in records.all():
+        result = record.name.rsplit("-", 1)[0]
+        if result in names and not _is_held(store.root / LOCKS / f"{result}.lock"):
+            path = records.folder / f"{record.name}.json"
+            yield _leftover(store, path, "the record of a job whose result is stored")
+    for path in sorted((store.root / LOCKS).glob("*.lock")):
+        if path.stem not in names and not _is_held(path):
+            yield _leftover(store, path, "the lock of a measurement that did not end in a result")
+
+
+def remove(store: Store, findings: Iterable[Finding]) -> int:
+    """Remove what `removable` found; the bytes that were freed.
+
+    What a process has begun to use meanwhile stays.
+
+    Raises:
+        StorageError: when something cannot be removed.
+    """
+    freed = 0
+    for finding in findings:
+        path = store.root / finding.path
+        try:
+            if finding.path.parts[0] == LOCKS:
+                freed += finding.size if _remove_lock(path) else 0
+                continue
+            name = finding.path.name.removeprefix(NEW)
+            lock = store.root / LOCKS / f"{name[:-9] if name != finding.path.name else name}.lock"
+            if _is_held(lock) or later_writer(path) is not None:
+                continue
+            _remove(path)
+            freed += finding.size
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be removed: {reason(error)}. What came before it is removed."
+            ) from error
+    return freed
+
+
+def _check_folder(store: Store) -> None:
+    if not store.root.is_dir():
+        raise UsageError(
+            f"--results {store.root}: a results folder was expected, and there is none. "
+            "`python -m analyses.main_results --results ...` makes one."
+        )
+
+
+def _checked(store: Store, seen: Seen, quick: bool = False) -> Iterator[Entry | Finding]:
+    _check_folder(store)
+    for path in store.paths():
+        yield _check(store, path, quick)
+        seen(path)
+
+
+def _check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
+    kind: Kind = "damaged"
+    size = _size(store.root / path)
+    try:
+        return Entry(path, store.read_manifest(path) if quick else store.manifest(path), size)
+    except LaterVersion as found:
+        kind, why = "later", str(found)
+    except DamagedResult as found:
+        kind, why = "superseded" if isinstance(found, OtherSchema) else "damaged", str(found)
+    return Finding(path, kind, why.removeprefix(f"{path}: "), size)
+
+
+def _aside(store: Store) -> Iterator[Finding]:
+    for path in sorted((store.root / DAMAGED).glob("*")):
+        inside, writer = path.relative_to(store.root), later_writer(path)
+        if writer is None:
+            yield Finding(inside, "damaged", "moved aside by a run", _size(path), is_aside=True)
+        else:
+            why = f"moved aside by a run, though a later tvsight ({writer}) wrote it: move it back"
+            yield Finding(inside, "later", why, _size(path))
+
+
+def _leftover(store: Store, path: Path, why: str) -> Finding:
+    return Finding(path.relative_to(store.root), "left over", why, _size(path))
+
+
+def _superseded(entry: Entry) -> str:
+    """Why no command asks for a result any more; empty where one does."""
+    scoring = entry.identity.get("scoring")
+    if is_later(entry.manifest["versions"]["tvsight"]):
+        return ""
+    if isinstance(scoring, int) and scoring < SCORING_VERSION:
+        return f"scoring {scoring}; this is {SCORING_VERSION}"
+    first = str(entry.identity["task"]).partition(ARROW)[0]
+    sources = entry.identity.get("sources")
+    data = {
+        **(sources if isinstance(sources, dict) else {}),
+        first: entry.identity.get("task_data"),
+    }
+    for name, checksum in data.items():
+        task = packaged_tasks().get(name)
+        if task is not None and checksum != task.checksum:
+            return f"other pairs of {name} than this tvsight has"
+    return ""
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process that runs holds a lock."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # where nothing can be written nothing is being measured
+        return False
+
+
+def _remove_lock(path: Path) -> bool:
+    """Remove a lock while it is held, so that nobody takes it meanwhile; whether it was free."""
+    try:
+        with FileLock(path, blocking=False):
+            path.unlink(missing_ok=True)
+    except Timeout:
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    inside = [path] if path.is_symlink() or not path.is_dir() else path.rglob("*")
+    return sum(file.lstat().st_size for file in inside if file.is_symlink() or file.is_file())

@@ -1,0 +1,166 @@
+"""Jobs that were handed to a server, on disk: a later process picks them up.
+
+`<results>/.jobs/<name>.json`. A record is written before a job is sent, and goes when the result
+that the job was for is stored, or can never be.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tvsight import __version__
+from tvsight.errors import StorageError
+from tvsight.storage.versions import LaterVersion, is_later
+from tvsight.writing import whole_file
+
+JOBS = ".jobs"
+RECORD_VERSION = 2
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as a server knows it. It holds no key."""
+
+    name: str
+    """The result that it is for, and its number among the result's jobs."""
+    job_id: str
+    host: str
+    model: str
+    """The server's key for the model."""
+    digest: str
+    """Stands for what was asked: a job for something else is not picked up."""
+    submitted: str
+    """Time, in UTC."""
+    accepted: bool = False
+    """Whether the server has said that it has the job."""
+    faults: tuple[str, ...] = ()
+    """What went wrong on the way and was tried again, oldest first."""
+    version: int = RECORD_VERSION
+    written_by: str = __version__
+    """Version of tvsight."""
+
+    @property
+    def asked(self) -> str:
+        """Stands for what was asked of which model. The result brings it back."""
+        return hashlib.sha256(f"{self.model} {self.digest}".encode()).hexdigest()[:16]
+
+    def is_for_same(self, other: "JobRecord") -> bool:
+        """Whether the other job asks the same of the same model on the same server."""
+        mine, its = ((one.host, one.model, one.digest) for one in (self, other))
+        return mine == its
+
+
+def result_of(name: str) -> str:
+    """The result that a job of this name is for."""
+    return name.rpartition("-")[0]
+
+
+class Records:
+    """The job records of a results folder."""
+
+    def __init__(self, results: Path) -> None:
+        self.folder = results / JOBS
+
+    def read(self, name: str) -> JobRecord | None:
+        """The record of a job; None where there is none that can be used.
+
+        Raises:
+            LaterVersion: for a record that a later tvsight wrote: its job may still run.
+        """
+        record = self._read(self._path(name))
+        if isinstance(record, LaterVersion):
+            raise record
+        return record if isinstance(record, JobRecord) else None
+
+    def unusable(self) -> Iterator[tuple[Path, str]]:
+        """Files of records that are never picked up, and why."""
+        for path in self._paths():
+            found = self._read(path)
+            if isinstance(found, str):
+                yield path, found
+
+    def later(self) -> Iterator[tuple[Path, str]]:
+        """Files of records that a later tvsight wrote, and what this one says of them."""
+        for path in self._paths():
+            found = self._read(path)
+            if isinstance(found, LaterVersion):
+                yield path, str(found).removeprefix(f"{JOBS}/{path.name}: ")
+
+    def write(self, record: JobRecord) -> None:
+        """Write a record: it appears whole or not at all.
+
+        Raises:
+            StorageError: when it cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(self._path(record.name)) as new:
+                new.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
+        except OSError as error:
+            what = f"{self.folder} cannot be written: {error.strerror or error}."
+            if record.accepted:
+                what += (
+                    f" Job {record.job_id} runs on {record.host}; the next run looks for it only "
+                    "if an earlier record of it is there."
+                )
+            raise StorageError(what) from error
+
+    def forget(self, name: str) -> None:
+        """Remove a record, and what a process that was killed began to write of it.
+
+        Raises:
+            StorageError: when it cannot be removed.
+        """
+        path = self._path(name)
+        try:
+            for unfinished in self.folder.glob(f".new-????????-{path.name}"):
+                unfinished.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be removed: {error.strerror or error}") from error
+
+    def all(self) -> list[JobRecord]:
+        """Every record that can be read, oldest first."""
+        found = [self._read(path) for path in self._paths()]
+        records = [record for record in found if isinstance(record, JobRecord)]
+        return sorted(records, key=lambda record: record.submitted)
+
+    def _paths(self) -> list[Path]:
+        found = self.folder.glob("*.json")
+        return sorted(path for path in found if not path.name.startswith("."))
+
+    @staticmethod
+    def _read(path: Path) -> JobRecord | LaterVersion | str:
+        """A record, or why it is none."""
+        writer: object = None
+        version: object = None
+        why = "no readable job record"
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            writer = fields.get("written_by", "of an unknown version")
+            version = fields["version"]
+            if version != RECORD_VERSION:
+                why = (
+                    f"job record of version {version!r}, written by tvsight {writer}; tvsight "
+                    f"{__version__} reads version {RECORD_VERSION}"
+                )
+                raise ValueError(why)
+            record = JobRecord(**{"written_by": writer} | fields)
+            kinds = {"version": int, "accepted": bool, "faults": list}
+            if not all(isinstance(v, kinds.get(name, str)) for name, v in fields.items()):
+                raise TypeError(why)
+            record = replace(record, faults=tuple(map(str, record.faults)))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            is_newer = isinstance(version, int | float) and version > RECORD_VERSION
+            if not is_newer and not is_later(writer):
+                return why
+            return LaterVersion(
+                f"{JOBS}/{path.name}: {why}. A later tvsight wrote it ({writer}; this is "
+                f"{__version__}): use that version here, or name another folder with --results."
+            )
+        return record if record.name == path.stem else "the job record of another job"
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
