@@ -1,1 +1,1 @@
-"""One runnable file per figure or table: `python -m analyses.<name>`."""
+"""One command per figure or table: `tvsight <name>`, or `python -m analyses.<name>`."""

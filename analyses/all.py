@@ -13,29 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
-from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from analyses.command import FAILURE_EXIT, command
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import ServerError, StorageError, TvsightError
+from tvsight.experiments import EXPERIMENTS
 
 if TYPE_CHECKING:
-    from tvsight.output.console import Display
+    from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
 
-ANALYSES = (
-    "main_results",
-    "layer_sweep",
-    "vector_clusters",
-    "vector_variability",
-    "token_projections",
-    "controls",
-    "conflicting_tasks",
-    "shots",
-    "templates",
-)
-"""In the order in which they use what the others have stored."""
 OWN_EPISODES = (
     "each analysis asks about episodes of its own; save and replay a file with "
     "`python -m analyses.main_results`."
@@ -49,54 +38,80 @@ UNUSED = {
 
 @dataclass
 class Made:
-    """What became of one analysis."""
+    """One analysis: its results, its tables and figures, and its failures."""
 
-    outcomes: "list[Outcome]" = field(default_factory=list)
+    report: ModuleType
+    outcome: "Outcome"
+    """Of all models."""
+    drawn: "Drawn"
     failures: dict[str, str] = field(default_factory=dict)
-    """What is missing, and why."""
-    files: list[Path] = field(default_factory=list)
+    """Why something is missing, by its name."""
     seconds: float = 0.0
+
+    @property
+    def files(self) -> str:
+        """The names of its tables and figures, each once."""
+        return ", ".join(sorted({f"{file.parent.name}/{file.stem}" for file in self.drawn.files}))
 
 
 def main(options: RunConfig) -> int:
-    """Measure, draw and say what was made; returns the exit code."""
+    """Measure what is missing, draw everything, and list what was made; returns the exit code."""
+    import pandas as pd
+
     from tvsight.output.console import Display
-    from tvsight.run.outcome import together
-    from tvsight.run.planning import plan, sources
+    from tvsight.output.drawn import Drawn
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.planning import read_plan, sources
     from tvsight.run.runner import Runner
 
-    plan(options), sources(options)  # a mistyped name ends it here, not once per analysis
+    read_plan(options)  # a mistyped name ends the command here, not once per analysis
+    sources(options)
     display = Display()
-    runner, made = Runner(display), {name: Made() for name in ANALYSES}
-    for model in options.model:
-        for name, result in made.items():
-            display.title(f"{name}, {model}")
-            with _noted(result, model, options.fail_fast):
-                asked = _options(name, replace(options, model=(model,)))
-                result.outcomes.append(_module(name).measure(runner, asked))
-    for name, result in made.items():
-        whole = together(result.outcomes).renamed(runner.labels)
-        result.failures |= whole.failures
-        if whole.rows:
-            display.title(name)
-            with _noted(result, "drawing", options.fail_fast), display.console:
-                already = len(display.files)
-                _module(name).draw(whole, _options(name, options), display)
-                result.files = display.files[already:]
-    for (model, task), note in together(made["main_results"].outcomes).notes.items():
-        display.note(f"{model}, {task}: {note}.")
-    if not options.dry_run:
-        _summarise(made, display)
-    missing = {
-        f"{name}: {what}": why for name, of in made.items() for what, why in of.failures.items()
+    runner = Runner(display)
+    made = {
+        name: Made(_report(name), Outcome(), Drawn(options.results, name)) for name in EXPERIMENTS
     }
-    display.failures(missing)
-    return FAILURE_EXIT if missing else 0
+    for model in options.model:
+        for name, one in made.items():
+            display.title(f"{name}, {model}")
+            with _noted(one, model, options.fail_fast):
+                of_model = _options(name, replace(options, model=(model,)))
+                one.outcome.add(one.report.collect(runner, of_model))
+    for name, one in made.items():
+        one.failures |= {str(key): why for key, why in one.outcome.failures.items()}
+        if one.outcome.results:
+            display.title(name)
+            with _noted(one, "drawing", options.fail_fast), display.console:
+                renamed = one.outcome.renamed(runner.labels)
+                one.report.draw(renamed, _options(name, options), display, one.drawn)
+                display.written(one.drawn.files)
+    for key, note in made["main_results"].outcome.notes.items():
+        display.note(f"{key.model}, {key.task}: {note}.")
+    if not options.dry_run:
+        rows = [
+            {
+                "Analysis": name,
+                "Files": one.files,
+                "Missing": str(len(one.failures)),
+                "Seconds": f"{one.seconds:.0f}",
+            }
+            for name, one in made.items()
+        ]
+        display.table(pd.DataFrame(rows), "What was made", ["Seconds"])
+    failures = {
+        f"{name}: {what}": why for name, one in made.items() for what, why in one.failures.items()
+    }
+    display.failures(failures)
+    return FAILURE_EXIT if failures else 0
 
 
 @contextmanager
-def _noted(result: Made, what: str, fail_fast: bool) -> Iterator[None]:
-    """An error on the way becomes a failure of this analysis, unless it would be one of all."""
+def _noted(one: Made, what: str, fail_fast: bool) -> Iterator[None]:
+    """Turn an error in the block into a failure of one analysis, unless all others would share it.
+
+    Args:
+        what: the name of the failure.
+    """
     began = time.perf_counter()
     try:
         yield
@@ -105,34 +120,20 @@ def _noted(result: Made, what: str, fail_fast: bool) -> Iterator[None]:
     except TvsightError as error:
         if fail_fast:
             raise
-        result.failures[what] = str(error)
+        one.failures[what] = str(error)
     finally:
-        result.seconds += time.perf_counter() - began
+        one.seconds += time.perf_counter() - began
 
 
-def _module(name: str) -> Any:
-    return import_module(f"analyses.{name}")
+def _report(name: str) -> ModuleType:
+    """The module that collects and draws the results of an analysis."""
+    return import_module(f"tvsight.experiments.{name}.report")
 
 
 def _options(name: str, options: RunConfig) -> Any:
     """The options of a run as those of one analysis, whose own have their defaults."""
-    given = {entry.name: getattr(options, entry.name) for entry in fields(options)}
-    return _module(name).Options(**given)
-
-
-def _summarise(made: dict[str, Made], display: "Display") -> None:
-    import pandas as pd
-
-    rows = [
-        {
-            "Analysis": name,
-            "Files": ", ".join(sorted({f"{file.parent.name}/{file.stem}" for file in of.files})),
-            "Missing": str(len(of.failures)),
-            "Seconds": f"{of.seconds:.0f}",
-        }
-        for name, of in made.items()
-    ]
-    display.table(pd.DataFrame(rows), "What was made", ["Seconds"])
+    values = {entry.name: getattr(options, entry.name) for entry in fields(options)}
+    return import_module(f"tvsight.experiments.{name}").Options(**values)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every analysis shares on the command line: options, errors, exit codes."""
+"""The command line of every analysis: options, errors, exit codes."""
 
 import gc
 import io
@@ -7,6 +7,7 @@ import select
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -20,24 +21,30 @@ if TYPE_CHECKING:
 
 FAILURE_EXIT, USAGE_EXIT, SERVER_EXIT, INTERRUPT_EXIT = 1, 2, 3, 130
 
+PROGRAM: ContextVar[str | None] = ContextVar("PROGRAM", default=None)
+"""The command as it was typed, where that is not `python -m` and a module."""
+
 Options = TypeVar("Options")
 
 
 def command(
-    options: type[Options],
-    main: Callable[[Options], int],
-    description: str,
-    rules: Rules = RULES,
+    options: type[Options], main: Callable[[Options], int], description: str, rules: Rules = RULES
 ) -> None:
-    """Read options from the command line, run, and leave with an exit code.
+    """Read options from the command line, run, and exit with a code; see `leave`."""
+    leave(lambda: _run(options, main, description, rules))
 
-    0: done. 1: a task failed, a result is not as it should be, or what was printed could not be
-    written. 2: the request cannot be carried out as written. 3: a server does not do its work now.
-    130: interrupted.
+
+def leave(run: Callable[[], int]) -> None:
+    """Run, and exit with the code that it returns or that stands for its error.
+
+    0: done. 1: a task failed, a result is not as it should be, or the output could not be written.
+    2: the request cannot be carried out as written. 3: a server does not do its work now. 130:
+    interrupted.
     """
     faults: list[OSError] = []
-    sys.stdout, sys.stderr = _unfailing(sys.stdout, faults), _unfailing(sys.stderr, [])
-    code = _run(options, main, description, rules)
+    sys.stdout = _unfailing(sys.stdout, faults)
+    sys.stderr = _unfailing(sys.stderr, [])
+    code = _caught(run)
     sys.stdout.flush()
     if faults and not isinstance(faults[0], BrokenPipeError):  # that one is `| head`
         told = f"The output could not be written: {faults[0].strerror}."
@@ -48,21 +55,31 @@ def command(
 def _run(
     options: type[Options], main: Callable[[Options], int], description: str, rules: Rules
 ) -> int:
-    module = sys.modules["__main__"].__spec__
     _say_remarks()
+    chosen = tyro.cli(
+        options,
+        prog=PROGRAM.get() or _module(),
+        description=description,
+        config=(
+            tyro.conf.FlagCreatePairsOff,
+            tyro.conf.OmitArgPrefixes,
+            tyro.conf.OmitSubcommandPrefixes,
+        ),
+    )
+    _check(getattr(chosen, "action", chosen), sys.argv[1:], rules)
+    return main(chosen)
+
+
+def _module() -> str | None:
+    """`python -m` and the module that runs; None where a file runs."""
+    module = sys.modules["__main__"].__spec__
+    return f"python -m {module.name}" if module else None
+
+
+def _caught(run: Callable[[], int]) -> int:
+    """The exit code of a function; its error is printed."""
     try:
-        chosen = tyro.cli(
-            options,
-            prog=f"python -m {module.name}" if module else None,
-            description=description,
-            config=(
-                tyro.conf.FlagCreatePairsOff,
-                tyro.conf.OmitArgPrefixes,
-                tyro.conf.OmitSubcommandPrefixes,
-            ),
-        )
-        _check(getattr(chosen, "action", chosen), sys.argv[1:], rules)
-        return main(chosen)
+        return run()
     except SystemExit as end:  # --help, or a mistake that tyro has explained
         return int(end.code or 0)
     except UsageError as error:
@@ -79,7 +96,7 @@ def _run(
 
 
 def _say_remarks() -> None:
-    """From here on show each remark once, in a line; other warnings as usual."""
+    """Show each later remark once, in a line, and other warnings as usual."""
     usual, said = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -96,7 +113,7 @@ def _say_remarks() -> None:
 
 
 def _check(chosen: Any, arguments: Sequence[str], rules: Rules) -> None:
-    """Refuse options that are repeated, empty, or contradict each other."""
+    """Check that no option is repeated, empty, or contradicts another."""
     check_values(chosen)
     known = {entry.name for entry in fields(chosen)}
     given: dict[str, str] = {}
@@ -116,19 +133,19 @@ def _check(chosen: Any, arguments: Sequence[str], rules: Rules) -> None:
 
 
 def _unfailing(stream: TextIO | None, faults: list[OSError]) -> TextIO:
-    """A stream that takes whatever is printed, in place of one that need not.
+    """A stream that accepts everything that is printed.
 
-    Characters that its encoding lacks are replaced. What its file does not take is dropped, for a
-    run goes on when nobody reads what it prints: what it measures is stored.
+    Characters that its encoding lacks are replaced. Output that its file refuses is dropped: a run
+    goes on when nobody reads what it prints, since what it measures is stored.
 
     Args:
-        faults: gets the first error of the file.
+        faults: receives the first error of the file.
     """
     if stream is None:  # it was closed
         return open(os.devnull, "w")
     try:
         number = stream.fileno()
-    except OSError:  # it is no file, but a part of a notebook, say
+    except OSError:  # it is no file, but part of a notebook, say
         return stream
     buffer = io.BufferedWriter(_Output(number, faults))
     return io.TextIOWrapper(buffer, stream.encoding, errors="replace", line_buffering=True)
@@ -142,7 +159,7 @@ class _Output(io.FileIO):
         self._faults = faults
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write what the file takes; returns the number of bytes that are done with."""
+        """Write what the file accepts; returns the number of bytes that need no further attempt."""
         while not self._faults:
             try:
                 written = super().write(data)

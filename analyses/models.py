@@ -1,4 +1,4 @@
-"""The models that tvsight knows by name, and which of them are usable here and now.
+"""The models that tvsight knows by name, and which of them can be used here and now.
 
 python -m analyses.models
 """
@@ -15,7 +15,7 @@ class Options:
 
 
 def main(_: Options) -> int:
-    """Print the catalogue."""
+    """Print the catalogue; returns the exit code."""
     import pandas as pd
 
     from tvsight.models.availability import availability

@@ -1,4 +1,4 @@
-"""What an NDIF server offers now, and the jobs that were handed to it.
+"""The state of an NDIF server: deployed models, versions, and the jobs that were sent to it.
 
 python -m analyses.ndif_status
 python -m analyses.ndif_status --host http://127.0.0.1:8001 --results my_results
@@ -25,7 +25,7 @@ RULES = Rules(excludes={"forget": (("host",), "no server is asked")})
 
 @dataclass(frozen=True)
 class Options:
-    """Which server, and whose jobs."""
+    """The server, and the results folder whose jobs are looked up."""
 
     host: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
     """The server. By default NDIF_HOST, or what nnsight is configured with."""
@@ -36,7 +36,7 @@ class Options:
 
 
 def main(options: Options) -> int:
-    """Print deployments, versions and known jobs."""
+    """Print deployed models, versions and known jobs; returns the exit code."""
     from tvsight.execution.ndif.client import NdifClient
     from tvsight.execution.ndif.patience import Patience
     from tvsight.execution.ndif.preflight import key_warning

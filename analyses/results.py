@@ -1,4 +1,4 @@
-"""What a results folder holds: list it, verify it, clean it up, export some of it.
+"""List a results folder, verify it, clean it up, or export a part of it.
 
 python -m analyses.results list --results my_results
 python -m analyses.results verify
@@ -42,27 +42,27 @@ class _Chosen:
 
 @dataclass(frozen=True)
 class List(_Chosen):
-    """What is in the folder, by what the manifests say; files are not compared with checksums."""
+    """List the results by their manifests; files are not compared with checksums."""
 
 
 @dataclass(frozen=True)
 class Verify:
-    """Check every result, and look for what is left over. Exit code 1 when something is wrong."""
+    """Check every result, and look for leftovers. Exit code 1 when something is wrong."""
 
     results: Folder = "results"
     """The results folder."""
     quick: bool = False
-    """Look at manifests alone, and at names and sizes of files: no checksums, no rows."""
+    """Check manifests, and names and sizes of files, alone: no checksums, no rows."""
 
 
 @dataclass(frozen=True)
 class Clean:
-    """Remove damaged and superseded results and what is left over, after asking."""
+    """Remove damaged and superseded results and leftovers, after a question."""
 
     results: Folder = "results"
     """The results folder."""
     yes: bool = False
-    """Do not ask."""
+    """Remove without a question."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Export(_Chosen):
     """Write chosen results to one archive. Unpacked, it is a results folder."""
 
     output: Annotated[str, tyro.conf.arg(metavar="FILE")] = "results.tar.gz"
-    """The archive: .tar.gz or .zip. It must not be there already."""
+    """The archive: .tar.gz or .zip. It must not exist yet."""
     vectors: Literal["all", "figures", "none"] = "all"
-    """Which task vectors to put in: all that are stored, the part that figures need (the mean of
-    each block, and all of one block), or none."""
+    """Task vectors to include: all that are stored, the part that figures need (the mean of each
+    block, and all of one block), or none."""
     layer: Annotated[int | None, tyro.conf.arg(metavar="BLOCK")] = None
     """The block that figures need. By default the one where mean dev accuracy peaks."""
 
@@ -87,7 +87,7 @@ class Export(_Chosen):
 
 @dataclass(frozen=True)
 class Options:
-    """What to do with a results folder."""
+    """An action on a results folder."""
 
     action: (
         Annotated[List, tyro.conf.subcommand("list")]
@@ -98,7 +98,7 @@ class Options:
 
 
 def main(options: Options) -> int:
-    """Do it; returns the exit code."""
+    """Carry out the action; returns the exit code."""
     from tvsight.output.console import Display
     from tvsight.storage.store import Store
 
@@ -172,7 +172,7 @@ def _clean(action: Clean, store: "Store", display: "Display") -> int:
 
 
 class _Seen:
-    """What was looked at, counted, and shown where there is a terminal."""
+    """Counts results, and advances a bar on a terminal."""
 
     def __init__(self, advance: "Callable[[], None]") -> None:
         self.count = 0
@@ -185,7 +185,7 @@ class _Seen:
 
 @contextmanager
 def _progress(total: int, doing: str) -> "Iterator[_Seen]":
-    """A bar on the terminal that standard error is, if it is one; it goes when the block ends."""
+    """A bar on standard error while the block lasts, where that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -239,7 +239,7 @@ def _weights(entry: "Entry") -> tuple[str, str]:
 
 
 def _agreed(question: str) -> bool:
-    """Whether a person at a terminal says yes."""
+    """Ask a person at a terminal, and return whether the answer is yes."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "clean asks before it removes anything, and there is no terminal to ask at: repeat "

@@ -1,4 +1,4 @@
-"""The tasks (Table 1 of the paper and more), and how many pairs of each a model can be asked.
+"""The tasks (Table 1 of the paper and more), and the number of pairs of each that suit a model.
 
 python -m analyses.tasks
 python -m analyses.tasks --model gemma-3-270m --tasks paper
@@ -18,7 +18,7 @@ SHARED = "Shared first token"
 
 @dataclass(frozen=True)
 class Options:
-    """What to list."""
+    """The tasks to list, and the model to count pairs for."""
 
     tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
     """Names and categories separated by commas, `paper`, `all`, or `none`."""
@@ -32,7 +32,7 @@ class Options:
 
 
 def main(options: Options) -> int:
-    """Print the table of tasks."""
+    """Print the table of tasks; returns the exit code."""
     import pandas as pd
 
     from tvsight.output.console import Display
@@ -65,15 +65,16 @@ def _counts(options: Options, tasks: list[Task]) -> list[dict[str, str]]:
     from tvsight.prompts.filtering import shared_first_tokens
 
     assert options.model is not None
-    tokenizer, chosen = load_tokenizer(options.model), template(options.template)
+    tokenizer = load_tokenizer(options.model)
+    prompt = template(options.template)
     counts = []
     for task in tasks:
         try:
-            usable = usable_pairs(task, tokenizer, chosen, options.model)
+            usable = usable_pairs(task, tokenizer, prompt, options.model)
         except UsageError:
             counts.append({"Usable": "too few", SHARED: ""})
         else:
-            shared = shared_first_tokens(tokenizer, usable.pairs, chosen)
+            shared = shared_first_tokens(tokenizer, usable.pairs, prompt)
             spacing = "spaced" if usable.spaced else "unspaced"
             counts.append(
                 {"Usable": f"{len(usable.pairs)} {spacing}", SHARED: str(shared["answers"])}

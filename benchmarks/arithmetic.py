@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.rates import block_weights
-from tvsight.experiments.main_results.measure import VECTOR_PROCEDURES
+from tvsight.experiments.main_results.measure import VECTORS
 from tvsight.interventions.decoder import Decoder
 from tvsight.prompts import PromptTokens
 
@@ -36,14 +36,14 @@ def necessary_work(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> W
         for prompt in {tuple(prompt) for prompt in prompts["zero_shot"]}:
             token_blocks += depth * len(prompt)
             attended += depth * _attended(0, len(prompt))
-    patches = depth * (depth - 1) / 2 * len(VECTOR_PROCEDURES)
+    patches = depth * (depth - 1) / 2 * len(VECTORS)
     token_blocks += patches * len(dev["shared"])
     attended += patches * sum(map(len, dev["zero_shot"]))
     # On test each vector is applied at one block; half the depth stands for it.
-    token_blocks += len(VECTOR_PROCEDURES) * depth / 2 * len(test["shared"])
+    token_blocks += len(VECTORS) * depth / 2 * len(test["shared"])
     width = _attention_width(decoder)
-    rows = len(dev["shared"]) * (1 + len(VECTOR_PROCEDURES) * depth)
-    rows += len(test["shared"]) * (2 + len(VECTOR_PROCEDURES))
+    rows = len(dev["shared"]) * (1 + len(VECTORS) * depth)
+    rows += len(test["shared"]) * (2 + len(VECTORS))
     unembedding = decoder.nn.unembed._module.weight
     return Work(
         blocks=token_blocks * per_token + 4 * width * attended,

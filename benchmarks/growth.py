@@ -15,7 +15,8 @@ from benchmarks.models import random_prompts
 from benchmarks.rates import synchronise
 from tvsight import execution
 from tvsight.config import RunConfig
-from tvsight.experiments.main_results.measure import in_parts, measure
+from tvsight.experiments.main_results.measure import measure
+from tvsight.experiments.main_results.request import in_parts
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens

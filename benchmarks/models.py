@@ -4,7 +4,14 @@ import random
 from collections.abc import Iterator
 
 from tvsight.models.loading import Model
-from tvsight.prompts import PromptTokens, sample_episodes, template, tokenise, usable_pairs
+from tvsight.prompts import (
+    PromptTokens,
+    Sampling,
+    sample_episodes,
+    template,
+    tokenise,
+    usable_pairs,
+)
 from tvsight.prompts.tokens import averaged_together
 from tvsight.tasks import Task
 
@@ -20,7 +27,8 @@ def task_prompts(
     """Dev and test prompts of a task, sampled as `analyses.main_results` does."""
     prompt = template("example")
     usable = usable_pairs(task, model.tokenizer, prompt, model.name)
-    episodes = sample_episodes(task.name, usable, shots, 2, per_split, seed=0)
+    sampling = Sampling(shots=shots, dummy_queries=2, per_split=per_split, seed=0)
+    episodes = sample_episodes(task.name, usable, sampling)
     dev, test = (
         tokenise(model, [e for e in episodes if e.split == split], task.match, prompt)
         for split in ("dev", "test")

@@ -54,35 +54,35 @@ def _report_tokens(model: Any, task: Any, line: Callable[[str, float], None]) ->
 
 def _report_rows(model: Any, task: Any, line: Callable[[str, float], None]) -> None:
     """Scoring, storing and drawing one task of the paper's size."""
-    from analyses.main_results import draw
     from tvsight import execution
     from tvsight.config import RunConfig
-    from tvsight.experiments.main_results.measure import measure_task
+    from tvsight.experiments.main_results import NAME
+    from tvsight.experiments.main_results.report import draw
+    from tvsight.experiments.main_results.request import requests
     from tvsight.output.console import Display
-    from tvsight.prompts import sample_episodes, template, usable_pairs
-    from tvsight.run.outcome import Outcome
+    from tvsight.output.drawn import Drawn
+    from tvsight.run.outcome import Measured, Outcome, Stored
+    from tvsight.run.planning import read_plan
+    from tvsight.storage.manifests import Key
     from tvsight.storage.store import Result, Store
 
-    prompt = template("example")
-    usable = usable_pairs(task, model.tokenizer, prompt, model.name)
-    episodes = sample_episodes(task.name, usable, 5, 2, 50, seed=0)
-
-    (job,) = next(measure_task(model, task, episodes, prompt))
+    (request,) = requests(read_plan(RunConfig(tasks=task.name)), model.source)
+    (job,) = next(request.steps(model))
     answered = execution.run(model.decoder, job.function, *job.arguments)
 
-    def scored() -> tuple[float, Any, Any]:
-        steps = measure_task(model, task, episodes, prompt)
+    def scored() -> tuple[float, Measured]:
+        steps = request.steps(model)
         next(steps)
         started = time.perf_counter()
         try:
             steps.send([answered])
         except StopIteration as end:
-            return time.perf_counter() - started, *end.value
+            return time.perf_counter() - started, end.value
         raise AssertionError("a task is one job")
 
     runs = [scored() for _ in range(REPEATS)]
-    _, rows, vectors = runs[0]
-    line(f"score {len(rows)} rows of a task", statistics.median(taken for taken, *_ in runs))
+    rows, vectors = runs[0][1].rows, runs[0][1].vectors
+    line(f"score {len(rows)} rows of a task", statistics.median(taken for taken, _ in runs))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         identities = count()
@@ -94,10 +94,13 @@ def _report_rows(model: Any, task: Any, line: Callable[[str, float], None]) -> N
         line("store them and their vectors", _median(save))
         quiet = Display()
         quiet.console.quiet = True
-        outcome, options = Outcome(rows=[rows]), RunConfig(results=folder)
-        line(
-            "draw tables and figures of one task", _median(lambda: draw(outcome, options, quiet), 3)
-        )
+        outcome = Outcome([Stored(Key(model.name, task.name), Path(NAME), rows)])
+        options = RunConfig(results=folder)
+
+        def drawing() -> None:
+            draw(outcome, options, quiet, Drawn(folder, NAME))
+
+        line("draw tables and figures of one task", _median(drawing, 3))
 
 
 def _report_redraw(line: Callable[[str, float], None]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tvsight.interventions import traces as interventions
+from tvsight.interventions import traces
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Padding:
 @contextmanager
 def counted() -> Iterator[Padding]:
     """Counts the positions of everything that the engine runs inside."""
-    found, original = Padding(), interventions.padded
+    found, original = Padding(), traces.padded
 
     def counting(prompts: Sequence[Sequence[int]], side: str) -> tuple[Tensor, Tensor]:
         ids, mask = original(prompts, side)
@@ -37,8 +37,8 @@ def counted() -> Iterator[Padding]:
         found.tokens += int(mask.sum())
         return ids, mask
 
-    interventions.padded = counting
+    traces.padded = counting
     try:
         yield found
     finally:
-        interventions.padded = original
+        traces.padded = original

@@ -121,20 +121,20 @@ def _seconds(
     from rich.console import Console
 
     from tvsight.config import RunConfig
-    from tvsight.experiments.main_results.request import main_results
+    from tvsight.experiments.main_results.request import requests
     from tvsight.output.console import Display
-    from tvsight.run.measurements import Session
+    from tvsight.run.measurements import Measurements
     from tvsight.run.outcome import Outcome
-    from tvsight.run.planning import complete, plan
+    from tvsight.run.planning import complete, read_plan
     from tvsight.storage.store import Store
 
     with TemporaryDirectory() as folder:
         config = RunConfig(tasks=tasks, results=folder, vectors=vectors, fail_fast=True, **options)
         store, quiet = Store(folder), Display(Console(file=io.StringIO()))
         store.prepare()
-        asked = complete(main_results(plan(config), model.source), model.source, "float32")
+        asked = complete(requests(read_plan(config), model.source), model.source, "float32")
         started = time.perf_counter()
-        Session(config, store, model, quiet).measure_all(asked, place, Outcome())
+        Measurements(config, store, model, quiet).measure_all(asked, place, Outcome())
         taken = time.perf_counter() - started
         assert len(list(store.paths())) == len(asked), "a task is missing"
     return taken
@@ -164,7 +164,7 @@ def _one_job(client: Any, there: "Model", dev: Any) -> float:
 
     with TemporaryDirectory() as folder:
         place = Remote(client, Path(folder), "float32")
-        job = Job(measure_dev, (dev, False))
+        job = Job(measure_dev, (dev, False), prompts=1)
         place.rehearse(there.decoder, job)  # once for a model, however many tasks
         started = time.perf_counter()
         pending = place.begin(there.decoder, job, TUTORIAL_TASK)

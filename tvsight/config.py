@@ -1,4 +1,4 @@
-"""One frozen dataclass that says what to measure and how to run it.
+"""The options of a run, and which of them go together.
 
 Every field is either part of a result's identity (it changes a number) or a runtime choice (it
 does not). Only the first kind enters a result's key.
@@ -25,22 +25,22 @@ LEAST = {
     "retries": 0,
     "job_minutes": 0.01,
 }
-"""The smallest value of each option that counts something."""
+"""The smallest value of each option that is a count."""
 SAMPLING = ("shots", "dummy_queries", "episodes_per_split", "seed")
 """Options that say how episodes are sampled."""
 REPLACED = ("tasks", *SAMPLING)
-"""Options that mean nothing where episodes come from a file."""
+"""Options that have no effect when episodes come from a file."""
 
 
 class Rules(NamedTuple):
-    """Which options of a command go together. Options bear the names of their fields."""
+    """Which options of a command go together. Options have the names of their fields."""
 
     excludes: Mapping[str, tuple[tuple[str, ...], str]] = {}
-    """By option: those that would do nothing beside it, and why."""
+    """By option: others that have no effect with it, and why."""
     needs: Mapping[str, str] = {}
-    """By option: the one without which it would do nothing."""
+    """By option: the one that it needs to have an effect."""
     unused: Mapping[str, str] = {}
-    """By option: why it would do nothing in this command."""
+    """By option: why it has no effect in this command."""
 
 
 RULES = Rules(
@@ -58,14 +58,12 @@ RULES = Rules(
             ("remote_simulated", "device", "allow_pickled_weights"),
             "the server holds and runs the model",
         ),
-        "episodes": (
-            REPLACED,
-            "the file brings its own tasks, demonstrations and dummy queries",
-        ),
+        "episodes": (REPLACED, "the file brings its own tasks, demonstrations and dummy queries"),
     },
     needs=dict.fromkeys(("host", "max_in_flight", "retries", "job_minutes"), "remote"),
 )
-"""Rules of every run. --dry-run tells what the other options ask for, so it goes with most."""
+"""Rules of every run. --dry-run goes with most options, because it previews their effect."""
+VECTOR_RULES = RULES._replace(unused={"vectors": "this analysis is about the vectors."})
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class RunConfig:
     task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = field(
         default=(), metadata=IDENTITY
     )
-    """Files with tasks of your own (JSON, or CSV with two columns); they join --tasks."""
+    """Files with tasks of your own (JSON, or CSV with two columns), added to --tasks."""
     shots: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=IDENTITY)
     """Demonstrations in a few-shot prompt."""
     dummy_queries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=IDENTITY)
@@ -92,7 +90,7 @@ class RunConfig:
     episodes_per_split: Annotated[int, tyro.conf.arg(metavar="N")] = field(
         default=50, metadata=IDENTITY
     )
-    """Episodes that choose the layer (dev), and as many that are reported (test)."""
+    """Episodes that choose the layer (dev); the same number is reported (test)."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=0, metadata=IDENTITY)
     """Seed of the episodes."""
     template: Annotated[str, tyro.conf.arg(metavar="TEMPLATE")] = field(
@@ -103,8 +101,8 @@ class RunConfig:
     episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=IDENTITY
     )
-    """Replay the exact episodes of this file (JSON lines) instead of sampling: they bring their own
-    tasks, demonstrations and dummy queries. Those that do not suit a model's tokenizer are left
+    """Replay the exact episodes of this file (JSON lines) instead of sampling. It contains its own
+    tasks, demonstrations and dummy queries. Episodes that do not suit a model's tokenizer are left
     out."""
     revision: Annotated[str | None, tyro.conf.arg(metavar="REVISION")] = field(
         default=None, metadata=IDENTITY
@@ -118,48 +116,48 @@ class RunConfig:
     results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = field(
         default="results", metadata=RUNTIME
     )
-    """Folder that holds all results. What is in it is not measured again."""
+    """Folder of all results. Results in it are not measured again."""
     device: Literal["auto", "cpu", "cuda"] = field(default="auto", metadata=RUNTIME)
     """Where to run. `auto`: CUDA where there is one, else the CPU."""
     remote: bool = field(default=False, metadata=RUNTIME)
-    """Run on an NDIF server: no weights are needed here. The key is NDIF_API_KEY or nnsight's
-    login."""
+    """Run on an NDIF server; no weights are needed here. The key comes from NDIF_API_KEY or
+    nnsight's login."""
     remote_simulated: bool = field(default=False, metadata=RUNTIME)
-    """Run here, but through the serialisation that a server would see. No server, no key."""
+    """Run here, through the serialisation that a server would see. Needs no server and no key."""
     host: Annotated[str | None, tyro.conf.arg(metavar="URL")] = field(
         default=None, metadata=RUNTIME
     )
-    """NDIF server of --remote. By default NDIF_HOST, or what nnsight is configured with."""
+    """NDIF server of --remote. Default: NDIF_HOST, or the host in nnsight's configuration."""
     max_in_flight: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=RUNTIME)
-    """Tasks that wait on a server at once. NDIF runs one job at a time per replica."""
+    """Tasks on a server at once. NDIF runs one job at a time per replica."""
     max_job_episodes: Annotated[int, tyro.conf.arg(metavar="N")] = field(
         default=200, metadata=RUNTIME
     )
-    """Cut a split of more episodes than this into several jobs, at a multiple of 50: what a job
-    holds in memory, or a server takes for it, does not grow with the number of episodes. Numbers
-    change by rounding alone: in float32 the answers and chosen blocks are the same, and
-    log-probabilities agree within 1e-5."""
+    """Cut a split of more episodes than this into several jobs, at a multiple of 50, so that the
+    memory and time of a job do not grow with the number of episodes. Numbers change by rounding
+    alone: in float32 the answers and chosen blocks are the same, and log-probabilities agree
+    within 1e-5."""
     retries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=RUNTIME)
-    """Times that a fault of the server is waited out, for each request and each job."""
+    """Retries after a temporary fault of the server, for each request and each job."""
     job_minutes: Annotated[float, tyro.conf.arg(metavar="MINUTES")] = field(
         default=90.0, metadata=RUNTIME
     )
-    """How long to wait for a remote job, its time in the queue included."""
+    """Time limit for a remote job, including its time in the queue."""
     dry_run: bool = field(default=False, metadata=RUNTIME)
-    """Print what would be measured, and for --remote what would travel. Nothing is run."""
+    """List what would be measured, and for --remote what would travel. Nothing is run."""
     save_episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=RUNTIME
     )
     """Write the episodes of this run to a file, in the form that --episodes reads."""
     vectors: bool = field(default=True, metadata=RUNTIME)
-    """Keep rows only. By default the task vectors of every episode and block are stored beside
-    them, in half precision."""
+    """Keep rows only. By default the task vectors of every episode and block are stored too, in
+    half precision."""
     redraw: bool = field(default=False, metadata=RUNTIME)
-    """Make tables and figures from what is stored. No model is loaded."""
+    """Draw tables and figures from stored results. No model is loaded."""
     fail_fast: bool = field(default=False, metadata=RUNTIME)
-    """Stop at the first task that fails instead of going on with the others."""
+    """Stop at the first task that fails, instead of continuing with the others."""
     trust_remote_code: bool = field(default=False, metadata=RUNTIME)
-    """Run code that a checkpoint brings. Only for authors you trust."""
+    """Run code that a checkpoint contains. Only for authors you trust."""
     allow_pickled_weights: bool = field(default=False, metadata=RUNTIME)
     """Read weights stored as pickles, which can run code. Only for authors you trust."""
 
@@ -174,12 +172,12 @@ class RunConfig:
 
 
 def option(name: str) -> str:
-    """The option of a field, as it is typed."""
+    """The option of a field, as typed."""
     return "--" + name.replace("_", "-")
 
 
 def check_values(options: Any) -> None:
-    """Refuse values that no option of any command can have.
+    """Refuse values that are wrong for every option.
 
     Args:
         options: a dataclass, one field an option.
@@ -200,10 +198,10 @@ def check_values(options: Any) -> None:
 
 
 def check_given(given: Mapping[str, str], rules: Rules) -> None:
-    """Refuse options that would do nothing.
+    """Refuse options that have no effect together.
 
     Args:
-        given: what was typed for each field, such as `--no-vectors` for `vectors`.
+        given: the option as typed, such as `--no-vectors`, by field, such as `vectors`.
 
     Raises:
         UsageError: when the options of a command do not go together.

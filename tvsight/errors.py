@@ -1,7 +1,7 @@
-"""Errors meant for the person who caused them.
+"""Errors that people read.
 
-Each message says what was given, what was expected, and what to do next. The command line
-prints them without a stack trace.
+Each message says what was given, what was expected, and what to do next. The command line prints
+it without a stack trace.
 """
 
 import difflib
@@ -11,8 +11,8 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
-TOLD = 60
-"""Characters of a value of the wrong kind that its error shows."""
+MAX_SHOWN = 60
+"""Most characters of a value in the message of its error."""
 
 
 class TvsightError(Exception):
@@ -26,35 +26,35 @@ class UsageError(TvsightError):
 class StorageError(UsageError):
     """The results folder cannot be written: a full disk, a quota, a read-only folder (exit code 2).
 
-    It ends a run: what another task measures could not be stored either. Earlier results stay.
+    It ends a run, since no other task could be stored either. Earlier results stay.
     """
 
 
 class RefusedError(UsageError):
-    """A server refuses what each task of a run would ask again: a key, a precision (exit code 2).
+    """A server refuses what every task of a run needs: a key, a precision (exit code 2).
 
-    It ends a run. What the server was handed before is remembered.
+    It ends a run. Jobs that the server has accepted are remembered.
     """
 
 
 class ServerError(TvsightError):
-    """A server cannot be reached or does not do its work; trying later may help (exit code 3)."""
+    """A server cannot be reached or does not work; trying later may help (exit code 3)."""
 
 
 class MeasurementError(TvsightError):
-    """A measurement gave numbers that cannot be right (the task fails, the run goes on)."""
+    """A measurement gave impossible numbers. The task fails, and the run goes on."""
 
 
 class ShortOfMemory(UserWarning):
-    """Fewer rows than planned were computed at once, because they did not fit a device's memory."""
+    """Fewer rows than planned were computed at once, since they did not fit a device's memory."""
 
 
 class Remark(UserWarning):
-    """Something about a request that a person should know, though it can be carried out."""
+    """Something that a person should know about a request that can be carried out."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence with the known names closest to a mistyped `name`, or an empty string."""
+    """A sentence that suggests the known names closest to `name`; empty when none is close."""
     lowered = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
     if not close:
@@ -63,16 +63,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def unexpected(name: str, expected: str, value: object) -> UsageError:
-    """The error for a value of the wrong kind, given under a parameter's `name`."""
+    """The error for a parameter `name` that has a value of the wrong kind."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
-        told = f"{value.dtype} {list(value.shape)}"
+        shown = f"{value.dtype} {list(value.shape)}"
     else:
-        told = textwrap.shorten(reprlib.repr(value), TOLD, placeholder="...")
-    return UsageError(f"{name}: expected {expected}, got {type(value).__name__} {told}.")
+        shown = textwrap.shorten(reprlib.repr(value), MAX_SHOWN, placeholder="...")
+    return UsageError(f"{name}: expected {expected}, got {type(value).__name__} {shown}.")
 
 
 def integer(value: Any) -> int | None:
-    """A whole number of any library as an `int`; None for all else, `True` and `2.0` included."""
+    """A whole number of any library as an `int`; None for anything else, even `True` and `2.0`."""
     if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")):
         return None
     try:

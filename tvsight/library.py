@@ -1,7 +1,7 @@
-"""The interventions for one prompt at a time: for notebooks and for a first look.
+"""Interventions on one prompt at a time, for notebooks and for a first look.
 
-Experiments over many episodes use `tvsight.interventions` directly, which batches them. A model may
-be used from several threads; they take turns.
+Experiments over many episodes use `tvsight.interventions`, which batches them. Several threads may
+use one model; they take turns.
 """
 
 from collections.abc import Iterable
@@ -21,10 +21,11 @@ from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.models.loading import Model
 from tvsight.prompts import (
     Episode,
+    Sampling,
     Template,
     check_window,
     sample_episodes,
-    template,
+    templates,
     usable_pairs,
 )
 from tvsight.tasks import Task
@@ -42,7 +43,7 @@ def episodes(
     dummy_queries: int = 2,
     seed: int = 0,
 ) -> list[Episode]:
-    """Episodes of a task: `count` of the dev split, then as many of the test split.
+    """Sample episodes of a task: `count` of the dev split, then `count` of the test split.
 
     Args:
         task: a task, or the name of a packaged one.
@@ -60,19 +61,20 @@ def episodes(
     shots = _whole("shots", shots, LEAST["shots"])
     dummy_queries = _whole("dummy_queries", dummy_queries, LEAST["dummy_queries"])
     seed = _whole("seed", seed)
-    usable = usable_pairs(task, model.tokenizer, template("example"), model.name)
-    return sample_episodes(task.name, usable, shots, dummy_queries, per_split, seed)
+    usable = usable_pairs(task, model.tokenizer, _template(None), model.name)
+    sampling = Sampling(shots=shots, dummy_queries=dummy_queries, per_split=per_split, seed=seed)
+    return sample_episodes(task.name, usable, sampling)
 
 
 @one_at_a_time
 def extract(model: Model, episode: Episode, prompt: Template | str | None = None) -> Tensor:
     """The task vector θ(S) of an episode's demonstrations after every block, `[depth, width]`.
 
-    The residual stream at the last token of `S, x'→`, mean over the dummy queries x'
+    It is the residual stream at the last token of `S, x'→`, averaged over the dummy queries x'
     (section 2.1 of the paper).
 
     Args:
-        prompt: a template, or the name or text of one; the paper's unless given.
+        prompt: a template, or the name or text of one; by default the paper's.
 
     Raises:
         UsageError: for an argument of the wrong kind, an episode without dummy queries, or a prompt
@@ -81,12 +83,12 @@ def extract(model: Model, episode: Episode, prompt: Template | str | None = None
     _check_model(model)
     if not isinstance(episode, Episode):
         raise unexpected("episode", "one of what tvsight.episodes returns", episode)
-    chosen = _template(prompt)
+    template = _template(prompt)
     shown = _demonstrations(episode.demonstrations)
     dummies = episode.dummy_queries
     if not isinstance(dummies, tuple | list) or not dummies:
         raise unexpected("dummy_queries", "at least one text", dummies)
-    few_shot = [chosen.few_shot(shown, _text("dummy query", given)) for given in dummies]
+    few_shot = [template.few_shot(shown, _text("dummy query", dummy)) for dummy in dummies]
     prompts = model.tokenizer(few_shot).input_ids
     check_window(model, prompts)
     return execution.run(model.decoder, _vectors, prompts)
@@ -103,11 +105,11 @@ def answer(
     """The greedy next token after a prompt, as text.
 
     Args:
-        query: the input x, as it stands in the prompt (often with a leading space).
+        query: the input x as it stands in the prompt, often with a leading space.
         demonstrations: S; none for the zero-shot prompt.
         patch: a block (0 to depth - 1) and the vector `[width]` that replaces the residual stream
-            after it at the prompt's last token.
-        prompt: a template, or the name or text of one; the paper's unless given.
+            after it, at the last token of the prompt.
+        prompt: a template, or the name or text of one; by default the paper's.
 
     Raises:
         UsageError: for an argument of the wrong kind, a block that the model does not have, a
@@ -115,12 +117,12 @@ def answer(
             context window.
     """
     _check_model(model)
-    chosen = _template(prompt)
-    text = chosen.few_shot(_demonstrations(demonstrations), _text("query", query))
-    placed = None if patch is None else _patch(model.decoder, patch)
+    shown = _demonstrations(demonstrations)
+    text = _template(prompt).few_shot(shown, _text("query", query))
+    block_and_vector = None if patch is None else _patch(model.decoder, patch)
     tokens = model.tokenizer(text).input_ids
     check_window(model, [tokens])
-    token = execution.run(model.decoder, _answer, tokens, placed)
+    token = execution.run(model.decoder, _answer, tokens, block_and_vector)
     return str(model.tokenizer.decode([token]))
 
 
@@ -145,7 +147,7 @@ def _check_model(model: object) -> None:
 
 def _template(prompt: Template | str | None) -> Template:
     if prompt is None or isinstance(prompt, str):
-        return template("example" if prompt is None else prompt)
+        return templates.template("example" if prompt is None else prompt)
     if not isinstance(prompt, Template):
         raise unexpected("prompt", "a template or the name of one", prompt)
     return prompt
@@ -165,12 +167,12 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _demonstrations(given: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _demonstrations(shown: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     expected = "pairs of an input and an answer"
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise unexpected("demonstrations", expected, given)
+    if isinstance(shown, str) or not isinstance(shown, Iterable):
+        raise unexpected("demonstrations", expected, shown)
     pairs = []
-    for pair in given:
+    for pair in shown:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise unexpected("demonstrations", expected, pair)
         pairs.append((_text("demonstration", pair[0]), _text("demonstration", pair[1])))
@@ -178,7 +180,7 @@ def _demonstrations(given: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], 
 
 
 def _patch(decoder: Decoder, patch: tuple[int, Vector]) -> tuple[int, Tensor]:
-    """The number of a block and a vector as the model holds its states."""
+    """A block, and a vector in the device and precision of the model."""
     if not isinstance(patch, tuple | list) or len(patch) != 2:
         raise unexpected("patch", "a block and a vector", patch)
     (layer,), vector = decoder.block_numbers(patch[:1]), patch[1]

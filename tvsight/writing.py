@@ -1,7 +1,10 @@
-"""Files that appear whole or not at all, whatever ends the process that writes them."""
+"""Write files whole or not at all, even if the process is killed."""
 
 import fcntl
+import hashlib
 import os
+import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,17 +13,19 @@ from pathlib import Path
 
 MARK = 8
 """Random digits in the name of a file that is being written."""
+LONGEST_NAME = 100
+"""Most characters of a folder's name. It leaves room for endings on any file system."""
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A place to write to; what is there at the end replaces `path`.
+    """A temporary file that replaces `path` at the end of the block.
 
-    The place is beside `path` and keeps its suffix. When the block fails, it goes and an earlier
-    file at `path` stays as it was. What processes that were killed left of the same file goes too.
+    It is beside `path` and keeps its suffix. When the block fails, it is removed, and an earlier
+    file at `path` stays. Temporary files of `path` that killed processes left are removed too.
 
     Raises:
-        OSError: when it cannot be written.
+        OSError: when the file cannot be written.
     """
     new = path.with_name(f".new-{uuid.uuid4().hex[:MARK]}-{path.name}")
     with _writing_beside(path):
@@ -33,7 +38,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Make sure that a file or folder is on the disk."""
+    """Force a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -43,14 +48,14 @@ def flush(path: Path) -> None:
 
 @contextmanager
 def _writing_beside(path: Path) -> Iterator[None]:
-    """Hold a lock on a folder that all who write files there share; it falls with its process.
+    """Hold a shared lock on the folder of `path` while a file is written there.
 
-    Who gets it alone, for a moment, knows that unfinished files there are nobody's, and removes
-    those of `path`.
+    The lock ends with its process. A process that gets it exclusively at first knows that no other
+    one writes in the folder, and removes the unfinished files of `path`.
     """
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
-        with suppress(OSError):  # somebody writes there, or the file system has no locks
+        with suppress(OSError):  # another process writes there, or the file system has no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for left in path.parent.glob(f".new-{'?' * MARK}-{escape(path.name)}"):
                 left.unlink(missing_ok=True)
@@ -59,3 +64,34 @@ def _writing_beside(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def folder_name(name: str) -> str:
+    """A name as the name of one folder that is valid on any system."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "-", name.replace("/", "--")).lstrip(".") or "-"
+    if len(safe) <= LONGEST_NAME:
+        return safe
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{safe[:LONGEST_NAME]}-{digest}"
+
+
+def reason(error: Exception) -> str:
+    """Why a file cannot be written, in the system's words."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+FRESH_NS = 50_000_000
+"""File systems keep time in steps of some milliseconds: changes this close may bear one time."""
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """Size, times and inode of a file: equal states are the same file, unchanged. The state of a
+    file that was changed just now equals no other.
+
+    Raises:
+        OSError: when the file is not there.
+    """
+    found = path.stat()
+    now = time.time_ns()
+    fresh = now if now - found.st_ctime_ns < FRESH_NS else 0
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, fresh

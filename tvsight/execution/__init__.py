@@ -1,18 +1,18 @@
-"""Where measurements run: here, here as if on a server, or on an NDIF server."""
+"""Run jobs here, here as if on a server, or on an NDIF server."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tvsight.execution.here import Here, complete, run
-    from tvsight.execution.jobs import Job, Pending, Place, Steps, Trace
+    from tvsight.execution.jobs import Job, JobHistory, Pending, Place, Steps
 
-__all__ = ["Here", "Job", "Pending", "Place", "Steps", "Trace", "complete", "run"]
+__all__ = ["Here", "Job", "JobHistory", "Pending", "Place", "Steps", "complete", "run"]
 
 _HERE = {"Here", "complete", "run"}
 
 
 def __getattr__(name: str) -> Any:
-    # Running needs torch and nnsight; looking at job records must not wait for them.
+    # Running jobs takes torch and nnsight; reading job records must not wait for them.
     if name in __all__:
         from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""Jobs in this process: as they are, or through the serialisation that a server would see."""
+"""Run jobs in this process: as they are, or serialised as for a server."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import nnsight
 
-from tvsight.execution.jobs import Job, Measured, Steps, Trace
+from tvsight.execution.jobs import Job, JobHistory, Measured, Steps
 from tvsight.interventions.decoder import Decoder, one_at_a_time
 
 Result = TypeVar("Result")
@@ -15,9 +15,13 @@ Remote = Literal[False, "local"]
 
 @one_at_a_time
 def run(
-    decoder: Decoder, function: Callable[..., Result], *arguments: Any, remote: Remote = False
+    decoder: Decoder,
+    function: Callable[..., Result],
+    *arguments: Any,
+    remote: Remote = False,
+    **named: Any,
 ) -> Result:
-    """`function(decoder, *arguments)` in one nnsight session.
+    """Call `function(decoder, *arguments, **named)` in one nnsight session.
 
     Args:
         function: takes the decoder and plain Python, returns tensors and plain Python.
@@ -27,7 +31,7 @@ def run(
     if remote:
         nnsight.register("tvsight")
     with decoder.nn.session(remote=remote):
-        result = nnsight.save(function(decoder, *arguments))
+        result = nnsight.save(function(decoder, *arguments, **named))
     return result
 
 
@@ -47,24 +51,26 @@ class Here:
     def begin(self, decoder: Decoder, job: Job, name: str) -> "_Waiting":
         """Keep the job until its result is asked for."""
         return _Waiting(
-            lambda: run(decoder, job.function, *job.arguments, self.progress, remote=self.remote)
+            lambda: run(
+                decoder, job.function, *job.arguments, progress=self.progress, remote=self.remote
+            )
         )
 
     def finished(self, names: list[str]) -> None:
-        """Nothing is remembered."""
+        """Forget nothing: no job is remembered."""
 
     def wait(self) -> None:
-        """Jobs are done when their result is asked for: only another process can be in the way."""
+        """Wait for another process. A job here is done as soon as its result is asked for."""
         time.sleep(0.2)
 
 
 def complete(steps: Steps[Measured], decoder: Decoder, place: Here | None = None) -> Measured:
     """Run every job of `steps` in this process and return what was measured."""
-    chosen = place or Here()
+    here = place or Here()
     try:
         jobs = next(steps)
         while True:
-            jobs = steps.send([chosen.begin(decoder, job, "").result() for job in jobs])
+            jobs = steps.send([here.begin(decoder, job, "").result() for job in jobs])
     except StopIteration as end:
         measured: Measured = end.value
         return measured
@@ -75,7 +81,7 @@ class _Waiting:
 
     def __init__(self, measure: Callable[[], Any]) -> None:
         self._measure = measure
-        self.trace = Trace()
+        self.history = JobHistory()
 
     def result(self) -> Any:
         return self._measure()

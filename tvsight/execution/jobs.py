@@ -1,14 +1,15 @@
-"""What a measurement asks to be run, and what a place that runs it offers.
+"""Jobs, and the places that run them.
 
 An experiment is a generator: it yields the jobs that it needs next and is sent their results. So
-it says nothing about where jobs run, or whether it is the only one that waits for them.
+it is independent of where jobs run, and of what else waits for them.
 """
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tvsight.interventions.decoder import Decoder
+if TYPE_CHECKING:
+    from tvsight.interventions.decoder import Decoder
 
 Measured = TypeVar("Measured")
 
@@ -18,43 +19,52 @@ Steps = Generator["list[Job]", list[Any], Measured]
 
 @dataclass(frozen=True)
 class Job:
-    """One nnsight session: all of it runs in one place, as one request where that is a server.
+    """One nnsight session. On a server it is one request.
 
-    `function(decoder, *arguments, progress)` takes and returns tensors and plain Python. `progress`
-    is called with the name of each phase; it is None where nobody listens.
+    `function(decoder, *arguments, progress=...)` takes and returns tensors and plain Python.
+    `progress` is None, or is called with the name of each phase.
     """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     vector_bytes: int = 0
-    """How large the vectors are that come back."""
+    """Size of the vectors that come back."""
+    prompts: int = 0
+    """Number of the arguments, from the first on, that are prompts: dictionaries with one entry per
+    episode under every name. A rehearsal shortens them."""
     later: "tuple[Job, ...]" = ()
-    """Jobs of the steps after this one, for a plan: as many, and about as large."""
+    """Stand-ins for the jobs of later steps, for a preview: as many, and about as large."""
+
+    @property
+    def episodes(self) -> int:
+        """The number of episodes in the prompts; 1 where there are none."""
+        counts = [len(next(iter(of.values()))) for of in self.arguments[: self.prompts]]
+        return sum(counts) or 1
 
 
 @dataclass
-class Trace:
-    """How a job came to its result, for the manifest."""
+class JobHistory:
+    """The way of a job to its result. Its fields stand in the manifest."""
 
     job_id: str | None = None
     """The server's name for it; None where no server took part."""
     device: str | None = None
     """The kind of processor or GPU that a server ran it on."""
     faults: list[str] = field(default_factory=list)
-    """What went wrong on the way and was tried again."""
+    """Failures on the way, each of which was followed by another try."""
 
 
 class Pending(Protocol):
-    """A job that was handed to a place."""
+    """A job that a place has taken."""
 
-    trace: Trace
+    history: JobHistory
 
     @property
     def state(self) -> str:
         """`queued`, `running`, `done` or `failed`."""
 
     def result(self) -> Any | None:
-        """What the function returned, or None while it is not done.
+        """The return value of the function; None while the job is not done.
 
         Raises:
             TvsightError: when the job cannot be done.
@@ -62,25 +72,25 @@ class Pending(Protocol):
 
 
 class Place(Protocol):
-    """Where jobs run."""
+    """A place where jobs run."""
 
     capacity: int
-    """Tasks that may be on their way at once."""
+    """Number of tasks that may be under way at once."""
     about: dict[str, Any]
-    """What a manifest says of the place."""
+    """Description of the place for manifests."""
     distant: bool
     """Whether results come back over a network."""
 
-    def begin(self, decoder: Decoder, job: Job, name: str) -> Pending:
+    def begin(self, decoder: "Decoder", job: Job, name: str) -> Pending:
         """Hand over a job.
 
         Args:
-            name: stands for this job among all of a results folder, and is the same when a run
-                is repeated.
+            name: unique among the jobs of a results folder, and the same when a run is
+                repeated.
         """
 
     def finished(self, names: list[str]) -> None:
-        """The results of these jobs are stored: nothing about them needs to be remembered."""
+        """Forget these jobs: their results are stored."""
 
     def wait(self) -> None:
-        """Let some time pass before the next look at pending jobs."""
+        """Let some time pass before pending jobs are looked at again."""

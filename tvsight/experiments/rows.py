@@ -1,73 +1,92 @@
 """Tidy rows from measured tensors: one row per scored prediction."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from tvsight.errors import MeasurementError
+from tvsight.prompts.episodes import SPLITS
+from tvsight.prompts.tokens import tokenise
 from tvsight.statistics.intervals import accuracy
 from tvsight.storage.schemas import SCORED, Schema
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from tvsight.interventions.answers import Answers
     from tvsight.models.loading import Model
-    from tvsight.prompts import Episode, PromptTokens
+    from tvsight.prompts import Episode, PromptTokens, Template
+    from tvsight.tasks import Task
 
 LAST = "last"
 """The read or write position of every vector: the last token of the prompt, `→`."""
 
 
-def scored_rows(
-    model: "Model",
-    episodes: "Sequence[Episode]",
-    prompts: "PromptTokens",
-    read: "dict[str, Tensor]",
-    procedure: str,
-    layer: int | None = None,
-    **others: Any,
-) -> list[dict[str, Any]]:
-    """One row per episode of one procedure (and, for a patched one, one layer).
+class Asked(NamedTuple):
+    """The episodes of one split and the tokens of their prompts."""
 
-    Args:
-        read: what `interventions.answers` returned, each `[episodes]`.
-        layer: 0-based block after which a vector was applied; None where none was.
-        others: what an experiment's schema has besides; the same in every row.
+    model: "Model"
+    episodes: "Sequence[Episode]"
+    tokens: "PromptTokens"
 
-    Raises:
-        MeasurementError: when a log-probability or a margin is not a finite number.
-    """
-    columns = {name: values.tolist() for name, values in read.items()}
-    for name in ("log_probability", "margin"):
-        if not read[name].isfinite().all():
+    def rows(
+        self, read: "Answers", procedure: str, layer: int | None = None, **labels: Any
+    ) -> list[dict[str, Any]]:
+        """One row per episode of one procedure (and, for a patched one, one layer).
+
+        Args:
+            read: every value `[episodes]`.
+            layer: 0-based block after which a vector was applied; None where none was.
+            labels: further columns of the experiment's schema, the same in every row.
+
+        Raises:
+            MeasurementError: when a log-probability or a margin is not a finite number.
+        """
+        if not (read["log_probability"].isfinite().all() and read["margin"].isfinite().all()):
             place = "" if layer is None else f" after block {layer}"
             raise MeasurementError(
                 f"{procedure}{place}: the logits hold NaN or infinity. A wider --dtype may help."
             )
-    position = None if layer is None else LAST
-    texts = model.vocabulary.texts
-    return [
-        {
-            "model": model.name,
-            "procedure": procedure,
-            "split": episode.split,
-            "layer": layer,
-            "layer_identified": None,
-            "read_position": position,
-            "write_position": position,
-            "episode": number,
-            "query": episode.query,
-            "expected": episode.accepted[0],
-            "predicted": texts[token] if token < len(texts) else "",
-            "correct": token in prompts["accepted"][number],
-            "log_probability": columns["log_probability"][number],
-            "margin": columns["margin"][number],
-            "measured_on": model.device,
-            **others,
-        }
-        for number, (episode, token) in enumerate(zip(episodes, columns["token"], strict=True))
-    ]
+        position = None if layer is None else LAST
+        texts = self.model.vocabulary.texts
+        tokens = read["token"].tolist()
+        log_probabilities = read["log_probability"].tolist()
+        margins = read["margin"].tolist()
+        return [
+            {
+                "model": self.model.name,
+                "procedure": procedure,
+                "split": episode.split,
+                "layer": layer,
+                "layer_identified": None,
+                "read_position": position,
+                "write_position": position,
+                "episode": number,
+                "query": episode.query,
+                "expected": episode.accepted[0],
+                "predicted": texts[tokens[number]] if tokens[number] < len(texts) else "",
+                "correct": tokens[number] in self.tokens["accepted"][number],
+                "log_probability": log_probabilities[number],
+                "margin": margins[number],
+                "measured_on": self.model.device,
+                **labels,
+            }
+            for number, episode in enumerate(self.episodes)
+        ]
+
+
+def asked(
+    model: "Model", task: "Task", episodes: "Sequence[Episode]", template: "Template"
+) -> dict[str, Asked]:
+    """The episodes of each split, dev and test, tokenised.
+
+    Raises:
+        UsageError: when a prompt or an answer does not suit the tokenizer.
+    """
+    by_split = {split: [e for e in episodes if e.split == split] for split in SPLITS}
+    return {
+        split: Asked(model, of_split, tokenise(model, of_split, task.match, template))
+        for split, of_split in by_split.items()
+    }
 
 
 def frame(

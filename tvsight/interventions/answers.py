@@ -1,41 +1,52 @@
-"""answers."""
+"""Turn states of the last block into the next token, its margin and a log-probability."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-from tvsight.interventions.batching import (
-    logit_tile,
-)
+from tvsight.interventions.batching import logit_tile
 from tvsight.interventions.decoder import Decoder
 
 
-def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> dict[str, Tensor]:
+class Answers(TypedDict):
+    """The answers read from states. Every value has the shape of the states without their width."""
+
+    token: Tensor
+    """The greedy next token."""
+    log_probability: Tensor
+    """The natural logarithm of the expected token's probability."""
+    margin: Tensor
+    """The largest logit minus the second largest."""
+
+
+def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> Answers:
     """Read the greedy next token from states after the last block.
 
-    Logits are made and read in tiles of some rows by some tokens, and never stored: for a large
-    vocabulary they would take longer to write and read than to compute.
+    Logits are computed and read in tiles of some rows by some tokens, and never stored. For a large
+    vocabulary, writing and reading them would take longer than computing them.
 
     Args:
         states: `[rows, width]`.
         expected: a token id per row.
 
     Returns:
-        Each `[rows]`: `token`, the greedy next token; `log_probability` of the expected token,
-        natural logarithm; `margin`, by how much the first logit leads the second.
+        Every value `[rows]`, on the CPU.
     """
     whole = not decoder.has_plain_unembedding
     rows, tokens = logit_tile(decoder.device, len(states), decoder.vocabulary, whole)
     slices = zip(states.split(rows), torch.tensor(expected).split(rows), strict=True)
     read = [_answers_of_slice(decoder, *of_slice, tokens) for of_slice in slices]
-    return {name: torch.cat([of_slice[name] for of_slice in read]).cpu() for name in read[0]}
+    return {
+        "token": torch.cat([part["token"] for part in read]).cpu(),
+        "log_probability": torch.cat([part["log_probability"] for part in read]).cpu(),
+        "margin": torch.cat([part["margin"] for part in read]).cpu(),
+    }
 
 
-def _answers_of_slice(
-    decoder: Decoder, states: Tensor, expected: Tensor, tokens: int
-) -> dict[str, Tensor]:
-    """`answers`, from logits of so many `tokens` at a time."""
+def _answers_of_slice(decoder: Decoder, states: Tensor, expected: Tensor, tokens: int) -> Answers:
+    """The answers of some rows, from the logits of `tokens` tokens at a time."""
     readout = decoder.readout(states)
     first = torch.full((len(states),), -torch.inf, device=readout.device)
     second, wanted, total = first.clone(), first.clone(), torch.zeros_like(first)

@@ -1,4 +1,4 @@
-"""application."""
+"""The function f of the paper, which applies θ to a zero-shot prompt (section 2.1)."""
 
 from collections.abc import Sequence
 
@@ -25,16 +25,16 @@ from tvsight.interventions.traces import (
 
 
 class CachedPrompts:
-    """Prompts that were run up to their last token: the place where a vector is applied."""
+    """Prompts that were run up to their last token, where a vector is applied."""
 
-    def __init__(self, prompts: Sequence[TokenIds], groups: "list[tuple[list[int], Prefixes]]"):
+    def __init__(self, prompts: Sequence[TokenIds], groups: list[tuple[list[int], Prefixes]]):
         self.last = [prompt[-1] for prompt in prompts]
         self.groups = groups
-        """Prompt numbers, and their cached beginnings in the same order."""
+        """Numbers of prompts, and their cached beginnings in the same order."""
 
 
 def cache_prompts(decoder: Decoder, prompts: Sequence[TokenIds]) -> CachedPrompts:
-    """Run prompts up to their last token and keep their keys and values."""
+    """Run prompts up to their last token, and keep their keys and values."""
     groups: list[tuple[list[int], Prefixes]] = []
     lengths = [len(prompt) - 1 for prompt in prompts]
     for batch in batches(lengths, positions_per_forward(decoder), SHORT_PADDING):
@@ -46,7 +46,7 @@ def cache_prompts(decoder: Decoder, prompts: Sequence[TokenIds]) -> CachedPrompt
 
 
 def unpatched_states(decoder: Decoder, prompts: CachedPrompts) -> Tensor:
-    """States after every block at the last token of each prompt, `[prompts, depth, width]`."""
+    """The states at the last token of each prompt after every block, `[prompts, depth, width]`."""
     final: dict[int, Tensor] = {}
     for members, cached in prompts.groups:
 
@@ -66,16 +66,16 @@ def apply_vectors(
     layers: Sequence[int],
     vectors: Tensor,
 ) -> Tensor:
-    """f(x; θ): patch prompt `chosen[i]` with `vectors[i]` after block `layers[i]`, for each i.
+    """Compute f(x; θ): patch prompt `chosen[i]` with `vectors[i]` after block `layers[i]`.
 
     Args:
         vectors: `[patches, width]`.
 
     Returns:
-        States after the last block at the patched token, `[patches, width]`.
+        The states at the patched token after the last block, `[patches, width]`.
 
     Raises:
-        UsageError: when there is no such prompt or block, or the vectors are of another form.
+        UsageError: when there is no such prompt or block, or vectors have another shape or type.
         MeasurementError: when the vectors hold NaN or infinity.
     """
     layers = decoder.block_numbers(layers)

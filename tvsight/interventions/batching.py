@@ -1,4 +1,4 @@
-"""Prompts of unequal length as tensors: padding, batches by length, and sizes that fit a device."""
+"""Pad and batch prompts of unequal length, in sizes that fit a device."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -12,33 +12,33 @@ from tvsight.errors import ShortOfMemory
 from tvsight.interventions.decoder import Decoder
 
 MAX_PADDING = 0.1
-"""Share of a batch's positions that may be padding."""
+"""The largest share of padding among the positions of a batch."""
 SHORT_PADDING = 0.25
-"""The same for zero-shot prompts before they are patched: they are a small part of the work, and
-the sweep that follows runs faster on few large batches. All padding of a task together stays below
-a tenth, as a test of the paper's tasks says."""
+"""The same for zero-shot prompts before they are patched. They are a small part of the work, and
+the sweep that follows runs faster on few large batches. The padding of a whole task stays below a
+tenth, which a test checks on the paper's tasks."""
 CPU_TOKENS = 2048
-"""Positions in one forward on a CPU: enough to use its arithmetic fully."""
+"""Positions in one forward on a CPU, enough to use its arithmetic fully."""
 CPU_ROWS = 128
 GPU_ROWS = 1024
-"""Rows in one forward of a single token. Rows of several layers that share a forward all pay for
-the lowest layer, so on a CPU few do: enough rows to multiply matrices well. On a GPU many do,
-because a forward costs its launches."""
+"""Rows in one forward of a single token. Rows of several layers that share a forward all run from
+the lowest of these layers on. On a CPU few rows share one, just enough to multiply matrices well.
+On a GPU many do, because each forward costs its launches."""
 GPU_SHARE = 0.4
-"""Share of a GPU's free memory that one forward may take."""
+"""The share of a GPU's free memory for one forward."""
 ANSWER_ROWS = 1024
-"""Rows that are unembedded together: many, because all weights of the unembedding are streamed each
-time."""
+"""Rows that are unembedded together. They are many, because each time all weights of the
+unembedding are streamed."""
 CPU_LOGIT_BYTES = 1 << 24
 GPU_LOGIT_BYTES = 1 << 28
-"""Memory for the logits that exist at a time: on a CPU they stay in its cache while they are read,
-on a GPU the product that makes them should be large."""
+"""Memory for the logits that exist at one time. On a CPU they should stay in its cache while they
+are read. On a GPU the product that makes them should be large."""
 
 Result = TypeVar("Result")
 
 
 def padded(prompts: Sequence[Sequence[int]], side: str) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, both `[rows, tokens]`, padded on the `left` or the `right`."""
+    """The token ids and mask of prompts, both `[rows, tokens]`, padded on the `left` or `right`."""
     width = max(map(len, prompts))
     ids = torch.zeros(len(prompts), width, dtype=torch.long)
     mask = torch.zeros_like(ids)
@@ -53,11 +53,11 @@ def padded(prompts: Sequence[Sequence[int]], side: str) -> tuple[Tensor, Tensor]
 def batches(
     lengths: Sequence[int], max_positions: int, max_padding: float = MAX_PADDING
 ) -> Iterator[list[int]]:
-    """Row numbers in batches of similar length, long ones first.
+    """The numbers of rows in batches of similar length, long rows first.
 
-    A batch holds at most `max_positions` positions (always at least one row), and at most a share
-    of `max_padding` of them is padding. An empty row shares a batch with empty rows only:
-    attention over padding alone has no meaning.
+    A batch has at least one row and, with more, at most `max_positions` positions, of which at most
+    the share `max_padding` is padding. Empty rows share no batch with others, because attention
+    over padding alone has no meaning.
     """
     batch: list[int] = []
     tokens = 0
@@ -76,7 +76,7 @@ def batches(
 
 
 def layer_groups(patches: Sequence[int], layers: Sequence[int], rows: int) -> Iterator[list[int]]:
-    """Patches in groups of whole layers, each group closed once it holds `rows` patches."""
+    """The patches in groups of whole layers. A group ends once it has `rows` patches."""
     group: list[int] = []
     ordered = sorted(patches, key=lambda patch: layers[patch])
     for _, of_layer in groupby(ordered, key=lambda patch: layers[patch]):
@@ -89,25 +89,25 @@ def layer_groups(patches: Sequence[int], layers: Sequence[int], rows: int) -> It
 
 
 def position_budget(device: torch.device, depth: int, width: int, itemsize: int) -> int:
-    """Positions that one forward may hold on a device."""
+    """The number of positions in one forward on a device."""
     if device.type != "cuda":
         return CPU_TOKENS
     free, _ = torch.cuda.mem_get_info(device)
-    # Keys and values of every block, and about forty states of one block while it runs.
+    # A position takes keys and values of every block, and about forty states of the running block.
     per_position = (2 * depth + 40) * width * itemsize
     return max(CPU_TOKENS, int(GPU_SHARE * free / per_position))
 
 
 def row_budget(device: torch.device) -> int:
-    """Rows of single tokens that should share one forward on a device."""
+    """The number of rows of single tokens that should share one forward on a device."""
     return GPU_ROWS if device.type == "cuda" else CPU_ROWS
 
 
 def logit_tile(device: torch.device, rows: int, vocabulary: int, whole: bool) -> tuple[int, int]:
-    """How many rows and tokens of the logits `[rows, vocabulary]` to make at a time.
+    """The numbers of rows and of tokens of the logits `[rows, vocabulary]` to compute at a time.
 
     Args:
-        whole: whether all tokens of a row can only be had together.
+        whole: whether the unembedding can only compute all tokens of a row together.
     """
     if whole:
         return max(1, GPU_LOGIT_BYTES // (4 * vocabulary)), vocabulary
@@ -119,7 +119,10 @@ def logit_tile(device: torch.device, rows: int, vocabulary: int, whole: bool) ->
 def halving(
     run: Callable[[list[int]], Result], rows: list[int]
 ) -> Iterator[tuple[list[int], Result]]:
-    """`run(rows)`, in halves again and again where it does not fit the GPU's memory.
+    """Call `run(rows)`, and halve `rows` again and again while they do not fit the GPU's memory.
+
+    Yields:
+        Some of the rows, and the result for them.
 
     Raises:
         torch.OutOfMemoryError: when a single row does not fit.
@@ -141,5 +144,5 @@ def halving(
 
 
 def positions_per_forward(decoder: Decoder) -> int:
-    """How many positions one forward of this model may hold where it runs."""
+    """The number of positions in one forward of this model on its device."""
     return position_budget(decoder.device, decoder.depth, decoder.width, decoder.dtype.itemsize)

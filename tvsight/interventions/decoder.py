@@ -1,8 +1,8 @@
 """One standard view of any decoder-only transformer.
 
-Architectures differ in where their blocks hang, in what a block returns and in how the last state
-becomes logits. Interventions see none of it: they use a `Decoder`, and nothing else in tvsight
-reads or writes a residual stream.
+Architectures differ in where their blocks are, in what a block returns, and in how the last state
+becomes logits. A `Decoder` hides this from interventions. Nothing else in tvsight reads or writes a
+residual stream.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ ALIASES = {
     "model.decoder.project_out": "project_out",
     "lm_head": "unembed",
 }
-"""Where each architecture keeps its parts, as nnsight aliases: only existing paths are bound."""
+"""The paths to the parts of each architecture, as nnsight aliases. Missing paths do no harm."""
 WINDOWS = (
     "max_position_embeddings",
     "n_positions",
@@ -49,7 +49,7 @@ WINDOWS = (
     "n_ctx",
     "model_max_length",
 )
-"""What configurations call the context window; the first that is there counts."""
+"""The names of the context window in configurations. The first that is there counts."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -57,10 +57,10 @@ _LOCK = RLock()
 
 
 def one_at_a_time(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let one thread of the process at a time into all functions that are marked so.
+    """Decorate a function so that one thread at a time runs any of the decorated functions.
 
     A trace hooks the modules of its model, and loading changes torch's default precision for the
-    whole process. Two threads there would read each other's states, in silence.
+    whole process. Two threads would silently read each other's states.
     """
 
     @wraps(function)
@@ -74,15 +74,15 @@ def one_at_a_time(function: Callable[Arguments, Result]) -> Callable[Arguments, 
 class Decoder:
     """A decoder-only model as a stack of blocks that write to one residual stream.
 
-    It travels to a server by source together with the interventions, so it holds the nnsight
-    model and plain values only.
+    It travels to a server by source, together with the interventions. So it has the nnsight model
+    and plain values only.
 
     Attributes:
         nn: the nnsight model, with `ALIASES` bound.
         depth: number of blocks.
         width: size of the residual stream.
         vocabulary: number of logits.
-        window: longest prompt in tokens; None where the configuration names no limit.
+        window: length of the longest prompt in tokens; None where the configuration has no limit.
     """
 
     def __init__(self, nn: TransformersModel) -> None:
@@ -100,7 +100,7 @@ class Decoder:
 
     @property
     def blocks(self) -> list[Any]:
-        """The blocks as nnsight envoys, first to last."""
+        """The blocks as nnsight envoys, from first to last."""
         return [self.nn.blocks[index] for index in range(self.depth)]
 
     @property
@@ -110,22 +110,22 @@ class Decoder:
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer that belongs to the weights."""
+        """The tokenizer of the model."""
         return self.nn.tokenizer
 
     @property
     def device(self) -> torch.device:
-        """Where the blocks' states can be combined with tensors of our own."""
+        """The device on which states of all blocks can be combined with other tensors."""
         return self.nn.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the weights."""
+        """The precision of the weights."""
         weights: Tensor = next(self.nn._module.parameters())
         return weights.dtype
 
     def block_numbers(self, layers: Iterable[Any]) -> list[int]:
-        """Layers as the numbers of blocks, 0 to `depth - 1`. None is counted from the end.
+        """Layers as plain integers from 0 to `depth - 1`. Negative numbers are refused.
 
         Raises:
             UsageError: for any other layer.
@@ -139,11 +139,11 @@ class Decoder:
         return numbers
 
     def check_vectors(self, vectors: Tensor, count: int) -> None:
-        """Whether `vectors` can be states of the residual stream, `[count, width]`.
+        """Check that `vectors` can be states of the residual stream, `[count, width]`.
 
         Raises:
-            UsageError: when their shape or type is another.
-            MeasurementError: when they are no finite numbers.
+            UsageError: when they have another shape or type.
+            MeasurementError: when they hold NaN or infinity.
         """
         if list(vectors.shape) != [count, self.width] or not vectors.is_floating_point():
             expected = f"floating-point numbers [{count}, {self.width}], one row for each patch"
@@ -152,7 +152,7 @@ class Decoder:
             raise MeasurementError("A vector holds NaN or infinity. A wider --dtype may help.")
 
     def read(self, block: Any) -> Tensor:
-        """The residual stream after `block`, inside a trace: `[rows, positions, width]`."""
+        """Read the residual stream after `block` in a trace: `[rows, positions, width]`."""
         output = block.output
         states = output[0] if self._block_returns_tuple else output
         return self._checked(states)
@@ -163,16 +163,16 @@ class Decoder:
         block.output = (states, *block.output[1:]) if self._block_returns_tuple else states
 
     def skip(self, block: Any, states: Tensor) -> None:
-        """Leave `block` out: `states` `[rows, positions, width]` stand after it."""
+        """Skip `block`, and continue after it with `states` `[rows, positions, width]`."""
         self._checked(states)
         block.skip((states, None) if self._block_returns_tuple else states)
 
     def unembed(self, states: Tensor) -> Tensor:
-        """Logits `[..., vocabulary]` of states `[..., width]` read after the last block."""
+        """The logits `[..., vocabulary]` of states `[..., width]` read after the last block."""
         return self.logits(self.readout(states))
 
     def readout(self, states: Tensor) -> Tensor:
-        """What the unembedding multiplies, of states `[..., width]` read after the last block."""
+        """The input of the unembedding, from states `[..., width]` read after the last block."""
         if self._has_final_norm:
             states = self.nn.final_norm(states)
         if self._has_project_out:
@@ -180,8 +180,8 @@ class Decoder:
         return states
 
     def logits(self, readout: Tensor, tokens: slice = slice(None)) -> Tensor:
-        """Logits `[..., tokens]` of a part of the vocabulary. Where `has_plain_unembedding`, no
-        others are computed."""
+        """The logits `[..., tokens]` of a part of the vocabulary. With `has_plain_unembedding` only
+        these are computed."""
         if self.has_plain_unembedding:
             unembed = self.nn.unembed._module
             bias = None if unembed.bias is None else unembed.bias[tokens]
@@ -195,8 +195,8 @@ class Decoder:
 
     @property
     def has_plain_unembedding(self) -> bool:
-        """Whether all weights of the unembedding can be read as one matrix `[vocabulary, width]`,
-        so neither quantised, nor split over devices, nor kept elsewhere until they are used."""
+        """Whether the weights of the unembedding can be read as one matrix `[vocabulary, width]`:
+        not quantised, not split over devices, not kept elsewhere until they are used."""
         unembed = self.nn.unembed._module
         weight = getattr(unembed, "weight", None)
         return (
@@ -207,10 +207,10 @@ class Decoder:
         )
 
     def inputs(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Forward arguments for token `ids` `[rows, tokens]`.
+        """The arguments of a forward for token `ids` `[rows, tokens]`.
 
         `mask` `[rows, cached + tokens]` is 1 on real tokens. Positions are counted from it, so
-        neither padding nor a cache of keys and values shifts a token.
+        neither padding nor cached keys and values shift a token.
         """
         arguments = {"input_ids": ids, "attention_mask": mask}
         if self._takes_positions:
@@ -219,13 +219,13 @@ class Decoder:
         return arguments
 
     def continuing(self, cache: DynamicCache) -> dict[str, Any]:
-        """Forward arguments that add to `cache`, under the name that transformers has for it where
-        this runs: `past_key_values` until 5.23, `cache` since."""
+        """The arguments of a forward that continues from `cache` and adds to it. transformers calls
+        the cache `past_key_values` up to 5.23, and `cache` since."""
         known = signature(type(self.nn._module).forward).parameters
         return {"cache" if "cache" in known else "past_key_values": cache, "use_cache": True}
 
     def observe(self) -> None:
-        """Learn what a block returns from a forward on fake tensors: no weights are needed."""
+        """Find out what a block returns, by a forward on fake tensors that needs no weights."""
         forward = signature(type(self.nn._module).forward).parameters
         self._takes_positions = "position_ids" in forward
         with self.nn.scan({"input_ids": torch.tensor([[1, 2]])}):
@@ -242,9 +242,10 @@ class Decoder:
 
 
 def context_window(config: Any) -> int | None:
-    """The longest prompt in tokens that a text model's configuration allows, if it says so."""
+    """The length in tokens of the longest prompt that a text model's configuration allows; None
+    where it has no limit."""
     named = [getattr(config, name, None) for name in WINDOWS]
-    # A negative number is how some configurations say that there is no limit.
+    # Some configurations have a negative number where there is no limit.
     return next((size for size in named if type(size) is int and size >= 0), None)
 
 
@@ -252,7 +253,7 @@ def adapt(nn: TransformersModel) -> Decoder:
     """The standard view of a model.
 
     Raises:
-        UsageError: when the architecture is not a decoder whose parts are where `ALIASES` looks.
+        UsageError: when the architecture has no blocks or no unembedding at the paths in `ALIASES`.
     """
     name = type(nn._module).__name__
     for part in ("blocks", "unembed"):

@@ -1,21 +1,17 @@
-"""learning."""
+"""The function A of the paper, which learns θ from demonstrations (section 2.1)."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from tvsight.interventions.batching import (
-    batches,
-    halving,
-    positions_per_forward,
-)
+from tvsight.interventions.batching import batches, halving, positions_per_forward
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import Prefixes, TokenIds, cache_prefixes, read_states
 
 
 def task_vectors(states: Sequence[Tensor]) -> Tensor:
-    """θ of each episode: the mean over its dummy prompts (section 2.1 of the paper).
+    """The task vector θ of each episode: the mean over its dummy prompts.
 
     Args:
         states: per episode `[dummy queries, depth, width]`, from `last_states`.
@@ -27,9 +23,14 @@ def task_vectors(states: Sequence[Tensor]) -> Tensor:
 
 
 def averaged_vectors(vectors: Tensor, others: Sequence[Sequence[int]]) -> Tensor:
-    """For each episode the mean θ over `others[episode]`: those that do not contain its query.
+    """The averaged vector of each episode: the mean θ of the episodes without its query.
 
-    Takes and returns `[episodes, depth, width]`.
+    Args:
+        vectors: θ of each episode, `[episodes, depth, width]`.
+        others: positions of the episodes to average over, per episode.
+
+    Returns:
+        `[episodes, depth, width]`.
     """
     return torch.stack([vectors[list(chosen)].mean(dim=0) for chosen in others])
 
@@ -37,11 +38,11 @@ def averaged_vectors(vectors: Tensor, others: Sequence[Sequence[int]]) -> Tensor
 def last_states(
     decoder: Decoder, prefixes: Sequence[TokenIds], continuations: Sequence[Sequence[TokenIds]]
 ) -> list[Tensor]:
-    """Run each prefix once and each of its continuations from there.
+    """Run each prefix once, and each of its continuations from there.
 
     Returns:
-        Per prefix `[its continuations, depth, width]`: the residual stream after every block at
-        the last token of each continuation.
+        The residual stream at the last token of each continuation, after every block: per prefix
+        `[its continuations, depth, width]`.
     """
     found: dict[int, Tensor] = {}
     budget = positions_per_forward(decoder)
@@ -57,9 +58,9 @@ def last_states(
 
 
 def _continue(
-    decoder: Decoder, cached: "Prefixes", continuations: Sequence[Sequence[TokenIds]], budget: int
+    decoder: Decoder, cached: Prefixes, continuations: Sequence[Sequence[TokenIds]], budget: int
 ) -> list[Tensor]:
-    """Per cached prefix `[its continuations, depth, width]`."""
+    """The states of `last_states` for prefixes that are cached already."""
     owners = [row for row, several in enumerate(continuations) for _ in several]
     flat = [tokens for several in continuations for tokens in several]
     found: dict[int, Tensor] = {}

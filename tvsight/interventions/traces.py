@@ -1,14 +1,13 @@
-"""The paper's two functions as nnsight tracing contexts.
+"""The three tracing contexts: cache prompts, read the residual stream, overwrite it.
 
-A, learning: `S, x'→` is run with a dummy query x' and the residual stream at `→` after a block is
-the task vector θ (`task_vectors`). f, application: `x→` is run with that place overwritten by θ
-and the next token is read (`apply_vectors`, `answers`). Both begin from keys and values that are
-computed once (`cache_prefixes`), because tokens before the place of an intervention do not feel
-it.
+The paper's two functions are built on them. The function A learns: it runs `S, x'→` with a dummy
+query x', and the residual stream at `→` after a block is the task vector θ (`learning`). The
+function f applies: it runs `x→` with that state overwritten by θ, and reads the next token
+(`application`, `answers`). Both begin from keys and values that are computed once, because an
+intervention does not change states at earlier tokens.
 
-The first half of this file says what is measured, the second half holds the tracing contexts.
-Everything runs the same on this machine and, shipped by source, on a server: torch and plain
-Python in, tensors out.
+Everything in this room takes torch and plain Python and returns tensors. It runs the same on this
+machine and, shipped by source, on a server.
 """
 
 from collections.abc import Sequence
@@ -19,36 +18,14 @@ from nnsight import save
 from torch import Tensor
 from transformers import DynamicCache
 
-from tvsight.interventions.batching import (
-    padded,
-)
+from tvsight.interventions.batching import padded
 from tvsight.interventions.decoder import Decoder
 
 TokenIds = Sequence[int]
 
 
-class Prefixes:
-    """Prompt beginnings whose keys and values are known, `[rows]` of them, padded on the left."""
-
-    def __init__(self, cache: DynamicCache, mask: Tensor) -> None:
-        self.cache = cache
-        self.mask = mask
-
-    def rows(self, rows: Sequence[int]) -> "Prefixes":
-        """The given rows, in the given order, repetitions allowed. The original is untouched."""
-        index = torch.tensor(rows)
-        chosen = copy(self.cache)
-        chosen.layers = [copy(layer) for layer in self.cache.layers]
-        chosen.batch_select_indices(index)
-        return Prefixes(chosen, self.mask[index])
-
-    def mask_with(self, mask: Tensor) -> Tensor:
-        """The mask of these prefixes followed by continuations with `mask` `[rows, tokens]`."""
-        return torch.cat([self.mask, mask], dim=1)
-
-
-def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> Prefixes:
-    """Run the beginnings of some prompts and keep their keys and values. No logits are made."""
+def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> "Prefixes":
+    """Run the beginnings of some prompts, and keep their keys and values, without logits."""
     ids, mask = padded(prompts, side="left")
     prefixes = Prefixes(DynamicCache(config=decoder.nn.config), mask)
     if ids.shape[1] > 0:
@@ -60,20 +37,21 @@ def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> Prefixes:
 
 
 def read_states(
-    decoder: Decoder, prefixes: Prefixes, continuations: Sequence[TokenIds], blocks: Sequence[int]
+    decoder: Decoder, prefixes: "Prefixes", continuations: Sequence[TokenIds], blocks: Sequence[int]
 ) -> Tensor:
-    """Continue each prefix and read the residual stream at the last token after some blocks.
+    """Run a continuation of each prefix, and read the residual stream at its last token.
 
     Args:
         prefixes: one row per continuation.
         continuations: at least one token each.
-        blocks: 0-based block numbers, ascending. Nothing above the last of them runs.
+        blocks: 0-based numbers of the blocks after which to read, ascending. No block above the
+            last of them runs.
 
     Returns:
         `[rows, len(blocks), width]`.
     """
     blocks = decoder.block_numbers(blocks)
-    # Padding follows the last token here, where no real token can see it.
+    # Padding stands after the last token, where no real token attends to it.
     ids, mask = padded(continuations, side="right")
     arguments = decoder.inputs(ids, prefixes.mask_with(mask))
     rows, last = torch.arange(len(ids)), mask.sum(dim=1) - 1
@@ -87,23 +65,23 @@ def read_states(
 
 def patch_states(
     decoder: Decoder,
-    prefixes: Prefixes,
+    prefixes: "Prefixes",
     tokens: Sequence[int],
     layers: Sequence[int],
     vectors: Tensor,
 ) -> Tensor:
-    """Overwrite the last token's residual stream and read what reaches the end of the stack.
+    """Overwrite the residual stream at the last token, and read it after the last block.
 
-    Row r continues its prefix by `tokens[r]`; after block `layers[r]` that token's state is
-    replaced by `vectors[r]`. What blocks up to there would have computed for it is overwritten,
-    so blocks up to the lowest of `layers` do not run at all.
+    Row r continues its prefix by `tokens[r]`. After block `layers[r]` the state of that token is
+    replaced by `vectors[r]`. The replaced states do not matter, so blocks up to the lowest of
+    `layers` do not run at all.
 
     Args:
         prefixes: one row per token: the prompt without its last token.
         vectors: `[rows, width]`.
 
     Returns:
-        States after the last block, `[rows, width]`.
+        The states after the last block, `[rows, width]`.
     """
     layers = decoder.block_numbers(layers)
     decoder.check_vectors(vectors, len(tokens))
@@ -125,3 +103,23 @@ def patch_states(
         final = save(decoder.read(blocks[-1])[:, -1])
         tracer.stop()
     return final
+
+
+class Prefixes:
+    """Beginnings of prompts with their keys and values, one per row, padded on the left."""
+
+    def __init__(self, cache: DynamicCache, mask: Tensor) -> None:
+        self.cache = cache
+        self.mask = mask
+
+    def rows(self, rows: Sequence[int]) -> "Prefixes":
+        """A copy with the given rows in the given order, repetitions allowed."""
+        index = torch.tensor(rows)
+        chosen = copy(self.cache)
+        chosen.layers = [copy(layer) for layer in self.cache.layers]
+        chosen.batch_select_indices(index)
+        return Prefixes(chosen, self.mask[index])
+
+    def mask_with(self, mask: Tensor) -> Tensor:
+        """The mask of these prefixes followed by continuations with `mask` `[rows, tokens]`."""
+        return torch.cat([self.mask, mask], dim=1)

@@ -1,4 +1,4 @@
-"""Whether a model of the catalogue can be used on this machine now, and if not, why."""
+"""Say which models of the catalogue can be used on this machine, and why others cannot."""
 
 import os
 
@@ -11,7 +11,7 @@ BYTES_PER_PARAMETER = {"cpu": 4, "cuda": 2}
 
 
 def availability(entry: CatalogueEntry) -> str:
-    """`usable`, or what stands in the way: weights that are not here, or memory."""
+    """`usable`, or the obstacle: absent weights, or too little memory."""
     if entry.hub_id is None:
         return _embedded()
     from huggingface_hub import try_to_load_from_cache
@@ -36,7 +36,7 @@ def _embedded() -> str:
 
 
 def _memory() -> tuple[str, int]:
-    """The default device and the memory that weights could take there, in bytes."""
+    """The default device, and its memory in bytes."""
     import torch
 
     if torch.cuda.is_available():

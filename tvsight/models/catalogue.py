@@ -1,4 +1,4 @@
-"""The models that tvsight knows by a short name. The entries are data: see `catalogue.json`."""
+"""The catalogue of models with a short name; `catalogue.json` holds the entries."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One model that can be named by its alias."""
+    """One model of the catalogue."""
 
     alias: str
     hub_id: str | None
@@ -17,7 +17,7 @@ class CatalogueEntry:
     parameters: int
     licence: str
     gated: bool
-    """Whether the hub asks for an accepted licence and a token."""
+    """Whether the hub requires an accepted licence and a token."""
     group: str
     """`embedded`, `paper` (a model of the paper) or `ndif` (hosted by NDIF)."""
 

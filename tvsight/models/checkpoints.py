@@ -27,22 +27,22 @@ SIZES = (
     *("num_hidden_layers", "hidden_size", "vocab_size", "num_attention_heads"),
     *("num_key_value_heads", "head_dim", "intermediate_size", "max_position_embeddings"),
 )
-"""What a configuration counts, where it names it at all."""
+"""Sizes in a configuration, where it has them."""
 BLOCK = re.compile(r"\.(\d+)\.")
 UNMERGED = "issues during automatic conversion of the weights"
-"""What transformers says where it puts several tensors of a checkpoint together and cannot."""
+"""Transformers' message about tensors of a checkpoint that it cannot merge."""
 LISTED = 3
-"""Tensors that a message names; the rest is counted."""
+"""Number of tensors that a message names; the rest are counted."""
 UNCOMPARED = ("quantization_config", "transformers_weights", "extra_files")
-"""What a configuration has where its weights have other shapes, or are in files of other names."""
+"""Fields of configurations whose weights have other shapes, or lie in files of other names."""
 
 
 @dataclass(frozen=True)
 class Loading:
-    """What transformers says of a load. The tensors that it lacked it has drawn at random.
+    """Transformers' report on a load. It fills missing tensors with random numbers.
 
-    Tied embeddings, buffers that are made at load and tensors that the architecture is known to
-    leave aside are in none of the three.
+    Tied embeddings, buffers that are made at load and tensors that the architecture ignores are in
+    none of the three.
     """
 
     missing: Collection[str] = ()
@@ -56,16 +56,14 @@ class Loading:
         return cls(told["missing_keys"], told["unexpected_keys"], told["mismatched_keys"])
 
     def explained(self, missing: set[str]) -> "Loading":
-        """With the experts that are `missing`, where some are, in place of what lacks them.
-
-        Put together without them, the tensors of a block are of another shape.
+        """Name the missing experts instead of the merged tensors that have another shape without
+        them.
         """
         return Loading(missing | set(self.missing), self.unexpected) if missing else self
 
     def of_whole_blocks(self, names: Collection[str], depth: int) -> "Loading":
-        """What is certain where the names come from an index: blocks that it lacks or adds.
-
-        A load reads all that the files hold, and an index may be wrong about that.
+        """Keep whole blocks that are missing or added: nothing else is certain when names come from
+        an index, which may be wrong about its files.
         """
         held = _blocks(names)
         missing = {t for t in self.missing if (block := _blocks([t])) and not block & held}
@@ -74,7 +72,7 @@ class Loading:
 
 
 def load_headers(module: PreTrainedModel, location: str, revision: str | None) -> Loading:
-    """What transformers would say of loading a checkpoint, found without its weights.
+    """Predict transformers' report on loading a checkpoint, without its weights.
 
     Its own loading, with its renaming and merging of tensors, runs on the meta device.
 
@@ -82,8 +80,8 @@ def load_headers(module: PreTrainedModel, location: str, revision: str | None) -
         module: the model that it is for.
 
     Returns:
-        Nothing that is wrong where that cannot be known: the hub does not tell the tensors, they
-            are quantised, or the class loads them in its own way.
+        An empty report where it is unknown: the hub does not list the tensors, they are quantised,
+            or the class loads them in its own way.
     """
     config = module.config
     shapes = tensor_shapes(location, revision)
@@ -114,7 +112,7 @@ def load_headers(module: PreTrainedModel, location: str, revision: str | None) -
 
 
 def check_configuration(name: str, config: PretrainedConfig) -> None:
-    """Look at the sizes before anything is built by them.
+    """Check the sizes in a configuration before a model is built.
 
     Raises:
         UsageError: for a size that no decoder has, or a number that is not finite.
@@ -124,6 +122,8 @@ def check_configuration(name: str, config: PretrainedConfig) -> None:
         value = getattr(text, size, None)
         most = MOST_BLOCKS if size == "num_hidden_layers" else math.inf
         if value is None or isinstance(value, list):  # some give a size for each block
+            continue
+        if size == "max_position_embeddings" and value == -1:  # no limit
             continue
         if not (isinstance(value, int) and 1 <= value <= most):
             limit = f"from 1 to {MOST_BLOCKS}" if most == MOST_BLOCKS else "above 0"
@@ -149,7 +149,7 @@ def _numbers(fields: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def check_tensors(name: str, depth: int, loading: Loading) -> None:
-    """Check that every weight came from the checkpoint, and that nothing in it was left over.
+    """Check that the checkpoint has every weight of the model, and no others.
 
     Args:
         depth: number of blocks by the configuration.
@@ -200,12 +200,12 @@ def _cause(depth: int, loading: Loading) -> str:
 
 
 def missing_experts(location: str, revision: str | None) -> set[str]:
-    """Tensors of single experts that a checkpoint lacks, where its safetensors can be read."""
+    """Tensors of single experts that a checkpoint lacks, if its safetensors can be read."""
     return _gaps(tensor_shapes(location, revision) or ())
 
 
 def _gaps(names: Collection[str]) -> set[str]:
-    """What is missing where an expert has a tensor that another, or the one of a block, lacks.
+    """Tensors that some experts have and others lack.
 
     Their names have two numbers: of the block, and of the expert in it.
     """
@@ -225,7 +225,7 @@ def _gaps(names: Collection[str]) -> set[str]:
 
 @contextmanager
 def unreported(progress: bool = True) -> Iterator[None]:
-    """Without transformers' own table of the tensors that do not fit: `check_tensors` says it."""
+    """Suppress transformers' own table of tensors that do not fit: `check_tensors` reports them."""
     logger = get_logger("transformers.modeling_utils")
     bar = is_progress_bar_enabled()
     logger.addFilter(_is_error)  # where its level is raised, it says which layers are not sharded

@@ -1,9 +1,9 @@
-"""The embedded model's quantised file as a checkpoint, in a process that does nothing else.
+"""Convert the embedded model's quantised file to a checkpoint, in a process of its own.
 
     python -m tvsight.models.conversion GGUF TARGET
 
-De-quantising takes 2.8 GB, which this way goes back to the system before the model is used. A
-fault of the system, such as a full disk, is printed as its number.
+De-quantising takes 2.8 GB, which the system gets back before the model is used. The number of a
+system error, such as a full disk, is printed.
 """
 
 import re
@@ -12,15 +12,15 @@ import sys
 from pathlib import Path
 
 SYSTEM_FAULT = re.compile(r"os error (\d+)")
-"""How safetensors names a fault of the system."""
+"""A system error in a message of safetensors."""
 
 
 def convert(gguf: Path, target: Path) -> None:
-    """De-quantise with transformers, which shows its own progress bar per tensor.
+    """De-quantise with transformers, which shows a progress bar over the tensors.
 
     Raises:
         OSError: when the checkpoint cannot be written.
-        UsageError: when the file lacks weights, which transformers would draw at random.
+        UsageError: when the file lacks weights, which transformers would fill with random numbers.
     """
     import torch
     from safetensors import SafetensorError

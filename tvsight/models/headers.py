@@ -12,7 +12,7 @@ from huggingface_hub.constants import SAFETENSORS_INDEX_FILE, SAFETENSORS_SINGLE
 from huggingface_hub.utils import build_hf_headers, get_session
 
 Shapes = Mapping[str, Sequence[int] | None]
-"""By tensor. None: the name comes from an index, which gives no shape."""
+"""Shape by tensor. None: the name comes from an index, which has no shapes."""
 HEADER_BYTES = 100_000_000
 """The longest header that the format allows."""
 CHUNK_BYTES = 1 << 16
@@ -20,13 +20,13 @@ TIMEOUT_S = 10
 
 
 def tensor_shapes(location: str, revision: str | None = None) -> Shapes | None:
-    """The tensors of a checkpoint directory or a hub id. The hub is asked three times at most.
+    """The tensors of a checkpoint directory or a hub id, from at most three requests to the hub.
 
-    It gives the headers of all parts together for the newest revision only. For another
+    The hub has the headers of all parts together for the newest revision only. For another
     revision in parts, the names come from the index.
 
     Returns:
-        None where they cannot be known: there are no safetensors, or the hub does not give them.
+        None where they are unknown: there are no safetensors, or the hub does not send them.
     """
     with suppress(Exception):  # the hub client raises a dozen unrelated types
         directory = Path(location)
@@ -62,18 +62,20 @@ def _on_hub(repo: str, revision: str | None) -> Shapes | None:
     if revision in (None, "main"):
         with suppress(Exception):  # hubs other than Hugging Face's lack it
             parts = HfApi().get_sharded_safetensors_metadata(repo, timeout=TIMEOUT_S).files_metadata
-            return {
+            shapes = {
                 name: tensor.shape
                 for part in parts.values()
                 for name, tensor in part.tensors.items()
             }
+            if shapes:  # none: the hub has no index
+                return shapes
     url = hf_hub_url(repo, SAFETENSORS_INDEX_FILE, revision=revision)
     index = get_session().get(url, headers=build_hf_headers(), timeout=TIMEOUT_S)
     return dict.fromkeys(index.raise_for_status().json()["weight_map"])
 
 
 def _header(chunks: Iterable[bytes]) -> Shapes | None:
-    """Read a file up to the end of its header: its length in eight bytes, then JSON."""
+    """Read a file up to the end of its header, which is its length in eight bytes, then JSON."""
     content = bytearray()
     for chunk in chunks:
         content += chunk

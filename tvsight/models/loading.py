@@ -35,22 +35,22 @@ if TYPE_CHECKING:
     from tvsight.tasks.matching import Vocabulary
 
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
-"""What transformers says of a checkpoint without weights of the allowed kinds."""
+"""Transformers' message about a checkpoint without weights of the allowed kinds."""
 ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
-"""Transformers gives the traces of everything that it tried as text; each ends in such a line."""
+"""The last line of each trace in a message of transformers."""
 MEMORY_SHARE = 0.9
 """Share of a GPU's free memory that weights may fill before several GPUs are used."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded checkpoint: its standard view and where it came from."""
+    """A loaded checkpoint, with its standard view and its source."""
 
     source: ModelSource
     decoder: Decoder
     dtype: str
     device: str
-    """Where it runs, in words: `cpu`, or the name of the GPU."""
+    """The device in words: `cpu`, or the name of the GPU."""
 
     @property
     def name(self) -> str:
@@ -64,7 +64,7 @@ class Model:
 
     @cached_property
     def vocabulary(self) -> "Vocabulary":
-        """The tokenizer's vocabulary, indexed for scoring (made once, on first use)."""
+        """The tokenizer's vocabulary, indexed for scoring on first use."""
         from tvsight.tasks.matching import Vocabulary
 
         return Vocabulary(self.tokenizer)
@@ -87,14 +87,13 @@ def load(
         revision: hub revision (branch, tag or commit).
         device: `auto`, `cpu` or `cuda`. A model larger than one GPU is spread over all of them.
         dtype: `auto`, `float32`, `bfloat16` or `float16`, or torch's own.
-        trust_remote_code: run code that a checkpoint brings. Off unless you trust its author.
-        allow_pickled_weights: read weights that are stored as pickles. Off for the same reason.
+        trust_remote_code: run code in the checkpoint. Only for authors you trust.
+        allow_pickled_weights: read pickled weights, which can run code. Only for authors you trust.
         report: receives a line of text at each slow step.
 
     Raises:
         UsageError: for an unknown name, an unreachable or gated hub model, an architecture that
-            has no standard view, weights that cannot or may not be read, or a device that is not
-            there.
+            has no standard view, weights that cannot or may not be read, or an absent device.
     """
     flags = {"trust_remote_code": trust_remote_code, "allow_pickled_weights": allow_pickled_weights}
     for flag, value in flags.items():
@@ -134,9 +133,9 @@ def load(
 def load_remote(
     name: str, dtype: str, revision: str | None = None, trust_remote_code: bool = False
 ) -> Model:
-    """A model whose weights are on a server: its structure and tokenizer, without weights.
+    """Load the structure and tokenizer of a model whose weights are on a server.
 
-    The hub's tensors are compared with the structure by name and shape, where it tells them.
+    The hub's tensors are compared with the structure by name and shape, where it sends them.
 
     Args:
         dtype: the precision that the server is expected to hold it in.
@@ -178,7 +177,7 @@ def _tokenizer(source: ModelSource, location: str, trust_remote_code: bool) -> A
 
 
 def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> Decoder:
-    """The model's structure on the meta device: no weights yet, so a refusal costs nothing."""
+    """The model's structure on the meta device, without weights: a refusal costs nothing."""
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
     # Asked before the model is built: a causal class for the decoder half clears the flag.
     config = _reported(
@@ -212,14 +211,14 @@ def _traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> Tra
 
 
 def _location(source: ModelSource, report: embedded.Report) -> str:
-    """What transformers is asked for: a directory or a hub id."""
+    """The location for transformers: a directory or a hub id."""
     return str(embedded.checkpoint(report)) if source.kind == "embedded" else source.location
 
 
 def _reported(source: ModelSource, part: str, read: Callable[[], Any]) -> Any:
-    """`read()` a part of the checkpoint, with what transformers raises turned into advice.
+    """Read a part of the checkpoint, and turn errors of transformers into advice.
 
-    What a damaged file makes it raise is of any type.
+    A damaged file can raise errors of any type.
     """
     try:
         return read()
@@ -251,7 +250,7 @@ def _placement(nn: TransformersModel, place: str, dtype: torch.dtype) -> dict[st
 def _weights(
     source: ModelSource, location: str, depth: int, options: dict[str, Any]
 ) -> tuple[PreTrainedModel, Loading]:
-    """The model with its weights, and which of them the checkpoint did not give.
+    """The model with its weights, and those that the checkpoint lacks.
 
     Raises:
         UsageError: when there are no weights that may be read, or reading them fails.

@@ -1,4 +1,4 @@
-"""Models with random weights: for benchmarks, and to try a measurement before it is sent away."""
+"""Models with random weights, for benchmarks and for rehearsals of remote jobs."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ LLAMA_2_7B = {
 def random_llama(
     shape: dict[str, int], device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Decoder:
-    """A model of a Llama's shape with random weights, made where it will run."""
+    """A Llama with random weights, made on the device where it runs."""
     torch.manual_seed(0)
     with torch.device(device):
         previous = torch.get_default_dtype()

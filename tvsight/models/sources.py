@@ -1,4 +1,4 @@
-"""From the name that a person typed to where a model's weights are: no weights are read here."""
+"""Find a model by the name that a person typed, and identify its weights."""
 
 import hashlib
 import os
@@ -10,10 +10,14 @@ from typing import Literal
 from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.models.catalogue import EMBEDDED, catalogue
 from tvsight.tasks.files import is_encodable
+from tvsight.writing import file_state
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 INERT = {".md", ".png", ".jpg", ".pdf"}
 """Endings of files about a checkpoint, which no loader reads."""
+
+_digests: dict[Path, tuple[dict[Path, tuple[int, ...]], str]] = {}
+"""States of the files that were read, and their digest, by directory."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,9 @@ class ModelSource:
 
 
 def resolve(name: str | os.PathLike[str], revision: str | None = None) -> ModelSource:
-    """Find what `name` means: a catalogue alias, else a local checkpoint directory, else a hub id.
+    """The model of a name: a catalogue alias, else a local checkpoint directory, else a hub id.
 
-    A path object means a directory only.
+    A path object names a directory only.
 
     Raises:
         UsageError: when it is none of them, with the nearest aliases; or when a directory holds
@@ -87,10 +91,10 @@ def _directory(name: str) -> Path | None:
 
 
 def weights_identity(source: ModelSource) -> str:
-    """What the weights are, in a string that enters a result's key.
+    """A text that identifies the weights. It is part of a result's key.
 
-    The sha256 of the embedded file, the digest of a directory's files, or the commit that a
-    hub revision means (asked of the hub, or of its local cache when the hub is out of reach).
+    It is the sha256 of the embedded file, the digest of a directory's files, or the commit of a
+    hub revision (from the hub, or from its local cache when the hub cannot be reached).
 
     Raises:
         UsageError: when a hub model is unknown, gated or unreachable and not in the cache.
@@ -108,26 +112,34 @@ def _directory_digest(directory: Path) -> str:
     """SHA-256 over the files of a checkpoint: weights, tokenizer, configuration, code.
 
     Which of them a loader reads depends on what the others say (an index names weights in folders,
-    code imports code), so all count but those that no loader reads.
+    code imports code), so all count but those that no loader reads. A process reads a directory
+    once, and again when a file in it has changed.
 
     Raises:
-        UsageError: when one cannot be read.
+        UsageError: when a file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        for path in sorted(directory.rglob("*")):
-            inside = path.relative_to(directory)
-            hidden = any(part.startswith(".") or part == "__pycache__" for part in inside.parts)
-            if hidden or path.suffix.lower() in INERT or not path.is_file():
-                continue
-            digest.update(os.fsencode(inside.as_posix()) + b"\0")
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+        files = {path.relative_to(directory): path for path in sorted(directory.rglob("*"))}
+        states = {name: file_state(path) for name, path in files.items() if _counts(name, path)}
+        known = _digests.get(directory)
+        if known is None or known[0] != states:
+            digest = hashlib.sha256()
+            for name in states:
+                digest.update(os.fsencode(name.as_posix()) + b"\0")
+                with files[name].open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            known = _digests[directory] = states, digest.hexdigest()
     except OSError as error:
         raise UsageError(
             f"The checkpoint {directory.name} cannot be read: {error.strerror or error}"
         ) from error
-    return digest.hexdigest()
+    return known[1]
+
+
+def _counts(name: Path, path: Path) -> bool:
+    """Whether a loader may read a file of a checkpoint, of a name relative to its directory."""
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in name.parts)
+    return not hidden and path.suffix.lower() not in INERT and path.is_file()
 
 
 def _hub_commit(source: ModelSource) -> str:
@@ -149,7 +161,7 @@ def _hub_commit(source: ModelSource) -> str:
 
 
 def hub_failure(source: ModelSource, error: Exception | None) -> str:
-    """Why a hub model cannot be had, and the command that helps."""
+    """The reason why a hub model cannot be loaded, and the command that helps."""
     repo = source.location
     kind = type(error).__name__ if error else "unknown"
     entry = catalogue().get(source.name)

@@ -1,4 +1,4 @@
-"""Whether the standard view of a model is faithful: tried once per load, on its real weights."""
+"""Check the standard view of a model once per load, on its real weights."""
 
 import torch
 from nnsight import save
@@ -9,18 +9,18 @@ from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states
 
 PROMPT = list(range(5, 17))
-"""Token ids that every vocabulary has."""
+"""Token ids that exist in every vocabulary."""
 SHORTEST = 3
 """Tokens of the shortest prompt with two prefixes of unequal length."""
 
 
 def validate(decoder: Decoder) -> None:
-    """Check what interventions take for granted.
+    """Check what interventions assume of a model.
 
     Raises:
         UsageError: when no prompt fits the context window, the logits are not finite or favour no
-            token, unembedding the last block's output does not reproduce them, or the last token
-            feels whether what precedes it was padded and cached.
+            token, unembedding the last block's output does not reproduce them, or the last token's
+            state depends on the padding or the cache before it.
     """
     prompt = PROMPT[: decoder.window]
     if len(prompt) < SHORTEST:

@@ -77,8 +77,6 @@ class Display:
         if not self.console.is_terminal:
             is_number = asked.isascii() and asked.isdigit()
             self.console.width = (int(asked) if is_number else 0) or PLAIN_WIDTH
-        self.files: list[Path] = []
-        """All that was made so far."""
         self._progress: _Bars | None = None
         self._jobs: dict[JobLine, float] = {}
         """Jobs on a server, and since when they are what they are."""
@@ -161,7 +159,7 @@ class Display:
         self._advance()
         self._alarm(f"{name}: failed.", reason)
 
-    def failures(self, failures: dict[str, str]) -> None:
+    def failures(self, failures: Mapping[Any, str]) -> None:
         """What is missing from the result, and why."""
         for name, reason in failures.items():
             self._alarm(f"Missing: {name}.", reason)
@@ -173,7 +171,6 @@ class Display:
 
     def written(self, paths: list[Path]) -> None:
         """Files that were made."""
-        self.files += paths
         for path in paths:
             self.note(f"Wrote {path}")
 

@@ -3,26 +3,13 @@
 import pandas as pd
 
 from tvsight.models.catalogue import catalogue
-from tvsight.run.revisions import AT
 from tvsight.texts import one_line
 
-PROCEDURE_NAMES = {
-    "baseline": "Baseline",
-    "icl": "ICL",
-    "task_vector": "Task vector",
-    "averaged_vector": "Averaged vector",
-}
-CONTROL_NAMES = {
-    "no_op": "No-op patch",
-    "random_vector": "Random vector",
-    "any_other_task": "Another task's vector",
-    "other_tasks_mean": "Mean of other tasks",
-    "shuffled_labels": "Shuffled labels",
-}
-"""What is patched in place of the task vector."""
 NOT_IDENTIFIED = "layer not identified"
 MANY_SHARED = 0.1
 """A larger share of answers that begin with the first token of a wrong one is said in tables."""
+AT = "@"
+"""Between a model's name and its revision."""
 MAX_LABEL = 28
 """Longest name in a figure, in characters."""
 

@@ -4,13 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tvsight.output.theme import (
-    ONE_COLUMN,
-    PROCEDURE_COLOURS,
-    PROCEDURE_MARKERS,
-    TWO_COLUMNS,
-    new_figure,
-)
+from tvsight.output.procedures import PROCEDURES
+from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
 
 BAND_ALPHA = 0.15
 
@@ -50,16 +45,17 @@ def line(
         along: the column that the horizontal axis is.
         band: draw the interval too.
     """
-    colour, places = PROCEDURE_COLOURS[procedure], means[along].astype(float)
+    drawn_as = PROCEDURES[procedure]
+    places = means[along].astype(float)
     axes.plot(
         places,
         means["accuracy"],
-        color=colour,
-        marker=PROCEDURE_MARKERS[procedure],
+        color=drawn_as.colour,
+        marker=drawn_as.marker,
         markersize=3.4,
         linewidth=width,
         label=label,
     )
     if band:
         low, high = (means[f"accuracy_{end}"].astype(float) for end in ("low", "high"))
-        axes.fill_between(places, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
+        axes.fill_between(places, low, high, color=drawn_as.colour, alpha=BAND_ALPHA, linewidth=0)

@@ -1,42 +1,34 @@
 """Tables: the numbers as CSV, and the same cells as text for Markdown, LaTeX and the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from tvsight.errors import UsageError
-from tvsight.output.labels import display_name
 from tvsight.texts import markdown, one_line
 from tvsight.writing import whole_file
 
-NAMES = ["Model", "Category", "Task", "What", "Tokens", "Taken for", "Best other task"]
-NAMES += ["Extracted under", "Applied under"]
-"""Columns whose texts come from elsewhere."""
 LONG = 80
 """Characters in a cell from which LaTeX breaks its column into lines."""
 
 
-def note_cells(notes: Mapping[tuple[str, str], str]) -> list[pd.DataFrame]:
-    """A table of remarks on tasks, for `write` to put beneath the others; none without remarks.
+def write(
+    folder: Path,
+    name: str,
+    numbers: pd.DataFrame,
+    cells: Sequence[pd.DataFrame],
+    names: Sequence[str],
+) -> list[Path]:
+    """Write `<name>.csv` from numbers, `<name>.md` and `<name>.tex` (booktabs) from texts.
 
     Args:
-        notes: by model and task.
-    """
-    rows = [
-        {"Model": display_name(model), "Task": task, "Note": note}
-        for (model, task), note in notes.items()
-    ]
-    return [pd.DataFrame(rows)] if rows else []
-
-
-def write(folder: Path, name: str, numbers: pd.DataFrame, cells: list[pd.DataFrame]) -> list[Path]:
-    """Write `<name>.csv` from numbers, `<name>.md` and `<name>.tex` (booktabs) from texts.
+        names: columns of `cells` to be escaped, because their texts come from elsewhere.
 
     Raises:
         UsageError: when the folder cannot be written.
     """
-    markdown = "\n\n".join(_markdown(table) for table in cells) + "\n"
+    markdown = "\n\n".join(_markdown(table, names) for table in cells) + "\n"
     latex = "\n".join(_latex(table) for table in cells)
     texts = {f"{name}.csv": _csv(numbers), f"{name}.md": markdown, f"{name}.tex": latex}
     return _written(folder, texts)
@@ -66,9 +58,9 @@ def _csv(numbers: pd.DataFrame) -> str:
     return str(numbers.to_csv(index=False, float_format="%.6g"))
 
 
-def _markdown(table: pd.DataFrame) -> str:
-    names = [name for name in NAMES if name in table]
-    escaped = table.assign(**{name: table[name].map(markdown) for name in names})
+def _markdown(table: pd.DataFrame, names: Sequence[str]) -> str:
+    foreign = [name for name in names if name in table]
+    escaped = table.assign(**{name: table[name].map(markdown) for name in foreign})
     return str(escaped.to_markdown(index=False, disable_numparse=True))
 
 

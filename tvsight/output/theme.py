@@ -11,42 +11,18 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tvsight.errors import UsageError
+from tvsight.output import procedures
 from tvsight.writing import whole_file
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.8
 """Widths for print, in inches."""
 
-_COLOURS = sns.color_palette("colorblind").as_hex()
-PROCEDURE_COLOURS = {
-    "baseline": _COLOURS[7],
-    "icl": _COLOURS[0],
-    "task_vector": _COLOURS[1],
-    "averaged_vector": _COLOURS[2],
-    "no_op": "0.25",
-    "random_vector": _COLOURS[3],
-    "any_other_task": _COLOURS[4],
-    "other_tasks_mean": _COLOURS[5],
-    "shuffled_labels": _COLOURS[9],
-}
-PROCEDURE_MARKERS = {
-    "baseline": "s",
-    "icl": "o",
-    "task_vector": "D",
-    "averaged_vector": "^",
-    "no_op": "x",
-    "random_vector": "v",
-    "any_other_task": "P",
-    "other_tasks_mean": "X",
-    "shuffled_labels": "*",
-}
-"""Shapes beside colours, for readers who do not tell the colours apart."""
-
 CATEGORY_COLOURS = {
-    "algorithmic": _COLOURS[0],
-    "translation": _COLOURS[1],
-    "linguistic": _COLOURS[2],
-    "knowledge": _COLOURS[4],
-    "custom": _COLOURS[7],
+    "algorithmic": procedures.BLUE,
+    "translation": procedures.ORANGE,
+    "linguistic": procedures.GREEN,
+    "knowledge": procedures.PINK,
+    "custom": procedures.GREY,
 }
 """One colour per category of tasks."""
 TASK_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h", "8", "d")

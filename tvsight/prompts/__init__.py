@@ -1,7 +1,7 @@
-"""From a task and a seed to token ids."""
+"""Prompts that every experiment shares: filter pairs, sample episodes, tokenise them."""
 
 from tvsight.prompts.episode_files import episodes_digest, read_episodes, write_episodes
-from tvsight.prompts.episodes import Episode, sample_episodes
+from tvsight.prompts.episodes import Episode, Sampling, sample_episodes
 from tvsight.prompts.filtering import UsablePairs, usable_pairs
 from tvsight.prompts.templates import TEMPLATES, Template, template
 from tvsight.prompts.tokens import PromptTokens, check_window, parts, tokenise
@@ -10,6 +10,7 @@ __all__ = [
     "TEMPLATES",
     "Episode",
     "PromptTokens",
+    "Sampling",
     "Template",
     "UsablePairs",
     "check_window",

@@ -1,7 +1,6 @@
-"""Episodes as JSON lines, so that a measurement can be replayed exactly.
+"""Write and read episodes as JSON lines, so that a measurement can be replayed exactly.
 
-The first line that tvsight writes says which version of the form follows; a file written by hand
-may leave it out.
+tvsight writes the version of the format on the first line. A file written by hand may leave it out.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ from tvsight.writing import whole_file
 EPISODES_VERSION = 1
 VERSION_KEY = "episodes_version"
 MAX_WORD = 1000
-"""Longest word in characters; more than a task file allows, for answers of several words."""
+"""Most characters in a word: more than in a task file, for answers of several words."""
 MAX_FILE_BYTES = 500_000_000
 
 FORM = (
@@ -31,7 +30,7 @@ FORM = (
 
 
 def write_episodes(path: Path, episodes: Iterable[Episode]) -> None:
-    """A line that says the form's version, then one episode a line.
+    """Write a line with the version of the format, then one episode a line.
 
     Raises:
         OSError: when the file cannot be written; an earlier one is untouched.
@@ -43,15 +42,15 @@ def write_episodes(path: Path, episodes: Iterable[Episode]) -> None:
 
 
 def read_episodes(path: Path) -> list[Episode]:
-    """The episodes of a file, in its order.
+    """Read the episodes of a file, in its order.
 
     Raises:
-        UsageError: with the file, the line, and what was expected.
+        UsageError: when the file is no file of episodes; it names the line and what was expected.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(f"--episodes {path}: larger than {MAX_FILE_BYTES // 1_000_000} MB.")
-        # Not splitlines(): a word may hold a character that it takes for a line break.
+        # Not splitlines(): it also splits at characters that a word may contain.
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise UsageError(f"--episodes {path}: {error.strerror or error}") from error
@@ -90,7 +89,7 @@ def read_episodes(path: Path) -> list[Episode]:
 
 
 def episodes_digest(episodes: Iterable[Episode]) -> str:
-    """SHA-256 of episodes, as they would be written."""
+    """SHA-256 of episodes in the form in which they are written."""
     text = "\n".join(_line(episode) for episode in episodes)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -118,7 +117,7 @@ def _fields(line: str, place: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
-    """A JSON object, in which a key that is there twice would hide a value."""
+    """A JSON object as a dictionary. A repeated key, which would hide a value, is refused."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]

@@ -1,4 +1,4 @@
-"""Episodes: what one measurement is asked about, sampled from a task by a seed."""
+"""Episodes: demonstrations with a query, sampled from a task by a seed."""
 
 import random
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ SPLITS: tuple[Split, ...] = ("dev", "test")
 
 @dataclass(frozen=True)
 class Episode:
-    """Demonstrations S, a query x, and dummy queries x' (section 2.1 of the paper).
+    """Demonstrations S, a query x and dummy queries x' (section 2.1 of the paper).
 
-    Every string is inserted into the template as it stands, leading spaces included.
+    Every string goes into the template unchanged, leading spaces included.
     """
 
     task: str
@@ -29,12 +29,12 @@ class Episode:
 
     @property
     def words(self) -> list[str]:
-        """Every input and answer."""
+        """All inputs and answers."""
         shown = [word for pair in self.demonstrations for word in pair]
         return [*shown, self.query, *self.accepted, *self.dummy_queries]
 
     def contains(self, given: str) -> bool:
-        """Whether an input stands anywhere in the episode."""
+        """Whether an input is the query, a dummy query, or in a demonstration."""
         return (
             given == self.query
             or given in self.dummy_queries
@@ -42,32 +42,44 @@ class Episode:
         )
 
 
-def sample_episodes(
-    task: str, usable: UsablePairs, shots: int, dummy_queries: int, per_split: int, seed: int
-) -> list[Episode]:
-    """Dev episodes, then test episodes, of one task.
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """The numbers that sampling depends on, besides the pairs."""
 
-    The pairs are halved once; dev queries come from one half and test queries from the other, so
-    that the layer is never chosen on a test query. Queries are used equally often as far as that
-    can be. Demonstrations and dummy queries are drawn from all pairs but the query's, without
-    repetition. The draw depends on the task's name and pairs and on the seed: on no other task,
-    no hash seed, no machine.
+    shots: int
+    """Number of demonstrations in an episode."""
+    dummy_queries: int
+    """Number of dummy queries in an episode."""
+    per_split: int
+    """Number of episodes in a split."""
+    seed: int
+
+
+def sample_episodes(task: str, usable: UsablePairs, sampling: Sampling) -> list[Episode]:
+    """Sample dev episodes, then test episodes, of one task.
+
+    The pairs are halved once. Dev queries come from one half and test queries from the other, so
+    the layer is never chosen on a test query. Queries are used as evenly as possible.
+    Demonstrations and dummy queries are drawn without repetition from all pairs but the query's.
+    The draw depends on the task's name, its pairs and the seed only: not on other tasks, the hash
+    seed or the machine.
 
     Raises:
         UsageError: when a task has too few pairs for an episode.
     """
     pairs = usable.pairs
-    check_enough_pairs(task, len(pairs), shots, dummy_queries)
+    shots, seed = sampling.shots, sampling.seed
+    check_enough_pairs(task, len(pairs), shots, sampling.dummy_queries)
     # A text seed is hashed by SHA-512 inside `random`, independent of PYTHONHASHSEED.
     shuffled = random.Random(f"{seed}/{task}/halves").sample(pairs, len(pairs))
     halves = {"dev": shuffled[: len(pairs) // 2], "test": shuffled[len(pairs) // 2 :]}
     episodes = []
     for split in SPLITS:
         queries = halves[split]
-        for index in range(per_split):
+        for index in range(sampling.per_split):
             rng = random.Random(f"{seed}/{task}/{split}/{index}")
             query = queries[index % len(queries)]
-            others = _drawn(rng, pairs, query, shots + dummy_queries)
+            others = _drawn(rng, pairs, query, shots + sampling.dummy_queries)
             episodes.append(
                 Episode(
                     task=task,
@@ -81,8 +93,10 @@ def sample_episodes(
     return episodes
 
 
-def check_enough_pairs(task: str, pairs: int, shots: int, dummy_queries: int) -> None:
-    """Whether a task has the pairs that one episode takes.
+def check_enough_pairs(
+    task: str, pairs: int, shots: int, dummy_queries: int, advice: str = "Lower --shots."
+) -> None:
+    """Check that a task has as many pairs as one episode takes.
 
     Raises:
         UsageError: when it has too few.
@@ -91,7 +105,7 @@ def check_enough_pairs(task: str, pairs: int, shots: int, dummy_queries: int) ->
     if pairs < needed:
         raise UsageError(
             f"Task {task}: {shots} demonstrations, {dummy_queries} dummy queries and a query need "
-            f"{needed} pairs; it has {pairs}. Lower --shots."
+            f"{needed} pairs; it has {pairs}. {advice}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Which pairs of a task a tokenizer can be asked about (section 3.1 and appendix of the paper)."""
+"""Filter the pairs of a task by a tokenizer (section 3.1 and appendix of the paper)."""
 
 import re
 import warnings
@@ -11,14 +11,14 @@ from tvsight.prompts.templates import Template, template_name
 from tvsight.tasks import Pair, Task
 
 MIN_PAIRS = 20
-"""Fewer pairs than this make no measurement."""
+"""The smallest number of pairs for a measurement."""
 UNSPACED_ADVANTAGE = 0.7
-"""Words are set off by a space unless that keeps less than this share of the other way's pairs."""
+"""Words begin with a space unless that keeps less than this share of the pairs kept without."""
 
 
 @dataclass(frozen=True)
 class UsablePairs:
-    """The pairs of a task that survive a tokenizer, written as they stand in prompts."""
+    """The pairs of a task that survive the filter, written as they stand in prompts."""
 
     pairs: tuple[Pair, ...]
     spaced: bool
@@ -30,16 +30,16 @@ class UsablePairs:
 def usable_pairs(task: Task, tokenizer: Any, template: Template, model: str) -> UsablePairs:
     """The pairs to sample episodes from.
 
-    Under the `exact` rule a pair survives when its answer is one token in the position where it
-    stands; further accepted answers survive one by one. Under `prefix` every pair does whose answer
-    the tokenizer can write. Words are spaced (`-> cold`) or not (`->cold`) by what keeps more
-    pairs.
+    Under the `exact` rule a pair survives when its answer is one token after its query. Further
+    accepted answers survive one by one. Under `prefix` a pair survives when the tokenizer can write
+    its answer. Words are spaced (`-> cold`) or not (`->cold`), whichever keeps more pairs; see
+    `UNSPACED_ADVANTAGE`.
 
     Raises:
-        UsageError: when fewer than `MIN_PAIRS` survive, naming task and model.
+        UsageError: when fewer than `MIN_PAIRS` survive. It names task and model.
 
     Warns:
-        Remark: of spaces that are doubled, and of text that is read as a special token.
+        Remark: about doubled spaces, and about text that is read as a special token.
     """
     plain = _single_token(task.pairs, tokenizer, template)
     spaced_pairs = [spaced_pair(pair) for pair in task.pairs]
@@ -64,10 +64,10 @@ def usable_pairs(task: Task, tokenizer: Any, template: Template, model: str) -> 
 def say_special_tokens(
     task: str, words: Iterable[str], tokenizer: Any, template: Template, model: str
 ) -> None:
-    """Warn of words, and of a template, with text that a tokenizer takes for a special token.
+    """Warn when a tokenizer reads a part of a template or of words as a special token.
 
     Warns:
-        Remark: with the first of them.
+        Remark: with the first such words.
     """
     special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     if not special:
@@ -88,8 +88,8 @@ def say_special_tokens(
 def answer_tokens(
     tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]
 ) -> list[list[int]]:
-    """The tokens that each answer adds to its prompt; an empty list where it would change the
-    prompt's own last token, so that it has no position of its own."""
+    """The tokens that each answer adds to its prompt. The list is empty where the answer changes
+    the last token of the prompt, so that it has no position of its own."""
     if not prompts:
         return []
     bare = tokenizer(list(prompts)).input_ids
@@ -112,11 +112,12 @@ def cut_answers(
 def shared_first_tokens(
     tokenizer: Any, pairs: Iterable[Pair], template: Template
 ) -> dict[str, int]:
-    """How many pairs have an answer that begins with the first token of a wrong one, as Nicosia and
-    Nairobi may both begin with ` N`: there a prediction does not say which of them is meant.
+    """Count the pairs that have an answer whose first token also begins a wrong answer.
+
+    Nicosia and Nairobi may both begin with ` N`. A prediction of ` N` is then ambiguous.
 
     Returns:
-        `answers`, their number, `of` how many pairs.
+        `answers`, the number of such pairs, and `of`, the number of all pairs.
     """
     pairs = list(dict.fromkeys(pairs))
     cut = cut_answers(tokenizer, [(pair.input, pair.answers) for pair in pairs], template)
@@ -133,7 +134,7 @@ def shared_first_tokens(
 
 
 def spaced_pair(pair: Pair) -> Pair:
-    """A pair of plain words, each set off by a space."""
+    """A pair of plain words, with a space before each."""
     return Pair(f" {pair.input}", tuple(f" {answer}" for answer in pair.answers))
 
 

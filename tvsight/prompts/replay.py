@@ -1,4 +1,4 @@
-"""Episodes from a file under a tokenizer that they were not sampled for."""
+"""Filter the episodes of a file by a tokenizer that they may not have been sampled for."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
 
 MIN_EPISODES = 20
-"""Episodes of a task, half of them of each split, that have to remain where some are left out."""
+"""The smallest number of episodes of a task, half in each split, where some are left out."""
 NAMED = 5
-"""Episodes that a sentence names; the manifest names all."""
+"""Number of episodes that a sentence names. The manifest names all."""
 REPLAYED = "replayed"
-"""The field of a manifest that says what became of a file's episodes."""
+"""The field of a manifest about the episodes of a file."""
 
 
 def suited(
     model: "Model", task: Task, episodes: Sequence[Episode], template: Template
 ) -> tuple[list[Episode], dict[str, Any]]:
-    """The episodes that a model can be asked, and what a manifest says of all of them.
+    """The episodes that suit a model's tokenizer, and a description of all for the manifest.
 
-    As in sampling, an accepted answer is one token where it stands under the `exact` rule, and has
-    a token of its own there under `prefix`.
+    As in sampling, an accepted answer must be one token after the query under the `exact` rule, and
+    have a token of its own there under `prefix`.
 
     Returns:
-        The episodes; and `kept` `of` how many, `repeated` (how many repeat an earlier one), and
-        `left_out`, each with its split, its number in the file's split, its query and the reason;
-        `remarks` say so in sentences.
+        The episodes, and the description: `kept` and `of`, their number and that of all;
+        `repeated`, the number of those that repeat an earlier one; `left_out`, each with its split,
+        its number in the file's split, its query and the reason; `remarks`, the same in sentences.
 
     Raises:
         UsageError: when some are left out and fewer than `MIN_EPISODES` remain.
@@ -66,10 +66,10 @@ def suited(
 
 
 def remarks(found: object) -> list[str]:
-    """What tables say beneath of the episodes of a result.
+    """The sentences on the episodes of a result that tables print beneath.
 
     Args:
-        found: `replayed` of a manifest, from `suited`; None where episodes were sampled.
+        found: the description from `suited` in a manifest; None where episodes were sampled.
     """
     match found:
         case {"remarks": [*told]}:
@@ -78,7 +78,7 @@ def remarks(found: object) -> list[str]:
 
 
 def _left_out(left_out: Sequence[Mapping[str, Any]], total: int) -> str:
-    """How many episodes are left out and why, with the first of them."""
+    """A sentence on the episodes that are left out: their number, the reasons, the first ones."""
     reasons = dict.fromkeys(one["reason"] for one in left_out)
     named = [
         f"{one['split']} {one['episode']} ({shown(one['query'].strip())})"
@@ -94,7 +94,7 @@ def _left_out(left_out: Sequence[Mapping[str, Any]], total: int) -> str:
 def _reasons(
     model: "Model", task: Task, episodes: Sequence[Episode], template: Template
 ) -> list[str | None]:
-    """Why each episode cannot be asked; None where it can."""
+    """The reason why each episode does not suit the tokenizer; None where it does."""
     asked = [(episode.query, episode.accepted) for episode in episodes]
     return [
         _unknown_word(model.tokenizer, episode) or _unfit_answer(task.match, of_episode)
@@ -112,7 +112,11 @@ def _unknown_word(tokenizer: Any, episode: Episode) -> str | None:
 
 
 def _unfit_answer(rule: MatchRule, of_answers: Sequence[TokenIds]) -> str | None:
-    """Why the tokens of the accepted answers, the usual one's first, cannot be predicted."""
+    """The reason why no accepted answer can be predicted as one token; None where one can.
+
+    Args:
+        of_answers: the tokens of each answer, the usual answer first.
+    """
     if not of_answers[0]:
         return "the answer has no token of its own after the query"
     if rule == "exact" and not any(len(tokens) == 1 for tokens in of_answers):

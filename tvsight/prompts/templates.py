@@ -1,4 +1,4 @@
-"""Prompt templates: how a demonstration and a query are written (section 3.1 of the paper)."""
+"""Templates of prompts: the text around inputs and answers (section 3.1 of the paper)."""
 
 import re
 from dataclasses import dataclass
@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.tasks.files import is_encodable
 
-TEMPLATES = {
-    "example": "example:{x}->{y}\n",
-    "arrow": "{x}->{y}\n",
-    "question": "Q:{x}\nA:{y}\n\n",
-}
-"""The named templates; `example` is the paper's. Words are inserted as they stand, so the space
-between `->` and an answer, where there is one, belongs to the answer."""
+TEMPLATES = {"example": "example:{x}->{y}\n", "arrow": "{x}->{y}\n", "question": "Q:{x}\nA:{y}\n\n"}
+"""The named templates; `example` is the paper's. Words are inserted unchanged, so a space between
+`->` and an answer belongs to the answer."""
 
 
 ESCAPES = {r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\\": "\\"}
-r"""The escapes in a template of one's own: `\n` is a line break, `\t` a tab, `\r` a carriage
+r"""The escapes in a template of the user's own: `\n` is a line break, `\t` a tab, `\r` a carriage
 return, `\\` a backslash. A backslash before any other character is refused."""
 
 
@@ -27,7 +23,7 @@ class Template:
     text: str
 
     def demonstration(self, given: str, answer: str) -> str:
-        """One demonstration, with its answer."""
+        """A demonstration with its answer."""
         before, between, after = self._parts
         return f"{before}{given}{between}{answer}{after}"
 
@@ -42,8 +38,7 @@ class Template:
 
     @property
     def spaces(self) -> str:
-        """What to say where a word that brings its own space would find one in the template; empty
-        where it would not."""
+        """A remark on a template with a space where a word brings its own; empty for another."""
         before, between, after = self._parts
         slots = {
             "{x}": before.endswith(" ") or (not before and after.endswith(" ")),
@@ -67,12 +62,13 @@ class Template:
 
 
 def template(name: str) -> Template:
-    """A template by name, or a text of the user's own with one `{x}` and, after it, one `{y}`, in
-    which a backslash has the meaning of `ESCAPES`.
+    """A template by its name, or from a text of the user's own.
+
+    The text has one `{x}` and, after it, one `{y}`. Its escapes are those of `ESCAPES`.
 
     Raises:
-        UsageError: for a text without `{x}` and `{y}` in this order, once each, and for a backslash
-            that means nothing.
+        UsageError: for a text without `{x}` and `{y}` in this order, once each, and for another
+            escape.
     """
     if not isinstance(name, str):
         raise unexpected("template", "the name of a template, or a text", name)
@@ -93,7 +89,7 @@ def template(name: str) -> Template:
 
 
 def template_name(template: Template) -> str:
-    """The name of a named template, or the text of another as it is given on a command line."""
+    """The name of a named template, or the text of another as a command line has it."""
     named = {text: name for name, text in TEMPLATES.items()}
     escapes = str.maketrans({meant: written for written, meant in ESCAPES.items()})
     return named.get(template.text, template.text.translate(escapes))

@@ -1,7 +1,7 @@
-"""Episodes as token ids: all that leaves this machine when a measurement runs elsewhere."""
+"""Episodes as token ids. Nothing else leaves this machine when a measurement runs elsewhere."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 TokenIds = list[int]
 
 AVERAGED_OVER = 50
-"""Episodes of a split whose vectors are averaged together: the paper's number of episodes, so that
-its protocol averages over a whole split, and longer ones can be measured in parts."""
+"""Number of episodes whose vectors are averaged together: the size of a split in the paper, so that
+its protocol averages over a whole split, and larger splits can be measured in parts."""
 
 
 class PromptTokens(TypedDict):
-    """The prompts of some episodes and what counts as an answer, one entry per episode.
+    """The prompts of some episodes and their correct tokens, one entry per episode.
 
-    Plain lists, so that it crosses to a server unchanged. The few-shot prompts of an episode (its
-    query's and its dummy queries') are split where they part: `shared` is their longest common
-    prefix of tokens, the rest are continuations.
+    Plain lists, so that it crosses to a server unchanged. The few-shot prompts of an episode, of
+    its query and of its dummy queries, are split: `shared` is their longest common prefix of
+    tokens, and the rest are continuations.
     """
 
     shared: list[TokenIds]
     query: list[TokenIds]
-    """What follows `shared` in the prompt `S, x→`."""
+    """The continuation of `shared` in the prompt `S, x→`."""
     dummies: list[list[TokenIds]]
-    """What follows `shared` in each prompt `S, x'→`."""
+    """The continuation of `shared` in each prompt `S, x'→`."""
     zero_shot: list[TokenIds]
     """The whole prompt `x→`."""
     accepted: list[TokenIds]
@@ -39,15 +39,15 @@ class PromptTokens(TypedDict):
     expected: list[int]
     """First token of the most usual answer, whose log-probability is reported."""
     others: list[list[int]]
-    """Episodes (by position here) that do not contain the query, of each `AVERAGED_OVER` in a row:
-    the averaged vector's. Where there are none, the episode itself, whose own prompts for θ do not
-    contain its query either."""
+    """Positions of the episodes for the averaged vector: of `AVERAGED_OVER` episodes in a row, all
+    that do not contain the query. Where there are none, the episode itself, whose prompts for θ
+    do not contain its query either."""
 
 
 def tokenise(
     model: "Model", episodes: Sequence[Episode], rule: MatchRule, template: Template
 ) -> PromptTokens:
-    """Token ids of the prompts of `episodes`.
+    """Tokenise the prompts of `episodes`.
 
     Raises:
         UsageError: when a prompt is longer than the model's context window, or an answer has no
@@ -87,9 +87,9 @@ def tokenise(
 
 
 def check_window(model: "Model", prompts: Sequence[TokenIds]) -> None:
-    """Whether prompts fit the model's context window.
+    """Check that prompts fit the model's context window.
 
-    Beyond it learned positions do not exist, and rotary ones were not trained.
+    Beyond it learned positions do not exist, and rotary positions were not trained.
 
     Raises:
         UsageError: when a prompt is longer.
@@ -109,10 +109,10 @@ def accepted_tokens(
 ) -> list[int]:
     """Ids of the tokens that count as one of `answers`, ascending.
 
-    Those whose text `scoring.matches` accepts, and each answer's own first token: under `prefix`
-    always, under `exact` where it is the whole answer. A text may not show that it is one: a single
-    letter, a part of a character, a letter that the tokenizer writes in another way. The token for
-    what a tokenizer cannot write is no answer.
+    They are the tokens whose text `tasks.matching.matches` accepts, and each answer's own first
+    token: always under `prefix`, and under `exact` where it is the whole answer. The text of that
+    token may not match: it may be a single letter, a part of a character, or a letter that the
+    tokenizer writes in another way. The unknown token is no answer.
 
     Args:
         cut: the tokens of each answer, from `cut_answers`.
@@ -123,7 +123,7 @@ def accepted_tokens(
 
 
 def parts(tokens: PromptTokens, most: int | None) -> list[PromptTokens]:
-    """The prompts in parts of at most `most` episodes, cut where `others` allows it."""
+    """Split prompts into parts of at most `most` episodes, where `others` allows it."""
     total = len(tokens["shared"])
     if most is None or total <= most:
         return [tokens]
@@ -143,9 +143,30 @@ def _part(tokens: PromptTokens, chosen: slice) -> PromptTokens:
     }
 
 
+def few_episodes(prompts: Mapping[str, Any], count: int, vocabulary: int) -> dict[str, Any]:
+    """The prompts of the first episodes, in tokens of a small vocabulary, for a rehearsal.
+
+    Args:
+        prompts: one entry per episode under every name, as in `PromptTokens`. Whole numbers are
+            token ids.
+        count: of episodes.
+        vocabulary: number of tokens.
+    """
+    few = {name: _in_small(entries[:count], vocabulary) for name, entries in prompts.items()}
+    if "others" in few:  # these are no tokens
+        few["others"] = [[0] for _ in few["others"]]
+    return few
+
+
+def _in_small(value: Any, vocabulary: int) -> Any:
+    if isinstance(value, list | tuple):
+        return [_in_small(part, vocabulary) for part in value]
+    return value % vocabulary if type(value) is int else value
+
+
 def averaged_together(episode: int, total: int) -> range:
-    """The episodes of a split of `total` whose vectors are averaged together, `episode` among
-    them."""
+    """The positions whose vectors are averaged together with `episode`, itself included, in a split
+    of `total` episodes."""
     start = episode - episode % AVERAGED_OVER
     return range(start, min(start + AVERAGED_OVER, total))
 
@@ -170,7 +191,7 @@ def _first_tokens(
 
 
 def _shared_length(prompts: list[TokenIds]) -> int:
-    """Length of the longest common prefix that leaves every prompt a token to be read at."""
+    """Length of the longest common prefix that leaves every prompt at least one token."""
     limit = min(map(len, prompts)) - 1
     for position in range(limit):
         if len({prompt[position] for prompt in prompts}) > 1:

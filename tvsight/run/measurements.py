@@ -1,12 +1,14 @@
-"""One loaded model and the tasks that are measured with it, several at a time where that helps."""
+"""Measure tasks with one loaded model, several at a time where the place has room for them."""
 
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from filelock import BaseFileLock
 
@@ -21,11 +23,13 @@ from tvsight.errors import (
     UsageError,
 )
 from tvsight.output.console import Display, JobLine
+from tvsight.output.labels import counted
 from tvsight.prompts.episode_files import write_episodes
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Request
 from tvsight.run.provenance import provenance
 from tvsight.run.travel import size
+from tvsight.storage.manifests import Key
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 
@@ -33,22 +37,22 @@ if TYPE_CHECKING:
     from tvsight.execution import Job, Pending, Place
     from tvsight.models.loading import Model
 
-Result = TypeVar("Result")
-
 ENDED_JOBS = 6
-"""Jobs that stay in the table of jobs when they are done or have failed: the last so many."""
+"""Number of jobs that stay in the table of jobs after they are done or have failed."""
 
 
-class Session:
-    """One loaded model and what is measured with it."""
+class State(Enum):
+    """The state of a measurement."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        store: Store,
-        model: "Model",
-        display: Display,
-    ) -> None:
+    UNDER_WAY = auto()
+    STORED = auto()
+    FAILED = auto()
+
+
+class Measurements:
+    """The measurements of one loaded model."""
+
+    def __init__(self, config: RunConfig, store: Store, model: "Model", display: Display) -> None:
         self.config = config
         self.store = store
         self.model = model
@@ -59,13 +63,13 @@ class Session:
         """Measure and store each request; failures go into `outcome`.
 
         Raises:
-            ServerError: when a server does not do its work; what was handed to it is remembered.
-            StorageError: when a result cannot be written; earlier ones are untouched.
-            LaterVersion: when a later tvsight wrote a result, or the record of a job, that is
-                asked for.
+            ServerError: when a server does not do its work. Jobs that it has are remembered.
+            StorageError: when a result cannot be written. Earlier ones are untouched.
+            LaterVersion: when a later tvsight wrote one of the results, or the record of a job.
             TvsightError: any failure, with `fail_fast`.
         """
-        waiting, under_way = deque(missing), list[_Measurement]()
+        waiting = deque(missing)
+        under_way: list[_Measurement] = []
         with self.display.tasks(self.model.name, len(missing)):
             try:
                 while waiting or under_way:
@@ -79,26 +83,12 @@ class Session:
                 for measurement in under_way:
                     measurement.lock.release()
 
-    def preview(self, asked: Sequence[Request], missing: Sequence[Request]) -> None:
-        """Say which jobs would be sent to a server, what would travel, and what is there already.
-
-        Args:
-            asked: all that is wanted of the model.
-            missing: those of them that the store does not hold.
-        """
-        from tvsight.run.travel import plan
-
-        found = plan(self.model, self.config, asked, missing)
-        for name, why in found.impossible.items():
-            self.display.failed(name, why)
-        self.display.table(found.table, found.title)
-
     def save_episodes(self, asked: Sequence[Request]) -> None:
         """Write the episodes of some requests to the file that the options name."""
         path = Path(str(self.config.save_episodes))
-        found = [e for one in asked if one.episodes for e in one.episodes(self.model)]
+        episodes = [episode for request in asked for episode in request.episodes(self.model)]
         try:
-            write_episodes(path, found)
+            write_episodes(path, episodes)
         except OSError as error:
             raise UsageError(f"--save-episodes {path}: {error.strerror or error}") from error
 
@@ -109,7 +99,11 @@ class Session:
         place: "Place",
         outcome: Outcome,
     ) -> bool:
-        """Begin what the place has room for; whether anything left the queue."""
+        """Begin what the place has room for.
+
+        Returns:
+            Whether anything left the queue.
+        """
         moved = False
         for _ in range(len(waiting)):
             if len(under_way) >= place.capacity:
@@ -122,7 +116,8 @@ class Session:
             moved = True
             begun = None
             try:
-                begun = self._guarded(request, outcome, self._begin, request, lock, place)
+                with self._noting_failure(request, outcome):
+                    begun = self._begin(request, lock, place)
             finally:
                 if begun is None:
                     lock.release()
@@ -131,17 +126,17 @@ class Session:
         return moved
 
     def _announce(self, request: Request, jobs: "list[Job]", place: "Place") -> None:
-        """Say what will come back from a server, before anything is sent there."""
+        """Say how many vectors a server will send back, before anything is sent there."""
         vectors = sum(job.vector_bytes for job in jobs)
         if vectors and place.distant:
-            count = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}"
             self.display.note(
-                f"{request.name}: {count} to be sent, {size(vectors)} of vectors to come back "
-                "(--no-vectors keeps rows only)"
+                f"{request.name}: {counted(len(jobs), 'job')} to be sent, {size(vectors)} of "
+                "vectors to come back (--no-vectors keeps rows only)"
             )
 
     def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "_Measurement | None":
-        if _is_whole(self.store, request, self.display):  # another process measured it meanwhile
+        """Begin a measurement; None where another process has stored the result meanwhile."""
+        if _is_whole(self.store, request, self.display):
             self._tell(request)
             return None
         self.store.clear_leftovers(request.result)
@@ -151,81 +146,86 @@ class Session:
     def _advance_all(
         self, under_way: "list[_Measurement]", place: "Place", outcome: Outcome
     ) -> bool:
-        """Look after everything under way; whether any of it ended."""
+        """Look after everything under way.
+
+        Returns:
+            Whether any of it ended.
+        """
         moved = False
         for measurement in list(under_way):
-            do, about = self._advance, measurement.request
-            goes_on = self._guarded(about, outcome, do, measurement, place)
-            if goes_on:
+            state = State.FAILED
+            with self._noting_failure(measurement.request, outcome):
+                state = self._advance(measurement, place)
+            if state is State.UNDER_WAY:
                 continue
             moved = True
             under_way.remove(measurement)
             self._ended.extend(measurement.lines())
-            if goes_on is not None:  # a task that failed may have jobs that are of use yet
+            if state is State.STORED:  # a task that failed may have jobs that are of use yet
                 place.finished(measurement.names)
             measurement.lock.release()
         return moved
 
-    def _advance(self, measurement: "_Measurement", place: "Place") -> bool:
-        """Whether the measurement goes on."""
-        with warnings.catch_warnings(record=True) as told:
+    def _advance(self, measurement: "_Measurement", place: "Place") -> State:
+        with warnings.catch_warnings(record=True) as caught:
             try:
                 measured = measurement.advance(place)
             except MeasurementError:  # the same results would come again
                 place.finished(measurement.names)
                 raise
-        for warning in told:
+        for warning in caught:
             self.display.note(f"{measurement.request.name}: {warning.message}")
             if issubclass(warning.category, ShortOfMemory):
                 measurement.retries.append(str(warning.message))
         if measured is None:
-            return True
+            return State.UNDER_WAY
         request = measurement.request
-        made = {
+        origin = {
             **provenance(self.model, request.identity["weights"], measurement.seconds),
             "retries": measurement.retries,
             **(measured.notes or {}),
             "place": place.about,
-            "jobs": [vars(job.trace) for job in measurement.jobs if job.trace.job_id],
+            "jobs": [vars(job.history) for job in measurement.jobs if job.history.job_id],
         }
-        self.store.save(request.result, measured.rows, measured.vectors or None, made)
+        self.store.save(request.result, measured.rows, measured.vectors or None, origin)
         self._tell(request)
-        return False
+        return State.STORED
 
     def _tell(self, request: Request) -> None:
-        """The line of a request whose result is stored."""
+        """Print the line of a request whose result is stored."""
         line = request.line(self.store.rows(request.result.path))
         self.display.measured(request.name, line)
 
-    def _guarded(
-        self, request: Request, outcome: Outcome, do: Callable[..., Result], *arguments: Any
-    ) -> Result | None:
-        """`do(*arguments)`; None when it failed, which is then noted."""
+    @contextmanager
+    def _noting_failure(self, request: Request, outcome: Outcome) -> Iterator[None]:
+        """Note an error of the block as the failure of a request; errors that concern the whole
+        run are raised."""
         try:
-            return do(*arguments)
+            yield
         except (ServerError, StorageError, RefusedError, LaterVersion):
             raise
         except Exception as error:
             failure = _named(error)
+        else:
+            return
         if self.config.fail_fast:
             raise failure
-        outcome.failures[f"{self.model.name} / {request.name}"] = str(failure)
+        outcome.failures[Key(self.model.name, request.name)] = str(failure)
         self.display.failed(request.name, str(failure))
-        return None
 
 
 def is_stored(store: Store, request: Request, display: Display) -> bool:
-    """Whether the store holds a request; what is damaged is named and moved aside.
+    """Whether the store holds a request. A damaged result is named and moved aside.
 
     Raises:
         StorageError: when it cannot be moved.
-        LaterVersion: when a later tvsight wrote it; nothing is moved.
+        LaterVersion: when a later tvsight wrote it. It is not moved then.
     """
     try:
         return store.holds(request.result, request.needs_vectors)
     except DamagedResult:
         lock = store.acquire(request.result)
-        if lock is None:  # another process has found it too, and measures it
+        if lock is None:  # another process has found the damage too, and measures it
             return False
         try:
             return _is_whole(store, request, display)
@@ -234,7 +234,7 @@ def is_stored(store: Store, request: Request, display: Display) -> bool:
 
 
 def _is_whole(store: Store, request: Request, display: Display) -> bool:
-    """The same, under the lock of the result."""
+    """See `is_stored`. The caller holds the lock of the result."""
     try:
         return store.holds(request.result, request.needs_vectors)
     except DamagedResult as damage:
@@ -244,7 +244,7 @@ def _is_whole(store: Store, request: Request, display: Display) -> bool:
 
 
 class _Measurement:
-    """One task on its way: its jobs, until rows come of them."""
+    """One measurement under way: its jobs, and the steps that make rows of their results."""
 
     def __init__(
         self,
@@ -260,8 +260,8 @@ class _Measurement:
         """Every job so far, those of earlier steps first."""
         self.names: list[str] = []
         self.retries: list[str] = []
-        """What did not fit this machine's memory and was tried again in parts."""
-        self._steps = request.measure(model)
+        """Warnings of batches that did not fit the memory and were run again in parts."""
+        self._steps = request.steps(model)
         self._model = model
         self._announce = announce
         self._began = time.perf_counter()
@@ -270,17 +270,20 @@ class _Measurement:
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
+        """Time since it began."""
         return time.perf_counter() - self._began
 
     def lines(self) -> list[JobLine]:
-        """Its jobs on a server."""
+        """The jobs of this measurement on a server, for the table of jobs."""
         name = self.request.name
-        return [(name, job.state, job.trace.job_id) for job in self.jobs if job.trace.job_id]
+        return [(name, job.state, job.history.job_id) for job in self.jobs if job.history.job_id]
 
     def advance(self, place: "Place") -> Measured | None:
-        """Look after the jobs of this step and go on when they are done; what was measured when
-        that was the last step."""
+        """Look after the jobs of this step, and go on to the next when they are done.
+
+        Returns:
+            What was measured, after the last step; None before.
+        """
         step = self.jobs[-len(self._results) :]
         for number, job in enumerate(step):
             if self._results[number] is None:
@@ -304,10 +307,10 @@ class _Measurement:
 
 
 def _named(error: Exception) -> TvsightError:
-    """What failed, as an error that the command line explains.
+    """An error as one that the command line explains.
 
-    A task may fail in ways that nobody thought of: a device out of memory, a fault in a library, or
-    in tvsight. The type then says what the text often leaves out.
+    A task may fail in unforeseen ways: a device out of memory, a fault in a library or in tvsight.
+    The type of the error then says what its text often leaves out.
     """
     if isinstance(error, TvsightError):
         return error

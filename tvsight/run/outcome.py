@@ -1,67 +1,114 @@
-"""What one measurement gives, and what a run, or the store, has to show."""
+"""The results of an analysis, and the reasons why others are missing."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
+
+from tvsight.output.labels import display_name
+from tvsight.storage.manifests import Key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class Measured(NamedTuple):
-    """What is stored of one request."""
+    """The measurement of one request, as it is stored."""
 
     rows: pd.DataFrame
     vectors: "dict[str, Tensor] | None" = None
-    """None, or empty, where none were wanted."""
+    """None, or empty, where no vectors are stored."""
     notes: dict[str, Any] | None = None
-    """What its manifest says besides."""
+    """Further entries of its manifest."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One result of the store, with its rows."""
+
+    key: Key
+    path: Path
+    """The folder of the result, relative to the results folder."""
+    rows: pd.DataFrame
+    note: str = ""
+    """A remark that tables print beneath."""
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that measured it."""
+        return self.path.parts[0]
 
 
 @dataclass
 class Outcome:
-    """Rows, where they are stored, and what is missing."""
+    """Stored results, and the reasons why others are missing."""
 
-    rows: list[pd.DataFrame] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    """Message by `model / task`."""
-    paths: dict[tuple[str, str], Path] = field(default_factory=dict)
-    """Folder in the store, by model and task."""
-    notes: dict[tuple[str, str], str] = field(default_factory=dict)
-    """What tables say beneath, by model and task."""
+    results: list[Stored] = field(default_factory=list)
+    failures: dict[Key, str] = field(default_factory=dict)
 
     @property
     def table(self) -> pd.DataFrame:
-        """All rows in one data frame."""
-        return pd.concat(self.rows, ignore_index=True)
+        """The rows of all results in one data frame."""
+        return pd.concat([result.rows for result in self.results], ignore_index=True)
+
+    @property
+    def notes(self) -> dict[Key, str]:
+        """The remarks on results that have one."""
+        return {result.key: result.note for result in self.results if result.note}
+
+    @property
+    def note_cells(self) -> list[pd.DataFrame]:
+        """A table of the remarks, to print below the others; none without remarks."""
+        rows = [
+            {"Model": display_name(key.model), "Task": key.task, "Note": note}
+            for key, note in self.notes.items()
+        ]
+        return [pd.DataFrame(rows)] if rows else []
+
+    @property
+    def paths(self) -> dict[Key, Path]:
+        """The folder of each result."""
+        return {result.key: result.path for result in self.results}
+
+    def add(self, other: "Outcome") -> None:
+        """Take in the results and failures of another outcome."""
+        self.results += other.results
+        self.failures |= other.failures
 
     def of(self, model: str) -> "Outcome":
-        """The part of it that is of one model."""
+        """The results and failures of one model."""
         return Outcome(
-            [rows for rows in self.rows if rows["model"].iloc[0] == model],
-            {name: why for name, why in self.failures.items() if name.startswith(f"{model} / ")},
-            {key: path for key, path in self.paths.items() if key[0] == model},
-            {key: note for key, note in self.notes.items() if key[0] == model},
+            [result for result in self.results if result.key.model == model],
+            {key: why for key, why in self.failures.items() if key.model == model},
         )
 
+    def only(self, experiment: str) -> "Outcome":
+        """The results that one experiment measured."""
+        return Outcome([result for result in self.results if result.experiment == experiment])
+
     def renamed(self, labels: Mapping[str, str]) -> "Outcome":
-        """The same with other names of models, where `labels` has them."""
-        if not labels:
-            return self
-        rows = [of_one.assign(model=of_one["model"].replace(dict(labels))) for of_one in self.rows]
-        paths = {(labels.get(model, model), task): p for (model, task), p in self.paths.items()}
-        return Outcome(rows, self.failures, paths)
+        """The results under other names of models, for those that `labels` has."""
+        results = [
+            replace(
+                result,
+                key=result.key._replace(model=labels[result.key.model]),
+                rows=result.rows.assign(model=labels[result.key.model]),
+            )
+            if result.key.model in labels
+            else result
+            for result in self.results
+        ]
+        return Outcome(results, self.failures)
 
-
-def together(outcomes: Iterable[Outcome]) -> Outcome:
-    """Several outcomes as one."""
-    whole = Outcome()
-    for outcome in outcomes:
-        whole.rows += outcome.rows
-        whole.failures |= outcome.failures
-        whole.paths |= outcome.paths
-        whole.notes |= outcome.notes
-    return whole
+    def labelled(self, **columns: Any) -> "Outcome":
+        """The results with further columns in their rows; failures are named by them too."""
+        labels = " / ".join(f"{value} {name}" for name, value in columns.items())
+        return Outcome(
+            [replace(result, rows=result.rows.assign(**columns)) for result in self.results],
+            {
+                key._replace(task=f"{key.task} / {labels}"): why
+                for key, why in self.failures.items()
+            },
+        )

@@ -1,4 +1,4 @@
-"""From the options of a run to the place where its jobs run, and to models that suit it."""
+"""Choose where jobs run, and load models for it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tvsight.execution.ndif.client import NdifClient
 
 NDIF_DTYPE = "bfloat16"
-"""The precision that an NDIF server holds models in unless it is told otherwise."""
+"""The precision of models on an NDIF server, unless the server chooses another."""
 
 
 def dtype(config: RunConfig) -> str:
@@ -28,7 +28,8 @@ def dtype(config: RunConfig) -> str:
 
 
 class Places:
-    """Where the models of a run are measured. A server is asked once, before its first job."""
+    """The places where the models of a run are measured. A server is checked once, before its first
+    job."""
 
     def __init__(self, config: RunConfig, dtype: str, display: Display) -> None:
         self.config = config
@@ -38,7 +39,7 @@ class Places:
         self._versions: dict[str, str] = {}
 
     def load(self, source: ModelSource) -> Model:
-        """The model: with its weights, or for a server without them."""
+        """Load the model: with its weights, or without them where a server has them."""
         config = self.config
         name = source.location if source.kind == "directory" else source.name
         if config.remote:
@@ -69,7 +70,8 @@ class Places:
         from tvsight.execution.ndif.remote import Remote
 
         client = self._client = self._client or self._checked_client()
-        results, capacity = Path(self.config.results), self.config.max_in_flight
+        capacity = self.config.max_in_flight
+        results = Path(self.config.results)
         asked = [request.result.path.name for request in requests]
         place = Remote(client, results, self.dtype, capacity, self._versions, asked)
         try:

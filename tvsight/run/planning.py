@@ -1,7 +1,8 @@
-"""From options to the results that a run wants: one request per model and task."""
+"""Plan a run: its options as requests, one per model and task."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from tvsight.config import RunConfig, protocol
 from tvsight.errors import UsageError, nearest
 from tvsight.models import ModelSource, resolve, weights_identity
 from tvsight.prompts.episode_files import episodes_digest, read_episodes
-from tvsight.prompts.episodes import Episode, check_enough_pairs, sample_episodes
+from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, sample_episodes
 from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, usable_pairs
 from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
@@ -26,34 +27,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Request:
-    """One result that a run wants of one model."""
-
-    identity: dict[str, Any]
-    """All that changes a number; without `weights` and `dtype` until `complete` has added them."""
-    measure: "Callable[[Model], Steps[Measured]]"
-    """The steps that measure it, once the model is there."""
-    line: Callable[["pd.DataFrame"], str]
-    """What a person is told of its rows when it is done, after its name."""
-    episodes: "Callable[[Model], Sequence[Episode]] | None" = None
-    """What --save-episodes writes; None for an experiment that cannot be replayed from a file."""
-    needs_vectors: bool = False
-    """Whether a result that was stored without its vectors is of no use."""
-
-    @property
-    def result(self) -> Result:
-        """Its place in the store."""
-        return Result(self.identity)
-
-    @property
-    def name(self) -> str:
-        """Its task, or the pair of tasks that it is about."""
-        return str(self.identity["task"])
-
-
-@dataclass(frozen=True)
 class Plan:
-    """What a run asks, apart from its models."""
+    """The options of a run as tasks, a template and episodes. Its models are apart."""
 
     config: RunConfig
     template: Template
@@ -61,9 +36,20 @@ class Plan:
     replayed: dict[str, tuple[Episode, ...]]
     """Episodes from a file, by task; empty when they are sampled."""
 
+    @property
+    def sampling(self) -> Sampling:
+        """The options of sampling, as one value."""
+        config = self.config
+        return Sampling(
+            shots=config.shots,
+            dummy_queries=config.dummy_queries,
+            per_split=config.episodes_per_split,
+            seed=config.seed,
+        )
+
     def episodes(self, task: Task, model: "Model") -> tuple[Sequence[Episode], dict[str, Any]]:
-        """The episodes of a task, and what a manifest says of them: how many of its pairs the
-        tokenizer left, or which episodes of a file.
+        """The episodes of a task, and their entries in a manifest: the number of pairs that suit
+        the tokenizer, or the episodes of a file that do.
 
         Raises:
             UsageError: when too few pairs, or episodes of a file, suit the tokenizer.
@@ -74,16 +60,8 @@ class Plan:
             words = (word for episode in kept for word in episode.words)
             say_special_tokens(task.name, words, model.tokenizer, self.template, model.name)
             return kept, {"pairs": None, REPLAYED: found, **self._shared(model, asked)}
-        config = self.config
         usable = usable_pairs(task, model.tokenizer, self.template, model.name)
-        sampled = sample_episodes(
-            task.name,
-            usable,
-            config.shots,
-            config.dummy_queries,
-            config.episodes_per_split,
-            config.seed,
-        )
+        sampled = sample_episodes(task.name, usable, self.sampling)
         pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
         return sampled, {"pairs": pairs, **self._shared(model, usable.pairs)}
 
@@ -91,12 +69,46 @@ class Plan:
         return {"shared_first_token": shared_first_tokens(model.tokenizer, pairs, self.template)}
 
 
-Experiment = Callable[[Plan, ModelSource], list[Request]]
-"""What a plan asks of one model, in the order of its tasks. Knows neither weights nor precision."""
+@dataclass(frozen=True)
+class Request(ABC):
+    """A request for one result of one model. Every experiment has a subclass."""
+
+    plan: Plan
+    identity: dict[str, Any]
+    """All that changes a number. `complete` adds `weights` and `dtype`."""
+    needs_vectors: bool = field(default=False, kw_only=True)
+    """Whether a result that was stored without its vectors is measured again."""
+
+    @abstractmethod
+    def steps(self, model: "Model") -> "Steps[Measured]":
+        """Measure it: yield jobs, receive their results, return rows."""
+
+    @abstractmethod
+    def line(self, rows: "pd.DataFrame") -> str:
+        """The text that is printed after its name when it is done."""
+
+    def episodes(self, model: "Model") -> Sequence[Episode]:
+        """The episodes that --save-episodes writes; none where a file cannot be replayed."""
+        return ()
+
+    @property
+    def result(self) -> Result:
+        """The result in the store."""
+        return Result(self.identity)
+
+    @property
+    def name(self) -> str:
+        """The name of the task, or of the pair of tasks."""
+        return str(self.identity["task"])
 
 
-def plan(config: RunConfig) -> Plan:
-    """Read what the options name.
+Experiment = Callable[[Plan, ModelSource], Sequence[Request]]
+"""The requests of a plan for one model, in the order of its tasks. Their identity lacks weights and
+precision."""
+
+
+def read_plan(config: RunConfig) -> Plan:
+    """Make a plan of the options: read the tasks, template and files that they name.
 
     Raises:
         UsageError: for an unknown task or template, or a broken file.
@@ -129,27 +141,27 @@ def plan(config: RunConfig) -> Plan:
     return Plan(config, chosen_template, [known[name] for name in names], replayed)
 
 
-def identity(chosen: Plan, experiment: str, source: ModelSource, task: Task) -> dict[str, Any]:
+def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> dict[str, Any]:
     """The part of a result's identity that is known without reading weights.
 
-    An experiment that takes more than this into account adds it; checksums of further tasks go
-    under `sources`, by name.
+    An experiment that depends on more adds it. Checksums of further tasks go under `sources`, by
+    name.
     """
-    replayed = chosen.replayed.get(task.name)
+    replayed = plan.replayed.get(task.name)
     return {
         "experiment": experiment,
         "model": source.name,
         "task": task.name,
         "task_data": task.checksum,
-        "template": chosen.template.text,
+        "template": plan.template.text,
         "episodes": episodes_digest(replayed) if replayed else None,
         "scoring": SCORING_VERSION,
-        **protocol(chosen.config),
+        **protocol(plan.config),
     }
 
 
 def complete(asked: Sequence[Request], source: ModelSource, dtype: str) -> list[Request]:
-    """The requests with the part of their identity that takes a look at the weights.
+    """Add weights and precision to the identity of requests.
 
     Args:
         dtype: the precision that will be used, `auto` resolved.

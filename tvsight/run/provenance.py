@@ -1,11 +1,13 @@
-"""How a result came to be: versions, commit, device. Never a key, a user's name or a path."""
+"""The origin of a result: versions, commit, device. It holds no key, user's name or path."""
 
+import hashlib
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tvsight
 from tvsight.models import ModelSource
 from tvsight.models.embedded import PACKAGE
 from tvsight.run.revisions import DEFAULT
@@ -17,19 +19,18 @@ PACKAGES = ("tvsight", "nnsight", "torch", "transformers", "tokenizers", "numpy"
 
 
 def provenance(model: "Model", weights: str, seconds: float) -> dict[str, Any]:
-    """What a manifest says besides the identity.
+    """The entries of a manifest besides the identity.
 
     Args:
         weights: the part of the identity that `models.weights_identity` gave.
     """
-    import hashlib
+    from tvsight.models.precision import TIE  # torch, once all is in order
 
-    from tvsight.models.precision import TIE
-
+    versions = {name: package_version(name) for name in PACKAGES}
     tokenizer = model.tokenizer.backend_tokenizer.to_str()
     return {
         "source": model_source(model.source, weights),
-        "versions": {name: package_version(name) for name in PACKAGES} | _python(),
+        "versions": versions | {"python": platform.python_version()},
         "commit": git_commit(),
         "device": model.device,
         "tie_margin": TIE[model.dtype],
@@ -39,9 +40,9 @@ def provenance(model: "Model", weights: str, seconds: float) -> dict[str, Any]:
 
 
 def model_source(source: ModelSource, weights: str) -> dict[str, Any]:
-    """Where the weights came from: `kind` is `hub`, `package` or `directory`; `id` names it there;
-    `revision` is the commit, or the package's version, and None for a directory; `asked` says for
-    a hub model by which names that commit was asked for."""
+    """The origin of the weights: `kind` is `hub`, `package` or `directory`; `id` is the name there;
+    `revision` is the commit, the package's version, or None for a directory; `asked` lists the
+    names under which the commit of a hub model was asked for."""
     if source.kind == "hub":
         commit = weights.removeprefix("commit:")
         asked = [source.revision or DEFAULT]
@@ -52,7 +53,7 @@ def model_source(source: ModelSource, weights: str) -> dict[str, Any]:
 
 
 def package_version(name: str) -> str:
-    """Version of an installed package, or `not installed` (a source tree that is on the path)."""
+    """The version of an installed package, or `not installed` (a source tree on the path)."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -60,8 +61,8 @@ def package_version(name: str) -> str:
 
 
 def git_commit() -> dict[str, Any] | None:
-    """Commit of the source tree that tvsight runs from, and whether files in it were changed."""
-    root = Path(__file__).resolve().parent.parent
+    """The commit of the source tree that tvsight runs from, and whether its files were changed."""
+    root = Path(tvsight.__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
     try:
@@ -75,7 +76,3 @@ def git_commit() -> dict[str, Any] | None:
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _python() -> dict[str, str]:
-    return {"python": platform.python_version()}

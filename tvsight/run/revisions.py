@@ -1,4 +1,4 @@
-"""Tell the stored revisions of a hub model apart, by commit and by the names that were asked."""
+"""Tell the stored revisions of a hub model apart, by commit and by the names that were used."""
 
 import re
 from collections.abc import Iterable
@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tvsight.errors import UsageError, nearest
+from tvsight.storage.manifests import asked_names
 
 DEFAULT = "main"
-"""The revision that the hub gives when none is asked for."""
-AT = "@"
-"""Between a model's name and its revision."""
+"""The hub's revision where none is named."""
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
-"""A commit, or so much of one that it is meant."""
+"""A commit, or enough of its digits."""
 SHORT = 12
-"""Digits of a commit that are shown."""
+"""Number of digits of a commit in outputs."""
 
 
 @dataclass(frozen=True)
@@ -23,28 +22,28 @@ class Revision:
 
     commit: str
     names: frozenset[str]
-    """What was asked for: branches, tags, commits. Results of early versions have none."""
+    """Branches, tags and commits that were asked for. Results of early versions have none."""
 
     @property
     def text(self) -> str:
-        """Names and commit."""
+        """Names and commit, for people."""
         short = self.commit[:SHORT]
         named = ", ".join(sorted(name for name in self.names if name != self.commit))
         return f"{named} (commit {short})" if named else short
 
     def is_asked(self, name: str | None) -> bool:
-        """Whether it is what a name means; no name means the default."""
+        """Whether a name means this revision. None means the default."""
         if name is None:
             return not self.names or DEFAULT in self.names
         is_commit = COMMIT.fullmatch(name) is not None and self.commit.startswith(name)
         return is_commit or name in self.names
 
     def label(self, asked: str | None, there: "Iterable[Revision]") -> str | None:
-        """How tables, figures and names of files tell it from others; None when no revision was
-        asked for and there is no other.
+        """The label that tells it from others in tables, figures and names of files; None when no
+        revision was asked for and there is no other.
 
         Args:
-            asked: what was asked for.
+            asked: the name that was asked for.
             there: all revisions of the model in the results folder.
         """
         others = [other for other in there if other.commit != self.commit]
@@ -65,26 +64,19 @@ def stored_revisions(manifests: Iterable[dict[str, Any]]) -> list[Revision]:
     return [Revision(commit, frozenset(asked)) for commit, asked in sorted(names.items())]
 
 
-def asked_names(manifest: dict[str, Any]) -> list[str]:
-    """The revisions that a result was asked for as; none in manifests of early versions."""
-    source = manifest.get("source")
-    asked = source.get("asked") if isinstance(source, dict) else None
-    return [str(name) for name in asked] if isinstance(asked, list) else []
-
-
 def asked_revisions(name: str | None, there: list[Revision]) -> list[Revision]:
-    """Those that a name means. Without a name, one whose name is unknown may be the default only
-    where none is known to be."""
+    """The revisions that a name means. Without a name, a revision of unknown name counts as the
+    default only where no revision is known to be it."""
     meant = [revision for revision in there if revision.is_asked(name)]
     known = [revision for revision in meant if revision.names]
     return known if name is None and known else meant
 
 
 def refuse_unknown(model: str, asked: str | None, there: list[Revision]) -> None:
-    """Refuse a revision of which nothing is stored, where something is of others.
+    """Check that something is stored of a revision, where something is of others.
 
     Raises:
-        UsageError: with those that are there.
+        UsageError: with the revisions that are there.
     """
     if not there or any(revision.is_asked(asked) for revision in there):
         return

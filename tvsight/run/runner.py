@@ -1,4 +1,4 @@
-"""Carry out plans: what is stored is not measured again, one bad task does not sink the rest."""
+"""Carry out plans. Stored results are not measured again, and a task that fails stops no other."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,13 +10,13 @@ from tvsight.config import RunConfig
 from tvsight.errors import StorageError, UsageError
 from tvsight.models import ModelSource, weights_identity
 from tvsight.output.console import Display
-from tvsight.output.labels import shared_note
+from tvsight.output.labels import AT, shared_note
 from tvsight.prompts.replay import REPLAYED, remarks
-from tvsight.run.measurements import Session, is_stored
-from tvsight.run.outcome import Outcome
-from tvsight.run.planning import Experiment, Request, complete, plan, sources
+from tvsight.run import travel
+from tvsight.run.measurements import Measurements, is_stored
+from tvsight.run.outcome import Outcome, Stored
+from tvsight.run.planning import Experiment, Request, complete, read_plan, sources
 from tvsight.run.revisions import (
-    AT,
     DEFAULT,
     SHORT,
     Revision,
@@ -24,7 +24,7 @@ from tvsight.run.revisions import (
     refuse_unknown,
     stored_revisions,
 )
-from tvsight.storage.manifests import VECTORS, later_writer, note_asked
+from tvsight.storage.manifests import VECTORS, Key, later_writer, note_asked
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 
@@ -33,10 +33,14 @@ if TYPE_CHECKING:
     from tvsight.run.places import Places
 
 
-class Runner:
-    """Carries out plans. The model in use stays loaded for the next.
+Manifests = dict[Path, dict[str, Any]]
+"""Manifests by folder of the result."""
 
-    One runner serves plans that differ in what they ask, not in where and how it is run.
+
+class Runner:
+    """Carries out plans. The model stays loaded for the next plan.
+
+    The plans of one runner are run in one place, and differ in their requests only.
     """
 
     def __init__(self, display: Display) -> None:
@@ -45,11 +49,11 @@ class Runner:
         self._loaded: tuple[ModelSource, Model] | None = None
         self._of_newest: dict[ModelSource, dict[str, str]] = {}
         self.labels: dict[str, str] = {}
-        """How outputs name models whose revision is to be said, by their own name."""
+        """Names with their revision, by model, for outputs that must tell revisions apart."""
 
     def outcome(self, config: RunConfig, experiment: Experiment) -> Outcome:
-        """The rows of an experiment, as the options say: measured where they are missing, or from
-        the store alone; none for `--dry-run`, which says what would be measured.
+        """The results of an experiment, as the options say: measured where they are missing, from
+        the store alone, or none for `--dry-run`, which says what would be measured.
 
         Raises:
             ServerError, StorageError, UsageError: see `run`.
@@ -62,23 +66,23 @@ class Runner:
         return self.run(config, experiment)
 
     def run(self, config: RunConfig, experiment: Experiment) -> Outcome:
-        """Measure what the store does not hold yet and return the rows of everything asked for.
+        """Measure what the store does not hold yet, and return all results of the plan.
 
         Raises:
-            ServerError: when a server does not do its work; what is complete is kept.
-            StorageError: when the disk is full or the results folder cannot be written; so it is.
-            UsageError: when the request cannot be carried out at all; with `fail_fast`, any
-                failure.
+            ServerError: when a server does not do its work. Complete results are kept.
+            StorageError: when the disk is full or the results folder cannot be written. Complete
+                results are kept.
+            UsageError: when the plan cannot be carried out at all; with `fail_fast`, any failure.
         """
-        chosen, models, store = plan(config), sources(config), Store(config.results)
+        plan = read_plan(config)
+        models = sources(config)
+        store = Store(config.results)
         if config.save_episodes and len(models) > 1:
             raise UsageError("--save-episodes: episodes depend on the tokenizer; name one model.")
         from tvsight.run import places  # torch, once all is in order
 
         dtype = places.dtype(config)
-        wanted = [
-            (source, complete(experiment(chosen, source), source, dtype)) for source in models
-        ]
+        wanted = [(source, complete(experiment(plan, source), source, dtype)) for source in models]
         for _, of_model in wanted:
             _refuse_later(store, of_model)
         store.prepare()
@@ -90,16 +94,17 @@ class Runner:
             self._say_stored(source, of_model, missing)
             if missing or config.save_episodes:
                 place = self._places(config, dtype)
-                session = Session(config, store, self._model(place, source), self.display)
+                model = self._model(place, source)
+                measurements = Measurements(config, store, model, self.display)
                 if config.save_episodes:
-                    session.save_episodes(of_model)
+                    measurements.save_episodes(of_model)
                 if missing:
-                    session.measure_all(missing, place.of(session.model, missing), outcome)
-                del session
+                    measurements.measure_all(missing, place.of(model, missing), outcome)
+                del model, measurements  # the next model takes the place of this one
             for request in of_model:
                 if is_stored(store, request, self.display):
                     _note_asked(store, source, request.result.path)
-                    _found(outcome, store, request.result.path)
+                    outcome.results.append(_stored(store, request.result.path))
             if source.kind == "hub" and of_model:
                 there = stored_revisions(_manifests(store, source)[0].values())
                 self._label(source, of_model[0].identity["weights"], there)
@@ -109,40 +114,44 @@ class Runner:
         """Say what `run` would do. Nothing is measured, sent or written.
 
         Raises:
-            UsageError: when the request cannot be carried out.
+            UsageError: when the plan cannot be carried out.
         """
-        chosen, store = plan(config), Store(config.results)
+        plan = read_plan(config)
+        store = Store(config.results)
         from tvsight.run import places
 
         dtype = places.dtype(config)
         for source in sources(config):
-            of_model = complete(experiment(chosen, source), source, dtype)
+            of_model = complete(experiment(plan, source), source, dtype)
             missing = [request for request in of_model if not _whole(store, request)]
             self._say_stored(source, of_model, missing)
             if config.remote and missing:
                 model = self._model(self._places(config, dtype), source)
-                Session(config, store, model, self.display).preview(of_model, missing)
+                travel.show(self.display, model, config, of_model, missing)
             else:
                 for request in missing:
                     self.display.note(f"{request.name}: to be measured")
 
     def stored(self, config: RunConfig, experiment: Experiment, refuse: bool = False) -> Outcome:
-        """The rows of an experiment from the store alone: no model is loaded, no hub is asked.
+        """The results of an experiment from the store alone. No model is loaded, no hub is asked.
 
-        Of results that differ in weights or precision only, those of the weights and precision of
-        the newest are taken, so that one table is of one model. A result that lacks the vectors
-        which a request needs is none.
+        Of results that differ in weights or precision only, those with the weights and precision of
+        the newest are taken, so that one table is of one model. A result without the vectors that
+        a request needs does not count.
 
         Args:
-            refuse: refuse a revision that no result is of, rather than find nothing.
+            refuse: refuse a revision that no result is of.
 
         Raises:
             UsageError: for such a revision, with those that are there.
         """
-        chosen, store, outcome = plan(config), Store(config.results), Outcome()
+        plan = read_plan(config)
+        store = Store(config.results)
+        outcome = Outcome()
         for source in _stored_sources(config, store):
             manifests, unusable = _manifests(store, source)
-            asked, there = experiment(chosen, source), stored_revisions(manifests.values())
+            asked = experiment(plan, source)
+            there = stored_revisions(manifests.values())
             if refuse and source.kind == "hub":
                 refuse_unknown(source.name, source.revision, there)
             if source.kind == "hub":
@@ -165,30 +174,26 @@ class Runner:
             }
             known = self._taken(config, source, list(found.values()))
             for request in asked:
-                newest = self._newest_whole(
-                    store, found[request.name], known, request.needs_vectors
-                )
+                of_request = found[request.name]
+                newest = self._newest_whole(store, of_request, known, request.needs_vectors)
                 if newest is None:
                     what = " with its vectors" if request.needs_vectors else ""
-                    others = {_state(of["identity"]) for of in found[request.name].values()}
+                    others = {_state(of["identity"]) for of in of_request.values()}
                     others -= {_state(known)}
                     of_others = f" as {_state(known)}; {', '.join(sorted(others))} is there"
-                    name = f"{source.name} / {request.name}"
-                    outcome.failures[name] = f"not in the store{what}{of_others if others else ''}"
+                    key = Key(source.name, request.name)
+                    outcome.failures[key] = f"not in the store{what}{of_others if others else ''}"
                 else:
-                    _found(outcome, store, newest)
+                    outcome.results.append(_stored(store, newest))
             if source.kind == "hub" and "weights" in known:
                 self._label(source, known["weights"], there)
         return outcome
 
     def _taken(
-        self,
-        config: RunConfig,
-        source: ModelSource,
-        found: list[dict[Path, dict[str, Any]]],
+        self, config: RunConfig, source: ModelSource, found: list[Manifests]
     ) -> dict[str, str]:
-        """The weights and the precision of which results are taken: those of the newest, and the
-        same in each experiment of a command."""
+        """The weights and precision of the results to take: those of the newest, and the same in
+        each experiment of a command."""
         if source in self._of_newest:
             return self._of_newest[source]
         known: dict[str, str] = {} if config.dtype == "auto" else {"dtype": config.dtype}
@@ -208,17 +213,13 @@ class Runner:
         return known
 
     def _newest_whole(
-        self,
-        store: Store,
-        found: dict[Path, dict[str, Any]],
-        known: dict[str, str],
-        with_vectors: bool,
+        self, store: Store, found: Manifests, known: dict[str, str], with_vectors: bool
     ) -> Path | None:
         for path, read in sorted(found.items(), key=lambda of: of[1]["written"], reverse=True):
             if not known.items() <= read["identity"].items():
                 continue
             try:
-                manifest = store.manifest(path)
+                manifest = store.verified(path, keep_rows=True)
             except (DamagedResult, LaterVersion) as damage:
                 self.display.note(_left_out(damage))
             else:
@@ -227,7 +228,7 @@ class Runner:
         return None
 
     def _label(self, source: ModelSource, weights: str, there: list[Revision]) -> None:
-        """Note how outputs name a model, where they are to say its revision."""
+        """Note the name of a model with its revision, where outputs must say it."""
         for revision in there:
             if weights == f"commit:{revision.commit}":
                 label = revision.label(source.revision, there)
@@ -255,22 +256,21 @@ class Runner:
         return self._loaded[1]
 
 
-def _found(outcome: Outcome, store: Store, path: Path) -> None:
-    rows = store.rows(path)
-    outcome.rows.append(rows)
-    key = rows["model"].iloc[0], rows["task"].iloc[0]
-    outcome.paths[key] = path
-    manifest = store.read_manifest(path)
+def _stored(store: Store, path: Path) -> Stored:
+    manifest = store.verified(path, keep_rows=True)
     notes = [*remarks(manifest.get(REPLAYED)), shared_note(manifest.get("shared_first_token"))]
-    if any(notes):
-        outcome.notes[key] = "; ".join(filter(None, notes))
+    identity = manifest["identity"]
+    return Stored(
+        Key(identity["model"], identity["task"]),
+        path,
+        store.rows(path),
+        "; ".join(filter(None, notes)),
+    )
 
 
-def _manifests(
-    store: Store, source: ModelSource
-) -> tuple[dict[Path, dict[str, Any]], dict[Path, str]]:
-    """The manifests of a model's results, and what is wrong with those that cannot be used."""
-    usable: dict[Path, dict[str, Any]] = {}
+def _manifests(store: Store, source: ModelSource) -> tuple[Manifests, dict[Path, str]]:
+    """The manifests of a model's results, and the damage of those that cannot be used."""
+    usable: Manifests = {}
     unusable: dict[Path, str] = {}
     for path in store.paths(model=source.name):
         try:
@@ -287,13 +287,13 @@ def _left_out(found: Exception) -> str:
 
 
 def _state(identity: Mapping[str, Any]) -> str:
-    """Precision and weights, short."""
+    """Precision and weights, as a short text."""
     kind, _, digits = str(identity.get("weights", "")).partition(":")
     return f"{identity.get('dtype', '')} of {kind} {digits[:SHORT]}"
 
 
 def _note_asked(store: Store, source: ModelSource, path: Path) -> None:
-    """Note the name of a revision on a result that was measured under another name of it."""
+    """Note the name of a revision in the manifest of a result that was measured under another."""
     folder = store.root / path
     if source.kind != "hub" or later_writer(folder) is not None:
         return
@@ -304,7 +304,7 @@ def _note_asked(store: Store, source: ModelSource, path: Path) -> None:
 
 
 def _refuse_later(store: Store, asked: list[Request]) -> None:
-    """Refuse to measure where a later tvsight has stored what is asked for."""
+    """Check that no result of the requests was stored by a later tvsight."""
     for request in asked:
         path = request.result.path
         if (store.root / path).exists():
@@ -313,7 +313,7 @@ def _refuse_later(store: Store, asked: list[Request]) -> None:
 
 
 def _stored_sources(config: RunConfig, store: Store) -> list[ModelSource]:
-    """The models of a run; a checkpoint directory that is gone is known by its stored name."""
+    """The models of a run. A checkpoint directory that is gone is known by its stored name."""
     try:
         return sources(config)
     except UsageError:

@@ -1,7 +1,8 @@
-"""How vectors lie to each other: distances, clusters, and how far groups of them are apart.
+"""The geometry of vectors: distances, separation of groups, classification, and t-SNE.
 
-Arrays only: vectors are `[n, width]`, distances `[n, n]`, labels `[n]`. A statistic that cannot be
-computed, such as a distance between groups where there is one group, is NaN or None.
+Functions take and return arrays: vectors `[n, width]`, distances `[n, n]`, labels `[n]`. A
+statistic that cannot be computed, such as a distance between groups where there is one group, is
+NaN or None.
 """
 
 from collections.abc import Iterator
@@ -12,31 +13,31 @@ from numpy.typing import NDArray
 
 from tvsight.statistics.intervals import CONFIDENCE, SEED
 
-Measure = Literal["cosine", "euclidean"]
+Metric = Literal["cosine", "euclidean"]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.str_]
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
-"""Numbers of the vectors that are learnt from, and of those that are then asked for."""
+"""Per fold the indices of the vectors to train on, and of those to test."""
 
 FOLDS = 5
 LEAST_EMBEDDED = 4
-"""Fewer vectors than this have no picture."""
+"""The fewest vectors that t-SNE is computed for."""
 NEIGHBOURS_PER_PERPLEXITY = 3
-"""t-SNE looks at so many neighbours per unit of perplexity, which there must be."""
+"""Neighbours that t-SNE needs per unit of perplexity."""
 LEAST_BINS, MOST_BINS = 10, 50
 ROUNDING = 1e-9
 RESAMPLES = 2_000
 
 
 def centred(vectors: Floats) -> Floats:
-    """The vectors without what they have in common: their mean is subtracted."""
+    """The vectors minus their mean."""
     return vectors - vectors.mean(axis=0)
 
 
 def strongest(vectors: Floats) -> tuple[int, float]:
-    """The coordinate with the largest share of the squared length of all vectors, and its share.
+    """The coordinate with the largest share of the squared length of all vectors, and that share.
 
-    Some models keep "massive activations" in a coordinate or two, the same for every input.
+    Some models have "massive activations" in one or two coordinates, the same for every input.
     """
     squares = (vectors**2).sum(axis=0)
     place = int(squares.argmax())
@@ -44,8 +45,8 @@ def strongest(vectors: Floats) -> tuple[int, float]:
     return place, float(squares[place] / total) if total else np.nan
 
 
-def distances(vectors: Floats, measure: Measure = "cosine") -> Floats:
-    """Distance of every vector to every other, `[n, n]`; exactly 0 to itself."""
+def distances(vectors: Floats, measure: Metric = "cosine") -> Floats:
+    """Pairwise distances, `[n, n]`. The diagonal is exactly 0."""
     from sklearn.metrics import pairwise_distances
 
     found: Floats = pairwise_distances(vectors, metric=measure)
@@ -54,7 +55,7 @@ def distances(vectors: Floats, measure: Measure = "cosine") -> Floats:
 
 
 def within(matrix: Floats, members: NDArray[np.bool_]) -> Floats:
-    """Distances between members, each pair once, none of a vector to itself: `[m (m - 1) / 2]`."""
+    """Distances between different members, each pair once: `[m (m - 1) / 2]`."""
     inside = matrix[np.ix_(members, members)]
     return inside[np.triu_indices(len(inside), k=1)]
 
@@ -72,7 +73,7 @@ def pooled(matrix: Floats, labels: Labels) -> tuple[Floats, Floats]:
 
 
 def cohens_d(near: Floats, far: Floats) -> float:
-    """By how many pooled standard deviations the mean of `far` is above that of `near`."""
+    """The mean of `far` minus that of `near`, in pooled standard deviations."""
     freedom = len(near) + len(far) - 2
     if min(len(near), len(far)) < 2:
         return np.nan
@@ -82,9 +83,9 @@ def cohens_d(near: Floats, far: Floats) -> float:
 
 
 def superiority(near: Floats, far: Floats) -> float:
-    """Probability that one drawn from `far` is above one drawn from `near`; ties count half.
+    """The probability that a value from `far` exceeds a value from `near`; ties count half.
 
-    It is the area under the ROC curve: 0.5 where they do not differ, 1 where they are apart.
+    This is the area under the ROC curve: 0.5 for equal samples, 1 for separate ones.
     """
     if not (len(near) and len(far)):
         return np.nan
@@ -95,26 +96,26 @@ def superiority(near: Floats, far: Floats) -> float:
 
 
 def superiority_interval(
-    matrix: Floats, members: NDArray[np.bool_], units: Labels
+    matrix: Floats, members: NDArray[np.bool_], clusters: Labels
 ) -> tuple[float, float]:
     """95 % interval of the superiority of a group's distances to others over those within it.
 
-    Distances that share a vector are not independent, so units of the group's vectors are resampled
-    and all distances follow (a bootstrap of a U-statistic; a vector drawn twice is not compared
-    with itself). The other groups' vectors are taken as they are.
+    Distances that share a vector are not independent. The bootstrap therefore resamples clusters
+    of the group's vectors, and all distances follow (a bootstrap of a U-statistic; a vector drawn
+    twice is not compared with itself). The vectors of other groups are fixed.
 
     Args:
-        units: what each vector is resampled with, such as the query of its episode, `[n]`.
+        clusters: the cluster of each vector, such as the query of its episode, `[n]`.
     """
     chosen = np.flatnonzero(members)
-    _, unit = np.unique(units[chosen], return_inverse=True)
-    distinct = int(unit.max(initial=-1)) + 1
+    _, cluster = np.unique(clusters[chosen], return_inverse=True)
+    distinct = int(cluster.max(initial=-1)) + 1
     if distinct < 2 or members.all():
         return np.nan, np.nan
     first, second = np.triu_indices(len(chosen), k=1)
     pairs = matrix[chosen[first], chosen[second]]
     others = np.sort(matrix[np.ix_(chosen, np.flatnonzero(~members))], axis=1)
-    # How many of a member's distances to others are above each distance within: [pairs, members].
+    # Number of a member's distances to others that exceed each distance within: [pairs, members].
     above = np.stack(
         [
             len(row) - (np.searchsorted(row, pairs) + np.searchsorted(row, pairs, "right")) / 2
@@ -124,7 +125,7 @@ def superiority_interval(
     )
     rng = np.random.default_rng(SEED)
     drawn = rng.multinomial(distinct, np.full(distinct, 1 / distinct), size=RESAMPLES)
-    weights = drawn[:, unit].astype(float)
+    weights = drawn[:, cluster].astype(float)
     of_pairs = weights[:, first] * weights[:, second]
     sums = ((of_pairs @ above) * weights).sum(axis=1)
     counts = of_pairs.sum(axis=1) * weights.sum(axis=1) * others.shape[1]
@@ -134,14 +135,15 @@ def superiority_interval(
 
 
 def overlap(near: Floats, far: Floats) -> float:
-    """Overlap coefficient: the area that the densities of two samples share, from 0 to 1.
+    """The overlap coefficient: the area that the densities of two samples share, from 0 to 1.
 
-    It is the same on every increasing scale, and is estimated in bins that hold equal shares of an
-    even mixture of both: bins of equal width would be too wide for the narrower of two samples.
+    It does not change under an increasing transformation of the values. It is estimated in bins
+    that hold equal shares of an even mixture of both samples, because bins of equal width would be
+    too wide for the narrower sample.
     """
     if not (len(near) and len(far)):
         return np.nan
-    # An even number, so that one edge lies between samples that do not overlap.
+    # The number is even, so that one edge lies between samples that do not overlap.
     bins = 2 * (_bins(near, far) // 2)
     values = np.concatenate([near, far])
     order = values.argsort(kind="stable")
@@ -155,15 +157,15 @@ def overlap(near: Floats, far: Floats) -> float:
 
 
 def shared_edges(near: Floats, far: Floats) -> Floats:
-    """Edges of bins of equal width over both samples, for a picture."""
+    """Edges of bins of equal width over both samples, for a histogram."""
     return np.histogram_bin_edges(np.concatenate([near, far]), bins=_bins(near, far))
 
 
 def silhouettes(matrix: Floats, labels: Labels) -> Floats | None:
-    """How much nearer each vector is to its own group than to the next one, `[n]`, -1 to 1.
+    """Silhouettes, `[n]`, -1 to 1: how much nearer a vector's own group is than the next one.
 
     Returns:
-        None where there is one group, or none of two vectors.
+        None when there is only one group, or every group has one vector.
     """
     if not 2 <= len(set(labels)) < len(labels):
         return None
@@ -173,79 +175,79 @@ def silhouettes(matrix: Floats, labels: Labels) -> Floats | None:
     return found
 
 
-def stratified_folds(labels: Labels, units: Labels) -> Folds | None:
-    """Folds with every label in proportion and no unit in two of them.
+def stratified_folds(labels: Labels, clusters: Labels) -> Folds | None:
+    """Folds with every label in proportion, and no cluster in two folds.
 
-    There are `FOLDS`, or as many as the label with the fewest units has.
+    There are `FOLDS` folds, or as many as the label with the fewest clusters has clusters.
 
     Returns:
-        None where that is fewer than two.
+        None when that is fewer than two.
     """
-    least = min(len(set(units[labels == label])) for label in set(labels))
+    least = min(len(set(clusters[labels == label])) for label in set(labels))
     folds = min(FOLDS, least)
     if folds < 2:
         return None
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=SEED)
-    return list(splitter.split(labels, labels, units))
+    return list(splitter.split(labels, labels, clusters))
 
 
 def left_out_folds(labels: Labels, parts: Labels) -> Folds | None:
-    """One fold per part, asked for after learning from all the others.
+    """One fold per part: test on the part, train on all others.
 
-    A part is passed over where no other has its label.
+    Parts with a label that no other part has are left out.
 
     Returns:
-        None where none is left, or one label is all there is.
+        None when no fold is left, or there is only one label.
     """
     folds = list(_left_out(labels, parts))
     return folds if folds and len(set(labels)) > 1 else None
 
 
 def nearest_centroid(
-    vectors: Floats, labels: Labels, folds: Folds, measure: Measure = "cosine"
+    vectors: Floats, labels: Labels, folds: Folds, measure: Metric = "cosine"
 ) -> tuple[Labels, Floats]:
-    """Each vector's label by the nearest mean of the vectors that are learnt from.
+    """Predict each vector's label from the nearest mean of the training vectors.
 
     Args:
-        measure: for `cosine`, vectors have length 1 before means are taken.
+        measure: for `cosine`, vectors are scaled to length 1 before means are taken.
 
     Returns:
-        The label, `[n]`, empty where a vector is in no fold; and the probability that a guess in
-        proportion to the labels learnt from is right, `[n]`, NaN there.
+        The predicted label, `[n]`, empty for a vector in no fold; and the probability that a guess
+        in proportion to the training labels is right, `[n]`, NaN for a vector in no fold.
     """
     from sklearn.metrics import pairwise_distances
     from sklearn.preprocessing import normalize
 
     ready = normalize(vectors) if measure == "cosine" else vectors
-    found = np.full(len(labels), "", dtype=labels.dtype)
+    predicted = np.full(len(labels), "", dtype=labels.dtype)
     chance = np.full(len(labels), np.nan)
-    for learnt, asked in folds:
-        # Not sklearn's NearestCentroid: it has no cosine distance.
-        known = np.unique(labels[learnt])
-        centroids = [ready[learnt][labels[learnt] == label].mean(axis=0) for label in known]
-        apart = pairwise_distances(ready[asked], centroids, metric=measure)
-        found[asked] = known[apart.argmin(axis=1)]
-        chance[asked] = (labels[asked][:, None] == labels[learnt]).mean(axis=1)
-    return found, chance
+    for train, test in folds:
+        # sklearn's NearestCentroid has no cosine distance.
+        known = np.unique(labels[train])
+        centroids = [ready[train][labels[train] == label].mean(axis=0) for label in known]
+        apart = pairwise_distances(ready[test], centroids, metric=measure)
+        predicted[test] = known[apart.argmin(axis=1)]
+        chance[test] = (labels[test][:, None] == labels[train]).mean(axis=1)
+    return predicted, chance
 
 
-def possible_perplexity(asked: float, n: int) -> float:
-    """The perplexity that was asked for, or the largest that `n` vectors allow."""
-    return min(asked, (n - 1) / NEIGHBOURS_PER_PERPLEXITY)
+def possible_perplexity(perplexity: float, n: int) -> float:
+    """The perplexity, or the largest that `n` vectors allow."""
+    return min(perplexity, (n - 1) / NEIGHBOURS_PER_PERPLEXITY)
 
 
 def embedded(vectors: Floats, perplexity: float, seed: int) -> Floats | None:
     """t-SNE in two dimensions, `[n, 2]`: Euclidean distances, from the first principal components.
 
-    On one thread, so that sums are taken in one order and the picture is the same every time.
+    It runs on one thread, so that sums are taken in one order and the result is reproducible.
 
     Args:
         perplexity: from `possible_perplexity`.
 
     Returns:
-        None for fewer than `LEAST_EMBEDDED` vectors.
+        None when there are fewer than `LEAST_EMBEDDED` vectors.
     """
     if len(vectors) < LEAST_EMBEDDED:
         return None
@@ -258,7 +260,7 @@ def embedded(vectors: Floats, perplexity: float, seed: int) -> Floats | None:
 
 
 def _bins(near: Floats, far: Floats) -> int:
-    """As many bins as the smaller sample's size has a root, within limits."""
+    """The square root of the smaller sample's size, within limits."""
     smaller = min(size for size in (len(near), len(far)) if size)
     return int(np.clip(np.sqrt(smaller), LEAST_BINS, MOST_BINS))
 
@@ -267,6 +269,6 @@ def _left_out(
     labels: Labels, parts: Labels
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     for part in dict.fromkeys(parts):
-        asked = parts == part
-        if set(labels[asked]) <= set(labels[~asked]):
-            yield np.flatnonzero(~asked), np.flatnonzero(asked)
+        test = parts == part
+        if set(labels[test]) <= set(labels[~test]):
+            yield np.flatnonzero(~test), np.flatnonzero(test)

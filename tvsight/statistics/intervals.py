@@ -1,4 +1,4 @@
-"""Accuracies with honest intervals, and what is recovered of in-context learning."""
+"""Accuracies and means over tasks with 95 % intervals, and the recovered share of ICL."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 SEED = 0
-"""Seed of the bootstrap, so that a redrawn table is the same table."""
+"""Seed of the bootstrap. It is fixed so that a redrawn table is identical."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,24 @@ class Estimate:
     n: int
     """Number of observations."""
     distinct: int
-    """Number of different units among them that were resampled or counted as independent."""
+    """Number of independent clusters among them: queries, or tasks."""
+
+    def columns(self, name: str) -> dict[str, float]:
+        """The value and the ends of its interval, as columns of a table."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
 def accuracy(correct: ArrayLike, queries: ArrayLike) -> Estimate:
-    """Share of correct answers.
+    """The share of correct answers.
 
-    Where every query is asked once the interval is Wilson's. Where queries repeat, episodes are
-    not independent and queries are resampled instead; if they all agree (nothing to resample),
-    the interval is Wilson's for as many observations as there are queries.
+    The interval is Wilson's where every query occurs once. Where queries repeat, episodes are not
+    independent, and the interval is a bootstrap over queries. If all queries have the same
+    accuracy, resampling shows nothing, and the interval is Wilson's with the number of queries as
+    the number of observations.
 
     Args:
         correct: booleans, `[episodes]`.
-        queries: what was asked, `[episodes]`.
+        queries: the query of each episode, `[episodes]`.
     """
     hits = np.asarray(correct, dtype=float)
     if hits.size == 0:
@@ -60,7 +65,7 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    # At 0 and at 1 the interval ends where the share lies, which rounding must not move.
+    # At 0 and at 1 the share is an end of the interval; rounding must not move that end past it.
     low, high = min(share, centre - half), max(share, centre + half)
     return float(max(0.0, low)), float(min(1.0, high))
 
@@ -68,11 +73,11 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
 def mean_over_tasks(
     table: pd.DataFrame, statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> Estimate:
-    """A statistic of per-task values, with a bootstrap interval over tasks.
+    """A statistic of means over tasks, with a bootstrap interval over tasks.
 
     Args:
         table: one row per task.
-        statistic: from column means `[..., columns]` to values `[...]`, such as their ratio.
+        statistic: maps column means `[..., columns]` to values `[...]`, such as their ratio.
     """
     values = table.to_numpy(dtype=float)
     if not len(values):
@@ -89,13 +94,24 @@ def mean_over_tasks(
     return Estimate(value, low, high, len(values), len(values))
 
 
+def mean_of(table: pd.DataFrame, column: str) -> Estimate:
+    """The mean of a column with one row per task, with a bootstrap interval over tasks."""
+    return mean_over_tasks(table[[column]], lambda means: means[..., 0])
+
+
+def mean_difference(table: pd.DataFrame, first: str, second: str) -> Estimate:
+    """The mean of `first` minus `second`, tasks paired, with a bootstrap interval over tasks."""
+    return mean_over_tasks(table[[first, second]], lambda means: means[..., 0] - means[..., 1])
+
+
 def share_of_icl(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Task-vector accuracy over ICL accuracy, from `[..., (baseline, icl, task_vector)]`."""
     return means[..., 2] / means[..., 1]
 
 
 def recovered_gap(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of ICL's gain over the baseline that the vector recovers, from the same means."""
+    """The share of ICL's gain over the baseline that the vector recovers, from means as in
+    `share_of_icl`."""
     return (means[..., 2] - means[..., 0]) / (means[..., 1] - means[..., 0])
 
 

@@ -1,4 +1,4 @@
-"""Results as one file that opens elsewhere: unpacked, it is a results folder."""
+"""Write results to an archive. Unpacked, it is a results folder."""
 
 import gzip
 import hashlib
@@ -9,69 +9,52 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Literal, Protocol
+from typing import Literal
 
 from tvsight.errors import UsageError
 from tvsight.storage.contents import FILE_VERSION
 from tvsight.storage.inspection import Entry
 from tvsight.storage.manifests import MANIFEST, VECTORS, manifest_text
-from tvsight.storage.store import Store, folder_name, reason
-from tvsight.writing import whole_file
+from tvsight.storage.store import Store
+from tvsight.writing import folder_name, reason, whole_file
 
 KINDS = (".tar.gz", ".tgz", ".zip")
 CHUNK = 1 << 20
 Vectors = Literal["all", "figures", "none"]
 
 
-class Archive(Protocol):
-    """What members are added to."""
-
-    def add(self, name: str, source: Path | bytes, written: datetime) -> None:
-        """Add a file.
-
-        Args:
-            name: its path in the archive.
-            source: the file, or its content.
-            written: the time it is given.
-        """
-
-    def close(self) -> None:
-        """Write the end of the archive."""
-
-
 def export(
     store: Store,
-    chosen: Sequence[Entry],
+    entries: Sequence[Entry],
     target: Path,
     vectors: Vectors = "all",
     blocks: Mapping[Path, int] | None = None,
 ) -> None:
-    """Write checked results to `target`, a .tar.gz or .zip file: it appears whole or not at all.
+    """Write verified results to `target`, a .tar.gz or .zip file. It appears whole or not at all.
 
     Every member is a plain relative path below one folder, which is named after the archive. The
-    same results make the same bytes.
+    same results make the same bytes. Manifests in the archive describe what is in it.
 
     Args:
-        vectors: which of the task vectors that are stored to put in: `all`, those that `figures`
-            need (see `tvsight.vectors.part`), or `none`. The manifests in the archive are of what
-            is in it.
+        vectors: the stored task vectors to put in: `all`, those that `figures` need (see
+            `storage.task_vectors.part`), or `none`.
         blocks: by folder of a result, the block whose vectors figures need.
 
     Raises:
-        UsageError: for another ending, a file that is there already, nothing to put in, or a place
-            that cannot be written.
+        UsageError: for another ending, a file that is there already, no results, or a place that
+            cannot be written.
     """
     folder = _folder(target)
-    if not chosen:
+    if not entries:
         raise UsageError("No result was chosen, so no archive is written.")
     if target.exists() or target.is_symlink():
         raise UsageError(f"--output {target}: there is such a file already; name another.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(target) as new:
-            archive: Archive = _Zip(new) if target.suffix == ".zip" else _Tar(new)
+            archive = _Zip(new) if target.suffix == ".zip" else _Tar(new)
             try:
-                for entry in sorted(chosen, key=lambda entry: entry.path):
+                for entry in sorted(entries, key=lambda entry: entry.path):
                     for name, source in _members(store, entry, vectors, blocks or {}):
                         written = datetime.fromisoformat(entry.manifest["written"])
                         archive.add(_plain(folder / entry.path / name), source, written)
@@ -93,7 +76,7 @@ def _folder(target: Path) -> PurePosixPath:
 def _members(
     store: Store, entry: Entry, vectors: Vectors, blocks: Mapping[Path, int]
 ) -> Iterator[tuple[str, Path | bytes]]:
-    """Name and source of each file of a result, the manifest last."""
+    """The name and source of each file of a result, the manifest last."""
     manifest = dict(entry.manifest)
     sources: dict[str, Path | bytes] = {
         name: store.root / entry.path / name for name in sorted(manifest["files"])
@@ -124,13 +107,15 @@ def _part(store: Store, entry: Entry, block: int) -> bytes:
 
 
 def _plain(path: PurePosixPath) -> str:
-    """A path that cannot leave the folder that it is unpacked in."""
+    """Check that a path stays in the folder that it is unpacked in, and return it as text."""
     if path.is_absolute() or {"", ".", ".."} & set(path.parts) or "\\" in str(path):
         raise UsageError(f"{path} could leave the folder that the archive is unpacked in.")
     return str(path)
 
 
 class _Tar:
+    """Writes a .tar.gz. A member has a name, a source (a file, or its content) and a time."""
+
     def __init__(self, path: Path) -> None:
         self._open = ExitStack()
         raw = self._open.enter_context(path.open("wb"))
@@ -155,6 +140,8 @@ class _Tar:
 
 
 class _Zip:
+    """Writes a .zip with the same members."""
+
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED)
 

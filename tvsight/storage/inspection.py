@@ -10,24 +10,25 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError, UsageError
-from tvsight.experiments.conflicting_tasks.episodes import ARROW
 from tvsight.storage.job_records import JOBS, Records
 from tvsight.storage.manifests import VECTORS, OtherSchema, later_writer
-from tvsight.storage.store import DAMAGED, DRAWN, LOCKS, NEW, DamagedResult, Store, reason
+from tvsight.storage.schemas import ARROW
+from tvsight.storage.store import DAMAGED, DRAWN, LOCKS, NEW, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
+from tvsight.writing import reason
 
 Kind = Literal["damaged", "superseded", "later", "left over"]
-"""What a finding is: `superseded` results are of an older tvsight, `later` ones of a later."""
+"""Kinds of findings: `superseded` results are of an older tvsight, `later` ones of a later."""
 Seen = Callable[[Path], object]
-"""What is called with each result that was looked at."""
+"""Called with each result that was looked at."""
 STALE_S = 3600
-"""Age in seconds from which a file that is not complete is nobody's work under way."""
+"""Age in seconds from which nobody is still writing a file that is not complete."""
 
 
 def nobody(path: Path) -> None:
-    """Nobody is told of progress."""
+    """Do nothing with a result that was looked at."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,20 @@ class Entry:
     """A result as its manifest describes it."""
 
     path: Path
-    """Its folder, relative to the results folder."""
+    """The folder of the result, relative to the results folder."""
     manifest: dict[str, Any]
     size: int
     """Bytes on the disk."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What was asked."""
+        """All that changes a number; see `Result`."""
         identity: dict[str, Any] = self.manifest["identity"]
         return identity
 
     @property
     def key(self) -> str:
-        """Twelve hexadecimal digits that stand for the identity."""
+        """The hash of the identity; see `Result`."""
         return self.path.name.rsplit("-", 1)[1]
 
     @property
@@ -59,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something in a results folder that is not a result as it should be."""
+    """Something in a results folder that is no whole result of this tvsight."""
 
     path: Path
     """Relative to the results folder."""
@@ -68,13 +69,12 @@ class Finding:
     size: int = 0
     """Bytes on the disk."""
     is_aside: bool = False
-    """Whether a run has found it before and moved it out of the way."""
+    """Whether a run has moved it out of the way."""
 
 
 def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Finding]]:
-    """The results by what their manifests say, and those whose manifest cannot be used.
-
-    Files are not compared with their checksums; `verify` does.
+    """The results of a folder as their manifests describe them, and those whose manifest cannot be
+    used. `verify` compares files with their checksums, this does not.
 
     Args:
         seen: called with each result that was looked at, for progress.
@@ -82,22 +82,17 @@ def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Findin
     Raises:
         UsageError: when there is no such folder.
     """
-    usable: list[Entry] = []
-    unusable: list[Finding] = []
-    for checked in _checked(store, seen, quick=True):
-        if isinstance(checked, Entry):
-            usable.append(checked)
-        else:
-            unusable.append(checked)
-    return usable, unusable
+    checked = list(_checked(store, seen, quick=True))
+    usable = [of for of in checked if isinstance(of, Entry)]
+    return usable, [of for of in checked if isinstance(of, Finding)]
 
 
 def verify(store: Store, seen: Seen = nobody, quick: bool = False) -> list[Finding]:
-    """Every result that is not what its manifest promises, and everything left over.
+    """List every result that is not what its manifest promises, and everything left over.
 
     Args:
         seen: called with each result that was checked, for progress.
-        quick: look at manifests alone, and at names and sizes of files; no file is opened.
+        quick: compare names and sizes of files with the manifests alone. No other file is opened.
 
     Raises:
         UsageError: when there is no such folder.
@@ -107,18 +102,18 @@ def verify(store: Store, seen: Seen = nobody, quick: bool = False) -> list[Findi
 
 
 def damage(store: Store, path: Path) -> Finding | None:
-    """What is wrong with the result in a folder; None when it is what its manifest promises."""
+    """Verify one result. None when it is what its manifest promises."""
     checked = _check(store, path)
     return checked if isinstance(checked, Finding) else None
 
 
 def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
-    """All that `clean` removes: damaged and superseded results, and what is left over.
+    """List all that `clean` removes: damaged and superseded results, and what is left over.
 
-    A result is superseded when no command of this tvsight asks for it any more: its schema
-    or its scoring is older, or it is of a task that comes with tvsight and has other pairs now.
-    Another model revision, precision, seed or template is another question, and stays; so does
-    a result or a job record of a later tvsight, and a result of a task of the user's own.
+    A result is superseded when no command of this tvsight uses it any more: its schema or its
+    scoring is older, or it is of a packaged task that has other pairs now. Results of another model
+    revision, precision, seed or template stay, and so do results of the user's own tasks, and
+    results and job records of a later tvsight.
 
     Args:
         seen: called with each result that was checked, for progress.
@@ -126,20 +121,21 @@ def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
     Raises:
         UsageError: when there is no such folder.
     """
-    findings, superseded = [], []
+    findings: list[Finding] = []
+    superseded: list[Finding] = []
     for checked in _checked(store, seen):
         if isinstance(checked, Finding):
             findings.append(checked)
         elif why := _superseded(checked):
             superseded.append(Finding(checked.path, "superseded", why, checked.size))
-    found = [*findings, *_aside(store), *leftovers(store)]
-    return [*(finding for finding in found if finding.kind != "later"), *superseded]
+    findings += [*_aside(store), *leftovers(store)]
+    return [*(finding for finding in findings if finding.kind != "later"), *superseded]
 
 
 def leftovers(store: Store) -> Iterator[Finding]:
-    """What runs that were killed have left, and records and locks that nobody needs.
+    """List what killed runs have left, and records and locks that nobody needs.
 
-    What belongs to a process that runs is not among it.
+    Files of a process that still runs are not among them.
     """
     names = {path.name for path in store.paths()}
     unfinished = [
@@ -170,9 +166,10 @@ def leftovers(store: Store) -> Iterator[Finding]:
 
 
 def remove(store: Store, findings: Iterable[Finding]) -> int:
-    """Remove what `removable` found; the bytes that were freed.
+    """Remove what `removable` found. What a process has begun to use meanwhile stays.
 
-    What a process has begun to use meanwhile stays.
+    Returns:
+        The bytes that were freed.
 
     Raises:
         StorageError: when something cannot be removed.
@@ -216,7 +213,7 @@ def _check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
     kind: Kind = "damaged"
     size = _size(store.root / path)
     try:
-        return Entry(path, store.read_manifest(path) if quick else store.manifest(path), size)
+        return Entry(path, store.read_manifest(path) if quick else store.verified(path), size)
     except LaterVersion as found:
         kind, why = "later", str(found)
     except DamagedResult as found:
@@ -239,19 +236,16 @@ def _leftover(store: Store, path: Path, why: str) -> Finding:
 
 
 def _superseded(entry: Entry) -> str:
-    """Why no command asks for a result any more; empty where one does."""
+    """The reason why no command uses a result any more; empty where one does."""
     scoring = entry.identity.get("scoring")
     if is_later(entry.manifest["versions"]["tvsight"]):
         return ""
     if isinstance(scoring, int) and scoring < SCORING_VERSION:
         return f"scoring {scoring}; this is {SCORING_VERSION}"
-    first = str(entry.identity["task"]).partition(ARROW)[0]
     sources = entry.identity.get("sources")
-    data = {
-        **(sources if isinstance(sources, dict) else {}),
-        first: entry.identity.get("task_data"),
-    }
-    for name, checksum in data.items():
+    checksums = dict(sources) if isinstance(sources, dict) else {}
+    checksums[str(entry.identity["task"]).partition(ARROW)[0]] = entry.identity.get("task_data")
+    for name, checksum in checksums.items():
         task = packaged_tasks().get(name)
         if task is not None and checksum != task.checksum:
             return f"other pairs of {name} than this tvsight has"
@@ -272,7 +266,11 @@ def _is_held(lock: Path) -> bool:
 
 
 def _remove_lock(path: Path) -> bool:
-    """Remove a lock while it is held, so that nobody takes it meanwhile; whether it was free."""
+    """Remove a lock while holding it, so that nobody takes it meanwhile.
+
+    Returns:
+        Whether it was free.
+    """
     try:
         with FileLock(path, blocking=False):
             path.unlink(missing_ok=True)

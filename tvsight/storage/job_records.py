@@ -1,7 +1,7 @@
-"""Jobs that were handed to a server, on disk: a later process picks them up.
+"""Records on disk of the jobs on a server, by which a later process picks them up.
 
-`<results>/.jobs/<name>.json`. A record is written before a job is sent, and goes when the result
-that the job was for is stored, or can never be.
+A record is `<results>/.jobs/<name>.json`. It is written before the job is sent, and removed when
+the job's result is stored, or when it can never be.
 """
 
 import hashlib
@@ -24,36 +24,36 @@ class JobRecord:
     """A job as a server knows it. It holds no key."""
 
     name: str
-    """The result that it is for, and its number among the result's jobs."""
+    """The name of the result that needs it, and its number among the jobs of that result."""
     job_id: str
     host: str
     model: str
     """The server's key for the model."""
     digest: str
-    """Stands for what was asked: a job for something else is not picked up."""
+    """A hash of the job. A job of another hash is not picked up."""
     submitted: str
     """Time, in UTC."""
     accepted: bool = False
-    """Whether the server has said that it has the job."""
+    """Whether the server has confirmed the job."""
     faults: tuple[str, ...] = ()
-    """What went wrong on the way and was tried again, oldest first."""
+    """Failures that were followed by another try, oldest first."""
     version: int = RECORD_VERSION
     written_by: str = __version__
     """Version of tvsight."""
 
     @property
     def asked(self) -> str:
-        """Stands for what was asked of which model. The result brings it back."""
+        """A hash of the job and its model. The result brings it back."""
         return hashlib.sha256(f"{self.model} {self.digest}".encode()).hexdigest()[:16]
 
     def is_for_same(self, other: "JobRecord") -> bool:
-        """Whether the other job asks the same of the same model on the same server."""
-        mine, its = ((one.host, one.model, one.digest) for one in (self, other))
-        return mine == its
+        """Whether the other record is of the same job, model and server."""
+        mine = (self.host, self.model, self.digest)
+        return mine == (other.host, other.model, other.digest)
 
 
 def result_of(name: str) -> str:
-    """The result that a job of this name is for."""
+    """The name of the result that needs a job."""
     return name.rpartition("-")[0]
 
 
@@ -64,10 +64,10 @@ class Records:
         self.folder = results / JOBS
 
     def read(self, name: str) -> JobRecord | None:
-        """The record of a job; None where there is none that can be used.
+        """The record of a job; None where no usable one is there.
 
         Raises:
-            LaterVersion: for a record that a later tvsight wrote: its job may still run.
+            LaterVersion: for a record of a later tvsight, whose job may still run.
         """
         record = self._read(self._path(name))
         if isinstance(record, LaterVersion):
@@ -75,21 +75,21 @@ class Records:
         return record if isinstance(record, JobRecord) else None
 
     def unusable(self) -> Iterator[tuple[Path, str]]:
-        """Files of records that are never picked up, and why."""
+        """The files that are no usable records, and why."""
         for path in self._paths():
-            found = self._read(path)
-            if isinstance(found, str):
-                yield path, found
+            why = self._read(path)
+            if isinstance(why, str):
+                yield path, why
 
     def later(self) -> Iterator[tuple[Path, str]]:
-        """Files of records that a later tvsight wrote, and what this one says of them."""
+        """The files of records that a later tvsight wrote, and why this one cannot use them."""
         for path in self._paths():
-            found = self._read(path)
-            if isinstance(found, LaterVersion):
-                yield path, str(found).removeprefix(f"{JOBS}/{path.name}: ")
+            why = self._read(path)
+            if isinstance(why, LaterVersion):
+                yield path, str(why).removeprefix(f"{JOBS}/{path.name}: ")
 
     def write(self, record: JobRecord) -> None:
-        """Write a record: it appears whole or not at all.
+        """Write a record. It appears whole or not at all.
 
         Raises:
             StorageError: when it cannot be written.
@@ -108,7 +108,7 @@ class Records:
             raise StorageError(what) from error
 
     def forget(self, name: str) -> None:
-        """Remove a record, and what a process that was killed began to write of it.
+        """Remove a record, and what a killed process began to write of it.
 
         Raises:
             StorageError: when it cannot be removed.
@@ -123,17 +123,17 @@ class Records:
 
     def all(self) -> list[JobRecord]:
         """Every record that can be read, oldest first."""
-        found = [self._read(path) for path in self._paths()]
-        records = [record for record in found if isinstance(record, JobRecord)]
+        read = map(self._read, self._paths())
+        records = [record for record in read if isinstance(record, JobRecord)]
         return sorted(records, key=lambda record: record.submitted)
 
     def _paths(self) -> list[Path]:
-        found = self.folder.glob("*.json")
-        return sorted(path for path in found if not path.name.startswith("."))
+        files = self.folder.glob("*.json")
+        return sorted(path for path in files if not path.name.startswith("."))
 
     @staticmethod
     def _read(path: Path) -> JobRecord | LaterVersion | str:
-        """A record, or why it is none."""
+        """The record in a file, or the reason why it is none."""
         writer: object = None
         version: object = None
         why = "no readable job record"

@@ -1,31 +1,77 @@
-"""Read and validate the manifest of a result."""
+"""The identity of a result, and its manifest: read, validated and changed."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tvsight import __version__
-from tvsight.run.revisions import asked_names
 from tvsight.storage.contents import SCHEMA_VERSION, DamagedResult
 from tvsight.storage.versions import LaterVersion, is_later
-from tvsight.writing import whole_file
+from tvsight.writing import folder_name, whole_file
 
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
+
+
+class Key(NamedTuple):
+    """A model and a task, by name."""
+
+    model: str
+    task: str
+
+    def __str__(self) -> str:
+        return f"{self.model} / {self.task}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The identity of a result, and its folder in the store."""
+
+    identity: dict[str, Any]
+    """All that changes a number: experiment, model, weights, dtype, task, template, seed, ..."""
+
+    @property
+    def key(self) -> str:
+        """A hash of the identity, of twelve hexadecimal digits."""
+        text = json.dumps(self.identity, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def path(self) -> Path:
+        """Folder of the result, relative to the results folder."""
+        names = (self.identity["experiment"], self.identity["model"])
+        return Path(*map(folder_name, names), f"{folder_name(self.identity['task'])}-{self.key}")
 
 
 class OtherSchema(DamagedResult):
     """A result of a schema that this tvsight does not read."""
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest in the folder of a result, with all fields that every manifest has.
+def read_manifest(root: Path, path: Path) -> dict[str, Any]:
+    """The manifest in the folder of a result, relative to a results folder. It has all fields that
+    every manifest has, and the files beside it are those that it names; they are not opened.
 
     Raises:
-        DamagedResult: when it cannot be read, is of another schema, or lacks a field.
+        DamagedResult: with what is wrong.
+        LaterVersion: when that is so of a result that a later tvsight wrote.
     """
+    with naming(root, path):
+        manifest = _read(root / path)
+        try:
+            belongs = Result(manifest["identity"]).path == path
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DamagedResult(f"{MANIFEST} has no whole identity") from error
+        if not belongs:
+            raise DamagedResult("the manifest belongs to another result")
+        _check_files(root / path, manifest)
+    return manifest
+
+
+def _read(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version = manifest["schema_version"]
@@ -55,14 +101,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def check_files(folder: Path, manifest: dict[str, Any]) -> None:
-    """Whether the files beside a manifest are those that it names, and as large; they are not
-    opened. (Manifests of early versions do not say how large.)
-
-    Raises:
-        DamagedResult: with what is wrong.
-    """
-    named, sizes = manifest["files"], manifest.get("sizes", {})
+def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
+    """Check that the files beside a manifest are those that it names, of the size that it says.
+    Manifests of early versions say no sizes."""
+    named = manifest["files"]
+    sizes = manifest.get("sizes", {})
     there = [file for file in folder.iterdir() if not file.name.startswith(".")]
     found = {file.name: file.stat().st_size if file.is_file() else 0 for file in there}
     for name in sorted(named.keys() ^ (found.keys() - {MANIFEST})):
@@ -79,8 +122,8 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def later_writer(folder: Path) -> str | None:
-    """The tvsight that wrote the result in a folder, if it is later than this one: by its version,
-    or by its schema. What cannot be read as JSON is nobody's."""
+    """The version of tvsight that wrote the result in a folder, where that is later than this one
+    or wrote a later schema; None otherwise, and where no manifest can be read."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         schema, writer = manifest.get("schema_version"), _writer(manifest)
@@ -92,10 +135,10 @@ def later_writer(folder: Path) -> str | None:
 
 @contextmanager
 def naming(root: Path, path: Path) -> Iterator[None]:
-    """Put the folder of a result before what is wrong with it.
+    """Put the folder of a result before the text of a `DamagedResult`.
 
-    What this tvsight finds wrong with a later one's result may be right by the later one's rules:
-    `DamagedResult` becomes `LaterVersion` then.
+    Of a result that a later tvsight wrote the error becomes `LaterVersion`: it may be whole by the
+    rules of that version.
     """
     try:
         yield
@@ -107,7 +150,7 @@ def naming(root: Path, path: Path) -> Iterator[None]:
 
 
 def later_version(path: Path, writer: str, why: str) -> LaterVersion:
-    """The refusal to use, move or replace a result that a later tvsight wrote."""
+    """The error for a result that a later tvsight wrote and this one cannot use."""
     return LaterVersion(
         f"{path}: {why}. A later tvsight wrote it ({writer}; this is {__version__}): use that "
         "version here, or name another folder with --results. It was neither moved nor changed."
@@ -115,7 +158,7 @@ def later_version(path: Path, writer: str, why: str) -> LaterVersion:
 
 
 def note_asked(folder: Path, manifest: dict[str, Any], revision: str) -> None:
-    """Note a further name under which the revision of a stored hub model was asked for.
+    """Note a further name under which the revision of a hub model was asked for.
 
     Raises:
         OSError: when it cannot be written; the manifest is then as it was.
@@ -125,13 +168,21 @@ def note_asked(folder: Path, manifest: dict[str, Any], revision: str) -> None:
         return
     source = manifest.get("source")
     known = source if isinstance(source, dict) else {}
-    told = manifest | {"source": known | {"asked": [*names, revision]}}
+    changed = manifest | {"source": known | {"asked": [*names, revision]}}
     with whole_file(folder / MANIFEST) as new:
-        new.write_text(manifest_text(told), encoding="utf-8")
+        new.write_text(manifest_text(changed), encoding="utf-8")
+
+
+def asked_names(manifest: dict[str, Any]) -> list[str]:
+    """The names of the revision under which a hub model was asked for: branches, tags, commits.
+    Manifests of early versions have none."""
+    source = manifest.get("source")
+    asked = source.get("asked") if isinstance(source, dict) else None
+    return [str(name) for name in asked] if isinstance(asked, list) else []
 
 
 def manifest_text(manifest: dict[str, Any]) -> str:
-    """A manifest as it stands in its file."""
+    """The text of a manifest."""
     return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
 
 

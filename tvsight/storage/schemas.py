@@ -1,12 +1,19 @@
-"""What `rows.parquet` holds, experiment by experiment; docs/results.md says what each column is."""
+"""The columns of `rows.parquet` and the check of its rows, experiment by experiment.
 
+docs/results.md describes each column.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from tvsight.experiments.conflicting_tasks import NAME as CONFLICTING_TASKS
-from tvsight.experiments.controls import NAME as CONTROLS
-from tvsight.experiments.templates import NAME as TEMPLATES
-from tvsight.experiments.token_projections import NAME as TOKEN_PROJECTIONS
+from tvsight.storage.checks import check_central, check_projections, nothing_more
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+ARROW = "→"
+"""Stands between the two tasks in the name of a pair. No task's own name has it."""
 COLUMN_TYPES = {
     "model": "str",
     "task": "str",
@@ -41,23 +48,29 @@ class Schema:
     """Columns that may have empty cells."""
     conditions: tuple[str, ...] = ("procedure", "layer")
     """Columns that tell apart what was measured on the same episodes: for each of their values that
-    occur together on a split, every episode has one row. None of them: rows are no predictions."""
+    occur together on a split, every episode has one row. Without them rows are no predictions."""
+    asks: tuple[str, ...] = ()
+    """Columns that tell apart what one episode asks: for each of their values it has one query and
+    one expected answer."""
+    check: "Callable[[pd.DataFrame, Mapping[str, Any]], int | None]" = nothing_more
+    """A further check of rows against the identity of their result. Raises `DamagedResult`; returns
+    the number of blocks that were swept, where the rows say it."""
 
 
 SCORED = Schema(COLUMN_TYPES)
-"""Scored predictions: the central comparison, and whatever has no schema of its own."""
+"""Scored predictions of an experiment that has no schema of its own."""
 SCHEMAS = {
-    CONTROLS: Schema(
-        {**COLUMN_TYPES, "source": "str"},
-        NULLABLE | {"source"},
-        ("procedure", "layer", "source"),
+    "main_results": Schema(COLUMN_TYPES, check=check_central),
+    "controls": Schema(
+        {**COLUMN_TYPES, "source": "str"}, NULLABLE | {"source"}, ("procedure", "layer", "source")
     ),
-    CONFLICTING_TASKS: Schema(
+    "conflicting_tasks": Schema(
         {**COLUMN_TYPES, "scored_as": "str", "layer_rule": "str"},
         NULLABLE | {"layer_rule"},
         ("procedure", "layer", "scored_as", "layer_rule"),
+        ("scored_as",),
     ),
-    TEMPLATES: Schema(
+    "templates": Schema(
         {
             **COLUMN_TYPES,
             "extracted_under": "str",
@@ -68,7 +81,7 @@ SCHEMAS = {
         NULLABLE | {"extracted_under", "dummy_queries", "dummy_choice"},
         ("procedure", "layer", "extracted_under", "applied_under", "dummy_queries", "dummy_choice"),
     ),
-    TOKEN_PROJECTIONS: Schema(
+    "token_projections": Schema(
         {
             "model": "str",
             "task": "str",
@@ -87,8 +100,10 @@ SCHEMAS = {
         },
         frozenset({"token", "token_id", "is_answer"}),
         (),
+        check=check_projections,
     ),
 }
+"""By the name of the experiment."""
 
 
 def schema(experiment: str) -> Schema:

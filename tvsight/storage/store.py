@@ -1,4 +1,4 @@
-"""Rows and vectors on disk, keyed by what was asked.
+"""Rows and vectors on disk, in folders that are named by a hash of their identity.
 
 `<results>/<experiment>/<model>/<task>-<key>/` holds `rows.parquet`, `vectors.safetensors` where
 vectors were kept, and `manifest.json`. A result exists if and only if its manifest does and the
@@ -6,16 +6,14 @@ checksums in it hold. It is written to a sibling folder that is renamed when com
 """
 
 import hashlib
-import json
 import re
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -33,14 +31,14 @@ from tvsight.storage.manifests import (
     MANIFEST,
     ROWS,
     VECTORS,
-    check_files,
+    Result,
     later_version,
     later_writer,
     manifest_text,
     naming,
     read_manifest,
 )
-from tvsight.writing import flush
+from tvsight.writing import file_state, flush, folder_name, reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,33 +47,26 @@ if TYPE_CHECKING:
 DAMAGED = ".damaged"
 LOCKS = ".locks"
 NEW = ".new-"
-"""How the name of a folder or file that is not complete begins."""
+"""Prefix of the names of folders and files that are not complete."""
 DRAWN = ("tables", "figures")
-"""Folders beside the experiments that hold what was made from results."""
+"""Folders beside the experiments that hold tables and figures."""
 RESULT_NAME = re.compile(r".+-[0-9a-f]{12}")
-"""The folder of a result; anything else beside it is somebody else's."""
-LONGEST_NAME = 100
-"""Characters of a folder's name, so that it and what is made of it suit any file system."""
+"""The name of a result's folder. Other names are no results."""
+State = dict[str, tuple[int, ...]]
+"""State of each file of a result, by name. Equal states are unchanged files."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """A place in the store: what was asked, and the folder where its answer is or will be."""
+class _Verified(NamedTuple):
+    """A result that was whole when its files had a state."""
 
-    identity: dict[str, Any]
-    """All that changes a number: experiment, model, weights, dtype, task, template, seed, ..."""
+    state: State
+    manifest: dict[str, Any]
+    rows: "pd.DataFrame | None"
+    """Kept where a run asked for the result."""
 
-    @property
-    def key(self) -> str:
-        """Twelve hexadecimal digits that stand for the identity."""
-        text = json.dumps(self.identity, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    @property
-    def path(self) -> Path:
-        """Folder of the result, relative to the results folder."""
-        names = (self.identity["experiment"], self.identity["model"])
-        return Path(*map(folder_name, names), f"{folder_name(self.identity['task'])}-{self.key}")
+_verified: dict[Path, _Verified] = {}
+"""The results that this process has verified, by folder."""
 
 
 class Store:
@@ -85,7 +76,7 @@ class Store:
         self.root = Path(root)
 
     def prepare(self) -> None:
-        """Make sure that results can be written, before anything is measured.
+        """Check that results can be written, before anything is measured.
 
         Raises:
             StorageError: when they cannot.
@@ -103,9 +94,9 @@ class Store:
             ) from error
 
     def lock(self, result: Result) -> FileLock:
-        """A lock that one process at a time holds while it measures a result.
+        """The lock that a process holds while it measures a result.
 
-        It is free when its process ends, however that ends; its empty file stays.
+        It falls when its process ends, however that ends. Its empty file stays.
         """
         folder = self.root / LOCKS
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,17 +114,14 @@ class Store:
         except Timeout:
             return None
         except OSError as error:
-            raise StorageError(
-                f"{self.root / LOCKS} cannot be written: {reason(error)}. Results that were "
-                "complete are untouched; repeat the command when there is room."
-            ) from error
+            raise _unwritable(self.root / LOCKS, error) from error
         return lock
 
     def holds(self, result: Result, with_vectors: bool = False) -> bool:
-        """Whether the result is there and whole.
+        """Whether the result is there and whole. Its rows are kept in memory for `rows`.
 
         Args:
-            with_vectors: whether it is of use only if vectors are stored beside its rows.
+            with_vectors: whether a result without vectors does not count.
 
         Raises:
             DamagedResult: when something is there that is not what its manifest says.
@@ -141,21 +129,44 @@ class Store:
         """
         if not (self.root / result.path).exists():
             return False
-        manifest = self.manifest(result.path)
+        manifest = self.verified(result.path, keep_rows=True)
         if with_vectors and VECTORS not in manifest["files"]:
             self.refuse_later(result.path, "its vectors are not stored")
             return False
         return True
 
-    def manifest(self, path: Path) -> dict[str, Any]:
+    def verified(self, path: Path, keep_rows: bool = False) -> dict[str, Any]:
         """The manifest of the result in a folder, after checking all that it promises: checksums,
         the columns and types of the rows, that they are complete, and the shapes of the vectors.
+
+        A process checks a result once, and again when a file of it has changed.
+
+        Args:
+            keep_rows: keep the rows in memory for `rows`.
 
         Raises:
             DamagedResult: with the file and what is wrong with it.
             LaterVersion: when that is so of a result that a later tvsight wrote.
         """
-        manifest, folder = self.read_manifest(path), self.root / path
+        folder = (self.root / path).absolute()
+        state = self.state(path)  # of the files as they are read, or as they were before
+        known = _verified.get(folder)
+        if known is None or known.state != state:
+            manifest, rows = self._verify(path)
+            known = _verified[folder] = _Verified(state, manifest, rows if keep_rows else None)
+        return known.manifest
+
+    def state(self, path: Path) -> State:
+        """The state of the files in the folder of a result. A folder that cannot be read differs
+        from itself."""
+        try:
+            return {file.name: file_state(file) for file in (self.root / path).iterdir()}
+        except OSError:
+            return {"": (uuid.uuid4().int,)}
+
+    def _verify(self, path: Path) -> "tuple[dict[str, Any], pd.DataFrame]":
+        manifest = self.read_manifest(path)
+        folder = self.root / path
         with naming(self.root, path):
             for name, expected in manifest["files"].items():
                 try:
@@ -168,27 +179,17 @@ class Store:
             depth = check_rows(rows, manifest["identity"])
             if VECTORS in manifest["files"]:
                 check_vectors(folder / VECTORS, rows, depth)
-        return manifest
+        return manifest, rows
 
     def read_manifest(self, path: Path) -> dict[str, Any]:
-        """The manifest of the result in a folder; the files that it names are not opened.
+        """The manifest of the result in a folder. The files that it names are not opened.
 
         Raises:
             DamagedResult: when it cannot be read, is of an older schema, belongs to another
                 result, or a file is missing, is one too many, or has another size.
             LaterVersion: when that is so of a result that a later tvsight wrote.
         """
-        folder = self.root / path
-        with naming(self.root, path):
-            manifest = read_manifest(folder)
-            try:
-                belongs = Result(manifest["identity"]).path == path
-            except (KeyError, TypeError, AttributeError) as error:
-                raise DamagedResult(f"{MANIFEST} has no whole identity") from error
-            if not belongs:
-                raise DamagedResult("the manifest belongs to another result")
-            check_files(folder, manifest)
-        return manifest
+        return read_manifest(self.root, path)
 
     def save(
         self,
@@ -197,10 +198,10 @@ class Store:
         vectors: "dict[str, Tensor] | None",
         provenance: dict[str, Any],
     ) -> None:
-        """Write a result: it appears whole or not at all.
+        """Write a result. It appears whole or not at all.
 
-        One that is there already (without the vectors that are wanted now) gives way to it; killed
-        between the two moves, a process leaves neither, and the result is measured again.
+        It replaces one that is there already (without the vectors that are wanted now). A process
+        that is killed between the two moves leaves neither, and the result is measured again.
 
         Raises:
             StorageError: when the disk is full or the folder cannot be written; earlier results
@@ -211,9 +212,8 @@ class Store:
         from safetensors.torch import save_file
 
         target = self.root / result.path
-        new, replaced = (
-            target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}") for _ in range(2)
-        )
+        new = target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}")
+        replaced = target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}")
         try:
             new.mkdir(parents=True)
             write_rows(rows, new / ROWS)
@@ -237,31 +237,34 @@ class Store:
             new.rename(target)
             flush(target.parent)
         except (OSError, SafetensorError) as error:
-            raise StorageError(
-                f"{result.path} cannot be written: {reason(error)}. Results that were "
-                "complete are untouched; repeat the command when there is room."
-            ) from error
+            raise _unwritable(result.path, error) from error
         finally:
             shutil.rmtree(new, ignore_errors=True)
             shutil.rmtree(replaced, ignore_errors=True)
 
     def clear_leftovers(self, result: Result) -> None:
-        """Remove what a process that was killed left of a result. To be called under its lock."""
+        """Remove what a killed process left of a result. The caller holds its lock."""
         for folder in (self.root / result.path).parent.glob(f"{NEW}{result.path.name}-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def rows(self, path: Path) -> "pd.DataFrame":
-        """The rows of a checked result."""
+        """The rows of a verified result."""
+        known = _verified.get((self.root / path).absolute())
+        if known is not None and known.rows is not None and known.state == self.state(path):
+            return known.rows.copy()
         return read_rows(self.root / path / ROWS, path.parts[0])
 
     def vectors(self, path: Path) -> "dict[str, Tensor]":
-        """The vectors of a checked result, as `tvsight.vectors` describes them."""
+        """The vectors of a verified result, as `storage.task_vectors` describes them."""
         from safetensors.torch import load_file
 
         return load_file(self.root / path / VECTORS)
 
     def set_aside(self, path: Path) -> Path:
-        """Move a damaged result out of the way, under `.damaged`; returns where it went.
+        """Move a damaged result out of the way, under `.damaged`.
+
+        Returns:
+            Its new folder, relative to the results folder.
 
         Raises:
             StorageError: when it cannot be moved.
@@ -280,7 +283,7 @@ class Store:
         return place.relative_to(self.root)
 
     def refuse_later(self, path: Path, why: str) -> None:
-        """Refuse what would move or replace a result of a later tvsight.
+        """Check that a result may be moved or replaced.
 
         Raises:
             LaterVersion: when a later tvsight wrote it.
@@ -290,27 +293,20 @@ class Store:
             raise later_version(path, writer, why)
 
     def paths(self, experiment: str | None = None, model: str | None = None) -> Iterator[Path]:
-        """Folders of the results of an experiment and a model, or of all, whole or not."""
-        chosen = ("*" if name is None else folder_name(name) for name in (experiment, model))
-        for folder in sorted(self.root.glob(f"{'/'.join(chosen)}/*")):
+        """The folders of the results of an experiment and a model, or of all, whole or not."""
+        names = ["*" if name is None else folder_name(name) for name in (experiment, model)]
+        for folder in sorted(self.root.glob(f"{'/'.join(names)}/*")):
             path = folder.relative_to(self.root)
             hidden = any(part.startswith(".") for part in path.parts)
             if RESULT_NAME.fullmatch(path.name) and not hidden and path.parts[0] not in DRAWN:
                 yield path
 
 
-def folder_name(name: str) -> str:
-    """A name that is one folder on any system."""
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "-", name.replace("/", "--")).lstrip(".") or "-"
-    if len(safe) <= LONGEST_NAME:
-        return safe
-    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{safe[:LONGEST_NAME]}-{digest}"
-
-
-def reason(error: Exception) -> str:
-    """Why a file cannot be written, in the system's words."""
-    return str(getattr(error, "strerror", None) or error)
+def _unwritable(path: Path, error: Exception) -> StorageError:
+    return StorageError(
+        f"{path} cannot be written: {reason(error)}. Results that were complete are untouched; "
+        "repeat the command when there is room."
+    )
 
 
 def _sha256(file: Path) -> str:

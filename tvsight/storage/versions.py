@@ -1,4 +1,4 @@
-"""Tell what a later tvsight wrote: this one never moves, replaces or removes it."""
+"""Recognise what a later tvsight wrote. This one never moves, replaces or removes it."""
 
 from packaging.version import InvalidVersion, Version
 
@@ -9,12 +9,12 @@ from tvsight.errors import UsageError
 class LaterVersion(UsageError):
     """A file of a later tvsight that this one cannot use (exit code 2).
 
-    The program and the library end there, so that nothing is put in its place.
+    The program ends, so that nothing takes the place of the file.
     """
 
 
 def is_later(writer: object) -> bool:
-    """Whether the tvsight of a version is later than this one; an unknown version is not."""
+    """Whether a version of tvsight is later than this one. Unknown versions are not."""
     try:
         return Version(str(writer)) > Version(__version__)
     except InvalidVersion:

@@ -1,4 +1,4 @@
-"""Tasks: the 18 of the paper, more that follow-up work uses, and the user's own."""
+"""Tasks: the paper's 18, further ones from follow-up work, and the user's own."""
 
 from tvsight.tasks.registry import PAPER_TASKS, packaged_tasks, select, task
 from tvsight.tasks.task import CATEGORIES, MatchRule, Pair, Task

@@ -1,7 +1,7 @@
-"""Read tasks from files: the packaged relations, and tasks that a user wrote.
+"""Read tasks from files: the packaged relations, and the tasks of users.
 
-A relation file holds pairs once and up to two tasks on them, `forward` and `inverse`. A user's
-file holds one task.
+A relation file holds one list of pairs and up to two tasks on it, `forward` and `inverse`. A
+user's file holds one task.
 """
 
 import csv
@@ -17,7 +17,7 @@ from tvsight.tasks.task import CATEGORIES, MATCH_RULES, Category, MatchRule, Pai
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")
-"""Controls, and the byte order mark, which is not to be seen within a word."""
+"""Control characters, and the byte order mark, which is invisible within a word."""
 HEADER_KEYS = ("name", "category", "description", "match", "words")
 TASK_KEYS = (*HEADER_KEYS, "pairs")
 RELATION_KEYS = ("origin", "forward", "inverse", "pairs")
@@ -31,19 +31,19 @@ ANSWER_HEADINGS = (
     "completion value result expected definition meaning antonym antonyms synonym synonyms "
     f"opposite plural past gerund capital language continent currency {LANGUAGES}"
 )
-"""Usual names of the columns of a CSV file. `from` and `to` are words of their own."""
+"""Usual names of the columns of a CSV file. `from` and `to` are left out: they may be a pair."""
 MAX_TEXT = 200
-"""Longest input or answer in characters: task vectors are read from short prompts."""
+"""Most characters of an input or an answer: task vectors are read from short prompts."""
 MAX_PAIRS = 100_000
 MAX_WORDS = 5
 MAX_FILE_BYTES = 50_000_000
 
 
 def read_relation(text: str, where: str) -> list[Task]:
-    """The tasks of a relation file: the forward one and, when it names one, the inverse.
+    """The tasks of a relation file: the forward one, and the inverse one if the file has it.
 
     Raises:
-        UsageError: with the file, the key and what was expected.
+        UsageError: for a broken file. The message has the file, the key and what was expected.
     """
     content = _parsed(text, where)
     _check_keys(content, RELATION_KEYS, where)
@@ -60,17 +60,18 @@ def read_relation(text: str, where: str) -> list[Task]:
 
 
 def read_task_file(path: str) -> Task:
-    """A user's own task: a JSON object with `name` and `pairs`, or a CSV file of two columns.
+    """A user's own task, from a JSON object with `name` and `pairs` or a CSV file of two columns.
 
-    The JSON object may also say `description`, `words` that describe the task, and `match`
-    (`exact` unless it says otherwise).
-    A CSV task is named after its file; a first line with the usual names of columns is no pair.
+    The JSON object may also have a `description`, `words` that describe the task, and `match`
+    (`exact` by default). A CSV task is named after its file. A first line with usual names of
+    columns is read as a heading.
 
     Raises:
-        UsageError: with the file, the line or key, and what was expected.
+        UsageError: for a broken file. The message has the file, the line or key, and what was
+            expected.
 
     Warns:
-        Remark: of a first line that is no pair.
+        Remark: when the first line is read as a heading.
     """
     text = _file_text(Path(path))
     if path.lower().endswith(".csv"):
@@ -86,18 +87,19 @@ def read_task_file(path: str) -> Task:
 
 
 def invert(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
-    """The pairs read backwards.
+    """The pairs with inputs and answers exchanged.
 
-    Each usual answer becomes an input, and accepts every input that it was an answer of, those it
-    is the usual answer of first. Answers that are only accepted besides are not asked about.
+    Each pair's usual answer becomes an input. It accepts every input that it was an answer to;
+    the inputs whose usual answer it was come first. Answers that are never the usual one become
+    no input.
     """
-    asked: dict[str, list[str]] = {pair.answer: [] for pair in pairs}
+    inverted: dict[str, list[str]] = {pair.answer: [] for pair in pairs}
     for usual in (True, False):
         for pair in pairs:
             for answer in pair.answers:
-                if answer in asked and (answer == pair.answer) == usual:
-                    asked[answer].append(pair.input)
-    return tuple(Pair(answer, tuple(inputs)) for answer, inputs in asked.items())
+                if answer in inverted and (answer == pair.answer) == usual:
+                    inverted[answer].append(pair.input)
+    return tuple(Pair(answer, tuple(inputs)) for answer, inputs in inverted.items())
 
 
 def _file_text(file: Path) -> str:
@@ -134,7 +136,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
 
 
 class _RepeatedKey(Exception):
-    """A key that a JSON object has twice, of which `json` would drop the first."""
+    """A JSON object has a key twice; `json` alone would drop the first."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -142,12 +144,12 @@ class _RepeatedKey(Exception):
 
 
 def _object(entries: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     for key, value in entries:
-        if key in found:
+        if key in content:
             raise _RepeatedKey(key)
-        found[key] = value
-    return found
+        content[key] = value
+    return content
 
 
 def _check_keys(content: dict[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -176,7 +178,7 @@ def _without_headings(rows: list[tuple[str, Any]], where: str) -> list[tuple[str
 
 
 def _csv_rows(text: str, where: str) -> list[tuple[str, Any]]:
-    """Rows of a CSV file, each with the line that it ends on."""
+    """Rows of a CSV file, each with the number of its last line."""
     reader = csv.reader(io.StringIO(text), strict=True)
     try:
         return [(f"line {reader.line_num}", row) for row in reader if row]
@@ -251,7 +253,8 @@ def _pair(row: Any, place: str) -> Pair:
         raise UsageError(
             f"{place}: an input and an answer were expected, found {shown(row)}.{_separator(row)}"
         )
-    given, answers = row[0], row[1] if isinstance(row[1], list) else [row[1]]
+    given = row[0]
+    answers = row[1] if isinstance(row[1], list) else [row[1]]
     if not answers:
         raise UsageError(f"{place}: one or more different answers were expected.")
     for text in (given, *answers):
@@ -262,7 +265,7 @@ def _pair(row: Any, place: str) -> Pair:
 
 
 def _separator(row: Any) -> str:
-    """A hint for a line of CSV whose columns are separated by something else."""
+    """A hint for a line of CSV whose columns are not separated by commas."""
     cell = row[0] if isinstance(row, list) and len(row) == 1 else None
     alone = isinstance(cell, str) and any(mark in cell for mark in ";\t|")
     return " Columns are separated by a comma." if alone else ""
@@ -281,7 +284,7 @@ def _check_text(text: Any, place: str) -> None:
 
 
 def is_encodable(text: str) -> bool:
-    """Whether a text can be written as UTF-8; JSON lets half a surrogate pair through."""
+    """Whether a text can be written as UTF-8. Half a surrogate pair (valid JSON) cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -301,9 +304,9 @@ def _choice(content: dict[str, Any], key: str, allowed: tuple[str, ...], where: 
 
 
 def shown(value: object) -> str:
-    """A value in a message: escaped, and cut where it is long."""
+    """A value as messages show it: escaped, and cut to 60 characters."""
     try:
         text = ascii(value[:60] if isinstance(value, str | list) else value)
-    except RecursionError:  # JSON that is just not too deep to be read may be too deep to be shown
+    except RecursionError:  # a value shallow enough for `json` may be too deep for `ascii`
         text = f"a deep {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,4 +1,4 @@
-"""The algorithmic tasks: their pairs follow from a rule, so they are computed, not stored."""
+"""The algorithmic tasks, whose pairs are computed from a rule."""
 
 import random
 import string
@@ -10,12 +10,12 @@ LOWER = string.ascii_lowercase
 UPPER = string.ascii_uppercase
 ORIGIN = "computed from the rule"
 LISTS = 600
-"""Number of lists in each list task: far more than a run draws, few enough to read."""
+"""Lists in each list task: far more than a run draws, few enough to read."""
 LIST_LENGTHS = (2, 3, 4)
 
 
 def generated_tasks() -> list[Task]:
-    """The algorithmic tasks of the paper, then the extra ones."""
+    """The algorithmic tasks of the paper, then the others."""
     letters, digits = _lists(LOWER), _lists(string.digits)
     following = LOWER[1:] + LOWER[0]
     return [
@@ -75,7 +75,7 @@ def generated_tasks() -> list[Task]:
 
 
 def first_letters(words: Iterable[str]) -> Task:
-    """`capitalize_first_letter` over given words."""
+    """The task `capitalize_first_letter` on some words."""
     pairs = ((word, word[0].upper()) for word in words)
     description = "a word and its first letter as a capital"
     return _task("capitalize_first_letter", description, pairs, words=("capital", "first"))
@@ -93,7 +93,7 @@ def _task(
 
 
 def _lists(items: str) -> list[list[str]]:
-    """Distinct lists of items, of each length in turn drawn at random."""
+    """Different lists of items, each of a length drawn at random."""
     rng = random.Random("tvsight lists")
     lists: dict[tuple[str, ...], None] = {}
     while len(lists) < LISTS:

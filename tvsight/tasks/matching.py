@@ -1,9 +1,9 @@
-"""Predicted token against accepted answers, by the matching rule of a task.
+"""Compare a predicted token with the accepted answers, by the matching rule of a task.
 
-Texts are compared here; `prompts.tokens.accepted_tokens` adds the first token of each answer, which
-always counts under `prefix`, however short it is.
+This module compares texts. `prompts.tokens.accepted_tokens` adds the first token of each answer,
+which always counts under `prefix`, however short it is.
 
-Scoring is a set lookup: the tokens that count as correct for a query are found once, from the
+Scoring is a set lookup. The tokens that count as correct for a query are collected once, from the
 tokenizer alone, so that a server needs neither the tokenizer nor the rule.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from tvsight.tasks import MatchRule
 
 SCORING_VERSION = 2
-"""Part of every result's key: raise it when a rule below changes."""
+"""Part of every result's key. Raise it when a rule below changes."""
 MIN_SHARED = 2
 """Characters that a token and an answer must share under the `prefix` rule."""
 
@@ -22,10 +22,10 @@ MIN_SHARED = 2
 def matches(predicted: str, answer: str, rule: MatchRule) -> bool:
     """Whether a predicted token counts as an answer.
 
-    `exact`: the two are equal after white space is stripped. `prefix`, for answers that may be
-    several tokens: after stripping, one is a prefix of the other, and what they share is at least
-    `MIN_SHARED` characters or the whole answer. (The authors' rule accepts any shared beginning,
-    so there a single first letter counts; here it does not.)
+    Both are stripped of white space first. Under `exact` they must be equal. Under `prefix`, for
+    answers that may be several tokens, one must be a prefix of the other, and the shared part must
+    be at least `MIN_SHARED` characters or the whole answer. (The authors' rule accepts any shared
+    beginning, so a single first letter counts there. It does not count here.)
     """
     predicted, answer = predicted.strip(), answer.strip()
     if rule == "exact":
@@ -36,7 +36,7 @@ def matches(predicted: str, answer: str, rule: MatchRule) -> bool:
 
 
 class Vocabulary:
-    """The decoded tokens of a tokenizer, indexed to answer which of them `matches` accepts."""
+    """The decoded tokens of a tokenizer, with an index to find those that `matches` accepts."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.texts: list[str] = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
@@ -47,14 +47,16 @@ class Vocabulary:
     def accepted(self, answers: Iterable[str], rule: MatchRule) -> list[int]:
         """Ids of the tokens that count as one of `answers`, ascending."""
         answers = [answer.strip() for answer in answers]
-        found: set[int] = set()
+        candidates: set[int] = set()
         for answer in answers:
-            found.update(self._equal(answer))
+            candidates.update(self._equal(answer))
             if rule == "prefix":
-                found.update(self._beginning_with(answer))
+                candidates.update(self._beginning_with(answer))
                 for length in range(MIN_SHARED, len(answer)):
-                    found.update(self._equal(answer[:length]))
-        return sorted(i for i in found if any(matches(self.texts[i], a, rule) for a in answers))
+                    candidates.update(self._equal(answer[:length]))
+        return sorted(
+            i for i in candidates if any(matches(self.texts[i], a, rule) for a in answers)
+        )
 
     def _equal(self, text: str) -> list[int]:
         return self._ids[self._at(text) : bisect.bisect_right(self._sorted, text)]

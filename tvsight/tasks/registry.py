@@ -1,4 +1,4 @@
-"""Every task by name, and the selections that a command line can make."""
+"""Find tasks by name, and resolve the selections of a command line."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -34,23 +34,23 @@ PAPER_TASKS = (
 
 @cache
 def packaged_tasks() -> dict[str, Task]:
-    """The tasks that come with tvsight: the paper's 18 in their order, then the others."""
-    found = {task.name: task for task in generated_tasks()}
+    """The tasks that come with tvsight: the paper's 18 in its order, then the others by name."""
+    tasks = {task.name: task for task in generated_tasks()}
     folder = files("tvsight.tasks").joinpath("data")
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         for task in read_relation(file.read_text(encoding="utf-8"), file.name):
-            found[task.name] = task
-    nouns = first_letters(pair.input for pair in found["singular_plural"].pairs)
-    found[nouns.name] = nouns
-    paper = {name: found[name] for name in PAPER_TASKS}
-    return paper | dict(sorted(found.items()))
+            tasks[task.name] = task
+    nouns = first_letters(pair.input for pair in tasks["singular_plural"].pairs)
+    tasks[nouns.name] = nouns
+    paper = {name: tasks[name] for name in PAPER_TASKS}
+    return paper | dict(sorted(tasks.items()))
 
 
 def task(name: str) -> Task:
     """A packaged task by name.
 
     Raises:
-        UsageError: for an unknown name, with the nearest ones.
+        UsageError: for an unknown name; the message has the nearest ones.
     """
     known = packaged_tasks()
     if not isinstance(name, str):
@@ -64,19 +64,19 @@ def select(selection: str, task_files: Iterable[str] = ()) -> list[Task]:
     """The tasks that a selection names.
 
     Args:
-        selection: names and categories separated by commas; `paper` (the 18 of the paper);
-            `all`; or `none`, which leaves the user's own files only.
-        task_files: files with tasks of the user's own; each joins the selection.
+        selection: names and categories, separated by commas; `paper` (the paper's 18); `all`; or
+            `none`, which leaves only the tasks of `task_files`.
+        task_files: files with the user's own tasks, which join the selection.
 
     Raises:
         UsageError: for an unknown name, an empty selection, a broken file, or a file whose task
-            has the name of another.
+            has the name of another task.
     """
-    packaged = packaged_tasks()
     own = _own_tasks(task_files)
+    known = packaged_tasks() | own
     chosen: dict[str, Task] = {}
     for word in filter(None, (word.strip() for word in selection.split(","))):
-        chosen |= {name: (packaged | own)[name] for name in _meant(word, packaged | own)}
+        chosen |= {name: known[name] for name in _meant(word, known)}
     chosen |= own
     if not chosen:
         raise UsageError("No task selected: give --tasks names, a category, paper or all.")

@@ -1,4 +1,4 @@
-"""What a task is: a category, a matching rule, and pairs of an input and its accepted answers."""
+"""A task: a category, a matching rule, and pairs of an input and its accepted answers."""
 
 import hashlib
 import json
@@ -39,18 +39,19 @@ class Task:
     category: Category
     description: str
     match: MatchRule
-    """How a predicted token is compared with an answer; see `tvsight.scoring`."""
+    """The rule that compares a predicted token with an answer; see `tasks.matching`."""
     pairs: tuple[Pair, ...]
     origin: str
-    """Where the pairs come from."""
+    """The source of the pairs."""
     inverse: str | None = None
     """Name of the task that maps this one's answers back to its inputs (a bijection)."""
     words: tuple[str, ...] = ()
-    """Words that describe the task, such as `capital`: looked for in what its vector says."""
+    """Words that describe the task, such as `capital`. They are looked for among the top tokens of
+    its vector."""
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 of what the task measures: its pairs and its matching rule."""
+        """SHA-256 of the pairs and the matching rule: all of the task that a number depends on."""
         content = [self.match, [[pair.input, list(pair.answers)] for pair in self.pairs]]
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

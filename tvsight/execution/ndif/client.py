@@ -1,7 +1,7 @@
-"""An NDIF server over HTTP: what it answers, in our words, and which faults are waited out.
+"""A client of an NDIF server over HTTP, which retries, and gives up in the end.
 
-nnsight's own client neither retries nor gives up on a server that stopped answering, and reads
-results with an unpickler that runs code. This one does the opposite of each.
+nnsight's own client does neither, and reads results with an unpickler that runs code. This one runs
+no code of a result.
 """
 
 import json
@@ -24,7 +24,7 @@ from tvsight.execution.ndif.results import WrongResult, read
 Read = TypeVar("Read")
 
 FEW_RETRIES = 2
-"""When a server is first asked: its address may be wrong."""
+"""Retries of the first request, whose address may be wrong."""
 STATES = {
     "RECEIVED": "queued",
     "QUEUED": "queued",
@@ -35,50 +35,50 @@ STATES = {
     "COMPLETED": "done",
     "ERROR": "failed",
 }
-"""What a job does, by the server's status."""
+"""State of a job, by the server's status."""
 PASSING = frozenset({408, 425, 429})
-"""Refusals of the moment: too slow, too early, too often."""
+"""Refusals that pass: too slow, too early, too often."""
 UNHEARD = PASSING | {503}
-"""How a server, or a proxy before it, says that it did nothing about a request."""
+"""Statuses by which a server, or a proxy before it, says that it did nothing about a request."""
 TOO_LARGE = 413
 NO_SERVER = tuple(range(300, 500))
-"""How something else may answer `/connected`: by a redirect or a refusal."""
+"""Statuses by which another server may answer `/connected`: redirects and refusals."""
 LONGEST_TEXT = 500
-"""Characters of an answer that is no JSON."""
+"""Most characters that are shown of an answer that is no JSON."""
 LONGEST_ANSWER = 16_000_000
-"""Bytes of an answer that is no result."""
+"""Most bytes of an answer that is no result."""
 GONE = frozenset({400, 403, 404, 410})
-"""How an object store answers for a result whose link has expired or that it lost."""
+"""Statuses of an object store for a result whose link has expired, or that it lost."""
 
 
 class Unanswered(Exception):
-    """A job that was sent and that the server may have accepted, or not."""
+    """The server did not answer, and may have accepted the job or not."""
 
 
 class ResultGone(Exception):
-    """A finished job whose result is no longer there."""
+    """The result of a finished job is no longer there."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says of a job."""
+    """The server's answer about a job."""
 
     state: str
     """`queued`, `running`, `done` or `failed`."""
     text: str
     link: str | None
-    """Where the result is, once it is done."""
+    """URL of the result, once the job is done."""
 
 
 class NdifClient:
-    """One server, and how often it failed us.
+    """A client of one server.
 
     Attributes:
         host: its URL, without a final slash.
-        faults: what went wrong and was tried again, oldest first, with its time
+        faults: failures that were followed by another try, oldest first, with their time
             (`time.monotonic`).
         received: bytes of results so far.
-        tell: hears what is waited for, and why.
+        tell: called with sentences on waits and their reasons.
     """
 
     def __init__(
@@ -99,15 +99,15 @@ class NdifClient:
         self.tell = tell
         self._has_served = False
         self._headers = {"nnsight-version": version("nnsight"), "python-version": sys.version}
-        """The key is among them once `check` has found an NDIF server."""
+        """They hold the key once `check` has found an NDIF server."""
 
     def check(self) -> None:
-        """Make sure that a server is there, can compute, and accepts the key.
+        """Check that an NDIF server is there, can compute, and accepts the key.
 
-        No key is sent before this, nor to a host that does not answer as an NDIF server does.
+        The key is not sent before this, nor to a host that does not answer as an NDIF server does.
 
         Raises:
-            ServerError: when it is not there, or is not what it should be.
+            ServerError: when no NDIF server answers.
             UsageError: when it does not accept the key.
         """
         few = min(self.patience.retries, FEW_RETRIES)
@@ -122,19 +122,17 @@ class NdifClient:
         self._ask("POST", "/request", lambda response: None, accept=(422,), data=data)
 
     def get(self, path: str) -> dict[str, Any]:
-        """A JSON document of the server: `/status`, `/env`."""
+        """Get a JSON document of the server: `/status`, `/env`."""
         return self._ask("GET", path, _document)
 
     def submit(self, model_key: str, payload: bytes, job_id: str) -> str:
-        """Hand over a job.
-
-        It is tried again only where the server certainly did not hear of it.
+        """Submit a job. It is sent again only where the server certainly did not receive it.
 
         Args:
-            job_id: a name for it, under which it can be looked for if no answer comes.
+            job_id: a name for the job, by which it can be found when no answer comes.
 
         Returns:
-            The server's name for it: `job_id`, unless the server gives names of its own.
+            The server's name for the job: `job_id`, unless the server gives names of its own.
 
         Raises:
             Unanswered: when the server may have accepted it.
@@ -155,14 +153,14 @@ class NdifClient:
             raise Unanswered(str(fault)) from fault
 
     def job(self, job_id: str) -> Answer | None:
-        """What became of a job; None where the server knows nothing of it (yet)."""
+        """Ask about a job; None where the server does not know it (yet)."""
         return self._ask("GET", f"/response/{job_id}", partial(_of_job, job_id), accept=(404,))
 
     def result(self, link: str, most: int) -> Any:
-        """Download what a job saved; see `results.read`.
+        """Download the result of a job; see `results.read`.
 
         Args:
-            most: bytes that it may have.
+            most: bytes that the result may have.
 
         Raises:
             ResultGone: when the object store has it no longer.
@@ -190,17 +188,18 @@ class NdifClient:
         most: int = LONGEST_ANSWER,
         **content: Any,
     ) -> Read:
-        """What `read` finds in the answer to one request, with faults waited out.
+        """Make one request, again after each fault, and read its answer.
 
         Args:
-            read: raises ValueError, KeyError or TypeError where the answer is something else.
+            read: makes the result of an answer; raises ValueError, KeyError or TypeError where the
+                answer is none of an NDIF server.
             accept: statuses of errors that `read` expects.
             repeatable: whether it does no harm to ask twice.
             most: bytes that the answer may have.
 
         Raises:
             WrongResult: when a result has more bytes than `most`.
-            Fault: of a request that is not repeatable, when the server may have heard it.
+            Fault: of a request that is not repeatable, when the server may have received it.
             RefusedError, UsageError: when the server refuses the request, in its own words.
             ServerError: when the faults do not end.
         """
@@ -262,22 +261,22 @@ class NdifClient:
             self.note(str(fault))
             tried = f"{fault} (tried {tries} times)."
             if link:
-                told = f"A result of {self.host} cannot be fetched: {tried}"
+                text = f"A result of {self.host} cannot be fetched: {tried}"
             elif self._has_served:
-                told = f"The server worked before and does not now: {tried} Try again later."
+                text = f"The server worked before and does not now: {tried} Try again later."
             elif fault.busy:
-                told = f"The server cannot serve now: {tried} Try again later."
+                text = f"The server cannot serve now: {tried} Try again later."
             else:
-                told = f"No NDIF server can be reached: {tried} Check --host (or NDIF_HOST), or "
-                told += "try again later."
-            raise ServerError(told) from fault
+                text = f"No NDIF server can be reached: {tried} Check --host (or NDIF_HOST), or "
+                text += "try again later."
+            raise ServerError(text) from fault
 
     def _refusal(self, response: httpx.Response) -> TvsightError:
         detail, key = self._words(response), CONFIG.API.APIKEY
         if response.status_code in (401, 403) or "API key" in detail:
-            given = "the API key was refused" if key else "no API key was given"
+            problem = "the API key was refused" if key else "no API key was given"
             return RefusedError(
-                f"{self.host}: {given}. {detail} Set NDIF_API_KEY, or store a key with "
+                f"{self.host}: {problem}. {detail} Set NDIF_API_KEY, or store a key with "
                 "`python -c 'import nnsight; nnsight.login()'`."
             )
         refused = f"{self.host} refused the request ({response.status_code}): {detail}"
@@ -318,12 +317,8 @@ def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
 
 
 def _is_ndif(response: httpx.Response) -> bool:
-    """Whether an answer to `/connected` is that of an NDIF server."""
+    """Whether an answer to `/connected` comes from an NDIF server."""
     try:
         return response.is_success and _document(response).get("status") == "connected"
     except (ValueError, TypeError):
         return False
-
-
-def _content_and_status(response: httpx.Response) -> tuple[bytes, int]:
-    return response.content, response.status_code

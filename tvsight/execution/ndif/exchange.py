@@ -1,7 +1,7 @@
 """One HTTP request and its answer, with a limit to the time of the whole.
 
-httpx limits the time of each read and write, so a server that sends a byte now and then would be
-waited for without end.
+httpx limits the time of each read and write, so it would wait without end for a server that sends
+a byte now and then.
 """
 
 import threading
@@ -12,29 +12,29 @@ from typing import Any
 import httpx
 
 SLOWEST = 50_000
-"""Bytes a second: a large body has its time at this speed beside the limit."""
+"""Bytes a second. A large body has its time at this speed beside the limit."""
 CONNECT_SHARE = 0.5
-"""Of the limit, for the connection alone. A request that found nobody was certainly not heard."""
+"""Share of the limit for the connection alone. Without one a request was certainly not received."""
 TOLD_EVERY_S = 5.0
-"""How often somebody who waits hears of it."""
+"""Seconds between messages to somebody who waits."""
 
 Waited = Callable[[float, int], None]
-"""Is told for how many seconds an answer is waited for, and how many bytes of it are here."""
+"""Called with the seconds of waiting so far, and the bytes of the answer so far."""
 
 
 class TooLong(Exception):
-    """An answer of more bytes than it can have."""
+    """An answer has more bytes than it may have."""
 
 
 def exchange(
     method: str, url: str, limit_s: float, most: int, waited: Waited, **content: Any
 ) -> httpx.Response:
-    """The answer to a request, read to its end.
+    """Make a request, and read its answer to the end.
 
     Args:
         most: bytes that the answer may have.
         waited: called every few seconds.
-        content: what `httpx.request` takes besides.
+        content: further arguments of `httpx.request`.
 
     Raises:
         TooLong: when the answer has more bytes.
@@ -61,7 +61,7 @@ def exchange(
 
 
 class _Exchange(threading.Thread):
-    """A request on its way. Nobody waits for its end once it is given up."""
+    """A request under way. Nobody waits for its end once it is given up."""
 
     def __init__(
         self, method: str, url: str, limit_s: float, most: int, content: dict[str, Any]

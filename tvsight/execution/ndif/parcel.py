@@ -1,4 +1,4 @@
-"""A job as the bytes that are sent for it, and what stands for it where it is remembered."""
+"""Serialise a job for NDIF, and fingerprint it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,16 +15,16 @@ from tvsight.execution.ndif.results import fingerprint, seal
 from tvsight.interventions.decoder import Decoder
 
 LEVEL = 6
-"""Of compression, as in nnsight."""
+"""Level of compression, as in nnsight."""
 
 
 def payload(decoder: Decoder, job: Job, asked: str = "") -> bytes:
-    """What is sent for a job: the source of its function and all that it calls, and its arguments.
+    """Serialise a job: the source of its function and of all that it calls, and its arguments.
 
-    Weights stay where they are; the server knows the model by name.
+    Weights are not sent. The server knows the model by name.
 
     Args:
-        asked: stands for the job and its model; the result brings it back.
+        asked: a hash of the job and its model, which the result brings back.
     """
     nnsight.register("tvsight")
     pull_env()
@@ -38,10 +38,10 @@ def payload(decoder: Decoder, job: Job, asked: str = "") -> bytes:
 def _sealed(
     decoder: Decoder, function: Callable[..., Any], arguments: tuple[Any, ...], asked: str
 ) -> dict[str, Any]:
-    """On the server: what the function returns and what it ran on, sealed."""
+    """Run on the server: the return value of the function and the device, sealed."""
     device = decoder.device.type
     content = {
-        "value": function(decoder, *arguments, None),
+        "value": function(decoder, *arguments, progress=None),
         "dtype": str(decoder.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
     }
@@ -49,14 +49,14 @@ def _sealed(
 
 
 def digest(job: Job) -> str:
-    """Stands for what a job asks: its function and arguments, and the code that answers."""
+    """A hash of a job: its function and arguments, and the version of the code."""
     return fingerprint([tvsight.__version__, job.function.__qualname__, job.arguments])[:16]
 
 
 class _Parcel(nnsight.tracing.backend.Backend):
-    """Takes a session as the bytes that a server would receive, instead of running it.
+    """Keeps a session as the bytes that a server would receive, instead of running it.
 
-    They hold a checksum, which nnsight leaves out: a server refuses what was damaged on its way.
+    They hold a checksum, which nnsight leaves out, so that a server refuses damaged ones.
     """
 
     content = b""

@@ -1,4 +1,4 @@
-"""Which failures of a server are waited out, how often, and with which pauses."""
+"""Timeouts and retries."""
 
 import time
 from collections.abc import Callable
@@ -12,32 +12,32 @@ from tvsight.execution.ndif.exchange import TOLD_EVERY_S
 Result = TypeVar("Result")
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-"""Between attempts, doubling, with jitter."""
+"""Pauses between attempts, doubling, with jitter."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long an unwilling server is put up with."""
+    """Timeouts and numbers of retries for one server."""
 
     retries: int = 5
     """Further attempts after a fault, per request and per job."""
     request_s: float = 30.0
-    """Time for one request and its answer, beside that of a large body."""
+    """Time for one request and its answer, beside the time of a large body."""
     job_s: float = 5400.0
-    """Time for a job, from the moment that this process waits for it."""
+    """Time for a job, since this process began to wait for it."""
     lost_s: float = 120.0
-    """A job that does not move for so long after the server had a fault is taken for lost."""
+    """Time without a change after a fault of the server, from which a job counts as lost."""
     unconfirmed_s: float = 10.0
-    """So long a job is looked for that the server may have accepted, or not."""
+    """Time to look for a job that the server may have accepted, or not."""
     poll_s: float = 1.0
-    """Between two questions about the same job."""
+    """Time between two questions about the same job."""
 
 
 class Fault(Exception):
     """A failure of the server or the connection that may pass.
 
     Attributes:
-        unheard: whether the server certainly did nothing about the request.
+        unheard: whether the server certainly did not receive the request.
         busy: whether a server answered that it cannot serve now.
     """
 
@@ -54,11 +54,11 @@ def patiently(
     note: Callable[[str], None],
     tell: Callable[[str], None],
 ) -> Result:
-    """`ask()`, again after growing pauses while it raises what `passes`, `tries` times in all.
+    """Call `ask` up to `tries` times, with growing pauses, while its error `passes`.
 
     Args:
-        note: is told what was raised and tried again.
-        tell: is told the same in a sentence, and every few seconds how long the pause still is.
+        note: called with the text of an error that is followed by another try.
+        tell: called with the same as a sentence, and every few seconds with the rest of the pause.
 
     Raises:
         Exception: the last, as it was raised.
@@ -89,7 +89,7 @@ def patiently(
 
 
 def pause(attempt: int) -> float:
-    """Seconds to wait after so many failed attempts, for one who has other things to do then."""
+    """Seconds to wait after a number of failed attempts, for a caller that does not sleep."""
     state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
     state.attempt_number = attempt
     return _pauses()(state)

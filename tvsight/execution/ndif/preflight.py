@@ -1,8 +1,7 @@
-"""What is checked before anything is sent to a server: the server once, and each model."""
+"""Check a server and its models, and rehearse jobs, before anything is sent."""
 
 import ipaddress
-import json
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,23 +16,25 @@ from tvsight.execution.ndif.client import NdifClient
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.precision import DTYPES
 from tvsight.models.random import TINY, random_llama
+from tvsight.prompts.tokens import few_episodes
 
 REHEARSED = 2
-"""Episodes of the rehearsal: the fewest that can differ in length. Each brings states of the real
+"""Episodes of a rehearsal: the fewest that can differ in length. Each brings states of the real
 depth and width."""
 REHEARSAL_DTYPES = {"bfloat16": torch.bfloat16}
-"""Others are rehearsed in float32: with float16 a CPU takes its time."""
+"""Precisions that are rehearsed as they are. Others are rehearsed in float32: float16 is slow on a
+CPU."""
 SHALLOW = TINY | {
     "num_attention_heads": 1,
     "num_key_value_heads": 1,
     "head_dim": 2,
     "intermediate_size": 2,
 }
-"""Of a rehearsal's model: the matrices that are as long as its states are wide are thin."""
+"""Shape of a rehearsal's model. The matrices that are as long as the states are wide are thin."""
 
 
 def key_warning(client: NdifClient) -> str | None:
-    """A warning where the key is going to be readable on its way to the server."""
+    """A warning where others can read the key on its way to the server; None elsewhere."""
     url = urlsplit(client.host)
     if not CONFIG.API.APIKEY or url.scheme == "https" or _is_loopback(url.hostname or ""):
         return None
@@ -44,7 +45,7 @@ def key_warning(client: NdifClient) -> str | None:
 
 
 def versions(client: NdifClient) -> EnvComparison:
-    """The packages here and on the server.
+    """Compare the packages here and on the server.
 
     Raises:
         ServerError: when the server does not say.
@@ -56,25 +57,24 @@ def versions(client: NdifClient) -> EnvComparison:
 
 
 def server_versions(compared: EnvComparison) -> dict[str, str]:
-    """The packages on the server that matter to numbers, and its Python."""
+    """The versions of Python and of the packages on the server that matter to numbers."""
     critical = {n: one["remote"] for n, one in compared.packages.items() if one["critical"]}
     return {**critical, "python": compared.remote_python}
 
 
 def version_warnings(compared: EnvComparison) -> list[str]:
-    """What may make a job fail, or give other numbers, over there."""
+    """The differences that may make a job fail on the server, or change its numbers."""
     found = [
         f"{name} is {one['remote']} on the server and {one['local']} here"
         for name, one in sorted(compared.critical_mismatches.items())
     ]
-    here, there = (text.split(".")[:2] for text in (compared.local_python, compared.remote_python))
-    if here != there:
+    if compared.local_python.split(".")[:2] != compared.remote_python.split(".")[:2]:
         found.append(f"Python is {compared.remote_python} there and {compared.local_python} here")
     return found
 
 
 def deployments(client: NdifClient) -> list[dict[str, Any]]:
-    """What the server has deployed, or knows on its disk: one entry per replica.
+    """The models that the server has deployed, or has on its disk: one entry per replica.
 
     Raises:
         ServerError: when the server does not say.
@@ -86,9 +86,9 @@ def deployments(client: NdifClient) -> list[dict[str, Any]]:
 
 
 def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
-    """Whether the server holds the model now, in words.
+    """A sentence on whether the server holds the model now.
 
-    A server says in which precision it holds a model only of those that are deployed.
+    A server names the precision of deployed models only.
 
     Raises:
         ServerError: when the hub does not say under which id it has the model.
@@ -124,68 +124,46 @@ def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
 
 
 def other_precision(host: str, held: str, expected: str) -> RefusedError:
-    """The error for a server that holds the model otherwise than results are stored under."""
+    """The error for a server that holds the model in another precision than results are stored
+    under."""
     advice = f"repeat with --dtype {held}" if held in DTYPES else "tvsight measures no such model"
     return RefusedError(f"{host} holds the model in {held}, not {expected}: {advice}.")
 
 
 def rehearse(job: Job, decoder: Decoder, dtype: str) -> float:
-    """Run a job's function here on a random model and a few of its own episodes, serialised as for
-    a server and with the modules hidden that a server lacks.
+    """Run a job here on a random model and a few of its episodes, serialised as for a server and
+    without the modules that a server lacks.
 
-    The random model has the depth, width and precision that is expected of the server's, since a
-    job may bring vectors, and is tiny in every other way: 30 MB for a model of 70 billion
-    parameters.
+    The random model has the depth, width and precision of the server's, since a job may bring
+    vectors. It is tiny in every other way: 30 MB for a model of 70 billion parameters.
 
     Returns:
-        How many bytes the result has for each episode, before it is compressed.
+        The bytes of the result for each episode, before compression.
 
     Raises:
-        TvsightError: when what would be sent cannot run by itself.
+        TvsightError: when the job cannot run by itself.
     """
     shape = {**SHALLOW, "num_hidden_layers": decoder.depth, "hidden_size": decoder.width}
-    arguments = [_shortened(argument, SHALLOW["vocab_size"]) for argument in job.arguments]
+    prompts, others = job.arguments[: job.prompts], job.arguments[job.prompts :]
+    few = [few_episodes(of_split, REHEARSED, SHALLOW["vocab_size"]) for of_split in prompts]
+    small = replace(job, arguments=(*few, *others))
     try:
         model = random_llama(shape, dtype=REHEARSAL_DTYPES.get(dtype, torch.float32))
-        result = run(model, job.function, *arguments, None, remote="local")
+        result = run(model, job.function, *small.arguments, progress=None, remote="local")
     except Exception as error:
         raise TvsightError(
             f"A rehearsal of the first job failed, so nothing was sent: {error}"
         ) from error
-    return _size(result) / episodes_of(arguments)
-
-
-def episodes_of(arguments: Sequence[Any]) -> int:
-    """How many episodes are in a job's arguments; 1 where there are no prompts."""
-    counts = [len(given["zero_shot"]) for given in arguments if _is_prompts(given)]
-    return sum(counts) or 1
+    return _size(result) / small.episodes
 
 
 def _size(result: Any) -> int:
-    """Bytes of the tensors in a result."""
+    """The bytes of the tensors in a result."""
     if isinstance(result, torch.Tensor):
         return result.numel() * result.itemsize
     if isinstance(result, dict):
         return sum(map(_size, result.values()))
     return sum(map(_size, result)) if isinstance(result, list | tuple) else 0
-
-
-def _shortened(argument: Any, vocabulary: int) -> Any:
-    """The first episodes of prompts, in tokens that a small vocabulary has.
-
-    Prompts are a dictionary with an entry per episode under each name, `zero_shot` among them.
-    """
-    if not _is_prompts(argument):
-        return argument
-    few = {name: values[:REHEARSED] for name, values in argument.items() if name != "others"}
-    tokens = {name: values for name, values in few.items() if not isinstance(values, torch.Tensor)}
-    small = json.loads(json.dumps(tokens), parse_int=lambda digits: int(digits) % vocabulary)
-    others = {"others": [[0]] * len(small["zero_shot"])} if "others" in argument else {}
-    return few | small | others
-
-
-def _is_prompts(argument: Any) -> bool:
-    return isinstance(argument, dict) and "zero_shot" in argument
 
 
 def _is_loopback(host: str) -> bool:

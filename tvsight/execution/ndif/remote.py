@@ -1,4 +1,4 @@
-"""Jobs on an NDIF server: remembered on disk, picked up again, waited for."""
+"""Jobs on an NDIF server: submit them, remember them on disk, and wait for their results."""
 
 import shlex
 import time
@@ -10,29 +10,29 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from tvsight.errors import RefusedError, ServerError, TvsightError
-from tvsight.execution.jobs import Job, Trace
+from tvsight.execution.jobs import Job, JobHistory
 from tvsight.execution.ndif.client import Answer, NdifClient, ResultGone, Unanswered
 from tvsight.execution.ndif.parcel import digest, payload
 from tvsight.execution.ndif.patience import pause
-from tvsight.execution.ndif.preflight import episodes_of, other_precision, rehearse
+from tvsight.execution.ndif.preflight import other_precision, rehearse
 from tvsight.execution.ndif.results import WrongResult, unseal
 from tvsight.interventions.decoder import Decoder
 from tvsight.storage.job_records import JobRecord, Records, result_of
 
 PASSING = "try again later"
-"""What NDIF ends its message with when a failure is its own and not the block's."""
+"""The end of NDIF's message where a failure is its own and not the block's."""
 OVER_LIMIT = "exceeded the execution timeout"
 MARGIN, EPISODE_MARGIN = 64_000_000, 64_000
-"""Bytes that a result may have beside its vectors, and beside that for each episode. The answers of
-an episode have a tenth for the deepest models."""
+"""Bytes that a result may have beside its vectors: of all episodes, and of each. The answers of an
+episode take a tenth of it for the deepest models."""
 FETCHES, SUBMISSIONS = 2, 2
-"""How often a wrong result is fetched, and how many jobs are submitted for it."""
+"""Number of times that a wrong result is fetched, and of jobs that are submitted for it."""
 
 Answered = TypeVar("Answered")
 
 
 class JobFailed(TvsightError):
-    """A job that the server could not do, and would not do the next time either."""
+    """The server cannot do a job, and could not do it the next time either."""
 
 
 class Remote:
@@ -52,7 +52,7 @@ class Remote:
         """Args:
         dtype: the precision that results are stored under: the server must hold it.
         versions: of packages on the server, for manifests.
-        asked: names of the results that the run lacks, beside those that jobs begin for.
+        asked: names of all results that the run is going to measure.
         """
         self.client = client
         self.dtype = dtype
@@ -63,7 +63,7 @@ class Remote:
         self._asked = set(asked)
 
     def begin(self, decoder: Decoder, job: Job, name: str) -> "_Submitted":
-        """Submit a job, or take up the one that an earlier process submitted."""
+        """Submit a job, or pick up the one that an earlier process submitted."""
         self._asked.add(result_of(name))
         return _Submitted(self, decoder, job, name)
 
@@ -73,22 +73,26 @@ class Remote:
             self.records.forget(name)
 
     def refused(self, held: str) -> RefusedError:
-        """The server holds the model in another precision: no job of this run is of use."""
+        """Forget the jobs of this run, because the server holds the model in another precision.
+
+        Returns:
+            The error that says so.
+        """
         self.forget()
         return other_precision(self.client.host, held, self.dtype)
 
     def forget(self) -> None:
-        """Forget the server's jobs for the results of this run, whichever process sent them."""
+        """Forget the jobs for the results of this run, whichever process sent them."""
         for record in self.records.all():
             if record.host == self.client.host and result_of(record.name) in self._asked:
                 self.records.forget(record.name)
 
     def wait(self) -> None:
-        """Until the server is asked again."""
+        """Let some time pass before the server is asked again."""
         time.sleep(self.client.patience.poll_s)
 
     def rehearse(self, decoder: Decoder, job: Job) -> None:
-        """Try a job's function here, once."""
+        """Rehearse a job's function here, once."""
         if job.function not in self._rehearsed:
             rehearse(job, decoder, self.dtype)
             self._rehearsed.add(job.function)
@@ -96,14 +100,14 @@ class Remote:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a job was last seen to do, and since when (`time.monotonic`)."""
+    """The last answer about a job, and the time since it is the same (`time.monotonic`)."""
 
     answer: Answer | None
     since: float
 
 
 class _Submitted:
-    """One job on the server, submitted again when the server loses it."""
+    """One job on the server. It is submitted again when the server loses it."""
 
     def __init__(self, place: Remote, decoder: Decoder, job: Job, name: str) -> None:
         self._place = place
@@ -111,24 +115,24 @@ class _Submitted:
         self._sent = (decoder, job)
         self._began = time.monotonic()
         self._told = len(self._client.faults)
-        """How many of the client's faults are older than this job, or in its trace."""
+        """Number of the client's faults that are older than this job, or in its history."""
         self._failures = 0
         self._wrong_results = 0
         self._seen = _Seen(None, self._began)
         self._again_at: float | None = None
-        """When it is submitted again; None while it is on the server."""
-        self.trace = Trace()
+        """Time of the next submission; None while the job is on the server."""
+        self.history = JobHistory()
         fresh = JobRecord(name, "", self._client.host, decoder.nn.to_model_key(), digest(job), "")
         known = place.records.read(name)
         if known is not None and known.is_for_same(fresh):
-            self.trace.faults.extend(known.faults)
+            self.history.faults.extend(known.faults)
             self._take(known)
         else:
             self._submit(fresh)
 
     @property
     def state(self) -> str:
-        """What the job does, as far as is known."""
+        """The state of the job, as far as it is known."""
         if self._again_at is not None:
             return "failed"
         return self._seen.answer.state if self._seen.answer else "queued"
@@ -161,9 +165,9 @@ class _Submitted:
         return None
 
     def _submit(self, record: JobRecord) -> None:
-        """Hand the job over, under a new name.
+        """Submit the job under a new name.
 
-        The name is written down first, so that the job is found again whatever ends this process
+        The name is written down first, so that the job is found again whatever ends this process,
         and whether or not the server's answer arrives.
         """
         decoder, job = self._sent
@@ -187,11 +191,11 @@ class _Submitted:
     def _take(self, record: JobRecord) -> None:
         self._record = record
         self._again_at = None
-        self.trace.job_id = record.job_id
+        self.history.job_id = record.job_id
         self._seen = _Seen(None, time.monotonic())
 
     def _ask(self, ask: Callable[[str], Answered], what: str) -> Answered:
-        """Ask the client; what went wrong meanwhile is remembered with the job."""
+        """Ask the client, and remember its faults with the job."""
         try:
             return ask(what)
         except (ServerError, RefusedError) as error:
@@ -204,33 +208,33 @@ class _Submitted:
                 self._write(self._record)
 
     def _note_faults(self) -> bool:
-        """Whether the client met faults since it was last looked at; the trace has them then."""
+        """Add the new faults of the client to the history, and return whether there are any."""
         new = self._client.faults[self._told :]
         self._told += len(new)
-        self.trace.faults.extend(text for _, text in new)
+        self.history.faults.extend(text for _, text in new)
         return bool(new)
 
     def _write(self, record: JobRecord) -> None:
-        self._record = replace(record, faults=tuple(self.trace.faults))
+        self._record = replace(record, faults=tuple(self.history.faults))
         self._place.records.write(self._record)
 
     def _fetched(self, link: str | None) -> Any:
-        """What the function returned.
+        """The return value of the function.
 
         Raises:
             ResultGone: when the result is no longer there.
-            WrongResult: when it is not what the server computed for this job.
+            WrongResult: when the result is not the one that the server computed for this job.
         """
         if link is None:
             raise WrongResult("the server does not say where it is")
         job = self._sent[1]
-        most = MARGIN + job.vector_bytes + EPISODE_MARGIN * episodes_of(job.arguments)
+        most = MARGIN + job.vector_bytes + EPISODE_MARGIN * job.episodes
         saved = self._ask(lambda where: self._client.result(where, most), link)
         content = unseal(saved, self._record.asked)
         return self._checked(content["value"], content["dtype"], content["device"])
 
     def _checked(self, value: Any, dtype: str, device: str) -> Any:
-        self.trace.device = device
+        self.history.device = device
         if dtype != self._place.dtype:
             raise self._place.refused(dtype)
         return value
@@ -246,9 +250,9 @@ class _Submitted:
         raise JobFailed(f"job {self._record.job_id} on {self._record.host}: {text}{advice}")
 
     def _again(self, fault: str) -> None:
-        """Submit once more after a while, a bounded number of times."""
+        """Submit once more after a pause, a bounded number of times."""
         self._failures += 1
-        self.trace.faults.append(f"job {self._record.job_id}: {fault}")
+        self.history.faults.append(f"job {self._record.job_id}: {fault}")
         why = fault if fault.endswith(".") else f"{fault}."
         if self._failures > self._client.patience.retries:
             raise ServerError(
@@ -266,7 +270,7 @@ class _Submitted:
         self._wrong_results += 1
         job_id, host = self._record.job_id, self._record.host
         if self._wrong_results % FETCHES:
-            self.trace.faults.append(f"the result of job {job_id} was fetched again: {why}")
+            self.history.faults.append(f"the result of job {job_id} was fetched again: {why}")
             self._write(self._record)
             self._client.tell(f"The result of job {job_id} is fetched again: {why}")
         elif (

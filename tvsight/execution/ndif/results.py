@@ -1,8 +1,8 @@
 """Seal the result of a job where it is computed, and read and check it here.
 
-A result comes back over two networks and out of an object store. The block that computes it adds
-what was asked and a digest of all that it returns, so a result of another job, or one with a single
-changed bit, is recognised whatever carried it.
+A result comes back over two networks and out of an object store. The code that computes it adds a
+hash of the job and a digest of all that it returns. So a result of another job, or one with a
+single changed bit, is recognised.
 """
 
 import hashlib
@@ -20,31 +20,31 @@ UNKNOWN_SIZE = zstandard.CONTENTSIZE_UNKNOWN
 
 
 class WrongResult(Exception):
-    """A result that is damaged, malformed, too large, or of another job. The text says which."""
+    """A result is damaged, malformed, too large, or of another job. The text says which."""
 
 
 def seal(content: dict[str, Any], asked: str) -> dict[str, Any]:
-    """On the server: a result with what was asked, and a digest of both.
+    """Run on the server: add the hash of a job to its result, and a digest of both.
 
     Args:
         content: tensors and plain Python under names.
-        asked: stands for the job and its model.
+        asked: a hash of the job and its model.
     """
     sealed = {**content, "asked": asked}
     return {**sealed, "sha256": fingerprint(sealed)}
 
 
 def unseal(saved: Any, asked: str) -> dict[str, Any]:
-    """The content that `seal` was given, once it is certain to be complete and an answer to
-    `asked`.
+    """Check that a result is complete and of the job `asked`, and return its content.
 
     Raises:
         WrongResult: when it is not.
     """
     try:
         content = dict(dict(saved)["result"])
-        told, answered = content.pop("sha256"), content["asked"]
-        same = told == fingerprint(content)
+        digest = content.pop("sha256")
+        answered = content["asked"]
+        same = digest == fingerprint(content)
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise WrongResult("it has not the form of a result") from error
     if not same:
@@ -55,13 +55,13 @@ def unseal(saved: Any, asked: str) -> dict[str, Any]:
 
 
 def fingerprint(value: Any) -> str:
-    """A digest of tensors and plain Python: of every number, type and shape."""
+    """A hash of every number, type and shape in tensors and plain Python."""
     text = json.dumps(value, sort_keys=True, default=tensor_fingerprint)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def tensor_fingerprint(tensor: torch.Tensor) -> list[Any]:
-    """Stands for a tensor in `fingerprint`: jobs and results may hold millions of numbers.
+    """The type, shape and hash of a tensor, for `fingerprint`.
 
     Raises:
         TypeError: when it is no tensor.
@@ -73,10 +73,10 @@ def tensor_fingerprint(tensor: torch.Tensor) -> list[Any]:
 
 
 def read(packed: bytes, most: int) -> Any:
-    """Read what nnsight saved on a server: a zip of tensors around a pickle, compressed.
+    """Read a result that nnsight saved on a server: a compressed zip of tensors around a pickle.
 
-    No code of the pickle is run: only tensors and plain Python are accepted. The checksums of the
-    zip are compared first, so that damage is not interpreted.
+    Only tensors and plain Python are accepted, and no code of the pickle is run. The checksums of
+    the zip are compared first, so that damage is not interpreted.
 
     Args:
         most: bytes that the result may have, unpacked.
@@ -114,7 +114,7 @@ def _decompressed(packed: bytes, most: int) -> bytes:
 
 
 def _fits(value: Any, most: int) -> bool:
-    """Whether a value has at most so many bytes when it is written out in full: a tensor may repeat
+    """Whether a value has at most `most` bytes when it is written out in full. A tensor may repeat
     its numbers, and a list its parts."""
     parts, size = [value], 0
     while parts and size <= most:

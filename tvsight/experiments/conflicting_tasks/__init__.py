@@ -1,3 +1,29 @@
-"""conflicting_tasks."""
+"""Conflicting tasks: demonstrations of A, the vector of B (section 4 of the paper)."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from tvsight.config import IDENTITY, RunConfig
 
 NAME = "conflicting_tasks"
+PAPER_PAIRS = (
+    "next_letter:to_upper",
+    "list_last:list_first",
+    "prev_letter:next_letter",
+    "present_simple_past_simple:present_simple_gerund",
+    "en_es:en_fr",
+)
+"""The paper's five: the demonstrated task, and the task whose vector is patched."""
+
+
+@dataclass(frozen=True)
+class Options(RunConfig):
+    """Options of a run, and the pairs of tasks."""
+
+    pairs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="A:B ...")] = field(
+        default=PAPER_PAIRS, metadata=IDENTITY
+    )
+    """Pairs of tasks: demonstrations of A in the prompt, the vector of B patched in. They replace
+    --tasks, which has no effect here. Tasks of --task-file can be named too."""

@@ -1,34 +1,61 @@
-"""Conflicting tasks: one result per pair of tasks."""
+"""Ask for conflicting tasks, one result per pair, and turn the answers into rows."""
 
 from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from tvsight.config import RunConfig
 from tvsight.errors import UsageError, nearest
-from tvsight.experiments.conflicting_tasks import NAME as CONFLICTING_TASKS
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.conflicting_tasks import NAME, Options
 from tvsight.experiments.conflicting_tasks.episodes import (
-    PAPER_PAIRS,
+    Conflict,
     check_conflict,
     conflicting_queries,
     pair_name,
     sample_conflicts,
 )
 from tvsight.experiments.conflicting_tasks.numbers import pair_line
+from tvsight.experiments.main_results.numbers import layer_is_identified
+from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
+from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
-from tvsight.run.outcome import Measured
+from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.storage.schemas import schema
 from tvsight.tasks import Task, packaged_tasks
 
 if TYPE_CHECKING:
-    from tvsight.execution import Steps
+    import pandas as pd
+
+    from tvsight.experiments.conflicting_tasks.measure import PairAnswers
+    from tvsight.interventions.answers import Answers
     from tvsight.models.loading import Model
+    from tvsight.run.runner import Runner
+
+UNPATCHED = {"zero_shot": "baseline", "conflict": "icl"}
+"""By rule: the procedure of the same prompts without a vector, which the chosen block has to beat
+on dev."""
 
 
-def conflicting_tasks(
-    chosen: Plan, source: ModelSource, pairs: Sequence[str] = PAPER_PAIRS
-) -> list[Request]:
-    """What a plan asks of one model.
+def collect(runner: "Runner", options: Options) -> Outcome:
+    """The results of every model and pair.
+
+    Raises:
+        UsageError: see `requests`.
+    """
+    if options.tasks != RunConfig.tasks:
+        runner.display.note(f"--tasks {options.tasks}: --pairs chooses here, not --tasks.")
+
+    def of_pairs(plan: Plan, source: ModelSource) -> list[ConflictingTasks]:
+        return requests(plan, source, options.pairs)
+
+    return runner.outcome(options, of_pairs)
+
+
+def requests(plan: Plan, source: ModelSource, pairs: Sequence[str]) -> "list[ConflictingTasks]":
+    """One request per pair of tasks.
 
     Args:
         pairs: as `--pairs` has them, `A:B`: demonstrations of A, the vector of B.
@@ -37,27 +64,116 @@ def conflicting_tasks(
         UsageError: for a pair that is not one, an unknown task, two tasks that share too few
             queries, or episodes from a file.
     """
-    return [
-        Request(
-            identity(chosen, CONFLICTING_TASKS, source, demonstrated)
-            | {
-                "task": pair_name(demonstrated.name, patched.name),
-                "sources": {patched.name: patched.checksum},
-            },
-            partial(_measure, chosen, demonstrated, patched),
-            pair_line,
-        )
-        for demonstrated, patched in pairs_of_tasks(chosen, pairs)
-    ]
+    wanted = []
+    for demonstrated, patched in _pairs_of_tasks(plan, pairs):
+        of_pair = {
+            "task": pair_name(demonstrated.name, patched.name),
+            "sources": {patched.name: patched.checksum},
+        }
+        of_source = identity(plan, NAME, source, demonstrated)
+        wanted.append(ConflictingTasks(plan, of_source | of_pair, demonstrated, patched))
+    return wanted
 
 
-def pairs_of_tasks(chosen: Plan, pairs: Sequence[str]) -> list[tuple[Task, Task]]:
-    """The tasks that `--pairs` names, each pair once. Tasks of --task-file are known too.
+@dataclass(frozen=True)
+class ConflictingTasks(Request):
+    """One pair of tasks."""
 
-    Raises:
-        UsageError: see `conflicting_tasks`.
+    demonstrated: Task
+    patched: Task
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """θ of the patched task in zero-shot prompts and in conflicting ones.
+
+        Predictions in the conflict have two rows: `scored_as` `demonstrations`, by the answers of
+        the demonstrated task, and `patched`, by those of the other. Zero-shot prompts have the
+        second only.
+
+        Raises:
+            MeasurementError: when logits hold NaN or infinity, or a no-op patch changes an answer.
+            UsageError: when a prompt or an answer does not suit the tokenizer.
+        """
+        from tvsight.experiments.conflicting_tasks import measure  # torch, once all is in order
+        from tvsight.experiments.measuring import check_no_op
+
+        conflicts, notes = self.conflicts(model)
+        ours = [conflict.demonstrated for conflict in conflicts]
+        theirs = [conflict.patched for conflict in conflicts]
+        asked_as = {
+            "demonstrations": asked(model, self.demonstrated, ours, self.plan.template),
+            "patched": asked(model, self.patched, theirs, self.plan.template),
+        }
+        prompts = tuple(asked_as[side][split].tokens for split in SPLITS for side in asked_as)
+        (result,) = yield [Job(measure.measure, prompts, prompts=len(prompts))]
+        conflict = result["dev"]["patched"]["conflict"]
+        check_no_op(conflict["unpatched"], conflict["no_op"], model.dtype)
+        rows = scored(asked_as, result)
+        data = frame(rows, self.name, self.demonstrated.category, schema(NAME))
+        return Measured(data, notes=notes)
+
+    def conflicts(self, model: "Model") -> tuple[list[Conflict], dict[str, Any]]:
+        """The episodes of the pair, and what the manifest says of them.
+
+        Raises:
+            UsageError: when too few pairs or queries suit the tokenizer.
+        """
+        one, other, template = self.demonstrated, self.patched, self.plan.template
+        ours = usable_pairs(one, model.tokenizer, template, model.name)
+        theirs = usable_pairs(other, model.tokenizer, template, model.name)
+        usable = (ours, theirs)
+        queries = conflicting_queries((one, other), usable, model, template)
+        pairs = [*ours.pairs, *theirs.pairs]
+        shared = shared_first_tokens(model.tokenizer, pairs, template)
+        notes = {"pairs": {"conflicting": len(queries)}, "shared_first_token": shared}
+        names = (one.name, other.name)
+        return sample_conflicts(names, usable, queries, self.plan.sampling), notes
+
+    def line(self, rows: "pd.DataFrame") -> str:
+        """Accuracy on both tasks, without the vector and with it."""
+        return pair_line(rows)
+
+
+def scored(asked_as: dict[str, dict[str, Asked]], result: "PairAnswers") -> list[dict[str, Any]]:
+    """Rows of all answers. Those of a vector say whether its layer is identified.
+
+    Args:
+        asked_as: the episodes of each split, by the task that answers are scored as.
     """
-    config = chosen.config
+    from tvsight.experiments.measuring import at
+
+    def correct(read: "Answers") -> list[bool]:
+        """Which dev answers are right as answers of the patched task."""
+        return [row["correct"] for row in asked_as["patched"]["dev"].rows(read, "task_vector")]
+
+    layers = result["layers"]
+    identified = {
+        rule: layer_is_identified(
+            correct(at(swept["blocks"], layers[rule])), correct(swept["unpatched"])
+        )
+        for rule, swept in result["dev"]["patched"].items()
+    }
+    rows = []
+    for scored_as, of_split in asked_as.items():
+        dev, test = of_split["dev"], of_split["test"]
+        on_dev, on_test = result["dev"][scored_as], result["test"][scored_as]
+        of_prompt: dict[str, Any] = {"scored_as": scored_as, "layer_rule": None}
+        rows += test.rows(on_test["icl"], "icl", **of_prompt)
+        for rule, swept in on_dev.items():
+            rows += dev.rows(swept["unpatched"], UNPATCHED[rule], **of_prompt)
+        for rule, layer in layers.items():
+            of_rule = of_prompt | {"layer_rule": rule}
+            of_vector = test.rows(on_test[rule], "task_vector", layer, **of_rule)
+            if rule in on_dev:
+                blocks = on_dev[rule]["blocks"]
+                for block in range(blocks["token"].shape[1]):
+                    of_vector += dev.rows(at(blocks, block), "task_vector", block, **of_rule)
+            rows += [row | {"layer_identified": identified[rule]} for row in of_vector]
+    return rows
+
+
+def _pairs_of_tasks(plan: Plan, pairs: Sequence[str]) -> list[tuple[Task, Task]]:
+    """The tasks that `--pairs` names, each pair once. Tasks of --task-file are known too."""
+    config = plan.config
     if config.episodes is not None or config.save_episodes is not None:
         option = "--save-episodes" if config.episodes is None else "--episodes"
         raise UsageError(
@@ -66,8 +182,8 @@ def pairs_of_tasks(chosen: Plan, pairs: Sequence[str]) -> list[tuple[Task, Task]
         )
     if not pairs:
         raise UsageError("--pairs: at least one pair was expected, such as next_letter:to_upper.")
-    known = packaged_tasks() | {task.name: task for task in chosen.tasks}
-    found = []
+    known = packaged_tasks() | {task.name: task for task in plan.tasks}
+    tasks = []
     for pair in dict.fromkeys(pairs):
         names = pair.split(":")
         if len(names) != 2 or not all(names):
@@ -81,36 +197,7 @@ def pairs_of_tasks(chosen: Plan, pairs: Sequence[str]) -> list[tuple[Task, Task]
                     f"--pairs {pair!r}: unknown task {name!r}.{nearest(name, known)} "
                     "`python -m analyses.tasks` lists the tasks; --task-file adds one of your own."
                 )
-        demonstrated, patched = (known[name] for name in names)
+        demonstrated, patched = known[names[0]], known[names[1]]
         check_conflict(demonstrated, patched, config.shots, config.dummy_queries)
-        found.append((demonstrated, patched))
-    return found
-
-
-def _measure(chosen: Plan, demonstrated: Task, patched: Task, model: "Model") -> "Steps[Measured]":
-    from tvsight.experiments.conflicting_tasks.measure import (
-        measure_pair,  # torch, once all is in order
-    )
-
-    config, tasks = chosen.config, (demonstrated, patched)
-    one, other = (
-        usable_pairs(task, model.tokenizer, chosen.template, model.name) for task in tasks
-    )
-    queries = conflicting_queries(tasks, (one, other), model, chosen.template)
-    conflicts = sample_conflicts(
-        (demonstrated.name, patched.name),
-        (one, other),
-        queries,
-        config.shots,
-        config.dummy_queries,
-        config.episodes_per_split,
-        config.seed,
-    )
-    rows = yield from measure_pair(model, demonstrated, patched, conflicts, chosen.template)
-    notes = {
-        "pairs": {"conflicting": len(queries)},
-        "shared_first_token": shared_first_tokens(
-            model.tokenizer, [*one.pairs, *other.pairs], chosen.template
-        ),
-    }
-    return Measured(rows, notes=notes)
+        tasks.append((demonstrated, patched))
+    return tasks

@@ -1,4 +1,4 @@
-"""Demonstrations whose answers have changed places: the inputs and labels of a task without it."""
+"""Episodes whose answers are permuted: the inputs and labels of a task without its mapping."""
 
 import random
 from collections import Counter
@@ -8,13 +8,13 @@ from tvsight.prompts.episodes import Episode
 
 
 def shuffled_labels(episode: Episode, seed: str) -> Episode:
-    """The episode with its answers dealt anew among its demonstrations.
+    """The episode with its answers permuted among its demonstrations.
 
-    As few demonstrations as possible keep their own answer: none, unless one answer is that of more
-    than half of them. Query and dummy queries stay.
+    As few demonstrations as possible keep their own answer: none, unless more than half of them
+    have the same one. Query and dummy queries stay.
 
     Args:
-        seed: names this draw; the same one deals the same way.
+        seed: names this draw; the same one gives the same permutation.
     """
     places = list(range(len(episode.demonstrations)))
     random.Random(f"{seed}/shuffled labels").shuffle(places)
@@ -23,14 +23,14 @@ def shuffled_labels(episode: Episode, seed: str) -> Episode:
     groups = list(dict.fromkeys(answers[place] for place in places))
     places.sort(key=lambda place: groups.index(answers[place]))
     step = max(Counter(answers).values(), default=0)
-    dealt = {
+    permuted = {
         place: answers[places[(number + step) % len(places)]] for number, place in enumerate(places)
     }
-    shown = tuple((given, dealt[n]) for n, (given, _) in enumerate(episode.demonstrations))
+    shown = tuple((given, permuted[n]) for n, (given, _) in enumerate(episode.demonstrations))
     return replace(episode, demonstrations=shown)
 
 
 def kept_labels(before: Episode, after: Episode) -> int:
-    """How many demonstrations have the same answer in two versions of an episode."""
+    """Number of demonstrations that have the same answer in two versions of an episode."""
     pairs = zip(before.demonstrations, after.demonstrations, strict=True)
     return sum(one == other for one, other in pairs)

@@ -8,26 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import ScaledTranslation
 
-from tvsight.experiments.main_results.numbers import COMPARED
-from tvsight.output.labels import (
-    CONTROL_NAMES,
-    PROCEDURE_NAMES,
-    counted,
-    display_name,
-    shortened,
-    sizes,
-)
+from tvsight.output.labels import counted, display_name, shortened, sizes
 from tvsight.output.panels import line, panels
-from tvsight.output.theme import (
-    CATEGORY_COLOURS,
-    PROCEDURE_COLOURS,
-    TWO_COLUMNS,
-    caption,
-    new_figure,
-)
+from tvsight.output.procedures import COMPARED, CONTROLS, PROCEDURES, title
+from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, caption, new_figure
 
-NAMES = PROCEDURE_NAMES | CONTROL_NAMES
-DRAWN = (*COMPARED, *CONTROL_NAMES)
+DRAWN = (*COMPARED, *CONTROLS)
 BANDS = ("task_vector", "shuffled_labels")
 """Procedures with a band: seven of them would hide each other."""
 PER_ROW = 2
@@ -44,8 +30,8 @@ def means(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """Mean test accuracy of each procedure, the tasks as points; one panel per model.
 
     Args:
-        table: from `controls.by_task`.
-        summary: from `controls.over_tasks`.
+        table: from `numbers.by_task`.
+        summary: from `numbers.over_tasks`.
     """
     models = list(dict.fromkeys(summary["model"]))
     figure = new_figure(TWO_COLUMNS, 0.8 + 2.1 * len(models))
@@ -61,9 +47,8 @@ def means(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         axes.set_title(f"{display_name(model)} ({counted(len(tasks), 'task')})", loc="left")
         axes.yaxis.grid(True)
         axes.tick_params(axis="x", length=0)
-    drawn[-1].set_xticks(
-        range(len(measured)), [NAMES[name].replace(" ", "\n", 1) for name in measured]
-    )
+    labels = [title(name).replace(" ", "\n", 1) for name in measured]
+    drawn[-1].set_xticks(range(len(measured)), labels)
     caption(
         figure,
         f"Bars: mean over tasks. Whiskers: 95 % bootstrap interval over tasks. Points: tasks, n = "
@@ -77,7 +62,7 @@ def curves(blocks: pd.DataFrame) -> Figure:
     """Mean dev accuracy after each block: the task vector and each control, a panel per model.
 
     Args:
-        blocks: from `controls.by_block`.
+        blocks: from `numbers.by_block`.
     """
     models = list(dict.fromkeys(blocks["model"]))
     figure, drawn = panels(len(models), PER_ROW, 1.1)
@@ -85,7 +70,7 @@ def curves(blocks: pd.DataFrame) -> Figure:
         of_model = blocks[blocks["model"] == model]
         for name, means in of_model.groupby("procedure", sort=False):
             width = 1.8 if name == "task_vector" else 1.0
-            line(axes, means, "layer", str(name), NAMES[str(name)], name in BANDS, width)
+            line(axes, means, "layer", str(name), title(str(name)), name in BANDS, width)
         tasks = counted(of_model["tasks"].max(), "task")
         axes.set_title(f"{display_name(model)} ({tasks})", loc="left")
         axes.set_xlabel("Block L after which the vector is applied")
@@ -106,7 +91,7 @@ def matrix(pairs: pd.DataFrame, model: str) -> Figure:
     """Accuracy on each task (row) with the vector of each task (column), of one model.
 
     Args:
-        pairs: from `controls.transfer`.
+        pairs: from `numbers.transfer`.
     """
     of_model = pairs[pairs["model"] == model]
     categories = dict(zip(of_model["source"], of_model["source_category"], strict=True))
@@ -155,7 +140,7 @@ def matrix(pairs: pd.DataFrame, model: str) -> Figure:
 
 
 def _bar(axes: Axes, place: int, name: str, mean: pd.Series, tasks: pd.Series) -> None:
-    axes.bar(place, mean["accuracy"], width=0.62, color=PROCEDURE_COLOURS[name], alpha=0.85)
+    axes.bar(place, mean["accuracy"], width=0.62, color=PROCEDURES[name].colour, alpha=0.85)
     # Spread in the order of the tasks, so that a redraw is the same and no point hides another.
     spread = place + np.linspace(-0.22, 0.22, len(tasks)) if len(tasks) > 1 else [place]
     axes.plot(

@@ -1,13 +1,13 @@
-"""From rows to the task vector against its controls: the numbers behind tables and figures."""
+"""Accuracies of the task vector and of its controls, with intervals and tests."""
 
 import numpy as np
 import pandas as pd
 
 from tvsight.errors import MeasurementError
 from tvsight.experiments.main_results.layers import by_layer
-from tvsight.experiments.main_results.numbers import COMPARED
-from tvsight.output.labels import CONTROL_NAMES, interval
-from tvsight.statistics.intervals import Estimate, accuracy, mean_over_tasks
+from tvsight.output.labels import interval
+from tvsight.output.procedures import COMPARED, CONTROLS, title
+from tvsight.statistics.intervals import accuracy, mean_difference, mean_of
 from tvsight.statistics.tests import better_than
 
 SIGNIFICANCE = 0.05
@@ -15,11 +15,11 @@ SIGNIFICANCE = 0.05
 TASK = ["model", "task"]
 
 
-def by_task(main: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of the task vector and of what else was patched: one row per model and task.
+def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy of the task vector and of each control: one row per model and task.
 
     Args:
-        main: rows of the central comparison.
+        central: rows of the central comparison.
         rows: of the controls. Tasks without any are left out.
 
     Returns:
@@ -31,12 +31,12 @@ def by_task(main: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         MeasurementError: when the two are not of the same episodes.
     """
-    found = []
+    summaries = []
     for (model, task), of_task in _groups(rows):
-        compared = _test(main, model, task)
+        compared = _test(central, model, task)
         answered = {
             **{name: compared[compared["procedure"] == name] for name in COMPARED},
-            **{name: of_task[of_task["procedure"] == name] for name in CONTROL_NAMES},
+            **{name: of_task[of_task["procedure"] == name] for name in CONTROLS},
         }
         vector = answered["task_vector"]
         first = vector.iloc[0]
@@ -47,13 +47,13 @@ def by_task(main: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             "layer": int(first["layer"]),
             "layer_identified": bool(first["layer_identified"]),
         }
-        for name, asked in answered.items():
-            summary |= _columns(name, accuracy(asked["correct"], asked["query"]))
-        for name in ("baseline", *CONTROL_NAMES):
-            better, worse = _paired(vector, answered[name])
+        for name, of_procedure in answered.items():
+            summary |= accuracy(of_procedure["correct"], of_procedure["query"]).columns(name)
+        for name in ("baseline", *CONTROLS):
+            better, worse = _paired(str(task), vector, answered[name])
             summary |= {f"better_{name}": better, f"worse_{name}": worse}
-        found.append(summary)
-    return pd.DataFrame(found)
+        summaries.append(summary)
+    return pd.DataFrame(summaries)
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -68,62 +68,61 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         and `_high`; and `better`, `worse`: the number of tasks where the task vector is right more
         often, or less often, at the level `SIGNIFICANCE` (none for ICL, which is no control).
     """
-    found = []
+    rows = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
-        for name in (*COMPARED, *CONTROL_NAMES):
+        for name in (*COMPARED, *CONTROLS):
             known = of_model[of_model[name].notna()]
             if known.empty:
                 continue
             row = {"model": model, "procedure": name, "tasks": len(known)}
-            row |= _columns("accuracy", mean_over_tasks(known[[name]], lambda m: m[..., 0]))
+            row |= mean_of(known, name).columns("accuracy")
             if name != "task_vector":
-                lead = known[["task_vector", name]]
-                row |= _columns("lead", mean_over_tasks(lead, lambda m: m[..., 0] - m[..., 1]))
+                row |= mean_difference(known, "task_vector", name).columns("lead")
             for sign in ("better", "worse"):
                 if f"{sign}_{name}" in known:
                     row[sign] = int((known[f"{sign}_{name}"] < SIGNIFICANCE).sum())
-            found.append(row)
-    return pd.DataFrame(found).astype({"better": "Int64", "worse": "Int64"})
+            rows.append(row)
+    return pd.DataFrame(rows).astype({"better": "Int64", "worse": "Int64"})
 
 
-def transfer(main: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy on each task with the vector of each task: one row per pair of tasks.
 
     Args:
-        main, rows: as `by_task` takes them.
+        central, rows: as `by_task` takes them.
 
     Returns:
-        `model`, `category`, `task` (what is asked), `source_category`, `source` (whose mean dev
+        `model`, `category`, `task` (of the queries), `source_category`, `source` (whose mean dev
         vector is applied; on the diagonal the episode's own θ), `accuracy`, `accuracy_low`,
         `accuracy_high`, `n`, and `better`: the one-sided p-value, over episodes, that the task's
         own vector is right more often. Empty where there is one task only.
     """
-    categories = main.drop_duplicates(TASK).set_index(TASK)["category"].to_dict()
-    found = []
+    categories = central.drop_duplicates(TASK).set_index(TASK)["category"].to_dict()
+    pairs = []
     for (model, task), of_task in _groups(rows):
-        own = _test(main, model, task)
+        own = _test(central, model, task)
         own = own[own["procedure"] == "task_vector"].assign(source=task)
         others = of_task[of_task["procedure"] == "other_task"]
         if others.empty:
             continue
-        for source, asked in pd.concat([own, others]).groupby("source", sort=False):
-            found.append(
+        for source, of_pair in pd.concat([own, others]).groupby("source", sort=False):
+            pairs.append(
                 {
                     "model": model,
                     "category": categories[model, task],
                     "task": task,
                     "source_category": categories[model, source],
                     "source": source,
-                    **_columns("accuracy", accuracy(asked["correct"], asked["query"])),
-                    "n": len(asked),
-                    "better": _paired(own, asked)[0] if source != task else np.nan,
+                    **accuracy(of_pair["correct"], of_pair["query"]).columns("accuracy"),
+                    "n": len(of_pair),
+                    "better": _paired(str(task), own, of_pair)[0] if source != task else np.nan,
                 }
             )
-    return pd.DataFrame(found)
+    return pd.DataFrame(pairs)
 
 
 def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
-    """What other tasks' vectors do for each task, in a row per model and task.
+    """The effect of other tasks' vectors on each task: one row per model and task.
 
     Args:
         pairs: from `transfer`.
@@ -135,14 +134,15 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         its accuracy is too high an estimate), `sources`, and `not_worse`: the number of sources
         which the own vector does not beat at the level `SIGNIFICANCE`.
     """
-    found = []
+    rows = []
     for _, of_task in pairs.groupby(TASK, sort=False):
         is_own = of_task["source"] == of_task["task"]
-        own, others = of_task[is_own].iloc[0], of_task[~is_own]
+        own = of_task[is_own].iloc[0]
+        others = of_task[~is_own]
         near = others["source_category"] == own["category"]
         best = others.iloc[int(others["accuracy"].argmax())]
         ends = ("", "_low", "_high")
-        found.append(
+        rows.append(
             {
                 **{name: own[name] for name in ("model", "category", "task")},
                 **{f"accuracy{end}": own[f"accuracy{end}"] for end in ends},
@@ -154,47 +154,47 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
                 "not_worse": int((others["better"] >= SIGNIFICANCE).sum()),
             }
         )
-    return pd.DataFrame(found)
+    return pd.DataFrame(rows)
 
 
-def by_block(main: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def by_block(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Mean dev accuracy over tasks after each block, with bootstrap intervals over tasks.
 
     Args:
-        main, rows: as `by_task` takes them.
+        central, rows: as `by_task` takes them.
 
     Returns:
         `model`, `procedure` (the task vector, then each control that was measured), `layer`,
         `relative_depth`, `tasks`, `n` (dev episodes per task), `accuracy` and its `_low`, `_high`.
     """
     tasks = pd.MultiIndex.from_frame(rows[TASK].drop_duplicates())
-    same = main[pd.MultiIndex.from_frame(main[TASK]).isin(tasks)]
-    found = []
-    for procedure in ("task_vector", *CONTROL_NAMES):
+    same = central[pd.MultiIndex.from_frame(central[TASK]).isin(tasks)]
+    means = []
+    for procedure in ("task_vector", *CONTROLS):
         table = by_layer(same if procedure == "task_vector" else rows, procedure)
-        for place, of_block in table.groupby(["model", "layer", "relative_depth"], sort=False):
-            mean = mean_over_tasks(of_block[["accuracy"]], lambda m: m[..., 0])
-            found.append(
+        keys = ["model", "layer", "relative_depth"]
+        for block, of_block in table.groupby(keys, sort=False):
+            means.append(
                 {
-                    **dict(zip(("model", "layer", "relative_depth"), place, strict=True)),
+                    **dict(zip(keys, block, strict=True)),
                     "procedure": procedure,
                     "tasks": len(of_block),
                     "n": of_block["n"].max(),
-                    **_columns("accuracy", mean),
+                    **mean_of(of_block, "accuracy").columns("accuracy"),
                 }
             )
-    return pd.DataFrame(found)
+    return pd.DataFrame(means)
 
 
-def control_line(rows: pd.DataFrame) -> str:
+def task_line(rows: pd.DataFrame) -> str:
     """The controls of one task in a line."""
     test = rows[rows["split"] == "test"]
     parts = []
-    for name, title in CONTROL_NAMES.items():
-        asked = test[test["procedure"] == name]
-        if len(asked) and name != "no_op":
-            found = pd.Series(_columns(name, accuracy(asked["correct"], asked["query"])))
-            parts.append(f"{title} {interval(found, name)}")
+    for name in CONTROLS:
+        of_control = test[test["procedure"] == name]
+        if len(of_control) and name != "no_op":
+            found = accuracy(of_control["correct"], of_control["query"])
+            parts.append(f"{title(name)} {interval(pd.Series(found.columns(name)), name)}")
     return f"{'  '.join(parts)}  block {test['layer'].iloc[0]}  n {test['episode'].nunique()}"
 
 
@@ -207,20 +207,17 @@ def _test(rows: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
     return rows[(rows["model"] == model) & (rows["task"] == task) & (rows["split"] == "test")]
 
 
-def _paired(vector: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float]:
+def _paired(task: str, vector: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float]:
     """P-values that the vector is right more often than a control, and less often."""
     if control.empty:
         return np.nan, np.nan
-    one, other = (r.set_index(["episode", "query"])["correct"] for r in (vector, control))
+    of_vector = vector.set_index(["episode", "query"])["correct"]
+    of_control = control.set_index(["episode", "query"])["correct"]
     same_block = set(control["layer"].dropna()) <= set(vector["layer"])
-    if set(one.index) != set(other.index) or not same_block:
+    if set(of_vector.index) != set(of_control.index) or not same_block:
         raise MeasurementError(
-            f"{vector['task'].iloc[0]}: the controls are not of the episodes and the block of the "
+            f"{task}: the controls are not of the episodes and the block of the "
             "central comparison. Move their results away to measure them again."
         )
-    other = other.loc[one.index]
-    return better_than(one, other), better_than(other, one)
-
-
-def _columns(name: str, estimate: Estimate) -> dict[str, float]:
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    of_control = of_control.loc[of_vector.index]
+    return better_than(of_vector, of_control), better_than(of_control, of_vector)

@@ -1,122 +1,199 @@
-"""What is patched in place of the task vector: one result per task."""
+"""Ask for the controls of a task, and turn their answers into rows."""
 
+import hashlib
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tvsight.config import protocol
-from tvsight.experiments.controls import NAME as CONTROLS
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.episodes import kept_labels, shuffled_labels
-from tvsight.experiments.controls.numbers import control_line
+from tvsight.experiments.controls.numbers import task_line
+from tvsight.experiments.main_results import request as main_results
+from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
-from tvsight.prompts.episode_files import episodes_digest
-from tvsight.prompts.episodes import SPLITS, Episode
+from tvsight.prompts import Episode, PromptTokens, episodes_digest
+from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Plan, Request, identity
+from tvsight.run.planning import Experiment, Plan, Request, identity
+from tvsight.storage.schemas import schema
+from tvsight.storage.store import Store
+from tvsight.storage.task_vectors import TaskVectors
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
-    from tvsight.execution import Steps
-    from tvsight.experiments.controls.measure import Comparison
+    import pandas as pd
+    from torch import Tensor
+
+    from tvsight.config import RunConfig
+    from tvsight.experiments.controls.measure import ControlAnswers, ControlPrompts
     from tvsight.models.loading import Model
-    from tvsight.storage.task_vectors import TaskVectors
+    from tvsight.run.runner import Runner
 
 
-def controls(
-    chosen: Plan, source: ModelSource, main: Outcome, vectors: "TaskVectors | None"
-) -> list[Request]:
-    """What a plan asks of one model, for the tasks that the central comparison has.
+def collect(runner: "Runner", options: "RunConfig") -> Outcome:
+    """The central comparison with its vectors, and the controls of each task that has one."""
+    central = main_results.collect_with_vectors(runner, options)
+
+    def of(known: Outcome, vectors: TaskVectors | None) -> Experiment:
+        return lambda plan, source: requests(plan, source, known, vectors)
+
+    if options.dry_run:
+        # The chosen block is part of the identity: take it from the store where it is known.
+        known = runner.stored(options, main_results.requests)
+        return runner.outcome(options, of(known, None))
+    vectors = TaskVectors(Store(options.results), central.paths)
+    options = replace(options, save_episodes=None)  # the central comparison has written them
+    central.add(runner.outcome(options, of(central, vectors)))
+    return central
+
+
+def requests(
+    plan: Plan, source: ModelSource, central: Outcome, vectors: TaskVectors | None
+) -> "list[Controls]":
+    """One request per task that the central comparison has.
 
     Args:
-        main: the central comparison.
-        vectors: its vectors; None for a dry run, which takes every task to be there and sends
-            zeros of the size of vectors.
+        vectors: of the central comparison; None for a dry run, which takes every task to be there.
     """
-    tasks = [
-        task for task in chosen.tasks if vectors is None or (source.name, task.name) in main.paths
-    ]
-    layers = _layers(main, source.name)
-    requests = []
+    layers = {result.key.task: _layer(result.rows) for result in central.of(source.name).results}
+    tasks = [task for task in plan.tasks if vectors is None or task.name in layers]
+    wanted = []
     for task in tasks:
         # By name, since the others take turns: the order of --tasks changes no number.
         others = sorted((o for o in tasks if o.name != task.name), key=lambda other: other.name)
         layer = layers.get(task.name)
         further = {"layer": layer, "sources": {other.name: other.checksum for other in others}}
-        if chosen.replayed:
-            digests = {o.name: episodes_digest(chosen.replayed[o.name]) for o in others}
+        if plan.replayed:
+            digests = {o.name: episodes_digest(plan.replayed[o.name]) for o in others}
             further["source_episodes"] = digests
-        requests.append(
-            Request(
-                identity(chosen, CONTROLS, source, task) | further,
-                partial(_measure, chosen, task, others, layer, vectors),
-                control_line,
-                partial(_episodes, chosen, task),
-            )
-        )
-    return requests
+        of_task = identity(plan, NAME, source, task) | further
+        wanted.append(Controls(plan, of_task, task, others, layer, vectors))
+    return wanted
 
 
-def _layers(main: Outcome, model: str) -> dict[str, int]:
-    """The block that was chosen for the task vector, by task."""
-    layers = {}
-    for rows in main.of(model).rows:
-        tested = rows[(rows["split"] == "test") & (rows["procedure"] == "task_vector")]
-        layers[str(rows["task"].iloc[0])] = int(tested["layer"].iloc[0])
-    return layers
+@dataclass(frozen=True)
+class Controls(Request):
+    """The controls of one task."""
+
+    task: Task
+    others: list[Task]
+    """The tasks whose vectors are applied to it."""
+    layer: int | None
+    """The block that was chosen for the task vector; None while that is not measured."""
+    vectors: TaskVectors | None
+    """Of the central comparison; None for a dry run, which sends zeros of their size."""
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """Every control on the episodes of the central comparison, in one job.
+
+        Up to a server travel, besides the prompts, the mean vectors of the other tasks in half
+        precision (392 kB for 17 tasks, 18 blocks and a width of 640; 22 MB for 80 blocks and 8192)
+        and a length per episode and block. Answers come back, no vectors. Where no permutation
+        changes an answer of any episode, there are no shuffled labels.
+
+        Raises:
+            MeasurementError: when logits hold NaN or infinity, or a no-op patch changes an answer.
+            UsageError: when a prompt or an answer does not suit the tokenizer.
+        """
+        from tvsight.experiments.controls import measure  # torch, once all is in order
+
+        plan = self.plan
+        episodes, notes = plan.episodes(self.task, model)
+        shuffled = [
+            shuffled_labels(episode, f"{self._draw}/{number}")
+            for number, episode in enumerate(episodes)
+        ]
+        of_split = asked(model, self.task, episodes, plan.template)
+        few_shot = asked(model, self.task, shuffled, plan.template)
+        prompts = {
+            split: self._prompts(model, split, of_split[split].tokens, few_shot[split].tokens)
+            for split in SPLITS
+        }
+        layer = model.decoder.depth // 2 if self.layer is None else self.layer
+        any_shuffled = list(episodes) != shuffled
+        arguments = (prompts["dev"], prompts["test"], self._means(model), layer, any_shuffled)
+        (result,) = yield [Job(measure.measure, arguments, prompts=2)]
+        rows = self._rows(model, of_split, result, layer)
+        kept = sum(map(kept_labels, episodes, shuffled))
+        total = sum(len(episode.demonstrations) for episode in episodes)
+        data = frame(rows, self.task.name, self.task.category, schema(NAME))
+        return Measured(data, None, {**notes, "shuffled_labels": {"kept": kept, "of": total}})
+
+    def line(self, rows: "pd.DataFrame") -> str:
+        """The accuracy of each control."""
+        return task_line(rows)
+
+    def episodes(self, model: "Model") -> Sequence[Episode]:
+        """The episodes of the task."""
+        return self.plan.episodes(self.task, model)[0]
+
+    @property
+    def _draw(self) -> str:
+        """Names what is drawn at random."""
+        return f"{self.identity['seed']}/{self.task.name}"
+
+    def _prompts(
+        self, model: "Model", split: Split, zero_shot: PromptTokens, few_shot: PromptTokens
+    ) -> "ControlPrompts":
+        import torch
+
+        numbers = range(len(zero_shot["expected"]))
+        if self.vectors is None:
+            norms = torch.zeros(len(numbers), model.decoder.depth)
+        else:
+            norms = self.vectors.norms(model.name, self.task.name, split)
+        return {
+            "zero_shot": zero_shot["zero_shot"],
+            "expected": zero_shot["expected"],
+            "shared": few_shot["shared"],
+            "dummies": few_shot["dummies"],
+            "seeds": [_seed(f"{self._draw}/{split}/{n}/random direction") for n in numbers],
+            "norms": norms,
+        }
+
+    def _means(self, model: "Model") -> "Tensor":
+        """The mean dev vector of each other task, `[tasks, depth, width]`.
+
+        In half precision, as a part of the vectors is stored: from all of them come the same
+        numbers.
+        """
+        import torch
+
+        shape = (len(self.others), model.decoder.depth, model.decoder.width)
+        means = torch.zeros(shape, dtype=torch.half)
+        if self.vectors is not None:
+            for row, other in enumerate(self.others):
+                means[row] = self.vectors.mean(model.name, other.name).half()
+        return means
+
+    def _rows(
+        self, model: "Model", of_split: dict[str, Asked], result: "ControlAnswers", layer: int
+    ) -> list[dict[str, Any]]:
+        from tvsight.experiments.measuring import at, check_no_op
+
+        rows = []
+        for split in SPLITS:
+            found = result[split]
+            for procedure, read in found["controls"].items():
+                blocks = range(model.decoder.depth) if split == "dev" else [layer]
+                for column, block in enumerate(blocks):
+                    of_block = at(read, column)
+                    if procedure == "no_op":
+                        check_no_op(found["baseline"], of_block, model.dtype)
+                    rows += of_split[split].rows(of_block, procedure, block, source=None)
+        test = of_split["test"]
+        for other, read in zip(self.others, result["test"]["other_tasks"], strict=True):
+            rows += test.rows(at(read, 0), "other_task", layer, source=other.name)
+        return rows
 
 
-def _measure(
-    chosen: Plan,
-    task: Task,
-    others: list[Task],
-    layer: int | None,
-    vectors: "TaskVectors | None",
-    model: "Model",
-) -> "Steps[Measured]":
-    from tvsight.experiments.controls.measure import measure_controls  # torch, once all is in order
-
-    episodes, notes = chosen.episodes(task, model)
-    seed = str(protocol(chosen.config)["seed"])
-    shuffled = [
-        shuffled_labels(episode, f"{seed}/{task.name}/{number}")
-        for number, episode in enumerate(episodes)
-    ]
-    labels: dict[str, Any] = {
-        "kept": sum(map(kept_labels, episodes, shuffled)),
-        "of": sum(len(episode.demonstrations) for episode in episodes),
-    }
-    names = [other.name for other in others]
-    comparison = _comparison(task.name, names, layer, vectors, model, episodes)
-    rows = yield from measure_controls(
-        model, task, episodes, shuffled, chosen.template, comparison, seed
-    )
-    return Measured(rows, None, {**notes, "shuffled_labels": labels})
+def _layer(rows: "pd.DataFrame") -> int:
+    """The block that was chosen for the task vector."""
+    tested = rows[(rows["split"] == "test") & (rows["procedure"] == "task_vector")]
+    return int(tested["layer"].iloc[0])
 
 
-def _comparison(
-    task: str,
-    others: list[str],
-    layer: int | None,
-    vectors: "TaskVectors | None",
-    model: "Model",
-    episodes: Sequence[Episode],
-) -> "Comparison":
-    import torch
-
-    from tvsight.experiments.controls.measure import Comparison
-
-    depth, width = model.decoder.depth, model.decoder.width
-    means = torch.zeros(len(others), depth, width, dtype=torch.half)
-    if vectors is None or layer is None:
-        counts = {split: sum(e.split == split for e in episodes) for split in SPLITS}
-        none = {str(split): torch.zeros(count, depth) for split, count in counts.items()}
-        return Comparison(depth // 2, none, means, others)
-    for row, name in enumerate(others):
-        # Half precision, as a part of the vectors is stored: from the whole come the same numbers.
-        means[row] = vectors.mean(model.name, name).half()
-    norms = {str(split): vectors.norms(model.name, task, split) for split in SPLITS}
-    return Comparison(layer, norms, means, others)
-
-
-def _episodes(chosen: Plan, task: Task, model: "Model") -> Sequence[Episode]:
-    return chosen.episodes(task, model)[0]
+def _seed(text: str) -> int:
+    """A seed made from a text, below 2^63."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1

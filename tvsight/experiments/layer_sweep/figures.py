@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tvsight.experiments.main_results.layers import PEAK_SHARE, over_tasks, peaks
+from tvsight.experiments.main_results.layers import PEAK_SHARE
 from tvsight.output.labels import counted, display_name, shortened, sizes
 from tvsight.output.theme import MODEL_COLOURS, TWO_COLUMNS, caption, new_figure
 
@@ -14,25 +14,25 @@ BAND_ALPHA = 0.15
 PAPER_ALPHA = 0.6
 
 
-def curves(table: pd.DataFrame, paper: pd.DataFrame | None = None) -> Figure:
+def curves(
+    means: pd.DataFrame, peaks: pd.DataFrame, table: pd.DataFrame, paper: bool = False
+) -> Figure:
     """Mean dev accuracy against the block, and against relative depth; one line per model.
 
     Args:
-        table: from `layers.by_layer`.
-        paper: the paper's own, from `layers.paper_by_layer`, drawn dashed; None leaves them out.
+        means: from `numbers.curves`.
+        peaks: from `numbers.highest`; the caption names them.
+        table: from `layers.by_layer`; the caption gives its numbers of tasks and episodes.
+        paper: draw the paper's curves too, dashed.
     """
-    means = over_tasks(table)
     figure = new_figure(TWO_COLUMNS, 2.9)
     left, right = figure.subplots(1, 2, sharey=True)
-    sets = [(means, "-")] + ([] if paper is None else [(over_tasks(paper), "--")])
-    drawn = 0
-    for numbers, style in sets:
-        for model, of_model in numbers.groupby("model", sort=False):
-            name = display_name(str(model)) + (" (paper)" if style == "--" else "")
-            colour = MODEL_COLOURS[drawn % len(MODEL_COLOURS)]
-            for axes, column in ((left, "layer"), (right, "relative_depth")):
-                _line(axes, of_model, column, colour, style, name)
-            drawn += 1
+    drawn = means if paper else means[means["source"] == "tvsight"]
+    lines = drawn.groupby(["source", "model"], sort=False)
+    for number, ((source, model), of_model) in enumerate(lines):
+        colour = MODEL_COLOURS[number % len(MODEL_COLOURS)]
+        for axes, column in ((left, "layer"), (right, "relative_depth")):
+            _line(axes, of_model, column, colour, str(model), source == "paper")
     left.set(xlabel="Block L after which the vector is applied", ylabel="Mean dev accuracy")
     right.set(xlabel="Relative depth, (L + 1) / number of blocks", xlim=(0, 1.02))
     left.set(ylim=(0, 1), xlim=(-0.5, None))
@@ -40,13 +40,17 @@ def curves(table: pd.DataFrame, paper: pd.DataFrame | None = None) -> Figure:
     for axes in (left, right):
         axes.yaxis.grid(True)
     handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=min(4, drawn), loc="outside upper left")
-    caption(figure, _note(table, means))
+    figure.legend(handles, labels, ncols=min(4, len(lines)), loc="outside upper left")
+    caption(figure, _note(peaks[peaks["source"] == "tvsight"], table))
     return figure
 
 
 def heat_map(table: pd.DataFrame, model: str) -> Figure:
-    """Dev accuracy of one model, task by block; a dot marks the block that was chosen."""
+    """Dev accuracy of one model, task by block; a dot marks the block that was chosen.
+
+    Args:
+        table: from `layers.by_layer`.
+    """
     of_model = table[table["model"] == model]
     order = of_model["task"].drop_duplicates()
     grid = of_model.pivot(index="task", columns="layer", values="accuracy").loc[order]
@@ -69,27 +73,29 @@ def heat_map(table: pd.DataFrame, model: str) -> Figure:
     )
     axes.set(xlabel="Block L after which the vector is applied", ylabel="")
     axes.tick_params(axis="both", length=0)
-    episodes = sizes(of_model["n"])
-    note = (
-        f"{display_name(model)}. n = {episodes} dev episodes per cell. Dot: the block chosen on "
-        "dev."
-    )
-    caption(figure, note)
+    episodes = f"n = {sizes(of_model['n'])} dev episodes per cell."
+    caption(figure, f"{display_name(model)}. {episodes} Dot: the block chosen on dev.")
     return figure
 
 
-def _line(axes: Axes, means: pd.DataFrame, column: str, colour: str, style: str, name: str) -> None:
-    places, accuracy = means[column].astype(float), means["accuracy"]
-    alpha = 1.0 if style == "-" else PAPER_ALPHA
+def _line(
+    axes: Axes, means: pd.DataFrame, column: str, colour: str, model: str, paper: bool
+) -> None:
+    places = means[column].astype(float)
+    accuracy = means["accuracy"]
+    style = "--" if paper else "-"
+    alpha = PAPER_ALPHA if paper else 1.0
+    name = display_name(model) + (" (paper)" if paper else "")
     axes.plot(places, accuracy, style, color=colour, alpha=alpha, label=name, linewidth=1.3)
-    if style == "-":
-        low, high = accuracy - means["deviation"], accuracy + means["deviation"]
-        axes.fill_between(places, low.clip(0), high.clip(upper=1), color=colour, alpha=BAND_ALPHA)
+    if not paper:
+        low = (accuracy - means["deviation"]).clip(0)
+        high = (accuracy + means["deviation"]).clip(upper=1)
+        axes.fill_between(places, low, high, color=colour, alpha=BAND_ALPHA)
 
 
-def _note(table: pd.DataFrame, means: pd.DataFrame) -> str:
+def _note(peaks: pd.DataFrame, table: pd.DataFrame) -> str:
     lines = []
-    for _, peak in peaks(means).iterrows():
+    for _, peak in peaks.iterrows():
         near = f"blocks {peak['first']} to {peak['last']}"
         if peak["first"] == peak["last"]:
             near = f"block {peak['first']} alone"

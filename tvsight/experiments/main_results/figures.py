@@ -7,27 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tvsight.experiments.main_results.numbers import (
-    COMPARED,
-    MIN_ICL_GAIN,
-    gains_from_icl,
-    over_tasks,
-)
-from tvsight.output.labels import (
-    NOT_IDENTIFIED,
-    PROCEDURE_NAMES,
-    counted,
-    display_name,
-    shortened,
-    sizes,
-)
-from tvsight.output.theme import (
-    PROCEDURE_COLOURS,
-    PROCEDURE_MARKERS,
-    TWO_COLUMNS,
-    caption,
-    new_figure,
-)
+from tvsight.experiments.main_results.numbers import MIN_ICL_GAIN
+from tvsight.output.labels import NOT_IDENTIFIED, counted, display_name, shortened, sizes
+from tvsight.output.procedures import COMPARED, PROCEDURES
+from tvsight.output.theme import TWO_COLUMNS, caption, new_figure
 
 LABEL_WIDTH = 9
 """Characters in a line of a model's name under its bars."""
@@ -37,16 +20,13 @@ PAPER_ALPHA = 0.4
 """Opacity of the paper's own numbers, which stand beside ours."""
 
 
-def by_model(table: pd.DataFrame, paper: pd.DataFrame) -> Figure:
+def by_model(bars: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """Mean accuracy of the three procedures, one group of bars per model (Figure 4).
 
     Args:
-        table: from `summaries.by_task`.
-        paper: from `summaries.paper_by_task`, drawn paler beside it.
+        bars: from `numbers.bars`; the paper's models are drawn paler.
+        table: from `numbers.by_task`; its column `icl_gains` says which tasks the means are over.
     """
-    ours = over_tasks(table, "ICL gains")
-    theirs = over_tasks(paper, "ICL gains")
-    bars = pd.concat([ours.assign(paper=False), theirs.assign(paper=True)], ignore_index=True)
     figure = new_figure(TWO_COLUMNS, 3.1)
     axes = figure.subplots()
     places = np.arange(len(bars), dtype=float) + np.where(bars["paper"], 0.35, 0.0)
@@ -58,8 +38,8 @@ def by_model(table: pd.DataFrame, paper: pd.DataFrame) -> Figure:
     axes.set(ylim=(0, 1), ylabel="Mean test accuracy", xlim=(places[0] - 0.6, places[-1] + 0.6))
     axes.yaxis.grid(True)
     axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
-    if len(theirs):
-        first = places[len(ours)]
+    if bars["paper"].any():
+        first = places[bars["paper"].to_numpy()][0]
         axes.text(first - 0.4, 0.985, "reported in the paper", va="top", fontsize=7, color="0.35")
     caption(figure, _figure_note(table))
     return figure
@@ -75,11 +55,11 @@ def task_by_task(table: pd.DataFrame, model: str) -> Figure:
             rows[procedure],
             np.arange(len(rows)) + offset,
             xerr=_whiskers(rows, procedure),
-            fmt=PROCEDURE_MARKERS[procedure],
-            color=PROCEDURE_COLOURS[procedure],
+            fmt=PROCEDURES[procedure].marker,
+            color=PROCEDURES[procedure].colour,
             markersize=3.6,
             elinewidth=0.9,
-            label=PROCEDURE_NAMES[procedure],
+            label=PROCEDURES[procedure].title,
         )
     marks = ["" if found else " *" for found in rows["layer_identified"]]
     names = [shortened(name) + mark for name, mark in zip(rows["task"], marks, strict=True)]
@@ -101,8 +81,8 @@ def _bars(axes: Axes, places: np.ndarray, bars: pd.DataFrame, procedure: str) ->
         places,
         bars[procedure],
         width=0.24,
-        color=PROCEDURE_COLOURS[procedure],
-        label=PROCEDURE_NAMES[procedure],
+        color=PROCEDURES[procedure].colour,
+        label=PROCEDURES[procedure].title,
     )
     for bar, from_paper in zip(drawn, bars["paper"], strict=True):
         bar.set_alpha(PAPER_ALPHA if from_paper else 1.0)
@@ -152,7 +132,7 @@ def _wrapped(label: str) -> str:
 def _figure_note(table: pd.DataFrame) -> str:
     lines = []
     for model, rows in table.groupby("model", sort=False):
-        kept = gains_from_icl(rows)
+        kept = rows["icl_gains"]
         dropped, unclear = rows["task"][~kept], rows["task"][kept & ~rows["layer_identified"]]
         tasks = counted(int(kept.sum()), "task")
         line = f"{display_name(str(model))}: mean over {tasks}. {_episodes(rows)}"

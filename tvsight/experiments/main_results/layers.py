@@ -98,7 +98,7 @@ def common_block(rows: pd.DataFrame, asked: int | None = None) -> dict[str, int]
 
 def paper_by_layer() -> pd.DataFrame:
     """The paper's curves, three models on 18 tasks, in the columns of `by_layer`."""
-    return _with_depth(paper_layers())
+    return _with_depth(paper_layers().copy())
 
 
 def _with_depth(table: pd.DataFrame) -> pd.DataFrame:

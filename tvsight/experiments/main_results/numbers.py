@@ -1,23 +1,22 @@
-"""From rows to accuracies by task and means over tasks: the numbers behind tables and figures."""
+"""Accuracies by task and means over tasks, with intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from tvsight.output.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, interval
+from tvsight.output.labels import NOT_IDENTIFIED, interval
+from tvsight.output.procedures import CENTRAL, COMPARED, title
 from tvsight.statistics.intervals import (
-    Estimate,
     accuracy,
+    mean_of,
     mean_over_tasks,
     recovered_gap,
     share_of_icl,
 )
+from tvsight.statistics.tests import better_than
 
-PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
-COMPARED = ("baseline", "icl", "task_vector")
-"""The three procedures of the paper's Figure 4."""
+SIGNIFICANCE = 0.05
+"""Level of the test by which a layer counts as identified; see `layer_is_identified`."""
 MIN_ICL_GAIN = 0.20
 """The paper's rule: a task whose ICL accuracy gains less than this over the baseline shows
 nothing to recover, and is dropped from Figure 4."""
@@ -58,6 +57,15 @@ def gains_from_icl(table: pd.DataFrame) -> pd.Series:
     return (table["icl"] - table["baseline"]).round(9) >= MIN_ICL_GAIN
 
 
+def layer_is_identified(patched: Sequence[bool], baseline: Sequence[bool]) -> bool:
+    """Whether the best dev layer answers better than no patch at all, on the same dev queries.
+
+    Where the zero-shot baseline is as good, an early block wins although nothing was transferred
+    there, and the accuracy at that block says nothing about task vectors.
+    """
+    return better_than(patched, baseline) < SIGNIFICANCE
+
+
 def models_without_icl(table: pd.DataFrame) -> list[str]:
     """Models of a task table whose demonstrations help on no task: something is likely wrong."""
     helped = (table["icl"] > table["baseline"]).groupby(table["model"], sort=False).any()
@@ -86,50 +94,56 @@ def _task_summary(group: pd.DataFrame) -> dict[str, object]:
         "averaged_layer": int(averaged["layer"].iloc[0]),
         "layer_identified": bool(vector["layer_identified"].iloc[0]),
     }
-    for procedure in PROCEDURES:
+    for procedure in CENTRAL:
         asked = group[group["procedure"] == procedure]
-        summary |= _columns(procedure, accuracy(asked["correct"], asked["query"]))
+        summary |= accuracy(asked["correct"], asked["query"]).columns(procedure)
     return summary
 
 
 def _means(group: pd.DataFrame) -> dict[str, float]:
     columns: dict[str, float] = {}
-    for procedure in PROCEDURES:
+    for procedure in CENTRAL:
         if procedure in group:
-            columns |= _columns(procedure, mean_over_tasks(group[[procedure]], _only))
+            columns |= mean_of(group, procedure).columns(procedure)
     compared = group[list(COMPARED)]
-    columns |= _columns("share_of_icl", mean_over_tasks(compared, share_of_icl))
-    columns |= _columns("recovered_gap", mean_over_tasks(compared, recovered_gap))
+    columns |= mean_over_tasks(compared, share_of_icl).columns("share_of_icl")
+    columns |= mean_over_tasks(compared, recovered_gap).columns("recovered_gap")
     return columns
 
 
-def _only(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    return means[..., 0]
+def means(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Means over tasks and recovered shares: ours by subset of tasks, then the paper's models.
+
+    Args:
+        table, paper: from `by_task` and `paper_by_task`.
+
+    Returns:
+        The columns of `over_tasks`, and `source`: `tvsight` or `paper`.
+    """
+    pooled = paper.assign(model="All seven")
+    theirs = [over_tasks(numbers, "all").assign(source="paper") for numbers in (paper, pooled)]
+    ours = [over_tasks(table, subset).assign(source="tvsight") for subset in SUBSETS]
+    known = [of_subset for of_subset in (*ours, *theirs) if "tasks" in of_subset]
+    return pd.concat(known, ignore_index=True)
 
 
-def _columns(name: str, estimate: Estimate) -> dict[str, float]:
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+def bars(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """The means of Figure 4, over the tasks where ICL gains: our models, then the paper's.
+
+    Returns:
+        The columns of `over_tasks`, and `paper`: whether the paper reports the model.
+    """
+    ours = over_tasks(table, "ICL gains").assign(paper=False)
+    theirs = over_tasks(paper, "ICL gains").assign(paper=True)
+    return pd.concat([ours, theirs], ignore_index=True)
 
 
 def task_line(rows: pd.DataFrame) -> str:
     """The central comparison of one task in a line."""
     summary = by_task(rows).iloc[0]
-    parts = [f"{PROCEDURE_NAMES[name]} {interval(summary, name)}" for name in COMPARED]
+    parts = [f"{title(name)} {interval(summary, name)}" for name in COMPARED]
     mark = "" if summary["layer_identified"] else f" ({NOT_IDENTIFIED})"
     return (
         f"{'  '.join(parts)}  block {summary['layer']}{mark}  n {summary['n']} "
         f"({summary['queries']} queries)"
     )
-
-
-def mean_numbers(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Means over tasks and recovered shares: ours by subset of tasks, then the paper's models.
-
-    Args:
-        table, paper: from `summaries.by_task` and `summaries.paper_by_task`.
-    """
-    pooled = paper.assign(model="All seven")
-    theirs = [over_tasks(numbers, "all").assign(source="paper") for numbers in (paper, pooled)]
-    ours = [over_tasks(table, subset).assign(source="tvsight") for subset in SUBSETS]
-    found = [means for means in (*ours, *theirs) if "tasks" in means]
-    return pd.concat(found, ignore_index=True)

@@ -1,18 +1,59 @@
-"""report."""
+"""Tables and figures of the central comparison."""
+
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.main_results.numbers import mean_numbers
-from tvsight.output.labels import NOT_IDENTIFIED, PROCEDURE_NAMES, display_name, interval
+from tvsight.experiments.main_results import figures, numbers
+from tvsight.experiments.main_results.request import collect
+from tvsight.output.drawn import Drawn
+from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval
+from tvsight.output.procedures import CENTRAL, title
+from tvsight.paper import paper_by_task
 
-SHARE_NAMES = {"share_of_icl": "Task vector / ICL", "recovered_gap": "Recovered gap"}
+if TYPE_CHECKING:
+    from tvsight.config import RunConfig
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+
+__all__ = ["collect", "draw"]
+
+NAMES = ["Model", "Category", "Task"]
+"""Columns with words from elsewhere."""
+SHARES = {"share_of_icl": "Task vector / ICL", "recovered_gap": "Recovered gap"}
 
 
-def task_cells(table: pd.DataFrame) -> pd.DataFrame:
+def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Drawn) -> None:
+    """Write tables and figures, and show the tables."""
+    table, paper = numbers.by_task(outcome.table), paper_by_task()
+    means = numbers.means(table, paper)
+    task_table, mean_table = _task_table(table), _mean_table(means)
+    for model, of_model in task_table.groupby("Model", sort=False):
+        heading = f"{model}: accuracy on test episodes, with 95 % intervals"
+        secondary = ["Category", "Averaged vector", "n (queries)"]
+        display.table(of_model.drop(columns="Model"), heading, secondary)
+    for model in numbers.models_without_icl(table):
+        display.note(
+            f"{model}: demonstrations help on no task. Likely causes: a model tuned to follow "
+            "instructions, to which this template is foreign; other special tokens than it was "
+            "trained with; a tokenizer that leaves out the beginning-of-sequence token."
+        )
+    heading = "Means over tasks, with bootstrap intervals over tasks"
+    display.table(mean_table, heading, ["Averaged vector"])
+
+    drawn.table(table, [task_table, mean_table, *outcome.note_cells], names=NAMES)
+    drawn.table(means, [mean_table], "means", names=NAMES)
+    marked = table.assign(icl_gains=numbers.gains_from_icl(table))
+    drawn.figure(figures.by_model(numbers.bars(table, paper), marked))
+    for model in table["model"].unique():
+        drawn.figure(figures.task_by_task(table, model), "by_task", model)
+
+
+def _task_table(table: pd.DataFrame) -> pd.DataFrame:
     """The complete results as texts: a row per task, then a mean per category.
 
     Args:
-        table: from `summaries.by_task`.
+        table: from `numbers.by_task`.
     """
     rows = []
     for model, of_model in table.groupby("model", sort=False):
@@ -22,12 +63,16 @@ def task_cells(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mean_cells(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """The same numbers as texts."""
+def _mean_table(means: pd.DataFrame) -> pd.DataFrame:
+    """Means over tasks as texts.
+
+    Args:
+        means: from `numbers.means`.
+    """
     rows = []
-    for _, means in mean_numbers(table, paper).iterrows():
-        origin = " (paper)" if means["source"] == "paper" else ""
-        rows.append({"Model": display_name(means["model"]) + origin, **_share_cells(means)})
+    for _, mean in means.iterrows():
+        origin = " (paper)" if mean["source"] == "paper" else ""
+        rows.append({"Model": display_name(mean["model"]) + origin, **_share_cells(mean)})
     return pd.DataFrame(rows)
 
 
@@ -36,7 +81,7 @@ def _task_cells(task: pd.Series) -> dict[str, str]:
         "Model": display_name(task["model"]),
         "Category": task["category"],
         "Task": task["task"],
-        **{title: interval(task, name) for name, title in PROCEDURE_NAMES.items()},
+        **{title(name): interval(task, name) for name in CENTRAL},
         "Block": str(task["layer"]),
         "n (queries)": f"{task['n']} ({task['queries']})",
         "Note": "" if task["layer_identified"] else NOT_IDENTIFIED,
@@ -48,19 +93,14 @@ def _mean_cells(model: str, category: str, tasks: pd.DataFrame) -> dict[str, str
         "Model": display_name(model),
         "Category": category,
         "Task": f"mean of {category}",
-        **{title: f"{tasks[name].mean():.2f}" for name, title in PROCEDURE_NAMES.items()},
+        **{title(name): f"{tasks[name].mean():.2f}" for name in CENTRAL},
         "Block": "",
         "n (queries)": "",
         "Note": "",
     }
 
 
-def _share_cells(means: pd.Series) -> dict[str, str]:
-    return {
-        "Tasks": f"{means['subset']} ({means['tasks']})",
-        **{
-            title: interval(means, name)
-            for name, title in (PROCEDURE_NAMES | SHARE_NAMES).items()
-            if name in means
-        },
-    }
+def _share_cells(mean: pd.Series) -> dict[str, str]:
+    titles = {name: title(name) for name in CENTRAL} | SHARES
+    known = {heading: interval(mean, name) for name, heading in titles.items() if name in mean}
+    return {"Tasks": f"{mean['subset']} ({mean['tasks']})", **known}

@@ -1,58 +1,165 @@
-"""The central comparison: one result per task."""
+"""Ask for the central comparison of a task, and turn its answers into rows."""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.experiments.main_results.numbers import task_line
+from tvsight.errors import MeasurementError
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.main_results import NAME
+from tvsight.experiments.main_results.numbers import layer_is_identified, task_line
+from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
-from tvsight.prompts.episodes import Episode
-from tvsight.run.outcome import Measured
+from tvsight.prompts import Episode, PromptTokens, parts
+from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.execution import Steps
+    from tvsight.config import RunConfig
+    from tvsight.experiments.main_results.measure import Comparison
+    from tvsight.interventions.decoder import Decoder
     from tvsight.models.loading import Model
+    from tvsight.run.runner import Runner
 
 
-def main_results(chosen: Plan, source: ModelSource, needs_vectors: bool = False) -> list[Request]:
-    """What a plan asks of one model.
+def collect(runner: "Runner", options: "RunConfig") -> Outcome:
+    """The central comparison of every model and task."""
+    return runner.outcome(options, requests)
+
+
+def collect_with_vectors(runner: "Runner", options: "RunConfig") -> Outcome:
+    """The central comparison with its vectors, which are stored whatever --no-vectors says."""
+
+    def with_vectors(plan: Plan, source: ModelSource) -> list[MainResults]:
+        return requests(plan, source, needs_vectors=True)
+
+    return runner.outcome(replace(options, vectors=True), with_vectors)
+
+
+def requests(plan: Plan, source: ModelSource, needs_vectors: bool = False) -> "list[MainResults]":
+    """One request per task.
 
     Args:
         needs_vectors: measure again what was stored without vectors.
     """
     return [
-        Request(
-            identity(chosen, MAIN_RESULTS, source, task),
-            partial(_measure, chosen, task),
-            partial(_line, task),
-            partial(_episodes, chosen, task),
-            needs_vectors,
-        )
-        for task in chosen.tasks
+        MainResults(plan, identity(plan, NAME, source, task), task, needs_vectors=needs_vectors)
+        for task in plan.tasks
     ]
 
 
-def _line(task: Task, rows: "pd.DataFrame") -> str:
-    """The comparison, and the first pair, by which a file that was read wrongly is recognised."""
-    first = task.pairs[0]
-    return f"{task_line(rows)}  first pair {first.input} → {first.answer}"
+@dataclass(frozen=True)
+class MainResults(Request):
+    """The central comparison of one task."""
+
+    task: Task
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """Baseline, ICL and vectors on the same episodes.
+
+        Splits of more than `--max-job-episodes` are measured in several jobs. Batches have other
+        shapes then, so numbers change by rounding: in float32 the answers and chosen blocks are
+        the same, and log-probabilities agree within 1e-5.
+
+        Raises:
+            MeasurementError: when states or logits hold NaN or infinity, or wanted vectors hold
+                numbers that half precision does not have.
+            UsageError: when a prompt or an answer does not suit the tokenizer.
+        """
+        from tvsight.experiments.measuring import check_no_op  # torch, once all is in order
+
+        plan = self.plan
+        episodes, notes = plan.episodes(self.task, model)
+        of_split = asked(model, self.task, episodes, plan.template)
+        dev, test = of_split["dev"].tokens, of_split["test"].tokens
+        keep_vectors = plan.config.vectors
+        result = yield from in_parts(
+            model.decoder, dev, test, keep_vectors, plan.config.max_job_episodes
+        )
+        if not (result["dev"]["finite"] and result["test"]["finite"]):
+            raise MeasurementError(
+                "the residual stream holds NaN or infinity; try a wider --dtype."
+            )
+        vectors = {split: result[split]["vectors"] for split in ("dev", "test")}
+        if not all(half.isfinite().all() for half in vectors.values()):
+            raise MeasurementError(
+                "task vectors hold numbers beyond 65504, so they cannot be stored in half "
+                "precision. --no-vectors keeps the rows alone."
+            )
+        check_no_op(result["dev"]["baseline"], result["dev"]["no_op"], model.dtype)
+        rows = scored(of_split, result)
+        data = frame(rows, self.task.name, self.task.category)
+        return Measured(data, vectors if keep_vectors else None, notes)
+
+    def line(self, rows: "pd.DataFrame") -> str:
+        """The comparison, and the first pair, by which a file that was read wrongly is seen."""
+        first = self.task.pairs[0]
+        return f"{task_line(rows)}  first pair {first.input} → {first.answer}"
+
+    def episodes(self, model: "Model") -> Sequence[Episode]:
+        """The episodes of the task."""
+        return self.plan.episodes(self.task, model)[0]
 
 
-def _measure(chosen: Plan, task: Task, model: "Model") -> "Steps[Measured]":
-    from tvsight.experiments.main_results.measure import measure_task  # torch, once all is in order
+def scored(of_split: dict[str, Asked], result: "Comparison") -> "list[dict[str, object]]":
+    """Rows of all answers. Those of a vector say whether its layer is identified."""
+    from tvsight.experiments.measuring import at
 
-    episodes, notes = chosen.episodes(task, model)
-    config = chosen.config
-    rows, vectors = yield from measure_task(
-        model, task, episodes, chosen.template, config.vectors, config.max_job_episodes
-    )
-    return Measured(rows, vectors, notes)
+    dev, test = of_split["dev"], of_split["test"]
+    on_dev, on_test = result["dev"], result["test"]["answers"]
+    baseline = dev.rows(on_dev["baseline"], "baseline")
+    rows = [
+        *baseline,
+        *test.rows(on_test["baseline"], "baseline"),
+        *test.rows(on_test["icl"], "icl"),
+    ]
+    for procedure, layer in result["layers"].items():
+        swept = on_dev["sweep"][procedure]
+        by_layer = [
+            dev.rows(at(swept, block), procedure, block) for block in range(swept["token"].shape[1])
+        ]
+        patched = test.rows(on_test[procedure], procedure, layer)
+        identified = layer_is_identified(
+            [row["correct"] for row in by_layer[layer]], [row["correct"] for row in baseline]
+        )
+        of_vector = [*(row for block in by_layer for row in block), *patched]
+        rows += [row | {"layer_identified": identified} for row in of_vector]
+    return rows
 
 
-def _episodes(chosen: Plan, task: Task, model: "Model") -> Sequence[Episode]:
-    return chosen.episodes(task, model)[0]
+def in_parts(
+    decoder: "Decoder", dev: PromptTokens, test: PromptTokens, vectors: bool, most: int | None
+) -> "Steps[Comparison]":
+    """Run `measure`, in jobs of at most `most` episodes of a split: what a job holds in memory does
+    not grow with their number."""
+    import torch
+
+    from tvsight.experiments.main_results import measure
+
+    dev_parts, test_parts = parts(dev, most), parts(test, most)
+    size = decoder.depth * decoder.width * torch.half.itemsize if vectors else 0
+    if len(dev_parts) == len(test_parts) == 1:
+        episodes = len(dev["shared"]) + len(test["shared"])
+        (result,) = yield [Job(measure.measure, (dev, test, vectors), size * episodes, prompts=2)]
+        return result
+
+    def test_jobs(layers: dict[str, int]) -> list[Job]:
+        return [
+            Job(
+                measure.measure_test, (part, layers, vectors), size * len(part["shared"]), prompts=1
+            )
+            for part in test_parts
+        ]
+
+    jobs = [
+        Job(measure.measure_dev, (part, vectors), size * len(part["shared"]), prompts=1)
+        for part in dev_parts
+    ]
+    jobs[0] = replace(jobs[0], later=tuple(test_jobs(dict.fromkeys(measure.VECTORS, 0))))
+    on_dev = measure.joined((yield jobs))
+    layers = measure.best_layers(on_dev["sweep"], dev["accepted"])
+    on_test = measure.joined((yield test_jobs(layers)))
+    return {"dev": on_dev, "layers": layers, "test": on_test}

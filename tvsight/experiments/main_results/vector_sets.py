@@ -1,14 +1,20 @@
-"""The task vectors of a model at one block common to its tasks, with what each is the vector of."""
+"""The task vectors of a model after one block that all its tasks share."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from tvsight.experiments.main_results import VectorOptions
 from tvsight.experiments.main_results.layers import by_layer, over_tasks, peaks
 from tvsight.output.labels import display_name
 from tvsight.statistics.geometry import Floats, Labels
+from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
+
+if TYPE_CHECKING:
+    from tvsight.run.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,15 @@ class VectorSet:
     depth: int
     """Number of the model's blocks."""
     peak: float | None
-    """Mean dev accuracy at the block, where it was chosen for that; None where it was given."""
+    """Mean dev accuracy after the block that was chosen for it; None where the user named one."""
     vectors: Floats
     """`[n, width]`, task after task in the order of the run."""
     tasks: Labels
-    """`[n]`, as are the other two."""
+    """The task of each vector, `[n]`."""
     categories: Labels
-    units: Labels
-    """Task and query of each vector's episode. Episodes of one unit are not independent."""
+    """Its category, `[n]`."""
+    clusters: Labels
+    """Task and query of its episode, `[n]`. Vectors of one cluster are not independent."""
 
     @property
     def names(self) -> list[str]:
@@ -48,25 +55,36 @@ class VectorSet:
 
     @property
     def where(self) -> str:
-        """The model and the block, and why this one."""
-        why = (
-            "as asked for"
-            if self.peak is None
-            else f"where mean dev accuracy peaks, {self.peak:.2f}"
-        )
+        """The model and the block, with the reason for this block."""
+        why = "as asked for"
+        if self.peak is not None:
+            why = f"where mean dev accuracy peaks, {self.peak:.2f}"
         return f"{display_name(self.model)}, after block {self.layer} of {self.depth} ({why})"
+
+
+def vector_sets(outcome: "Outcome", options: VectorOptions) -> list[VectorSet]:
+    """The vectors of each model after the block that the options name.
+
+    Args:
+        outcome: of the central comparison, with vectors.
+
+    Raises:
+        UsageError: when a model has no such block, or its vectors are not stored.
+    """
+    stored = TaskVectors(Store(options.results), outcome.paths)
+    return at_common_block(outcome.table, stored, options.layer)
 
 
 def at_common_block(
     table: pd.DataFrame, stored: TaskVectors, layer: int | None = None
 ) -> list[VectorSet]:
-    """The vectors of each model.
+    """The vectors of each model after one block.
 
     Args:
         table: rows of the central comparison.
         stored: the vectors of the same results.
-        layer: a block, 0-based; by default the one where the mean dev accuracy over a model's
-            tasks is highest (the lowest of several).
+        layer: the block, 0-based. By default the mean dev accuracy over a model's tasks is highest
+            there (the lowest such block).
 
     Raises:
         UsageError: when a model has no such block, or its vectors are not stored.
@@ -81,21 +99,23 @@ def at_common_block(
 def _of_model(
     rows: pd.DataFrame, stored: TaskVectors, peak: pd.Series, layer: int | None
 ) -> VectorSet:
-    model, block = str(peak["model"]), int(peak["layer"]) if layer is None else layer
-    asked = rows[(rows["split"] == "test") & (rows["procedure"] == "task_vector")]
-    vectors, labels = [], []
-    for task, episodes in asked.groupby("task", sort=False, observed=True):
+    model = str(peak["model"])
+    block = int(peak["layer"]) if layer is None else layer
+    tested = rows[(rows["split"] == "test") & (rows["procedure"] == "task_vector")]
+    vectors = []
+    labels = []
+    for task, episodes in tested.groupby("task", sort=False, observed=True):
         vectors.append(stored.after(block, model, str(task)).numpy().astype(np.float64))
         labels.append(episodes.sort_values("episode"))
     together = pd.concat(labels)
-    named = together["task"].astype(str)
+    tasks = together["task"].astype(str)
     return VectorSet(
         model=model,
         layer=block,
         depth=int(peak["depth"]),
         peak=float(peak["accuracy"]) if layer is None else None,
         vectors=np.concatenate(vectors),
-        tasks=named.to_numpy(dtype=np.str_),
+        tasks=tasks.to_numpy(dtype=np.str_),
         categories=together["category"].to_numpy(dtype=np.str_),
-        units=(named + "\n" + together["query"].astype(str)).to_numpy(dtype=np.str_),
+        clusters=(tasks + "\n" + together["query"].astype(str)).to_numpy(dtype=np.str_),
     )

@@ -1,1 +1,35 @@
-"""shots."""
+"""Accuracy against the number of demonstrations."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from tvsight.config import IDENTITY, RunConfig
+from tvsight.errors import UsageError
+
+NAME = "shots"
+
+
+@dataclass(frozen=True)
+class Options(RunConfig):
+    """Options of a run, and of this figure."""
+
+    shot_counts: Annotated[str, tyro.conf.arg(metavar="N,N,...")] = field(
+        default="1,2,3,5,8,12,16", metadata=IDENTITY
+    )
+    """Numbers of demonstrations, separated by commas. They take the place of --shots."""
+
+    @property
+    def counts(self) -> list[int]:
+        """The numbers, each once, ascending.
+
+        Raises:
+            UsageError: when the option holds something else.
+        """
+        words = [word.strip() for word in self.shot_counts.split(",") if word.strip()]
+        if not words or not all(word.isascii() and word.isdigit() for word in words):
+            raise UsageError(
+                f"--shot-counts {self.shot_counts!r}: numbers were expected, as in 1,2,5"
+            )
+        return sorted({int(word) for word in words})

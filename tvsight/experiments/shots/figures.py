@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from tvsight.output.labels import PROCEDURE_NAMES, counted, display_name
+from tvsight.output.labels import counted, display_name
 from tvsight.output.panels import line, panels
+from tvsight.output.procedures import title
 from tvsight.output.theme import caption
 
 PER_ROW = 3
@@ -16,16 +17,16 @@ def curves(means: pd.DataFrame, episodes: int) -> Figure:
     """Mean test accuracy of each procedure, with a band; one panel per model.
 
     Args:
-        means: from `shots.over_tasks`.
+        means: from `numbers.over_tasks`.
         episodes: test episodes per task.
     """
-    models, counts = list(dict.fromkeys(means["model"])), sorted(set(means["shots"]))
+    models = list(dict.fromkeys(means["model"]))
+    counts = sorted(set(means["shots"]))
     figure, drawn = panels(len(models), PER_ROW, 0.9)
     for axes, model in zip(drawn, models, strict=True):
         of_model = means[means["model"] == model]
         for procedure, of_procedure in of_model.groupby("procedure", sort=False):
-            name = str(procedure)
-            line(axes, of_procedure, "shots", name, PROCEDURE_NAMES[name])
+            line(axes, of_procedure, "shots", str(procedure), title(str(procedure)))
         tasks = counted(of_model["tasks"].max(), "task")
         axes.set_title(f"{display_name(model)} ({tasks})", loc="left")
         axes.set(xscale="log", xlabel="Demonstrations")

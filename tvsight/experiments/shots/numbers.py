@@ -1,13 +1,17 @@
-"""From rows to accuracy against the number of demonstrations."""
+"""Accuracy against the number of demonstrations, with intervals."""
 
 import pandas as pd
 
-from tvsight.experiments.main_results.numbers import PROCEDURES, by_task
-from tvsight.statistics.intervals import Estimate, mean_over_tasks
+from tvsight.experiments.main_results.numbers import by_task
+from tvsight.output.procedures import CENTRAL
+from tvsight.statistics.intervals import mean_of
+
+LAYERS = {"task_vector": "layer", "averaged_vector": "averaged_layer"}
+"""Where a task table has the chosen block of each vector procedure."""
 
 
 def by_shots(rows: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of each procedure: `summaries.by_task` with a column `shots` in front.
+    """Test accuracy of each procedure: `main_results.numbers.by_task`, with `shots` in front.
 
     Args:
         rows: of the central comparison, with a column `shots`.
@@ -30,29 +34,21 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         `model`, `shots`, `procedure`, `tasks` (their number), `accuracy`, `accuracy_low`,
         `accuracy_high`, and `layer`, the median of the chosen blocks (none without a vector).
     """
-    found = []
+    means = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
         counts = of_model.groupby("task", observed=True)["shots"].nunique()
         complete = of_model["task"].map(counts) == of_model["shots"].nunique()
         for shots, group in of_model[complete].groupby("shots"):
-            for procedure in PROCEDURES:
-                mean = mean_over_tasks(group[[procedure]], lambda means: means[..., 0])
-                found.append(
+            for procedure in CENTRAL:
+                layer = group[LAYERS[procedure]].median() if procedure in LAYERS else None
+                means.append(
                     {
                         "model": model,
                         "shots": shots,
                         "procedure": procedure,
                         "tasks": len(group),
-                        **_columns(mean),
-                        "layer": group[LAYERS[procedure]].median() if procedure in LAYERS else None,
+                        **mean_of(group, procedure).columns("accuracy"),
+                        "layer": layer,
                     }
                 )
-    return pd.DataFrame(found)
-
-
-LAYERS = {"task_vector": "layer", "averaged_vector": "averaged_layer"}
-"""Where a task table has the chosen block of each vector procedure."""
-
-
-def _columns(mean: Estimate) -> dict[str, float]:
-    return {"accuracy": mean.value, "accuracy_low": mean.low, "accuracy_high": mean.high}
+    return pd.DataFrame(means)

@@ -1,3 +1,38 @@
-"""templates."""
+"""Vectors extracted under one template and applied under another, and other dummy queries."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from tvsight.config import IDENTITY, RunConfig
+from tvsight.errors import UsageError
 
 NAME = "templates"
+MOST_TEMPLATES = 5
+"""More are not legible in one figure, and the cost grows with their square."""
+
+
+@dataclass(frozen=True)
+class Options(RunConfig):
+    """Options of a run, and of this analysis."""
+
+    templates: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEMPLATE ...")] = field(
+        default=("example", "arrow", "question"), metadata=IDENTITY
+    )
+    """Templates to compare, each as in --template, which joins them."""
+    dummy_numbers: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N ...")] = field(
+        default=(1, 2, 4, 8), metadata=IDENTITY
+    )
+    """Numbers of dummy queries to compare; --dummy-queries, with which the templates are compared,
+    joins them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= len(self.templates) <= MOST_TEMPLATES:
+            raise UsageError(
+                f"--templates: 1 to {MOST_TEMPLATES} were expected; {len(self.templates)} given."
+            )
+        for number in self.dummy_numbers:
+            if number < 1:
+                raise UsageError(f"--dummy-numbers {number}: at least 1 was expected.")

@@ -1,47 +1,69 @@
-"""Vectors under other templates and of other dummy queries: one result per task."""
+"""Ask for vectors under other templates and of other dummy queries, and turn answers into rows."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import UsageError
-from tvsight.experiments.templates import NAME as TEMPLATES
-from tvsight.experiments.templates.episodes import common_pairs, respelled
-from tvsight.experiments.templates.foreign import foreign_queries, foreign_task
-from tvsight.experiments.templates.numbers import CHOICES, line
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.main_results.numbers import layer_is_identified
+from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.experiments.templates import NAME, Options
+from tvsight.experiments.templates.episodes import (
+    common_pairs,
+    foreign_queries,
+    foreign_task,
+    under_templates,
+)
+from tvsight.experiments.templates.numbers import CHOICES, task_line
 from tvsight.models import ModelSource
 from tvsight.prompts import Template, sample_episodes, template
+from tvsight.prompts.episodes import SPLITS, check_enough_pairs
 from tvsight.prompts.filtering import shared_first_tokens, spaced_pair
 from tvsight.prompts.templates import template_name
-from tvsight.run.outcome import Measured
+from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.storage.schemas import schema
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
-    from tvsight.execution import Steps
+    import pandas as pd
+
+    from tvsight.experiments.templates.measure import TemplateAnswers, Variant
     from tvsight.models.loading import Model
+    from tvsight.run.runner import Runner
+
+ADVICE = "Lower --shots or the largest of --dummy-numbers."
 
 
-def templates(
-    chosen: Plan, source: ModelSource, names: Sequence[str], numbers: Sequence[int]
-) -> list[Request]:
-    """What a plan asks of one model.
+def collect(runner: "Runner", options: Options) -> Outcome:
+    """Every variant of the vector, of every model and task."""
+
+    def experiment(plan: Plan, source: ModelSource) -> list[Templates]:
+        return requests(plan, source, options.templates, options.dummy_numbers)
+
+    return runner.outcome(options, experiment)
+
+
+def requests(
+    plan: Plan, source: ModelSource, names: Sequence[str], numbers: Sequence[int]
+) -> "list[Templates]":
+    """One request per task.
 
     Args:
-        names: of the templates that are compared, or texts; the plan's own joins them.
+        names: of the templates that are compared, or their texts; the plan's own joins them.
         numbers: of dummy queries that are compared; the plan's own joins them.
 
     Raises:
         UsageError: for an unknown template, for episodes from a file, or when a task has too few
             pairs.
     """
-    _check_sampled(chosen)
-    compared = compared_templates(chosen.template, names)
-    counts = sorted({*numbers, chosen.config.dummy_queries})
-    asked = []
-    for task in chosen.tasks:
-        _check_room(task.name, len(task.pairs), chosen.config.shots, counts[-1])
+    _check_sampled(plan)
+    compared = compared_templates(plan.template, names)
+    counts = sorted({*numbers, plan.config.dummy_queries})
+    found = []
+    for task in plan.tasks:
+        check_enough_pairs(task.name, len(task.pairs), plan.config.shots, counts[-1], ADVICE)
         other = foreign_task(task)
         settings = {
             "templates": sorted(one.text for one in compared.values()),
@@ -49,81 +71,133 @@ def templates(
             "dummy_choices": list(CHOICES),
             "sources": {other.name: other.checksum},
         }
-        asked.append(
-            Request(
-                identity(chosen, TEMPLATES, source, task) | settings,
-                partial(_measure, chosen, task, other, compared, counts),
-                line,
-            )
-        )
-    return asked
+        of_task = identity(plan, NAME, source, task) | settings
+        found.append(Templates(plan, of_task, task, other, compared, counts))
+    return found
 
 
 def compared_templates(main: Template, names: Sequence[str]) -> dict[str, Template]:
-    """The templates that `names` stand for, each once, by the name that rows give them; `main` is
-    put first where it is not among them."""
+    """The templates of `names`, each once, by the name that rows give them. `main` comes first
+    where it is not among them."""
     found = [template(name) for name in names]
-    given = found if main in found else [main, *found]
-    return {template_name(one): one for one in given}
+    compared = found if main in found else [main, *found]
+    return {template_name(one): one for one in compared}
 
 
-def _measure(
-    chosen: Plan,
-    task: Task,
-    other: Task,
-    compared: dict[str, Template],
-    numbers: Sequence[int],
-    model: "Model",
-) -> "Steps[Measured]":
-    from tvsight.experiments.templates.measure import (  # torch, once in order
-        measure_templates,
-        variants,
-    )
+@dataclass(frozen=True)
+class Templates(Request):
+    """The vectors of one task under several templates, and of several sets of dummy queries."""
 
-    config, main = chosen.config, template_name(chosen.template)
-    common, standard = (
-        common_pairs(task, model.tokenizer, compared, model.name),
-        config.dummy_queries,
-    )
-    _check_room(task.name, len(common.pairs.pairs), config.shots, numbers[-1])
-    episodes = sample_episodes(
-        task.name, common.pairs, config.shots, numbers[-1], config.episodes_per_split, config.seed
-    )
-    foreign = foreign_queries(task, other, episodes, standard, config.seed)
-    spelled = {}
-    for name in compared:
-        dummies = [
-            (*episode.dummy_queries, *words) if name == main else episode.dummy_queries[:standard]
-            for episode, words in zip(episodes, foreign, strict=True)
+    task: Task
+    other: Task
+    """The task whose inputs serve as foreign dummy queries."""
+    templates: dict[str, Template]
+    """By the name that rows give them."""
+    numbers: list[int]
+    """Numbers of dummy queries, ascending."""
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """Every variant on the same episodes, in one job.
+
+        Raises:
+            MeasurementError: when logits hold NaN or infinity, or a no-op patch changes an answer.
+            UsageError: when too few pairs suit the tokenizer, or a prompt or an answer does not.
+        """
+        from tvsight.experiments.measuring import check_no_op  # torch, once all is in order
+        from tvsight.experiments.templates import measure
+
+        plan, most = self.plan, self.numbers[-1]
+        shots, standard, seed = plan.config.shots, plan.config.dummy_queries, plan.config.seed
+        main = template_name(plan.template)
+        common = common_pairs(self.task, model.tokenizer, self.templates, model.name)
+        usable = common.pairs
+        check_enough_pairs(self.task.name, len(usable.pairs), shots, most, ADVICE)
+        sampling = replace(plan.sampling, dummy_queries=most)
+        episodes = sample_episodes(self.task.name, usable, sampling)
+        foreign = foreign_queries(self.task, self.other, episodes, standard, seed)
+        spelled = under_templates(episodes, foreign, common.spaced, main, standard)
+        under = [asked(model, self.task, spelled[n], one) for n, one in self.templates.items()]
+
+        names = list(self.templates)
+        number = names.index(main)
+        variants = measure.variants_of(len(names), number, self.numbers, standard)
+        prompts = [measure.side_by_side([of[split].tokens for of in under]) for split in SPLITS]
+        (result,) = yield [Job(measure.measure, (*prompts, variants), prompts=2)]
+        for split in SPLITS:
+            unpatched = result[split]["unpatched"]
+            check_no_op(unpatched["baseline"], unpatched["no_op"], model.dtype)
+        rows = scored(names, under, number, variants, result)
+        data = frame(rows, self.task.name, self.task.category, schema(NAME))
+        pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": common.spaced}
+        written = map(spaced_pair, usable.pairs) if common.spaced[main] else usable.pairs
+        shared = shared_first_tokens(model.tokenizer, written, plan.template)
+        return Measured(data, notes={"pairs": pairs, "shared_first_token": shared})
+
+    def line(self, rows: "pd.DataFrame") -> str:
+        """The vector of the main template, and those of the others under it."""
+        return task_line(rows)
+
+
+def scored(
+    names: Sequence[str],
+    under: Sequence[dict[str, Asked]],
+    main: int,
+    variants: "Sequence[Variant]",
+    result: "TemplateAnswers",
+) -> list[dict[str, Any]]:
+    """Rows of all answers. Those of a vector say whether its layer is identified.
+
+    Args:
+        names: of the templates.
+        under: the episodes under each template, by split.
+        main: the template in whose spelling rows name queries and answers.
+    """
+    from tvsight.experiments.measuring import at
+
+    shown = [
+        {split: of[split]._replace(episodes=under[main][split].episodes) for split in SPLITS}
+        for of in under
+    ]
+    rows: list[dict[str, Any]] = []
+    baselines: list[list[bool]] = []
+    for number, name in enumerate(names):
+        for split in SPLITS:
+            here, unpatched = shown[number][split], result[split]["unpatched"]
+            own = range(number, len(here.episodes) * len(names), len(names))
+            rows += here.rows(at(unpatched["icl"], own, 0), "icl", applied_under=name)
+            baseline = here.rows(at(unpatched["baseline"], own, 0), "baseline", applied_under=name)
+            rows += baseline
+            if split == "dev":
+                baselines.append([row["correct"] for row in baseline])
+    for number, variant in enumerate(variants):
+        applied, layer = variant["applied"], result["layers"][number]
+        labels = {
+            "extracted_under": names[variant["extracted"]],
+            "applied_under": names[applied],
+            "dummy_queries": len(variant["members"]),
+            "dummy_choice": variant["dummy_choice"],
+        }
+        dev, swept = shown[applied]["dev"], result["dev"]["patched"][number]
+        by_layer = [
+            dev.rows(at(swept, block), "task_vector", block, **labels)
+            for block in range(swept["token"].shape[1])
         ]
-        spelled[name] = [
-            respelled(replace(episode, dummy_queries=own), common.spaced[name])
-            for episode, own in zip(episodes, dummies, strict=True)
-        ]
-    measured = variants(list(compared), main, numbers, standard)
-    rows = yield from measure_templates(model, task, compared, main, spelled, measured)
-    usable, total = len(common.pairs.pairs), common.pairs.total
-    pairs = {"usable": usable, "of": total, "spaced": common.spaced}
-    written = map(spaced_pair, common.pairs.pairs) if common.spaced[main] else common.pairs.pairs
-    shared = shared_first_tokens(model.tokenizer, written, chosen.template)
-    return Measured(rows, notes={"pairs": pairs, "shared_first_token": shared})
+        tested = at(result["test"]["patched"][number], 0)
+        patched = shown[applied]["test"].rows(tested, "task_vector", layer, **labels)
+        best = [row["correct"] for row in by_layer[layer]]
+        identified = layer_is_identified(best, baselines[applied])
+        of_vector = [*(row for block in by_layer for row in block), *patched]
+        rows += [row | {"layer_identified": identified} for row in of_vector]
+    return rows
 
 
-def _check_sampled(chosen: Plan) -> None:
-    """Episodes in a file have the words of one template, and too few dummy queries."""
-    config = chosen.config
+def _check_sampled(plan: Plan) -> None:
+    """Check that episodes are sampled: those of a file have the words of one template, and too few
+    dummy queries."""
+    config = plan.config
     for option, path in (("episodes", config.episodes), ("save-episodes", config.save_episodes)):
         if path is not None:
             raise UsageError(
                 f"--{option} {path}: analyses.templates samples its episodes, which are spelled "
                 "differently under each template. Leave the option out."
             )
-
-
-def _check_room(task: str, pairs: int, shots: int, dummies: int) -> None:
-    needed = shots + dummies + 1
-    if pairs < needed:
-        raise UsageError(
-            f"Task {task}: {shots} demonstrations, {dummies} dummy queries and a query need "
-            f"{needed} pairs; it has {pairs}. Lower --shots or the largest of --dummy-numbers."
-        )

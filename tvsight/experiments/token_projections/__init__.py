@@ -1,3 +1,16 @@
-"""token_projections."""
+"""The tokens that a task's mean vector makes probable (section 4.3)."""
+
+from dataclasses import dataclass, field
+
+from tvsight.config import RUNTIME, RunConfig
 
 NAME = "token_projections"
+
+
+@dataclass(frozen=True)
+class Options(RunConfig):
+    """Options of a run, and of these tables and figures."""
+
+    all_tokens: bool = field(default=False, metadata=RUNTIME)
+    """Show the tokens that the paper leaves out: those that are not letters alone, and all but the
+    most probable of those that differ in white space or case only."""

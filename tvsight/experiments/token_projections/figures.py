@@ -1,5 +1,5 @@
-"""Task vectors through the unembedding: their tokens by block, and how near the top a task's
-answers and description come."""
+"""The tokens of a mean vector by block, and the ranks of answers and of words that describe a
+task."""
 
 import unicodedata
 from functools import cache
@@ -16,14 +16,14 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import NullLocator
 
-from tvsight.experiments.token_projections.numbers import over_tasks, top_tokens
 from tvsight.output.labels import display_name, shortened
-from tvsight.output.theme import PROCEDURE_COLOURS, TWO_COLUMNS, caption, new_figure
+from tvsight.output.procedures import PROCEDURES
+from tvsight.output.theme import TWO_COLUMNS, caption, new_figure
 
 RANKS = 10
 """Tokens of a block in a figure."""
 MOST_BLOCKS = 26
-"""Blocks that fit; of deeper models some are left out."""
+"""Blocks that fit; some blocks of deeper models are left out."""
 LEAST_SHADE = 1e-4
 """Probabilities up to this have the lightest shade."""
 FONT_SIZE = 6.2
@@ -38,22 +38,23 @@ DARK = 0.55
 RIGHT_TO_LEFT = {"R", "AL"}
 KIND_NAMES = {"answers": "Answers of the task", "description": "Words that describe the task"}
 VECTOR_STYLES = {
-    "task": ("task_vector", "-", "Task vector"),
-    "random": ("baseline", "--", "Random"),
+    "task": (PROCEDURES["task_vector"].colour, "-", "Task vector"),
+    "random": (PROCEDURES["baseline"].colour, "--", "Random"),
 }
 BAND_ALPHA = 0.2
 
 
-def grid(rows: pd.DataFrame, all_tokens: bool = False) -> Figure:
+def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Figure:
     """The most probable tokens of one task's vector: a row of tokens for each block.
 
     Args:
-        rows: from `projections.with_chosen`, of one model and task.
-        all_tokens: see `projections.top_tokens`.
+        rows: from `numbers.with_chosen`, of one model and task.
+        top: from `numbers.top_tokens`, of the same rows, at most `RANKS` after a block.
+        all_tokens: whether `top` holds the tokens that the paper leaves out.
     """
     first = rows.iloc[0]
     blocks = _blocks(int(rows["layer"].max()) + 1, {first["chosen"], first["two_above"]})
-    top = top_tokens(rows[rows["layer"].isin(blocks)], RANKS, all_tokens)
+    top = top[top["layer"].isin(blocks)]
     table = top.pivot(index="layer", columns="order", values="probability")
     shades = table.reindex(index=blocks, columns=range(1, RANKS + 1)).to_numpy(dtype=float)
     figure = new_figure(TWO_COLUMNS, 1.25 + 0.19 * len(blocks))
@@ -63,18 +64,17 @@ def grid(rows: pd.DataFrame, all_tokens: bool = False) -> Figure:
         np.ma.masked_invalid(shades), cmap=shade, norm=norm, edgecolors="white", linewidth=0.6
     )
     substituted = False
-    columns = ("layer", "order", "shown", "is_answer", "probability")
-    for layer, order, shown, is_answer, probability in zip(
-        *(top[name] for name in columns), strict=True
-    ):
-        text = drawable(shown)
-        substituted |= text != shown
+    for _, token in top.iterrows():
+        text = drawable(token["shown"])
+        substituted |= text != token["shown"]
+        bold = bool(token["is_answer"])
+        dark = _luminance(shade(norm(token["probability"]))) < DARK
         axes.text(
-            order - 0.5,
-            blocks.index(layer) + 0.5,
-            fitting(text, bool(is_answer)),
-            fontproperties=BOLD if is_answer else FONT,
-            color="white" if _luminance(shade(norm(probability))) < DARK else "0.1",
+            token["order"] - 0.5,
+            blocks.index(token["layer"]) + 0.5,
+            fitting(text, bold),
+            fontproperties=BOLD if bold else FONT,
+            color="white" if dark else "0.1",
             ha="center",
             va="center_baseline",
         )
@@ -97,25 +97,23 @@ def grid(rows: pd.DataFrame, all_tokens: bool = False) -> Figure:
     return figure
 
 
-def ranks(rows: pd.DataFrame) -> Figure:
+def ranks(means: pd.DataFrame) -> Figure:
     """Median rank of answers and of description words over tasks against the block: task vectors
     and random vectors of the same length, a row of panels per model.
 
     Args:
-        rows: from `projections.with_chosen`.
+        means: from `numbers.over_tasks`.
     """
-    means = over_tasks(rows)
     models = list(dict.fromkeys(means["model"]))
     kinds = [kind for kind in KIND_NAMES if kind in set(means["kind"])]
     figure = new_figure(TWO_COLUMNS, 0.9 + 2.1 * len(models))
     panels = figure.subplots(len(models), len(kinds), squeeze=False, sharey="row")
     for line, model in zip(panels, models, strict=True):
         for axes, kind in zip(line, kinds, strict=True):
-            found = means[(means["model"] == model) & (means["kind"] == kind)]
-            for vector, (colour, style, name) in VECTOR_STYLES.items():
-                of_vector = found[found["vector"] == vector].sort_values("layer")
-                _band(axes, of_vector, PROCEDURE_COLOURS[colour], style, name)
-            axes.set(yscale="log")
+            of_kind = means[(means["model"] == model) & (means["kind"] == kind)]
+            for vector in VECTOR_STYLES:
+                _band(axes, of_kind[of_kind["vector"] == vector].sort_values("layer"), vector)
+            axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:,.0f}")
             axes.yaxis.set_minor_locator(NullLocator())
             axes.set_xlim(-0.5, means.loc[means["model"] == model, "layer"].max() + 0.5)
@@ -129,13 +127,13 @@ def ranks(rows: pd.DataFrame) -> Figure:
         axes.set_xlabel("Block after which the vector was read")
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=len(labels), loc="outside upper left")
-    caption(figure, _ranks_note(rows, means))
+    caption(figure, _ranks_note(means))
     return figure
 
 
 def drawable(text: str) -> str:
     """A text that the figures' font can draw, or the script of its first foreign letter in angle
-    quotes. Scripts that run from right to left are named too: their letters would stand in the
+    quotes. Scripts that run from right to left are named too: their letters would be drawn in the
     wrong order, and unjoined."""
     for character in text:
         foreign = ord(character) not in _glyphs()
@@ -148,13 +146,13 @@ def drawable(text: str) -> str:
 
 
 def fitting(text: str, bold: bool = False) -> str:
-    """A text cut to the width of a cell, with an ellipsis where something was cut off."""
+    """A text cut to the width of a cell, with an ellipsis if it was too long."""
     if len(text) <= MOST_CHARACTERS and _width(text, bold) <= CELL:
         return text
-    length = min(len(text), MOST_CHARACTERS)
-    while length > 1 and _width(text[:length] + "…", bold) > CELL:
-        length -= 1
-    return text[:length] + "…"
+    cut = text[:MOST_CHARACTERS]
+    while len(cut) > 1 and _width(cut + "…", bold) > CELL:
+        cut = cut[:-1]
+    return cut + "…"
 
 
 def _luminance(colour: tuple[float, ...]) -> float:
@@ -182,12 +180,11 @@ def _blocks(depth: int, marked: set[int]) -> list[int]:
     return sorted(set(range(depth - 1, -1, -step)) | marked)
 
 
-def _band(axes: Axes, found: pd.DataFrame, colour: str, style: str, name: str) -> None:
-    layers = found["layer"].astype(float)
-    axes.plot(layers, found["rank"], style, color=colour, label=name, linewidth=1.3)
-    axes.fill_between(
-        layers, found["low"], found["high"], color=colour, alpha=BAND_ALPHA, linewidth=0
-    )
+def _band(axes: Axes, means: pd.DataFrame, vector: str) -> None:
+    colour, style, label = VECTOR_STYLES[vector]
+    layers, low, high = means["layer"].astype(float), means["low"], means["high"]
+    axes.plot(layers, means["rank"], style, color=colour, label=label, linewidth=1.3)
+    axes.fill_between(layers, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
 
 
 def _grid_note(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substituted: bool) -> str:
@@ -208,8 +205,8 @@ def _grid_note(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substitute
     return " ".join(parts)
 
 
-def _ranks_note(rows: pd.DataFrame, means: pd.DataFrame) -> str:
-    draws = rows.loc[rows["vector"] == "random", "draw"].nunique()
+def _ranks_note(means: pd.DataFrame) -> str:
+    draws = means.loc[means["vector"] == "random", "draws"].max()
     counts = means.groupby("kind")["tasks"].max()
     counted = " and ".join(f"{counts[kind]} tasks ({kind})" for kind in counts.index)
     return (

@@ -1,5 +1,4 @@
-"""From rows of token projections to what is shown: top tokens, and how near the top a task's
-answers and description come."""
+"""Top tokens of the mean vectors, and ranks of a task's answers and of words that describe it."""
 
 import pandas as pd
 
@@ -8,7 +7,7 @@ from tvsight.texts import printable
 SHOWN = 20
 """Tokens in a table, as in the paper."""
 ABOVE = 2
-"""The paper shows tokens so many blocks above the chosen one."""
+"""The number of blocks above the chosen one after which the paper shows tokens."""
 KEYS = ["model", "category", "task"]
 
 
@@ -16,15 +15,13 @@ def with_chosen(rows: pd.DataFrame, central: pd.DataFrame) -> pd.DataFrame:
     """Rows of one task with the block that the central comparison chose for its task vector.
 
     Args:
-        central: rows of the central comparison, the task's among them.
+        central: rows of the central comparison of the same task.
 
     Returns:
         The rows and `chosen`, `two_above` (at most the last block), `layer_identified`, and
-        `episodes`, over how many the vector is a mean.
+        `episodes`, the number that the vector is a mean of.
     """
-    first = rows.iloc[0]
-    is_ours = (central["model"] == first["model"]) & (central["task"] == first["task"])
-    of_vector = central[is_ours & (central["procedure"] == "task_vector")]
+    of_vector = central[central["procedure"] == "task_vector"]
     patched = of_vector[of_vector["split"] == "test"].iloc[0]
     chosen = int(patched["layer"])
     return rows.assign(
@@ -40,7 +37,7 @@ def top_tokens(rows: pd.DataFrame, most: int = SHOWN, all_tokens: bool = False) 
 
     Args:
         rows: from `with_chosen`, of any models and tasks.
-        most: how many after each block.
+        most: the largest number of tokens after a block.
         all_tokens: keep tokens that the paper leaves out: those that are not letters alone, and
             all but the most probable of those that differ in white space or case only.
 
@@ -49,8 +46,7 @@ def top_tokens(rows: pd.DataFrame, most: int = SHOWN, all_tokens: bool = False) 
     """
     top = rows[rows["kind"] == "top"].sort_values("rank", kind="stable")
     if all_tokens:
-        shown = [visible(*of) for of in zip(top["token"], top["token_id"], strict=True)]
-        top = top.assign(shown=shown)
+        top = top.assign(shown=list(map(visible, top["token"], top["token_id"])))
     else:
         top = top.assign(shown=top["token"].str.strip())
         top = top[top["shown"].str.isalpha()]
@@ -60,8 +56,34 @@ def top_tokens(rows: pd.DataFrame, most: int = SHOWN, all_tokens: bool = False) 
     return top.assign(order=order)[order <= most].sort_index().reset_index(drop=True)
 
 
+def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
+    """The tokens of each task at the blocks that are shown, followed by the paper's.
+
+    Args:
+        ours: from `top_tokens`.
+        paper: from `paper_top_tokens`.
+
+    Returns:
+        A row per token: `task`, `category`, `source` (`tvsight` or `paper`), `model`, `layer`,
+        `place`, `order`, `token` and, of ours, the other columns of a rank.
+    """
+    ours = at_blocks(ours).assign(source="tvsight")
+    theirs = paper.assign(source="paper", place="two above", shown=paper["tokens"].str.split(", "))
+    theirs = theirs.explode("shown").rename(columns={"best_layer": "chosen"})
+    theirs["order"] = theirs.groupby(["model", "task"]).cumcount() + 1
+    columns = ["task", "category", "source", "model", "layer", "place", "order", "shown", "rank"]
+    columns += ["probability", "is_answer", "token_id", "layer_identified", "chosen"]
+    by_task = [
+        part[part["task"] == task].reindex(columns=columns)
+        for task in tasks
+        for part in (ours, theirs)
+    ]
+    full = [part.astype(object) for part in by_task if len(part)] or by_task[:1]
+    return pd.concat(full, ignore_index=True).rename(columns={"shown": "token"})
+
+
 def visible(token: str, token_id: int) -> str:
-    r"""A token with nothing in it that is not to be seen: a space is `␣`, a line break `\n`.
+    r"""A token without invisible characters: a space is `␣`, a line break `\n`.
 
     A token without a text is shown as its number.
     """
@@ -70,15 +92,16 @@ def visible(token: str, token_id: int) -> str:
 
 
 def at_blocks(table: pd.DataFrame) -> pd.DataFrame:
-    """The part of a table that is of the chosen block, then that of two blocks above, per task.
+    """The rows of each task's chosen block, then those of two blocks above.
 
     Returns:
         The same columns and `place`: `chosen` or `two above`.
     """
-    parts = []
-    for _, of_task in table.groupby(KEYS, sort=False, observed=True):
-        for place, column in (("chosen", "chosen"), ("two above", "two_above")):
-            parts.append(of_task[of_task["layer"] == of_task[column]].assign(place=place))
+    parts = [
+        of_task[of_task["layer"] == of_task[column]].assign(place=column.replace("_", " "))
+        for _, of_task in table.groupby(KEYS, sort=False, observed=True)
+        for column in ("chosen", "two_above")
+    ]
     return pd.concat(parts or [table.assign(place="")], ignore_index=True)
 
 
@@ -90,13 +113,14 @@ def ranks(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Per model, task, `kind`, `word` (empty for answers) and `layer`: `rank` and `probability`
-        of the task vector; the same of random vectors, median over draws, with `_low` and `_high`
-        the least and the most of any; `tokens` behind them and the number of `draws`.
+        of the task vector; `random_rank` and `random_probability`, medians over draws, with `_low`
+        and `_high` (the least and the most of any draw); `tokens` of the answers or the word, and
+        the number of `draws`.
     """
-    asked = rows[rows["kind"] != "top"].rename(columns={"token": "word"}).fillna({"word": ""})
+    groups = rows[rows["kind"] != "top"].rename(columns={"token": "word"}).fillna({"word": ""})
     keys = [*KEYS, "kind", "word", "layer", "chosen", "two_above", "layer_identified", "tokens"]
-    task, drawn = (asked[asked["vector"] == vector] for vector in ("task", "random"))
-    ours = task.set_index(keys)[["rank", "probability"]]
+    ours = groups[groups["vector"] == "task"].set_index(keys)[["rank", "probability"]]
+    drawn = groups[groups["vector"] == "random"]
     by_draw = drawn.groupby(keys, sort=False, observed=True)
     theirs = by_draw.agg(
         draws=("draw", "nunique"),
@@ -116,19 +140,32 @@ def over_tasks(rows: pd.DataFrame) -> pd.DataFrame:
     vectors the median over draws counts, task by task.
 
     Returns:
-        Per model, `kind`, `vector` and `layer`: `rank`, `low`, `high`, and the number of `tasks`.
+        Per model, `kind`, `vector` and `layer`: `rank`, `low`, `high`, and the number of `tasks`
+        and of `draws`.
     """
-    asked = rows[rows["kind"] != "top"]
+    groups = rows[rows["kind"] != "top"]
     keys = ["model", "kind", "vector", "layer"]
-    best = asked.groupby([*keys, "task", "draw"], sort=False, observed=True)["rank"].min()
-    by_task = best.groupby(level=[*keys, "task"], sort=False).median()
+    best = groups.groupby([*keys, "task", "draw"], sort=False, observed=True)["rank"].min()
+    by_task = best.groupby(level=[*keys, "task"], sort=False).agg(rank="median", draws="size")
     grouped = by_task.groupby(level=keys, sort=False)
     return grouped.agg(
-        rank="median",
-        low=lambda values: values.quantile(0.25),
-        high=lambda values: values.quantile(0.75),
-        tasks="size",
+        rank=("rank", "median"),
+        low=("rank", lambda values: values.quantile(0.25)),
+        high=("rank", lambda values: values.quantile(0.75)),
+        tasks=("rank", "size"),
+        draws=("draws", "max"),
     ).reset_index()
+
+
+def task_line(rows: pd.DataFrame) -> str:
+    """Where the answers and each word come nearest to the top, in a line."""
+    of_task = rows[(rows["vector"] == "task") & (rows["kind"] != "top")]
+    parts = []
+    for (kind, word), by_layer in of_task.groupby(["kind", "token"], dropna=False, sort=False):
+        best = by_layer.sort_values("rank", kind="stable").iloc[0]
+        name = "answers" if kind == "answers" else f"“{word}”"
+        parts.append(f"{name} at rank {best['rank']:.0f} after block {best['layer']}")
+    return "best " + ", ".join(parts)
 
 
 def _written(character: str) -> str:

@@ -1,22 +1,32 @@
-"""Mean vectors through the unembedding: one result per task."""
+"""Ask for the tokens of a task's mean vector, and turn the answers into rows."""
 
 import random
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tvsight.experiments.token_projections import NAME as TOKEN_PROJECTIONS
+import pandas as pd
+
+from tvsight.errors import MeasurementError, UsageError
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.main_results.request import collect_with_vectors
+from tvsight.experiments.token_projections import NAME
+from tvsight.experiments.token_projections.numbers import task_line
 from tvsight.models import ModelSource
-from tvsight.prompts.filtering import usable_pairs
-from tvsight.run.outcome import Measured
+from tvsight.prompts import Template
+from tvsight.prompts.filtering import answer_tokens, usable_pairs
+from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.storage.schemas import schema
+from tvsight.storage.store import Store
+from tvsight.storage.task_vectors import TaskVectors
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from tvsight.execution import Steps
+    from tvsight.config import RunConfig
+    from tvsight.experiments.token_projections.measure import Projections
     from tvsight.models.loading import Model
-    from tvsight.storage.task_vectors import TaskVectors
+    from tvsight.run.runner import Runner
 
 TOP = 100
 """Tokens that are kept after each block: enough that 20 are left of words without repetitions."""
@@ -26,66 +36,182 @@ SEED = 0
 """Seed of the random vectors, together with the task's name."""
 
 
-def token_projections(
-    chosen: Plan, source: ModelSource, vectors: "TaskVectors | None"
-) -> list[Request]:
-    """What a plan asks of one model.
+def collect(runner: "Runner", options: "RunConfig") -> Outcome:
+    """The central comparison with its vectors, and the projections of each task that has one."""
+    central = collect_with_vectors(runner, options)
+    vectors = None if options.dry_run else TaskVectors(Store(options.results), central.paths)
+
+    def of_vectors(plan: Plan, source: ModelSource) -> list[TokenProjections]:
+        return requests(plan, source, vectors)
+
+    # The episodes were saved with the central comparison.
+    outcome = runner.outcome(replace(options, save_episodes=None), of_vectors)
+    if not outcome.results:
+        return Outcome([], central.failures | outcome.failures)
+    central.add(outcome)
+    return central
+
+
+def requests(
+    plan: Plan, source: ModelSource, vectors: TaskVectors | None
+) -> "list[TokenProjections]":
+    """One request per task.
 
     Args:
-        vectors: of the central comparison. A task without them is left out. None where nothing
-            will be measured: then no task is.
+        vectors: of the central comparison; a task without them is left out. None for a dry run,
+            which takes every task to have them.
     """
+    wanted = []
+    for task in plan.tasks:
+        if vectors is None or (source.name, task.name) in vectors.paths:
+            further = {"words": list(task.words), "top": TOP, "draws": DRAWS, "draw_seed": SEED}
+            of_task = identity(plan, NAME, source, task) | further
+            wanted.append(TokenProjections(plan, of_task, task, vectors))
+    return wanted
+
+
+@dataclass(frozen=True)
+class TokenProjections(Request):
+    """The mean vector of one task through the unembedding."""
+
+    task: Task
+    vectors: TaskVectors | None
+    """Of the central comparison; None for a dry run, which sends zeros of their size."""
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """Read the task's mean vector and random ones, in one job.
+
+        There are rows of three kinds. `top`: a token of the task vector. `answers`: the first
+        tokens of all usual answers, their median rank and summed probability. `description`: a word
+        of `task.words`, see `word_tokens`; the rank of its best token, summed probability.
+
+        Raises:
+            MeasurementError: when logits hold NaN or infinity.
+            UsageError: when a word or an answer has no token of its own after a prompt.
+        """
+        import torch  # once all is in order
+
+        from tvsight.experiments.token_projections.measure import project
+
+        task, template, tokenizer = self.task, self.plan.template, model.tokenizer
+        mean = torch.zeros(model.decoder.depth, model.decoder.width)
+        if self.vectors is not None:
+            mean = self.vectors.mean(model.name, task.name)
+        pairs, notes = self._pairs(model)
+        prompt = template.query(pairs[0][0])
+        answers = first_tokens(tokenizer, template, pairs, task.name)
+        words = [word_tokens(tokenizer, prompt, word, task.name) for word in task.words]
+        groups = [answers, *words]
+        # A text is hashed the same on every machine.
+        seed = random.Random(f"{SEED}/{task.name}/random vectors").getrandbits(63)
+        (read,) = yield [Job(project, (mean, groups, TOP, DRAWS, seed))]
+        if not read["finite"]:
+            raise MeasurementError(
+                "the logits of a vector hold NaN or infinity; try a wider --dtype."
+            )
+        rows = _top_rows(read, model.vocabulary.texts, answers)
+        rows += _group_rows(read, groups, task.words)
+        named = {"model": model.name, "task": task.name, "category": task.category}
+        data = pd.DataFrame(rows).assign(**named, measured_on=model.device)
+        columns = schema(NAME).columns
+        return Measured(data[list(columns)].astype(columns), None, notes)
+
+    def line(self, rows: pd.DataFrame) -> str:
+        """Where the answers and each word come nearest to the top."""
+        return task_line(rows)
+
+    def _pairs(self, model: "Model") -> tuple[list[tuple[str, str]], dict[str, Any]]:
+        """Inputs and usual answers as they stand in prompts, and notes for the manifest."""
+        plan, task = self.plan, self.task
+        if task.name in plan.replayed:
+            episodes, notes = plan.episodes(task, model)
+            answers = {episode.query: episode.accepted[0] for episode in episodes}
+            return list(answers.items()), notes
+        usable = usable_pairs(task, model.tokenizer, plan.template, model.name)
+        kept = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
+        return [(pair.input, pair.answer) for pair in usable.pairs], {"pairs": kept}
+
+
+def first_tokens(
+    tokenizer: Any, template: Template, pairs: Sequence[tuple[str, str]], task: str
+) -> list[int]:
+    """The different first tokens of the answers of `pairs`, ascending.
+
+    Raises:
+        UsageError: when an answer has no token of its own after its prompt.
+    """
+    prompts = [template.query(given) for given, _ in pairs]
+    tokens = answer_tokens(tokenizer, prompts, [answer for _, answer in pairs])
+    for (_, answer), of_answer in zip(pairs, tokens, strict=True):
+        if not of_answer:
+            raise _without_token(task, answer)
+    return sorted({of_answer[0] for of_answer in tokens})
+
+
+def word_tokens(tokenizer: Any, prompt: str, word: str, task: str) -> list[int]:
+    """The tokens that count as a word after a prompt, ascending.
+
+    The word is spelt as it is, in small letters and with a capital, each with and without a space
+    before it. Spellings of one token count; where there is none, the first token of each does.
+
+    Raises:
+        UsageError: when no spelling has a token of its own after the prompt.
+    """
+    spellings = dict.fromkeys((word, word.lower(), word[0].upper() + word[1:]))
+    texts = [space + spelling for spelling in spellings for space in (" ", "")]
+    found = [t for t in answer_tokens(tokenizer, [prompt] * len(texts), texts) if t]
+    if not found:
+        raise _without_token(task, word)
+    single = [tokens for tokens in found if len(tokens) == 1]
+    return sorted({tokens[0] for tokens in single or found})
+
+
+def _top_rows(
+    read: "Projections", texts: Sequence[str], answers: Sequence[int]
+) -> list[dict[str, Any]]:
+    blocks = zip(read["top"].tolist(), read["top_probability"].tolist(), strict=True)
     return [
-        Request(
-            identity(chosen, TOKEN_PROJECTIONS, source, task)
-            | {"words": list(task.words), "top": TOP, "draws": DRAWS, "draw_seed": SEED},
-            partial(_measure, chosen, task, vectors),
-            task_line,
-        )
-        for task in chosen.tasks
-        if vectors is None or (source.name, task.name) in vectors.paths
+        {
+            "vector": "task",
+            "draw": 0,
+            "layer": layer,
+            "kind": "top",
+            "rank": rank,
+            "token": texts[token] if token < len(texts) else "",
+            "token_id": token,
+            "is_answer": token in answers,
+            "probability": probability,
+            "tokens": 1,
+        }
+        for layer, of_block in enumerate(blocks)
+        for rank, (token, probability) in enumerate(zip(*of_block, strict=True), start=1)
     ]
 
 
-def task_line(rows: "pd.DataFrame") -> str:
-    """Where the answers and each word come nearest to the top, in a line."""
-    of_task = rows[(rows["vector"] == "task") & (rows["kind"] != "top")]
-    found = []
-    for (kind, word), asked in of_task.groupby(["kind", "token"], dropna=False, sort=False):
-        best = asked.sort_values("rank", kind="stable").iloc[0]
-        name = "answers" if kind == "answers" else f"“{word}”"
-        found.append(f"{name} at rank {best['rank']:.0f} after block {best['layer']}")
-    return "best " + ", ".join(found)
+def _group_rows(
+    read: "Projections", groups: Sequence[Sequence[int]], words: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Rows of the answers, the first group, and of each word."""
+    median, best = read["median"].tolist(), read["best"].tolist()
+    return [
+        {
+            "vector": "random" if vector else "task",
+            "draw": max(0, vector - 1),
+            "layer": layer,
+            "kind": "description" if group else "answers",
+            "rank": (best if group else median)[vector][layer][group],
+            "token": words[group - 1] if group else None,
+            "probability": probability,
+            "tokens": len(groups[group]),
+        }
+        for vector, of_vector in enumerate(read["probability"].tolist())
+        for layer, of_block in enumerate(of_vector)
+        for group, probability in enumerate(of_block)
+    ]
 
 
-def _measure(
-    chosen: Plan, task: Task, vectors: "TaskVectors | None", model: "Model"
-) -> "Steps[Measured]":
-    import torch  # once all is in order
-
-    from tvsight.experiments.token_projections.measure import measure_projections
-
-    if vectors is None:  # to see what would be sent, its size is enough
-        mean = torch.zeros(model.decoder.depth, model.decoder.width)
-    else:
-        mean = vectors.mean(model.name, task.name)
-    pairs, notes = _pairs(chosen, task, model)
-    # A text is hashed the same on every machine.
-    seed = random.Random(f"{SEED}/{task.name}/random vectors").getrandbits(63)
-    rows = yield from measure_projections(
-        model, task, mean, pairs, chosen.template, TOP, DRAWS, seed
+def _without_token(task: str, text: str) -> UsageError:
+    return UsageError(
+        f"Task {task}: {text!r} has no token of its own after a query; this template does not "
+        "suit this tokenizer."
     )
-    return Measured(rows, None, notes)
-
-
-def _pairs(
-    chosen: Plan, task: Task, model: "Model"
-) -> tuple[list[tuple[str, str]], dict[str, Any]]:
-    """Inputs and usual answers as they stand in prompts, and what a manifest says of them."""
-    if task.name in chosen.replayed:
-        episodes, notes = chosen.episodes(task, model)
-        asked = {episode.query: episode.accepted[0] for episode in episodes}
-        return list(asked.items()), notes
-    usable = usable_pairs(task, model.tokenizer, chosen.template, model.name)
-    kept = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
-    return [(pair.input, pair.answer) for pair in usable.pairs], {"pairs": kept}

@@ -1,1 +1,20 @@
-"""vector_variability."""
+"""Distances between task vectors, within tasks and between them (Figure 6): a view of the central
+comparison."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tvsight.config import RUNTIME
+from tvsight.experiments.main_results import VectorOptions
+
+NAME = "vector_variability"
+
+
+@dataclass(frozen=True)
+class Options(VectorOptions):
+    """Options of a run, and of this figure."""
+
+    distance: Literal["cosine", "euclidean"] = field(default="cosine", metadata=RUNTIME)
+    """Distance between two vectors. The paper's is cosine."""
+    centre: bool = field(default=False, metadata=RUNTIME)
+    """Subtract the mean of all vectors first, in figures and in the table of tasks."""

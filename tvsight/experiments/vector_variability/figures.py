@@ -1,4 +1,4 @@
-"""Figure 6 of the paper, and its histograms task by task: distances within tasks and between."""
+"""Figure 6 of the paper and its histograms task by task: distances within and between tasks."""
 
 import math
 from typing import Any
@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_variability.numbers import MEAN, POOLED
-from tvsight.output.labels import interval, number, shortened
+from tvsight.output.labels import counted, interval, number, shortened
 from tvsight.output.theme import MODEL_COLOURS, ONE_COLUMN, TWO_COLUMNS, caption, new_figure
 
 KINDS: dict[str, dict[str, Any]] = {
-    # Below, and light, lies what there is most of; lines keep apart what covers each other.
+    # The larger kind lies below and is light; outlines keep the two apart where they overlap.
     "between": {"facecolor": "0.85", "edgecolor": "0.4", "linewidth": 0.7},
     "within": {"facecolor": MODEL_COLOURS[3] + "99", "edgecolor": "0.1", "linewidth": 0.9},
 }
@@ -26,8 +26,8 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, cent
     """The distances of all tasks together.
 
     Args:
-        densities: from `variability.densities`.
-        table: from `variability.separations`.
+        densities: from `numbers.densities`.
+        table: from `numbers.separations`.
         given: the vectors that were compared.
         centre: whether their mean was subtracted, for the caption.
     """
@@ -100,10 +100,9 @@ def _distance(densities: pd.DataFrame) -> str:
 
 
 def _about(given: VectorSet, centre: bool) -> str:
-    tasks = len(given.names)
     how = "their mean subtracted" if centre else "as they are"
     return (
-        f"{given.where}: task vectors, {how}, of {tasks} task{'s' if tasks > 1 else ''}, "
+        f"{given.where}: task vectors, {how}, of {counted(len(given.names), 'task')}, "
         f"n = {given.sizes} test episodes each; every pair counted once, no vector with itself."
     )
 

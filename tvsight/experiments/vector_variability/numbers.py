@@ -1,8 +1,8 @@
-"""From task vectors to the numbers behind Figure 6: distances within tasks and between them."""
+"""Numbers behind Figure 6: distances between task vectors, within tasks and between them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.statistics.geometry import (
     Floats,
-    Measure,
+    Metric,
     between,
     centred,
     cohens_d,
@@ -23,11 +23,11 @@ from tvsight.statistics.geometry import (
     superiority_interval,
     within,
 )
-from tvsight.statistics.intervals import mean_over_tasks
+from tvsight.statistics.intervals import mean_of
 
 POOLED, MEAN = "pooled", "mean of tasks"
-"""What stands for a task in the rows over all of them: all distances together, each pair once; and
-the mean over tasks of each task's statistic."""
+"""The names of two rows over all tasks: all distances together, each pair once; and the mean over
+tasks of each task's statistic."""
 STATISTICS = ("superiority", "cohens_d", "overlap")
 
 
@@ -46,9 +46,12 @@ def prepared(given: VectorSet, centre: bool) -> VectorSet:
     return replace(given, vectors=centred(given.vectors)) if centre else given
 
 
-def pairs(given: VectorSet, measure: Measure) -> list[Pairs]:
-    """The distances of each task, in order, and then of all together (`POOLED`)."""
-    matrix = distances(given.vectors, measure)
+def pairs(given: VectorSet, matrix: Floats) -> list[Pairs]:
+    """The distances of each task, in order, and then of all together (`POOLED`).
+
+    Args:
+        matrix: the distance of every vector to every other, `[n, n]`.
+    """
     found = [
         Pairs(task, within(matrix, given.tasks == task), between(matrix, given.tasks == task))
         for task in given.names
@@ -56,35 +59,31 @@ def pairs(given: VectorSet, measure: Measure) -> list[Pairs]:
     return [*found, Pairs(POOLED, *pooled(matrix, given.tasks))]
 
 
-def separations(given: VectorSet, measure: Measure) -> pd.DataFrame:
-    """How far distances between tasks are above those within: a row per task, `POOLED`, `MEAN`.
+def separations(given: VectorSet, measure: Metric) -> pd.DataFrame:
+    """Measure how far distances between tasks are above those within.
 
     Returns:
-        `model`, `layer`, `measure`, `category`, `task`, `vectors`, `units` (different queries);
-        `within_pairs`, `within_mean`, `within_deviation`, the same `between_`; `superiority` (the
-        probability that a distance between is above one within, the area under the ROC curve) with
-        `_low` and `_high`; `cohens_d`; `overlap`. The row of the mean has intervals over tasks.
-        What cannot be computed is NaN.
+        A row per task, `POOLED`, and `MEAN`: `model`, `layer`, `measure`, `category`, `task`,
+        `vectors`, `units` (different queries); `within_pairs`, `within_mean`, `within_deviation`,
+        the same `between_`; `superiority` (the probability that a distance between is above one
+        within, the area under the ROC curve) with `_low` and `_high`; `cohens_d`; `overlap`. The
+        row of the mean has intervals over tasks. NaN where a number cannot be computed.
     """
     matrix = distances(given.vectors, measure)
     rows = []
-    for group in pairs(given, measure):
+    for group in pairs(given, matrix):
         own = np.full(len(given.tasks), True) if group.task == POOLED else given.tasks == group.task
-        interval = superiority_interval(matrix, own, given.units)
+        low, high = superiority_interval(matrix, own, given.clusters)
         rows.append(
             {
-                "model": given.model,
-                "layer": given.layer,
-                "measure": measure,
-                "category": given.category.get(group.task, ""),
-                "task": group.task,
+                **_about(given, measure, group.task),
                 "vectors": int(own.sum()),
-                "units": len(set(given.units[own])),
+                "units": len(set(given.clusters[own])),
                 **_spread("within", group.near),
                 **_spread("between", group.far),
                 "superiority": superiority(group.near, group.far),
-                "superiority_low": interval[0],
-                "superiority_high": interval[1],
+                "superiority_low": low,
+                "superiority_high": high,
                 "cohens_d": cohens_d(group.near, group.far),
                 "overlap": overlap(group.near, group.far),
             }
@@ -93,60 +92,66 @@ def separations(given: VectorSet, measure: Measure) -> pd.DataFrame:
     return pd.concat([table, _mean(table)], ignore_index=True)
 
 
-def densities(given: VectorSet, measure: Measure) -> pd.DataFrame:
-    """The histograms that are drawn: a row per task (and `POOLED`), kind of distance and bin.
+def densities(given: VectorSet, measure: Metric) -> pd.DataFrame:
+    """The histograms that are drawn.
 
     Returns:
-        `model`, `layer`, `measure`, `category`, `task`, `kind` (`within` or `between`), `low` and
-        `high` edge, `pairs`, `density` (whose area over the bins of a kind is 1).
+        A row per task (and `POOLED`), kind of distance and bin: `model`, `layer`, `measure`,
+        `category`, `task`, `kind` (`within` or `between`), `low` and `high` edge, `pairs`,
+        `density` (whose area over the bins of a kind is 1).
     """
+    matrix = distances(given.vectors, measure)
     return pd.DataFrame(
         [
-            {
-                "model": given.model,
-                "layer": given.layer,
-                "measure": measure,
-                "category": given.category.get(group.task, ""),
-                "task": group.task,
-            }
-            | line
-            for group in pairs(given, measure)
+            _about(given, measure, group.task) | line
+            for group in pairs(given, matrix)
             for line in _histograms(group)
         ]
     )
 
 
 def variants(given: VectorSet) -> pd.DataFrame:
-    """Whether a few coordinates decide: the pooled statistics of the vectors as they are, without
-    their mean, and without the coordinate that holds most of their squared length.
+    """The statistics over all tasks of the vectors as they are, without their mean, and without the
+    coordinate that holds most of their squared length: they tell whether few coordinates decide.
 
     Returns:
         The columns of `separations`, and before them `variant`, `coordinate` (the strongest one of
-        what is compared) and `share` (of the squared length, that it holds).
+        the vectors that are compared) and `share` (of the squared length that it holds).
     """
-    place, _ = strongest(given.vectors)
-    sets: dict[str, tuple[VectorSet, tuple[Measure, ...]]] = {
-        "as they are": (given, ("cosine", "euclidean")),
-        # Euclidean distances do not change when the same is subtracted from all.
-        "mean subtracted": (prepared(given, centre=True), ("cosine",)),
-        f"without coordinate {place}": (
-            replace(given, vectors=np.delete(given.vectors, place, axis=1)),
-            ("cosine", "euclidean"),
-        ),
+    strong, share = strongest(given.vectors)
+    centre = prepared(given, centre=True)
+    rest = replace(given, vectors=np.delete(given.vectors, strong, axis=1))
+    next_strong, next_share = strongest(rest.vectors)
+    next_strong += next_strong >= strong  # its number among all coordinates
+    without = f"without coordinate {strong}"
+    # Euclidean distances do not change when the same is subtracted from all.
+    tables = [
+        _variant("as they are", strong, share, given, "cosine"),
+        _variant("as they are", strong, share, given, "euclidean"),
+        _variant("mean subtracted", *strongest(centre.vectors), centre, "cosine"),
+        _variant(without, next_strong, next_share, rest, "cosine"),
+        _variant(without, next_strong, next_share, rest, "euclidean"),
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _variant(
+    name: str, coordinate: int, share: float, given: VectorSet, measure: Metric
+) -> pd.DataFrame:
+    table = separations(given, measure)
+    table = table[table["task"].isin((POOLED, MEAN))]
+    lead = {"variant": name, "coordinate": coordinate, "share": share}
+    return pd.concat([pd.DataFrame(lead, table.index), table], axis=1)
+
+
+def _about(given: VectorSet, measure: Metric, task: str) -> dict[str, Any]:
+    return {
+        "model": given.model,
+        "layer": given.layer,
+        "measure": measure,
+        "category": given.category.get(task, ""),
+        "task": task,
     }
-    found = []
-    for variant, (of_variant, measures) in sets.items():
-        coordinate, share = strongest(of_variant.vectors)
-        if coordinate >= place and variant.startswith("without"):
-            coordinate += 1
-        for measure in measures:
-            table = separations(of_variant, measure)
-            table = table[table["task"].isin((POOLED, MEAN))]
-            lead = pd.DataFrame(
-                {"variant": variant, "coordinate": coordinate, "share": share}, table.index
-            )
-            found.append(pd.concat([lead, table], axis=1))
-    return pd.concat(found, ignore_index=True)
 
 
 def _spread(kind: str, found: Floats) -> dict[str, float]:
@@ -158,13 +163,12 @@ def _spread(kind: str, found: Floats) -> dict[str, float]:
 
 
 def _mean(table: pd.DataFrame) -> pd.DataFrame:
-    tasks, whole = table[table["task"] != POOLED], table[table["task"] == POOLED].iloc[0]
-    row = whole.to_dict() | {"task": MEAN}
-    spread = [name for name in table if str(name).endswith(("_mean", "_deviation"))]
-    row |= {name: tasks[name].mean() for name in spread}
+    tasks = table[table["task"] != POOLED]
+    whole = table[table["task"] == POOLED].iloc[0]
+    row = {str(name): value for name, value in whole.items()} | {"task": MEAN}
+    row |= {name: tasks[name].mean() for name in row if name.endswith(("_mean", "_deviation"))}
     for name in STATISTICS:
-        found = mean_over_tasks(tasks[[name]].dropna(), lambda means: means[..., 0])
-        row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        row |= mean_of(tasks.dropna(subset=name), name).columns(name)
     return pd.DataFrame([row])
 
 
@@ -176,10 +180,5 @@ def _histograms(group: Pairs) -> Iterator[dict[str, object]]:
         counts = np.histogram(sample, edges)[0]
         widths = np.diff(edges) * max(1, len(sample))
         for low, high, count, width in zip(edges[:-1], edges[1:], counts, widths, strict=True):
-            yield {
-                "kind": kind,
-                "low": low,
-                "high": high,
-                "pairs": int(count),
-                "density": count / width,
-            }
+            pairs_and_density = {"pairs": int(count), "density": count / width}
+            yield {"kind": kind, "low": low, "high": high, **pairs_and_density}

@@ -1,0 +1,79 @@
+"""Tables and figures of conflicting tasks."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tvsight.experiments.conflicting_tasks import figures, numbers
+from tvsight.experiments.conflicting_tasks.episodes import tasks_of
+from tvsight.experiments.conflicting_tasks.numbers import RULE_NAMES
+from tvsight.experiments.conflicting_tasks.request import collect
+from tvsight.output.drawn import Drawn
+from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval
+from tvsight.paper import paper_by_pair
+
+if TYPE_CHECKING:
+    from tvsight.experiments.conflicting_tasks import Options
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+
+__all__ = ["collect", "draw"]
+
+TASKS = ["Demonstrations (A)", "Vector (B)"]
+NAMES = [*TASKS, "Model", "Task"]
+"""Columns with words from elsewhere."""
+FOLLOWED_NAMES = {"demonstrations": "A", "patched": "B", "neither": "none"}
+
+
+def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: Drawn) -> None:
+    """Write tables and figures, and show the table."""
+    rows, paper = outcome.table, paper_by_pair()
+    table = numbers.by_pair(rows)
+    whole = numbers.beside_paper(table, paper)
+    texts = pair_cells(whole)
+    shown = texts.drop(columns=[*TASKS, "Overrides", "Note"])
+    shown.insert(1, "A → B", texts[TASKS[0]] + " → " + texts[TASKS[1]])
+    heading = (
+        "Demonstrations of A, vector of B: accuracy on both, test episodes, with 95 % intervals. "
+        "The vector overrides where A is followed, then B"
+    )
+    display.table(shown, heading, ["n (queries)"])
+
+    drawn.table(whole, [texts, *outcome.note_cells], names=NAMES)
+    blocks, unpatched = numbers.by_block(rows), numbers.unpatched_on_dev(rows)
+    for model in table["model"].unique():
+        drawn.figure(figures.by_pair(table, paper, model), model)
+        drawn.figure(figures.by_block(blocks, unpatched, model), "by_block", model)
+
+
+def pair_cells(whole: pd.DataFrame) -> pd.DataFrame:
+    """Ours and the paper's numbers as texts.
+
+    Args:
+        whole: from `numbers.beside_paper`.
+    """
+    return pd.DataFrame([_cells(row) for _, row in whole.iterrows()])
+
+
+def _cells(row: pd.Series) -> dict[str, str]:
+    demonstrated, patched = tasks_of(row["task"])
+    is_ours, rule = row["source"] == "tvsight", RULE_NAMES[row["layer_rule"]]
+    cells = {
+        "Demonstrations (A)": demonstrated,
+        "Vector (B)": patched,
+        "Model": display_name(row["model"]) + ("" if is_ours else " (paper)"),
+        "Block (best in)": (f"{row['layer']} " if is_ours else "") + f"({rule})",
+        "ICL on A": interval(row, "icl_demonstrations"),
+        "ICL on B": interval(row, "icl_patched"),
+        "Patched on A": interval(row, "task_vector_demonstrations"),
+        "Patched on B": interval(row, "task_vector_patched"),
+    }
+    if not is_ours:
+        return cells | dict.fromkeys(("Follows", "Overrides", "n (queries)", "Note"), "")
+    before, after = FOLLOWED_NAMES[row["icl_follows"]], FOLLOWED_NAMES[row["task_vector_follows"]]
+    return cells | {
+        "Follows": f"{before}, then {after}",
+        "Overrides": "yes" if row["overrides"] else "no",
+        "n (queries)": f"{row['n']} ({row['queries']})",
+        "Note": "" if row["layer_identified"] else NOT_IDENTIFIED,
+    }

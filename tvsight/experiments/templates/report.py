@@ -1,0 +1,117 @@
+"""Tables and figures of the vectors under other templates and of other dummy queries."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tvsight.experiments.templates import Options, figures, numbers
+from tvsight.experiments.templates.request import collect
+from tvsight.output.drawn import Drawn
+from tvsight.output.labels import display_name, interval, number
+from tvsight.output.procedures import title
+
+if TYPE_CHECKING:
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+
+__all__ = ["collect", "draw"]
+
+NAMES = ["Model", "Category", "Task", "Extracted under", "Applied under"]
+"""Columns with words from elsewhere."""
+SECONDARY = ["Gain over baseline", "Against own", "Identified"]
+"""Columns that a narrow terminal leaves out."""
+
+
+def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
+    """Write tables and figures, and show the tables."""
+    table = numbers.by_variant(outcome.table)
+    standard = numbers.standard(table)
+    means = numbers.over_tasks(table)
+    matrix = numbers.of_templates(means, standard)
+    dummies = numbers.of_dummy_queries(means, standard)
+    extracted, applied = matrix["extracted_under"], matrix["applied_under"]
+    matrix_cells = _cells(matrix, {"Extracted under": extracted, "Applied under": applied})
+    choices, counts = dummies["dummy_choice"].map(numbers.CHOICES), dummies["dummy_queries"]
+    dummy_cells = _cells(dummies, {"Dummy queries": choices, "Number": counts.astype(str)})
+    heading = "Test accuracy, mean over tasks, by template (95 % intervals)"
+    display.table(matrix_cells, heading, SECONDARY)
+    display.table(dummy_cells, "The same by dummy queries", SECONDARY)
+
+    drawn.table(matrix, [matrix_cells], names=NAMES)
+    drawn.table(dummies, [dummy_cells], "dummy_queries", names=NAMES)
+    by_task = [
+        _task_cells(numbers.of_templates(table, standard), table),
+        _dummy_task_cells(numbers.of_dummy_queries(table, standard)),
+    ]
+    drawn.table(table, [*by_task, *outcome.note_cells], "by_task", names=NAMES)
+    for model in table["model"].unique():
+        of_model = table[table["model"] == model]
+        cells = matrix[matrix["model"] == model]
+        drawn.figure(figures.matrix(model, cells, of_model, standard), model)
+        points = dummies[dummies["model"] == model]
+        curves = figures.dummy_queries(model, points, of_model, standard)
+        drawn.figure(curves, "dummy_queries", model)
+
+
+def _cells(means: pd.DataFrame, variant: dict[str, pd.Series]) -> pd.DataFrame:
+    """Means over tasks as texts.
+
+    Args:
+        means: from `numbers.over_tasks`.
+        variant: the columns that name the variant of each row.
+    """
+    rows = [row for _, row in means.iterrows()]
+    return pd.DataFrame(
+        {
+            "Model": means["model"].map(display_name),
+            **variant,
+            title("baseline"): means["baseline"].map(number),
+            title("icl"): means["icl"].map(number),
+            title("task_vector"): [interval(row, "accuracy") for row in rows],
+            "Gain over baseline": [interval(row, "gain") for row in rows],
+            "Against own": [interval(row, "difference") for row in rows],
+            "Block (range)": [figures.blocks(row) for row in rows],
+            "Identified": [f"{row['identified']} of {row['tasks']}" for row in rows],
+        }
+    )
+
+
+def _task_cells(matrix: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Task by task, a row per cell of the template × template matrix.
+
+    Args:
+        matrix, table: from `numbers.by_variant`, the first of the matrix alone.
+    """
+    place = ["model", "task", "applied_under"]
+    known = table[table["procedure"] != "task_vector"].set_index([*place, "procedure"])["accuracy"]
+    rows = [
+        {
+            **_named(cell),
+            "Extracted under": cell["extracted_under"],
+            "Applied under": cell["applied_under"],
+            **{title(name): number(known[(*cell[place], name)]) for name in ("baseline", "icl")},
+            "Task vector @ block": _with_block(cell),
+            "n (queries)": f"{cell['n']} ({cell['queries']})",
+        }
+        for _, cell in matrix.iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _dummy_task_cells(dummies: pd.DataFrame) -> pd.DataFrame:
+    """Task by task, a column per number and choice of dummy queries."""
+    rows = []
+    for _, group in dummies.groupby(["model", "task"], sort=False, observed=True):
+        cells = {figures.dummies_named(cell): _with_block(cell) for _, cell in group.iterrows()}
+        rows.append(_named(group.iloc[0]) | cells)
+    return pd.DataFrame(rows).fillna("")
+
+
+def _named(row: pd.Series) -> dict[str, str]:
+    model = display_name(row["model"])
+    return {"Model": model, "Category": row["category"], "Task": row["task"]}
+
+
+def _with_block(cell: pd.Series) -> str:
+    """`0.62 [0.48, 0.74] @10`, the block after the at-sign."""
+    return f"{interval(cell, 'accuracy')} @{cell['layer']}"

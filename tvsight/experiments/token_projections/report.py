@@ -1,0 +1,108 @@
+"""Tables and figures of the tokens of mean vectors."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.experiments.token_projections import NAME, Options, figures, numbers
+from tvsight.experiments.token_projections.request import collect
+from tvsight.output.drawn import Drawn
+from tvsight.output.labels import display_name
+from tvsight.paper import paper_top_tokens
+
+if TYPE_CHECKING:
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+
+__all__ = ["collect", "draw"]
+
+NAMES = ["Model", "Category", "Task", "Tokens", "What"]
+"""Columns with words from elsewhere."""
+LEAST = 1e-9
+"""Smaller probabilities are shown as smaller than this."""
+
+
+def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
+    """Write tables and figures, and show the tables."""
+    central = {result.key: result.rows for result in outcome.only(MAIN_RESULTS).results}
+    by_task = {
+        result.key: numbers.with_chosen(result.rows, central[result.key])
+        for result in outcome.only(NAME).results
+    }
+    rows = pd.concat(by_task.values(), ignore_index=True)
+    top = numbers.top_tokens(rows, all_tokens=options.all_tokens)
+    tokens = numbers.beside_paper(top, paper_top_tokens(), list(dict.fromkeys(rows["task"])))
+    near = numbers.at_blocks(numbers.ranks(rows))
+    token_table = _token_table(tokens, "  " if options.all_tokens else ", ")
+    rank_table = _rank_table(near)
+
+    above = token_table[token_table["Place"] == "two above"].drop(columns="Place")
+    display.table(above, "Most probable tokens of task vectors")
+    above = rank_table[near["place"] == "two above"].drop(columns="Probability, random")
+    display.table(above, "Answers, and words that describe the task", ["Category"])
+    drawn.table(tokens, [token_table.drop(columns="Place")], names=NAMES)
+    drawn.table(near, [rank_table, *outcome.note_cells], "ranks", names=NAMES)
+    drawn.figure(figures.ranks(numbers.over_tasks(rows)))
+    for (model, task), of_task in by_task.items():
+        top = numbers.top_tokens(of_task, figures.RANKS, options.all_tokens)
+        drawn.figure(figures.grid(of_task, top, options.all_tokens), task, model)
+
+
+def _token_table(tokens: pd.DataFrame, separator: str) -> pd.DataFrame:
+    """A row per task, model and block of `numbers.beside_paper`."""
+    rows = []
+    keys = ["task", "source", "model", "place"]
+    for (task, source, model, place), of_block in tokens.groupby(keys, sort=False):
+        rows.append(
+            {
+                "Task": task,
+                "Model": display_name(str(model)) + (" (paper)" if source == "paper" else ""),
+                "After block": _block(of_block.iloc[0]),
+                "Tokens": separator.join(of_block["token"]),
+                "Place": place,
+            }
+        )
+    return pd.DataFrame(rows, columns=["Task", "Model", "After block", "Tokens", "Place"])
+
+
+def _rank_table(near: pd.DataFrame) -> pd.DataFrame:
+    """A row per task, block, and word or answers of `numbers.ranks`."""
+    return pd.DataFrame(
+        {
+            "Model": display_name(row["model"]),
+            "Category": row["category"],
+            "Task": row["task"],
+            "After block": _block(row),
+            "What": f"{row['tokens']} answers" if row["kind"] == "answers" else f"“{row['word']}”",
+            "Rank": _text(row, "rank"),
+            "Rank, random": _random(row, "rank"),
+            "Probability": _text(row, "probability"),
+            "Probability, random": _random(row, "probability"),
+        }
+        for _, row in near.iterrows()
+    )
+
+
+def _text(row: pd.Series, name: str) -> str:
+    """A rank or a probability."""
+    if "rank" in name:
+        return f"{row[name]:.0f}"
+    return f"{row[name]:.1g}" if row[name] >= LEAST else f"<{LEAST:.0g}"
+
+
+def _random(row: pd.Series, name: str) -> str:
+    """The median of random vectors with the least and the most, where these differ."""
+    low, high = _text(row, f"random_{name}_low"), _text(row, f"random_{name}_high")
+    median = _text(row, f"random_{name}")
+    return median if low == high else f"{median} [{low} to {high}]"
+
+
+def _block(row: pd.Series) -> str:
+    """A block and the reason why it is shown."""
+    above = row["layer"] - row["chosen"]
+    if row["place"] == "chosen":
+        why = "chosen" if row["layer_identified"] else "chosen, not identified"
+    else:
+        why = {0: "chosen, the last", 1: "the last, one above"}.get(above, "two above")
+    return f"{row['layer']} ({why})"

@@ -1,0 +1,99 @@
+"""Tables and figures of the distances between task vectors."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tvsight.experiments.main_results.request import collect_with_vectors as collect
+from tvsight.experiments.main_results.vector_sets import vector_sets
+from tvsight.experiments.vector_variability import Options, figures, numbers
+from tvsight.output.drawn import Drawn
+from tvsight.output.labels import display_name, interval
+
+if TYPE_CHECKING:
+    from tvsight.output.console import Display
+    from tvsight.run.outcome import Outcome
+
+__all__ = ["collect", "draw"]
+
+NAMES = ["Model", "Category", "Task"]
+"""Columns with words from elsewhere."""
+SHOWN_WHOLE = 100
+"""Distances from this on are shown without decimals."""
+
+
+def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
+    """Write tables and figures, and show the tables."""
+    sets = vector_sets(outcome, options)
+    compared = [numbers.prepared(given, options.centre) for given in sets]
+    separations = [numbers.separations(given, options.distance) for given in compared]
+    densities = [numbers.densities(given, options.distance) for given in compared]
+    variants = pd.concat([numbers.variants(given) for given in sets], ignore_index=True)
+    table = pd.concat(separations, ignore_index=True)
+    cells, variant_cells = _cells(table), _variant_cells(variants)
+    how = ", mean subtracted" if options.centre else ""
+    heading = f"{options.distance.title()} distances within tasks and to other tasks{how}"
+    display.table(cells, heading, secondary=["Category", "n (queries)"])
+    display.table(variant_cells, "All tasks: does one coordinate decide?")
+    for given in sets:
+        display.note(f"{given.where}.")
+        if len(given.names) == 1:
+            display.note("With one task there are no distances to other tasks to compare with.")
+    drawn.table(table, [cells, *outcome.note_cells], names=NAMES)
+    drawn.table(variants, [variant_cells], "variants", names=NAMES)
+    for given, of_model, histograms in zip(compared, separations, densities, strict=True):
+        if histograms.empty:
+            display.note(f"{given.model}: one vector has no distances.")
+            continue
+        drawing = (histograms, of_model, given, options.centre)
+        drawn.figure(figures.overall(*drawing), given.model)
+        drawn.figure(figures.by_task(*drawing), "by_task", given.model)
+    drawn.numbers(pd.concat(densities, ignore_index=True), "histograms")
+
+
+def _cells(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per model and task, then those over all tasks."""
+    return pd.DataFrame(
+        {
+            "Model": display_name(row["model"]),
+            "Category": row["category"],
+            "Task": row["task"],
+            **_statistics(row),
+            "n (queries)": f"{row['vectors']} ({row['units']})",
+        }
+        for _, row in table.iterrows()
+    )
+
+
+def _variant_cells(variants: pd.DataFrame) -> pd.DataFrame:
+    """A row per model, treatment of the vectors and distance: the mean of tasks."""
+    return pd.DataFrame(
+        {
+            "Model": display_name(row["model"]),
+            "Block": str(row["layer"]),
+            "Vectors": row["variant"],
+            "Strongest coordinate": f"{row['coordinate']} ({row['share']:.0%} of squared length)",
+            "Distance": str(row["measure"]).title(),
+            **_statistics(row),
+        }
+        for _, row in variants[variants["task"] == numbers.MEAN].iterrows()
+    )
+
+
+def _statistics(row: pd.Series) -> dict[str, str]:
+    return {
+        "Within": _spread(row, "within"),
+        "Between": _spread(row, "between"),
+        "P(between > within)": interval(row, "superiority"),
+        "Cohen's d": interval(row, "cohens_d"),
+        "Overlap": interval(row, "overlap"),
+    }
+
+
+def _spread(row: pd.Series, kind: str) -> str:
+    """Mean and standard deviation of distances, `0.0154 ± 0.0097`."""
+    mean, deviation = row[f"{kind}_mean"], row[f"{kind}_deviation"]
+    if pd.isna(mean):
+        return "–"
+    form = ".0f" if mean >= SHOWN_WHOLE else ".3g"
+    return f"{mean:{form}}" if pd.isna(deviation) else f"{mean:{form}} ± {deviation:{form}}"

@@ -1,0 +1,124 @@
+"""Check that rows are complete, so that every accuracy is over all its episodes."""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from tvsight.prompts.episodes import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNSWEPT = {"dev": {"baseline"}, "test": {"baseline", "icl"}}
+"""Procedures without a layer, by split."""
+SWEPT = {"task_vector", "averaged_vector"}
+"""Procedures that are measured after every block on dev, and after the chosen one on test."""
+ROUNDING = 1e-3
+"""By how much a log-probability may exceed 0, and a margin fall below it."""
+
+
+class DamagedResult(Exception):
+    """A stored result that does not hold what its manifest says."""
+
+
+def check_scored(
+    rows: "pd.DataFrame", episodes: int | None, conditions: Sequence[str], asks: Sequence[str]
+) -> None:
+    """Check that scored predictions are numbers, and that no episode is missing.
+
+    Args:
+        episodes: their number in a split; None where only the rows know it.
+        conditions, asks: columns, see `Schema`.
+
+    Raises:
+        DamagedResult: with what is wrong.
+    """
+    import numpy as np
+
+    numbers = rows[["log_probability", "margin"]].to_numpy()
+    if not np.isfinite(numbers).all():
+        raise DamagedResult("a log-probability or a margin is not a finite number")
+    if (numbers[:, 0] > ROUNDING).any() or (numbers[:, 1] < -ROUNDING).any():
+        raise DamagedResult("a log-probability is above 0, or a margin below")
+    if not set(rows["split"]) <= set(SPLITS):
+        raise DamagedResult("the rows are not of the splits dev and test")
+    for split, of_split in rows.groupby("split"):
+        count = episodes or int(of_split["episode"].max()) + 1
+        if sorted(of_split["episode"].unique()) != list(range(count)):
+            raise DamagedResult(f"the rows on {split} are not of episodes 0 to {count - 1}")
+        same = of_split.groupby(["episode", *asks])[["query", "expected"]]
+        if (same.nunique() != 1).any(axis=None):
+            raise DamagedResult(f"an episode on {split} has several queries or expected answers")
+        measured = of_split.groupby(list(conditions), dropna=False)["episode"]
+        if (measured.nunique() != count).any() or (measured.size() != count).any():
+            raise DamagedResult(f"the rows on {split} lack an episode, or have one twice")
+
+
+def check_central(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
+    """Check that the central comparison has its procedures, each after the right blocks.
+
+    Returns:
+        The number of blocks that were swept.
+
+    Raises:
+        DamagedResult: with what is wrong.
+    """
+    if set(rows["split"]) != set(SPLITS):
+        raise DamagedResult("the rows are not of the splits dev and test")
+    has_layer = rows["procedure"].isin(SWEPT)
+    if not (rows["layer"].notna() == has_layer).all():
+        raise DamagedResult("a vector has no layer, or a prompt without a vector has one")
+    if not (rows["layer_identified"].notna() == has_layer).all():
+        raise DamagedResult("it is not said whether a layer was identified")
+    for split in SPLITS:
+        of_split = rows[rows["split"] == split]
+        if set(of_split["procedure"]) != UNSWEPT[split] | SWEPT:
+            raise DamagedResult(f"the rows on {split} lack a procedure, or have one too many")
+    dev = rows[has_layer & (rows["split"] == "dev")]
+    test = rows[has_layer & (rows["split"] == "test")]
+    depth = int(dev["layer"].max()) + 1
+    for procedure in SWEPT:
+        swept = set(dev.loc[dev["procedure"] == procedure, "layer"])
+        chosen = set(test.loc[test["procedure"] == procedure, "layer"])
+        if swept != set(range(depth)) or len(chosen) != 1 or not chosen <= swept:
+            raise DamagedResult(f"{procedure}: blocks are missing on dev, or not one is on test")
+    return depth
+
+
+def check_projections(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None:
+    """Check that after every block the task vector has its top tokens, and every vector has its
+    answers and each word, once.
+
+    Raises:
+        DamagedResult: with what is wrong.
+    """
+    if not rows["rank"].ge(1).all() or not rows["probability"].between(0, 1 + ROUNDING).all():
+        raise DamagedResult("a rank is below 1, or a probability is not between 0 and 1")
+    draws = identity.get("draws")
+    words = identity.get("words")
+    if not isinstance(draws, int) or not isinstance(words, list):
+        raise DamagedResult("the manifest does not say which vectors and words were looked for")
+    is_random, is_top = rows["vector"] == "random", rows["kind"] == "top"
+    keys = rows[["layer", "rank"]].assign(
+        vector=(rows["draw"] + 1).where(is_random, -rows["draw"]),
+        word=rows["token"].where(rows["kind"] == "description", rows["kind"]),
+    )
+    blocks = range(int(rows["layer"].max()) + 1)
+    ranks = range(1, int(is_top.sum()) // len(blocks) + 1)
+    top = {"layer": blocks, "rank": ranks, "vector": range(1)}
+    others = {"layer": blocks, "word": ["answers", *words], "vector": range(draws + 1)}
+    if not (_is_product(keys[is_top], top) and _is_product(keys[~is_top], others)):
+        raise DamagedResult("tokens, answers or words after a block are missing, or are twice")
+
+
+def nothing_more(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None:
+    """The check of experiments that have none of their own."""
+
+
+def _is_product(rows: "pd.DataFrame", values: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether rows hold every combination of some columns' values once, and nothing else."""
+    return (
+        len(rows) == prod(map(len, values.values()))
+        and not rows.duplicated(list(values)).any()
+        and all(rows[name].isin(of_name).all() for name, of_name in values.items())
+    )
