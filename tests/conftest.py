@@ -1,16 +1,76 @@
-"""Fixtures that several test files use."""
+"""Fixtures that several test files use, and the order in which processes take up test files."""
 
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
+from hypothesis import settings
 
-from tests.helpers import tiny_models
+TOGETHER = ("tests/ndif/",)
+"""Folders whose files share what is expensive to start, so that one process runs all of them."""
+FIRST = (
+    "tests/ndif/",
+    "tests/interventions/test_mutants.py",
+    "tests/interventions/test_families.py",
+    "tests/run/test_interruptions.py",
+    "tests/storage/test_full_disk.py",
+)
+"""Files that take longest: the other processes do the rest meanwhile."""
+
+
+settings.register_profile("tvsight", deadline=None)  # a machine may do other things too
+settings.load_profile("tvsight")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None):  # processes share the cores, threads would compete
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        starts = [number for number, name in enumerate(FIRST) if item.nodeid.startswith(name)]
+        return starts[0] if starts else len(FIRST)
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        """A process runs all tests of a file, or of a folder in `TOGETHER`."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            folders = [folder for folder in TOGETHER if nodeid.startswith(folder)]
+            return folders[0] if folders else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The checkpoint directory of a family (one of `tiny_models.FAMILIES`), built on first use."""
-    root = tmp_path_factory.mktemp("checkpoints")
-    return cache(lambda family: tiny_models.build(family, root / family))
+    """The checkpoint directory of a family (one of `tiny_models.FAMILIES`), built on first use by
+    the first process that needs it."""
+    from tests.helpers import tiny_models
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # all processes of this run have it
+    root = root / "checkpoints"
+    root.mkdir(exist_ok=True)
+
+    @cache
+    def checkpoint(family: str) -> Path:
+        built = root / family
+        with FileLock(root / f"{family}.lock"):
+            if not built.exists():
+                tiny_models.build(family, root / f"{family}.new").rename(built)
+        return built
+
+    return checkpoint

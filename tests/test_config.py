@@ -11,10 +11,10 @@ import pytest
 from tests.helpers.commands import analysis, imported
 from tvsight.config import REPLACED, RULES, RunConfig, check_given, field_names, option
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results.request import main_results
+from tvsight.experiments.main_results.request import requests
 from tvsight.prompts import Episode, write_episodes
 from tvsight.run import planning
-from tvsight.run.planning import complete, plan, sources
+from tvsight.run.planning import complete, read_plan, sources
 
 HEAVY = {"torch", "transformers", "nnsight", "pandas", "seaborn", "matplotlib", "scipy"}
 TASK_FILE, EPISODES = "mine.json", "episodes.jsonl"
@@ -77,11 +77,11 @@ def replayed(config: RunConfig) -> RunConfig:
 
 def keys(config: RunConfig) -> list[str]:
     """The keys of all results that a run wants."""
-    chosen = plan(config)
+    chosen = read_plan(config)
     return [
         request.result.key
         for source in sources(config)
-        for request in complete(main_results(chosen, source), source, config.dtype)
+        for request in complete(requests(chosen, source), source, config.dtype)
     ]
 
 
@@ -196,7 +196,7 @@ def test_an_option_that_a_replay_ignores_is_refused_whatever_its_value(name: str
 
 def test_a_task_file_that_a_replay_ignores_is_refused(replayed: RunConfig) -> None:
     with pytest.raises(UsageError, match=rf"--task-file: {EPISODES} has no episodes of 'mine'"):
-        plan(replace(replayed, task_file=(TASK_FILE,)))
+        read_plan(replace(replayed, task_file=(TASK_FILE,)))
 
 
 def test_other_episodes_are_another_question(replayed: RunConfig) -> None:

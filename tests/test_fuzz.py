@@ -16,10 +16,10 @@ from tvsight.errors import UsageError
 from tvsight.prompts import read_episodes
 from tvsight.tasks.files import read_task_file
 
-INPUTS = 34_000
+INPUTS = 6_000
 """Of each of the three kinds of files."""
-SECONDS = 180
-"""For each kind, on a machine that does other things too."""
+SECONDS = 60
+"""Of a processor's time, for each kind."""
 PIECES = [
     *(word.encode(errors="surrogatepass") for word in WORDS.values()),
     *b'{ } [ ] " , : \\ \n \r \t \x00 \x1b \xff \xc3 \xef\xbb\xbf'.split(b" "),
@@ -61,7 +61,7 @@ def csv_task(rng: random.Random) -> bytes:
 
 def episode_lines(rng: random.Random) -> bytes:
     lines: list[Any] = [{"episodes_version": 1, "tvsight": "0.1.0"}] if rng.random() < 0.5 else []
-    lines += [EPISODE, EPISODE | {"split": "test"}]
+    lines += [EPISODE, EPISODE | {"split": "test", "query": " h"}]
     if rng.random() < 0.7:
         number = rng.randrange(len(lines))
         lines[number] = changed(lines[number], rng)
@@ -108,7 +108,7 @@ def test_any_file_is_read_or_refused(
     tmp_path: Path, name: str, made: Callable[[random.Random], bytes], read: Callable[[Path], Any]
 ) -> None:
     file, rng, outcomes = tmp_path / name, random.Random(name), {"read": 0, "refused": 0}
-    end, longest = time.monotonic() + SECONDS, 0
+    end, longest = time.process_time() + SECONDS, 0
     for number in range(INPUTS):
         content = broken(made(rng), rng)
         file.write_bytes(content)
@@ -121,7 +121,7 @@ def test_any_file_is_read_or_refused(
             raise AssertionError(f"input {number}: {error!r} for {content!r}") from error
         else:
             outcomes["read"] += 1
-        assert time.monotonic() < end, f"{number} inputs took longer than {SECONDS} s"
+        assert time.process_time() < end, f"{number} inputs took longer than {SECONDS} s"
     assert min(outcomes.values()) > INPUTS / 50, outcomes
     assert longest < 1000 + len(str(file)), "a message that nobody can read"
 
@@ -143,12 +143,12 @@ def test_json_of_any_depth_is_refused(tmp_path: Path, place: str) -> None:
             read_task_file(str(file))
 
 
-def test_a_million_pairs_are_refused_and_a_hundred_thousand_are_read(tmp_path: Path) -> None:
-    rows = [[f"x{number}", f"y{number}"] for number in range(1_000_000)]
+def test_too_many_pairs_are_refused_and_a_hundred_thousand_are_read(tmp_path: Path) -> None:
+    rows = [[f"x{number}", f"y{number}"] for number in range(200_000)]
     (tmp_path / "own.json").write_text(json.dumps({"name": "own", "pairs": rows}))
     (tmp_path / "own.csv").write_text("".join(f"{x},{y}\n" for x, y in rows))
     for name in ("own.json", "own.csv"):
-        with pytest.raises(UsageError, match="1000000 pairs; at most 100000 are read"):
+        with pytest.raises(UsageError, match="200000 pairs; at most 100000 are read"):
             read_task_file(str(tmp_path / name))
     (tmp_path / "own.csv").write_text("".join(f"{x},{y}\n" for x, y in rows[:100_000]))
     assert len(read_task_file(str(tmp_path / "own.csv")).pairs) == 100_000

@@ -228,7 +228,7 @@ def test_a_path_and_torchs_own_types_load_the_same_model(
 
 OPTIMISED = """
 import sys, torch, tvsight
-from tvsight.models.decoder import Decoder
+from tvsight.interventions.decoder import Decoder
 model = tvsight.load(sys.argv[1], device="cpu")
 theta = torch.ones(model.decoder.width)
 for patch in ((-1, theta), (99, theta), (0, theta[1:]), (0, theta[None]), (0, theta / 0)):

@@ -11,13 +11,10 @@ from rich.console import Console
 
 from tests.helpers.example_rows import task_rows
 from tests.helpers.hostile import JOINERS, WORDS, raw
-from tvsight.experiments.main_results import figures as figures
-from tvsight.experiments.main_results.numbers import by_task
-from tvsight.experiments.main_results.report import mean_cells, task_cells
+from tests.helpers.kept_tables import central
 from tvsight.output.console import Display
 from tvsight.output.labels import display_name, shortened
 from tvsight.output.tables import write
-from tvsight.paper import paper_by_task
 from tvsight.texts import markdown, one_line, printable
 
 ANY = st.text(st.characters()) | st.sampled_from(sorted(WORDS.values()))
@@ -85,9 +82,9 @@ def test_nothing_raw_reaches_the_terminal(word: str, terminal: bool) -> None:
 def test_no_name_breaks_a_table_or_a_figure(word: str, tmp_path: Path) -> None:
     text = WORDS[word]
     rows = [task_rows(text, (1, 9, 8, 7), model=text, category=text), task_rows("b", (0, 9, 9, 9))]
-    table = by_task(pd.concat(rows, ignore_index=True))
-    cells = [task_cells(table), mean_cells(table, paper_by_task())]
-    _, md, tex = write(tmp_path, "main", table, cells)
+    kept = central(*rows)
+    numbers, cells, names = kept.tables[()]
+    _, md, tex = write(tmp_path, "main", numbers, cells, names)
     for path in (md, tex):
         assert raw(path.read_text(encoding="utf-8")) == set()
     assert "<" not in md.read_text(encoding="utf-8")
@@ -100,7 +97,8 @@ def test_no_name_breaks_a_table_or_a_figure(word: str, tmp_path: Path) -> None:
     assert r"\input" not in latex
     assert latex.count(r"\\" + "\n") == sum(len(frame) for frame in cells) + len(cells)
     assert raw(display_name(text)) | raw(shortened(text)) == set()
-    for figure in (figures.by_model(table, paper_by_task()), figures.task_by_task(table, text)):
+    assert kept.figures.keys() == {(), ("by_task", text), ("by_task", "a-model")}
+    for figure in kept.figures.values():
         texts = [artist.get_text() for artist in figure.findobj(lambda a: hasattr(a, "get_text"))]
         assert raw("".join(texts)) == set()
         figure.savefig(io.BytesIO(), format="png", dpi=15)

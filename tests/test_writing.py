@@ -59,9 +59,7 @@ with whole_file(Path(sys.argv[1])) as new:
 """
 
 
-def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written_again(
-    tmp_path: Path,
-) -> None:
+def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written_again(tmp_path: Path) -> None:
     target, others = tmp_path / "table[1].csv", [".new-0a1b2c3d-other.csv", ".new-table[1].csv"]
     for name in others:
         (tmp_path / name).write_text("of somebody else")

@@ -12,14 +12,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analyses.analysis import analyse
 from analyses.command import _check
-from analyses.measured import analyse
 from analyses.results import Export
 from tests.helpers.commands import ROOT, SETTINGS, analysis
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError
 from tvsight.output.console import Display
-from tvsight.run.outcome import Outcome
+from tvsight.output.drawn import Drawn
+from tvsight.run.outcome import Outcome, Stored
+from tvsight.run.runner import Runner
+from tvsight.storage.manifests import Key
 
 TABLE = "tables/main_results.csv"
 MEASURED = ("--tasks", "to_upper", "--episodes-per-split", "4", "--shots", "3")
@@ -189,23 +192,24 @@ def test_a_full_pipe_that_does_not_block_is_waited_for(run: tuple[str | Path, ..
 def test_files_are_written_before_anything_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, there = tmp_path / "table.csv", list[bool]()
+    file = tmp_path / "tables" / "one.csv"
+    there: list[bool] = []
 
     class Screen(io.StringIO):
         def write(self, text: str) -> int:
             there.append(file.exists())
             return super().write(text)
 
-    def draw(outcome: Outcome, options: RunConfig, display: Display) -> None:
+    def collect(runner: Runner, options: RunConfig) -> Outcome:
+        return Outcome([Stored(Key("m", "t"), Path("e", "m", "t"), pd.DataFrame({"a": [1]}))])
+
+    def draw(outcome: Outcome, options: RunConfig, display: Display, drawn: Drawn) -> None:
         display.table(pd.DataFrame({"Accuracy": ["0.50"]}), "A table")
-        file.touch()
-        display.written([file])
+        drawn.table(outcome.table, [], names=[])
 
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
-    assert (
-        analyse(RunConfig(), lambda runner, options: Outcome([pd.DataFrame({"a": [1]})]), draw) == 0
-    )
+    assert analyse(RunConfig(results=str(tmp_path)), "one", collect, draw) == 0
     assert there
     assert all(there)
     assert screen.getvalue().index("0.50") < screen.getvalue().index("Wrote")

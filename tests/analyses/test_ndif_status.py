@@ -20,9 +20,7 @@ ANSWERS: dict[str, Any] = {
     "/connected": {"status": "connected"},
     "/request": {"detail": "a blob is missing"},
     "/env": {"python_version": "3.11.0", "packages": {"torch": "2.0.0"}},
-    "/status": {
-        "deployments": {"one": {"repo_id": "org/model", "application_state": "RUNNING"}},
-    },
+    "/status": {"deployments": {"one": {"repo_id": "org/model", "application_state": "RUNNING"}}},
     "/response/b2": {"status": "QUEUED"},
 }
 

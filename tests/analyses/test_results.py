@@ -12,9 +12,20 @@ import pytest
 
 from tests.helpers.commands import ROOT, SETTINGS, Finished, analysis, cells, imported
 from tests.helpers.damages import LATER, truncate
-from tests.helpers.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
+from tests.helpers.example_store import (
+    CURRENT,
+    IDENTITY,
+    MADE,
+    NAME,
+    OTHER,
+    OWN,
+    RESULT,
+    ROWS,
+    VECTORS,
+    record,
+    unfinished,
+)
 from tests.helpers.hostile import WORDS, raw
-from tests.storage.test_inspection import CURRENT, NAME, OWN, record, unfinished
 from tvsight.storage.store import Result, Store
 
 MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
@@ -193,7 +204,7 @@ def test_revisions_are_listed_and_exported_each_with_its_own_block(
         opened.extractall(tmp_path)
     there = Store(tmp_path / "mine")
     for path in there.paths():
-        manifest = there.manifest(path)
+        manifest = there.verified(path)
         (name,) = manifest.get("source", {}).get("asked", [""])
         if name:
             assert f"at_{peaks[name]}" in there.vectors(path)

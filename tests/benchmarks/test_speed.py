@@ -13,9 +13,10 @@ from benchmarks.models import random_prompts, task_prompts
 from benchmarks.padding import counted
 from benchmarks.rates import answer_rates, block_rates
 from tests.helpers.embedded import needs_embedded
+from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight import execution
 from tvsight.experiments.main_results.measure import measure
-from tvsight.interventions import traces as interventions
+from tvsight.interventions import traces
 from tvsight.interventions.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
 from tvsight.interventions.decoder import Decoder
 from tvsight.models import EMBEDDED, load
@@ -23,14 +24,6 @@ from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
 from tvsight.tasks import select
 
-SHAPE = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 4,
-    "vocab_size": 500,
-}
 MAX_EXCESS = 1.25
 """Work beyond the necessary: padding, which batches keep under a tenth of long prompts and under
 half of the few tokens of a zero-shot one."""
@@ -38,12 +31,12 @@ half of the few tokens of a zero-shot one."""
 
 @pytest.fixture(scope="module")
 def decoder() -> Decoder:
-    return random_llama(SHAPE, "cpu", torch.float32)
+    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
 
 
 @pytest.fixture(scope="module")
 def prompts() -> tuple[PromptTokens, PromptTokens]:
-    return next(random_prompts(SHAPE["vocab_size"], tasks=1, per_split=20))
+    return next(random_prompts(RANDOM_SHAPE["vocab_size"], tasks=1, per_split=20))
 
 
 def test_both_schemes_give_the_same_answers(
@@ -52,10 +45,10 @@ def test_both_schemes_give_the_same_answers(
     ours = execution.run(decoder, measure, *prompts)
     theirs = measure_as_the_authors(decoder, *prompts)
     for name in ("baseline", "icl"):
-        assert torch.equal(ours["test"][name]["token"], theirs[name])
+        assert torch.equal(ours["test"]["answers"][name]["token"], theirs[name])
     for procedure, swept in ours["dev"]["sweep"].items():
         assert torch.equal(swept["token"].T, theirs[f"sweep_{procedure}"])
-        assert torch.equal(ours["test"][procedure]["token"], theirs[procedure])
+        assert torch.equal(ours["test"]["answers"][procedure]["token"], theirs[procedure])
     assert len(set(theirs["sweep_task_vector"].flatten().tolist())) > 10
 
 
@@ -77,7 +70,7 @@ def test_the_authors_scheme_does_more_than_twice_the_work(
 
 
 def test_padding_stays_under_a_tenth_of_all_tokens(decoder: Decoder) -> None:
-    dev, test = next(random_prompts(SHAPE["vocab_size"], tasks=1))
+    dev, test = next(random_prompts(RANDOM_SHAPE["vocab_size"], tasks=1))
     with counted() as padding:
         execution.run(decoder, measure, dev, test)
     fewest = sum(len(shared) for side in (dev, test) for shared in side["shared"])
@@ -92,7 +85,7 @@ def test_padding_stays_under_a_tenth_of_all_tokens(decoder: Decoder) -> None:
 @needs_embedded
 def test_padding_stays_under_a_tenth_of_the_positions_of_every_task_of_the_paper() -> None:
     model = load(EMBEDDED, device="cpu", dtype="float32")
-    shape = SHAPE | {"hidden_size": 8, "num_hidden_layers": 2}
+    shape = RANDOM_SHAPE | {"hidden_size": 8, "num_hidden_layers": 2}
     small = random_llama(shape | {"vocab_size": len(model.tokenizer)}, "cpu", torch.float32)
     shares = {}
     for task in select("paper"):
@@ -105,9 +98,9 @@ def test_padding_stays_under_a_tenth_of_the_positions_of_every_task_of_the_paper
 
 def test_padding_is_counted_position_by_position() -> None:
     with counted() as padding:
-        interventions.padded([[1, 2, 3], [4]], "left")
-        interventions.padded([[5, 6]], "right")
-    interventions.padded([[7], [8, 9]], "left")
+        traces.padded([[1, 2, 3], [4]], "left")
+        traces.padded([[5, 6]], "right")
+    traces.padded([[7], [8, 9]], "left")
     assert (padding.positions, padding.tokens) == (8, 6)
     assert padding.share == pytest.approx(0.25)
 
@@ -124,7 +117,7 @@ def test_rates_include_the_engines_own_sizes(
 def test_a_rate_is_that_of_the_product_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))
     monkeypatch.setattr("benchmarks.rates.time.perf_counter", lambda: next(clock))
-    wide = random_llama(SHAPE | {"vocab_size": 20000}, "cpu", torch.float32)
+    wide = random_llama(RANDOM_SHAPE | {"vocab_size": 20000}, "cpu", torch.float32)
     with FlopCounterMode(display=False) as counter:
         rates = answer_rates(wide)
     # With a clock that ticks once a reading, each size runs twice and takes one second.

@@ -37,7 +37,7 @@ def use(directory: Path) -> dict[str, Any]:
     episodes = tvsight.episodes(model, task, count=100, shots=5)
     splits = [[e for e in episodes if e.split == split] for split in ("dev", "test")]
     prompts = [tokenise(model, of_split, task.match, template("example")) for of_split in splits]
-    job = Job(measure, (*prompts, True))
+    job = Job(measure, (*prompts, True), prompts=2)
     rehearse(job, model.decoder, model.dtype)
     payload(model.decoder, job)
     parameters = list(model.decoder.nn._module.parameters())

@@ -14,9 +14,9 @@ from torch import Tensor
 from transformers import LlamaConfig
 
 from tests.execution import client_memory
-from tests.execution.conftest import EXAMPLE
 from tests.helpers import tiny_models
 from tests.helpers.commands import ROOT
+from tests.helpers.tiny_llama import EXAMPLE
 from tvsight.config import RunConfig
 from tvsight.execution import run
 from tvsight.experiments.main_results.measure import measure
@@ -46,7 +46,7 @@ def blown_up(value: Any, name: str, sizes: dict[int, int], precision: torch.dtyp
         return {key: blown_up(part, key, sizes, precision) for key, part in value.items()}
     if not isinstance(value, Tensor):
         return value
-    shape = [sizes[length] for length in value.shape]
+    shape = [sizes.get(length, length) for length in value.shape]
     logits = (15 + 3 * torch.randn(2, *shape)).to(precision).float()
     match name:
         case "token":
@@ -67,7 +67,7 @@ def test_a_result_without_vectors_stays_small_for_the_deepest_model(
     depth, count = 5, len(episodes)
     assert depth != count
     decoder = random_llama(TINY | {"num_hidden_layers": depth, "vocab_size": 400})
-    small = run(decoder, measure, prompts, prompts, False, None)
+    small = run(decoder, measure, prompts, prompts, False)
     torch.manual_seed(0)
     sizes = {count: 50, depth: DEEPEST}
     large = blown_up(small, "", sizes, torch.bfloat16)

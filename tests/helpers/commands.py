@@ -1,25 +1,29 @@
-"""Analyses as a person runs them: from the root of the repository, in a process of their own."""
+"""Analyses as a person runs them: from the root of the repository, each in its own process."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
-SETTINGS = {"COLUMNS": "170", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-"""Wide enough that few cells are folded; no hub and no GPU, wherever the tests run."""
+from tests.helpers.forked_commands import ROOT, SETTINGS, fork
 
 Finished = subprocess.CompletedProcess[str]
 
 
-def analysis(name: str, *arguments: str | Path, python: tuple[str, ...] = ()) -> Finished:
+def analysis(
+    name: str, *arguments: str | Path, python: tuple[str, ...] = (), forked: bool = True
+) -> Finished:
     """`python -m analyses.<name> <arguments>`.
 
     Args:
         python: options for Python itself.
+        forked: fork it from a process that has imported everything, where the settings are the
+            same and Python has no options. Otherwise it imports everything itself.
     """
-    command = [sys.executable, *python, "-m", f"analyses.{name}", *map(str, arguments)]
     environment = os.environ | SETTINGS
+    if forked and not python and fork().suits(environment):
+        return fork().run(f"analyses.{name}", [*map(str, arguments)], ROOT, environment)
+    command = [sys.executable, *python, "-m", f"analyses.{name}", *map(str, arguments)]
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )

@@ -1,9 +1,12 @@
-"""Rows of results written by hand, for tests of what is made from rows."""
+"""Rows of results written by hand, for tests of numbers, tables and figures."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from tvsight.run.outcome import Outcome, Stored
+from tvsight.storage.manifests import Key
 from tvsight.storage.schemas import COLUMN_TYPES
 
 PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
@@ -66,3 +69,50 @@ def answer(split: str, episode: int, query: str, correct: bool) -> dict[str, obj
         "margin": 1.0,
         "measured_on": "cpu",
     }
+
+
+def swept_rows(task: str, right: list[int], model: str = "a-model", n: int = 4) -> pd.DataFrame:
+    """`n` dev episodes of a task after each block, `right[block]` of them right.
+
+    As many test episodes are patched after the best block, all wrong.
+    """
+    rows = [
+        {"split": "dev", "layer": layer, "correct": episode < count, "episode": episode}
+        for layer, count in enumerate(right)
+        for episode in range(n)
+    ]
+    best = right.index(max(right))
+    rows += [{"split": "test", "layer": best, "correct": False, "episode": e} for e in range(n)]
+    data = pd.DataFrame(rows).assign(
+        model=model, task=task, category="custom", procedure="task_vector"
+    )
+    return data.reindex(columns=list(COLUMN_TYPES))
+
+
+RIGHT_BY_SHOTS = {1: (2, 8, 4, 6), 4: (2, 16, 10, 12)}
+"""Correct answers of 20 to the first task of `rows_by_shots`, by number of demonstrations."""
+
+
+def rows_by_shots(model: str = "a-model") -> pd.DataFrame:
+    """Two tasks with one and with four demonstrations; the second has four right answers less."""
+    tasks = (("one", 0, 2), ("two", 4, 4))
+    rows = [
+        task_rows(
+            task,
+            (0, *(max(0, count - less) for count in right[1:])),
+            model=model,
+            layers=(layer, 5),
+        ).assign(shots=shots)
+        for shots, right in RIGHT_BY_SHOTS.items()
+        for task, less, layer in tasks
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def outcome_of(*results: pd.DataFrame, experiment: str = "main_results") -> Outcome:
+    """Stored results, each of one model and task, with these rows."""
+    stored = []
+    for number, rows in enumerate(results):
+        key = Key(rows["model"].iloc[0], rows["task"].iloc[0])
+        stored.append(Stored(key, Path(experiment, key.model, f"{key.task}-{number}"), rows))
+    return Outcome(stored)

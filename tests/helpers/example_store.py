@@ -7,7 +7,9 @@ import torch
 from hypothesis import strategies as st
 
 from tests.helpers.example_rows import task_rows
+from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import Result, Store
+from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
 
 IDENTITY: dict[str, Any] = {
@@ -25,6 +27,10 @@ IDENTITY: dict[str, Any] = {
 }
 RESULT = Result(IDENTITY)
 OTHER = Result(IDENTITY | {"seed": 1})
+CURRENT = Result(IDENTITY | {"task_data": packaged_tasks()["antonyms"].checksum})
+"""A result of the pairs that this tvsight has."""
+OWN = Result(IDENTITY | {"task": "my_task"})
+NAME = CURRENT.path.name
 VECTORS = {"dev": torch.randn(2, 6, 4).half(), "test": torch.randn(3, 6, 4).half()}
 MADE = {"versions": {"tvsight": "0.1.0"}, "seconds": 1.5}
 ROWS = (
@@ -45,3 +51,18 @@ def example_store(root: Path) -> Store:
     store = Store(root)
     store.save(RESULT, ROWS, VECTORS, MADE)
     return store
+
+
+def record(store: Store, name: str) -> Path:
+    Records(store.root).write(JobRecord(name, "id", "http://h", "m", "d", "2026-01-01"))
+    return store.root / ".jobs" / f"{name}.json"
+
+
+def unfinished(store: Store, result: Result) -> Path:
+    """What a killed process leaves of a result, with its lock."""
+    path = store.root / result.path.with_name(f".new-{result.path.name}-01234567")
+    path.mkdir(parents=True)
+    (path / "rows.parquet").write_bytes(b"PAR1")
+    with store.lock(result):
+        pass
+    return path

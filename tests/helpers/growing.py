@@ -1,7 +1,7 @@
 """A run of many tasks that says what it holds.
 
-`python -m tests.growing MODEL RESULTS TASK_FILE ...` prints a JSON object: after how many tasks,
-how much `memory` (resident, bytes), how many open `files` and how many `threads`.
+`python -m tests.helpers.growing MODEL RESULTS TASK_FILE ...` prints a JSON object: by the number of
+tasks that are done, the `memory` (resident, bytes), open `files` and `threads` of the process.
 """
 
 import io
@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from tvsight.config import RunConfig
-from tvsight.experiments.main_results.request import main_results
+from tvsight.experiments.main_results.request import requests
 from tvsight.output.console import Display
 from tvsight.run.runner import Runner
 
@@ -43,7 +43,7 @@ def main(model: str, results: str, *files: str) -> None:
     options: dict[str, Any] = {"shots": 3, "episodes_per_split": 4, "device": "cpu"}
     config = RunConfig(model=(model,), tasks="none", task_file=files, results=results, **options)
     display = Watching()
-    Runner(display).run(config, main_results)
+    Runner(display).run(config, requests)
     print(json.dumps(display.seen))
 
 

@@ -1,7 +1,7 @@
 """Commands in processes that can be killed: forked from one that has imported everything already.
 
-`python -m tests.runs` reads one JSON object a line: `config` (fields of `RunConfig`), and `kill`
-(a `Kill` as a list, or null). It forks `analyses.main_results`, kills it at that moment, and
+`python -m tests.helpers.runs` reads one JSON object a line: `config` (fields of `RunConfig`), and
+`kill` (a `Kill` as a list, or null). It forks `analyses.main_results`, kills it at that moment, and
 answers with one JSON object a line: `exit` (None when it was killed) and `events`, the phases that
 began, each as `[seconds since the start, phase, task]`.
 """
@@ -16,24 +16,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.commands import ROOT
+
 PHASES = ("measuring", "saving", "drawing")
 IMPORTED = (
-    *(
-        "analyses.main_results",
-        "tvsight.experiments.main_results.measure",
-        "tvsight.models.loading",
-    ),
-    *(
-        "tvsight.experiments.main_results.figures",
-        "tvsight.experiments.main_results.numbers",
-        "tvsight.output.tables",
-    ),
+    "analyses.main_results",
+    "tvsight.experiments.main_results.measure",
+    "tvsight.experiments.main_results.report",
+    "tvsight.models.loading",
 )
 """Once, for all forks."""
 DONE = "done"
@@ -113,7 +106,8 @@ def main() -> None:
 def _run(fields: dict[str, Any], events: Path) -> int:
     from analyses import main_results as command
     from tvsight.config import RunConfig
-    from tvsight.experiments.main_results import request as requests
+    from tvsight.experiments.main_results import report
+    from tvsight.experiments.main_results.request import MainResults
     from tvsight.storage.store import Store
 
     began = time.monotonic()
@@ -122,14 +116,11 @@ def _run(fields: dict[str, Any], events: Path) -> int:
         with events.open("a") as file:
             print(json.dumps([time.monotonic() - began, phase, task]), file=file, flush=True)
 
-    asked, save, draw = requests.main_results, Store.save, command.draw
+    steps, save, draw = MainResults.steps, Store.save, report.draw
 
-    def noting(*arguments: Any, **options: Any) -> Any:
-        return [replace(one, measure=partial(measure, one)) for one in asked(*arguments, **options)]
-
-    def measure(request: Any, model: Any) -> Any:
+    def noting_steps(request: Any, model: Any) -> Any:
         note("measuring", request.name)
-        return request.measure(model)
+        return steps(request, model)
 
     def noting_save(store: Any, result: Any, *arguments: Any) -> None:
         note("saving", result.identity["task"])
@@ -141,8 +132,7 @@ def _run(fields: dict[str, Any], events: Path) -> int:
         draw(*arguments)
         note(DONE)
 
-    requests.main_results, command.draw = noting, noting_draw
-    Store.save = noting_save
+    MainResults.steps, Store.save, report.draw = noting_steps, noting_save, noting_draw
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     given = {k: tuple(value) if isinstance(value, list) else value for k, value in fields.items()}
     return command.main(RunConfig(**given))

@@ -19,6 +19,15 @@ WINDOW = 5
 """Sliding windows are shorter than every few-shot prompt and than some zero-shot prompts."""
 WORDS = ["hot", "cold", "big", "small", "up", "down", "fast", "slow", "light", "dark", "open"]
 """Each is one token after a space."""
+RANDOM_SHAPE = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "vocab_size": 500,
+}
+"""Of a model without a tokenizer, for `tvsight.models.random.random_llama`."""
 SPECIAL_TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
 
 _SIZES = {

@@ -40,7 +40,7 @@ def vector_set(
         vectors=np.concatenate(vectors),
         tasks=np.repeat(list(categories), n),
         categories=np.repeat(list(categories.values()), n),
-        units=np.array(
+        clusters=np.array(
             [f"{task}\n{number % (queries or n)}" for task in categories for number in range(n)]
         ),
     )

@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +10,12 @@ from typing import NamedTuple
 import pytest
 
 from tests.helpers.commands import ROOT, Finished
+from tests.helpers.forked_commands import fork
 
-FAMILIES, EPISODES = "tests/test_families.py", "tests/prompts/test_episodes.py"
-RESULTS = "tests/experiments/test_main_results.py"
+FAMILIES, EPISODES = "tests/interventions/test_families.py", "tests/prompts/test_episodes.py"
+TRACES, DECODER = "tests/interventions/test_traces.py", "tests/interventions/test_decoder.py"
+RESULTS = "tests/experiments/main_results/test_measure.py"
+ANNOUNCED = "tests/run/test_announcement.py"
 COPIED = ("tvsight", "tests", "benchmarks", "analyses", "pyproject.toml")
 
 
@@ -31,7 +32,7 @@ class Mutant(NamedTuple):
 
 MUTANTS = {
     "a vector is applied one block too low": Mutant(
-        "tvsight/interventions.py",
+        "tvsight/interventions/traces.py",
         "lowest, highest = min(layers), max(layers)",
         "layers = [max(0, layer - 1) for layer in layers]; "
         "lowest, highest = min(layers), max(layers)",
@@ -39,14 +40,14 @@ MUTANTS = {
         "llama and layer_sweep",
     ),
     "states are read one block too low": Mutant(
-        "tvsight/interventions.py",
+        "tvsight/interventions/traces.py",
         "decoder.read(decoder.blocks[block])",
         "decoder.read(decoder.blocks[max(0, block - 1)])",
         FAMILIES,
         "llama and residual_streams",
     ),
     "states are read one token too early": Mutant(
-        "tvsight/interventions.py",
+        "tvsight/interventions/traces.py",
         "mask.sum(dim=1) - 1",
         "(mask.sum(dim=1) - 2).clamp(min=0)",
         FAMILIES,
@@ -60,18 +61,39 @@ MUTANTS = {
         "every_draw_is_fit",
     ),
     "of equally good blocks the highest is chosen": Mutant(
-        "tvsight/experiments/main_results.py",
+        "tvsight/experiments/measuring.py",
         "correct.index(max(correct))",
         "len(correct) - 1 - correct[::-1].index(max(correct))",
         RESULTS,
         "is_the_lowest",
     ),
     "a patch may change what it should not": Mutant(
-        "tvsight/experiments/main_results.py",
+        "tvsight/experiments/measuring.py",
         'baseline["margin"] > TIE[dtype]',
         'baseline["margin"] > 1e9',
         RESULTS,
         "no_op_patch",
+    ),
+    "a prefix of one token is not cached": Mutant(
+        "tvsight/interventions/traces.py",
+        "if ids.shape[1] > 0:",
+        "if ids.shape[1] > 1:",
+        TRACES,
+        "prefix_of_one_token",
+    ),
+    "other parts are sought than the one that is missing": Mutant(
+        "tvsight/interventions/decoder.py",
+        "if alias == part]",
+        "if alias != part]",
+        DECODER,
+        "every_place",
+    ),
+    "vectors are announced at the size of one job's": Mutant(
+        "tvsight/run/measurements.py",
+        "sum(job.vector_bytes for job in jobs)",
+        "max(job.vector_bytes for job in jobs)",
+        ANNOUNCED,
+        "size_of_vectors",
     ),
 }
 
@@ -90,15 +112,10 @@ def outcome_of(folder: Path, files: Iterable[str], words: str) -> Finished:
     # Whoever measures the coverage of the code here is not asking about a copy.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV"))}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    return subprocess.run(
-        [*command, *files, "-k", words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # The plugin of anyio cannot be imported after nnsight, which gives every object a `save`.
+    options = ["-q", "-x", "-n0", "-p", "no:cacheprovider", "-p", "no:anyio", "-k", words]
+    again = [name for name in COPIED if (ROOT / name).is_dir()]
+    return fork().run("pytest", [*options, *files], folder, environment, again)
 
 
 def test_without_a_mutant_all_those_tests_pass(copied: Path) -> None:

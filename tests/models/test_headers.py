@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.helpers.changed_checkpoints import configure, having, refusal, without
 from tests.helpers.commands import ROOT
 from tests.helpers.tiny_models import DEPTH, FAMILIES
-from tests.models.test_checkpoints import configure, having, refusal, without
 from tests.ndif.hub import Hub, Repository
 from tvsight.errors import UsageError
 from tvsight.models import loading
@@ -26,12 +25,6 @@ from tvsight.models.sources import ModelSource
 NAME = "local/mine"
 LAST = f"model.layers.{DEPTH - 1}."
 Checkpoint = Callable[[str], Path]
-
-
-@pytest.fixture
-def checkpoint(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
-    """A checkpoint of a family that a test may change."""
-    return lambda family: Path(shutil.copytree(tiny_checkpoint(family), tmp_path / "mine"))
 
 
 @pytest.fixture
@@ -60,7 +53,9 @@ def in_parts(path: Path) -> Path:
     for part in set(parts.values()):
         held = {name: tensor for name, tensor in weights.items() if parts[name] == part}
         save_file(held, path / part, metadata={"format": "pt"})
-    (path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    (path / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": parts})
+    )
     return path
 
 

@@ -44,9 +44,7 @@ def weights_of(model: Model) -> dict[str, torch.Tensor]:
     return dict(model.decoder.nn._module.named_parameters())
 
 
-def test_pickled_weights_are_refused_and_the_option_that_reads_them_is_named(
-    pickled: Path,
-) -> None:
+def test_pickled_weights_are_refused_and_the_option_that_reads_them_is_named(pickled: Path) -> None:
     message = refusal(pickled)
     assert message.startswith("The checkpoint mine has no safetensors weights, and pickled weights")
     assert message.endswith("repeat with --allow-pickled-weights.")

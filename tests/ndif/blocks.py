@@ -14,17 +14,17 @@ REHEARSAL_VOCABULARY = TINY["vocab_size"]
 COMPLAINT = "this block cannot be run"
 
 
-def measure(decoder: Any, *arguments: Any) -> dict[str, Any]:
+def measure(decoder: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
     """`main_results.measure`, after a while."""
     if decoder.vocabulary > REHEARSAL_VOCABULARY:
         sleep(SECONDS)
-    return measure_at_once(decoder, *arguments)
+    return measure_at_once(decoder, *arguments, **named)
 
 
-def broken(decoder: Any, *arguments: Any) -> dict[str, Any]:
+def broken(decoder: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
     if decoder.vocabulary > REHEARSAL_VOCABULARY:
         raise ValueError(COMPLAINT)
-    return measure_at_once(decoder, *arguments)
+    return measure_at_once(decoder, *arguments, **named)
 
 
 def doubled(decoder: Any, means: dict[str, Any], progress: Any) -> dict[str, Any]:

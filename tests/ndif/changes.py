@@ -1,6 +1,7 @@
 """What clients of a test server do otherwise than users', by the name of what it replaces."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import torch
 from tests.ndif import blocks
 from tests.ndif.processes import wait_until
 from tvsight.errors import MeasurementError
+from tvsight.execution import Job
 from tvsight.execution.ndif import client as ndif
 from tvsight.execution.ndif.client import NdifClient
 from tvsight.execution.ndif.patience import Patience
-from tvsight.experiments.main_results import measure as main_results
+from tvsight.experiments.main_results.request import MainResults
 from tvsight.models.precision import DTYPES
 
 LIMIT_S = 90
@@ -37,7 +39,7 @@ QUICK = {
     "tvsight.execution.ndif.patience.FIRST_WAIT_S": 0.2,
     "tvsight.execution.ndif.patience.LONGEST_WAIT_S": 0.5,
     "tvsight.execution.ndif.exchange.TOLD_EVERY_S": 1.0,
-    "analyses.main_results.draw": nothing,
+    "tvsight.experiments.main_results.report.draw": nothing,
 }
 """Every client here waits for seconds where others wait for minutes, and draws nothing."""
 SLOW_BLOCK = {"tvsight.experiments.main_results.measure.measure": blocks.measure}
@@ -45,36 +47,35 @@ BROKEN = "next_letter"
 """The task of `ONE_BROKEN` whose block raises."""
 
 
-def one_broken(model: Any, task: Any, *rest: Any) -> Iterator[list[Any]]:
-    """`main_results.measure_task`, with a block that fails in one task."""
-    steps = _measure_task(model, task, *rest)
-    if task.name != BROKEN:
-        return steps
-    return _breaking(steps)
+def one_broken(self: MainResults, model: Any) -> Any:
+    """`MainResults.steps`, with a block that fails in one task."""
+    steps = _steps(self, model)
+    return _breaking(steps) if self.task.name == BROKEN else steps
 
 
-def _breaking(steps: Any) -> Iterator[list[Any]]:
+def _breaking(steps: Any) -> Iterator[list[Job]]:
     (job,) = next(steps)
-    yield [main_results.Job(blocks.broken, job.arguments)]
+    yield [replace(job, function=blocks.broken)]
 
 
-_measure_task = main_results.measure_task
-ONE_BROKEN = {"tvsight.experiments.main_results.measure.measure_task": one_broken}
+_steps = MainResults.steps
+STEPS = "tvsight.experiments.main_results.request.MainResults.steps"
+ONE_BROKEN = {STEPS: one_broken}
 
 
-def with_vectors(model: Any, *rest: Any) -> Iterator[list[Any]]:
-    """`main_results.measure_task`, after a job that brings vectors and gets them back, doubled."""
+def with_vectors(self: MainResults, model: Any) -> Any:
+    """`MainResults.steps`, after a job that brings vectors and gets them back, doubled."""
     shape = (model.decoder.depth, model.decoder.width)
     numbers = torch.arange(float(shape[0] * shape[1])).reshape(shape)
     means = {str(dtype): numbers.to(dtype) for dtype in DTYPES.values()}
-    (back,) = yield [main_results.Job(blocks.doubled, (means,))]
+    (back,) = yield [Job(blocks.doubled, (means,))]
     for name, vectors in means.items():
         if not torch.equal(back[name], 2 * vectors):
             raise MeasurementError(f"{name}: other vectors came back than were sent")
-    return (yield from _measure_task(model, *rest))
+    return (yield from _steps(self, model))
 
 
-VECTORS_SENT = {"tvsight.experiments.main_results.measure.measure_task": with_vectors}
+VECTORS_SENT = {STEPS: with_vectors}
 
 
 def result_when_told(self: NdifClient, link: str, most: int) -> Any:

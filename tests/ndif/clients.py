@@ -26,7 +26,7 @@ from tests.ndif.changes import LIMIT_S, NOTED, QUICK, Changes, logs, submitted
 from tests.ndif.processes import wait_until
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
-from tvsight.config import RunConfig
+from tvsight.config import RULES, RunConfig
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import Store
@@ -143,7 +143,7 @@ class Clients:
         assert half_written(self.results) == []
         store = Store(self.results)
         paths = {path.name.rsplit("-", 1)[0]: path for path in store.paths(MAIN_RESULTS)}
-        manifests = {task: store.manifest(path) for task, path in paths.items()}
+        manifests = {task: store.verified(path) for task, path in paths.items()}
         return Measured({task: store.rows(path) for task, path in paths.items()}, manifests)
 
 
@@ -242,4 +242,5 @@ def _client(
         setattr(pkgutil.resolve_name(owner), attribute, value)
     sys.argv = [analysis, *options]
     module = importlib.import_module(f"analyses.{analysis}")
-    command(getattr(module, "Options", RunConfig), module.main, "A client.")
+    rules = getattr(module, "RULES", RULES)
+    command(getattr(module, "Options", RunConfig), module.main, "A client.", rules)

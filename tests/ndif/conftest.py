@@ -1,5 +1,6 @@
 """Servers that the tests of a folder share."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +22,11 @@ TASKS = "to_upper,next_letter,prev_letter,to_lower,antonyms,country_capital"
 
 @pytest.fixture(scope="session")
 def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint directory that servers have under `TINY`."""
-    return tiny_models.build("llama", tmp_path_factory.mktemp("checkpoint"))
+    """The checkpoint directory that servers have under `TINY`, with room for every prompt."""
+    directory = tiny_models.build("llama", tmp_path_factory.mktemp("checkpoint"))
+    file = directory / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"max_position_embeddings": 512}))
+    return directory
 
 
 @pytest.fixture(scope="session")

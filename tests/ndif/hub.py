@@ -84,12 +84,7 @@ class Repository:
 
     def tree(self) -> list[dict[str, Any]]:
         return [
-            {
-                "type": "file",
-                "path": name,
-                "size": path.stat().st_size,
-                "oid": self.file_id(name),
-            }
+            {"type": "file", "path": name, "size": path.stat().st_size, "oid": self.file_id(name)}
             for name, path in self.files.items()
         ]
 

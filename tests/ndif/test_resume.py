@@ -36,9 +36,9 @@ def submit_aloud(self: NdifClient, model_key: str, payload: bytes, job_id: str) 
     return job_id
 
 
-def result_aloud(self: NdifClient, link: str) -> Any:
+def result_aloud(self: NdifClient, link: str, most: int) -> Any:
     print("slow download", flush=True)
-    result = _result(self, link)
+    result = _result(self, link, most)
     print("downloaded", flush=True)
     return result
 

@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 from tests.helpers.example_rows import task_rows
+from tests.helpers.kept_tables import Table, central
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results.numbers import SUBSETS, by_task
-from tvsight.experiments.main_results.report import mean_cells, task_cells
+from tvsight.experiments.main_results.numbers import SUBSETS
 from tvsight.output.tables import write
-from tvsight.paper import paper_by_task
 
 MODEL, AWKWARD = "a|b_<script>&50%$#{}", "us_er|<b>&task"
 LATEX = {r"\_": "_", r"\&": "&", r"\%": "%", r"\$": "$", r"\#": "#", r"\{": "{", r"\}": "}"}
@@ -19,27 +18,25 @@ PROCEDURES = ["Baseline", "ICL", "Task vector", "Averaged vector"]
 
 
 @pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
+def table() -> Table:
     """Two categories with two tasks and one, with all that a format could stumble over."""
-    rows = [
+    kept = central(
         task_rows("to_upper", (0, 19, 18, 17), model=MODEL, category="algorithmic"),
         task_rows("next_letter", (1, 3, 2, 2), model=MODEL, category="algorithmic"),
         task_rows(AWKWARD, (2, 11, 9, 9), model=MODEL, identified=False),
-    ]
-    return by_task(pd.concat(rows, ignore_index=True))
+    )
+    return kept.tables[()]
 
 
 @pytest.fixture(scope="module")
-def cells(table: pd.DataFrame) -> list[pd.DataFrame]:
-    return [task_cells(table), mean_cells(table, paper_by_task())]
+def cells(table: Table) -> list[pd.DataFrame]:
+    return table.cells
 
 
 @pytest.fixture(scope="module")
-def written(
-    table: pd.DataFrame, cells: list[pd.DataFrame], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+def written(table: Table, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The text of each file, by suffix."""
-    paths = write(tmp_path_factory.mktemp("tables") / "new", "main", table, cells)
+    paths = write(tmp_path_factory.mktemp("tables") / "new", "main", *table)
     assert [path.name for path in paths] == ["main.csv", "main.md", "main.tex"]
     return {path.suffix: path.read_text(encoding="utf-8") for path in paths}
 
@@ -72,19 +69,19 @@ def test_means_stand_above_those_of_the_paper(cells: list[pd.DataFrame]) -> None
 
 def test_a_model_without_a_task_in_a_subset_has_no_row_there() -> None:
     rows = task_rows("one", (5, 6, 5, 5), identified=False)
-    means = mean_cells(by_task(rows), paper_by_task())
+    means = central(rows).tables[()].cells[1]
     assert means["Tasks"].tolist()[:2] == ["all (1)", "all (18)"]
 
 
 def test_one_task_has_means_without_intervals() -> None:
-    means = mean_cells(by_task(task_rows("one", (2, 10, 8, 9))), paper_by_task())
+    means = central(task_rows("one", (2, 10, 8, 9))).tables[()].cells[1]
     shown = means.loc[0, [*PROCEDURES, "Task vector / ICL", "Recovered gap"]].tolist()
     assert shown == ["0.10", "0.50", "0.40", "0.45", "0.80", "0.75"]
 
 
-def test_csv_holds_the_numbers(table: pd.DataFrame, written: dict[str, str]) -> None:
+def test_csv_holds_the_numbers(table: Table, written: dict[str, str]) -> None:
     found = pd.read_csv(io.StringIO(written[".csv"]))
-    pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-5)
+    pd.testing.assert_frame_equal(found, table.numbers, check_dtype=False, rtol=1e-5)
 
 
 def test_markdown_holds_the_cells(cells: list[pd.DataFrame], written: dict[str, str]) -> None:
@@ -107,22 +104,23 @@ def test_no_name_becomes_markup(written: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("model", ["007", "1e3", "0.50", "nan"])
 def test_a_model_whose_name_looks_like_a_number_keeps_it(model: str, tmp_path: Path) -> None:
-    table = by_task(task_rows("one", (2, 10, 9, 9), model=model))
-    _, markdown, latex = write(tmp_path, "main", table, [task_cells(table)])
+    numbers, cells, names = central(task_rows("one", (2, 10, 9, 9), model=model)).tables[()]
+    _, markdown, latex = write(tmp_path, "main", numbers, cells[:1], names)
     assert {row[0] for row in from_markdown(markdown.read_text())[1:]} == {model}
     assert {row[0] for row in from_latex(latex.read_text())[1:]} == {model}
 
 
 def test_a_line_break_in_a_name_does_not_break_its_row(tmp_path: Path) -> None:
-    cells = task_cells(by_task(task_rows("one", (2, 10, 9, 9), model="two\nlines")))
-    path = write(tmp_path, "main", pd.DataFrame(), [cells])[1]
+    rows = task_rows("one", (2, 10, 9, 9), model="two\nlines")
+    numbers, (cells, _), names = central(rows).tables[()]
+    path = write(tmp_path, "main", numbers, [cells], names)[1]
     assert from_markdown(path.read_text()) == as_lists(cells.replace("\n", " ", regex=True))
 
 
-def test_a_folder_that_cannot_be_written_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/tables cannot be written"):
-        write(tmp_path / "file" / "tables", "main", table, [])
+        write(tmp_path / "file" / "tables", "main", pd.DataFrame(), [], [])
 
 
 def as_lists(cells: pd.DataFrame) -> list[list[str]]:

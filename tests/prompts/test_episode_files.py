@@ -5,13 +5,14 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tvsight
 from tvsight.errors import UsageError
 from tvsight.prompts import (
     Episode,
+    Sampling,
     UsablePairs,
     episodes_digest,
     read_episodes,
@@ -47,12 +48,12 @@ def refusal(path: Path, *lines: str) -> str:
 
 def test_sampled_episodes_come_back_as_they_were(tmp_path: Path) -> None:
     pairs = tuple(Pair(f" x{i}", (f" y{i}", f" z{i}")) for i in range(24))
-    episodes = sample_episodes("t", UsablePairs(pairs, True, 24), 3, 2, 6, 7)
+    sampling = Sampling(shots=3, dummy_queries=2, per_split=6, seed=7)
+    episodes = sample_episodes("t", UsablePairs(pairs, True, 24), sampling)
     write_episodes(tmp_path / "episodes.jsonl", episodes)
     assert read_episodes(tmp_path / "episodes.jsonl") == episodes
 
 
-@settings(deadline=None)
 @given(
     task=WORD,
     inputs=st.lists(WORD, min_size=4, max_size=6, unique_by=str.strip),
@@ -61,10 +62,7 @@ def test_sampled_episodes_come_back_as_they_were(tmp_path: Path) -> None:
 @example(task="t", inputs=["one\u2028line", "c", "d", "e"], words=("b",) * 4)
 @example(task="t", inputs=["a", "c", "d", "e"], words=("one\x85line",) * 4)
 def test_any_words_come_back_as_they_were(
-    tmp_path_factory: pytest.TempPathFactory,
-    task: str,
-    inputs: list[str],
-    words: tuple[str, ...],
+    tmp_path_factory: pytest.TempPathFactory, task: str, inputs: list[str], words: tuple[str, ...]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     shown, dummies = tuple(zip(inputs[:2], words, strict=False)), tuple(inputs[3:])

@@ -6,20 +6,21 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tvsight.errors import UsageError
-from tvsight.prompts import Episode, UsablePairs, episodes_digest, sample_episodes
+from tvsight.prompts import Episode, Sampling, UsablePairs, episodes_digest, sample_episodes
 from tvsight.tasks import Pair
 
 ROOT = Path(__file__).parents[2]
 DIGEST = "3783879b3d7ec9a51d4295968e90ade59bb51f584b7f7bbe226aae9e3ee65f03"
 PRINT_DIGEST = """
-from tvsight.prompts import UsablePairs, episodes_digest, sample_episodes
+from tvsight.prompts import Sampling, UsablePairs, episodes_digest, sample_episodes
 from tvsight.tasks import Pair
 pairs = tuple(Pair(f" x{i}", (f" y{i}", f" z{i}")) for i in range(24))
-print(episodes_digest(sample_episodes("t", UsablePairs(pairs, True, 24), 3, 2, 6, 7)))
+sampling = Sampling(shots=3, dummy_queries=2, per_split=6, seed=7)
+print(episodes_digest(sample_episodes("t", UsablePairs(pairs, True, 24), sampling)))
 """
 
 
@@ -29,14 +30,14 @@ def usable(count: int) -> UsablePairs:
 
 
 def sample(count: int = 24, task: str = "t", per_split: int = 6, seed: int = 7) -> list[Episode]:
-    return sample_episodes(task, usable(count), 3, 2, per_split, seed)
+    sampling = Sampling(shots=3, dummy_queries=2, per_split=per_split, seed=seed)
+    return sample_episodes(task, usable(count), sampling)
 
 
 def queries(episodes: list[Episode], split: str) -> list[str]:
     return [episode.query for episode in episodes if episode.split == split]
 
 
-@settings(deadline=None)
 @given(
     shots=st.integers(1, 6),
     dummies=st.integers(1, 3),
@@ -48,7 +49,8 @@ def test_every_draw_is_fit_to_be_measured(
     shots: int, dummies: int, spare: int, per_split: int, seed: int
 ) -> None:
     count = shots + dummies + 1 + spare
-    episodes = sample_episodes("t", usable(count), shots, dummies, per_split, seed)
+    sampling = Sampling(shots=shots, dummy_queries=dummies, per_split=per_split, seed=seed)
+    episodes = sample_episodes("t", usable(count), sampling)
     answers = {pair.input: pair for pair in usable(count).pairs}
     assert [episode.split for episode in episodes] == ["dev"] * per_split + ["test"] * per_split
     for episode in episodes:
@@ -61,7 +63,6 @@ def test_every_draw_is_fit_to_be_measured(
     assert not set(queries(episodes, "dev")) & set(queries(episodes, "test"))
 
 
-@settings(deadline=None)
 @given(
     words=st.lists(st.text(min_size=1, max_size=6), min_size=12, max_size=30, unique=True),
     task=st.text(min_size=1),
@@ -71,8 +72,9 @@ def test_any_words_and_names_are_sampled_as_they_stand(
     words: list[str], task: str, seed: int
 ) -> None:
     pairs = tuple(Pair(word, (word[::-1], "same")) for word in words)
-    episodes = sample_episodes(task, UsablePairs(pairs, True, len(pairs)), 3, 2, 5, seed)
-    assert episodes == sample_episodes(task, UsablePairs(pairs, True, 99), 3, 2, 5, seed)
+    sampling = Sampling(shots=3, dummy_queries=2, per_split=5, seed=seed)
+    episodes = sample_episodes(task, UsablePairs(pairs, True, len(pairs)), sampling)
+    assert episodes == sample_episodes(task, UsablePairs(pairs, True, 99), sampling)
     for episode in episodes:
         asked = [*(x for x, _ in episode.demonstrations), *episode.dummy_queries, episode.query]
         assert len(set(asked)) == len(asked) == 6
@@ -81,7 +83,6 @@ def test_any_words_and_names_are_sampled_as_they_stand(
         assert episode.accepted == (episode.query[::-1], "same")
 
 
-@settings(deadline=None)
 @given(count=st.integers(6, 40), per_split=st.integers(1, 60))
 def test_queries_are_used_equally_often(count: int, per_split: int) -> None:
     episodes = sample(count, per_split=per_split)
@@ -166,13 +167,15 @@ def test_another_hash_seed_draws_the_same_episodes(hash_seed: str) -> None:
 
 
 def test_exactly_enough_pairs_are_enough() -> None:
-    assert len(sample_episodes("t", usable(6), 3, 2, 5, 0)) == 10
+    sampling = Sampling(shots=3, dummy_queries=2, per_split=5, seed=0)
+    assert len(sample_episodes("t", usable(6), sampling)) == 10
 
 
 @pytest.mark.parametrize(("shots", "dummies"), [(4, 2), (3, 3), (100, 1)])
 def test_too_many_shots_are_refused_with_the_numbers(shots: int, dummies: int) -> None:
+    sampling = Sampling(shots=shots, dummy_queries=dummies, per_split=5, seed=0)
     with pytest.raises(UsageError) as refused:
-        sample_episodes("t", usable(6), shots, dummies, 5, 0)
+        sample_episodes("t", usable(6), sampling)
     message = str(refused.value)
     asked = f"Task t: {shots} demonstrations, {dummies} dummy queries and a query need "
     assert message.startswith(f"{asked}{shots + dummies + 1} pairs; ")

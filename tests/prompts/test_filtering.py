@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tvsight.errors import Remark, UsageError
@@ -100,7 +100,6 @@ def test_prefix_too_needs_twenty_pairs(make_tokenizer: MakeTokenizer) -> None:
         usable(one_answer_each(19, "prefix"), make_tokenizer(spaced(WORDS)))
 
 
-@settings(deadline=None)
 @given(
     st.sets(st.sampled_from([*WORDS[:30], *spaced(WORDS[:30])]), min_size=20),
     st.sampled_from(["example", "arrow", "question"]),

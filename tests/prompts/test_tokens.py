@@ -3,14 +3,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+import torch
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import normalizers
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
 from tvsight.prompts.templates import Template, template
-from tvsight.prompts.tokens import AVERAGED_OVER, PromptTokens, parts, tokenise
+from tvsight.prompts.tokens import AVERAGED_OVER, PromptTokens, few_episodes, parts, tokenise
 from tvsight.tasks import MatchRule
 from tvsight.tasks.matching import Vocabulary
 
@@ -55,7 +56,6 @@ def tokens_of(
     return tokenise(model, episodes, rule, template)
 
 
-@settings(deadline=None)
 @given(st.lists(EPISODES, min_size=1, max_size=4), st.sampled_from(["example", "arrow"]))
 @example([episode("ab", "ab")], "example")
 @example([episode("a", "abc", "abcab")], "arrow")
@@ -121,7 +121,6 @@ def test_a_query_that_stands_in_every_episode_keeps_the_episodes_own_vector(mode
     assert tokens_of(model, *episodes)["others"] == [[0], [0]]
 
 
-@settings(deadline=None)
 @given(st.lists(EPISODES, min_size=1, max_size=6))
 def test_others_are_exactly_the_episodes_that_do_not_contain_the_query(
     model: Any, episodes: list[Episode]
@@ -225,3 +224,11 @@ def test_prompts_beyond_the_context_window_are_refused_with_the_numbers(model: A
         f"The longest prompt has {longest} tokens, and the context window of a-model is "
         f"{longest - 1} tokens ({longer} of 6 prompts are longer). "
     )
+
+
+def test_few_episodes_have_tokens_of_a_small_vocabulary() -> None:
+    tensor = torch.ones(3, 4)
+    prompts = {"dummies": [[[5], [61, 7]], [[8]], []], "others": [[2, 1]] * 3, "norms": tensor}
+    few = few_episodes(prompts, 2, 10)
+    assert few.pop("norms").shape == (2, 4)
+    assert few == {"dummies": [[[5], [1, 7]], [[8]]], "others": [[0]] * 2}

@@ -210,7 +210,7 @@ def drawn(results: str) -> dict[str, bytes]:
 
 def all_rows(results: str) -> pd.DataFrame:
     store = Store(results)
-    tables = [store.rows(path) for path in store.paths(MAIN_RESULTS) if store.manifest(path)]
+    tables = [store.rows(path) for path in store.paths(MAIN_RESULTS) if store.verified(path)]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tests.execution.conftest import HOST
+from tests.helpers.other_steps import with_steps
+from tests.helpers.tiny_llama import HOST
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, RefusedError, ServerError
 from tvsight.execution import Job
@@ -21,13 +21,13 @@ from tvsight.execution.ndif.client import Answer
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.remote import Remote
 from tvsight.execution.ndif.results import seal
-from tvsight.experiments.main_results.request import main_results
+from tvsight.experiments.main_results.request import requests
 from tvsight.models.loading import Model
 from tvsight.output import console
 from tvsight.output.console import Display
-from tvsight.run.measurements import Session
+from tvsight.run.measurements import Measurements
 from tvsight.run.outcome import Outcome
-from tvsight.run.planning import Request, complete, plan
+from tvsight.run.planning import Request, complete, read_plan
 from tvsight.storage.job_records import Records
 from tvsight.storage.store import Store
 
@@ -64,7 +64,7 @@ class LocalServer:
 
     def result(self, link: str, most: int) -> Any:
         decoder, job, asked = self.jobs[int(link[1:])]
-        value = run(decoder, job.function, *job.arguments, None)
+        value = run(decoder, job.function, *job.arguments, progress=None)
         return {"result": seal({"value": value, "dtype": self.dtype, "device": "cpu"}, asked)}
 
     def tell(self, text: str) -> None:
@@ -94,7 +94,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Run:
-    """A session, and what it showed."""
+    """A run, and its output."""
 
     def __init__(self, model: Model, results: Path, server: LocalServer, **options: Any) -> None:
         name = str(model.source.location)
@@ -110,7 +110,7 @@ class Run:
         return self.file.getvalue()
 
     def requests(self) -> list[Request]:
-        asked = main_results(plan(self.config), self.model.source)
+        asked = requests(read_plan(self.config), self.model.source)
         return complete(asked, self.model.source, "float32")
 
     def go(
@@ -122,9 +122,9 @@ class Run:
         client: Any = self.server
         options: dict[str, Any] = {"force_terminal": terminal, "width": 120, "color_system": None}
         display = Display(Console(file=self.file, highlight=False, **options))
-        session = Session(self.config, self.store, self.model, display)
+        measurements = Measurements(self.config, self.store, self.model, display)
         place = Remote(client, self.store.root, "float32", capacity)
-        session.measure_all([change(one) for one in self.requests()], place, self.outcome)
+        measurements.measure_all([change(one) for one in self.requests()], place, self.outcome)
 
 
 @pytest.fixture
@@ -210,7 +210,8 @@ def test_jobs_here_make_no_table(model: Model, tmp_path: Path) -> None:
 
     run = Run(model, tmp_path, LocalServer(), tasks="to_upper")
     display = Display(Console(file=run.file))
-    Session(run.config, run.store, model, display).measure_all(run.requests(), Here(), run.outcome)
+    measurements = Measurements(run.config, run.store, model, display)
+    measurements.measure_all(run.requests(), Here(), run.outcome)
     assert "to_upper: Baseline" in run.shown
     assert lines(run) == []
 
@@ -230,9 +231,7 @@ def test_the_size_of_vectors_is_told_before_they_are_asked_for(
     assert "to come back" not in without.shown
 
 
-def test_a_refusal_ends_the_run_and_what_was_accepted_is_remembered(
-    of: Callable[..., Run],
-) -> None:
+def test_a_refusal_ends_the_run_and_what_was_accepted_is_remembered(of: Callable[..., Run]) -> None:
     """A key that is refused while jobs run."""
     server = LocalServer()
     server.seen = {0: [RUNNING, RefusedError("the key was refused.")]}
@@ -284,15 +283,12 @@ def test_a_job_that_failed_is_forgotten_and_the_others_are_not(of: Callable[...,
 
 
 def test_results_that_cannot_be_right_are_not_fetched_again(of: Callable[..., Run]) -> None:
-    def wrong(request: Request) -> Request:
-        def measure(model: Any) -> Iterator[Any]:
-            yield next(request.measure(model))
-            raise MeasurementError("NaN")
-
-        return replace(request, measure=measure)
+    def wrong(request: Request, model: Any) -> Iterator[Any]:
+        yield next(request.steps(model))
+        raise MeasurementError("NaN")
 
     run = of(tasks="to_upper")
-    run.go(change=wrong)
+    run.go(change=lambda request: with_steps(request, wrong))
     assert list(run.outcome.failures.values()) == ["NaN"]
     assert Records(run.store.root).all() == []
 
@@ -302,4 +298,4 @@ def test_rows_of_a_server_are_stored_with_how_they_came(of: Callable[..., Run]) 
     run.go()
     (path,) = run.store.paths()
     assert isinstance(run.store.rows(path), pd.DataFrame)
-    assert run.store.manifest(path)["jobs"] == [{"job_id": "j0", "device": "cpu", "faults": []}]
+    assert run.store.verified(path)["jobs"] == [{"job_id": "j0", "device": "cpu", "faults": []}]

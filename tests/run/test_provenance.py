@@ -6,6 +6,7 @@ import json
 import platform
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +19,9 @@ import torch
 from rich.console import Console
 from safetensors import safe_open
 
-from tests.helpers.commands import analysis
+from tests.helpers.commands import ROOT, analysis
 from tvsight.config import RunConfig
-from tvsight.experiments.main_results.request import main_results
+from tvsight.experiments.main_results.request import requests
 from tvsight.interventions.decoder import Decoder
 from tvsight.models import resolve
 from tvsight.models.precision import TIE
@@ -45,7 +46,7 @@ def measure(model: Path, results: Path, shown: io.StringIO | None = None) -> lis
     """Measure one task; the folders of the results."""
     options: dict[str, Any] = {"shots": 3, "episodes_per_split": 6, "device": "cpu"}
     config = RunConfig(model=(str(model),), tasks="to_upper", results=str(results), **options)
-    outcome = Runner(Display(Console(file=shown or io.StringIO()))).run(config, main_results)
+    outcome = Runner(Display(Console(file=shown or io.StringIO()))).run(config, requests)
     assert outcome.failures == {}
     return [results / path for path in Store(results).paths()]
 
@@ -99,6 +100,16 @@ def test_a_manifest_tells_how_the_result_was_made(stored: Path) -> None:
     assert found["seconds"] > 0
     assert (found["retries"], found["jobs"]) == ([], [])
     assert found["pairs"]["usable"] == 26
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a clone of the repository")
+def test_the_commit_is_that_of_the_source_tree() -> None:
+    head = subprocess.run(
+        ["git", "-C", ROOT, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    )
+    found = provenance.git_commit()
+    assert found is not None
+    assert found["id"] == head.stdout.strip()
 
 
 def test_a_hub_model_is_known_by_its_id_and_the_commit_that_was_loaded(

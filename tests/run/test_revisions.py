@@ -14,12 +14,12 @@ from tests.helpers.commands import analysis
 from tests.helpers.example_rows import task_rows
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results.request import main_results
+from tvsight.experiments.main_results.request import requests
 from tvsight.models import ModelSource
 from tvsight.output.console import Display
 from tvsight.output.labels import display_name
 from tvsight.run.outcome import Outcome
-from tvsight.run.planning import plan
+from tvsight.run.planning import read_plan
 from tvsight.run.provenance import model_source
 from tvsight.run.revisions import Revision
 from tvsight.run.runner import Runner
@@ -42,7 +42,7 @@ def config(tmp_path: Path) -> RunConfig:
 def put(config: RunConfig, name: str, task: str = "antonyms", **identity: str) -> Path:
     """Store a result as a run with a revision would."""
     source = ModelSource("hub", "org/model", "org/model", None if name == "main" else name)
-    (request,) = main_results(plan(replace(config, tasks=task)), source)
+    (request,) = requests(read_plan(replace(config, tasks=task)), source)
     weights = f"commit:{COMMITS[name]}"
     asked = request.identity | {"weights": weights, "dtype": "float32"} | identity
     rows = task_rows(task, (0, 1, 0, 0), model="org/model", n=2)
@@ -64,7 +64,7 @@ def edit(folder: Path, **fields: object) -> None:
 
 def redrawn(config: RunConfig, revision: str | None) -> tuple[Outcome, dict[str, str]]:
     runner = Runner(Display(Console(file=io.StringIO())))
-    outcome = runner.outcome(replace(config, revision=revision), main_results)
+    outcome = runner.outcome(replace(config, revision=revision), requests)
     return outcome, runner.labels
 
 
@@ -107,7 +107,7 @@ def test_tasks_of_another_revision_are_missing_and_not_mixed_in(config: RunConfi
     put(config, "step2000", task="to_upper")
     outcome, _ = redrawn(replace(config, tasks="antonyms,to_upper"), "step1000")
     assert margin(outcome) == MARGIN["step1000"]
-    assert outcome.failures == {"org/model / to_upper": "not in the store"}
+    assert outcome.failures == {("org/model", "to_upper"): "not in the store"}
 
 
 def test_of_a_branch_that_moved_the_newest_commit_is_drawn_for_every_task(
@@ -142,7 +142,7 @@ def test_a_run_notes_another_name_of_a_stored_commit(
     monkeypatch.setattr("tvsight.run.planning.weights_identity", lambda source: weights)
     measured = replace(config, redraw=False, dtype="float32", device="cpu", revision="v1")
     runner = Runner(Display(Console(file=io.StringIO())))
-    assert margin(runner.outcome(measured, main_results)) == MARGIN["step1000"]
+    assert margin(runner.outcome(measured, requests)) == MARGIN["step1000"]
     assert runner.labels == {"org/model": "org/model@v1"}
     for name in ("v1", "step1000"):
         assert margin(redrawn(config, name)[0]) == MARGIN["step1000"]

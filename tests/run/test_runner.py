@@ -3,9 +3,9 @@ import io
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, NamedTuple, NoReturn
@@ -17,11 +17,12 @@ from rich.console import Console
 from safetensors.torch import save_file
 
 import tvsight
+from tests.helpers.other_steps import with_steps
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, StorageError, UsageError
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.experiments.main_results.request import main_results
+from tvsight.experiments.main_results.request import requests
 from tvsight.output.console import Display
 from tvsight.prompts import read_episodes
 from tvsight.run import places
@@ -30,6 +31,7 @@ from tvsight.run.planning import Experiment, Plan, Request
 from tvsight.run.runner import Runner
 from tvsight.storage.schemas import COLUMN_TYPES
 from tvsight.storage.store import Store
+from tvsight.writing import FRESH_NS
 
 EPISODES = 6
 TASKS = ["to_upper", "next_letter", "second_next"]
@@ -61,15 +63,15 @@ class Measuring:
         self.needs_vectors = needs_vectors
         self.error = error or MeasurementError("states hold NaN")
 
-    def __call__(self, chosen: Plan, source: Any) -> list[Request]:
-        asked = main_results(chosen, source, self.needs_vectors)
-        return [replace(one, measure=partial(self.measure, one)) for one in asked]
+    def __call__(self, plan: Plan, source: Any) -> list[Request]:
+        asked = requests(plan, source, self.needs_vectors)
+        return [with_steps(one, self.steps) for one in asked]
 
-    def measure(self, request: Request, model: Any) -> Any:
+    def steps(self, request: Request, model: Any) -> Any:
         self.asked.append(request.name)
         if request.name == self.failing:
             raise self.error
-        return request.measure(model)
+        return request.steps(model)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,10 @@ def first(
 
 def test_a_run_returns_the_rows_of_each_task_in_their_order(first: First) -> None:
     assert first.outcome.failures == {}
-    assert [rows["task"].unique().tolist() for rows in first.outcome.rows] == [[t] for t in TASKS]
+    assert [result.key.task for result in first.outcome.results] == TASKS
+    assert [one.rows["task"].unique().tolist() for one in first.outcome.results] == [
+        [t] for t in TASKS
+    ]
     assert first.outcome.table.dtypes.astype(str).to_dict() == COLUMN_TYPES
     assert set(first.outcome.table["model"]) == {"qwen2"}
 
@@ -146,8 +151,31 @@ def test_a_model_is_loaded_once_for_several_runs(
     runner = Runner(display_on(None))
     for shots in (1, 2):
         config = replace(first.config, results=str(tmp_path), tasks="to_upper", task_file=())
-        assert runner.run(replace(config, shots=shots), main_results).failures == {}
+        assert runner.run(replace(config, shots=shots), requests).failures == {}
     assert loaded == list(first.config.model)
+
+
+def test_weights_are_read_once_for_all_analyses_of_a_process(
+    first: First, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = Path(shutil.copytree(first.config.model[0], tmp_path / "mine"))
+    time.sleep(1.2 * FRESH_NS / 1e9)
+    options: dict[str, Any] = {"results": str(tmp_path / "results"), "task_file": ()}
+    config = replace(first.config, model=(str(checkpoint),), tasks="to_upper", **options)
+    hashed: list[str] = []
+    file_digest = hashlib.file_digest
+
+    def noted(file: Any, kind: Any) -> Any:
+        hashed.append(file.name)
+        return file_digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", noted)
+    for shots in (1, 2):
+        assert run(replace(config, shots=shots)).failures == {}
+        assert stored(replace(config, shots=shots)).failures == {}
+    of_checkpoint = [name for name in hashed if Path(name).parent == checkpoint]
+    assert str(checkpoint / "model.safetensors") in of_checkpoint
+    assert len(of_checkpoint) == len(set(of_checkpoint))
 
 
 def test_running_again_measures_nothing_and_loads_nothing(
@@ -219,7 +247,7 @@ def test_every_damage_is_named_moved_aside_and_measured_again(
     (damaged,) = [path for path in paths(config) if path.name.startswith("next_letter")]
     DAMAGES[damage](tmp_path / "results" / damaged)
     redrawn, shown = io.StringIO(), io.StringIO()
-    assert set(stored(config, redrawn).failures) == {"qwen2 / next_letter"}
+    assert set(stored(config, redrawn).failures) == {("qwen2", "next_letter")}
     assert f"Damaged, left out: {damaged}" in redrawn.getvalue()
     measuring = Measuring()
     assert_same(run(config, measuring, shown).table, first.outcome.table)
@@ -295,9 +323,9 @@ def test_a_task_that_fails_leaves_the_others(first: First, tmp_path: Path) -> No
     measuring = Measuring("to_upper")
     outcome = run(config, measuring, shown)
     assert measuring.asked == TASKS
-    assert outcome.failures == {"qwen2 / to_upper": "states hold NaN"}
+    assert outcome.failures == {("qwen2", "to_upper"): "states hold NaN"}
     assert "to_upper: failed. states hold NaN" in shown.getvalue()
-    assert_same(outcome.table, pd.concat(first.outcome.rows[1:], ignore_index=True))
+    assert_same(outcome.table, Outcome(first.outcome.results[1:]).table)
     assert [path.name.rsplit("-", 1)[0] for path in paths(config)] == ["next_letter", "second_next"]
 
 
@@ -320,8 +348,8 @@ def test_a_task_that_fails_in_a_way_that_nobody_foresaw_leaves_the_others(
     )
     outcome = run(config, measuring)
     assert measuring.asked == TASKS
-    assert outcome.failures == {"qwen2 / next_letter": told}
-    assert len(outcome.rows) == len(paths(config)) == len(TASKS) - 1
+    assert outcome.failures == {("qwen2", "next_letter"): told}
+    assert len(outcome.results) == len(paths(config)) == len(TASKS) - 1
     again = Measuring()
     assert_same(run(config, again).table, first.outcome.table)
     assert again.asked == ["next_letter"]
@@ -335,7 +363,7 @@ def test_a_task_that_does_not_suit_the_tokenizer_fails_by_itself(
     (message,) = outcome.failures.values()
     assert "present_simple_gerund" in message
     assert "at least 20 are needed" in message
-    assert [rows["task"].iloc[0] for rows in outcome.rows] == ["to_upper", "second_next"]
+    assert [result.key.task for result in outcome.results] == ["to_upper", "second_next"]
 
 
 @pytest.mark.parametrize(
@@ -413,7 +441,7 @@ def test_the_store_alone_names_what_it_lacks_and_what_is_damaged(
     (Path(config.results) / damaged / "manifest.json").unlink()
     shown = io.StringIO()
     found = stored(config, shown)
-    assert set(found.failures) == {"qwen2 / prev_letter", "qwen2 / second_next"}
+    assert set(found.failures) == {("qwen2", "prev_letter"), ("qwen2", "second_next")}
     assert damaged.name in shown.getvalue()
     assert_same(found.table, first.rows("to_upper"))
 
@@ -432,13 +460,13 @@ def test_of_two_precisions_the_store_gives_the_newest_unless_one_is_asked_for(
 
 
 def run(
-    config: RunConfig, experiment: Experiment = main_results, shown: io.StringIO | None = None
+    config: RunConfig, experiment: Experiment = requests, shown: io.StringIO | None = None
 ) -> Outcome:
     return Runner(display_on(shown)).run(config, experiment)
 
 
 def stored(config: RunConfig, shown: io.StringIO | None = None) -> Outcome:
-    return Runner(display_on(shown)).stored(config, main_results)
+    return Runner(display_on(shown)).stored(config, requests)
 
 
 def display_on(shown: io.StringIO | None) -> Display:

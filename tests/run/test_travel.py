@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from tests.execution.conftest import HOST
 from tests.helpers.commands import ROOT, SETTINGS, cells
+from tests.helpers.other_steps import with_steps
+from tests.helpers.tiny_llama import HOST
 from tests.ndif.hub import Repository
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError
 from tvsight.execution import Job
 from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.parcel import digest, payload
-from tvsight.experiments.main_results.request import main_results
+from tvsight.experiments.main_results.request import requests as asked_of
 from tvsight.models.loading import Model
-from tvsight.run.planning import Request, complete
-from tvsight.run.planning import plan as planned
-from tvsight.run.travel import COLUMNS, plan, size
+from tvsight.run.planning import Request, complete, read_plan
+from tvsight.run.travel import COLUMNS, preview, size
 from tvsight.storage.job_records import JobRecord, Records
 
 NAME = "local/tiny"
@@ -31,7 +31,7 @@ REMOTE = {"remote": True, "host": HOST, "shots": 3, "tasks": "to_upper,next_lett
 
 
 def requests(config: RunConfig, model: Model) -> list[Request]:
-    return complete(main_results(planned(config), model.source), model.source, "float32")
+    return complete(asked_of(read_plan(config), model.source), model.source, "float32")
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def config(model: Model, tmp_path: Path) -> RunConfig:
 
 
 def jobs_of(request: Request, model: Model) -> list[Job]:
-    return next(request.measure(model))
+    return next(request.steps(model))
 
 
 def test_each_task_has_its_jobs_and_what_they_weigh(config: RunConfig, model: Model) -> None:
     config = replace(config, episodes_per_split=5)
     asked = requests(config, model)
-    found = plan(model, config, asked, asked)
+    found = preview(model, config, asked, asked)
     assert found.impossible == {}
     assert HOST in found.title
     assert list(found.table) == COLUMNS
@@ -70,10 +70,10 @@ def test_jobs_of_a_second_round_count(config: RunConfig, model: Model) -> None:
         config, tasks="to_upper", episodes_per_split=100, max_job_episodes=50, vectors=False
     )
     asked = requests(config, model)
-    steps = asked[0].measure(model)
+    steps = asked[0].steps(model)
     first = next(steps)
     assert [len(job.later) for job in first] == [2, 0]
-    row, _ = plan(model, config, asked, asked).table.itertuples(index=False)
+    row, _ = preview(model, config, asked, asked).table.itertuples(index=False)
     assert (row.Jobs, row[6]) == ("4", size(0))
     all_jobs = [*first, *first[0].later]
     assert row.Up == size(sum(len(payload(model.decoder, job)) for job in all_jobs))
@@ -90,7 +90,7 @@ def test_what_is_stored_or_under_way_is_not_sent(config: RunConfig, model: Model
     # The same record for a task whose job asks something else.
     other = replace(record, name=f"{missing.result.path.name}-0")
     Records(Path(config.results)).write(other)
-    table = plan(model, config, asked, [running, missing]).table
+    table = preview(model, config, asked, [running, missing]).table
     assert stored not in [running, missing]
     assert table["State"].tolist() == ["in the store", "under way", "to be sent", ""]
     assert table["Under way"].tolist() == ["0", "1", "0", "1"]
@@ -125,20 +125,20 @@ def test_a_task_of_several_jobs_is_under_way_in_part(
     for number in known:
         name = f"{asked[0].result.path.name}-{number}"
         records.write(JobRecord(name, "a1", HOST, "model", digests[number], "2026"))
-    row, total = plan(model, config, asked, asked).table.itertuples(index=False)
+    row, total = preview(model, config, asked, asked).table.itertuples(index=False)
     assert (row.State, row.Jobs, row[3]) == (state, "4", str(under_way))
     assert total[3] == str(under_way)
     assert (row.Up == size(0)) == (under_way == 4)
 
 
 def test_a_task_that_cannot_be_measured_is_told_apart(config: RunConfig, model: Model) -> None:
-    def impossible(model: Any) -> Iterator[Any]:
+    def impossible(request: Request, model: Any) -> Iterator[Any]:
         raise UsageError("too few pairs")
 
     config = replace(config, episodes_per_split=4)
     first, second = requests(config, model)
-    asked = [replace(first, measure=impossible), second]
-    found = plan(model, config, asked, asked)
+    asked = [with_steps(first, impossible), second]
+    found = preview(model, config, asked, asked)
     assert found.impossible == {"to_upper": "too few pairs"}
     assert found.table["Task"].tolist() == ["next_letter", "all"]
 
@@ -155,7 +155,7 @@ def test_each_kind_of_job_is_rehearsed_once(
     monkeypatch.setattr(preflight, "rehearse", noted)
     config = replace(config, episodes_per_split=100, max_job_episodes=50)
     asked = requests(config, model)
-    plan(model, config, asked, asked)
+    preview(model, config, asked, asked)
     assert rehearsed == ["measure_dev", "measure_test"]
 
 

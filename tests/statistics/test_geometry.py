@@ -111,7 +111,7 @@ def test_edges_cover_both_samples_and_follow_the_smaller() -> None:
 def test_the_interval_holds_the_value_and_follows_a_plain_bootstrap() -> None:
     given = vector_set(FOUR, n=10, spread=1.5, queries=5)
     matrix, own = distances(given.vectors), given.tasks == "one"
-    low, high = superiority_interval(matrix, own, given.units)
+    low, high = superiority_interval(matrix, own, given.clusters)
     assert low < superiority(within(matrix, own), between(matrix, own)) < high
     rng = np.random.default_rng(1)
     queries, others = [np.arange(q, 10, 5) for q in range(5)], np.flatnonzero(~own)
@@ -141,18 +141,18 @@ def test_silhouettes_of_two_tight_pairs() -> None:
 
 def test_folds_keep_a_query_together_and_ask_for_every_vector_once() -> None:
     given = vector_set(FOUR, n=12, queries=6)
-    folds = stratified_folds(given.tasks, given.units)
+    folds = stratified_folds(given.tasks, given.clusters)
     assert folds is not None
     assert len(folds) == geometry.FOLDS
     assert sorted(np.concatenate([asked for _, asked in folds])) == list(range(48))
     for learnt, asked in folds:
-        assert not set(given.units[learnt]) & set(given.units[asked])
+        assert not set(given.clusters[learnt]) & set(given.clusters[asked])
         assert set(given.tasks[learnt]) == set(FOUR)
 
 
 def test_folds_are_as_many_as_the_poorest_task_has_queries() -> None:
     given = vector_set(FOUR, n=12, queries=3)
-    folds = stratified_folds(given.tasks, given.units)
+    folds = stratified_folds(given.tasks, given.clusters)
     assert folds is not None
     assert len(folds) == 3
     assert stratified_folds(given.tasks, given.tasks) is None
@@ -160,7 +160,7 @@ def test_folds_are_as_many_as_the_poorest_task_has_queries() -> None:
 
 def test_nearest_centroids_tell_apart_what_is_apart() -> None:
     given = vector_set(FOUR, n=12, spread=0.01)
-    folds = stratified_folds(given.tasks, given.units)
+    folds = stratified_folds(given.tasks, given.clusters)
     assert folds is not None
     told, chance = nearest_centroid(given.vectors, given.tasks, folds)
     assert told.tolist() == given.tasks.tolist()
@@ -180,7 +180,7 @@ def test_nearest_centroids_are_means_under_the_chosen_distance() -> None:
 
 def test_euclidean_centroids_are_those_of_sklearn() -> None:
     given = vector_set(FOUR, n=10, spread=3)
-    folds = stratified_folds(given.tasks, given.units)
+    folds = stratified_folds(given.tasks, given.clusters)
     told, _ = nearest_centroid(given.vectors, given.tasks, folds, "euclidean")
     expected = cross_val_predict(NearestCentroid(), given.vectors, given.tasks, cv=folds)
     assert told.tolist() == expected.tolist()

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from tvsight.statistics.intervals import (
@@ -19,7 +18,6 @@ from tvsight.statistics.intervals import (
     share_of_icl,
     wilson,
 )
-from tvsight.statistics.tests import better_than
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 BOOTSTRAP_TOLERANCE = 0.015
@@ -164,31 +162,6 @@ def test_no_tasks_have_no_mean() -> None:
     found = mean_over_tasks(pd.DataFrame(columns=COLUMNS), share_of_icl)
     assert math.isnan(found.value)
     assert found.n == 0
-
-
-def test_better_than_counts_the_pairs_that_differ() -> None:
-    first, second = [1, 1, 1, 1, 1, 0, 1, 0, 1], [0, 0, 0, 0, 0, 1, 1, 0, 1]
-    assert better_than(first, second) == pytest.approx((6 + 1) / 2**6)
-    assert better_than(second, first) == pytest.approx(1 - 1 / 2**6)
-
-
-@given(ANSWERS)
-def test_better_than_is_the_binomial_test_of_the_pairs_that_differ(
-    answers: list[tuple[bool, bool]],
-) -> None:
-    gained = sum(first and not second for first, second in answers)
-    lost = sum(second and not first for first, second in answers)
-    n = gained + lost
-    tail = sum(math.comb(n, k) for k in range(gained, n + 1)) / 2**n
-    found = better_than(*zip(*answers, strict=True))
-    assert found == pytest.approx(tail)
-    if gained > lost:
-        two_sided = mcnemar([[0, gained], [lost, 0]], exact=True).pvalue
-        assert found == pytest.approx(two_sided / 2)
-
-
-def test_answers_that_never_differ_are_not_better() -> None:
-    assert better_than([True, False, True], [True, False, True]) == 1.0
 
 
 def per_task(*rows: list[float]) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def test_any_manifest_is_whole_or_damaged(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises((DamagedResult, LaterVersion)):
-        store.manifest(RESULT.path)
+        store.verified(RESULT.path)
 
 
 FIELDS = ["schema_version", "identity", "files", "written", "versions"]
@@ -100,7 +100,7 @@ def test_any_field_of_a_manifest_is_right_or_damaged(
     edited(lambda m: m.update({field: value}))(file.parent)
     try:
         with pytest.raises((DamagedResult, LaterVersion)):
-            store.manifest(RESULT.path)
+            store.verified(RESULT.path)
     finally:
         file.write_text(before)
 

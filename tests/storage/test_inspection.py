@@ -14,7 +14,19 @@ from typing import Any
 import pytest
 
 from tests.helpers.damages import DAMAGES, LATER, edited, truncate
-from tests.helpers.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
+from tests.helpers.example_store import (
+    CURRENT,
+    IDENTITY,
+    MADE,
+    NAME,
+    OTHER,
+    OWN,
+    RESULT,
+    ROWS,
+    VECTORS,
+    record,
+    unfinished,
+)
 from tvsight.errors import StorageError, UsageError
 from tvsight.storage.choice import Choice
 from tvsight.storage.inspection import (
@@ -26,17 +38,12 @@ from tvsight.storage.inspection import (
     remove,
     verify,
 )
-from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import DAMAGED, Result, Store
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
 
-CURRENT = Result(IDENTITY | {"task_data": packaged_tasks()["antonyms"].checksum})
-"""A result of the pairs that this tvsight has."""
-OWN = Result(IDENTITY | {"task": "my_task"})
 OLD_PAIRS = RESULT
 OLD_SCORING = Result(CURRENT.identity | {"scoring": 0})
-NAME = CURRENT.path.name
 
 
 @pytest.fixture
@@ -62,21 +69,6 @@ def held_elsewhere(store: Store, result: Result) -> Iterator[None]:
         assert process.stdout.readline() == b"held\n"
         yield
         process.communicate()
-
-
-def record(store: Store, name: str) -> Path:
-    Records(store.root).write(JobRecord(name, "id", "http://h", "m", "d", "2026-01-01"))
-    return store.root / ".jobs" / f"{name}.json"
-
-
-def unfinished(store: Store, result: Result) -> Path:
-    """What a killed process leaves of a result, with its lock."""
-    path = store.root / result.path.with_name(f".new-{result.path.name}-01234567")
-    path.mkdir(parents=True)
-    (path / "rows.parquet").write_bytes(b"PAR1")
-    with store.lock(result):
-        pass
-    return path
 
 
 def told(findings: list[Finding]) -> dict[str, str]:
@@ -169,13 +161,13 @@ def test_looking_for_what_can_go_reads_each_result_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    manifest = Store.manifest
+    verified = Store.verified
 
     def reading(self: Store, path: Path) -> dict[str, Any]:
         read.append(path)
-        return manifest(self, path)
+        return verified(self, path)
 
-    monkeypatch.setattr(Store, "manifest", reading)
+    monkeypatch.setattr(Store, "verified", reading)
     seen: list[Path] = []
     removable(store, seen.append)
     assert read == seen == list(store.paths())

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import resource
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from safetensors import safe_open
 
+from tests.helpers.damages import flip
 from tests.helpers.example_store import (
     IDENTITY,
     JSON,
@@ -28,7 +31,10 @@ from tests.helpers.example_store import (
     example_store,
 )
 from tvsight.errors import StorageError, UsageError
-from tvsight.storage.store import SCHEMA_VERSION, Result, Store, folder_name
+from tvsight.storage import store as module
+from tvsight.storage.inspection import verify
+from tvsight.storage.store import SCHEMA_VERSION, DamagedResult, Result, Store
+from tvsight.writing import FRESH_NS, folder_name
 
 names = st.text(min_size=1) | st.text(alphabet="./\\a é\n", min_size=1)
 
@@ -52,7 +58,7 @@ def test_vectors_come_back_bit_by_bit(store: Store) -> None:
 
 
 def test_a_manifest_says_what_was_asked_and_how_it_was_made(store: Store) -> None:
-    manifest = store.manifest(RESULT.path)
+    manifest = store.verified(RESULT.path)
     assert manifest["identity"] == IDENTITY
     assert set(manifest["files"]) == {"rows.parquet", "vectors.safetensors"}
     assert (manifest["schema_version"], manifest["seconds"]) == (SCHEMA_VERSION, 1.5)
@@ -64,6 +70,89 @@ def test_every_file_says_which_schema_it_is_of(store: Store) -> None:
     assert said[b"tvsight_schema_version"] == str(SCHEMA_VERSION).encode()
     with safe_open(folder / "vectors.safetensors", framework="pt") as vectors:
         assert vectors.metadata() == {"tvsight_schema_version": str(SCHEMA_VERSION)}
+
+
+class Read:
+    """The files that were hashed, and those that were read as rows."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.hashed: list[str] = []
+        self.rows: list[str] = []
+        self._sha256, self._read_rows = module._sha256, module.read_rows
+        monkeypatch.setattr(module, "_sha256", self.sha256)
+        monkeypatch.setattr(module, "read_rows", self.read_rows)
+
+    def sha256(self, file: Path) -> str:
+        self.hashed.append(file.name)
+        return self._sha256(file)
+
+    def read_rows(self, file: Path, experiment: str) -> pd.DataFrame:
+        self.rows.append(file.name)
+        return self._read_rows(file, experiment)
+
+
+def settle() -> None:
+    """Wait until files are no longer fresh."""
+    time.sleep(1.2 * FRESH_NS / 1e9)
+
+
+def test_a_result_is_verified_once_in_a_process(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle()
+    read = Read(monkeypatch)
+    for same in (store, Store(store.root)):
+        assert same.holds(RESULT)
+        assert same.verified(RESULT.path)["identity"] == IDENTITY
+        pd.testing.assert_frame_equal(same.rows(RESULT.path), ROWS)
+        mine = same.rows(RESULT.path)
+        mine.loc[0, "query"] = "changed by whoever got it"
+    assert read.hashed == ["rows.parquet", "vectors.safetensors"]
+    assert read.rows == ["rows.parquet"]
+
+
+def test_rows_of_results_that_are_only_looked_through_are_not_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle()
+    read = Read(monkeypatch)
+    assert verify(store) == []
+    pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
+    assert read.rows == ["rows.parquet"] * 2
+    assert len(read.hashed) == 2
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "vectors.safetensors"])
+@pytest.mark.parametrize("exchanged", [False, True])
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_is_damaged_after_it_was_verified_is_found(
+    store: Store, name: str, exchanged: bool, settled: bool
+) -> None:
+    """Even where the size and the time of change are as before."""
+    if settled:
+        settle()
+    assert store.holds(RESULT)
+    assert store.holds(RESULT)
+    file = store.root / RESULT.path / name
+    times = (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    other = file if not exchanged else Path(shutil.copy(file, store.root))
+    flip(other)
+    os.utime(other, ns=times)
+    other.replace(file)
+    with pytest.raises(DamagedResult, match=f"{name} is missing or its checksum does not hold"):
+        store.holds(RESULT)
+
+
+def test_a_result_that_took_the_place_of_a_verified_one_is_read(store: Store) -> None:
+    settle()
+    assert store.holds(RESULT)
+    rows = ROWS.assign(margin=ROWS["margin"] + 1)
+    store.save(RESULT, rows, None, MADE)
+    assert not store.holds(RESULT, with_vectors=True)
+    pd.testing.assert_frame_equal(store.rows(RESULT.path), rows)
+    shutil.rmtree(store.root / RESULT.path)
+    with pytest.raises(DamagedResult):
+        store.verified(RESULT.path)
 
 
 def test_rows_alone_are_a_result(store: Store) -> None:

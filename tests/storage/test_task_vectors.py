@@ -1,12 +1,17 @@
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors
+import safetensors.torch
 import torch
 
-from tests.helpers.example_store import MADE, RESULT, ROWS
+from tests.helpers.example_store import IDENTITY, MADE, RESULT, ROWS
 from tvsight.errors import UsageError
-from tvsight.storage.store import DamagedResult, Store
+from tvsight.storage.store import DamagedResult, Result, Store
 from tvsight.storage.task_vectors import TaskVectors, part
+from tvsight.writing import FRESH_NS
 
 MODEL, TASK = RESULT.identity["model"], RESULT.identity["task"]
 DEV = torch.arange(2 * 6 * 4).reshape(2, 6, 4).half()
@@ -72,3 +77,41 @@ def test_a_part_of_another_form_is_damaged(tmp_path: Path, spoilt: dict[str, tor
     store.save(RESULT, ROWS, part(WHOLE, 2) | spoilt, MADE)
     with pytest.raises(DamagedResult, match=r"vectors\.safetensors"):
         store.holds(RESULT)
+
+
+def test_a_file_is_opened_once_for_all_means_and_norms_and_once_for_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    results = {task: Result(IDENTITY | {"task": task}) for task in ("one", "two", "three")}
+    for number, result in enumerate(results.values()):
+        store.save(result, ROWS, {"dev": DEV + number, "test": TEST}, MADE)
+    time.sleep(1.2 * FRESH_NS / 1e9)
+    opened: list[str] = []
+
+    def noting(open_file: Any) -> Any:
+        def noted(file: Path, *rest: Any, **options: Any) -> Any:
+            opened.append(file.parent.name.partition("-")[0])
+            return open_file(file, *rest, **options)
+
+        return noted
+
+    for owner, name in ((safetensors, "safe_open"), (safetensors.torch, "load_file")):
+        monkeypatch.setattr(owner, name, noting(getattr(owner, name)))
+    paths = {(MODEL, task): result.path for task, result in results.items()}
+    for _ in range(2):  # as analyses do that follow each other
+        vectors = TaskVectors(store, paths)
+        for task in results:
+            means = [vectors.mean(MODEL, other) for other in results]
+            norms = [vectors.norms(MODEL, task, split) for split in WHOLE]
+            for value in (*means, *norms):
+                value.zero_()  # whoever gets it may change it
+    assert opened == list(results)
+    torch.testing.assert_close(vectors.mean(MODEL, "two"), DEV.float().mean(dim=0) + 1)
+    for _ in range(2):
+        for task in results:
+            assert torch.equal(vectors.after(2, MODEL, task), TEST[:, 2].float())
+    assert opened == [*results, *results]
+    store.save(results["two"], ROWS, {"dev": DEV - 1, "test": TEST}, MADE)
+    torch.testing.assert_close(vectors.mean(MODEL, "two"), DEV.float().mean(dim=0) - 1)
+    assert opened == [*results, *results, "two"]

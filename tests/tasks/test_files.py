@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tvsight.errors import Remark, UsageError
@@ -40,7 +40,6 @@ def refusal(path: Path, content: str | bytes) -> str:
     return str(refused.value)
 
 
-@settings(deadline=None)
 @given(pairs=PAIRS, escaped=st.booleans())
 def test_json_pairs_are_read_as_written(
     tmp_path_factory: pytest.TempPathFactory, pairs: dict[str, list[str]], escaped: bool
@@ -51,7 +50,6 @@ def test_json_pairs_are_read_as_written(
     assert read_task_file(str(path)).pairs == made(pairs)
 
 
-@settings(deadline=None)
 @given(pairs=st.dictionaries(TEXT, TEXT, min_size=1, max_size=8), quoting=st.booleans())
 def test_csv_pairs_are_read_as_written(
     tmp_path_factory: pytest.TempPathFactory, pairs: dict[str, str], quoting: bool

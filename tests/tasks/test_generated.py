@@ -40,12 +40,7 @@ def test_each_pair_follows_the_rule(task: Task) -> None:
 
 @pytest.mark.parametrize(
     ("name", "alphabet"),
-    [
-        ("next_letter", LOWER),
-        ("prev_letter", LOWER),
-        ("to_upper", LOWER),
-        ("to_lower", UPPER),
-    ],
+    [("next_letter", LOWER), ("prev_letter", LOWER), ("to_upper", LOWER), ("to_lower", UPPER)],
 )
 def test_a_letter_task_asks_about_every_letter_once(name: str, alphabet: str) -> None:
     assert sorted(pair.input for pair in TASKS[name].pairs) == list(alphabet)

@@ -22,12 +22,7 @@ TABLE_1 = {
         "plural_singular",
         "antonyms",
     },
-    "knowledge": {
-        "country_capital",
-        "person_language",
-        "location_continent",
-        "location_religion",
-    },
+    "knowledge": {"country_capital", "person_language", "location_continent", "location_religion"},
 }
 ALL = list(packaged_tasks())
 

@@ -8,7 +8,7 @@ import httpx
 import nnsight
 import pytest
 
-from tests.execution.conftest import HOST, KEY
+from tests.helpers.tiny_llama import HOST, KEY
 from tvsight.errors import RefusedError, ServerError, UsageError
 from tvsight.execution.ndif import client as ndif
 from tvsight.execution.ndif import patience, preflight
@@ -178,9 +178,7 @@ def test_a_job_that_may_have_been_accepted_is_not_handed_over_twice(
     assert len(client.faults) == 1
 
 
-def test_a_result_that_cannot_be_fetched_is_no_reason_to_change_the_host(
-    answered: Answers,
-) -> None:
+def test_a_result_that_cannot_be_fetched_is_no_reason_to_change_the_host(answered: Answers) -> None:
     answered += [httpx.ReadTimeout("late")] * 2
     with pytest.raises(ServerError, match="the object store did not answer") as error:
         NdifClient(HOST, Patience(retries=1)).result("http://store/result", MOST)

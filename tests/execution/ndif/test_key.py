@@ -9,8 +9,8 @@ from typing import Any
 import nnsight
 import pytest
 
-from tests.execution.conftest import KEY
 from tests.helpers.commands import analysis
+from tests.helpers.tiny_llama import KEY
 from tvsight.errors import ServerError, UsageError
 from tvsight.execution.ndif.client import NdifClient, ResultGone
 from tvsight.execution.ndif.patience import Patience
@@ -154,7 +154,7 @@ def test_a_server_gets_the_key_once_it_has_shown_what_it_is_and_its_object_store
     client.get("/status")
     client.job("a1")
     with pytest.raises(ResultGone):
-        client.result(f"{store.url}/result?signature=1")
+        client.result(f"{store.url}/result?signature=1", most=1000)
     assert host.received[0][0] == "/connected"
     assert host.with_key() == ["/request", "/status", "/response/a1"]
     assert len(store.received) == 1

@@ -8,7 +8,7 @@ import pytest
 import torch
 import zstandard
 
-from tests.execution.conftest import EXAMPLE, KEY
+from tests.helpers.tiny_llama import EXAMPLE, KEY
 from tvsight.execution import Job
 from tvsight.execution.ndif.parcel import digest, payload
 from tvsight.experiments.main_results.measure import measure

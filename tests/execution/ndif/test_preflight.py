@@ -1,5 +1,6 @@
 """What is checked before anything is sent."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,17 +9,25 @@ import pytest
 import torch
 from nnsight.ndif import get_local_env
 
-from tests.execution.conftest import EXAMPLE, HOST
+from tests.helpers.tiny_llama import EXAMPLE, HOST
 from tvsight.config import RunConfig
 from tvsight.errors import RefusedError, ServerError, TvsightError
 from tvsight.execution import Job
 from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.preflight import REHEARSED, SHALLOW, deployment, rehearse
+from tvsight.experiments.conflicting_tasks import request as conflicting_tasks
+from tvsight.experiments.controls import request as controls
+from tvsight.experiments.main_results import request as main_results
 from tvsight.experiments.main_results.measure import measure
+from tvsight.experiments.templates import request as templates
+from tvsight.experiments.token_projections import request as token_projections
+from tvsight.models import ModelSource
 from tvsight.models.loading import Model
 from tvsight.output.console import Display
 from tvsight.prompts import Episode, tokenise
+from tvsight.run.outcome import Outcome
 from tvsight.run.places import Places
+from tvsight.run.planning import Plan, Request, read_plan
 from tvsight.storage.job_records import JobRecord, Records
 
 KEY = "model-key"
@@ -187,18 +196,17 @@ PROMPTS = {"zero_shot": [[399, 398, 70]] * 9, "others": [[8]] * 9}
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 def test_a_rehearsal_has_few_episodes_and_tells_the_size_of_one(dtype: str) -> None:
     means = {"mean": torch.zeros(3, 40)}
-    assert rehearse(Job(seen, (PROMPTS, means)), shape(3, 40), dtype) == 6
+    assert rehearse(Job(seen, (PROMPTS, means), prompts=1), shape(3, 40), dtype) == 6
 
 
 @pytest.mark.parametrize(
-    ("function", "words"),
-    [(broken, "this block cannot be run"), (needs_a_file, "No such file")],
+    ("function", "words"), [(broken, "this block cannot be run"), (needs_a_file, "No such file")]
 )
 def test_a_job_that_cannot_run_is_stopped_before_it_is_sent(function: Any, words: str) -> None:
     with pytest.raises(
         TvsightError, match=f"rehearsal of .* failed, so nothing was sent: .*{words}"
     ):
-        rehearse(Job(function, (PROMPTS,)), shape(2, 16), "float32")
+        rehearse(Job(function, (PROMPTS,), prompts=1), shape(2, 16), "float32")
 
 
 def test_a_rehearsal_of_the_central_comparison_tells_the_size_of_its_vectors(
@@ -206,7 +214,7 @@ def test_a_rehearsal_of_the_central_comparison_tells_the_size_of_its_vectors(
 ) -> None:
     prompts = tokenise(model, episodes, "exact", EXAMPLE)
     with_vectors, without = (
-        rehearse(Job(measure, (prompts, prompts, wanted)), model.decoder, "float32")
+        rehearse(Job(measure, (prompts, prompts, wanted), prompts=2), model.decoder, "float32")
         for wanted in (True, False)
     )
     assert with_vectors - without == 2 * model.decoder.depth * model.decoder.width
@@ -224,8 +232,34 @@ def test_a_rehearsals_model_is_small_however_wide_the_real_one(
     random_llama = preflight.random_llama
     monkeypatch.setattr(preflight, "random_llama", noted)
     monkeypatch.setattr(preflight, "run", lambda *arguments, **options: {})
-    rehearse(Job(seen, (PROMPTS,)), shape(80, 8192), "bfloat16")
+    rehearse(Job(seen, (PROMPTS,), prompts=1), shape(80, 8192), "bfloat16")
     (model,) = made
     assert (model.depth, model.width, model.vocabulary) == (80, 8192, SHALLOW["vocab_size"])
     size = sum(p.numel() * p.itemsize for p in model.nn._module.parameters())
     assert size < 30e6
+
+
+def test_a_job_counts_the_episodes_of_its_prompts() -> None:
+    arguments = ({"shared": [[1]] * 3}, {"shared": [[2]] * 4}, {"mean": 1})
+    assert [Job(seen, arguments, prompts=count).episodes for count in range(3)] == [1, 3, 7]
+
+
+REQUESTS: dict[str, Callable[[Plan, ModelSource], Sequence[Request]]] = {
+    "main_results": main_results.requests,
+    "controls": lambda plan, source: controls.requests(plan, source, Outcome(), None),
+    "templates": lambda plan, source: templates.requests(plan, source, ["arrow"], [1, 2]),
+    "token_projections": lambda plan, source: token_projections.requests(plan, source, None),
+    "conflicting_tasks": lambda plan, source: conflicting_tasks.requests(
+        plan, source, ["next_letter:to_upper"]
+    ),
+}
+
+
+@pytest.mark.parametrize("experiment", REQUESTS)
+def test_the_jobs_of_every_experiment_can_be_rehearsed(experiment: str, model: Model) -> None:
+    """Their prompts are named: others' tokens would not be in the small vocabulary."""
+    plan = read_plan(RunConfig(tasks="to_upper,next_letter", shots=3, episodes_per_split=4))
+    request, *_ = REQUESTS[experiment](plan, model.source)
+    (job,) = next(request.steps(model))
+    assert job.prompts == {"token_projections": 0, "conflicting_tasks": 4}.get(experiment, 2)
+    assert rehearse(job, model.decoder, "float32") > 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tvsight
-from tests.execution.conftest import HOST
+from tests.helpers.tiny_llama import HOST
 from tvsight.errors import RefusedError, ServerError, UsageError
 from tvsight.execution import Job
 from tvsight.execution.ndif import patience, remote
@@ -18,7 +18,7 @@ from tvsight.execution.ndif.parcel import digest
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.remote import JobFailed, Remote
 from tvsight.execution.ndif.results import WrongResult, seal
-from tvsight.experiments.main_results.measure import measure, measure_task
+from tvsight.experiments.main_results.measure import measure, measure_dev
 from tvsight.storage.job_records import JOBS, JobRecord, Records
 
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://server", "key", "digest", "2026-01-01T00:00:00")
@@ -115,7 +115,7 @@ def test_a_job_is_remembered_until_its_result_is_stored(tmp_path: Path) -> None:
     (record,) = here.records.all()
     assert (record.name, record.job_id, record.host) == ("n-0", "job0", HOST)
     assert outcome(pending) == "value"
-    assert (pending.state, pending.trace.device) == ("done", "a GPU")
+    assert (pending.state, pending.history.device) == ("done", "a GPU")
     assert here.records.all() == [record]
     here.finished(["n-0"])
     assert here.records.all() == []
@@ -141,7 +141,7 @@ def test_a_job_that_was_for_something_else_is_not_taken_up(
         case "arguments":
             job = Job(measure, ({"shared": [[1]]}, {"shared": [[3]]}))
         case "function":
-            job = Job(measure_task, JOB.arguments)
+            job = Job(measure_dev, JOB.arguments)
         case "model":
             decoder = SimpleNamespace(nn=SimpleNamespace(to_model_key=lambda: "other"))
         case "host":
@@ -171,8 +171,8 @@ def test_a_fault_of_the_server_is_noted_and_the_job_submitted_again(
     pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
     assert outcome(pending) == "value"
     assert server.submitted == ["job0", "job1"]
-    assert pending.trace.faults == [f"job job0: {fault}"]
-    assert pending.trace.job_id == "job1"
+    assert pending.history.faults == [f"job job0: {fault}"]
+    assert pending.history.job_id == "job1"
     assert [record.job_id for record in Records(tmp_path).all()] == ["job1"]
 
 
@@ -183,7 +183,7 @@ def test_a_job_that_the_server_never_heard_of_is_submitted_again(tmp_path: Path)
         assert pending.result() is None
     server.answers, server.results = [DONE], ["value"]
     assert outcome(pending) == "value"
-    assert pending.trace.faults == ["job job0: the server has lost it"]
+    assert pending.history.faults == ["job job0: the server has lost it"]
 
 
 @pytest.mark.usefixtures("submits")
@@ -270,7 +270,7 @@ def test_a_wrong_result_is_fetched_once_more(tmp_path: Path, wrong: Any) -> None
     assert outcome(pending) == "value"
     assert server.submitted == ["job0"]
     assert server.asked == [ASKED]
-    (fault,) = pending.trace.faults
+    (fault,) = pending.history.faults
     assert fault.startswith("the result of job job0 was fetched again: it ")
     (told,) = server.told
     assert told.startswith("The result of job job0 is fetched again: it ")
@@ -321,7 +321,11 @@ def test_a_result_may_have_what_its_job_announces_and_a_margin(tmp_path: Path) -
     client: Any = server
     client.result = lambda link, most: limits.append(most) or sealed("value")
     few, many = ({"zero_shot": [[1]] * count} for count in (1, 101))
-    jobs = [Job(measure, (few,)), Job(measure, (few,), 10**9), Job(measure, (many,))]
+    jobs = [
+        Job(measure, (few,), prompts=1),
+        Job(measure, (few,), 10**9, prompts=1),
+        Job(measure, (many,), prompts=1),
+    ]
     for number, job in enumerate(jobs):
         place(server, tmp_path).begin(DECODER, job, f"n-{number}").result()
     assert 0 < limits[0] < 100e6
@@ -355,7 +359,7 @@ def test_a_job_that_got_no_answer_is_looked_for_by_its_name(tmp_path: Path) -> N
     (record,) = Records(tmp_path).all()
     assert record.accepted
     assert outcome(pending) == "value"
-    assert (len(server.proposed), pending.trace.job_id) == (1, record.job_id)
+    assert (len(server.proposed), pending.history.job_id) == (1, record.job_id)
 
 
 @pytest.mark.usefixtures("submits")
@@ -368,7 +372,7 @@ def test_a_job_that_got_no_answer_and_is_not_found_is_submitted_again(tmp_path: 
     assert time.monotonic() - began > server.patience.unconfirmed_s
     first, second = server.proposed
     assert first != second
-    assert pending.trace.faults == [f"job {first}: the server has not accepted it"]
+    assert pending.history.faults == [f"job {first}: the server has not accepted it"]
 
 
 @pytest.mark.usefixtures("submits")
@@ -379,7 +383,7 @@ def test_a_process_that_ends_while_it_submits_leaves_the_jobs_name(tmp_path: Pat
     again = Server([DONE], results=["value"])
     pending = place(again, tmp_path).begin(DECODER, JOB, "n-0")
     assert outcome(pending) == "value"
-    assert ([pending.trace.job_id], again.proposed) == (server.proposed, [])
+    assert ([pending.history.job_id], again.proposed) == (server.proposed, [])
 
 
 @pytest.mark.usefixtures("submits")
@@ -394,9 +398,9 @@ def test_faults_of_earlier_processes_reach_the_manifest(tmp_path: Path) -> None:
     again = Server([BUSY, DONE], results=["value"])
     pending = place(again, tmp_path).begin(DECODER, JOB, "n-0")
     assert outcome(pending) == "value"
-    assert pending.trace.faults == ["late", f"job job0: {BUSY.text}"]
+    assert pending.history.faults == ["late", f"job job0: {BUSY.text}"]
     (record,) = Records(tmp_path).all()
-    assert list(record.faults) == pending.trace.faults
+    assert list(record.faults) == pending.history.faults
 
 
 @pytest.mark.usefixtures("submits")
@@ -430,9 +434,9 @@ def test_each_kind_of_job_is_rehearsed_once(
     rehearsed: list[Any] = []
     monkeypatch.setattr(remote, "rehearse", lambda job, *rest: rehearsed.append(job.function))
     here = place(Server([QUEUED]), tmp_path)
-    for number, job in enumerate([JOB, JOB, Job(measure_task, ()), JOB]):
+    for number, job in enumerate([JOB, JOB, Job(measure_dev, ()), JOB]):
         here.begin(DECODER, job, f"n-{number}")
-    assert rehearsed == [measure, measure_task]
+    assert rehearsed == [measure, measure_dev]
 
 
 @pytest.mark.usefixtures("submits")

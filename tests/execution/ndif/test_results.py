@@ -12,7 +12,7 @@ import pytest
 import torch
 import zstandard
 
-from tests.execution.conftest import EXAMPLE
+from tests.helpers.tiny_llama import EXAMPLE
 from tvsight.execution import Job
 from tvsight.execution.here import run
 from tvsight.execution.ndif.parcel import _sealed

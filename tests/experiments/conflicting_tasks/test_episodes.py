@@ -3,18 +3,18 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.helpers.commands import ROOT
 from tests.helpers.hostile import WORDS
+from tests.helpers.piece_tokenizer import piece_tokenizer
 from tvsight.errors import UsageError
+from tvsight.experiments.conflicting_tasks import PAPER_PAIRS
 from tvsight.experiments.conflicting_tasks.episodes import (
     MIN_QUERIES,
-    PAPER_PAIRS,
     Conflict,
     check_conflict,
     conflicting_queries,
@@ -22,15 +22,14 @@ from tvsight.experiments.conflicting_tasks.episodes import (
     sample_conflicts,
     tasks_of,
 )
-from tvsight.prompts import UsablePairs
+from tvsight.prompts import Sampling, UsablePairs
 from tvsight.prompts.templates import Template
 from tvsight.tasks import MatchRule, Pair, Task, task
 from tvsight.tasks.matching import Vocabulary
 
-ROOT = Path(__file__).parents[2]
 SHOTS, DUMMIES = 3, 2
 BARE = Template("{x}->{y}\n")
-PRINT_DIGEST = "from tests.prompts.test_conflicts import digest; print(digest())"
+PRINT_DIGEST = f"from {__name__} import digest; print(digest())"
 
 
 def own_task(name: str, pairs: list[tuple[str, str]], match: MatchRule = "exact") -> Task:
@@ -52,11 +51,15 @@ def usable(side: str, count: int, own: int = 6) -> UsablePairs:
     return UsablePairs(pairs, side == "a", len(pairs))
 
 
+def sampling(per_split: int, seed: int = 0) -> Sampling:
+    return Sampling(shots=SHOTS, dummy_queries=DUMMIES, per_split=per_split, seed=seed)
+
+
 def sample(count: int = 24, per_split: int = 6, seed: int = 7, **names: str) -> list[Conflict]:
     both = usable("a", count), usable("b", count)
     queries = list(zip(both[0].pairs[:count], both[1].pairs[:count], strict=True))
     tasks = names.get("a", "a"), names.get("b", "b")
-    return sample_conflicts(tasks, both, queries, SHOTS, DUMMIES, per_split, seed)
+    return sample_conflicts(tasks, both, queries, sampling(per_split, seed))
 
 
 def digest() -> str:
@@ -135,50 +138,46 @@ def test_too_few_pairs_for_an_episode_are_refused() -> None:
     both = usable("a", 3, own=0), usable("b", 3, own=0)
     queries = list(zip(both[0].pairs, both[1].pairs, strict=True))
     with pytest.raises(UsageError, match=r"Task a: 3 demonstrations, 0 dummy queries .* it has 3"):
-        sample_conflicts(("a", "b"), both, queries, SHOTS, DUMMIES, 1, 0)
+        sample_conflicts(("a", "b"), both, queries, sampling(1))
 
 
-def test_queries_are_inputs_of_both_that_no_token_answers_twice(
-    make_tokenizer: Callable[..., Any],
-) -> None:
+def test_queries_are_inputs_of_both_that_no_token_answers_twice() -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     same, equal, partly = "abc"
     first = own_task("one", [(x, "Q") for x in letters if x != "z"], "prefix")
     answers = {same: "Q", equal: "E| Q", partly: "QA"}
     second = own_task("two", [(x, answers.get(x, "E")) for x in letters if x != "y"], "prefix")
     both = UsablePairs(first.pairs, True, 25), UsablePairs(second.pairs, False, 25)
-    found = conflicting_queries((first, second), both, known(make_tokenizer(["QA", " Q"])), BARE)
+    found = conflicting_queries((first, second), both, known(piece_tokenizer(["QA", " Q"])), BARE)
     # `a` and `b` share an accepted answer, `c` the token Q A, that begins with one and is the other
     assert [one.input for one, _ in found] == list(letters[3:24])
     assert all((one.answer, other.answer) == ("Q", "E") for one, other in found)
 
 
-def test_spaces_around_an_input_do_not_make_it_another(make_tokenizer: Callable[..., Any]) -> None:
+def test_spaces_around_an_input_do_not_make_it_another() -> None:
     words = [f"w{number}" for number in range(MIN_QUERIES)]
     first = own_task("one", [(f" {word}", " Q") for word in words])
     second = own_task("two", [*((word, "E") for word in words), (" w0", "A")])
     both = UsablePairs(first.pairs, True, 20), UsablePairs(second.pairs, False, 21)
-    found = conflicting_queries((first, second), both, known(make_tokenizer([" Q"])), BARE)
+    found = conflicting_queries((first, second), both, known(piece_tokenizer([" Q"])), BARE)
     assert [(one.input, other.input) for one, other in found] == [(f" {w}", w) for w in words]
 
 
-def test_queries_whose_answers_begin_with_one_token_are_left_out(
-    make_tokenizer: Callable[..., Any],
-) -> None:
+def test_queries_whose_answers_begin_with_one_token_are_left_out() -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     first = own_task("one", [(x, "QA") for x in letters], "prefix")
     second = own_task("two", [(x, "QE" if x in "abc" else "AE") for x in letters], "prefix")
     both = UsablePairs(first.pairs, False, 26), UsablePairs(second.pairs, False, 26)
-    found = conflicting_queries((first, second), both, known(make_tokenizer([])), BARE)
+    found = conflicting_queries((first, second), both, known(piece_tokenizer([])), BARE)
     assert [one.input for one, _ in found] == list(letters[3:])
 
 
-def test_too_few_queries_are_refused_with_their_number(make_tokenizer: Callable[..., Any]) -> None:
+def test_too_few_queries_are_refused_with_their_number() -> None:
     pairs = [(x, "Q") for x in "abcdefghijklmnopqrs"]
     first, second = own_task("one", pairs), own_task("two", [(x, "E") for x, _ in pairs])
     both = UsablePairs(first.pairs, False, 19), UsablePairs(second.pairs, False, 19)
     with pytest.raises(UsageError, match=r"pair one:two: 19 inputs .* at least 20 are needed"):
-        conflicting_queries((first, second), both, known(make_tokenizer([])), BARE)
+        conflicting_queries((first, second), both, known(piece_tokenizer([])), BARE)
     with pytest.raises(UsageError, match=r"pair one:two: 19 inputs of both .* at least 20"):
         check_conflict(first, second, SHOTS, DUMMIES)
 
@@ -205,6 +204,6 @@ def test_any_words_are_sampled_as_they_stand(word: str) -> None:
         for side in "ab"
     ]
     queries = list(zip(both[0].pairs, both[1].pairs, strict=True))
-    (first, *_) = sample_conflicts(("a", "b"), (both[0], both[1]), queries, 3, 2, 1, 0)
+    (first, *_) = sample_conflicts(("a", "b"), (both[0], both[1]), queries, sampling(1))
     assert first.demonstrated.query == first.patched.query
     assert first.patched.query.startswith(word)

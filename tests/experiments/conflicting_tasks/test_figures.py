@@ -6,10 +6,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tests.experiments.conflicting_tasks.test_numbers import SWEPT, pair_rows
-from tvsight.experiments.conflicting_tasks import numbers as conflicts
+from tests.helpers.conflict_rows import SWEPT, pair_rows
+from tvsight.experiments.conflicting_tasks import numbers
 from tvsight.experiments.conflicting_tasks.figures import PAPER_NAME, RUNS, by_block, by_pair
 from tvsight.output.theme import save
+from tvsight.paper import paper_by_pair
 
 PAPER_PAIR = "en_es→en_fr"
 LONG = f"{'a' * 60}→{'b' * 60}"
@@ -20,12 +21,12 @@ def rows(*pairs: str) -> pd.DataFrame:
 
 
 def accuracies(*pairs: str) -> Figure:
-    return by_pair(conflicts.by_pair(rows(*pairs)), "a-model")
+    return by_pair(numbers.by_pair(rows(*pairs)), paper_by_pair(), "a-model")
 
 
 def blocks(*pairs: str) -> Figure:
     data = rows(*pairs)
-    return by_block(conflicts.by_block(data), conflicts.unpatched_on_dev(data), "a-model")
+    return by_block(numbers.by_block(data), numbers.unpatched_on_dev(data), "a-model")
 
 
 def drawn(axes: Axes) -> dict[str, Any]:
@@ -34,20 +35,20 @@ def drawn(axes: Axes) -> dict[str, Any]:
 
 
 def test_both_panels_draw_the_accuracies_and_intervals_of_the_table() -> None:
-    table = conflicts.by_pair(rows("one→two", PAPER_PAIR))
-    figure = by_pair(table, "a-model")
-    for axes, scored_as in zip(figure.axes, conflicts.SCORED_AS, strict=True):
-        for procedure, rule, name, _, _ in RUNS:
-            of_rule = table[table["layer_rule"] == rule]
-            points, _, (whiskers,) = drawn(axes)[name].lines
-            column = f"{procedure}_{scored_as}"
+    table = numbers.by_pair(rows("one→two", PAPER_PAIR))
+    figure = by_pair(table, paper_by_pair(), "a-model")
+    for axes, scored_as in zip(figure.axes, numbers.SCORED_AS, strict=True):
+        for run in RUNS:
+            of_rule = table[table["layer_rule"] == run.rule]
+            points, _, (whiskers,) = drawn(axes)[run.name].lines
+            column = f"{run.procedure}_{scored_as}"
             assert list(points.get_xdata()) == of_rule[column].tolist()
             ends = [[segment[0, 0], segment[1, 0]] for segment in whiskers.get_segments()]
             wanted = of_rule[[f"{column}_low", f"{column}_high"]].to_numpy()
             assert ends == [pytest.approx(pair) for pair in wanted.tolist()]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["en_es\n→ en_fr", "one\n→ two"]
-    tops = drawn(figure.axes[0])[RUNS[0][2]].lines[0].get_ydata()
+    tops = drawn(figure.axes[0])[RUNS[0].name].lines[0].get_ydata()
     assert list(tops) == [1.25, 0.25]
 
 
@@ -62,7 +63,7 @@ def test_the_papers_numbers_are_hollow_marks_on_the_lines_of_their_pair() -> Non
 def test_the_paper_is_named_where_it_is_drawn(pair: str, is_named: bool) -> None:
     (legend,) = accuracies(pair).legends
     names = [text.get_text() for text in legend.get_texts()]
-    assert names == [name for _, _, name, _, _ in RUNS] + [PAPER_NAME] * is_named
+    assert names == [run.name for run in RUNS] + [PAPER_NAME] * is_named
 
 
 def test_blocks_are_marked_where_the_vector_overrides_or_is_not_identified() -> None:

@@ -12,20 +12,22 @@ import torch
 
 from tests.helpers.reference import Answer, Reference
 from tests.helpers.tiny_models import DEPTH
+from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
-from tvsight.experiments.conflicting_tasks import NAME as CONFLICTING_TASKS
-from tvsight.experiments.conflicting_tasks import measure as conflicting_tasks
-from tvsight.experiments.conflicting_tasks.episodes import Conflict, sample_conflicts
-from tvsight.experiments.conflicting_tasks.measure import measure_pair
+from tvsight.experiments import measuring
+from tvsight.experiments.conflicting_tasks import NAME
+from tvsight.experiments.conflicting_tasks.episodes import Conflict
+from tvsight.experiments.conflicting_tasks.request import ConflictingTasks
 from tvsight.interventions.application import apply_vectors
 from tvsight.models.loading import Model, load
-from tvsight.prompts import UsablePairs, template
+from tvsight.prompts import template
+from tvsight.run.planning import read_plan
 from tvsight.statistics.tests import better_than
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Pair, Task
 
-EPISODES, SHOTS, DUMMIES = 12, 3, 2
+EPISODES = 12
 EXAMPLE = template("example")
 TOLERANCE = 1e-4
 CHARACTERS = string.ascii_letters + string.punctuation
@@ -73,20 +75,24 @@ def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
 
 
 @pytest.fixture(scope="module")
-def conflicts() -> list[Conflict]:
-    one, two = (UsablePairs(task.pairs, False, 26) for task in TASKS)
-    queries = list(zip(one.pairs, two.pairs, strict=True))
-    return sample_conflicts(("one", "two"), (one, two), queries, SHOTS, DUMMIES, EPISODES, 0)
+def pair(model: Model) -> ConflictingTasks:
+    config = RunConfig(
+        model=(model.source.location,),
+        tasks="to_upper",
+        shots=3,
+        dummy_queries=2,
+        episodes_per_split=EPISODES,
+    )
+    return ConflictingTasks(read_plan(config), {"task": "one→two"}, *TASKS)
 
 
 @pytest.fixture(scope="module")
 def measured(
-    model: Model, conflicts: list[Conflict], tiny_checkpoint: Callable[[str], Path]
+    model: Model, pair: ConflictingTasks, tiny_checkpoint: Callable[[str], Path]
 ) -> Measured:
+    conflicts, _ = pair.conflicts(model)
     phases: list[str] = []
-    rows = complete(
-        measure_pair(model, *TASKS, conflicts, EXAMPLE), model.decoder, Here(phases.append)
-    )
+    rows = complete(pair.steps(model), model.decoder, Here(phases.append)).rows
     hooked, ids = Reference(tiny_checkpoint("qwen2")), lambda text: model.tokenizer(text).input_ids
     baseline, icl, conflict, zero_shot = {}, {}, {}, []
     for split in ("dev", "test"):
@@ -132,7 +138,7 @@ def assert_answered(model: Model, rows: pd.DataFrame, wanted: list[Answer]) -> N
 
 
 def test_rows_have_the_columns_types_and_conditions_of_the_schema(measured: Measured) -> None:
-    expected = schema(CONFLICTING_TASKS)
+    expected = schema(NAME)
     assert measured.rows.dtypes.astype(str).to_dict() == expected.columns
     assert set(measured.rows["task"]) == {"one→two"}
     counts = measured.rows.groupby(["split", *expected.conditions], dropna=False).size()
@@ -215,19 +221,18 @@ def test_progress_hears_of_each_phase(measured: Measured) -> None:
 
 
 def test_a_patch_at_the_wrong_block_is_refused(
-    model: Model, conflicts: list[Conflict], monkeypatch: pytest.MonkeyPatch
+    model: Model, pair: ConflictingTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def one_too_low(decoder: Any, prompts: Any, chosen: Any, layers: Any, vectors: Any) -> Any:
         return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], vectors)
 
-    monkeypatch.setattr(conflicting_tasks, "apply_vectors", one_too_low)
+    monkeypatch.setattr(measuring, "apply_vectors", one_too_low)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
-        complete(measure_pair(model, *TASKS, conflicts, EXAMPLE), model.decoder)
+        complete(pair.steps(model), model.decoder)
 
 
 def test_the_simulated_server_gives_the_same_rows(
-    model: Model, measured: Measured, conflicts: list[Conflict]
+    model: Model, pair: ConflictingTasks, measured: Measured
 ) -> None:
-    steps = measure_pair(model, *TASKS, conflicts, EXAMPLE)
-    found = complete(steps, model.decoder, Here(simulated=True))
-    pd.testing.assert_frame_equal(found, measured.rows)
+    simulated = complete(pair.steps(model), model.decoder, Here(simulated=True))
+    pd.testing.assert_frame_equal(simulated.rows, measured.rows)

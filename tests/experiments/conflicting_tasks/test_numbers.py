@@ -1,105 +1,19 @@
-from collections.abc import Sequence
-
 import pandas as pd
 import pytest
 
-from tvsight.experiments.conflicting_tasks import NAME as CONFLICTING_TASKS
-from tvsight.experiments.conflicting_tasks.episodes import PAPER_PAIRS
+from tests.helpers.conflict_rows import SWEPT, pair_rows
+from tvsight.experiments.conflicting_tasks import PAPER_PAIRS
 from tvsight.experiments.conflicting_tasks.numbers import (
     beside_paper,
     by_block,
     by_pair,
-    cells,
     followed,
     pair_line,
     unpatched_on_dev,
 )
 from tvsight.paper import paper_by_pair
 from tvsight.statistics.intervals import wilson
-from tvsight.storage.schemas import schema
 from tvsight.tasks import packaged_tasks
-
-COLUMNS = schema(CONFLICTING_TASKS).columns
-SWEPT = {
-    ("zero_shot", "patched"): (0, 3, 4),
-    ("conflict", "demonstrations"): (4, 2, 1),
-    ("conflict", "patched"): (0, 4, 2),
-}
-"""Right answers of 4 on dev, after each block."""
-
-
-def pair_rows(
-    pair: str = "one→two",
-    icl: tuple[int, int] = (16, 1),
-    zero_shot: tuple[int, int] = (8, 7),
-    conflict: tuple[int, int] = (1, 15),
-    *,
-    model: str = "a-model",
-    n: int = 20,
-    queries: Sequence[str] | None = None,
-) -> pd.DataFrame:
-    """Rows of a pair: of `n` test episodes the first ones answer A, the last ones B.
-
-    Args:
-        icl, zero_shot, conflict: how many answer A and how many B, without a vector and with it
-            after the block of each rule (2 and 1).
-        queries: of each test episode; all different unless given.
-    """
-    asked = queries or [f"query {number}" for number in range(n)]
-    rows = []
-    for procedure, rule, layer, (on_a, on_b) in (
-        ("icl", None, None, icl),
-        ("task_vector", "zero_shot", 2, zero_shot),
-        ("task_vector", "conflict", 1, conflict),
-    ):
-        for number, query in enumerate(asked):
-            for scored_as, space, right in (
-                ("demonstrations", " ", number < on_a),
-                ("patched", "", number >= n - on_b),
-            ):
-                rows.append(_row("test", procedure, rule, layer, scored_as, number, right))
-                rows[-1]["query"] = space + query
-    for number in range(4):
-        rows.append(_row("dev", "baseline", None, None, "patched", number, True))
-        rows.append(_row("dev", "icl", None, None, "demonstrations", number, number < 3))
-        rows.append(_row("dev", "icl", None, None, "patched", number, number == 3))
-        for (rule, scored_as), right in SWEPT.items():
-            for layer, count in enumerate(right):
-                is_right = number < count
-                row = _row("dev", "task_vector", rule, layer, scored_as, number, is_right)
-                rows.append(row)
-    data = pd.DataFrame(rows).assign(model=model, task=pair, category="custom")
-    return data[list(COLUMNS)].astype(COLUMNS)
-
-
-def _row(
-    split: str,
-    procedure: str,
-    rule: str | None,
-    layer: int | None,
-    scored_as: str,
-    episode: int,
-    correct: bool,
-) -> dict[str, object]:
-    position = None if layer is None else "last"
-    return {
-        "procedure": procedure,
-        "split": split,
-        "layer": layer,
-        "layer_identified": None if rule is None else rule == "conflict",
-        "read_position": position,
-        "write_position": position,
-        "episode": episode,
-        "query": f"dev {episode}",
-        "expected": " yes",
-        "predicted": " yes",
-        "correct": correct,
-        "log_probability": -0.5,
-        "margin": 1.0,
-        "measured_on": "cpu",
-        "scored_as": scored_as,
-        "layer_rule": rule,
-    }
 
 
 def test_each_rule_has_a_row_with_accuracies_on_both_tasks() -> None:
@@ -191,41 +105,14 @@ def test_the_paper_has_its_five_pairs_and_one_that_does_not_override() -> None:
 
 
 def test_the_papers_numbers_stand_after_the_pairs_that_it_has() -> None:
-    rows = [pair_rows("own→two"), pair_rows("en_es→en_fr")]
-    numbers = beside_paper(by_pair(pd.concat([*rows, pair_rows("own→two", model="m")])))
+    rows = [pair_rows("own→two"), pair_rows("en_es→en_fr"), pair_rows("own→two", model="m")]
+    numbers = beside_paper(by_pair(pd.concat(rows)), paper_by_pair())
     assert numbers["model"].tolist() == ["a-model"] * 2 + ["m"] * 2 + ["a-model"] * 2 + [
         "llama-13b"
     ]
     assert numbers["source"].tolist() == ["tvsight"] * 6 + ["paper"]
     assert numbers["layer"].tolist()[:-1] == [2, 1] * 3
     assert numbers.iloc[-1]["task_vector_patched"] == 0.07
-    texts = cells(numbers)
-    assert texts.iloc[-1].tolist() == [
-        "en_es",
-        "en_fr",
-        "LLaMA 13B (paper)",
-        "(zero-shot)",
-        "0.93",
-        "0.04",
-        "0.91",
-        "0.07",
-        *[""] * 4,
-    ]
-    assert texts.iloc[1].tolist() == [
-        "own",
-        "two",
-        "a-model",
-        "1 (conflict)",
-        "0.80 [0.58, 0.92]",
-        "0.05 [0.01, 0.24]",
-        "0.05 [0.01, 0.24]",
-        "0.75 [0.53, 0.89]",
-        "A, then B",
-        "yes",
-        "20 (20)",
-        "",
-    ]
-    assert texts["Note"].tolist()[0] == "layer not identified"
 
 
 def test_a_pair_in_a_line() -> None:

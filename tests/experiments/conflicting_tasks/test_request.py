@@ -7,22 +7,22 @@ import pytest
 
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError
-from tvsight.experiments.conflicting_tasks.episodes import PAPER_PAIRS
-from tvsight.experiments.conflicting_tasks.request import conflicting_tasks
+from tvsight.experiments.conflicting_tasks import PAPER_PAIRS, Options
+from tvsight.experiments.conflicting_tasks.request import ConflictingTasks, requests
 from tvsight.models import ModelSource
-from tvsight.run.planning import Request, plan
+from tvsight.run.planning import read_plan
 from tvsight.tasks import packaged_tasks
 
 SOURCE = ModelSource("hub", "model", "org/model")
 CONFIG = RunConfig(model=("org/model",))
 
 
-def asked(*pairs: str, **options: Any) -> list[Request]:
-    return conflicting_tasks(plan(replace(CONFIG, **options)), SOURCE, pairs)
+def asked(*pairs: str, **options: Any) -> list[ConflictingTasks]:
+    return requests(read_plan(replace(CONFIG, **options)), SOURCE, pairs)
 
 
 def test_the_papers_pairs_are_asked_for_by_default() -> None:
-    found = conflicting_tasks(plan(CONFIG), SOURCE)
+    found = asked(*Options().pairs)
     assert [request.name for request in found] == [pair.replace(":", "→") for pair in PAPER_PAIRS]
     assert len({request.result.key for request in found}) == 5
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.commands import analysis
-from tvsight.output.labels import CONTROL_NAMES
+from tvsight.output.procedures import CONTROLS
 
 DRAWN = {
     *(f"tables/controls{name}.csv" for name in ("", "_means", "_by_block", "_transfer")),
@@ -33,7 +33,7 @@ def test_controls_are_measured_once_planned_and_drawn_again(
     table = pd.read_csv(tmp_path / "tables" / "controls.csv")
     assert table["task"].tolist() == ["to_upper", "next_letter"]
     assert table["no_op"].tolist() == table["baseline"].tolist()
-    assert table[list(CONTROL_NAMES)].notna().all(axis=None)
+    assert table[list(CONTROLS)].notna().all(axis=None)
     pairs = pd.read_csv(tmp_path / "tables" / "controls_transfer.csv")
     assert len(pairs) == 4
     drawn = {name: (tmp_path / name).read_bytes() for name in DRAWN}

@@ -19,8 +19,8 @@ def test_as_few_answers_as_possible_stay(answers: list[str], seed: int) -> None:
     before = episode(answers)
     after = shuffled_labels(before, str(seed))
     fewest = min(
-        sum(one == other for one, other in zip(answers, dealt, strict=True))
-        for dealt in permutations(answers)
+        sum(one == other for one, other in zip(answers, permuted, strict=True))
+        for permuted in permutations(answers)
     )
     assert kept_labels(before, after) == fewest
     assert sorted(y for _, y in after.demonstrations) == sorted(answers)
@@ -34,7 +34,7 @@ def test_query_answers_and_dummy_queries_stay() -> None:
     assert (after.accepted, after.dummy_queries) == (("y",), ("d",))
 
 
-def test_the_seed_alone_decides_how_answers_are_dealt() -> None:
+def test_the_seed_alone_decides_the_permutation() -> None:
     before = episode(list("abcde"))
     assert shuffled_labels(before, "1") == shuffled_labels(before, "1")
     assert len({shuffled_labels(before, str(seed)) for seed in range(20)}) > 5

@@ -1,4 +1,3 @@
-from functools import cache
 from itertools import combinations
 
 import pandas as pd
@@ -7,64 +6,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
-from tests.experiments.controls.test_numbers import (
-    LAYER,
-    RIGHT,
-    control_rows,
-    main_rows,
-    three_tasks,
-)
-from tests.helpers.example_rows import task_rows
-from tvsight.experiments.controls.figures import NAMES, curves, matrix, means
+from tests.helpers.control_rows import Tables, eighteen_tasks, one_task, three_tasks, two_tasks
+from tvsight.experiments.controls.figures import curves, matrix, means
 from tvsight.experiments.controls.numbers import by_block, by_task, over_tasks, transfer
 from tvsight.output.labels import shortened
+from tvsight.output.procedures import title
 from tvsight.output.theme import CATEGORY_COLOURS
-from tvsight.tasks import PAPER_TASKS, packaged_tasks
-
-
-@cache
-def eighteen_tasks() -> tuple[pd.DataFrame, pd.DataFrame]:
-    categories = {name: packaged_tasks()[name].category for name in PAPER_TASKS}
-    main = [
-        task_rows(task, (2, 18, 10 + n % 9, 9), category=categories[task], layers=(LAYER, 4))
-        for n, task in enumerate(PAPER_TASKS)
-    ]
-    rows = [
-        control_rows(
-            task,
-            RIGHT,
-            {other: (3 * n + m) % 14 for m, other in enumerate(PAPER_TASKS) if other != task},
-            category=categories[task],
-        )
-        for n, task in enumerate(PAPER_TASKS)
-    ]
-    return pd.concat(main, ignore_index=True), pd.concat(rows, ignore_index=True)
-
-
-@cache
-def two_tasks() -> tuple[pd.DataFrame, pd.DataFrame]:
-    main, rows = three_tasks()
-    few = rows[(rows["task"] != "two") & (rows["source"] != "two")]
-    return main[main["task"] != "two"], few
-
-
-@cache
-def one_task() -> tuple[pd.DataFrame, pd.DataFrame]:
-    alone = {name: RIGHT[name] for name in ("no_op", "random_vector", "shuffled_labels")}
-    return main_rows({"one": 16}), control_rows("one", alone, {})
 
 
 @pytest.fixture(params=[eighteen_tasks, two_tasks, one_task], ids=["18", "2", "1"])
-def measured(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measured(request: pytest.FixtureRequest) -> Tables:
     return request.param()
 
 
 @pytest.mark.parametrize("models", [1, 3])
-def test_bars_and_points_are_the_accuracies(
-    measured: tuple[pd.DataFrame, pd.DataFrame], models: int
-) -> None:
-    main, rows = (several(of, models) for of in measured)
-    table = by_task(main, rows)
+def test_bars_and_points_are_the_accuracies(measured: Tables, models: int) -> None:
+    central, rows = (several(table, models) for table in measured)
+    table = by_task(central, rows)
     summary = over_tasks(table)
     figure = means(table, summary)
     assert len(figure.axes) == models
@@ -78,25 +36,23 @@ def test_bars_and_points_are_the_accuracies(
             assert list(line.get_ydata()) == tasks[name].tolist()
     labels = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
     assert [label.replace("\n", " ") for label in labels] == [
-        NAMES[name] for name in dict.fromkeys(summary["procedure"])
+        title(name) for name in dict.fromkeys(summary["procedure"])
     ]
     assert_apart(figure)
 
 
 @pytest.mark.parametrize("models", [1, 3])
-def test_lines_are_the_means_after_each_block(
-    measured: tuple[pd.DataFrame, pd.DataFrame], models: int
-) -> None:
-    blocks = by_block(*(several(of, models) for of in measured))
+def test_lines_are_the_means_after_each_block(measured: Tables, models: int) -> None:
+    blocks = by_block(*(several(table, models) for table in measured))
     figure = curves(blocks)
     assert len(figure.axes) == models
     for number, axes in enumerate(figure.axes):
         of_model = blocks[blocks["model"] == f"model-{number}"]
         drawn = {str(line.get_label()): line for line in axes.lines}
-        assert list(drawn) == [NAMES[name] for name in dict.fromkeys(of_model["procedure"])]
+        assert list(drawn) == [title(name) for name in dict.fromkeys(of_model["procedure"])]
         for name, line in of_model.groupby("procedure"):
-            assert list(drawn[NAMES[str(name)]].get_xdata()) == line["layer"].tolist()
-            assert list(drawn[NAMES[str(name)]].get_ydata()) == line["accuracy"].tolist()
+            assert list(drawn[title(str(name))].get_xdata()) == line["layer"].tolist()
+            assert list(drawn[title(str(name))].get_ydata()) == line["accuracy"].tolist()
     assert_apart(figure)
 
 
@@ -131,9 +87,9 @@ def test_cells_are_the_accuracies_and_say_them(measured: object) -> None:
 
 
 def test_tasks_of_a_category_stand_together() -> None:
-    main, rows = three_tasks()
+    central, rows = three_tasks()
     mixed = pd.concat([rows[rows["task"] == name] for name in ("one", "three", "two")])
-    axes = matrix(transfer(main, mixed), "a-model").axes[0]
+    axes = matrix(transfer(central, mixed), "a-model").axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two", "three"]
 
 

@@ -1,87 +1,18 @@
-from typing import Any
-
 import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.helpers.example_rows import answer, task_rows
+from tests.helpers.control_rows import ALONE, DEPTH, LAYER, RIGHT, N, one_task, three_tasks
 from tvsight.errors import MeasurementError
-from tvsight.experiments.controls import NAME as CONTROLS
 from tvsight.experiments.controls.numbers import (
     by_block,
     by_task,
-    control_line,
     over_tasks,
+    task_line,
     transfer,
     transfer_by_task,
 )
-from tvsight.output.labels import CONTROL_NAMES
-from tvsight.storage.schemas import schema
-
-N, LAYER, DEPTH = 20, 3, 6
-RIGHT = {
-    "no_op": 2,
-    "random_vector": 0,
-    "any_other_task": 4,
-    "other_tasks_mean": 3,
-    "shuffled_labels": 12,
-}
-CATEGORIES = {"one": "algorithmic", "two": "algorithmic", "three": "knowledge"}
-
-
-def control_rows(
-    task: str,
-    right: dict[str, int],
-    sources: dict[str, int],
-    model: str = "a-model",
-    category: str = "custom",
-) -> pd.DataFrame:
-    """`N` test episodes per control, the first `right[control]` of them right, and for each source;
-    on dev two episodes after each of `DEPTH` blocks, both right after block `LAYER` alone."""
-    shared = {"model": model, "task": task, "category": category, "layer": LAYER}
-    shared |= {"read_position": "last", "write_position": "last"}
-    conditions: list[tuple[dict[str, Any], int]] = [
-        *(({"procedure": name}, count) for name, count in right.items()),
-        *(({"procedure": "other_task", "source": s}, count) for s, count in sources.items()),
-    ]
-    rows = [
-        shared | answer("test", number, f"query {number}", number < count) | condition
-        for condition, count in conditions
-        for number in range(N)
-    ]
-    rows += [
-        shared
-        | answer("dev", number, "dev query", block == LAYER)
-        | {"procedure": name, "layer": block}
-        for name in right
-        for block in range(DEPTH)
-        for number in range(2)
-    ]
-    columns = schema(CONTROLS).columns
-    return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
-
-
-def main_rows(right: dict[str, int]) -> pd.DataFrame:
-    """The central comparison of some tasks, by right answers of the task vector."""
-    return pd.concat(
-        [
-            task_rows(task, (2, 18, count, 9), category=CATEGORIES[task], layers=(LAYER, 4))
-            for task, count in right.items()
-        ],
-        ignore_index=True,
-    )
-
-
-def three_tasks() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The central comparison and the controls of three tasks."""
-    vector = {"one": 16, "two": 12, "three": 5}
-    sources = {
-        "one": {"two": 10, "three": 0},
-        "two": {"one": 12, "three": 2},
-        "three": {"one": 0, "two": 0},
-    }
-    rows = [control_rows(task, RIGHT, sources[task], category=CATEGORIES[task]) for task in vector]
-    return main_rows(vector), pd.concat(rows, ignore_index=True)
+from tvsight.output.procedures import CONTROLS
 
 
 def test_a_task_has_the_accuracy_of_every_procedure() -> None:
@@ -109,22 +40,22 @@ def test_the_vector_is_tested_against_each_control_on_the_same_episodes() -> Non
 
 
 def test_pairs_do_not_depend_on_the_order_of_rows() -> None:
-    main, rows = three_tasks()
-    table = by_task(main, rows.iloc[::-1]).set_index("task")
-    pd.testing.assert_frame_equal(by_task(main, rows).set_index("task"), table.loc[::-1])
+    central, rows = three_tasks()
+    table = by_task(central, rows.iloc[::-1]).set_index("task")
+    pd.testing.assert_frame_equal(by_task(central, rows).set_index("task"), table.loc[::-1])
 
 
 def test_controls_of_other_episodes_or_another_block_are_refused() -> None:
-    main, rows = three_tasks()
+    central, rows = three_tasks()
     with pytest.raises(MeasurementError, match="not of the episodes"):
-        by_task(main, rows.assign(query=rows["query"] + "?"))
+        by_task(central, rows.assign(query=rows["query"] + "?"))
     with pytest.raises(MeasurementError, match="and the block"):
-        by_task(main, rows.assign(layer=LAYER + 1))
+        by_task(central, rows.assign(layer=LAYER + 1))
 
 
 def test_means_leads_and_counts() -> None:
     means = over_tasks(by_task(*three_tasks())).set_index("procedure")
-    assert list(means.index) == ["baseline", "icl", "task_vector", *CONTROL_NAMES]
+    assert list(means.index) == ["baseline", "icl", "task_vector", *CONTROLS]
     assert set(means["tasks"]) == {3}
     assert means.loc["task_vector", "accuracy"] == pytest.approx(0.55)
     random = means.loc["random_vector"]
@@ -140,13 +71,12 @@ def test_means_leads_and_counts() -> None:
 
 
 def test_one_task_has_no_controls_of_others() -> None:
-    alone = {name: RIGHT[name] for name in ("no_op", "random_vector", "shuffled_labels")}
-    main, rows = main_rows({"one": 16}), control_rows("one", alone, {})
-    table = by_task(main, rows)
+    central, rows = one_task()
+    table = by_task(central, rows)
     assert pd.isna(table.loc[0, "any_other_task"])
     assert pd.isna(table.loc[0, "better_any_other_task"])
-    assert set(over_tasks(table)["procedure"]) == {"baseline", "icl", "task_vector", *alone}
-    assert transfer(main, rows).empty
+    assert set(over_tasks(table)["procedure"]) == {"baseline", "icl", "task_vector", *ALONE}
+    assert transfer(central, rows).empty
 
 
 def test_every_pair_of_tasks_has_an_accuracy() -> None:
@@ -180,10 +110,10 @@ def test_other_tasks_by_category_and_the_best_of_them() -> None:
 
 
 def test_curves_are_means_of_dev_answers_after_each_block() -> None:
-    main, rows = three_tasks()
+    central, rows = three_tasks()
     few = rows[rows["task"] != "three"]
-    blocks = by_block(main, few)
-    assert list(dict.fromkeys(blocks["procedure"])) == ["task_vector", *CONTROL_NAMES]
+    blocks = by_block(central, few)
+    assert list(dict.fromkeys(blocks["procedure"])) == ["task_vector", *CONTROLS]
     assert set(blocks["tasks"]) == {2}
     assert set(blocks["n"]) == {2}
     for _, line in blocks[blocks["procedure"] != "task_vector"].groupby("procedure"):
@@ -191,9 +121,9 @@ def test_curves_are_means_of_dev_answers_after_each_block() -> None:
         assert line["accuracy"].tolist() == [float(b == LAYER) for b in range(DEPTH)]
 
 
-def test_a_task_is_told_in_a_line() -> None:
+def test_a_task_has_a_line() -> None:
     _, rows = three_tasks()
-    line = control_line(rows[rows["task"] == "one"])
+    line = task_line(rows[rows["task"] == "one"])
     assert "Shuffled labels 0.60 [0.39, 0.78]" in line
     assert "Another task's vector 0.20" in line
     assert line.endswith("block 3  n 20")

@@ -1,46 +1,82 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
+from tests.helpers.control_rows import outcome
 from tests.helpers.example_rows import task_rows
+from tests.helpers.half_accepted import half_accepted
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
-from tvsight.experiments.controls.request import controls
-from tvsight.models.loading import load
+from tvsight.errors import MeasurementError
+from tvsight.execution import Here, complete
+from tvsight.experiments import measuring
+from tvsight.experiments.controls import NAME
+from tvsight.experiments.controls.request import Controls, collect, requests
+from tvsight.interventions import application
+from tvsight.interventions.decoder import Decoder
+from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
-from tvsight.prompts import write_episodes
-from tvsight.prompts.episodes import Episode
-from tvsight.run.outcome import Outcome
-from tvsight.run.planning import Plan, plan
+from tvsight.prompts import sample_episodes, template, usable_pairs, write_episodes
+from tvsight.prompts.episodes import Episode, Sampling
+from tvsight.run.outcome import Measured, Outcome
+from tvsight.run.planning import Experiment, Plan, read_plan
+from tvsight.storage.contents import check_rows
+from tvsight.storage.manifests import Key
+from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
 from tvsight.tasks import packaged_tasks
 
 SOURCE = ModelSource("directory", "a-model", "/nowhere/a-model")
 LAYERS = {"to_upper": 2, "next_letter": 3, "list_first": 1}
-NO_VECTORS = TaskVectors(Store("/nowhere"), {})
+TASKS = ",".join(LAYERS)
+EPISODES, LAYER = 6, 2
+EXAMPLE = template("example")
+NORM = {"dev": 5.0, "test": 6.0}
+TOLERANCE = 1e-4
+
+
+class Given(TaskVectors):
+    """Vectors that were made by hand."""
+
+    def __init__(self, means: dict[str, Tensor], episodes: int = EPISODES) -> None:
+        super().__init__(Store("/nowhere"), {})
+        self.means = means
+        self.episodes = episodes
+
+    def mean(self, model: str, task: str) -> Tensor:
+        return self.means[task]
+
+    def norms(self, model: str, task: str, split: str) -> Tensor:
+        return torch.full((self.episodes, DEPTH), NORM[split])
+
+
+NO_VECTORS = Given({})
 """Of use until something is measured."""
 
 
-def chosen(tasks: str = "to_upper,next_letter,list_first", **options: Any) -> Plan:
-    return plan(RunConfig(tasks=tasks, **options))
+def planned(tasks: str = TASKS, **options: Any) -> Plan:
+    return read_plan(RunConfig(tasks=tasks, **options))
 
 
 def central(*tasks: str, model: str = "a-model") -> Outcome:
-    rows = [task_rows(t, (1, 2, 3, 4), model=model, layers=(LAYERS[t], 5)) for t in tasks]
-    return Outcome(rows, {}, {(model, task): Path(task) for task in tasks})
+    return outcome(
+        pd.concat(task_rows(t, (1, 2, 3, 4), model=model, layers=(LAYERS[t], 5)) for t in tasks)
+    )
 
 
-def identities(chosen: Plan, main: Outcome) -> dict[str, dict[str, Any]]:
-    return {one.name: one.identity for one in controls(chosen, SOURCE, main, NO_VECTORS)}
+def identities(plan: Plan, known: Outcome) -> dict[str, dict[str, Any]]:
+    return {one.name: one.identity for one in requests(plan, SOURCE, known, NO_VECTORS)}
 
 
 def test_a_request_names_the_block_and_the_data_of_the_other_tasks() -> None:
-    found = identities(chosen(), central(*LAYERS))
+    found = identities(planned(), central(*LAYERS))
     assert list(found) == list(LAYERS)
     for task, identity in found.items():
         assert identity["layer"] == LAYERS[task]
@@ -51,16 +87,16 @@ def test_a_request_names_the_block_and_the_data_of_the_other_tasks() -> None:
 
 
 def test_the_order_of_tasks_changes_nothing() -> None:
-    one = identities(chosen(), central(*LAYERS))
-    other = identities(chosen("list_first,to_upper,next_letter"), central(*LAYERS))
+    one = identities(planned(), central(*LAYERS))
+    other = identities(planned("list_first,to_upper,next_letter"), central(*LAYERS))
     assert one == other
 
 
-def test_tasks_without_a_central_comparison_are_neither_asked_nor_applied() -> None:
-    found = identities(chosen(), central("to_upper", "list_first"))
+def test_tasks_without_a_central_comparison_are_neither_measured_nor_applied() -> None:
+    found = identities(planned(), central("to_upper", "list_first"))
     assert list(found) == ["to_upper", "list_first"]
     assert list(found["to_upper"]["sources"]) == ["list_first"]
-    assert identities(chosen(), central("to_upper", model="b-model")) == {}
+    assert identities(planned(), central("to_upper", model="b-model")) == {}
 
 
 def test_replayed_episodes_of_other_tasks_count(tmp_path: Path) -> None:
@@ -72,7 +108,7 @@ def test_replayed_episodes_of_other_tasks_count(tmp_path: Path) -> None:
             for split, dummy in (("dev", " d"), ("test", " g"))
         ]
         write_episodes(file, episodes)
-        return identities(chosen("paper", episodes=str(file)), central("to_upper", "next_letter"))
+        return identities(planned("paper", episodes=str(file)), central("to_upper", "next_letter"))
 
     one, other = replayed("e"), replayed("f")
     assert one["to_upper"]["episodes"] == other["to_upper"]["episodes"]
@@ -80,11 +116,56 @@ def test_replayed_episodes_of_other_tasks_count(tmp_path: Path) -> None:
     assert one == replayed("e")
 
 
-def test_a_plan_sends_as_much_as_a_run(tiny_checkpoint: Callable[[str], Path]) -> None:
-    model = load(str(tiny_checkpoint("qwen2")), device="cpu")
-    asked = controls(chosen(episodes_per_split=4, shots=2), SOURCE, Outcome(), None)
-    assert [one.identity["layer"] for one in asked] == [None] * 3
-    (job,) = next(asked[0].measure(model))
+class FakeRunner:
+    """A runner that measures nothing: every request has failed."""
+
+    def __init__(self, known: Outcome) -> None:
+        self.known = known
+        self.options: list[RunConfig] = []
+        self.wanted: list[Sequence[Any]] = []
+
+    def outcome(self, options: RunConfig, experiment: Experiment) -> Outcome:
+        self.options.append(options)
+        self.wanted.append(experiment(read_plan(options), SOURCE))
+        if options.dry_run:
+            return Outcome()
+        if len(self.options) == 1:
+            return replace(self.known)
+        return Outcome([], {Key("a-model", request.name): "failed" for request in self.wanted[1]})
+
+    def stored(self, options: RunConfig, experiment: Experiment) -> Outcome:
+        return self.known
+
+
+def test_the_central_comparison_is_measured_first_and_alone_saves_episodes() -> None:
+    known = central("to_upper", "list_first")
+    runner = FakeRunner(known)
+    found = collect(runner, RunConfig(tasks=TASKS, vectors=False, save_episodes="here"))
+    assert [(o.save_episodes, o.vectors) for o in runner.options] == [("here", True), (None, False)]
+    assert [request.needs_vectors for request in runner.wanted[0]] == [True] * 3
+    assert [request.layer for request in runner.wanted[1]] == [2, 1]
+    assert runner.wanted[1][0].vectors.paths == known.paths
+    assert found.results == known.results
+    assert list(found.failures) == [("a-model", "to_upper"), ("a-model", "list_first")]
+
+
+def test_a_dry_run_knows_the_blocks_that_are_stored_and_returns_nothing() -> None:
+    runner = FakeRunner(central("to_upper"))
+    found = collect(runner, RunConfig(tasks=TASKS, dry_run=True))
+    assert found == Outcome()
+    assert [request.layer for request in runner.wanted[1]] == [2, None, None]
+    assert {request.vectors for request in runner.wanted[1]} == {None}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+def test_a_plan_sends_as_much_as_a_run(model: Model) -> None:
+    wanted = requests(planned(episodes_per_split=4, shots=2), SOURCE, Outcome(), None)
+    assert [one.identity["layer"] for one in wanted] == [None] * 3
+    (job,) = next(wanted[0].steps(model))
     dev, _, others, layer, _ = job.arguments
     assert others.shape == (2, DEPTH, WIDTH)
     assert others.dtype == torch.half
@@ -92,27 +173,117 @@ def test_a_plan_sends_as_much_as_a_run(tiny_checkpoint: Callable[[str], Path]) -
     assert 0 <= layer < DEPTH
 
 
-def test_stored_vectors_reach_the_job(
-    tiny_checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = load(str(tiny_checkpoint("qwen2")), device="cpu")
-    tasks = list(LAYERS)
-
-    def mean(of: TaskVectors, model: str, task: str) -> torch.Tensor:
-        return torch.full((DEPTH, WIDTH), float(tasks.index(task)))
-
-    def norms(of: TaskVectors, model: str, task: str, split: str) -> torch.Tensor:
-        return torch.full((4, DEPTH), {"dev": 5.0, "test": 6.0}[split])
-
-    monkeypatch.setattr(TaskVectors, "mean", mean)
-    monkeypatch.setattr(TaskVectors, "norms", norms)
-    config = chosen(episodes_per_split=4, shots=2)
-    request = controls(
-        config, replace(SOURCE, name="qwen2"), central(*LAYERS, model="qwen2"), NO_VECTORS
-    )
-    (job,) = next(request[0].measure(model))
+def test_stored_vectors_reach_the_job(model: Model) -> None:
+    vectors = Given({t: torch.full((DEPTH, WIDTH), float(n)) for n, t in enumerate(LAYERS)}, 4)
+    of_four, source = planned(episodes_per_split=4, shots=2), replace(SOURCE, name="qwen2")
+    wanted = requests(of_four, source, central(*LAYERS, model="qwen2"), vectors)
+    (job,) = next(wanted[0].steps(model))
     dev, test, others, layer, shuffled = job.arguments
     # In the order of their names: list_first, next_letter.
     assert others[:, 0, 0].tolist() == [2, 1]
     assert (dev["norms"].unique().item(), test["norms"].unique().item()) == (5, 6)
     assert (layer, shuffled) == (LAYERS["to_upper"], True)
+
+
+@pytest.fixture(scope="module")
+def episodes(model: Model) -> list[Episode]:
+    """Every query twice, so that what is shared between episodes shows."""
+    usable = usable_pairs(half_accepted(), model.tokenizer, EXAMPLE, model.name)
+    sampling = Sampling(shots=3, dummy_queries=2, per_split=EPISODES, seed=0)
+    sampled = sample_episodes("half_accepted", usable, sampling)
+    first = [sampled[number - number % 2] for number in range(len(sampled))]
+    return [
+        replace(episode, query=other.query, accepted=other.accepted)
+        for episode, other in zip(sampled, first, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def means() -> dict[str, Tensor]:
+    """A mean vector of each of three other tasks."""
+    generator = torch.Generator().manual_seed(0)
+    vectors = 2 * torch.randn(3, DEPTH, WIDTH, generator=generator)
+    return dict(zip(("one", "three", "two"), vectors, strict=True))
+
+
+def measured(
+    model: Model, episodes: list[Episode], means: dict[str, Tensor], seed: int = 0
+) -> Measured:
+    """The controls of given episodes."""
+    task = half_accepted()
+    of_task = Plan(RunConfig(), EXAMPLE, [task], {task.name: tuple(episodes)})
+    others = [replace(task, name=name) for name in means]
+    request = Controls(of_task, {"seed": seed}, task, others, LAYER, Given(means))
+    return complete(request.steps(model), model.decoder, Here())
+
+
+@pytest.fixture(scope="module")
+def rows(model: Model, episodes: list[Episode], means: dict[str, Tensor]) -> pd.DataFrame:
+    return measured(model, episodes, means).rows
+
+
+def test_rows_are_complete(rows: pd.DataFrame, means: dict[str, Tensor]) -> None:
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns
+    identity = {"model": "qwen2", "task": "half_accepted", "experiment": NAME}
+    check_rows(rows, identity | {"episodes_per_split": EPISODES})
+    once = {"no_op", "random_vector", "shuffled_labels", "other_tasks_mean", "any_other_task"}
+    dev = rows[rows["split"] == "dev"]
+    assert set(dev["procedure"]) == once
+    for _, swept in dev.groupby("procedure"):
+        assert swept["layer"].unique().tolist() == list(range(DEPTH))
+    assert dev["source"].isna().all()
+    test = rows[rows["split"] == "test"]
+    assert set(test["procedure"]) == {*once, "other_task"}
+    assert set(test["layer"]) == {LAYER}
+    assert set(test["source"].dropna()) == set(means)
+    assert (test["source"].notna() == (test["procedure"] == "other_task")).all()
+
+
+def test_one_other_task_after_another_is_a_part_of_the_matrix(
+    rows: pd.DataFrame, means: dict[str, Tensor]
+) -> None:
+    test, names = rows[rows["split"] == "test"], list(means)
+    matrix = test[test["procedure"] == "other_task"].set_index(["source", "episode"])
+    turn = test[test["procedure"] == "any_other_task"].set_index("episode")
+    for episode, row in turn.iterrows():
+        same = matrix.loc[(names[int(str(episode)) % len(names)], episode)]
+        assert (row["predicted"], row["margin"]) == (same["predicted"], same["margin"])
+
+
+def test_random_vectors_depend_on_the_seed_alone(
+    model: Model, episodes: list[Episode], means: dict[str, Tensor], rows: pd.DataFrame
+) -> None:
+    def random(found: pd.DataFrame) -> list[float]:
+        return found.loc[found["procedure"] == "random_vector", "log_probability"].tolist()
+
+    one = {"one": means["one"]}
+    assert random(measured(model, episodes, one).rows) == pytest.approx(random(rows), abs=TOLERANCE)
+    other = measured(model, episodes, one, seed=1).rows
+    assert random(other) != pytest.approx(random(rows), abs=TOLERANCE)
+
+
+def test_without_other_tasks_and_without_shuffled_labels_the_rest_is_measured(
+    model: Model, episodes: list[Episode]
+) -> None:
+    alike = [
+        replace(episode, demonstrations=tuple((x, "A") for x, _ in episode.demonstrations))
+        for episode in episodes
+    ]
+    found = measured(model, alike, {})
+    assert set(found.rows["procedure"]) == {"no_op", "random_vector"}
+    assert found.notes is not None
+    total = 2 * EPISODES * 3
+    assert found.notes["shuffled_labels"] == {"kept": total, "of": total}
+
+
+def test_a_no_op_patch_that_changes_answers_is_an_error(
+    model: Model, episodes: list[Episode], means: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply_vectors = application.apply_vectors
+
+    def one_block_too_low(decoder: Decoder, prompts: Any, chosen: Any, layers: Any, v: Any) -> Any:
+        return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], v)
+
+    monkeypatch.setattr(measuring, "apply_vectors", one_block_too_low)
+    with pytest.raises(MeasurementError, match="a no-op patch changed"):
+        measured(model, episodes, means)

@@ -4,15 +4,20 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tests.experiments.main_results.test_layers import swept
-from tvsight.experiments.layer_sweep.figures import curves, heat_map
+from tests.helpers.example_rows import swept_rows
+from tvsight.experiments.layer_sweep import figures, numbers
 from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer
 from tvsight.output.theme import save
 
 
 @pytest.fixture
 def table() -> pd.DataFrame:
-    return by_layer(pd.concat([swept("one", [0, 2, 4, 1]), swept("two", [0, 4, 4, 3])]))
+    return by_layer(pd.concat([swept_rows("one", [0, 2, 4, 1]), swept_rows("two", [0, 4, 4, 3])]))
+
+
+def curves(table: pd.DataFrame, paper: bool = False) -> Figure:
+    means = numbers.curves(table)
+    return figures.curves(means, numbers.highest(means), table, paper)
 
 
 def lines(figure: Figure, panel: int) -> dict[str, list[float]]:
@@ -28,21 +33,40 @@ def test_both_panels_draw_the_means(table: pd.DataFrame) -> None:
     assert list(right.get_xdata()) == [0.25, 0.5, 0.75, 1]
 
 
+def test_the_caption_names_our_peaks_alone(table: pd.DataFrame) -> None:
+    for paper in (False, True):
+        text = " ".join(curves(table, paper).get_supxlabel().split())
+        assert text == (
+            "a-model: peak 1.00 after block 2 of 4, block 2 alone within 10 % of it; mean over 2 "
+            "tasks, n = 4 dev episodes. Band: one standard deviation over tasks, as in the paper."
+        )
+
+
 def test_the_papers_curves_are_an_overlay(table: pd.DataFrame) -> None:
-    drawn = lines(curves(table, paper_by_layer()), 0)
+    figure = curves(table, paper=True)
+    drawn = lines(figure, 0)
     names = {"GPT-J 6B (paper)", "LLaMA 7B (paper)", "Pythia 6.9B (paper)"}
     assert set(drawn) == {"a-model"} | names
     paper = over_tasks(paper_by_layer())
     llama = paper[paper["model"] == "llama-7b"]["accuracy"].tolist()
     assert drawn["LLaMA 7B (paper)"] == llama
+    styles = {str(line.get_label()): line.get_linestyle() for line in figure.axes[0].lines}
+    assert styles == {"a-model": "-"} | dict.fromkeys(names, "--")
+    assert len({line.get_color() for line in figure.axes[0].lines}) == 4
+    assert len(figure.axes[0].collections) == 1  # the band is ours
 
 
 def test_the_heat_map_holds_every_cell_and_marks_the_chosen(table: pd.DataFrame) -> None:
-    figure = heat_map(table, "a-model")
+    figure = figures.heat_map(table, "a-model")
     cells = figure.axes[0].collections[0].get_array()
     assert cells.ravel().tolist() == [0, 0.5, 1, 0.25, 0, 1, 1, 0.75]
     (dots,) = figure.axes[0].lines
     assert list(zip(dots.get_xdata(), dots.get_ydata(), strict=True)) == [(2.5, 0.5), (1.5, 1.5)]
+
+
+def test_no_block_of_the_papers_curves_is_marked_as_chosen() -> None:
+    (dots,) = figures.heat_map(paper_by_layer(), "llama-7b").axes[0].lines
+    assert len(dots.get_xdata()) == 0
 
 
 def test_the_same_table_gives_the_same_files(table: pd.DataFrame, tmp_path: Path) -> None:

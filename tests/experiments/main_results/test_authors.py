@@ -1,10 +1,10 @@
 """Replay of the authors' own code: the same episodes on the same model give the same answers."""
 
 import json
-from pathlib import Path
 
 import pytest
 
+from tests.helpers.commands import ROOT
 from tests.helpers.embedded import needs_embedded
 from tvsight.execution import run
 from tvsight.experiments.main_results.measure import measure
@@ -13,7 +13,7 @@ from tvsight.models.loading import Model
 from tvsight.prompts import read_episodes, template, tokenise
 from tvsight.tasks import task
 
-DATA = Path(__file__).parent / "data" / "authors"
+DATA = ROOT / "tests" / "data" / "authors"
 TASKS = ("antonyms", "country_capital", "es_en", "list_last", "next_letter")
 AGREEMENT = 49
 """Of 50 answers: two leading logits may lie closer than float32 sums in another order."""
@@ -42,7 +42,7 @@ def test_answers_are_those_of_the_authors_code(embedded_model: Model, name: str)
     result = run(embedded_model.decoder, measure, dev, test)
     assert result["layers"]["task_vector"] == answers["layer"]
     for procedure in ("icl", "task_vector"):
-        tokens = result["test"][procedure]["token"]
+        tokens = result["test"]["answers"][procedure]["token"]
         texts = [embedded_model.vocabulary.texts[token] for token in tokens]
         expected = [answer[procedure] for answer in answers["test"]]
         agreeing = sum(

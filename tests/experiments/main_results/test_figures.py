@@ -11,11 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 
+from tests.helpers.commands import ROOT
 from tests.helpers.example_rows import task_rows
 from tests.helpers.legible import assert_legible
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results.figures import by_model, task_by_task
-from tvsight.experiments.main_results.numbers import COMPARED, by_task, over_tasks
+from tvsight.experiments.main_results import figures
+from tvsight.experiments.main_results.figures import task_by_task
+from tvsight.experiments.main_results.numbers import bars, by_task, gains_from_icl, over_tasks
+from tvsight.output.procedures import COMPARED
 from tvsight.output.theme import save
 from tvsight.paper import paper_by_task
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
@@ -56,6 +59,11 @@ def long_names() -> pd.DataFrame:
     return by_task(pd.concat(rows, ignore_index=True))
 
 
+def by_model(table: pd.DataFrame) -> Figure:
+    marked = table.assign(icl_gains=gains_from_icl(table))
+    return figures.by_model(bars(table, paper_by_task()), marked)
+
+
 def one_task_per_category() -> pd.DataFrame:
     chosen = ("to_upper", "fr_en", "antonyms", "country_capital")
     table = eighteen_tasks()
@@ -76,12 +84,12 @@ def table(request: pytest.FixtureRequest) -> pd.DataFrame:
 
 
 def test_bars_are_the_means_over_tasks_ours_and_the_papers(table: pd.DataFrame) -> None:
-    axes = by_model(table, paper_by_task()).axes[0]
+    axes = by_model(table).axes[0]
     means = pd.concat([over_tasks(t, "ICL gains") for t in (table, paper_by_task())])
-    bars = of_type(axes, BarContainer)
-    assert [container.get_label() for container in bars] == ["Baseline", "ICL", "Task vector"]
+    containers = of_type(axes, BarContainer)
+    assert [container.get_label() for container in containers] == ["Baseline", "ICL", "Task vector"]
     for container, whiskers, name in zip(
-        bars, of_type(axes, ErrorbarContainer), COMPARED, strict=True
+        containers, of_type(axes, ErrorbarContainer), COMPARED, strict=True
     ):
         centres = [bar.get_x() + bar.get_width() / 2 for bar in container]
         assert [bar.get_height() for bar in container] == pytest.approx(means[name].tolist())
@@ -90,7 +98,7 @@ def test_bars_are_the_means_over_tasks_ours_and_the_papers(table: pd.DataFrame) 
 
 
 def test_bars_of_the_paper_are_paler_and_named(table: pd.DataFrame) -> None:
-    axes = by_model(table, paper_by_task()).axes[0]
+    axes = by_model(table).axes[0]
     models = table["model"].nunique()
     for container in of_type(axes, BarContainer):
         assert {bar.get_alpha() for bar in container[:models]} == {1.0}
@@ -117,19 +125,22 @@ def test_points_are_the_accuracies_task_by_task(table: pd.DataFrame) -> None:
 
 
 DRAW = """
-from tests.figures.test_main_results import ErrorbarContainer, eighteen_tasks, of_type, task_by_task
-points = of_type(task_by_task(eighteen_tasks(), "a-model").axes[0], ErrorbarContainer)
+from tests.experiments.main_results import test_figures as these
+axes = these.task_by_task(these.eighteen_tasks(), "a-model").axes[0]
+points = these.of_type(axes, these.ErrorbarContainer)
 print(*(place for container in points for place in container[0].get_ydata()))
 """
 
 
 def test_points_stand_where_they_do_when_python_runs_without_assertions() -> None:
-    found = [
-        subprocess.run([sys.executable, *flags, "-c", DRAW], capture_output=True, text=True).stdout
+    with_assertions, without = (
+        subprocess.run(
+            [sys.executable, *flags, "-c", DRAW], cwd=ROOT, capture_output=True, text=True
+        ).stdout
         for flags in ((), ("-O",))
-    ]
-    assert len(found[0].split()) == 3 * len(PAPER_TASKS)
-    assert found[0] == found[1]
+    )
+    assert len(with_assertions.split()) == 3 * len(PAPER_TASKS)
+    assert with_assertions == without
 
 
 def test_each_point_stands_at_the_name_of_its_task() -> None:
@@ -146,7 +157,7 @@ def test_each_point_stands_at_the_name_of_its_task() -> None:
 
 
 def test_the_caption_names_what_was_dropped_and_what_was_kept_in_doubt() -> None:
-    text = caption_of(by_model(eighteen_tasks(), paper_by_task()))
+    text = caption_of(by_model(eighteen_tasks()))
     assert "a-model: mean over 16 tasks. n = 20 test episodes per task." in text
     assert "less than 0.20 over the baseline: en_fr, location_religion." in text
     assert "Kept, layer not identified: list_first, present_simple_past_simple." in text
@@ -154,7 +165,7 @@ def test_the_caption_names_what_was_dropped_and_what_was_kept_in_doubt() -> None
 
 
 def test_the_caption_of_a_complete_result_drops_nothing() -> None:
-    text = caption_of(by_model(one_task(), paper_by_task()))
+    text = caption_of(by_model(one_task()))
     assert "Dropped" not in text
     assert "not identified" not in text
     assert "a-model: mean over 1 task" in text
@@ -162,20 +173,20 @@ def test_the_caption_of_a_complete_result_drops_nothing() -> None:
 
 def test_a_model_without_any_task_left_is_named_all_the_same() -> None:
     table = by_task(task_rows("one", (9, 10, 9, 9), model="hopeless"))
-    figure = by_model(table, paper_by_task())
-    assert all(len(bars) == 7 for bars in of_type(figure.axes[0], BarContainer))
+    figure = by_model(table)
+    assert all(len(drawn) == 7 for drawn in of_type(figure.axes[0], BarContainer))
     assert "hopeless: mean over 0 tasks" in caption_of(figure)
 
 
 def test_captions_give_the_range_of_unequal_sizes() -> None:
     rows = [task_rows("one", (2, 10, 9, 9)), task_rows("two", (2, 10, 9, 9), n=30)]
     table = by_task(pd.concat(rows, ignore_index=True))
-    assert "n = 20 to 30 test episodes" in caption_of(by_model(table, paper_by_task()))
+    assert "n = 20 to 30 test episodes" in caption_of(by_model(table))
     assert "n = 20 to 30 test episodes" in caption_of(task_by_task(table, "a-model"))
 
 
 def test_no_text_of_the_bars_is_cut_or_written_over(table: pd.DataFrame) -> None:
-    assert_legible(by_model(table, paper_by_task()))
+    assert_legible(by_model(table))
 
 
 def test_no_text_of_the_points_is_cut_or_written_over(table: pd.DataFrame) -> None:
@@ -187,7 +198,7 @@ def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:
     files = [
         [path.read_bytes() for path in save(draw(table), tmp_path / folder, "figure")]
         for folder in ("first", "second")
-        for draw in (lambda t: by_model(t, paper_by_task()), lambda t: task_by_task(t, "a-model"))
+        for draw in (by_model, lambda t: task_by_task(t, "a-model"))
     ]
     assert files[:2] == files[2:]
     assert [content[:4] for content in files[0]] == [b"\x89PNG", b"%PDF"]

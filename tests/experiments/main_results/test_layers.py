@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from tests.helpers.example_rows import swept_rows
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results.layers import (
     by_layer,
@@ -9,27 +10,11 @@ from tvsight.experiments.main_results.layers import (
     paper_by_layer,
     peaks,
 )
-from tvsight.storage.schemas import COLUMN_TYPES
-
-
-def swept(task: str, right: list[int], model: str = "a-model", n: int = 4) -> pd.DataFrame:
-    """Dev rows of a task with so many right answers of `n` after each block; the best is tested."""
-    rows = [
-        {"split": "dev", "layer": layer, "correct": episode < count, "episode": episode}
-        for layer, count in enumerate(right)
-        for episode in range(n)
-    ]
-    best = right.index(max(right))
-    rows += [{"split": "test", "layer": best, "correct": False, "episode": e} for e in range(n)]
-    data = pd.DataFrame(rows).assign(
-        model=model, task=task, category="custom", procedure="task_vector"
-    )
-    return data.reindex(columns=list(COLUMN_TYPES))
 
 
 @pytest.fixture
 def table() -> pd.DataFrame:
-    return by_layer(pd.concat([swept("one", [0, 2, 4, 1]), swept("two", [0, 4, 4, 3])]))
+    return by_layer(pd.concat([swept_rows("one", [0, 2, 4, 1]), swept_rows("two", [0, 4, 4, 3])]))
 
 
 def test_accuracy_is_that_of_dev_answers_by_block(table: pd.DataFrame) -> None:
@@ -55,28 +40,43 @@ def test_the_band_is_the_deviation_over_tasks(table: pd.DataFrame) -> None:
 def test_a_peak_is_the_first_best_block_and_its_range_is_unbroken(
     right: list[int], expected: tuple[int, int, int]
 ) -> None:
-    (found,) = peaks(over_tasks(by_layer(swept("one", right, n=10)))).to_dict("records")
+    (found,) = peaks(over_tasks(by_layer(swept_rows("one", right, n=10)))).to_dict("records")
     assert (found["layer"], found["first"], found["last"]) == expected
     assert found["accuracy"] == max(right) / 10
 
 
 def test_the_common_block_is_where_the_mean_of_each_model_peaks() -> None:
-    rows = [swept("one", [0, 4, 1, 0]), swept("two", [0, 0, 4, 4]), swept("one", [1, 2], "b-model")]
+    rows = [
+        swept_rows("one", [0, 4, 1, 0]),
+        swept_rows("two", [0, 0, 4, 4]),
+        swept_rows("one", [1, 2], "b-model"),
+    ]
     assert common_block(pd.concat(rows)) == {"a-model": 2, "b-model": 1}
     assert common_block(pd.concat(rows), 1) == {"a-model": 1, "b-model": 1}
 
 
 @pytest.mark.parametrize("asked", [-1, 2])
 def test_a_block_that_a_model_lacks_is_refused(asked: int) -> None:
-    rows = pd.concat([swept("one", [0, 4, 1, 0]), swept("one", [1, 2], "b-model")])
+    rows = pd.concat([swept_rows("one", [0, 4, 1, 0]), swept_rows("one", [1, 2], "b-model")])
     with pytest.raises(UsageError, match=f"--layer {asked}: [ab]-model has blocks 0 to [13]"):
         common_block(rows, asked)
 
 
 def test_models_keep_their_own_depth() -> None:
-    both = by_layer(pd.concat([swept("one", [1, 2]), swept("one", [1, 2, 3, 4], "b-model")]))
+    both = by_layer(
+        pd.concat([swept_rows("one", [1, 2]), swept_rows("one", [1, 2, 3, 4], "b-model")])
+    )
     assert both.groupby("model")["relative_depth"].max().tolist() == [1, 1]
     assert peaks(over_tasks(both))["depth"].tolist() == [2, 4]
+
+
+def test_the_papers_curves_have_the_columns_of_ours_and_no_chosen_block(
+    table: pd.DataFrame,
+) -> None:
+    paper = paper_by_layer()
+    assert set(paper) == set(table)
+    assert table["chosen"].any()
+    assert not paper["chosen"].any()
 
 
 def test_the_papers_curves_peak_where_the_paper_says() -> None:

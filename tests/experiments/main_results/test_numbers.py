@@ -7,14 +7,17 @@ from statsmodels.stats.proportion import proportion_confint
 
 from tests.helpers.example_rows import PROCEDURES, task_rows
 from tvsight.experiments.main_results.numbers import (
-    COMPARED,
     SUBSETS,
+    bars,
     by_task,
     gains_from_icl,
+    layer_is_identified,
+    means,
     models_without_icl,
     over_tasks,
 )
 from tvsight.models import catalogue
+from tvsight.output.procedures import COMPARED
 from tvsight.paper import paper_by_task
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
@@ -139,11 +142,11 @@ def test_the_means_of_the_paper_are_its_rows_model_by_model() -> None:
     paper = paper_by_task()
     found = over_tasks(paper).set_index("model")
     for model, rows in paper.groupby("model"):
-        means = [rows[name].mean() for name in COMPARED]
-        assert found.loc[model, list(COMPARED)].tolist() == pytest.approx(means)
-        assert found.loc[model, "recovered_gap"] == pytest.approx(
-            (means[2] - means[0]) / (means[1] - means[0])
-        )
+        baseline, icl, vector = (rows[name].mean() for name in COMPARED)
+        expected = pytest.approx([baseline, icl, vector])
+        assert found.loc[model, list(COMPARED)].tolist() == expected
+        gap = (vector - baseline) / (icl - baseline)
+        assert found.loc[model, "recovered_gap"] == pytest.approx(gap)
     assert "averaged_vector" not in found
     assert np.isfinite(found.drop(columns="subset").astype(float)).all(axis=None)
 
@@ -158,3 +161,26 @@ def test_a_model_that_no_demonstration_helps_is_named(two_tasks: pd.DataFrame) -
     assert models_without_icl(pd.concat([helpless.assign(model="b-model"), two_tasks])) == [
         "b-model"
     ]
+
+
+@pytest.mark.parametrize(("gained", "lost", "found"), [(5, 0, True), (4, 0, False), (8, 2, False)])
+def test_a_layer_is_identified_by_five_to_nothing(gained: int, lost: int, found: bool) -> None:
+    patched = [True] * gained + [False] * lost + [True] * 20
+    baseline = [False] * gained + [True] * lost + [True] * 20
+    assert layer_is_identified(patched, baseline) is found
+
+
+def test_means_are_ours_by_subset_then_the_papers_and_all_seven(two_tasks: pd.DataFrame) -> None:
+    found = means(two_tasks, paper_by_task())
+    assert found["source"].tolist() == ["tvsight"] * 3 + ["paper"] * 8
+    assert found["subset"].tolist() == [*SUBSETS, *["all"] * 8]
+    assert found["tasks"].tolist() == [2, 2, 1, *[18] * 7, 126]
+    assert found["model"].iloc[-1] == "All seven"
+
+
+def test_bars_are_over_the_tasks_where_icl_gains(two_tasks: pd.DataFrame) -> None:
+    found = bars(two_tasks, paper_by_task())
+    assert found["paper"].tolist() == [False] + [True] * 7
+    assert found["tasks"].tolist() == [1, 17, 18, 17, 18, 18, 18, 18]
+    ours = over_tasks(two_tasks, "ICL gains").iloc[0]
+    assert found.loc[0, list(PROCEDURES)].tolist() == ours[list(PROCEDURES)].tolist()

@@ -1,4 +1,4 @@
-"""What a cut of a long split into several jobs changes: rounding, and nothing else."""
+"""A cut of a long split into several jobs changes numbers by rounding, and nothing else."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ import tvsight
 from tests.helpers.commands import ROOT
 from tests.helpers.tiny_models import DEPTH
 from tvsight.execution import complete
-from tvsight.experiments.main_results.measure import in_parts
+from tvsight.experiments.main_results.request import in_parts
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import template, tokenise
 
@@ -42,7 +42,7 @@ def whole_and_cut(tiny_checkpoint: Callable[[str], Path]) -> tuple[dict[str, Any
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """All that nested dictionaries hold, by its path."""
+    """Every value of nested dictionaries, by its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from leaves(inner, f"{name}/{key}")

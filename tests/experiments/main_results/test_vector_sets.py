@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.experiments.main_results.test_layers import swept
+from tests.helpers.example_rows import swept_rows
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results.vector_sets import at_common_block
 from tvsight.storage.store import Store
@@ -19,8 +19,13 @@ DEPTH, WIDTH, EPISODES = 4, 3, 4
 class Shelf:
     """A store of vectors that were made by hand."""
 
+    root = Path("nowhere")
+
     def __init__(self, vectors: dict[Path, dict[str, Tensor]]) -> None:
         self._vectors = vectors
+
+    def state(self, path: Path) -> object:
+        return self  # its vectors never change, and are not those of another shelf
 
     def vectors(self, path: Path) -> dict[str, Tensor]:
         return self._vectors[path]
@@ -44,7 +49,7 @@ def stored(tasks: list[str], block: int | None = None, model: str = "a-model") -
 @pytest.fixture
 def rows() -> pd.DataFrame:
     """Mean dev accuracy is highest after block 2, though either task alone peaks elsewhere."""
-    table = pd.concat([swept("one", [1, 4, 3, 0]), swept("two", [0, 1, 3, 4])])
+    table = pd.concat([swept_rows("one", [1, 4, 3, 0]), swept_rows("two", [0, 1, 3, 4])])
     return table.assign(query=table["episode"].map(lambda episode: f"q{episode % 2}"))
 
 
@@ -62,7 +67,7 @@ def test_each_vector_keeps_its_task_and_query(rows: pd.DataFrame) -> None:
     assert found.names == ["one", "two"]
     assert found.sizes == "4"
     for vector, task, category, unit in zip(
-        found.vectors, found.tasks, found.categories, found.units, strict=True
+        found.vectors, found.tasks, found.categories, found.clusters, strict=True
     ):
         assert vector.tolist() == [found.names.index(task), vector[1], 0]
         assert unit == f"{task}\nq{int(vector[1]) % 2}"

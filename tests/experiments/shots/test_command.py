@@ -4,9 +4,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analyses.shots import Options
 from tests.helpers.commands import analysis
 from tvsight.errors import UsageError
+from tvsight.experiments.shots import Options
 
 
 def test_numbers_are_read_in_any_order_once_each() -> None:

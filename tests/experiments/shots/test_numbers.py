@@ -1,26 +1,12 @@
 import pandas as pd
 import pytest
 
-from tests.helpers.example_rows import task_rows
+from tests.helpers.example_rows import rows_by_shots
 from tvsight.experiments.shots.numbers import by_shots, over_tasks
-
-RIGHT = {1: (2, 8, 4, 6), 4: (2, 16, 10, 12)}
-"""Correct answers of 20, by number of demonstrations."""
-
-
-def rows() -> pd.DataFrame:
-    found = [
-        task_rows(task, (0, *(max(0, n - less) for n in right[1:])), layers=(layer, 5)).assign(
-            shots=count
-        )
-        for count, right in RIGHT.items()
-        for task, less, layer in (("one", 0, 2), ("two", 4, 4))
-    ]
-    return pd.concat(found, ignore_index=True)
 
 
 def test_a_row_per_number_of_demonstrations_and_task() -> None:
-    table = by_shots(rows())
+    table = by_shots(rows_by_shots())
     assert table.columns[0] == "shots"
     assert table[["shots", "task", "icl", "task_vector"]].to_numpy().tolist() == [
         [1, "one", 0.4, 0.2],
@@ -31,7 +17,7 @@ def test_a_row_per_number_of_demonstrations_and_task() -> None:
 
 
 def test_means_and_blocks_of_each_procedure() -> None:
-    means = over_tasks(by_shots(rows())).set_index(["shots", "procedure"])
+    means = over_tasks(by_shots(rows_by_shots())).set_index(["shots", "procedure"])
     assert means.loc[(1, "icl"), "accuracy"] == pytest.approx(0.3)
     assert means.loc[(4, "task_vector"), "accuracy"] == pytest.approx(0.4)
     low, high = means.loc[(4, "task_vector"), ["accuracy_low", "accuracy_high"]]
@@ -42,7 +28,7 @@ def test_means_and_blocks_of_each_procedure() -> None:
 
 
 def test_a_task_that_lacks_a_number_counts_nowhere() -> None:
-    table = by_shots(rows())
+    table = by_shots(rows_by_shots())
     means = over_tasks(table[~((table["task"] == "two") & (table["shots"] == 4))])
     assert set(means["tasks"]) == {1}
     icl = means[means["procedure"] == "icl"]

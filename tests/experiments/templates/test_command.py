@@ -6,13 +6,13 @@ from string import ascii_lowercase
 import pandas as pd
 import pytest
 
-from analyses.templates import MOST_TEMPLATES, Options
 from tests.helpers.commands import analysis, cells, imported
-from tests.test_config import HEAVY
 from tvsight.errors import UsageError
+from tvsight.experiments.templates import MOST_TEMPLATES, Options
 
 MINE = "in {x} out {y}|\\n"
 OPTIONS = ("--templates", "arrow", MINE, "--dummy-numbers", "1", "3", "--shots", "2")
+HEAVY = {"torch", "transformers", "nnsight", "pandas", "seaborn", "matplotlib", "scipy"}
 FILES = {
     *(f"tables/templates{name}.csv" for name in ("", "_dummy_queries", "_by_task")),
     *(f"tables/templates{name}.md" for name in ("", "_dummy_queries", "_by_task")),

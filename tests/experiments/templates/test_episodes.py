@@ -1,16 +1,33 @@
-from collections.abc import Callable, Iterable
-from typing import Any
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
+from tests.helpers.piece_tokenizer import piece_tokenizer
 from tvsight.errors import UsageError
-from tvsight.experiments.templates.episodes import common_pairs, respelled
+from tvsight.experiments.templates.episodes import (
+    common_pairs,
+    foreign_queries,
+    foreign_task,
+    respelled,
+    under_templates,
+)
 from tvsight.prompts import Episode, Template, template
-from tvsight.tasks import Pair, Task
+from tvsight.tasks import Pair, Task, packaged_tasks
 
-MakeTokenizer = Callable[[Iterable[str]], Any]
 WORDS = [f"w{first}{second}" for first in "abcde" for second in "abcdefgh"]
 TEMPLATES = {"example": template("example"), "mine": Template("{x}:{y}\n")}
+
+
+EPISODES = [Episode("t", "dev", (("a", "b"),), f"{n}", ("x",), ("c", "d")) for n in range(40)]
+SCRIPT = """
+from tvsight.experiments.templates.episodes import foreign_queries, foreign_task
+from tvsight.tasks import Task
+task = Task("mine", "custom", "", "exact", (), "")
+print(foreign_queries(task, foreign_task(task), range(40), 2, 0))
+"""
 
 
 def task_of(count: int) -> Task:
@@ -18,10 +35,10 @@ def task_of(count: int) -> Task:
     return Task("mine", "custom", "", "exact", tuple(pairs), "")
 
 
-def test_a_pair_survives_under_all_templates_or_not_at_all(make_tokenizer: MakeTokenizer) -> None:
+def test_a_pair_survives_under_all_templates_or_not_at_all() -> None:
     # A piece that begins with the end of a template takes it away from the prompt there.
     pieces = [f" {word}" for word in WORDS] + [f"-> {WORDS[3]}", f": {WORDS[5]}"]
-    tokenizer = make_tokenizer(pieces)
+    tokenizer = piece_tokenizer(pieces)
     alone = {name: {name: one} for name, one in TEMPLATES.items()}
     lost = {
         name: {str(i) for i in range(30)}
@@ -40,18 +57,18 @@ def test_a_pair_survives_under_all_templates_or_not_at_all(make_tokenizer: MakeT
     assert answers["6"] == (WORDS[6], WORDS[7])
 
 
-def test_each_template_sets_words_off_in_its_own_way(make_tokenizer: MakeTokenizer) -> None:
+def test_each_template_sets_words_off_in_its_own_way() -> None:
     # After `!` a space is swallowed by the template's end, so there words stand without it.
-    tokenizer = make_tokenizer([*WORDS, *spaced(WORDS), *(f"! {word}" for word in WORDS)])
+    tokenizer = piece_tokenizer([*WORDS, *spaced(WORDS), *(f"! {word}" for word in WORDS)])
     both = {"a": Template("{x}-{y}"), "b": Template("{x}!{y}")}
     found = common_pairs(task_of(30), tokenizer, both, "a-model")
     assert found.spaced == {"a": True, "b": False}
     assert [pair.answer for pair in found.pairs.pairs] == WORDS[:30]
 
 
-def test_too_few_common_pairs_are_refused(make_tokenizer: MakeTokenizer) -> None:
+def test_too_few_common_pairs_are_refused() -> None:
     lost = [f"-> {word}" for word in WORDS[:8]] + [f": {word}" for word in WORDS[8:16]]
-    tokenizer = make_tokenizer([*spaced(WORDS), *lost])
+    tokenizer = piece_tokenizer([*spaced(WORDS), *lost])
     for name, one in TEMPLATES.items():
         assert len(common_pairs(task_of(30), tokenizer, {name: one}, "a").pairs.pairs) == 22
     with pytest.raises(UsageError, match=r"14 of 30 pairs .* templates example, mine; at least 20"):
@@ -64,6 +81,43 @@ def test_an_episode_is_spelled_with_spaces_or_as_it_is() -> None:
     assert respelled(plain, True) == Episode(
         "t", "dev", ((" a", " b"),), " q", (" one", " two"), (" c", " d")
     )
+
+
+def test_each_template_gets_its_spelling_and_the_main_one_all_dummy_queries() -> None:
+    foreign = [("e", "f")] * len(EPISODES)
+    found = under_templates(EPISODES, foreign, {"a": True, "b": False, "c": True}, "b", 1)
+    assert found["b"] == [replace(one, dummy_queries=("c", "d", "e", "f")) for one in EPISODES]
+    first = [replace(one, dummy_queries=("c",)) for one in EPISODES]
+    assert found["a"] == found["c"] == [respelled(one, True) for one in first]
+
+
+@pytest.mark.parametrize("name", packaged_tasks())
+def test_the_other_task_is_of_another_category(name: str) -> None:
+    task = packaged_tasks()[name]
+    assert foreign_task(task).category != task.category
+
+
+def test_foreign_words_are_inputs_of_the_other_task_and_not_of_this_one() -> None:
+    other = foreign_task(custom())
+    own = custom(*(pair.input for pair in other.pairs[:-30]))
+    left = {pair.input for pair in other.pairs[-30:]}
+    drawn = foreign_queries(own, other, EPISODES, 4, 0)
+    assert len(drawn) == len(EPISODES)
+    assert all(len(set(words)) == 4 and left.issuperset(words) for words in drawn)
+    assert len(set(drawn)) > 30
+
+
+def test_the_draw_depends_on_the_seed_and_not_on_the_process() -> None:
+    other = foreign_task(custom())
+    drawn = foreign_queries(custom(), other, EPISODES, 2, 0)
+    assert foreign_queries(custom(), other, EPISODES, 2, 1) != drawn
+    command = [sys.executable, "-c", SCRIPT]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == str(drawn)
+
+
+def custom(*inputs: str) -> Task:
+    return Task("mine", "custom", "", "exact", tuple(Pair(x, ("y",)) for x in inputs), "")
 
 
 def spaced(words: Iterable[str]) -> list[str]:

@@ -2,16 +2,45 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from tests.experiments.templates.test_numbers import task_rows
-from tvsight.experiments.templates.figures import dummy_queries, matrix
-from tvsight.experiments.templates.numbers import by_variant
+from tests.helpers.template_rows import two_tasks
+from tvsight.experiments.templates import figures
+from tvsight.experiments.templates.figures import blocks
+from tvsight.experiments.templates.numbers import (
+    of_dummy_queries,
+    of_templates,
+    over_tasks,
+    standard,
+)
 from tvsight.output.theme import save
+
+MODEL = "a-model"
 
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    return by_variant(pd.concat([task_rows("one"), task_rows("two", 4, 8)], ignore_index=True))
+    return two_tasks()
+
+
+def matrix(table: pd.DataFrame) -> Figure:
+    own = standard(table)
+    return figures.matrix(MODEL, of_templates(over_tasks(table), own), table, own)
+
+
+def dummy_queries(table: pd.DataFrame) -> Figure:
+    own = standard(table)
+    return figures.dummy_queries(MODEL, of_dummy_queries(over_tasks(table), own), table, own)
+
+
+def test_blocks_are_written_as_median_and_range(table: pd.DataFrame) -> None:
+    assert set(map(blocks, rows_of(over_tasks(table)))) == {"9 (8–10)"}
+    alone = over_tasks(table[table["task"] == "one"])
+    assert set(map(blocks, rows_of(alone))) == {"10"}
+
+
+def rows_of(means: pd.DataFrame) -> list[pd.Series]:
+    return [row for _, row in means.iterrows()]
 
 
 def test_the_heat_map_holds_every_cell_and_its_references(table: pd.DataFrame) -> None:

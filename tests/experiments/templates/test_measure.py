@@ -1,6 +1,4 @@
-import random
-import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,27 +6,41 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.experiments.main_results.test_measure import half_accepted
 from tests.helpers import reference
+from tests.helpers.half_accepted import half_accepted
 from tests.helpers.tiny_models import DEPTH
+from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
-from tvsight.experiments.templates import NAME as TEMPLATES
-from tvsight.experiments.templates import measure as templates
-from tvsight.experiments.templates.episodes import respelled
-from tvsight.experiments.templates.measure import Variant, measure_templates, variants
+from tvsight.experiments import measuring
+from tvsight.experiments.templates import NAME, request
+from tvsight.experiments.templates.episodes import CommonPairs, foreign_queries, foreign_task
+from tvsight.experiments.templates.measure import Variant, variants_of
 from tvsight.interventions import application
 from tvsight.interventions.decoder import Decoder
+from tvsight.models import ModelSource
 from tvsight.models.loading import Model, load
-from tvsight.prompts import Episode, Template
-from tvsight.storage.schemas import SCHEMAS
+from tvsight.prompts import Episode, UsablePairs, sample_episodes, template
+from tvsight.prompts.episodes import Sampling
+from tvsight.run.planning import Plan
+from tvsight.storage.schemas import schema
 
-TEXTS = {"example": "example:{x}->{y}\n", "mine": "in {x} out {y};"}
-SPACED = {"example": True, "mine": False}
-MAIN, NUMBERS, STANDARD = "example", [1, 2, 3], 2
-EPISODES, SHOTS = 6, 2
+MINE = "in {x} out {y};"
+TEXTS = {"example": "example:{x}->{y}\n", MINE: MINE}
+NAMES = list(TEXTS)
+SPACED = {"example": True, MINE: False}
+NUMBERS, STANDARD = [1, 2, 3], 2
+EPISODES, SHOTS, SEED = 6, 2, 1
 TOLERANCE = 1e-4
-MEASURED = variants(list(TEXTS), MAIN, NUMBERS, STANDARD)
+MEASURED = variants_of(len(NAMES), 0, NUMBERS, STANDARD)
+TASK = half_accepted()
+PAIRS = UsablePairs(TASK.pairs, False, len(TASK.pairs))
+
+
+def named(variant: Variant) -> tuple[str, str, int, str]:
+    """The columns that tell a variant's rows from others."""
+    extracted, applied = NAMES[variant["extracted"]], NAMES[variant["applied"]]
+    return extracted, applied, len(variant["members"]), variant["dummy_choice"]
 
 
 class Measured(NamedTuple):
@@ -39,10 +51,9 @@ class Measured(NamedTuple):
     rows: pd.DataFrame
 
     def of(self, variant: Variant) -> pd.DataFrame:
-        found = self.rows[self.rows["procedure"] == "task_vector"]
-        for column in ("extracted_under", "applied_under", "dummy_queries", "dummy_choice"):
-            found = found[found[column] == getattr(variant, column)]
-        return found
+        columns = ["extracted_under", "applied_under", "dummy_queries", "dummy_choice"]
+        vectors = self.rows[self.rows["procedure"] == "task_vector"]
+        return vectors[[tuple(row) == named(variant) for row in vectors[columns].to_numpy()]]
 
 
 @pytest.fixture(scope="module")
@@ -55,46 +66,28 @@ def hooked(tiny_checkpoint: Callable[[str], Path]) -> reference.Reference:
     return reference.Reference(tiny_checkpoint("qwen2"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _pairs_as_given() -> Iterator[None]:
+    """All pairs survive; words are spaced under one template alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(request, "common_pairs", lambda *_: CommonPairs(PAIRS, SPACED))
+        yield
+
+
 @pytest.fixture(scope="module")
 def measured(model: Model) -> Measured:
-    return run(model, Here())
+    sampling = Sampling(shots=SHOTS, dummy_queries=max(NUMBERS), per_split=EPISODES, seed=SEED)
+    plain = sample_episodes(TASK.name, PAIRS, sampling)
+    foreign = foreign_queries(TASK, foreign_task(TASK), plain, STANDARD, SEED)
+    return Measured(plain, foreign, run(model, Here()))
 
 
-def run(model: Model, place: Here) -> Measured:
-    task, rng = half_accepted(), random.Random(1)
-    plain, foreign = [], []
-    for split in ("dev", "test"):
-        for _ in range(EPISODES):
-            query, *others = rng.sample(task.pairs, 1 + SHOTS + max(NUMBERS))
-            demonstrations = tuple((p.input, p.answer) for p in others[:SHOTS])
-            dummies = tuple(p.input for p in others[SHOTS:])
-            plain.append(
-                Episode(task.name, split, demonstrations, query.input, query.answers, dummies)
-            )
-            foreign.append(tuple(rng.sample(string.digits, STANDARD)))
-    spelled = {
-        name: [
-            respelled(_with_dummies(episode, name, words), SPACED[name])
-            for episode, words in zip(plain, foreign, strict=True)
-        ]
-        for name in TEXTS
-    }
-    named = {name: Template(text) for name, text in TEXTS.items()}
-    steps = measure_templates(model, task, named, MAIN, spelled, MEASURED)
-    return Measured(plain, foreign, complete(steps, model.decoder, place))
-
-
-def _with_dummies(episode: Episode, name: str, foreign: tuple[str, ...]) -> Episode:
-    own = episode.dummy_queries
-    dummies = (*own, *foreign) if name == MAIN else own[:STANDARD]
-    return Episode(
-        episode.task,
-        episode.split,
-        episode.demonstrations,
-        episode.query,
-        episode.accepted,
-        dummies,
-    )
+def run(model: Model, place: Here) -> pd.DataFrame:
+    config = RunConfig(shots=SHOTS, dummy_queries=STANDARD, episodes_per_split=EPISODES, seed=SEED)
+    plan = Plan(config, template("example"), [TASK], {})
+    source = ModelSource("directory", model.name, "")
+    (wanted,) = request.requests(plan, source, NAMES, NUMBERS)
+    return complete(wanted.steps(model), model.decoder, place).rows
 
 
 def zero_shot(name: str, given: str) -> str:
@@ -109,19 +102,17 @@ def few_shot(name: str, episode: Episode, given: str) -> str:
 
 
 def dummies_of(variant: Variant, episode: Episode, foreign: tuple[str, ...]) -> tuple[str, ...]:
-    if variant.dummy_choice == "query":
-        return (episode.query,)
-    words = foreign if variant.dummy_choice == "foreign" else episode.dummy_queries
-    return words[: variant.dummy_queries]
+    _, _, count, choice = named(variant)
+    words = {"query": (episode.query,), "foreign": foreign, "task": episode.dummy_queries}
+    return words[choice][:count]
 
 
 def test_what_is_measured_is_each_cell_once_and_each_choice_once() -> None:
-    told = [variant[:4] for variant in MEASURED]
-    assert told == [
+    assert list(map(named, MEASURED)) == [
         ("example", "example", 2, "task"),
-        ("example", "mine", 2, "task"),
-        ("mine", "example", 2, "task"),
-        ("mine", "mine", 2, "task"),
+        ("example", MINE, 2, "task"),
+        (MINE, "example", 2, "task"),
+        (MINE, MINE, 2, "task"),
         ("example", "example", 1, "task"),
         ("example", "example", 3, "task"),
         ("example", "example", 2, "foreign"),
@@ -129,18 +120,19 @@ def test_what_is_measured_is_each_cell_once_and_each_choice_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("variant", MEASURED, ids=lambda variant: "-".join(map(str, variant[:4])))
+@pytest.mark.parametrize("variant", MEASURED, ids=lambda one: "-".join(map(str, named(one))))
 def test_every_variant_is_that_of_the_reference(
     variant: Variant, measured: Measured, model: Model, hooked: reference.Reference
 ) -> None:
-    tokenizer, space = model.tokenizer, " " if SPACED[variant.applied_under] else ""
+    extracted, applied, _, _ = named(variant)
+    tokenizer, space = model.tokenizer, " " if SPACED[applied] else ""
     texts = [text.strip() for text in tokenizer.batch_decode([[i] for i in range(len(tokenizer))])]
     prompts: dict[str, list[reference.Prompts]] = {"dev": [], "test": []}
     first: dict[str, list[int]] = {"dev": [], "test": []}
     for episode, foreign in zip(measured.plain, measured.foreign, strict=True):
-        asked = zero_shot(variant.applied_under, episode.query)
+        asked = zero_shot(applied, episode.query)
         dummies = [
-            tokenizer(few_shot(variant.extracted_under, episode, given)).input_ids
+            tokenizer(few_shot(extracted, episode, given)).input_ids
             for given in dummies_of(variant, episode, foreign)
         ]
         bare = tokenizer(asked).input_ids
@@ -192,15 +184,15 @@ def assert_same(
 
 
 def test_variants_differ_where_their_vectors_do(measured: Measured) -> None:
-    found = {variant[:4]: measured.of(variant)["log_probability"].tolist() for variant in MEASURED}
-    assert len({tuple(values) for values in found.values()}) == len(MEASURED)
+    found = [measured.of(variant)["log_probability"] for variant in MEASURED]
+    assert len({tuple(values) for values in found}) == len(MEASURED)
 
 
 def test_rows_have_the_columns_of_the_schema_and_the_spelling_of_the_main_template(
     measured: Measured,
 ) -> None:
     rows = measured.rows
-    assert rows.dtypes.astype(str).to_dict() == SCHEMAS[TEMPLATES].columns
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns
     patched = rows["procedure"] == "task_vector"
     for column in ("layer", "layer_identified", "extracted_under", "dummy_queries", "dummy_choice"):
         assert (rows[column].notna() == patched).all()
@@ -214,7 +206,7 @@ def test_rows_have_the_columns_of_the_schema_and_the_spelling_of_the_main_templa
 
 
 def test_a_simulated_server_gives_the_same_rows(measured: Measured, model: Model) -> None:
-    again = run(model, Here(simulated=True)).rows
+    again = run(model, Here(simulated=True))
     columns = [name for name in again if name not in ("log_probability", "margin")]
     pd.testing.assert_frame_equal(again[columns], measured.rows[columns])
 
@@ -227,6 +219,6 @@ def test_a_patch_that_should_change_nothing_and_does_is_refused(
     def one_block_too_low(decoder: Decoder, prompts: Any, chosen: Any, layers: Any, v: Any) -> Any:
         return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], v)
 
-    monkeypatch.setattr(templates, "apply_vectors", one_block_too_low)
+    monkeypatch.setattr(measuring, "apply_vectors", one_block_too_low)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         run(model, Here())

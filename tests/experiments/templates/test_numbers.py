@@ -1,71 +1,25 @@
 import pandas as pd
 import pytest
 
-from tests.helpers.example_rows import answer
-from tvsight.experiments.templates import NAME as TEMPLATES
+from tests.helpers.template_rows import UNPATCHED, VECTORS, N, two_tasks, variant_rows
 from tvsight.experiments.templates.numbers import (
-    blocks,
+    VARIANT,
     by_variant,
-    line,
-    main_and_standard,
     of_dummy_queries,
     of_templates,
     over_tasks,
+    standard,
+    task_line,
 )
-from tvsight.storage.schemas import SCHEMAS
-
-N = 20
-UNPATCHED = {
-    "baseline": {"arrow": 1, "example": 2},
-    "icl": {"arrow": 17, "example": 18},
-}
-"""Correct answers of `N`, by template applied under."""
-VECTORS = {
-    ("arrow", "arrow", 2, "task"): 13,
-    ("arrow", "example", 2, "task"): 10,
-    ("example", "arrow", 2, "task"): 9,
-    ("example", "example", 2, "task"): 14,
-    ("example", "example", 8, "task"): 16,
-    ("example", "example", 1, "task"): 12,
-    ("example", "example", 1, "query"): 18,
-    ("example", "example", 2, "foreign"): 6,
-}
-
-
-def task_rows(task: str, less: int = 0, layer: int = 10, model: str = "a-model") -> pd.DataFrame:
-    """Test rows with the numbers above less `less`, and dev rows that are all right."""
-    shared = {"model": model, "task": task, "category": "custom"}
-    rows = []
-
-    def add(columns: dict[str, object], right: int, layers: list[int | None]) -> None:
-        rows.extend(
-            shared | columns | answer("test", n, f"query {n}", n < right) | {"layer": layers[-1]}
-            for n in range(N)
-        )
-        rows.extend(
-            shared | columns | answer("dev", 0, "dev query", True) | {"layer": block}
-            for block in layers
-        )
-
-    for procedure, of in UNPATCHED.items():
-        for applied, right in of.items():
-            add({"procedure": procedure, "applied_under": applied}, right, [None])
-    for variant, right in VECTORS.items():
-        named = ("extracted_under", "applied_under", "dummy_queries", "dummy_choice")
-        columns = dict(zip(named, variant, strict=True)) | {"procedure": "task_vector"}
-        add(columns | {"layer_identified": layer > 9}, right - less, [0, layer])
-    types = SCHEMAS[TEMPLATES].columns
-    return pd.DataFrame(rows).reindex(columns=list(types)).astype(types)
 
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    return by_variant(pd.concat([task_rows("one"), task_rows("two", 4, 8)], ignore_index=True))
+    return two_tasks()
 
 
 def of(table: pd.DataFrame, *variant: object) -> pd.Series:
-    named = ["extracted_under", "applied_under", "dummy_queries", "dummy_choice"]
-    (found,) = (row for _, row in table.iterrows() if tuple(row[named]) == variant)
+    (found,) = (row for _, row in table.iterrows() if tuple(row[VARIANT]) == variant)
     return found
 
 
@@ -107,13 +61,10 @@ def test_a_difference_is_paired_over_tasks(table: pd.DataFrame) -> None:
     assert of(means, "example", "example", 1, "query")["difference"] == pytest.approx(0.2)
 
 
-def test_blocks_are_told_by_median_and_range(table: pd.DataFrame) -> None:
+def test_blocks_have_a_median_and_a_range(table: pd.DataFrame) -> None:
     found = of(over_tasks(table), "example", "arrow", 2, "task")
     assert found[["layer_median", "layer_first", "layer_last"]].tolist() == [9, 8, 10]
     assert found["identified"] == 1
-    assert blocks(found) == "9 (8–10)"
-    alone = over_tasks(table[table["task"] == "one"]).iloc[0]
-    assert blocks(alone) == "10"
 
 
 def test_one_task_has_no_interval_over_tasks(table: pd.DataFrame) -> None:
@@ -124,11 +75,12 @@ def test_one_task_has_no_interval_over_tasks(table: pd.DataFrame) -> None:
 
 def test_the_matrix_and_the_dummy_queries_share_one_cell(table: pd.DataFrame) -> None:
     means = over_tasks(table)
-    assert main_and_standard(table) == main_and_standard(means) == ("example", 2)
-    named = ["extracted_under", "applied_under", "dummy_queries", "dummy_choice"]
-    cells = [tuple(row) for row in of_templates(means)[named].to_numpy()]
+    own = standard(means)
+    assert own == standard(table) == ("example", 2)
+    cells = [tuple(row) for row in of_templates(means, own)[VARIANT].to_numpy()]
     assert cells == [variant for variant in VECTORS if variant[2:] == (2, "task")]
-    assert of_dummy_queries(means)[["dummy_choice", "dummy_queries"]].to_numpy().tolist() == [
+    shown = of_dummy_queries(means, own)[["dummy_choice", "dummy_queries"]]
+    assert shown.to_numpy().tolist() == [
         ["task", 1],
         ["task", 2],
         ["task", 8],
@@ -138,7 +90,9 @@ def test_the_matrix_and_the_dummy_queries_share_one_cell(table: pd.DataFrame) ->
 
 
 def test_models_are_summarised_apart() -> None:
-    rows = pd.concat([task_rows("one"), task_rows("one", 4, model="b-model")], ignore_index=True)
+    rows = pd.concat(
+        [variant_rows("one"), variant_rows("one", 4, model="b-model")], ignore_index=True
+    )
     means = over_tasks(by_variant(rows))
     assert set(means["tasks"]) == {1}
     cell = means[(means["dummy_choice"] == "query")].set_index("model")["accuracy"]
@@ -146,7 +100,7 @@ def test_models_are_summarised_apart() -> None:
 
 
 def test_a_line_names_the_own_vector_and_the_others() -> None:
-    told = line(task_rows("one"))
+    told = task_line(variant_rows("one"))
     assert told.startswith("Baseline 0.10 [")
     assert "ICL 0.90 [" in told
     assert "Task vector 0.70 [" in told

@@ -6,10 +6,10 @@ import pytest
 
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError
-from tvsight.experiments.templates.request import compared_templates, templates
+from tvsight.experiments.templates.request import compared_templates, requests
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode, template, write_episodes
-from tvsight.run.planning import Request, plan
+from tvsight.run.planning import Request, read_plan
 from tvsight.tasks import packaged_tasks
 
 SOURCE = ModelSource("hub", "model", "org/model")
@@ -18,7 +18,7 @@ NAMES, NUMBERS = ("example", "arrow"), (1, 4)
 
 
 def asked(names: Any = NAMES, numbers: Any = NUMBERS, **options: Any) -> list[Request]:
-    return templates(plan(replace(CONFIG, **options)), SOURCE, names, numbers)
+    return requests(read_plan(replace(CONFIG, **options)), SOURCE, names, numbers)
 
 
 def key(**changes: Any) -> str:

@@ -15,11 +15,11 @@ from tvsight.experiments.token_projections.figures import (
     RANKS,
     drawable,
     fitting,
-    grid,
     ranks,
 )
 from tvsight.experiments.token_projections.figures import _width as width
-from tvsight.experiments.token_projections.numbers import over_tasks
+from tvsight.experiments.token_projections.figures import grid as grid_of
+from tvsight.experiments.token_projections.numbers import over_tasks, top_tokens
 from tvsight.output.theme import save
 
 TOKENS = [["London", " Paris", "7", "paris"], ["city", "$x^{$", "語", "capital"]]
@@ -28,6 +28,10 @@ TOKENS = [["London", " Paris", "7", "paris"], ["city", "$x^{$", "語", "capital"
 @pytest.fixture
 def rows() -> pd.DataFrame:
     return chosen(projected("one", TOKENS, {"answers": [4, 2]}, answers=["city"]), 1)
+
+
+def grid(rows: pd.DataFrame, all_tokens: bool = False) -> Figure:
+    return grid_of(rows, top_tokens(rows, RANKS, all_tokens), all_tokens)
 
 
 def cells(figure: Figure) -> dict[tuple[float, float], str]:
@@ -103,7 +107,7 @@ def test_of_a_deep_model_some_blocks_are_left_out_but_not_the_marked() -> None:
 def test_ticks_are_numbers(rows: pd.DataFrame) -> None:
     drawn = [{"answers": [900, 2000]}]
     rows = chosen(projected("one", TOKENS, {"answers": [4, 2]}, drawn), 1)
-    for figure in (grid(rows), ranks(rows)):
+    for figure in (grid(rows), ranks(over_tasks(rows))):
         figure.draw_without_rendering()
         labels = [
             label.get_text()
@@ -165,7 +169,7 @@ def test_ranks_are_drawn_by_kind_and_vector() -> None:
     one = projected("one", [[]] * 3, {"answers": [9, 5, 1], "word": [8, 8, 8]}, drawn)
     two = projected("two", [[]] * 3, {"answers": [3, 3, 3], "word": [2, 4, 6]}, drawn)
     rows = chosen(pd.concat([one, two], ignore_index=True), 1)
-    figure = ranks(rows)
+    figure = ranks(over_tasks(rows))
     means = over_tasks(rows).set_index(["kind", "vector"])
     for axes, kind in zip(figure.axes, ("answers", "description"), strict=True):
         lines = {str(line.get_label()): list(line.get_ydata()) for line in axes.lines}
@@ -177,13 +181,14 @@ def test_ranks_are_drawn_by_kind_and_vector() -> None:
         low, high = axes.get_ylim()
         assert low > high
     assert "n = 2 tasks (answers) and 2 tasks (description)" in note(figure)
+    assert "median of 1 draws" in note(figure)
 
 
 def test_each_model_has_its_panels_and_tasks_without_words_none() -> None:
     drawn = [{"answers": [900, 800]}]
     one = projected("one", [[]] * 2, {"answers": [9, 5]}, drawn)
     rows = chosen(pd.concat([one, one.assign(model="b-model")], ignore_index=True), 1)
-    figure = ranks(rows)
+    figure = ranks(over_tasks(rows))
     assert [axes.get_ylabel().split("\n")[0] for axes in figure.axes] == ["a-model", "b-model"]
 
 

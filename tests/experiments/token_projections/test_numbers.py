@@ -7,8 +7,10 @@ from tests.helpers.example_rows import task_rows
 from tests.helpers.projection_rows import chosen, projected
 from tvsight.experiments.token_projections.numbers import (
     at_blocks,
+    beside_paper,
     over_tasks,
     ranks,
+    task_line,
     top_tokens,
     visible,
     with_chosen,
@@ -70,13 +72,7 @@ def test_a_token_is_visible(token: str, expected: str) -> None:
 
 def test_the_chosen_block_is_that_of_the_central_comparison(rows: pd.DataFrame) -> None:
     deep = projected("one", [["a"]] * 6, {"answers": [1] * 6})
-    central = pd.concat(
-        [
-            task_rows("one", (0, 9, 9, 9), layers=(2, 5), identified=False),
-            task_rows("two", (0, 9, 9, 9), layers=(1, 1)),
-            task_rows("one", (0, 9, 9, 9), layers=(0, 0), model="b-model"),
-        ]
-    )
+    central = task_rows("one", (0, 9, 9, 9), layers=(2, 5), identified=False)
     found = with_chosen(deep, central)
     columns = ["chosen", "two_above", "layer_identified", "episodes"]
     assert found[columns].drop_duplicates().to_numpy().tolist() == [[2, 4, False, 2]]
@@ -136,8 +132,40 @@ def test_over_tasks_the_best_word_and_the_middle_draw_count() -> None:
         2,
     ]
     assert table.loc[("description", "random"), ["rank", "tasks"]].tolist() == [16.5, 2]
+    assert table["draws"].to_dict() == {
+        (kind, vector): 1 + (vector == "random")
+        for kind in ("answers", "description")
+        for vector in ("task", "random")
+    }
     assert table.loc[("answers", "task"), ["rank", "tasks"]].tolist() == [2, 1]
     assert table.loc[("answers", "random"), "rank"] == 9
+
+
+def test_ours_stand_before_the_papers_task_by_task() -> None:
+    tokens = [["a"], ["b"], ["c"], ["d"]]
+    rows = [chosen(projected(task, tokens, {}), 1) for task in ("two", "prev_letter")]
+    ours = top_tokens(pd.concat(rows, ignore_index=True))
+    table = beside_paper(ours, paper_top_tokens(), ["prev_letter", "two"])
+    order = table.groupby(["task", "source", "place"], sort=False).size()
+    assert order.to_dict() == {
+        ("prev_letter", "tvsight", "chosen"): 1,
+        ("prev_letter", "tvsight", "two above"): 1,
+        ("prev_letter", "paper", "two above"): 60,
+        ("two", "tvsight", "chosen"): 1,
+        ("two", "tvsight", "two above"): 1,
+    }
+    paper = table[table["source"] == "paper"]
+    assert paper.groupby("model")["order"].agg(list).tolist() == [list(range(1, 21))] * 3
+    assert paper["rank"].isna().all()
+    assert table.loc[:1, "token"].tolist() == ["b", "d"]
+    empty = beside_paper(ours[:0], paper_top_tokens(), ["two"])
+    assert empty.empty
+
+
+def test_a_line_names_the_best_rank_of_answers_and_words() -> None:
+    drawn = [{"answers": [1, 1], "city": [1, 1]}]
+    rows = projected("one", [["a"], ["b"]], {"answers": [10, 2], "city": [4, 4]}, drawn)
+    assert task_line(rows) == "best answers at rank 2 after block 1, “city” at rank 4 after block 0"
 
 
 def test_the_papers_tokens_are_of_known_models_and_tasks() -> None:

@@ -137,7 +137,7 @@ def test_a_dry_run_draws_nothing(
     ("option", "told"),
     [
         ({"perplexity": 0.0}, "--perplexity 0.0: more than 0"),
-        ({"perplexity": float("nan")}, "--perplexity nan: more than 0"),
+        ({"perplexity": float("nan")}, "--perplexity nan: a finite number"),
         ({"tsne_seed": -1}, "--tsne-seed -1: 0 to"),
         ({"shots": 0}, "--shots 0: at least 1"),
     ],

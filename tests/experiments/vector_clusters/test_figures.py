@@ -10,7 +10,7 @@ from tests.helpers.legible import assert_legible
 from tests.helpers.vector_examples import FOUR, ONE, eighteen, vector_set
 from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_clusters.figures import scatter
-from tvsight.experiments.vector_clusters.numbers import groupings, points
+from tvsight.experiments.vector_clusters.numbers import embedding, groupings
 from tvsight.output.theme import CATEGORY_COLOURS, save
 from tvsight.tasks import packaged_tasks
 
@@ -25,9 +25,9 @@ CASES = {
 
 
 def drawn(given: VectorSet, perplexity: float = 5, seed: int = 0) -> tuple[Figure, pd.DataFrame]:
-    table = points(given, perplexity, seed)
-    assert table is not None
-    return scatter(table, given, groupings(given), perplexity, seed), table
+    found = embedding(given, perplexity, seed)
+    assert found is not None
+    return scatter(found, given, groupings(given)), found.points
 
 
 def caption_of(figure: Figure) -> str:

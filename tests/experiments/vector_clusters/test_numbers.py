@@ -11,9 +11,9 @@ from tvsight.experiments.vector_clusters.numbers import (
     LEFT_OUT,
     TASK,
     by_task,
+    embedding,
     groupings,
     not_computed,
-    points,
 )
 from tvsight.statistics.geometry import distances, embedded, silhouettes
 from tvsight.statistics.intervals import wilson
@@ -84,7 +84,7 @@ def test_each_task_has_its_own_numbers() -> None:
         vectors=np.concatenate([given.vectors, given.vectors[twin] + 1e-3 * rng.normal(size=12)]),
         tasks=np.concatenate([given.tasks, np.repeat("twin", 10)]),
         categories=np.concatenate([given.categories, np.repeat("algorithmic", 10)]),
-        units=np.concatenate([given.units, [f"twin\n{number}" for number in range(10)]]),
+        clusters=np.concatenate([given.clusters, [f"twin\n{number}" for number in range(10)]]),
     )
     table = by_task(given).set_index("task")
     assert table.index.tolist() == [*FOUR, "twin"]
@@ -132,11 +132,16 @@ def test_categories_of_one_task_each_cannot_be_asked_for_without_it() -> None:
 
 def test_points_are_those_of_the_vectors_in_order() -> None:
     given = eighteen(3)
-    table = points(given, perplexity=5, seed=1)
+    found = embedding(given, perplexity=5, seed=1)
     places = embedded(given.vectors, 5, seed=1)
-    assert table is not None
+    assert found is not None
     assert places is not None
+    table = found.points
     assert np.array_equal(table[["x", "y"]].to_numpy(), places)
     assert table["task"].tolist() == given.tasks.tolist()
     assert table["episode"].tolist() == [0, 1, 2] * 18
-    assert points(vector_set(ONE, n=3), 5, 1) is None
+    assert (found.perplexity, found.bounded, found.seed) == (5, False, 1)
+    few = embedding(vector_set(ONE, n=7), perplexity=5, seed=1)
+    assert few is not None
+    assert (few.perplexity, few.bounded) == (2, True)
+    assert embedding(vector_set(ONE, n=3), 5, 1) is None

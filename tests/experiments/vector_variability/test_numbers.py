@@ -6,6 +6,7 @@ import pytest
 
 from tests.helpers.vector_examples import FOUR, ONE, vector_set
 from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.vector_variability import numbers
 from tvsight.experiments.vector_variability.numbers import (
     MEAN,
     POOLED,
@@ -15,7 +16,7 @@ from tvsight.experiments.vector_variability.numbers import (
     separations,
     variants,
 )
-from tvsight.statistics.geometry import distances, overlap, pooled, superiority
+from tvsight.statistics.geometry import Metric, distances, overlap, pooled, superiority
 
 
 @pytest.fixture
@@ -24,9 +25,9 @@ def given() -> VectorSet:
 
 
 def test_distances_are_those_of_each_task_and_of_all(given: VectorSet) -> None:
-    found = {group.task: group for group in pairs(given, "cosine")}
-    assert list(found) == [*FOUR, POOLED]
     matrix = distances(given.vectors)
+    found = {group.task: group for group in pairs(given, matrix)}
+    assert list(found) == [*FOUR, POOLED]
     for task in FOUR:
         own = np.flatnonzero(given.tasks == task)
         expected = [matrix[i, j] for i in own for j in own if i < j]
@@ -41,7 +42,7 @@ def test_distances_are_those_of_each_task_and_of_all(given: VectorSet) -> None:
 def test_every_row_states_the_statistics_of_its_distances(given: VectorSet) -> None:
     table = separations(given, "cosine").set_index("task")
     assert table.index.tolist() == [*FOUR, POOLED, MEAN]
-    for group in pairs(given, "cosine"):
+    for group in pairs(given, distances(given.vectors)):
         row = table.loc[group.task]
         assert row["within_mean"] == pytest.approx(group.near.mean())
         assert row["between_deviation"] == pytest.approx(group.far.std(ddof=1))
@@ -92,7 +93,7 @@ def test_one_vector_has_no_distances() -> None:
 @pytest.mark.parametrize("measure", ["cosine", "euclidean"])
 def test_histograms_hold_every_pair_and_have_an_area_of_one(given: VectorSet, measure: str) -> None:
     table = densities(given, measure)
-    for group in pairs(given, measure):
+    for group in pairs(given, distances(given.vectors, measure)):
         for kind, sample in (("within", group.near), ("between", group.far)):
             drawn = table[(table["task"] == group.task) & (table["kind"] == kind)]
             assert drawn["pairs"].sum() == len(sample)
@@ -140,6 +141,18 @@ def test_a_coordinate_keeps_its_number_when_one_before_it_is_taken_away(given: V
     massive[:, 2] = 700
     table = variants(replace(given, vectors=massive))
     assert set(table[table["variant"] == "without coordinate 5"]["coordinate"]) == {2}
+
+
+def test_distances_are_computed_once(given: VectorSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(vectors: np.ndarray, measure: Metric) -> np.ndarray:
+        calls.append(measure)
+        return distances(vectors, measure)
+
+    monkeypatch.setattr(numbers, "distances", counted)
+    separations(given, "cosine")
+    assert calls == ["cosine"]
 
 
 def test_numbers_are_the_same_every_time(given: VectorSet) -> None:

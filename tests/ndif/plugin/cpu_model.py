@@ -15,10 +15,7 @@ import ray
 import ray._private.state
 from ndif.services.ray.deployments.controller import controller
 from ndif.services.ray.deployments.controller.cluster import cluster
-from ndif.services.ray.deployments.modeling.base import (
-    KILL_REASON_PREEMPTED,
-    BaseModelDeployment,
-)
+from ndif.services.ray.deployments.modeling.base import KILL_REASON_PREEMPTED, BaseModelDeployment
 from nnsight.modeling.huggingface import HuggingFaceModel
 from nnsight.modeling.mixins.remotable import Remotable
 

@@ -1,0 +1,103 @@
+"""The console script `tvsight`."""
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import tvsight
+from analyses.__main__ import COMMANDS
+from tests.helpers.commands import ROOT, SETTINGS, Finished, analysis
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MODULE, FUNCTION = PROJECT["project"]["scripts"]["tvsight"].split(":")
+SCRIPT = (
+    f"import sys; from {MODULE} import {FUNCTION}; sys.argv[0] = '/bin/tvsight'; "
+    f"sys.exit({FUNCTION}())"
+)
+"""The script that an installer writes."""
+
+
+def script(folder: Path, *arguments: str) -> Finished:
+    """`tvsight <arguments>` in a folder."""
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        cwd=folder,
+        env=os.environ | SETTINGS | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def calls(file: Path) -> set[str]:
+    """The functions that a file calls under `if __name__ == "__main__":`."""
+    last = ast.parse(file.read_text(encoding="utf-8")).body[-1]
+    nodes = ast.walk(last) if isinstance(last, ast.If) else ()
+    return {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+
+
+def test_every_command_is_known() -> None:
+    files = (ROOT / "analyses").glob("*.py")
+    assert sorted(COMMANDS) == sorted(file.stem for file in files if "command" in calls(file))
+
+
+def test_help_lists_every_analysis_in_a_line(tmp_path: Path) -> None:
+    shown = script(tmp_path, "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    listed = [line.strip() for line in shown.stdout.splitlines() if line.startswith("  ")]
+    assert len(listed) == len(COMMANDS)
+    for line, name in zip(listed, COMMANDS, strict=True):
+        typed, about = line.split(maxsplit=1)
+        assert typed == name.replace("_", "-")
+        assert about == str(import_module(f"analyses.{name}").__doc__).splitlines()[0]
+
+
+@pytest.mark.parametrize("typed", ["ndif-status", "ndif_status"])
+def test_an_analysis_has_the_same_help_under_its_own_name(tmp_path: Path, typed: str) -> None:
+    usage, *rest = script(tmp_path, typed, "--help").stdout.splitlines()
+    of_module, *rest_of_module = analysis("ndif_status", "--help").stdout.splitlines()
+    assert usage.startswith("usage: tvsight ndif-status [-h] [--host URL]")
+    assert of_module == usage.replace("tvsight ndif-status", "python -m analyses.ndif_status")
+    assert rest == rest_of_module
+    assert any("The server. By default NDIF_HOST" in line for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("", 2, "error: an analysis was expected, as in `tvsight main-results`. "),
+        ("main-result", 2, "error: Unknown analysis 'main-result'. Did you mean 'main-results'"),
+        ("command", 2, "error: Unknown analysis 'command'."),
+        ("main-results --shots 3 --shots 5", 2, "error: --shots is given more than once"),
+        ("shots --shots 3", 2, "error: --shots: --shot-counts gives the numbers"),
+        ("results list --results=", 2, "error: --results '': the text is empty"),
+        ("ndif-status --host http://127.0.0.1:9 --results r", 3, "error: "),
+    ],
+)
+def test_exit_codes_and_errors_are_those_of_the_module(
+    tmp_path: Path, arguments: str, code: int, said: str
+) -> None:
+    ended = script(tmp_path, *arguments.split())
+    assert ended.returncode == code
+    assert ended.stderr.splitlines()[-1].startswith(said)
+    assert "Traceback" not in ended.stderr
+
+
+def test_results_are_looked_for_in_the_folder_where_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    ended = script(tmp_path, "results", "list", "--results", "mine")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "No result.\n", "")
+
+
+def test_the_version_has_one_source(tmp_path: Path) -> None:
+    assert script(tmp_path, "--version").stdout == f"tvsight {tvsight.__version__}\n"
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "tvsight.__version__"}
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {tvsight.__version__}" in citation

@@ -1,0 +1,248 @@
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from tests.helpers.half_accepted import half_accepted
+from tests.helpers.tiny_models import DEPTH, WIDTH
+from tvsight.config import RunConfig
+from tvsight.errors import MeasurementError
+from tvsight.execution import Here, complete
+from tvsight.experiments import measuring
+from tvsight.experiments.main_results import measure
+from tvsight.experiments.main_results.measure import PHASES, VECTORS
+from tvsight.experiments.main_results.request import (
+    MainResults,
+    collect,
+    collect_with_vectors,
+    requests,
+)
+from tvsight.interventions import application
+from tvsight.interventions.decoder import Decoder
+from tvsight.models.loading import Model, load
+from tvsight.prompts import Episode
+from tvsight.run.outcome import Outcome
+from tvsight.run.planning import Plan, read_plan
+from tvsight.statistics.tests import better_than
+from tvsight.storage.schemas import COLUMN_TYPES
+
+EPISODES = 8
+
+
+class Measured(NamedTuple):
+    """A task, measured on a tiny model."""
+
+    episodes: list[Episode]
+    rows: pd.DataFrame
+    vectors: dict[str, Tensor]
+    phases: list[str]
+
+    def of(self, procedure: str, split: str) -> pd.DataFrame:
+        rows = self.rows
+        return rows[(rows["procedure"] == procedure) & (rows["split"] == split)]
+
+
+def the_plan(model: Model, **options: Any) -> Plan:
+    """A plan to measure `half_accepted`."""
+    protocol = {"shots": 3, "episodes_per_split": EPISODES, "device": "cpu"}
+    config = RunConfig(model=(model.source.location,), **(protocol | options))
+    return replace(read_plan(config), tasks=[half_accepted()])
+
+
+def request(model: Model, **options: Any) -> MainResults:
+    (found,) = requests(the_plan(model, **options), model.source)
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def measured(model: Model) -> Measured:
+    phases: list[str] = []
+    asked = request(model)
+    found = complete(asked.steps(model), model.decoder, Here(phases.append))
+    assert found.vectors is not None
+    return Measured(list(asked.episodes(model)), found.rows, found.vectors, phases)
+
+
+def test_rows_have_the_columns_and_types_that_are_promised(measured: Measured) -> None:
+    assert list(measured.rows) == list(COLUMN_TYPES)
+    assert measured.rows.dtypes.astype(str).to_dict() == COLUMN_TYPES
+    for column, value in {"model": "qwen2", "task": "half_accepted", "category": "custom"}.items():
+        assert measured.rows[column].unique().tolist() == [value]
+
+
+def test_each_prediction_has_one_row(measured: Measured) -> None:
+    counts = measured.rows.groupby(["procedure", "split", "layer"], dropna=False).size()
+    assert set(counts) == {EPISODES}
+    assert not measured.rows.duplicated(["procedure", "split", "layer", "episode"]).any()
+    unpatched = {(name, split) for name, split, layer in counts.index if pd.isna(layer)}
+    assert unpatched == {("baseline", "dev"), ("baseline", "test"), ("icl", "test")}
+    assert len(counts) == 3 + len(VECTORS) * (DEPTH + 1)
+
+
+@pytest.mark.parametrize("procedure", VECTORS)
+def test_the_first_best_layer_on_dev_is_tested(measured: Measured, procedure: str) -> None:
+    dev = measured.of(procedure, "dev")
+    by_layer = dev.groupby("layer")["correct"].sum()
+    assert by_layer.index.tolist() == list(range(DEPTH))
+    assert by_layer.nunique() > 1
+    assert measured.of(procedure, "test")["layer"].unique().tolist() == [by_layer.idxmax()]
+
+
+@pytest.mark.parametrize("procedure", VECTORS)
+def test_a_layer_is_identified_when_it_beats_no_patch_on_dev(
+    measured: Measured, procedure: str
+) -> None:
+    (layer,) = measured.of(procedure, "test")["layer"].unique()
+    dev, baseline = measured.of(procedure, "dev"), measured.of("baseline", "dev")["correct"]
+    better = better_than(dev.loc[dev["layer"] == layer, "correct"], baseline) < 0.05
+    found = pd.concat([dev, measured.of(procedure, "test")])["layer_identified"]
+    assert found.unique().tolist() == [better]
+
+
+def test_only_patched_rows_have_a_layer_and_positions(measured: Measured) -> None:
+    patched = measured.rows["procedure"].isin(VECTORS)
+    for column in ("layer", "layer_identified", "read_position", "write_position"):
+        assert (measured.rows[column].notna() == patched).all()
+
+
+def test_a_row_is_right_when_its_prediction_is_accepted(measured: Measured) -> None:
+    for split in ("dev", "test"):
+        accepted = [{a.strip() for a in e.accepted} for e in measured.episodes if e.split == split]
+        rows = measured.rows[measured.rows["split"] == split]
+        right = [
+            predicted.strip() in accepted[episode]
+            for predicted, episode in zip(rows["predicted"], rows["episode"], strict=True)
+        ]
+        assert rows["correct"].tolist() == right
+        assert 0 < sum(right) < len(right)
+
+
+def test_rows_ask_what_the_episodes_ask(measured: Measured) -> None:
+    for split in ("dev", "test"):
+        episodes = [episode for episode in measured.episodes if episode.split == split]
+        rows = measured.of("baseline", split).sort_values("episode")
+        assert rows["query"].tolist() == [episode.query for episode in episodes]
+        assert rows["expected"].tolist() == [episode.accepted[0] for episode in episodes]
+
+
+def test_vectors_of_every_episode_and_block_are_returned(measured: Measured) -> None:
+    assert list(measured.vectors) == ["dev", "test"]
+    for vectors in measured.vectors.values():
+        assert vectors.shape == (EPISODES, DEPTH, WIDTH)
+        assert vectors.dtype == torch.float16
+        assert vectors.flatten(0, 1).unique(dim=0).shape == (EPISODES * DEPTH, WIDTH)
+
+
+def test_progress_hears_of_each_phase_once(measured: Measured) -> None:
+    assert measured.phases == list(PHASES)
+
+
+def test_weights_that_are_not_numbers_are_refused(tiny_checkpoint: Callable[[str], Path]) -> None:
+    broken = load(str(tiny_checkpoint("qwen2")), device="cpu")
+    with torch.no_grad():
+        next(broken.decoder.nn._module.parameters()).fill_(torch.nan)
+    with pytest.raises(MeasurementError, match="NaN or infinity"):
+        complete(request(broken).steps(broken), broken.decoder)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_states_of_queries_that_are_not_numbers_are_refused(
+    model: Model, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpatched_states, calls = application.unpatched_states, ["dev", "test"]
+
+    def spoilt(decoder: Decoder, prompts: Any) -> Tensor:
+        states = unpatched_states(decoder, prompts)
+        if calls.pop(0) == split:
+            states[0, -1, 0] = torch.inf
+        return states
+
+    monkeypatch.setattr(measure, "unpatched_states", spoilt)
+    with pytest.raises(MeasurementError, match="residual stream holds NaN or infinity"):
+        complete(request(model).steps(model), model.decoder)
+
+
+def test_states_too_large_for_half_precision_are_numbers_that_cannot_be_stored(
+    measured: Measured, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    large = load(str(tiny_checkpoint("qwen2")), device="cpu")
+    with torch.no_grad():
+        large.decoder.nn._module.get_input_embeddings().weight.mul_(1e6)
+
+    def measured_with(vectors: bool) -> Any:
+        return complete(request(large, vectors=vectors).steps(large), large.decoder)
+
+    with pytest.raises(MeasurementError, match=r"numbers beyond 65504.* --no-vectors keeps"):
+        measured_with(vectors=True)
+    alone = measured_with(vectors=False)
+    assert alone.vectors is None
+    assert len(alone.rows) == len(measured.rows)
+
+
+def test_a_patch_that_should_change_nothing_and_does_is_refused(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply_vectors = application.apply_vectors
+
+    def one_block_too_low(decoder: Decoder, prompts: Any, chosen: Any, layers: Any, v: Any) -> Any:
+        return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], v)
+
+    monkeypatch.setattr(measuring, "apply_vectors", one_block_too_low)
+    with pytest.raises(MeasurementError, match="a no-op patch changed"):
+        complete(request(model).steps(model), model.decoder)
+
+
+def test_a_long_split_is_measured_in_parts_so_that_memory_is_bounded(model: Model) -> None:
+    long = request(model, episodes_per_split=70, max_job_episodes=50)
+    jobs = next(long.steps(model))
+    assert [len(job.arguments[0]["shared"]) for job in jobs] == [50, 20]
+
+
+@pytest.mark.parametrize("vectors", [True, False])
+def test_a_job_says_how_large_the_vectors_are_that_it_sends_back(
+    model: Model, vectors: bool
+) -> None:
+    (job,) = next(request(model, vectors=vectors).steps(model))
+    size = 2 * EPISODES * DEPTH * WIDTH * torch.half.itemsize
+    assert job.vector_bytes == (size if vectors else 0)
+
+
+def test_a_request_gives_the_episodes_that_it_asks_about(model: Model, measured: Measured) -> None:
+    assert list(request(model).episodes(model)) == measured.episodes
+
+
+def test_its_line_compares_the_procedures_and_names_the_first_pair(
+    model: Model, measured: Measured
+) -> None:
+    line = request(model).line(measured.rows)
+    assert re.fullmatch(
+        r"Baseline \S+ \S+ \S+  ICL .*  Task vector .*  block \d.* n 8 .*  first pair a → A", line
+    )
+
+
+def test_vectors_can_be_needed_whatever_is_stored_and_asked_for(model: Model) -> None:
+    asked = []
+
+    class Asked:
+        def outcome(self, config: RunConfig, experiment: Any) -> Outcome:
+            asked.append((config.vectors, experiment(the_plan(model), model.source)))
+            return Outcome()
+
+    runner: Any = Asked()
+    collect(runner, RunConfig(vectors=False))
+    collect_with_vectors(runner, RunConfig(vectors=False))
+    assert [(vectors, needing.needs_vectors) for vectors, (needing,) in asked] == [
+        (False, False),
+        (True, True),
+    ]

@@ -1,0 +1,81 @@
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.helpers.example_rows import outcome_of
+from tests.helpers.recorded import Recorded, Told
+from tests.helpers.vector_examples import FOUR, ONE, vector_set
+from tvsight.experiments.main_results.request import collect_with_vectors
+from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.vector_variability import NAME, Options, report
+from tvsight.experiments.vector_variability.numbers import prepared, separations
+
+
+def written(
+    monkeypatch: pytest.MonkeyPatch, *sets: VectorSet, **options: Any
+) -> tuple[Recorded, Told]:
+    drawn, display = Recorded(NAME), Told()
+    monkeypatch.setattr(report, "vector_sets", lambda outcome, options: list(sets))
+    report.draw(outcome_of(), Options(**options), display, drawn)
+    return drawn, display
+
+
+def test_it_is_a_view_of_the_central_comparison_with_its_vectors() -> None:
+    assert report.collect is collect_with_vectors
+
+
+@pytest.mark.parametrize("centre", [False, True])
+def test_texts_are_the_numbers(monkeypatch: pytest.MonkeyPatch, centre: bool) -> None:
+    given = vector_set(FOUR, n=4)
+    drawn, display = written(monkeypatch, given, centre=centre)
+    table = separations(prepared(given, centre), "cosine")
+    pd.testing.assert_frame_equal(drawn.tables[NAME], table)
+    (cells,) = drawn.cells[NAME]
+    assert cells["Task"].tolist() == [*FOUR, "pooled", "mean of tasks"]
+    one, row = cells.iloc[0], table.iloc[0]
+    assert one["Within"] == f"{row['within_mean']:.3g} ± {row['within_deviation']:.3g}"
+    assert one["Overlap"] == f"{row['overlap']:.2f}"
+    low, high = row["superiority_low"], row["superiority_high"]
+    assert one["P(between > within)"] == f"{row['superiority']:.2f} [{low:.2f}, {high:.2f}]"
+    assert one["n (queries)"] == "4 (4)"
+    assert ("to other tasks, mean subtracted" in display.text) == centre
+    assert drawn.escaped[NAME] >= {"Model", "Category", "Task"}
+
+
+def test_variants_show_the_mean_of_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, _ = written(monkeypatch, vector_set(FOUR, n=4))
+    (cells,) = drawn.cells[f"{NAME}_variants"]
+    table = drawn.tables[f"{NAME}_variants"]
+    assert cells["Distance"].tolist() == ["Cosine", "Euclidean", "Cosine", "Cosine", "Euclidean"]
+    means = table[table["task"] == "mean of tasks"].reset_index(drop=True)
+    assert cells["Vectors"].tolist() == means["variant"].tolist()
+    first = means.iloc[0]
+    expected = f"{first['coordinate']} ({first['share']:.0%} of squared length)"
+    assert cells.iloc[0]["Strongest coordinate"] == expected
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "text"),
+    [
+        (0.01539, 0.0097, "0.0154 ± 0.0097"),
+        (100.4, 7.8, "100 ± 8"),
+        (99.96, 7.8, "100 ± 7.8"),
+        (0.5, float("nan"), "0.5"),
+        (float("nan"), float("nan"), "–"),
+    ],
+)
+def test_distances_are_shown_with_their_deviation(mean: float, deviation: float, text: str) -> None:
+    row = pd.Series({"within_mean": mean, "within_deviation": deviation})
+    assert report._spread(row, "within") == text
+
+
+def test_one_vector_has_a_table_and_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = replace(vector_set(ONE, n=1), model="b-model")
+    drawn, display = written(monkeypatch, vector_set(FOUR, n=2), alone)
+    assert set(drawn.figures) == {f"{NAME}_a-model", f"{NAME}_by_task_a-model"}
+    assert "b-model: one vector has no distances." in display.text
+    assert "With one task there are no distances to other tasks" in display.text
+    assert set(drawn.tables[NAME]["model"]) == {"a-model", "b-model"}
+    assert set(drawn.tables[f"{NAME}_histograms"]["model"]) == {"a-model"}

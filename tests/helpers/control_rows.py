@@ -1,0 +1,123 @@
+"""Rows of controls written by hand, and the central comparison of the same tasks."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tests.helpers.example_rows import answer, task_rows
+from tvsight.experiments.controls import NAME as CONTROLS
+from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.run.outcome import Outcome, Stored
+from tvsight.storage.manifests import Key
+from tvsight.storage.schemas import schema
+from tvsight.tasks import PAPER_TASKS, packaged_tasks
+
+N, LAYER, DEPTH = 20, 3, 6
+RIGHT = {
+    "no_op": 2,
+    "random_vector": 0,
+    "any_other_task": 4,
+    "other_tasks_mean": 3,
+    "shuffled_labels": 12,
+}
+ALONE = ("no_op", "random_vector", "shuffled_labels")
+"""Controls that need no other task."""
+CATEGORIES = {"one": "algorithmic", "two": "algorithmic", "three": "knowledge"}
+
+Tables = tuple[pd.DataFrame, pd.DataFrame]
+"""Rows of the central comparison, and rows of the controls."""
+
+
+def control_rows(
+    task: str, right: dict[str, int], sources: dict[str, int], category: str = "custom"
+) -> pd.DataFrame:
+    """`N` test episodes per control, the first `right[control]` of them right, and for each source;
+    on dev two episodes after each of `DEPTH` blocks, both right after block `LAYER` alone."""
+    shared = {"model": "a-model", "task": task, "category": category, "layer": LAYER}
+    shared |= {"read_position": "last", "write_position": "last"}
+    conditions: list[tuple[dict[str, Any], int]] = [
+        *(({"procedure": name}, count) for name, count in right.items()),
+        *(({"procedure": "other_task", "source": s}, count) for s, count in sources.items()),
+    ]
+    rows = [
+        shared | answer("test", number, f"query {number}", number < count) | condition
+        for condition, count in conditions
+        for number in range(N)
+    ]
+    rows += [
+        shared
+        | answer("dev", number, "dev query", block == LAYER)
+        | {"procedure": name, "layer": block}
+        for name in right
+        for block in range(DEPTH)
+        for number in range(2)
+    ]
+    columns = schema(CONTROLS).columns
+    return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
+
+
+def central_rows(right: dict[str, int]) -> pd.DataFrame:
+    """The central comparison of some tasks, by right answers of the task vector."""
+    return pd.concat(
+        [
+            task_rows(task, (2, 18, count, 9), category=CATEGORIES[task], layers=(LAYER, 4))
+            for task, count in right.items()
+        ],
+        ignore_index=True,
+    )
+
+
+@cache
+def eighteen_tasks() -> Tables:
+    categories = {name: packaged_tasks()[name].category for name in PAPER_TASKS}
+    central = [
+        task_rows(task, (2, 18, 10 + n % 9, 9), category=categories[task], layers=(LAYER, 4))
+        for n, task in enumerate(PAPER_TASKS)
+    ]
+    rows = [
+        control_rows(
+            task,
+            RIGHT,
+            {other: (3 * n + m) % 14 for m, other in enumerate(PAPER_TASKS) if other != task},
+            category=categories[task],
+        )
+        for n, task in enumerate(PAPER_TASKS)
+    ]
+    return pd.concat(central, ignore_index=True), pd.concat(rows, ignore_index=True)
+
+
+def three_tasks() -> Tables:
+    vector = {"one": 16, "two": 12, "three": 5}
+    sources = {
+        "one": {"two": 10, "three": 0},
+        "two": {"one": 12, "three": 2},
+        "three": {"one": 0, "two": 0},
+    }
+    rows = [control_rows(task, RIGHT, sources[task], category=CATEGORIES[task]) for task in vector]
+    return central_rows(vector), pd.concat(rows, ignore_index=True)
+
+
+@cache
+def two_tasks() -> Tables:
+    central, rows = three_tasks()
+    few = rows[(rows["task"] != "two") & (rows["source"] != "two")]
+    return central[central["task"] != "two"], few
+
+
+@cache
+def one_task() -> Tables:
+    return central_rows({"one": 16}), control_rows("one", {name: RIGHT[name] for name in ALONE}, {})
+
+
+def outcome(central: pd.DataFrame, rows: pd.DataFrame | None = None) -> Outcome:
+    """Rows as a run returns them: a result per task of each experiment."""
+    tables = {MAIN_RESULTS: central} | ({} if rows is None else {CONTROLS: rows})
+    return Outcome(
+        [
+            Stored(Key(str(model), str(task)), Path(name) / str(model) / str(task), of_task)
+            for name, table in tables.items()
+            for (model, task), of_task in table.groupby(["model", "task"], sort=False)
+        ]
+    )

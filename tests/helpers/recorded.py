@@ -1,0 +1,57 @@
+"""Tables and figures of an analysis, kept in memory, and a display that prints into a text."""
+
+import io
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
+
+
+class Recorded(Drawn):
+    """Keeps what an analysis would write.
+
+    Attributes:
+        tables: the numbers of each table by the name of its file.
+        cells: the texts of each table that has them.
+        escaped: the columns of texts that are escaped.
+        figures: each figure by the name of its file.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__("results", name)
+        self.tables: dict[str, pd.DataFrame] = {}
+        self.cells: dict[str, list[pd.DataFrame]] = {}
+        self.escaped: dict[str, set[str]] = {}
+        self.figures: dict[str, Figure] = {}
+
+    def table(
+        self,
+        numbers: pd.DataFrame,
+        cells: Sequence[pd.DataFrame],
+        *parts: str,
+        names: Sequence[str],
+    ) -> None:
+        name = self._named(parts)
+        self.tables[name], self.cells[name], self.escaped[name] = numbers, list(cells), set(names)
+
+    def numbers(self, numbers: pd.DataFrame, *parts: str) -> None:
+        self.tables[self._named(parts)] = numbers
+
+    def figure(self, figure: Figure, *parts: str) -> None:
+        self.figures[self._named(parts)] = figure
+
+
+class Told(Display):
+    """A display; `text` is what it has printed."""
+
+    def __init__(self) -> None:
+        self._printed = io.StringIO()
+        super().__init__(Console(file=self._printed))
+
+    @property
+    def text(self) -> str:
+        return self._printed.getvalue()

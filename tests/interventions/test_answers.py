@@ -1,0 +1,77 @@
+"""Answers read from states, in tiles of the logits."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers.tiny_models import RANDOM_SHAPE
+from tvsight.interventions import answers, batching
+from tvsight.interventions.decoder import Decoder
+from tvsight.models.loading import load
+from tvsight.models.random import random_llama
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Decoder:
+    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(("rows", "logits"), [(1024, 1 << 22), (7, 91), (3, 1), (1024, 20 * 128)])
+@pytest.mark.parametrize("name", ["gptj", "gemma2", "opt_projected"])
+def test_answers_read_in_tiles_are_those_of_whole_logits(
+    name: str,
+    rows: int,
+    logits: int,
+    plain: bool,
+    tiny_checkpoint: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoder = load(str(tiny_checkpoint(name)), device="cpu").decoder
+    assert decoder.has_plain_unembedding
+    if not plain:
+        monkeypatch.setattr(Decoder, "has_plain_unembedding", False)
+    monkeypatch.setattr(batching, "ANSWER_ROWS", rows)
+    for limit in ("CPU_LOGIT_BYTES", "GPU_LOGIT_BYTES"):
+        monkeypatch.setattr(batching, limit, 4 * logits)
+    states = 3 * torch.randn(20, decoder.width, generator=torch.Generator().manual_seed(0))
+    expected = [row * 17 % decoder.vocabulary for row in range(19)] + [decoder.vocabulary - 1]
+    found = answers.answers(decoder, states, expected)
+
+    model = decoder.nn._module
+    readout = states
+    for part in ("final_norm", "project_out"):
+        readout = getattr(decoder.nn, part)(readout) if hasattr(decoder.nn, part) else readout
+    whole = model.get_output_embeddings()(readout)
+    if name == "gemma2":
+        whole = 4.0 * torch.tanh(whole / 4.0)
+    best = whole.topk(2)
+    assert torch.equal(found["token"], best.indices[:, 0])
+    wanted = whole.log_softmax(dim=1)[range(20), expected]
+    torch.testing.assert_close(found["log_probability"], wanted, rtol=0, atol=1e-5)
+    margin = best.values[:, 0] - best.values[:, 1]
+    torch.testing.assert_close(found["margin"], margin, rtol=0, atol=1e-5)
+
+
+def test_tied_leaders_have_no_margin_wherever_a_tile_ends(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = torch.zeros(2, decoder.vocabulary)
+    logits[0, [3, 400]] = 5.0
+    logits[1, [10, 11]] = 5.0
+    monkeypatch.setattr(Decoder, "readout", lambda self, states: states)
+    monkeypatch.setattr(Decoder, "logits", lambda self, rows, part: logits[:, part].clone())
+    for columns in (1, 7, 11, 500):
+        monkeypatch.setattr(batching, "CPU_LOGIT_BYTES", 8 * columns)
+        found = answers.answers(decoder, torch.zeros(2, decoder.width), [3, 11])
+        assert found["token"].tolist() == [3, 10]
+        assert found["margin"].tolist() == [0.0, 0.0]
+
+
+def test_logits_that_are_not_finite_show(decoder: Decoder) -> None:
+    states = torch.ones(3, decoder.width)
+    states[1] = torch.nan
+    found = answers.answers(decoder, states, [5, 5, 5])
+    assert found["log_probability"].isfinite().tolist() == [True, False, True]

@@ -1,0 +1,3 @@
+from tests.helpers.tiny_llama import brief_pauses, episodes, model
+
+__all__ = ["brief_pauses", "episodes", "model"]

@@ -1,0 +1,121 @@
+"""The documents name every column, field, command and option that there is."""
+
+import ast
+import dataclasses
+import json
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.commands import ROOT, analysis
+from tests.helpers.imports import tree
+from tvsight.config import option
+from tvsight.storage import schemas
+
+RESULTS = ROOT / "docs" / "results.md"
+COMMANDS = sorted(
+    file.stem
+    for file in (ROOT / "analyses").glob("*.py")
+    if any(
+        isinstance(node, ast.Call) and ast.unparse(node.func) == "command"
+        for node in ast.walk(tree(file))
+    )
+)
+"""The analyses that can be called."""
+COMMITTED = sorted((ROOT / "results").glob("*/*/*/manifest.json"))
+
+
+@cache
+def documents() -> str:
+    """The README and all pages, as one text."""
+    files = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+@cache
+def named_fields() -> set[str]:
+    """What docs/results.md writes as code."""
+    return set(re.findall(r"`([^`\n]+)`", RESULTS.read_text(encoding="utf-8")))
+
+
+def options_of(command: str) -> Iterator[tuple[str, bool]]:
+    """The options of a command, each with whether it is a switch that is on by default."""
+    file = ROOT / "analyses" / f"{command}.py"
+    (call,) = (
+        node
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "command"
+    )
+    options = getattr(import_module(f"analyses.{command}"), ast.unparse(call.args[0]))
+    yield from _fields(options)
+
+
+def _fields(options: Any) -> Iterator[tuple[str, bool]]:
+    types_by_name = typing.get_type_hints(options)
+    for entry in dataclasses.fields(options):
+        actions = [
+            one for one in _parts(types_by_name[entry.name]) if dataclasses.is_dataclass(one)
+        ]
+        for action in actions:
+            yield from _fields(action)
+        if not actions:
+            yield entry.name, entry.default is True
+
+
+def _parts(kind: Any) -> list[Any]:
+    """The types in a union."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return [part for one in typing.get_args(kind) for part in _parts(one)]
+    return [kind]
+
+
+def test_every_column_is_named() -> None:
+    columns = {*schemas.SCORED.columns}
+    columns.update(*(schema.columns for schema in schemas.SCHEMAS.values()))
+    assert sorted(columns - named_fields()) == []
+
+
+@pytest.fixture(scope="module")
+def manifests(
+    tiny_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    """Those of the committed results, and one that is written now."""
+    results = tmp_path_factory.mktemp("docs")
+    options = ("--tasks", "to_upper", "--episodes-per-split", "2", "--shots", "2")
+    where = ("--model", tiny_checkpoint("llama"), "--results", results)
+    assert analysis("main_results", *where, *options).returncode == 0
+    (new,) = results.glob("*/*/*/manifest.json")
+    return [json.loads(file.read_text(encoding="utf-8")) for file in (*COMMITTED, new)]
+
+
+def test_every_field_of_a_stored_result_is_named(manifests: list[dict[str, Any]]) -> None:
+    assert {file.parts[-4] for file in COMMITTED} >= {"main_results", *schemas.SCHEMAS}
+    fields = {name for manifest in manifests for name in manifest}
+    assert sorted(fields - named_fields()) == []
+    of_identity = {name for manifest in manifests for name in manifest["identity"]}
+    assert sorted(of_identity - named_fields()) == []
+
+
+def test_every_command_is_called_somewhere() -> None:
+    assert len(COMMANDS) >= 14
+    text = documents()
+    called = [name for name in COMMANDS if re.search(rf"\b(analyses\.|tvsight ){name}\b", text)]
+    assert sorted({*COMMANDS} - {*called}) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_explained(command: str) -> None:
+    text = documents()
+    missing = []
+    for name, is_on in options_of(command):
+        typed = option(f"no_{name}" if is_on else name)
+        if not re.search(rf"(?<![\w-]){typed}(?![\w-])", text):
+            missing.append(typed)
+    assert missing == []

@@ -1,0 +1,207 @@
+"""The rooms of the house stand in order, and each module uses only what stands before it."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.commands import ROOT
+from tests.helpers.imports import imports, loaded_with, module_of, modules, tree, uses
+
+ORDER = (
+    ("tvsight.errors", "tvsight.texts", "tvsight.writing"),
+    ("tvsight.statistics",),
+    ("tvsight.paper",),
+    ("tvsight.tasks",),
+    ("tvsight.interventions",),
+    ("tvsight.models",),
+    ("tvsight.config",),
+    ("tvsight.prompts",),
+    ("tvsight.output",),
+    ("tvsight.storage",),
+    ("tvsight.execution",),
+    ("tvsight.run",),
+    ("tvsight.library",),
+    ("tvsight.experiments",),
+    ("analyses",),
+)
+"""Every room, after those that it may use. Those of one floor may use each other."""
+FOR_TYPES: dict[str, set[str]] = {}
+"""By module: modules of later rooms that it names in annotations alone."""
+TRAVELS = ("tvsight.interventions", "tvsight.experiments.measuring")
+"""What is shipped to a server by source, besides every `measure.py`."""
+STAYS = ("pandas", "matplotlib", "tvsight.storage", "tvsight.output", "tvsight.run")
+"""What a server need not have, and code that travels must not use."""
+HEAVY = ("torch", "nnsight", "transformers", "safetensors.torch")
+"""What a redraw does not wait for."""
+EXPERIMENTS = ROOT / "tvsight" / "experiments"
+NAMES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/__init__.py"))
+DRAWS = {"__init__.py", "numbers.py", "figures.py", "report.py"}
+"""The files of every experiment."""
+MEASURES = {"request.py", "measure.py"}
+"""The files of an experiment that measures, besides."""
+FURTHER = {"episodes.py": NAMES, "layers.py": ["main_results"], "vector_sets.py": ["main_results"]}
+"""Files that an experiment may have, and which may."""
+MOST_LINES = 330
+MOST_FILES_AT_THE_TOP = 8
+
+
+def floor(module: str) -> int | None:
+    """The place of a module's room in `ORDER`; None for `tvsight` itself, which all may use."""
+    for number, rooms in enumerate(ORDER):
+        if any(module == room or module.startswith(f"{room}.") for room in rooms):
+            return number
+    assert module == "tvsight", f"{module} lies in no room"
+    return None
+
+
+def within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def chains(module: str, packages: tuple[str, ...]) -> list[str]:
+    """How importing a module comes to import one of some packages."""
+    return [chain for name, chain in loaded_with(module).items() if within(name, packages)]
+
+
+@cache
+def files_of(name: str) -> set[str]:
+    """The names of an experiment's files."""
+    return {file.name for file in (EXPERIMENTS / name).glob("*.py")}
+
+
+def test_every_module_lies_in_a_room() -> None:
+    assert len(modules()) > 100
+    assert {module for module in modules() if floor(module) is None} == {"tvsight"}
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_a_module_uses_only_rooms_before_its_own(module: str) -> None:
+    own = floor(module)
+    late = []
+    for one in imports(modules()[module]):
+        target = module_of(one.target)
+        if target is None or own is None:
+            continue
+        place = floor(target)
+        exempt = one.for_types and target in FOR_TYPES.get(module, set())
+        if place is not None and place > own and not exempt:
+            late.append(f"line {one.line}: {one.target}")
+    assert late == []
+
+
+def test_what_is_excused_is_needed() -> None:
+    for module, excused in FOR_TYPES.items():
+        named = {module_of(one.target) for one in imports(modules()[module]) if one.for_types}
+        assert excused <= named
+
+
+def test_no_import_leads_back_to_its_module() -> None:
+    circles = []
+    known: dict[str, bool] = {}  # whether all that begins there has been followed
+
+    def follow(module: str, path: list[str]) -> None:
+        if module in path:
+            circles.append(" → ".join([*path[path.index(module) :], module]))
+        elif not known.get(module):
+            for target in uses(module):
+                follow(target, [*path, module])
+            known[module] = True
+
+    for module in modules():
+        follow(module, [])
+    assert circles == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted(name for name in modules() if within(name, TRAVELS) or name.endswith(".measure")),
+)
+def test_what_travels_needs_nothing_that_stays_here(module: str) -> None:
+    assert chains(module, STAYS) == []
+    named = [one.target for one in imports(modules()[module])]
+    assert [name for name in named if within(name, STAYS)] == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        f"tvsight.experiments.{name}.{part}"
+        for name in NAMES
+        for part in ("numbers", "figures", "report")
+    ],
+)
+def test_what_draws_does_not_wait_for_torch(module: str) -> None:
+    if module not in modules():
+        pytest.fail(f"there is no {module}")
+    assert chains(module, HEAVY) == []
+    named = [one.target for one in imports(modules()[module]) if not one.for_types]
+    assert [name for name in named if within(name, HEAVY)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_compute_no_statistic_and_read_no_file(name: str) -> None:
+    file = EXPERIMENTS / name / "figures.py"
+    named = [one.target for one in imports(file)]
+    assert [target for target in named if within(target, ("tvsight.statistics",))] == []
+    called = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Call)
+    }
+    assert called & {"open", "read_csv", "read_parquet", "read_text", "read_bytes"} == set()
+
+
+@pytest.mark.parametrize("room", ["storage", "output"])
+def test_a_room_of_all_experiments_knows_none_by_name(room: str) -> None:
+    for file in sorted((ROOT / "tvsight" / room).glob("*.py")):
+        named = [one.target for one in imports(file)]
+        assert [name for name in named if within(name, ("tvsight.experiments",))] == [], file.name
+        if room == "storage" and file.name != "schemas.py":
+            texts = [node.value for node in ast.walk(tree(file)) if isinstance(node, ast.Constant)]
+            assert [text for text in texts if text in NAMES] == [], file.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_has_the_same_files(name: str) -> None:
+    files = files_of(name)
+    further = {file for file, names in FURTHER.items() if name in names}
+    measures = files & MEASURES
+    assert measures in (set(), MEASURES)
+    assert files - further == DRAWS | measures
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_has_a_command_and_tests(name: str) -> None:
+    assert (ROOT / "analyses" / f"{name}.py").is_file()
+    tests = {file.name for file in (ROOT / "tests" / "experiments" / name).glob("test_*.py")}
+    expected = {f"test_{file}" for file in files_of(name) - {"__init__.py"}}
+    assert (expected | {"test_command.py"}) - tests == set()
+
+
+def test_no_file_is_long() -> None:
+    lines = {module: len(file.read_bytes().splitlines()) for module, file in modules().items()}
+    assert {module: count for module, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_the_top_of_the_package_is_short() -> None:
+    files = [path.name for path in (ROOT / "tvsight").iterdir() if path.is_file()]
+    assert len(files) <= MOST_FILES_AT_THE_TOP, sorted(files)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_request_is_no_partial_function(name: str) -> None:
+    file = EXPERIMENTS / name / "request.py"
+    if file.exists():
+        named = [one.target for one in imports(file)]
+        assert [target for target in named if target.startswith("functools")] == []
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "tests").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_no_test_imports_from_a_test(file: Path) -> None:
+    named = [one.target for one in imports(file)]
+    of_tests = [target for target in named if target.startswith("tests.")]
+    assert [target for target in of_tests if ".test_" in target] == []
