@@ -11,24 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvsight.errors import UsageError, integer
-from tvsight.storage.contents import AT
-from tvsight.storage.manifests import Key
+from tvsight.storage.contents import AT, NORMS
+from tvsight.storage.manifests import VECTORS, Key
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from tvsight.storage.store import State, Store
 
 
 _kept: "dict[Path, tuple[State, dict[str, Tensor]]]" = {}
-"""What this process has read, by folder of the result: the state of its files, and tensors under
-the names of a part, with the mean in single precision. Some megabytes of the largest models."""
+"""Means and norms that this process has read, by folder of the result, with the state of its files.
+Some megabytes of the largest models."""
+_blocks: "dict[tuple[Path, int], tuple[State, NDArray[np.float32]]]" = {}
+"""The same for vectors after one block. They are read as arrays, so that figures need no torch."""
 
 
 class TaskVectors:
     """The vectors of some results, by model and task.
 
-    A process reads a file once for all means and norms, and once for each block, and again when the
+    A process opens a file once for all means and norms, once for each block, and again when the
     file has changed.
 
     Args:
@@ -48,33 +52,32 @@ class TaskVectors:
         """The length of θ of each episode of a split after every block, `[episodes, depth]`."""
         return self._read(model, task)[f"{split}_norms"].clone()
 
-    def after(self, block: int, model: str, task: str) -> "Tensor":
+    def after(self, block: int, model: str, task: str) -> "NDArray[np.float32]":
         """θ of each test episode after one block, `[episodes, width]`.
 
         Raises:
             UsageError: when the model has no such block, or only a part of the vectors is stored
                 and this is not in it.
         """
-        read = self._read(model, task, block)
-        if f"{AT}{block}" not in read:
-            there = next(name for name in read if name.startswith(AT)).removeprefix(AT)
-            raise UsageError(
-                f"Of {task} the vectors after block {there} are stored, not after {block}: ask for "
-                f"--layer {there}, or measure into a folder of your own with --results."
-            )
-        return read[f"{AT}{block}"].float()
+        folder, state = self._place(model, task)
+        known, kept = _blocks.get((folder, block), (None, None))
+        if kept is None or known != state:
+            kept = _after(folder / VECTORS, block, model, task)
+            _blocks[folder, block] = state, kept
+        return kept.copy()
 
-    def _read(self, model: str, task: str, block: int | None = None) -> "dict[str, Tensor]":
-        path = self.paths[Key(model, task)]
-        folder = (self._store.root / path).absolute()
-        state = self._store.state(path)
+    def _read(self, model: str, task: str) -> "dict[str, Tensor]":
+        folder, state = self._place(model, task)
         known, kept = _kept.get(folder, (None, {}))
         if known != state:
-            kept = {}
-        if not kept or (block is not None and f"{AT}{block}" not in kept):
-            kept = kept | _summary(self._store.vectors(path), block, model)
+            kept = _summary(self._store.vectors(self.paths[Key(model, task)]))
             _kept[folder] = state, kept
         return kept
+
+    def _place(self, model: str, task: str) -> "tuple[Path, State]":
+        """The folder of a result, and the state of its files."""
+        path = self.paths[Key(model, task)]
+        return (self._store.root / path).absolute(), self._store.state(path)
 
 
 def part(vectors: "dict[str, Tensor]", block: int) -> "dict[str, Tensor]":
@@ -88,24 +91,51 @@ def part(vectors: "dict[str, Tensor]", block: int) -> "dict[str, Tensor]":
     """
     if "dev" not in vectors:
         return vectors
-    summary = _summary(vectors, block, "this model")
-    return summary | {"mean": summary["mean"].half()}
+    number = _number(block, vectors["dev"].shape[1], "this model")
+    summary = _summary(vectors)
+    of_block = {f"{AT}{number}": vectors["test"][:, number].clone()}
+    return summary | of_block | {"mean": summary["mean"].half()}
 
 
-def _summary(vectors: "dict[str, Tensor]", block: int | None, model: str) -> "dict[str, Tensor]":
-    """The part of all vectors, with the mean in single precision; a part stays as it is."""
+def _summary(vectors: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """The mean, in single precision, and the norms; those of a part stay as they are."""
     if "dev" not in vectors:
-        return vectors
+        return {name: vectors[name] for name in ("mean", *NORMS)}
     dev = vectors["dev"].float()
-    summary = {
+    return {
         "mean": dev.mean(dim=0),
         "dev_norms": dev.norm(dim=-1),
         "test_norms": vectors["test"].float().norm(dim=-1),
     }
-    if block is not None:
-        depth = dev.shape[1]
-        number = integer(block)
-        if number is None or not 0 <= number < depth:
-            raise UsageError(f"Block {block}: {model} has blocks 0 to {depth - 1}.")
-        summary[f"{AT}{number}"] = vectors["test"][:, number].clone()
-    return summary
+
+
+def _after(file: Path, block: int, model: str, task: str) -> "NDArray[np.float32]":
+    from safetensors import safe_open
+
+    with safe_open(file, framework="numpy") as vectors:
+        names = set(vectors.keys())
+        if "test" in names:
+            test = vectors.get_slice("test")
+            number = _number(block, test.get_shape()[1], model)
+            after: NDArray[np.float16] = test[:, number]
+        elif f"{AT}{block}" in names:
+            after = vectors.get_tensor(f"{AT}{block}")
+        else:
+            there = next(name for name in names if name.startswith(AT)).removeprefix(AT)
+            raise UsageError(
+                f"Of {task} the vectors after block {there} are stored, not after {block}: ask for "
+                f"--layer {there}, or measure into a folder of your own with --results."
+            )
+    return after.astype("float32")
+
+
+def _number(block: int, depth: int, model: str) -> int:
+    """The number of a block.
+
+    Raises:
+        UsageError: when there is no such block.
+    """
+    number = integer(block)
+    if number is None or not 0 <= number < depth:
+        raise UsageError(f"Block {block}: {model} has blocks 0 to {depth - 1}.")
+    return number

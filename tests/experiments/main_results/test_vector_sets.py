@@ -1,10 +1,12 @@
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.helpers.example_rows import swept_rows
@@ -19,16 +21,15 @@ DEPTH, WIDTH, EPISODES = 4, 3, 4
 class Shelf:
     """A store of vectors that were made by hand."""
 
-    root = Path("nowhere")
-
     def __init__(self, vectors: dict[Path, dict[str, Tensor]]) -> None:
-        self._vectors = vectors
+        self._folder = TemporaryDirectory()
+        self.root = Path(self._folder.name)
+        for path, of_result in vectors.items():
+            (self.root / path).mkdir()
+            save_file(of_result, self.root / path / "vectors.safetensors")
 
     def state(self, path: Path) -> object:
         return self  # its vectors never change, and are not those of another shelf
-
-    def vectors(self, path: Path) -> dict[str, Tensor]:
-        return self._vectors[path]
 
 
 def made(number: int) -> dict[str, Tensor]:

@@ -105,7 +105,7 @@ def _of_model(
     vectors = []
     labels = []
     for task, episodes in tested.groupby("task", sort=False, observed=True):
-        vectors.append(stored.after(block, model, str(task)).numpy().astype(np.float64))
+        vectors.append(stored.after(block, model, str(task)).astype(np.float64))
         labels.append(episodes.sort_values("episode"))
     together = pd.concat(labels)
     tasks = together["task"].astype(str)
