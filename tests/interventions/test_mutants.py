@@ -14,7 +14,7 @@ from tests.helpers.forked_commands import fork
 
 FAMILIES, EPISODES = "tests/interventions/test_families.py", "tests/prompts/test_episodes.py"
 TRACES, DECODER = "tests/interventions/test_traces.py", "tests/interventions/test_decoder.py"
-RESULTS = "tests/experiments/main_results/test_measure.py"
+MEASURING = "tests/experiments/test_measuring.py"
 ANNOUNCED = "tests/run/test_announcement.py"
 COPIED = ("tvsight", "tests", "benchmarks", "analyses", "pyproject.toml")
 
@@ -64,14 +64,14 @@ MUTANTS = {
         "tvsight/experiments/measuring.py",
         "correct.index(max(correct))",
         "len(correct) - 1 - correct[::-1].index(max(correct))",
-        RESULTS,
+        MEASURING,
         "is_the_lowest",
     ),
     "a patch may change what it should not": Mutant(
         "tvsight/experiments/measuring.py",
         'baseline["margin"] > TIE[dtype]',
         'baseline["margin"] > 1e9',
-        RESULTS,
+        MEASURING,
         "no_op_patch",
     ),
     "a prefix of one token is not cached": Mutant(
