@@ -1,4 +1,4 @@
-"""What the library says of arguments of the wrong kind, and the kinds that it takes."""
+"""Arguments of the library: the kinds that it takes, and its errors about others."""
 
 import subprocess
 import sys

@@ -1,6 +1,7 @@
 """The rooms of the house stand in order, and each module uses only what stands before it."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -205,3 +206,6 @@ def test_no_test_imports_from_a_test(file: Path) -> None:
     named = [one.target for one in imports(file)]
     of_tests = [target for target in named if target.startswith("tests.")]
     assert [target for target in of_tests if ".test_" in target] == []
+    code_in_texts = re.findall(r"^(?:from|import) tests\.\S*", file.read_text(), re.MULTILINE)
+    assert [line for line in code_in_texts if ".test_" in line] == []
+    assert not re.search(r"from tests\.\S+ import test_", file.read_text())

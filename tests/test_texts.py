@@ -11,11 +11,13 @@ from rich.console import Console
 
 from tests.helpers.example_rows import task_rows
 from tests.helpers.hostile import JOINERS, WORDS, raw
-from tests.helpers.kept_tables import central
+from tests.helpers.recorded import central
+from tvsight.experiments.main_results import NAME
 from tvsight.output.console import Display
 from tvsight.output.labels import display_name, shortened
 from tvsight.output.tables import write
 from tvsight.texts import markdown, one_line, printable
+from tvsight.writing import folder_name
 
 ANY = st.text(st.characters()) | st.sampled_from(sorted(WORDS.values()))
 
@@ -82,9 +84,9 @@ def test_nothing_raw_reaches_the_terminal(word: str, terminal: bool) -> None:
 def test_no_name_breaks_a_table_or_a_figure(word: str, tmp_path: Path) -> None:
     text = WORDS[word]
     rows = [task_rows(text, (1, 9, 8, 7), model=text, category=text), task_rows("b", (0, 9, 9, 9))]
-    kept = central(*rows)
-    numbers, cells, names = kept.tables[()]
-    _, md, tex = write(tmp_path, "main", numbers, cells, names)
+    drawn = central(*rows)
+    numbers, cells, names = drawn.tables[NAME], drawn.cells[NAME], drawn.escaped[NAME]
+    _, md, tex = write(tmp_path, "main", numbers, cells, sorted(names))
     for path in (md, tex):
         assert raw(path.read_text(encoding="utf-8")) == set()
     assert "<" not in md.read_text(encoding="utf-8")
@@ -97,8 +99,9 @@ def test_no_name_breaks_a_table_or_a_figure(word: str, tmp_path: Path) -> None:
     assert r"\input" not in latex
     assert latex.count(r"\\" + "\n") == sum(len(frame) for frame in cells) + len(cells)
     assert raw(display_name(text)) | raw(shortened(text)) == set()
-    assert kept.figures.keys() == {(), ("by_task", text), ("by_task", "a-model")}
-    for figure in kept.figures.values():
+    of_tasks = {f"{NAME}_by_task_{folder_name(model)}" for model in (text, "a-model")}
+    assert drawn.figures.keys() == {NAME, *of_tasks}
+    for figure in drawn.figures.values():
         texts = [artist.get_text() for artist in figure.findobj(lambda a: hasattr(a, "get_text"))]
         assert raw("".join(texts)) == set()
         figure.savefig(io.BytesIO(), format="png", dpi=15)

@@ -1,4 +1,4 @@
-"""What every command does with its options, and with output that cannot be written."""
+"""Options of every command, and output that cannot be written."""
 
 import fcntl
 import io

@@ -1,4 +1,4 @@
-"""What stays small for the largest models: results without vectors, and the client's memory."""
+"""Results without vectors and the client's memory stay small for the largest models."""
 
 import io
 import json

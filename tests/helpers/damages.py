@@ -1,4 +1,4 @@
-"""What may have happened to the result of `example_store`, and the words by which each is named."""
+"""Damages of the result of `example_store`, and the words that name each."""
 
 import hashlib
 import json

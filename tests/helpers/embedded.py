@@ -1,4 +1,4 @@
-"""What tests of the embedded model need."""
+"""The mark of tests that need the embedded model."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""Whether the texts of a figure can be read: none is cut off, none lies on another."""
+"""Check that the texts of a figure can be read: none is cut off, none lies on another."""
 
 from itertools import combinations
 

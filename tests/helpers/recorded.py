@@ -2,13 +2,26 @@
 
 import io
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from tests.helpers.example_rows import outcome_of
+from tvsight.config import RunConfig
+from tvsight.experiments.main_results import NAME, report
 from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
+
+
+class Table(NamedTuple):
+    """One table, as numbers and as texts."""
+
+    numbers: pd.DataFrame
+    cells: list[pd.DataFrame]
+    names: list[str]
+    """The columns of texts that are escaped."""
 
 
 class Recorded(Drawn):
@@ -55,3 +68,20 @@ class Told(Display):
     @property
     def text(self) -> str:
         return self._printed.getvalue()
+
+
+def central(*tasks: pd.DataFrame) -> Recorded:
+    """The central comparison of some tasks, drawn.
+
+    Args:
+        tasks: rows of one task each, as `example_rows.task_rows` makes them.
+    """
+    drawn = Recorded(NAME)
+    report.draw(outcome_of(*tasks), RunConfig(), Told(), drawn)
+    return drawn
+
+
+def central_table(*tasks: pd.DataFrame) -> Table:
+    """The first table of `central`."""
+    drawn = central(*tasks)
+    return Table(drawn.tables[NAME], drawn.cells[NAME], sorted(drawn.escaped[NAME]))

@@ -1,4 +1,4 @@
-"""What clients of a test server do otherwise than users', by the name of what it replaces."""
+"""Changes of a test server's clients, by the name of what each replaces."""
 
 from collections.abc import Iterator
 from dataclasses import replace

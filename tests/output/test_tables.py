@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.example_rows import task_rows
-from tests.helpers.kept_tables import Table, central
+from tests.helpers.recorded import Table, central_table
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results.numbers import SUBSETS
 from tvsight.output.tables import write
@@ -20,12 +20,11 @@ PROCEDURES = ["Baseline", "ICL", "Task vector", "Averaged vector"]
 @pytest.fixture(scope="module")
 def table() -> Table:
     """Two categories with two tasks and one, with all that a format could stumble over."""
-    kept = central(
+    return central_table(
         task_rows("to_upper", (0, 19, 18, 17), model=MODEL, category="algorithmic"),
         task_rows("next_letter", (1, 3, 2, 2), model=MODEL, category="algorithmic"),
         task_rows(AWKWARD, (2, 11, 9, 9), model=MODEL, identified=False),
     )
-    return kept.tables[()]
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +68,12 @@ def test_means_stand_above_those_of_the_paper(cells: list[pd.DataFrame]) -> None
 
 def test_a_model_without_a_task_in_a_subset_has_no_row_there() -> None:
     rows = task_rows("one", (5, 6, 5, 5), identified=False)
-    means = central(rows).tables[()].cells[1]
+    means = central_table(rows).cells[1]
     assert means["Tasks"].tolist()[:2] == ["all (1)", "all (18)"]
 
 
 def test_one_task_has_means_without_intervals() -> None:
-    means = central(task_rows("one", (2, 10, 8, 9))).tables[()].cells[1]
+    means = central_table(task_rows("one", (2, 10, 8, 9))).cells[1]
     shown = means.loc[0, [*PROCEDURES, "Task vector / ICL", "Recovered gap"]].tolist()
     assert shown == ["0.10", "0.50", "0.40", "0.45", "0.80", "0.75"]
 
@@ -104,7 +103,7 @@ def test_no_name_becomes_markup(written: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("model", ["007", "1e3", "0.50", "nan"])
 def test_a_model_whose_name_looks_like_a_number_keeps_it(model: str, tmp_path: Path) -> None:
-    numbers, cells, names = central(task_rows("one", (2, 10, 9, 9), model=model)).tables[()]
+    numbers, cells, names = central_table(task_rows("one", (2, 10, 9, 9), model=model))
     _, markdown, latex = write(tmp_path, "main", numbers, cells[:1], names)
     assert {row[0] for row in from_markdown(markdown.read_text())[1:]} == {model}
     assert {row[0] for row in from_latex(latex.read_text())[1:]} == {model}
@@ -112,7 +111,7 @@ def test_a_model_whose_name_looks_like_a_number_keeps_it(model: str, tmp_path: P
 
 def test_a_line_break_in_a_name_does_not_break_its_row(tmp_path: Path) -> None:
     rows = task_rows("one", (2, 10, 9, 9), model="two\nlines")
-    numbers, (cells, _), names = central(rows).tables[()]
+    numbers, (cells, _), names = central_table(rows)
     path = write(tmp_path, "main", numbers, [cells], names)[1]
     assert from_markdown(path.read_text()) == as_lists(cells.replace("\n", " ", regex=True))
 

@@ -1,4 +1,4 @@
-"""What a result tells of how it was made, and what it must not tell."""
+"""The provenance of a result, and private facts that it must not hold."""
 
 import getpass
 import io

@@ -1,4 +1,4 @@
-"""What is asked of a server, and what is made of its answers."""
+"""Requests to a server, and the reading of its answers."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Where the API key goes: to a host that answers as an NDIF server does, and nowhere else."""
+"""The API key goes to a host that answers as an NDIF server does, and nowhere else."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What is sent for a job, and what stands for it."""
+"""The bytes that are sent for a job, and its fingerprint."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is checked before anything is sent."""
+"""Checks before anything is sent."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

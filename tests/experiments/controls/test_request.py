@@ -11,15 +11,13 @@ from torch import Tensor
 from tests.helpers.control_rows import outcome
 from tests.helpers.example_rows import task_rows
 from tests.helpers.half_accepted import half_accepted
+from tests.helpers.misplaced import misplace
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
-from tvsight.experiments import measuring
 from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.request import Controls, collect, requests
-from tvsight.interventions import application
-from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import sample_episodes, template, usable_pairs, write_episodes
@@ -279,11 +277,6 @@ def test_without_other_tasks_and_without_shuffled_labels_the_rest_is_measured(
 def test_a_no_op_patch_that_changes_answers_is_an_error(
     model: Model, episodes: list[Episode], means: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apply_vectors = application.apply_vectors
-
-    def one_block_too_low(decoder: Decoder, prompts: Any, chosen: Any, layers: Any, v: Any) -> Any:
-        return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], v)
-
-    monkeypatch.setattr(measuring, "apply_vectors", one_block_too_low)
+    misplace(monkeypatch)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         measured(model, episodes, means)

@@ -12,6 +12,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 
 from tests.helpers.commands import ROOT
+from tests.helpers.eighteen_tasks import eighteen_tasks
 from tests.helpers.example_rows import task_rows
 from tests.helpers.legible import assert_legible
 from tvsight.errors import UsageError
@@ -21,26 +22,10 @@ from tvsight.experiments.main_results.numbers import bars, by_task, gains_from_i
 from tvsight.output.procedures import COMPARED
 from tvsight.output.theme import save
 from tvsight.paper import paper_by_task
-from tvsight.tasks import PAPER_TASKS, packaged_tasks
+from tvsight.tasks import PAPER_TASKS
 
 LONG_MODELS = ("Qwen2.5-Coder-1.5B-Instruct", "gemma-3-1b-it-finetuned-on-a-thing")
 LONG_TASK = "a_task_with_a_name_that_is_rather_long_"
-
-
-@cache
-def eighteen_tasks() -> pd.DataFrame:
-    """The paper's tasks with made-up answers; every ninth gains less than the rule asks."""
-    categories = {name: task.category for name, task in packaged_tasks().items()}
-    rows = [
-        task_rows(
-            task,
-            (18 if number % 9 == 8 else number % 7, 20 - number % 3, 10 + number % 6, 9),
-            category=categories[task],
-            identified=number % 9 not in (2, 8),
-        )
-        for number, task in enumerate(PAPER_TASKS)
-    ]
-    return by_task(pd.concat(rows, ignore_index=True))
 
 
 @cache
@@ -125,9 +110,11 @@ def test_points_are_the_accuracies_task_by_task(table: pd.DataFrame) -> None:
 
 
 DRAW = """
-from tests.experiments.main_results import test_figures as these
-axes = these.task_by_task(these.eighteen_tasks(), "a-model").axes[0]
-points = these.of_type(axes, these.ErrorbarContainer)
+from matplotlib.container import ErrorbarContainer
+from tests.helpers.eighteen_tasks import eighteen_tasks
+from tvsight.experiments.main_results.figures import task_by_task
+axes = task_by_task(eighteen_tasks(), "a-model").axes[0]
+points = [drawn for drawn in axes.containers if isinstance(drawn, ErrorbarContainer)]
 print(*(place for container in points for place in container[0].get_ydata()))
 """
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from tests.helpers.half_accepted import half_accepted
+from tests.helpers.misplaced import misplace
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
-from tvsight.experiments import measuring
 from tvsight.experiments.main_results import measure
 from tvsight.experiments.main_results.measure import PHASES, VECTORS
 from tvsight.experiments.main_results.request import (
@@ -193,12 +193,7 @@ def test_states_too_large_for_half_precision_are_numbers_that_cannot_be_stored(
 def test_a_patch_that_should_change_nothing_and_does_is_refused(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apply_vectors = application.apply_vectors
-
-    def one_block_too_low(decoder: Decoder, prompts: Any, chosen: Any, layers: Any, v: Any) -> Any:
-        return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], v)
-
-    monkeypatch.setattr(measuring, "apply_vectors", one_block_too_low)
+    misplace(monkeypatch)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         complete(request(model).steps(model), model.decoder)
 

@@ -1,6 +1,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -8,16 +8,14 @@ import torch
 
 from tests.helpers import reference
 from tests.helpers.half_accepted import half_accepted
+from tests.helpers.misplaced import misplace
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
-from tvsight.experiments import measuring
 from tvsight.experiments.templates import NAME, request
 from tvsight.experiments.templates.episodes import CommonPairs, foreign_queries, foreign_task
 from tvsight.experiments.templates.measure import Variant, variants_of
-from tvsight.interventions import application
-from tvsight.interventions.decoder import Decoder
 from tvsight.models import ModelSource
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, UsablePairs, sample_episodes, template
@@ -214,11 +212,6 @@ def test_a_simulated_server_gives_the_same_rows(measured: Measured, model: Model
 def test_a_patch_that_should_change_nothing_and_does_is_refused(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apply_vectors = application.apply_vectors
-
-    def one_block_too_low(decoder: Decoder, prompts: Any, chosen: Any, layers: Any, v: Any) -> Any:
-        return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], v)
-
-    monkeypatch.setattr(measuring, "apply_vectors", one_block_too_low)
+    misplace(monkeypatch)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         run(model, Here())

@@ -1,4 +1,4 @@
-"""What NDIF 0.1.2 needs to serve a model from a CPU, and a test machine quickly.
+"""Changes that let NDIF 0.1.2 serve a model from a CPU, and quickly on a test machine.
 
 `NDIF_DEFAULT_MODEL_ACTOR_CLASS` names the actor of this module, and the PYTHONPATH of the Ray node
 holds its folder. The controller's process imports it for what it changes in three modules. All

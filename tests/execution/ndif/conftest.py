@@ -1,0 +1,3 @@
+from tests.helpers.job_server import submits
+
+__all__ = ["submits"]
