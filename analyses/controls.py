@@ -1,4 +1,4 @@
-"""What carries the effect: the task vector against others that are patched in its place.
+"""Controls: the task vector against others that are patched in its place.
 
 Claim: the accuracy of a patched run comes from the task's own vector, and not from its length, from
 any task's vector, or from the labels that the demonstrations show. It would be refuted by a random

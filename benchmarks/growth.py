@@ -1,4 +1,4 @@
-"""How time and memory grow with episodes, demonstrations and depth, on small random models.
+"""The growth of time and memory with episodes, demonstrations and depth, on small random models.
 
 python -m benchmarks.growth 100 cpu     one size alone: prints GB before and after 100 episodes
 """

@@ -1,4 +1,4 @@
-"""What a benchmark measures on: a real model and its tasks, or a random model of a known shape."""
+"""The models of benchmarks: a real model and its tasks, or a random model of a known shape."""
 
 import random
 from collections.abc import Iterator

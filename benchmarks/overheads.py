@@ -1,4 +1,4 @@
-"""What a run costs besides arithmetic, by name."""
+"""The costs of a run besides arithmetic, by name."""
 
 import shutil
 import statistics

@@ -1,4 +1,4 @@
-"""How fast this device multiplies matrices of the model's own shapes, at the best of several sizes.
+"""The rate of matrix products of the model's own shapes, at the best of several sizes.
 
 A floor is only honest when no other way to cut the same products is faster, so the engine's own
 way is always one of those tried. Results are written into memory that is there already: a product

@@ -1,4 +1,4 @@
-"""What measuring on an NDIF server costs: jobs, bytes, time over the same work here, and time over
+"""The costs of an NDIF server: jobs, bytes, time over the same work here, and time over
 the way that tutorials show, with one blocking request for each block and batch of prompts.
 
     python -m benchmarks.remote --host http://127.0.0.1:8001 --model local/gemma-3-270m

@@ -1,4 +1,4 @@
-"""How fast the main experiment is, as ratios within one run.
+"""The speed of the main experiment, as ratios within one run.
 
 Against the scheme of the paper's authors on the same episodes, and against the floor: the
 operations that cannot be left out over this device's own rate of matrix products.

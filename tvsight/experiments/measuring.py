@@ -1,4 +1,4 @@
-"""What experiments share of what they run on the model: torch only, so that it travels."""
+"""Patching, reading and choosing blocks, shared by experiments: torch only, so that it travels."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar

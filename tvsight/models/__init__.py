@@ -1,4 +1,4 @@
-"""From a model's name to a loaded model with one standard view."""
+"""Models by name: sources, catalogue and loading, with one standard view."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: live progress on a terminal, plain lines elsewhere."""
+"""Progress, notes and tables of a run: live on a terminal, plain lines elsewhere."""
 
 import os
 import re

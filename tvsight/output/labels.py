@@ -1,4 +1,4 @@
-"""How models, procedures and intervals are written for people: one wording for all outputs."""
+"""The wording of models, intervals and remarks in all outputs."""
 
 import pandas as pd
 

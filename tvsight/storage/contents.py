@@ -92,7 +92,8 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
     try:
         with safe_open(file, framework="numpy") as vectors:
             metadata = vectors.metadata() or {}
-            slices = {name: vectors.get_slice(name) for name in vectors.keys()}  # noqa: SIM118
+            names = list(vectors.keys())
+            slices = {name: vectors.get_slice(name) for name in names}
             shapes = {name: list(of.get_shape()) for name, of in slices.items()}
             types = {name: of.get_dtype() for name, of in slices.items()}
     except (OSError, SafetensorError) as error:

@@ -1,4 +1,4 @@
-"""From rows to dev accuracy against the patched block: the numbers behind Figure 3 of the paper."""
+"""Dev accuracy against the patched block: the numbers of Figure 3 of the paper."""
 
 import pandas as pd
 
