@@ -20,14 +20,14 @@ def main(_: Options) -> int:
 
     from tvsight.models.availability import availability
     from tvsight.models.catalogue import catalogue
-    from tvsight.models.embedded import LICENCE_NOTE
     from tvsight.output.console import Display
 
     rows = [
         {
             "Alias": entry.alias,
             "Model": entry.display_name,
-            "Hub id": entry.hub_id or "a package",
+            "Hub id": entry.hub_id,
+            "Alias loads": "the package" if entry.package else "the hub id",
             "Parameters": f"{entry.parameters / 1e9:.3g} B",
             "Licence": entry.licence + (", gated" if entry.gated else ""),
             "Here and now": availability(entry),
@@ -36,7 +36,7 @@ def main(_: Options) -> int:
     ]
     display = Display()
     display.table(pd.DataFrame(rows), "Models by alias", ["Model", "Hub id"])
-    display.note(f"Any hub id or checkpoint directory works as well. {LICENCE_NOTE}")
+    display.note("Any hub id or checkpoint directory works as well.")
     return 0
 
 

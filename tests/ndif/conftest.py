@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import tiny_models
+from tests.helpers import embedded, tiny_models
 from tests.ndif import server
 from tests.ndif.clients import Clients, Measured, start_forkserver
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import EMBEDDED, TINY
-from tvsight.errors import UsageError
-from tvsight.models import embedded
+from tvsight.models.packages import checkpoint
 
 REQUIRED = "TVSIGHT_REQUIRE_NDIF"
 """A variable of the environment: where it is set, no test of a server may be skipped."""
@@ -34,12 +33,8 @@ def ndif(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Iterator
     """A server of the tiny model and, where it is installed, the embedded one. It asks no key."""
     skip_where_missing()
     checkpoints = {TINY: tiny_llama}
-    try:
-        embedded.part_paths()
-    except UsageError:
-        pass  # the tests that use it skip
-    else:
-        checkpoints[EMBEDDED] = embedded.checkpoint()
+    if embedded.missing() is None:  # else the tests that use it skip
+        checkpoints[EMBEDDED] = checkpoint(embedded.PACKAGE)
     running = NdifServer.start(tmp_path_factory.mktemp("ndif"), checkpoints)
     yield running
     running.stop()

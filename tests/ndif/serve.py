@@ -13,9 +13,10 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
+from tests.helpers.embedded import PACKAGE
 from tests.ndif.server import ENDS, NdifServer, missing
 from tests.ndif.settings import DTYPE, EMBEDDED
-from tvsight.models.embedded import checkpoint
+from tvsight.models.packages import checkpoint
 
 DEPLOY = """
 import sys
@@ -33,7 +34,7 @@ def main() -> None:
     reason = missing()
     if reason is not None:
         raise SystemExit(reason)
-    serve(EMBEDDED, checkpoint(print))
+    serve(EMBEDDED, checkpoint(PACKAGE))
 
 
 def serve(name: str, directory: Path) -> None:

@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers import embedded
 from tests.helpers.commands import ROOT
 from tests.ndif.conftest import skip
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import EMBEDDED as SERVED
-from tvsight.errors import UsageError
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.models import EMBEDDED, embedded
+from tvsight.models import EMBEDDED
 from tvsight.storage.store import Store
 
 TASKS = "antonyms,next_letter,es_en"
@@ -42,10 +42,8 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def runs(ndif: NdifServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    try:
-        embedded.part_paths()
-    except UsageError as missing:
-        skip(str(missing))
+    if (missing := embedded.missing()) is not None:
+        skip(missing)
     folder = tmp_path_factory.mktemp("three_ways")
     server = ndif.client_environment(folder / "home")
     return {

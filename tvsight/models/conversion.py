@@ -1,8 +1,8 @@
-"""Convert the embedded model's quantised file to a checkpoint, in a process of its own.
+"""Convert a quantised file to a checkpoint, in a process of its own.
 
     python -m tvsight.models.conversion GGUF TARGET
 
-De-quantising takes 2.8 GB, which the system gets back before the model is used. The number of a
+De-quantising takes more memory than the model; the system gets it back at the end. The number of a
 system error, such as a full disk, is printed.
 """
 

@@ -17,7 +17,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from tvsight.errors import UsageError, unexpected
 from tvsight.interventions.decoder import ALIASES, Decoder, adapt, one_at_a_time
-from tvsight.models import embedded
+from tvsight.models import packages
+from tvsight.models.catalogue import catalogue
 from tvsight.models.checkpoints import (
     UNMERGED,
     Loading,
@@ -78,7 +79,7 @@ def load(
     dtype: str | torch.dtype = "auto",
     trust_remote_code: bool = False,
     allow_pickled_weights: bool = False,
-    report: embedded.Report = print,
+    report: packages.Report = print,
 ) -> Model:
     """Load a model: a catalogue alias, a local checkpoint directory, or a hub id.
 
@@ -145,9 +146,10 @@ def load_remote(
     """
     source = resolve(name, revision)
     if source.kind != "hub":
-        what = "the embedded model" if source.kind == "embedded" else "a directory on this machine"
+        what = "a package" if source.package else "a directory on this machine"
+        other = catalogue()[source.name].hub_id if source.package else "one"
         raise UsageError(
-            f"--remote: {name} is {what}, and a server knows hub models only. Name one with "
+            f"--remote: {name} is {what}, and a server knows hub models only. Name {other} with "
             "--model, or use --remote-simulated."
         )
     decoder = _skeleton(source, source.location, trust_remote_code)
@@ -210,9 +212,9 @@ def _traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> Tra
     )
 
 
-def _location(source: ModelSource, report: embedded.Report) -> str:
+def _location(source: ModelSource, report: packages.Report) -> str:
     """The location for transformers: a directory or a hub id."""
-    return str(embedded.checkpoint(report)) if source.kind == "embedded" else source.location
+    return str(packages.checkpoint(source.package, report)) if source.package else source.location
 
 
 def _reported(source: ModelSource, part: str, read: Callable[[], Any]) -> Any:

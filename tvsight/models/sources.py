@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tvsight.errors import UsageError, nearest, unexpected
-from tvsight.models.catalogue import EMBEDDED, catalogue
+from tvsight.models.catalogue import EMBEDDED, Package, catalogue
 from tvsight.tasks.files import is_encodable
 from tvsight.writing import file_state
 
@@ -27,11 +27,12 @@ class ModelSource:
     `name` stands in rows, tables and folder names; it never holds a path of this machine.
     """
 
-    kind: Literal["embedded", "directory", "hub"]
+    kind: Literal["package", "directory", "hub"]
     name: str
     location: str
-    """Alias of the embedded model, path of a checkpoint directory, or hub id."""
+    """Alias of a packaged model, path of a checkpoint directory, or hub id."""
     revision: str | None = None
+    package: Package | None = None
 
 
 def resolve(name: str | os.PathLike[str], revision: str | None = None) -> ModelSource:
@@ -54,10 +55,12 @@ def resolve(name: str | os.PathLike[str], revision: str | None = None) -> ModelS
         raise unexpected("revision", "a branch, tag or commit", revision)
     if name.lower() in catalogue():
         entry = catalogue()[name.lower()]
-        if entry.hub_id is None:
+        if entry.package is not None:
             if revision is not None:
-                raise UsageError(f"{entry.alias} is a package and has no revisions.")
-            return ModelSource("embedded", entry.alias, entry.alias)
+                raise UsageError(
+                    f"{entry.alias} is a package and has no revisions; {entry.hub_id} has."
+                )
+            return ModelSource("package", entry.alias, entry.alias, package=entry.package)
         return ModelSource("hub", entry.alias, entry.hub_id, revision)
     path = _directory(name)
     if path is not None:
@@ -73,7 +76,8 @@ def resolve(name: str | os.PathLike[str], revision: str | None = None) -> ModelS
         taken = folder.name.lower() in catalogue()
         return ModelSource("directory", ("local-" if taken else "") + folder.name, str(folder))
     if HUB_ID.fullmatch(name):
-        known = {entry.hub_id: alias for alias, entry in catalogue().items()}
+        # The alias of a packaged model stands for its package, which holds other weights.
+        known = {e.hub_id: alias for alias, e in catalogue().items() if e.package is None}
         return ModelSource("hub", known.get(name, name), name, revision)
     raise UsageError(
         f"Unknown model {name!r}: neither a catalogue alias, nor a directory with a checkpoint, "
@@ -93,16 +97,14 @@ def _directory(name: str) -> Path | None:
 def weights_identity(source: ModelSource) -> str:
     """A text that identifies the weights. It is part of a result's key.
 
-    It is the sha256 of the embedded file, the digest of a directory's files, or the commit of a
+    It is the sha256 of a packaged file, the digest of a directory's files, or the commit of a
     hub revision (from the hub, or from its local cache when the hub cannot be reached).
 
     Raises:
         UsageError: when a hub model is unknown, gated or unreachable and not in the cache.
     """
-    if source.kind == "embedded":
-        from tvsight.models.embedded import GGUF_SHA256
-
-        return f"sha256:{GGUF_SHA256}"
+    if source.package is not None:
+        return f"sha256:{source.package.sha256}"
     if source.kind == "directory":
         return f"sha256:{_directory_digest(Path(source.location))}"
     return f"commit:{_hub_commit(source)}"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import tvsight
 from tvsight.models import ModelSource
-from tvsight.models.embedded import PACKAGE
 from tvsight.run.revisions import DEFAULT
 
 if TYPE_CHECKING:
@@ -47,8 +46,9 @@ def model_source(source: ModelSource, weights: str) -> dict[str, Any]:
         commit = weights.removeprefix("commit:")
         asked = [source.revision or DEFAULT]
         return {"kind": "hub", "id": source.location, "revision": commit, "asked": asked}
-    if source.kind == "embedded":
-        return {"kind": "package", "id": PACKAGE, "revision": package_version(PACKAGE)}
+    if source.package is not None:
+        name = source.package.name
+        return {"kind": "package", "id": name, "revision": package_version(name)}
     return {"kind": "directory", "id": source.name, "revision": None}
 
 

