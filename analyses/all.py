@@ -20,6 +20,7 @@ from analyses.command import FAILURE_EXIT, command
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import ServerError, StorageError, TvsightError
 from tvsight.experiments import EXPERIMENTS
+from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 
 if TYPE_CHECKING:
     from tvsight.output.drawn import Drawn
@@ -133,6 +134,8 @@ def _report(name: str) -> ModuleType:
 def _options(name: str, options: RunConfig) -> Any:
     """The options of a run as those of one analysis, whose own have their defaults."""
     values = {entry.name: getattr(options, entry.name) for entry in fields(options)}
+    if name != MAIN_RESULTS:  # which alone compares seeds
+        values["seed"] = options.seed[:1]
     return import_module(f"tvsight.experiments.{name}").Options(**values)
 
 

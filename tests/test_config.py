@@ -25,7 +25,7 @@ CHANGED: dict[str, Any] = {
     "shots": 4,
     "dummy_queries": 1,
     "episodes_per_split": 49,
-    "seed": 1,
+    "seed": (1,),
     "template": "arrow",
     "episodes": EPISODES,
     "revision": "v2",
@@ -98,6 +98,19 @@ def test_a_field_of_the_identity_changes_what_is_asked(config: RunConfig, name: 
     changed = replace(config, **{name: CHANGED[name]})
     assert getattr(config, name) != getattr(changed, name)
     assert keys(changed) != keys(config)
+
+
+def test_several_seeds_are_refused_where_one_is_meant(config: RunConfig) -> None:
+    with pytest.raises(UsageError, match=r"--seed 0 1: only main_results compares seeds"):
+        keys(replace(config, seed=(0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("seed", "why"), [((), "at least one seed was expected"), ((1, 0, 1), "named twice")]
+)
+def test_seeds_are_given_and_differ(seed: tuple[int, ...], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        RunConfig(seed=seed)
 
 
 @pytest.mark.parametrize("name", sorted(field_names("runtime")))
@@ -183,7 +196,7 @@ def test_options_that_go_together_are_taken(names: tuple[str, ...]) -> None:
 
 
 def test_replayed_episodes_are_the_same_whatever_would_be_sampled(replayed: RunConfig) -> None:
-    otherwise = replace(replayed, shots=3, dummy_queries=1, episodes_per_split=7, seed=9)
+    otherwise = replace(replayed, shots=3, dummy_queries=1, episodes_per_split=7, seed=(9,))
     assert keys(otherwise) == keys(replayed)
     assert len(keys(replayed)) == 1
 

@@ -91,8 +91,10 @@ class RunConfig:
         default=50, metadata=IDENTITY
     )
     """Episodes that choose the layer (dev); the same number is reported (test)."""
-    seed: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=0, metadata=IDENTITY)
-    """Seed of the episodes."""
+    seed: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N ...")] = field(
+        default=(0,), metadata=IDENTITY
+    )
+    """Seed of the episodes. `main_results` measures several, draws the first and compares all."""
     template: Annotated[str, tyro.conf.arg(metavar="TEMPLATE")] = field(
         default="example", metadata=IDENTITY
     )
@@ -167,8 +169,12 @@ class RunConfig:
             value = getattr(self, name)
             if value < least:
                 raise UsageError(f"{option(name)} {value}: at least {least} was expected.")
-        if not self.model:
-            raise UsageError("--model: at least one model was expected.")
+        for name in ("model", "seed"):
+            values = getattr(self, name)
+            if not values:
+                raise UsageError(f"--{name}: at least one {name} was expected.")
+        if len(set(self.seed)) < len(self.seed):
+            raise UsageError("--seed: a seed is named twice.")
 
 
 def option(name: str) -> str:
@@ -232,5 +238,21 @@ def protocol(config: RunConfig) -> dict[str, Any]:
 
     Replayed episodes carry their own shots, dummy queries and seed.
     """
-    replayed = config.episodes is not None
-    return {name: None if replayed else getattr(config, name) for name in SAMPLING}
+    if config.episodes is not None:
+        return dict.fromkeys(SAMPLING)
+    return {name: getattr(config, name) for name in SAMPLING} | {"seed": one_seed(config)}
+
+
+def one_seed(config: RunConfig) -> int:
+    """The seed of a run that has one.
+
+    Raises:
+        UsageError: when it has several.
+    """
+    if len(config.seed) > 1:
+        given = " ".join(map(str, config.seed))
+        raise UsageError(
+            f"--seed {given}: only main_results compares seeds, and without --save-episodes. "
+            "Give one seed here."
+        )
+    return config.seed[0]

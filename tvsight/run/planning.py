@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvsight.config import RunConfig, protocol
+from tvsight.config import RunConfig, one_seed, protocol
 from tvsight.errors import UsageError, nearest
 from tvsight.models import ModelSource, resolve, weights_identity
 from tvsight.prompts.episode_files import episodes_digest, read_episodes
@@ -44,7 +44,7 @@ class Plan:
             shots=config.shots,
             dummy_queries=config.dummy_queries,
             per_split=config.episodes_per_split,
-            seed=config.seed,
+            seed=one_seed(config),
         )
 
     def episodes(self, task: Task, model: "Model") -> tuple[Sequence[Episode], dict[str, Any]]:

@@ -2,18 +2,20 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.misplaced import misplace
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
-from tvsight.errors import MeasurementError
+from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.experiments.main_results import measure
 from tvsight.experiments.main_results.measure import PHASES, VECTORS
@@ -31,6 +33,9 @@ from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
 from tvsight.statistics.tests import better_than
 from tvsight.storage.schemas import COLUMN_TYPES
+
+if TYPE_CHECKING:
+    from tvsight.run.runner import Runner
 
 EPISODES = 8
 
@@ -241,3 +246,19 @@ def test_vectors_can_be_needed_whatever_is_stored_and_asked_for(model: Model) ->
         (False, False),
         (True, True),
     ]
+
+
+def test_every_seed_is_collected_and_the_vectors_of_the_first_are_kept() -> None:
+    asked: list[tuple[int, bool]] = []
+
+    def outcome(options: RunConfig, _: object) -> Outcome:
+        asked.append((*options.seed, options.vectors))
+        return outcome_of(task_rows("one", (1, 12, 10, 8)))
+
+    runner = cast("Runner", SimpleNamespace(outcome=outcome))
+    found = collect(runner, RunConfig(seed=(4, 0)))
+    assert asked == [(4, True), (0, False)]
+    assert found.table["seed"].unique().tolist() == [4, 0]
+    assert "seed" not in collect(runner, RunConfig(seed=(4,))).table
+    with pytest.raises(UsageError, match="without --save-episodes"):
+        collect(runner, RunConfig(seed=(4, 0), save_episodes="saved.jsonl"))

@@ -81,7 +81,9 @@ def measured(model: Model) -> Measured:
 
 
 def run(model: Model, place: Here) -> pd.DataFrame:
-    config = RunConfig(shots=SHOTS, dummy_queries=STANDARD, episodes_per_split=EPISODES, seed=SEED)
+    config = RunConfig(
+        shots=SHOTS, dummy_queries=STANDARD, episodes_per_split=EPISODES, seed=(SEED,)
+    )
     plan = Plan(config, template("example"), [TASK], {})
     source = ModelSource("directory", model.name, "")
     (wanted,) = request.requests(plan, source, NAMES, NUMBERS)

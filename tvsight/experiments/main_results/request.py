@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tvsight.config import one_seed
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results import NAME
@@ -26,8 +27,19 @@ if TYPE_CHECKING:
 
 
 def collect(runner: "Runner", options: "RunConfig") -> Outcome:
-    """The central comparison of every model and task."""
-    return runner.outcome(options, requests)
+    """The central comparison of every model, task and seed, in a further column `seed`.
+
+    The vectors of other seeds than the first are not looked at, and not stored.
+    """
+    if options.save_episodes:
+        one_seed(options)
+    outcome = Outcome()
+    for seed in options.seed:
+        vectors = options.vectors and seed == options.seed[0]
+        config = replace(options, seed=(seed,), vectors=vectors)
+        found = runner.outcome(config, requests)
+        outcome.add(found.labelled(seed=seed) if len(options.seed) > 1 else found)
+    return outcome
 
 
 def collect_with_vectors(runner: "Runner", options: "RunConfig") -> Outcome:

@@ -107,7 +107,7 @@ class Templates(Request):
         from tvsight.experiments.templates import measure
 
         plan, most = self.plan, self.numbers[-1]
-        shots, standard, seed = plan.config.shots, plan.config.dummy_queries, plan.config.seed
+        shots, standard, seed = plan.config.shots, plan.config.dummy_queries, plan.sampling.seed
         main = template_name(plan.template)
         common = common_pairs(self.task, model.tokenizer, self.templates, model.name)
         usable = common.pairs
