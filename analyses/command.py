@@ -8,12 +8,12 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import fields
+from dataclasses import Field, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import tyro
 
-from tvsight.config import RULES, Rules, check_given, check_values, option
+from tvsight.config import RULES, Rules, RunConfig, check_given, check_values, option
 from tvsight.errors import Remark, ServerError, TvsightError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ FAILURE_EXIT, USAGE_EXIT, SERVER_EXIT, INTERRUPT_EXIT = 1, 2, 3, 130
 
 PROGRAM: ContextVar[str | None] = ContextVar("PROGRAM", default=None)
 """The command as it was typed, where that is not `python -m` and a module."""
+
+TYPES = "__annotations__"
+"""Where a class keeps the types of the fields that it adds."""
 
 Options = TypeVar("Options")
 
@@ -57,7 +60,7 @@ def _run(
 ) -> int:
     _say_remarks()
     chosen = tyro.cli(
-        options,
+        _grouped(options),
         prog=PROGRAM.get() or _module(),
         description=description,
         config=(
@@ -66,8 +69,39 @@ def _run(
             tyro.conf.OmitSubcommandPrefixes,
         ),
     )
+    if issubclass(options, RunConfig):
+        groups = [getattr(chosen, entry.name) for entry in fields(chosen)]
+        chosen = options(**{name: value for group in groups for name, value in vars(group).items()})
     _check(getattr(chosen, "action", chosen), sys.argv[1:], rules)
     return main(chosen)
+
+
+def _grouped(options: type[Any]) -> type[Any]:
+    """The options of a run in one dataclass per group, which --help shows as a box each. Options of
+    other commands stay as they are."""
+    if not issubclass(options, RunConfig):
+        return options
+    groups: dict[str, type[Any]] = {}
+    for owner in reversed(options.__mro__):
+        own = [entry for entry in fields(options) if entry.name in vars(owner).get(TYPES, ())]
+        for group in dict.fromkeys(_group(owner, entry) for entry in own):
+            # tyro reads the help of an option in the source of the class of this name.
+            groups[group] = make_dataclass(
+                owner.__name__,
+                [
+                    (entry.name, entry.type, field(default=entry.default))
+                    for entry in own
+                    if _group(owner, entry) == group
+                ],
+                bases=(groups[group],) if group in groups else (),
+                namespace={"__module__": owner.__module__},
+            )
+    shown = [(name, group, field(default_factory=group)) for name, group in groups.items()]
+    return make_dataclass(options.__name__, shown)
+
+
+def _group(owner: type, entry: "Field[Any]") -> str:
+    return str(entry.metadata["group"]) if owner is RunConfig else "analysis"
 
 
 def _module() -> str | None:

@@ -14,8 +14,10 @@ import tyro
 from tvsight.errors import UsageError
 from tvsight.models.catalogue import EMBEDDED
 
-IDENTITY = {"role": "identity"}
-RUNTIME = {"role": "runtime"}
+IDENTITY = {"role": "identity", "group": "what"}
+RUNTIME = {"role": "runtime", "group": "output"}
+PLACE = RUNTIME | {"group": "where"}
+SERVER = RUNTIME | {"group": "remote"}
 LEAST = {
     "shots": 1,
     "dummy_queries": 1,
@@ -119,30 +121,28 @@ class RunConfig:
         default="results", metadata=RUNTIME
     )
     """Folder of all results. Results in it are not measured again."""
-    device: Literal["auto", "cpu", "cuda"] = field(default="auto", metadata=RUNTIME)
+    device: Literal["auto", "cpu", "cuda"] = field(default="auto", metadata=PLACE)
     """Where to run. `auto`: CUDA where there is one, else the CPU."""
-    remote: bool = field(default=False, metadata=RUNTIME)
+    remote: bool = field(default=False, metadata=SERVER)
     """Run on an NDIF server; no weights are needed here. The key comes from NDIF_API_KEY or
     nnsight's login."""
-    remote_simulated: bool = field(default=False, metadata=RUNTIME)
+    remote_simulated: bool = field(default=False, metadata=SERVER)
     """Run here, through the serialisation that a server would see. Needs no server and no key."""
-    host: Annotated[str | None, tyro.conf.arg(metavar="URL")] = field(
-        default=None, metadata=RUNTIME
-    )
+    host: Annotated[str | None, tyro.conf.arg(metavar="URL")] = field(default=None, metadata=SERVER)
     """NDIF server of --remote. Default: NDIF_HOST, or the host in nnsight's configuration."""
-    max_in_flight: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=RUNTIME)
+    max_in_flight: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=SERVER)
     """Tasks on a server at once. NDIF runs one job at a time per replica."""
     max_job_episodes: Annotated[int, tyro.conf.arg(metavar="N")] = field(
-        default=200, metadata=RUNTIME
+        default=200, metadata=SERVER
     )
     """Cut a split of more episodes than this into several jobs, at a multiple of 50, so that the
     memory and time of a job do not grow with the number of episodes. Numbers change by rounding
     alone: in float32 the answers and chosen blocks are the same, and log-probabilities agree
     within 1e-5."""
-    retries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=RUNTIME)
+    retries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=SERVER)
     """Retries after a temporary fault of the server, for each request and each job."""
     job_minutes: Annotated[float, tyro.conf.arg(metavar="MINUTES")] = field(
-        default=90.0, metadata=RUNTIME
+        default=90.0, metadata=SERVER
     )
     """Time limit for a remote job, including its time in the queue."""
     dry_run: bool = field(default=False, metadata=RUNTIME)
@@ -151,16 +151,17 @@ class RunConfig:
         default=None, metadata=RUNTIME
     )
     """Write the episodes of this run to a file, in the form that --episodes reads."""
-    vectors: bool = field(default=True, metadata=RUNTIME)
-    """Keep rows only. By default the task vectors of every episode and block are stored too, in
-    half precision."""
+    vectors: Annotated[
+        bool, tyro.conf.arg(help_behavior_hint="(default: vectors are stored, in half precision)")
+    ] = field(default=True, metadata=RUNTIME)
+    """Store rows only, without the task vectors of every episode and block."""
     redraw: bool = field(default=False, metadata=RUNTIME)
     """Draw tables and figures from stored results. No model is loaded."""
-    fail_fast: bool = field(default=False, metadata=RUNTIME)
+    fail_fast: bool = field(default=False, metadata=PLACE)
     """Stop at the first task that fails, instead of continuing with the others."""
-    trust_remote_code: bool = field(default=False, metadata=RUNTIME)
+    trust_remote_code: bool = field(default=False, metadata=PLACE)
     """Run code that a checkpoint contains. Only for authors you trust."""
-    allow_pickled_weights: bool = field(default=False, metadata=RUNTIME)
+    allow_pickled_weights: bool = field(default=False, metadata=PLACE)
     """Read weights stored as pickles, which can run code. Only for authors you trust."""
 
     def __post_init__(self) -> None:
