@@ -38,6 +38,7 @@ from tvsight.storage.inspection import (
     remove,
     verify,
 )
+from tvsight.storage.schemas import schema
 from tvsight.storage.store import DAMAGED, Result, Store
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
@@ -248,6 +249,16 @@ def test_results_that_nothing_asks_for_any_more_are_superseded(store: Store) -> 
     assert verify(store) == []
     remove(store, removable(store))
     assert set(store.paths()) == {CURRENT.path, OWN.path, kept.path}
+
+
+def test_results_of_an_earlier_version_of_their_experiment_are_superseded(store: Store) -> None:
+    now = schema("controls").version
+    of_first = CURRENT.identity | {"experiment": "controls"}
+    rows = ROWS.assign(source=None).astype({"source": "str"})
+    for identity in (of_first, of_first | {"version": now}):
+        store.save(Result(identity), rows, None, MADE)
+    (found,) = removable(store)
+    assert found.reason == f"version 1 of its experiment; this is {now}"
 
 
 @pytest.mark.parametrize("old", ["to_upper", "to_lower"])

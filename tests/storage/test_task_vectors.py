@@ -40,6 +40,16 @@ def test_both_forms_give_the_same_vectors(vectors: TaskVectors) -> None:
         torch.testing.assert_close(vectors.norms(MODEL, TASK, split), norms)
 
 
+def test_distances_need_all_vectors(tmp_path: Path) -> None:
+    origin = torch.ones(6, 4)
+    found = stored(tmp_path / "all", WHOLE)
+    for split, of_split in WHOLE.items():
+        wanted = (of_split.float() - 1).square().sum(dim=-1).sqrt()
+        torch.testing.assert_close(found.distances(MODEL, TASK, split, origin), wanted)
+    with pytest.raises(UsageError, match=f"Of {TASK} only the vectors that figures need"):
+        stored(tmp_path / "a part", part(WHOLE, 2)).distances(MODEL, TASK, "dev", origin)
+
+
 def test_a_part_has_no_other_block(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"after block 2 are stored, not after 3.*--layer 2"):
         stored(tmp_path, part(WHOLE, 2)).after(3, MODEL, TASK)

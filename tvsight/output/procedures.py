@@ -23,17 +23,24 @@ PROCEDURES = {
     "averaged_vector": Procedure("Averaged vector", GREEN, "^"),
     "no_op": Procedure("No-op patch", "0.25", "x"),
     "random_vector": Procedure("Random vector", VERMILION, "v"),
+    "random_deviation": Procedure("Mean + random deviation", "#8c3a00", "<"),
     "any_other_task": Procedure("Another task's vector", PINK, "P"),
     "other_tasks_mean": Procedure("Mean of other tasks", BROWN, "X"),
     "shuffled_labels": Procedure("Shuffled labels", SKY, "*"),
+    "icl_shuffled": Procedure("ICL, shuffled labels", "#01486b", "h"),
+    "own_mean": Procedure("Own mean vector", "#a36500", "d"),
+    "best_other": Procedure("Best other task (chosen on dev)", "#8f4a80", "p"),
 }
 """Every procedure, by the name that it has in the column `procedure`."""
 CENTRAL = ("baseline", "icl", "task_vector", "averaged_vector")
 """Those of the central comparison."""
 COMPARED = ("baseline", "icl", "task_vector")
 """Those of the paper's Figure 4."""
-CONTROLS = ("no_op", "random_vector", "any_other_task", "other_tasks_mean", "shuffled_labels")
-"""What is patched in place of the task vector."""
+CONTROLS = (
+    *("no_op", "random_vector", "random_deviation", "any_other_task", "other_tasks_mean"),
+    "shuffled_labels",
+)
+"""What is patched in place of the task vector, after every block on dev."""
 
 
 def title(procedure: str) -> str:

@@ -14,6 +14,7 @@ from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, samp
 from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, usable_pairs
 from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
+from tvsight.storage.schemas import schema
 from tvsight.storage.store import Result
 from tvsight.tasks import Pair, Task, packaged_tasks, select
 from tvsight.tasks.matching import SCORING_VERSION
@@ -148,6 +149,7 @@ def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> di
     name.
     """
     replayed = plan.replayed.get(task.name)
+    version = schema(experiment).version
     return {
         "experiment": experiment,
         "model": source.name,
@@ -156,6 +158,7 @@ def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> di
         "template": plan.template.text,
         "episodes": episodes_digest(replayed) if replayed else None,
         "scoring": SCORING_VERSION,
+        **({"version": version} if version > 1 else {}),
         **protocol(plan.config),
     }
 

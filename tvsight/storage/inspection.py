@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from tvsight.errors import StorageError, UsageError
 from tvsight.storage.job_records import JOBS, Records
 from tvsight.storage.manifests import VECTORS, OtherSchema, later_writer
-from tvsight.storage.schemas import ARROW
+from tvsight.storage.schemas import ARROW, schema
 from tvsight.storage.store import DAMAGED, DRAWN, LOCKS, NEW, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.tasks import packaged_tasks
@@ -242,6 +242,12 @@ def _superseded(entry: Entry) -> str:
         return ""
     if isinstance(scoring, int) and scoring < SCORING_VERSION:
         return f"scoring {scoring}; this is {SCORING_VERSION}"
+    version, current = (
+        entry.identity.get("version", 1),
+        schema(entry.identity["experiment"]).version,
+    )
+    if isinstance(version, int) and version < current:
+        return f"version {version} of its experiment; this is {current}"
     sources = entry.identity.get("sources")
     checksums = dict(sources) if isinstance(sources, dict) else {}
     checksums[str(entry.identity["task"]).partition(ARROW)[0]] = entry.identity.get("task_data")

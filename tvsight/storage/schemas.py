@@ -52,6 +52,9 @@ class Schema:
     asks: tuple[str, ...] = ()
     """Columns that tell apart what one episode asks: for each of their values it has one query and
     one expected answer."""
+    version: int = 1
+    """Raised where an experiment measures more or otherwise. From 2 on it is a part of the
+    identity, so that earlier results are measured again."""
     check: "Callable[[pd.DataFrame, Mapping[str, Any]], int | None]" = nothing_more
     """A further check of rows against the identity of their result. Raises `DamagedResult`; returns
     the number of blocks that were swept, where the rows say it."""
@@ -62,7 +65,10 @@ SCORED = Schema(COLUMN_TYPES)
 SCHEMAS = {
     "main_results": Schema(COLUMN_TYPES, check=check_central),
     "controls": Schema(
-        {**COLUMN_TYPES, "source": "str"}, NULLABLE | {"source"}, ("procedure", "layer", "source")
+        {**COLUMN_TYPES, "source": "str"},
+        NULLABLE | {"source"},
+        ("procedure", "layer", "source"),
+        version=2,
     ),
     "conflicting_tasks": Schema(
         {**COLUMN_TYPES, "scored_as": "str", "layer_rule": "str"},

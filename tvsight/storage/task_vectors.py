@@ -52,6 +52,20 @@ class TaskVectors:
         """The length of θ of each episode of a split after every block, `[episodes, depth]`."""
         return self._read(model, task)[f"{split}_norms"].clone()
 
+    def distances(self, model: str, task: str, split: str, origin: "Tensor") -> "Tensor":
+        """The length of θ minus `origin` `[depth, width]`, `[episodes, depth]`.
+
+        Raises:
+            UsageError: when only a part of the vectors is stored.
+        """
+        vectors = self._store.vectors(self.paths[Key(model, task)])
+        if split not in vectors:
+            raise UsageError(
+                f"Of {task} only the vectors that figures need are stored: measure into a folder "
+                "of your own with --results."
+            )
+        return (vectors[split].float() - origin).norm(dim=-1)
+
     def after(self, block: int, model: str, task: str) -> "NDArray[np.float32]":
         """θ of each test episode after one block, `[episodes, width]`.
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from tests.helpers.half_accepted import half_accepted
+from tests.helpers.reference import Answer, Reference, task_vector
 from tests.helpers.reference import Prompts as ReferencePrompts
-from tests.helpers.reference import Reference, task_vector
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.execution import run
 from tvsight.experiments.controls.episodes import shuffled_labels
@@ -18,7 +18,7 @@ from tvsight.interventions.answers import Answers
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, Sampling, sample_episodes, template, tokenise, usable_pairs
 
-EPISODES, LAYER, OTHERS = 6, 2, 3
+EPISODES, LAYER, TASKS, OWN = 6, 2, 4, 1
 EXAMPLE = template("example")
 TOLERANCE = 1e-4
 
@@ -27,7 +27,9 @@ class Case(NamedTuple):
     """The dev episodes of a task, as a job has them, and the vectors that it applies."""
 
     prompts: ControlPrompts
-    others: Tensor
+    few_shot: list[list[int]]
+    """The whole prompt of each query after demonstrations with permuted answers."""
+    means: Tensor
     vectors: dict[str, Tensor]
     """For each control `[episodes, depth, width]`, computed one prompt at a time."""
 
@@ -66,21 +68,28 @@ def case(model: Model, reference: Reference, episodes: list[Episode]) -> Case:
     shown = [shuffled_labels(episode, str(number)) for number, episode in enumerate(dev)]
     tokens = tokenise(model, dev, "exact", EXAMPLE)
     few_shot_tokens = tokenise(model, shown, "exact", EXAMPLE)
-    others = mean_vectors().half()
-    norms = 1 + torch.rand(EPISODES, DEPTH, generator=torch.Generator().manual_seed(1))
+    means = mean_vectors().half()
+    others = means[[task for task in range(TASKS) if task != OWN]].float()
+    generator = torch.Generator().manual_seed(1)
+    norms, deviations = (1 + torch.rand(EPISODES, DEPTH, generator=generator) for _ in range(2))
     prompts = ControlPrompts(
         zero_shot=tokens["zero_shot"],
         expected=tokens["expected"],
         shared=few_shot_tokens["shared"],
+        query=few_shot_tokens["query"],
         dummies=few_shot_tokens["dummies"],
         seeds=[100 + number for number in range(EPISODES)],
         norms=norms,
+        deviations=deviations,
     )
-    own, random, shuffled = [], [], []
+    own, random, deviating, shuffled = [], [], [], []
     for number, (asked, few_shot) in enumerate(zip(dev, shown, strict=True)):
         own.append(reference.residual_streams(ids(model, EXAMPLE.query(asked.query))))
         drawn = torch.randn(DEPTH, WIDTH, generator=torch.Generator().manual_seed(100 + number))
-        random.append(drawn / drawn.norm(dim=1, keepdim=True) * norms[number, :, None])
+        direction = drawn / drawn.norm(dim=1, keepdim=True)
+        random.append(direction * norms[number, :, None])
+        mean = sum(vector.float() for vector in means) / TASKS
+        deviating.append(mean + direction * deviations[number, :, None])
         dummies = [
             ids(model, EXAMPLE.few_shot(few_shot.demonstrations, dummy))
             for dummy in few_shot.dummy_queries
@@ -89,68 +98,72 @@ def case(model: Model, reference: Reference, episodes: list[Episode]) -> Case:
     vectors = {
         "no_op": torch.stack(own),
         "random_vector": torch.stack(random),
+        "random_deviation": torch.stack(deviating),
         "shuffled_labels": torch.stack(shuffled),
-        "other_tasks_mean": others.float().mean(dim=0).expand(EPISODES, -1, -1),
-        "any_other_task": others[[number % len(others) for number in range(EPISODES)]].float(),
+        "other_tasks_mean": others.mean(dim=0).expand(EPISODES, -1, -1),
+        "any_other_task": others[[number % len(others) for number in range(EPISODES)]],
     }
-    return Case(prompts, others, vectors)
+    asked_after = [
+        ids(model, EXAMPLE.few_shot(few_shot.demonstrations, few_shot.query)) for few_shot in shown
+    ]
+    return Case(prompts, asked_after, means, vectors)
 
 
-def test_every_control_answers_as_the_reference_does(
-    model: Model, reference: Reference, case: Case
+@pytest.mark.parametrize("layers", [list(range(DEPTH)), [LAYER]], ids=["swept", "chosen"])
+def test_every_procedure_answers_as_the_reference_does(
+    model: Model, reference: Reference, case: Case, layers: list[int]
 ) -> None:
-    arguments = (case.prompts, case.others, list(range(DEPTH)), True, False)
+    arguments = (case.prompts, case.means, OWN, LAYER, layers, True)
     found = run(model.decoder, measure_split, *arguments)
     assert found["controls"].keys() == case.vectors.keys()
-    assert found["other_tasks"] == []
-    wanted = [reference.answer(prompt) for prompt in case.prompts["zero_shot"]]
-    assert found["baseline"]["token"].tolist() == [answer.token for answer in wanted]
     for procedure, vectors in case.vectors.items():
         read = found["controls"][procedure]
-        for block in range(DEPTH):
-            assert_answers(reference, case.prompts, block, vectors, at(read, block))
-        assert read["token"].unique().numel() > 1
-
-
-def test_every_other_task_answers_as_the_reference_does(
-    model: Model, reference: Reference, case: Case
-) -> None:
-    arguments = (case.prompts, case.others, [LAYER], True, True)
-    found = run(model.decoder, measure_split, *arguments)
-    assert found["controls"].keys() == case.vectors.keys()
-    for vector, read in zip(case.others.float(), found["other_tasks"], strict=True):
+        for column, block in enumerate(layers):
+            assert_answers(reference, case.prompts, block, vectors, at(read, column))
+        assert read["log_probability"].unique().numel() > 1
+    for vector, read in zip(case.means.float(), found["mean_vectors"], strict=True):
         vectors = vector.expand(EPISODES, -1, -1)
         assert_answers(reference, case.prompts, LAYER, vectors, at(read, 0))
-    any_other = at(found["controls"]["any_other_task"], 0)
-    assert_answers(reference, case.prompts, LAYER, case.vectors["any_other_task"], any_other)
+    for procedure, prompts in (
+        ("baseline", case.prompts["zero_shot"]),
+        ("icl_shuffled", case.few_shot),
+    ):
+        wanted = [reference.answer(prompt) for prompt in prompts]
+        assert_same(wanted, case.prompts, found["unpatched"][procedure])
 
 
 def test_controls_run_the_same_as_a_server_sees_them(model: Model, case: Case) -> None:
-    arguments = (case.prompts, case.prompts, case.others, LAYER, True)
+    arguments = (case.prompts, case.prompts, case.means, OWN, LAYER, True)
     here = run(model.decoder, measure, *arguments, None)
     there = run(model.decoder, measure, *arguments, None, remote="local")
     for split in ("dev", "test"):
-        one, other = here[split], there[split]
-        assert one["baseline"]["token"].equal(other["baseline"]["token"])
-        assert one["controls"].keys() == other["controls"].keys()
-        for procedure, read in one["controls"].items():
-            assert read["token"].equal(other["controls"][procedure]["token"])
-        for read, of_server in zip(one["other_tasks"], other["other_tasks"], strict=True):
-            assert read["token"].equal(of_server["token"])
+        assert here[split]["controls"].keys() == there[split]["controls"].keys()
+        for name, of in here[split]["controls"].items():
+            torch.testing.assert_close(of, there[split]["controls"][name])
+        torch.testing.assert_close(here[split]["unpatched"], there[split]["unpatched"])
+        torch.testing.assert_close(here[split]["mean_vectors"], there[split]["mean_vectors"])
 
 
 def mean_vectors() -> Tensor:
-    return 2 * torch.randn(OTHERS, DEPTH, WIDTH, generator=torch.Generator().manual_seed(0))
+    return 2 * torch.randn(TASKS, DEPTH, WIDTH, generator=torch.Generator().manual_seed(0))
 
 
 def assert_answers(
     reference: Reference, prompts: ControlPrompts, block: int, vectors: Tensor, found: Answers
 ) -> None:
-    for number, prompt in enumerate(prompts["zero_shot"]):
-        wanted = reference.answer(prompt, block, vectors[number, block])
+    """The answers of the zero-shot prompts with a vector of each episode after a block."""
+    wanted = [
+        reference.answer(prompt, block, vectors[number, block])
+        for number, prompt in enumerate(prompts["zero_shot"])
+    ]
+    assert_same(wanted, prompts, found)
+
+
+def assert_same(wanted: list[Answer], prompts: ControlPrompts, found: Answers) -> None:
+    for number, answer in enumerate(wanted):
         token, expected = int(found["token"][number]), prompts["expected"][number]
-        assert token == wanted.token or wanted.margin < TOLERANCE
-        log_probability = float(wanted.log_probabilities[expected])
+        assert token == answer.token or answer.margin < TOLERANCE
+        log_probability = float(answer.log_probabilities[expected])
         assert float(found["log_probability"][number]) == pytest.approx(
             log_probability, abs=TOLERANCE
         )

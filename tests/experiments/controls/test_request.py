@@ -18,8 +18,10 @@ from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
 from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.request import Controls, collect, requests
+from tvsight.experiments.main_results.request import requests as central_requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
+from tvsight.output.procedures import CONTROLS
 from tvsight.prompts import sample_episodes, template, usable_pairs, write_episodes
 from tvsight.prompts.episodes import Episode, Sampling
 from tvsight.run.outcome import Measured, Outcome
@@ -35,8 +37,10 @@ SOURCE = ModelSource("directory", "a-model", "/nowhere/a-model")
 LAYERS = {"to_upper": 2, "next_letter": 3, "list_first": 1}
 TASKS = ",".join(LAYERS)
 EPISODES, LAYER = 6, 2
+OWN = "half_accepted"
 EXAMPLE = template("example")
 NORM = {"dev": 5.0, "test": 6.0}
+DEVIATION = {"dev": 1.0, "test": 2.0}
 TOLERANCE = 1e-4
 
 
@@ -53,6 +57,11 @@ class Given(TaskVectors):
 
     def norms(self, model: str, task: str, split: str) -> Tensor:
         return torch.full((self.episodes, DEPTH), NORM[split])
+
+    def distances(self, model: str, task: str, split: str, origin: Tensor) -> Tensor:
+        of_all = torch.stack([mean.half().float() for mean in self.means.values()])
+        torch.testing.assert_close(origin, of_all.mean(dim=0))
+        return torch.full((self.episodes, DEPTH), DEVIATION[split])
 
 
 NO_VECTORS = Given({})
@@ -78,6 +87,7 @@ def test_a_request_names_the_block_and_the_data_of_the_other_tasks() -> None:
     assert list(found) == list(LAYERS)
     for task, identity in found.items():
         assert identity["layer"] == LAYERS[task]
+        assert identity["version"] == 2
         assert identity["sources"] == {
             other: packaged_tasks()[other].checksum for other in LAYERS if other != task
         }
@@ -164,10 +174,10 @@ def test_a_plan_sends_as_much_as_a_run(model: Model) -> None:
     wanted = requests(planned(episodes_per_split=4, shots=2), SOURCE, Outcome(), None)
     assert [one.identity["layer"] for one in wanted] == [None] * 3
     (job,) = next(wanted[0].steps(model))
-    dev, _, others, layer, _ = job.arguments
-    assert others.shape == (2, DEPTH, WIDTH)
-    assert others.dtype == torch.half
-    assert dev["norms"].shape == (4, DEPTH)
+    dev, _, vectors, _, layer, _ = job.arguments
+    assert vectors.shape == (3, DEPTH, WIDTH)
+    assert vectors.dtype == torch.half
+    assert dev["norms"].shape == dev["deviations"].shape == (4, DEPTH)
     assert 0 <= layer < DEPTH
 
 
@@ -176,11 +186,29 @@ def test_stored_vectors_reach_the_job(model: Model) -> None:
     of_four, source = planned(episodes_per_split=4, shots=2), replace(SOURCE, name="qwen2")
     wanted = requests(of_four, source, central(*LAYERS, model="qwen2"), vectors)
     (job,) = next(wanted[0].steps(model))
-    dev, test, others, layer, shuffled = job.arguments
-    # In the order of their names: list_first, next_letter.
-    assert others[:, 0, 0].tolist() == [2, 1]
-    assert (dev["norms"].unique().item(), test["norms"].unique().item()) == (5, 6)
+    dev, test, means, own, layer, shuffled = job.arguments
+    # In the order of their names: list_first, next_letter, to_upper.
+    assert means[:, 0, 0].tolist() == [2, 1, 0]
+    assert own == 2
+    for split, prompts in (("dev", dev), ("test", test)):
+        assert prompts["norms"].unique().tolist() == [NORM[split]]
+        assert prompts["deviations"].unique().tolist() == [DEVIATION[split]]
     assert (layer, shuffled) == (LAYERS["to_upper"], True)
+
+
+def test_queries_with_shuffled_labels_are_the_prompts_of_icl_with_other_answers(
+    model: Model,
+) -> None:
+    plan = planned(episodes_per_split=4, shots=3)
+    (job,) = next(requests(plan, SOURCE, Outcome(), None)[0].steps(model))
+    (of_icl,) = next(central_requests(plan, SOURCE)[0].steps(model))
+    for shuffled, real in zip(job.arguments[:2], of_icl.arguments[:2], strict=True):
+        for number, query in enumerate(shuffled["query"]):
+            prompt = shuffled["shared"][number] + query
+            of_real = real["shared"][number] + real["query"][number]
+            assert sorted(prompt) == sorted(of_real)
+            assert prompt != of_real
+            assert prompt[-2:] == of_real[-2:], "the query and its arrow"
 
 
 @pytest.fixture(scope="module")
@@ -198,10 +226,10 @@ def episodes(model: Model) -> list[Episode]:
 
 @pytest.fixture(scope="module")
 def means() -> dict[str, Tensor]:
-    """A mean vector of each of three other tasks."""
+    """A mean vector of the task and of each of three others."""
     generator = torch.Generator().manual_seed(0)
-    vectors = 2 * torch.randn(3, DEPTH, WIDTH, generator=generator)
-    return dict(zip(("one", "three", "two"), vectors, strict=True))
+    vectors = 2 * torch.randn(4, DEPTH, WIDTH, generator=generator)
+    return dict(zip((OWN, "one", "three", "two"), vectors, strict=True))
 
 
 def measured(
@@ -210,7 +238,7 @@ def measured(
     """The controls of given episodes."""
     task = half_accepted()
     of_task = Plan(RunConfig(), EXAMPLE, [task], {task.name: tuple(episodes)})
-    others = [replace(task, name=name) for name in means]
+    others = [replace(task, name=name) for name in means if name != OWN]
     request = Controls(of_task, {"seed": seed}, task, others, LAYER, Given(means))
     return complete(request.steps(model), model.decoder, Here())
 
@@ -224,24 +252,24 @@ def test_rows_are_complete(rows: pd.DataFrame, means: dict[str, Tensor]) -> None
     assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns
     identity = {"model": "qwen2", "task": "half_accepted", "experiment": NAME}
     check_rows(rows, identity | {"episodes_per_split": EPISODES})
-    once = {"no_op", "random_vector", "shuffled_labels", "other_tasks_mean", "any_other_task"}
-    dev = rows[rows["split"] == "dev"]
-    assert set(dev["procedure"]) == once
-    for _, swept in dev.groupby("procedure"):
-        assert swept["layer"].unique().tolist() == list(range(DEPTH))
-    assert dev["source"].isna().all()
-    test = rows[rows["split"] == "test"]
-    assert set(test["procedure"]) == {*once, "other_task"}
-    assert set(test["layer"]) == {LAYER}
-    assert set(test["source"].dropna()) == set(means)
-    assert (test["source"].notna() == (test["procedure"] == "other_task")).all()
+    dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
+    for of_split in (dev, test):
+        assert set(of_split["procedure"]) == {*CONTROLS, "icl_shuffled", "mean_vector"}
+        assert set(of_split["source"].dropna()) == set(means)
+        assert (of_split["source"].notna() == (of_split["procedure"] == "mean_vector")).all()
+        assert (of_split["layer"].isna() == (of_split["procedure"] == "icl_shuffled")).all()
+    for name, swept in dev.groupby("procedure"):
+        blocks = swept["layer"].dropna().unique().tolist()
+        once = {"icl_shuffled": [], "mean_vector": [LAYER]}
+        assert blocks == once.get(str(name), list(range(DEPTH)))
+    assert set(test["layer"].dropna()) == {LAYER}
 
 
 def test_one_other_task_after_another_is_a_part_of_the_matrix(
     rows: pd.DataFrame, means: dict[str, Tensor]
 ) -> None:
-    test, names = rows[rows["split"] == "test"], list(means)
-    matrix = test[test["procedure"] == "other_task"].set_index(["source", "episode"])
+    test, names = rows[rows["split"] == "test"], [name for name in means if name != OWN]
+    matrix = test[test["procedure"] == "mean_vector"].set_index(["source", "episode"])
     turn = test[test["procedure"] == "any_other_task"].set_index("episode")
     for episode, row in turn.iterrows():
         same = matrix.loc[(names[int(str(episode)) % len(names)], episode)]
@@ -254,21 +282,22 @@ def test_random_vectors_depend_on_the_seed_alone(
     def random(found: pd.DataFrame) -> list[float]:
         return found.loc[found["procedure"] == "random_vector", "log_probability"].tolist()
 
-    one = {"one": means["one"]}
-    assert random(measured(model, episodes, one).rows) == pytest.approx(random(rows), abs=TOLERANCE)
-    other = measured(model, episodes, one, seed=1).rows
+    few = {name: means[name] for name in (OWN, "one")}
+    assert random(measured(model, episodes, few).rows) == pytest.approx(random(rows), abs=TOLERANCE)
+    other = measured(model, episodes, few, seed=1).rows
     assert random(other) != pytest.approx(random(rows), abs=TOLERANCE)
 
 
 def test_without_other_tasks_and_without_shuffled_labels_the_rest_is_measured(
-    model: Model, episodes: list[Episode]
+    model: Model, episodes: list[Episode], means: dict[str, Tensor]
 ) -> None:
     alike = [
         replace(episode, demonstrations=tuple((x, "A") for x, _ in episode.demonstrations))
         for episode in episodes
     ]
-    found = measured(model, alike, {})
-    assert set(found.rows["procedure"]) == {"no_op", "random_vector"}
+    found = measured(model, alike, {OWN: means[OWN]})
+    assert set(found.rows["procedure"]) == {"no_op", "random_vector", "mean_vector"}
+    assert set(found.rows["source"].dropna()) == {OWN}
     assert found.notes is not None
     total = 2 * EPISODES * 3
     assert found.notes["shuffled_labels"] == {"kept": total, "of": total}

@@ -7,10 +7,12 @@ every block on the dev episodes, and after the block chosen for the task vector 
 episodes.
 
 Procedures: `no_op`, the query's own state written back; `random_vector`, a random direction of the
-length of the episode's own θ; `other_tasks_mean`, the mean of the other tasks' vectors;
-`any_other_task`, the vector of one other task, each in turn from episode to episode;
-`shuffled_labels`, θ of the episode's own demonstrations with their answers permuted; and, on test,
-the vector of each other task.
+length of the episode's own θ; `random_deviation`, the mean vector of all tasks plus that direction,
+as long as the episode's θ is far from that mean; `other_tasks_mean`, the mean of the other tasks'
+vectors; `any_other_task`, the vector of one other task, each in turn from episode to episode;
+`shuffled_labels`, θ of the episode's own demonstrations with their answers permuted. After the
+chosen block also `mean_vector`, the mean dev vector of each task, the task's own included. Without
+a patch `icl_shuffled`, the query after the demonstrations with permuted answers (Min et al. 2022).
 """
 
 from typing import TypedDict
@@ -33,8 +35,13 @@ from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.prompts.tokens import TokenIds
 
-OF_EPISODE = ("random_vector", "shuffled_labels", "any_other_task")
-"""Controls that differ between episodes of one query; the others are measured once per query."""
+UNPATCHED = ("baseline", "icl_shuffled")
+"""Procedures without a patch."""
+OF_EPISODE = (
+    *("random_vector", "random_deviation", "any_other_task"),
+    *("shuffled_labels", "icl_shuffled"),
+)
+"""Procedures that differ between episodes of one query; the others are measured once per query."""
 
 
 class ControlPrompts(TypedDict):
@@ -46,23 +53,27 @@ class ControlPrompts(TypedDict):
     """First token of the most usual answer."""
     shared: list[TokenIds]
     """The beginning of the few-shot prompts with shuffled labels."""
+    query: list[TokenIds]
+    """Their continuation for the query."""
     dummies: list[list[TokenIds]]
     """Their continuation for each dummy query."""
     seeds: list[int]
     """Of the random direction."""
     norms: Tensor
-    """Its length after each block, `[episodes, depth]`."""
+    """The length of θ after each block, `[episodes, depth]`."""
+    deviations: Tensor
+    """The length of θ minus the mean vector of all tasks, `[episodes, depth]`."""
 
 
 class SplitAnswers(TypedDict):
     """The answers of one split. Every tensor begins with the episodes."""
 
-    baseline: Answers
-    """Every value `[episodes]`."""
+    unpatched: dict[str, Answers]
+    """`baseline`, and `icl_shuffled` where labels are shuffled, every value `[episodes]`."""
     controls: dict[str, Answers]
     """By control, every value `[episodes, layers]`."""
-    other_tasks: list[Answers]
-    """With the vector of each other task, every value `[episodes, layers]`; none on dev."""
+    mean_vectors: list[Answers]
+    """With the mean vector of each task after the chosen block, every value `[episodes, 1]`."""
 
 
 class ControlAnswers(TypedDict):
@@ -76,7 +87,8 @@ def measure(
     decoder: Decoder,
     dev: ControlPrompts,
     test: ControlPrompts,
-    others: Tensor,
+    means: Tensor,
+    own: int,
     layer: int,
     shuffled: bool,
     progress: Progress | None = None,
@@ -84,78 +96,103 @@ def measure(
     """Measure every control of one task in one job.
 
     Args:
-        others: the mean dev vectors of the other tasks, `[tasks, depth, width]`.
+        means: the mean dev vector of every task, `[tasks, depth, width]`.
+        own: the number of this task among them.
         layer: the block after which the test episodes are patched.
         shuffled: whether the few-shot prompts have shuffled labels, and are of interest.
     """
     say = progress or silent
+    blocks = list(range(decoder.depth))
     say("controls on dev")
-    on_dev = measure_split(decoder, dev, others, list(range(decoder.depth)), shuffled, False)
+    on_dev = measure_split(decoder, dev, means, own, layer, blocks, shuffled)
     say("controls on test")
-    on_test = measure_split(decoder, test, others, [layer], shuffled, True)
+    on_test = measure_split(decoder, test, means, own, layer, [layer], shuffled)
     return {"dev": on_dev, "test": on_test}
 
 
 def measure_split(
     decoder: Decoder,
     prompts: ControlPrompts,
-    others: Tensor,
+    means: Tensor,
+    own: int,
+    layer: int,
     layers: list[int],
     shuffled: bool,
-    each_other: bool,
 ) -> SplitAnswers:
     """Apply the controls after some blocks, and unembed them together.
 
     Args:
-        each_other: apply the vector of every other task to every episode, and not only one.
+        means, own, shuffled: as `measure` takes them.
+        layer: the block after which the mean vector of each task is applied.
+        layers: the blocks after which the controls are applied.
     """
     keys = zip(map(tuple, prompts["zero_shot"]), prompts["expected"], strict=True)
     queries, index = distinct(list(keys))
     once = range(len(queries))
     cached = cache_prompts(decoder, [prompt for prompt, _ in queries])
     unpatched = unpatched_states(decoder, cached)
-    random = _random_vectors(prompts, decoder)[:, layers]
-    patches = {
-        "no_op": Patch(once, layers, unpatched[:, layers]),
-        "random_vector": Patch(index, layers, random.to(unpatched)),
-    }
-    if shuffled:
-        own = task_vectors(last_states(decoder, prompts["shared"], prompts["dummies"]))
-        patches["shuffled_labels"] = Patch(index, layers, own[:, layers])
-    tasks = len(others)
-    turn = [episode % max(1, tasks) for episode in range(len(index))]
-    if tasks:
-        vectors = others[:, layers].float()
-        mean = vectors.mean(dim=0).expand(len(once), -1, -1)
-        patches["other_tasks_mean"] = Patch(once, layers, mean.to(unpatched))
-        if each_other:
-            every = vectors.repeat(len(once), 1, 1).to(unpatched)
-            patches["each_other"] = Patch([n for n in once for _ in others], layers, every)
-        else:
-            patches["any_other_task"] = Patch(index, layers, vectors[turn].to(unpatched))
+    tasks = len(means)
+    others = [task for task in range(tasks) if task != own]
+    turn = [others[episode % len(others)] for episode in range(len(index)) if others]
 
-    states = {"baseline": unpatched[:, -1], **patch_together(decoder, cached, patches)}
-    asked = {"baseline": once, **{name: patch.prompts for name, patch in patches.items()}}
-    expected = {name: [queries[number][1] for number in of] for name, of in asked.items()}
+    states = {"baseline": unpatched[:, -1]}
+    vectors = _random_vectors(decoder, prompts, means.float())
+    if shuffled:
+        vectors["shuffled_labels"], states["icl_shuffled"] = _few_shot(decoder, prompts)
+    if others and layers != [layer]:
+        vectors["any_other_task"] = means[turn]
+    patches = {
+        name: Patch(index, layers, of_episodes[:, layers].to(unpatched))
+        for name, of_episodes in vectors.items()
+    }
+    patches["no_op"] = Patch(once, layers, unpatched[:, layers])
+    if others:
+        mean = means[others][:, layers].float().mean(dim=0).expand(len(once), -1, -1)
+        patches["other_tasks_mean"] = Patch(once, layers, mean.to(unpatched))
+    each = means[:, [layer]].repeat(len(once), 1, 1).to(unpatched)
+    patches["mean_vector"] = Patch([query for query in once for _ in means], [layer], each)
+    states |= patch_together(decoder, cached, patches)
+
+    prompted = {"baseline": once, "icl_shuffled": index}
+    prompted |= {name: patch.prompts for name, patch in patches.items()}
+    expected = {name: [queries[number][1] for number in prompted[name]] for name in states}
     read = read_together(decoder, {name: (of, expected[name]) for name, of in states.items()})
-    other_tasks: list[Answers] = []
-    if "each_other" in read:
-        pairs = read.pop("each_other")
-        first = [query * tasks for query in index]
-        other_tasks = [at(pairs, [row + task for row in first], 0) for task in range(tasks)]
+    of_pairs = read.pop("mean_vector")
+
+    def with_means(chosen: list[int]) -> Answers:
+        """With the mean vector of one task for each episode, every value `[episodes, 1]`."""
+        rows = [query * tasks + task for query, task in zip(index, chosen, strict=True)]
+        return at(of_pairs, rows, 0)
+
+    if others and layers == [layer]:
         # One of these answers, so that a tie cannot fall one way here and another there.
-        in_turn = [row + task for row, task in zip(first, turn, strict=True)]
-        read["any_other_task"] = at(pairs, in_turn, 0)
+        read["any_other_task"] = with_means(turn)
     of_episodes = {
         name: of if name in OF_EPISODE else at(of, index, 0) for name, of in read.items()
     }
-    baseline = of_episodes.pop("baseline")
-    return {"baseline": baseline, "controls": of_episodes, "other_tasks": other_tasks}
+    return {
+        "unpatched": {name: of_episodes.pop(name) for name in UNPATCHED if name in of_episodes},
+        "controls": of_episodes,
+        "mean_vectors": [with_means([task] * len(index)) for task in range(tasks)],
+    }
 
 
-def _random_vectors(prompts: ControlPrompts, decoder: Decoder) -> Tensor:
-    """For each episode and block a random direction of the length in `norms`,
-    `[episodes, depth, width]`. Drawn on the CPU, so that every device gets the same ones."""
+def _few_shot(decoder: Decoder, prompts: ControlPrompts) -> tuple[Tensor, Tensor]:
+    """θ of the few-shot prompts, `[episodes, depth, width]`, and the states after the last block
+    from which they answer their query, `[episodes, width]`."""
+    continuations = zip(prompts["dummies"], prompts["query"], strict=True)
+    few_shot = [[*dummies, query] for dummies, query in continuations]
+    last = last_states(decoder, prompts["shared"], few_shot)
+    own = task_vectors([of_episode[:-1] for of_episode in last])
+    return own, torch.stack([of_episode[-1, -1] for of_episode in last])
+
+
+def _random_vectors(decoder: Decoder, prompts: ControlPrompts, means: Tensor) -> dict[str, Tensor]:
+    """The random vectors of each episode, `[episodes, depth, width]`, by procedure.
+
+    Drawn on the CPU, so that every device gets the same ones. One direction serves both, and where
+    there is one task only, there is no mean of all tasks to deviate from.
+    """
     shape = (decoder.depth, decoder.width)
     drawn = torch.stack(
         [
@@ -163,4 +200,9 @@ def _random_vectors(prompts: ControlPrompts, decoder: Decoder) -> Tensor:
             for seed in prompts["seeds"]
         ]
     )
-    return torch.nn.functional.normalize(drawn, dim=-1) * prompts["norms"][..., None].cpu()
+    directions = torch.nn.functional.normalize(drawn, dim=-1)
+    found = {"random_vector": directions * prompts["norms"][..., None].cpu()}
+    if len(means) > 1:
+        deviations = directions * prompts["deviations"][..., None].cpu()
+        found["random_deviation"] = means.mean(dim=0).cpu() + deviations
+    return found

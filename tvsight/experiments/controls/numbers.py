@@ -190,12 +190,12 @@ def task_line(rows: pd.DataFrame) -> str:
     """The controls of one task in a line."""
     test = rows[rows["split"] == "test"]
     parts = []
-    for name in CONTROLS:
+    for name in (*CONTROLS, "icl_shuffled"):
         of_control = test[test["procedure"] == name]
         if len(of_control) and name != "no_op":
             found = accuracy(of_control["correct"], of_control["query"])
             parts.append(f"{title(name)} {interval(pd.Series(found.columns(name)), name)}")
-    return f"{'  '.join(parts)}  block {test['layer'].iloc[0]}  n {test['episode'].nunique()}"
+    return f"{'  '.join(parts)}  block {test['layer'].max()}  n {test['episode'].nunique()}"
 
 
 def _groups(rows: pd.DataFrame) -> "pd.api.typing.DataFrameGroupBy":

@@ -12,7 +12,7 @@ from tvsight.experiments.controls.numbers import task_line
 from tvsight.experiments.main_results import request as main_results
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
-from tvsight.prompts import Episode, PromptTokens, episodes_digest
+from tvsight.prompts import Episode, episodes_digest
 from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Experiment, Plan, Request, identity
@@ -87,14 +87,15 @@ class Controls(Request):
     def steps(self, model: "Model") -> Steps[Measured]:
         """Every control on the episodes of the central comparison, in one job.
 
-        Up to a server travel, besides the prompts, the mean vectors of the other tasks in half
-        precision (392 kB for 17 tasks, 18 blocks and a width of 640; 22 MB for 80 blocks and 8192)
-        and a length per episode and block. Answers come back, no vectors. Where no permutation
-        changes an answer of any episode, there are no shuffled labels.
+        Up to a server travel, besides the prompts, the mean vectors of all tasks in half precision
+        (415 kB for 18 tasks, 18 blocks and a width of 640; 24 MB for 80 blocks and 8192) and two
+        lengths per episode and block. Answers come back, no vectors. Where no permutation changes
+        an answer of any episode, there are no shuffled labels.
 
         Raises:
             MeasurementError: when logits hold NaN or infinity, or a no-op patch changes an answer.
-            UsageError: when a prompt or an answer does not suit the tokenizer.
+            UsageError: when a prompt or an answer does not suit the tokenizer, or only a part of
+                the task's vectors is stored.
         """
         from tvsight.experiments.controls import measure  # torch, once all is in order
 
@@ -106,13 +107,15 @@ class Controls(Request):
         ]
         of_split = asked(model, self.task, episodes, plan.template)
         few_shot = asked(model, self.task, shuffled, plan.template)
+        means = self._means(model)
         prompts = {
-            split: self._prompts(model, split, of_split[split].tokens, few_shot[split].tokens)
+            split: self._prompts(model, split, of_split[split], few_shot[split], means)
             for split in SPLITS
         }
         layer = model.decoder.depth // 2 if self.layer is None else self.layer
         any_shuffled = list(episodes) != shuffled
-        arguments = (prompts["dev"], prompts["test"], self._means(model), layer, any_shuffled)
+        own = self._all.index(self.task)
+        arguments = (prompts["dev"], prompts["test"], means, own, layer, any_shuffled)
         (result,) = yield [Job(measure.measure, arguments, prompts=2)]
         rows = self._rows(model, of_split, result, layer)
         kept = sum(map(kept_labels, episodes, shuffled))
@@ -133,38 +136,46 @@ class Controls(Request):
         """Names what is drawn at random."""
         return f"{self.identity['seed']}/{self.task.name}"
 
+    @property
+    def _all(self) -> list[Task]:
+        """This task and the others, in the order of their names."""
+        return sorted([self.task, *self.others], key=lambda task: task.name)
+
     def _prompts(
-        self, model: "Model", split: Split, zero_shot: PromptTokens, few_shot: PromptTokens
+        self, model: "Model", split: Split, zero_shot: Asked, few_shot: Asked, means: "Tensor"
     ) -> "ControlPrompts":
         import torch
 
-        numbers = range(len(zero_shot["expected"]))
-        if self.vectors is None:
-            norms = torch.zeros(len(numbers), model.decoder.depth)
-        else:
-            norms = self.vectors.norms(model.name, self.task.name, split)
+        numbers = range(len(zero_shot.episodes))
+        norms = deviations = torch.zeros(len(numbers), model.decoder.depth)
+        if self.vectors is not None:
+            of = (model.name, self.task.name, split)
+            norms = self.vectors.norms(*of)
+            deviations = self.vectors.distances(*of, means.float().mean(dim=0))
         return {
-            "zero_shot": zero_shot["zero_shot"],
-            "expected": zero_shot["expected"],
-            "shared": few_shot["shared"],
-            "dummies": few_shot["dummies"],
+            "zero_shot": zero_shot.tokens["zero_shot"],
+            "expected": zero_shot.tokens["expected"],
+            "shared": few_shot.tokens["shared"],
+            "query": few_shot.tokens["query"],
+            "dummies": few_shot.tokens["dummies"],
             "seeds": [_seed(f"{self._draw}/{split}/{n}/random direction") for n in numbers],
             "norms": norms,
+            "deviations": deviations,
         }
 
     def _means(self, model: "Model") -> "Tensor":
-        """The mean dev vector of each other task, `[tasks, depth, width]`.
+        """The mean dev vector of every task, `[tasks, depth, width]`.
 
         In half precision, as a part of the vectors is stored: from all of them come the same
         numbers.
         """
         import torch
 
-        shape = (len(self.others), model.decoder.depth, model.decoder.width)
+        shape = (len(self._all), model.decoder.depth, model.decoder.width)
         means = torch.zeros(shape, dtype=torch.half)
         if self.vectors is not None:
-            for row, other in enumerate(self.others):
-                means[row] = self.vectors.mean(model.name, other.name).half()
+            for row, task in enumerate(self._all):
+                means[row] = self.vectors.mean(model.name, task.name).half()
         return means
 
     def _rows(
@@ -174,17 +185,19 @@ class Controls(Request):
 
         rows = []
         for split in SPLITS:
-            found = result[split]
+            episodes, found = of_split[split], result[split]
+            baseline = found["unpatched"].pop("baseline")
+            for procedure, read in found["unpatched"].items():
+                rows += episodes.rows(read, procedure, source=None)
             for procedure, read in found["controls"].items():
                 blocks = range(model.decoder.depth) if split == "dev" else [layer]
                 for column, block in enumerate(blocks):
                     of_block = at(read, column)
                     if procedure == "no_op":
-                        check_no_op(found["baseline"], of_block, model.dtype)
-                    rows += of_split[split].rows(of_block, procedure, block, source=None)
-        test = of_split["test"]
-        for other, read in zip(self.others, result["test"]["other_tasks"], strict=True):
-            rows += test.rows(at(read, 0), "other_task", layer, source=other.name)
+                        check_no_op(baseline, of_block, model.dtype)
+                    rows += episodes.rows(of_block, procedure, block, source=None)
+            for task, read in zip(self._all, found["mean_vectors"], strict=True):
+                rows += episodes.rows(at(read, 0), "mean_vector", layer, source=task.name)
         return rows
 
 
