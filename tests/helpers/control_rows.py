@@ -1,7 +1,9 @@
 """Rows of controls written by hand, and the central comparison of the same tasks."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -18,12 +20,14 @@ N, LAYER, DEPTH = 20, 3, 6
 RIGHT = {
     "no_op": 2,
     "random_vector": 0,
+    "random_deviation": 1,
     "any_other_task": 4,
     "other_tasks_mean": 3,
     "shuffled_labels": 12,
+    "icl_shuffled": 9,
 }
-ALONE = ("no_op", "random_vector", "shuffled_labels")
-"""Controls that need no other task."""
+ALONE = ("no_op", "random_vector", "shuffled_labels", "icl_shuffled")
+"""Procedures that need no other task."""
 CATEGORIES = {"one": "algorithmic", "two": "algorithmic", "three": "knowledge"}
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
@@ -31,15 +35,23 @@ Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
 def control_rows(
-    task: str, right: dict[str, int], sources: dict[str, int], category: str = "custom"
+    task: str,
+    right: dict[str, int],
+    sources: dict[str, int],
+    category: str = "custom",
+    dev: Mapping[str, int] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """`N` test episodes per control, the first `right[control]` of them right, and for each source;
-    on dev two episodes after each of `DEPTH` blocks, both right after block `LAYER` alone."""
+    """Rows of the controls of one task.
+
+    On test `N` episodes per procedure, the first `right[procedure]` of them right, and for each
+    source with its vector. On dev two episodes: of the controls after each of `DEPTH` blocks, both
+    right after block `LAYER` alone; of each source `dev[source]` right, by default none.
+    """
     shared = {"model": "a-model", "task": task, "category": category, "layer": LAYER}
     shared |= {"read_position": "last", "write_position": "last"}
     conditions: list[tuple[dict[str, Any], int]] = [
         *(({"procedure": name}, count) for name, count in right.items()),
-        *(({"procedure": "other_task", "source": s}, count) for s, count in sources.items()),
+        *(({"procedure": "mean_vector", "source": s}, count) for s, count in sources.items()),
     ]
     rows = [
         shared | answer("test", number, f"query {number}", number < count) | condition
@@ -51,9 +63,20 @@ def control_rows(
         | answer("dev", number, "dev query", block == LAYER)
         | {"procedure": name, "layer": block}
         for name in right
+        if name != "icl_shuffled"
         for block in range(DEPTH)
         for number in range(2)
     ]
+    rows += [
+        shared
+        | answer("dev", number, "dev query", number < dev.get(source, 0))
+        | {"procedure": "mean_vector", "source": source}
+        for source in sources
+        for number in range(2)
+    ]
+    for row in rows:
+        if row["procedure"] == "icl_shuffled":
+            row |= {"layer": None, "read_position": None, "write_position": None}
     columns = schema(CONTROLS).columns
     return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
 
@@ -80,7 +103,7 @@ def eighteen_tasks() -> Tables:
         control_rows(
             task,
             RIGHT,
-            {other: (3 * n + m) % 14 for m, other in enumerate(PAPER_TASKS) if other != task},
+            {other: (3 * n + m) % 14 for m, other in enumerate(PAPER_TASKS)},
             category=categories[task],
         )
         for n, task in enumerate(PAPER_TASKS)
@@ -89,13 +112,17 @@ def eighteen_tasks() -> Tables:
 
 
 def three_tasks() -> Tables:
+    """Of the sources of `one`, `three` is best on dev and `two` on test."""
     vector = {"one": 16, "two": 12, "three": 5}
     sources = {
-        "one": {"two": 10, "three": 0},
-        "two": {"one": 12, "three": 2},
-        "three": {"one": 0, "two": 0},
+        "one": {"one": 15, "two": 10, "three": 0},
+        "two": {"one": 12, "two": 11, "three": 2},
+        "three": {"one": 0, "two": 0, "three": 6},
     }
-    rows = [control_rows(task, RIGHT, sources[task], category=CATEGORIES[task]) for task in vector]
+    dev = {"one": {"one": 2, "three": 1}, "two": {"one": 1}, "three": {}}
+    rows = [
+        control_rows(task, RIGHT, sources[task], CATEGORIES[task], dev[task]) for task in vector
+    ]
     return central_rows(vector), pd.concat(rows, ignore_index=True)
 
 
@@ -108,7 +135,8 @@ def two_tasks() -> Tables:
 
 @cache
 def one_task() -> Tables:
-    return central_rows({"one": 16}), control_rows("one", {name: RIGHT[name] for name in ALONE}, {})
+    right = {name: RIGHT[name] for name in ALONE}
+    return central_rows({"one": 16}), control_rows("one", right, {"one": 15})
 
 
 def outcome(central: pd.DataFrame, rows: pd.DataFrame | None = None) -> Outcome:

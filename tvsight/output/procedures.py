@@ -41,6 +41,11 @@ CONTROLS = (
     "shuffled_labels",
 )
 """What is patched in place of the task vector, after every block on dev."""
+BESIDE_CONTROLS = (
+    *("baseline", "icl", "icl_shuffled", "task_vector", "own_mean"),
+    *(*CONTROLS, "best_other"),
+)
+"""The controls and what they are compared with, on test."""
 
 
 def title(procedure: str) -> str:

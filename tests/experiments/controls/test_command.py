@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 
 from tests.helpers.commands import analysis
-from tvsight.output.procedures import CONTROLS
+from tvsight.output.procedures import BESIDE_CONTROLS
 
 DRAWN = {
-    *(f"tables/controls{name}.csv" for name in ("", "_means", "_by_block", "_transfer")),
+    *(
+        f"tables/controls{name}.csv"
+        for name in ("", "_means", "_shuffled", "_by_block", "_transfer")
+    ),
     *(f"figures/controls{name}.png" for name in ("", "_by_block", "_transfer_qwen2")),
 }
 SIZES = ("--shots", "3", "--episodes-per-split", "4")
@@ -33,7 +36,7 @@ def test_controls_are_measured_once_planned_and_drawn_again(
     table = pd.read_csv(tmp_path / "tables" / "controls.csv")
     assert table["task"].tolist() == ["to_upper", "next_letter"]
     assert table["no_op"].tolist() == table["baseline"].tolist()
-    assert table[list(CONTROLS)].notna().all(axis=None)
+    assert table[list(BESIDE_CONTROLS)].notna().all(axis=None)
     pairs = pd.read_csv(tmp_path / "tables" / "controls_transfer.csv")
     assert len(pairs) == 4
     drawn = {name: (tmp_path / name).read_bytes() for name in DRAWN}
@@ -58,6 +61,7 @@ def test_one_task_is_measured_without_others_and_a_bad_one_is_named(
     assert "only one task" in ended.stdout
     rows = pd.read_csv(tmp_path / "r" / "tables" / "controls_means.csv")
     assert set(rows["procedure"]) == {
-        *("baseline", "icl", "task_vector", "no_op", "random_vector", "shuffled_labels")
+        *("baseline", "icl", "task_vector", "own_mean"),
+        *("no_op", "random_vector", "shuffled_labels", "icl_shuffled"),
     }
     assert not (tmp_path / "r" / "tables" / "controls_transfer.csv").exists()

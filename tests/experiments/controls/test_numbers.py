@@ -8,11 +8,12 @@ from tvsight.experiments.controls.numbers import (
     by_block,
     by_task,
     over_tasks,
+    shuffled_shares,
     task_line,
     transfer,
     transfer_by_task,
 )
-from tvsight.output.procedures import CONTROLS
+from tvsight.output.procedures import BESIDE_CONTROLS, CONTROLS
 
 
 def test_a_task_has_the_accuracy_of_every_procedure() -> None:
@@ -25,6 +26,9 @@ def test_a_task_has_the_accuracy_of_every_procedure() -> None:
         low, high = stats.binomtest(count, N).proportion_ci(method="wilson")
         assert table[f"{name}_low"].tolist() == pytest.approx([low] * 3)
         assert table[f"{name}_high"].tolist() == pytest.approx([high] * 3)
+    assert table["own_mean"].tolist() == [0.75, 0.55, 0.3]
+    assert table["best_other_source"].tolist() == ["three", "one", "one"]
+    assert table["best_other"].tolist() == [0.0, 0.6, 0.0]
     assert table[["n", "queries", "layer"]].to_numpy().tolist() == [[N, N, LAYER]] * 3
 
 
@@ -37,6 +41,14 @@ def test_the_vector_is_tested_against_each_control_on_the_same_episodes() -> Non
     assert table.loc["two", "better_shuffled_labels"] == 1
     assert table.loc["three", "worse_shuffled_labels"] == pytest.approx(0.5**7)
     assert table.loc["one", "better_baseline"] == table.loc["one", "better_no_op"]
+
+
+def test_a_mean_vector_is_tested_against_a_mean_vector_and_icl_against_its_own_vector() -> None:
+    table = by_task(*three_tasks()).set_index("task")
+    assert table.loc["one", "better_best_other"] == pytest.approx(0.5**15)
+    assert table.loc["two", "better_best_other"] == 1
+    assert table.loc["two", "worse_best_other"] == pytest.approx(0.5)
+    assert table["better_icl_shuffled"].tolist() == pytest.approx([0.5**3] * 3)
 
 
 def test_pairs_do_not_depend_on_the_order_of_rows() -> None:
@@ -55,7 +67,7 @@ def test_controls_of_other_episodes_or_another_block_are_refused() -> None:
 
 def test_means_leads_and_counts() -> None:
     means = over_tasks(by_task(*three_tasks())).set_index("procedure")
-    assert list(means.index) == ["baseline", "icl", "task_vector", *CONTROLS]
+    assert list(means.index) == list(BESIDE_CONTROLS)
     assert set(means["tasks"]) == {3}
     assert means.loc["task_vector", "accuracy"] == pytest.approx(0.55)
     random = means.loc["random_vector"]
@@ -66,8 +78,25 @@ def test_means_leads_and_counts() -> None:
     assert (shuffled["better"], shuffled["worse"]) == (0, 1)
     assert means.loc["random_vector", "better"] == 3
     assert pd.isna(means.loc["icl", "better"])
+    best = means.loc["best_other"]
+    assert (best["accuracy"], best["lead"]) == pytest.approx((0.2, (0.75 - 0.05 + 0.3) / 3))
+    assert (best["compared_with"], best["better"]) == ("own_mean", 2)
+    icl = means.loc["icl_shuffled"]
+    assert (icl["compared_with"], icl["lead"]) == ("shuffled_labels", pytest.approx(0.15))
     for name in ("lead", "better", "worse"):
         assert means.loc["no_op", name] == means.loc["baseline", name]
+
+
+def test_shuffled_labels_leave_a_share_of_the_vector_and_of_icl() -> None:
+    (share,) = shuffled_shares(by_task(*three_tasks())).to_dict("records")
+    assert share["tasks"] == 3
+    assert share["vector_share"] == pytest.approx(0.6 / 0.55)
+    assert share["icl_share"] == pytest.approx(0.45 / 0.9)
+    assert share["difference"] == pytest.approx(0.6 / 0.55 - 0.5)
+    assert share["icl_share_low"] == share["icl_share_high"] == pytest.approx(0.5)
+    # The lowest share is of three times the best task's vector, the highest of the worst one's.
+    assert share["vector_share_low"] == pytest.approx(0.6 / 0.8)
+    assert share["vector_share_high"] == pytest.approx(0.6 / 0.25)
 
 
 def test_one_task_has_no_controls_of_others() -> None:
@@ -75,7 +104,9 @@ def test_one_task_has_no_controls_of_others() -> None:
     table = by_task(central, rows)
     assert pd.isna(table.loc[0, "any_other_task"])
     assert pd.isna(table.loc[0, "better_any_other_task"])
-    assert set(over_tasks(table)["procedure"]) == {"baseline", "icl", "task_vector", *ALONE}
+    assert pd.isna(table.loc[0, "best_other"])
+    alone = {"baseline", "icl", "task_vector", "own_mean", *ALONE}
+    assert set(over_tasks(table)["procedure"]) == alone
     assert transfer(central, rows).empty
 
 
@@ -84,12 +115,18 @@ def test_every_pair_of_tasks_has_an_accuracy() -> None:
     grid = pairs.pivot(index="task", columns="source", values="accuracy")
     names = ["one", "two", "three"]
     assert grid.loc[names, names].to_numpy().tolist() == [
-        [0.8, 0.5, 0.0],
-        [0.6, 0.6, 0.1],
-        [0.0, 0.0, 0.25],
+        [0.75, 0.5, 0.0],
+        [0.6, 0.55, 0.1],
+        [0.0, 0.0, 0.3],
     ]
+    on_dev = pairs.pivot(index="task", columns="source", values="dev_accuracy")
+    assert on_dev.loc["one", names].tolist() == [1, 0, 0.5]
+    best = pairs[pairs["best_on_dev"]]
+    assert dict(zip(best["task"], best["source"], strict=True)) == {
+        **{"one": "three", "two": "one", "three": "one"}
+    }
     tested = pairs.set_index(["task", "source"])["better"]
-    assert tested["one", "two"] == pytest.approx(0.5**6)
+    assert tested["one", "two"] == pytest.approx(0.5**5)
     assert tested["two", "one"] == 1
     assert pd.isna(tested["two", "two"])
     near = pairs["category"] == pairs["source_category"]
@@ -103,7 +140,9 @@ def test_every_pair_of_tasks_has_an_accuracy() -> None:
 def test_other_tasks_by_category_and_the_best_of_them() -> None:
     table = transfer_by_task(transfer(*three_tasks())).set_index("task")
     assert table.loc["two", ["same_category", "other_categories"]].tolist() == [0.6, 0.1]
+    assert table.loc["one", ["best_source", "best"]].tolist() == ["three", 0.0]
     assert table.loc["two", ["best_source", "best"]].tolist() == ["one", 0.6]
+    assert table["beaten"].to_dict() == {"one": True, "two": False, "three": True}
     assert table["not_worse"].to_dict() == {"one": 0, "two": 1, "three": 0}
     assert pd.isna(table.loc["three", "same_category"])
     assert set(table["sources"]) == {2}
@@ -126,4 +165,5 @@ def test_a_task_has_a_line() -> None:
     line = task_line(rows[rows["task"] == "one"])
     assert "Shuffled labels 0.60 [0.39, 0.78]" in line
     assert "Another task's vector 0.20" in line
+    assert "ICL, shuffled labels 0.45" in line
     assert line.endswith("block 3  n 20")

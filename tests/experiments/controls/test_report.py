@@ -32,7 +32,11 @@ def rows_of(table: Path) -> list[list[str]]:
 def test_every_table_and_figure_is_written(tmp_path: Path) -> None:
     said, files = drawn(outcome(*three_tasks()), tmp_path)
     tables = [
-        *(f"controls{part}.{kind}" for part in ("", "_means") for kind in ("csv", "md", "tex"))
+        *(
+            f"controls{part}.{kind}"
+            for part in ("", "_means", "_shuffled")
+            for kind in ("csv", "md", "tex")
+        )
     ]
     assert files == [
         *tables,
@@ -44,7 +48,8 @@ def test_every_table_and_figure_is_written(tmp_path: Path) -> None:
     for title in (
         "a-model: accuracy on test episodes",
         "Means over tasks",
-        "The vectors of other tasks",
+        "Shares that shuffled labels leave",
+        "The mean vectors of other tasks",
     ):
         assert title in said
     assert "Ask for more" not in said
@@ -57,17 +62,35 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten(tmp_path: Path
     assert tasks["one"]["Task vector"].startswith("0.80 [")
     assert tasks["one"]["Block"] == "3"
     assert tasks["one"]["Not beaten (sign test, 5 %)"] == "Shuffled labels"
-    assert "Shuffled labels" in tasks["two"]["Not beaten (sign test, 5 %)"]
+    assert tasks["two"]["Not beaten (sign test, 5 %)"].split(", ") == [
+        *("Shuffled labels", "Best other task (chosen on dev)")
+    ]
     heading, *rows = rows_of(tmp_path / "tables" / "controls_means.md")
     means = {row[1]: dict(zip(heading, row, strict=True)) for row in rows}
-    assert means["Random vector"]["Tasks where it is better (5 %)"] == "3"
-    assert means["ICL"]["Tasks where it is better (5 %)"] == "–"
-    assert means["Task vector"]["Lead of the task vector"] == "–"
+    assert means["Random vector"]["Tasks where the vector is better (5 %)"] == "3"
+    assert means["ICL"]["Tasks where the vector is better (5 %)"] == "–"
+    assert means["Task vector"]["Lead of the vector"] == "–"
+    assert means["Random vector"]["Vector compared with"] == "Task vector"
+    assert means["ICL, shuffled labels"]["Vector compared with"] == "Shuffled labels"
+    best = means["Best other task (chosen on dev)"]
+    assert (best["Vector compared with"], best["Tasks where the vector is better (5 %)"]) == (
+        *("Own mean vector", "2"),
+    )
+    heading, row = rows_of(tmp_path / "tables" / "controls_shuffled.md")
+    assert row[:3] == ["a-model", "3", "1.09 [0.75, 2.40]"]
+    assert row[3] == "0.50 [0.50, 0.50]"
     heading, *rows = rows_of(tmp_path / "tables" / "controls_by_block.md")
     assert heading[:3] == ["Model", "Block", "Task vector"]
     assert [row[1] for row in rows] == [str(block) for block in range(6)]
     heading, *rows = rows_of(tmp_path / "tables" / "controls_transfer.md")
-    assert [row[-1] for row in rows] == ["0 of 2", "1 of 2", "0 of 2"]
+    assert [row[-3:] for row in rows] == [
+        ["0.00 [0.00, 0.16]", "yes", "0 of 2"],
+        ["0.60 [0.39, 0.78]", "no", "1 of 2"],
+        ["0.00 [0.00, 0.16]", "yes", "0 of 2"],
+    ]
+    text = (tmp_path / "tables" / "controls_transfer.md").read_text(encoding="utf-8")
+    last = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
+    assert last == ["a-model", "1 of 3", "two (one)"]
     assert [row[4] for row in rows] == ["0.50", "0.60", "–"]
 
 

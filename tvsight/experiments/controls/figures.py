@@ -10,10 +10,9 @@ from matplotlib.transforms import ScaledTranslation
 
 from tvsight.output.labels import counted, display_name, shortened, sizes
 from tvsight.output.panels import line, panels
-from tvsight.output.procedures import COMPARED, CONTROLS, PROCEDURES, title
+from tvsight.output.procedures import BESIDE_CONTROLS, PROCEDURES, title
 from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, caption, new_figure
 
-DRAWN = (*COMPARED, *CONTROLS)
 BANDS = ("task_vector", "shuffled_labels")
 """Procedures with a band: seven of them would hide each other."""
 PER_ROW = 2
@@ -36,7 +35,7 @@ def means(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     models = list(dict.fromkeys(summary["model"]))
     figure = new_figure(TWO_COLUMNS, 0.8 + 2.1 * len(models))
     drawn = figure.subplots(len(models), 1, squeeze=False, sharex=True)[:, 0]
-    measured = [name for name in DRAWN if name in set(summary["procedure"])]
+    measured = [name for name in BESIDE_CONTROLS if name in set(summary["procedure"])]
     for axes, model in zip(drawn, models, strict=True):
         of_model = summary[summary["model"] == model].set_index("procedure")
         tasks = table[table["model"] == model]
@@ -47,7 +46,7 @@ def means(table: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         axes.set_title(f"{display_name(model)} ({counted(len(tasks), 'task')})", loc="left")
         axes.yaxis.grid(True)
         axes.tick_params(axis="x", length=0)
-    labels = [title(name).replace(" ", "\n", 1) for name in measured]
+    labels = [title(name).replace(" ", "\n") for name in measured]
     drawn[-1].set_xticks(range(len(measured)), labels)
     caption(
         figure,
@@ -133,8 +132,8 @@ def matrix(pairs: pd.DataFrame, model: str) -> Figure:
     caption(
         figure,
         f"{display_name(model)}. Test accuracy in %, n = {sizes(of_model['n'])} episodes per "
-        "cell, after the block chosen for the asked task. Framed: the episode's own vector. "
-        "Elsewhere: the mean vector of the other task's dev episodes.",
+        "cell, after the block chosen for the asked task, with the mean vector of a task's dev "
+        "episodes. Framed: the task's own.",
     )
     return figure
 

@@ -6,13 +6,17 @@ import pandas as pd
 from tvsight.errors import MeasurementError
 from tvsight.experiments.main_results.layers import by_layer
 from tvsight.output.labels import interval
-from tvsight.output.procedures import COMPARED, CONTROLS, title
-from tvsight.statistics.intervals import accuracy, mean_difference, mean_of
+from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, title
+from tvsight.statistics.intervals import accuracy, mean_difference, mean_of, mean_over_tasks
 from tvsight.statistics.tests import better_than
 
 SIGNIFICANCE = 0.05
 """Level of the tests that are counted."""
 TASK = ["model", "task"]
+COMPARED_WITH = {"best_other": "own_mean", "icl_shuffled": "shuffled_labels"}
+"""The vector that a procedure is compared with, where that is not the task vector: a mean vector
+with another, and ICL with the vector of the same demonstrations."""
+TESTED = ("baseline", "icl_shuffled", *CONTROLS, "best_other")
 
 
 def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -24,20 +28,18 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `model`, `category`, `task`, `n` (episodes), `queries`, `layer`, `layer_identified`; for
-        each procedure its accuracy, `_low` and `_high`; and for the baseline and each control
-        `better_<name>` and `worse_<name>`: one-sided p-values, over episodes, that the task vector
-        is right more often than it, and less often. A control that was not measured has no number.
+        each procedure of `BESIDE_CONTROLS` its accuracy, `_low` and `_high`; `best_other_source`,
+        the other task whose mean vector is best on dev; and for each of `TESTED` `better_<name>`
+        and `worse_<name>`: one-sided p-values, over episodes, that the vector it is compared with
+        is right more often than it, and less often. What was not measured has no number.
 
     Raises:
         MeasurementError: when the two are not of the same episodes.
     """
     summaries = []
-    for (model, task), of_task in _groups(rows):
-        compared = _test(central, model, task)
-        answered = {
-            **{name: compared[compared["procedure"] == name] for name in COMPARED},
-            **{name: of_task[of_task["procedure"] == name] for name in CONTROLS},
-        }
+    for (model, task), of_task in rows.groupby(TASK, sort=False, observed=True):
+        best = _best_other(of_task)
+        answered = _answers(_test(central, model, task), of_task, best)
         vector = answered["task_vector"]
         first = vector.iloc[0]
         summary: dict[str, object] = {
@@ -47,37 +49,43 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             "layer": int(first["layer"]),
             "layer_identified": bool(first["layer_identified"]),
         }
-        for name, of_procedure in answered.items():
+        for name in BESIDE_CONTROLS:
+            of_procedure = answered[name]
             summary |= accuracy(of_procedure["correct"], of_procedure["query"]).columns(name)
-        for name in ("baseline", *CONTROLS):
-            better, worse = _paired(str(task), vector, answered[name])
+        summary["best_other_source"] = best
+        for name in TESTED:
+            compared = answered[COMPARED_WITH.get(name, "task_vector")]
+            better, worse = _paired(str(task), compared, answered[name])
             summary |= {f"better_{name}": better, f"worse_{name}": worse}
         summaries.append(summary)
     return pd.DataFrame(summaries)
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over tasks, and the task vector's lead, with bootstrap intervals over tasks.
+    """Means over tasks, and the vectors' leads, with bootstrap intervals over tasks.
 
     Args:
         table: from `by_task`.
 
     Returns:
-        One row per model and procedure that was measured: `tasks` (their number), `accuracy`,
-        `lead` (mean difference of the task vector's accuracy to it, tasks paired), each with `_low`
-        and `_high`; and `better`, `worse`: the number of tasks where the task vector is right more
-        often, or less often, at the level `SIGNIFICANCE` (none for ICL, which is no control).
+        One row per model and procedure that was measured: `tasks` (their number), `accuracy`;
+        `compared_with`, the vector that it is compared with; `lead` (mean difference of that
+        vector's accuracy to it, tasks paired), with `_low` and `_high` as `accuracy` has them; and
+        `better`, `worse`: the number of tasks where the vector is right more often, or less often,
+        at the level `SIGNIFICANCE` (none for procedures outside `TESTED`).
     """
     rows = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
-        for name in (*COMPARED, *CONTROLS):
+        for name in BESIDE_CONTROLS:
             known = of_model[of_model[name].notna()]
             if known.empty:
                 continue
             row = {"model": model, "procedure": name, "tasks": len(known)}
             row |= mean_of(known, name).columns("accuracy")
             if name != "task_vector":
-                row |= mean_difference(known, "task_vector", name).columns("lead")
+                vector = COMPARED_WITH.get(name, "task_vector")
+                row |= {"compared_with": vector}
+                row |= mean_difference(known, vector, name).columns("lead")
             for sign in ("better", "worse"):
                 if f"{sign}_{name}" in known:
                     row[sign] = int((known[f"{sign}_{name}"] < SIGNIFICANCE).sum())
@@ -85,26 +93,63 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"better": "Int64", "worse": "Int64"})
 
 
+def shuffled_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """What shuffled labels leave of the vector, beside what they leave of ICL: a row per model.
+
+    Args:
+        table: from `by_task`.
+
+    Returns:
+        `model`, `tasks` (with shuffled labels), `vector_share` (mean accuracy of the vector from
+        shuffled labels over that of the task vector), `icl_share` (ICL with shuffled labels over
+        ICL) and `difference` (the first minus the second), each with `_low` and `_high` from one
+        bootstrap over tasks.
+    """
+    columns = ["shuffled_labels", "task_vector", "icl_shuffled", "icl"]
+    rows = []
+    for model, of_model in table.groupby("model", sort=False, observed=True):
+        means = of_model.loc[of_model["icl_shuffled"].notna(), columns]
+        vector = mean_over_tasks(means, lambda of: of[..., 0] / of[..., 1])
+        icl = mean_over_tasks(means, lambda of: of[..., 2] / of[..., 3])
+        difference = mean_over_tasks(
+            means, lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3]
+        )
+        rows.append(
+            {
+                "model": model,
+                "tasks": len(means),
+                **vector.columns("vector_share"),
+                **icl.columns("icl_share"),
+                **difference.columns("difference"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy on each task with the vector of each task: one row per pair of tasks.
+    """Accuracy on each task with the mean dev vector of each task: one row per pair of tasks.
 
     Args:
         central, rows: as `by_task` takes them.
 
     Returns:
-        `model`, `category`, `task` (of the queries), `source_category`, `source` (whose mean dev
-        vector is applied; on the diagonal the episode's own θ), `accuracy`, `accuracy_low`,
-        `accuracy_high`, `n`, and `better`: the one-sided p-value, over episodes, that the task's
-        own vector is right more often. Empty where there is one task only.
+        `model`, `category`, `task` (of the queries), `source_category`, `source` (whose vector is
+        applied), `accuracy`, `accuracy_low`, `accuracy_high` and `n` on test, `dev_accuracy` (on
+        the diagonal the mean holds the vectors of these episodes too), `best_on_dev` (whether it is
+        the best other task there), and `better`: the one-sided p-value, over test episodes, that
+        the task's own mean vector is right more often. Empty where there is one task only.
     """
     categories = central.drop_duplicates(TASK).set_index(TASK)["category"].to_dict()
     pairs = []
-    for (model, task), of_task in _groups(rows):
-        own = _test(central, model, task)
-        own = own[own["procedure"] == "task_vector"].assign(source=task)
-        others = of_task[of_task["procedure"] == "other_task"]
-        if others.empty:
+    for (model, task), of_task in rows.groupby(TASK, sort=False, observed=True):
+        best = _best_other(of_task)
+        if best is None:
             continue
+        patched = of_task[of_task["procedure"] == "mean_vector"]
+        on_dev = patched[patched["split"] == "dev"].groupby("source")["correct"].mean()
+        test = patched[patched["split"] == "test"]
+        own = test[test["source"] == task]
+        others = test[test["source"] != task]
         for source, of_pair in pd.concat([own, others]).groupby("source", sort=False):
             pairs.append(
                 {
@@ -115,6 +160,8 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
                     "source": source,
                     **accuracy(of_pair["correct"], of_pair["query"]).columns("accuracy"),
                     "n": len(of_pair),
+                    "dev_accuracy": on_dev[source],
+                    "best_on_dev": source == best,
                     "better": _paired(str(task), own, of_pair)[0] if source != task else np.nan,
                 }
             )
@@ -128,11 +175,12 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         pairs: from `transfer`.
 
     Returns:
-        `model`, `category`, `task`, `accuracy`, `accuracy_low`, `accuracy_high` (own vector),
+        `model`, `category`, `task`, `accuracy`, `accuracy_low`, `accuracy_high` (own mean vector),
         `same_category`, `other_categories` (means over sources; none where there is none),
-        `best_source`, `best`, `best_low`, `best_high` (the first of the best; chosen on test, so
-        its accuracy is too high an estimate), `sources`, and `not_worse`: the number of sources
-        which the own vector does not beat at the level `SIGNIFICANCE`.
+        `best_source` (best of the others on dev), `best`, `best_low`, `best_high` (its accuracy on
+        test), `better` (p-value that the own one is right more often), `beaten` (at the level
+        `SIGNIFICANCE`), `sources`, and `not_worse`: the number of sources that the own vector does
+        not beat.
     """
     rows = []
     for _, of_task in pairs.groupby(TASK, sort=False):
@@ -140,7 +188,7 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         own = of_task[is_own].iloc[0]
         others = of_task[~is_own]
         near = others["source_category"] == own["category"]
-        best = others.iloc[int(others["accuracy"].argmax())]
+        best = others[others["best_on_dev"]].iloc[0]
         ends = ("", "_low", "_high")
         rows.append(
             {
@@ -150,6 +198,8 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
                 "other_categories": others["accuracy"][~near].mean(),
                 "best_source": best["source"],
                 **{f"best{end}": best[f"accuracy{end}"] for end in ends},
+                "better": best["better"],
+                "beaten": bool(best["better"] < SIGNIFICANCE),
                 "sources": len(others),
                 "not_worse": int((others["better"] >= SIGNIFICANCE).sum()),
             }
@@ -198,9 +248,30 @@ def task_line(rows: pd.DataFrame) -> str:
     return f"{'  '.join(parts)}  block {test['layer'].max()}  n {test['episode'].nunique()}"
 
 
-def _groups(rows: pd.DataFrame) -> "pd.api.typing.DataFrameGroupBy":
-    """The test rows of each model and task, in their order."""
-    return rows[rows["split"] == "test"].groupby(TASK, sort=False, observed=True)
+def _answers(
+    central: pd.DataFrame, of_task: pd.DataFrame, best: str | None
+) -> dict[str, pd.DataFrame]:
+    """The test rows of each of `BESIDE_CONTROLS`, those of the central comparison given."""
+    test = of_task[of_task["split"] == "test"]
+    means = test[test["procedure"] == "mean_vector"]
+    return {
+        **{name: central[central["procedure"] == name] for name in COMPARED},
+        **{name: test[test["procedure"] == name] for name in (*CONTROLS, "icl_shuffled")},
+        "own_mean": means[means["source"] == means["task"]],
+        "best_other": means[means["source"] == best],
+    }
+
+
+def _best_other(of_task: pd.DataFrame) -> str | None:
+    """The other task whose mean vector is right most often on dev; of several, the first by name.
+    None where there is no other task."""
+    others = of_task[
+        (of_task["split"] == "dev")
+        & (of_task["procedure"] == "mean_vector")
+        & (of_task["source"] != of_task["task"])
+    ]
+    right = others.groupby("source")["correct"].mean()
+    return None if right.empty else str(right.idxmax())
 
 
 def _test(rows: pd.DataFrame, model: str, task: str) -> pd.DataFrame:

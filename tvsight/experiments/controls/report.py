@@ -9,7 +9,7 @@ from tvsight.experiments.controls.request import collect
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number
-from tvsight.output.procedures import CONTROLS, title
+from tvsight.output.procedures import BESIDE_CONTROLS, title
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["collect", "draw"]
 
-NAMES = ["Model", "Category", "Task", "Best other task"]
+NAMES = ["Model", "Category", "Task", "Best other task on dev", "Which (by whose)"]
 """Columns with words from elsewhere."""
-SHOWN = ("icl", "task_vector", *CONTROLS)
-"""Procedures with a column in the table of tasks."""
 
 
 def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Drawn) -> None:
@@ -33,25 +31,30 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     rows, central = measured.table, outcome.only(MAIN_RESULTS).table
     table = numbers.by_task(central, rows)
     means = numbers.over_tasks(table)
+    shares = numbers.shuffled_shares(table)
     blocks = numbers.by_block(central, rows)
     pairs = numbers.transfer(central, rows)
     _say_missing(table, display)
 
-    task_table, mean_table = _task_table(table), _mean_table(means)
+    task_table, mean_table, share_table = _task_table(table), _mean_table(means), _shares(shares)
     for model, of_model in task_table.groupby("Model", sort=False):
         heading = f"{model}: accuracy on test episodes, with 95 % intervals"
         display.table(of_model.drop(columns="Model"), heading, ["Category", "ICL", "Block"])
     display.table(mean_table, "Means over tasks, with bootstrap intervals over tasks")
+    display.table(share_table, "Shares that shuffled labels leave, with intervals over tasks")
     drawn.table(table, [task_table, *outcome.note_cells], names=NAMES)
     drawn.table(means, [mean_table], "means", names=NAMES)
+    drawn.table(shares, [share_table], "shuffled", names=NAMES)
     drawn.figure(figures.means(table, means))
     drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES)
     drawn.figure(figures.curves(blocks), "by_block")
     if pairs.empty:
         return
-    transfer_table = _transfer_table(numbers.transfer_by_task(pairs))
-    display.table(transfer_table, "The vectors of other tasks, mean over episodes", ["Category"])
-    drawn.table(pairs, [transfer_table], "transfer", names=NAMES)
+    of_tasks = numbers.transfer_by_task(pairs)
+    transfer_table, unbeaten = _transfer_table(of_tasks), _unbeaten(of_tasks)
+    display.table(transfer_table, "The mean vectors of other tasks on test", ["Category"])
+    display.table(unbeaten, "Tasks whose own mean vector does not beat the best other one")
+    drawn.table(pairs, [transfer_table, unbeaten], "transfer", names=NAMES)
     for model in pairs["model"].unique():
         drawn.figure(figures.matrix(pairs, model), "transfer", model)
 
@@ -80,7 +83,9 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, task in table.iterrows():
         unbeaten = [
-            title(name) for name in CONTROLS if task[f"better_{name}"] >= numbers.SIGNIFICANCE
+            title(name)
+            for name in numbers.TESTED
+            if name != "icl_shuffled" and task[f"better_{name}"] >= numbers.SIGNIFICANCE
         ]
         mark = "" if task["layer_identified"] else f" ({NOT_IDENTIFIED})"
         rows.append(
@@ -88,7 +93,7 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
                 "Model": display_name(task["model"]),
                 "Category": task["category"],
                 "Task": task["task"],
-                **{title(name): interval(task, name) for name in SHOWN},
+                **{title(name): interval(task, name) for name in BESIDE_CONTROLS},
                 "Block": f"{task['layer']}{mark}",
                 "Not beaten (sign test, 5 %)": ", ".join(unbeaten) or "–",
             }
@@ -104,18 +109,38 @@ def _mean_table(means: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for _, mean in means.iterrows():
-        tested = not pd.isna(mean["better"])
+        tested, compared = not pd.isna(mean["better"]), mean["compared_with"]
         rows.append(
             {
                 "Model": display_name(mean["model"]),
-                "Patched": title(mean["procedure"]),
+                "Procedure": title(mean["procedure"]),
                 "Tasks": str(mean["tasks"]),
                 "Accuracy": interval(mean, "accuracy"),
-                "Lead of the task vector": interval(mean, "lead"),
-                "Tasks where it is better (5 %)": str(mean["better"]) if tested else "–",
-                "Tasks where it is worse (5 %)": str(mean["worse"]) if tested else "–",
+                "Vector compared with": title(compared) if isinstance(compared, str) else "–",
+                "Lead of the vector": interval(mean, "lead"),
+                "Tasks where the vector is better (5 %)": str(mean["better"]) if tested else "–",
+                "Tasks where the vector is worse (5 %)": str(mean["worse"]) if tested else "–",
             }
         )
+    return pd.DataFrame(rows)
+
+
+def _shares(shares: pd.DataFrame) -> pd.DataFrame:
+    """Shares under shuffled labels as texts.
+
+    Args:
+        shares: from `numbers.shuffled_shares`.
+    """
+    rows = [
+        {
+            "Model": display_name(share["model"]),
+            "Tasks": str(share["tasks"]),
+            "Vector with shuffled labels / task vector": interval(share, "vector_share"),
+            "ICL with shuffled labels / ICL": interval(share, "icl_share"),
+            "Difference": interval(share, "difference"),
+        }
+        for _, share in shares.iterrows()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -145,13 +170,35 @@ def _transfer_table(table: pd.DataFrame) -> pd.DataFrame:
             "Model": display_name(task["model"]),
             "Category": task["category"],
             "Task": task["task"],
-            "Own vector": interval(task, "accuracy"),
+            "Own mean vector": interval(task, "accuracy"),
             "Same category": number(task["same_category"]),
             "Other categories": number(task["other_categories"]),
-            "Best other task": task["best_source"],
+            "Best other task on dev": task["best_source"],
             "Its accuracy": interval(task, "best"),
-            "Not beaten (5 %)": f"{task['not_worse']} of {task['sources']}",
+            "Beaten (5 %)": "yes" if task["beaten"] else "no",
+            "Others not beaten (5 %)": f"{task['not_worse']} of {task['sources']}",
         }
         for _, task in table.iterrows()
     ]
+    return pd.DataFrame(rows)
+
+
+def _unbeaten(table: pd.DataFrame) -> pd.DataFrame:
+    """How many and which tasks the best other task's vector does as well on, as texts.
+
+    Args:
+        table: from `numbers.transfer_by_task`.
+    """
+    rows = []
+    for model, of_model in table.groupby("model", sort=False):
+        unbeaten = of_model[~of_model["beaten"]]
+        pairs = zip(unbeaten["task"], unbeaten["best_source"], strict=True)
+        rows.append(
+            {
+                "Model": display_name(str(model)),
+                "Not beaten": f"{len(unbeaten)} of {len(of_model)}",
+                "Which (by whose)": ", ".join(f"{task} ({source})" for task, source in pairs)
+                or "–",
+            }
+        )
     return pd.DataFrame(rows)
