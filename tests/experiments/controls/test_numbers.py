@@ -39,6 +39,16 @@ def test_the_vector_is_tested_against_each_control_on_the_same_episodes() -> Non
     assert table.loc["one", "better_baseline"] == table.loc["one", "better_no_op"]
 
 
+def test_counts_of_tasks_are_adjusted_for_their_number() -> None:
+    table = by_task(*three_tasks()).set_index("task")
+    assert table.loc["three", "better_random_vector_holm"] == 0.5**5
+    assert table.loc["one", "better_random_vector_holm"] == 3 * 0.5**16
+    assert table.loc["three", "worse_shuffled_labels_holm"] == 3 * 0.5**7
+    # Three differ, all for the vector: 1/8 alone. Its no-op gives the baseline's answers.
+    assert table.loc["three", "better_baseline"] == 1 / 8
+    assert over_tasks(table.reset_index()).set_index("procedure").loc["baseline", "better"] == 2
+
+
 def test_pairs_do_not_depend_on_the_order_of_rows() -> None:
     central, rows = three_tasks()
     table = by_task(central, rows.iloc[::-1]).set_index("task")
@@ -104,7 +114,8 @@ def test_other_tasks_by_category_and_the_best_of_them() -> None:
     table = transfer_by_task(transfer(*three_tasks())).set_index("task")
     assert table.loc["two", ["same_category", "other_categories"]].tolist() == [0.6, 0.1]
     assert table.loc["two", ["best_source", "best"]].tolist() == ["one", 0.6]
-    assert table["not_worse"].to_dict() == {"one": 0, "two": 1, "three": 0}
+    # `three` beats both others five to nothing, p = 1/32 each, which two tests make 1/16.
+    assert table["not_worse"].to_dict() == {"one": 0, "two": 1, "three": 2}
     assert pd.isna(table.loc["three", "same_category"])
     assert set(table["sources"]) == {2}
 
@@ -115,7 +126,7 @@ def test_curves_are_means_of_dev_answers_after_each_block() -> None:
     blocks = by_block(central, few)
     assert list(dict.fromkeys(blocks["procedure"])) == ["task_vector", *CONTROLS]
     assert set(blocks["tasks"]) == {2}
-    assert set(blocks["n"]) == {2}
+    assert set(blocks["n"]) == {2, 6}
     for _, line in blocks[blocks["procedure"] != "task_vector"].groupby("procedure"):
         assert line["layer"].tolist() == list(range(DEPTH))
         assert line["accuracy"].tolist() == [float(b == LAYER) for b in range(DEPTH)]

@@ -56,18 +56,18 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten(tmp_path: Path
     tasks = {row[2]: dict(zip(heading, row, strict=True)) for row in rows}
     assert tasks["one"]["Task vector"].startswith("0.80 [")
     assert tasks["one"]["Block"] == "3"
-    assert tasks["one"]["Not beaten (sign test, 5 %)"] == "Shuffled labels"
-    assert "Shuffled labels" in tasks["two"]["Not beaten (sign test, 5 %)"]
+    assert tasks["one"]["Not beaten (5 %)"] == "Shuffled labels"
+    assert "Shuffled labels" in tasks["two"]["Not beaten (5 %)"]
     heading, *rows = rows_of(tmp_path / "tables" / "controls_means.md")
     means = {row[1]: dict(zip(heading, row, strict=True)) for row in rows}
-    assert means["Random vector"]["Tasks where it is better (5 %)"] == "3"
-    assert means["ICL"]["Tasks where it is better (5 %)"] == "–"
+    assert means["Random vector"]["Tasks where it is better (Holm, 5 %)"] == "3 of 3"
+    assert means["ICL"]["Tasks where it is better (Holm, 5 %)"] == "–"
     assert means["Task vector"]["Lead of the task vector"] == "–"
     heading, *rows = rows_of(tmp_path / "tables" / "controls_by_block.md")
     assert heading[:3] == ["Model", "Block", "Task vector"]
     assert [row[1] for row in rows] == [str(block) for block in range(6)]
     heading, *rows = rows_of(tmp_path / "tables" / "controls_transfer.md")
-    assert [row[-1] for row in rows] == ["0 of 2", "1 of 2", "0 of 2"]
+    assert [row[-1] for row in rows] == ["0 of 2", "1 of 2", "2 of 2"]
     assert [row[4] for row in rows] == ["0.50", "0.60", "–"]
 
 

@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 
 from tvsight.errors import MeasurementError
-from tvsight.experiments.main_results.layers import by_layer
+from tvsight.experiments.main_results.layers import by_layer, layer_p
 from tvsight.output.labels import interval
 from tvsight.output.procedures import COMPARED, CONTROLS, title
 from tvsight.statistics.intervals import accuracy, mean_difference, mean_of
-from tvsight.statistics.tests import better_than
+from tvsight.statistics.tests import SIGNIFICANCE, better_than, holm, with_holm
 
-SIGNIFICANCE = 0.05
-"""Level of the tests that are counted."""
+TESTED = ("baseline", *CONTROLS)
+"""Procedures that the task vector is tested against."""
+SIGNS = ("better", "worse")
 TASK = ["model", "task"]
 
 
@@ -23,17 +24,20 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         rows: of the controls. Tasks without any are left out.
 
     Returns:
-        `model`, `category`, `task`, `n` (episodes), `queries`, `layer`, `layer_identified`; for
-        each procedure its accuracy, `_low` and `_high`; and for the baseline and each control
-        `better_<name>` and `worse_<name>`: one-sided p-values, over episodes, that the task vector
-        is right more often than it, and less often. A control that was not measured has no number.
+        `model`, `category`, `task`, `n` (episodes), `queries`, `layer`, `layer_p` (see
+        `layers.layer_p`), `layer_identified`; for each procedure its accuracy, `_low` and `_high`;
+        and for each of `TESTED` `better_<name>` and `worse_<name>`: one-sided p-values, by
+        permuting queries, that the task vector is right more often than it, and less often; with
+        `_holm`, adjusted for the tasks of the model. A control that was not measured has no number.
 
     Raises:
         MeasurementError: when the two are not of the same episodes.
     """
     summaries = []
     for (model, task), of_task in _groups(rows):
-        compared = _test(central, model, task)
+        dev, compared = _split(central, model, task, "dev"), _split(central, model, task, "test")
+        swept, unpatched = (dev[dev["procedure"] == name] for name in ("task_vector", "baseline"))
+        p_value = layer_p(swept, unpatched)
         answered = {
             **{name: compared[compared["procedure"] == name] for name in COMPARED},
             **{name: of_task[of_task["procedure"] == name] for name in CONTROLS},
@@ -45,15 +49,18 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             "n": len(vector),
             "queries": vector["query"].nunique(),
             "layer": int(first["layer"]),
-            "layer_identified": bool(first["layer_identified"]),
+            "layer_p": p_value,
+            "layer_identified": p_value < SIGNIFICANCE,
         }
         for name, of_procedure in answered.items():
             summary |= accuracy(of_procedure["correct"], of_procedure["query"]).columns(name)
-        for name in ("baseline", *CONTROLS):
+        for name in TESTED:
             better, worse = _paired(str(task), vector, answered[name])
             summary |= {f"better_{name}": better, f"worse_{name}": worse}
         summaries.append(summary)
-    return pd.DataFrame(summaries)
+    return with_holm(
+        pd.DataFrame(summaries), [f"{sign}_{name}" for name in TESTED for sign in SIGNS]
+    )
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +73,8 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         One row per model and procedure that was measured: `tasks` (their number), `accuracy`,
         `lead` (mean difference of the task vector's accuracy to it, tasks paired), each with `_low`
         and `_high`; and `better`, `worse`: the number of tasks where the task vector is right more
-        often, or less often, at the level `SIGNIFICANCE` (none for ICL, which is no control).
+        often, or less often, after Holm's correction for that many tests (none for ICL, which is
+        no control).
     """
     rows = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
@@ -78,9 +86,8 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
             row |= mean_of(known, name).columns("accuracy")
             if name != "task_vector":
                 row |= mean_difference(known, "task_vector", name).columns("lead")
-            for sign in ("better", "worse"):
-                if f"{sign}_{name}" in known:
-                    row[sign] = int((known[f"{sign}_{name}"] < SIGNIFICANCE).sum())
+            for sign in SIGNS if name in TESTED else ():
+                row[sign] = int((known[f"{sign}_{name}_holm"] < SIGNIFICANCE).sum())
             rows.append(row)
     return pd.DataFrame(rows).astype({"better": "Int64", "worse": "Int64"})
 
@@ -94,13 +101,14 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `model`, `category`, `task` (of the queries), `source_category`, `source` (whose mean dev
         vector is applied; on the diagonal the episode's own θ), `accuracy`, `accuracy_low`,
-        `accuracy_high`, `n`, and `better`: the one-sided p-value, over episodes, that the task's
-        own vector is right more often. Empty where there is one task only.
+        `accuracy_high`, `n`, and `better`: the one-sided p-value, by permuting queries, that the
+        task's own vector is right more often; `better_holm`, adjusted for the sources of the task.
+        Empty where there is one task only.
     """
     categories = central.drop_duplicates(TASK).set_index(TASK)["category"].to_dict()
     pairs = []
     for (model, task), of_task in _groups(rows):
-        own = _test(central, model, task)
+        own = _split(central, model, task, "test")
         own = own[own["procedure"] == "task_vector"].assign(source=task)
         others = of_task[of_task["procedure"] == "other_task"]
         if others.empty:
@@ -118,7 +126,10 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
                     "better": _paired(str(task), own, of_pair)[0] if source != task else np.nan,
                 }
             )
-    return pd.DataFrame(pairs)
+    table = pd.DataFrame(pairs)
+    if table.empty:
+        return table
+    return table.assign(better_holm=table.groupby(TASK, sort=False)["better"].transform(holm))
 
 
 def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +143,7 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         `same_category`, `other_categories` (means over sources; none where there is none),
         `best_source`, `best`, `best_low`, `best_high` (the first of the best; chosen on test, so
         its accuracy is too high an estimate), `sources`, and `not_worse`: the number of sources
-        which the own vector does not beat at the level `SIGNIFICANCE`.
+        which the own vector does not beat after Holm's correction for that many tests.
     """
     rows = []
     for _, of_task in pairs.groupby(TASK, sort=False):
@@ -151,7 +162,7 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
                 "best_source": best["source"],
                 **{f"best{end}": best[f"accuracy{end}"] for end in ends},
                 "sources": len(others),
-                "not_worse": int((others["better"] >= SIGNIFICANCE).sum()),
+                "not_worse": int((others["better_holm"] >= SIGNIFICANCE).sum()),
             }
         )
     return pd.DataFrame(rows)
@@ -203,8 +214,8 @@ def _groups(rows: pd.DataFrame) -> "pd.api.typing.DataFrameGroupBy":
     return rows[rows["split"] == "test"].groupby(TASK, sort=False, observed=True)
 
 
-def _test(rows: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
-    return rows[(rows["model"] == model) & (rows["task"] == task) & (rows["split"] == "test")]
+def _split(rows: pd.DataFrame, model: str, task: str, split: str) -> pd.DataFrame:
+    return rows[(rows["model"] == model) & (rows["task"] == task) & (rows["split"] == split)]
 
 
 def _paired(task: str, vector: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float]:
@@ -220,4 +231,8 @@ def _paired(task: str, vector: pd.DataFrame, control: pd.DataFrame) -> tuple[flo
             "central comparison. Move their results away to measure them again."
         )
     of_control = of_control.loc[of_vector.index]
-    return better_than(of_vector, of_control), better_than(of_control, of_vector)
+    queries = of_vector.index.get_level_values("query")
+    return (
+        better_than(of_vector, of_control, queries),
+        better_than(of_control, of_vector, queries),
+    )

@@ -10,6 +10,7 @@ from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number
 from tvsight.output.procedures import CONTROLS, title
+from tvsight.statistics.tests import SIGNIFICANCE
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig
@@ -79,9 +80,7 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for _, task in table.iterrows():
-        unbeaten = [
-            title(name) for name in CONTROLS if task[f"better_{name}"] >= numbers.SIGNIFICANCE
-        ]
+        unbeaten = [title(name) for name in CONTROLS if task[f"better_{name}"] >= SIGNIFICANCE]
         mark = "" if task["layer_identified"] else f" ({NOT_IDENTIFIED})"
         rows.append(
             {
@@ -90,7 +89,7 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
                 "Task": task["task"],
                 **{title(name): interval(task, name) for name in SHOWN},
                 "Block": f"{task['layer']}{mark}",
-                "Not beaten (sign test, 5 %)": ", ".join(unbeaten) or "–",
+                "Not beaten (5 %)": ", ".join(unbeaten) or "–",
             }
         )
     return pd.DataFrame(rows)
@@ -109,11 +108,14 @@ def _mean_table(means: pd.DataFrame) -> pd.DataFrame:
             {
                 "Model": display_name(mean["model"]),
                 "Patched": title(mean["procedure"]),
-                "Tasks": str(mean["tasks"]),
                 "Accuracy": interval(mean, "accuracy"),
                 "Lead of the task vector": interval(mean, "lead"),
-                "Tasks where it is better (5 %)": str(mean["better"]) if tested else "–",
-                "Tasks where it is worse (5 %)": str(mean["worse"]) if tested else "–",
+                **{
+                    f"Tasks where it is {sign} (Holm, 5 %)": f"{mean[sign]} of {mean['tasks']}"
+                    if tested
+                    else "–"
+                    for sign in numbers.SIGNS
+                },
             }
         )
     return pd.DataFrame(rows)
@@ -150,7 +152,7 @@ def _transfer_table(table: pd.DataFrame) -> pd.DataFrame:
             "Other categories": number(task["other_categories"]),
             "Best other task": task["best_source"],
             "Its accuracy": interval(task, "best"),
-            "Not beaten (5 %)": f"{task['not_worse']} of {task['sources']}",
+            "Not beaten (Holm, 5 %)": f"{task['not_worse']} of {task['sources']}",
         }
         for _, task in table.iterrows()
     ]
