@@ -8,12 +8,13 @@ from tvsight.experiments.conflicting_tasks import NAME
 from tvsight.storage.schemas import schema
 
 COLUMNS = schema(NAME).columns
+DEV = 8
 SWEPT = {
-    ("zero_shot", "patched"): (0, 3, 4),
-    ("conflict", "demonstrations"): (4, 2, 1),
-    ("conflict", "patched"): (0, 4, 2),
+    ("zero_shot", "patched"): (0, 6, 8),
+    ("conflict", "demonstrations"): (8, 4, 2),
+    ("conflict", "patched"): (0, 8, 4),
 }
-"""Right answers of 4 on dev, after each block."""
+"""Right answers of `DEV` on dev, after each block."""
 
 
 def pair_rows(
@@ -47,10 +48,10 @@ def pair_rows(
             ):
                 rows.append(_row("test", procedure, rule, layer, scored_as, number, right))
                 rows[-1]["query"] = space + query
-    for number in range(4):
+    for number in range(DEV):
         rows.append(_row("dev", "baseline", None, None, "patched", number, True))
-        rows.append(_row("dev", "icl", None, None, "demonstrations", number, number < 3))
-        rows.append(_row("dev", "icl", None, None, "patched", number, number == 3))
+        rows.append(_row("dev", "icl", None, None, "demonstrations", number, number < 6))
+        rows.append(_row("dev", "icl", None, None, "patched", number, number > 5))
         for (rule, scored_as), right in SWEPT.items():
             for layer, count in enumerate(right):
                 is_right = number < count

@@ -25,7 +25,8 @@ def task_rows(
 ) -> pd.DataFrame:
     """`n` test episodes per procedure, the first `right[procedure]` of them right.
 
-    Two dev episodes per procedure and layer are all right, so that whoever counts them is found.
+    Six dev episodes per procedure and layer are all right, so that whoever counts them is found;
+    those of the baseline are wrong where the layer is to be identified.
 
     Args:
         right: correct answers of each of `PROCEDURES`.
@@ -49,9 +50,11 @@ def task_rows(
             for number, query in enumerate(asked)
         ]
         rows += [
-            of_procedure | answer("dev", number, "dev query", True) | {"layer": block}
+            of_procedure
+            | answer("dev", number, f"dev query {number}", vector or not identified)
+            | {"layer": block}
             for block in (range(6) if vector else [None])
-            for number in range(2)
+            for number in range(6)
         ]
     return pd.DataFrame(rows)[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
 

@@ -23,7 +23,8 @@ VECTORS = {
 
 
 def variant_rows(task: str, less: int = 0, layer: int = 10, model: str = "a-model") -> pd.DataFrame:
-    """Test rows with the numbers above less `less`, and dev rows that are all right."""
+    """Test rows with the numbers above less `less`, and dev rows by which a block above the ninth
+    is identified."""
     shared = {"model": model, "task": task, "category": "custom"}
     rows: list[dict[str, object]] = []
 
@@ -33,8 +34,9 @@ def variant_rows(task: str, less: int = 0, layer: int = 10, model: str = "a-mode
             for n in range(N)
         )
         rows.extend(
-            shared | columns | answer("dev", 0, "dev query", True) | {"layer": block}
+            shared | columns | answer("dev", n, f"dev {n}", (block or 0) > 9) | {"layer": block}
             for block in layers
+            for n in range(6)
         )
 
     for procedure, of in UNPATCHED.items():

@@ -8,7 +8,8 @@ import pandas as pd
 from tvsight.errors import MeasurementError
 from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.tokens import tokenise
-from tvsight.statistics.intervals import accuracy
+from tvsight.statistics.intervals import accuracy, difference
+from tvsight.statistics.tests import better_than
 from tvsight.storage.schemas import SCORED, Schema
 
 if TYPE_CHECKING:
@@ -87,6 +88,19 @@ def asked(
         split: Asked(model, of_split, tokenise(model, of_split, task.match, template))
         for split, of_split in by_split.items()
     }
+
+
+def difference_columns(first: pd.DataFrame, second: pd.DataFrame, name: str) -> dict[str, float]:
+    """By how much one run is right more often than another on the same episodes: columns `name`,
+    its `_low` and `_high`, and `_p`, one-sided, that it is.
+
+    Args:
+        first, second: rows of one split, one per episode.
+    """
+    one = first.set_index("episode")
+    other = second.set_index("episode").loc[one.index]
+    pairs = (one["correct"], other["correct"], one["query"])
+    return difference(*pairs).columns(name) | {f"{name}_p": better_than(*pairs)}
 
 
 def frame(

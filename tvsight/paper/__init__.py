@@ -10,7 +10,7 @@ import pandas as pd
 def paper_by_task() -> pd.DataFrame:
     """The paper's complete results: three procedures, seven models, 18 tasks each."""
     with files("tvsight.paper").joinpath("main_results.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file).assign(layer_identified=True)
+        return pd.read_csv(file)
 
 
 @cache

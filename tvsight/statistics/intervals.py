@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -45,23 +47,41 @@ def accuracy(correct: ArrayLike, queries: ArrayLike) -> Estimate:
     hits = np.asarray(correct, dtype=float)
     if hits.size == 0:
         return Estimate(np.nan, np.nan, np.nan, 0, 0)
-    by_query = pd.Series(hits).groupby(np.asarray(queries, dtype=object)).agg(["sum", "count"])
-    n, distinct, mean = hits.size, len(by_query), float(hits.mean())
-    shares = by_query["sum"] / by_query["count"]
-    if distinct == n or shares.nunique() == 1:
+    sums, counts = _by_cluster(hits[:, None], queries)
+    n, distinct, mean = hits.size, len(counts), float(hits.mean())
+    if distinct == n or np.ptp(sums[:, 0] / counts) == 0:
         low, high = wilson(mean * distinct, distinct)
     else:
-        sums, counts = by_query["sum"].to_numpy(), by_query["count"].to_numpy()
-        drawn = _resampled(distinct)
-        low, high = _quantiles(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
+        low, high = _quantiles(_resampled_means(sums, counts)[:, 0])
     return Estimate(mean, low, high, n, distinct)
+
+
+def difference(first: ArrayLike, second: ArrayLike, queries: ArrayLike) -> Estimate:
+    """The accuracy of `first` minus that of `second`, on the same episodes.
+
+    The interval is a bootstrap over queries. If both differ alike on all queries, resampling shows
+    nothing. The ends are then as far away as Wilson's upper end for 0 of so many queries.
+
+    Args:
+        first, second: whether each answer is right, paired, `[episodes]`.
+        queries: the query of each episode, `[episodes]`.
+    """
+    leads = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
+    if leads.size == 0:
+        return Estimate(np.nan, np.nan, np.nan, 0, 0)
+    sums, counts = _by_cluster(leads[:, None], queries)
+    mean = float(leads.mean())
+    if np.ptp(sums[:, 0] / counts) == 0:
+        _, margin = wilson(0, len(counts))
+        low, high = max(-1.0, mean - margin), min(1.0, mean + margin)
+    else:
+        low, high = _quantiles(_resampled_means(sums, counts)[:, 0])
+    return Estimate(mean, low, high, leads.size, len(counts))
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a proportion."""
-    from scipy.stats import norm
-
-    z = norm.ppf(0.5 + CONFIDENCE / 2)
+    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
@@ -71,37 +91,44 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
 
 
 def mean_over_tasks(
-    table: pd.DataFrame, statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    table: pd.DataFrame,
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    groups: ArrayLike | None = None,
 ) -> Estimate:
     """A statistic of means over tasks, with a bootstrap interval over tasks.
 
     Args:
         table: one row per task.
         statistic: maps column means `[..., columns]` to values `[...]`, such as their ratio.
+        groups: the group of each row; rows of one group are resampled together.
     """
     values = table.to_numpy(dtype=float)
-    if not len(values):
+    n = len(values)
+    if not n:
         return Estimate(np.nan, np.nan, np.nan, 0, 0)
-    means = values[_resampled(len(values))].mean(axis=1)
+    sums, counts = _by_cluster(values, np.arange(n) if groups is None else groups)
     with np.errstate(divide="ignore", invalid="ignore"):
-        resampled = statistic(means)
+        resampled = statistic(_resampled_means(sums, counts))
         value = float(statistic(values.mean(axis=0)))
     if not np.isfinite(value):
-        return Estimate(np.nan, np.nan, np.nan, len(values), len(values))
-    if len(values) == 1 or not np.isfinite(resampled).all():
-        return Estimate(value, np.nan, np.nan, len(values), len(values))
+        return Estimate(np.nan, np.nan, np.nan, n, len(counts))
+    if len(counts) == 1 or not np.isfinite(resampled).all():
+        return Estimate(value, np.nan, np.nan, n, len(counts))
     low, high = _quantiles(resampled)
-    return Estimate(value, low, high, len(values), len(values))
+    return Estimate(value, low, high, n, len(counts))
 
 
-def mean_of(table: pd.DataFrame, column: str) -> Estimate:
+def mean_of(table: pd.DataFrame, column: str, groups: ArrayLike | None = None) -> Estimate:
     """The mean of a column with one row per task, with a bootstrap interval over tasks."""
-    return mean_over_tasks(table[[column]], lambda means: means[..., 0])
+    return mean_over_tasks(table[[column]], lambda means: means[..., 0], groups)
 
 
-def mean_difference(table: pd.DataFrame, first: str, second: str) -> Estimate:
+def mean_difference(
+    table: pd.DataFrame, first: str, second: str, groups: ArrayLike | None = None
+) -> Estimate:
     """The mean of `first` minus `second`, tasks paired, with a bootstrap interval over tasks."""
-    return mean_over_tasks(table[[first, second]], lambda means: means[..., 0] - means[..., 1])
+    both = table[[first, second]]
+    return mean_over_tasks(both, lambda means: means[..., 0] - means[..., 1], groups)
 
 
 def share_of_icl(means: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -115,9 +142,28 @@ def recovered_gap(means: NDArray[np.float64]) -> NDArray[np.float64]:
     return (means[..., 2] - means[..., 0]) / (means[..., 1] - means[..., 0])
 
 
-def _resampled(n: int) -> NDArray[np.int64]:
-    """Row numbers of bootstrap samples, `[RESAMPLES, n]`."""
-    return np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
+def _by_cluster(
+    values: NDArray[np.float64], clusters: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sums `[clusters, columns]` and sizes `[clusters]` of the rows with the same cluster."""
+    numbers, distinct = pd.factorize(np.asarray(clusters, dtype=object), sort=True)
+    sums = np.zeros((len(distinct), values.shape[1]))
+    np.add.at(sums, numbers, values)
+    return sums, np.bincount(numbers)
+
+
+def _resampled_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Means of bootstrap samples of clusters, `[RESAMPLES, columns]`."""
+    drawn = _times_drawn(len(counts))
+    return drawn @ sums / (drawn @ counts)[:, None]
+
+
+@lru_cache(maxsize=3)
+def _times_drawn(n: int) -> NDArray[np.float64]:
+    """How often each of `n` clusters is in each bootstrap sample, `[RESAMPLES, n]`."""
+    drawn = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
+    cells = drawn + n * np.arange(RESAMPLES)[:, None]
+    return np.bincount(cells.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(float)
 
 
 def _quantiles(values: NDArray[np.float64]) -> tuple[float, float]:

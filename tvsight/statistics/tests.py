@@ -1,23 +1,93 @@
-"""Paired tests."""
+"""Paired tests that permute whole queries, and Holm's correction for several tests.
+
+Episodes with the same query are not independent, so a permutation swaps two procedures for all
+episodes of a query at once. It changes the sign of the query's difference.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+SIGNIFICANCE = 0.05
+"""Level of every test that is counted or marked."""
+FLIPS = 9_999
+"""Permutations that are drawn where there are too many to go through."""
+MOST_ENUMERATED = 12
+"""Queries of which all permutations of signs are gone through."""
+SEED = 0
+"""Seed of the drawn permutations. It is fixed so that a redrawn table is identical."""
 
 
-def better_than(first: ArrayLike, second: ArrayLike) -> float:
+def better_than(first: ArrayLike, second: ArrayLike, queries: ArrayLike) -> float:
     """One-sided p-value that `first` is right more often than `second`.
 
-    This is the exact sign test on the pairs that differ (McNemar's test).
+    This is the exact permutation test on the difference of the two counts. Where no query repeats,
+    it is the exact sign test on the pairs that differ (McNemar's test).
 
     Args:
-        first, second: whether each answer is right, paired, `[pairs]`.
+        first, second: whether each answer is right, paired, `[episodes]`.
+        queries: the query of each episode, `[episodes]`.
     """
-    from scipy.stats import binomtest
+    leads = _leads(np.asarray(first)[:, None], second, queries)[:, 0]
+    # The number of sign patterns for each sum, built up query by query: no pattern is left out.
+    most = int(np.abs(leads).sum())
+    chances = np.zeros(2 * most + 1)
+    chances[most] = 1.0
+    for lead in leads[leads != 0]:
+        chances = (np.roll(chances, lead) + np.roll(chances, -lead)) / 2
+    return float(min(1.0, chances[most + int(leads.sum()) :].sum()))
 
-    one = np.asarray(first, dtype=bool)
-    other = np.asarray(second, dtype=bool)
-    gained = int((one & ~other).sum())
-    lost = int((other & ~one).sum())
-    if gained + lost == 0:
-        return 1.0
-    return float(binomtest(gained, gained + lost, alternative="greater").pvalue)
+
+def best_better_than(swept: ArrayLike, baseline: ArrayLike, queries: ArrayLike) -> float:
+    """One-sided p-value that the best block is right more often than the baseline.
+
+    Each permutation is scored by its own best block, so the choice among blocks is allowed for (the
+    max-statistic of Westfall and Young). Signs change for all blocks of a query together. As all
+    blocks share one baseline, the level is approximate: in simulations without an effect 5 % or
+    less where blocks answer alike, up to 8 % where they are independent and hardly ever right.
+
+    Args:
+        swept: whether each answer after each block is right, `[episodes, blocks]`.
+        baseline: whether each answer without a patch is right, `[episodes]`.
+        queries: the query of each episode, `[episodes]`.
+    """
+    leads = _leads(swept, baseline, queries)
+    leads = leads[leads.any(axis=1)].astype(np.float32)
+    count = len(leads)
+    if count <= MOST_ENUMERATED:
+        signs = (np.arange(2**count)[:, None] >> np.arange(count) & 1) * 2 - 1
+    else:
+        drawn = np.random.default_rng(SEED).integers(0, 2, size=(FLIPS, count)) * 2 - 1
+        signs = np.vstack([np.ones((1, count), dtype=int), drawn])
+    best = (signs.astype(np.float32) @ leads).max(axis=1)
+    return float((best >= leads.sum(axis=0).max()).mean())
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """P-values adjusted for their number by Holm's method. NaN is no test, and stays."""
+    values = np.asarray(p_values, dtype=float)
+    order = np.argsort(values)
+    factors = np.isfinite(values).sum() - np.arange(len(values))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * factors))
+    return adjusted
+
+
+def with_holm(
+    table: pd.DataFrame, names: Sequence[str], within: Sequence[str] = ("model",)
+) -> pd.DataFrame:
+    """A table with `<name>_holm` for each column of p-values, adjusted among the rows that agree in
+    the columns `within`."""
+    groups = table.groupby(list(within), sort=False, observed=True)
+    return table.assign(**{f"{name}_holm": groups[name].transform(holm) for name in names})
+
+
+def _leads(first: ArrayLike, second: ArrayLike, queries: ArrayLike) -> NDArray[np.int64]:
+    """By how many episodes of each query the columns of `first` lead, `[queries, columns]`."""
+    differences = np.asarray(first, dtype=np.int64) - np.asarray(second, dtype=np.int64)[:, None]
+    numbers, distinct = pd.factorize(np.asarray(queries, dtype=object))
+    leads = np.zeros((len(distinct), differences.shape[1]), dtype=np.int64)
+    np.add.at(leads, numbers, differences)
+    return leads

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tests.helpers.conflict_rows import SWEPT, pair_rows
+from tests.helpers.conflict_rows import DEV, SWEPT, pair_rows
 from tvsight.experiments.conflicting_tasks import numbers
 from tvsight.experiments.conflicting_tasks.figures import PAPER_NAME, RUNS, by_block, by_pair
 from tvsight.output.theme import save
@@ -82,7 +82,7 @@ def test_each_pair_has_a_panel_with_its_sweeps_and_chosen_blocks() -> None:
         lines = [list(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == 3]
         wanted = [SWEPT["conflict", "demonstrations"], SWEPT["conflict", "patched"]]
         wanted.append(SWEPT["zero_shot", "patched"])
-        assert lines == [[count / 4 for count in right] for right in wanted]
+        assert lines == [[count / DEV for count in right] for right in wanted]
         dots = [
             (list(d.get_xdata()), list(d.get_ydata())) for d in axes.lines if d.get_marker() == "o"
         ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -23,7 +24,7 @@ from tvsight.interventions.application import apply_vectors
 from tvsight.models.loading import Model, load
 from tvsight.prompts import template
 from tvsight.run.planning import read_plan
-from tvsight.statistics.tests import better_than
+from tvsight.statistics.tests import best_better_than
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Pair, Task
 
@@ -190,10 +191,11 @@ def test_a_block_is_identified_when_it_beats_the_same_prompts_without_a_vector(
 ) -> None:
     of_rule = measured.rows[measured.rows["layer_rule"] == rule]
     (found,) = of_rule["layer_identified"].unique()
-    chosen = of_rule.loc[of_rule["split"] == "test", "layer"].iloc[0]
     dev = measured.of("dev", "task_vector", scored_as="patched", layer_rule=rule)
-    without = measured.of("dev", unpatched, scored_as="patched")["correct"]
-    assert found == (better_than(dev.loc[dev["layer"] == chosen, "correct"], without) < 0.05)
+    swept = [of_block["correct"] for _, of_block in dev.groupby("layer")]
+    without = measured.of("dev", unpatched, scored_as="patched")
+    p_value = best_better_than(np.transpose(swept), without["correct"], without["query"])
+    assert found == (p_value < 0.05)
 
 
 def test_each_way_of_scoring_asks_and_accepts_what_its_own_task_does(measured: Measured) -> None:

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from tests.helpers.conflict_rows import SWEPT, pair_rows
+from tests.helpers.conflict_rows import DEV, SWEPT, pair_rows
 from tvsight.experiments.conflicting_tasks import PAPER_PAIRS
 from tvsight.experiments.conflicting_tasks.numbers import (
     beside_paper,
@@ -35,8 +35,17 @@ def test_a_vector_overrides_where_the_lead_changes_sides() -> None:
     assert table["icl_follows"].tolist() == ["demonstrations"] * 2
     assert table["task_vector_follows"].tolist() == ["neither", "patched"]
     assert table["overrides"].tolist() == [False, True]
-    # 15 queries for B against 1 for A: (1 + 16) / 2^16
+    # Without the vector 16 queries for A against 1 for B, with it 15 for B against 1 for A. The
+    # larger p-value is that of the latter: (1 + 16) / 2^16.
     assert table.loc["conflict", "overrides_p"] == pytest.approx(17 / 2**16)
+
+
+def test_overrides_are_adjusted_for_the_pairs_of_a_rule() -> None:
+    table = by_pair(pd.concat([pair_rows("a→b"), pair_rows("c→d", conflict=(0, 18))]))
+    found = table[table["layer_rule"] == "conflict"]
+    # (1 + 17) / 2^17 without the vector, where it is larger than 2^-18 with it.
+    assert found["overrides_p"].tolist() == pytest.approx([17 / 2**16, 18 / 2**17])
+    assert found["overrides_p_holm"].tolist() == pytest.approx([18 / 2**16, 18 / 2**16])
 
 
 def test_demonstrations_that_were_not_followed_are_not_overridden() -> None:
@@ -55,18 +64,18 @@ def test_demonstrations_that_were_not_followed_are_not_overridden() -> None:
         ((8, 8), "neither", 0.5 + 12870 / 2**17),
     ],
 )
-def test_who_is_followed_is_an_exact_sign_test(
+def test_who_is_followed_is_an_exact_test(
     answered: tuple[int, int], follows: str, p: float
 ) -> None:
     rows = pair_rows(conflict=answered)
     found = followed(rows[(rows["split"] == "test") & (rows["layer_rule"] == "conflict")])
-    assert found == (follows, pytest.approx(p))
+    assert (found[0], found[1]["patched"]) == (follows, pytest.approx(p))
 
 
-def test_a_query_counts_once_however_often_it_is_asked() -> None:
+def test_a_query_is_one_piece_of_evidence_however_often_it_is_asked() -> None:
     rows = pair_rows(conflict=(0, 20), queries=[f"query {number % 4}" for number in range(20)])
     found = followed(rows[(rows["split"] == "test") & (rows["layer_rule"] == "conflict")])
-    assert found == ("neither", pytest.approx(1 / 16))
+    assert (found[0], found[1]["patched"]) == ("neither", 1 / 16)
     assert by_pair(rows)["queries"].tolist() == [4, 4]
 
 
@@ -83,9 +92,9 @@ def test_dev_accuracy_is_that_after_each_block_of_each_sweep() -> None:
     for (rule, scored_as), right in SWEPT.items():
         sweep = table[(table["layer_rule"] == rule) & (table["scored_as"] == scored_as)]
         assert sweep["layer"].tolist() == [0, 1, 2]
-        assert sweep["accuracy"].tolist() == [count / 4 for count in right]
+        assert sweep["accuracy"].tolist() == [count / DEV for count in right]
         assert sweep["layer"][sweep["chosen"]].tolist() == [2 if rule == "zero_shot" else 1]
-        assert set(sweep["n"]) == {4}
+        assert set(sweep["n"]) == {DEV}
     assert len(table) == 3 * len(SWEPT)
     level = unpatched_on_dev(pair_rows()).set_index("scored_as")["accuracy"].to_dict()
     assert level == {"demonstrations": 0.75, "patched": 0.25}

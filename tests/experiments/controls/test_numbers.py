@@ -51,6 +51,16 @@ def test_a_mean_vector_is_tested_against_a_mean_vector_and_icl_against_its_own_v
     assert table["better_icl_shuffled"].tolist() == pytest.approx([0.5**3] * 3)
 
 
+def test_counts_of_tasks_are_adjusted_for_their_number() -> None:
+    table = by_task(*three_tasks()).set_index("task")
+    assert table.loc["three", "better_random_vector_holm"] == 0.5**5
+    assert table.loc["one", "better_random_vector_holm"] == 3 * 0.5**16
+    assert table.loc["three", "worse_shuffled_labels_holm"] == 3 * 0.5**7
+    # Three differ, all for the vector: 1/8 alone. Its no-op gives the baseline's answers.
+    assert table.loc["three", "better_baseline"] == 1 / 8
+    assert over_tasks(table.reset_index()).set_index("procedure").loc["baseline", "better"] == 2
+
+
 def test_pairs_do_not_depend_on_the_order_of_rows() -> None:
     central, rows = three_tasks()
     table = by_task(central, rows.iloc[::-1]).set_index("task")
@@ -154,7 +164,7 @@ def test_curves_are_means_of_dev_answers_after_each_block() -> None:
     blocks = by_block(central, few)
     assert list(dict.fromkeys(blocks["procedure"])) == ["task_vector", *CONTROLS]
     assert set(blocks["tasks"]) == {2}
-    assert set(blocks["n"]) == {2}
+    assert set(blocks["n"]) == {2, 6}
     for _, line in blocks[blocks["procedure"] != "task_vector"].groupby("procedure"):
         assert line["layer"].tolist() == list(range(DEPTH))
         assert line["accuracy"].tolist() == [float(b == LAYER) for b in range(DEPTH)]

@@ -61,20 +61,20 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten(tmp_path: Path
     tasks = {row[2]: dict(zip(heading, row, strict=True)) for row in rows}
     assert tasks["one"]["Task vector"].startswith("0.80 [")
     assert tasks["one"]["Block"] == "3"
-    assert tasks["one"]["Not beaten (sign test, 5 %)"] == "Shuffled labels"
-    assert tasks["two"]["Not beaten (sign test, 5 %)"].split(", ") == [
+    assert tasks["one"]["Not beaten (5 %)"] == "Shuffled labels"
+    assert tasks["two"]["Not beaten (5 %)"].split(", ") == [
         *("Shuffled labels", "Best other task (chosen on dev)")
     ]
     heading, *rows = rows_of(tmp_path / "tables" / "controls_means.md")
     means = {row[1]: dict(zip(heading, row, strict=True)) for row in rows}
-    assert means["Random vector"]["Tasks where the vector is better (5 %)"] == "3"
-    assert means["ICL"]["Tasks where the vector is better (5 %)"] == "–"
+    assert means["Random vector"]["Tasks where the vector is better (Holm, 5 %)"] == "3 of 3"
+    assert means["ICL"]["Tasks where the vector is better (Holm, 5 %)"] == "–"
     assert means["Task vector"]["Lead of the vector"] == "–"
     assert means["Random vector"]["Vector compared with"] == "Task vector"
     assert means["ICL, shuffled labels"]["Vector compared with"] == "Shuffled labels"
     best = means["Best other task (chosen on dev)"]
-    assert (best["Vector compared with"], best["Tasks where the vector is better (5 %)"]) == (
-        *("Own mean vector", "2"),
+    assert (best["Vector compared with"], best["Tasks where the vector is better (Holm, 5 %)"]) == (
+        *("Own mean vector", "2 of 3"),
     )
     heading, row = rows_of(tmp_path / "tables" / "controls_shuffled.md")
     assert row[:3] == ["a-model", "3", "1.09 [0.75, 2.40]"]

@@ -6,6 +6,7 @@ from tvsight.errors import UsageError
 from tvsight.experiments.main_results.layers import (
     by_layer,
     common_block,
+    layer_p,
     over_tasks,
     paper_by_layer,
     peaks,
@@ -87,3 +88,14 @@ def test_the_papers_curves_peak_where_the_paper_says() -> None:
     found = peaks(over_tasks(paper)).set_index("model")
     assert (found["accuracy"] > 0.5).all()
     assert ((found["layer"] + 1) / found["depth"]).between(0.25, 0.6).all()
+
+
+def test_a_layer_is_identified_by_queries_and_not_by_episodes() -> None:
+    rows = [
+        {"episode": n, "layer": layer, "query": f"query {n}", "correct": layer == 1 and n < 5}
+        for layer in range(3)
+        for n in range(8)
+    ]
+    baseline = [{"episode": n, "query": f"query {n}", "correct": False} for n in range(8)]
+    assert layer_p(pd.DataFrame(rows), pd.DataFrame(baseline[::-1])) == 2**-5
+    assert layer_p(rows, [row | {"query": "one"} for row in baseline]) == 1 / 2

@@ -7,11 +7,11 @@ from statsmodels.stats.proportion import proportion_confint
 
 from tests.helpers.example_rows import PROCEDURES, task_rows
 from tvsight.experiments.main_results.numbers import (
-    SUBSETS,
+    DIFFERENCES,
+    POOLED,
     bars,
     by_task,
     gains_from_icl,
-    layer_is_identified,
     means,
     models_without_icl,
     over_tasks,
@@ -71,7 +71,8 @@ def test_tasks_and_models_stay_in_the_order_of_the_rows() -> None:
 
 def test_means_are_over_tasks_and_shares_are_of_the_means(two_tasks: pd.DataFrame) -> None:
     (found,) = over_tasks(two_tasks).to_dict("records")
-    assert (found["model"], found["subset"], found["tasks"]) == ("a-model", "all", 2)
+    assert (found["model"], found["resampled"]) == ("a-model", "tasks")
+    assert (found["tasks"], found["clusters"], found["icl_gains"]) == (2, 2, 1)
     assert [found[name] for name in PROCEDURES] == pytest.approx([0.3, 0.7, 0.65, 0.6])
     assert found["share_of_icl"] == pytest.approx(0.65 / 0.7)
     assert found["recovered_gap"] == pytest.approx(0.35 / 0.4)
@@ -94,21 +95,57 @@ def test_each_model_has_its_own_means() -> None:
 def test_a_gain_of_exactly_a_fifth_is_enough(baseline: int, icl: int, kept: bool) -> None:
     found = summary([task_rows("one", (baseline, icl, 0, 0))])
     assert gains_from_icl(found).tolist() == [kept]
-    assert len(over_tasks(found, "ICL gains")) == kept
+    assert over_tasks(found)["icl_gains"].tolist() == [int(kept)]
 
 
-@pytest.mark.parametrize("subset", SUBSETS)
-def test_a_subset_takes_the_tasks_that_it_names(subset: str) -> None:
+def test_differences_are_paired_by_episode_and_tested_by_query() -> None:
+    # Right answers are the first ones, so the vector's 12 are among the 16 of ICL.
+    queries = [f"query {number // 2}" for number in range(20)]
+    (found,) = summary([task_rows("one", (2, 16, 12, 9), queries=queries)]).to_dict("records")
+    for name, (first, second) in DIFFERENCES.items():
+        assert found[name] == pytest.approx(found[first] - found[second])
+    assert found["icl_minus_task_vector_p"] == 2**-2  # two queries, of two episodes each
+    assert found["task_vector_minus_baseline_p"] == 2**-5
+    # Two of ten queries differ: less than the intervals of 0.8 and 0.6 would say.
+    low, high = found["icl_minus_task_vector_low"], found["icl_minus_task_vector_high"]
+    assert (low, high) == pytest.approx((0, 0.5))
+    assert found["icl_high"] - found["task_vector_low"] > high
+
+
+def test_p_values_are_adjusted_for_the_tasks_of_a_model() -> None:
+    rows = [task_rows("one", (0, 9, 5, 0)), task_rows("two", (0, 9, 6, 0))]
+    table = summary([*rows, rows[0].assign(model="b-model")])
+    assert table["task_vector_minus_baseline_p"].tolist() == [2**-5, 2**-6, 2**-5]
+    assert table["task_vector_minus_baseline_p_holm"].tolist() == [2**-5, 2**-5, 2**-5]
+    found = over_tasks(table)
+    assert found["task_vector_minus_baseline_tasks"].tolist() == [2, 1]
+    assert found["icl_minus_task_vector_tasks"].tolist() == [0, 0]
+    assert table["layer_p"].tolist() == [2**-6] * 3
+    assert found["identified"].tolist() == [2, 1]
+
+
+def test_tasks_with_one_word_list_are_resampled_together() -> None:
     rows = [
-        task_rows("gains", (0, 10, 10, 0), identified=False),
-        task_rows("identified", (8, 10, 5, 0)),
-        task_rows("both", (0, 20, 10, 0)),
+        task_rows("en_fr", (0, 20, 20, 0)),
+        task_rows("en_es", (0, 20, 20, 0)),
+        task_rows("antonyms", (0, 20, 0, 0)),
     ]
-    chosen = {"all": 3, "layer identified": 2, "ICL gains": 2}
-    shares = {"all": 25 / 40, "layer identified": 15 / 30, "ICL gains": 20 / 30}
-    (found,) = over_tasks(summary(rows), subset).to_dict("records")
-    assert (found["subset"], found["tasks"]) == (subset, chosen[subset])
-    assert found["share_of_icl"] == pytest.approx(shares[subset])
+    table = summary(rows)
+    apart, together = (over_tasks(table, of).iloc[0] for of in ("tasks", "word lists"))
+    assert (apart["clusters"], together["clusters"]) == (3, 2)
+    assert apart["task_vector"] == together["task_vector"] == pytest.approx(2 / 3)
+    # A sample that has antonyms alone is one of four, and of 27 where tasks are apart.
+    assert (together["recovered_gap_low"], together["recovered_gap_high"]) == (0, 1)
+    assert found_within(apart, 0, 1)
+
+
+def found_within(mean: pd.Series, low: float, high: float) -> bool:
+    return bool(low <= mean["recovered_gap_low"] < mean["recovered_gap_high"] <= high)
+
+
+def test_chance_is_in_the_table_of_tasks(two_tasks: pd.DataFrame) -> None:
+    assert two_tasks["chance"].tolist() == [1, 1]
+    assert two_tasks["chance_answer"].tolist() == ["yes", "yes"]
 
 
 def test_the_paper_has_three_procedures_on_seven_models_and_eighteen_tasks() -> None:
@@ -148,7 +185,7 @@ def test_the_means_of_the_paper_are_its_rows_model_by_model() -> None:
         gap = (vector - baseline) / (icl - baseline)
         assert found.loc[model, "recovered_gap"] == pytest.approx(gap)
     assert "averaged_vector" not in found
-    assert np.isfinite(found.drop(columns="subset").astype(float)).all(axis=None)
+    assert np.isfinite(found.drop(columns="resampled").astype(float)).all(axis=None)
 
 
 def categories() -> dict[str, str]:
@@ -163,24 +200,19 @@ def test_a_model_that_no_demonstration_helps_is_named(two_tasks: pd.DataFrame) -
     ]
 
 
-@pytest.mark.parametrize(("gained", "lost", "found"), [(5, 0, True), (4, 0, False), (8, 2, False)])
-def test_a_layer_is_identified_by_five_to_nothing(gained: int, lost: int, found: bool) -> None:
-    patched = [True] * gained + [False] * lost + [True] * 20
-    baseline = [False] * gained + [True] * lost + [True] * 20
-    assert layer_is_identified(patched, baseline) is found
-
-
-def test_means_are_ours_by_subset_then_the_papers_and_all_seven(two_tasks: pd.DataFrame) -> None:
+def test_means_are_ours_twice_then_the_papers_and_all_seven(two_tasks: pd.DataFrame) -> None:
     found = means(two_tasks, paper_by_task())
-    assert found["source"].tolist() == ["tvsight"] * 3 + ["paper"] * 8
-    assert found["subset"].tolist() == [*SUBSETS, *["all"] * 8]
-    assert found["tasks"].tolist() == [2, 2, 1, *[18] * 7, 126]
-    assert found["model"].iloc[-1] == "All seven"
+    assert found["source"].tolist() == ["tvsight"] * 2 + ["paper"] * 8
+    assert found["resampled"].tolist() == ["tasks", "word lists", *["tasks"] * 8]
+    assert found["tasks"].tolist() == [2, 2, *[18] * 7, 126]
+    assert found["clusters"].tolist() == [2, 2, *[18] * 8]
+    assert found["model"].iloc[-1] == POOLED
+    assert found["identified"].isna().tolist() == [False] * 2 + [True] * 8
 
 
-def test_bars_are_over_the_tasks_where_icl_gains(two_tasks: pd.DataFrame) -> None:
-    found = bars(two_tasks, paper_by_task())
+def test_bars_are_over_all_tasks_of_every_model(two_tasks: pd.DataFrame) -> None:
+    found = bars(means(two_tasks, paper_by_task()))
     assert found["paper"].tolist() == [False] + [True] * 7
-    assert found["tasks"].tolist() == [1, 17, 18, 17, 18, 18, 18, 18]
-    ours = over_tasks(two_tasks, "ICL gains").iloc[0]
+    assert found["tasks"].tolist() == [2] + [18] * 7
+    ours = over_tasks(two_tasks).iloc[0]
     assert found.loc[0, list(PROCEDURES)].tolist() == ours[list(PROCEDURES)].tolist()

@@ -4,6 +4,7 @@ import pytest
 from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
+from tvsight.experiments.answer_sets import recognition
 from tvsight.experiments.main_results import NAME, numbers, report, request
 from tvsight.paper import paper_by_task
 
@@ -30,7 +31,9 @@ def test_numbers_are_those_of_tasks_and_of_means(drawing: tuple[Recorded, str]) 
     drawn, _ = drawing
     table = numbers.by_task(pd.concat(RESULTS, ignore_index=True))
     means = numbers.means(table, paper_by_task())
-    assert set(drawn.tables) == {"main_results", "main_results_means"}
+    recognised = recognition(pd.concat(RESULTS, ignore_index=True))
+    assert set(drawn.tables) == {f"main_results{part}" for part in ("", "_means", "_recognition")}
+    pd.testing.assert_frame_equal(drawn.tables["main_results_recognition"], recognised)
     pd.testing.assert_frame_equal(drawn.tables["main_results"], table)
     pd.testing.assert_frame_equal(drawn.tables["main_results_means"], means)
 
@@ -49,7 +52,13 @@ def test_texts_are_a_row_per_task_and_a_mean_per_category(drawing: tuple[Recorde
     assert tasks["Block"].tolist() == ["3", "3", "", "3", ""]
     assert tasks["n (queries)"].iloc[0] == "20 (20)"
     assert tasks["Note"].tolist() == ["", "layer not identified", "", "", ""]
-    assert means["Tasks"].iloc[0] == "all (2)"
+    assert tasks["Chance"].iloc[0] == "1.00"
+    assert tasks["Most frequent answer"].iloc[0] == "yes (1.00)"
+    assert tasks["ICL − task vector"].iloc[0] == "0.10 [0.00, 0.25]"
+    assert means["Resampled"].tolist()[:4] == ["2 tasks", "1 task", "2 word lists", "1 word list"]
+    assert means["ICL gains 0.20"].iloc[0] == "2 of 2"
+    assert means["Layer identified (Holm)"].tolist()[:2] == ["1 of 2", "1 of 1"]
+    assert means["Layer identified (Holm)"].iloc[-1] == "–"
     assert means["Model"].iloc[-1] == "All seven (paper)"
     pd.testing.assert_frame_equal(drawn.cells["main_results_means"][0], means)
 

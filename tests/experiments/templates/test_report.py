@@ -56,7 +56,7 @@ def test_texts_are_a_row_per_variant(drawing: tuple[Recorded, str]) -> None:
     assert matrix["Model"].tolist() == ["a-model"] * 4 + ["b-model"] * 4
     assert matrix.iloc[2].tolist() == [
         *("a-model", "example", "arrow", "0.05", "0.85", "0.35 [0.25, 0.45]"),
-        *("0.30 [0.20, 0.40]", "-0.20 [-0.20, -0.20]", "9 (8–10)", "1 of 2"),
+        *("0.30 [0.20, 0.40]", "-0.20 [-0.20, -0.20]", "9 (8–10)", "1 of 2", "0 of 2"),
     ]
     of_model = dummies[dummies["Model"] == "a-model"]
     assert of_model[["Number", "Dummy queries"]].to_numpy().tolist() == [

@@ -222,7 +222,7 @@ def _note(ours: pd.DataFrame, model: str) -> str:
     if ours["overrides"].any():
         note += (
             "\n* the vector overrides: without it A is answered more often than B, with it B more "
-            "often than A (sign tests over queries, 5 %)."
+            "often than A (tests that permute queries, 5 %)."
         )
     if not ours["layer_identified"].all():
         note += f"\n? {NOT_IDENTIFIED}: on dev no better than the same prompts without a vector."

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import by_layer
+from tvsight.experiments.main_results.layers import by_layer, layer_p
 from tvsight.statistics.intervals import accuracy
-from tvsight.statistics.tests import better_than
+from tvsight.statistics.tests import SIGNIFICANCE, better_than, holm
 
 SCORED_AS = ("demonstrations", "patched")
 """The task by whose answers a prediction is scored: A, which is demonstrated, or B, whose vector
@@ -12,51 +12,51 @@ is patched in."""
 RULE_NAMES = {"zero_shot": "zero-shot", "conflict": "conflict"}
 """The rules that choose a block: the vector is best at B on dev there, in zero-shot prompts (the
 paper's rule), or in the conflicting ones."""
-SIGNIFICANCE = 0.05
-"""Level of the test by which a prompt follows one task and not the other."""
+UNPATCHED = {"zero_shot": "baseline", "conflict": "icl"}
+"""By rule: the procedure of the same prompts without a vector, which the best block has to beat on
+dev."""
 
 
 def by_pair(rows: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy on both tasks, without and with the vector: one row per model, pair and rule.
 
     Returns:
-        `model`, `category`, `task` (the pair), `layer_rule`, `layer`, `layer_identified`, `n`
-        (episodes), `queries`; for `icl_` and `task_vector_` with `demonstrations` and `patched`
-        the accuracy, its `_low` and `_high`, and with `follows` the task that is followed (see
-        `followed`); `overrides_p`, the p-value of that test for B in the patched prompt;
-        `overrides`, whether the prompt follows A without the vector and B with it.
+        `model`, `category`, `task` (the pair), `layer_rule`, `layer`, `layer_p` (see
+        `layers.layer_p`), `layer_identified`, `n` (episodes), `queries`; for `icl_` and
+        `task_vector_` with `demonstrations` and `patched` the accuracy, its `_low` and `_high`, and
+        with `follows` the task that is followed (see `followed`); `overrides_p`, the p-value that
+        the prompt follows A without the vector and B with it (the larger of the two), and
+        `overrides`, whether it is below `SIGNIFICANCE`; `overrides_p_holm`, adjusted for the pairs
+        of the same model and rule.
     """
-    test = rows[rows["split"] == "test"]
     summaries = []
-    for _, of_pair in test.groupby(["model", "task"], sort=False, observed=True):
-        unpatched = of_pair[of_pair["procedure"] == "icl"]
-        vector = of_pair[of_pair["procedure"] == "task_vector"]
-        for _, of_rule in vector.groupby("layer_rule", sort=False, observed=True):
-            summaries.append(_summary(unpatched, of_rule))
-    return pd.DataFrame(summaries)
+    for _, of_pair in rows.groupby(["model", "task"], sort=False, observed=True):
+        is_test = of_pair["split"] == "test"
+        for rule in of_pair["layer_rule"].dropna().unique():
+            summaries.append(_summary(of_pair[is_test], of_pair[~is_test], str(rule)))
+    table = pd.DataFrame(summaries)
+    families = table.groupby(["model", "layer_rule"], observed=True)["overrides_p"]
+    return table.assign(overrides_p_holm=families.transform(holm))
 
 
-def followed(run: pd.DataFrame) -> tuple[str, float]:
-    """The task that a prompt follows, by the exact sign test over its queries.
-
-    A query counts once, for the task that more of its episodes answer: episodes that share one are
-    no independent evidence.
+def followed(run: pd.DataFrame) -> tuple[str, dict[str, float]]:
+    """The task that a prompt follows, by the exact test that permutes whole queries.
 
     Args:
         run: rows of one run, each prediction scored as both tasks.
 
     Returns:
         `demonstrations` or `patched` where that one is answered significantly more often, else
-        `neither`; and the one-sided p-value that it is `patched`.
+        `neither`; and the one-sided p-value that it is, of each.
     """
-    right = run.pivot(index="episode", columns="scored_as", values="correct").astype(int)
-    queries = run.drop_duplicates("episode").set_index("episode")["query"]
-    lead = (right["patched"] - right["demonstrations"]).groupby(queries).sum()
-    patched = better_than(lead > 0, lead < 0)
-    if patched < SIGNIFICANCE:
-        return "patched", patched
-    demonstrations = better_than(lead < 0, lead > 0)
-    return "demonstrations" if demonstrations < SIGNIFICANCE else "neither", patched
+    right = run.pivot(index="episode", columns="scored_as", values="correct")
+    queries = run.drop_duplicates("episode").set_index("episode")["query"].loc[right.index]
+    p_values = {
+        one: better_than(right[one], right[other], queries)
+        for one, other in (SCORED_AS, SCORED_AS[::-1])
+    }
+    significant = [task for task, p_value in p_values.items() if p_value < SIGNIFICANCE]
+    return (significant or ["neither"])[0], p_values
 
 
 def by_block(rows: pd.DataFrame) -> pd.DataFrame:
@@ -108,13 +108,18 @@ def pair_line(rows: pd.DataFrame) -> str:
     return f"{'  '.join(parts)}  n {first['n']} ({first['queries']} queries)"
 
 
-def _summary(unpatched: pd.DataFrame, patched: pd.DataFrame) -> dict[str, object]:
+def _summary(test: pd.DataFrame, dev: pd.DataFrame, rule: str) -> dict[str, object]:
+    unpatched, patched = test[test["procedure"] == "icl"], test[test["layer_rule"] == rule]
+    on_b = dev[dev["scored_as"] == "patched"]
+    without = on_b[on_b["procedure"] == UNPATCHED[rule]]
+    p_value = layer_p(on_b[on_b["layer_rule"] == rule], without)
     first = patched.iloc[0]
     of_patched = patched[patched["scored_as"] == "patched"]
     summary: dict[str, object] = {
         **{name: first[name] for name in ("model", "category", "task", "layer_rule")},
         "layer": int(first["layer"]),
-        "layer_identified": bool(first["layer_identified"]),
+        "layer_p": p_value,
+        "layer_identified": p_value < SIGNIFICANCE,
         "n": len(of_patched),
         "queries": of_patched["query"].nunique(),
     }
@@ -123,8 +128,7 @@ def _summary(unpatched: pd.DataFrame, patched: pd.DataFrame) -> dict[str, object
             of_task = run[run["scored_as"] == scored_as]
             estimate = accuracy(of_task["correct"], of_task["query"])
             summary |= estimate.columns(f"{procedure}_{scored_as}")
-    summary["icl_follows"], _ = followed(unpatched)
-    summary["task_vector_follows"], summary["overrides_p"] = followed(patched)
-    follows = (summary["icl_follows"], summary["task_vector_follows"])
-    summary["overrides"] = follows == SCORED_AS
-    return summary
+    summary["icl_follows"], before = followed(unpatched)
+    summary["task_vector_follows"], after = followed(patched)
+    overrides_p = max(before["demonstrations"], after["patched"])
+    return summary | {"overrides_p": overrides_p, "overrides": overrides_p < SIGNIFICANCE}

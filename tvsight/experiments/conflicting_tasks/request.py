@@ -15,14 +15,15 @@ from tvsight.experiments.conflicting_tasks.episodes import (
     pair_name,
     sample_conflicts,
 )
-from tvsight.experiments.conflicting_tasks.numbers import pair_line
-from tvsight.experiments.main_results.numbers import layer_is_identified
+from tvsight.experiments.conflicting_tasks.numbers import UNPATCHED, pair_line
+from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
 from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Task, packaged_tasks
 
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from tvsight.interventions.answers import Answers
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
-
-UNPATCHED = {"zero_shot": "baseline", "conflict": "icl"}
-"""By rule: the procedure of the same prompts without a vector, which the chosen block has to beat
-on dev."""
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
@@ -141,15 +138,17 @@ def scored(asked_as: dict[str, dict[str, Asked]], result: "PairAnswers") -> list
     """
     from tvsight.experiments.measuring import at
 
-    def correct(read: "Answers") -> list[bool]:
-        """Which dev answers are right as answers of the patched task."""
-        return [row["correct"] for row in asked_as["patched"]["dev"].rows(read, "task_vector")]
+    def as_patched(read: "Answers", layer: int | None = None) -> list[dict[str, Any]]:
+        """Dev answers, scored as answers of the patched task."""
+        return asked_as["patched"]["dev"].rows(read, "task_vector", layer)
+
+    def on_blocks(read: "Answers") -> list[dict[str, Any]]:
+        blocks = range(read["token"].shape[1])
+        return [row for block in blocks for row in as_patched(at(read, block), block)]
 
     layers = result["layers"]
     identified = {
-        rule: layer_is_identified(
-            correct(at(swept["blocks"], layers[rule])), correct(swept["unpatched"])
-        )
+        rule: layer_p(on_blocks(swept["blocks"]), as_patched(swept["unpatched"])) < SIGNIFICANCE
         for rule, swept in result["dev"]["patched"].items()
     }
     rows = []

@@ -4,19 +4,19 @@ import numpy as np
 import pandas as pd
 
 from tvsight.errors import MeasurementError
-from tvsight.experiments.main_results.layers import by_layer
+from tvsight.experiments.main_results.layers import by_layer, layer_p
 from tvsight.output.labels import interval
 from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, title
 from tvsight.statistics.intervals import accuracy, mean_difference, mean_of, mean_over_tasks
-from tvsight.statistics.tests import better_than
+from tvsight.statistics.tests import SIGNIFICANCE, better_than, holm, with_holm
 
-SIGNIFICANCE = 0.05
-"""Level of the tests that are counted."""
+SIGNS = ("better", "worse")
 TASK = ["model", "task"]
 COMPARED_WITH = {"best_other": "own_mean", "icl_shuffled": "shuffled_labels"}
 """The vector that a procedure is compared with, where that is not the task vector: a mean vector
 with another, and ICL with the vector of the same demonstrations."""
 TESTED = ("baseline", "icl_shuffled", *CONTROLS, "best_other")
+"""Procedures that a vector is tested against."""
 
 
 def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -27,19 +27,24 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         rows: of the controls. Tasks without any are left out.
 
     Returns:
-        `model`, `category`, `task`, `n` (episodes), `queries`, `layer`, `layer_identified`; for
-        each procedure of `BESIDE_CONTROLS` its accuracy, `_low` and `_high`; `best_other_source`,
-        the other task whose mean vector is best on dev; and for each of `TESTED` `better_<name>`
-        and `worse_<name>`: one-sided p-values, over episodes, that the vector it is compared with
-        is right more often than it, and less often. What was not measured has no number.
+        `model`, `category`, `task`, `n` (episodes), `queries`, `layer`, `layer_p` (see
+        `layers.layer_p`), `layer_identified`; for each procedure of `BESIDE_CONTROLS` its accuracy,
+        `_low` and `_high`; `best_other_source`, the other task whose mean vector is best on dev;
+        and for each of `TESTED` `better_<name>` and `worse_<name>`: one-sided p-values, by
+        permuting queries, that the vector it is compared with is right more often than it, and less
+        often; with `_holm`, adjusted for the tasks of the model. What was not measured has no
+        number.
 
     Raises:
         MeasurementError: when the two are not of the same episodes.
     """
     summaries = []
     for (model, task), of_task in rows.groupby(TASK, sort=False, observed=True):
+        dev, test = (_split(central, str(model), str(task), split) for split in ("dev", "test"))
+        swept, unpatched = (dev[dev["procedure"] == name] for name in ("task_vector", "baseline"))
+        p_value = layer_p(swept, unpatched)
         best = _best_other(of_task)
-        answered = _answers(_test(central, model, task), of_task, best)
+        answered = _answers(test, of_task, best)
         vector = answered["task_vector"]
         first = vector.iloc[0]
         summary: dict[str, object] = {
@@ -47,7 +52,8 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             "n": len(vector),
             "queries": vector["query"].nunique(),
             "layer": int(first["layer"]),
-            "layer_identified": bool(first["layer_identified"]),
+            "layer_p": p_value,
+            "layer_identified": p_value < SIGNIFICANCE,
         }
         for name in BESIDE_CONTROLS:
             of_procedure = answered[name]
@@ -58,7 +64,9 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             better, worse = _paired(str(task), compared, answered[name])
             summary |= {f"better_{name}": better, f"worse_{name}": worse}
         summaries.append(summary)
-    return pd.DataFrame(summaries)
+    return with_holm(
+        pd.DataFrame(summaries), [f"{sign}_{name}" for name in TESTED for sign in SIGNS]
+    )
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +80,7 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         `compared_with`, the vector that it is compared with; `lead` (mean difference of that
         vector's accuracy to it, tasks paired), with `_low` and `_high` as `accuracy` has them; and
         `better`, `worse`: the number of tasks where the vector is right more often, or less often,
-        at the level `SIGNIFICANCE` (none for procedures outside `TESTED`).
+        after Holm's correction for that many tests (none for procedures outside `TESTED`).
     """
     rows = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
@@ -86,9 +94,8 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
                 vector = COMPARED_WITH.get(name, "task_vector")
                 row |= {"compared_with": vector}
                 row |= mean_difference(known, vector, name).columns("lead")
-            for sign in ("better", "worse"):
-                if f"{sign}_{name}" in known:
-                    row[sign] = int((known[f"{sign}_{name}"] < SIGNIFICANCE).sum())
+            for sign in SIGNS if name in TESTED else ():
+                row[sign] = int((known[f"{sign}_{name}_holm"] < SIGNIFICANCE).sum())
             rows.append(row)
     return pd.DataFrame(rows).astype({"better": "Int64", "worse": "Int64"})
 
@@ -136,8 +143,9 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         `model`, `category`, `task` (of the queries), `source_category`, `source` (whose vector is
         applied), `accuracy`, `accuracy_low`, `accuracy_high` and `n` on test, `dev_accuracy` (on
         the diagonal the mean holds the vectors of these episodes too), `best_on_dev` (whether it is
-        the best other task there), and `better`: the one-sided p-value, over test episodes, that
-        the task's own mean vector is right more often. Empty where there is one task only.
+        the best other task there), and `better`: the one-sided p-value, by permuting queries, that
+        the task's own mean vector is right more often; `better_holm`, adjusted for the sources of
+        the task. Empty where there is one task only.
     """
     categories = central.drop_duplicates(TASK).set_index(TASK)["category"].to_dict()
     pairs = []
@@ -165,7 +173,10 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
                     "better": _paired(str(task), own, of_pair)[0] if source != task else np.nan,
                 }
             )
-    return pd.DataFrame(pairs)
+    table = pd.DataFrame(pairs)
+    if table.empty:
+        return table
+    return table.assign(better_holm=table.groupby(TASK, sort=False)["better"].transform(holm))
 
 
 def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -180,7 +191,7 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         `best_source` (best of the others on dev), `best`, `best_low`, `best_high` (its accuracy on
         test), `better` (p-value that the own one is right more often), `beaten` (at the level
         `SIGNIFICANCE`), `sources`, and `not_worse`: the number of sources that the own vector does
-        not beat.
+        not beat after Holm's correction for that many tests.
     """
     rows = []
     for _, of_task in pairs.groupby(TASK, sort=False):
@@ -201,7 +212,7 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
                 "better": best["better"],
                 "beaten": bool(best["better"] < SIGNIFICANCE),
                 "sources": len(others),
-                "not_worse": int((others["better"] >= SIGNIFICANCE).sum()),
+                "not_worse": int((others["better_holm"] >= SIGNIFICANCE).sum()),
             }
         )
     return pd.DataFrame(rows)
@@ -274,8 +285,8 @@ def _best_other(of_task: pd.DataFrame) -> str | None:
     return None if right.empty else str(right.idxmax())
 
 
-def _test(rows: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
-    return rows[(rows["model"] == model) & (rows["task"] == task) & (rows["split"] == "test")]
+def _split(rows: pd.DataFrame, model: str, task: str, split: str) -> pd.DataFrame:
+    return rows[(rows["model"] == model) & (rows["task"] == task) & (rows["split"] == split)]
 
 
 def _paired(task: str, vector: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float]:
@@ -291,4 +302,8 @@ def _paired(task: str, vector: pd.DataFrame, control: pd.DataFrame) -> tuple[flo
             "central comparison. Move their results away to measure them again."
         )
     of_control = of_control.loc[of_vector.index]
-    return better_than(of_vector, of_control), better_than(of_control, of_vector)
+    queries = of_vector.index.get_level_values("query")
+    return (
+        better_than(of_vector, of_control, queries),
+        better_than(of_control, of_vector, queries),
+    )

@@ -10,6 +10,7 @@ from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number
 from tvsight.output.procedures import BESIDE_CONTROLS, title
+from tvsight.statistics.tests import SIGNIFICANCE
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig
@@ -85,7 +86,7 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
         unbeaten = [
             title(name)
             for name in numbers.TESTED
-            if name != "icl_shuffled" and task[f"better_{name}"] >= numbers.SIGNIFICANCE
+            if name != "icl_shuffled" and task[f"better_{name}"] >= SIGNIFICANCE
         ]
         mark = "" if task["layer_identified"] else f" ({NOT_IDENTIFIED})"
         rows.append(
@@ -95,7 +96,7 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
                 "Task": task["task"],
                 **{title(name): interval(task, name) for name in BESIDE_CONTROLS},
                 "Block": f"{task['layer']}{mark}",
-                "Not beaten (sign test, 5 %)": ", ".join(unbeaten) or "–",
+                "Not beaten (5 %)": ", ".join(unbeaten) or "–",
             }
         )
     return pd.DataFrame(rows)
@@ -118,8 +119,12 @@ def _mean_table(means: pd.DataFrame) -> pd.DataFrame:
                 "Accuracy": interval(mean, "accuracy"),
                 "Vector compared with": title(compared) if isinstance(compared, str) else "–",
                 "Lead of the vector": interval(mean, "lead"),
-                "Tasks where the vector is better (5 %)": str(mean["better"]) if tested else "–",
-                "Tasks where the vector is worse (5 %)": str(mean["worse"]) if tested else "–",
+                **{
+                    f"Tasks where the vector is {sign} (Holm, 5 %)": (
+                        f"{mean[sign]} of {mean['tasks']}" if tested else "–"
+                    )
+                    for sign in numbers.SIGNS
+                },
             }
         )
     return pd.DataFrame(rows)
@@ -176,7 +181,7 @@ def _transfer_table(table: pd.DataFrame) -> pd.DataFrame:
             "Best other task on dev": task["best_source"],
             "Its accuracy": interval(task, "best"),
             "Beaten (5 %)": "yes" if task["beaten"] else "no",
-            "Others not beaten (5 %)": f"{task['not_worse']} of {task['sources']}",
+            "Others not beaten (Holm, 5 %)": f"{task['not_worse']} of {task['sources']}",
         }
         for _, task in table.iterrows()
     ]

@@ -25,7 +25,7 @@ def by_model(bars: pd.DataFrame, table: pd.DataFrame) -> Figure:
 
     Args:
         bars: from `numbers.bars`; the paper's models are drawn paler.
-        table: from `numbers.by_task`; its column `icl_gains` says which tasks the means are over.
+        table: from `numbers.by_task`; the caption gives its numbers of episodes.
     """
     figure = new_figure(TWO_COLUMNS, 3.1)
     axes = figure.subplots()
@@ -41,7 +41,7 @@ def by_model(bars: pd.DataFrame, table: pd.DataFrame) -> Figure:
     if bars["paper"].any():
         first = places[bars["paper"].to_numpy()][0]
         axes.text(first - 0.4, 0.985, "reported in the paper", va="top", fontsize=7, color="0.35")
-    caption(figure, _figure_note(table))
+    caption(figure, _figure_note(bars[~bars["paper"]], table))
     return figure
 
 
@@ -71,7 +71,7 @@ def task_by_task(table: pd.DataFrame, model: str) -> Figure:
     axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     note = f"{display_name(model)}. {_episodes(rows)} Whiskers: 95 % intervals."
     if not rows["layer_identified"].all():
-        note += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (sign test, 5 %)."
+        note += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (5 %, max-corrected)."
     caption(figure, note)
     return figure
 
@@ -129,20 +129,16 @@ def _wrapped(label: str) -> str:
     )
 
 
-def _figure_note(table: pd.DataFrame) -> str:
+def _figure_note(bars: pd.DataFrame, table: pd.DataFrame) -> str:
     lines = []
-    for model, rows in table.groupby("model", sort=False):
-        kept = rows["icl_gains"]
-        dropped, unclear = rows["task"][~kept], rows["task"][kept & ~rows["layer_identified"]]
-        tasks = counted(int(kept.sum()), "task")
-        line = f"{display_name(str(model))}: mean over {tasks}. {_episodes(rows)}"
-        if len(dropped):
-            line += (
-                f" Dropped, as ICL gains less than {MIN_ICL_GAIN:.2f} over the baseline: "
-                f"{', '.join(map(shortened, dropped))}."
-            )
+    for _, mean in bars.iterrows():
+        rows = table[table["model"] == mean["model"]]
+        tasks = counted(len(rows), "task")
+        line = f"{display_name(mean['model'])}: mean over {tasks}. {_episodes(rows)}"
+        line += f" ICL gains at least {MIN_ICL_GAIN:.2f} over the baseline on {mean['icl_gains']}."
+        unclear = rows["task"][~rows["layer_identified"]]
         if len(unclear):
-            line += f" Kept, {NOT_IDENTIFIED}: {', '.join(map(shortened, unclear))}."
+            line += f" {NOT_IDENTIFIED.capitalize()}: {', '.join(map(shortened, unclear))}."
         lines.append(line)
     return "\n".join([*lines, "Whiskers: 95 % bootstrap intervals over tasks."])
 

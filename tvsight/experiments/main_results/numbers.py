@@ -1,69 +1,78 @@
-"""Accuracies by task and means over tasks, with intervals."""
-
-from collections.abc import Callable, Sequence
+"""Accuracies by task and means over tasks, with intervals and paired differences."""
 
 import pandas as pd
 
+from tvsight.experiments.answer_sets import chance
+from tvsight.experiments.main_results.layers import layer_p
+from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import NOT_IDENTIFIED, interval
 from tvsight.output.procedures import CENTRAL, COMPARED, title
 from tvsight.statistics.intervals import (
     accuracy,
+    mean_difference,
     mean_of,
     mean_over_tasks,
     recovered_gap,
     share_of_icl,
 )
-from tvsight.statistics.tests import better_than
+from tvsight.statistics.tests import SIGNIFICANCE, with_holm
+from tvsight.tasks.overlap import word_lists
 
-SIGNIFICANCE = 0.05
-"""Level of the test by which a layer counts as identified; see `layer_is_identified`."""
 MIN_ICL_GAIN = 0.20
-"""The paper's rule: a task whose ICL accuracy gains less than this over the baseline shows
-nothing to recover, and is dropped from Figure 4."""
+"""The paper's rule: a task whose ICL accuracy gains less than this over the baseline shows little
+to recover. Such tasks are counted, and stay in all means."""
+DIFFERENCES = {
+    "icl_minus_baseline": ("icl", "baseline"),
+    "task_vector_minus_baseline": ("task_vector", "baseline"),
+    "icl_minus_task_vector": ("icl", "task_vector"),
+}
+"""Paired differences of accuracies, by the name of their columns."""
+POOLED = "All seven"
+"""The paper's models together."""
 
 
 def by_task(rows: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of each procedure with its interval: one row per model and task."""
-    test = rows[rows["split"] == "test"]
-    summaries = [
-        _task_summary(group)
-        for _, group in test.groupby(["model", "task"], sort=False, observed=True)
-    ]
-    return pd.DataFrame(summaries)
+    """Test accuracy of each procedure with its interval: one row per model and task.
+
+    Returns:
+        `model`, `task`, `category`, `n` (episodes), `queries`, `layer`, `averaged_layer`,
+        `layer_p` (that no block beats the baseline on dev; see `layers.layer_p`) and
+        `layer_identified`, whether it is below `SIGNIFICANCE`; the accuracy of each procedure; each
+        of `DIFFERENCES` (both with `_low` and `_high`) and its `_p`, one-sided, by permuting
+        queries; `chance`, `chance_answer`, `chance_share` (see `answer_sets.chance`); and every
+        p-value with `_holm`, adjusted for the tasks of the model.
+    """
+    groups = rows.groupby(["model", "task"], sort=False, observed=True)
+    table = pd.DataFrame([_task_summary(of_task) for _, of_task in groups])
+    return with_holm(table, ["layer_p", *(f"{name}_p" for name in DIFFERENCES)])
 
 
-def over_tasks(table: pd.DataFrame, subset: str = "all") -> pd.DataFrame:
-    """Means over tasks and recovered shares, with bootstrap intervals over tasks.
+def over_tasks(table: pd.DataFrame, resampled: str = "tasks") -> pd.DataFrame:
+    """Means over all tasks, with bootstrap intervals over tasks.
 
     Args:
         table: from `by_task`, or the paper's numbers from `paper_by_task`.
-        subset: one of `SUBSETS`.
+        resampled: `tasks`, or `word lists`: tasks that share one are resampled together.
 
     Returns:
-        One row per model: `tasks` (their number) and, for each procedure, `share_of_icl` and
-        `recovered_gap`, the value and its `_low` and `_high`.
+        One row per model: `model`, `resampled`, `tasks` and `clusters` (the numbers of tasks and of
+        what is resampled), `icl_gains` (tasks where ICL gains at least `MIN_ICL_GAIN`); each with
+        `_low` and `_high`: the procedures, `share_of_icl`, `recovered_gap` and `DIFFERENCES`. From
+        `by_task` also `identified`, and `<difference>_tasks`: the numbers of tasks whose layer is
+        identified, or whose difference is positive, after Holm's correction for that many tests.
     """
-    chosen = table[SUBSETS[subset](table)]
-    return pd.DataFrame(
-        [
-            {"model": model, "subset": subset, "tasks": len(group), **_means(group)}
-            for model, group in chosen.groupby("model", sort=False, observed=True)
-        ]
-    )
+    means = []
+    for model, group in table.groupby("model", sort=False, observed=True):
+        names = group["task"].astype(str).tolist()
+        clusters = names if resampled == "tasks" else word_lists(names)
+        counts = {"tasks": len(group), "clusters": len(set(clusters))}
+        means.append({"model": model, "resampled": resampled, **counts, **_means(group, clusters)})
+    return pd.DataFrame(means)
 
 
 def gains_from_icl(table: pd.DataFrame) -> pd.Series:
     """Which rows of a task table pass the paper's rule on ICL's gain over the baseline."""
     return (table["icl"] - table["baseline"]).round(9) >= MIN_ICL_GAIN
-
-
-def layer_is_identified(patched: Sequence[bool], baseline: Sequence[bool]) -> bool:
-    """Whether the best dev layer answers better than no patch at all, on the same dev queries.
-
-    Where the zero-shot baseline is as good, an early block wins although nothing was transferred
-    there, and the accuracy at that block says nothing about task vectors.
-    """
-    return better_than(patched, baseline) < SIGNIFICANCE
 
 
 def models_without_icl(table: pd.DataFrame) -> list[str]:
@@ -72,70 +81,75 @@ def models_without_icl(table: pd.DataFrame) -> list[str]:
     return [str(model) for model, any_task in helped.items() if not any_task]
 
 
-SUBSETS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "all": lambda table: pd.Series(True, index=table.index),
-    "layer identified": lambda table: table["layer_identified"].astype(bool),
-    "ICL gains": gains_from_icl,
-}
-"""Which tasks a mean is over."""
-
-
-def _task_summary(group: pd.DataFrame) -> dict[str, object]:
-    first = group.iloc[0]
-    vector = group[group["procedure"] == "task_vector"]
-    averaged = group[group["procedure"] == "averaged_vector"]
-    summary: dict[str, object] = {
-        "model": first["model"],
-        "task": first["task"],
-        "category": first["category"],
-        "n": len(vector),
-        "queries": vector["query"].nunique(),
-        "layer": int(vector["layer"].iloc[0]),
-        "averaged_layer": int(averaged["layer"].iloc[0]),
-        "layer_identified": bool(vector["layer_identified"].iloc[0]),
-    }
-    for procedure in CENTRAL:
-        asked = group[group["procedure"] == procedure]
-        summary |= accuracy(asked["correct"], asked["query"]).columns(procedure)
-    return summary
-
-
-def _means(group: pd.DataFrame) -> dict[str, float]:
-    columns: dict[str, float] = {}
-    for procedure in CENTRAL:
-        if procedure in group:
-            columns |= mean_of(group, procedure).columns(procedure)
-    compared = group[list(COMPARED)]
-    columns |= mean_over_tasks(compared, share_of_icl).columns("share_of_icl")
-    columns |= mean_over_tasks(compared, recovered_gap).columns("recovered_gap")
-    return columns
-
-
 def means(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Means over tasks and recovered shares: ours by subset of tasks, then the paper's models.
+    """Means over tasks: ours, ours with tasks of one word list resampled together, the paper's.
 
     Args:
         table, paper: from `by_task` and `paper_by_task`.
 
     Returns:
-        The columns of `over_tasks`, and `source`: `tvsight` or `paper`.
+        The columns of `over_tasks`, and `source`: `tvsight` or `paper`. The last row is of the
+        paper's models together, the tasks resampled with all their models.
     """
-    pooled = paper.assign(model="All seven")
-    theirs = [over_tasks(numbers, "all").assign(source="paper") for numbers in (paper, pooled)]
-    ours = [over_tasks(table, subset).assign(source="tvsight") for subset in SUBSETS]
-    known = [of_subset for of_subset in (*ours, *theirs) if "tasks" in of_subset]
-    return pd.concat(known, ignore_index=True)
+    ours = [over_tasks(table, resampled) for resampled in ("tasks", "word lists")]
+    theirs = [over_tasks(numbers) for numbers in (paper, paper.assign(model=POOLED))]
+    parts = [
+        *(part.assign(source="tvsight") for part in ours),
+        *(part.assign(source="paper") for part in theirs),
+    ]
+    counts = ["identified", *(f"{name}_tasks" for name in DIFFERENCES)]
+    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(counts, "Int64"))
 
 
-def bars(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """The means of Figure 4, over the tasks where ICL gains: our models, then the paper's.
+def bars(means: pd.DataFrame) -> pd.DataFrame:
+    """The means of Figure 4: our models, then the paper's, one row each.
+
+    Args:
+        means: from `means`.
 
     Returns:
-        The columns of `over_tasks`, and `paper`: whether the paper reports the model.
+        The columns of `means`, and `paper`: whether the paper reports the model.
     """
-    ours = over_tasks(table, "ICL gains").assign(paper=False)
-    theirs = over_tasks(paper, "ICL gains").assign(paper=True)
-    return pd.concat([ours, theirs], ignore_index=True)
+    kept = means[(means["resampled"] == "tasks") & (means["model"] != POOLED)]
+    return kept.assign(paper=kept["source"] == "paper").reset_index(drop=True)
+
+
+def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
+    test, dev = (rows[rows["split"] == split] for split in ("test", "dev"))
+    answered = {name: test[test["procedure"] == name] for name in CENTRAL}
+    vector = answered["task_vector"]
+    p_value = layer_p(dev[dev["procedure"] == "task_vector"], dev[dev["procedure"] == "baseline"])
+    summary: dict[str, object] = {
+        **{name: vector[name].iloc[0] for name in ("model", "task", "category")},
+        "n": len(vector),
+        "queries": vector["query"].nunique(),
+        "layer": int(vector["layer"].iloc[0]),
+        "averaged_layer": int(answered["averaged_vector"]["layer"].iloc[0]),
+        "layer_p": p_value,
+        "layer_identified": p_value < SIGNIFICANCE,
+    }
+    for name, run in answered.items():
+        summary |= accuracy(run["correct"], run["query"]).columns(name)
+    for name, (first, second) in DIFFERENCES.items():
+        summary |= difference_columns(answered[first], answered[second], name)
+    return summary | chance(rows)
+
+
+def _means(group: pd.DataFrame, clusters: list[str]) -> dict[str, float]:
+    columns: dict[str, float] = {"icl_gains": int(gains_from_icl(group).sum())}
+    for procedure in CENTRAL:
+        if procedure in group:
+            columns |= mean_of(group, procedure, clusters).columns(procedure)
+    compared = group[list(COMPARED)]
+    columns |= mean_over_tasks(compared, share_of_icl, clusters).columns("share_of_icl")
+    columns |= mean_over_tasks(compared, recovered_gap, clusters).columns("recovered_gap")
+    for name, pair in DIFFERENCES.items():
+        columns |= mean_difference(group, *pair, clusters).columns(name)
+    if "layer_p_holm" in group:
+        columns["identified"] = int((group["layer_p_holm"] < SIGNIFICANCE).sum())
+        for name in DIFFERENCES:
+            columns[f"{name}_tasks"] = int((group[f"{name}_p_holm"] < SIGNIFICANCE).sum())
+    return columns
 
 
 def task_line(rows: pd.DataFrame) -> str:

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tvsight.experiments.answer_sets import recognition, recognition_over_tasks
 from tvsight.experiments.main_results import figures, numbers
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval
+from tvsight.output.labels import NOT_IDENTIFIED, counted, display_name, interval
 from tvsight.output.procedures import CENTRAL, title
 from tvsight.paper import paper_by_task
 
@@ -18,9 +19,22 @@ if TYPE_CHECKING:
 
 __all__ = ["collect", "draw"]
 
-NAMES = ["Model", "Category", "Task"]
+NAMES = ["Model", "Category", "Task", "Most frequent answer"]
 """Columns with words from elsewhere."""
-SHARES = {"share_of_icl": "Task vector / ICL", "recovered_gap": "Recovered gap"}
+MEANS = {
+    "recovered_gap": "Recovered gap",
+    **{name: title(name) for name in CENTRAL},
+    **{
+        name: f"{title(first)} − {title(second).lower()}"
+        for name, (first, second) in numbers.DIFFERENCES.items()
+    },
+}
+"""Columns of means over tasks, the headline first."""
+DIFFERENT = {
+    **{f"{name}_tasks": f"{MEANS[name]} > 0" for name in numbers.DIFFERENCES},
+    "identified": "Layer identified",
+}
+"""Counts of tasks, with Holm's correction."""
 
 
 def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Drawn) -> None:
@@ -30,7 +44,8 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     task_table, mean_table = _task_table(table), _mean_table(means)
     for model, of_model in task_table.groupby("Model", sort=False):
         heading = f"{model}: accuracy on test episodes, with 95 % intervals"
-        secondary = ["Category", "Averaged vector", "n (queries)"]
+        secondary = ["Category", "Averaged vector", "n (queries)", "Most frequent answer"]
+        secondary += [MEANS[name] for name in numbers.DIFFERENCES]
         display.table(of_model.drop(columns="Model"), heading, secondary)
     for model in numbers.models_without_icl(table):
         display.note(
@@ -39,12 +54,19 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
             "trained with; a tokenizer that leaves out the beginning-of-sequence token."
         )
     heading = "Means over tasks, with bootstrap intervals over tasks"
-    display.table(mean_table, heading, ["Averaged vector"])
+    display.table(
+        mean_table, heading, ["Averaged vector", *(f"{text} (Holm)" for text in DIFFERENT.values())]
+    )
+    recognised = recognition(outcome.table)
+    recognition_means = recognition_table(recognition_over_tasks(recognised))
+    display.table(
+        recognition_means, "Answers of the task, and the right ones among them", ["Right"]
+    )
 
     drawn.table(table, [task_table, mean_table, *outcome.note_cells], names=NAMES)
     drawn.table(means, [mean_table], "means", names=NAMES)
-    marked = table.assign(icl_gains=numbers.gains_from_icl(table))
-    drawn.figure(figures.by_model(numbers.bars(table, paper), marked))
+    drawn.table(recognised, [recognition_means], "recognition", names=NAMES)
+    drawn.figure(figures.by_model(numbers.bars(means), table))
     for model in table["model"].unique():
         drawn.figure(figures.task_by_task(table, model), "by_task", model)
 
@@ -72,8 +94,38 @@ def _mean_table(means: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, mean in means.iterrows():
         origin = " (paper)" if mean["source"] == "paper" else ""
-        rows.append({"Model": display_name(mean["model"]) + origin, **_share_cells(mean)})
+        resampled = counted(mean["clusters"], mean["resampled"].removesuffix("s"))
+        cells = {"Model": display_name(mean["model"]) + origin, "Resampled": resampled}
+        cells |= {heading: interval(mean, name) for name, heading in MEANS.items()}
+        cells[f"ICL gains {numbers.MIN_ICL_GAIN:.2f}"] = _of_tasks(mean, "icl_gains")
+        cells |= {f"{text} (Holm)": _of_tasks(mean, name) for name, text in DIFFERENT.items()}
+        rows.append(cells)
     return pd.DataFrame(rows)
+
+
+def recognition_table(means: pd.DataFrame) -> pd.DataFrame:
+    """Recognition of the task's answers and learning of its mapping, as texts.
+
+    Args:
+        means: from `answer_sets.recognition_over_tasks`.
+    """
+    rows = [
+        {
+            "Model": display_name(mean["model"]),
+            "Procedure": title(mean["procedure"]),
+            "Tasks": str(mean["tasks"]),
+            "An answer of the task": interval(mean, "in_set"),
+            "Right among these": interval(mean, "accuracy_in_set"),
+            "Right": interval(mean, "accuracy"),
+        }
+        for _, mean in means.iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _of_tasks(mean: pd.Series, name: str) -> str:
+    """`16 of 18`: a number of tasks beside that of tests."""
+    return "–" if pd.isna(mean[name]) else f"{mean[name]} of {mean['tasks']}"
 
 
 def _task_cells(task: pd.Series) -> dict[str, str]:
@@ -81,7 +133,10 @@ def _task_cells(task: pd.Series) -> dict[str, str]:
         "Model": display_name(task["model"]),
         "Category": task["category"],
         "Task": task["task"],
+        "Chance": f"{task['chance']:.2f}",
+        "Most frequent answer": f"{task['chance_answer']} ({task['chance_share']:.2f})",
         **{title(name): interval(task, name) for name in CENTRAL},
+        **{MEANS[name]: interval(task, name) for name in numbers.DIFFERENCES},
         "Block": str(task["layer"]),
         "n (queries)": f"{task['n']} ({task['queries']})",
         "Note": "" if task["layer_identified"] else NOT_IDENTIFIED,
@@ -93,14 +148,11 @@ def _mean_cells(model: str, category: str, tasks: pd.DataFrame) -> dict[str, str
         "Model": display_name(model),
         "Category": category,
         "Task": f"mean of {category}",
+        "Chance": f"{tasks['chance'].mean():.2f}",
+        "Most frequent answer": "",
         **{title(name): f"{tasks[name].mean():.2f}" for name in CENTRAL},
+        **{MEANS[name]: f"{tasks[name].mean():.2f}" for name in numbers.DIFFERENCES},
         "Block": "",
         "n (queries)": "",
         "Note": "",
     }
-
-
-def _share_cells(mean: pd.Series) -> dict[str, str]:
-    titles = {name: title(name) for name in CENTRAL} | SHARES
-    known = {heading: interval(mean, name) for name, heading in titles.items() if name in mean}
-    return {"Tasks": f"{mean['subset']} ({mean['tasks']})", **known}

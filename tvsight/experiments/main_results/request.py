@@ -8,12 +8,14 @@ from tvsight.config import one_seed
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results import NAME
-from tvsight.experiments.main_results.numbers import layer_is_identified, task_line
+from tvsight.experiments.main_results.layers import layer_p
+from tvsight.experiments.main_results.numbers import task_line
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode, PromptTokens, parts
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
@@ -130,15 +132,14 @@ def scored(of_split: dict[str, Asked], result: "Comparison") -> "list[dict[str, 
     ]
     for procedure, layer in result["layers"].items():
         swept = on_dev["sweep"][procedure]
-        by_layer = [
-            dev.rows(at(swept, block), procedure, block) for block in range(swept["token"].shape[1])
+        on_blocks = [
+            row
+            for block in range(swept["token"].shape[1])
+            for row in dev.rows(at(swept, block), procedure, block)
         ]
         patched = test.rows(on_test[procedure], procedure, layer)
-        identified = layer_is_identified(
-            [row["correct"] for row in by_layer[layer]], [row["correct"] for row in baseline]
-        )
-        of_vector = [*(row for block in by_layer for row in block), *patched]
-        rows += [row | {"layer_identified": identified} for row in of_vector]
+        identified = layer_p(on_blocks, baseline) < SIGNIFICANCE
+        rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
     return rows
 
 

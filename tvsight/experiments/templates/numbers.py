@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from tvsight.experiments.main_results.layers import layer_p
+from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import interval
 from tvsight.statistics.intervals import (
     accuracy,
@@ -16,6 +18,7 @@ from tvsight.statistics.intervals import (
     mean_over_tasks,
     recovered_gap,
 )
+from tvsight.statistics.tests import SIGNIFICANCE, with_holm
 
 CHOICES = {"task": "of the task", "foreign": "of another task", "query": "the query itself"}
 """Where dummy queries come from. The paper's are inputs of the task."""
@@ -36,19 +39,17 @@ def by_variant(rows: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy with its interval: one row per model, task, procedure and variant.
 
     Returns:
-        `model`, `category`, `task`, `procedure`, `VARIANT`, `layer` and `layer_identified` (of the
-        block chosen on dev), `accuracy` with `_low` and `_high`, `n` (episodes), `queries`.
+        `model`, `category`, `task`, `procedure`, `VARIANT`, `layer`, `accuracy` with `_low` and
+        `_high`, `n` (episodes), `queries`; and for vectors `layer_p` (see `layers.layer_p`),
+        `layer_identified`, `loss` (how much more accurate the own vector of the template is that
+        this one was applied under) with `_low`, `_high` and the one-sided `_p`; each p-value with
+        `_holm`, adjusted for the tasks of the same model and variant.
     """
-    test = rows[rows["split"] == "test"]
-    keys = ["model", "category", "task", "procedure", *VARIANT, "layer", "layer_identified"]
-    found = []
-    for key, group in test.groupby(keys, sort=False, observed=True, dropna=False):
-        estimate = accuracy(group["correct"], group["query"])
-        counts = {"n": estimate.n, "queries": estimate.distinct}
-        named = dict(zip(keys, key, strict=True))
-        found.append({**named, **estimate.columns("accuracy"), **counts})
+    tasks = rows.groupby(["model", "task"], sort=False, observed=True)
+    found = [row for _, of_task in tasks for row in _variants(of_task)]
     types = {name: rows[name].dtype for name in (*VARIANT, "layer", "layer_identified")}
-    return pd.DataFrame(found).astype(types)
+    table = pd.DataFrame(found).astype(types)
+    return with_holm(table, ["layer_p", "loss_p"], ["model", *VARIANT])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +63,9 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         `baseline` and `icl` of the template that the vector was applied under; `gain` over that
         baseline; `recovered_gap`, the share of that ICL's gain; `difference` from the vector of
         that template's own prompts, with the standard dummy queries; and `layer_median`,
-        `layer_first`, `layer_last` of the blocks chosen, `identified` (tasks whose block was).
+        `layer_first`, `layer_last` of the blocks chosen; `identified` and `lost`, the numbers of
+        tasks whose block is identified, and whose own vector is better, after Holm's correction for
+        that many tests.
     """
     vectors = table[table["procedure"] == "task_vector"]
     matrix = of_templates(vectors, standard(table))
@@ -93,10 +96,34 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
                 "layer_median": layers.median(),
                 "layer_first": layers.min(),
                 "layer_last": layers.max(),
-                "identified": int(group["layer_identified"].sum()),
+                "identified": int((group["layer_p_holm"] < SIGNIFICANCE).sum()),
+                "lost": int((group["loss_p_holm"] < SIGNIFICANCE).sum()),
             }
         )
     return pd.DataFrame(found)
+
+
+def _variants(rows: pd.DataFrame) -> list[dict[str, object]]:
+    dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
+    baseline = dev[dev["procedure"] == "baseline"]
+    sweeps = dict(tuple(dev[dev["procedure"] == "task_vector"].groupby(VARIANT, observed=True)))
+    own = of_templates(test, standard(test))
+    own = own[own["extracted_under"] == own["applied_under"]]
+    keys = ["model", "category", "task", "procedure", *VARIANT, "layer"]
+    found = []
+    for key, run in test.groupby(keys, sort=False, observed=True, dropna=False):
+        named = dict(zip(keys, key, strict=True))
+        estimate = accuracy(run["correct"], run["query"])
+        counts = {"n": estimate.n, "queries": estimate.distinct}
+        row = named | estimate.columns("accuracy") | counts | {"layer_identified": None}
+        if named["procedure"] == "task_vector":
+            here = named["applied_under"]
+            sweep = sweeps[tuple(named[name] for name in VARIANT)]
+            p_value = layer_p(sweep, baseline[baseline["applied_under"] == here])
+            row |= {"layer_p": p_value, "layer_identified": p_value < SIGNIFICANCE}
+            row |= difference_columns(own[own["applied_under"] == here], run, "loss")
+        found.append(row)
+    return found
 
 
 def standard(table: pd.DataFrame) -> Standard:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import UsageError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results.numbers import layer_is_identified
+from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.experiments.templates import NAME, Options
 from tvsight.experiments.templates.episodes import (
@@ -23,6 +23,7 @@ from tvsight.prompts.filtering import shared_first_tokens, spaced_pair
 from tvsight.prompts.templates import template_name
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Task
 
@@ -159,7 +160,7 @@ def scored(
         for of in under
     ]
     rows: list[dict[str, Any]] = []
-    baselines: list[list[bool]] = []
+    baselines: list[list[dict[str, Any]]] = []
     for number, name in enumerate(names):
         for split in SPLITS:
             here, unpatched = shown[number][split], result[split]["unpatched"]
@@ -168,7 +169,7 @@ def scored(
             baseline = here.rows(at(unpatched["baseline"], own, 0), "baseline", applied_under=name)
             rows += baseline
             if split == "dev":
-                baselines.append([row["correct"] for row in baseline])
+                baselines.append(baseline)
     for number, variant in enumerate(variants):
         applied, layer = variant["applied"], result["layers"][number]
         labels = {
@@ -178,16 +179,15 @@ def scored(
             "dummy_choice": variant["dummy_choice"],
         }
         dev, swept = shown[applied]["dev"], result["dev"]["patched"][number]
-        by_layer = [
-            dev.rows(at(swept, block), "task_vector", block, **labels)
+        on_blocks = [
+            row
             for block in range(swept["token"].shape[1])
+            for row in dev.rows(at(swept, block), "task_vector", block, **labels)
         ]
         tested = at(result["test"]["patched"][number], 0)
         patched = shown[applied]["test"].rows(tested, "task_vector", layer, **labels)
-        best = [row["correct"] for row in by_layer[layer]]
-        identified = layer_is_identified(best, baselines[applied])
-        of_vector = [*(row for block in by_layer for row in block), *patched]
-        rows += [row | {"layer_identified": identified} for row in of_vector]
+        identified = layer_p(on_blocks, baselines[applied]) < SIGNIFICANCE
+        rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
     return rows
 
 

@@ -1,0 +1,121 @@
+"""The set of a task's answers: chance, and recognition of the set against learning of the mapping.
+
+All of it comes from stored rows and the packaged tasks. Answers are compared as texts, by the
+task's matching rule, without a tokenizer.
+"""
+
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from tvsight.statistics.intervals import accuracy, mean_of, mean_over_tasks
+from tvsight.tasks import MatchRule, packaged_tasks
+from tvsight.tasks.matching import matches
+
+
+def chance(rows: pd.DataFrame) -> dict[str, Any]:
+    """The accuracy of always giving the most frequent answer of a task.
+
+    The answers are those of the pairs that demonstrations are drawn from: all pairs of a packaged
+    task, before the tokenizer's filter, and of a user's own task the pairs that were queries. The
+    answer is scored as a whole word; a model's first token of it would count for a wrong answer
+    that begins with the same token.
+
+    Args:
+        rows: of one model and task, on dev and test.
+
+    Returns:
+        `chance` (accuracy on the test episodes), `chance_answer`, `chance_share` (the share of
+        pairs that have this answer).
+    """
+    answers, rule = _answers(rows)
+    usual = Counter(of_query[0] for of_query in answers.values())
+    ((most, count),) = usual.most_common(1)
+    test = rows[rows["split"] == "test"].drop_duplicates("episode")
+    right = [_is_one_of(most, answers[query.strip()], rule) for query in test["query"]]
+    return {
+        "chance": sum(right) / len(right),
+        "chance_answer": most,
+        "chance_share": count / len(answers),
+    }
+
+
+def recognition(rows: pd.DataFrame) -> pd.DataFrame:
+    """How many test predictions are answers of the task at all, and how many of these are right.
+
+    A procedure may pass on which answers there are (recognition) or which belongs to which input
+    (learning). Without an idea of the task both are low.
+
+    Args:
+        rows: predictions of any procedures.
+
+    Returns:
+        One row per model, task and procedure: `model`, `category`, `task`, `procedure`, `n`
+        (episodes), `queries`, `accuracy`, `in_set` (share of predictions that match an answer of
+        the task to any input) and `accuracy_in_set` (share of those that are right; none where
+        there is none), each with `_low` and `_high`.
+    """
+    found = []
+    test = rows[rows["split"] == "test"]
+    for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
+        answers, rule = _answers(of_task)
+        every = {answer for of_query in answers.values() for answer in of_query}
+        tested = test[(test["model"] == model) & (test["task"] == task)]
+        texts = tested["predicted"][~tested["correct"]].unique()
+        known = [text for text in texts if _is_one_of(text, every, rule)]
+        in_set = tested["correct"] | tested["predicted"].isin(known)
+        for procedure, run in tested.assign(in_set=in_set).groupby("procedure", sort=False):
+            of_set = run[run["in_set"]]
+            share = accuracy(run["in_set"], run["query"])
+            found.append(
+                {
+                    **{"model": model, "category": run["category"].iloc[0], "task": task},
+                    **{"procedure": procedure, "n": share.n, "queries": share.distinct},
+                    **accuracy(run["correct"], run["query"]).columns("accuracy"),
+                    **share.columns("in_set"),
+                    **accuracy(of_set["correct"], of_set["query"]).columns("accuracy_in_set"),
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def recognition_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
+    """Means of `recognition` over tasks, with bootstrap intervals over tasks.
+
+    Returns:
+        One row per model and procedure: `model`, `procedure`, `tasks` (their number), `accuracy`,
+        `in_set`, and `accuracy_in_set`, the ratio of these two means, so that a task counts by its
+        predictions in the set; each with `_low` and `_high`.
+    """
+    means = []
+    for (model, procedure), of_tasks in table.groupby(["model", "procedure"], sort=False):
+        both = of_tasks[["accuracy", "in_set"]]
+        among = mean_over_tasks(both, lambda means: means[..., 0] / means[..., 1])
+        means.append(
+            {
+                **{"model": model, "procedure": procedure, "tasks": len(of_tasks)},
+                **mean_of(of_tasks, "accuracy").columns("accuracy"),
+                **mean_of(of_tasks, "in_set").columns("in_set"),
+                **among.columns("accuracy_in_set"),
+            }
+        )
+    return pd.DataFrame(means)
+
+
+def _answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], MatchRule]:
+    """The accepted answers of each input of one task, and its matching rule: of a user's own task
+    the usual answers of its queries, compared exactly."""
+    asked = rows.drop_duplicates("query")
+    pairs = zip(asked["query"].str.strip(), asked["expected"].str.strip(), strict=True)
+    of_queries: dict[str, tuple[str, ...]] = {query: (answer,) for query, answer in pairs}
+    task = packaged_tasks().get(str(rows["task"].iloc[0]))
+    if task is None:
+        return of_queries, "exact"
+    return of_queries | {pair.input: pair.answers for pair in task.pairs}, task.match
+
+
+def _is_one_of(text: str, answers: "set[str] | tuple[str, ...]", rule: MatchRule) -> bool:
+    if rule == "exact":
+        return text.strip() in answers
+    return any(matches(text, answer, rule) for answer in answers)
