@@ -2,10 +2,6 @@
 
 from typing import NamedTuple
 
-# Seaborn's palette `colorblind`.
-BLUE, ORANGE, GREEN, VERMILION, PINK = "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"
-BROWN, GREY, SKY = "#ca9161", "#949494", "#56b4e9"
-
 
 class Procedure(NamedTuple):
     """One way to get an answer."""
@@ -17,17 +13,22 @@ class Procedure(NamedTuple):
 
 
 PROCEDURES = {
-    "baseline": Procedure("Baseline", GREY, "s"),
-    "icl": Procedure("ICL", BLUE, "o"),
-    "task_vector": Procedure("Task vector", ORANGE, "D"),
-    "averaged_vector": Procedure("Averaged vector", GREEN, "^"),
-    "no_op": Procedure("No-op patch", "0.25", "x"),
-    "random_vector": Procedure("Random vector", VERMILION, "v"),
-    "any_other_task": Procedure("Another task's vector", PINK, "P"),
-    "other_tasks_mean": Procedure("Mean of other tasks", BROWN, "X"),
-    "shuffled_labels": Procedure("Shuffled labels", SKY, "*"),
+    # Lightness falls from the baseline to ICL, so that the four differ in greyscale too.
+    "baseline": Procedure("Baseline", "#bdbdbd", "s"),
+    "icl": Procedure("ICL", "#0b3c7d", "o"),
+    "task_vector": Procedure("Task vector", "#d97706", "D"),
+    "averaged_vector": Procedure("Averaged vector", "#1b7a4b", "^"),
+    # Controls have a hue by what is changed: random brown, other tasks cyan, labels red. Kept for
+    # controls to come: random_deviation #6b4a26, best_other #0f6a86, icl_shuffled #e88f8b,
+    # own_mean #8f4e04.
+    "no_op": Procedure("No-op patch", "#404040", "x"),
+    "random_vector": Procedure("Random vector", "#9b7b52", "v"),
+    "any_other_task": Procedure("Another task's vector", "#7cc7dd", "P"),
+    "other_tasks_mean": Procedure("Mean of other tasks", "#3d9bb8", "X"),
+    "shuffled_labels": Procedure("Shuffled labels", "#a11d21", "*"),
 }
-"""Every procedure, by the name that it has in the column `procedure`."""
+"""Every procedure, by the name that it has in the column `procedure`. No category of tasks has one
+of these colours."""
 CENTRAL = ("baseline", "icl", "task_vector", "averaged_vector")
 """Those of the central comparison."""
 COMPARED = ("baseline", "icl", "task_vector")

@@ -8,8 +8,9 @@ from tvsight.experiments.controls import NAME, figures, numbers
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number
+from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, task_title
 from tvsight.output.procedures import CONTROLS, title
+from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig
@@ -20,6 +21,31 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task", "Best other task"]
 """Columns with words from elsewhere."""
+PATCHED = "All vectors are applied after the block that was chosen for the task vector on dev."
+TASK_TABLE = Wording(
+    "Test accuracy with the task vector and with its controls, task by task",
+    f"A row is a task. [ ]: 95 % interval over the task's queries. {PATCHED} Layer not identified: "
+    "no block beats the baseline on dev. Not beaten: controls that the task vector does not "
+    "answer better than.",
+)
+MEAN_TABLE = Wording(
+    "Mean test accuracy with the task vector and with its controls",
+    f"A row is what is patched in. [ ]: 95 % bootstrap interval over tasks. {PATCHED} Lead: the "
+    "task vector's accuracy minus this one's, tasks paired. Better and worse: the number of tasks "
+    "where the task vector answers more, or less, often.",
+)
+BLOCK_TABLE = Wording(
+    "Mean dev accuracy after each block, with the task vector and with its controls",
+    "A row is a block, numbered from 0. [ ]: 95 % bootstrap interval over tasks.",
+)
+TRANSFER_TABLE = Wording(
+    "Test accuracy with the vectors of other tasks",
+    "A row is the task that is asked. [ ]: 95 % interval over the task's queries. Same category, "
+    "other categories: means over the tasks whose mean vector is applied. Best other task: the "
+    "first of the best, chosen on test, so its accuracy is too high an estimate. Not beaten: the "
+    "number of other tasks whose vector the own one does not answer better than. The CSV file has "
+    "every pair.",
+)
 SHOWN = ("icl", "task_vector", *CONTROLS)
 """Procedures with a column in the table of tasks."""
 
@@ -42,16 +68,16 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
         heading = f"{model}: accuracy on test episodes, with 95 % intervals"
         display.table(of_model.drop(columns="Model"), heading, ["Category", "ICL", "Block"])
     display.table(mean_table, "Means over tasks, with bootstrap intervals over tasks")
-    drawn.table(table, [task_table, *outcome.note_cells], names=NAMES)
-    drawn.table(means, [mean_table], "means", names=NAMES)
+    drawn.table(table, [task_table, *outcome.note_cells], names=NAMES, wording=TASK_TABLE)
+    drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE)
     drawn.figure(figures.means(table, means))
-    drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES)
+    drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES, wording=BLOCK_TABLE)
     drawn.figure(figures.curves(blocks), "by_block")
     if pairs.empty:
         return
     transfer_table = _transfer_table(numbers.transfer_by_task(pairs))
     display.table(transfer_table, "The vectors of other tasks, mean over episodes", ["Category"])
-    drawn.table(pairs, [transfer_table], "transfer", names=NAMES)
+    drawn.table(pairs, [transfer_table], "transfer", names=NAMES, wording=TRANSFER_TABLE)
     for model in pairs["model"].unique():
         drawn.figure(figures.matrix(pairs, model), "transfer", model)
 
@@ -87,7 +113,7 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "Model": display_name(task["model"]),
                 "Category": task["category"],
-                "Task": task["task"],
+                "Task": task_title(task["task"]),
                 **{title(name): interval(task, name) for name in SHOWN},
                 "Block": f"{task['layer']}{mark}",
                 "Not beaten (sign test, 5 %)": ", ".join(unbeaten) or "–",
@@ -144,11 +170,11 @@ def _transfer_table(table: pd.DataFrame) -> pd.DataFrame:
         {
             "Model": display_name(task["model"]),
             "Category": task["category"],
-            "Task": task["task"],
+            "Task": task_title(task["task"]),
             "Own vector": interval(task, "accuracy"),
             "Same category": number(task["same_category"]),
             "Other categories": number(task["other_categories"]),
-            "Best other task": task["best_source"],
+            "Best other task": task_title(task["best_source"]),
             "Its accuracy": interval(task, "best"),
             "Not beaten (5 %)": f"{task['not_worse']} of {task['sources']}",
         }

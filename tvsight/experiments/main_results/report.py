@@ -7,8 +7,9 @@ import pandas as pd
 from tvsight.experiments.main_results import figures, numbers
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval
+from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, task_title
 from tvsight.output.procedures import CENTRAL, title
+from tvsight.output.tables import Wording
 from tvsight.paper import paper_by_task
 
 if TYPE_CHECKING:
@@ -20,6 +21,21 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task"]
 """Columns with words from elsewhere."""
+TASK_TABLE = Wording(
+    "Test accuracy task by task",
+    "A row is a task, or the plain mean of a category. [ ]: 95 % interval over the task's queries. "
+    "n: test episodes, with the number of different queries in brackets. Block: the one after "
+    "which the task vector is applied, chosen on dev. Layer not identified: no block beats the "
+    "baseline on dev, so the vector's accuracy says nothing about task vectors. The second table "
+    "has the means over tasks.",
+)
+MEAN_TABLE = Wording(
+    "Mean test accuracy over tasks",
+    "A row is a model and a set of tasks: all, those whose layer is identified, or those where ICL "
+    "gains at least 0.20 over the baseline (the paper's rule); the number of tasks in brackets. "
+    "[ ]: 95 % bootstrap interval over tasks. Recovered gap: (task vector − baseline) / (ICL − "
+    "baseline). (paper): reported by Hendel et al. (2023) task by task, averaged here.",
+)
 SHARES = {"share_of_icl": "Task vector / ICL", "recovered_gap": "Recovered gap"}
 
 
@@ -41,8 +57,9 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     heading = "Means over tasks, with bootstrap intervals over tasks"
     display.table(mean_table, heading, ["Averaged vector"])
 
-    drawn.table(table, [task_table, mean_table, *outcome.note_cells], names=NAMES)
-    drawn.table(means, [mean_table], "means", names=NAMES)
+    cells = [task_table, mean_table, *outcome.note_cells]
+    drawn.table(table, cells, names=NAMES, wording=TASK_TABLE)
+    drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE)
     marked = table.assign(icl_gains=numbers.gains_from_icl(table))
     drawn.figure(figures.by_model(numbers.bars(table, paper), marked))
     for model in table["model"].unique():
@@ -80,7 +97,7 @@ def _task_cells(task: pd.Series) -> dict[str, str]:
     return {
         "Model": display_name(task["model"]),
         "Category": task["category"],
-        "Task": task["task"],
+        "Task": task_title(task["task"]),
         **{title(name): interval(task, name) for name in CENTRAL},
         "Block": str(task["layer"]),
         "n (queries)": f"{task['n']} ({task['queries']})",
@@ -93,7 +110,7 @@ def _mean_cells(model: str, category: str, tasks: pd.DataFrame) -> dict[str, str
         "Model": display_name(model),
         "Category": category,
         "Task": f"mean of {category}",
-        **{title(name): f"{tasks[name].mean():.2f}" for name in CENTRAL},
+        **{title(name): number(tasks[name].mean()) for name in CENTRAL},
         "Block": "",
         "n (queries)": "",
         "Note": "",
