@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tvsight.output.procedures import PROCEDURES, title
-from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure, text_in
+from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, arranged, new_figure, text_in
 
 BAND_ALPHA = 0.15
 BLOCK_AXIS = "Block after which the vector is applied"
@@ -93,8 +93,7 @@ def label_ends(figure: Figure, axes: Axes, ends: Ends) -> None:
     Names that would overlap are moved apart, and a thin line leads from the end of the line to its
     name. Call this last: it lays the figure out to know the height of the axes.
     """
-    if engine := figure.get_layout_engine():
-        engine.execute(figure)
+    arranged(figure)
     low, high = axes.get_ylim()
     height = axes.get_window_extent().height / figure.dpi
     line_height = 1.2 * END_LABEL / 72 / height * (high - low)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tvsight.errors import UsageError
 from tvsight.output.lettering import wrapped
+from tvsight.output.theme import arranged
 from tvsight.texts import markdown
 from tvsight.writing import whole_file
 
@@ -42,24 +43,25 @@ class Plot:
     def lettered(self, captions: Captions = "short") -> Figure:
         """The figure with its title above and its note, or whole caption, below.
 
-        It grows by their height, so that the axes keep theirs. Call it once.
+        It grows by their height, so that the axes keep theirs, and its layout is final. Call it
+        once.
 
         Args:
             captions: `short` (title and note), `full` (title and caption) or `none` (the axes).
         """
         figure = self.figure
-        if captions == "none":
-            return figure
         wide, high = figure.get_size_inches()
         room = wide - 2 * MARGIN
-        title = wrapped(self.title, room, TITLE, bold=True)
-        note = wrapped(self.caption if captions == "full" else self.note, room, NOTE)
+        title = "" if captions == "none" else wrapped(self.title, room, TITLE, bold=True)
+        said = {"short": self.note, "full": self.caption, "none": ""}[captions]
+        note = wrapped(said, room, NOTE)
         above, below = _height(title, TITLE), _height(note, NOTE)
         whole = high + above + below
         figure.set_figheight(whole)
         place = (0, below / whole, 1, high / whole)
-        figure.set_layout_engine("constrained", rect=place)
-        for legend in figure.legends:
+        arranged(figure, place)
+        figure.set_layout_engine("none")
+        for legend in figure.legends:  # their room is left free, but at the edge of the figure
             legend.set_bbox_to_anchor(place, transform=figure.transFigure)
         left, margin = MARGIN / wide, MARGIN / whole
         above_all = figure.text(left, 1 - margin, title, va="top", linespacing=LINE)

@@ -4,7 +4,8 @@ from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
-from matplotlib.colors import Colormap, to_rgb
+from matplotlib import colormaps
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tvsight.output.lettering import FAMILY
@@ -26,8 +27,8 @@ CATEGORY_COLOURS = {
 """One colour per category of tasks, none of them that of a procedure. Lightness differs too."""
 TASK_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h", "8", "d")
 """Shapes that tell the tasks of a category apart."""
-COLOUR_MAP: Colormap = sns.color_palette("mako_r", as_cmap=True)
-"""Of every heat map: zero is light, and lightness falls evenly."""
+COLOUR_MAP = colormaps["Blues"]
+"""Of every heat map: zero is nearly white, and lightness falls evenly."""
 
 STYLE: Any = {
     "font.family": FAMILY,
@@ -54,7 +55,17 @@ STYLE: Any = {
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in the shared style, sizes in inches. No window is ever opened."""
     mpl.rcParams.update(STYLE)
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=STYLE["savefig.dpi"])
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def arranged(figure: Figure, place: tuple[float, float, float, float] = (0, 0, 1, 1)) -> Figure:
+    """Give the axes of a figure their place, within a rectangle in shares of the figure."""
+    figure.set_layout_engine("constrained", rect=place)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+    return figure
 
 
 def model_colours(count: int) -> list[str]:

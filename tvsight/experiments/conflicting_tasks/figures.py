@@ -222,7 +222,7 @@ def _overridden(ours: pd.DataFrame) -> str:
     of_rule = ours[ours["layer_rule"] == "zero_shot"]
     return (
         f"The vector of B overrides the demonstrations of A in {of_rule['overrides'].sum()} of "
-        f"{counted(len(of_rule), 'pair')} (block best in zero-shot prompts)"
+        f"{counted(len(of_rule), 'pair')}"
     )
 
 
@@ -235,7 +235,10 @@ def _exchanged(of_model: pd.DataFrame, levels: pd.DataFrame) -> str:
     down = int((change.get_group("demonstrations") < 0).sum())
     up = int((change.get_group("patched") > 0).sum())
     pairs = counted(chosen["task"].nunique(), "pair")
-    return f"At the best block the vector of B lowers A in {down} and raises B in {up} of {pairs}"
+    return (
+        f"At its best block the vector of B lowers accuracy on A in {down}, and raises it on B in "
+        f"{up}, of {pairs}"
+    )
 
 
 def _about(ours: pd.DataFrame, model: str) -> tuple[str, str]:

@@ -54,6 +54,12 @@ class VectorSet:
         return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
     @property
+    def sizes_note(self) -> str:
+        """The model, its block and the number of vectors, for a line below a figure."""
+        at = f"{display_name(self.model)}, after {block(self.layer, self.depth)}"
+        return f"{at}; n = {self.sizes} test episodes per task."
+
+    @property
     def where(self) -> str:
         """The model and the block, with the reason for this block."""
         why = "as asked for"

@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.font_manager import findfont
@@ -19,7 +18,7 @@ from tvsight.output.lettering import fitting, font
 from tvsight.output.panels import block_ticks
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import TWO_COLUMNS, new_figure, text_on
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
 
 RANKS = 10
 """Tokens of a block in a figure."""
@@ -54,7 +53,7 @@ def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Plo
     shades = table.reindex(index=blocks, columns=range(1, RANKS + 1)).to_numpy(dtype=float)
     figure = new_figure(TWO_COLUMNS, 1.25 + 0.19 * len(blocks))
     axes = figure.subplots()
-    norm, shade = LogNorm(LEAST_SHADE, 1, clip=True), colormaps["Blues"]
+    norm, shade = LogNorm(LEAST_SHADE, 1, clip=True), COLOUR_MAP
     drawn = axes.pcolormesh(
         np.ma.masked_invalid(shades), cmap=shade, norm=norm, edgecolors="white", linewidth=0.6
     )

@@ -59,8 +59,8 @@ def scatter(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> 
     for entry, text in zip(entries, legend.get_texts(), strict=True):
         if entry.get_marker() == HEADING:
             text.set_fontweight("bold")
-    note = f"{given.where}; n = {given.sizes} test episodes per task."
-    return Plot(figure, _recognised(groupings), _about(embedding, given, groupings), note)
+    caption = _about(embedding, given, groupings)
+    return Plot(figure, _recognised(groupings), caption, given.sizes_note)
 
 
 def _style(category: str, number: int) -> dict[str, Any]:

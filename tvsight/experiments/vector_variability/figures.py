@@ -41,7 +41,7 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, cent
     whole = table[table["task"] == POOLED].iloc[0]
     mean = table[table["task"] == MEAN].iloc[0]
     text = "\n".join([_about(given, centre), *_statistics(whole, mean)])
-    return Plot(figure, _nearer(mean), text, _short(given))
+    return Plot(figure, _nearer(mean), text, given.sizes_note)
 
 
 def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Plot:
@@ -82,7 +82,7 @@ def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, cent
             "OVL: overlap coefficient, the share of the two distributions that is common."
         )
     of_tasks = table[table["task"].isin(tasks)]
-    return Plot(figure, _least_apart(of_tasks), "\n".join(lines), _short(given))
+    return Plot(figure, _least_apart(of_tasks), "\n".join(lines), given.sizes_note)
 
 
 def _panel(axes: Axes, densities: pd.DataFrame) -> None:
@@ -119,10 +119,6 @@ def _least_apart(of_tasks: pd.DataFrame) -> str:
         f"{number(least['superiority'])} ({task_title(least['task'])}) to "
         f"{number(known['superiority'].max())}"
     )
-
-
-def _short(given: VectorSet) -> str:
-    return f"{given.where}; n = {given.sizes} test episodes per task."
 
 
 def _about(given: VectorSet, centre: bool) -> str:
