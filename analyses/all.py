@@ -52,7 +52,8 @@ class Made:
     @property
     def files(self) -> str:
         """The names of its tables and figures, each once."""
-        return ", ".join(sorted({f"{file.parent.name}/{file.stem}" for file in self.drawn.files}))
+        stems = {file: file.stem.removesuffix(".caption") for file in self.drawn.files}
+        return ", ".join(sorted({f"{file.parent.name}/{stem}" for file, stem in stems.items()}))
 
 
 def main(options: RunConfig) -> int:
@@ -69,9 +70,7 @@ def main(options: RunConfig) -> int:
     sources(options)
     display = Display()
     runner = Runner(display)
-    made = {
-        name: Made(_report(name), Outcome(), Drawn(options.results, name)) for name in EXPERIMENTS
-    }
+    made = {name: Made(_report(name), Outcome(), Drawn(options, name)) for name in EXPERIMENTS}
     for model in options.model:
         for name, one in made.items():
             display.title(f"{name}, {model}")
@@ -83,7 +82,7 @@ def main(options: RunConfig) -> int:
         if one.outcome.results:
             display.title(name)
             with _noted(one, "drawing", options.fail_fast), display.console:
-                renamed = one.outcome.renamed(runner.labels)
+                renamed = one.outcome.renamed(runner.labels).in_order()
                 one.report.draw(renamed, _options(name, options), display, one.drawn)
                 display.written(one.drawn.files)
     for key, note in made["main_results"].outcome.notes.items():

@@ -36,9 +36,9 @@ def analyse(
     runner = Runner(display)
     outcome = collect(runner, options)
     if outcome.results:
-        drawn = Drawn(options.results, name)
+        drawn = Drawn(options, name)
         with display.console:  # what is printed waits until the files are written
-            draw(outcome.renamed(runner.labels), options, display, drawn)
+            draw(outcome.renamed(runner.labels).in_order(), options, display, drawn)
             display.written(drawn.files)
         for key, note in outcome.notes.items():
             display.note(f"{key.model}, {key.task}: {note}.")

@@ -98,7 +98,7 @@ def _report_rows(model: Any, task: Any, line: Callable[[str, float], None]) -> N
         options = RunConfig(results=folder)
 
         def drawing() -> None:
-            draw(outcome, options, quiet, Drawn(folder, NAME))
+            draw(outcome, options, quiet, Drawn(options, NAME))
 
         line("draw tables and figures of one task", _median(drawing, 3))
 

@@ -5,6 +5,8 @@ does not). Only the first kind enters a result's key.
 """
 
 import math
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, NamedTuple
@@ -32,6 +34,10 @@ SAMPLING = ("shots", "dummy_queries", "episodes_per_split", "seed")
 """Options that say how episodes are sampled."""
 REPLACED = ("tasks", *SAMPLING)
 """Options that have no effect when episodes come from a file."""
+
+
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?")
+"""A name or number, or a hub id: no path, no free text."""
 
 
 class Rules(NamedTuple):
@@ -159,6 +165,12 @@ class RunConfig:
     """Draw tables and figures from stored results. No model is loaded."""
     fail_fast: bool = field(default=False, metadata=PLACE)
     """Stop at the first task that fails, instead of continuing with the others."""
+    captions: Literal["short", "full", "none"] = field(default="short", metadata=RUNTIME)
+    """What is written into figures. `short`: the finding, and a line on sizes and intervals;
+    `full`: the whole caption instead of that line; `none`: neither. The whole caption is always
+    written beside the figure, as Markdown."""
+    svg: bool = field(default=False, metadata=RUNTIME)
+    """Write figures as SVG too."""
     trust_remote_code: bool = field(default=False, metadata=PLACE)
     """Run code that a checkpoint contains. Only for authors you trust."""
     allow_pickled_weights: bool = field(default=False, metadata=PLACE)
@@ -232,6 +244,25 @@ def check_given(given: Mapping[str, str], rules: Rules) -> None:
 def field_names(role: str) -> set[str]:
     """Names of the fields of `RunConfig` with a role, `identity` or `runtime`."""
     return {entry.name for entry in fields(RunConfig) if entry.metadata.get("role") == role}
+
+
+def command(name: str, options: RunConfig) -> str:
+    """The command that draws an analysis, with the options that change what it shows.
+
+    A value that may be a path or free text is left for the reader to fill in: no file of results
+    holds a path.
+    """
+    words = ["python", "-m", f"analyses.{name}"]
+    runtime = field_names("runtime")
+    for entry in fields(options):
+        value = getattr(options, entry.name)
+        if entry.name in runtime or value == entry.default:
+            continue
+        words.append(option(entry.name))
+        if value is not True:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [str(one) if PLAIN.fullmatch(str(one)) else "..." for one in values]
+    return shlex.join(words)
 
 
 def protocol(config: RunConfig) -> dict[str, Any]:

@@ -15,6 +15,17 @@ UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 MARKDOWN = str.maketrans(
     {"&": "&amp;", "<": "&lt;", "|": r"\|"} | {mark: "\\" + mark for mark in "\\`*~[]!$"}
 )
+LATEX = {
+    **{mark: "\\" + mark for mark in "&%$#_{}"},
+    **{mark: f"${mark}$" for mark in "<>|"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{'"': "''", "–": "--", "—": "---", "…": r"\dots{}", "␣": r"\textvisiblespace{}"},
+    **{"“": "``", "”": "''", "‘": "`", "’": "'", "\u00a0": "~"},
+    **{"→": r"$\to$", "×": r"$\times$", "±": r"$\pm$", "−": "$-$", "θ": r"$\theta$"},
+}
+"""Characters that LaTeX reads otherwise, or that pdflatex has no letter for by default."""
+NOT_IN_LATEX = re.compile(r"[^\x00-\x7fÀ-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ]+")
+"""What is left beyond the letters that every installation of pdflatex has."""
 OPENING = re.compile(r"(?<![A-Za-z0-9])_")
 """An underscore that could begin emphasis, which one inside a word cannot."""
 
@@ -34,6 +45,20 @@ def one_line(text: str) -> str:
 def markdown(text: str) -> str:
     """A text on one line, escaped so that Markdown shows it literally."""
     return OPENING.sub(r"\_", one_line(text).translate(MARKDOWN))
+
+
+def latex(text: str) -> str:
+    r"""A text on one line, escaped so that pdflatex shows it literally, without any package.
+
+    Letters that it cannot set, such as Han or Cyrillic, become their code points:
+    `\texttt{U+8A9E}`.
+    """
+    marked = "".join(LATEX.get(character, character) for character in one_line(text))
+    return NOT_IN_LATEX.sub(lambda found: _code_points(found[0]), marked)
+
+
+def _code_points(text: str) -> str:
+    return rf"\texttt{{{' '.join(f'U+{ord(character):04X}' for character in text)}}}"
 
 
 def _printable(character: str) -> str:

@@ -1,8 +1,12 @@
-"""The wording of models, intervals and remarks in all outputs."""
+"""The wording of models, tasks, blocks, numbers and remarks in all outputs."""
+
+import math
 
 import pandas as pd
 
 from tvsight.models.catalogue import catalogue
+from tvsight.tasks import packaged_tasks
+from tvsight.tasks.task import ARROW
 from tvsight.texts import one_line
 
 NOT_IDENTIFIED = "layer not identified"
@@ -12,6 +16,8 @@ AT = "@"
 """Between a model's name and its revision."""
 MAX_LABEL = 28
 """Longest name in a figure, in characters."""
+MISSING = "–"
+"""For what could not be computed, or does not apply."""
 
 
 def display_name(model: str) -> str:
@@ -22,36 +28,67 @@ def display_name(model: str) -> str:
     return f"{shown} ({shortened(revision)})" if revision else shown
 
 
+def task_title(name: str) -> str:
+    """A task's name as figures and tables show it: `country → capital`, `first of list`.
+
+    The name of a pair of tasks becomes both titles, `en → es / en → fr`. A task of the user has
+    its own name, shortened.
+    """
+    if ARROW in name:
+        return " / ".join(map(task_title, name.split(ARROW)))
+    task = packaged_tasks().get(name)
+    return task.title if task else shortened(name)
+
+
 def shortened(name: str) -> str:
     """A name on one line, short enough for a figure, with nothing in it that is not to be seen."""
     name = one_line(name)
     return name if len(name) <= MAX_LABEL else name[: MAX_LABEL - 1] + "…"
 
 
+def block(layer: int, depth: int) -> str:
+    """`block 11 of 0–17`: a block among those of its model."""
+    return f"block {layer} of 0–{depth - 1}"
+
+
 def interval(values: pd.Series, name: str) -> str:
     """`0.62 [0.48, 0.74]` from the entries `name`, `name_low`, `name_high`."""
     value, low, high = (values[name + end] for end in ("", "_low", "_high"))
-    if pd.isna(value):
-        return "–"
-    if pd.isna(low):
-        return f"{value:.2f}"
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    if pd.isna(value) or pd.isna(low):
+        return number(value)
+    return f"{number(value)} [{number(low)}, {number(high)}]"
 
 
 def number(value: float) -> str:
-    """`0.62`, or a dash for what could not be computed."""
-    return "–" if pd.isna(value) else f"{value:.2f}"
+    """`0.62`, or a dash for what could not be computed. What is rounded to zero has no sign."""
+    return MISSING if pd.isna(value) else f"{round(value, 2) + 0.0:.2f}"
+
+
+def spread(mean: float, deviation: float) -> str:
+    """`0.0154 ± 0.0097`: two digits of the deviation count, and the same places of the mean."""
+    if pd.isna(mean):
+        return MISSING
+    if pd.isna(deviation) or not deviation:
+        return f"{mean:,.{_places(mean, 3)}f}"
+    places = _places(deviation, 2)
+    return f"{mean:,.{places}f} ± {deviation:,.{places}f}"
+
+
+def small(value: float, least: float = 1e-9) -> str:
+    """`0.3`, `2e-5` or `<1e-9`: a probability to one digit."""
+    text = f"{value:.1g}" if value >= least else f"<{least:.0g}"
+    return text.replace("e-0", "e-")
 
 
 def counted(number: int, what: str) -> str:
     """`1 task`, `18 tasks`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def sizes(counts: pd.Series) -> str:
     """`50`, or `13 to 50` where counts differ."""
     low, high = counts.min(), counts.max()
-    return f"{low}" if low == high else f"{low} to {high}"
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def shared_note(shared: object) -> str:
@@ -67,3 +104,8 @@ def shared_note(shared: object) -> str:
                 "wrong answers may count as correct"
             )
     return ""
+
+
+def _places(value: float, digits: int) -> int:
+    """Places after the point that leave so many digits of a value."""
+    return max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else digits - 1

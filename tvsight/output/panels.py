@@ -1,13 +1,23 @@
-"""A panel per model, and the lines with bands in them."""
+"""A panel per model, the lines with bands in them, and what is written along axes and lines."""
+
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
+from tvsight.output.procedures import PROCEDURES, title
+from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, arranged, new_figure, text_in
 
 BAND_ALPHA = 0.15
+BLOCK_AXIS = "Block after which the vector is applied"
+MOST_TICKS = 12
+"""Ticks of an axis of blocks in a panel of usual width."""
+END_LABEL = 7.0
+"""Size of a label at the end of a line, in points."""
+
+Ends = Mapping[str, tuple[float, str]]
+"""By name, where a line ends on the vertical axis, and its colour."""
 
 
 def panels(count: int, per_row: int, height: float) -> tuple[Figure, list[Axes]]:
@@ -59,3 +69,83 @@ def line(
     if band:
         low, high = (means[f"accuracy_{end}"].astype(float) for end in ("low", "high"))
         axes.fill_between(places, low, high, color=drawn_as.colour, alpha=BAND_ALPHA, linewidth=0)
+
+
+def block_ticks(depth: int, marked: Iterable[int] = (), most: int = MOST_TICKS) -> list[int]:
+    """Blocks to name along an axis: the marked ones, the last, and evenly spaced others.
+
+    Args:
+        depth: the number of blocks, numbered from 0.
+        marked: blocks that the figure is about, such as the chosen one.
+        most: ticks that the axis has room for.
+    """
+    step = max(1, -(-depth // most))
+    ticks = sorted(set(map(int, marked)))
+    for block in (depth - 1, *range(0, depth, step)):
+        if all(abs(block - other) >= step for other in ticks):
+            ticks.append(block)
+    return sorted(ticks)
+
+
+def label_ends(figure: Figure, axes: Axes, ends: Ends) -> None:
+    """Write a name at the right end of each line, in its colour, instead of a legend.
+
+    Names that would overlap are moved apart, and a thin line leads from the end of the line to its
+    name. Call this last: it lays the figure out to know the height of the axes.
+    """
+    arranged(figure)
+    low, high = axes.get_ylim()
+    height = axes.get_window_extent().height / figure.dpi
+    line_height = 1.2 * END_LABEL / 72 / height * (high - low)
+    names = sorted(ends, key=lambda name: ends[name][0])
+    values = [ends[name][0] for name in names]
+    places = spread(values, line_height, low, high)
+    for name, value, place in zip(names, values, places, strict=True):
+        colour = text_in(ends[name][1])
+        axes.annotate(
+            name,
+            xy=(1, value),
+            xytext=(1.05, place),
+            xycoords=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=END_LABEL,
+            color=colour,
+            arrowprops={
+                **{"arrowstyle": "-", "color": colour, "linewidth": 0.5},
+                **{"relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0},
+            },
+            annotation_clip=False,
+        )
+
+
+def procedure_ends(last: pd.DataFrame) -> Ends:
+    """The ends of the lines of `line`, for `label_ends`.
+
+    Args:
+        last: the last point of each line, with `procedure` and `accuracy`.
+    """
+    ends = zip(last["procedure"], last["accuracy"], strict=True)
+    return {title(name): (end, PROCEDURES[name].colour) for name, end in ends}
+
+
+def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places as near to given ones as possible, in their order, at least `gap` apart.
+
+    Args:
+        places: ascending.
+        low, high: the ends of the range, which the outer places keep half a gap away from.
+    """
+    # Without the gaps, neighbours in the wrong order take their common mean (isotonic regression).
+    groups: list[list[float]] = []
+    for number, place in enumerate(places):
+        groups.append([place - number * gap])
+        while len(groups) > 1 and _mean(groups[-2]) > _mean(groups[-1]):
+            last = groups.pop()
+            groups[-1] += last
+    level = [_mean(group) for group in groups for _ in group]
+    top = high - gap / 2 - (len(places) - 1) * gap
+    return [max(low + gap / 2, min(top, one)) + number * gap for number, one in enumerate(level)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -2,10 +2,6 @@
 
 from typing import NamedTuple
 
-# Seaborn's palette `colorblind`.
-BLUE, ORANGE, GREEN, VERMILION, PINK = "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"
-BROWN, GREY, SKY = "#ca9161", "#949494", "#56b4e9"
-
 
 class Procedure(NamedTuple):
     """One way to get an answer."""
@@ -17,21 +13,24 @@ class Procedure(NamedTuple):
 
 
 PROCEDURES = {
-    "baseline": Procedure("Baseline", GREY, "s"),
-    "icl": Procedure("ICL", BLUE, "o"),
-    "task_vector": Procedure("Task vector", ORANGE, "D"),
-    "averaged_vector": Procedure("Averaged vector", GREEN, "^"),
-    "no_op": Procedure("No-op patch", "0.25", "x"),
-    "random_vector": Procedure("Random vector", VERMILION, "v"),
-    "random_deviation": Procedure("Mean + random deviation", "#8c3a00", "<"),
-    "any_other_task": Procedure("Another task's vector", PINK, "P"),
-    "other_tasks_mean": Procedure("Mean of other tasks", BROWN, "X"),
-    "shuffled_labels": Procedure("Shuffled labels", SKY, "*"),
-    "icl_shuffled": Procedure("ICL, shuffled labels", "#01486b", "h"),
-    "own_mean": Procedure("Own mean vector", "#a36500", "d"),
-    "best_other": Procedure("Best other task (chosen on dev)", "#8f4a80", "p"),
+    # Lightness falls from the baseline to ICL, so that the four differ in greyscale too.
+    "baseline": Procedure("Baseline", "#bdbdbd", "s"),
+    "icl": Procedure("ICL", "#0b3c7d", "o"),
+    "task_vector": Procedure("Task vector", "#d97706", "D"),
+    "averaged_vector": Procedure("Averaged vector", "#1b7a4b", "^"),
+    "own_mean": Procedure("Own mean vector", "#8f4e04", "d"),
+    # Controls have a hue by what is changed: random brown, other tasks cyan, labels red.
+    "no_op": Procedure("No-op patch", "#404040", "x"),
+    "random_vector": Procedure("Random vector", "#9b7b52", "v"),
+    "random_deviation": Procedure("Mean + random deviation", "#6b4a26", "<"),
+    "any_other_task": Procedure("Another task's vector", "#7cc7dd", "P"),
+    "other_tasks_mean": Procedure("Mean of other tasks", "#3d9bb8", "X"),
+    "best_other": Procedure("Best other task (chosen on dev)", "#0f6a86", "p"),
+    "shuffled_labels": Procedure("Shuffled labels", "#a11d21", "*"),
+    "icl_shuffled": Procedure("ICL, shuffled labels", "#e88f8b", "h"),
 }
-"""Every procedure, by the name that it has in the column `procedure`."""
+"""Every procedure, by the name that it has in the column `procedure`. No category of tasks has one
+of these colours."""
 CENTRAL = ("baseline", "icl", "task_vector", "averaged_vector")
 """Those of the central comparison."""
 COMPARED = ("baseline", "icl", "task_vector")

@@ -1,39 +1,39 @@
-"""One look for all figures: palettes, sizes for print, and how they are saved."""
+"""One look for all figures: sizes for print, colours that stay apart, and text that stands out."""
 
-import textwrap
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib import colormaps
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from PIL import Image
 
-from tvsight.errors import UsageError
-from tvsight.output import procedures
-from tvsight.writing import whole_file
+from tvsight.output.lettering import FAMILY
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.8
 """Widths for print, in inches."""
+LEAST_TYPE = 6.0
+"""Size of the smallest text in a figure, in points."""
+READABLE = 4.5
+"""Least contrast of a text to what lies behind it (WCAG 2, AA)."""
 
 CATEGORY_COLOURS = {
-    "algorithmic": procedures.BLUE,
-    "translation": procedures.ORANGE,
-    "linguistic": procedures.GREEN,
-    "knowledge": procedures.PINK,
-    "custom": procedures.GREY,
+    "algorithmic": "#93246a",
+    "translation": "#44aa99",
+    "linguistic": "#dcc866",
+    "knowledge": "#7b68c8",
+    "custom": "#2b2b2b",
 }
-"""One colour per category of tasks."""
+"""One colour per category of tasks, none of them that of a procedure. Lightness differs too."""
 TASK_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h", "8", "d")
 """Shapes that tell the tasks of a category apart."""
-
-MODEL_COLOURS = sns.color_palette("colorblind", 10).as_hex()
-"""Lines of models, in the order in which they are asked for."""
+COLOUR_MAP = colormaps["Blues"]
+"""Of every heat map: zero is nearly white, and lightness falls evenly."""
 
 STYLE: Any = {
+    "font.family": FAMILY,
     "font.size": 8,
-    "axes.titlesize": 9,
+    "axes.titlesize": 8.5,
     "axes.labelsize": 8,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
@@ -47,6 +47,7 @@ STYLE: Any = {
     "grid.color": "0.9",
     "pdf.fonttype": 42,
     "savefig.dpi": 300,
+    "svg.hashsalt": "tvsight",  # names of clips would be random otherwise
     "text.parse_math": False,  # a name may hold dollar signs
 }
 
@@ -54,37 +55,47 @@ STYLE: Any = {
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in the shared style, sizes in inches. No window is ever opened."""
     mpl.rcParams.update(STYLE)
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=STYLE["savefig.dpi"])
+    figure.set_layout_engine("constrained")
+    return figure
 
 
-def caption(figure: Figure, text: str) -> None:
-    """A caption line under the axes, wrapped to the figure's width."""
-    characters = int(figure.get_figwidth() * 21)
-    together = text.replace(" %", "\u00a0%")
-    lines = [line for part in together.split("\n") for line in textwrap.wrap(part, characters)]
-    figure.supxlabel(
-        "\n".join(lines), x=0.01, ha="left", fontsize=6.5, color="0.25", linespacing=1.3
+def arranged(figure: Figure, place: tuple[float, float, float, float] = (0, 0, 1, 1)) -> Figure:
+    """Give the axes of a figure their place, within a rectangle in shares of the figure."""
+    figure.set_layout_engine("constrained", rect=place)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+    return figure
+
+
+def model_colours(count: int) -> list[str]:
+    """Colours of lines of models, from dark to light in the order in which they are asked for."""
+    return [str(colour) for colour in sns.color_palette("viridis", count + 1).as_hex()[:count]]
+
+
+def contrast(colour: Any, other: Any) -> float:
+    """The contrast of two colours, from 1 to 21 (WCAG 2)."""
+    dark, light = sorted((_luminance(colour), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def text_on(background: Any) -> str:
+    """Black or white, whichever stands out more. The contrast is at least 4.5 on any colour."""
+    return max(("black", "white"), key=lambda colour: contrast(colour, background))
+
+
+def text_in(colour: Any) -> tuple[float, float, float]:
+    """A colour, darkened until a text in it can be read on white."""
+    red, green, blue = to_rgb(colour)
+    while contrast((red, green, blue), "white") < READABLE:
+        red, green, blue = 0.95 * red, 0.95 * green, 0.95 * blue
+    return red, green, blue
+
+
+def _luminance(colour: Any) -> float:
+    """The relative luminance of a colour, from 0 to 1 (sRGB)."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in to_rgb(colour)
     )
-
-
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write a figure as PNG and PDF, without a date in them, so that a redraw is identical.
-
-    Raises:
-        UsageError: when the folder cannot be written.
-    """
-    paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(paths[0]) as new, BytesIO() as drawn:
-            figure.savefig(drawn, format="png")
-            # A palette of 256 colours, of which a figure has fewer but for soft edges, makes the
-            # file a third as large.
-            with Image.open(drawn) as image:
-                flat = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-            flat.save(new, optimize=True, dpi=(mpl.rcParams["savefig.dpi"],) * 2)
-        with whole_file(paths[1]) as new:
-            figure.savefig(new, metadata={"CreationDate": None, "Producer": None})
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
-    return paths
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

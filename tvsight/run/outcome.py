@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from tvsight.output.labels import display_name
+from tvsight.output.labels import display_name, task_title
 from tvsight.storage.manifests import Key
+from tvsight.tasks import in_order
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +63,7 @@ class Outcome:
     def note_cells(self) -> list[pd.DataFrame]:
         """A table of the remarks, to print below the others; none without remarks."""
         rows = [
-            {"Model": display_name(key.model), "Task": key.task, "Note": note}
+            {"Model": display_name(key.model), "Task": task_title(key.task), "Note": note}
             for key, note in self.notes.items()
         ]
         return [pd.DataFrame(rows)] if rows else []
@@ -101,6 +102,20 @@ class Outcome:
             for result in self.results
         ]
         return Outcome(results, self.failures)
+
+    def in_order(self) -> "Outcome":
+        """The results model by model, the tasks of each in the order of all tables and figures."""
+        models = list(dict.fromkeys(result.key.model for result in self.results))
+        categories = {
+            result.key.task: str(result.rows["category"].iloc[0]) for result in self.results
+        }
+        tasks = in_order(categories)
+        place = {name: number for number, name in enumerate(tasks)}
+
+        def order(result: Stored) -> tuple[int, int]:
+            return models.index(result.key.model), place[result.key.task]
+
+        return Outcome(sorted(self.results, key=order), self.failures)
 
     def labelled(self, **columns: Any) -> "Outcome":
         """The results with further columns in their rows; failures are named by them too."""

@@ -12,11 +12,12 @@ from filelock import FileLock, Timeout
 from tvsight.errors import StorageError, UsageError
 from tvsight.storage.job_records import JOBS, Records
 from tvsight.storage.manifests import VECTORS, OtherSchema, later_writer
-from tvsight.storage.schemas import ARROW, schema
+from tvsight.storage.schemas import schema
 from tvsight.storage.store import DAMAGED, DRAWN, LOCKS, NEW, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
+from tvsight.tasks.task import ARROW
 from tvsight.writing import reason
 
 Kind = Literal["damaged", "superseded", "later", "left over"]

@@ -12,8 +12,6 @@ from tvsight.storage.checks import check_central, check_projections, nothing_mor
 if TYPE_CHECKING:
     import pandas as pd
 
-ARROW = "→"
-"""Stands between the two tasks in the name of a pair. No task's own name has it."""
 COLUMN_TYPES = {
     "model": "str",
     "task": "str",

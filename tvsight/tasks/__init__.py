@@ -1,6 +1,6 @@
 """Tasks: the paper's 18, further ones from follow-up work, and the user's own."""
 
-from tvsight.tasks.registry import PAPER_TASKS, packaged_tasks, select, task
+from tvsight.tasks.registry import PAPER_TASKS, in_order, packaged_tasks, select, task
 from tvsight.tasks.task import CATEGORIES, MatchRule, Pair, Task
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "MatchRule",
     "Pair",
     "Task",
+    "in_order",
     "packaged_tasks",
     "select",
     "task",

@@ -20,6 +20,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")
 """Control characters, and the byte order mark, which is invisible within a word."""
 HEADER_KEYS = ("name", "category", "description", "match", "words")
 TASK_KEYS = (*HEADER_KEYS, "pairs")
+DIRECTION_KEYS = (*HEADER_KEYS, "title")
 RELATION_KEYS = ("origin", "forward", "inverse", "pairs")
 LANGUAGES = "english french spanish german en fr es de"
 INPUT_HEADINGS = (
@@ -195,8 +196,8 @@ def _numbered(rows: Any, where: str) -> list[tuple[str, Any]]:
 
 def _direction(content: Any, where: str) -> dict[str, Any]:
     header = _header(content, where)
-    _check_keys(content, HEADER_KEYS, where)
-    return header
+    _check_keys(content, DIRECTION_KEYS, where)
+    return {**header, "title": _text(content, "title", where)}
 
 
 def _header(content: Any, where: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ def generated_tasks() -> list[Task]:
     return [
         _task(
             "next_letter",
+            "next letter",
             "a letter and the next one",
             zip(LOWER, following, strict=True),
             "prev_letter",
@@ -28,6 +29,7 @@ def generated_tasks() -> list[Task]:
         ),
         _task(
             "prev_letter",
+            "previous letter",
             "a letter and the one before",
             zip(following, LOWER, strict=True),
             "next_letter",
@@ -35,18 +37,21 @@ def generated_tasks() -> list[Task]:
         ),
         _task(
             "list_first",
+            "first of list",
             "a list and its first item",
             _applied(letters, lambda items: items[0]),
             words=("first",),
         ),
         _task(
             "list_last",
+            "last of list",
             "a list and its last item",
             _applied(letters, lambda items: items[-1]),
             words=("last",),
         ),
         _task(
             "to_upper",
+            "to upper case",
             "a letter and its capital",
             zip(LOWER, UPPER, strict=True),
             "to_lower",
@@ -54,6 +59,7 @@ def generated_tasks() -> list[Task]:
         ),
         _task(
             "to_lower",
+            "to lower case",
             "a capital and its small letter",
             zip(UPPER, LOWER, strict=True),
             "to_upper",
@@ -61,12 +67,14 @@ def generated_tasks() -> list[Task]:
         ),
         _task(
             "list_min",
+            "smallest of list",
             "a list of digits and its smallest",
             _applied(digits, min),
             words=("smallest", "minimum"),
         ),
         _task(
             "list_max",
+            "largest of list",
             "a list of digits and its largest",
             _applied(digits, max),
             words=("largest", "maximum"),
@@ -78,18 +86,20 @@ def first_letters(words: Iterable[str]) -> Task:
     """The task `capitalize_first_letter` on some words."""
     pairs = ((word, word[0].upper()) for word in words)
     description = "a word and its first letter as a capital"
-    return _task("capitalize_first_letter", description, pairs, words=("capital", "first"))
+    name, title = "capitalize_first_letter", "word → initial"
+    return _task(name, title, description, pairs, words=("capital", "first"))
 
 
 def _task(
     name: str,
+    title: str,
     description: str,
     pairs: Iterable[tuple[str, str]],
     inverse: str | None = None,
     words: tuple[str, ...] = (),
 ) -> Task:
     made = tuple(Pair(given, (answer,)) for given, answer in pairs)
-    return Task(name, "algorithmic", description, "exact", made, ORIGIN, inverse, words)
+    return Task(name, "algorithmic", description, "exact", made, ORIGIN, inverse, words, title)
 
 
 def _lists(items: str) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Find tasks by name, and resolve the selections of a command line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -58,6 +58,24 @@ def task(name: str) -> Task:
     if name not in known:
         raise _unknown(name, known)
     return known[name]
+
+
+def in_order(categories: Mapping[str, str]) -> list[str]:
+    """Names of tasks in the order of every table and figure.
+
+    By category; within one the paper's tasks in its order, then the other packaged ones, then
+    those of users as they are given.
+
+    Args:
+        categories: the category of each task.
+    """
+    places = {name: place for place, name in enumerate(packaged_tasks())}
+    ranks: dict[str, int] = {category: rank for rank, category in enumerate(CATEGORIES)}
+
+    def place(name: str) -> tuple[int, int]:
+        return ranks.get(categories[name], len(ranks)), places.get(name, len(places))
+
+    return sorted(categories, key=place)
 
 
 def select(selection: str, task_files: Iterable[str] = ()) -> list[Task]:

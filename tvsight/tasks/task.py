@@ -14,6 +14,8 @@ CATEGORIES: tuple[Category, ...] = (
     "knowledge",
     "custom",
 )
+ARROW = "→"
+"""Stands between the two tasks in the name of a pair. No task's own name has it."""
 MatchRule = Literal["exact", "prefix"]
 MATCH_RULES: tuple[MatchRule, ...] = ("exact", "prefix")
 
@@ -48,6 +50,8 @@ class Task:
     words: tuple[str, ...] = ()
     """Words that describe the task, such as `capital`. They are looked for among the top tokens of
     its vector."""
+    title: str = ""
+    """Its name in figures and tables, such as `country → capital`; of packaged tasks only."""
 
     @cached_property
     def checksum(self) -> str:

@@ -14,8 +14,8 @@ from tvsight.prompts.episodes import SPLITS, Episode, Sampling, Split, check_eno
 from tvsight.prompts.filtering import UsablePairs, cut_answers
 from tvsight.prompts.templates import Template
 from tvsight.prompts.tokens import accepted_tokens
-from tvsight.storage.schemas import ARROW
 from tvsight.tasks import Pair, Task
+from tvsight.tasks.task import ARROW
 
 if TYPE_CHECKING:
     from tvsight.models.loading import Model

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import SCORED_AS
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, shortened, sizes
+from tvsight.output.labels import NOT_IDENTIFIED, counted, display_name, sizes, task_title
+from tvsight.output.panels import block_ticks
+from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import TWO_COLUMNS, caption, new_figure
+from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 
 class Run(NamedTuple):
@@ -47,11 +48,13 @@ SCORED_COLOURS = {"demonstrations": ICL.colour, "patched": VECTOR.colour}
 SCORED_STYLES = {"demonstrations": "-", "patched": "--"}
 """Lines are told apart without colour too."""
 ZERO_SHOT_COLOUR = "0.6"
+NARROW_TICKS = 7
+"""Ticks along the blocks of a panel."""
 COLUMNS = 3
 """Panels beside each other: as many as leave room for two names in their titles."""
 
 
-def by_pair(table: pd.DataFrame, paper: pd.DataFrame, model: str) -> Figure:
+def by_pair(table: pd.DataFrame, paper: pd.DataFrame, model: str) -> Plot:
     """Accuracy on A and on B for every pair of one model, with the paper's numbers as hollow marks.
 
     Args:
@@ -81,11 +84,11 @@ def by_pair(table: pd.DataFrame, paper: pd.DataFrame, model: str) -> Figure:
     if PAPER_NAME in named:
         names.append(PAPER_NAME)
     figure.legend([named[name] for name in names], names, ncols=2, loc="outside upper left")
-    caption(figure, _note(ours, model))
-    return figure
+    caption, note = _about(ours, model)
+    return Plot(figure, _overridden(ours), caption, note)
 
 
-def by_block(table: pd.DataFrame, unpatched: pd.DataFrame, model: str) -> Figure:
+def by_block(table: pd.DataFrame, unpatched: pd.DataFrame, model: str) -> Plot:
     """Dev accuracy on A and on B against the patched block, a panel per pair of one model.
 
     Args:
@@ -104,23 +107,24 @@ def by_block(table: pd.DataFrame, unpatched: pd.DataFrame, model: str) -> Figure
     for number, (axes, pair) in enumerate(zip(panels, pairs, strict=False)):
         of_pair = of_model[of_model["task"] == pair]
         _draw_sweeps(axes, of_pair, levels[levels["task"] == pair])
-        axes.set(ylim=(0, 1), xlim=(-0.5, of_pair["layer"].max() + 0.5))
+        depth = int(of_pair["layer"].max()) + 1
+        axes.set(ylim=(0, 1), xlim=(-0.5, depth - 0.5))
+        axes.set_xticks(block_ticks(depth, most=NARROW_TICKS))
         axes.set_title(_pair_label(pair), loc="left", fontsize=7.5)
         axes.yaxis.grid(True)
         if number % columns == 0:
             axes.set_ylabel("Dev accuracy")
         if number + columns >= len(pairs):
-            axes.set_xlabel("Block L")
+            axes.set_xlabel("Block")
             axes.tick_params(axis="x", labelbottom=True)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=2 if columns > 2 else 1, loc="outside upper left")
-    caption(
-        figure,
-        f"{display_name(model)}. Accuracy after the vector of B is applied after block L; n = "
-        f"{sizes(of_model['n'])} dev episodes.\nDotted: the conflicting prompt without a vector, "
-        "on A and on B. Dots: the block that each rule chooses.",
+    note = f"{display_name(model)}. n = {sizes(of_model['n'])} dev episodes per pair and block."
+    caption = (
+        f"{note} Accuracy with the vector of B applied after a block.\nDotted: the conflicting "
+        "prompt without a vector, on A and on B. Dots: the block that each rule chooses."
     )
-    return figure
+    return Plot(figure, _exchanged(of_model, levels), caption, note)
 
 
 def _draw_run(
@@ -194,7 +198,7 @@ def _sweep(table: pd.DataFrame, rule: str, scored_as: str) -> tuple[pd.Series, p
 def _pair_label(pair: str) -> str:
     """Both names, one below the other."""
     demonstrated, patched = tasks_of(pair)
-    return f"{shortened(demonstrated)}\n→ {shortened(patched)}"
+    return f"A: {task_title(demonstrated)}\nB: {task_title(patched)}"
 
 
 def _name_blocks(axes: Axes, ours: pd.DataFrame, pairs: list[str]) -> None:
@@ -213,17 +217,47 @@ def _name_blocks(axes: Axes, ours: pd.DataFrame, pairs: list[str]) -> None:
         )
 
 
-def _note(ours: pd.DataFrame, model: str) -> str:
+def _overridden(ours: pd.DataFrame) -> str:
+    """The finding by pair: in how many the vector decides."""
+    of_rule = ours[ours["layer_rule"] == "zero_shot"]
+    return (
+        f"The vector of B overrides the demonstrations of A in {of_rule['overrides'].sum()} of "
+        f"{counted(len(of_rule), 'pair')}"
+    )
+
+
+def _exchanged(of_model: pd.DataFrame, levels: pd.DataFrame) -> str:
+    """The finding by block: in how many pairs A is answered less often with the vector, and B
+    more often, after the block that is best for B in the conflict."""
+    chosen = of_model[of_model["chosen"] & (of_model["layer_rule"] == "conflict")]
+    both = chosen.merge(levels, on=["model", "task", "scored_as"], suffixes=("", "_without"))
+    change = (both["accuracy"] - both["accuracy_without"]).groupby(both["scored_as"])
+    down = int((change.get_group("demonstrations") < 0).sum())
+    up = int((change.get_group("patched") > 0).sum())
+    pairs = counted(chosen["task"].nunique(), "pair")
+    return (
+        f"At its best block the vector of B lowers accuracy on A in {down}, and raises it on B in "
+        f"{up}, of {pairs}"
+    )
+
+
+def _about(ours: pd.DataFrame, model: str) -> tuple[str, str]:
+    """Caption and note by pair."""
+    short = (
+        f"{display_name(model)}. n = {sizes(ours['n'])} test episodes per pair. Whiskers: 95 % "
+        "intervals."
+    )
     note = (
-        f"{display_name(model)}. Demonstrations of A, vector of B (A → B). n = "
-        f"{sizes(ours['n'])} test episodes per pair, {sizes(ours['queries'])} different queries. "
-        "Whiskers: 95 % intervals."
+        f"{short} Demonstrations of A, vector of B; {sizes(ours['queries'])} different queries "
+        "per pair."
     )
     if ours["overrides"].any():
         note += (
             "\n* the vector overrides: without it A is answered more often than B, with it B more "
             "often than A (tests that permute queries, 5 %)."
         )
+        short += " * overrides."
     if not ours["layer_identified"].all():
         note += f"\n? {NOT_IDENTIFIED}: on dev no better than the same prompts without a vector."
-    return note
+        short += f" ? {NOT_IDENTIFIED}."
+    return note, short

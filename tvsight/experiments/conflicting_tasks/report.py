@@ -9,7 +9,8 @@ from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import RULE_NAMES
 from tvsight.experiments.conflicting_tasks.request import collect
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval
+from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, task_title
+from tvsight.output.tables import Wording
 from tvsight.paper import paper_by_pair
 
 if TYPE_CHECKING:
@@ -22,6 +23,16 @@ __all__ = ["collect", "draw"]
 TASKS = ["Demonstrations (A)", "Vector (B)"]
 NAMES = [*TASKS, "Model", "Task"]
 """Columns with words from elsewhere."""
+TABLE = Wording(
+    "Demonstrations of task A, vector of task B: test accuracy on both",
+    "A row is a pair of tasks and a block: the one best for B in zero-shot prompts (the paper's "
+    "rule), or in conflicting prompts, on dev. ICL: the prompt without a vector; patched: with the "
+    "vector of B. [ ]: 95 % interval over queries. Follows: the task that is answered more often "
+    "without the vector, then with it (sign test over queries, 5 %). Overrides: A without the "
+    "vector, B with it. n: test episodes, with the number of different queries in brackets. "
+    "Layer not identified: on dev no block beats the same prompts without a vector. (paper): "
+    "reported by Hendel et al. (2023), without intervals.",
+)
 FOLLOWED_NAMES = {"demonstrations": "A", "patched": "B", "neither": "none"}
 
 
@@ -32,14 +43,14 @@ def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: Draw
     whole = numbers.beside_paper(table, paper)
     texts = pair_cells(whole)
     shown = texts.drop(columns=[*TASKS, "Overrides", "Note"])
-    shown.insert(1, "A → B", texts[TASKS[0]] + " → " + texts[TASKS[1]])
+    shown.insert(1, "A / B", texts[TASKS[0]] + " / " + texts[TASKS[1]])
     heading = (
         "Demonstrations of A, vector of B: accuracy on both, test episodes, with 95 % intervals. "
         "The vector overrides where A is followed, then B"
     )
     display.table(shown, heading, ["n (queries)"])
 
-    drawn.table(whole, [texts, *outcome.note_cells], names=NAMES)
+    drawn.table(whole, [texts, *outcome.note_cells], names=NAMES, wording=TABLE)
     blocks, unpatched = numbers.by_block(rows), numbers.unpatched_on_dev(rows)
     for model in table["model"].unique():
         drawn.figure(figures.by_pair(table, paper, model), model)
@@ -59,8 +70,8 @@ def _cells(row: pd.Series) -> dict[str, str]:
     demonstrated, patched = tasks_of(row["task"])
     is_ours, rule = row["source"] == "tvsight", RULE_NAMES[row["layer_rule"]]
     cells = {
-        "Demonstrations (A)": demonstrated,
-        "Vector (B)": patched,
+        "Demonstrations (A)": task_title(demonstrated),
+        "Vector (B)": task_title(patched),
         "Model": display_name(row["model"]) + ("" if is_ours else " (paper)"),
         "Block (best in)": (f"{row['layer']} " if is_ours else "") + f"({rule})",
         "ICL on A": interval(row, "icl_demonstrations"),

@@ -8,8 +8,9 @@ from tvsight.experiments.controls import NAME, figures, numbers
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number
+from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, task_title
 from tvsight.output.procedures import BESIDE_CONTROLS, title
+from tvsight.output.tables import Wording
 from tvsight.statistics.tests import SIGNIFICANCE
 
 if TYPE_CHECKING:
@@ -21,6 +22,35 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task", "Best other task on dev", "Which (by whose)"]
 """Columns with words from elsewhere."""
+PATCHED = "All vectors are applied after the block that was chosen for the task vector on dev."
+TASK_TABLE = Wording(
+    "Test accuracy with the task vector and with its controls, task by task",
+    f"A row is a task. [ ]: 95 % interval over the task's queries. {PATCHED} Layer not identified: "
+    "no block beats the baseline on dev. Not beaten: controls that the vector compared with them "
+    "does not answer better than, by permuting queries at 5 %.",
+)
+MEAN_TABLE = Wording(
+    "Mean test accuracy with the task vector and with its controls",
+    f"A row is what is patched in. [ ]: 95 % bootstrap interval over tasks. {PATCHED} Lead: the "
+    "accuracy of the vector compared with it minus its own, tasks paired. Better and worse: the "
+    "number of tasks where that vector answers more, or less, often, after Holm's correction.",
+)
+SHUFFLED_TABLE = Wording(
+    "What shuffled labels leave of ICL and of the task vector",
+    "A row is a model. Shares are ratios of means over tasks. [ ]: 95 % bootstrap interval over "
+    "tasks.",
+)
+BLOCK_TABLE = Wording(
+    "Mean dev accuracy after each block, with the task vector and with its controls",
+    "A row is a block, numbered from 0. [ ]: 95 % bootstrap interval over tasks.",
+)
+TRANSFER_TABLE = Wording(
+    "Test accuracy with the vectors of other tasks",
+    "A row is the task that is asked. All vectors are means over a task's dev episodes. [ ]: 95 % "
+    "interval over the task's queries. Same category, other categories: means over the tasks whose "
+    "vector is applied. The best other task is chosen on dev. Not beaten: the number of others whose "
+    "vector the own one does not answer better than. The CSV file has every pair.",
+)
 
 
 def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Drawn) -> None:
@@ -43,11 +73,11 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
         display.table(of_model.drop(columns="Model"), heading, ["Category", "ICL", "Block"])
     display.table(mean_table, "Means over tasks, with bootstrap intervals over tasks")
     display.table(share_table, "Shares that shuffled labels leave, with intervals over tasks")
-    drawn.table(table, [task_table, *outcome.note_cells], names=NAMES)
-    drawn.table(means, [mean_table], "means", names=NAMES)
-    drawn.table(shares, [share_table], "shuffled", names=NAMES)
+    drawn.table(table, [task_table, *outcome.note_cells], names=NAMES, wording=TASK_TABLE)
+    drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE)
+    drawn.table(shares, [share_table], "shuffled", names=NAMES, wording=SHUFFLED_TABLE)
     drawn.figure(figures.means(table, means))
-    drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES)
+    drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES, wording=BLOCK_TABLE)
     drawn.figure(figures.curves(blocks), "by_block")
     if pairs.empty:
         return
@@ -55,7 +85,8 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     transfer_table, unbeaten = _transfer_table(of_tasks), _unbeaten(of_tasks)
     display.table(transfer_table, "The mean vectors of other tasks on test", ["Category"])
     display.table(unbeaten, "Tasks whose own mean vector does not beat the best other one")
-    drawn.table(pairs, [transfer_table, unbeaten], "transfer", names=NAMES)
+    cells = [transfer_table, unbeaten]
+    drawn.table(pairs, cells, "transfer", names=NAMES, wording=TRANSFER_TABLE)
     for model in pairs["model"].unique():
         drawn.figure(figures.matrix(pairs, model), "transfer", model)
 
@@ -93,7 +124,7 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "Model": display_name(task["model"]),
                 "Category": task["category"],
-                "Task": task["task"],
+                "Task": task_title(task["task"]),
                 **{title(name): interval(task, name) for name in BESIDE_CONTROLS},
                 "Block": f"{task['layer']}{mark}",
                 "Not beaten (5 %)": ", ".join(unbeaten) or "–",
@@ -174,11 +205,11 @@ def _transfer_table(table: pd.DataFrame) -> pd.DataFrame:
         {
             "Model": display_name(task["model"]),
             "Category": task["category"],
-            "Task": task["task"],
+            "Task": task_title(task["task"]),
             "Own mean vector": interval(task, "accuracy"),
             "Same category": number(task["same_category"]),
             "Other categories": number(task["other_categories"]),
-            "Best other task on dev": task["best_source"],
+            "Best other task on dev": task_title(task["best_source"]),
             "Its accuracy": interval(task, "best"),
             "Beaten (5 %)": "yes" if task["beaten"] else "no",
             "Others not beaten (Holm, 5 %)": f"{task['not_worse']} of {task['sources']}",

@@ -8,7 +8,8 @@ from tvsight.experiments.layer_sweep import Options, figures, numbers
 from tvsight.experiments.main_results.layers import by_layer
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import display_name
+from tvsight.output.labels import display_name, number
+from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -18,6 +19,12 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Task"]
 """Columns with words from elsewhere."""
+TABLE = Wording(
+    "Where the mean dev accuracy over tasks peaks",
+    "A row is a model. Blocks are numbered from 0. Near the peak: the unbroken range of blocks "
+    "around it with at least 90 % of its accuracy. (paper): computed here from the paper's "
+    "accuracies by block on its 18 tasks. The CSV file has every task and block.",
+)
 
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
@@ -28,7 +35,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     cells = _cells(peaks)
     display.table(cells, "Where the mean over tasks peaks")
 
-    drawn.table(table, [cells, *outcome.note_cells], names=NAMES)
+    drawn.table(table, [cells, *outcome.note_cells], names=NAMES, wording=TABLE)
     drawn.figure(figures.curves(means, peaks, table, options.paper_curves))
     for model in table["model"].unique():
         drawn.figure(figures.heat_map(table, model), "by_task", model)
@@ -46,7 +53,7 @@ def _cells(peaks: pd.DataFrame) -> pd.DataFrame:
             + (" (paper)" if peak["source"] == "paper" else ""),
             "Blocks": str(peak["depth"]),
             "Peak after block": str(peak["layer"]),
-            "Mean dev accuracy there": f"{peak['accuracy']:.2f}",
+            "Mean dev accuracy there": number(peak["accuracy"]),
             "Near the peak": f"{peak['first']} to {peak['last']}",
         }
         for _, peak in peaks.iterrows()

@@ -5,12 +5,20 @@ import textwrap
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tvsight.experiments.main_results.numbers import MIN_ICL_GAIN
-from tvsight.output.labels import NOT_IDENTIFIED, counted, display_name, shortened, sizes
+from tvsight.output.labels import (
+    NOT_IDENTIFIED,
+    counted,
+    display_name,
+    interval,
+    shortened,
+    sizes,
+    task_title,
+)
+from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES
-from tvsight.output.theme import TWO_COLUMNS, caption, new_figure
+from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 LABEL_WIDTH = 9
 """Characters in a line of a model's name under its bars."""
@@ -20,7 +28,7 @@ PAPER_ALPHA = 0.4
 """Opacity of the paper's own numbers, which stand beside ours."""
 
 
-def by_model(bars: pd.DataFrame, table: pd.DataFrame) -> Figure:
+def by_model(bars: pd.DataFrame, table: pd.DataFrame) -> Plot:
     """Mean accuracy of the three procedures, one group of bars per model (Figure 4).
 
     Args:
@@ -41,11 +49,13 @@ def by_model(bars: pd.DataFrame, table: pd.DataFrame) -> Figure:
     if bars["paper"].any():
         first = places[bars["paper"].to_numpy()][0]
         axes.text(first - 0.4, 0.985, "reported in the paper", va="top", fontsize=7, color="0.35")
-    caption(figure, _figure_note(bars[~bars["paper"]], table))
-    return figure
+    ours = bars[~bars["paper"]]
+    whiskers = "Whiskers: 95 % bootstrap intervals over tasks."
+    note = f"{_episodes(table)} {whiskers}"
+    return Plot(figure, _recovered(bars), f"{_about_models(ours, table)}\n{whiskers}", note)
 
 
-def task_by_task(table: pd.DataFrame, model: str) -> Figure:
+def task_by_task(table: pd.DataFrame, model: str) -> Plot:
     """Accuracy of the three procedures on every task of one model, with 95 % intervals."""
     rows = table[table["model"] == model].iloc[::-1].reset_index(drop=True)
     figure = new_figure(TWO_COLUMNS, 1.3 + 0.21 * len(rows))
@@ -62,7 +72,7 @@ def task_by_task(table: pd.DataFrame, model: str) -> Figure:
             label=PROCEDURES[procedure].title,
         )
     marks = ["" if found else " *" for found in rows["layer_identified"]]
-    names = [shortened(name) + mark for name, mark in zip(rows["task"], marks, strict=True)]
+    names = [task_title(name) + mark for name, mark in zip(rows["task"], marks, strict=True)]
     axes.set_yticks(rows.index, names)
     axes.tick_params(axis="y", length=0)
     _category_bands(axes, rows)
@@ -70,10 +80,11 @@ def task_by_task(table: pd.DataFrame, model: str) -> Figure:
     axes.xaxis.grid(True)
     axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     note = f"{display_name(model)}. {_episodes(rows)} Whiskers: 95 % intervals."
+    caption = note
     if not rows["layer_identified"].all():
-        note += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (5 %, max-corrected)."
-    caption(figure, note)
-    return figure
+        note += f" * {NOT_IDENTIFIED}."
+        caption += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (5 %, max-corrected)."
+    return Plot(figure, _ahead(rows), caption, note)
 
 
 def _bars(axes: Axes, places: np.ndarray, bars: pd.DataFrame, procedure: str) -> None:
@@ -129,7 +140,29 @@ def _wrapped(label: str) -> str:
     )
 
 
-def _figure_note(bars: pd.DataFrame, table: pd.DataFrame) -> str:
+def _recovered(bars: pd.DataFrame) -> str:
+    """The finding of Figure 4: the share of the demonstrations' gain that is recovered."""
+    ours = bars[~bars["paper"]]
+    parts = [
+        f"{interval(row, 'recovered_gap')} ({display_name(row['model'])})"
+        for _, row in ours.iterrows()
+        if pd.notna(row["recovered_gap"])
+    ]
+    if not parts:
+        return "On no task do demonstrations help enough to recover anything"
+    return f"Of what demonstrations add, the task vector recovers {', '.join(parts)}"
+
+
+def _ahead(rows: pd.DataFrame) -> str:
+    """The finding task by task: how often the vector is ahead of the baseline, and of ICL."""
+    above, past = (int((rows["task_vector"] > rows[name]).sum()) for name in ("baseline", "icl"))
+    return (
+        f"The task vector scores above the baseline on {above} of {counted(len(rows), 'task')}, "
+        f"above ICL on {past}"
+    )
+
+
+def _about_models(bars: pd.DataFrame, table: pd.DataFrame) -> str:
     lines = []
     for _, mean in bars.iterrows():
         rows = table[table["model"] == mean["model"]]
@@ -138,9 +171,9 @@ def _figure_note(bars: pd.DataFrame, table: pd.DataFrame) -> str:
         line += f" ICL gains at least {MIN_ICL_GAIN:.2f} over the baseline on {mean['icl_gains']}."
         unclear = rows["task"][~rows["layer_identified"]]
         if len(unclear):
-            line += f" {NOT_IDENTIFIED.capitalize()}: {', '.join(map(shortened, unclear))}."
+            line += f" {NOT_IDENTIFIED.capitalize()}: {', '.join(map(task_title, unclear))}."
         lines.append(line)
-    return "\n".join([*lines, "Whiskers: 95 % bootstrap intervals over tasks."])
+    return "\n".join(lines)
 
 
 def _episodes(rows: pd.DataFrame) -> str:

@@ -8,8 +8,16 @@ from tvsight.experiments.answer_sets import recognition, recognition_over_tasks
 from tvsight.experiments.main_results import figures, numbers
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import NOT_IDENTIFIED, counted, display_name, interval
+from tvsight.output.labels import (
+    NOT_IDENTIFIED,
+    counted,
+    display_name,
+    interval,
+    number,
+    task_title,
+)
 from tvsight.output.procedures import CENTRAL, title
+from tvsight.output.tables import Wording
 from tvsight.paper import paper_by_task
 
 if TYPE_CHECKING:
@@ -35,6 +43,27 @@ DIFFERENT = {
     "identified": "Layer identified",
 }
 """Counts of tasks, with Holm's correction."""
+TASK_TABLE = Wording(
+    "Test accuracy task by task",
+    "A row is a task, or the plain mean of a category. [ ]: 95 % interval over the task's queries. "
+    "n: test episodes, with the number of different queries in brackets. Block: the one after "
+    "which the task vector is applied, chosen on dev. Layer not identified: no block beats the "
+    "baseline on dev, so the vector's accuracy says nothing about task vectors. The second table "
+    "has the means over tasks.",
+)
+MEAN_TABLE = Wording(
+    "Mean test accuracy over tasks",
+    "A row is a model and a set of tasks: all, those whose layer is identified, or those where ICL "
+    "gains at least 0.20 over the baseline (the paper's rule); the number of tasks in brackets. "
+    "[ ]: 95 % bootstrap interval over tasks. Recovered gap: (task vector − baseline) / (ICL − "
+    "baseline). (paper): reported by Hendel et al. (2023) task by task, averaged here.",
+)
+RECOGNITION_TABLE = Wording(
+    "Answers of the task, and the right ones among them",
+    "A row is a procedure, averaged over tasks. In the answer set: the share of predictions that "
+    "are an answer of the task to some query (recognition of the task). Right among them: accuracy "
+    "within that set (learning of the mapping). [ ]: 95 % bootstrap interval over tasks.",
+)
 
 
 def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Drawn) -> None:
@@ -63,9 +92,12 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
         recognition_means, "Answers of the task, and the right ones among them", ["Right"]
     )
 
-    drawn.table(table, [task_table, mean_table, *outcome.note_cells], names=NAMES)
-    drawn.table(means, [mean_table], "means", names=NAMES)
-    drawn.table(recognised, [recognition_means], "recognition", names=NAMES)
+    cells = [task_table, mean_table, *outcome.note_cells]
+    drawn.table(table, cells, names=NAMES, wording=TASK_TABLE)
+    drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE)
+    drawn.table(
+        recognised, [recognition_means], "recognition", names=NAMES, wording=RECOGNITION_TABLE
+    )
     drawn.figure(figures.by_model(numbers.bars(means), table))
     for model in table["model"].unique():
         drawn.figure(figures.task_by_task(table, model), "by_task", model)
@@ -132,7 +164,7 @@ def _task_cells(task: pd.Series) -> dict[str, str]:
     return {
         "Model": display_name(task["model"]),
         "Category": task["category"],
-        "Task": task["task"],
+        "Task": task_title(task["task"]),
         "Chance": f"{task['chance']:.2f}",
         "Most frequent answer": f"{task['chance_answer']} ({task['chance_share']:.2f})",
         **{title(name): interval(task, name) for name in CENTRAL},
@@ -148,10 +180,10 @@ def _mean_cells(model: str, category: str, tasks: pd.DataFrame) -> dict[str, str
         "Model": display_name(model),
         "Category": category,
         "Task": f"mean of {category}",
-        "Chance": f"{tasks['chance'].mean():.2f}",
+        "Chance": number(tasks["chance"].mean()),
         "Most frequent answer": "",
-        **{title(name): f"{tasks[name].mean():.2f}" for name in CENTRAL},
-        **{MEANS[name]: f"{tasks[name].mean():.2f}" for name in numbers.DIFFERENCES},
+        **{title(name): number(tasks[name].mean()) for name in CENTRAL},
+        **{MEANS[name]: number(tasks[name].mean()) for name in numbers.DIFFERENCES},
         "Block": "",
         "n (queries)": "",
         "Note": "",

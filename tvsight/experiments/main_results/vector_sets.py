@@ -8,7 +8,7 @@ import pandas as pd
 
 from tvsight.experiments.main_results import VectorOptions
 from tvsight.experiments.main_results.layers import by_layer, over_tasks, peaks
-from tvsight.output.labels import display_name
+from tvsight.output.labels import block, display_name
 from tvsight.statistics.geometry import Floats, Labels
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -54,12 +54,18 @@ class VectorSet:
         return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
     @property
+    def sizes_note(self) -> str:
+        """The model, its block and the number of vectors, for a line below a figure."""
+        at = f"{display_name(self.model)}, after {block(self.layer, self.depth)}"
+        return f"{at}; n = {self.sizes} test episodes per task."
+
+    @property
     def where(self) -> str:
         """The model and the block, with the reason for this block."""
         why = "as asked for"
         if self.peak is not None:
             why = f"where mean dev accuracy peaks, {self.peak:.2f}"
-        return f"{display_name(self.model)}, after block {self.layer} of {self.depth} ({why})"
+        return f"{display_name(self.model)}, after {block(self.layer, self.depth)} ({why})"
 
 
 def vector_sets(outcome: "Outcome", options: VectorOptions) -> list[VectorSet]:

@@ -10,6 +10,7 @@ from tvsight.experiments.shots import Options, figures, numbers
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import display_name, interval
 from tvsight.output.procedures import title
+from tvsight.output.tables import Wording
 from tvsight.run.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Task"]
 """Columns with words from elsewhere."""
+TABLE = Wording(
+    "Mean test accuracy by number of demonstrations",
+    "A row is a number of demonstrations. [ ]: 95 % bootstrap interval over tasks. The same test "
+    "queries are asked with every number. Block: the median over tasks of the blocks chosen on "
+    "dev, anew for each number. The CSV file has every task.",
+)
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
@@ -44,7 +51,7 @@ def draw(outcome: Outcome, options: Options, display: "Display", drawn: Drawn) -
     heading = "Mean test accuracy over tasks, with bootstrap intervals over tasks"
     display.table(cells, heading, ["Averaged vector", "Tasks"])
 
-    drawn.table(table, [cells, *outcome.note_cells], names=NAMES)
+    drawn.table(table, [cells, *outcome.note_cells], names=NAMES, wording=TABLE)
     drawn.figure(figures.curves(means, table["n"].max()))
 
 

@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tvsight.experiments.templates.numbers import CHOICES, Standard
 from tvsight.output.labels import counted, display_name, interval, shortened, sizes
+from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
-from tvsight.output.theme import TWO_COLUMNS, caption, new_figure
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
 
 LABEL_WIDTH = 12
 """Characters in a line of a template's name, or of a choice of dummy queries."""
 
 
-def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Standard) -> Figure:
+def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Standard) -> Plot:
     """Accuracy by template extracted under and template applied under, with baseline and ICL.
 
     Args:
@@ -28,7 +28,7 @@ def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Stand
     names = list(means["applied_under"].drop_duplicates())
     figure = new_figure(TWO_COLUMNS, 1.5 + 0.52 * len(names))
     left, right, bar = figure.subplots(1, 3, width_ratios=[len(names), 2, 0.12])
-    cells = [f"{_over_lines(row, 'accuracy')}\nL {blocks(row)}" for _, row in means.iterrows()]
+    cells = [f"{_over_lines(row, 'accuracy')}\nblock {blocks(row)}" for _, row in means.iterrows()]
     square = {"index": "applied_under", "columns": "extracted_under"}
     vectors = means.pivot(**square, values="accuracy").reindex(index=names, columns=names)
     texts = means.assign(text=cells).pivot(**square, values="text")
@@ -40,19 +40,16 @@ def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Stand
     beside = {name: [_over_lines(row, name) for _, row in first.iterrows()] for name in columns}
     _heat_map(right, first[list(columns)].rename(columns=columns), pd.DataFrame(beside), None)
     right.set(xlabel="No vector", ylabel="", yticks=[])
-    note = (
-        f"{_about(model, table)} θ is the mean over "
-        f"{counted(standard.dummy_queries, 'dummy prompt')}. In the cells: mean test accuracy, its "
-        "95 % bootstrap interval over tasks, and L, the block chosen on dev: median (range over "
+    note = f"{_about(model, table)} [ ]: 95 % bootstrap interval over tasks."
+    caption = (
+        f"{note} θ is the mean over {counted(standard.dummy_queries, 'dummy prompt')}. In the "
+        "cells: mean test accuracy, its interval, and the block chosen on dev, median (range over "
         "tasks)."
     )
-    caption(figure, note)
-    return figure
+    return Plot(figure, _extremes(means), caption, note)
 
 
-def dummy_queries(
-    model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Standard
-) -> Figure:
+def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Standard) -> Plot:
     """Accuracy against the number of dummy queries, and by where they come from.
 
     Args:
@@ -76,13 +73,12 @@ def dummy_queries(
     right.set(xlabel="Where dummy queries come from")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, ncols=3, loc="outside upper left")
-    note = (
-        f"{_about(model, table)} Template {shortened(standard.template)}.\n"
-        "Whiskers and bands: 95 % bootstrap intervals over tasks. L: the block chosen on dev, "
-        "median (range over tasks).\nθ of the query itself may hold its answer."
+    note = f"{_about(model, table)} Whiskers, bands: 95 % bootstrap intervals over tasks."
+    caption = (
+        f"{note} Template: {shortened(standard.template)}. Blocks are those chosen on dev, median "
+        "(range over tasks). θ of the query itself may hold its answer."
     )
-    caption(figure, note)
-    return figure
+    return Plot(figure, _by_choice(choices), caption, note)
 
 
 def blocks(means: pd.Series) -> str:
@@ -110,11 +106,13 @@ def _heat_map(axes: Axes, grid: pd.DataFrame, texts: pd.DataFrame, bar: Axes | N
         annot_kws={"fontsize": 6.5, "linespacing": 1.3},
         vmin=0,
         vmax=1,
-        cmap="viridis",
+        cmap=COLOUR_MAP,
         linewidths=1,
         xticklabels=[_wrapped(str(name)) for name in grid.columns],
         **options,
     )
+    for text, value in zip(axes.texts, grid.to_numpy(dtype=float).ravel(), strict=True):
+        text.set_color(text_on(COLOUR_MAP(value)))
     axes.tick_params(axis="x", rotation=0, labelsize=6.5)
     axes.tick_params(axis="both", length=0)
 
@@ -158,11 +156,28 @@ def _choice_tick(row: pd.Series) -> str:
 
 
 def _block_lines(row: pd.Series) -> str:
-    return f"L {blocks(row)}".replace(" (", "\n(")
+    return f"block {blocks(row)}".replace(" (", "\n(")
 
 
 def _wrapped(name: str) -> str:
     return "\n".join(textwrap.wrap(shortened(name), LABEL_WIDTH)) or name
+
+
+def _extremes(means: pd.DataFrame) -> str:
+    """The finding of the matrix: its least and its highest mean."""
+    known = means.dropna(subset="accuracy").sort_values("accuracy", kind="stable")
+    first, last = (
+        f"{row['accuracy']:.2f} ({shortened(row['extracted_under'])} applied under "
+        f"{shortened(row['applied_under'])})"
+        for row in (known.iloc[0], known.iloc[-1])
+    )
+    return f"The task vector's accuracy lies between {first} and {last}"
+
+
+def _by_choice(choices: pd.DataFrame) -> str:
+    """The finding on dummy queries: the accuracy with each choice of them."""
+    parts = [f"{row['accuracy']:.2f} with {dummies_named(row)}" for _, row in choices.iterrows()]
+    return f"Dummy queries: {', '.join(parts)}"
 
 
 def _about(model: str, table: pd.DataFrame) -> str:

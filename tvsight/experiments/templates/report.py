@@ -7,8 +7,9 @@ import pandas as pd
 from tvsight.experiments.templates import Options, figures, numbers
 from tvsight.experiments.templates.request import collect
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import display_name, interval, number
+from tvsight.output.labels import display_name, interval, number, task_title
 from tvsight.output.procedures import title
+from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -18,6 +19,28 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task", "Extracted under", "Applied under"]
 """Columns with words from elsewhere."""
+MEANS = (
+    "[ ]: 95 % bootstrap interval over tasks. Against own: minus the accuracy of the vector that "
+    "was extracted under the same template from the task's own dummy queries. Block: the median of "
+    "those chosen on dev, with their range over tasks. Identified: the number of tasks where a "
+    "block beats the baseline on dev."
+)
+MATRIX_TABLE = Wording(
+    "Mean test accuracy by template",
+    "A row is the template that the vector was extracted under, and the one that it was applied "
+    f"under; baseline and ICL are those of the latter. {MEANS}",
+)
+DUMMY_TABLE = Wording(
+    "Mean test accuracy by number and choice of dummy queries",
+    "A row is where the dummy queries come from, and how many a vector is the mean over. θ of the "
+    f"query itself may hold its answer. {MEANS}",
+)
+TASK_TABLE = Wording(
+    "Test accuracy by template and by dummy queries, task by task",
+    "A row of the first table is a task and a pair of templates, of the second a task. [ ]: 95 % "
+    "interval over the task's queries; after @ the block chosen on dev. n: test episodes, with the "
+    "number of different queries in brackets.",
+)
 SECONDARY = ["Gain over baseline", "Against own", "Identified (Holm)", "Own better (Holm)"]
 """Columns that a narrow terminal leaves out."""
 
@@ -37,13 +60,14 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     display.table(matrix_cells, heading, SECONDARY)
     display.table(dummy_cells, "The same by dummy queries", SECONDARY)
 
-    drawn.table(matrix, [matrix_cells], names=NAMES)
-    drawn.table(dummies, [dummy_cells], "dummy_queries", names=NAMES)
+    drawn.table(matrix, [matrix_cells], names=NAMES, wording=MATRIX_TABLE)
+    drawn.table(dummies, [dummy_cells], "dummy_queries", names=NAMES, wording=DUMMY_TABLE)
     by_task = [
         _task_cells(numbers.of_templates(table, standard), table),
         _dummy_task_cells(numbers.of_dummy_queries(table, standard)),
     ]
-    drawn.table(table, [*by_task, *outcome.note_cells], "by_task", names=NAMES)
+    by_task += outcome.note_cells
+    drawn.table(table, by_task, "by_task", names=NAMES, wording=TASK_TABLE)
     for model in table["model"].unique():
         of_model = table[table["model"] == model]
         cells = matrix[matrix["model"] == model]
@@ -110,7 +134,7 @@ def _dummy_task_cells(dummies: pd.DataFrame) -> pd.DataFrame:
 
 def _named(row: pd.Series) -> dict[str, str]:
     model = display_name(row["model"])
-    return {"Model": model, "Category": row["category"], "Task": row["task"]}
+    return {"Model": model, "Category": row["category"], "Task": task_title(row["task"])}
 
 
 def _with_block(cell: pd.Series) -> str:

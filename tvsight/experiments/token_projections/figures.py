@@ -6,19 +6,19 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Rectangle
-from matplotlib.textpath import TextToPath
 from matplotlib.ticker import NullLocator
 
-from tvsight.output.labels import display_name, shortened
+from tvsight.output.labels import block, display_name, task_title
+from tvsight.output.lettering import fitting, font
+from tvsight.output.panels import block_ticks
+from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import TWO_COLUMNS, caption, new_figure
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
 
 RANKS = 10
 """Tokens of a block in a figure."""
@@ -29,12 +29,6 @@ LEAST_SHADE = 1e-4
 FONT_SIZE = 6.2
 CELL = 0.53
 """Width of a text in a cell, in inches: a little less than the cell."""
-MOST_CHARACTERS = 40
-"""More than a cell holds of the narrowest letters."""
-FONT = FontProperties(family="DejaVu Sans", size=FONT_SIZE)
-BOLD = FontProperties(family="DejaVu Sans", size=FONT_SIZE, weight="bold")
-DARK = 0.55
-"""Luminance below which text on a shade is white."""
 RIGHT_TO_LEFT = {"R", "AL"}
 KIND_NAMES = {"answers": "Answers of the task", "description": "Words that describe the task"}
 VECTOR_STYLES = {
@@ -44,7 +38,7 @@ VECTOR_STYLES = {
 BAND_ALPHA = 0.2
 
 
-def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Figure:
+def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Plot:
     """The most probable tokens of one task's vector: a row of tokens for each block.
 
     Args:
@@ -59,7 +53,7 @@ def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Fig
     shades = table.reindex(index=blocks, columns=range(1, RANKS + 1)).to_numpy(dtype=float)
     figure = new_figure(TWO_COLUMNS, 1.25 + 0.19 * len(blocks))
     axes = figure.subplots()
-    norm, shade = LogNorm(LEAST_SHADE, 1, clip=True), colormaps["Blues"]
+    norm, shade = LogNorm(LEAST_SHADE, 1, clip=True), COLOUR_MAP
     drawn = axes.pcolormesh(
         np.ma.masked_invalid(shades), cmap=shade, norm=norm, edgecolors="white", linewidth=0.6
     )
@@ -68,23 +62,22 @@ def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Fig
         text = drawable(token["shown"])
         substituted |= text != token["shown"]
         bold = bool(token["is_answer"])
-        dark = _luminance(shade(norm(token["probability"]))) < DARK
         axes.text(
             token["order"] - 0.5,
             blocks.index(token["layer"]) + 0.5,
-            fitting(text, bold),
-            fontproperties=BOLD if bold else FONT,
-            color="white" if dark else "0.1",
+            fitting(text, CELL, FONT_SIZE, bold),
+            fontproperties=font(FONT_SIZE, bold),
+            color=text_on(shade(norm(token["probability"]))),
             ha="center",
             va="center_baseline",
         )
     frames = {first["two_above"]: "--", first["chosen"]: "-"}
-    for block, style in frames.items():
-        place = (0, blocks.index(block))
+    for layer, style in frames.items():
+        place = (0, blocks.index(layer))
         axes.add_patch(
             Rectangle(place, RANKS, 1, fill=False, linestyle=style, linewidth=1.2, clip_on=False)
         )
-    axes.set_yticks(np.arange(len(blocks)) + 0.5, [str(block) for block in blocks])
+    axes.set_yticks(np.arange(len(blocks)) + 0.5, [str(layer) for layer in blocks])
     axes.set_xticks(np.arange(RANKS) + 0.5, [str(rank) for rank in range(1, RANKS + 1)])
     axes.set(xlabel="Order of the tokens by probability", ylabel="After block")
     axes.tick_params(length=0)
@@ -93,11 +86,15 @@ def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Fig
     bar.set_label("Probability of the token")
     bar.ax.yaxis.set_major_formatter("{x:g}")  # powers would need mathematics, which is off
     bar.minorticks_off()
-    caption(figure, _grid_note(first, top, all_tokens, substituted))
-    return figure
+    note = (
+        f"{display_name(first['model'])}; mean vector of n = {first['episodes']} dev episodes. "
+        "Bold: begins an answer. Frame: the chosen block."
+    )
+    caption = _about_grid(first, top, all_tokens, substituted)
+    return Plot(figure, _answers_found(first, top, int(rows["layer"].max()) + 1), caption, note)
 
 
-def ranks(means: pd.DataFrame) -> Figure:
+def ranks(means: pd.DataFrame) -> Plot:
     """Median rank of answers and of description words over tasks against the block: task vectors
     and random vectors of the same length, a row of panels per model.
 
@@ -116,7 +113,9 @@ def ranks(means: pd.DataFrame) -> Figure:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:,.0f}")
             axes.yaxis.set_minor_locator(NullLocator())
-            axes.set_xlim(-0.5, means.loc[means["model"] == model, "layer"].max() + 0.5)
+            depth = int(means.loc[means["model"] == model, "layer"].max()) + 1
+            axes.set_xlim(-0.5, depth - 0.5)
+            axes.set_xticks(block_ticks(depth))
             axes.yaxis.grid(True)
         line[0].set_ylabel(f"{display_name(model)}\nRank of the token")
         line[0].set_ylim(bottom=0.8)
@@ -127,8 +126,10 @@ def ranks(means: pd.DataFrame) -> Figure:
         axes.set_xlabel("Block after which the vector was read")
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=len(labels), loc="outside upper left")
-    caption(figure, _ranks_note(means))
-    return figure
+    tasks = means.groupby("kind")["tasks"].max()
+    counts = " and ".join(f"{tasks[kind]} tasks ({kind})" for kind in tasks.index)
+    note = f"Line: median over n = {counts}; band: quartiles."
+    return Plot(figure, _last_ranks(means), f"{note} {_about_ranks(means)}", note)
 
 
 def drawable(text: str) -> str:
@@ -145,32 +146,12 @@ def drawable(text: str) -> str:
     return text
 
 
-def fitting(text: str, bold: bool = False) -> str:
-    """A text cut to the width of a cell, with an ellipsis if it was too long."""
-    if len(text) <= MOST_CHARACTERS and _width(text, bold) <= CELL:
-        return text
-    cut = text[:MOST_CHARACTERS]
-    while len(cut) > 1 and _width(cut + "…", bold) > CELL:
-        cut = cut[:-1]
-    return cut + "…"
-
-
-def _luminance(colour: tuple[float, ...]) -> float:
-    red, green, blue, *_ = colour
-    return 0.299 * red + 0.587 * green + 0.114 * blue
-
-
-@cache
-def _width(text: str, bold: bool) -> float:
-    """In inches."""
-    measured = TextToPath().get_text_width_height_descent(text, BOLD if bold else FONT, False)
-    return float(measured[0]) / 72
-
-
 @cache
 def _glyphs() -> frozenset[int]:
     """Code points that both weights of the font have."""
-    plain, bold = (FT2Font(findfont(font)).get_charmap() for font in (FONT, BOLD))
+    plain, bold = (
+        FT2Font(findfont(font(FONT_SIZE, is_bold))).get_charmap() for is_bold in (False, True)
+    )
     return frozenset(plain) & frozenset(bold)
 
 
@@ -187,12 +168,38 @@ def _band(axes: Axes, means: pd.DataFrame, vector: str) -> None:
     axes.fill_between(layers, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
 
 
-def _grid_note(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substituted: bool) -> str:
+def _answers_found(first: pd.Series, top: pd.DataFrame, depth: int) -> str:
+    """The finding of a grid: how many of its best tokens begin an answer, where the paper reads
+    them."""
+    shown = top[top["layer"] == first["two_above"]]
+    return (
+        f"{task_title(first['task'])}: {int(shown['is_answer'].sum())} of the {len(shown)} most "
+        f"probable tokens after {block(first['two_above'], depth)} begin an answer"
+    )
+
+
+def _last_ranks(means: pd.DataFrame) -> str:
+    """The finding of the ranks: where they end, beside random vectors."""
+    parts = []
+    for model, of_model in means.groupby("model", sort=False):
+        last = int(of_model["layer"].max())
+        at_last = of_model[of_model["layer"] == last].set_index(["kind", "vector"])["rank"]
+        ends = [
+            f"{kind} {at_last[kind, 'task']:,.0f} (random vectors {at_last[kind, 'random']:,.0f})"
+            for kind in KIND_NAMES
+            if (kind, "task") in at_last.index
+        ]
+        name, where = display_name(str(model)), block(last, last + 1)
+        parts.append(f"{name}: median ranks after {where}: {', '.join(ends)}")
+    return ". ".join(parts)
+
+
+def _about_grid(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substituted: bool) -> str:
     above = first["two_above"] - first["chosen"]
     where = {0: "which is the last block", 1: "dashed: the last block, one above"}
     frames = where.get(above, "dashed: two above it")
     parts = [
-        f"{display_name(first['model'])}, {shortened(first['task'])}: mean task vector (n = "
+        f"{display_name(first['model'])}, {task_title(first['task'])}: mean task vector (n = "
         f"{first['episodes']} dev episodes) through final norm and unembedding.\n"
         f"Frame: the chosen block; {frames}."
     ]
@@ -205,12 +212,9 @@ def _grid_note(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substitute
     return " ".join(parts)
 
 
-def _ranks_note(means: pd.DataFrame) -> str:
+def _about_ranks(means: pd.DataFrame) -> str:
     draws = means.loc[means["vector"] == "random", "draws"].max()
-    counts = means.groupby("kind")["tasks"].max()
-    counted = " and ".join(f"{counts[kind]} tasks ({kind})" for kind in counts.index)
     return (
-        f"Line: median over n = {counted}; band: quartiles.\n"
         "Answers: median over the first tokens of all usual answers (of k answers it is at least "
         "k/2).\nDescription: the best-ranked of a task's words, for random vectors too.\n"
         f"Random: directions drawn evenly, as long as the task vector, median of {draws} draws."

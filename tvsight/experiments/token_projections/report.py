@@ -8,7 +8,8 @@ from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.experiments.token_projections import NAME, Options, figures, numbers
 from tvsight.experiments.token_projections.request import collect
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import display_name
+from tvsight.output.labels import display_name, small, task_title
+from tvsight.output.tables import Wording
 from tvsight.paper import paper_top_tokens
 
 if TYPE_CHECKING:
@@ -19,8 +20,21 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task", "Tokens", "What"]
 """Columns with words from elsewhere."""
-LEAST = 1e-9
-"""Smaller probabilities are shown as smaller than this."""
+TOKEN_TABLE = Wording(
+    "The most probable tokens of task vectors",
+    "A row is a task, a model and a block: the chosen one, and the one two above it, where the "
+    "paper reads tokens. The mean vector of the dev episodes goes through final norm and "
+    "unembedding; the authors' code leaves the norm out. Tokens that are not letters alone, and "
+    "repetitions but for case, are left out unless --all-tokens was given. (paper): the tokens "
+    "that Hendel et al. (2023) print.",
+)
+RANK_TABLE = Wording(
+    "Ranks of answers, and of words that describe the task, among the tokens of its vector",
+    "A row is a task, a block and what is looked for: the first tokens of all usual answers (their "
+    "median rank), or a word. Rank 1 is most probable; a probability is the sum over the tokens. "
+    "Random: as long as the task vector, in random directions; the median of the draws, with the "
+    "least and the most where they differ.",
+)
 
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
@@ -41,8 +55,10 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     display.table(above, "Most probable tokens of task vectors")
     above = rank_table[near["place"] == "two above"].drop(columns="Probability, random")
     display.table(above, "Answers, and words that describe the task", ["Category"])
-    drawn.table(tokens, [token_table.drop(columns="Place")], names=NAMES)
-    drawn.table(near, [rank_table, *outcome.note_cells], "ranks", names=NAMES)
+    token_cells = [token_table.drop(columns="Place")]
+    drawn.table(tokens, token_cells, names=NAMES, wording=TOKEN_TABLE)
+    rank_cells = [rank_table, *outcome.note_cells]
+    drawn.table(near, rank_cells, "ranks", names=NAMES, wording=RANK_TABLE)
     drawn.figure(figures.ranks(numbers.over_tasks(rows)))
     for (model, task), of_task in by_task.items():
         top = numbers.top_tokens(of_task, figures.RANKS, options.all_tokens)
@@ -56,7 +72,7 @@ def _token_table(tokens: pd.DataFrame, separator: str) -> pd.DataFrame:
     for (task, source, model, place), of_block in tokens.groupby(keys, sort=False):
         rows.append(
             {
-                "Task": task,
+                "Task": task_title(str(task)),
                 "Model": display_name(str(model)) + (" (paper)" if source == "paper" else ""),
                 "After block": _block(of_block.iloc[0]),
                 "Tokens": separator.join(of_block["token"]),
@@ -72,7 +88,7 @@ def _rank_table(near: pd.DataFrame) -> pd.DataFrame:
         {
             "Model": display_name(row["model"]),
             "Category": row["category"],
-            "Task": row["task"],
+            "Task": task_title(row["task"]),
             "After block": _block(row),
             "What": f"{row['tokens']} answers" if row["kind"] == "answers" else f"“{row['word']}”",
             "Rank": _text(row, "rank"),
@@ -86,16 +102,14 @@ def _rank_table(near: pd.DataFrame) -> pd.DataFrame:
 
 def _text(row: pd.Series, name: str) -> str:
     """A rank or a probability."""
-    if "rank" in name:
-        return f"{row[name]:.0f}"
-    return f"{row[name]:.1g}" if row[name] >= LEAST else f"<{LEAST:.0g}"
+    return f"{row[name]:,.0f}" if "rank" in name else small(row[name])
 
 
 def _random(row: pd.Series, name: str) -> str:
     """The median of random vectors with the least and the most, where these differ."""
     low, high = _text(row, f"random_{name}_low"), _text(row, f"random_{name}_high")
     median = _text(row, f"random_{name}")
-    return median if low == high else f"{median} [{low} to {high}]"
+    return median if low == high else f"{median} ({low} to {high})"
 
 
 def _block(row: pd.Series) -> str:

@@ -3,23 +3,23 @@
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_clusters.numbers import CATEGORY, LEFT_OUT, TASK, Embedding
-from tvsight.output.labels import counted, interval, shortened
-from tvsight.output.theme import CATEGORY_COLOURS, TASK_MARKERS, TWO_COLUMNS, caption, new_figure
+from tvsight.output.labels import counted, interval, task_title
+from tvsight.output.plots import Plot
+from tvsight.output.theme import CATEGORY_COLOURS, TASK_MARKERS, TWO_COLUMNS, new_figure
 
 MARKER_SIZE = 3.3
 HEADING = ""
 """Marker of a line of the legend that names no task."""
 LEGEND_LINE = 0.145
 """Height of a line of the legend, in inches."""
-LEAST_HEIGHT, CAPTION_HEIGHT = 4.2, 0.75
+LEAST_HEIGHT = 4.2
 
 
-def scatter(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> Figure:
+def scatter(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> Plot:
     """One point per vector: the category is its colour, the task its shape.
 
     Args:
@@ -34,8 +34,7 @@ def scatter(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> 
     }
     tasks = [task for of_category in by_category.values() for task in of_category]
     lines = len(tasks) + 2 * len(by_category) - 1
-    height = max(LEAST_HEIGHT, LEGEND_LINE * lines) + CAPTION_HEIGHT
-    figure = new_figure(TWO_COLUMNS, height)
+    figure = new_figure(TWO_COLUMNS, max(LEAST_HEIGHT, LEGEND_LINE * lines))
     axes = figure.subplots()
     entries: list[Line2D] = []
     for category, of_category in by_category.items():
@@ -46,7 +45,7 @@ def scatter(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> 
             style = _style(category, tasks.index(task))
             own = points[points["task"] == task]
             axes.plot(own["x"], own["y"], label=task, **style)
-            entries.append(Line2D([], [], label=shortened(task), **style))
+            entries.append(Line2D([], [], label=task_title(task), **style))
     axes.set_aspect("equal", adjustable="datalim")  # a distance is as long in both directions
     axes.spines[["top", "right"]].set_visible(True)
     axes.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
@@ -60,8 +59,8 @@ def scatter(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> 
     for entry, text in zip(entries, legend.get_texts(), strict=True):
         if entry.get_marker() == HEADING:
             text.set_fontweight("bold")
-    caption(figure, _note(embedding, given, groupings))
-    return figure
+    caption = _about(embedding, given, groupings)
+    return Plot(figure, _recognised(groupings), caption, given.sizes_note)
 
 
 def _style(category: str, number: int) -> dict[str, Any]:
@@ -83,7 +82,20 @@ def _heading(text: str) -> Line2D:
     return Line2D([], [], linestyle="none", marker=HEADING, label=text or " ")
 
 
-def _note(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> str:
+def _recognised(groupings: pd.DataFrame) -> str:
+    """The finding: how often the nearest centroid names the task of a vector, and its category, by
+    the distance that t-SNE sees."""
+    rows = groupings[groupings["measure"] == "euclidean"].dropna(subset="accuracy")
+    parts = [
+        f"its {row['grouping']} for {interval(row, 'accuracy')} (chance {row['chance']:.2f})"
+        for _, row in rows[rows["grouping"].isin([TASK, CATEGORY])].iterrows()
+    ]
+    if not parts:
+        return "Task vectors in two dimensions"
+    return f"The centroid nearest to a vector names {', '.join(parts)}"
+
+
+def _about(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> str:
     cut = f" (as many as {len(given.vectors)} vectors allow)" if embedding.bounded else ""
     lines = [
         f"{given.where}: {counted(len(given.names), 'task')}, n = {given.sizes} test episodes "

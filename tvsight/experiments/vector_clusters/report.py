@@ -8,7 +8,8 @@ from tvsight.experiments.main_results.request import collect_with_vectors as col
 from tvsight.experiments.main_results.vector_sets import vector_sets
 from tvsight.experiments.vector_clusters import Options, figures, numbers
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import display_name, interval, number
+from tvsight.output.labels import MISSING, display_name, interval, number, task_title
+from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -18,6 +19,22 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task", "Taken for"]
 """Columns with words from elsewhere."""
+TABLE = Wording(
+    "Do task vectors cluster by task, and by category?",
+    "A row is a grouping of the vectors (the number of groups in brackets) and a distance. "
+    "Silhouette: its mean over vectors, from −1 to 1. Nearest centroid: the share of vectors whose "
+    "group has the nearest centroid, cross-validated over queries, with its 95 % interval; chance "
+    "is that of the group sizes. Own task left out: nothing is learnt from the vector's own task. "
+    "n: vectors, with the number of units that the interval resamples in brackets (queries, or "
+    "tasks where the own task is left out).",
+)
+TASK_TABLE = Wording(
+    "Do task vectors cluster? Task by task, by cosine distance",
+    "A row is a task. [ ]: 95 % interval over queries. Taken for: the task that its vectors are "
+    "most often mistaken for, and the share of them. Category without own task: the share whose "
+    "category is named right when nothing is learnt from the task itself. n: vectors, with the "
+    "number of different queries in brackets.",
+)
 
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
@@ -29,8 +46,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     display.table(cells, "Do task vectors cluster?", secondary=["n (units)"])
     heading = "Task by task, cosine distance"
     display.table(task_cells, heading, secondary=["Category", "n (queries)"])
-    drawn.table(groupings, [cells, *outcome.note_cells], names=NAMES)
-    drawn.table(by_task, [task_cells], "by_task", names=NAMES)
+    drawn.table(groupings, [cells, *outcome.note_cells], names=NAMES, wording=TABLE)
+    drawn.table(by_task, [task_cells], "by_task", names=NAMES, wording=TASK_TABLE)
     of_models = [groupings[groupings["model"] == given.model] for given in sets]
     for given, of_model in zip(sets, of_models, strict=True):
         display.note(f"{given.where}.")
@@ -71,11 +88,11 @@ def _task_cells(by_task: pd.DataFrame) -> pd.DataFrame:
         {
             "Model": display_name(row["model"]),
             "Category": row["category"],
-            "Task": row["task"],
+            "Task": task_title(row["task"]),
             "Silhouette": number(row["silhouette"]),
             "Nearest centroid": interval(row, "accuracy"),
-            "Taken for": row["taken_for"] or "–",
-            "Share": number(row["taken_for_share"]) if row["taken_for"] else "–",
+            "Taken for": task_title(row["taken_for"]) if row["taken_for"] else MISSING,
+            "Share": number(row["taken_for_share"]) if row["taken_for"] else MISSING,
             "Category without own task": number(row["category_left_out"]),
             "n (queries)": f"{row['n']} ({row['units']})",
         }

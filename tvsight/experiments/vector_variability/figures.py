@@ -5,24 +5,24 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_variability.numbers import MEAN, POOLED
-from tvsight.output.labels import counted, interval, number, shortened
-from tvsight.output.theme import MODEL_COLOURS, ONE_COLUMN, TWO_COLUMNS, caption, new_figure
+from tvsight.output.labels import counted, interval, number, task_title
+from tvsight.output.plots import Plot
+from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
 
 KINDS: dict[str, dict[str, Any]] = {
     # The larger kind lies below and is light; outlines keep the two apart where they overlap.
     "between": {"facecolor": "0.85", "edgecolor": "0.4", "linewidth": 0.7},
-    "within": {"facecolor": MODEL_COLOURS[3] + "99", "edgecolor": "0.1", "linewidth": 0.9},
+    "within": {"facecolor": "#2a788e99", "edgecolor": "0.1", "linewidth": 0.9},
 }
 NAMES = {"within": "within a task", "between": "to other tasks"}
 PANELS_ACROSS = 4
 PANEL_HEIGHT = 1.05
 
 
-def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Figure:
+def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Plot:
     """The distances of all tasks together.
 
     Args:
@@ -40,11 +40,11 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, cent
     figure.legend(handles[::-1], labels[::-1], ncols=2, loc="outside upper left")
     whole = table[table["task"] == POOLED].iloc[0]
     mean = table[table["task"] == MEAN].iloc[0]
-    caption(figure, "\n".join([_about(given, centre), *_statistics(whole, mean)]))
-    return figure
+    text = "\n".join([_about(given, centre), *_statistics(whole, mean)])
+    return Plot(figure, _nearer(mean), text, given.sizes_note)
 
 
-def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Figure:
+def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Plot:
     """The same for each task in a panel of its own; all share the horizontal axis.
 
     Args:
@@ -60,7 +60,7 @@ def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, cent
     for axes, task in zip(panels, tasks, strict=False):
         _panel(axes, densities[densities["task"] == task])
         row = table[table["task"] == task].iloc[0]
-        axes.set_title(shortened(task), fontsize=7.5, loc="left", pad=3)
+        axes.set_title(task_title(task), fontsize=7.5, loc="left", pad=3)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         if pd.notna(row["superiority"]):
@@ -73,17 +73,16 @@ def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, cent
         last = [axes for axes in grid[:, column] if axes.axison][-1]
         last.tick_params(labelbottom=True)
         last.set_xlabel(_distance(densities), fontsize=7)
-    figure.supylabel("Density", fontsize=8)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], ncols=2, loc="outside upper left")
-    lines = [f"{_about(given, centre)} Each panel has its own vertical scale."]
+    lines = [f"{_about(given, centre)} Vertical: density, each panel with its own scale."]
     if table["superiority"].notna().any():
         lines.append(
             "P: probability that a distance to another task's vector is above one within the task. "
             "OVL: overlap coefficient, the share of the two distributions that is common."
         )
-    caption(figure, "\n".join(lines))
-    return figure
+    of_tasks = table[table["task"].isin(tasks)]
+    return Plot(figure, _least_apart(of_tasks), "\n".join(lines), given.sizes_note)
 
 
 def _panel(axes: Axes, densities: pd.DataFrame) -> None:
@@ -97,6 +96,29 @@ def _panel(axes: Axes, densities: pd.DataFrame) -> None:
 
 def _distance(densities: pd.DataFrame) -> str:
     return f"{str(densities['measure'].iloc[0]).title()} distance"
+
+
+def _nearer(mean: pd.Series) -> str:
+    """The finding of all tasks: how often distances to other tasks are the larger ones."""
+    if pd.isna(mean["superiority"]):
+        return "Distances between task vectors"
+    return (
+        "A distance to another task's vector is larger than one within the task with probability "
+        f"{interval(mean, 'superiority')} (mean of tasks)"
+    )
+
+
+def _least_apart(of_tasks: pd.DataFrame) -> str:
+    """The finding by task: the task whose vectors are least apart from the others'."""
+    known = of_tasks.dropna(subset="superiority").sort_values("superiority", kind="stable")
+    if known.empty:
+        return "Distances between task vectors, task by task"
+    least = known.iloc[0]
+    return (
+        f"Distances to other tasks exceed those within a task with probability "
+        f"{number(least['superiority'])} ({task_title(least['task'])}) to "
+        f"{number(known['superiority'].max())}"
+    )
 
 
 def _about(given: VectorSet, centre: bool) -> str:

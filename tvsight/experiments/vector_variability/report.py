@@ -8,7 +8,8 @@ from tvsight.experiments.main_results.request import collect_with_vectors as col
 from tvsight.experiments.main_results.vector_sets import vector_sets
 from tvsight.experiments.vector_variability import Options, figures, numbers
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import display_name, interval
+from tvsight.output.labels import display_name, interval, spread, task_title
+from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -18,8 +19,16 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task"]
 """Columns with words from elsewhere."""
-SHOWN_WHOLE = 100
-"""Distances from this on are shown without decimals."""
+COLUMNS_NOTE = (
+    "Within, between: mean ± standard deviation of the distances between vectors of one task, and "
+    "to those of other tasks. P(between > within): the probability that a distance to another task "
+    "is the larger one. Overlap: the share that the two distributions have in common."
+)
+VARIANT_TABLE = Wording(
+    "Distances within and between tasks: does one coordinate decide?",
+    "A row is a treatment of the vectors and a distance; numbers are means over tasks. [ ]: 95 % "
+    f"bootstrap interval over tasks. {COLUMNS_NOTE}",
+)
 
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
@@ -39,8 +48,14 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
         display.note(f"{given.where}.")
         if len(given.names) == 1:
             display.note("With one task there are no distances to other tasks to compare with.")
-    drawn.table(table, [cells, *outcome.note_cells], names=NAMES)
-    drawn.table(variants, [variant_cells], "variants", names=NAMES)
+    wording = Wording(
+        heading,
+        "A row is a task; then all pairs pooled, and the mean of tasks with its 95 % bootstrap "
+        f"interval over tasks [ ]. {COLUMNS_NOTE} n: vectors, with the number of different queries "
+        "in brackets.",
+    )
+    drawn.table(table, [cells, *outcome.note_cells], names=NAMES, wording=wording)
+    drawn.table(variants, [variant_cells], "variants", names=NAMES, wording=VARIANT_TABLE)
     for given, of_model, histograms in zip(compared, separations, densities, strict=True):
         if histograms.empty:
             display.note(f"{given.model}: one vector has no distances.")
@@ -57,7 +72,7 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
         {
             "Model": display_name(row["model"]),
             "Category": row["category"],
-            "Task": row["task"],
+            "Task": task_title(row["task"]),
             **_statistics(row),
             "n (queries)": f"{row['vectors']} ({row['units']})",
         }
@@ -82,18 +97,9 @@ def _variant_cells(variants: pd.DataFrame) -> pd.DataFrame:
 
 def _statistics(row: pd.Series) -> dict[str, str]:
     return {
-        "Within": _spread(row, "within"),
-        "Between": _spread(row, "between"),
+        "Within": spread(row["within_mean"], row["within_deviation"]),
+        "Between": spread(row["between_mean"], row["between_deviation"]),
         "P(between > within)": interval(row, "superiority"),
         "Cohen's d": interval(row, "cohens_d"),
         "Overlap": interval(row, "overlap"),
     }
-
-
-def _spread(row: pd.Series, kind: str) -> str:
-    """Mean and standard deviation of distances, `0.0154 ± 0.0097`."""
-    mean, deviation = row[f"{kind}_mean"], row[f"{kind}_deviation"]
-    if pd.isna(mean):
-        return "–"
-    form = ".0f" if mean >= SHOWN_WHOLE else ".3g"
-    return f"{mean:{form}}" if pd.isna(deviation) else f"{mean:{form}} ± {deviation:{form}}"

@@ -1,0 +1,48 @@
+"""The width of texts in the figures' font, to wrap and cut them before anything is drawn."""
+
+from functools import cache
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
+
+FAMILY = "DejaVu Sans"
+"""The font of all figures. It comes with matplotlib."""
+MOST_CHARACTERS = 200
+"""More than fits of the narrowest letters; longer texts are cut before they are measured."""
+
+
+def font(size: float, bold: bool = False) -> FontProperties:
+    """The figures' font in a size, in points."""
+    return FontProperties(family=FAMILY, size=size, weight="bold" if bold else "normal")
+
+
+@cache
+def width(text: str, size: float, bold: bool = False) -> float:
+    """The width of a line of text, in inches."""
+    measured = TextToPath().get_text_width_height_descent(text, font(size, bold), False)
+    return float(measured[0]) / 72
+
+
+def wrapped(text: str, room: float, size: float, bold: bool = False) -> str:
+    """A text over lines of at most `room` inches; a number stays with the sign after it."""
+    lines: list[str] = []
+    for paragraph in text.replace(" %", "\u00a0%").split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if line and width(longer, size, bold) > room:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def fitting(text: str, room: float, size: float, bold: bool = False) -> str:
+    """A text cut to a width in inches, with an ellipsis if it was too long."""
+    if len(text) <= MOST_CHARACTERS and width(text, size, bold) <= room:
+        return text
+    cut = text[:MOST_CHARACTERS]
+    while len(cut) > 1 and width(cut + "…", size, bold) > room:
+        cut = cut[:-1]
+    return cut + "…"
