@@ -48,8 +48,8 @@ TRANSFER_TABLE = Wording(
     "Test accuracy with the vectors of other tasks",
     "A row is the task that is asked. All vectors are means over a task's dev episodes. [ ]: 95 % "
     "interval over the task's queries. Same category, other categories: means over the tasks whose "
-    "vector is applied. The best other task is chosen on dev. Not beaten: the number of others whose "
-    "vector the own one does not answer better than. The CSV file has every pair.",
+    "vector is applied. The best other task is chosen on dev. Not beaten: the number of others "
+    "whose vector the own one does not answer better than. The CSV file has every pair.",
 )
 
 
