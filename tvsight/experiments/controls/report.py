@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tvsight.experiments.answer_sets import recognition_over_tasks
 from tvsight.experiments.controls import NAME, figures, numbers
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.experiments.main_results.report import recognition_table
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number
 from tvsight.output.procedures import CONTROLS, title
@@ -35,6 +37,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     table = numbers.by_task(central, rows)
     means = numbers.over_tasks(table)
     blocks = numbers.by_block(central, rows)
+    recognised = numbers.recognised(central, rows)
     pairs = numbers.transfer(central, rows)
     _say_missing(table, display)
 
@@ -45,6 +48,9 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     display.table(mean_table, "Means over tasks, with bootstrap intervals over tasks")
     drawn.table(table, [task_table, *outcome.note_cells], names=NAMES)
     drawn.table(means, [mean_table], "means", names=NAMES)
+    recognition_means = recognition_table(recognition_over_tasks(recognised))
+    display.table(recognition_means, "Predictions that are answers of the task", ["Right"])
+    drawn.table(recognised, [recognition_means], "recognition", names=NAMES)
     drawn.figure(figures.means(table, means))
     drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES)
     drawn.figure(figures.curves(blocks), "by_block")
