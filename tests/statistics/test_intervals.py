@@ -13,6 +13,8 @@ from statsmodels.stats.proportion import proportion_confint
 from tvsight.statistics.intervals import (
     Estimate,
     accuracy,
+    difference,
+    mean_of,
     mean_over_tasks,
     recovered_gap,
     share_of_icl,
@@ -192,3 +194,35 @@ def bootstrap(data: Sequence[ArrayLike], statistic: Callable[..., float]) -> tup
 
 def assert_same_interval(found: Estimate, expected: tuple[float, float]) -> None:
     assert (found.low, found.high) == pytest.approx(tuple(expected), abs=BOOTSTRAP_TOLERANCE)
+
+
+def test_a_difference_is_resampled_by_query() -> None:
+    # Two queries of two episodes: one leads by both of them, the other by none. Of the samples a
+    # quarter has 0 and a quarter 1, so the ends are these.
+    found = difference([1, 1, 1, 0], [0, 0, 1, 0], ["a", "a", "b", "b"])
+    assert (found.value, found.low, found.high, found.n, found.distinct) == (0.5, 0, 1, 4, 2)
+
+
+def test_a_paired_difference_is_surer_than_two_accuracies() -> None:
+    first, second = [True] * 30 + [False] * 20, [True] * 25 + [False] * 25
+    found = difference(first, second, range(50))
+    assert (found.value, found.low > 0) == (pytest.approx(0.1), True)
+    assert accuracy(second, range(50)).high > accuracy(first, range(50)).low
+
+
+def test_a_difference_that_is_the_same_everywhere_has_an_interval_all_the_same() -> None:
+    _, margin = wilson(0, 10)
+    same = difference([True] * 10, [True] * 10, range(10))
+    assert (same.low, same.high) == (-margin, margin)
+    most = difference([True] * 10, [False] * 10, range(10))
+    assert (most.value, most.low, most.high) == (1, 1 - margin, 1)
+    assert np.isnan(difference([], [], []).value)
+
+
+def test_rows_of_a_group_are_resampled_together() -> None:
+    table = pd.DataFrame({"a": [0.0, 0.0, 1.0]})
+    apart, together = mean_of(table, "a"), mean_of(table, "a", ["x", "x", "y"])
+    assert apart.value == together.value == pytest.approx(1 / 3)
+    assert (apart.distinct, together.distinct) == (3, 2)
+    assert (together.low, together.high) == (0, 1)
+    assert np.isnan(mean_of(table, "a", ["x"] * 3).low)

@@ -27,6 +27,6 @@ def word_lists(names: Sequence[str]) -> list[str]:
     for one, other in combinations(words, 2):
         alike = len(words[one] & words[other]) >= SHARED * len(words[one] | words[other])
         if alike and first[one] != first[other]:
-            kept, joined = first[one], first[other]
+            kept, joined = sorted((first[one], first[other]), key=names.index)
             first = {name: kept if of == joined else of for name, of in first.items()}
     return [first[name] for name in names]

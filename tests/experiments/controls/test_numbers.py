@@ -8,6 +8,7 @@ from tvsight.experiments.controls.numbers import (
     by_block,
     by_task,
     over_tasks,
+    recognised,
     shuffled_shares,
     task_line,
     transfer,
@@ -156,6 +157,15 @@ def test_other_tasks_by_category_and_the_best_of_them() -> None:
     assert table["not_worse"].to_dict() == {"one": 0, "two": 1, "three": 0}
     assert pd.isna(table.loc["three", "same_category"])
     assert set(table["sources"]) == {2}
+
+
+def test_recognition_has_a_row_for_every_procedure() -> None:
+    central, rows = three_tasks()
+    table = recognised(central, rows[rows["task"] != "three"])
+    assert set(table["task"]) == {"one", "two"}
+    assert list(dict.fromkeys(table["procedure"])) == ["baseline", "icl", "task_vector", *CONTROLS]
+    # All answers are `yes`, so a prediction in the set is a right one.
+    assert table["in_set"].tolist() == table["accuracy"].tolist()
 
 
 def test_curves_are_means_of_dev_answers_after_each_block() -> None:

@@ -31,13 +31,8 @@ def rows_of(table: Path) -> list[list[str]]:
 
 def test_every_table_and_figure_is_written(tmp_path: Path) -> None:
     said, files = drawn(outcome(*three_tasks()), tmp_path)
-    tables = [
-        *(
-            f"controls{part}.{kind}"
-            for part in ("", "_means", "_shuffled")
-            for kind in ("csv", "md", "tex")
-        )
-    ]
+    parts = ("", "_means", "_shuffled", "_recognition")
+    tables = [*(f"controls{part}.{kind}" for part in parts for kind in ("csv", "md", "tex"))]
     assert files == [
         *tables,
         *("controls.png", "controls.pdf"),

@@ -25,6 +25,9 @@ def test_means_and_blocks_of_each_procedure() -> None:
     assert means.loc[(4, "task_vector"), "layer"] == 3
     assert pd.isna(means.loc[(4, "icl"), "layer"])
     assert set(means["tasks"]) == {2}
+    assert means.loc[(4, "baseline"), "behind_icl"] == pytest.approx(0.7)
+    assert means.loc[(4, "task_vector"), ["gains", "lags"]].tolist() == [2, 2]
+    assert pd.isna(means.loc[(4, "icl"), "behind_icl"])
 
 
 def test_a_task_that_lacks_a_number_counts_nowhere() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tvsight.errors import MeasurementError
+from tvsight.experiments.answer_sets import recognition
 from tvsight.experiments.main_results.layers import by_layer, layer_p
 from tvsight.output.labels import interval
 from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, title
@@ -131,6 +132,18 @@ def shuffled_shares(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def recognised(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Recognition against learning, of the compared procedures and each control; the columns are
+    those of `answer_sets.recognition`.
+
+    Args:
+        central, rows: as `by_task` takes them.
+    """
+    compared = central[central["procedure"].isin(COMPARED) & central["task"].isin(rows["task"])]
+    controls = rows[rows["procedure"].isin((*CONTROLS, "icl_shuffled"))]
+    return recognition(pd.concat([compared, controls], ignore_index=True))
 
 
 def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

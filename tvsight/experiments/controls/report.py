@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tvsight.experiments.answer_sets import recognition_over_tasks
 from tvsight.experiments.controls import NAME, figures, numbers
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.experiments.main_results.report import RECOGNITION_TABLE, recognition_table
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, task_title
 from tvsight.output.procedures import BESIDE_CONTROLS, title
@@ -64,6 +66,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     means = numbers.over_tasks(table)
     shares = numbers.shuffled_shares(table)
     blocks = numbers.by_block(central, rows)
+    recognised = numbers.recognised(central, rows)
     pairs = numbers.transfer(central, rows)
     _say_missing(table, display)
 
@@ -76,6 +79,10 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     drawn.table(table, [task_table, *outcome.note_cells], names=NAMES, wording=TASK_TABLE)
     drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE)
     drawn.table(shares, [share_table], "shuffled", names=NAMES, wording=SHUFFLED_TABLE)
+    recognition_means = recognition_table(recognition_over_tasks(recognised))
+    display.table(recognition_means, RECOGNITION_TABLE.title, ["Right"])
+    cells = [recognition_means]
+    drawn.table(recognised, cells, "recognition", names=NAMES, wording=RECOGNITION_TABLE)
     drawn.figure(figures.means(table, means))
     drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES, wording=BLOCK_TABLE)
     drawn.figure(figures.curves(blocks), "by_block")

@@ -1,6 +1,8 @@
 """Accuracies by task and means over tasks, with intervals and paired differences."""
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from tvsight.experiments.answer_sets import chance
 from tvsight.experiments.main_results.layers import layer_p
@@ -64,8 +66,10 @@ def over_tasks(table: pd.DataFrame, resampled: str = "tasks") -> pd.DataFrame:
     means = []
     for model, group in table.groupby("model", sort=False, observed=True):
         names = group["task"].astype(str).tolist()
-        clusters = names if resampled == "tasks" else word_lists(names)
-        counts = {"tasks": len(group), "clusters": len(set(clusters))}
+        clusters, distinct = pd.factorize(
+            np.asarray(names if resampled == "tasks" else word_lists(names), dtype=object)
+        )
+        counts = {"tasks": len(group), "clusters": len(distinct)}
         means.append({"model": model, "resampled": resampled, **counts, **_means(group, clusters)})
     return pd.DataFrame(means)
 
@@ -135,7 +139,7 @@ def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
     return summary | chance(rows)
 
 
-def _means(group: pd.DataFrame, clusters: list[str]) -> dict[str, float]:
+def _means(group: pd.DataFrame, clusters: ArrayLike) -> dict[str, float]:
     columns: dict[str, float] = {"icl_gains": int(gains_from_icl(group).sum())}
     for procedure in CENTRAL:
         if procedure in group:

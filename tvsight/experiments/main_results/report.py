@@ -38,11 +38,11 @@ MEANS = {
     },
 }
 """Columns of means over tasks, the headline first."""
-DIFFERENT = {
+COUNTED = {
     **{f"{name}_tasks": f"{MEANS[name]} > 0" for name in numbers.DIFFERENCES},
     "identified": "Layer identified",
 }
-"""Counts of tasks, with Holm's correction."""
+"""Numbers of tasks, with Holm's correction."""
 TASK_TABLE = Wording(
     "Test accuracy task by task",
     "A row is a task, or the plain mean of a category. [ ]: 95 % interval over the task's queries. "
@@ -83,18 +83,16 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
             "trained with; a tokenizer that leaves out the beginning-of-sequence token."
         )
     heading = "Means over tasks, with bootstrap intervals over tasks"
-    display.table(
-        mean_table, heading, ["Averaged vector", *(f"{text} (Holm)" for text in DIFFERENT.values())]
-    )
+    display.table(mean_table, heading, ["Averaged vector"])
+    count_table = _count_table(means)
+    display.table(count_table, "Numbers of tasks, with Holm's correction for that many tests")
     recognised = recognition(outcome.table)
     recognition_means = recognition_table(recognition_over_tasks(recognised))
-    display.table(
-        recognition_means, "Answers of the task, and the right ones among them", ["Right"]
-    )
+    display.table(recognition_means, RECOGNITION_TABLE.title, ["Right"])
 
     cells = [task_table, mean_table, *outcome.note_cells]
     drawn.table(table, cells, names=NAMES, wording=TASK_TABLE)
-    drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE)
+    drawn.table(means, [mean_table, count_table], "means", names=NAMES, wording=MEAN_TABLE)
     drawn.table(
         recognised, [recognition_means], "recognition", names=NAMES, wording=RECOGNITION_TABLE
     )
@@ -130,8 +128,22 @@ def _mean_table(means: pd.DataFrame) -> pd.DataFrame:
         cells = {"Model": display_name(mean["model"]) + origin, "Resampled": resampled}
         cells |= {heading: interval(mean, name) for name, heading in MEANS.items()}
         cells[f"ICL gains {numbers.MIN_ICL_GAIN:.2f}"] = _of_tasks(mean, "icl_gains")
-        cells |= {f"{text} (Holm)": _of_tasks(mean, name) for name, text in DIFFERENT.items()}
         rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def _count_table(means: pd.DataFrame) -> pd.DataFrame:
+    """For how many tasks of our models a difference is significant, as texts.
+
+    Args:
+        means: from `numbers.means`.
+    """
+    tested = means[means["identified"].notna() & (means["resampled"] == "tasks")]
+    rows = [
+        {"Model": display_name(mean["model"])}
+        | {f"{text} (Holm)": _of_tasks(mean, name) for name, text in COUNTED.items()}
+        for _, mean in tested.iterrows()
+    ]
     return pd.DataFrame(rows)
 
 

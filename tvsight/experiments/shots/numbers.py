@@ -4,10 +4,13 @@ import pandas as pd
 
 from tvsight.experiments.main_results.numbers import by_task
 from tvsight.output.procedures import CENTRAL
-from tvsight.statistics.intervals import mean_of
+from tvsight.statistics.intervals import mean_difference, mean_of
+from tvsight.statistics.tests import SIGNIFICANCE, holm
 
 LAYERS = {"task_vector": "layer", "averaged_vector": "averaged_layer"}
 """Where a task table has the chosen block of each vector procedure."""
+TESTED = {"gains": "task_vector_minus_baseline", "lags": "icl_minus_task_vector"}
+"""Differences of the task vector that are tested on every task."""
 
 
 def by_shots(rows: pd.DataFrame) -> pd.DataFrame:
@@ -31,8 +34,11 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         table: from `by_shots`.
 
     Returns:
-        `model`, `shots`, `procedure`, `tasks` (their number), `accuracy`, `accuracy_low`,
-        `accuracy_high`, and `layer`, the median of the chosen blocks (none without a vector).
+        `model`, `shots`, `procedure`, `tasks` (their number); `accuracy` and `behind_icl` (how much
+        more accurate ICL is, tasks paired; none for ICL), each with `_low` and `_high`; `layer`,
+        the median of the chosen blocks (none without a vector); for the task vector `gains` and
+        `lags`, the numbers of tasks where it beats the baseline, and ICL beats it, after Holm's
+        correction for that many tests.
     """
     means = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
@@ -41,14 +47,22 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         for shots, group in of_model[complete].groupby("shots"):
             for procedure in CENTRAL:
                 layer = group[LAYERS[procedure]].median() if procedure in LAYERS else None
-                means.append(
-                    {
-                        "model": model,
-                        "shots": shots,
-                        "procedure": procedure,
-                        "tasks": len(group),
-                        **mean_of(group, procedure).columns("accuracy"),
-                        "layer": layer,
-                    }
-                )
-    return pd.DataFrame(means)
+                row = {
+                    "model": model,
+                    "shots": shots,
+                    "procedure": procedure,
+                    "tasks": len(group),
+                    **mean_of(group, procedure).columns("accuracy"),
+                    "layer": layer,
+                }
+                if procedure != "icl":
+                    row |= mean_difference(group, "icl", procedure).columns("behind_icl")
+                if procedure == "task_vector":
+                    row |= {name: _significant(group, of) for name, of in TESTED.items()}
+                means.append(row)
+    table = pd.DataFrame(means)
+    return table if table.empty else table.astype(dict.fromkeys(TESTED, "Int64"))
+
+
+def _significant(group: pd.DataFrame, difference: str) -> int:
+    return int((holm(group[f"{difference}_p"]) < SIGNIFICANCE).sum())

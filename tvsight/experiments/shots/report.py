@@ -49,7 +49,7 @@ def draw(outcome: Outcome, options: Options, display: "Display", drawn: Drawn) -
         return
     cells = _cells(means)
     heading = "Mean test accuracy over tasks, with bootstrap intervals over tasks"
-    display.table(cells, heading, ["Averaged vector", "Tasks"])
+    display.table(cells, heading, ["Averaged vector"])
 
     drawn.table(table, [cells, *outcome.note_cells], names=NAMES, wording=TABLE)
     drawn.figure(figures.curves(means, table["n"].max()))
@@ -71,7 +71,9 @@ def _cells(means: pd.DataFrame) -> pd.DataFrame:
                 "Demonstrations": str(count),
                 **{title(name): interval(mean, "accuracy") for name, mean in of_procedure.items()},
                 "Block (median)": f"{vector['layer']:g}",
-                "Tasks": str(vector["tasks"]),
+                "ICL − task vector": interval(vector, "behind_icl"),
+                "Vector beats baseline (Holm)": f"{vector['gains']} of {vector['tasks']} tasks",
+                "ICL beats vector (Holm)": f"{vector['lags']} of {vector['tasks']} tasks",
             }
         )
     return pd.DataFrame(rows)
