@@ -39,7 +39,7 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     summaries = []
     for (model, task), of_task in rows.groupby(TASK, sort=False, observed=True):
         best = _best_other(of_task)
-        answered = _answers(_test(central, model, task), of_task, best)
+        answered = _answers(_test(central, str(model), str(task)), of_task, best)
         vector = answered["task_vector"]
         first = vector.iloc[0]
         summary: dict[str, object] = {
