@@ -31,6 +31,7 @@ from tests.helpers.small_runs import (
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results.request import requests
+from tvsight.models import resolve
 from tvsight.output.console import Display
 from tvsight.prompts import read_episodes
 from tvsight.run import places
@@ -192,3 +193,10 @@ def test_of_two_precisions_the_store_gives_the_newest_unless_one_is_asked_for(
     assert not half.equals(first.rows("to_upper"))
     assert_same(stored(config).table, half)
     assert_same(stored(replace(config, dtype="float32")).table, first.rows("to_upper"))
+
+
+@pytest.mark.parametrize(("dtype", "label"), [("float32", None), ("bfloat16", "@bfloat16")])
+def test_packaged_weights_that_were_rounded_again_are_named(dtype: str, label: str | None) -> None:
+    runner, source = Runner(display_on(None)), resolve("smollm2-135m")
+    runner._label(source, {"dtype": dtype}, [])
+    assert runner.labels == ({source.name: source.name + label} if label else {})

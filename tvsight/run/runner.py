@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
     from tvsight.run.places import Places
 
-
 Manifests = dict[Path, dict[str, Any]]
-"""Manifests by folder of the result."""
+"""By folder of the result."""
 
 
 class Runner:
@@ -88,9 +87,7 @@ class Runner:
         store.prepare()
         outcome = Outcome()
         for source, of_model in wanted:
-            missing = [
-                request for request in of_model if not is_stored(store, request, self.display)
-            ]
+            missing = [one for one in of_model if not is_stored(store, one, self.display)]
             self._say_stored(source, of_model, missing)
             if missing or config.save_episodes:
                 place = self._places(config, dtype)
@@ -105,9 +102,10 @@ class Runner:
                 if is_stored(store, request, self.display):
                     _note_asked(store, source, request.result.path)
                     outcome.results.append(_stored(store, request.result.path))
-            if source.kind == "hub" and of_model:
-                there = stored_revisions(_manifests(store, source)[0].values())
-                self._label(source, of_model[0].identity["weights"], there)
+            if of_model:
+                hub = source.kind == "hub"
+                there = stored_revisions(_manifests(store, source)[0].values()) if hub else []
+                self._label(source, of_model[0].identity, there)
         return outcome
 
     def preview(self, config: RunConfig, experiment: Experiment) -> None:
@@ -185,8 +183,7 @@ class Runner:
                     outcome.failures[key] = f"not in the store{what}{of_others if others else ''}"
                 else:
                     outcome.results.append(_stored(store, newest))
-            if source.kind == "hub" and "weights" in known:
-                self._label(source, known["weights"], there)
+            self._label(source, known, there)
         return outcome
 
     def _taken(
@@ -227,10 +224,13 @@ class Runner:
                     return path
         return None
 
-    def _label(self, source: ModelSource, weights: str, there: list[Revision]) -> None:
-        """Note the name of a model with its revision, where outputs must say it."""
+    def _label(self, source: ModelSource, known: Mapping[str, Any], there: list[Revision]) -> None:
+        """Note the name of a model with its revision, where outputs must say it, or with its
+        precision, where packaged weights were rounded once more."""
+        if source.package and known.get("dtype", "float32") != "float32":
+            self.labels[source.name] = f"{source.name}{AT}{known['dtype']}"
         for revision in there:
-            if weights == f"commit:{revision.commit}":
+            if known.get("weights") == f"commit:{revision.commit}":
                 label = revision.label(source.revision, there)
                 if label is not None:
                     self.labels[source.name] = f"{source.name}{AT}{label}"

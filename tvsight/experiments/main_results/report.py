@@ -53,10 +53,10 @@ TASK_TABLE = Wording(
 )
 MEAN_TABLE = Wording(
     "Mean test accuracy over tasks",
-    "A row is a model and a set of tasks: all, those whose layer is identified, or those where ICL "
-    "gains at least 0.20 over the baseline (the paper's rule); the number of tasks in brackets. "
-    "[ ]: 95 % bootstrap interval over tasks. Recovered gap: (task vector − baseline) / (ICL − "
-    "baseline). (paper): reported by Hendel et al. (2023) task by task, averaged here.",
+    "A row is a model and what its intervals resample: tasks, or groups of tasks that share a word "
+    "list. [ ]: 95 % bootstrap interval; all columns of a row are over the same tasks, paired. "
+    "Recovered gap: (task vector − baseline) / (ICL − baseline). (paper): reported by Hendel et "
+    "al. (2023) task by task, averaged here. The second table counts tasks after Holm's correction.",
 )
 RECOGNITION_TABLE = Wording(
     "Answers of the task, and the right ones among them",
