@@ -56,7 +56,7 @@ MEAN_TABLE = Wording(
     "A row is a model and what its intervals resample: tasks, or groups of tasks that share a word "
     "list. [ ]: 95 % bootstrap interval; all columns of a row are over the same tasks, paired. "
     "Recovered gap: (task vector − baseline) / (ICL − baseline). (paper): reported by Hendel et "
-    "al. (2023) task by task, averaged here. The second table counts tasks after Holm's correction.",
+    "al. (2023) task by task, averaged here. The second table counts tasks (Holm's correction).",
 )
 RECOGNITION_TABLE = Wording(
     "Answers of the task, and the right ones among them",
