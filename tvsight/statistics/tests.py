@@ -46,7 +46,7 @@ def best_better_than(swept: ArrayLike, baseline: ArrayLike, queries: ArrayLike) 
     Each permutation is scored by its own best block, so the choice among blocks is allowed for (the
     max-statistic of Westfall and Young). Signs change for all blocks of a query together. As all
     blocks share one baseline, the level is approximate: in simulations without an effect 5 % or
-    less where blocks answer alike, up to 8 % where they are independent and hardly ever right.
+    less where blocks answer alike, up to 9 % where they are independent and hardly ever right.
 
     Args:
         swept: whether each answer after each block is right, `[episodes, blocks]`.
