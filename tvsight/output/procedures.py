@@ -21,7 +21,7 @@ PROCEDURES = {
     # Controls have a hue by what is changed: random brown, other tasks cyan, labels red. Kept for
     # controls to come: random_deviation #6b4a26, best_other #0f6a86, icl_shuffled #e88f8b,
     # own_mean #8f4e04.
-    "no_op": Procedure("No-op patch", "#404040", "x"),
+    "no_op": Procedure("No-op patch", "#555555", "x"),
     "random_vector": Procedure("Random vector", "#9b7b52", "v"),
     "any_other_task": Procedure("Another task's vector", "#7cc7dd", "P"),
     "other_tasks_mean": Procedure("Mean of other tasks", "#3d9bb8", "X"),
