@@ -36,6 +36,8 @@ CHANGED: dict[str, Any] = {
     "vectors": False,
     "redraw": True,
     "fail_fast": True,
+    "captions": "full",
+    "svg": True,
     "trust_remote_code": True,
     "allow_pickled_weights": True,
     "remote": True,
@@ -156,9 +158,10 @@ def test_rules_are_about_options_that_there_are() -> None:
 
 
 def test_a_redraw_goes_with_what_says_which_results_are_drawn_and_with_nothing_else() -> None:
-    for name in field_names("identity") | {"results"}:
+    drawing = {"results", "captions", "svg"}
+    for name in field_names("identity") | drawing:
         check_given(typed("redraw", name), RULES)
-    for name in field_names("runtime") - {"results", "redraw"}:
+    for name in field_names("runtime") - drawing - {"redraw"}:
         with pytest.raises(UsageError, match=f"--redraw excludes {typed(name)[name]}: "):
             check_given(typed(name, "redraw"), RULES)
 

@@ -86,22 +86,23 @@ def test_no_name_breaks_a_table_or_a_figure(word: str, tmp_path: Path) -> None:
     rows = [task_rows(text, (1, 9, 8, 7), model=text, category=text), task_rows("b", (0, 9, 9, 9))]
     drawn = central(*rows)
     numbers, cells, names = drawn.tables[NAME], drawn.cells[NAME], drawn.escaped[NAME]
-    _, md, tex = write(tmp_path, "main", numbers, cells, sorted(names))
+    _, md, tex = write(tmp_path, "main", numbers, cells, sorted(names), drawn.wordings[NAME])
     for path in (md, tex):
         assert raw(path.read_text(encoding="utf-8")) == set()
     assert "<" not in md.read_text(encoding="utf-8")
-    tables = md.read_text(encoding="utf-8").strip().split("\n\n")
+    _, _, *tables = md.read_text(encoding="utf-8").strip().split("\n\n")
     for text_of_table, frame in zip(tables, cells, strict=True):
         lines = text_of_table.splitlines()
         assert len(lines) == len(frame) + 2
-        assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(frame.columns) + 1}
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
     latex = tex.read_text(encoding="utf-8")
     assert r"\input" not in latex
     assert latex.count(r"\\" + "\n") == sum(len(frame) for frame in cells) + len(cells)
     assert raw(display_name(text)) | raw(shortened(text)) == set()
     of_tasks = {f"{NAME}_by_task_{folder_name(model)}" for model in (text, "a-model")}
     assert drawn.figures.keys() == {NAME, *of_tasks}
-    for figure in drawn.figures.values():
+    for plot in drawn.figures.values():
+        figure = plot.lettered("full")
         texts = [artist.get_text() for artist in figure.findobj(lambda a: hasattr(a, "get_text"))]
         assert raw("".join(texts)) == set()
         figure.savefig(io.BytesIO(), format="png", dpi=15)

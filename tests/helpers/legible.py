@@ -1,18 +1,21 @@
-"""Check that the texts of a figure can be read: none is cut off, none lies on another."""
+"""Check that the texts of a figure can be read: none is cut off, small, or lies on another."""
 
 from itertools import combinations
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from tvsight.output.theme import STYLE
+from tvsight.output.plots import Plot
+from tvsight.output.theme import LEAST_TYPE
 
 
-def assert_legible(figure: Figure) -> None:
-    """Every text is inside the page and clear of every other one."""
-    figure.set_dpi(STYLE["savefig.dpi"])
+def assert_legible(plot: Plot) -> None:
+    """Every text of a finished plot is large enough, on the page and clear of every other one."""
+    figure = plot.lettered()
     figure.draw_without_rendering()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
+    assert {text.get_text() for text in texts(figure) if text.get_fontsize() < LEAST_TYPE} == set()
+    # An annotation's own extent has its arrow in it.
+    boxes = [(text.get_text(), Text.get_window_extent(text)) for text in texts(figure)]
     page = figure.bbox.padded(1)
     assert len(boxes) > 2
     assert [name for name, box in boxes if not page.contains(*box.min)] == []

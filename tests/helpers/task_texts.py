@@ -25,7 +25,10 @@ PAIRS = st.dictionaries(
 )
 
 
-FORWARD = {"name": "a_b", "category": "knowledge", "description": "from a to b", "match": "exact"}
+FORWARD = {
+    **{"name": "a_b", "title": "a → b", "category": "knowledge"},
+    **{"description": "from a to b", "match": "exact"},
+}
 
 
 INVERSE = {**FORWARD, "name": "b_a", "match": "prefix"}

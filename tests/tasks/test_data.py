@@ -56,6 +56,12 @@ UNITS = [
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
+@EACH
+def test_each_task_has_a_short_title_of_its_own(task: Task) -> None:
+    assert 0 < len(task.title) <= 20
+    assert [other.name for other in TASKS.values() if other.title == task.title] == [task.name]
+
+
 def answers_of(name: str) -> dict[str, tuple[str, ...]]:
     return {pair.input: pair.answers for pair in TASKS[name].pairs}
 

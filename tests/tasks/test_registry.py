@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tvsight.errors import UsageError
-from tvsight.tasks import CATEGORIES, PAPER_TASKS, packaged_tasks, select, task
+from tvsight.tasks import CATEGORIES, PAPER_TASKS, in_order, packaged_tasks, select, task
 
 TABLE_1 = {
     "algorithmic": {
@@ -48,6 +48,16 @@ def test_the_paper_comes_first_and_at_least_fourteen_tasks_follow() -> None:
     assert len(PAPER_TASKS) == 18
     assert ALL[:18] == list(PAPER_TASKS)
     assert len(ALL) - 18 >= 14
+
+
+def test_tasks_are_ordered_by_category_the_papers_first_and_own_ones_last() -> None:
+    known = {name: one.category for name, one in packaged_tasks().items()}
+    assert in_order({name: known[name] for name in reversed(PAPER_TASKS)}) == list(PAPER_TASKS)
+    given = ("mine", "synonyms", "other", "antonyms", "to_upper", "theirs", "country_currency")
+    own = {"mine": "linguistic", "other": "a category", "theirs": "custom"}
+    assert in_order({name: own.get(name) or known[name] for name in given}) == [
+        *("to_upper", "antonyms", "synonyms", "mine", "country_currency", "theirs", "other")
+    ]
 
 
 def test_every_task_is_listed_under_its_own_name() -> None:

@@ -16,8 +16,9 @@ from tvsight.tasks.files import invert, read_relation, read_task_file
 
 def test_a_relation_of_one_direction_makes_one_task() -> None:
     text = json.dumps({"origin": "here", "forward": FORWARD, "pairs": [["a", ["b", "c"]]]})
+    pairs = (Pair("a", ("b", "c")),)
     assert read_relation(text, "r.json") == [
-        Task("a_b", "knowledge", "from a to b", "exact", (Pair("a", ("b", "c")),), "here")
+        Task("a_b", "knowledge", "from a to b", "exact", pairs, "here", title="a → b")
     ]
 
 
@@ -61,6 +62,7 @@ def test_wrong_words_are_refused(tmp_path: Path, words: Any, part: str) -> None:
     [
         ({"origin": None}, "r.json: origin: a short text was expected, found None"),
         ({"forward": None}, "r.json: forward: an object with name, category, description"),
+        ({"forward": {**FORWARD, "title": ""}}, "r.json: forward: title: a short text"),
         ({"forward": {**FORWARD, "match": ""}}, "r.json: forward: match '': one of"),
         ({"forwards": FORWARD}, "r.json: unknown key 'forwards'. Did you mean 'forward'?"),
         ({"forward": {**FORWARD, "Match": "exact"}}, "r.json: forward: unknown key 'Match'."),

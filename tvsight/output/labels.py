@@ -61,7 +61,8 @@ def interval(values: pd.Series, name: str) -> str:
 
 def number(value: float) -> str:
     """`0.62`, or a dash for what could not be computed. What is rounded to zero has no sign."""
-    return MISSING if pd.isna(value) else f"{round(value, 2) + 0.0:.2f}"
+    text = f"{value:.2f}"
+    return MISSING if pd.isna(value) else text.removeprefix("-") if text == "-0.00" else text
 
 
 def spread(mean: float, deviation: float) -> str:

@@ -20,7 +20,7 @@ PROCEDURES = {
     "averaged_vector": Procedure("Averaged vector", "#1b7a4b", "^"),
     "own_mean": Procedure("Own mean vector", "#8f4e04", "d"),
     # Controls have a hue by what is changed: random brown, other tasks cyan, labels red.
-    "no_op": Procedure("No-op patch", "#404040", "x"),
+    "no_op": Procedure("No-op patch", "#555555", "x"),
     "random_vector": Procedure("Random vector", "#9b7b52", "v"),
     "random_deviation": Procedure("Mean + random deviation", "#6b4a26", "<"),
     "any_other_task": Procedure("Another task's vector", "#7cc7dd", "P"),

@@ -57,7 +57,8 @@ def write(
     as_markdown = [f"# {title}", note, *(_markdown(table, names) for table in shown)]
     title, note = map(latex, _said(wording, shared))
     captions = [rf"\caption{{{title}. {note}}}", *[""] * len(shown)]
-    as_latex = [PREAMBLE, *map(_latex, shown, captions)]
+    pairs = zip(shown, captions, strict=False)
+    as_latex = [PREAMBLE, *(_latex(table, caption, names) for table, caption in pairs)]
     texts = {
         f"{name}.csv": _csv(numbers),
         f"{name}.md": "\n\n".join(as_markdown) + "\n",
@@ -119,27 +120,21 @@ def _is_numeric(cells: pd.Series) -> bool:
     return all(map(NUMERIC.fullmatch, cells)) and set(cells) != {MISSING}
 
 
+def _right(table: pd.DataFrame, names: Sequence[str]) -> list[bool]:
+    """For each column whether it holds numbers, which stand at its right edge."""
+    return [name not in names and _is_numeric(table[name]) for name in table]
+
+
 def _markdown(table: pd.DataFrame, names: Sequence[str]) -> str:
-    escaped = {name: table[name].map(markdown if name in names else _harmless) for name in table}
-    rows = [
-        [_harmless(str(name)) for name in table],
-        *map(list, zip(*escaped.values(), strict=True)),
-    ]
-    right = [_is_numeric(table[column]) for column in table]
-    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
-    marks = [
-        "-" * (width - 1) + ":" if to_right else "-" * width
-        for width, to_right in zip(widths, right, strict=True)
-    ]
-    rows.insert(1, marks)
-    padded = [
-        [
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-        ]
-        for row in rows
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in padded)
+    columns = []
+    for name, to_right in zip(table, _right(table, names), strict=True):
+        escape = markdown if name in names else _harmless
+        cells = [_harmless(str(name)), *map(escape, table[name])]
+        width = max(3, *map(len, cells))
+        mark = "-" * (width - 1) + ":" if to_right else "-" * width
+        padded = [cell.rjust(width) if to_right else cell.ljust(width) for cell in cells]
+        columns.append([padded[0], mark, *padded[1:]])
+    return "\n".join(f"| {' | '.join(row)} |" for row in zip(*columns, strict=True))
 
 
 def _harmless(text: str) -> str:
@@ -147,12 +142,14 @@ def _harmless(text: str) -> str:
     return text.replace("<", "&lt;").replace("|", r"\|")
 
 
-def _latex(table: pd.DataFrame, caption: str) -> str:
-    kinds = "".join(map(_column_kind, (table[column] for column in table)))
-    heading, *rows = (
-        " & ".join(_latex_cell(cell) for cell in row) + r" \\"
-        for row in (list(table), *table.to_numpy().tolist())
-    )
+def _latex(table: pd.DataFrame, caption: str, names: Sequence[str]) -> str:
+    columns, kinds = [], ""
+    for name, to_right in zip(table, _right(table, names), strict=True):
+        escape = _latex_number if to_right else latex
+        columns.append([latex(str(name)), *map(escape, table[name])])
+        is_long = max(map(len, table[name]), default=0) > LONG
+        kinds += r"p{0.5\linewidth}" if is_long else "r" if to_right else "l"
+    heading, *rows = (" & ".join(row) + r" \\" for row in zip(*columns, strict=True))
     if len(rows) > MOST_ROWS:
         top = [caption + r" \\"] if caption else []
         top += [r"\toprule", heading, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
@@ -163,15 +160,7 @@ def _latex(table: pd.DataFrame, caption: str) -> str:
     return "\n".join([*top, *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
-def _column_kind(cells: pd.Series) -> str:
-    if max(map(len, cells), default=0) > LONG:
-        return r"p{0.5\linewidth}"
-    return "r" if _is_numeric(cells) else "l"
-
-
-def _latex_cell(cell: str) -> str:
-    """A cell for LaTeX: a minus is one, and an exponent is raised."""
-    if not NUMERIC.fullmatch(cell):
-        return latex(cell)
+def _latex_number(cell: str) -> str:
+    """A number for LaTeX: a minus is one, and an exponent is raised."""
     signed = re.sub(r"(?<![\de])-(?=\d)", "$-$", latex(cell))
     return EXPONENT.sub(r"$\1\\times10^{\2\3}$", signed)

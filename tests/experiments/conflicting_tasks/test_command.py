@@ -20,8 +20,8 @@ DRAWN = {
     f"{folder}/conflicting_tasks{name}.{kind}"
     for folder, name, kinds in (
         ("tables", "", ("csv", "md", "tex")),
-        ("figures", "_qwen2", ("png", "pdf")),
-        ("figures", "_by_block_qwen2", ("png", "pdf")),
+        ("figures", "_qwen2", ("png", "pdf", "caption.md")),
+        ("figures", "_by_block_qwen2", ("png", "pdf", "caption.md")),
     )
     for kind in kinds
 }

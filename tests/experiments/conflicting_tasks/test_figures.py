@@ -4,12 +4,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tests.helpers.conflict_rows import DEV, SWEPT, pair_rows
+from tests.helpers.legible import assert_legible
 from tvsight.experiments.conflicting_tasks import numbers
 from tvsight.experiments.conflicting_tasks.figures import PAPER_NAME, RUNS, by_block, by_pair
-from tvsight.output.theme import save
+from tvsight.output.plots import Plot
 from tvsight.paper import paper_by_pair
 
 PAPER_PAIR = "en_es→en_fr"
@@ -20,11 +20,11 @@ def rows(*pairs: str) -> pd.DataFrame:
     return pd.concat([pair_rows(pair) for pair in pairs], ignore_index=True)
 
 
-def accuracies(*pairs: str) -> Figure:
+def accuracies(*pairs: str) -> Plot:
     return by_pair(numbers.by_pair(rows(*pairs)), paper_by_pair(), "a-model")
 
 
-def blocks(*pairs: str) -> Figure:
+def blocks(*pairs: str) -> Plot:
     data = rows(*pairs)
     return by_block(numbers.by_block(data), numbers.unpatched_on_dev(data), "a-model")
 
@@ -36,7 +36,7 @@ def drawn(axes: Axes) -> dict[str, Any]:
 
 def test_both_panels_draw_the_accuracies_and_intervals_of_the_table() -> None:
     table = numbers.by_pair(rows("one→two", PAPER_PAIR))
-    figure = by_pair(table, paper_by_pair(), "a-model")
+    figure = by_pair(table, paper_by_pair(), "a-model").figure
     for axes, scored_as in zip(figure.axes, numbers.SCORED_AS, strict=True):
         for run in RUNS:
             of_rule = table[table["layer_rule"] == run.rule]
@@ -47,13 +47,13 @@ def test_both_panels_draw_the_accuracies_and_intervals_of_the_table() -> None:
             wanted = of_rule[[f"{column}_low", f"{column}_high"]].to_numpy()
             assert ends == [pytest.approx(pair) for pair in wanted.tolist()]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["en_es\n→ en_fr", "one\n→ two"]
+    assert labels == ["A: en → es\nB: en → fr", "A: one\nB: two"]
     tops = drawn(figure.axes[0])[RUNS[0].name].lines[0].get_ydata()
     assert list(tops) == [1.25, 0.25]
 
 
 def test_the_papers_numbers_are_hollow_marks_on_the_lines_of_their_pair() -> None:
-    axes = accuracies("one→two", PAPER_PAIR).axes[1]
+    axes = accuracies("one→two", PAPER_PAIR).figure.axes[1]
     hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
     found = [(list(line.get_xdata()), list(line.get_ydata())) for line in hollow]
     assert found == [([0.04], [0.25]), ([0.07], [0.0])]
@@ -61,23 +61,29 @@ def test_the_papers_numbers_are_hollow_marks_on_the_lines_of_their_pair() -> Non
 
 @pytest.mark.parametrize(("pair", "is_named"), [(PAPER_PAIR, True), ("one→two", False)])
 def test_the_paper_is_named_where_it_is_drawn(pair: str, is_named: bool) -> None:
-    (legend,) = accuracies(pair).legends
+    (legend,) = accuracies(pair).figure.legends
     names = [text.get_text() for text in legend.get_texts()]
     assert names == [run.name for run in RUNS] + [PAPER_NAME] * is_named
 
 
 def test_blocks_are_marked_where_the_vector_overrides_or_is_not_identified() -> None:
-    figure = accuracies("one→two")
-    assert [text.get_text() for text in figure.axes[1].texts] == ["block 2 ?", "block 1 *"]
-    note = figure._supxlabel.get_text()
-    assert "* the vector overrides" in note
-    assert "? layer not identified" in note
-    assert "n = 20 test episodes" in note
+    plot = accuracies("one→two")
+    assert [text.get_text() for text in plot.figure.axes[1].texts] == ["block 2 ?", "block 1 *"]
+    assert "* the vector overrides" in plot.caption
+    for words in (plot.caption, plot.note):
+        assert "? layer not identified" in words
+        assert "n = 20 test episodes" in words
+    assert plot.title == "The vector of B overrides the demonstrations of A in 0 of 1 pair"
 
 
 def test_each_pair_has_a_panel_with_its_sweeps_and_chosen_blocks() -> None:
-    figure = blocks("one→two", "two→one")
-    assert [axes.get_title("left") for axes in figure.axes] == ["one\n→ two", "two\n→ one"]
+    plot = blocks("one→two", "two→one")
+    figure = plot.figure
+    assert plot.title == (
+        "At its best block the vector of B lowers accuracy on A in 2, and raises it on B in 2, of "
+        "2 pairs"
+    )
+    assert [axes.get_title("left") for axes in figure.axes] == ["A: one\nB: two", "A: two\nB: one"]
     for axes in figure.axes:
         lines = [list(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == 3]
         wanted = [SWEPT["conflict", "demonstrations"], SWEPT["conflict", "patched"]]
@@ -94,24 +100,12 @@ def test_each_pair_has_a_panel_with_its_sweeps_and_chosen_blocks() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 10])
 def test_no_texts_overlap_however_many_pairs(count: int) -> None:
     pairs = [f"present_simple_past_simple→task_{number}" for number in range(count)]
-    for figure in (accuracies(*pairs), blocks(*pairs), accuracies(LONG), blocks(LONG)):
-        figure.draw_without_rendering()
-        boxes = [
-            text.get_window_extent()
-            for axes in figure.axes
-            for text in (*axes.get_yticklabels(), *axes.texts, axes.title, axes._left_title)
-            if text.get_text() and text.get_visible()
-        ]
-        boxes += [legend.get_window_extent() for legend in figure.legends]
-        boxes.append(figure._supxlabel.get_window_extent())
-        for number, box in enumerate(boxes):
-            assert not any(box.overlaps(other) for other in boxes[number + 1 :])
-            assert figure.bbox.x0 - 1 <= box.x0
-            assert box.x1 <= figure.bbox.x1 + 1
+    for plot in (accuracies(*pairs), blocks(*pairs), accuracies(LONG), blocks(LONG)):
+        assert_legible(plot)
 
 
 def test_the_same_table_gives_the_same_files(tmp_path: Path) -> None:
     for make in (accuracies, blocks):
-        first = [path.read_bytes() for path in save(make("one→two"), tmp_path, "one")]
-        again = [path.read_bytes() for path in save(make("one→two"), tmp_path, "two")]
+        first = [path.read_bytes() for path in make("one→two").write(tmp_path, "one")]
+        again = [path.read_bytes() for path in make("one→two").write(tmp_path, "two")]
         assert again == first

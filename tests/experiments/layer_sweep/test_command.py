@@ -9,8 +9,8 @@ DRAWN = {
     f"{folder}/layer_sweep{name}.{kind}"
     for folder, name, kinds in (
         ("tables", "", ("csv", "md", "tex")),
-        ("figures", "", ("png", "pdf")),
-        ("figures", "_by_task_gemma-3-270m", ("png", "pdf")),
+        ("figures", "", ("png", "pdf", "caption.md")),
+        ("figures", "_by_task_gemma-3-270m", ("png", "pdf", "caption.md")),
     )
     for kind in kinds
 }

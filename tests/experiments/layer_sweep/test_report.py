@@ -19,7 +19,7 @@ def test_the_papers_curves_are_drawn_when_they_are_wanted(paper_curves: bool) ->
     drawn, display = Recorded(NAME), Told()
     report.draw(outcome_of(*RESULTS), Options(paper_curves=paper_curves), display, drawn)
     assert set(drawn.figures) == {"layer_sweep", "layer_sweep_by_task_a-model"}
-    labels = [str(line.get_label()) for line in drawn.figures["layer_sweep"].axes[0].lines]
+    labels = [str(line.get_label()) for line in drawn.figures["layer_sweep"].figure.axes[0].lines]
     assert labels[0] == "a-model"
     assert sum("(paper)" in label for label in labels) == 3 * paper_curves
     assert "LLaMA 7B (paper)" in display.text

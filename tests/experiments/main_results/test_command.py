@@ -27,8 +27,10 @@ DRAWN = {
     "tables/main_results_recognition.tex",
     "figures/main_results.png",
     "figures/main_results.pdf",
+    "figures/main_results.caption.md",
     "figures/main_results_by_task_qwen2.png",
     "figures/main_results_by_task_qwen2.pdf",
+    "figures/main_results_by_task_qwen2.caption.md",
 }
 SMALL = ("--episodes-per-split", "4", "--shots", "3")
 
@@ -210,7 +212,7 @@ def test_a_checkpoint_of_any_name_is_measured_and_shown_harmless(
     assert process.returncode == 0
     assert raw(process.stdout + process.stderr) == set()
     drawn = [path for path in results.rglob("*") if path.suffix in (".md", ".tex")]
-    assert len(drawn) == 4
+    assert len(drawn) == 6
     for path in drawn:
         assert raw(path.read_text()) == set()
         assert path.suffix == ".tex" or "<" not in path.read_text()

@@ -22,7 +22,7 @@ DRAWN = {
     *(
         f"figures/token_projections{part}.{kind}"
         for part in ("", *(f"_{task}_qwen2" for task in TASKS))
-        for kind in ("png", "pdf")
+        for kind in ("png", "pdf", "caption.md")
     ),
 }
 

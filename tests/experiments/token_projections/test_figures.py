@@ -8,19 +8,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from tests.helpers.hostile import WORDS
+from tests.helpers.legible import assert_legible
 from tests.helpers.projection_rows import chosen, projected
-from tvsight.experiments.token_projections.figures import (
-    CELL,
-    MOST_BLOCKS,
-    RANKS,
-    drawable,
-    fitting,
-    ranks,
-)
-from tvsight.experiments.token_projections.figures import _width as width
+from tvsight.experiments.token_projections.figures import CELL, MOST_BLOCKS, RANKS, drawable, ranks
 from tvsight.experiments.token_projections.figures import grid as grid_of
 from tvsight.experiments.token_projections.numbers import over_tasks, top_tokens
-from tvsight.output.theme import save
+from tvsight.output.plots import Plot
 
 TOKENS = [["London", " Paris", "7", "paris"], ["city", "$x^{$", "語", "capital"]]
 
@@ -30,16 +23,16 @@ def rows() -> pd.DataFrame:
     return chosen(projected("one", TOKENS, {"answers": [4, 2]}, answers=["city"]), 1)
 
 
-def grid(rows: pd.DataFrame, all_tokens: bool = False) -> Figure:
+def plot(rows: pd.DataFrame, all_tokens: bool = False) -> Plot:
     return grid_of(rows, top_tokens(rows, RANKS, all_tokens), all_tokens)
+
+
+def grid(rows: pd.DataFrame, all_tokens: bool = False) -> Figure:
+    return plot(rows, all_tokens).figure
 
 
 def cells(figure: Figure) -> dict[tuple[float, float], str]:
     return {text.get_position(): text.get_text() for text in figure.axes[0].texts}
-
-
-def note(figure: Figure) -> str:
-    return " ".join(figure.get_supxlabel().split())
 
 
 def test_a_grid_holds_the_tokens_in_their_order_by_block(rows: pd.DataFrame) -> None:
@@ -87,11 +80,13 @@ def test_texts_stand_out_from_their_shade() -> None:
     ],
 )
 def test_the_chosen_block_is_framed(layer: int, frames: dict[int, str], said: str) -> None:
-    figure = grid(chosen(projected("one", [["a"]] * 4, {}), layer, episodes=7))
-    found = {patch.get_y(): patch.get_linestyle() for patch in figure.axes[0].patches}
+    drawn = plot(chosen(projected("one", [["a"]] * 4, {}), layer, episodes=7))
+    found = {patch.get_y(): patch.get_linestyle() for patch in drawn.figure.axes[0].patches}
     assert found == frames
-    assert said in note(figure)
-    assert "n = 7 dev episodes" in note(figure)
+    assert said in drawn.caption
+    assert "n = 7 dev episodes" in drawn.caption
+    assert "n = 7 dev episodes" in drawn.note
+    assert drawn.title.startswith(f"one: 0 of the 1 most probable tokens after block {max(frames)}")
 
 
 def test_of_a_deep_model_some_blocks_are_left_out_but_not_the_marked() -> None:
@@ -107,7 +102,7 @@ def test_of_a_deep_model_some_blocks_are_left_out_but_not_the_marked() -> None:
 def test_ticks_are_numbers(rows: pd.DataFrame) -> None:
     drawn = [{"answers": [900, 2000]}]
     rows = chosen(projected("one", TOKENS, {"answers": [4, 2]}, drawn), 1)
-    for figure in (grid(rows), ranks(over_tasks(rows))):
+    for figure in (grid(rows), ranks(over_tasks(rows)).figure):
         figure.draw_without_rendering()
         labels = [
             label.get_text()
@@ -123,11 +118,11 @@ def test_any_token_is_drawn_without_a_warning(tmp_path: Path) -> None:
     rows = chosen(projected("one", blocks, {}, answers=words[::2]), 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure = grid(rows, all_tokens=True)
-        for path in save(figure, tmp_path, "grid"):
+        drawn = plot(rows, all_tokens=True)
+        for path in drawn.write(tmp_path, "grid"):
             assert path.stat().st_size > 0
         grid(rows).draw_without_rendering()
-    assert len(cells(figure)) == len(words)
+    assert len(cells(drawn.figure)) == len(words)
 
 
 @pytest.mark.parametrize(
@@ -148,20 +143,18 @@ def test_what_cannot_be_drawn_is_named_by_its_script(text: str, expected: str) -
     assert drawable(text) == expected
 
 
-@pytest.mark.parametrize("bold", [False, True])
-def test_a_text_is_cut_to_its_cell(bold: bool) -> None:
-    assert fitting("city", bold) == "city"
-    for text in ("W" * 30, "i" * 60, "Christianity and"):
-        cut = fitting(text, bold)
-        assert cut.endswith("…")
-        assert text.startswith(cut[:-1])
-        assert width(cut, bold) <= CELL < width(text[: len(cut)] + "…", bold)
-
-
 def test_cells_are_as_wide_as_texts_may_be() -> None:
     figure = grid(chosen(projected("one", [["a"]] * 18, {}), 3))
     figure.draw_without_rendering()
     assert figure.axes[0].get_window_extent().width / figure.dpi / RANKS > CELL
+
+
+def test_every_text_can_be_read() -> None:
+    drawn = [{"answers": [900] * 18, "word": [90] * 18}]
+    tokens = [list("abcdefghij")] * 18
+    rows = chosen(projected("one", tokens, {"answers": [9] * 18, "word": [8] * 18}, drawn), 3)
+    assert_legible(plot(rows))
+    assert_legible(ranks(over_tasks(rows)))
 
 
 def test_ranks_are_drawn_by_kind_and_vector() -> None:
@@ -169,7 +162,8 @@ def test_ranks_are_drawn_by_kind_and_vector() -> None:
     one = projected("one", [[]] * 3, {"answers": [9, 5, 1], "word": [8, 8, 8]}, drawn)
     two = projected("two", [[]] * 3, {"answers": [3, 3, 3], "word": [2, 4, 6]}, drawn)
     rows = chosen(pd.concat([one, two], ignore_index=True), 1)
-    figure = ranks(over_tasks(rows))
+    drawn = ranks(over_tasks(rows))
+    figure = drawn.figure
     means = over_tasks(rows).set_index(["kind", "vector"])
     for axes, kind in zip(figure.axes, ("answers", "description"), strict=True):
         lines = {str(line.get_label()): list(line.get_ydata()) for line in axes.lines}
@@ -180,18 +174,22 @@ def test_ranks_are_drawn_by_kind_and_vector() -> None:
         assert axes.get_yscale() == "log"
         low, high = axes.get_ylim()
         assert low > high
-    assert "n = 2 tasks (answers) and 2 tasks (description)" in note(figure)
-    assert "median of 1 draws" in note(figure)
+    assert "n = 2 tasks (answers) and 2 tasks (description)" in drawn.note
+    assert "median of 1 draws" in drawn.caption
+    assert drawn.title == (
+        "a-model: median ranks after block 2 of 0–2: answers 2 (random vectors 700), description 7 "
+        "(random vectors 70)"
+    )
 
 
 def test_each_model_has_its_panels_and_tasks_without_words_none() -> None:
     drawn = [{"answers": [900, 800]}]
     one = projected("one", [[]] * 2, {"answers": [9, 5]}, drawn)
     rows = chosen(pd.concat([one, one.assign(model="b-model")], ignore_index=True), 1)
-    figure = ranks(over_tasks(rows))
+    figure = ranks(over_tasks(rows)).figure
     assert [axes.get_ylabel().split("\n")[0] for axes in figure.axes] == ["a-model", "b-model"]
 
 
 def test_the_same_rows_give_the_same_files(rows: pd.DataFrame, tmp_path: Path) -> None:
-    first = [path.read_bytes() for path in save(grid(rows), tmp_path, "one")]
-    assert [path.read_bytes() for path in save(grid(rows), tmp_path, "two")] == first
+    first = [path.read_bytes() for path in plot(rows).write(tmp_path, "one")]
+    assert [path.read_bytes() for path in plot(rows).write(tmp_path, "two")] == first

@@ -20,7 +20,7 @@ DRAWN = {
         for kind in ("csv", "md", "tex")
     ),
     "tables/vector_clusters_points.csv",
-    *(f"figures/vector_clusters_qwen2.{kind}" for kind in ("png", "pdf")),
+    *(f"figures/vector_clusters_qwen2.{kind}" for kind in ("png", "pdf", "caption.md")),
 }
 
 

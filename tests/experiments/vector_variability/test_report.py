@@ -11,6 +11,7 @@ from tvsight.experiments.main_results.request import collect_with_vectors
 from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_variability import NAME, Options, report
 from tvsight.experiments.vector_variability.numbers import prepared, separations
+from tvsight.output.labels import spread
 
 
 def written(
@@ -35,7 +36,7 @@ def test_texts_are_the_numbers(monkeypatch: pytest.MonkeyPatch, centre: bool) ->
     (cells,) = drawn.cells[NAME]
     assert cells["Task"].tolist() == [*FOUR, "pooled", "mean of tasks"]
     one, row = cells.iloc[0], table.iloc[0]
-    assert one["Within"] == f"{row['within_mean']:.3g} ± {row['within_deviation']:.3g}"
+    assert one["Within"] == spread(row["within_mean"], row["within_deviation"])
     assert one["Overlap"] == f"{row['overlap']:.2f}"
     low, high = row["superiority_low"], row["superiority_high"]
     assert one["P(between > within)"] == f"{row['superiority']:.2f} [{low:.2f}, {high:.2f}]"
@@ -54,21 +55,6 @@ def test_variants_show_the_mean_of_tasks(monkeypatch: pytest.MonkeyPatch) -> Non
     first = means.iloc[0]
     expected = f"{first['coordinate']} ({first['share']:.0%} of squared length)"
     assert cells.iloc[0]["Strongest coordinate"] == expected
-
-
-@pytest.mark.parametrize(
-    ("mean", "deviation", "text"),
-    [
-        (0.01539, 0.0097, "0.0154 ± 0.0097"),
-        (100.4, 7.8, "100 ± 8"),
-        (99.96, 7.8, "100 ± 7.8"),
-        (0.5, float("nan"), "0.5"),
-        (float("nan"), float("nan"), "–"),
-    ],
-)
-def test_distances_are_shown_with_their_deviation(mean: float, deviation: float, text: str) -> None:
-    row = pd.Series({"within_mean": mean, "within_deviation": deviation})
-    assert report._spread(row, "within") == text
 
 
 def test_one_vector_has_a_table_and_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
