@@ -33,7 +33,7 @@ SETTINGS = {"COLUMNS": "170", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 IMPORTED = (
     *("torch", "nnsight", "transformers", "safetensors.torch", "pandas", "pyarrow.parquet"),
     *("matplotlib.figure", "seaborn", "scipy.stats", "scipy.spatial.distance", "sklearn.manifold"),
-    *("tyro", "rich.console", "rich.live", "tokenizers", "jinja2", "tabulate", "filelock"),
+    *("tyro", "rich.console", "rich.live", "tokenizers", "filelock"),
     *("analyses.analysis", "tvsight.models.loading", "tvsight.run.places", "tvsight.run.travel"),
     *("tvsight.execution.here", "tvsight.output.drawn"),
 )
