@@ -42,7 +42,12 @@ DRAWS = {"__init__.py", "numbers.py", "figures.py", "report.py"}
 """The files of every experiment."""
 MEASURES = {"request.py", "measure.py"}
 """The files of an experiment that measures, besides."""
-FURTHER = {"episodes.py": NAMES, "layers.py": ["main_results"], "vector_sets.py": ["main_results"]}
+FURTHER = {
+    "episodes.py": NAMES,
+    "layers.py": ["main_results"],
+    "vector_sets.py": ["main_results"],
+    "task_figures.py": ["main_results"],
+}
 """Files that an experiment may have, and which may."""
 MOST_LINES = 330
 MOST_FILES_AT_THE_TOP = 8

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, arranged, new_figure, text_in
@@ -69,6 +71,14 @@ def line(
     if band:
         low, high = (means[f"accuracy_{end}"].astype(float) for end in ("low", "high"))
         axes.fill_between(places, low, high, color=drawn_as.colour, alpha=BAND_ALPHA, linewidth=0)
+
+
+def whiskers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """From the values of a column down and up to the ends of their intervals, `[2, rows]`; 0 where
+    there is no interval."""
+    value = table[name].to_numpy(dtype=float)
+    low, high = (table[f"{name}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
+    return np.nan_to_num(np.clip([value - low, high - value], 0, None))
 
 
 def block_ticks(depth: int, marked: Iterable[int] = (), most: int = MOST_TICKS) -> list[int]:

@@ -92,6 +92,12 @@ def text_in(colour: Any) -> tuple[float, float, float]:
     return red, green, blue
 
 
+def tinted(colour: Any, share: float) -> tuple[float, float, float]:
+    """A colour mixed with white, of which `share` is the colour's own. Nothing shines through."""
+    red, green, blue = (1 - share * (1 - part) for part in to_rgb(colour))
+    return red, green, blue
+
+
 def _luminance(colour: Any) -> float:
     """The relative luminance of a colour, from 0 to 1 (sRGB)."""
     red, green, blue = (

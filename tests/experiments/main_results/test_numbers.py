@@ -10,10 +10,13 @@ from tvsight.experiments.main_results.numbers import (
     DIFFERENCES,
     POOLED,
     bars,
+    by_seed,
+    by_size,
     by_task,
     gains_from_icl,
     means,
     models_without_icl,
+    over_seeds,
     over_tasks,
 )
 from tvsight.models import catalogue
@@ -216,3 +219,39 @@ def test_bars_are_over_all_tasks_of_every_model(two_tasks: pd.DataFrame) -> None
     assert found["tasks"].tolist() == [2] + [18] * 7
     ours = over_tasks(two_tasks).iloc[0]
     assert found.loc[0, list(PROCEDURES)].tolist() == ours[list(PROCEDURES)].tolist()
+
+
+def test_seeds_compare_tasks_that_all_of_them_have() -> None:
+    rows = pd.concat(
+        [
+            task_rows("one", (2, 12, 7, 9)).assign(seed=0),
+            task_rows("one", (4, 14, 9, 9)).assign(seed=5),
+            task_rows("two", (0, 20, 20, 9)).assign(seed=0),
+        ]
+    )
+    accuracies = by_seed(rows)
+    assert accuracies[["seed", "task"]].to_numpy().tolist() == [[0, "one"], [5, "one"]]
+    spread = over_seeds(accuracies).set_index("quantity")
+    assert list(spread.index) == ["baseline", "icl", "task_vector", "recovered_gap"]
+    assert spread.loc["recovered_gap", ["seed_0", "seed_5"]].tolist() == pytest.approx([0.5, 0.5])
+    assert spread.loc["icl", ["mean", "low", "high"]].tolist() == pytest.approx([0.65, 0.6, 0.7])
+    assert spread.loc["icl", "deviation"] == pytest.approx(0.1 / 2**0.5)
+
+
+def test_a_gap_that_is_none_has_no_share() -> None:
+    rows = [task_rows("one", (9, 9, 8, 9)).assign(seed=seed) for seed in (0, 1)]
+    spread = over_seeds(by_seed(pd.concat(rows))).set_index("quantity")
+    assert spread.loc["recovered_gap", ["seed_0", "mean", "low"]].isna().all()
+
+
+def test_sizes_hold_quartiles_of_the_blocks() -> None:
+    rows = [task_rows(f"task-{n}", (2, 10, 9, 9), layers=(n, 4)) for n in range(5)]
+    table = by_task(pd.concat(rows, ignore_index=True))
+    shown = bars(means(table, paper_by_task()))
+    sizes = by_size(shown, table, pd.Series({"a-model": 6})).set_index("model")
+    ours = sizes.loc["a-model"]
+    assert ours[["layer_low", "layer", "layer_high", "depth"]].tolist() == [1, 2, 3, 6]
+    assert ours["relative_depth"] == 0.5
+    assert pd.isna(ours["parameters"])
+    assert sizes.loc["llama-7b", "depth"] == 32
+    assert sizes["layer"].notna().sum() == 4

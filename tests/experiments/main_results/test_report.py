@@ -32,7 +32,8 @@ def test_numbers_are_those_of_tasks_and_of_means(drawing: tuple[Recorded, str]) 
     table = numbers.by_task(pd.concat(RESULTS, ignore_index=True))
     means = numbers.means(table, paper_by_task())
     recognised = recognition(pd.concat(RESULTS, ignore_index=True))
-    assert set(drawn.tables) == {f"main_results{part}" for part in ("", "_means", "_recognition")}
+    parts = ("", "_means", "_recognition", "_models")
+    assert set(drawn.tables) == {f"main_results{part}" for part in parts}
     pd.testing.assert_frame_equal(drawn.tables["main_results_recognition"], recognised)
     pd.testing.assert_frame_equal(drawn.tables["main_results"], table)
     pd.testing.assert_frame_equal(drawn.tables["main_results_means"], means)
@@ -40,15 +41,54 @@ def test_numbers_are_those_of_tasks_and_of_means(drawing: tuple[Recorded, str]) 
 
 def test_each_model_has_a_figure_of_its_tasks(drawing: tuple[Recorded, str]) -> None:
     drawn, _ = drawing
-    by_task = {f"main_results_by_task_{model}" for model in ("a-model", "b-model")}
-    assert set(drawn.figures) == {"main_results"} | by_task
+    of_models = {
+        f"main_results_{figure}_{model}"
+        for figure in ("by_task", "against_icl")
+        for model in ("a-model", "b-model")
+    }
+    assert set(drawn.figures) == {"main_results", "main_results_models"} | of_models
+
+
+def test_the_first_seed_is_drawn_and_a_table_compares_all() -> None:
+    drawn = Recorded(NAME)
+    results = [
+        rows.assign(seed=seed) for seed, right in ((7, 8), (3, 12)) for rows in _of_seed(right)
+    ]
+    report.draw(outcome_of(*results), RunConfig(seed=(7, 3)), Told(), drawn)
+    first = numbers.by_task(pd.concat(_of_seed(8), ignore_index=True))
+    pd.testing.assert_frame_equal(drawn.tables["main_results"], first)
+    spread = drawn.tables["main_results_seeds"].set_index("quantity")
+    assert spread.loc["icl", ["seed_7", "seed_3", "mean"]].tolist() == [0.4, 0.6, 0.5]
+    assert spread["tasks"].unique().tolist() == [2]
+    (cells,) = drawn.cells["main_results_seeds"]
+    assert cells["Range"].iloc[1] == "0.400 to 0.600"
+    assert cells["Mean ± SD"].iloc[1] == "0.500 ± 0.141"
+    assert "Dashes: seed 3." in drawn.figures["main_results"].note
+    assert "Small: seed 3." in drawn.figures["main_results_by_task_a-model"].note
+
+
+def _of_seed(right: int) -> list[pd.DataFrame]:
+    return [task_rows(task, (1, right, 6, 6)) for task in ("one", "two")]
+
+
+def test_sizes_are_those_of_the_catalogue(drawing: tuple[Recorded, str]) -> None:
+    drawn, _ = drawing
+    (cells,) = drawn.cells["main_results_models"]
+    of_model = cells.set_index("Model")
+    llama = of_model.loc["LLaMA 7B (paper)"]
+    assert llama[["Parameters", "Blocks", "Chosen block", "Middle half"]].tolist() == [
+        *("6.74B", "32", "13", "12 to 14")
+    ]
+    assert of_model.loc["a-model", ["Parameters", "Blocks", "Chosen block"]].tolist() == [
+        *("–", "6", "3")
+    ]
 
 
 def test_texts_are_a_row_per_task_and_a_mean_per_category(drawing: tuple[Recorded, str]) -> None:
     drawn, _ = drawing
     tasks, means = drawn.cells["main_results"]
     assert tasks["Task"].tolist() == ["one", "two", "mean of custom", "one", "mean of custom"]
-    assert tasks["Task vector"].iloc[2] == "0.47"  # of 10 and 9 right answers of 20
+    assert tasks["Task vector"].iloc[2] == "0.48"  # of 10 and 9 right answers of 20
     assert tasks["Block"].tolist() == ["3", "3", "", "3", ""]
     assert tasks["n (queries)"].iloc[0] == "20 (20)"
     assert tasks["Note"].tolist() == ["", "layer not identified", "", "", ""]

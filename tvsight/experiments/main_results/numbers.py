@@ -7,8 +7,10 @@ from numpy.typing import ArrayLike
 from tvsight.experiments.answer_sets import chance
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import difference_columns
+from tvsight.models.catalogue import catalogue
 from tvsight.output.labels import NOT_IDENTIFIED, interval
 from tvsight.output.procedures import CENTRAL, COMPARED, title
+from tvsight.paper import paper_layers
 from tvsight.statistics.intervals import (
     accuracy,
     mean_difference,
@@ -29,6 +31,8 @@ DIFFERENCES = {
     "icl_minus_task_vector": ("icl", "task_vector"),
 }
 """Paired differences of accuracies, by the name of their columns."""
+QUARTILES = {"": 0.5, "_low": 0.25, "_high": 0.75}
+"""Of the blocks chosen for tasks, which are far off where the layer is not identified."""
 POOLED = "All seven"
 """The paper's models together."""
 
@@ -118,6 +122,92 @@ def bars(means: pd.DataFrame) -> pd.DataFrame:
     return kept.assign(paper=kept["source"] == "paper").reset_index(drop=True)
 
 
+def by_size(bars: pd.DataFrame, table: pd.DataFrame, depths: "pd.Series[int]") -> pd.DataFrame:
+    """Size, depth, chosen blocks and recovered gap of each model, ours and the paper's.
+
+    Args:
+        bars, table: from `bars` and `by_task`.
+        depths: the number of blocks of each of our models.
+
+    Returns:
+        The columns of `bars`, and `parameters` (none for a model that the catalogue lacks), `depth`
+        (number of blocks), `layer` (the median over tasks of the block chosen), `layer_low` and
+        `layer_high` (its quartiles) and the same of `relative_depth`, (block + 1) / depth. The
+        paper reports blocks of three of its models.
+    """
+    theirs = paper_layers()
+    known = catalogue()
+    found = []
+    for _, bar in bars.iterrows():
+        name = str(bar["model"])
+        sweep = theirs[theirs["model"] == name]
+        if bar["paper"]:
+            depth = sweep["layer"].max() + 1
+            best = sweep.loc[sweep.groupby("task")["accuracy"].idxmax(), "layer"]
+        else:
+            depth = depths[name]
+            best = table.loc[table["model"] == name, "layer"]
+        sizes = {"parameters": known[name].parameters if name in known else np.nan, "depth": depth}
+        for end, share in QUARTILES.items():
+            layer = best.quantile(share, interpolation="nearest")
+            sizes |= {f"layer{end}": layer, f"relative_depth{end}": (layer + 1) / depth}
+        found.append({**bar, **sizes})
+    whole = ["depth", *(f"layer{end}" for end in QUARTILES)]
+    return pd.DataFrame(found).astype(dict.fromkeys(whole, "Int64"))
+
+
+def by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy of each of `COMPARED` on the tasks that a model was measured on with every
+    seed.
+
+    Args:
+        rows: with a column `seed`.
+
+    Returns:
+        One row per model, seed and task.
+    """
+    keys = ["model", "seed", "task"]
+    test = rows[(rows["split"] == "test") & rows["procedure"].isin(COMPARED)]
+    of_run = test.groupby([*keys, "procedure"], sort=False, observed=True)["correct"].mean()
+    table = of_run.unstack("procedure")[list(COMPARED)].reset_index()
+    seeds = table.groupby(["model", "task"], observed=True)["seed"].transform("nunique")
+    every = table.groupby("model", observed=True)["seed"].transform("nunique")
+    return table[seeds == every].reset_index(drop=True)
+
+
+def over_seeds(accuracies: pd.DataFrame) -> pd.DataFrame:
+    """Means over tasks with each seed, and their spread.
+
+    Args:
+        accuracies: from `by_seed`.
+
+    Returns:
+        One row per model and `quantity` (each of `COMPARED`, and `recovered_gap`): `tasks` (their
+        number), `seed_<n>` for each seed n, `mean`, `deviation` (sample standard deviation over
+        seeds), `low` and `high` (the least and the greatest).
+    """
+    found = []
+    for model, of_model in accuracies.groupby("model", sort=False, observed=True):
+        means = of_model.groupby("seed", sort=False)[list(COMPARED)].mean()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means["recovered_gap"] = recovered_gap(means.to_numpy())
+        for quantity, values in means.replace([np.inf, -np.inf], np.nan).items():
+            found.append(
+                {
+                    **{"model": model, "quantity": quantity, "tasks": of_model["task"].nunique()},
+                    **{f"seed_{seed}": value for seed, value in values.items()},
+                    **{"mean": values.mean(), "deviation": values.std()},
+                    **{"low": values.min(), "high": values.max()},
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def significant(table: pd.DataFrame, difference: str) -> "pd.Series[bool]":
+    """Where one of `DIFFERENCES` is positive after Holm's correction, in a table from `by_task`."""
+    return table[f"{difference}_p_holm"] < SIGNIFICANCE
+
+
 def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
     test, dev = (rows[rows["split"] == split] for split in ("test", "dev"))
     answered = {name: test[test["procedure"] == name] for name in CENTRAL}
@@ -152,7 +242,7 @@ def _means(group: pd.DataFrame, clusters: ArrayLike) -> dict[str, float]:
     if "layer_p_holm" in group:
         columns["identified"] = int((group["layer_p_holm"] < SIGNIFICANCE).sum())
         for name in DIFFERENCES:
-            columns[f"{name}_tasks"] = int((group[f"{name}_p_holm"] < SIGNIFICANCE).sum())
+            columns[f"{name}_tasks"] = int(significant(group, name).sum())
     return columns
 
 

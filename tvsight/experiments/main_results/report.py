@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.answer_sets import recognition, recognition_over_tasks
-from tvsight.experiments.main_results import figures, numbers
+from tvsight.experiments.main_results import figures, numbers, task_figures
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import (
+    MISSING,
     NOT_IDENTIFIED,
     counted,
     display_name,
@@ -16,7 +17,7 @@ from tvsight.output.labels import (
     number,
     task_title,
 )
-from tvsight.output.procedures import CENTRAL, title
+from tvsight.output.procedures import CENTRAL, COMPARED, title
 from tvsight.output.tables import Wording
 from tvsight.paper import paper_by_task
 
@@ -65,11 +66,33 @@ RECOGNITION_TABLE = Wording(
     "within that set (learning of the mapping). [ ]: 95 % bootstrap interval over tasks.",
 )
 
+SIZE_TABLE = Wording(
+    "Size, depth and recovered gap of models",
+    "A row is a model. Chosen block: the median over tasks of the blocks chosen on dev, with the "
+    "middle half of tasks. Relative depth: (block + 1) / number of blocks. [ ]: 95 % bootstrap "
+    "interval over tasks. (paper): reported by Hendel et al. (2023), who give blocks of three "
+    "models.",
+)
+SEED_TABLE = Wording(
+    "The central comparison with other seeds",
+    "A row is a mean over tasks, measured anew with each seed: other demonstrations, queries and "
+    "dummy queries. ±: standard deviation over seeds. Range: the least and the greatest. All other "
+    "tables are of the first seed.",
+)
+
 
 def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Drawn) -> None:
     """Write tables and figures, and show the tables."""
-    table, paper = numbers.by_task(outcome.table), paper_by_task()
+    rows, first = outcome.table, options.seed[0]
+    if "seed" not in rows:
+        rows = rows.assign(seed=first)
+    seeds = numbers.by_seed(rows)
+    spread, others = numbers.over_seeds(seeds), seeds[seeds["seed"] != first]
+    rows = rows[rows["seed"] == first]
+    table, paper = numbers.by_task(rows), paper_by_task()
     means = numbers.means(table, paper)
+    bars = numbers.bars(means)
+    by_size = numbers.by_size(bars, table, rows.groupby("model", observed=True)["layer"].max() + 1)
     task_table, mean_table = _task_table(table), _mean_table(means)
     for model, of_model in task_table.groupby("Model", sort=False):
         heading = f"{model}: accuracy on test episodes, with 95 % intervals"
@@ -86,7 +109,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     display.table(mean_table, heading, ["Averaged vector"])
     count_table = _count_table(means)
     display.table(count_table, "Numbers of tasks, with Holm's correction for that many tests")
-    recognised = recognition(outcome.table)
+    recognised = recognition(rows)
     recognition_means = recognition_table(recognition_over_tasks(recognised))
     display.table(recognition_means, RECOGNITION_TABLE.title, ["Right"])
 
@@ -96,9 +119,16 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     drawn.table(
         recognised, [recognition_means], "recognition", names=NAMES, wording=RECOGNITION_TABLE
     )
-    drawn.figure(figures.by_model(numbers.bars(means), table))
+    drawn.table(by_size, [_size_table(by_size)], "models", names=NAMES, wording=SIZE_TABLE)
+    if len(others):
+        seed_table = _seed_table(spread)
+        display.table(seed_table, SEED_TABLE.title)
+        drawn.table(spread, [seed_table], "seeds", names=NAMES, wording=SEED_TABLE)
+    drawn.figure(figures.by_model(bars, table, spread))
+    drawn.figure(figures.models(by_size), "models")
     for model in table["model"].unique():
-        drawn.figure(figures.task_by_task(table, model), "by_task", model)
+        drawn.figure(task_figures.task_by_task(table, model, others), "by_task", model)
+        drawn.figure(task_figures.against_icl(table, model), "against_icl", model)
 
 
 def _task_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -147,6 +177,52 @@ def _count_table(means: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _size_table(by_size: pd.DataFrame) -> pd.DataFrame:
+    """Models by size as texts.
+
+    Args:
+        by_size: from `numbers.by_size`.
+    """
+    rows = []
+    for _, model in by_size.sort_values("parameters", kind="stable").iterrows():
+        known, size = pd.notna(model["depth"]), model["parameters"]
+        middle = f"{model['layer_low']} to {model['layer_high']}" if known else MISSING
+        rows.append(
+            {
+                "Model": display_name(model["model"]) + (" (paper)" if model["paper"] else ""),
+                "Parameters": MISSING if pd.isna(size) else figures.billions(size),
+                "Blocks": str(model["depth"]) if known else MISSING,
+                "Chosen block": str(model["layer"]) if known else MISSING,
+                "Middle half": middle,
+                "Relative depth": number(model["relative_depth"]) if known else MISSING,
+                **{title(name): interval(model, name) for name in COMPARED},
+                MEANS["recovered_gap"]: interval(model, "recovered_gap"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _seed_table(spread: pd.DataFrame) -> pd.DataFrame:
+    """The spread over seeds as texts.
+
+    Args:
+        spread: from `numbers.over_seeds`.
+    """
+    seeds = [name for name in map(str, spread) if name.startswith("seed_")]
+    rows = [
+        {
+            "Model": display_name(row["model"]),
+            "Mean over tasks": MEANS[row["quantity"]],
+            "Tasks": str(row["tasks"]),
+            **{f"Seed {name.removeprefix('seed_')}": number(row[name]) for name in seeds},
+            "Mean ± SD": f"{row['mean']:.3f} ± {row['deviation']:.3f}",
+            "Range": f"{row['low']:.3f} to {row['high']:.3f}",
+        }
+        for _, row in spread.iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
 def recognition_table(means: pd.DataFrame) -> pd.DataFrame:
     """Recognition of the task's answers and learning of its mapping, as texts.
 
@@ -169,7 +245,7 @@ def recognition_table(means: pd.DataFrame) -> pd.DataFrame:
 
 def _of_tasks(mean: pd.Series, name: str) -> str:
     """`16 of 18`: a number of tasks beside that of tests."""
-    return "–" if pd.isna(mean[name]) else f"{mean[name]} of {mean['tasks']}"
+    return MISSING if pd.isna(mean[name]) else f"{mean[name]} of {mean['tasks']}"
 
 
 def _task_cells(task: pd.Series) -> dict[str, str]:

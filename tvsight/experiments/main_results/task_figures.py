@@ -1,0 +1,193 @@
+"""The central comparison task by task, and the task vector against ICL."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from tvsight.experiments.main_results.figures import episodes
+from tvsight.experiments.main_results.numbers import significant
+from tvsight.output.labels import (
+    NOT_IDENTIFIED,
+    counted,
+    display_name,
+    number,
+    shortened,
+    sizes,
+    task_title,
+)
+from tvsight.output.panels import whiskers
+from tvsight.output.placing import name_points
+from tvsight.output.plots import Plot
+from tvsight.output.procedures import COMPARED, PROCEDURES
+from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, new_figure
+
+ROWS_OF_TURNED_NAME = 4
+"""Tasks of a category beside which its name fits upright."""
+DIFFERENCE = "icl_minus_task_vector"
+SIZES = {"baseline": 4.6, "task_vector": 5.4, "icl": 3.4}
+"""Of marks, in points, from back to front: where accuracies are equal, both are seen."""
+NEAR = 0.1
+"""A difference of accuracies up to which a task lies near the diagonal."""
+
+
+def task_by_task(table: pd.DataFrame, model: str, seeds: pd.DataFrame) -> Plot:
+    """Accuracy of the three procedures on every task of one model, and how far ICL is ahead.
+
+    Args:
+        table: from `numbers.by_task`.
+        seeds: from `numbers.by_seed`, of other seeds than that of `table`.
+    """
+    rows = _sorted(table[table["model"] == model]).iloc[::-1].reset_index(drop=True)
+    figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(rows))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2.6, 1])
+    ends = rows[list(COMPARED)]
+    left.hlines(rows.index, ends.min(axis=1), ends.max(axis=1), color="0.75", linewidth=1)
+    left.plot(rows["chance"], rows.index, "|", color="0.1", markersize=6, label="Chance", zorder=3)
+    others = seeds[(seeds["model"] == model) & seeds["task"].isin(rows["task"])]
+    places = dict(zip(rows["task"], rows.index, strict=True))
+    lines = others["task"].map(places).astype(float)
+    for procedure, size in SIZES.items():
+        drawn_as = PROCEDURES[procedure]
+        shape = {"color": drawn_as.colour, "marker": drawn_as.marker, "linestyle": ""}
+        left.plot(rows[procedure], rows.index, markersize=size, label=drawn_as.title, **shape)
+        left.plot(others[procedure], lines - 0.34, markersize=1.8, clip_on=False, **shape)
+    _differences(right, rows)
+    marks = ["" if found else " *" for found in rows["layer_identified"]]
+    names = [task_title(name) + mark for name, mark in zip(rows["task"], marks, strict=True)]
+    left.set_yticks(rows.index, names)
+    left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(rows) - 0.4), xlabel="Test accuracy")
+    right.set(xlabel="ICL − task vector")
+    for axes in (left, right):
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.grid(True)
+    _category_bands(left, rows)
+    _name_categories(right, _category_bands(right, rows))
+    left.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
+    short = f"{display_name(model)}. {episodes(rows)} Right: 95 % intervals"
+    caption = (
+        f"{short} of paired differences, from resampling queries ({sizes(rows['queries'])} "
+        "different ones per task); filled where ICL is ahead after Holm's correction. Chance: "
+        "always giving the most frequent answer."
+    )
+    note = f"{short}; filled: p < 0.05 (Holm)."
+    if len(others):
+        small = f" Small: {_named_seeds(others['seed'])}."
+        note, caption = note + small, caption + small
+    if not rows["layer_identified"].all():
+        note += f" * {NOT_IDENTIFIED}."
+        caption += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (5 %, max-corrected)."
+    return Plot(figure, _ahead(rows), caption, note)
+
+
+def against_icl(table: pd.DataFrame, model: str) -> Plot:
+    """Accuracy of the task vector against that of ICL, one labelled point per task of a model.
+
+    Args:
+        table: from `numbers.by_task`.
+    """
+    rows = table[table["model"] == model]
+    figure = new_figure(4.6, 4.3)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle="--", zorder=1)
+    axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), xlabel="ICL, test accuracy")
+    axes.set(ylabel="Task vector, test accuracy", aspect="equal")
+    points = {}
+    for category, tasks in rows.groupby("category", sort=False):
+        colour = CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"])
+        for known, of_kind in tasks.groupby("layer_identified"):
+            face = colour if known else "white"
+            axes.plot(of_kind["icl"], of_kind["task_vector"], "o", color=colour, mfc=face, ms=4.5)
+        axes.plot([], [], "o", color=colour, markersize=4.5, label=shortened(str(category)))
+        for _, task in tasks.iterrows():
+            points[task_title(task["task"])] = (task["icl"], task["task_vector"], colour)
+    axes.legend(
+        ncols=len(CATEGORY_COLOURS),
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        borderaxespad=0.2,
+        handletextpad=0.1,
+        columnspacing=1.0,
+    )
+    name_points(figure, axes, points)
+    near = "Dashed: the vector answers as often as ICL."
+    note = f"{display_name(model)}. {episodes(rows)} {near}"
+    if not rows["layer_identified"].all():
+        note += f" Hollow: {NOT_IDENTIFIED}."
+    return Plot(figure, _apart(rows), note, note)
+
+
+def _differences(axes: Axes, rows: pd.DataFrame) -> None:
+    """By how much ICL is ahead on each task, filled where it is significantly so."""
+    ahead = significant(rows, DIFFERENCE)
+    for is_ahead, face in ((True, "0.1"), (False, "white")):
+        kept = rows[ahead == is_ahead]
+        axes.errorbar(
+            kept[DIFFERENCE],
+            kept.index,
+            xerr=whiskers(kept, DIFFERENCE),
+            fmt="o",
+            color="0.1",
+            markerfacecolor=face,
+            markersize=3.8,
+            elinewidth=0.8,
+            markeredgewidth=0.8,
+        )
+    axes.axvline(0, color="0.5", linewidth=0.8, zorder=1)
+
+
+def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tasks by category, from the easiest for ICL to the hardest within each."""
+    place = rows["category"].map({name: i for i, name in enumerate(rows["category"].unique())})
+    order = pd.DataFrame({"category": place, "icl": -rows["icl"]})
+    return rows.loc[order.sort_values(["category", "icl"], kind="stable").index]
+
+
+def _category_bands(axes: Axes, rows: pd.DataFrame) -> list[tuple[str, float, int]]:
+    """A pale band behind every other category; returns the name, middle and size of each."""
+    found = []
+    runs = rows["category"].ne(rows["category"].shift()).cumsum()
+    for place, (_, band) in enumerate(rows.groupby(runs)):
+        first, last = band.index[0] - 0.5, band.index[-1] + 0.5
+        if place % 2 == 0:
+            axes.axhspan(first, last, color="0.96", zorder=0)
+        found.append((str(band["category"].iloc[0]), (first + last) / 2, len(band)))
+    return found
+
+
+def _name_categories(axes: Axes, bands: list[tuple[str, float, int]]) -> None:
+    for name, middle, size in bands:
+        axes.text(
+            1.03,
+            middle,
+            shortened(name),
+            transform=axes.get_yaxis_transform(),
+            rotation=270 if size >= ROWS_OF_TURNED_NAME else 0,
+            va="center",
+            fontsize=7,
+            color="0.35",
+        )
+
+
+def _named_seeds(seeds: pd.Series) -> str:
+    return f"seed {', '.join(str(seed) for seed in seeds.unique())}"
+
+
+def _ahead(rows: pd.DataFrame) -> str:
+    """The finding task by task: where the vector beats the baseline, and ICL the vector."""
+    beaten, behind = (
+        int(significant(rows, name).sum()) for name in ("task_vector_minus_baseline", DIFFERENCE)
+    )
+    return (
+        f"The task vector beats the baseline on {beaten} of {counted(len(rows), 'task')}; ICL "
+        f"beats the vector on {behind}"
+    )
+
+
+def _apart(rows: pd.DataFrame) -> str:
+    """The finding of the scatter: how many tasks lie near the diagonal, and which farthest."""
+    near = int((rows[DIFFERENCE].abs().round(9) <= NEAR).sum())
+    text = f"Vector and ICL differ by at most {NEAR:.2f} on {near} of {counted(len(rows), 'task')}"
+    last = rows.iloc[int(rows[DIFFERENCE].argmax())]
+    if last[DIFFERENCE].round(9) <= NEAR:
+        return text
+    left = f"{number(last['icl'])} to {number(last['task_vector'])}"
+    return f"{text}; most is lost on {task_title(last['task'])} ({left})"
