@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
-from matplotlib.figure import Figure
 from rich.console import Console
 
 from tests.helpers.example_rows import outcome_of
@@ -13,6 +12,8 @@ from tvsight.config import RunConfig
 from tvsight.experiments.main_results import NAME, report
 from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
+from tvsight.output.plots import Plot
+from tvsight.output.tables import Wording
 
 
 class Table(NamedTuple):
@@ -31,15 +32,17 @@ class Recorded(Drawn):
         tables: the numbers of each table by the name of its file.
         cells: the texts of each table that has them.
         escaped: the columns of texts that are escaped.
+        wordings: what is said above each table.
         figures: each figure by the name of its file.
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__("results", name)
+        super().__init__(RunConfig(), name)
         self.tables: dict[str, pd.DataFrame] = {}
         self.cells: dict[str, list[pd.DataFrame]] = {}
         self.escaped: dict[str, set[str]] = {}
-        self.figures: dict[str, Figure] = {}
+        self.wordings: dict[str, Wording] = {}
+        self.figures: dict[str, Plot] = {}
 
     def table(
         self,
@@ -47,15 +50,17 @@ class Recorded(Drawn):
         cells: Sequence[pd.DataFrame],
         *parts: str,
         names: Sequence[str],
+        wording: Wording,
     ) -> None:
         name = self._named(parts)
+        self.wordings[name] = wording
         self.tables[name], self.cells[name], self.escaped[name] = numbers, list(cells), set(names)
 
     def numbers(self, numbers: pd.DataFrame, *parts: str) -> None:
         self.tables[self._named(parts)] = numbers
 
-    def figure(self, figure: Figure, *parts: str) -> None:
-        self.figures[self._named(parts)] = figure
+    def figure(self, plot: Plot, *parts: str) -> None:
+        self.figures[self._named(parts)] = plot
 
 
 class Told(Display):
