@@ -6,10 +6,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from tvsight.output.lettering import fitting
 from tvsight.output.procedures import PROCEDURES, title
-from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, arranged, new_figure, text_in
+from tvsight.output.theme import (
+    CATEGORY_COLOURS,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    arranged,
+    new_figure,
+    text_in,
+    text_on,
+)
 
 BAND_ALPHA = 0.15
 BLOCK_AXIS = "Block after which the vector is applied"
@@ -95,6 +105,34 @@ def block_ticks(depth: int, marked: Iterable[int] = (), most: int = MOST_TICKS) 
         if all(abs(block - other) >= step for other in ticks):
             ticks.append(block)
     return sorted(ticks)
+
+
+def category_strip(axes: Axes, categories: Sequence[str], side: float, upright: bool) -> None:
+    """A strip in the colours of categories with their names, beside the cells of their tasks.
+
+    Args:
+        categories: of each row, or column.
+        side: length of the strip, in inches.
+    """
+    count = len(categories)
+    for category in dict.fromkeys(categories):
+        first, size = categories.index(category), categories.count(category)
+        colour, start = CATEGORY_COLOURS[category], first - 0.5
+        box = ((0, start), 1, size) if upright else ((start, 0), size, 1)
+        axes.add_patch(Rectangle(*box, facecolor=colour, edgecolor="white", linewidth=1))
+        middle = start + size / 2
+        axes.text(
+            *((0.5, middle) if upright else (middle, 0.5)),
+            fitting(category, 0.95 * side * size / count, 6.5),
+            rotation=90 if upright else 0,
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            color=text_on(colour),
+        )
+    ends = (-0.5, count - 0.5)
+    axes.set(xlim=(0, 1), ylim=ends[::-1]) if upright else axes.set(xlim=ends, ylim=(0, 1))
+    axes.set_axis_off()
 
 
 def label_ends(figure: Figure, axes: Axes, ends: Ends) -> None:

@@ -134,5 +134,5 @@ def _save_png(figure: Figure, path: Path) -> None:
             flat = image.convert("RGB")
     mapped = [artist for artist in figure.findobj() if isinstance(artist, ScalarMappable)]
     if all(artist.get_array() is None for artist in mapped):
-        flat = flat.quantize(256, dither=Image.Dither.NONE)
+        flat = flat.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     flat.save(path, optimize=True, dpi=(mpl.rcParams["savefig.dpi"],) * 2)

@@ -1,113 +1,187 @@
+from collections.abc import Callable
+
+import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.container import BarContainer
+from matplotlib.colors import to_hex
 
 from tests.helpers.control_rows import Tables, eighteen_tasks, one_task, three_tasks, two_tasks
 from tests.helpers.legible import assert_legible
-from tvsight.experiments.controls.figures import curves, matrix, means
-from tvsight.experiments.controls.numbers import by_block, by_task, over_tasks, transfer
-from tvsight.output.labels import task_title
-from tvsight.output.procedures import title
+from tvsight.experiments.controls.figures import ACROSS, ROWS, curves, matrix, means
+from tvsight.experiments.controls.numbers import (
+    by_block,
+    by_task,
+    over_tasks,
+    transfer,
+    transfer_by_task,
+)
+from tvsight.output.labels import number, task_title
+from tvsight.output.plots import Plot
+from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import CATEGORY_COLOURS
+from tvsight.tasks import in_order
 
 
 @pytest.fixture(params=[eighteen_tasks, two_tasks, one_task], ids=["18", "2", "1"])
 def measured(request: pytest.FixtureRequest) -> Tables:
-    return request.param()
+    tables: Tables = request.param()
+    return tables
+
+
+def several(rows: pd.DataFrame, models: int) -> pd.DataFrame:
+    return pd.concat([rows.assign(model=f"model-{n}") for n in range(models)], ignore_index=True)
+
+
+def drawn_means(tables: Tables, models: int = 1) -> tuple[Plot, pd.DataFrame, pd.DataFrame]:
+    table = several(by_task(*tables), models)
+    summary = over_tasks(table)
+    return means(table, summary), table, summary
 
 
 @pytest.mark.parametrize("models", [1, 3])
-def test_bars_and_points_are_the_accuracies(measured: Tables, models: int) -> None:
-    central, rows = (several(table, models) for table in measured)
-    table = by_task(central, rows)
-    summary = over_tasks(table)
-    plot = means(table, summary)
-    figure = plot.figure
-    assert len(figure.axes) == models
-    for number, axes in enumerate(figure.axes):
-        of_model = summary[summary["model"] == f"model-{number}"]
-        tasks = table[table["model"] == f"model-{number}"]
-        bars = [found for found in axes.containers if isinstance(found, BarContainer)]
-        assert [bar.patches[0].get_height() for bar in bars] == of_model["accuracy"].tolist()
-        points = [line for line in axes.lines if line.get_marker() == "o"]
-        for line, name in zip(points, of_model["procedure"], strict=True):
-            assert list(line.get_ydata()) == tasks[name].tolist()
-    labels = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
-    assert [label.replace("\n", " ") for label in labels] == [
-        title(name) for name in dict.fromkeys(summary["procedure"])
+def test_rows_hold_every_task_and_the_mean_in_the_order_of_their_names(
+    measured: Tables, models: int
+) -> None:
+    plot, table, summary = drawn_means(measured, models)
+    order = [name for group in ROWS for name in group if name in set(summary["procedure"])]
+    assert len(plot.figure.axes) == models
+    names = [label.get_text() for label in plot.figure.axes[0].get_yticklabels()]
+    assert names == list(map(title, order))
+    for axes, (model, of_model) in zip(
+        plot.figure.axes, table.groupby("model", sort=False), strict=True
+    ):
+        drawn = {str(line.get_label()): line for line in axes.lines}
+        accuracy = summary[summary["model"] == model].set_index("procedure")["accuracy"]
+        for name, place in zip(order, axes.get_yticks(), strict=True):
+            assert drawn[title(name)].get_marker() == PROCEDURES[name].marker
+            assert drawn[title(name)].get_xdata() == [accuracy[name]]
+            assert drawn[title(name)].get_ydata() == [place]
+            of_row = [
+                line
+                for line in axes.lines
+                if line.get_marker() == "o"
+                and len(line.get_xdata()) == len(of_model)
+                and np.abs(np.asarray(line.get_ydata()) - place).max() < 0.5
+                and line is not drawn[title(name)]
+            ]
+            assert [list(line.get_xdata()) for line in of_row] == [of_model[name].tolist()]
+        assert [text.get_text() for text in axes.texts] == [
+            number(accuracy[name]) for name in accuracy.index if name in order
+        ]
+
+
+def test_the_same_task_is_joined_between_procedures_that_are_compared() -> None:
+    plot, table, _ = drawn_means(three_tasks())
+    (axes,) = plot.figure.axes
+    lines = [list(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 0.6]
+    assert lines == [
+        [task[upper], task[lower]] for upper, lower in ROWS[:-1] for _, task in table.iterrows()
     ]
-    assert_legible(plot)
+
+
+def test_the_title_names_the_control_that_comes_nearest() -> None:
+    plot, *_ = drawn_means(three_tasks())
+    assert plot.title == (
+        "The task vector is right for 0.55, the best control (shuffled labels) for 0.60"
+    )
+    two, *_ = drawn_means(three_tasks(), models=2)
+    assert two.title == (
+        "Task vector against the best control (shuffled labels): model-0 0.55 to 0.60, "
+        "model-1 0.55 to 0.60"
+    )
+    assert "The no-op patch, not drawn, has 0.10, as the baseline." in plot.caption
 
 
 @pytest.mark.parametrize("models", [1, 3])
 def test_lines_are_the_means_after_each_block(measured: Tables, models: int) -> None:
-    blocks = by_block(*(several(table, models) for table in measured))
-    plot = curves(blocks)
-    figure = plot.figure
-    assert len(figure.axes) == models
-    for number, axes in enumerate(figure.axes):
-        of_model = blocks[blocks["model"] == f"model-{number}"]
-        drawn = {str(line.get_label()): line for line in axes.lines}
+    blocks = several(by_block(*measured), models)
+    _, _, summary = drawn_means(measured, models)
+    axes_of = curves(blocks, summary).figure.axes
+    assert len(axes_of) == models
+    for number_of_model, axes in enumerate(axes_of):
+        of_model = blocks[blocks["model"] == f"model-{number_of_model}"]
+        level, *lines = axes.lines
+        icl = summary[summary["procedure"] == "icl"]["accuracy"].iloc[0]
+        assert (level.get_linestyle(), list(level.get_ydata())) == ("--", [icl, icl])
+        drawn = {str(line.get_label()): line for line in lines}
         assert list(drawn) == [title(name) for name in dict.fromkeys(of_model["procedure"])]
-        for name, line in of_model.groupby("procedure"):
-            assert list(drawn[title(str(name))].get_xdata()) == line["layer"].tolist()
-            assert list(drawn[title(str(name))].get_ydata()) == line["accuracy"].tolist()
-    assert_legible(plot)
-
-
-@pytest.mark.parametrize("measured", [eighteen_tasks, two_tasks, three_tasks])
-def test_cells_are_the_accuracies_and_say_them(measured: object) -> None:
-    assert callable(measured)
-    pairs = transfer(*measured())
-    plot = matrix(pairs, "a-model")
-    figure = plot.figure
-    axes = figure.axes[0]
-    columns, rows = (
-        [label.get_text() for label in labels]
-        for labels in (axes.get_xticklabels(), axes.get_yticklabels())
-    )
-    assert set(rows) == set(columns) == {task_title(name) for name in pairs["task"]}
-    (image,) = axes.images
-    cells = image.get_array()
-    said = iter(axes.texts)
-    wanted = pairs.set_index(["task", "source"])["accuracy"].rename(task_title)
-    for row, task in enumerate(rows):
-        for column, source in enumerate(columns):
-            assert cells[row, column] == wanted[task, source]
-            value = wanted[task, source]
-            assert next(said).get_text() == (f"{value:.2f}" if value else "0")
-    framed = [(round(p.get_x() + 0.5), round(p.get_y() + 0.5)) for p in axes.patches]
-    assert framed == [(columns.index(name), rows.index(name)) for name in rows]
-    category = {
-        task_title(name): of
-        for name, of in zip(pairs["source"], pairs["source_category"], strict=True)
+        for name, of_procedure in of_model.groupby("procedure"):
+            line = drawn[title(str(name))]
+            assert list(line.get_xdata()) == of_procedure["layer"].tolist()
+            assert list(line.get_ydata()) == of_procedure["accuracy"].tolist()
+    coloured = {
+        name
+        for name, line in drawn.items()
+        if len(set(to_hex(line.get_color())[i : i + 2] for i in (1, 3, 5))) > 1
     }
-    strips = [line.get_color() for line in axes.lines]
-    assert strips == [CATEGORY_COLOURS[category[name]] for name in (*columns, *rows)]
-    assert_legible(plot)
+    assert coloured == {"Task vector", "Shuffled labels"}
+    named = {text.get_text() for text in axes_of[-1].texts}
+    assert named == {"ICL (test)", *drawn}
 
 
-def test_titles_are_made_from_the_numbers() -> None:
-    central, rows = three_tasks()
-    table = by_task(central, rows)
-    accuracy = over_tasks(table).set_index("procedure")["accuracy"]
-    assert means(table, over_tasks(table)).title == (
-        f"a-model: {accuracy['task_vector']:.2f} with the task vector, "
-        f"{accuracy['shuffled_labels']:.2f} with the best control (shuffled labels)"
+def drawn_matrix(tables: Tables) -> tuple[Plot, pd.DataFrame, pd.DataFrame]:
+    pairs = transfer(*tables)
+    best = transfer_by_task(pairs)
+    return matrix(pairs, best, "a-model"), pairs, best
+
+
+@pytest.mark.parametrize("tables", [eighteen_tasks, two_tasks, three_tasks])
+def test_cells_are_the_accuracies_and_say_them(tables: Callable[[], Tables]) -> None:
+    plot, pairs, best = drawn_matrix(tables())
+    parts = {str(axes.get_label()): axes for axes in plot.figure.axes}
+    axes, margin = parts["map"], parts["best"]
+    order = in_order(dict(zip(pairs["task"], pairs["category"], strict=True)))
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [label.get_text() for label in labels] == list(map(task_title, order))
+    wanted = pairs.pivot(index="task", columns="source", values="accuracy").loc[order, order]
+    assert np.array_equal(axes.images[0].get_array(), wanted)
+    said = [text.get_text() for text in axes.texts]
+    assert said == [number(value) if value else "·" for value in wanted.to_numpy().ravel()]
+    framed = [(round(p.get_x() + 0.5), round(p.get_y() + 0.5)) for p in axes.patches]
+    assert framed == [(place, place) for place in range(len(order))]
+    of_best = best.set_index("task").loc[order]
+    assert margin.images[0].get_array().ravel().tolist() == of_best["best"].tolist()
+
+
+def test_the_best_other_task_is_named_and_marked_where_it_does_as_well() -> None:
+    plot, _, _ = drawn_matrix(three_tasks())
+    (margin,) = [axes for axes in plot.figure.axes if axes.get_label() == "best"]
+    assert [label.get_text() for label in margin.get_yticklabels()] == ["", "one ●", ""]
+    assert plot.title == (
+        "A task's own mean vector is better than the best other one, chosen on dev, on 2 of 3 tasks"
     )
-    assert curves(by_block(central, rows)).title == (
-        "a-model: the task vector peaks at 1.00 after block 0 of 0–5, no control above 1.00"
-    )
-    title = matrix(transfer(central, rows), "a-model").title
-    assert title == "A task's own vector is ahead of every other task's on 3 of 3 tasks"
+
+
+def test_strips_name_the_categories_beside_their_tasks() -> None:
+    plot, _, _ = drawn_matrix(three_tasks())
+    for name in ("above", "beside"):
+        (axes,) = [axes for axes in plot.figure.axes if axes.get_label() == name]
+        assert [text.get_text() for text in axes.texts] == ["algorithmic", "knowledge"]
+        colours = [to_hex(patch.get_facecolor()) for patch in axes.patches]
+        assert colours == [CATEGORY_COLOURS[name] for name in ("algorithmic", "knowledge")]
+        sizes = [max(patch.get_width(), patch.get_height()) for patch in axes.patches]
+        assert sizes == [2, 1]
 
 
 def test_tasks_of_a_category_stand_together() -> None:
     central, rows = three_tasks()
     mixed = pd.concat([rows[rows["task"] == name] for name in ("one", "three", "two")])
-    axes = matrix(transfer(central, mixed), "a-model").figure.axes[0]
+    (axes,) = [
+        axes for axes in drawn_matrix((central, mixed))[0].figure.axes if axes.get_label() == "map"
+    ]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two", "three"]
 
 
-def several(rows: pd.DataFrame, models: int) -> pd.DataFrame:
-    return pd.concat([rows.assign(model=f"model-{n}") for n in range(models)], ignore_index=True)
+@pytest.mark.parametrize(
+    ("tables", "models"),
+    [(eighteen_tasks, 1), (eighteen_tasks, ACROSS), (two_tasks, ACROSS + 1), (one_task, 2)],
+)
+def test_texts_can_be_read(tables: Callable[[], Tables], models: int) -> None:
+    plot, _, summary = drawn_means(tables(), models)
+    assert_legible(plot)
+    assert_legible(curves(several(by_block(*tables()), models), summary))
+
+
+@pytest.mark.parametrize("tables", [eighteen_tasks, two_tasks, three_tasks])
+def test_texts_of_the_matrix_can_be_read(tables: Callable[[], Tables]) -> None:
+    assert_legible(drawn_matrix(tables())[0].lettered("full"))

@@ -162,8 +162,8 @@ def test_a_model_of_unknown_size_has_a_row_and_no_point() -> None:
 
 
 def test_no_text_is_cut_or_written_over(table: pd.DataFrame) -> None:
-    assert_legible(by_model(table).lettered())
-    assert_legible(models(table).lettered())
+    assert_legible(by_model(table))
+    assert_legible(models(table))
 
 
 def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     drawn.table(recognised, cells, "recognition", names=NAMES, wording=RECOGNITION_TABLE)
     drawn.figure(figures.means(table, means))
     drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES, wording=BLOCK_TABLE)
-    drawn.figure(figures.curves(blocks), "by_block")
+    drawn.figure(figures.curves(blocks, means), "by_block")
     if pairs.empty:
         return
     of_tasks = numbers.transfer_by_task(pairs)
@@ -95,7 +95,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     cells = [transfer_table, unbeaten]
     drawn.table(pairs, cells, "transfer", names=NAMES, wording=TRANSFER_TABLE)
     for model in pairs["model"].unique():
-        drawn.figure(figures.matrix(pairs, model), "transfer", model)
+        drawn.figure(figures.matrix(pairs, of_tasks, model), "transfer", model)
 
 
 def _say_missing(table: pd.DataFrame, display: "Display") -> None:
