@@ -184,4 +184,4 @@ def test_texts_can_be_read(tables: Callable[[], Tables], models: int) -> None:
 
 @pytest.mark.parametrize("tables", [eighteen_tasks, two_tasks, three_tasks])
 def test_texts_of_the_matrix_can_be_read(tables: Callable[[], Tables]) -> None:
-    assert_legible(drawn_matrix(tables())[0].lettered("full"))
+    assert_legible(drawn_matrix(tables())[0], "full")

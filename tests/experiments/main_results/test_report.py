@@ -88,7 +88,7 @@ def test_texts_are_a_row_per_task_and_a_mean_per_category(drawing: tuple[Recorde
     drawn, _ = drawing
     tasks, means = drawn.cells["main_results"]
     assert tasks["Task"].tolist() == ["one", "two", "mean of custom", "one", "mean of custom"]
-    assert tasks["Task vector"].iloc[2] == "0.48"  # of 10 and 9 right answers of 20
+    assert tasks["Task vector"].iloc[2] == "0.47"  # of 10 and 9 right answers of 20
     assert tasks["Block"].tolist() == ["3", "3", "", "3", ""]
     assert tasks["n (queries)"].iloc[0] == "20 (20)"
     assert tasks["Note"].tolist() == ["", "layer not identified", "", "", ""]
