@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from tvsight.output.labels import shortened
 from tvsight.output.lettering import fitting
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import (
@@ -25,6 +26,8 @@ BAND_ALPHA = 0.15
 BLOCK_AXIS = "Block after which the vector is applied"
 MOST_TICKS = 12
 """Ticks of an axis of blocks in a panel of usual width."""
+ROWS_OF_TURNED_NAME = 4
+"""Tasks of a category beside which its name fits upright."""
 END_LABEL = 7.0
 """Size of a label at the end of a line, in points."""
 
@@ -89,6 +92,34 @@ def whiskers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     value = table[name].to_numpy(dtype=float)
     low, high = (table[f"{name}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
     return np.nan_to_num(np.clip([value - low, high - value], 0, None))
+
+
+def category_runs(categories: pd.Series) -> list[tuple[str, int, int]]:
+    """Each category of neighbouring rows, with the numbers of its first and last row."""
+    runs: list[tuple[str, int, int]] = []
+    for place, category in enumerate(categories.astype(str)):
+        first = runs.pop()[1] if runs and runs[-1][0] == category else place
+        runs.append((category, first, place))
+    return runs
+
+
+def name_categories(axes: Axes, runs: Iterable[tuple[str, int, int]], shift: float = 0.0) -> None:
+    """The names of categories at the right edge, upright beside enough rows.
+
+    Args:
+        shift: from the number of a row to its middle.
+    """
+    for name, first, last in runs:
+        axes.text(
+            1.03,
+            (first + last) / 2 + shift,
+            shortened(name),
+            transform=axes.get_yaxis_transform(),
+            rotation=270 if last - first + 1 >= ROWS_OF_TURNED_NAME else 0,
+            va="center",
+            fontsize=END_LABEL,
+            color="0.35",
+        )
 
 
 def block_ticks(depth: int, marked: Iterable[int] = (), most: int = MOST_TICKS) -> list[int]:

@@ -18,7 +18,7 @@ DRAWN = {
 
 def test_the_committed_results_are_redrawn_as_they_are(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "results" / "main_results", tmp_path / "main_results")
-    ended = analysis("layer_sweep", "--redraw", "--paper-curves", "--results", tmp_path)
+    ended = analysis("layer_sweep", "--redraw", "--results", tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "Gemma 3 270M" in ended.stdout
     for name in DRAWN:

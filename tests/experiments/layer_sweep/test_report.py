@@ -3,6 +3,7 @@ import pytest
 
 from tests.helpers.example_rows import outcome_of, swept_rows
 from tests.helpers.recorded import Recorded, Told
+from tvsight.errors import UsageError
 from tvsight.experiments.layer_sweep import NAME, Options, report
 from tvsight.experiments.main_results import request
 from tvsight.experiments.main_results.layers import by_layer
@@ -15,14 +16,36 @@ def test_it_is_a_view_of_the_central_comparison() -> None:
 
 
 @pytest.mark.parametrize("paper_curves", [False, True])
-def test_the_papers_curves_are_drawn_when_they_are_wanted(paper_curves: bool) -> None:
+def test_the_papers_curves_are_drawn_unless_they_are_left_out(paper_curves: bool) -> None:
     drawn, display = Recorded(NAME), Told()
     report.draw(outcome_of(*RESULTS), Options(paper_curves=paper_curves), display, drawn)
     assert set(drawn.figures) == {"layer_sweep", "layer_sweep_by_task_a-model"}
-    labels = [str(line.get_label()) for line in drawn.figures["layer_sweep"].figure.axes[0].lines]
+    right = drawn.figures["layer_sweep"].figure.axes[-1]
+    labels = [str(line.get_label()) for line in right.lines]
     assert labels[0] == "a-model"
     assert sum("(paper)" in label for label in labels) == 3 * paper_curves
     assert "LLaMA 7B (paper)" in display.text
+
+
+def test_tasks_below_the_least_peak_are_left_out_of_means_alone() -> None:
+    drawn = Recorded(NAME)
+    results = (*RESULTS, swept_rows("three", [0, 1, 2, 0]))
+    report.draw(outcome_of(*results), Options(least_peak=0.75), Told(), drawn)
+    assert drawn.tables["layer_sweep"]["task"].nunique() == 3
+    assert drawn.cells["layer_sweep"][0]["Tasks"].tolist() == ["2", "8", "11", "9"]
+
+
+def test_nothing_is_drawn_where_no_task_is_above_the_least_peak() -> None:
+    drawn, display = Recorded(NAME), Told()
+    low = outcome_of(swept_rows("three", [0, 1, 2, 0]))
+    report.draw(low, Options(least_peak=0.75), display, drawn)
+    assert drawn.figures == {}
+    assert "No task's best block is above --least-peak 0.75." in display.text
+
+
+def test_a_least_peak_that_no_accuracy_exceeds_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--least-peak 1\.5: an accuracy below 1"):
+        Options(least_peak=1.5)
 
 
 def test_the_table_holds_every_cell_and_its_texts_the_peaks() -> None:
@@ -32,6 +55,7 @@ def test_the_table_holds_every_cell_and_its_texts_the_peaks() -> None:
     (peaks,) = drawn.cells["layer_sweep"]
     assert peaks.iloc[0].to_dict() == {
         "Model": "a-model",
+        "Tasks": "2",
         "Blocks": "4",
         "Peak after block": "2",
         "Mean dev accuracy there": "1.00",

@@ -75,7 +75,7 @@ def test_the_chosen_block_is_that_of_the_central_comparison(rows: pd.DataFrame) 
     central = task_rows("one", (0, 9, 9, 9), layers=(2, 5), identified=False)
     found = with_chosen(deep, central)
     columns = ["chosen", "two_above", "layer_identified", "episodes"]
-    assert found[columns].drop_duplicates().to_numpy().tolist() == [[2, 4, False, 2]]
+    assert found[columns].drop_duplicates().to_numpy().tolist() == [[2, 4, False, 6]]
     assert set(with_chosen(rows, central)["two_above"]) == {1}
 
 

@@ -1,8 +1,12 @@
 """Accuracy against the block after which the vector is applied (Figure 3)."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
 
 from tvsight.config import RUNTIME, RunConfig
+from tvsight.errors import UsageError
 
 NAME = "layer_sweep"
 
@@ -11,5 +15,16 @@ NAME = "layer_sweep"
 class Options(RunConfig):
     """Options of a run, and of this figure."""
 
-    paper_curves: bool = field(default=False, metadata=RUNTIME)
-    """Draw the paper's own curves (LLaMA 7B, GPT-J 6B, Pythia 6.9B) beside ours."""
+    paper_curves: bool = field(default=True, metadata=RUNTIME)
+    """Leave out the paper's own curves (LLaMA 7B, GPT-J 6B, Pythia 6.9B), which are drawn beside
+    ours."""
+    least_peak: Annotated[float | None, tyro.conf.arg(metavar="ACCURACY")] = field(
+        default=None, metadata=RUNTIME
+    )
+    """Keep only tasks whose best block is above this accuracy, ours and the paper's. The authors
+    draw Figure 3 with 0.75."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.least_peak is not None and not 0 <= self.least_peak < 1:
+            raise UsageError(f"--least-peak {self.least_peak}: an accuracy below 1 was expected.")

@@ -5,107 +5,195 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from tvsight.experiments.main_results.layers import PEAK_SHARE
-from tvsight.output.labels import block, counted, display_name, sizes, task_title
-from tvsight.output.panels import BLOCK_AXIS, block_ticks
+from tvsight.output.labels import (
+    NOT_IDENTIFIED,
+    block,
+    counted,
+    display_name,
+    number,
+    sizes,
+    task_title,
+)
+from tvsight.output.panels import (
+    BLOCK_AXIS,
+    block_ticks,
+    category_runs,
+    label_ends,
+    name_categories,
+    panels,
+)
 from tvsight.output.plots import Plot
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, model_colours, new_figure
+from tvsight.output.procedures import COMPARED, PROCEDURES, title
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, model_colours, new_figure, text_on
 
-BAND_ALPHA = 0.15
-PAPER_ALPHA = 0.6
+PAPER_STYLES = ("--", ":", "-.")
+PAPER_COLOUR = "0.45"
+NARROW_TICKS = 7
+"""Ticks along the blocks of a panel."""
+SHORT = {"baseline": "Baseline", "icl": "ICL", "task_vector": "Vector"}
 
 
 def curves(
-    means: pd.DataFrame, peaks: pd.DataFrame, table: pd.DataFrame, paper: bool = False
+    means: pd.DataFrame,
+    peaks: pd.DataFrame,
+    table: pd.DataFrame,
+    tested: pd.DataFrame,
+    paper: bool = True,
+    least: float | None = None,
 ) -> Plot:
-    """Mean dev accuracy against the block, and against relative depth; one line per model.
+    """Dev accuracy against the block, a panel per model; then all means against relative depth.
 
     Args:
-        means: from `numbers.curves`.
-        peaks: from `numbers.highest`; the caption names them.
-        table: from `layers.by_layer`; the caption gives its numbers of tasks and episodes.
-        paper: draw the paper's curves too, dashed.
+        means, peaks: from `numbers.curves` and `numbers.highest`.
+        table: from `layers.by_layer`, of the tasks that the means are over.
+        tested: from `numbers.on_test`, of these tasks; levels are their means.
+        paper: draw the paper's curves too.
+        least: what the best block of each task is above.
     """
-    figure = new_figure(TWO_COLUMNS, 2.9)
-    left, right = figure.subplots(1, 2, sharey=True)
-    drawn = means if paper else means[means["source"] == "tvsight"]
-    lines = drawn.groupby(["source", "model"], sort=False)
     ours = peaks[peaks["source"] == "tvsight"]
-    colours = model_colours(len(lines))
-    for ((source, model), of_model), colour in zip(lines, colours, strict=True):
-        for axes, column in ((left, "layer"), (right, "relative_depth")):
-            _line(axes, of_model, column, colour, str(model), source == "paper")
-    left.set(xlabel=BLOCK_AXIS, ylabel="Mean dev accuracy", ylim=(0, 1), xlim=(-0.5, None))
-    right.set(xlabel="Relative depth, (block + 1) / number of blocks", xlim=(0, 1.02))
-    left.set_xticks(block_ticks(int(drawn["layer"].max()) + 1, ours["layer"]))
-    for axes in (left, right):
-        axes.yaxis.grid(True)
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=min(4, len(lines)), loc="outside upper left")
-    caption, note = _about(ours, table)
-    return Plot(figure, _peaks(ours), caption, note)
+    models = list(ours["model"])
+    figure, drawn = panels(len(models) + 1, 2 if len(models) == 3 else 3, 0.3)
+    for axes, model in zip(drawn, models, strict=False):
+        _tasks(axes, table[table["model"] == model])
+        _mean(axes, means, ours[ours["model"] == model].iloc[0])
+    shown = means if paper else means[means["source"] == "tvsight"]
+    _against_depth(drawn[-1], shown, models)
+    drawn[0].set_ylabel("Dev accuracy")
+    handles, labels = drawn[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=3, loc="outside upper left")
+    for axes, model in zip(drawn, models, strict=False):
+        of_model = tested[tested["model"] == model]
+        level = {name: of_model[name].mean() for name in ("icl", "baseline")}
+        for name, value in level.items():
+            axes.axhline(value, color=PROCEDURES[name].colour, linewidth=1.1, linestyle="--")
+        last = means[(means["source"] == "tvsight") & (means["model"] == model)].iloc[-1]
+        ends = {SHORT[name]: (value, PROCEDURES[name].colour) for name, value in level.items()}
+        ends["Mean"] = (last["accuracy"], PROCEDURES["task_vector"].colour)
+        label_ends(figure, axes, {name: end for name, end in ends.items() if pd.notna(end[0])})
+    rule = "" if least is None else f" Only tasks whose best block is above {least:.2f}."
+    note = (
+        f"n = {sizes(table['n'])} dev episodes per task. Thin: tasks. Shaded: within "
+        f"{100 * (1 - PEAK_SHARE):.0f} % of the peak.{rule}"
+    )
+    caption = (
+        f"{note} Dashed in the panels of models: means on test, without a patch. (paper): computed "
+        "here from the accuracies by block that the authors publish; their Figure 3 keeps tasks "
+        f"whose best block is above 0.75.\n{_each(peaks if paper else ours)}"
+    )
+    return Plot(figure, _peaks(peaks, paper), caption, note)
 
 
-def heat_map(table: pd.DataFrame, model: str) -> Plot:
+def heat_map(table: pd.DataFrame, tested: pd.DataFrame, model: str) -> Plot:
     """Dev accuracy of one model, task by block; a dot marks the block that was chosen.
 
     Args:
         table: from `layers.by_layer`.
+        tested: from `numbers.on_test`, drawn in three columns at the right.
     """
     of_model = table[table["model"] == model]
     order = of_model["task"].drop_duplicates()
     grid = of_model.pivot(index="task", columns="layer", values="accuracy").loc[order]
-    figure = new_figure(TWO_COLUMNS, 1.2 + 0.2 * len(grid))
-    axes = figure.subplots()
-    sns.heatmap(
-        grid,
-        ax=axes,
-        vmin=0,
-        vmax=1,
-        cmap=COLOUR_MAP,
-        cbar_kws={"label": "Dev accuracy", "fraction": 0.04, "pad": 0.02},
-        xticklabels=False,
-        yticklabels=[task_title(name) for name in grid.index],
-    )
-    chosen = of_model[of_model["chosen"]]
-    rows = [list(grid.index).index(task) + 0.5 for task in chosen["task"]]
-    axes.plot(
-        chosen["layer"] + 0.5, rows, "o", color="white", markeredgecolor="0.2", markersize=3.6
-    )
     depth = grid.shape[1]
+    figure = new_figure(TWO_COLUMNS, 0.95 + 0.2 * len(grid))
+    left, right, bar = figure.subplots(1, 3, width_ratios=[depth, 0.17 * depth, 0.02 * depth])
+    style = {"vmin": 0, "vmax": 1, "cmap": COLOUR_MAP, "xticklabels": False}
+    names = [task_title(name) for name in grid.index]
+    sns.heatmap(grid, ax=left, cbar_ax=bar, yticklabels=names, **style)
+    bar.set_ylabel("Accuracy")
+    known = tested[tested["model"] == model].set_index("task").loc[order]
+    levels = known[list(COMPARED)]
+    sns.heatmap(levels, ax=right, cbar=False, yticklabels=False, **style)
+    for row, (_, values) in enumerate(levels.iterrows()):
+        for column, value in enumerate(values.dropna()):
+            colour = text_on(COLOUR_MAP(value))
+            text = {"ha": "center", "va": "center", "fontsize": 6, "color": colour}
+            right.text(column + 0.5, row + 0.5, number(value), **text)
+    right.set_xticks([0.5, 1.5, 2.5], [SHORT[name] for name in COMPARED], rotation=90)
+    chosen = of_model[of_model["chosen"]]
+    is_known = chosen["task"].map(known["layer_identified"]).fillna(True).astype(bool)
+    rows = chosen["task"].map({task: row + 0.5 for row, task in enumerate(grid.index)})
+    for known_ones, face in ((True, "black"), (False, "white")):
+        at = is_known == known_ones
+        dots = {"markersize": 3.4, "color": face, "markeredgecolor": "0.2"}
+        left.plot(chosen.loc[at, "layer"] + 0.5, rows[at], "o", **dots)
     ticks = block_ticks(depth, chosen["layer"].mode()[:1])
-    axes.set_xticks([place + 0.5 for place in ticks], list(map(str, ticks)), rotation=0)
-    axes.set(xlabel=BLOCK_AXIS, ylabel="")
-    axes.tick_params(axis="both", length=0)
+    left.set_xticks([place + 0.5 for place in ticks], list(map(str, ticks)), rotation=0)
+    left.set(xlabel=BLOCK_AXIS, ylabel="")
+    right.set(xlabel="On test", ylabel="")
+    for axes in (left, right):
+        axes.tick_params(axis="both", length=0)
+    runs = category_runs(of_model.drop_duplicates("task")["category"])
+    name_categories(right, runs, 0.5)
+    for _, first, _ in runs[1:]:
+        for axes in (left, right):
+            axes.axhline(first, color="0.3", linewidth=0.6)
     note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])} dev episodes per cell. "
-        "Dot: the block chosen on dev."
+        f"{display_name(model)}. n = {sizes(of_model['n'])} dev episodes per cell. Dot: the block "
+        "chosen on dev"
     )
+    note += f"; hollow: {NOT_IDENTIFIED}." if not is_known.all() else "."
     return Plot(figure, _chosen(chosen, depth), note, note)
 
 
-def _line(
-    axes: Axes, means: pd.DataFrame, column: str, colour: str, model: str, paper: bool
-) -> None:
-    places = means[column].astype(float)
-    accuracy = means["accuracy"]
-    style = "--" if paper else "-"
-    alpha = PAPER_ALPHA if paper else 1.0
-    name = display_name(model) + (" (paper)" if paper else "")
-    axes.plot(places, accuracy, style, color=colour, alpha=alpha, label=name, linewidth=1.3)
-    if not paper:
-        low = (accuracy - means["deviation"]).clip(0)
-        high = (accuracy + means["deviation"]).clip(upper=1)
-        axes.fill_between(places, low, high, color=colour, alpha=BAND_ALPHA)
+def _tasks(axes: Axes, table: pd.DataFrame) -> None:
+    """A thin line per task."""
+    for _, of_task in table.groupby("task", sort=False, observed=True):
+        axes.plot(of_task["layer"].astype(float), of_task["accuracy"], color="0.8", linewidth=0.6)
 
 
-def _peaks(peaks: pd.DataFrame) -> str:
-    """The finding of the curves: where each is highest."""
-    places = [
-        f"{peak['accuracy']:.2f} after {block(peak['layer'], peak['depth'])} "
-        f"({display_name(peak['model'])})"
-        for _, peak in peaks.iterrows()
-    ]
-    return f"Mean dev accuracy peaks at {', '.join(places)}"
+def _mean(axes: Axes, means: pd.DataFrame, peak: pd.Series) -> None:
+    """The mean over tasks of one of our models, with its peak."""
+    model, depth = peak["model"], peak["depth"]
+    of_model = means[(means["source"] == "tvsight") & (means["model"] == model)]
+    colour = PROCEDURES["task_vector"].colour
+    axes.plot(
+        of_model["layer"].astype(float),
+        of_model["accuracy"],
+        "-o",
+        color=colour,
+        linewidth=1.6,
+        markersize=2.6,
+        label=title("task_vector"),
+    )
+    axes.axvspan(peak["first"] - 0.5, peak["last"] + 0.5, color="0.93", zorder=0)
+    axes.set_title(f"{display_name(model)}\n({counted(peak['tasks'], 'task')})", loc="left")
+    axes.set(xlabel=f"Block (0–{depth - 1})", xlim=(-0.5, depth - 0.5))
+    axes.set_xticks(block_ticks(depth, [peak["layer"]], NARROW_TICKS))
+
+
+def _against_depth(axes: Axes, means: pd.DataFrame, models: list[str]) -> None:
+    """The means of all models: ours in colours, the paper's in grey."""
+    colours = iter(model_colours(len(models)))
+    styles = iter(PAPER_STYLES)
+    for (source, model), of_model in means.groupby(["source", "model"], sort=False):
+        is_ours = source == "tvsight"
+        axes.plot(
+            of_model["relative_depth"].astype(float),
+            of_model["accuracy"],
+            "-" if is_ours else next(styles),
+            color=next(colours) if is_ours else PAPER_COLOUR,
+            linewidth=1.5 if is_ours else 1.0,
+            label=display_name(str(model)) + ("" if is_ours else " (paper)"),
+        )
+    axes.set_title("Means, by\nrelative depth", loc="left")
+    axes.set(xlabel="(Block + 1) / number of blocks", xlim=(0, 1.02))
+
+
+def _peaks(peaks: pd.DataFrame, paper: bool) -> str:
+    """The finding of the curves: where they are highest."""
+    ours, theirs = (peaks[peaks["source"] == source] for source in ("tvsight", "paper"))
+    if len(ours) == 1:
+        peak = ours.iloc[0]
+        where = block(peak["layer"], peak["depth"])
+        text = f"Mean accuracy peaks at {number(peak['accuracy'])} after {where}"
+        return f"{text}; the paper's at {_depths(theirs)} of the depth" if paper else text
+    text = f"Mean accuracy peaks at {_depths(ours)} of the depth in {len(ours)} models"
+    return f"{text}, at {_depths(theirs)} in the paper's" if paper else text
+
+
+def _depths(peaks: pd.DataFrame) -> str:
+    ends = (number(peaks["relative_depth"].min()), number(peaks["relative_depth"].max()))
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _chosen(chosen: pd.DataFrame, depth: int) -> str:
@@ -114,26 +202,24 @@ def _chosen(chosen: pd.DataFrame, depth: int) -> str:
     if not blocks:
         return "No block is marked as chosen"
     most = min(blocks, key=lambda layer: (-blocks.count(layer), layer))
+    near = sum(abs(layer - most) <= 2 for layer in blocks)
     return (
-        f"The block chosen for a task is most often {block(most, depth)} ({blocks.count(most)} of "
-        f"{counted(len(blocks), 'task')})"
+        f"The best block is most often {block(most, depth)}; of {counted(len(blocks), 'task')}, "
+        f"{near} have theirs within 2 blocks of it"
     )
 
 
-def _about(peaks: pd.DataFrame, table: pd.DataFrame) -> tuple[str, str]:
-    """Caption and note of the curves."""
+def _each(peaks: pd.DataFrame) -> str:
+    """The peak of each curve, a line each."""
     lines = []
     for _, peak in peaks.iterrows():
         near = f"blocks {peak['first']} to {peak['last']}"
         if peak["first"] == peak["last"]:
             near = f"block {peak['first']} alone"
-        of_model = table[table["model"] == peak["model"]]
-        tasks = of_model["task"].nunique()
+        of_paper = " (paper)" if peak["source"] == "paper" else ""
         lines.append(
-            f"{display_name(peak['model'])}: peak {peak['accuracy']:.2f} after "
+            f"{display_name(peak['model'])}{of_paper}: peak {peak['accuracy']:.2f} after "
             f"{block(peak['layer'], peak['depth'])}, {near} within "
-            f"{100 * (1 - PEAK_SHARE):.0f} % of it; mean over {counted(tasks, 'task')}, n = "
-            f"{of_model['n'].max()} dev episodes."
+            f"{100 * (1 - PEAK_SHARE):.0f} % of it; mean over {counted(peak['tasks'], 'task')}."
         )
-    band = "Band: one standard deviation over tasks, as in the paper."
-    return "\n".join([*lines, band]), f"n = {sizes(table['n'])} dev episodes per task. {band}"
+    return "\n".join(lines)

@@ -3,19 +3,31 @@
 import pandas as pd
 
 from tvsight.experiments.main_results.layers import over_tasks, paper_by_layer, peaks
+from tvsight.output.procedures import COMPARED
 
 
-def curves(table: pd.DataFrame) -> pd.DataFrame:
+def with_peak_above(table: pd.DataFrame, least: float | None) -> pd.DataFrame:
+    """The tasks whose best block is above an accuracy, of each model; all where it is None.
+
+    Args:
+        table: from `layers.by_layer`.
+    """
+    best = table.groupby(["model", "task"], observed=True)["accuracy"].transform("max")
+    return table if least is None else table[best > least]
+
+
+def curves(table: pd.DataFrame, least: float | None = None) -> pd.DataFrame:
     """Means over tasks after each block: ours, then the paper's models.
 
     Args:
         table: from `layers.by_layer`.
+        least: see `with_peak_above`; for both.
 
     Returns:
         The columns of `layers.over_tasks`, and `source`: `tvsight` or `paper`.
     """
-    ours = over_tasks(table).assign(source="tvsight")
-    theirs = over_tasks(paper_by_layer()).assign(source="paper")
+    ours = over_tasks(with_peak_above(table, least)).assign(source="tvsight")
+    theirs = over_tasks(with_peak_above(paper_by_layer(), least)).assign(source="paper")
     return pd.concat([ours, theirs], ignore_index=True)
 
 
@@ -26,10 +38,25 @@ def highest(means: pd.DataFrame) -> pd.DataFrame:
         means: from `curves`.
 
     Returns:
-        The columns of `layers.peaks`, and `source`.
+        The columns of `layers.peaks`, and `source` and `tasks` (their number).
     """
-    found = [
-        peaks(of_source).assign(source=source)
-        for source, of_source in means.groupby("source", sort=False)
-    ]
+    found = []
+    for source, of_source in means.groupby("source", sort=False):
+        tasks = of_source.groupby("model")["tasks"].first()
+        of_peaks = peaks(of_source)
+        found.append(of_peaks.assign(source=source, tasks=of_peaks["model"].map(tasks)))
     return pd.concat(found, ignore_index=True)
+
+
+def on_test(rows: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy of each of `COMPARED`: one row per model and task.
+
+    Returns:
+        `model`, `task`, `COMPARED` (none where it is not measured) and `layer_identified`.
+    """
+    test = rows[rows["split"] == "test"]
+    of_task = test.groupby(["model", "task", "procedure"], sort=False, observed=True)
+    table = of_task["correct"].mean().unstack("procedure").reindex(columns=list(COMPARED))
+    vector = test[test["procedure"] == "task_vector"].groupby(["model", "task"], observed=True)
+    known = vector["layer_identified"].first()
+    return table.astype(float).assign(layer_identified=known).reset_index()

@@ -23,22 +23,34 @@ TABLE = Wording(
     "Where the mean dev accuracy over tasks peaks",
     "A row is a model. Blocks are numbered from 0. Near the peak: the unbroken range of blocks "
     "around it with at least 90 % of its accuracy. (paper): computed here from the paper's "
-    "accuracies by block on its 18 tasks. The CSV file has every task and block.",
+    "accuracies by block. The CSV file has every task and block.",
 )
 
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
     """Write table and figures, and show the table."""
-    table = by_layer(outcome.table)
-    means = numbers.curves(table)
+    rows = outcome.table
+    whole, tested = by_layer(rows), numbers.on_test(rows)
+    table = numbers.with_peak_above(whole, options.least_peak)
+    if table.empty:
+        display.note(f"No task's best block is above --least-peak {options.least_peak}.")
+        return
+    means = numbers.curves(whole, options.least_peak)
     peaks = numbers.highest(means)
     cells = _cells(peaks)
     display.table(cells, "Where the mean over tasks peaks")
 
-    drawn.table(table, [cells, *outcome.note_cells], names=NAMES, wording=TABLE)
-    drawn.figure(figures.curves(means, peaks, table, options.paper_curves))
-    for model in table["model"].unique():
-        drawn.figure(figures.heat_map(table, model), "by_task", model)
+    wording = TABLE
+    if options.least_peak is not None:
+        kept = f"Tasks whose best block is above {options.least_peak:.2f}, of each model. "
+        wording = TABLE._replace(note=kept + TABLE.note)
+    drawn.table(whole, [cells, *outcome.note_cells], names=NAMES, wording=wording)
+    keys = ["model", "task"]
+    of_kept = tested.merge(table[keys].drop_duplicates())
+    shown = (means, peaks, table, of_kept)
+    drawn.figure(figures.curves(*shown, options.paper_curves, options.least_peak))
+    for model in whole["model"].unique():
+        drawn.figure(figures.heat_map(whole, tested, model), "by_task", model)
 
 
 def _cells(peaks: pd.DataFrame) -> pd.DataFrame:
@@ -51,6 +63,7 @@ def _cells(peaks: pd.DataFrame) -> pd.DataFrame:
         {
             "Model": display_name(peak["model"])
             + (" (paper)" if peak["source"] == "paper" else ""),
+            "Tasks": str(peak["tasks"]),
             "Blocks": str(peak["depth"]),
             "Peak after block": str(peak["layer"]),
             "Mean dev accuracy there": number(peak["accuracy"]),

@@ -74,8 +74,9 @@ def peaks(means: pd.DataFrame) -> pd.DataFrame:
         means: from `over_tasks`.
 
     Returns:
-        `model`, `depth`, `layer` and `accuracy` of the peak (the lowest of several), `first` and
-        `last` block of the unbroken range around it with at least `PEAK_SHARE` of its accuracy.
+        `model`, `depth`, `layer`, `relative_depth` and `accuracy` of the peak (the lowest of
+        several), `first` and `last` block of the unbroken range around it with at least
+        `PEAK_SHARE` of its accuracy.
     """
     found = []
     for model, of_model in means.groupby("model", sort=False):
@@ -92,6 +93,7 @@ def peaks(means: pd.DataFrame) -> pd.DataFrame:
                 "model": model,
                 "depth": len(accuracy),
                 "layer": peak,
+                "relative_depth": (peak + 1) / len(accuracy),
                 "accuracy": accuracy[peak],
                 "first": first,
                 "last": last,

@@ -14,14 +14,12 @@ from tvsight.output.labels import (
     sizes,
     task_title,
 )
-from tvsight.output.panels import whiskers
+from tvsight.output.panels import category_runs, name_categories, whiskers
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES
 from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, new_figure
 
-ROWS_OF_TURNED_NAME = 4
-"""Tasks of a category beside which its name fits upright."""
 DIFFERENCE = "icl_minus_task_vector"
 SIZES = {"baseline": 4.6, "task_vector": 5.4, "icl": 3.4}
 """Of marks, in points, from back to front: where accuracies are equal, both are seen."""
@@ -59,8 +57,11 @@ def task_by_task(table: pd.DataFrame, model: str, seeds: pd.DataFrame) -> Plot:
     for axes in (left, right):
         axes.tick_params(axis="y", length=0)
         axes.xaxis.grid(True)
-    _category_bands(left, rows)
-    _name_categories(right, _category_bands(right, rows))
+    runs = category_runs(rows["category"])
+    for _, first, last in runs[::2]:
+        for axes in (left, right):
+            axes.axhspan(first - 0.5, last + 0.5, color="0.96", zorder=0)
+    name_categories(right, runs)
     left.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     short = f"{display_name(model)}. {episodes(rows)} Right: 95 % intervals"
     caption = (
@@ -139,32 +140,6 @@ def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
     place = rows["category"].map({name: i for i, name in enumerate(rows["category"].unique())})
     order = pd.DataFrame({"category": place, "icl": -rows["icl"]})
     return rows.loc[order.sort_values(["category", "icl"], kind="stable").index]
-
-
-def _category_bands(axes: Axes, rows: pd.DataFrame) -> list[tuple[str, float, int]]:
-    """A pale band behind every other category; returns the name, middle and size of each."""
-    found = []
-    runs = rows["category"].ne(rows["category"].shift()).cumsum()
-    for place, (_, band) in enumerate(rows.groupby(runs)):
-        first, last = band.index[0] - 0.5, band.index[-1] + 0.5
-        if place % 2 == 0:
-            axes.axhspan(first, last, color="0.96", zorder=0)
-        found.append((str(band["category"].iloc[0]), (first + last) / 2, len(band)))
-    return found
-
-
-def _name_categories(axes: Axes, bands: list[tuple[str, float, int]]) -> None:
-    for name, middle, size in bands:
-        axes.text(
-            1.03,
-            middle,
-            shortened(name),
-            transform=axes.get_yaxis_transform(),
-            rotation=270 if size >= ROWS_OF_TURNED_NAME else 0,
-            va="center",
-            fontsize=7,
-            color="0.35",
-        )
 
 
 def _named_seeds(seeds: pd.Series) -> str:
