@@ -11,10 +11,10 @@ from tests.helpers.vector_examples import FOUR, vector_set
 from tvsight.statistics import geometry
 from tvsight.statistics.geometry import (
     between,
-    centred,
     cohens_d,
     distances,
     embedded,
+    joined,
     left_out_folds,
     nearest_centroid,
     overlap,
@@ -213,12 +213,20 @@ def test_a_part_whose_label_no_other_has_is_passed_over() -> None:
     assert left_out_folds(np.array(["x", "y"]), np.array(["a", "b"])) is None
 
 
-def test_the_strongest_coordinate_and_what_centring_does_to_it() -> None:
+def test_the_strongest_coordinate_holds_most_of_the_squared_length() -> None:
     vectors = np.array([[10.0, 1, 0], [10, -1, 0], [10, 0, 2]])
     assert strongest(vectors) == (0, pytest.approx(300 / 306))
-    assert centred(vectors).mean(axis=0) == pytest.approx(np.zeros(3))
-    assert strongest(centred(vectors))[0] == 2
     assert np.isnan(strongest(np.zeros((2, 3)))[1])
+
+
+def test_the_nearest_are_joined_first() -> None:
+    matrix = np.abs(np.subtract.outer(np.array([0.0, 10, 1, 14]), np.array([0.0, 10, 1, 14])))
+    order, lines = joined(matrix)
+    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 2}), frozenset({1, 3})}
+    # Corners of a line: along one branch, across, and back along the other.
+    assert lines.shape == (3, 4, 2)
+    assert sorted(line[1, 0] for line in lines) == pytest.approx([1, 4, (10 + 14 + 9 + 13) / 4])
+    assert {place for line in lines[:, [0, 3]] for _, place in line} >= {0, 1, 2, 3}
 
 
 def test_a_picture_is_the_same_every_time_and_keeps_neighbours() -> None:

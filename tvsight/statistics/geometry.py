@@ -29,11 +29,6 @@ ROUNDING = 1e-9
 RESAMPLES = 2_000
 
 
-def centred(vectors: Floats) -> Floats:
-    """The vectors minus their mean."""
-    return vectors - vectors.mean(axis=0)
-
-
 def strongest(vectors: Floats) -> tuple[int, float]:
     """The coordinate with the largest share of the squared length of all vectors, and that share.
 
@@ -52,6 +47,26 @@ def distances(vectors: Floats, measure: Metric = "cosine") -> Floats:
     found: Floats = pairwise_distances(vectors, metric=measure)
     np.fill_diagonal(found, 0.0)
     return found
+
+
+def joined(matrix: Floats) -> tuple[list[int], Floats]:
+    """Join the nearest groups step by step until one is left (average linkage).
+
+    Args:
+        matrix: distances, `[n, n]`, of at least two.
+
+    Returns:
+        The order of the leaves, in which joined groups stand together; and for each join its line,
+        `[n - 1, 4, 2]`: four corners, each the distance at which it lies and its place among the
+        leaves, from 0.
+    """
+    from scipy.cluster.hierarchy import dendrogram, linkage
+    from scipy.spatial.distance import squareform
+
+    links = linkage(squareform(matrix, checks=False), "average", optimal_ordering=True)
+    drawn = dendrogram(links, no_plot=True)
+    places = (np.array(drawn["icoord"]) - 5) / 10  # scipy draws leaves at 5, 15, 25, ...
+    return drawn["leaves"], np.stack([np.array(drawn["dcoord"]), places], axis=-1)
 
 
 def within(matrix: Floats, members: NDArray[np.bool_]) -> Floats:

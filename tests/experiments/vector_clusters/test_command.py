@@ -20,6 +20,7 @@ DRAWN = {
         for kind in ("csv", "md", "tex")
     ),
     "tables/vector_clusters_points.csv",
+    "tables/vector_clusters_distances.csv",
     *(f"figures/vector_clusters_qwen2.{kind}" for kind in ("png", "pdf", "caption.md")),
 }
 

@@ -4,22 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Annotation
 
 from tests.helpers.legible import assert_legible
 from tests.helpers.vector_examples import FOUR, ONE, eighteen, vector_set
 from tvsight.experiments.main_results.vector_sets import VectorSet
-from tvsight.experiments.vector_clusters.figures import scatter
-from tvsight.experiments.vector_clusters.numbers import embedding, groupings
+from tvsight.experiments.vector_clusters.figures import clusters
+from tvsight.experiments.vector_clusters.numbers import embedding, groupings, tree
+from tvsight.output.labels import task_title
 from tvsight.output.plots import Plot
-from tvsight.output.theme import CATEGORY_COLOURS
 from tvsight.tasks import packaged_tasks
 
 ALL = {name: task.category for name, task in packaged_tasks().items()}
-LONG = {f"a_task_with_a_name_that_is_rather_long_{number}": "custom" for number in range(20)}
 CASES = {
     "18 tasks": eighteen(4),
     "1 task": vector_set(ONE, n=5),
-    "long names": vector_set(LONG, n=3),
+    "2 tasks": vector_set({"a_task_with_a_name_that_is_rather_long": "custom", "b": "custom"}, n=4),
     "all tasks": vector_set(ALL, n=2),
 }
 
@@ -27,71 +27,102 @@ CASES = {
 def drawn(given: VectorSet, perplexity: float = 5, seed: int = 0) -> tuple[Plot, pd.DataFrame]:
     found = embedding(given, perplexity, seed)
     assert found is not None
-    return scatter(found, given, groupings(given)), found.points
+    below = {given.names[0]: 0.125}
+    return clusters(found, tree(given), given, groupings(given), below), found.points
 
 
 def test_every_vector_is_drawn_where_tsne_puts_it() -> None:
     given = eighteen(4)
     plot, table = drawn(given)
-    (axes,) = plot.figure.axes
+    axes = plot.figure.axes[0]
     assert [line.get_label() for line in axes.lines] == given.names
     for line in axes.lines:
         own = table[table["task"] == line.get_label()]
         assert np.array_equal(line.get_xydata(), own[["x", "y"]].to_numpy())
-
-
-def test_colours_tell_categories_apart_and_shapes_tell_tasks_apart() -> None:
-    plot, _ = drawn(eighteen(4))
-    looks = []
-    for line in plot.figure.axes[0].lines:
-        category = ALL[str(line.get_label())]
-        assert to_hex(line.get_markeredgecolor()) == to_hex(CATEGORY_COLOURS[category]) or (
-            to_hex(line.get_markerfacecolor()) == to_hex(CATEGORY_COLOURS[category])
+    across, up = (
+        np.diff(ends).item() / side
+        for ends, side in zip(
+            (axes.get_xlim(), axes.get_ylim()),
+            (axes.get_window_extent().width, axes.get_window_extent().height),
+            strict=True,
         )
-        looks.append((line.get_marker(), to_hex(line.get_markerfacecolor()) == "#ffffff"))
-    assert len(set(looks)) == 18
+    )
+    assert across == pytest.approx(up)
 
 
-def test_the_legend_names_tasks_under_their_categories() -> None:
-    plot, _ = drawn(vector_set(FOUR, n=4))
-    texts = plot.figure.legends[0].get_texts()
-    expected = ["algorithmic", "one", "two", " ", "knowledge", "three", "four"]
-    assert [text.get_text() for text in texts] == expected
-    bold = [text.get_text().strip() for text in texts if text.get_fontweight() == "bold"]
-    assert list(filter(None, bold)) == ["algorithmic", "knowledge"]
-    markers = {h.get_label(): h.get_marker() for h in plot.figure.legends[0].legend_handles}
-    assert all(markers[line.get_label()] == line.get_marker() for line in plot.figure.axes[0].lines)
+def test_each_cluster_is_named_beside_its_points() -> None:
+    given = eighteen(4)
+    plot, table = drawn(given)
+    axes = plot.figure.axes[0]
+    names = [text for text in axes.texts if isinstance(text, Annotation)]
+    assert [text.get_text() for text in names] == list(map(task_title, given.names))
+    for task, text in zip(given.names, names, strict=True):
+        own = table.loc[table["task"] == task, ["x", "y"]].to_numpy()
+        assert any(np.allclose(text.xy, place) for place in own)
 
 
-def test_a_task_may_be_named_like_a_category() -> None:
-    plot, _ = drawn(vector_set({"knowledge": "knowledge", "two": "knowledge"}, n=4))
-    texts = plot.figure.legends[0].get_texts()
-    assert [t.get_text() for t in texts if t.get_fontweight() == "bold"] == ["knowledge"]
+def test_tints_tell_tasks_apart_and_neighbours_differ_most() -> None:
+    plot, _ = drawn(eighteen(4))
+    colours = {
+        str(line.get_label()): to_hex(line.get_color()) for line in plot.figure.axes[0].lines
+    }
+    assert len(set(colours.values())) == 18
+
+    def lightness(task: str) -> float:
+        return sum(int(colours[task][start : start + 2], 16) for start in (1, 3, 5)) / (3 * 255)
+
+    for one, other in (("fr_en", "es_en"), ("en_fr", "en_es"), ("next_letter", "prev_letter")):
+        assert abs(lightness(one) - lightness(other)) > 0.15
 
 
-def test_the_caption_states_how_it_was_made_and_what_was_measured() -> None:
-    given = vector_set(FOUR, n=8)
+def test_the_heat_map_holds_the_distances_in_the_order_of_the_tree() -> None:
+    given = eighteen(4)
+    found = tree(given)
+    assert found is not None
+    _, cells, joins, bar = drawn(given)[0].figure.axes
+    assert np.array_equal(cells.images[0].get_array(), found.distances)
+    labels = [label.get_text() for label in cells.get_yticklabels()]
+    assert labels == list(map(task_title, found.distances))
+    assert [list(map(tuple, line.get_xydata())) for line in joins.lines] == [
+        list(map(tuple, line)) for line in found.lines
+    ]
+    assert bar.get_xlabel() == "Euclidean distance of mean vectors"
+
+
+def test_one_task_has_no_tree() -> None:
+    plot, _ = drawn(vector_set(ONE, n=7), perplexity=30)
+    assert len(plot.figure.axes) == 1
+    assert plot.title == "Task vectors in two dimensions"
+    assert "perplexity 2 (as many as 7 vectors allow)" in plot.caption
+    assert "silhouette" not in plot.caption
+
+
+def test_title_and_caption_quote_the_distance_that_is_drawn() -> None:
+    given = vector_set(FOUR, n=8, spread=2)
     plot, _ = drawn(given, perplexity=5, seed=7)
-    text = plot.caption
-    assert "a-model, after block 3 of 0–5 (where mean dev accuracy peaks, 0.75)" in text
-    assert "4 tasks, n = 8 test episodes each" in text
-    assert "perplexity 5, seed 7, begun from the first two principal components" in text
-    row = groupings(given).iloc[0]
-    assert f"by task silhouette {row['silhouette']:.2f}, nearest centroid" in text
-    assert f"{row['accuracy']:.2f} [" in text
-    assert plot.title.startswith("The centroid nearest to a vector names its task for 1.00 [")
-    assert plot.note == "a-model, after block 3 of 0–5; n = 8 test episodes per task."
-
-
-def test_the_caption_of_few_vectors_says_that_perplexity_is_bounded() -> None:
-    text = drawn(vector_set(ONE, n=7), perplexity=30)[0].caption
-    assert "perplexity 2 (as many as 7 vectors allow)" in text
-    assert "silhouette" not in text
+    rows = groupings(given).set_index(["grouping", "measure", "vectors"])
+    of_tasks = rows.loc["task", "euclidean", "as they are"]
+    left_out = rows.loc["category, own task left out", "euclidean", "as they are"]
+    assert plot.title == (
+        f"The nearest centroid names a vector's task for {of_tasks['accuracy']:.2f} (chance "
+        f"{of_tasks['chance']:.2f}), the category of a left-out task for "
+        f"{left_out['accuracy']:.2f} (chance {left_out['chance']:.2f})"
+    )
+    for said in (
+        "a-model, after block 3 of 0–5 (where mean dev accuracy peaks, 0.75)",
+        "4 tasks, n = 8 test episodes each",
+        "perplexity 5, seed 7, begun from the first two principal components",
+        f"by task silhouette {of_tasks['silhouette']:.2f}, nearest centroid",
+        "below chance for one (0.12)",
+    ):
+        assert said in plot.caption
+    centred = rows.loc["category, own task left out", "cosine", "mean subtracted"]
+    assert f"{centred['accuracy']:.2f} [" in plot.caption.rsplit("by cosine distance", 1)[1]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_text_is_cut_or_written_over(case: str) -> None:
-    assert_legible(drawn(CASES[case])[0])
+    assert_legible(drawn(CASES[case])[0].lettered("full"))
 
 
 def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -101,5 +132,3 @@ def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:
         for name in ("first", "second")
     ]
     assert files[0] == files[1]
-    other = drawn(given, seed=1)[0]
-    assert [path.read_bytes() for path in other.write(tmp_path, "third")] != files[0]

@@ -5,26 +5,32 @@ import pandas as pd
 import pytest
 
 from tests.helpers.vector_examples import FOUR, ONE, eighteen, vector_set
-from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_clusters.numbers import (
     CATEGORY,
     LEFT_OUT,
     TASK,
+    WAYS,
+    below_chance,
+    between_tasks,
     by_task,
     embedding,
     groupings,
     not_computed,
+    tree,
 )
 from tvsight.statistics.geometry import distances, embedded, silhouettes
 from tvsight.statistics.intervals import wilson
 
 
-def row(given: VectorSet, grouping: str, measure: str = "cosine") -> pd.Series:
+def row(
+    given: VectorSet, grouping: str, measure: str = "euclidean", vectors: str = AS_THEY_ARE
+) -> pd.Series:
     table = groupings(given)
     (found,) = [
         found
         for _, found in table.iterrows()
-        if (found["grouping"], found["measure"]) == (grouping, measure)
+        if tuple(found[["grouping", "measure", "vectors"]]) == (grouping, measure, vectors)
     ]
     return found
 
@@ -32,7 +38,7 @@ def row(given: VectorSet, grouping: str, measure: str = "cosine") -> pd.Series:
 def test_tight_clusters_are_found_whatever_they_are_grouped_by() -> None:
     given = vector_set(FOUR, n=10, spread=0.01)
     table = groupings(given)
-    assert table["accuracy"].tolist() == [1] * 6
+    assert table["accuracy"].tolist() == [1] * 9
     assert row(given, TASK)["silhouette"] > 0.9
     assert row(given, TASK)["groups"] == 4
     assert row(given, TASK)["chance"] == pytest.approx(0.25, abs=0.02)
@@ -53,7 +59,7 @@ def test_a_category_may_be_no_more_than_its_tasks() -> None:
     given = vector_set(FOUR, n=10, spread=0.01)
     swapped = {"one": "a", "two": "b", "three": "a", "four": "b"}
     mixed = replace(given, categories=np.array([swapped[task] for task in given.tasks]))
-    assert row(mixed, CATEGORY)["silhouette"] < 0.1
+    assert row(mixed, CATEGORY, "cosine")["silhouette"] < 0.1
     assert row(mixed, LEFT_OUT)["accuracy"] < 0.5
     assert row(given, LEFT_OUT)["accuracy"] == 1
 
@@ -70,8 +76,9 @@ def test_intervals_count_queries_and_tasks_not_vectors() -> None:
 def test_a_task_alone_in_its_category_is_not_asked_for_without_itself() -> None:
     given = vector_set({**FOUR, "alone": "translation"}, n=5)
     assert row(given, LEFT_OUT)["asked"] == 20
-    table = by_task(given).set_index("task")["category_left_out"]
-    assert table.isna().to_dict() == {**dict.fromkeys(FOUR, False), "alone": True}
+    for way in WAYS:
+        table = by_task(given).set_index("task")[f"category_left_out_{way}"]
+        assert table.isna().to_dict() == {**dict.fromkeys(FOUR, False), "alone": True}
 
 
 def test_each_task_has_its_own_numbers() -> None:
@@ -128,6 +135,44 @@ def test_categories_of_one_task_each_cannot_be_asked_for_without_it() -> None:
     given = vector_set({"one": "algorithmic", "two": "knowledge"}, n=4)
     reasons = not_computed(groupings(given))
     assert reasons == ["By category, own task left out: no category has two tasks."]
+
+
+def test_the_mean_over_tasks_is_subtracted_before_angles_are_taken() -> None:
+    given = vector_set(FOUR, n=6, spread=1)
+    shared = replace(given, vectors=given.vectors + 1000)
+    for name in (TASK, LEFT_OUT):
+        before, after = (row(one, name, "cosine", CENTRED) for one in (given, shared))
+        assert after["accuracy"] == before["accuracy"]
+        assert after["silhouette"] == pytest.approx(before["silhouette"], nan_ok=True)
+    kept = silhouettes(distances(shared.vectors), given.tasks)
+    assert kept is not None
+    assert row(shared, TASK, "cosine")["silhouette"] == pytest.approx(kept.mean())
+    assert row(shared, TASK, "cosine", CENTRED)["silhouette"] != pytest.approx(kept.mean())
+
+
+def test_tasks_whose_category_is_named_less_often_than_by_chance_are_found() -> None:
+    given = vector_set(FOUR, n=6, spread=0.01)
+    swapped = {"one": "a", "two": "b", "three": "a", "four": "b"}
+    mixed = replace(given, categories=np.array([swapped[task] for task in given.tasks]))
+    assert below_chance(by_task(given), groupings(given)) == {}
+    found = below_chance(by_task(mixed), groupings(mixed))
+    shares = by_task(mixed).set_index("task")["category_left_out_euclidean"]
+    assert found == shares[shares < row(mixed, LEFT_OUT)["chance"]].to_dict() != {}
+
+
+def test_the_tree_and_the_pairs_hold_the_distances_of_mean_vectors() -> None:
+    given = vector_set(FOUR, n=6, spread=1)
+    found = tree(given)
+    assert found is not None
+    means = {task: given.vectors[given.tasks == task].mean(axis=0) for task in FOUR}
+    pairs = between_tasks(given).set_index(["task", "other"])["distance"]
+    assert len(pairs) == 12
+    for (task, other), distance in pairs.items():
+        assert distance == pytest.approx(np.linalg.norm(means[task] - means[other]))
+        assert found.distances.loc[task, other] == pytest.approx(distance)
+    halves = {frozenset(found.distances.index[:2]), frozenset(found.distances.index[2:])}
+    assert halves == {frozenset({"one", "two"}), frozenset({"three", "four"})}
+    assert tree(vector_set(ONE, n=3)) is None
 
 
 def test_points_are_those_of_the_vectors_in_order() -> None:

@@ -30,13 +30,18 @@ def test_texts_are_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         "Model": "a-model",
         "Block": "3",
         "Grouped by": "task (4)",
-        "Distance": "Cosine",
+        "Distance": "Euclidean",
+        "Vectors": "as they are",
         "Nearest centroid": "1.00 [0.86, 1.00]",
         "Chance": "0.24",
         "n (units)": "24 (24)",
     }
-    assert cells["Silhouette"].tolist()[2::3] == ["–", "–"]
+    assert cells["Silhouette"].tolist()[2::3] == ["–"] * 3
+    assert cells["Vectors"].tolist()[3::3] == ["as they are", "mean subtracted"]
     (tasks,) = drawn.cells[f"{NAME}_by_task"]
+    for column in report.LEFT_OUT_COLUMNS.values():
+        assert tasks[column].tolist() == ["1.00"] * 4
+    assert len(drawn.tables[f"{NAME}_distances"]) == 4 * 3
     assert tasks["Taken for"].tolist() == tasks["Share"].tolist() == ["–"] * 4
     assert tasks["n (queries)"].tolist() == ["6 (6)"] * 4
     assert drawn.escaped[f"{NAME}_by_task"] >= {"Model", "Category", "Task", "Taken for"}
@@ -60,5 +65,6 @@ def test_few_vectors_have_tables_but_no_picture(monkeypatch: pytest.MonkeyPatch)
     assert set(drawn.tables[NAME]["model"]) == {"a-model", "b-model"}
     assert set(drawn.tables[f"{NAME}_points"]["model"]) == {"a-model"}
     drawn, _ = written(monkeypatch, few)
-    assert set(drawn.tables) == {NAME, f"{NAME}_by_task"}
+    assert set(drawn.tables) == {NAME, f"{NAME}_by_task", f"{NAME}_distances"}
+    assert drawn.tables[f"{NAME}_distances"].empty
     assert not drawn.figures

@@ -1,6 +1,6 @@
 """The task vectors of a model after one block that all its tasks share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,10 @@ from tvsight.storage.task_vectors import TaskVectors
 
 if TYPE_CHECKING:
     from tvsight.run.outcome import Outcome
+
+
+AS_THEY_ARE, CENTRED = "as they are", "mean subtracted"
+"""The two ways in which vectors are compared."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ class VectorSet:
     def category(self) -> dict[str, str]:
         """The category of each task."""
         return dict(zip(map(str, self.tasks), map(str, self.categories), strict=True))
+
+    @property
+    def means(self) -> Floats:
+        """The mean vector of each task, `[tasks, width]`."""
+        return np.stack([self.vectors[self.tasks == task].mean(axis=0) for task in self.names])
+
+    @property
+    def centred(self) -> "VectorSet":
+        """The same without the mean over tasks, which every task has in common."""
+        return replace(self, vectors=self.vectors - self.means.mean(axis=0))
 
     @property
     def sizes(self) -> str:

@@ -1,127 +1,272 @@
-"""Figure 5 of the paper: task vectors in two dimensions, by t-SNE."""
+"""Figure 5 of the paper, task vectors in two dimensions, and the distances between tasks."""
 
-from typing import Any
+import math
 
+import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
-from tvsight.experiments.main_results.vector_sets import VectorSet
-from tvsight.experiments.vector_clusters.numbers import CATEGORY, LEFT_OUT, TASK, Embedding
-from tvsight.output.labels import counted, interval, task_title
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
+from tvsight.experiments.vector_clusters.numbers import (
+    CATEGORY,
+    DRAWN,
+    LEFT_OUT,
+    TASK,
+    Embedding,
+    Tree,
+)
+from tvsight.output.labels import counted, interval, number, task_title
+from tvsight.output.lettering import width
 from tvsight.output.plots import Plot
-from tvsight.output.theme import CATEGORY_COLOURS, TASK_MARKERS, TWO_COLUMNS, new_figure
+from tvsight.output.theme import (
+    CATEGORY_COLOURS,
+    COLOUR_MAP,
+    LEAST_TYPE,
+    TWO_COLUMNS,
+    arranged,
+    new_figure,
+    text_in,
+)
+from tvsight.statistics.geometry import Floats
 
-MARKER_SIZE = 3.3
-HEADING = ""
-"""Marker of a line of the legend that names no task."""
-LEGEND_LINE = 0.145
-"""Height of a line of the legend, in inches."""
-LEAST_HEIGHT = 4.2
+LIGHTEST, DARKEST = 0.55, -0.45
+"""How far the tints of a category go towards white, and towards black."""
+SIDES = (3.2, 1.9, 0.55)
+"""Widths of the picture, the heat map and the tree, in inches, without names."""
+ROW, LEAST_HEIGHT = 0.115, 2.9
+"""Height of a row of the heat map, and least height of the axes, in inches."""
+BORDER = 1.16
+"""The picture is so much longer than the points reach, for names."""
+LABEL = 6.5
+"""Size of the names at clusters, in points."""
+REACHES = (0.11, 0.18, 0.28, 0.4, 0.55, 0.75, 1.0, 1.3)
+"""Distances from a cluster at which its name is tried, in inches."""
+DIRECTIONS = 16
 
 
-def scatter(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> Plot:
-    """One point per vector: the category is its colour, the task its shape.
+def clusters(
+    embedding: Embedding,
+    tree: Tree | None,
+    given: VectorSet,
+    groupings: pd.DataFrame,
+    below: dict[str, float],
+) -> Plot:
+    """One point per vector, named by cluster; beside it how far the tasks' mean vectors are apart.
 
     Args:
         embedding: from `numbers.embedding`.
+        tree: from `numbers.tree`.
         given: the vectors.
-        groupings: from `numbers.groupings`, for the caption.
+        groupings: from `numbers.groupings`, for title and caption.
+        below: from `numbers.below_chance`, for the caption.
     """
-    points = embedding.points
-    by_category = {
-        str(category): list(dict.fromkeys(of_category["task"]))
-        for category, of_category in points.groupby("category", sort=False)
-    }
-    tasks = [task for of_category in by_category.values() for task in of_category]
-    lines = len(tasks) + 2 * len(by_category) - 1
-    figure = new_figure(TWO_COLUMNS, max(LEAST_HEIGHT, LEGEND_LINE * lines))
-    axes = figure.subplots()
-    entries: list[Line2D] = []
-    for category, of_category in by_category.items():
-        if entries:
-            entries.append(_heading(""))
-        entries.append(_heading(category))
-        for task in of_category:
-            style = _style(category, tasks.index(task))
-            own = points[points["task"] == task]
-            axes.plot(own["x"], own["y"], label=task, **style)
-            entries.append(Line2D([], [], label=task_title(task), **style))
-    axes.set_aspect("equal", adjustable="datalim")  # a distance is as long in both directions
-    axes.spines[["top", "right"]].set_visible(True)
-    axes.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
-    legend = figure.legend(
-        handles=entries,
-        loc="outside right upper",
-        labelspacing=0.25,
-        handletextpad=0.3,
-        borderaxespad=0.2,
-    )
-    for entry, text in zip(entries, legend.get_texts(), strict=True):
-        if entry.get_marker() == HEADING:
-            text.set_fontweight("bold")
-    caption = _about(embedding, given, groupings)
+    tints = _tints(given.category)
+    size = max(LEAST_HEIGHT, ROW * len(given.names)) + 0.75
+    if tree is None:
+        figure = new_figure(TWO_COLUMNS * 0.6, size)
+        axes = figure.subplots()
+    else:
+        figure = new_figure(TWO_COLUMNS, size)
+        axes, cells, joins = figure.subplots(1, 3, width_ratios=SIDES)
+        _heat_map(figure, cells, joins, tree, tints)
+    _scatter(figure, axes, embedding.points, tints)
+    caption = _about(embedding, tree, given, groupings, below)
     return Plot(figure, _recognised(groupings), caption, given.sizes_note)
 
 
-def _style(category: str, number: int) -> dict[str, Any]:
-    # Shapes continue from one category to the next, and are hollow in the second round: they tell
-    # tasks apart where colours cannot.
-    colour = CATEGORY_COLOURS[category]
-    hollow = (number // len(TASK_MARKERS)) % 2 == 1
-    return {
-        "linestyle": "none",
-        "marker": TASK_MARKERS[number % len(TASK_MARKERS)],
-        "markersize": MARKER_SIZE,
-        "markeredgewidth": 0.8 if hollow else 0.3,
-        "markeredgecolor": colour if hollow else "white",
-        "markerfacecolor": "white" if hollow else colour,
-    }
+def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, str]) -> None:
+    """Every vector as a point in the tint of its task, and the task's name beside its points."""
+    axes.spines[["top", "right"]].set_visible(True)
+    axes.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
+    arranged(figure)
+    box = axes.get_window_extent()
+    room = np.array([box.width, box.height]) / figure.dpi
+    places = points[["x", "y"]].to_numpy()
+    low, high = places.min(axis=0), places.max(axis=0)
+    # A distance is as long in both directions, whatever the shape of the axes.
+    unit = max(((high - low) / room).max() * BORDER, np.finfo(float).tiny)
+    start = (low + high) / 2 - unit * room / 2
+    axes.set(xlim=(start[0], start[0] + unit * room[0]), ylim=(start[1], start[1] + unit * room[1]))
+    inches = (places - start) / unit
+    taken: list[Floats] = []
+    handles = [
+        Patch(color=CATEGORY_COLOURS[category], label=category)
+        for category in dict.fromkeys(points["category"])
+    ]
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.09), "fontsize": LABEL}
+    axes.legend(handles=handles, ncols=4, handlelength=1, columnspacing=1.2, **below)
+    for task, colour in tints.items():
+        own = points["task"].to_numpy() == task
+        axes.plot(
+            *places[own].T,
+            linestyle="none",
+            marker="o",
+            markersize=3.2,
+            markeredgewidth=0,
+            color=colour,
+            alpha=0.75,
+            label=task,
+        )
+        name = task_title(task)
+        middle = _medoid(inches[own])
+        text = np.array([width(name, LABEL), 1.15 * LABEL / 72])
+        place = _free_place(middle, text, room, inches, taken)
+        taken.append(np.array([place - text / 2, place + text / 2]))
+        axes.annotate(
+            name,
+            xy=start + unit * middle,
+            xytext=start + unit * place,
+            ha="center",
+            va="center",
+            fontsize=LABEL,
+            color=text_in(colour),
+            arrowprops={
+                **{"arrowstyle": "-", "color": colour, "linewidth": 0.6},
+                **{"shrinkA": 0, "shrinkB": 0},
+            },
+        )
 
 
-def _heading(text: str) -> Line2D:
-    return Line2D([], [], linestyle="none", marker=HEADING, label=text or " ")
+def _medoid(places: Floats) -> Floats:
+    """The point that is nearest to all others."""
+    apart = np.linalg.norm(places[:, None] - places, axis=2).sum(axis=1)
+    found: Floats = places[apart.argmin()]
+    return found
+
+
+def _free_place(
+    middle: Floats, text: Floats, room: Floats, points: Floats, taken: list[Floats]
+) -> Floats:
+    """Where a name of some width and height is centred: near its cluster, in the axes, on no other
+    name, and on as few points as possible. All in inches."""
+    best, least = middle, math.inf
+    for reach in REACHES:
+        for angle in np.arange(DIRECTIONS) * 2 * math.pi / DIRECTIONS:
+            direction = np.array([math.cos(angle), math.sin(angle)])
+            place = middle + direction * (reach + np.abs(direction) * text / 2)
+            low, high = place - text / 2, place + text / 2
+            outside = (low < 0.02).any() or (high > room - 0.02).any()
+            over = sum(bool(((low < box[1]) & (high > box[0])).all()) for box in taken)
+            covered = ((points > low - 0.02) & (points < high + 0.02)).all(axis=1).sum()
+            cost = 1e6 * outside + 1e4 * over + covered + 12 * reach
+            if cost < least:
+                best, least = place, cost
+    return best
+
+
+def _heat_map(figure: Figure, cells: Axes, joins: Axes, tree: Tree, tints: dict[str, str]) -> None:
+    """Distances between mean vectors, and beside them the tree that orders them."""
+    names = list(tree.distances)
+    drawn = cells.imshow(tree.distances, cmap=COLOUR_MAP, vmin=0, aspect="auto")
+    cells.set_xticks([])
+    cells.set_yticks(range(len(names)), list(map(task_title, names)))
+    cells.tick_params(length=0, labelsize=LEAST_TYPE + 0.3, pad=9)
+    for row, (name, label) in enumerate(zip(names, cells.get_yticklabels(), strict=True)):
+        label.set_color(text_in(tints[name]))
+        swatch = Rectangle((-0.05, row - 0.4), 0.03, 0.8, color=tints[name], clip_on=False)
+        swatch.set_transform(cells.get_yaxis_transform())
+        cells.add_patch(swatch)
+    cells.spines[:].set_visible(False)
+    for line in tree.lines:
+        joins.plot(*line.T, color="0.35", linewidth=0.8)
+    joins.set(xlim=(0, None), ylim=(len(names) - 0.5, -0.5))
+    joins.set_axis_off()
+    bar = figure.colorbar(drawn, ax=cells, location="bottom", fraction=0.05, pad=0.03)
+    bar.set_label("Euclidean distance of mean vectors", fontsize=7)
+    bar.ax.tick_params(labelsize=LEAST_TYPE + 0.5)
+
+
+def _tints(categories: dict[str, str]) -> dict[str, str]:
+    """A tint of its category's colour for each task. Neighbours in the order differ most."""
+    tints = {}
+    for category in dict.fromkeys(categories.values()):
+        tasks = [task for task, of_task in categories.items() if of_task == category]
+        half = -(-len(tasks) // 2)
+        for place, task in enumerate(tasks):
+            step = place // 2 + half * (place % 2)
+            share = step / max(1, len(tasks) - 1) if len(tasks) > 1 else 0.5
+            tints[task] = _tint(CATEGORY_COLOURS[category], LIGHTEST + share * (DARKEST - LIGHTEST))
+    return {task: tints[task] for task in categories}
+
+
+def _tint(colour: str, amount: float) -> str:
+    """A colour mixed with white (above 0) or with black (below 0)."""
+    end = 1.0 if amount > 0 else 0.0
+    return to_hex([part + abs(amount) * (end - part) for part in to_rgb(colour)])
 
 
 def _recognised(groupings: pd.DataFrame) -> str:
-    """The finding: how often the nearest centroid names the task of a vector, and its category, by
-    the distance that t-SNE sees."""
-    rows = groupings[groupings["measure"] == "euclidean"].dropna(subset="accuracy")
+    """The finding: how often the nearest centroid names the task of a vector, and its category when
+    the task is left out, by the distance that t-SNE sees."""
+    rows = _known(groupings, DRAWN)
+    said = {TASK: "a vector's task", LEFT_OUT: "the category of a left-out task"}
     parts = [
-        f"its {row['grouping']} for {interval(row, 'accuracy')} (chance {row['chance']:.2f})"
-        for _, row in rows[rows["grouping"].isin([TASK, CATEGORY])].iterrows()
+        f"{what} for {number(rows[name]['accuracy'])} (chance {number(rows[name]['chance'])})"
+        for name, what in said.items()
+        if name in rows
     ]
     if not parts:
         return "Task vectors in two dimensions"
-    return f"The centroid nearest to a vector names {', '.join(parts)}"
+    return f"The nearest centroid names {', '.join(parts)}"
 
 
-def _about(embedding: Embedding, given: VectorSet, groupings: pd.DataFrame) -> str:
+def _about(
+    embedding: Embedding,
+    tree: Tree | None,
+    given: VectorSet,
+    groupings: pd.DataFrame,
+    below: dict[str, float],
+) -> str:
     cut = f" (as many as {len(given.vectors)} vectors allow)" if embedding.bounded else ""
     lines = [
         f"{given.where}: {counted(len(given.names), 'task')}, n = {given.sizes} test episodes "
-        "each.",
+        "each. Colour: the category, with a tint for each task.",
         f"t-SNE: perplexity {embedding.perplexity:.3g}{cut}, seed {embedding.seed}, begun from "
         "the first two principal components; Euclidean distances between the vectors as they are, "
         "neither scaled nor centred.",
     ]
-    return "\n".join([*lines, *_measured(groupings)])
+    if tree is not None:
+        lines.append(
+            "Right: Euclidean distances between the mean vectors of tasks, ordered by average "
+            "linkage."
+        )
+    return "\n".join([*lines, *_measured(groupings, below)])
 
 
-def _measured(groupings: pd.DataFrame) -> list[str]:
-    cosine = groupings[groupings["measure"] == "cosine"]
-    known = {row["grouping"]: row for _, row in cosine.dropna(subset="accuracy").iterrows()}
+def _measured(groupings: pd.DataFrame, below: dict[str, float]) -> list[str]:
+    """What was measured in the vectors' own space, by the distance that is drawn and by others."""
+    known = _known(groupings, DRAWN)
     parts = [
-        f"by {name} silhouette {known[name]['silhouette']:.2f}, nearest centroid "
-        f"{interval(known[name], 'accuracy')} (chance {known[name]['chance']:.2f})"
+        f"by {name} silhouette {number(known[name]['silhouette'])}, nearest centroid "
+        f"{interval(known[name], 'accuracy')} (chance {number(known[name]['chance'])})"
         for name in (TASK, CATEGORY)
         if name in known
     ]
+    lines = [f"In their own space, Euclidean: {'; '.join(parts)}. 95 % intervals."] if parts else []
     if LEFT_OUT in known:
-        left = known[LEFT_OUT]
-        parts.append(
-            f"category, own task left out {interval(left, 'accuracy')} "
-            f"(chance {left['chance']:.2f})"
+        others = [
+            f"{interval(_known(groupings, 'cosine', way)[LEFT_OUT], 'accuracy')} {said}"
+            for way, said in (
+                (AS_THEY_ARE, "by cosine distance"),
+                (CENTRED, f"with their {CENTRED}"),
+            )
+        ]
+        named = [f"{task_title(task)} ({number(share)})" for task, share in below.items()]
+        of_tasks = f", below chance for {', '.join(named)}" if named else ""
+        lines.append(
+            f"Category when the own task is left out: {interval(known[LEFT_OUT], 'accuracy')} "
+            f"(chance {number(known[LEFT_OUT]['chance'])}){of_tasks}; {', '.join(others)}."
         )
-    if not parts:
-        return []
-    return [f"In the vectors' own space, cosine distance: {'; '.join(parts)}. 95 % intervals."]
+    return lines
+
+
+def _known(
+    groupings: pd.DataFrame, measure: str, treatment: str = AS_THEY_ARE
+) -> dict[str, pd.Series]:
+    """What could be classified by one distance, by grouping."""
+    compared = (groupings["measure"] == measure) & (groupings["vectors"] == treatment)
+    rows = groupings[compared].dropna(subset="accuracy")
+    return {row["grouping"]: row for _, row in rows.iterrows()}

@@ -1,11 +1,11 @@
 """Numbers beside Figure 5: how far task vectors cluster by task, and by category."""
 
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.statistics.geometry import (
     Floats,
     Folds,
@@ -13,6 +13,7 @@ from tvsight.statistics.geometry import (
     Metric,
     distances,
     embedded,
+    joined,
     left_out_folds,
     nearest_centroid,
     possible_perplexity,
@@ -24,6 +25,17 @@ from tvsight.statistics.intervals import accuracy
 TASK, CATEGORY, LEFT_OUT = "task", "category", "category, own task left out"
 """The groupings of vectors. The last one assigns a category without learning from the vector's own
 task: this tells whether a category is more than its tasks."""
+
+
+DRAWN: Metric = "euclidean"
+"""The distance that t-SNE sees."""
+WAYS: dict[str, tuple[Metric, str]] = {
+    DRAWN: (DRAWN, AS_THEY_ARE),
+    "cosine": ("cosine", AS_THEY_ARE),
+    "centred": ("cosine", CENTRED),
+}
+"""How vectors are compared: distance and treatment. Euclidean distances do not change when the same
+is subtracted from all."""
 
 
 class Grouping(NamedTuple):
@@ -48,55 +60,71 @@ class Embedding(NamedTuple):
     seed: int
 
 
+class Tree(NamedTuple):
+    """The mean vectors of a model's tasks, joined step by step where they are nearest."""
+
+    distances: pd.DataFrame
+    """Euclidean distances, `[tasks, tasks]`, by task, in the order of the leaves."""
+    lines: Floats
+    """See `geometry.joined`."""
+
+
 def groupings(given: VectorSet) -> pd.DataFrame:
     """Measure how far the vectors of a model group, in their own space.
 
     Returns:
-        A row per grouping and measure: `model`, `layer`, `grouping`, `measure`, `groups`, `n`
+        A row per grouping and way to compare: `model`, `layer`, `grouping`, `measure`, `vectors`
+        (`as they are` or `mean subtracted`), `groups`, `n`
         (vectors), `silhouette` (its mean), `accuracy` of the nearest centroid under
         cross-validation with `_low` and `_high`, `chance`, `asked` (vectors that were classified)
         and `units` (clusters that the interval resamples). NaN where a number cannot be computed.
     """
     rows = []
-    for measure in get_args(Metric):
-        matrix = distances(given.vectors, measure)
-        for grouping in _groupings(given):
+    for measure, treatment in WAYS.values():
+        compared = given.centred if treatment == CENTRED else given
+        matrix = distances(compared.vectors, measure)
+        for grouping in _groupings(compared):
             silhouette = _silhouettes(matrix, grouping.labels).mean()
             row = {
                 "model": given.model,
                 "layer": given.layer,
                 "grouping": grouping.name,
                 "measure": measure,
+                "vectors": treatment,
                 "groups": len(set(grouping.labels)),
                 "n": len(grouping.labels),
                 "silhouette": np.nan if grouping.name == LEFT_OUT else silhouette,
             }
-            rows.append(row | _classified(given, grouping, measure))
+            rows.append(row | _classified(compared, grouping, measure))
     return pd.DataFrame(rows)
 
 
 def by_task(given: VectorSet) -> pd.DataFrame:
-    """Measure the same for each task, with cosine distances.
+    """Measure the same for each task, with the distance that is drawn.
 
     Returns:
         A row per task: `model`, `layer`, `category`, `task`, `n`, `units` (different queries);
         `silhouette` among tasks and `silhouette_category` among categories; `accuracy` of the
         nearest centroid among tasks, `_low`, `_high`; `taken_for`, the task that its vectors are
-        most often mistaken for, or empty, and `taken_for_share`; `category_left_out`, the share
-        with the right category when nothing was learnt from the task itself.
+        most often mistaken for, or empty, and `taken_for_share`; `category_left_out_<way>`,
+        for each of `WAYS` the share with the right category when nothing was learnt from the task
+        itself.
     """
-    matrix = distances(given.vectors)
+    matrix = distances(given.vectors, DRAWN)
     among_tasks = _silhouettes(matrix, given.tasks)
     among_categories = _silhouettes(matrix, given.categories)
-    predicted = {
-        grouping.name: nearest_centroid(given.vectors, grouping.labels, grouping.folds)[0]
-        for grouping in _groupings(given)
-    }
+    of_tasks, _, left_out = _groupings(given)
+    predicted = nearest_centroid(given.vectors, of_tasks.labels, of_tasks.folds, DRAWN)[0]
+    categories = {}
+    for way, (measure, treatment) in WAYS.items():
+        compared = given.centred if treatment == CENTRED else given
+        found = nearest_centroid(compared.vectors, left_out.labels, left_out.folds, measure)[0]
+        categories[way] = found
     rows = []
     for task in given.names:
         own = given.tasks == task
-        categories = predicted[LEFT_OUT][own]
-        right = categories == given.category[task]
+        right = {way: of[own] == given.category[task] for way, of in categories.items()}
+        is_asked = bool((categories[DRAWN][own] != "").all())
         rows.append(
             {
                 "model": given.model,
@@ -107,8 +135,11 @@ def by_task(given: VectorSet) -> pd.DataFrame:
                 "units": len(set(given.clusters[own])),
                 "silhouette": among_tasks[own].mean(),
                 "silhouette_category": among_categories[own].mean(),
-                **_recognised(predicted[TASK][own], given.clusters[own], task),
-                "category_left_out": right.mean() if (categories != "").all() else np.nan,
+                **_recognised(predicted[own], given.clusters[own], task),
+                **{
+                    f"category_left_out_{way}": of.mean() if is_asked else np.nan
+                    for way, of in right.items()
+                },
             }
         )
     return pd.DataFrame(rows)
@@ -141,10 +172,52 @@ def embedding(given: VectorSet, perplexity: float, seed: int) -> Embedding | Non
     return Embedding(points, possible, possible != perplexity, seed)
 
 
+def below_chance(of_tasks: pd.DataFrame, groupings: pd.DataFrame) -> dict[str, float]:
+    """The tasks whose category is named right less often than by chance when they are left out,
+    with the share.
+
+    Args:
+        of_tasks: from `by_task`, of one model.
+        groupings: from `groupings`, of the same.
+    """
+    left_out = (groupings["grouping"] == LEFT_OUT) & (groupings["measure"] == DRAWN)
+    shares = of_tasks.set_index("task")[f"category_left_out_{DRAWN}"]
+    return shares[shares < groupings.loc[left_out, "chance"].item()].to_dict()
+
+
+def tree(given: VectorSet) -> Tree | None:
+    """Join the mean vectors of tasks by Euclidean distance; None where there is one task."""
+    names = given.names
+    if len(names) < 2:
+        return None
+    matrix = distances(given.means, DRAWN)
+    order, lines = joined(matrix)
+    table = pd.DataFrame(matrix, names, names).iloc[order, order]
+    return Tree(table, lines)
+
+
+def between_tasks(given: VectorSet) -> pd.DataFrame:
+    """Euclidean distances between the mean vectors of tasks.
+
+    Returns:
+        A row per pair of different tasks: `model`, `layer`, `task`, `other`, `distance`.
+    """
+    names, matrix = given.names, distances(given.means, DRAWN)
+    pairs = [
+        {"task": task, "other": other, "distance": matrix[row, column]}
+        for row, task in enumerate(names)
+        for column, other in enumerate(names)
+        if row != column
+    ]
+    columns = ["model", "layer", "task", "other", "distance"]
+    about = {"model": given.model, "layer": given.layer}
+    return pd.DataFrame(pairs).assign(**about).reindex(columns=columns)
+
+
 def not_computed(numbers: pd.DataFrame) -> list[str]:
     """The reasons for numbers that are missing from `groupings`, in sentences."""
     reasons = []
-    for _, row in numbers[numbers["measure"] == numbers["measure"].iloc[0]].iterrows():
+    for _, row in numbers[numbers["measure"] == DRAWN].iterrows():
         if pd.notna(row["accuracy"]):
             continue
         if row["groups"] < 2:

@@ -19,9 +19,16 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task", "Taken for"]
 """Columns with words from elsewhere."""
+LEFT_OUT_COLUMNS = {
+    "euclidean": "Category without own task",
+    "cosine": "The same, cosine",
+    "centred": "The same, mean subtracted",
+}
+"""Titles of the columns of a category without the own task, by `numbers.WAYS`."""
 TABLE = Wording(
     "Do task vectors cluster by task, and by category?",
-    "A row is a grouping of the vectors (the number of groups in brackets) and a distance. "
+    "A row is a grouping of the vectors (the number of groups in brackets) and a way to compare "
+    "them; subtracting the mean over tasks leaves Euclidean distances as they are. "
     "Silhouette: its mean over vectors, from −1 to 1. Nearest centroid: the share of vectors whose "
     "group has the nearest centroid, cross-validated over queries, with its 95 % interval; chance "
     "is that of the group sizes. Own task left out: nothing is learnt from the vector's own task. "
@@ -29,10 +36,11 @@ TABLE = Wording(
     "tasks where the own task is left out).",
 )
 TASK_TABLE = Wording(
-    "Do task vectors cluster? Task by task, by cosine distance",
+    "Do task vectors cluster? Task by task, by Euclidean distance",
     "A row is a task. [ ]: 95 % interval over queries. Taken for: the task that its vectors are "
     "most often mistaken for, and the share of them. Category without own task: the share whose "
-    "category is named right when nothing is learnt from the task itself. n: vectors, with the "
+    "category is named right when nothing is learnt from the task itself, by Euclidean distance, "
+    "by cosine distance, and by cosine distance with the mean subtracted. n: vectors, with the "
     "number of different queries in brackets.",
 )
 
@@ -44,8 +52,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     by_task = pd.concat([numbers.by_task(given) for given in sets], ignore_index=True)
     cells, task_cells = _cells(groupings), _task_cells(by_task)
     display.table(cells, "Do task vectors cluster?", secondary=["n (units)"])
-    heading = "Task by task, cosine distance"
-    display.table(task_cells, heading, secondary=["Category", "n (queries)"])
+    heading = "Task by task, Euclidean distance"
+    secondary = ["Category", "Silhouette", *list(LEFT_OUT_COLUMNS.values())[1:], "n (queries)"]
+    display.table(task_cells, heading, secondary=secondary)
     drawn.table(groupings, [cells, *outcome.note_cells], names=NAMES, wording=TABLE)
     drawn.table(by_task, [task_cells], "by_task", names=NAMES, wording=TASK_TABLE)
     of_models = [groupings[groupings["model"] == given.model] for given in sets]
@@ -59,10 +68,15 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
         if embedding is None:
             display.note(f"{given.model}: {len(given.vectors)} vectors are too few for t-SNE.")
             continue
-        drawn.figure(figures.scatter(embedding, given, of_model), given.model)
+        of_tasks = by_task[by_task["model"] == given.model]
+        below = numbers.below_chance(of_tasks, of_model)
+        tree = numbers.tree(given)
+        drawn.figure(figures.clusters(embedding, tree, given, of_model, below), given.model)
         points.append(embedding.points)
     if points:
         drawn.numbers(pd.concat(points, ignore_index=True), "points")
+    apart = [numbers.between_tasks(given) for given in sets]
+    drawn.numbers(pd.concat(apart, ignore_index=True), "distances")
 
 
 def _cells(groupings: pd.DataFrame) -> pd.DataFrame:
@@ -73,6 +87,7 @@ def _cells(groupings: pd.DataFrame) -> pd.DataFrame:
             "Block": str(row["layer"]),
             "Grouped by": f"{row['grouping']} ({row['groups']})",
             "Distance": str(row["measure"]).title(),
+            "Vectors": row["vectors"],
             "Silhouette": number(row["silhouette"]),
             "Nearest centroid": interval(row, "accuracy"),
             "Chance": number(row["chance"]),
@@ -93,7 +108,10 @@ def _task_cells(by_task: pd.DataFrame) -> pd.DataFrame:
             "Nearest centroid": interval(row, "accuracy"),
             "Taken for": task_title(row["taken_for"]) if row["taken_for"] else MISSING,
             "Share": number(row["taken_for_share"]) if row["taken_for"] else MISSING,
-            "Category without own task": number(row["category_left_out"]),
+            **{
+                title: number(row[f"category_left_out_{way}"])
+                for way, title in LEFT_OUT_COLUMNS.items()
+            },
             "n (queries)": f"{row['n']} ({row['units']})",
         }
         for _, row in by_task.iterrows()
