@@ -25,7 +25,7 @@ from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES
 from tvsight.output.theme import TWO_COLUMNS, new_figure, tinted
 
-LABEL_WIDTH = 9
+LABEL_WIDTH = 10
 """Characters in a line of a model's name under its bars."""
 PAPER_TINT = 0.5
 """Of the colours of the paper's own numbers, which stand beside ours."""

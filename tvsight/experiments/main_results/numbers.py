@@ -8,7 +8,7 @@ from tvsight.experiments.answer_sets import chance
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import difference_columns
 from tvsight.models.catalogue import catalogue
-from tvsight.output.labels import NOT_IDENTIFIED, interval
+from tvsight.output.labels import AT, NOT_IDENTIFIED, interval
 from tvsight.output.procedures import CENTRAL, COMPARED, title
 from tvsight.paper import paper_layers
 from tvsight.statistics.intervals import (
@@ -147,7 +147,8 @@ def by_size(bars: pd.DataFrame, table: pd.DataFrame, depths: "pd.Series[int]") -
         else:
             depth = depths[name]
             best = table.loc[table["model"] == name, "layer"]
-        sizes = {"parameters": known[name].parameters if name in known else np.nan, "depth": depth}
+        entry = known.get(name.partition(AT)[0])
+        sizes = {"parameters": entry.parameters if entry else np.nan, "depth": depth}
         for end, share in QUARTILES.items():
             layer = best.quantile(share, interpolation="nearest")
             sizes |= {f"layer{end}": layer, f"relative_depth{end}": (layer + 1) / depth}
