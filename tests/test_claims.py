@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
 
 TABLES = ROOT / "results" / "tables"
-GEMMA, SMOL, QWEN = "gemma-3-270m", "smollm2-135m", f"qwen2.5-coder-1.5b{AT}bfloat16"
+GEMMA, SMOL, QWEN = "gemma-3-270m", "smollm2-135m", f"qwen2.5-coder-1.5b{AT}bf16"
 PAGES = {"README.md": r"\n## What holds\n(.*?)\n## ", "docs/findings.md": r"(.*)"}
 """Where claims stand, and which part of it."""
 ACCURACY = re.compile(r"-?\d\.\d\d\b")

@@ -195,7 +195,9 @@ def test_of_two_precisions_the_store_gives_the_newest_unless_one_is_asked_for(
     assert_same(stored(replace(config, dtype="float32")).table, first.rows("to_upper"))
 
 
-@pytest.mark.parametrize(("dtype", "label"), [("float32", None), ("bfloat16", "@bfloat16")])
+@pytest.mark.parametrize(
+    ("dtype", "label"), [("float32", None), ("bfloat16", "@bf16"), ("float16", "@f16")]
+)
 def test_packaged_weights_that_were_rounded_again_are_named(dtype: str, label: str | None) -> None:
     runner, source = Runner(display_on(None)), resolve("smollm2-135m")
     runner._label(source, {"dtype": dtype}, [])

@@ -228,7 +228,7 @@ class Runner:
         """Note the name of a model with its revision, where outputs must say it, or with its
         precision, where packaged weights were rounded once more."""
         if source.package and known.get("dtype", "float32") != "float32":
-            self.labels[source.name] = f"{source.name}{AT}{known['dtype']}"
+            self.labels[source.name] = source.name + AT + known["dtype"].replace("loat", "")
         for revision in there:
             if known.get("weights") == f"commit:{revision.commit}":
                 label = revision.label(source.revision, there)
