@@ -69,12 +69,12 @@ def task_by_task(table: pd.DataFrame, model: str, seeds: pd.DataFrame) -> Plot:
         "different ones per task); filled where ICL is ahead after Holm's correction. Chance: "
         "always giving the most frequent answer."
     )
-    note = f"{short}; filled: p < 0.05 (Holm)."
+    note = f"{display_name(model)}. n = {sizes(rows['n'])}. Right: 95 % intervals; filled: p < 0.05."
     if len(others):
         small = f" Small: {_named_seeds(others['seed'])}."
         note, caption = note + small, caption + small
     if not rows["layer_identified"].all():
-        note += f" * {NOT_IDENTIFIED}."
+        note += " * Not identified."
         caption += f" * {NOT_IDENTIFIED}: no block beats the baseline on dev (5 %, max-corrected)."
     return Plot(figure, _ahead(rows), caption, note)
 
