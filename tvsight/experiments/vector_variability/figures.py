@@ -35,7 +35,7 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
         given: the vectors that were compared.
     """
     of_all = densities[densities["task"] == POOLED]
-    panels = dict(list(of_all.groupby("vectors", sort=False)))
+    panels = {str(treatment): part for treatment, part in of_all.groupby("vectors", sort=False)}
     means = table[table["task"] == MEAN].set_index("vectors")
     figure = new_figure(TWO_COLUMNS * (1 if len(panels) > 1 else 0.6), 2.3)
     drawn = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -64,7 +64,7 @@ def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
     of_tasks = table[table["task"].isin(given.names)]
     as_they_are = of_tasks[of_tasks["vectors"] == AS_THEY_ARE]
     order = as_they_are.sort_values("overlap", ascending=False, kind="stable")["task"].tolist()
-    panels = dict(list(of_tasks.groupby("vectors", sort=False)))
+    panels = {str(treatment): part for treatment, part in of_tasks.groupby("vectors", sort=False)}
     figure = new_figure(TWO_COLUMNS * (1 if len(panels) > 1 else 0.7), 1.0 + RIDGE * len(order))
     drawn = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axes, (treatment, of_panel) in zip(drawn, panels.items(), strict=True):
@@ -168,7 +168,7 @@ def _about(given: VectorSet) -> str:
 
 def _statistics(table: pd.DataFrame) -> list[str]:
     """The numbers over all tasks, a line per treatment of the vectors."""
-    lines = []
+    lines: list[str] = []
     for treatment, of_treatment in table.groupby("vectors", sort=False):
         rows = of_treatment.set_index("task")
         whole, mean = rows.loc[POOLED], rows.loc[MEAN]
@@ -176,7 +176,8 @@ def _statistics(table: pd.DataFrame) -> list[str]:
             continue
         lines.append(
             f"{_titled(str(treatment))}: {whole['within_pairs']} pairs within, "
-            f"{whole['between_pairs']} between. Probability that a distance between is above one within: pooled "
+            f"{whole['between_pairs']} between. Probability that a distance between is above one "
+            "within: pooled "
             f"{number(whole['superiority'])}, mean of tasks {interval(mean, 'superiority')}; "
             f"Cohen's d {number(whole['cohens_d'])}, {interval(mean, 'cohens_d')}; overlap "
             f"{number(whole['overlap'])}, {interval(mean, 'overlap')} (95 % bootstrap intervals "

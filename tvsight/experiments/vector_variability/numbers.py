@@ -67,7 +67,8 @@ def separations(given: VectorSet, measure: Metric) -> pd.DataFrame:
         `MEAN`: `model`, `layer`, `measure`, `vectors`, `category`, `task`,
         `n` (vectors), `units` (different queries); `within_pairs`, `within_mean`,
         `within_deviation`, the same `between_`; `superiority` (the probability that a distance
-        between is above one within, the area under the ROC curve) with `_low` and `_high`; `cohens_d`; `overlap`. The
+        between is above one within, the area under the ROC curve) with `_low` and `_high`;
+        `cohens_d`; `overlap`. The
         row of the mean has intervals over tasks. NaN where a number cannot be computed.
     """
     parts = [

@@ -71,16 +71,16 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
     """A row per model and task, then those over all tasks."""
     rows = []
     for _, of_task in table.groupby(["model", "task"], sort=False):
-        found = of_task.set_index("vectors")
-        row = found.loc[AS_THEY_ARE]
+        found = {row["vectors"]: row for _, row in of_task.iterrows()}
+        row = found[AS_THEY_ARE]
         cells = {
             "Model": display_name(row["model"]),
             "Category": row["category"],
             "Task": task_title(row["task"]),
             **_statistics(row),
         }
-        if CENTRED in found.index:
-            after = _statistics(found.loc[CENTRED])
+        if CENTRED in found:
+            after = _statistics(found[CENTRED])
             cells |= {f"{name}, mean subtracted": after[name] for name in AFTER}
         rows.append(cells | {"n (queries)": f"{row['n']} ({row['units']})"})
     return pd.DataFrame(rows)
