@@ -11,7 +11,7 @@ input, which presses cosine distances together. A second table says what they ho
 numbers are without them.
 
     python -m analyses.vector_variability
-    python -m analyses.vector_variability --centre
+    python -m analyses.vector_variability --distance euclidean
 """
 
 from analyses.analysis import analyse

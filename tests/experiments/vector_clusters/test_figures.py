@@ -122,7 +122,7 @@ def test_title_and_caption_quote_the_distance_that_is_drawn() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_text_is_cut_or_written_over(case: str) -> None:
-    assert_legible(drawn(CASES[case])[0].lettered("full"))
+    assert_legible(drawn(CASES[case])[0], "full")
 
 
 def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:

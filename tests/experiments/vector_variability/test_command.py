@@ -85,22 +85,21 @@ def test_a_redraw_gives_the_same_bytes(finished: Run, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (finished.results / name).read_bytes()
 
 
-def test_block_distance_and_centring_are_chosen(
-    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    euclidean, centred = tmp_path / "euclidean", tmp_path / "centred"
+def test_block_and_distance_are_chosen(finished: Run, tmp_path: Path) -> None:
+    euclidean, cosine = tmp_path / "euclidean", tmp_path / "cosine"
     assert finished.again(euclidean, layer=1, distance="euclidean") == 0
     table = pd.read_csv(euclidean / "tables" / f"{NAME}.csv").set_index("task")
     stored = {task: vectors(finished.results, task, 1) for task in TASKS}
     expected = pdist(stored["to_upper"]).mean()
     assert table.loc["to_upper", "within_mean"] == pytest.approx(expected, rel=1e-4)
-    assert finished.again(centred, layer=1, centre=True) == 0
-    assert "to other tasks, mean subtracted" in capsys.readouterr().out
-    table = pd.read_csv(centred / "tables" / f"{NAME}.csv").set_index("task")
+    assert set(table["vectors"]) == {"as they are"}
+    assert finished.again(cosine, layer=1) == 0
+    table = pd.read_csv(cosine / "tables" / f"{NAME}.csv").set_index("task")
+    table = table[table["vectors"] == "mean subtracted"]
     mean = np.concatenate(list(stored.values())).mean(axis=0)
     expected = pdist(stored["to_upper"] - mean, "cosine").mean()
     assert table.loc["to_upper", "within_mean"] == pytest.approx(expected, rel=1e-4)
-    variants = [pd.read_csv(f / "tables" / f"{NAME}_variants.csv") for f in (euclidean, centred)]
+    variants = [pd.read_csv(f / "tables" / f"{NAME}_variants.csv") for f in (euclidean, cosine)]
     pd.testing.assert_frame_equal(*variants)
     asked = variants[0].query("variant == 'mean subtracted' and task == 'pooled'")
     assert asked["superiority"].item() == pytest.approx(table.loc["pooled", "superiority"])

@@ -7,11 +7,12 @@ from matplotlib.patches import StepPatch
 
 from tests.helpers.legible import assert_legible
 from tests.helpers.vector_examples import FOUR, ONE, eighteen, vector_set
-from tvsight.experiments.main_results.vector_sets import VectorSet
-from tvsight.experiments.vector_variability.figures import NAMES, by_task, overall
-from tvsight.experiments.vector_variability.numbers import POOLED, densities, separations
-from tvsight.output.labels import task_title
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
+from tvsight.experiments.vector_variability.figures import NAMES, SHOWN, TOUCH, by_task, overall
+from tvsight.experiments.vector_variability.numbers import MEAN, POOLED, densities, separations
+from tvsight.output.labels import number, task_title
 from tvsight.output.plots import Plot
+from tvsight.statistics.geometry import Metric
 from tvsight.tasks import packaged_tasks
 
 ALL = {name: task.category for name, task in packaged_tasks().items()}
@@ -20,65 +21,90 @@ CASES = {
     "1 task": vector_set(ONE, n=5),
     "2 tasks": vector_set({"a_task_with_a_name_that_is_rather_long": "custom", "b": "custom"}, n=2),
     "all tasks": vector_set(ALL, n=3),
-    "4 tasks": vector_set(FOUR, n=3),
 }
 
 
-def drawn(given: VectorSet, centre: bool = False) -> tuple[Plot, Plot]:
-    table, numbers = densities(given, "cosine"), separations(given, "cosine")
-    return overall(table, numbers, given, centre), by_task(table, numbers, given, centre)
+def drawn(given: VectorSet, measure: Metric = "cosine") -> tuple[Plot, Plot]:
+    table, numbers = densities(given, measure), separations(given, measure)
+    return overall(table, numbers, given), by_task(table, numbers, given)
 
 
-def assert_drawn(axes: Axes, given: VectorSet, task: str) -> None:
+def assert_drawn(axes: Axes, given: VectorSet, task: str, treatment: str, base: float) -> None:
     table = densities(given, "cosine")
+    own = table[(table["task"] == task) & (table["vectors"] == treatment)]
+    scale = own["density"].max() / (1 if task == POOLED else TOUCH)
     for kind, name in NAMES.items():
-        (steps,) = [p for p in axes.patches if isinstance(p, StepPatch) and p.get_label() == name]
-        rows = table[(table["task"] == task) & (table["kind"] == kind)]
-        assert steps.get_data().values == pytest.approx(rows["density"].to_numpy())
+        (steps,) = [
+            patch
+            for patch in axes.patches
+            if isinstance(patch, StepPatch)
+            and patch.get_label() == name
+            and patch.get_data().baseline == base
+        ]
+        rows = own[own["kind"] == kind]
+        assert steps.get_data().values == pytest.approx(base + rows["density"].to_numpy() / scale)
         assert steps.get_data().edges[:-1] == pytest.approx(rows["low"].to_numpy())
 
 
-def test_the_first_figure_draws_all_distances() -> None:
+def test_the_first_figure_draws_all_distances_by_treatment() -> None:
     given = vector_set(FOUR, n=6)
     plot, _ = drawn(given)
-    figure = plot.figure
-    (axes,) = figure.axes
-    assert_drawn(axes, given, POOLED)
-    assert axes.get_xlabel() == "Cosine distance"
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    means = separations(given, "cosine").query("task == @MEAN").set_index("vectors")
+    for axes, treatment in zip(plot.figure.axes, (AS_THEY_ARE, CENTRED), strict=True):
+        assert_drawn(axes, given, POOLED, treatment, 0)
+        assert axes.get_xlabel() == "Cosine distance"
+        (text,) = axes.texts
+        assert f"\n{means.loc[treatment, 'superiority']:.2f} [" in text.get_text()
+    names = [text.get_text() for text in plot.figure.legends[0].get_texts()]
     assert names == ["within a task", "to other tasks"]
+    assert plot.title == (
+        "A distance to another task's vector is larger than one within the task with probability "
+        f"{number(means.loc[AS_THEY_ARE, 'superiority'])}, "
+        f"{number(means.loc[CENTRED, 'superiority'])} with the mean subtracted"
+    )
 
 
-def test_every_task_has_a_panel_with_its_distances_and_statistics() -> None:
+def test_the_axis_ends_where_the_data_do() -> None:
+    given = vector_set(FOUR, n=8)
+    table = densities(given, "cosine")
+    for axes, treatment in zip(drawn(given)[0].figure.axes, (AS_THEY_ARE, CENTRED), strict=True):
+        own = table[(table["task"] == POOLED) & (table["vectors"] == treatment)]
+        low, high = axes.get_xlim()
+        assert low == 0
+        for _, of_kind in own.groupby("kind"):
+            inside = of_kind.loc[of_kind["high"] <= high, "pairs"].sum()
+            assert inside >= SHOWN * of_kind["pairs"].sum()
+
+
+def test_every_task_is_a_ridge_sorted_by_overlap() -> None:
     given = eighteen(4)
     _, plot = drawn(given)
-    figure = plot.figure
-    table = separations(given, "cosine").set_index("task")
-    shown = [axes for axes in figure.axes if axes.axison]
-    assert [axes.get_title(loc="left") for axes in shown] == [
-        task_title(name) for name in given.names
-    ]
-    for axes, task in zip(shown, given.names, strict=True):
-        assert_drawn(axes, given, task)
-        (text,) = [text.get_text() for text in axes.texts]
-        assert text == (
-            f"P {table.loc[task, 'superiority']:.2f}\nOVL {table.loc[task, 'overlap']:.2f}"
-        )
-    low, high = table.loc[given.names, "superiority"].agg(["min", "max"])
-    least = task_title(table.loc[given.names, "superiority"].idxmin())
-    assert f"with probability {low:.2f} ({least}) to {high:.2f}" in plot.title
-    limits = {axes.get_xlim() for axes in shown}
-    assert len(limits) == 1
+    table = separations(given, "cosine").set_index(["vectors", "task"])["overlap"]
+    order = table[AS_THEY_ARE].drop([POOLED, MEAN]).sort_values(ascending=False, kind="stable")
+    for axes, treatment in zip(plot.figure.axes, (AS_THEY_ARE, CENTRED), strict=True):
+        for place, task in enumerate(order.index):
+            assert_drawn(axes, given, str(task), treatment, 17 - place)
+        texts = [text.get_text() for text in axes.texts]
+        assert texts == [*(number(table[treatment, task]) for task in order.index), "overlap"]
+    labels = plot.figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == [task_title(str(task)) for task in order.index]
 
 
-def test_captions_count_pairs_and_say_how_vectors_were_prepared() -> None:
+def test_euclidean_distances_have_one_panel() -> None:
+    given = vector_set(FOUR, n=6)
+    for plot in drawn(given, "euclidean"):
+        assert len(plot.figure.axes) == 1
+        assert "subtracted" not in plot.title + plot.caption
+
+
+def test_captions_count_pairs_and_name_treatments() -> None:
     given = vector_set(FOUR, n=6)
     first, second = (plot.caption for plot in drawn(given))
     assert "60 pairs within, 216 between" in first
+    assert "\nMean over tasks subtracted: " in first
     for text in (first, second):
-        assert "task vectors, as they are, of 4 tasks, n = 6 test episodes each" in text
+        assert "task vectors of 4 tasks, n = 6 test episodes each" in text
         assert "every pair counted once, no vector with itself" in text
-    assert "their mean subtracted" in drawn(given, centre=True)[0].caption
 
 
 def test_one_task_is_drawn_without_what_there_is_not() -> None:
@@ -86,16 +112,15 @@ def test_one_task_is_drawn_without_what_there_is_not() -> None:
     for plot in drawn(given):
         names = [text.get_text() for text in plot.figure.legends[0].get_texts()]
         assert names == ["within a task"]
-        assert len(plot.figure.axes[0].patches) == 1
-        assert "superiority" not in plot.caption
-        assert plot.title.startswith("Distances between task vectors")
-    assert not np.isnan(drawn(given)[1].figure.axes[0].get_ylim()).any()
+        assert [len(axes.patches) for axes in plot.figure.axes] == [1, 1]
+        assert "robability" not in plot.title + plot.caption
+        assert not np.isnan(plot.figure.axes[0].get_ylim()).any()
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_text_is_cut_or_written_over(case: str) -> None:
     for plot in drawn(CASES[case]):
-        assert_legible(plot)
+        assert_legible(plot, "full")
 
 
 def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:

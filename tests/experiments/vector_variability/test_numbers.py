@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 
 from tests.helpers.vector_examples import FOUR, ONE, vector_set
-from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_variability import numbers
 from tvsight.experiments.vector_variability.numbers import (
     MEAN,
     POOLED,
     densities,
     pairs,
-    prepared,
     separations,
+    treated,
     variants,
 )
 from tvsight.statistics.geometry import Metric, distances, overlap, pooled, superiority
@@ -22,6 +22,11 @@ from tvsight.statistics.geometry import Metric, distances, overlap, pooled, supe
 @pytest.fixture
 def given() -> VectorSet:
     return vector_set(FOUR, n=6, spread=1)
+
+
+def as_they_are(given: VectorSet, measure: Metric = "cosine") -> pd.DataFrame:
+    table = separations(given, measure)
+    return table[table["vectors"] == AS_THEY_ARE].set_index("task")
 
 
 def test_distances_are_those_of_each_task_and_of_all(given: VectorSet) -> None:
@@ -40,7 +45,7 @@ def test_distances_are_those_of_each_task_and_of_all(given: VectorSet) -> None:
 
 
 def test_every_row_states_the_statistics_of_its_distances(given: VectorSet) -> None:
-    table = separations(given, "cosine").set_index("task")
+    table = as_they_are(given)
     assert table.index.tolist() == [*FOUR, POOLED, MEAN]
     for group in pairs(given, distances(given.vectors)):
         row = table.loc[group.task]
@@ -55,7 +60,7 @@ def test_every_row_states_the_statistics_of_its_distances(given: VectorSet) -> N
 
 
 def test_the_mean_is_over_tasks_and_has_an_interval(given: VectorSet) -> None:
-    table = separations(given, "cosine").set_index("task")
+    table = as_they_are(given)
     tasks = table.loc[list(FOUR)]
     for name in ("superiority", "cohens_d", "overlap"):
         assert table.loc[MEAN, name] == pytest.approx(tasks[name].mean())
@@ -64,35 +69,36 @@ def test_the_mean_is_over_tasks_and_has_an_interval(given: VectorSet) -> None:
 
 
 def test_tight_tasks_are_apart_and_one_cloud_is_not() -> None:
-    tight = separations(vector_set(FOUR, n=10, spread=0.01), "cosine").set_index("task")
+    tight = as_they_are(vector_set(FOUR, n=10, spread=0.01))
     assert (tight["superiority"] == 1).all()
     assert (tight["overlap"] < 1e-9).all()
     cloud = vector_set(FOUR, n=30)
     cloud = replace(cloud, vectors=np.random.default_rng(0).normal(size=cloud.vectors.shape))
-    mixed = separations(cloud, "cosine").set_index("task").loc[POOLED]
+    mixed = as_they_are(cloud).loc[POOLED]
     assert mixed["superiority"] == pytest.approx(0.5, abs=0.03)
     assert mixed["cohens_d"] == pytest.approx(0, abs=0.1)
     assert mixed["overlap"] > 0.9
 
 
 def test_one_task_has_distances_within_and_nothing_to_compare_with() -> None:
-    table = separations(vector_set(ONE, n=5), "cosine")
+    table = as_they_are(vector_set(ONE, n=5))
     assert table["within_pairs"].tolist() == [10, 10, 10]
     assert table["within_mean"].notna().all()
     assert table[["between_mean", "superiority", "cohens_d", "overlap"]].isna().all(axis=None)
     kinds = densities(vector_set(ONE, n=5), "cosine").groupby("kind")["pairs"].sum()
-    assert kinds.to_dict() == {"between": 0, "within": 20}
+    assert kinds.to_dict() == {"between": 0, "within": 40}
 
 
 def test_one_vector_has_no_distances() -> None:
     alone = vector_set(ONE, n=1)
     assert densities(alone, "cosine").empty
-    assert separations(alone, "cosine")["within_pairs"].tolist() == [0, 0, 0]
+    assert as_they_are(alone)["within_pairs"].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("measure", ["cosine", "euclidean"])
 def test_histograms_hold_every_pair_and_have_an_area_of_one(given: VectorSet, measure: str) -> None:
     table = densities(given, measure)
+    table = table[table["vectors"] == AS_THEY_ARE]
     for group in pairs(given, distances(given.vectors, measure)):
         for kind, sample in (("within", group.near), ("between", group.far)):
             drawn = table[(table["task"] == group.task) & (table["kind"] == kind)]
@@ -102,13 +108,23 @@ def test_histograms_hold_every_pair_and_have_an_area_of_one(given: VectorSet, me
             assert sample.max() <= drawn["high"].iloc[-1] + 1e-9
 
 
+def test_both_treatments_are_measured(given: VectorSet) -> None:
+    table = separations(given, "cosine").set_index(["vectors", "task"])
+    of_centred = as_they_are(given.centred)
+    columns = ["within_mean", "between_mean", "superiority", "overlap"]
+    pd.testing.assert_frame_equal(table.loc[CENTRED, columns], of_centred[columns])
+
+
 def test_centring_takes_the_mean_away_and_leaves_euclidean_distances(given: VectorSet) -> None:
-    after = prepared(given, centre=True)
-    assert after.vectors.mean(axis=0) == pytest.approx(np.zeros(12))
+    after = given.centred
+    assert after.means.mean(axis=0) == pytest.approx(np.zeros(12))
     assert distances(after.vectors, "euclidean") == pytest.approx(
         distances(given.vectors, "euclidean")
     )
-    assert prepared(given, centre=False) is given
+    fewer = replace(given, tasks=np.where(given.tasks == "two", "one", given.tasks))
+    assert fewer.centred.means.mean(axis=0) == pytest.approx(np.zeros(12))
+    assert treated(given, "cosine").keys() == {AS_THEY_ARE, CENTRED}
+    assert treated(given, "euclidean") == {AS_THEY_ARE: given}
 
 
 def test_a_coordinate_that_decides_is_named_and_taken_away(given: VectorSet) -> None:
@@ -152,7 +168,7 @@ def test_distances_are_computed_once(given: VectorSet, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(numbers, "distances", counted)
     separations(given, "cosine")
-    assert calls == ["cosine"]
+    assert calls == ["cosine"] * 2
 
 
 def test_numbers_are_the_same_every_time(given: VectorSet) -> None:

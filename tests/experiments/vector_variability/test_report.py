@@ -8,9 +8,9 @@ from tests.helpers.example_rows import outcome_of
 from tests.helpers.recorded import Recorded, Told
 from tests.helpers.vector_examples import FOUR, ONE, vector_set
 from tvsight.experiments.main_results.request import collect_with_vectors
-from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_variability import NAME, Options, report
-from tvsight.experiments.vector_variability.numbers import prepared, separations
+from tvsight.experiments.vector_variability.numbers import separations
 from tvsight.output.labels import spread
 
 
@@ -27,22 +27,29 @@ def test_it_is_a_view_of_the_central_comparison_with_its_vectors() -> None:
     assert report.collect is collect_with_vectors
 
 
-@pytest.mark.parametrize("centre", [False, True])
-def test_texts_are_the_numbers(monkeypatch: pytest.MonkeyPatch, centre: bool) -> None:
+def test_texts_are_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     given = vector_set(FOUR, n=4)
-    drawn, display = written(monkeypatch, given, centre=centre)
-    table = separations(prepared(given, centre), "cosine")
+    drawn, _ = written(monkeypatch, given)
+    table = separations(given, "cosine")
     pd.testing.assert_frame_equal(drawn.tables[NAME], table)
     (cells,) = drawn.cells[NAME]
     assert cells["Task"].tolist() == [*FOUR, "pooled", "mean of tasks"]
-    one, row = cells.iloc[0], table.iloc[0]
+    one = cells.iloc[0]
+    row, after = (table[table["vectors"] == way].iloc[0] for way in (AS_THEY_ARE, CENTRED))
     assert one["Within"] == spread(row["within_mean"], row["within_deviation"])
     assert one["Overlap"] == f"{row['overlap']:.2f}"
+    assert one["Overlap, mean subtracted"] == f"{after['overlap']:.2f}"
     low, high = row["superiority_low"], row["superiority_high"]
     assert one["P(between > within)"] == f"{row['superiority']:.2f} [{low:.2f}, {high:.2f}]"
     assert one["n (queries)"] == "4 (4)"
-    assert ("to other tasks, mean subtracted" in display.text) == centre
     assert drawn.escaped[NAME] >= {"Model", "Category", "Task"}
+
+
+def test_euclidean_distances_have_one_treatment(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, _ = written(monkeypatch, vector_set(FOUR, n=4), distance="euclidean")
+    assert set(drawn.tables[NAME]["vectors"]) == {AS_THEY_ARE}
+    assert not [name for name in drawn.cells[NAME][0] if "subtracted" in name]
+    assert len(drawn.figures[f"{NAME}_a-model"].figure.axes) == 1
 
 
 def test_variants_show_the_mean_of_tasks(monkeypatch: pytest.MonkeyPatch) -> None:

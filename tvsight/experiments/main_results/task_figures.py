@@ -69,7 +69,9 @@ def task_by_task(table: pd.DataFrame, model: str, seeds: pd.DataFrame) -> Plot:
         "different ones per task); filled where ICL is ahead after Holm's correction. Chance: "
         "always giving the most frequent answer."
     )
-    note = f"{display_name(model)}. n = {sizes(rows['n'])}. Right: 95 % intervals; filled: p < 0.05."
+    note = (
+        f"{display_name(model)}. n = {sizes(rows['n'])}. Right: 95 % intervals; filled: p < 0.05."
+    )
     if len(others):
         small = f" Small: {_named_seeds(others['seed'])}."
         note, caption = note + small, caption + small

@@ -1,6 +1,7 @@
 """Figure 5 of the paper, task vectors in two dimensions, and the distances between tasks."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,11 @@ def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, 
         Patch(color=CATEGORY_COLOURS[category], label=category)
         for category in dict.fromkeys(points["category"])
     ]
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.09), "fontsize": LABEL}
+    below: dict[str, Any] = {
+        "loc": "upper center",
+        "bbox_to_anchor": (0.5, -0.09),
+        "fontsize": LABEL,
+    }
     axes.legend(handles=handles, ncols=4, handlelength=1, columnspacing=1.2, **below)
     for task, colour in tints.items():
         own = points["task"].to_numpy() == task
@@ -159,7 +164,7 @@ def _free_place(
 
 def _heat_map(figure: Figure, cells: Axes, joins: Axes, tree: Tree, tints: dict[str, str]) -> None:
     """Distances between mean vectors, and beside them the tree that orders them."""
-    names = list(tree.distances)
+    names = list(map(str, tree.distances))
     drawn = cells.imshow(tree.distances, cmap=COLOUR_MAP, vmin=0, aspect="auto")
     cells.set_xticks([])
     cells.set_yticks(range(len(names)), list(map(task_title, names)))
@@ -195,7 +200,8 @@ def _tints(categories: dict[str, str]) -> dict[str, str]:
 def _tint(colour: str, amount: float) -> str:
     """A colour mixed with white (above 0) or with black (below 0)."""
     end = 1.0 if amount > 0 else 0.0
-    return to_hex([part + abs(amount) * (end - part) for part in to_rgb(colour)])
+    red, green, blue = (part + abs(amount) * (end - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def _recognised(groupings: pd.DataFrame) -> str:

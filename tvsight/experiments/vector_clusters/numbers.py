@@ -204,14 +204,18 @@ def between_tasks(given: VectorSet) -> pd.DataFrame:
     """
     names, matrix = given.names, distances(given.means, DRAWN)
     pairs = [
-        {"task": task, "other": other, "distance": matrix[row, column]}
+        {
+            "model": given.model,
+            "layer": given.layer,
+            "task": task,
+            "other": other,
+            "distance": matrix[row, column],
+        }
         for row, task in enumerate(names)
         for column, other in enumerate(names)
         if row != column
     ]
-    columns = ["model", "layer", "task", "other", "distance"]
-    about = {"model": given.model, "layer": given.layer}
-    return pd.DataFrame(pairs).assign(**about).reindex(columns=columns)
+    return pd.DataFrame(pairs, columns=["model", "layer", "task", "other", "distance"])
 
 
 def not_computed(numbers: pd.DataFrame) -> list[str]:

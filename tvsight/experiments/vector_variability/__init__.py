@@ -16,5 +16,3 @@ class Options(VectorOptions):
 
     distance: Literal["cosine", "euclidean"] = field(default="cosine", metadata=RUNTIME)
     """Distance between two vectors. The paper's is cosine."""
-    centre: bool = field(default=False, metadata=RUNTIME)
-    """Subtract the mean of all vectors first, in figures and in the table of tasks."""

@@ -1,16 +1,18 @@
 """Figure 6 of the paper and its histograms task by task: distances within and between tasks."""
 
-import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_variability.numbers import MEAN, POOLED
 from tvsight.output.labels import counted, interval, number, task_title
 from tvsight.output.plots import Plot
-from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
+from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 KINDS: dict[str, dict[str, Any]] = {
     # The larger kind lies below and is light; outlines keep the two apart where they overlap.
@@ -18,124 +20,167 @@ KINDS: dict[str, dict[str, Any]] = {
     "within": {"facecolor": "#2a788e99", "edgecolor": "0.1", "linewidth": 0.9},
 }
 NAMES = {"within": "within a task", "between": "to other tasks"}
-PANELS_ACROSS = 4
-PANEL_HEIGHT = 1.05
+SHOWN = 0.998
+"""Share of the pairs of each kind that the axis reaches to."""
+RIDGE, TOUCH = 0.21, 0.9
+"""Height of a ridge in inches, and how much of it the highest bin takes."""
 
 
-def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Plot:
-    """The distances of all tasks together.
+def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> Plot:
+    """The distances of all tasks together, a panel per treatment of the vectors.
 
     Args:
         densities: from `numbers.densities`.
         table: from `numbers.separations`.
         given: the vectors that were compared.
-        centre: whether their mean was subtracted, for the caption.
     """
-    figure = new_figure(ONE_COLUMN * 1.35, 3.3)
-    axes = figure.subplots()
-    _panel(axes, densities[densities["task"] == POOLED])
-    axes.set(xlabel=_distance(densities), ylabel="Density")
-    axes.yaxis.grid(True)
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], ncols=2, loc="outside upper left")
-    whole = table[table["task"] == POOLED].iloc[0]
-    mean = table[table["task"] == MEAN].iloc[0]
-    text = "\n".join([_about(given, centre), *_statistics(whole, mean)])
-    return Plot(figure, _nearer(mean), text, given.sizes_note)
+    of_all = densities[densities["task"] == POOLED]
+    panels = {str(treatment): part for treatment, part in of_all.groupby("vectors", sort=False)}
+    means = table[table["task"] == MEAN].set_index("vectors")
+    figure = new_figure(TWO_COLUMNS * (1 if len(panels) > 1 else 0.6), 2.3)
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (treatment, of_panel) in zip(drawn, panels.items(), strict=True):
+        scale = of_panel["density"].max()
+        _ridge(axes, of_panel, 0, scale)
+        _finish(axes, of_panel, _titled(treatment))
+        axes.set(ylim=(0, 1.08), yticks=[])
+        if pd.notna(means.loc[treatment, "superiority"]):
+            text = f"P(between > within)\n{interval(means.loc[treatment], 'superiority')}"
+            at = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 7}
+            axes.text(0.99, 0.97, text, **at)
+    drawn[0].set_ylabel("Density")
+    _key(figure, of_all)
+    lines = [_about(given), *_statistics(table)]
+    note = f"{given.sizes_note} P: mean of tasks, 95 % interval over tasks."
+    return Plot(figure, _nearer(means), "\n".join(lines), note)
 
 
-def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet, centre: bool) -> Plot:
-    """The same for each task in a panel of its own; all share the horizontal axis.
+def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> Plot:
+    """The same for each task as a ridge, the task with the largest overlap on top.
 
     Args:
-        densities, table, given, centre: as for `overall`.
+        densities, table, given: as for `overall`.
     """
-    tasks = given.names
-    across = min(PANELS_ACROSS, len(tasks))
-    down = math.ceil(len(tasks) / across)
-    width = TWO_COLUMNS if across > 2 else TWO_COLUMNS * across / 3 + 0.6
-    figure = new_figure(width, 1.25 + PANEL_HEIGHT * down + (0.5 if down == 1 else 0))
-    grid = figure.subplots(down, across, sharex=True, squeeze=False)
-    panels = list(grid.flat)
-    for axes, task in zip(panels, tasks, strict=False):
-        _panel(axes, densities[densities["task"] == task])
-        row = table[table["task"] == task].iloc[0]
-        axes.set_title(task_title(task), fontsize=7.5, loc="left", pad=3)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        if pd.notna(row["superiority"]):
-            text = f"P {number(row['superiority'])}\nOVL {number(row['overlap'])}"
-            at = {"transform": axes.transAxes, "ha": "right", "va": "top"}
-            axes.text(0.98, 0.95, text, fontsize=6.5, **at)
-    for axes in panels[len(tasks) :]:
-        axes.set_axis_off()
-    for column in range(across):
-        last = [axes for axes in grid[:, column] if axes.axison][-1]
-        last.tick_params(labelbottom=True)
-        last.set_xlabel(_distance(densities), fontsize=7)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], ncols=2, loc="outside upper left")
-    lines = [f"{_about(given, centre)} Vertical: density, each panel with its own scale."]
-    if table["superiority"].notna().any():
+    of_tasks = table[table["task"].isin(given.names)]
+    as_they_are = of_tasks[of_tasks["vectors"] == AS_THEY_ARE]
+    order = as_they_are.sort_values("overlap", ascending=False, kind="stable")["task"].tolist()
+    panels = {str(treatment): part for treatment, part in of_tasks.groupby("vectors", sort=False)}
+    figure = new_figure(TWO_COLUMNS * (1 if len(panels) > 1 else 0.7), 1.0 + RIDGE * len(order))
+    drawn = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axes, (treatment, of_panel) in zip(drawn, panels.items(), strict=True):
+        histograms = densities[(densities["vectors"] == treatment) & (densities["task"] != POOLED)]
+        overlaps = of_panel.set_index("task")["overlap"]
+        for place, task in enumerate(order):
+            of_task = histograms[histograms["task"] == task]
+            _ridge(axes, of_task, len(order) - 1 - place, of_task["density"].max() / TOUCH)
+            if pd.notna(overlaps[task]):
+                at = {"va": "bottom", "fontsize": 6.5, "transform": axes.get_yaxis_transform()}
+                axes.text(1.02, len(order) - 1 - place, number(overlaps[task]), **at)
+        _finish(axes, histograms, _titled(treatment))
+        if overlaps.notna().any():
+            axes.text(
+                *(1.02, len(order)),
+                "overlap",
+                fontsize=6.5,
+                va="bottom",
+                transform=axes.get_yaxis_transform(),
+            )
+        axes.set_ylim(0, len(order) + 0.02)
+        axes.tick_params(axis="y", length=0)
+    places = np.arange(len(order))[::-1] + 0.3
+    drawn[0].set_yticks(places, list(map(task_title, order)))
+    _key(figure, densities)
+    lines = [f"{_about(given)} Heights: density, each ridge with its own scale."]
+    if of_tasks["superiority"].notna().any():
         lines.append(
-            "P: probability that a distance to another task's vector is above one within the task. "
-            "OVL: overlap coefficient, the share of the two distributions that is common."
+            "Overlap: the share of the two distributions of a task that is common. Tasks are "
+            "sorted by it, of the vectors as they are."
         )
-    of_tasks = table[table["task"].isin(tasks)]
-    return Plot(figure, _least_apart(of_tasks), "\n".join(lines), given.sizes_note)
+    return Plot(figure, _least_apart(as_they_are), "\n".join(lines), given.sizes_note)
 
 
-def _panel(axes: Axes, densities: pd.DataFrame) -> None:
+def _ridge(axes: Axes, densities: pd.DataFrame, base: float, scale: float) -> None:
+    """The two histograms of a task on one line, as high as their densities over a scale."""
     for kind, style in KINDS.items():
         drawn = densities[densities["kind"] == kind]
         if drawn["pairs"].sum():
             edges = [*drawn["low"], drawn["high"].iloc[-1]]
-            axes.stairs(drawn["density"], edges, fill=True, label=NAMES[kind], **style)
-    axes.set_ylim(bottom=0)
+            heights = base + drawn["density"] / scale
+            axes.stairs(heights, edges, baseline=base, fill=True, label=NAMES[kind], **style)
 
 
-def _distance(densities: pd.DataFrame) -> str:
-    return f"{str(densities['measure'].iloc[0]).title()} distance"
+def _finish(axes: Axes, densities: pd.DataFrame, title: str) -> None:
+    """Title and horizontal axis of a panel: it begins at 0 and ends where the data do."""
+    ends = [
+        of_group["high"][of_group["pairs"].cumsum() >= SHOWN * of_group["pairs"].sum()].iloc[0]
+        for _, of_group in densities.groupby(["task", "kind"], sort=False)
+        if of_group["pairs"].sum()
+    ]
+    axes.set_xlim(0, max(ends))
+    axes.set_xlabel(f"{str(densities['measure'].iloc[0]).title()} distance")
+    axes.set_title(title, loc="left")
+    axes.spines["left"].set_visible(False)
 
 
-def _nearer(mean: pd.Series) -> str:
+def _key(figure: Figure, densities: pd.DataFrame) -> None:
+    """The names of the kinds of distance that are drawn."""
+    pairs = densities.groupby("kind")["pairs"].sum()
+    handles = [Patch(label=NAMES[kind], **KINDS[kind]) for kind in NAMES if pairs.get(kind, 0)]
+    figure.legend(handles=handles, ncols=2, loc="outside upper left")
+
+
+def _titled(treatment: str) -> str:
+    return {AS_THEY_ARE: "Vectors as they are", CENTRED: "Mean over tasks subtracted"}[treatment]
+
+
+def _nearer(means: pd.DataFrame) -> str:
     """The finding of all tasks: how often distances to other tasks are the larger ones."""
-    if pd.isna(mean["superiority"]):
+    if means["superiority"].isna().all():
         return "Distances between task vectors"
+    found = means["superiority"].map(number)
+    after = f", {found[CENTRED]} with the mean subtracted" if CENTRED in found.index else ""
     return (
         "A distance to another task's vector is larger than one within the task with probability "
-        f"{interval(mean, 'superiority')} (mean of tasks)"
+        f"{found[AS_THEY_ARE]}{after}"
     )
 
 
 def _least_apart(of_tasks: pd.DataFrame) -> str:
-    """The finding by task: the task whose vectors are least apart from the others'."""
-    known = of_tasks.dropna(subset="superiority").sort_values("superiority", kind="stable")
+    """The finding by task: the tasks with the largest and with the least overlap."""
+    known = of_tasks.dropna(subset="overlap").sort_values("overlap", kind="stable")
     if known.empty:
         return "Distances between task vectors, task by task"
-    least = known.iloc[0]
+    least, most = known.iloc[0], known.iloc[-1]
     return (
-        f"Distances to other tasks exceed those within a task with probability "
-        f"{number(least['superiority'])} ({task_title(least['task'])}) to "
-        f"{number(known['superiority'].max())}"
+        "Distances within a task and to other tasks overlap by "
+        f"{number(least['overlap'])} ({task_title(least['task'])}) to {number(most['overlap'])} "
+        f"({task_title(most['task'])})"
     )
 
 
-def _about(given: VectorSet, centre: bool) -> str:
-    how = "their mean subtracted" if centre else "as they are"
+def _about(given: VectorSet) -> str:
     return (
-        f"{given.where}: task vectors, {how}, of {counted(len(given.names), 'task')}, "
-        f"n = {given.sizes} test episodes each; every pair counted once, no vector with itself."
+        f"{given.where}: task vectors of {counted(len(given.names), 'task')}, n = {given.sizes} "
+        "test episodes each; every pair counted once, no vector with itself. The axis ends where "
+        f"{100 * SHOWN:.1f} % of the pairs of each kind do."
     )
 
 
-def _statistics(whole: pd.Series, mean: pd.Series) -> list[str]:
-    if pd.isna(whole["superiority"]):
-        return []
-    return [
-        f"{whole['within_pairs']} pairs within, {whole['between_pairs']} between. Pooled: "
-        f"probability of superiority {number(whole['superiority'])}, Cohen's d "
-        f"{number(whole['cohens_d'])}, overlap {number(whole['overlap'])}. Mean of tasks: "
-        f"{interval(mean, 'superiority')}, {interval(mean, 'cohens_d')}, "
-        f"{interval(mean, 'overlap')} (95 % bootstrap intervals over tasks)."
-    ]
+def _statistics(table: pd.DataFrame) -> list[str]:
+    """The numbers over all tasks, a line per treatment of the vectors."""
+    lines: list[str] = []
+    for treatment, of_treatment in table.groupby("vectors", sort=False):
+        rows = of_treatment.set_index("task")
+        whole, mean = rows.loc[POOLED], rows.loc[MEAN]
+        if pd.isna(whole["superiority"]):
+            continue
+        lines.append(
+            f"{_titled(str(treatment))}: {whole['within_pairs']} pairs within, "
+            f"{whole['between_pairs']} between. Probability that a distance between is above one "
+            "within: pooled "
+            f"{number(whole['superiority'])}, mean of tasks {interval(mean, 'superiority')}; "
+            f"Cohen's d {number(whole['cohens_d'])}, {interval(mean, 'cohens_d')}; overlap "
+            f"{number(whole['overlap'])}, {interval(mean, 'overlap')} (95 % bootstrap intervals "
+            "over tasks)."
+        )
+    return lines

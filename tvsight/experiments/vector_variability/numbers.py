@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.statistics.geometry import (
     Floats,
     Metric,
     between,
-    centred,
     cohens_d,
     distances,
     overlap,
@@ -41,9 +40,10 @@ class Pairs(NamedTuple):
     """To the vectors of other tasks."""
 
 
-def prepared(given: VectorSet, centre: bool) -> VectorSet:
-    """The vectors as they are, or without the mean of all."""
-    return replace(given, vectors=centred(given.vectors)) if centre else given
+def treated(given: VectorSet, measure: Metric) -> dict[str, VectorSet]:
+    """The vectors as they are, and with the mean over tasks subtracted, which does not change
+    Euclidean distances."""
+    return {AS_THEY_ARE: given} | ({CENTRED: given.centred} if measure == "cosine" else {})
 
 
 def pairs(given: VectorSet, matrix: Floats) -> list[Pairs]:
@@ -60,15 +60,25 @@ def pairs(given: VectorSet, matrix: Floats) -> list[Pairs]:
 
 
 def separations(given: VectorSet, measure: Metric) -> pd.DataFrame:
-    """Measure how far distances between tasks are above those within.
+    """Measure how far distances between tasks are above those within, by treatment of the vectors.
 
     Returns:
-        A row per task, `POOLED`, and `MEAN`: `model`, `layer`, `measure`, `category`, `task`,
-        `vectors`, `units` (different queries); `within_pairs`, `within_mean`, `within_deviation`,
-        the same `between_`; `superiority` (the probability that a distance between is above one
-        within, the area under the ROC curve) with `_low` and `_high`; `cohens_d`; `overlap`. The
+        Per treatment (`vectors`: `as they are`, `mean subtracted`) a row per task, `POOLED`, and
+        `MEAN`: `model`, `layer`, `measure`, `vectors`, `category`, `task`,
+        `n` (vectors), `units` (different queries); `within_pairs`, `within_mean`,
+        `within_deviation`, the same `between_`; `superiority` (the probability that a distance
+        between is above one within, the area under the ROC curve) with `_low` and `_high`;
+        `cohens_d`; `overlap`. The
         row of the mean has intervals over tasks. NaN where a number cannot be computed.
     """
+    parts = [
+        _separations(compared, measure, treatment)
+        for treatment, compared in treated(given, measure).items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _separations(given: VectorSet, measure: Metric, treatment: str) -> pd.DataFrame:
     matrix = distances(given.vectors, measure)
     rows = []
     for group in pairs(given, matrix):
@@ -76,8 +86,8 @@ def separations(given: VectorSet, measure: Metric) -> pd.DataFrame:
         low, high = superiority_interval(matrix, own, given.clusters)
         rows.append(
             {
-                **_about(given, measure, group.task),
-                "vectors": int(own.sum()),
+                **_about(given, measure, treatment, group.task),
+                "n": int(own.sum()),
                 "units": len(set(given.clusters[own])),
                 **_spread("within", group.near),
                 **_spread("between", group.far),
@@ -96,18 +106,17 @@ def densities(given: VectorSet, measure: Metric) -> pd.DataFrame:
     """The histograms that are drawn.
 
     Returns:
-        A row per task (and `POOLED`), kind of distance and bin: `model`, `layer`, `measure`,
-        `category`, `task`, `kind` (`within` or `between`), `low` and `high` edge, `pairs`,
-        `density` (whose area over the bins of a kind is 1).
+        A row per treatment, task (and `POOLED`), kind of distance and bin: `model`, `layer`,
+        `measure`, `vectors`, `category`, `task`, `kind` (`within` or `between`), `low` and
+        `high` edge, `pairs`, `density` (whose area over the bins of a kind is 1).
     """
-    matrix = distances(given.vectors, measure)
-    return pd.DataFrame(
-        [
-            _about(given, measure, group.task) | line
-            for group in pairs(given, matrix)
-            for line in _histograms(group)
-        ]
-    )
+    found = [
+        _about(given, measure, treatment, group.task) | line
+        for treatment, compared in treated(given, measure).items()
+        for group in pairs(compared, distances(compared.vectors, measure))
+        for line in _histograms(group)
+    ]
+    return pd.DataFrame(found)
 
 
 def variants(given: VectorSet) -> pd.DataFrame:
@@ -119,16 +128,16 @@ def variants(given: VectorSet) -> pd.DataFrame:
         the vectors that are compared) and `share` (of the squared length that it holds).
     """
     strong, share = strongest(given.vectors)
-    centre = prepared(given, centre=True)
+    centre = given.centred
     rest = replace(given, vectors=np.delete(given.vectors, strong, axis=1))
     next_strong, next_share = strongest(rest.vectors)
     next_strong += next_strong >= strong  # its number among all coordinates
     without = f"without coordinate {strong}"
     # Euclidean distances do not change when the same is subtracted from all.
     tables = [
-        _variant("as they are", strong, share, given, "cosine"),
-        _variant("as they are", strong, share, given, "euclidean"),
-        _variant("mean subtracted", *strongest(centre.vectors), centre, "cosine"),
+        _variant(AS_THEY_ARE, strong, share, given, "cosine"),
+        _variant(AS_THEY_ARE, strong, share, given, "euclidean"),
+        _variant(CENTRED, *strongest(centre.vectors), centre, "cosine"),
         _variant(without, next_strong, next_share, rest, "cosine"),
         _variant(without, next_strong, next_share, rest, "euclidean"),
     ]
@@ -138,17 +147,18 @@ def variants(given: VectorSet) -> pd.DataFrame:
 def _variant(
     name: str, coordinate: int, share: float, given: VectorSet, measure: Metric
 ) -> pd.DataFrame:
-    table = separations(given, measure)
+    table = _separations(given, measure, name).drop(columns="vectors")
     table = table[table["task"].isin((POOLED, MEAN))]
     lead = {"variant": name, "coordinate": coordinate, "share": share}
     return pd.concat([pd.DataFrame(lead, table.index), table], axis=1)
 
 
-def _about(given: VectorSet, measure: Metric, task: str) -> dict[str, Any]:
+def _about(given: VectorSet, measure: Metric, treatment: str, task: str) -> dict[str, Any]:
     return {
         "model": given.model,
         "layer": given.layer,
         "measure": measure,
+        "vectors": treatment,
         "category": given.category.get(task, ""),
         "task": task,
     }

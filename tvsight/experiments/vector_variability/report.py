@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.main_results.request import collect_with_vectors as collect
-from tvsight.experiments.main_results.vector_sets import vector_sets
+from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, vector_sets
 from tvsight.experiments.vector_variability import Options, figures, numbers
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import display_name, interval, spread, task_title
@@ -19,6 +19,8 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task"]
 """Columns with words from elsewhere."""
+AFTER = ("P(between > within)", "Overlap")
+"""Columns that are shown for vectors without their mean too."""
 COLUMNS_NOTE = (
     "Within, between: mean ± standard deviation of the distances between vectors of one task, and "
     "to those of other tasks. P(between > within): the probability that a distance to another task "
@@ -34,15 +36,13 @@ VARIANT_TABLE = Wording(
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
     """Write tables and figures, and show the tables."""
     sets = vector_sets(outcome, options)
-    compared = [numbers.prepared(given, options.centre) for given in sets]
-    separations = [numbers.separations(given, options.distance) for given in compared]
-    densities = [numbers.densities(given, options.distance) for given in compared]
+    separations = [numbers.separations(given, options.distance) for given in sets]
+    densities = [numbers.densities(given, options.distance) for given in sets]
     variants = pd.concat([numbers.variants(given) for given in sets], ignore_index=True)
     table = pd.concat(separations, ignore_index=True)
     cells, variant_cells = _cells(table), _variant_cells(variants)
-    how = ", mean subtracted" if options.centre else ""
-    heading = f"{options.distance.title()} distances within tasks and to other tasks{how}"
-    display.table(cells, heading, secondary=["Category", "n (queries)"])
+    heading = f"{options.distance.title()} distances within tasks and to other tasks"
+    display.table(cells, heading, secondary=["Category", "Within", "Between", "n (queries)"])
     display.table(variant_cells, "All tasks: does one coordinate decide?")
     for given in sets:
         display.note(f"{given.where}.")
@@ -51,16 +51,17 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     wording = Wording(
         heading,
         "A row is a task; then all pairs pooled, and the mean of tasks with its 95 % bootstrap "
-        f"interval over tasks [ ]. {COLUMNS_NOTE} n: vectors, with the number of different queries "
-        "in brackets.",
+        f"interval over tasks [ ]. {COLUMNS_NOTE} Mean subtracted: the same without the mean "
+        "vector over tasks, which all tasks have in common. n: vectors, with the number of "
+        "different queries in brackets.",
     )
     drawn.table(table, [cells, *outcome.note_cells], names=NAMES, wording=wording)
     drawn.table(variants, [variant_cells], "variants", names=NAMES, wording=VARIANT_TABLE)
-    for given, of_model, histograms in zip(compared, separations, densities, strict=True):
+    for given, of_model, histograms in zip(sets, separations, densities, strict=True):
         if histograms.empty:
             display.note(f"{given.model}: one vector has no distances.")
             continue
-        drawing = (histograms, of_model, given, options.centre)
+        drawing = (histograms, of_model, given)
         drawn.figure(figures.overall(*drawing), given.model)
         drawn.figure(figures.by_task(*drawing), "by_task", given.model)
     drawn.numbers(pd.concat(densities, ignore_index=True), "histograms")
@@ -68,16 +69,21 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
 
 def _cells(table: pd.DataFrame) -> pd.DataFrame:
     """A row per model and task, then those over all tasks."""
-    return pd.DataFrame(
-        {
+    rows = []
+    for _, of_task in table.groupby(["model", "task"], sort=False):
+        found = {row["vectors"]: row for _, row in of_task.iterrows()}
+        row = found[AS_THEY_ARE]
+        cells = {
             "Model": display_name(row["model"]),
             "Category": row["category"],
             "Task": task_title(row["task"]),
             **_statistics(row),
-            "n (queries)": f"{row['vectors']} ({row['units']})",
         }
-        for _, row in table.iterrows()
-    )
+        if CENTRED in found:
+            after = _statistics(found[CENTRED])
+            cells |= {f"{name}, mean subtracted": after[name] for name in AFTER}
+        rows.append(cells | {"n (queries)": f"{row['n']} ({row['units']})"})
+    return pd.DataFrame(rows)
 
 
 def _variant_cells(variants: pd.DataFrame) -> pd.DataFrame:
