@@ -3,6 +3,7 @@ from pathlib import Path
 import pandas as pd
 
 from tests.helpers.conflict_rows import pair_rows
+from tvsight.config import RunConfig
 from tvsight.experiments.conflicting_tasks import NAME, Options
 from tvsight.experiments.conflicting_tasks.numbers import beside_paper, by_pair
 from tvsight.experiments.conflicting_tasks.report import draw, pair_cells
@@ -17,8 +18,8 @@ def test_the_papers_numbers_are_texts_without_what_it_does_not_report() -> None:
     rows = pd.concat([pair_rows("own→two"), pair_rows("en_es→en_fr")])
     texts = pair_cells(beside_paper(by_pair(rows), paper_by_pair()))
     assert texts.iloc[-1].tolist() == [
-        "en_es",
-        "en_fr",
+        "en → es",
+        "en → fr",
         "LLaMA 13B (paper)",
         "(zero-shot)",
         "0.93",
@@ -47,15 +48,15 @@ def test_the_papers_numbers_are_texts_without_what_it_does_not_report() -> None:
 def test_names_of_tasks_and_remarks_on_them_are_shown_as_they_stand(tmp_path: Path) -> None:
     pair = "_own_→a|b"
     stored = Stored(Key("a-model", pair), Path(NAME), pair_rows(pair), "a remark")
-    drawn = Drawn(tmp_path, NAME)
+    drawn = Drawn(RunConfig(results=str(tmp_path)), NAME)
     draw(Outcome([stored]), Options(), Display(), drawn)
     table = (tmp_path / "tables" / f"{NAME}.md").read_text()
-    assert r"| \_own_" in table
-    assert r"| a\|b" in table
-    assert r"| \_own_→a\|b" in table
+    assert r"Demonstrations (A) \_own_" in table
+    assert r"Vector (B) a\|b" in table
+    assert r"| \_own_ / a\|b" in table
     assert "a remark" in table
     assert [path.name for path in drawn.files] == [
         *(f"{NAME}.{kind}" for kind in ("csv", "md", "tex")),
-        *(f"{NAME}_a-model.{kind}" for kind in ("png", "pdf")),
-        *(f"{NAME}_by_block_a-model.{kind}" for kind in ("png", "pdf")),
+        *(f"{NAME}_a-model.{kind}" for kind in ("png", "pdf", "caption.md")),
+        *(f"{NAME}_by_block_a-model.{kind}" for kind in ("png", "pdf", "caption.md")),
     ]
