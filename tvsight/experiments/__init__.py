@@ -3,6 +3,7 @@
 EXPERIMENTS = (
     "main_results",
     "layer_sweep",
+    "failures",
     "vector_clusters",
     "vector_variability",
     "token_projections",

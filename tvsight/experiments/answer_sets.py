@@ -29,7 +29,7 @@ def chance(rows: pd.DataFrame) -> dict[str, Any]:
         `chance` (accuracy on the test episodes), `chance_answer`, `chance_share` (the share of
         pairs that have this answer).
     """
-    answers, rule = _answers(rows)
+    answers, rule = accepted_answers(rows)
     usual = Counter(of_query[0] for of_query in answers.values())
     ((most, count),) = usual.most_common(1)
     test = rows[rows["split"] == "test"].drop_duplicates("episode")
@@ -59,7 +59,7 @@ def recognition(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     test = rows[rows["split"] == "test"]
     for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
-        answers, rule = _answers(of_task)
+        answers, rule = accepted_answers(of_task)
         every = {answer for of_query in answers.values() for answer in of_query}
         tested = test[(test["model"] == model) & (test["task"] == task)]
         texts = tested["predicted"][~tested["correct"]].unique()
@@ -103,7 +103,7 @@ def recognition_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(means)
 
 
-def _answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], MatchRule]:
+def accepted_answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], MatchRule]:
     """The accepted answers of each input of one task, and its matching rule: of a user's own task
     the usual answers of its queries, compared exactly."""
     asked = rows.drop_duplicates("query")

@@ -1,89 +1,107 @@
 """Accuracy on the demonstrated and on the patched task: by pair, and by block."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import SCORED_AS
 from tvsight.output.labels import NOT_IDENTIFIED, counted, display_name, sizes, task_title
+from tvsight.output.lettering import fitting
 from tvsight.output.panels import block_ticks
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import TWO_COLUMNS, new_figure
+from tvsight.output.theme import TWO_COLUMNS, new_figure, text_in, tinted
+
+ICL, VECTOR = PROCEDURES["icl"], PROCEDURES["task_vector"]
 
 
-class Run(NamedTuple):
-    """Conflicting prompts with or without a vector, as `by_pair` draws them."""
+class Arrow(NamedTuple):
+    """The change that a vector makes in conflicting prompts."""
 
-    procedure: str
     rule: str
     """The rule that chooses the block of the vector."""
     name: str
     colour: str
     marker: str
-    offset: float
-    """How far it stands above the line of its pair."""
+    """At the end with the vector."""
+    size: float
+    """Of the marker. The line is as wide as a quarter of it."""
 
 
-ICL, VECTOR = PROCEDURES["icl"], PROCEDURES["task_vector"]
-IN_ZERO_SHOT = "Vector of B, block best in zero-shot prompts"
-IN_CONFLICT = "Vector of B, block best in the conflict"
-RUNS = (
-    Run("icl", "zero_shot", "No vector (ICL)", ICL.colour, ICL.marker, 0.25),
-    Run("task_vector", "zero_shot", IN_ZERO_SHOT, VECTOR.colour, VECTOR.marker, 0.0),
-    Run("task_vector", "conflict", IN_CONFLICT, "#7a3b00", "v", -0.25),
+ARROWS = (
+    Arrow("conflict", "With B's vector, block best in the conflict", "#7a3b00", "v", 7.0),
+    Arrow("zero_shot", "With B's vector, block best in zero-shot prompts", VECTOR.colour, "D", 4.4),
 )
-"""From the top of a pair down."""
-PANEL_TITLES = {
-    "demonstrations": "On A, the demonstrated task",
-    "patched": "On B, the task of the vector",
-}
-PAPER_COLOUR = "0.55"
-PAPER_NAME = "Reported in the paper (LLaMA 13B)"
-LETTERS = {"demonstrations": "A", "patched": "B"}
-SCORED_COLOURS = {"demonstrations": ICL.colour, "patched": VECTOR.colour}
-SCORED_STYLES = {"demonstrations": "-", "patched": "--"}
+"""From back to front, so that both are seen where they coincide."""
+PAPER = Arrow("", "Reported by Hendel et al. (LLaMA 13B)", "0.6", "D", 4.4)
+ENDS = ("icl", "task_vector")
+"""Where an arrow begins and ends."""
+WITHOUT = "Without a vector (ICL)"
+SCORED_STYLES = {"demonstrations": (ICL.colour, "-"), "patched": (VECTOR.colour, "--")}
 """Lines are told apart without colour too."""
+SWEEPS = ("A, in the conflict", "B, in the conflict", "B, in zero-shot prompts")
+"""The lines by block, those of the conflict in the order of `SCORED_STYLES`."""
 ZERO_SHOT_COLOUR = "0.6"
-NARROW_TICKS = 7
+NARROW_TICKS = 4
 """Ticks along the blocks of a panel."""
-COLUMNS = 3
-"""Panels beside each other: as many as leave room for two names in their titles."""
+COLUMNS = 5
+"""Panels beside each other: the paper's pairs."""
+SMALL = 6.5
+"""Size of text in panels, in points."""
 
 
 def by_pair(table: pd.DataFrame, paper: pd.DataFrame, model: str) -> Plot:
-    """Accuracy on A and on B for every pair of one model, with the paper's numbers as hollow marks.
+    """Accuracy on A against accuracy on B, an arrow from without to with the vector, a panel for
+    each pair of one model.
 
     Args:
-        table, paper: from `numbers.by_pair` and `paper_by_pair`.
+        table, paper: from `numbers.by_pair` and `paper_by_pair`, whose arrows are grey.
     """
     ours = table[table["model"] == model]
-    pairs = list(dict.fromkeys(ours["task"]))[::-1]
-    theirs = paper[paper["task"].isin(pairs)]
-    figure = new_figure(TWO_COLUMNS, 1.45 + 0.55 * len(pairs))
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, scored_as in zip(panels, SCORED_AS, strict=True):
-        for run in RUNS:
-            _draw_run(axes, ours[ours["layer_rule"] == run.rule], pairs, run, scored_as)
-            if run.rule == "zero_shot" and len(theirs):
-                _draw_paper(axes, theirs, pairs, run, scored_as)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.55, len(pairs) - 0.45), xlabel="Test accuracy")
-        axes.set_title(PANEL_TITLES[scored_as], loc="left")
-        axes.xaxis.grid(True)
-        axes.tick_params(axis="y", length=0)
-        for place in range(0, len(pairs), 2):
-            axes.axhspan(place - 0.5, place + 0.5, color="0.96", zorder=0)
-    panels[0].set_yticks(range(len(pairs)), [_pair_label(pair) for pair in pairs])
-    _name_blocks(panels[1], ours, pairs)
-    handles, labels = panels[0].get_legend_handles_labels()
-    named = dict(zip(labels, handles, strict=True))
-    names = [run.name for run in RUNS]
-    if PAPER_NAME in named:
-        names.append(PAPER_NAME)
-    figure.legend([named[name] for name in names], names, ncols=2, loc="outside upper left")
+    pairs = list(dict.fromkeys(ours["task"]))
+    figure, panels = _panels(pairs, 1.35)
+    for axes, pair in zip(panels, pairs, strict=True):
+        axes.plot([0, 1], [1, 0], color="0.85", linewidth=0.7, zorder=0)
+        for _, reported in paper[paper["task"] == pair].iterrows():
+            _arrow(axes, reported, PAPER)
+        of_pair = ours[ours["task"] == pair].set_index("layer_rule")
+        rules = [arrow for arrow in ARROWS if arrow.rule in of_pair.index]
+        for number, arrow in enumerate(rules):
+            row = of_pair.loc[arrow.rule]
+            _whiskers(axes, row, arrow.colour)
+            _arrow(axes, row, arrow)
+            axes.text(
+                0.99,
+                0.97 - 0.14 * (len(rules) - 1 - number),
+                _block(row),
+                ha="right",
+                va="center",
+                fontsize=SMALL,
+                color=text_in(arrow.colour),
+            )
+        first = of_pair.iloc[0]
+        start = [first[f"icl_{scored_as}"] for scored_as in SCORED_AS]
+        axes.plot(
+            *start,
+            ICL.marker,
+            color=ICL.colour,
+            markersize=4.5,
+            clip_on=False,
+            zorder=4,
+            label=WITHOUT,
+        )
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        axes.set_xlabel("On A", labelpad=1)
+        axes.set_aspect("equal")
+    for axes in panels[::COLUMNS]:
+        axes.set_ylabel("Accuracy on B", labelpad=2)
+    _legend(figure, panels, [WITHOUT, *(arrow.name for arrow in ARROWS[::-1]), PAPER.name])
     caption, note = _about(ours, model)
     return Plot(figure, _overridden(ours), caption, note)
 
@@ -98,123 +116,131 @@ def by_block(table: pd.DataFrame, unpatched: pd.DataFrame, model: str) -> Plot:
     of_model = table[table["model"] == model]
     levels = unpatched[unpatched["model"] == model]
     pairs = list(dict.fromkeys(of_model["task"]))
-    columns = min(COLUMNS, len(pairs))
-    rows = math.ceil(len(pairs) / columns)
-    figure = new_figure(TWO_COLUMNS * max(columns, 2) / COLUMNS, 1.1 + 1.6 * rows)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes in panels[len(pairs) :]:
-        axes.remove()
-    for number, (axes, pair) in enumerate(zip(panels, pairs, strict=False)):
+    figure, panels = _panels(pairs, 1.45)
+    depth = int(of_model["layer"].max()) + 1
+    for axes, pair in zip(panels, pairs, strict=True):
         of_pair = of_model[of_model["task"] == pair]
         _draw_sweeps(axes, of_pair, levels[levels["task"] == pair])
-        depth = int(of_pair["layer"].max()) + 1
-        axes.set(ylim=(0, 1), xlim=(-0.5, depth - 0.5))
-        axes.set_xticks(block_ticks(depth, most=NARROW_TICKS))
-        axes.set_title(_pair_label(pair), loc="left", fontsize=7.5)
+        axes.set(ylim=(-0.02, 1.02), yticks=(0, 0.5, 1), xlim=(-0.5, depth - 0.5))
+        conflict = of_pair[of_pair["chosen"] & (of_pair["layer_rule"] == "conflict")]
+        chosen = sorted(set(conflict["layer"]))
+        axes.set_xticks(block_ticks(depth, chosen, NARROW_TICKS))
+        axes.set_xlabel("Block", labelpad=1)
         axes.yaxis.grid(True)
-        if number % columns == 0:
-            axes.set_ylabel("Dev accuracy")
-        if number + columns >= len(pairs):
-            axes.set_xlabel("Block")
-            axes.tick_params(axis="x", labelbottom=True)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=2 if columns > 2 else 1, loc="outside upper left")
-    note = f"{display_name(model)}. n = {sizes(of_model['n'])} dev episodes per pair and block."
-    caption = (
-        f"{note} Accuracy with the vector of B applied after a block.\nDotted: the conflicting "
-        "prompt without a vector, on A and on B. Dots: the block that each rule chooses."
+        for layer in chosen:
+            axes.axvspan(layer - 0.5, layer + 0.5, color="0.92", zorder=0)
+    for axes in panels[::COLUMNS]:
+        axes.set_ylabel("Dev accuracy", labelpad=2)
+    _legend(figure, panels, SWEEPS)
+    note = (
+        f"{display_name(model)}, blocks 0–{depth - 1}. n = {sizes(of_model['n'])} dev episodes per "
+        "pair and block. Dotted: without a vector. Shaded: best for B in the conflict."
     )
+    caption = f"{note} Lines: accuracy with the vector of B applied after a block."
     return Plot(figure, _exchanged(of_model, levels), caption, note)
 
 
-def _draw_run(
-    axes: Axes, of_rule: pd.DataFrame, pairs: list[str], run: Run, scored_as: str
-) -> None:
-    column = f"{run.procedure}_{scored_as}"
-    value = of_rule[column]
-    axes.errorbar(
-        value,
-        [pairs.index(pair) + run.offset for pair in of_rule["task"]],
-        xerr=[value - of_rule[f"{column}_low"], of_rule[f"{column}_high"] - value],
-        fmt=run.marker,
-        color=run.colour,
-        markersize=4,
-        elinewidth=0.9,
-        label=run.name,
+def _panels(pairs: list[str], height: float) -> tuple[Figure, list[Axes]]:
+    """A panel for each pair, with both names above it.
+
+    Args:
+        height: of a panel with its labels, in inches.
+    """
+    columns = min(COLUMNS, len(pairs))
+    rows = math.ceil(len(pairs) / columns)
+    # One pair alone leaves room for the legend above it.
+    figure = new_figure(TWO_COLUMNS, 0.55 + (height + 0.35) * rows)
+    drawn = list(figure.subplots(rows, COLUMNS, sharey=True, squeeze=False).ravel())
+    for axes in drawn[len(pairs) :]:
+        axes.remove()
+    for axes, pair in zip(drawn, pairs, strict=False):
+        names = (
+            f"{letter}: {task_title(name)}"
+            for letter, name in zip("AB", tasks_of(pair), strict=True)
+        )
+        room = TWO_COLUMNS / COLUMNS - 0.3
+        axes.set_title(
+            "\n".join(fitting(name, room, SMALL) for name in names), loc="left", fontsize=SMALL
+        )
+    return figure, drawn[: len(pairs)]
+
+
+def _legend(figure: Figure, panels: list[Axes], names: Sequence[str]) -> None:
+    """One legend of what any panel shows, above all of them, in a given order."""
+    handles: dict[str, Any] = {}
+    for axes in panels:
+        handles |= {
+            label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+    shown = [name for name in names if name in handles]
+    figure.legend(
+        [handles[name] for name in shown],
+        shown,
+        ncols=2 if len(shown) > len(SWEEPS) else len(shown),
+        loc="outside upper left",
+        fontsize=7,
+    )
+
+
+def _arrow(axes: Axes, row: pd.Series, arrow: Arrow) -> None:
+    """A line from the accuracies without a vector to those with it, which have a marker."""
+    (x, y), (to_x, to_y) = ([row[f"{end}_{scored_as}"] for scored_as in SCORED_AS] for end in ENDS)
+    axes.plot(
+        [x, to_x],
+        [y, to_y],
+        color=arrow.colour,
+        marker=arrow.marker,
+        markevery=[1],
+        markersize=arrow.size,
+        linewidth=arrow.size / 4,
         clip_on=False,
         zorder=3,
+        label=arrow.name,
     )
 
 
-def _draw_paper(
-    axes: Axes, paper: pd.DataFrame, pairs: list[str], run: Run, scored_as: str
-) -> None:
-    axes.plot(
-        paper[f"{run.procedure}_{scored_as}"],
-        [pairs.index(pair) + run.offset for pair in paper["task"]],
-        run.marker,
-        color=PAPER_COLOUR,
-        markerfacecolor="white",
-        markersize=5,
-        markeredgewidth=0.8,
-        label=PAPER_NAME if run.procedure == "task_vector" else None,
-        clip_on=False,
-        zorder=2,
-    )
+def _whiskers(axes: Axes, row: pd.Series, colour: str) -> None:
+    """The intervals at both ends of an arrow, paler than it."""
+    for end in ENDS:
+        names = [f"{end}_{scored_as}" for scored_as in SCORED_AS]
+        errors = [
+            [[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]] for name in names
+        ]
+        x, y = (row[name] for name in names)
+        axes.errorbar(
+            x,
+            y,
+            xerr=np.clip(errors[0], 0, None),
+            yerr=np.clip(errors[1], 0, None),
+            fmt="none",
+            ecolor=tinted(colour, 0.45),
+            elinewidth=0.7,
+            zorder=1,
+        )
+
+
+def _block(row: pd.Series) -> str:
+    """The block of a vector, with its marks."""
+    marks = ("*" if row["overrides"] else "") + ("" if row["layer_identified"] else "?")
+    return f"block {row['layer']}{' ' if marks else ''}{marks}"
 
 
 def _draw_sweeps(axes: Axes, of_pair: pd.DataFrame, levels: pd.DataFrame) -> None:
-    """The sweeps of one pair, the levels without a vector, and a dot at each chosen block."""
-    for scored_as, colour in SCORED_COLOURS.items():
-        sweep = _sweep(of_pair, "conflict", scored_as)
-        name = f"Vector of B in the conflict, accuracy on {LETTERS[scored_as]}"
-        style = SCORED_STYLES[scored_as]
-        axes.plot(*sweep, style, color=colour, linewidth=1.3, label=name)
-        (level,) = levels.loc[levels["scored_as"] == scored_as, "accuracy"]
-        axes.axhline(level, color=colour, linestyle=":", linewidth=0.8, zorder=1)
+    """The sweeps of one pair, and the levels without a vector."""
     zero_shot = _sweep(of_pair, "zero_shot", "patched")
-    name = "Vector of B in zero-shot prompts, accuracy on B"
-    axes.plot(*zero_shot, "-", color=ZERO_SHOT_COLOUR, linewidth=0.9, label=name)
-    chosen = of_pair[of_pair["chosen"]]
-    dots = {"zero_shot": ZERO_SHOT_COLOUR, "conflict": SCORED_COLOURS["patched"]}
-    for rule, colour in dots.items():
+    axes.plot(*zero_shot, "-", color=ZERO_SHOT_COLOUR, linewidth=1, label=SWEEPS[2])
+    for name, (scored_as, (colour, style)) in zip(SWEEPS, SCORED_STYLES.items(), strict=False):
         axes.plot(
-            *_sweep(chosen, rule, "patched"),
-            "o",
-            color=colour,
-            markeredgecolor="0.2",
-            markersize=4,
-            clip_on=False,
-            zorder=3,
+            *_sweep(of_pair, "conflict", scored_as), style, color=colour, linewidth=1.4, label=name
         )
+        (level,) = levels.loc[levels["scored_as"] == scored_as, "accuracy"]
+        axes.axhline(level, color=colour, linestyle=":", linewidth=0.9, zorder=1)
 
 
 def _sweep(table: pd.DataFrame, rule: str, scored_as: str) -> tuple[pd.Series, pd.Series]:
     """Blocks, and the accuracy after each."""
     sweep = table[(table["layer_rule"] == rule) & (table["scored_as"] == scored_as)]
     return sweep["layer"].astype(float), sweep["accuracy"]
-
-
-def _pair_label(pair: str) -> str:
-    """Both names, one below the other."""
-    demonstrated, patched = tasks_of(pair)
-    return f"A: {task_title(demonstrated)}\nB: {task_title(patched)}"
-
-
-def _name_blocks(axes: Axes, ours: pd.DataFrame, pairs: list[str]) -> None:
-    """Beside each patched run its block, with a star where the vector overrides."""
-    offsets = {run.rule: run.offset for run in RUNS if run.procedure == "task_vector"}
-    for _, row in ours.iterrows():
-        marks = ("*" if row["overrides"] else "") + ("" if row["layer_identified"] else "?")
-        axes.text(
-            1.04,
-            pairs.index(row["task"]) + offsets[row["layer_rule"]],
-            f"block {row['layer']}{' ' if marks else ''}{marks}",
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=6.5,
-            color="0.25",
-        )
 
 
 def _overridden(ours: pd.DataFrame) -> str:

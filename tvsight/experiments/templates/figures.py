@@ -1,50 +1,71 @@
 """Task vectors under other templates and of other dummy queries: means over a model's tasks."""
 
 import textwrap
-from typing import Any
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from tvsight.experiments.templates.numbers import CHOICES, Standard
-from tvsight.output.labels import counted, display_name, interval, shortened, sizes
+from tvsight.output.labels import counted, display_name, number, shortened, sizes
+from tvsight.output.panels import whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
+from tvsight.output.theme import TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure, text_in
+from tvsight.prompts.templates import TEMPLATES
 
-LABEL_WIDTH = 12
-"""Characters in a line of a template's name, or of a choice of dummy queries."""
+UPPER_BOUND = "(sees it: upper bound)"
+"""Beside θ of the query itself."""
+LABEL_WIDTH = 13
+"""Characters in a line of a choice of dummy queries."""
 
 
 def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Standard) -> Plot:
-    """Accuracy by template extracted under and template applied under, with baseline and ICL.
+    """Accuracy by template applied under, a row each, and template extracted under, a mark each.
 
     Args:
         means: from `numbers.of_templates`, of one model.
         table: from `numbers.by_variant`, of the same model.
     """
-    names = list(means["applied_under"].drop_duplicates())
-    figure = new_figure(TWO_COLUMNS, 1.5 + 0.52 * len(names))
-    left, right, bar = figure.subplots(1, 3, width_ratios=[len(names), 2, 0.12])
-    cells = [f"{_over_lines(row, 'accuracy')}\nblock {blocks(row)}" for _, row in means.iterrows()]
-    square = {"index": "applied_under", "columns": "extracted_under"}
-    vectors = means.pivot(**square, values="accuracy").reindex(index=names, columns=names)
-    texts = means.assign(text=cells).pivot(**square, values="text")
-    _heat_map(left, vectors, texts.reindex(index=names, columns=names), bar)
-    left.set(xlabel="Task vector extracted under", ylabel="Applied under")
-    left.set_yticklabels([_wrapped(name) for name in names], rotation=0)
-    first = means.drop_duplicates("applied_under").set_index("applied_under").loc[names]
-    columns = {name: title(name) for name in ("icl", "baseline")}
-    beside = {name: [_over_lines(row, name) for _, row in first.iterrows()] for name in columns}
-    _heat_map(right, first[list(columns)].rename(columns=columns), pd.DataFrame(beside), None)
-    right.set(xlabel="No vector", ylabel="", yticks=[])
-    note = f"{_about(model, table)} [ ]: 95 % bootstrap interval over tasks."
+    applied = list(means["applied_under"].drop_duplicates())
+    extracted = list(means["extracted_under"].drop_duplicates())
+    figure = new_figure(TWO_COLUMNS, 0.8 + len(applied) * (0.2 + 0.15 * len(extracted)))
+    axes = figure.subplots()
+    rows = {name: place for place, name in enumerate(reversed(applied))}
+    first = means.drop_duplicates("applied_under")
+    for name, style in (("icl", "-"), ("baseline", ":")):
+        for _, row in first.iterrows():
+            place = rows[row["applied_under"]]
+            label = f"{title(name)}, no vector" if place == 0 else None
+            colour = text_in(PROCEDURES[name].colour)
+            low, high = place - 0.4, place + 0.4
+            axes.vlines(row[name], low, high, color=colour, linestyle=style, lw=1.4, label=label)
+    colours = model_colours(len(extracted))
+    for place, (name, colour) in enumerate(zip(extracted, colours, strict=True)):
+        kept = means[means["extracted_under"] == name]
+        shift = 0.25 - 0.5 * place / max(1, len(extracted) - 1)
+        axes.errorbar(
+            kept["accuracy"],
+            kept["applied_under"].map(rows) + shift,
+            xerr=whiskers(kept, "accuracy"),
+            fmt=TASK_MARKERS[place],
+            color=colour,
+            markersize=5,
+            elinewidth=0.9,
+            label=f"Vector from {shortened(name)}",
+        )
+    axes.set_yticks(list(rows.values()), [_written_out(name) for name in rows])
+    axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.5), xlabel="Mean test accuracy")
+    axes.set_ylabel("Applied under")
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.grid(True)
+    for place in range(0, len(rows), 2):
+        axes.axhspan(place - 0.5, place + 0.5, color="0.96", zorder=0)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=3, loc="outside upper left")
+    note = f"{_about(model, table)} Whiskers: 95 % bootstrap intervals over tasks."
     caption = (
-        f"{note} θ is the mean over {counted(standard.dummy_queries, 'dummy prompt')}. In the "
-        "cells: mean test accuracy, its interval, and the block chosen on dev, median (range over "
-        "tasks)."
+        f"{note} θ is the mean over {counted(standard.dummy_queries, 'dummy prompt')}. The block "
+        "is chosen on dev for each pair of templates."
     )
     return Plot(figure, _extremes(means), caption, note)
 
@@ -66,17 +87,16 @@ def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard
         _points(axes, shown, line)
         axes.set(xlim=(-0.5, len(shown) - 0.5), ylim=(0, 1))
         axes.yaxis.grid(True)
-    numbers = [f"{row['dummy_queries']}\n{_block_lines(row)}" for _, row in of_task.iterrows()]
-    left.set_xticks(range(len(of_task)), numbers)
+    left.set_xticks(range(len(of_task)), list(map(str, of_task["dummy_queries"])))
     right.set_xticks(range(len(choices)), [_choice_tick(row) for _, row in choices.iterrows()])
-    left.set(xlabel="Dummy queries of the task", ylabel="Mean test accuracy")
+    left.set(xlabel="Number of dummy queries of the task", ylabel="Mean test accuracy")
     right.set(xlabel="Where dummy queries come from")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, ncols=3, loc="outside upper left")
     note = f"{_about(model, table)} Whiskers, bands: 95 % bootstrap intervals over tasks."
     caption = (
-        f"{note} Template: {shortened(standard.template)}. Blocks are those chosen on dev, median "
-        "(range over tasks). θ of the query itself may hold its answer."
+        f"{note} Template: {shortened(standard.template)}. θ of the query "
+        "itself may hold its answer. The block is chosen on dev for each point."
     )
     return Plot(figure, _by_choice(choices), caption, note)
 
@@ -94,38 +114,12 @@ def dummies_named(row: pd.Series) -> str:
     return name if row["dummy_choice"] == "query" else f"{row['dummy_queries']} {name}"
 
 
-def _heat_map(axes: Axes, grid: pd.DataFrame, texts: pd.DataFrame, bar: Axes | None) -> None:
-    options: dict[str, Any] = {"cbar": False}
-    if bar is not None:
-        options = {"cbar_ax": bar, "cbar_kws": {"label": "Mean test accuracy"}}
-    sns.heatmap(
-        grid.astype(float),
-        ax=axes,
-        annot=texts.to_numpy(),
-        fmt="",
-        annot_kws={"fontsize": 6.5, "linespacing": 1.3},
-        vmin=0,
-        vmax=1,
-        cmap=COLOUR_MAP,
-        linewidths=1,
-        xticklabels=[_wrapped(str(name)) for name in grid.columns],
-        **options,
-    )
-    for text, value in zip(axes.texts, grid.to_numpy(dtype=float).ravel(), strict=True):
-        text.set_color(text_on(COLOUR_MAP(value)))
-    axes.tick_params(axis="x", rotation=0, labelsize=6.5)
-    axes.tick_params(axis="both", length=0)
-
-
 def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
     drawn_as = PROCEDURES["task_vector"]
-    value = means["accuracy"].to_numpy()
-    below = value - means["accuracy_low"].to_numpy()
-    above = means["accuracy_high"].to_numpy() - value
     axes.errorbar(
         range(len(means)),
-        value,
-        yerr=np.nan_to_num(np.clip([below, above], 0, None)),
+        means["accuracy"],
+        yerr=whiskers(means, "accuracy"),
         fmt=drawn_as.marker + line,
         color=drawn_as.colour,
         markersize=4.5,
@@ -146,32 +140,29 @@ def _references(axes: Axes, means: pd.Series) -> None:
             axes.axhspan(low, means[f"{name}_high"], color=colour, alpha=0.12, linewidth=0)
 
 
-def _over_lines(row: pd.Series, name: str) -> str:
-    """A value, and its interval on the next line."""
-    return interval(row, name).replace(" [", "\n[")
-
-
 def _choice_tick(row: pd.Series) -> str:
-    return "\n".join([*textwrap.wrap(dummies_named(row), LABEL_WIDTH), _block_lines(row)])
+    name = dummies_named(row) + (f" {UPPER_BOUND}" if row["dummy_choice"] == "query" else "")
+    return "\n".join(textwrap.wrap(name, LABEL_WIDTH))
 
 
-def _block_lines(row: pd.Series) -> str:
-    return f"block {blocks(row)}".replace(" (", "\n(")
-
-
-def _wrapped(name: str) -> str:
-    return "\n".join(textwrap.wrap(shortened(name), LABEL_WIDTH)) or name
+def _written_out(name: str) -> str:
+    """A template's name over its text, such as `Q:x / A:y`."""
+    text = TEMPLATES.get(name, name).replace("{x}", "x").replace("{y}", "y").strip("\n")
+    shown = shortened(text.replace("\\n", " / ").replace("\n", " / "))
+    return shown if name not in TEMPLATES else f"{name}\n{shown}"
 
 
 def _extremes(means: pd.DataFrame) -> str:
-    """The finding of the matrix: its least and its highest mean."""
-    known = means.dropna(subset="accuracy").sort_values("accuracy", kind="stable")
-    first, last = (
-        f"{row['accuracy']:.2f} ({shortened(row['extracted_under'])} applied under "
-        f"{shortened(row['applied_under'])})"
-        for row in (known.iloc[0], known.iloc[-1])
+    """The finding of the matrix: under which template vectors are best extracted, and worst."""
+    over = means.groupby("extracted_under", sort=False)["accuracy"].mean().dropna().sort_values()
+    if len(over) < 2:
+        return f"The task vector answers with an accuracy of {number(means['accuracy'].max())}"
+    (worst, least), *_, (best, most) = over.items()
+    return (
+        f"Vectors extracted under {shortened(str(best))} answer best ({number(most)} over the "
+        f"templates that they are applied under), under {shortened(str(worst))} worst "
+        f"({number(least)})"
     )
-    return f"The task vector's accuracy lies between {first} and {last}"
 
 
 def _by_choice(choices: pd.DataFrame) -> str:

@@ -44,8 +44,9 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
         _ridge(axes, of_panel, 0, scale)
         _finish(axes, of_panel, _titled(treatment))
         axes.set(ylim=(0, 1.08), yticks=[])
-        if pd.notna(means.loc[treatment, "superiority"]):
-            text = f"P(between > within)\n{interval(means.loc[treatment], 'superiority')}"
+        mean = means.T[treatment]
+        if pd.notna(mean["superiority"]):
+            text = f"P(between > within)\n{interval(mean, 'superiority')}"
             at = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 7}
             axes.text(0.99, 0.97, text, **at)
     drawn[0].set_ylabel("Density")

@@ -1,0 +1,24 @@
+"""What in-context learning and the task vector answer when they are wrong.
+
+Claim: the task vector holds the mapping of its task, so that its wrong answers are those of ICL:
+other answers of the same task, now and then. It would be refuted by wrong answers of another kind,
+such as the query itself, or the answer that another task gives to it. The answers are those of
+`analyses.main_results`, which is measured where it is missing.
+
+    python -m analyses.failures
+"""
+
+from analyses.analysis import analyse
+from analyses.command import command
+from tvsight.experiments.failures import NAME, Options
+
+
+def main(options: Options) -> int:
+    """Measure what is missing, then write table and figures; returns the exit code."""
+    from tvsight.experiments.failures import report
+
+    return analyse(options, NAME, report.collect, report.draw)
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)

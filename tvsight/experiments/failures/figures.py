@@ -1,0 +1,153 @@
+"""Kinds of wrong answers task by task, and confusion matrices of tasks with few answers."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from tvsight.experiments.failures.numbers import KINDS, OTHER, PROCEDURES
+from tvsight.output.labels import counted, display_name, shortened, sizes, task_title
+from tvsight.output.panels import category_runs, name_categories
+from tvsight.output.plots import Plot
+from tvsight.output.procedures import title
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
+
+KIND_NAMES = {
+    "query": "The query itself",
+    "other_task": "Right in another task",
+    "in_set": "The task's answer to another query",
+    "other": "Anything else",
+}
+KIND_COLOURS = {
+    "query": "#3b3b8f",
+    "other_task": "#c46a9a",
+    "in_set": "#e3c04b",
+    "other": "#dddddd",
+}
+"""From dark to light, so that they differ in greyscale too."""
+
+
+def by_kind(table: pd.DataFrame, model: str) -> Plot:
+    """Wrong answers of one model by kind, tasks as rows, for ICL and for the task vector.
+
+    Args:
+        table: from `numbers.by_task`.
+    """
+    of_model = table[table["model"] == model]
+    tasks = of_model.drop_duplicates("task").iloc[::-1]
+    figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(tasks))
+    panels = figure.subplots(1, len(PROCEDURES), sharex=True, sharey=True)
+    for axes, procedure in zip(panels, PROCEDURES, strict=True):
+        run = of_model[of_model["procedure"] == procedure].set_index("task").loc[tasks["task"]]
+        left = pd.Series(0.0, index=run.index)
+        for kind in KINDS:
+            share = run[kind] / run["n"]
+            name = KIND_NAMES[kind]
+            axes.barh(range(len(run)), share, left=left, color=KIND_COLOURS[kind], label=name)
+            left += share
+        axes.set_title(title(procedure), loc="left")
+        axes.set(xlim=(0, 1), ylim=(-0.6, len(run) - 0.4), xlabel="Share of test answers")
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.grid(True)
+    panels[0].set_yticks(range(len(tasks)), [task_title(name) for name in tasks["task"]])
+    name_categories(panels[-1], category_runs(tasks["category"]))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=4, loc="outside upper left")
+    note = (
+        f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per task; what is left "
+        "is right."
+    )
+    caption = (
+        f"{note} Of the kinds of a wrong answer the first that fits, from the left. Another task: "
+        "any packaged one that has this query."
+    )
+    return Plot(figure, _most(of_model), caption, note)
+
+
+def confusion(counts: pd.DataFrame, model: str) -> Plot:
+    """Which answer is given for which, a row per task of one model, for ICL and for the vector.
+
+    Args:
+        counts: from `numbers.confusion`.
+    """
+    of_model = counts[counts["model"] == model]
+    tasks = list(dict.fromkeys(of_model["task"]))
+    sizes_of = [of_model.loc[of_model["task"] == task, "expected"].nunique() for task in tasks]
+    figure = new_figure(TWO_COLUMNS, 0.4 + sum(1.15 + 0.23 * size for size in sizes_of))
+    ratios = [1.15 + 0.23 * size for size in sizes_of]
+    rows = figure.subplots(len(tasks), len(PROCEDURES), squeeze=False, height_ratios=ratios)
+    for panels, task in zip(rows, tasks, strict=True):
+        of_task = of_model[of_model["task"] == task]
+        expected = sorted(of_task["expected"].unique())
+        columns = [*sorted({*expected, *of_task["given"]} - {OTHER}), OTHER]
+        for axes, procedure in zip(panels, PROCEDURES, strict=True):
+            run = of_task[of_task["procedure"] == procedure]
+            grid = run.pivot(index="expected", columns="given", values="times")
+            grid = grid.reindex(index=expected, columns=columns).fillna(0).astype(int)
+            axes.set_title(f"{task_title(task)}: {title(procedure)}", loc="left")
+            _matrix(axes, grid)
+            axes.set(xlabel="Given", ylabel="Expected" if procedure == PROCEDURES[0] else "")
+            if procedure != PROCEDURES[0]:
+                axes.set_yticks([])
+    note = (
+        f"{display_name(model)}. Numbers of test answers; in brackets how often one is expected. "
+        "Shade: share of the row."
+    )
+    return Plot(figure, _diagonal(of_model, tasks), note, note)
+
+
+def _matrix(axes: Axes, grid: pd.DataFrame) -> None:
+    """Counts in cells, shaded by their share of the row."""
+    totals = grid.sum(axis=1)
+    shares = grid.div(totals.where(totals > 0, 1), axis=0)
+    values = shares.to_numpy(dtype=float)
+    sns.heatmap(
+        shares,
+        ax=axes,
+        vmin=0,
+        vmax=1,
+        cmap=COLOUR_MAP,
+        cbar=False,
+        linewidths=0.5,
+        linecolor="0.9",
+        xticklabels=[shortened(str(name)) for name in grid.columns],
+        yticklabels=[f"{shortened(str(name))} ({total})" for name, total in totals.items()],
+    )
+    axes.tick_params(axis="both", length=0)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation=40, rotation_mode="anchor")
+    for (row, column), times in np.ndenumerate(grid.to_numpy()):
+        if times:
+            style: Any = {"ha": "center", "va": "center", "fontsize": 6.5}
+            colour = text_on(COLOUR_MAP(values[row, column]))
+            axes.text(column + 0.5, row + 0.5, str(times), color=colour, **style)
+
+
+def _most(of_model: pd.DataFrame) -> str:
+    """The finding by kind: how often either errs, and the most frequent kind."""
+    parts = []
+    for procedure, name in zip(PROCEDURES, ("ICL errs", "the vector"), strict=True):
+        run = of_model[of_model["procedure"] == procedure]
+        sums = run[list(KINDS)].sum()
+        times = f"{name} {counted(int(run['wrong'].sum()), 'time')}"
+        if sums.any():
+            kind = KIND_NAMES[str(sums.idxmax())]
+            kind = kind[0].lower() + kind[1:]
+            times += f", most often with {kind} ({sums.max()})"
+        parts.append(times)
+    return "; ".join(parts)
+
+
+def _diagonal(of_model: pd.DataFrame, tasks: list[str]) -> str:
+    """The finding of the matrices: which wrong answer is given most often with the vector."""
+    vector = of_model[of_model["procedure"] == "task_vector"]
+    wrong = vector[(vector["expected"] != vector["given"]) & (vector["given"] != OTHER)]
+    if wrong.empty:
+        return f"In {counted(len(tasks), 'task')} with few answers the vector confuses none of them"
+    most = wrong.sort_values("times", kind="stable").iloc[-1]
+    return (
+        f"The vector's most frequent confusion: {most['given']} for {most['expected']} "
+        f"({most['times']} of {most['n']}, {task_title(most['task'])})"
+    )

@@ -1,0 +1,111 @@
+"""Kinds of wrong test answers, and which answer is given for which, from stored rows."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from tvsight.experiments.answer_sets import accepted_answers
+from tvsight.tasks import packaged_tasks
+from tvsight.tasks.matching import matches
+
+PROCEDURES = ("icl", "task_vector")
+KINDS = ("query", "other_task", "in_set", "other")
+"""Of a wrong answer, the first that fits: the query itself or its beginning, the answer of another
+packaged task to the same query, an answer of the task to another query, or anything else."""
+MOST_ANSWERS = 12
+"""Different answers of a task up to which a confusion matrix can be read."""
+OTHER = "other"
+"""A prediction that is no answer of the task."""
+
+
+def by_task(rows: pd.DataFrame) -> pd.DataFrame:
+    """Wrong test answers by kind: one row per model, task and procedure.
+
+    Returns:
+        `model`, `category`, `task`, `procedure`, `n` (episodes), `wrong`, each of `KINDS` (numbers
+        of wrong answers), `confused_with` (the other task whose answer is given most often; empty
+        where none is), and `examples` (the three most frequent wrong answers with their numbers).
+    """
+    found = []
+    for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
+        answers, rule = accepted_answers(of_task)
+        every = list(dict.fromkeys(answer for of_query in answers.values() for answer in of_query))
+        others = _other_tasks(str(task))
+        test = of_task[of_task["split"] == "test"]
+        for procedure in PROCEDURES:
+            run = test[test["procedure"] == procedure]
+            wrong = run[~run["correct"]]
+            kinds, named = [], []
+            for query, predicted in zip(wrong["query"], wrong["predicted"], strict=True):
+                query, predicted = query.strip(), predicted.strip()
+                other = _answered_by(predicted, query, others)
+                if predicted and query.lower().startswith(predicted.lower()):
+                    kinds.append("query")
+                elif other:
+                    kinds.append("other_task")
+                    named.append(other)
+                else:
+                    known = any(matches(predicted, answer, rule) for answer in every)
+                    kinds.append("in_set" if known else "other")
+            counts = pd.Series(kinds, dtype=object).value_counts()
+            often = wrong["predicted"].str.strip().value_counts().head(3)
+            found.append(
+                {
+                    **{"model": model, "category": of_task["category"].iloc[0], "task": task},
+                    **{"procedure": procedure, "n": len(run), "wrong": len(wrong)},
+                    **{kind: int(counts.get(kind, 0)) for kind in KINDS},
+                    "confused_with": max(named, key=named.count) if named else "",
+                    "examples": ", ".join(f"{text} ({count})" for text, count in often.items()),
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def confusion(rows: pd.DataFrame) -> pd.DataFrame:
+    """How often each answer is given for each, of tasks with at most `MOST_ANSWERS` of them.
+
+    Returns:
+        One row per model, task, procedure, `expected` and `given` that occurs: `times`, and `n`,
+        how often that answer is expected. A prediction that matches no answer is `OTHER`.
+    """
+    found = []
+    for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
+        test = of_task[(of_task["split"] == "test") & of_task["procedure"].isin(PROCEDURES)]
+        _, rule = accepted_answers(of_task)
+        usual = sorted(set(of_task["expected"].str.strip()))
+        if not 1 < len(usual) <= MOST_ANSWERS:
+            continue
+        given = [
+            expected.strip()
+            if correct
+            else next((one for one in usual if matches(predicted, one, rule)), OTHER)
+            for expected, predicted, correct in zip(
+                test["expected"], test["predicted"], test["correct"], strict=True
+            )
+        ]
+        named = test.assign(given=given, expected=test["expected"].str.strip())
+        of_answer = named.groupby(["procedure", "expected"], observed=True)["given"]
+        counts = of_answer.value_counts().rename("times").reset_index()
+        counts["n"] = counts.groupby(["procedure", "expected"])["times"].transform("sum")
+        found.append(counts.assign(model=str(model), task=str(task)))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def _other_tasks(task: str) -> dict[str, Mapping[str, tuple[str, ...]]]:
+    """The answers of every other packaged task by input."""
+    return {
+        name: {pair.input: pair.answers for pair in other.pairs}
+        for name, other in packaged_tasks().items()
+        if name != task
+    }
+
+
+def _answered_by(
+    predicted: str, query: str, others: Mapping[str, Mapping[str, tuple[str, ...]]]
+) -> str:
+    """The first task that a prediction answers this query in; empty where there is none."""
+    known = packaged_tasks()
+    for name, answers in others.items():
+        if any(matches(predicted, one, known[name].match) for one in answers.get(query, ())):
+            return name
+    return ""
