@@ -46,7 +46,7 @@ def test_each_model_has_both_figures(drawing: tuple[Recorded, str]) -> None:
         for model in ("a-model", "b-model")
         for part in ("", "_dummy_queries")
     ]
-    notes = [figure.get_supxlabel() for figure in drawn.figures.values()]
+    notes = [plot.note for plot in drawn.figures.values()]
     assert [note.split(":")[0] for note in notes] == ["a-model"] * 2 + ["b-model"] * 2
 
 
