@@ -13,9 +13,9 @@ from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure, text_in
 from tvsight.prompts.templates import TEMPLATES
 
-UPPER_BOUND = "(sees it: upper bound)"
+UPPER_BOUND = "(upper bound)"
 """Beside θ of the query itself."""
-LABEL_WIDTH = 13
+LABEL_WIDTH = 16
 """Characters in a line of a choice of dummy queries."""
 
 
@@ -133,7 +133,7 @@ def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
 
 def _references(axes: Axes, means: pd.Series) -> None:
     for name, style in (("icl", "--"), ("baseline", ":")):
-        colour = PROCEDURES[name].colour
+        colour = text_in(PROCEDURES[name].colour)
         axes.axhline(means[name], color=colour, linestyle=style, linewidth=1.3, label=title(name))
         low = means[f"{name}_low"]
         if not pd.isna(low):
@@ -147,8 +147,9 @@ def _choice_tick(row: pd.Series) -> str:
 
 def _written_out(name: str) -> str:
     """A template's name over its text, such as `Q:x / A:y`."""
-    text = TEMPLATES.get(name, name).replace("{x}", "x").replace("{y}", "y").strip("\n")
-    shown = shortened(text.replace("\\n", " / ").replace("\n", " / "))
+    text = TEMPLATES.get(name, name).replace("{x}", "x").replace("{y}", "y")
+    lines = text.replace("\\n", "\n").split("\n")
+    shown = shortened(" / ".join(filter(None, lines)))
     return shown if name not in TEMPLATES else f"{name}\n{shown}"
 
 
