@@ -17,28 +17,30 @@ from tvsight.run.outcome import Outcome
 
 def drawn(found: Outcome, results: Path) -> tuple[str, list[str]]:
     """The printed text, and the names of the files."""
-    display, files = Display(Console(file=io.StringIO(), width=170)), Drawn(results, NAME)
-    draw(found, RunConfig(results=str(results)), display, files)
+    options = RunConfig(results=str(results))
+    display, files = Display(Console(file=io.StringIO(), width=170)), Drawn(options, NAME)
+    draw(found, options, display, files)
     return display.console.file.getvalue(), [path.name for path in files.files]
 
 
 def rows_of(table: Path) -> list[list[str]]:
-    """The cells of a Markdown table, its heading first."""
-    lines = table.read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    """The cells of a Markdown table, its heading first. Above it stand title and note."""
+    lines = table.read_text(encoding="utf-8").split("\n\n")[2].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [cells[0], *cells[2:]]
 
 
 def test_every_table_and_figure_is_written(tmp_path: Path) -> None:
     said, files = drawn(outcome(*three_tasks()), tmp_path)
+    drawings = ("png", "pdf", "caption.md")
     parts = ("", "_means", "_shuffled", "_recognition")
     tables = [*(f"controls{part}.{kind}" for part in parts for kind in ("csv", "md", "tex"))]
     assert files == [
         *tables,
-        *("controls.png", "controls.pdf"),
-        *(f"controls_by_block.{kind}" for kind in ("csv", "md", "tex", "png", "pdf")),
+        *(f"controls.{kind}" for kind in drawings),
+        *(f"controls_by_block.{kind}" for kind in ("csv", "md", "tex", *drawings)),
         *(f"controls_transfer.{kind}" for kind in ("csv", "md", "tex")),
-        *("controls_transfer_a-model.png", "controls_transfer_a-model.pdf"),
+        *(f"controls_transfer_a-model.{kind}" for kind in drawings),
     ]
     for title in (
         "a-model: accuracy on test episodes",
@@ -53,7 +55,7 @@ def test_every_table_and_figure_is_written(tmp_path: Path) -> None:
 def test_tables_say_the_numbers_and_which_controls_are_not_beaten(tmp_path: Path) -> None:
     drawn(outcome(*three_tasks()), tmp_path)
     heading, *rows = rows_of(tmp_path / "tables" / "controls.md")
-    tasks = {row[2]: dict(zip(heading, row, strict=True)) for row in rows}
+    tasks = {row[1]: dict(zip(heading, row, strict=True)) for row in rows}
     assert tasks["one"]["Task vector"].startswith("0.80 [")
     assert tasks["one"]["Block"] == "3"
     assert tasks["one"]["Not beaten (5 %)"] == "Shuffled labels"
@@ -61,7 +63,7 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten(tmp_path: Path
         *("Shuffled labels", "Best other task (chosen on dev)")
     ]
     heading, *rows = rows_of(tmp_path / "tables" / "controls_means.md")
-    means = {row[1]: dict(zip(heading, row, strict=True)) for row in rows}
+    means = {row[0]: dict(zip(heading, row, strict=True)) for row in rows}
     assert means["Random vector"]["Tasks where the vector is better (Holm, 5 %)"] == "3 of 3"
     assert means["ICL"]["Tasks where the vector is better (Holm, 5 %)"] == "–"
     assert means["Task vector"]["Lead of the vector"] == "–"
@@ -75,8 +77,8 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten(tmp_path: Path
     assert row[:3] == ["a-model", "3", "1.09 [0.75, 2.40]"]
     assert row[3] == "0.50 [0.50, 0.50]"
     heading, *rows = rows_of(tmp_path / "tables" / "controls_by_block.md")
-    assert heading[:3] == ["Model", "Block", "Task vector"]
-    assert [row[1] for row in rows] == [str(block) for block in range(6)]
+    assert heading[:2] == ["Block", "Task vector"]
+    assert [row[0] for row in rows] == [str(block) for block in range(6)]
     heading, *rows = rows_of(tmp_path / "tables" / "controls_transfer.md")
     assert [row[-3:] for row in rows] == [
         ["0.00 [0.00, 0.16]", "yes", "0 of 2"],
@@ -86,7 +88,7 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten(tmp_path: Path
     text = (tmp_path / "tables" / "controls_transfer.md").read_text(encoding="utf-8")
     last = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
     assert last == ["a-model", "1 of 3", "two (one)"]
-    assert [row[4] for row in rows] == ["0.50", "0.60", "–"]
+    assert [row[3] for row in rows] == ["0.50", "0.60", "–"]
 
 
 def test_words_from_elsewhere_are_escaped(tmp_path: Path) -> None:

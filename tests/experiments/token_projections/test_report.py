@@ -41,9 +41,13 @@ def test_each_task_has_the_block_that_was_chosen_for_it() -> None:
         ["two", "2 (two above)", "a"],
     ]
     assert drawn.tables[NAME]["token"].tolist() == ["b", "d", "London", "Paris", "a"]
-    titles = {name: figure.get_supxlabel() for name, figure in drawn.figures.items()}
-    assert set(titles) == {NAME, f"{NAME}_one_a-model", f"{NAME}_two_a-model"}
-    assert "a-model, two: mean task vector (n = 2 dev" in titles[f"{NAME}_two_a-model"]
+    assert set(drawn.figures) == {
+        *(NAME, f"{NAME}_overview_a-model"),
+        *(f"{NAME}_one_a-model", f"{NAME}_two_a-model"),
+    }
+    caption = drawn.figures[f"{NAME}_two_a-model"].caption
+    assert "a-model, two: mean task vector (n = 6 dev" in caption
+    assert drawn.tables[f"{NAME}_overview"]["tokens"].sum() > 0
 
 
 def test_ranks_stand_beside_those_of_random_vectors() -> None:
@@ -55,9 +59,9 @@ def test_ranks_stand_beside_those_of_random_vectors() -> None:
         "After block": "5 (two above)",
         "What": "“city”",
         "Rank": "1",
-        "Rank, random": "6 [4 to 9]",
+        "Rank, random": "6 (4 to 9)",
         "Probability": "0.5",
-        "Probability, random": "0.2 [0.1 to 0.2]",
+        "Probability, random": "0.2 (0.1 to 0.2)",
     }
     answers = ranks[ranks["What"] == "26 answers"].iloc[0]
     assert answers["Rank, random"] == "90"
@@ -70,8 +74,8 @@ def test_a_block_near_the_last_says_so() -> None:
 
 
 def test_a_tiny_probability_is_shown_as_small() -> None:
-    assert report._text(pd.Series({"probability": 1e-10}), "probability") == "<1e-09"
-    assert report._text(pd.Series({"probability": 1e-9}), "probability") == "1e-09"
+    assert report._text(pd.Series({"probability": 1e-10}), "probability") == "<1e-9"
+    assert report._text(pd.Series({"probability": 1e-9}), "probability") == "1e-9"
 
 
 def test_all_tokens_are_set_apart_by_two_spaces() -> None:
