@@ -35,10 +35,10 @@ def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Stand
     for name, style in (("icl", "-"), ("baseline", ":")):
         for _, row in first.iterrows():
             place = rows[row["applied_under"]]
-            label = f"{title(name)}, no vector" if place == 0 else None
-            colour = text_in(PROCEDURES[name].colour)
+            label = f"{title(name)}, no vector" if place == 0 else "_none"
+            shade = text_in(PROCEDURES[name].colour)
             low, high = place - 0.4, place + 0.4
-            axes.vlines(row[name], low, high, color=colour, linestyle=style, lw=1.4, label=label)
+            axes.vlines(row[name], low, high, color=shade, linestyle=style, lw=1.4, label=label)
     colours = model_colours(len(extracted))
     for place, (name, colour) in enumerate(zip(extracted, colours, strict=True)):
         kept = means[means["extracted_under"] == name]
