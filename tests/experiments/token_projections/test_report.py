@@ -43,7 +43,7 @@ def test_each_task_has_the_block_that_was_chosen_for_it() -> None:
     assert drawn.tables[NAME]["token"].tolist() == ["b", "d", "London", "Paris", "a"]
     captions = {name: plot.caption for name, plot in drawn.figures.items()}
     assert set(captions) == {NAME, f"{NAME}_one_a-model", f"{NAME}_two_a-model"}
-    assert "a-model, two: mean task vector (n = 2 dev" in captions[f"{NAME}_two_a-model"]
+    assert "a-model, two: mean task vector (n = 6 dev" in captions[f"{NAME}_two_a-model"]
 
 
 def test_ranks_stand_beside_those_of_random_vectors() -> None:
