@@ -108,7 +108,7 @@ def test_words_say_what_is_tested_and_what_is_in_doubt() -> None:
         f"The task vector beats the baseline on {beaten} of 18 tasks; ICL beats the vector on "
         f"{behind}"
     )
-    assert "* layer not identified" in plot.note
+    assert "* Not identified." in plot.note
     assert "n = 20 test episodes" in plot.caption
 
 
