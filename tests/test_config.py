@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.helpers.commands import analysis, imported
-from tvsight.config import REPLACED, RULES, RunConfig, check_given, field_names, option
+from tvsight.config import REPLACED, RULES, RunConfig, check_given, command, field_names, option
 from tvsight.errors import UsageError
+from tvsight.experiments.layer_sweep import Options
 from tvsight.experiments.main_results.request import requests
 from tvsight.prompts import Episode, write_episodes
 from tvsight.run import planning
@@ -268,6 +269,22 @@ def test_episodes_of_an_unknown_task_are_refused(replayed: RunConfig) -> None:
     episodes.write_text(episodes.read_text().replace("to_upper", "unheard_of"))
     with pytest.raises(UsageError, match=r"unknown task 'unheard_of'.*--task-file"):
         keys(replayed)
+
+
+def test_a_command_names_what_changes_its_figures_and_no_path_or_free_text() -> None:
+    assert command("controls", RunConfig()) == "python -m analyses.controls"
+    runtime = {name: CHANGED[name] for name in field_names("runtime") - {"host", "remote"}}
+    assert command("controls", RunConfig(**runtime)) == "python -m analyses.controls"
+    several = RunConfig(model=("gemma-3-270m", "org/model"), tasks="all,knowledge", shots=3)
+    assert command("shots", several) == (
+        "python -m analyses.shots --model gemma-3-270m org/model --tasks all,knowledge --shots 3"
+    )
+    private = RunConfig(model=("/home/me/model",), template="in:{x} out:{y}", task_file=("../a",))
+    assert command("main_results", private) == (
+        "python -m analyses.main_results --model ... --task-file ... --template ..."
+    )
+    own = Options(paper_curves=True)
+    assert command("layer_sweep", own) == "python -m analyses.layer_sweep --paper-curves"
 
 
 def test_help_waits_for_no_heavy_import() -> None:

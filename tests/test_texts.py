@@ -16,7 +16,7 @@ from tvsight.experiments.main_results import NAME
 from tvsight.output.console import Display
 from tvsight.output.labels import display_name, shortened
 from tvsight.output.tables import write
-from tvsight.texts import markdown, one_line, printable
+from tvsight.texts import latex, markdown, one_line, printable
 from tvsight.writing import folder_name
 
 ANY = st.text(st.characters()) | st.sampled_from(sorted(WORDS.values()))
@@ -38,6 +38,22 @@ def test_letters_of_any_script_and_signs_are_shown_as_they_are(text: str) -> Non
 def test_what_is_not_to_be_seen_is_written_out() -> None:
     assert printable("a\x1b[31m\u202e\ud800") == r"a\x1b[31m\u202e\ud800"
     assert printable(f"👩{JOINERS}🔬") == f"👩{JOINERS}🔬"
+
+
+@given(ANY)
+def test_latex_has_no_letter_that_pdflatex_lacks_and_no_command_of_the_text(text: str) -> None:
+    shown = latex(text)
+    assert "\n" not in shown
+    assert all(ord(character) < 0x100 for character in shown)
+    ours = r"\\(text\w+|dots|to|times|pm|theta)\b|\\[&%$#_{}]|\$[<>|-]?\$?|[{}~]"
+    assert "\\" not in re.sub(ours, "", shown)
+
+
+def test_latex_writes_what_it_lacks_as_code_points() -> None:
+    assert latex("a_b 5 %") == r"a\_b 5 \%"
+    assert latex("x < y | “z”") == "x $<$ y $|$ ``z''"
+    assert latex("en → fr – 2 × θ") == r"en $\to$ fr -- 2 $\times$ $\theta$"
+    assert latex("größe Ж日本") == r"größe \texttt{U+0416 U+65E5 U+672C}"
 
 
 @given(ANY)

@@ -2,18 +2,31 @@
 
 from functools import cache
 
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.textpath import TextToPath
 
 FAMILY = "DejaVu Sans"
 """The font of all figures. It comes with matplotlib."""
+FALLBACKS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"),
+    *("Noto Sans Thai", "Loma"),
+)
+"""Fonts for letters that it lacks, where they are installed. Scripts whose letters join or are
+reordered are left out: they would be drawn wrongly."""
 MOST_CHARACTERS = 200
 """More than fits of the narrowest letters; longer texts are cut before they are measured."""
 
 
 def font(size: float, bold: bool = False) -> FontProperties:
-    """The figures' font in a size, in points."""
-    return FontProperties(family=FAMILY, size=size, weight="bold" if bold else "normal")
+    """The figures' font in a size, in points, and after it those for letters that it lacks."""
+    return FontProperties(family=families(), size=size, weight="bold" if bold else "normal")
+
+
+@cache
+def families() -> list[str]:
+    """The font of all figures, then the fallbacks that are installed."""
+    installed = set(get_font_names())
+    return [FAMILY, *(name for name in FALLBACKS if name in installed)]
 
 
 @cache

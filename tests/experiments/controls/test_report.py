@@ -14,22 +14,17 @@ from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
 from tvsight.run.outcome import Outcome
 
-PICTURE = ("png", "pdf", "caption.md")
-
 
 def drawn(found: Outcome, results: Path) -> tuple[str, list[str]]:
     """The printed text, and the names of the files."""
-    display, options = (
-        Display(Console(file=io.StringIO(), width=170)),
-        RunConfig(results=str(results)),
-    )
-    files = Drawn(options, NAME)
+    options = RunConfig(results=str(results))
+    display, files = Display(Console(file=io.StringIO(), width=170)), Drawn(options, NAME)
     draw(found, options, display, files)
     return display.console.file.getvalue(), [path.name for path in files.files]
 
 
 def rows_of(table: Path) -> list[list[str]]:
-    """The cells of a Markdown table, its heading first."""
+    """The cells of a Markdown table, its heading first. Above it stand title and note."""
     lines = table.read_text(encoding="utf-8").split("\n\n")[2].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [cells[0], *cells[2:]]
@@ -37,14 +32,15 @@ def rows_of(table: Path) -> list[list[str]]:
 
 def test_every_table_and_figure_is_written(tmp_path: Path) -> None:
     said, files = drawn(outcome(*three_tasks()), tmp_path)
+    drawings = ("png", "pdf", "caption.md")
     parts = ("", "_means", "_shuffled", "_recognition")
     tables = [*(f"controls{part}.{kind}" for part in parts for kind in ("csv", "md", "tex"))]
     assert files == [
         *tables,
-        *(f"controls.{kind}" for kind in PICTURE),
-        *(f"controls_by_block.{kind}" for kind in ("csv", "md", "tex", *PICTURE)),
+        *(f"controls.{kind}" for kind in drawings),
+        *(f"controls_by_block.{kind}" for kind in ("csv", "md", "tex", *drawings)),
         *(f"controls_transfer.{kind}" for kind in ("csv", "md", "tex")),
-        *(f"controls_transfer_a-model.{kind}" for kind in PICTURE),
+        *(f"controls_transfer_a-model.{kind}" for kind in drawings),
     ]
     for title in (
         "a-model: accuracy on test episodes",

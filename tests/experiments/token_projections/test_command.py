@@ -21,9 +21,10 @@ DRAWN = {
     ),
     *(
         f"figures/token_projections{part}.{kind}"
-        for part in ("", *(f"_{task}_qwen2" for task in TASKS))
+        for part in ("", "_overview_qwen2", *(f"_{task}_qwen2" for task in TASKS))
         for kind in ("png", "pdf", "caption.md")
     ),
+    "tables/token_projections_overview.csv",
 }
 
 

@@ -10,9 +10,11 @@ from tvsight.experiments.token_projections.numbers import (
     beside_paper,
     over_tasks,
     ranks,
+    shares,
     task_line,
     top_tokens,
     visible,
+    windows,
     with_chosen,
 )
 from tvsight.models.catalogue import catalogue
@@ -139,6 +141,31 @@ def test_over_tasks_the_best_word_and_the_middle_draw_count() -> None:
     }
     assert table.loc[("answers", "task"), ["rank", "tasks"]].tolist() == [2, 1]
     assert table.loc[("answers", "random"), "rank"] == 9
+
+
+def test_tokens_that_describe_the_task_are_marked_and_shares_are_counted() -> None:
+    words: Ranks = {"answers": [4, 2], "Größe": [3, 3]}
+    rows = chosen(projected("one", [TOKENS, ["x"]], words, answers=["city"]), 0)
+    top = top_tokens(rows)
+    assert dict(zip(top["shown"], top["describes"], strict=True)) == {
+        "the": False,
+        "city": False,
+        "größe": True,
+        "語": False,
+        "x": False,
+    }
+    table = shares(top)
+    assert table[["layer", "answers", "describing", "tokens"]].to_numpy().tolist() == [
+        [0, 0.25, 0.25, 4],
+        [1, 0, 0, 1],
+    ]
+
+
+def test_a_window_holds_the_blocks_around_the_peak() -> None:
+    rows = task_rows("one", (0, 9, 9, 9), layers=(2, 5))
+    swept = (rows["split"] == "dev") & (rows["procedure"] == "task_vector")
+    rows["correct"] = rows["correct"].where(~swept, rows["layer"].isin([2, 3]))
+    assert windows(rows) == {"a-model": (2, 3)}
 
 
 def test_ours_stand_before_the_papers_task_by_task() -> None:

@@ -41,9 +41,13 @@ def test_each_task_has_the_block_that_was_chosen_for_it() -> None:
         ["two", "2 (two above)", "a"],
     ]
     assert drawn.tables[NAME]["token"].tolist() == ["b", "d", "London", "Paris", "a"]
-    captions = {name: plot.caption for name, plot in drawn.figures.items()}
-    assert set(captions) == {NAME, f"{NAME}_one_a-model", f"{NAME}_two_a-model"}
-    assert "a-model, two: mean task vector (n = 6 dev" in captions[f"{NAME}_two_a-model"]
+    assert set(drawn.figures) == {
+        *(NAME, f"{NAME}_overview_a-model"),
+        *(f"{NAME}_one_a-model", f"{NAME}_two_a-model"),
+    }
+    caption = drawn.figures[f"{NAME}_two_a-model"].caption
+    assert "a-model, two: mean task vector (n = 6 dev" in caption
+    assert drawn.tables[f"{NAME}_overview"]["tokens"].sum() > 0
 
 
 def test_ranks_stand_beside_those_of_random_vectors() -> None:
@@ -67,6 +71,11 @@ def test_a_block_near_the_last_says_so() -> None:
     row = pd.Series({"place": "two above", "layer": 5, "chosen": 4, "layer_identified": True})
     assert report._block(row) == "5 (the last, one above)"
     assert report._block(row.replace(4, 5)) == "5 (chosen, the last)"
+
+
+def test_a_tiny_probability_is_shown_as_small() -> None:
+    assert report._text(pd.Series({"probability": 1e-10}), "probability") == "<1e-9"
+    assert report._text(pd.Series({"probability": 1e-9}), "probability") == "1e-9"
 
 
 def test_all_tokens_are_set_apart_by_two_spaces() -> None:

@@ -69,7 +69,9 @@ def test_the_table_states_the_distances_of_the_stored_vectors(finished: Run) -> 
         assert (finished.results / name).stat().st_size > 0
         assert f"Wrote {finished.results / name}" in finished.process.stdout
     table = pd.read_csv(finished.results / "tables" / f"{NAME}.csv").set_index("task")
-    assert table.index.tolist() == [*TASKS, "pooled", "mean of tasks"]
+    assert set(table.index) == {*TASKS, "pooled", "mean of tasks"}
+    assert table["vectors"].value_counts().to_dict() == {"as they are": 4, "mean subtracted": 4}
+    table = table[table["vectors"] == "as they are"]
     (layer,) = set(table["layer"])
     for task in TASKS:
         expected = pdist(vectors(finished.results, task, layer), "cosine")

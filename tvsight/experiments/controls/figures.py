@@ -87,9 +87,10 @@ def means(table: pd.DataFrame, summary: pd.DataFrame) -> Plot:
         f"n = {sizes(table['n'])} test episodes per task. Small points: tasks. Large ones: their "
         "mean, with a 95 % bootstrap interval over tasks. Lines: the same task."
     )
+    no_op = map(number, summary.loc[summary["procedure"] == "no_op", "accuracy"])
     caption = (
         f"{note} All vectors are applied after the block that was chosen for the task vector on "
-        f"dev. {_no_op(summary)}"
+        f"dev. The no-op patch, not drawn, has {' and '.join(no_op)}, as the baseline."
     )
     return Plot(figure, _against_best(summary), caption, note)
 
@@ -276,12 +277,6 @@ def _cells(axes: Axes, values: np.ndarray) -> None:
             axes.text(
                 column, row, said, ha="center", va="center", fontsize=LEAST_TYPE, color=colour
             )
-
-
-def _no_op(summary: pd.DataFrame) -> str:
-    """The means of the no-op patch, which is not drawn: it has the baseline's answers."""
-    means = summary[summary["procedure"] == "no_op"]["accuracy"]
-    return f"The no-op patch, not drawn, has {' and '.join(map(number, means))}, as the baseline."
 
 
 def _against_best(summary: pd.DataFrame) -> str:

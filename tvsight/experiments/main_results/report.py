@@ -15,6 +15,7 @@ from tvsight.output.labels import (
     display_name,
     interval,
     number,
+    spread,
     task_title,
 )
 from tvsight.output.procedures import CENTRAL, COMPARED, title
@@ -87,7 +88,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     if "seed" not in rows:
         rows = rows.assign(seed=first)
     seeds = numbers.by_seed(rows)
-    spread, others = numbers.over_seeds(seeds), seeds[seeds["seed"] != first]
+    of_seeds, others = numbers.over_seeds(seeds), seeds[seeds["seed"] != first]
     rows = rows[rows["seed"] == first]
     table, paper = numbers.by_task(rows), paper_by_task()
     means = numbers.means(table, paper)
@@ -121,10 +122,10 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     )
     drawn.table(by_size, [_size_table(by_size)], "models", names=NAMES, wording=SIZE_TABLE)
     if len(others):
-        seed_table = _seed_table(spread)
+        seed_table = _seed_table(of_seeds)
         display.table(seed_table, SEED_TABLE.title)
-        drawn.table(spread, [seed_table], "seeds", names=NAMES, wording=SEED_TABLE)
-    drawn.figure(figures.by_model(bars, table, spread))
+        drawn.table(of_seeds, [seed_table], "seeds", names=NAMES, wording=SEED_TABLE)
+    drawn.figure(figures.by_model(bars, table, of_seeds))
     drawn.figure(figures.models(by_size), "models")
     for model in table["model"].unique():
         drawn.figure(task_figures.task_by_task(table, model, others), "by_task", model)
@@ -202,23 +203,23 @@ def _size_table(by_size: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _seed_table(spread: pd.DataFrame) -> pd.DataFrame:
+def _seed_table(of_seeds: pd.DataFrame) -> pd.DataFrame:
     """The spread over seeds as texts.
 
     Args:
-        spread: from `numbers.over_seeds`.
+        of_seeds: from `numbers.over_seeds`.
     """
-    seeds = [name for name in map(str, spread) if name.startswith("seed_")]
+    seeds = [name for name in map(str, of_seeds) if name.startswith("seed_")]
     rows = [
         {
             "Model": display_name(row["model"]),
             "Mean over tasks": MEANS[row["quantity"]],
             "Tasks": str(row["tasks"]),
             **{f"Seed {name.removeprefix('seed_')}": number(row[name]) for name in seeds},
-            "Mean ± SD": f"{row['mean']:.3f} ± {row['deviation']:.3f}",
-            "Range": f"{row['low']:.3f} to {row['high']:.3f}",
+            "Mean ± SD": spread(row["mean"], row["deviation"]),
+            "Range": f"{number(row['low'])} to {number(row['high'])}",
         }
-        for _, row in spread.iterrows()
+        for _, row in of_seeds.iterrows()
     ]
     return pd.DataFrame(rows)
 

@@ -3,29 +3,38 @@ task."""
 
 import unicodedata
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.font_manager import findfont
+from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
-from tvsight.output.labels import block, display_name, task_title
+from tvsight.experiments.main_results.layers import PEAK_SHARE
+from tvsight.output.labels import block, counted, display_name, task_title
 from tvsight.output.lettering import fitting, font
-from tvsight.output.panels import block_ticks
+from tvsight.output.panels import block_ticks, category_strip
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
+from tvsight.tasks import in_order
 
 RANKS = 10
 """Tokens of a block in a figure."""
 MOST_BLOCKS = 26
 """Blocks that fit; some blocks of deeper models are left out."""
-LEAST_SHADE = 1e-4
-"""Probabilities up to this have the lightest shade."""
+MARKS = {
+    "is_answer": ("#f5c26b", "begins an answer"),
+    "describes": ("#8ec1de", "describes the task"),
+}
+"""Colours of tokens, and what they mean, by column."""
+PLAIN, WINDOW = "0.96", "#dbe9f6"
+"""Colour of other tokens, and of blocks where patching works."""
+ROW, INSET = 0.2, 0.08
+"""Height of a row of the overview in inches, and of a frame from the edge of its cell in cells."""
 FONT_SIZE = 6.2
 CELL = 0.53
 """Width of a text in a cell, in inches: a little less than the cell."""
@@ -33,7 +42,7 @@ RIGHT_TO_LEFT = {"R", "AL"}
 KIND_NAMES = {"answers": "Answers of the task", "description": "Words that describe the task"}
 VECTOR_STYLES = {
     "task": (PROCEDURES["task_vector"].colour, "-", "Task vector"),
-    "random": (PROCEDURES["baseline"].colour, "--", "Random"),
+    "random": ("0.35", "--", "Random vectors (chance)"),
 }
 BAND_ALPHA = 0.2
 
@@ -49,25 +58,23 @@ def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Plo
     first = rows.iloc[0]
     blocks = _blocks(int(rows["layer"].max()) + 1, {first["chosen"], first["two_above"]})
     top = top[top["layer"].isin(blocks)]
-    table = top.pivot(index="layer", columns="order", values="probability")
-    shades = table.reindex(index=blocks, columns=range(1, RANKS + 1)).to_numpy(dtype=float)
-    figure = new_figure(TWO_COLUMNS, 1.25 + 0.19 * len(blocks))
+    figure = new_figure(TWO_COLUMNS, 1.1 + 0.19 * len(blocks))
     axes = figure.subplots()
-    norm, shade = LogNorm(LEAST_SHADE, 1, clip=True), COLOUR_MAP
-    drawn = axes.pcolormesh(
-        np.ma.masked_invalid(shades), cmap=shade, norm=norm, edgecolors="white", linewidth=0.6
-    )
     substituted = False
     for _, token in top.iterrows():
         text = drawable(token["shown"])
         substituted |= text != token["shown"]
-        bold = bool(token["is_answer"])
+        found = next((mark for mark in MARKS if token[mark]), "")
+        colour = MARKS[found][0] if found else PLAIN
+        bold = found == "is_answer"
+        place = (token["order"] - 1, blocks.index(token["layer"]))
+        axes.add_patch(Rectangle(place, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.6))
         axes.text(
-            token["order"] - 0.5,
-            blocks.index(token["layer"]) + 0.5,
+            place[0] + 0.5,
+            place[1] + 0.5,
             fitting(text, CELL, FONT_SIZE, bold),
             fontproperties=font(FONT_SIZE, bold),
-            color=text_on(shade(norm(token["probability"]))),
+            style="italic" if found == "describes" else "normal",
             ha="center",
             va="center_baseline",
         )
@@ -82,31 +89,81 @@ def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Plo
     axes.set(xlabel="Order of the tokens by probability", ylabel="After block")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.01, extend="min")
-    bar.set_label("Probability of the token")
-    bar.ax.yaxis.set_major_formatter("{x:g}")  # powers would need mathematics, which is off
-    bar.minorticks_off()
+    axes.set(xlim=(0, RANKS), ylim=(0, len(blocks)))
+    handles = [Patch(color=colour, label=name) for colour, name in MARKS.values()]
+    figure.legend(handles=handles, ncols=2, loc="outside upper left")
     note = (
         f"{display_name(first['model'])}; mean vector of n = {first['episodes']} dev episodes. "
-        "Bold: begins an answer. Frame: the chosen block."
+        "Frame: the chosen block."
     )
     caption = _about_grid(first, top, all_tokens, substituted)
     return Plot(figure, _answers_found(first, top, int(rows["layer"].max()) + 1), caption, note)
 
 
-def ranks(means: pd.DataFrame) -> Plot:
+def overview(shares: pd.DataFrame, model: str) -> Plot:
+    """The share of answers among the most probable tokens: a row per task, a column per block.
+
+    Args:
+        shares: from `numbers.shares`, of at most `RANKS` tokens after a block.
+    """
+    of_model = shares[shares["model"] == model]
+    of_tasks = of_model.drop_duplicates("task").set_index("task")
+    categories = {str(task): str(category) for task, category in of_tasks["category"].items()}
+    order = in_order(categories)
+    depth = int(of_model["layer"].max()) + 1
+    grid = of_model.pivot(index="task", columns="layer", values="answers")
+    height = max(3, len(order)) * ROW
+    figure = new_figure(TWO_COLUMNS * 0.85, 1.0 + height)
+    strip, axes = figure.subplots(1, 2, width_ratios=[0.03, 1])
+    category_strip(strip, [categories[task] for task in order], height, upright=True)
+    cells = grid.reindex(index=order, columns=range(depth))
+    drawn = axes.imshow(cells, cmap=COLOUR_MAP, vmin=0, vmax=1, aspect="auto")
+    for column, style in (("two_above", "--"), ("chosen", "-")):
+        for row, layer in enumerate(of_tasks.loc[order, column].astype(int)):
+            corner = (layer - 0.5 + INSET, row - 0.5 + INSET)
+            look: dict[str, Any] = {
+                "fill": False,
+                "edgecolor": "black",
+                "linestyle": style,
+                "linewidth": 0.8,
+            }
+            axes.add_patch(Rectangle(corner, 1 - 2 * INSET, 1 - 2 * INSET, **look))
+    axes.set_yticks(range(len(order)), list(map(task_title, order)))
+    axes.set_xticks(block_ticks(depth))
+    axes.tick_params(length=0, labelsize=7)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("Block after which the vector was read")
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label(f"Share of the {RANKS} tokens")
+    at_paper = of_model[of_model["layer"] == of_model["two_above"]]
+    title = (
+        f"Two blocks above the chosen one, answers are among the {RANKS} most probable tokens for "
+        f"{int((at_paper['answers'] > 0).sum())} of {counted(len(order), 'task')}"
+    )
+    note = f"{display_name(model)}. Frame: the chosen block; dashed: two above it, or the last."
+    caption = (
+        f"{note} Cells: the share of the {RANKS} most probable tokens of a task's mean dev vector "
+        "that begin one of its answers, through final norm and unembedding."
+    )
+    return Plot(figure, title, caption, note)
+
+
+def ranks(means: pd.DataFrame, windows: dict[str, tuple[int, int]]) -> Plot:
     """Median rank of answers and of description words over tasks against the block: task vectors
     and random vectors of the same length, a row of panels per model.
 
     Args:
         means: from `numbers.over_tasks`.
+        windows: from `numbers.windows`.
     """
     models = list(dict.fromkeys(means["model"]))
     kinds = [kind for kind in KIND_NAMES if kind in set(means["kind"])]
     figure = new_figure(TWO_COLUMNS, 0.9 + 2.1 * len(models))
     panels = figure.subplots(len(models), len(kinds), squeeze=False, sharey="row")
     for line, model in zip(panels, models, strict=True):
+        first, last = windows[model]
         for axes, kind in zip(line, kinds, strict=True):
+            axes.axvspan(first - 0.5, last + 0.5, color=WINDOW, linewidth=0)
             of_kind = means[(means["model"] == model) & (means["kind"] == kind)]
             for vector in VECTOR_STYLES:
                 _band(axes, of_kind[of_kind["vector"] == vector].sort_values("layer"), vector)
@@ -115,21 +172,27 @@ def ranks(means: pd.DataFrame) -> Plot:
             axes.yaxis.set_minor_locator(NullLocator())
             depth = int(means.loc[means["model"] == model, "layer"].max()) + 1
             axes.set_xlim(-0.5, depth - 0.5)
-            axes.set_xticks(block_ticks(depth))
+            axes.set_xticks(block_ticks(depth, {first, last}))
             axes.yaxis.grid(True)
-        line[0].set_ylabel(f"{display_name(model)}\nRank of the token")
+            name = f"{display_name(model)}: " if len(models) > 1 else ""
+            axes.set_title(f"{name}{KIND_NAMES[kind]}", loc="left", fontsize=7.5)
+        line[0].set_ylabel("Median rank (log, 1 is most probable)", fontsize=7.5)
         line[0].set_ylim(bottom=0.8)
         line[0].invert_yaxis()
-    for axes, kind in zip(panels[0], kinds, strict=True):
-        axes.set_title(KIND_NAMES[kind])
     for axes in panels[-1]:
         axes.set_xlabel("Block after which the vector was read")
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(labels), loc="outside upper left")
+    handles, _ = panels[0][0].get_legend_handles_labels()
+    handles.append(Patch(color=WINDOW, label="Patching works"))
+    figure.legend(handles=handles, ncols=len(handles), loc="outside upper left")
     tasks = means.groupby("kind")["tasks"].max()
     counts = " and ".join(f"{tasks[kind]} tasks ({kind})" for kind in tasks.index)
-    note = f"Line: median over n = {counts}; band: quartiles."
-    return Plot(figure, _last_ranks(means), f"{note} {_about_ranks(means)}", note)
+    names = ", ".join(map(display_name, models))
+    note = f"{names}. Line: median over n = {counts}; band: quartiles."
+    caption = (
+        f"{note} Shaded: blocks around the peak of mean dev accuracy with at least "
+        f"{PEAK_SHARE:.0%} of it. {_about_ranks(means)}"
+    )
+    return Plot(figure, _last_ranks(means), caption.replace("% of", " % of"), note)
 
 
 def drawable(text: str) -> str:
@@ -148,11 +211,16 @@ def drawable(text: str) -> str:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    """Code points that both weights of the font have."""
+    """Code points that the fonts have in both weights."""
     plain, bold = (
-        FT2Font(findfont(font(FONT_SIZE, is_bold))).get_charmap() for is_bold in (False, True)
+        {
+            code
+            for file in fontManager._find_fonts_by_props(font(FONT_SIZE, is_bold))
+            for code in FT2Font(file).get_charmap()
+        }
+        for is_bold in (False, True)
     )
-    return frozenset(plain) & frozenset(bold)
+    return frozenset(plain & bold)
 
 
 def _blocks(depth: int, marked: set[int]) -> list[int]:
@@ -179,19 +247,17 @@ def _answers_found(first: pd.Series, top: pd.DataFrame, depth: int) -> str:
 
 
 def _last_ranks(means: pd.DataFrame) -> str:
-    """The finding of the ranks: where they end, beside random vectors."""
+    """The finding of the ranks: where those of answers end, beside random vectors."""
     parts = []
-    for model, of_model in means.groupby("model", sort=False):
-        last = int(of_model["layer"].max())
-        at_last = of_model[of_model["layer"] == last].set_index(["kind", "vector"])["rank"]
-        ends = [
-            f"{kind} {at_last[kind, 'task']:,.0f} (random vectors {at_last[kind, 'random']:,.0f})"
-            for kind in KIND_NAMES
-            if (kind, "task") in at_last.index
-        ]
-        name, where = display_name(str(model)), block(last, last + 1)
-        parts.append(f"{name}: median ranks after {where}: {', '.join(ends)}")
-    return ". ".join(parts)
+    for model, of_model in means[means["kind"] == "answers"].groupby("model", sort=False):
+        at_last = of_model[of_model["layer"] == of_model["layer"].max()]
+        rank = at_last.set_index("vector")["rank"]
+        parts.append(
+            f"{display_name(str(model))} {rank['task']:,.0f} (random vectors {rank['random']:,.0f})"
+        )
+    if not parts:
+        return "Ranks of words that describe the task"
+    return f"Median rank of answers after the last block: {', '.join(parts)}"
 
 
 def _about_grid(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substituted: bool) -> str:
@@ -205,8 +271,7 @@ def _about_grid(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substitut
     ]
     if not all_tokens:
         parts.append("Without tokens that are not letters alone, and repetitions but for case.")
-    if top["is_answer"].any():
-        parts.append("Bold: the first token of an answer.")
+    parts.append("Bold: the first token of an answer. Italic: a word that describes the task.")
     if substituted:
         parts.append("‹…›: a token in a script that cannot be drawn here.")
     return " ".join(parts)

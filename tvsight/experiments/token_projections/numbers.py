@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from tvsight.experiments.main_results.layers import by_layer, peaks
+from tvsight.experiments.main_results.layers import over_tasks as layer_means
 from tvsight.texts import printable
 
 SHOWN = 20
@@ -42,8 +44,11 @@ def top_tokens(rows: pd.DataFrame, most: int = SHOWN, all_tokens: bool = False) 
             all but the most probable of those that differ in white space or case only.
 
     Returns:
-        The rows that are left, with `order` from 1 and `shown`, the token as a text on one line.
+        The rows that are left, with `order` from 1, `shown`, the token as a text on one line, and
+        `describes`, whether it is one of the words that describe the task.
     """
+    described = rows[rows["kind"] == "description"]
+    words = set(zip(described["task"], described["token"].str.casefold(), strict=True))
     top = rows[rows["kind"] == "top"].sort_values("rank", kind="stable")
     if all_tokens:
         top = top.assign(shown=list(map(visible, top["token"], top["token_id"])))
@@ -53,7 +58,40 @@ def top_tokens(rows: pd.DataFrame, most: int = SHOWN, all_tokens: bool = False) 
         folded = top.assign(folded=top["shown"].str.casefold())
         top = top[~folded.duplicated([*KEYS, "layer", "folded"])]
     order = top.groupby([*KEYS, "layer"], observed=True).cumcount() + 1
-    return top.assign(order=order)[order <= most].sort_index().reset_index(drop=True)
+    spelt = top["token"].str.strip().str.casefold()
+    describes = [word in words for word in zip(top["task"], spelt, strict=True)]
+    top = top.assign(order=order, describes=describes)
+    return top[order <= most].sort_index().reset_index(drop=True)
+
+
+def shares(top: pd.DataFrame) -> pd.DataFrame:
+    """The share of the most probable tokens after every block that begin an answer.
+
+    Args:
+        top: from `top_tokens`, of rows from `with_chosen`.
+
+    Returns:
+        Per model, category, task and `layer`: `chosen`, `two_above`, `answers` and `describing`
+        (the shares), and the number of `tokens`.
+    """
+    keys = [*KEYS, "layer", "chosen", "two_above"]
+    of_blocks = top.assign(is_answer=top["is_answer"].astype(bool)).groupby(keys, sort=False)
+    return of_blocks.agg(
+        answers=("is_answer", "mean"), describing=("describes", "mean"), tokens=("order", "size")
+    ).reset_index()
+
+
+def windows(central: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """By model, the first and last block around the peak where patching works nearly as well
+    (`layers.PEAK_SHARE`).
+
+    Args:
+        central: rows of the central comparison.
+    """
+    found = peaks(layer_means(by_layer(central)))
+    return {
+        str(peak["model"]): (int(peak["first"]), int(peak["last"])) for _, peak in found.iterrows()
+    }
 
 
 def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
@@ -161,8 +199,8 @@ def task_line(rows: pd.DataFrame) -> str:
     """Where the answers and each word come nearest to the top, in a line."""
     of_task = rows[(rows["vector"] == "task") & (rows["kind"] != "top")]
     parts = []
-    for (kind, word), by_layer in of_task.groupby(["kind", "token"], dropna=False, sort=False):
-        best = by_layer.sort_values("rank", kind="stable").iloc[0]
+    for (kind, word), of_word in of_task.groupby(["kind", "token"], dropna=False, sort=False):
+        best = of_word.sort_values("rank", kind="stable").iloc[0]
         name = "answers" if kind == "answers" else f"“{word}”"
         parts.append(f"{name} at rank {best['rank']:.0f} after block {best['layer']}")
     return "best " + ", ".join(parts)

@@ -59,7 +59,13 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     drawn.table(tokens, token_cells, names=NAMES, wording=TOKEN_TABLE)
     rank_cells = [rank_table, *outcome.note_cells]
     drawn.table(near, rank_cells, "ranks", names=NAMES, wording=RANK_TABLE)
-    drawn.figure(figures.ranks(numbers.over_tasks(rows)))
+    of_models = pd.concat([central[key] for key in by_task], ignore_index=True)
+    drawn.figure(figures.ranks(numbers.over_tasks(rows), numbers.windows(of_models)))
+    most = numbers.top_tokens(rows, figures.RANKS, options.all_tokens)
+    shares = numbers.shares(most)
+    drawn.numbers(shares, "overview")
+    for model in dict.fromkeys(shares["model"]):
+        drawn.figure(figures.overview(shares, str(model)), "overview", str(model))
     for (model, task), of_task in by_task.items():
         top = numbers.top_tokens(of_task, figures.RANKS, options.all_tokens)
         drawn.figure(figures.grid(of_task, top, options.all_tokens), task, model)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
 
 from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_clusters.numbers import (
@@ -31,8 +32,9 @@ from tvsight.output.theme import (
     new_figure,
     text_in,
 )
-from tvsight.statistics.geometry import Floats
 
+Places = NDArray[np.float64]
+"""Points of a plane, `[n, 2]`, or one of them."""
 LIGHTEST, DARKEST = 0.55, -0.45
 """How far the tints of a category go towards white, and towards black."""
 SIDES = (3.2, 1.9, 0.55)
@@ -92,7 +94,7 @@ def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, 
     start = (low + high) / 2 - unit * room / 2
     axes.set(xlim=(start[0], start[0] + unit * room[0]), ylim=(start[1], start[1] + unit * room[1]))
     inches = (places - start) / unit
-    taken: list[Floats] = []
+    taken: list[Places] = []
     handles = [
         Patch(color=CATEGORY_COLOURS[category], label=category)
         for category in dict.fromkeys(points["category"])
@@ -135,16 +137,16 @@ def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, 
         )
 
 
-def _medoid(places: Floats) -> Floats:
+def _medoid(places: Places) -> Places:
     """The point that is nearest to all others."""
     apart = np.linalg.norm(places[:, None] - places, axis=2).sum(axis=1)
-    found: Floats = places[apart.argmin()]
+    found: Places = places[apart.argmin()]
     return found
 
 
 def _free_place(
-    middle: Floats, text: Floats, room: Floats, points: Floats, taken: list[Floats]
-) -> Floats:
+    middle: Places, text: Places, room: Places, points: Places, taken: list[Places]
+) -> Places:
     """Where a name of some width and height is centred: near its cluster, in the axes, on no other
     name, and on as few points as possible. All in inches."""
     best, least = middle, math.inf

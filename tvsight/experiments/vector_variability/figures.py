@@ -36,7 +36,8 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
     """
     of_all = densities[densities["task"] == POOLED]
     panels = {str(treatment): part for treatment, part in of_all.groupby("vectors", sort=False)}
-    means = table[table["task"] == MEAN].set_index("vectors")
+    of_means = table[table["task"] == MEAN]
+    means = {str(row["vectors"]): row for _, row in of_means.iterrows()}
     figure = new_figure(TWO_COLUMNS * (1 if len(panels) > 1 else 0.6), 2.3)
     drawn = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (treatment, of_panel) in zip(drawn, panels.items(), strict=True):
@@ -44,16 +45,15 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
         _ridge(axes, of_panel, 0, scale)
         _finish(axes, of_panel, _titled(treatment))
         axes.set(ylim=(0, 1.08), yticks=[])
-        mean = means.T[treatment]
-        if pd.notna(mean["superiority"]):
-            text = f"P(between > within)\n{interval(mean, 'superiority')}"
+        if pd.notna(means[treatment]["superiority"]):
+            text = f"P(between > within)\n{interval(means[treatment], 'superiority')}"
             at = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 7}
             axes.text(0.99, 0.97, text, **at)
     drawn[0].set_ylabel("Density")
     _key(figure, of_all)
     lines = [_about(given), *_statistics(table)]
     note = f"{given.sizes_note} P: mean of tasks, 95 % interval over tasks."
-    return Plot(figure, _nearer(means), "\n".join(lines), note)
+    return Plot(figure, _nearer(of_means), "\n".join(lines), note)
 
 
 def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> Plot:
@@ -138,7 +138,7 @@ def _nearer(means: pd.DataFrame) -> str:
     """The finding of all tasks: how often distances to other tasks are the larger ones."""
     if means["superiority"].isna().all():
         return "Distances between task vectors"
-    found = means["superiority"].map(number)
+    found = means.set_index("vectors")["superiority"].map(number)
     after = f", {found[CENTRED]} with the mean subtracted" if CENTRED in found.index else ""
     return (
         "A distance to another task's vector is larger than one within the task with probability "
