@@ -3,6 +3,7 @@ from matplotlib.figure import Figure
 
 from tests.helpers.legible import assert_legible
 from tvsight.output.placing import name_points
+from tvsight.output.plots import Plot
 from tvsight.output.theme import new_figure
 
 
@@ -19,7 +20,7 @@ def test_names_cover_no_other_name_however_near_points_are(apart: float) -> None
     points = {f"a task {n}": (0.5 + apart * (n % 3), 0.5 + apart * (n // 3)) for n in range(6)}
     figure = named(points)
     assert [text.get_text() for text in figure.axes[0].texts if text.get_text() in points]
-    assert_legible(figure)
+    assert_legible(Plot(figure, "a finding", "a caption"))
 
 
 def test_names_stay_inside_the_axes() -> None:

@@ -108,7 +108,7 @@ def test_words_say_what_is_tested_and_what_is_in_doubt() -> None:
         f"The task vector beats the baseline on {beaten} of 18 tasks; ICL beats the vector on "
         f"{behind}"
     )
-    assert "* layer not identified" in plot.note
+    assert "* Not identified." in plot.note
     assert "n = 20 test episodes" in plot.caption
 
 
@@ -134,8 +134,8 @@ def test_the_title_of_the_scatter_names_the_largest_loss() -> None:
 
 
 def test_no_text_is_cut_or_written_over(table: pd.DataFrame) -> None:
-    assert_legible(by_name(table).lettered())
-    assert_legible(task_figures.against_icl(table, "a-model").lettered())
+    assert_legible(by_name(table))
+    assert_legible(task_figures.against_icl(table, "a-model"))
 
 
 def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -52,13 +52,15 @@ def curves(
     """
     ours = peaks[peaks["source"] == "tvsight"]
     models = list(ours["model"])
-    figure, drawn = panels(len(models) + 1, 2 if len(models) == 3 else 3, 0.3)
+    per_row = 2 if len(models) == 3 else 3
+    figure, drawn = panels(len(models) + 1, per_row, 0.3)
     for axes, model in zip(drawn, models, strict=False):
         _tasks(axes, table[table["model"] == model])
         _mean(axes, means, ours[ours["model"] == model].iloc[0])
     shown = means if paper else means[means["source"] == "tvsight"]
     _against_depth(drawn[-1], shown, models)
-    drawn[0].set_ylabel("Dev accuracy")
+    for axes in drawn[::per_row]:
+        axes.set_ylabel("Dev accuracy")
     handles, labels = drawn[-1].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=3, loc="outside upper left")
     for axes, model in zip(drawn, models, strict=False):
