@@ -16,6 +16,7 @@ import pytest
 from tests.helpers.commands import ROOT
 from tests.helpers.embedded import needs_embedded
 from tvsight.config import RunConfig
+from tvsight.experiments.main_results.layers import over_tasks, paper_by_layer, peaks
 from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED
 from tvsight.models.loading import load_tokenizer
 from tvsight.output.labels import AT, interval, number
@@ -67,6 +68,8 @@ def seeds(model: str) -> str:
 def recognised(procedure: str, column: str) -> str:
     rows = table("controls_recognition")
     kept = rows[(rows["model"] == GEMMA) & (rows["procedure"] == procedure)]
+    if column == "accuracy_in_set":
+        return number(kept["accuracy"].mean() / kept["in_set"].mean())
     return number(kept[column].mean())
 
 
@@ -86,6 +89,18 @@ def peak(model: str) -> tuple[int, str]:
     rows = table("layer_sweep")
     means = rows[rows["model"] == model].groupby("layer")["accuracy"].mean()
     return int(means.idxmax()), number(means.max())
+
+
+def depths() -> str:
+    """Where the means peak, relative to depth: ours, and the paper's."""
+    rows = table("layer_sweep").rename(columns={"accuracy": "mean"})
+    means = rows.groupby(["model", "relative_depth"])["mean"].mean()
+    ours = [float(means[model].idxmax()) for model in OURS]
+    theirs = peaks(over_tasks(paper_by_layer()))["relative_depth"]
+    low, high, first, last = (
+        number(end) for end in (min(ours), max(ours), theirs.min(), theirs.max())
+    )
+    return f"{low} to {high} of the depth, where the paper's models peak at {first} to {last}"
 
 
 def cluster(grouping: str, column: str = "accuracy") -> str:
@@ -186,6 +201,7 @@ def claims() -> dict[str, str]:
             f"after block {blocks[model][0]} ({name}, {blocks[model][1]})"
             for model, name in OURS.items()
         ),
+        "depths": depths(),
         "others": (
             f"another task's vector answers {control(GEMMA, 'any_other_task')} on Gemma and "
             f"{control(SMOL, 'any_other_task')} on SmolLM2, the mean of the other tasks "
