@@ -153,7 +153,9 @@ def claims() -> dict[str, str]:
     """Every claim, by a short name."""
     counts = {model: row("main_results_means", model=model, resampled="tasks") for model in OURS}
     blocks = {model: peak(model) for model in OURS}
-    left_out = table("vector_clusters_by_task").set_index("task")["category_left_out_euclidean"]
+    clusters = table("vector_clusters_by_task")
+    of_gemma = clusters[clusters["model"] == GEMMA].set_index("task")
+    left_out = of_gemma["category_left_out_euclidean"]
     answers = table("token_projections_overview")
     above = answers[answers["layer"] == answers["two_above"]]
     errors = {procedure: wrong(procedure) for procedure in ("icl", "task_vector")}
