@@ -70,7 +70,10 @@ def main(options: RunConfig) -> int:
     sources(options)
     display = Display()
     runner = Runner(display)
-    made = {name: Made(_report(name), Outcome(), Drawn(options, name)) for name in EXPERIMENTS}
+    made = {
+        name: Made(_report(name), Outcome(), Drawn(_options(name, options), name))
+        for name in EXPERIMENTS
+    }
     for model in options.model:
         for name, one in made.items():
             display.title(f"{name}, {model}")

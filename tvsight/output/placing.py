@@ -51,6 +51,7 @@ def name_points(figure: Figure, axes: Axes, points: Points, dot: float = 0.035) 
         dot: half the size of a point, in inches.
     """
     arranged(figure)
+    axes.apply_aspect()
     size = axes.get_window_extent()
     room = (size.width / figure.dpi, size.height / figure.dpi)
     names: dict[tuple[float, float], list[str]] = {}

@@ -117,7 +117,7 @@ def _matrix(axes: Axes, grid: pd.DataFrame) -> None:
     )
     axes.tick_params(axis="both", length=0)
     for label in axes.get_xticklabels():
-        label.set(ha="right", rotation=40, rotation_mode="anchor")
+        label.set(rotation=90)
     for (row, column), times in np.ndenumerate(grid.to_numpy()):
         if times:
             style: Any = {"ha": "center", "va": "center", "fontsize": 6.5}

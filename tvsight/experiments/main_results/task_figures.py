@@ -111,11 +111,13 @@ def against_icl(table: pd.DataFrame, model: str) -> Plot:
         columnspacing=1.0,
     )
     name_points(figure, axes, points)
-    near = "Dashed: the vector answers as often as ICL."
-    note = f"{display_name(model)}. {episodes(rows)} {near}"
+    name = display_name(model)
+    note = f"{name}. n = {sizes(rows['n'])}. Dashed: equal."
+    caption = f"{name}. {episodes(rows)} Dashed: the vector answers as often as ICL."
     if not rows["layer_identified"].all():
-        note += f" Hollow: {NOT_IDENTIFIED}."
-    return Plot(figure, _apart(rows), note, note)
+        note += " Hollow: not identified."
+        caption += f" Hollow: {NOT_IDENTIFIED}."
+    return Plot(figure, _apart(rows), caption, note)
 
 
 def _differences(axes: Axes, rows: pd.DataFrame) -> None:
