@@ -119,3 +119,22 @@ def test_every_option_is_explained(command: str) -> None:
         if not re.search(rf"(?<![\w-]){typed}(?![\w-])", text):
             missing.append(typed)
     assert missing == []
+
+
+def test_every_figure_is_in_the_gallery() -> None:
+    """Those of single tasks are named by their form."""
+    gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    drawn = {file.name for file in (ROOT / "results" / "figures").glob("*.png")}
+    assert len(drawn) > 50
+    absent = {name for name in drawn if f"/{name})" not in gallery}
+    assert {name for name in absent if not name.startswith("token_projections_")} == set()
+
+
+def test_every_link_in_the_documents_leads_to_a_file() -> None:
+    broken = [
+        (file.name, link)
+        for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8"))
+        if not (file.parent / link).exists()
+    ]
+    assert broken == []

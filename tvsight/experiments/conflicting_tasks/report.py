@@ -28,7 +28,7 @@ TABLE = Wording(
     "A row is a pair of tasks and a block: the one best for B in zero-shot prompts (the paper's "
     "rule), or in conflicting prompts, on dev. ICL: the prompt without a vector; patched: with the "
     "vector of B. [ ]: 95 % interval over queries. Follows: the task that is answered more often "
-    "without the vector, then with it (sign test over queries, 5 %). Overrides: A without the "
+    "without the vector, then with it (permuting queries, 5 %). Overrides: A without the "
     "vector, B with it. n: test episodes, with the number of different queries in brackets. "
     "Layer not identified: on dev no block beats the same prompts without a vector. (paper): "
     "reported by Hendel et al. (2023), without intervals.",
