@@ -138,7 +138,7 @@ def test_characters_that_a_terminal_lacks_are_replaced(
     process = drawn_anew(run, subprocess.PIPE, PYTHONIOENCODING=encoding)
     shown, said = process.communicate()
     assert (process.returncode, said) == (0, "")
-    assert "| algorithmic | to_upper " in shown
+    assert "| algorithmic | to upper case " in shown
     assert "| ?   " in shown  # a dash where the paper has no number
     assert has_table(run)
 

@@ -97,9 +97,10 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     task_table, mean_table = _task_table(table), _mean_table(means)
     for model, of_model in task_table.groupby("Model", sort=False):
         heading = f"{model}: accuracy on test episodes, with 95 % intervals"
-        secondary = ["Category", "Averaged vector", "n (queries)", "Most frequent answer"]
-        secondary += [MEANS[name] for name in numbers.DIFFERENCES]
-        display.table(of_model.drop(columns="Model"), heading, secondary)
+        filed = ["Model", "Chance", "Most frequent answer"]
+        filed += [MEANS[name] for name in numbers.DIFFERENCES]
+        secondary = ["Category", "Averaged vector", "n (queries)"]
+        display.table(of_model.drop(columns=filed), heading, secondary)
     for model in numbers.models_without_icl(table):
         display.note(
             f"{model}: demonstrations help on no task. Likely causes: a model tuned to follow "
