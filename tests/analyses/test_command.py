@@ -20,6 +20,7 @@ from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError
 from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
+from tvsight.output.tables import Wording
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.run.runner import Runner
 from tvsight.storage.manifests import Key
@@ -204,11 +205,12 @@ def test_files_are_written_before_anything_is_printed(
             return super().write(text)
 
     def collect(runner: Runner, options: RunConfig) -> Outcome:
-        return Outcome([Stored(Key("m", "t"), Path("e", "m", "t"), pd.DataFrame({"a": [1]}))])
+        rows = pd.DataFrame({"model": ["m"], "category": ["c"], "task": ["t"]})
+        return Outcome([Stored(Key("m", "t"), Path("e", "m", "t"), rows)])
 
     def draw(outcome: Outcome, options: RunConfig, display: Display, drawn: Drawn) -> None:
         display.table(pd.DataFrame({"Accuracy": ["0.50"]}), "A table")
-        drawn.table(outcome.table, [], names=[])
+        drawn.table(outcome.table, [], names=[], wording=Wording("A table", "A note."))
 
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)

@@ -59,7 +59,14 @@ def test_list_shows_every_result_without_model_code(store: Store) -> None:
 
 
 def test_list_shows_the_reference_results(store: Store) -> None:
-    chosen = ("--tasks", "knowledge,to_upper", "--experiment", "controls")
+    chosen = (
+        "--tasks",
+        "knowledge,to_upper",
+        "--experiment",
+        "controls",
+        "--model",
+        "gemma-3-270m",
+    )
     process = analysis("results", "list", *chosen)
     assert (process.returncode, process.stderr) == (0, "")
     listed = cells(process)

@@ -67,7 +67,7 @@ def test_the_table_fits_a_page_and_has_the_papers_numbers_below_ours(finished: R
     models = ["qwen2", "qwen2", "LLaMA 13B (paper)"]
     assert [(row[1], row[0]) for row in rows] == [
         (pair, model)
-        for pair in ("next_letter → to_upper", "prev_letter → next_letter")
+        for pair in ("next letter / to upper case", "previous letter / next letter")
         for model in models
     ]
     assert rows[5][2:7] == ["(zero-shot)", "0.51", "0.14", "0.08", "0.74"]

@@ -34,7 +34,7 @@ def test_controls_are_measured_once_planned_and_drawn_again(
     first = analysis("controls", *two, "--remote-simulated")
     assert (first.returncode, first.stderr) == (0, "")
     table = pd.read_csv(tmp_path / "tables" / "controls.csv")
-    assert table["task"].tolist() == ["to_upper", "next_letter"]
+    assert table["task"].tolist() == ["next_letter", "to_upper"]
     assert table["no_op"].tolist() == table["baseline"].tolist()
     assert table[list(BESIDE_CONTROLS)].notna().all(axis=None)
     pairs = pd.read_csv(tmp_path / "tables" / "controls_transfer.csv")

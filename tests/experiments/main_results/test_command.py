@@ -25,6 +25,12 @@ DRAWN = {
     "tables/main_results_recognition.csv",
     "tables/main_results_recognition.md",
     "tables/main_results_recognition.tex",
+    *(f"tables/main_results_models.{kind}" for kind in ("csv", "md", "tex")),
+    *(
+        f"figures/main_results_{figure}.{kind}"
+        for figure in ("models", "against_icl_qwen2")
+        for kind in ("png", "pdf", "caption.md")
+    ),
     "figures/main_results.png",
     "figures/main_results.pdf",
     "figures/main_results.caption.md",
@@ -120,7 +126,7 @@ def test_a_run_writes_tables_figures_and_results(finished: Run) -> None:
     assert set(files(finished.results / "tables")) == names("tables")
     assert set(files(finished.results / "figures")) == names("figures")
     table = pd.read_csv(finished.results / "tables" / "main_results.csv")
-    assert table["task"].tolist() == ["to_upper", "next_letter"]
+    assert table["task"].tolist() == ["next_letter", "to_upper"]
     assert table["n"].tolist() == [4, 4]
     stored = [path.parent.name for path in finished.results.glob("main_results/qwen2/*/*.json")]
     assert sorted(name.rsplit("-", 1)[0] for name in stored) == ["next_letter", "to_upper"]
@@ -212,7 +218,7 @@ def test_a_checkpoint_of_any_name_is_measured_and_shown_harmless(
     assert process.returncode == 0
     assert raw(process.stdout + process.stderr) == set()
     drawn = [path for path in results.rglob("*") if path.suffix in (".md", ".tex")]
-    assert len(drawn) == 6
+    assert len(drawn) == 12
     for path in drawn:
         assert raw(path.read_text()) == set()
         assert path.suffix == ".tex" or "<" not in path.read_text()

@@ -12,7 +12,7 @@ from analyses.vector_clusters import Options, main
 from tests.helpers.commands import Finished, analysis
 from tvsight.errors import UsageError
 
-TASKS = ("to_upper", "next_letter")
+TASKS = ("next_letter", "to_upper")
 DRAWN = {
     *(
         f"tables/vector_clusters{name}.{kind}"
