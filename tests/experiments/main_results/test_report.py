@@ -62,7 +62,7 @@ def test_the_first_seed_is_drawn_and_a_table_compares_all() -> None:
     assert spread["tasks"].unique().tolist() == [2]
     (cells,) = drawn.cells["main_results_seeds"]
     assert cells["Range"].iloc[1] == "0.40 to 0.60"
-    assert cells["Mean ± SD"].iloc[1] == "0.500 ± 0.141"
+    assert cells["Mean ± SD"].iloc[1] == "0.50 ± 0.14"
     assert "Dashes: seed 3." in drawn.figures["main_results"].note
     assert "Small: seed 3." in drawn.figures["main_results_by_task_a-model"].note
 

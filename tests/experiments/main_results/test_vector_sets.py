@@ -57,7 +57,7 @@ def rows() -> pd.DataFrame:
 def test_the_common_block_is_where_the_mean_over_tasks_peaks(rows: pd.DataFrame) -> None:
     (found,) = at_common_block(rows, stored(["one", "two"]))
     assert (found.layer, found.depth, found.peak) == (2, DEPTH, 0.75)
-    assert "after block 2 of 4 (where mean dev accuracy peaks, 0.75)" in found.where
+    assert "after block 2 of 0–3 (where mean dev accuracy peaks, 0.75)" in found.where
     assert set(found.vectors[:, 2]) == {2}
 
 
@@ -78,7 +78,7 @@ def test_each_vector_keeps_its_task_and_query(rows: pd.DataFrame) -> None:
 def test_a_block_that_is_asked_for_is_taken(rows: pd.DataFrame) -> None:
     (found,) = at_common_block(rows, stored(["one", "two"]), layer=1)
     assert (found.layer, found.peak) == (1, None)
-    assert "after block 1 of 4 (as asked for)" in found.where
+    assert "after block 1 of 0–3 (as asked for)" in found.where
     assert set(found.vectors[:, 2]) == {1}
 
 
