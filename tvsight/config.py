@@ -258,8 +258,8 @@ def command(name: str, options: RunConfig) -> str:
         value = getattr(options, entry.name)
         if entry.name in runtime or value == entry.default:
             continue
-        words.append(option(entry.name))
-        if value is not True:
+        words.append(option(f"no_{entry.name}" if value is False else entry.name))
+        if not isinstance(value, bool):
             values = value if isinstance(value, tuple) else (value,)
             words += [str(one) if PLAIN.fullmatch(str(one)) else "..." for one in values]
     return shlex.join(words)
