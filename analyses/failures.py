@@ -1,4 +1,4 @@
-"""What in-context learning and the task vector answer when they are wrong.
+"""Wrong answers of in-context learning and of the task vector.
 
 Claim: the task vector holds the mapping of its task, so that its wrong answers are those of ICL:
 other answers of the same task, now and then. It would be refuted by wrong answers of another kind,

@@ -46,6 +46,14 @@ JSON = st.recursive(
 )
 
 
+def two_results(folder: Path) -> Store:
+    """A store that holds `CURRENT` with vectors and `OWN` without."""
+    store = Store(folder)
+    store.save(CURRENT, ROWS, VECTORS, MADE)
+    store.save(OWN, ROWS.assign(task="my_task"), None, MADE)
+    return store
+
+
 def example_store(root: Path) -> Store:
     """A store that holds `RESULT`."""
     store = Store(root)

@@ -65,11 +65,11 @@ class Recorded(Drawn):
 
 
 class Told(Display):
-    """A display; `text` is what it has printed."""
+    """A display 80 columns wide; `text` is what it has printed."""
 
     def __init__(self) -> None:
         self._printed = io.StringIO()
-        super().__init__(Console(file=self._printed))
+        super().__init__(Console(file=self._printed, width=80))
 
     @property
     def text(self) -> str:

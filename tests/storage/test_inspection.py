@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ from tests.helpers.example_store import (
     ROWS,
     VECTORS,
     record,
+    two_results,
     unfinished,
 )
 from tvsight.errors import StorageError, UsageError
-from tvsight.storage.choice import Choice
 from tvsight.storage.inspection import (
     Finding,
     damage,
@@ -49,11 +48,7 @@ OLD_SCORING = Result(CURRENT.identity | {"scoring": 0})
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A store that holds `CURRENT` with vectors and `OWN` without."""
-    store = Store(tmp_path / "results")
-    store.save(CURRENT, ROWS, VECTORS, MADE)
-    store.save(OWN, ROWS.assign(task="my_task"), None, MADE)
-    return store
+    return two_results(tmp_path / "results")
 
 
 @contextmanager
@@ -310,33 +305,6 @@ def test_a_recent_file_is_not_left_over(store: Store) -> None:
     for age, left in ((10, 0), (7200, 1)):
         os.utime(probe, (time.time() - age, time.time() - age))
         assert len(list(leftovers(store))) == left
-
-
-def test_a_choice_restricts_by_every_name_that_is_given(store: Store) -> None:
-    found, _ = entries(store)
-    everything = Choice()
-    for choice, tasks in {
-        everything: {"antonyms", "my_task"},
-        replace(everything, tasks="paper"): {"antonyms"},
-        replace(everything, tasks="linguistic, my_task"): {"antonyms", "my_task"},
-        replace(everything, tasks="my_task", models=("org/model-1b",)): {"my_task"},
-        replace(everything, experiments=("main_results",)): {"antonyms", "my_task"},
-        replace(everything, tasks="knowledge"): set(),
-    }.items():
-        assert {entry.identity["task"] for entry in choice.of(found)} == tasks
-
-
-@pytest.mark.parametrize(
-    ("choice", "message"),
-    [
-        (Choice(models=("org/model-1c",)), "--model 'org/model-1c': no result.*'org/model-1b'"),
-        (Choice(tasks="antonym"), "--tasks 'antonym': no result of it here.*'antonyms'"),
-        (Choice(experiments=("x",)), "--experiment 'x': no result"),
-    ],
-)
-def test_a_name_that_nothing_has_is_refused(store: Store, choice: Choice, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        choice.of(entries(store)[0])
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -9,9 +9,19 @@ from typing import Any
 
 import pandas as pd
 
+from tvsight.output.labels import display_name, interval
+from tvsight.output.procedures import title
+from tvsight.output.tables import Wording
 from tvsight.statistics.intervals import accuracy, mean_of, mean_over_tasks
 from tvsight.tasks import MatchRule, packaged_tasks
 from tvsight.tasks.matching import matches
+
+RECOGNITION_TABLE = Wording(
+    "Answers of the task, and the right ones among them",
+    "A row is a procedure, averaged over tasks. In the answer set: the share of predictions that "
+    "are an answer of the task to some query (recognition of the task). Right among them: accuracy "
+    "within that set (learning of the mapping). [ ]: 95 % bootstrap interval over tasks.",
+)
 
 
 def chance(rows: pd.DataFrame) -> dict[str, Any]:
@@ -113,6 +123,26 @@ def accepted_answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], Ma
     if task is None:
         return of_queries, "exact"
     return of_queries | {pair.input: pair.answers for pair in task.pairs}, task.match
+
+
+def recognition_table(means: pd.DataFrame) -> pd.DataFrame:
+    """Recognition of the task's answers and learning of its mapping, as texts.
+
+    Args:
+        means: from `answer_sets.recognition_over_tasks`.
+    """
+    rows = [
+        {
+            "Model": display_name(mean["model"]),
+            "Procedure": title(mean["procedure"]),
+            "Tasks": str(mean["tasks"]),
+            "An answer of the task": interval(mean, "in_set"),
+            "Right among these": interval(mean, "accuracy_in_set"),
+            "Right": interval(mean, "accuracy"),
+        }
+        for _, mean in means.iterrows()
+    ]
+    return pd.DataFrame(rows)
 
 
 def _is_one_of(text: str, answers: "set[str] | tuple[str, ...]", rule: MatchRule) -> bool:

@@ -40,7 +40,7 @@ def test_a_pair_is_known_by_both_tasks_and_their_pairs() -> None:
 @pytest.mark.parametrize(
     ("change", "is_another"),
     [
-        ({"seed": 1}, True),
+        ({"seed": (1,)}, True),
         ({"shots": 4}, True),
         ({"dummy_queries": 3}, True),
         ({"template": "arrow"}, True),

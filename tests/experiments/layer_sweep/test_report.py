@@ -57,8 +57,8 @@ def test_the_table_holds_every_cell_and_its_texts_the_peaks() -> None:
         "Model": "a-model",
         "Tasks": "2",
         "Blocks": "4",
-        "Peak after block": "2",
-        "Mean dev accuracy there": "1.00",
+        "Peak block": "2",
+        "Accuracy": "1.00",
         "Near the peak": "2 to 2",
     }
     assert drawn.escaped["layer_sweep"] >= {"Model", "Task"}

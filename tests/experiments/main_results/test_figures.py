@@ -7,7 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer, ErrorbarContainer
 
-from tests.helpers.eighteen_tasks import eighteen_tasks
+from tests.helpers.eighteen_tasks import eighteen_tasks, one_task
 from tests.helpers.example_rows import task_rows
 from tests.helpers.legible import assert_legible
 from tvsight.errors import UsageError
@@ -19,11 +19,6 @@ from tvsight.paper import paper_by_task
 
 LONG_MODELS = ("Qwen2.5-Coder-1.5B-Instruct", "gemma-3-1b-it-finetuned-on-a-thing")
 NO_SEEDS = pd.DataFrame(columns=["model", "quantity"])
-
-
-@cache
-def one_task() -> pd.DataFrame:
-    return by_task(task_rows("one", (2, 10, 9, 9)))
 
 
 @cache

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from tests.helpers.eighteen_tasks import eighteen_tasks
+from tests.helpers.eighteen_tasks import eighteen_tasks, one_task
 from tests.helpers.example_rows import task_rows
 from tests.helpers.legible import assert_legible
 from tvsight.experiments.main_results import task_figures
@@ -17,11 +17,6 @@ from tvsight.output.procedures import COMPARED, title
 
 NO_SEEDS = pd.DataFrame(columns=["model", "seed", "task", *COMPARED])
 LONG_TASK = "a_task_with_a_name_that_is_rather_long_"
-
-
-@cache
-def one_task() -> pd.DataFrame:
-    return by_task(task_rows("one", (2, 10, 9, 9)))
 
 
 @cache

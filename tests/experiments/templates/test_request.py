@@ -43,7 +43,7 @@ def test_a_request_for_each_task_and_the_task_its_foreign_words_are_of() -> None
         {"template": "arrow"},
         {"dummy_queries": 3},
         {"shots": 4},
-        {"seed": 1},
+        {"seed": (1,)},
     ],
 )
 def test_what_changes_a_number_changes_the_key(change: dict[str, Any]) -> None:

@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.answer_sets import recognition_over_tasks
+from tvsight.experiments.answer_sets import (
+    RECOGNITION_TABLE,
+    recognition_over_tasks,
+    recognition_table,
+)
 from tvsight.experiments.controls import NAME, figures, numbers
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.experiments.main_results.report import RECOGNITION_TABLE, recognition_table
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, task_title
 from tvsight.output.procedures import BESIDE_CONTROLS, title

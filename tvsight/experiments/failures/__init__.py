@@ -1,4 +1,4 @@
-"""What in-context learning and the task vector answer when they are wrong."""
+"""Wrong answers of in-context learning and of the task vector."""
 
 from tvsight.config import RunConfig
 

@@ -21,8 +21,9 @@ NAMES = ["Model", "Task"]
 """Columns with words from elsewhere."""
 TABLE = Wording(
     "Where the mean dev accuracy over tasks peaks",
-    "A row is a model. Blocks are numbered from 0. Near the peak: the unbroken range of blocks "
-    "around it with at least 90 % of its accuracy. (paper): computed here from the paper's "
+    "A row is a model. Peak block: the one after which the patch works best; blocks are numbered "
+    "from 0. Near the peak: the unbroken range of blocks around it with at least 90 % of its "
+    "accuracy. (paper): computed here from the paper's "
     "accuracies by block. The CSV file has every task and block.",
 )
 
@@ -65,8 +66,8 @@ def _cells(peaks: pd.DataFrame) -> pd.DataFrame:
             + (" (paper)" if peak["source"] == "paper" else ""),
             "Tasks": str(peak["tasks"]),
             "Blocks": str(peak["depth"]),
-            "Peak after block": str(peak["layer"]),
-            "Mean dev accuracy there": number(peak["accuracy"]),
+            "Peak block": str(peak["layer"]),
+            "Accuracy": number(peak["accuracy"]),
             "Near the peak": f"{peak['first']} to {peak['last']}",
         }
         for _, peak in peaks.iterrows()

@@ -4,7 +4,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.answer_sets import recognition, recognition_over_tasks
+from tvsight.experiments.answer_sets import (
+    RECOGNITION_TABLE,
+    recognition,
+    recognition_over_tasks,
+    recognition_table,
+)
 from tvsight.experiments.main_results import figures, numbers, task_figures
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
@@ -59,12 +64,6 @@ MEAN_TABLE = Wording(
     "list. [ ]: 95 % bootstrap interval; all columns of a row are over the same tasks, paired. "
     "Recovered gap: (task vector − baseline) / (ICL − baseline). (paper): reported by Hendel et "
     "al. (2023) task by task, averaged here. The second table counts tasks (Holm's correction).",
-)
-RECOGNITION_TABLE = Wording(
-    "Answers of the task, and the right ones among them",
-    "A row is a procedure, averaged over tasks. In the answer set: the share of predictions that "
-    "are an answer of the task to some query (recognition of the task). Right among them: accuracy "
-    "within that set (learning of the mapping). [ ]: 95 % bootstrap interval over tasks.",
 )
 
 SIZE_TABLE = Wording(
@@ -221,26 +220,6 @@ def _seed_table(of_seeds: pd.DataFrame) -> pd.DataFrame:
             "Range": f"{number(row['low'])} to {number(row['high'])}",
         }
         for _, row in of_seeds.iterrows()
-    ]
-    return pd.DataFrame(rows)
-
-
-def recognition_table(means: pd.DataFrame) -> pd.DataFrame:
-    """Recognition of the task's answers and learning of its mapping, as texts.
-
-    Args:
-        means: from `answer_sets.recognition_over_tasks`.
-    """
-    rows = [
-        {
-            "Model": display_name(mean["model"]),
-            "Procedure": title(mean["procedure"]),
-            "Tasks": str(mean["tasks"]),
-            "An answer of the task": interval(mean, "in_set"),
-            "Right among these": interval(mean, "accuracy_in_set"),
-            "Right": interval(mean, "accuracy"),
-        }
-        for _, mean in means.iterrows()
     ]
     return pd.DataFrame(rows)
 
