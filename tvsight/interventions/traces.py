@@ -1,4 +1,5 @@
-"""The three tracing contexts: cache prompts, read the residual stream, overwrite it.
+"""The tracing contexts: cache prompts, read the residual stream and the attention heads, overwrite
+them.
 
 The paper's two functions are built on them. The function A learns: it runs `S, x'→` with a dummy
 query x', and the residual stream at `→` after a block is the task vector θ (`learning`). The
@@ -22,6 +23,8 @@ from tvsight.interventions.batching import padded
 from tvsight.interventions.decoder import Decoder
 
 TokenIds = Sequence[int]
+Head = tuple[int, int]
+"""The 0-based number of a block, and of an attention head in it."""
 
 
 def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> "Prefixes":
@@ -100,6 +103,69 @@ def patch_states(
             states = decoder.read(blocks[layer]).clone()
             states[patched[layer]] = vectors[patched[layer], None].to(states.device)
             decoder.write(blocks[layer], states)
+        final = save(decoder.read(blocks[-1])[:, -1])
+        tracer.stop()
+    return final
+
+
+def read_heads(decoder: Decoder, prefixes: "Prefixes", tokens: Sequence[int]) -> Tensor:
+    """Run the last token of each prompt, and read its attention heads in every block.
+
+    Args:
+        prefixes: one row per token: the prompt without its last token.
+
+    Returns:
+        `[rows, depth, heads, head_width]`.
+    """
+    decoder.check_heads()
+    ids = torch.tensor(tokens)[:, None]
+    arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
+    device = decoder.device
+    with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
+        read = [decoder.read_heads(block)[:, -1].to(device) for block in decoder.blocks]
+        heads = save(torch.stack(read, dim=1))
+        tracer.stop()
+    return heads
+
+
+def replace_heads(
+    decoder: Decoder,
+    prefixes: "Prefixes",
+    tokens: Sequence[int],
+    heads: Sequence[Sequence[Head]],
+    values: Tensor,
+    unpatched: Tensor,
+) -> Tensor:
+    """Replace attention heads at the last token, and read the residual stream after the last block.
+
+    Row r continues its prefix by `tokens[r]`. Each of its `heads[r]` is replaced by its value.
+    Nothing changes below the lowest replaced head, so the blocks there do not run.
+
+    Args:
+        prefixes: one row per token: the prompt without its last token.
+        heads: block and number of the heads to replace; at least one in all.
+        values: one for every head of the model, `[depth, heads, head_width]`.
+        unpatched: the states of these prompts after every block, `[rows, depth, width]`.
+
+    Returns:
+        The states after the last block, `[rows, width]`.
+    """
+    decoder.check_heads(head for of_row in heads for head in of_row)
+    ids = torch.tensor(tokens)[:, None]
+    arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
+    replaced = torch.zeros(len(ids), decoder.depth, decoder.heads, 1, dtype=torch.bool)
+    for row, of_row in enumerate(heads):
+        for layer, head in of_row:
+            replaced[row, layer, head] = True
+    layers = replaced.flatten(2).any(dim=2).any(dim=0).nonzero()[:, 0].tolist()
+    blocks = decoder.blocks
+    with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
+        for block in blocks[: layers[0]]:
+            decoder.skip(block, unpatched[:, layers[0] - 1, None])
+        for layer in layers:
+            states = decoder.read_heads(blocks[layer])
+            mask = replaced[:, layer, None].to(states.device)
+            decoder.write_heads(blocks[layer], torch.where(mask, values[layer].to(states), states))
         final = save(decoder.read(blocks[-1])[:, -1])
         tracer.stop()
     return final

@@ -1,0 +1,111 @@
+"""Read attention heads, replace them, and add up what they write (Todd et al. 2024, section 2).
+
+A head is the slice of the input of its attention's output projection that belongs to it. All of it
+happens at the last token of a prompt, whose earlier tokens are cached, so a prompt with one head
+replaced costs one token from that head's block upwards.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tvsight.errors import unexpected
+from tvsight.interventions.application import CachedPrompts
+from tvsight.interventions.batching import halving, layer_groups, row_budget
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.traces import Head, Prefixes, read_heads, replace_heads
+
+LARGE = 2.0**20
+"""A factor that changes no digit of a state, and drowns the constant of a norm."""
+
+
+def last_heads(decoder: Decoder, prompts: CachedPrompts) -> Tensor:
+    """The heads at the last token of each prompt, `[prompts, depth, heads, head_width]`."""
+    found: dict[int, Tensor] = {}
+    for members, cached in prompts.groups:
+
+        def run(rows: list[int], members: list[int] = members, cached: Prefixes = cached) -> Tensor:
+            tokens = [prompts.last[members[row]] for row in rows]
+            return read_heads(decoder, cached.rows(rows), tokens)
+
+        for rows, heads in halving(run, list(range(len(members)))):
+            found.update(zip([members[row] for row in rows], heads, strict=True))
+    return torch.stack([found[row] for row in range(len(prompts.last))])
+
+
+def with_heads_replaced(
+    decoder: Decoder,
+    prompts: CachedPrompts,
+    unpatched: Tensor,
+    chosen: Sequence[int],
+    heads: Sequence[Sequence[Head]],
+    values: Tensor,
+) -> Tensor:
+    """Run prompt `chosen[i]` with each of `heads[i]` replaced at its last token.
+
+    Args:
+        unpatched: the states of every prompt, `[prompts, depth, width]`, from `unpatched_states`.
+        heads: block and number of the heads; at least one per patch.
+        values: what takes the place of each head, `[depth, heads, head_width]`.
+
+    Returns:
+        The states after the last block, `[patches, width]`.
+
+    Raises:
+        UsageError: when there is no such prompt or head, or nothing to replace.
+    """
+    known = range(len(prompts.last))
+    if len(chosen) != len(heads) or not set(chosen) <= set(known):
+        raise unexpected("chosen", f"a prompt of {known} for each patch", chosen)
+    if not all(heads):
+        raise unexpected("heads", "at least one head for each patch", heads)
+    lowest = [min(layer for layer, _ in of_patch) for of_patch in heads]
+    final = unpatched.new_empty(len(chosen), decoder.width)
+    for members, cached in prompts.groups:
+        place = {prompt: row for row, prompt in enumerate(members)}
+        patches = [patch for patch, prompt in enumerate(chosen) if prompt in place]
+
+        def run(patches: list[int], cached: Prefixes = cached, place: dict = place) -> Tensor:
+            return replace_heads(
+                decoder,
+                cached.rows([place[chosen[patch]] for patch in patches]),
+                [prompts.last[chosen[patch]] for patch in patches],
+                [heads[patch] for patch in patches],
+                values,
+                unpatched[[chosen[patch] for patch in patches]],
+            )
+
+        for batch in layer_groups(patches, lowest, row_budget(decoder.device)):
+            for rows, states in halving(run, batch):
+                final[rows] = states.to(final.device)
+    return final
+
+
+def contributions(decoder: Decoder, heads: Tensor, normalised: bool = False) -> Tensor:
+    """What each head writes to the residual stream, `[depth, heads, width]`.
+
+    Args:
+        heads: `[depth, heads, head_width]`, such as means over prompts.
+        normalised: as it arrives there, where blocks normalise their attention's output: at the
+            scale of the whole output that `heads` has. Their sum over a block is then what the
+            block adds.
+    """
+    found = []
+    for layer, of_block in enumerate(heads):
+        alone = torch.diag_embed(of_block.T).permute(1, 2, 0)  # [heads, heads, head_width]
+        written = decoder.project_heads(layer, alone)
+        if normalised and decoder.normalises_attention:
+            whole = decoder.project_heads(layer, of_block)
+            arrived = decoder.normalise_attention(layer, whole)
+            scale = arrived.norm() / _weighted(decoder, layer, whole).norm()
+            written = _weighted(decoder, layer, written) * scale
+        found.append(written.to(heads.device))
+    return torch.stack(found)
+
+
+def _weighted(decoder: Decoder, layer: int, states: Tensor) -> Tensor:
+    """States times the weights of the norm, which is linear but for its scale."""
+    # The norm adds a small constant to the mean square. Beside large states it makes no difference.
+    large = decoder.normalise_attention(layer, states * LARGE)
+    return large * states.float().square().mean(dim=-1, keepdim=True).sqrt().to(states)
