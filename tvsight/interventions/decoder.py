@@ -1,14 +1,13 @@
 """One standard view of any decoder-only transformer.
 
-Architectures differ in where their blocks are, in what a block returns, in where its attention
-heads are, and in how the last state becomes logits. A `Decoder` hides this from interventions.
-Nothing else in tvsight reads or writes a residual stream or a head.
+Architectures differ in where their blocks are, in what a block returns, and in how the last state
+becomes logits. A `Decoder` hides this from interventions. Nothing else in tvsight reads or writes a
+residual stream.
 """
 
 from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import signature
-from operator import attrgetter
 from threading import RLock
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from tvsight.errors import MeasurementError, UsageError, integer, unexpected
+from tvsight.interventions.attention import Attention
 
 ALIASES = {
     # Llama, Mistral, Qwen2, Qwen3, OLMo2, Gemma 2 and 3, Phi
@@ -41,16 +41,6 @@ ALIASES = {
     "lm_head": "unembed",
 }
 """The paths to the parts of each architecture, as nnsight aliases. Missing paths do no harm."""
-PROJECTIONS = (
-    "self_attn.o_proj",  # Llama, Mistral, Qwen2, Qwen3, OLMo2, Gemma 2 and 3
-    "self_attn.dense",  # Phi
-    "self_attn.out_proj",  # OPT
-    "attn.c_proj",  # GPT-2
-    "attn.out_proj",  # GPT-J
-    "attention.dense",  # GPT-NeoX (Pythia)
-    "self_attention.dense",  # BLOOM, Falcon
-)
-"""The paths in a block to the output projection of its attention. The first that is there counts."""
 WINDOWS = (
     "max_position_embeddings",
     "n_positions",
@@ -94,9 +84,7 @@ class Decoder:
         width: size of the residual stream.
         vocabulary: number of logits.
         window: length of the longest prompt in tokens; None where the configuration has no limit.
-        heads: number of attention heads in a block; 0 where they cannot be told apart.
-        head_width: size of one head at the input of the attention's output projection, which is
-            not `width / heads` everywhere.
+        attention: its heads.
     """
 
     def __init__(self, nn: TransformersModel) -> None:
@@ -106,14 +94,12 @@ class Decoder:
         self.width: int = config.hidden_size
         self.vocabulary: int = config.vocab_size
         self.window = context_window(config)
-        self.heads = 0
-        self.head_width = 0
+        self.attention = Attention(nn)
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self._block_returns_tuple = False
         self._takes_positions = False
         self._has_final_norm = hasattr(nn, "final_norm")
         self._has_project_out = hasattr(nn, "project_out")
-        self._projection = ""
 
     @property
     def blocks(self) -> list[Any]:
@@ -184,60 +170,6 @@ class Decoder:
         self._checked(states)
         block.skip((states, None) if self._block_returns_tuple else states)
 
-    def read_heads(self, block: Any) -> Tensor:
-        """Read the heads of `block` in a trace, where its attention's output projection adds them
-        up: `[rows, positions, heads, head_width]`."""
-        states: Tensor = self._output_projection(block).input
-        return states.unflatten(-1, (self.heads, self.head_width))
-
-    def write_heads(self, block: Any, states: Tensor) -> None:
-        """Replace the heads of `block` by `states` `[rows, positions, heads, head_width]`."""
-        self._output_projection(block).input = states.flatten(-2)
-
-    def project_heads(self, layer: int, states: Tensor) -> Tensor:
-        """Sum the contributions of all heads of a block to its attention's output, without a bias:
-        `[..., width]` from `[..., heads, head_width]`. A head that is zero contributes nothing."""
-        projection = self._output_projection(self.blocks[layer])
-        flat = states.flatten(-2)
-        projected: Tensor = projection(flat)
-        if getattr(projection._module, "bias", None) is not None:
-            projected = projected - projection(torch.zeros_like(flat))
-        return projected
-
-    def normalise_attention(self, layer: int, states: Tensor) -> Tensor:
-        """The attention's output `[..., width]` as it is added to the residual stream: the same,
-        except where a block normalises it first (Gemma 2 and 3, OLMo2)."""
-        if not self.normalises_attention:
-            return states
-        normalised: Tensor = self.blocks[layer].post_attention_layernorm(states)
-        return normalised
-
-    @property
-    def normalises_attention(self) -> bool:
-        """Whether a block normalises its attention's output before adding it."""
-        # Elsewhere `post_attention_layernorm` stands before the feed-forward part.
-        return hasattr(self.blocks[0]._module, "post_feedforward_layernorm")
-
-    def check_heads(self, heads: Iterable[tuple[int, int]] = ()) -> None:
-        """Check that the attention heads of this model can be read and replaced.
-
-        Args:
-            heads: block and number of some of them.
-
-        Raises:
-            UsageError: when they cannot, or there is no such head.
-        """
-        if not self.heads:
-            raise UsageError(
-                f"The architecture {type(self.nn._module).__name__} has no attention heads that "
-                f"can be told apart: no output projection at any of {', '.join(PROJECTIONS)}, or "
-                "its input is no multiple of the number of heads."
-            )
-        for layer, head in heads:
-            self.block_numbers([layer])
-            if integer(head) is None or not 0 <= head < self.heads:
-                raise unexpected("head", f"the number of a head, 0 to {self.heads - 1}", head)
-
     def unembed(self, states: Tensor) -> Tensor:
         """The logits `[..., vocabulary]` of states `[..., width]` read after the last block."""
         return self.logits(self.readout(states))
@@ -300,25 +232,12 @@ class Decoder:
         that needs no weights."""
         forward = signature(type(self.nn._module).forward).parameters
         self._takes_positions = "position_ids" in forward
-        self._projection = next(filter(self._has, PROJECTIONS), "")
-        size = 0
         with self.nn.scan({"input_ids": torch.tensor([[1, 2]])}):
-            if self._projection:
-                size = save(self._output_projection(self.blocks[0]).input.shape[-1])
+            size = save(self.attention.size(self.blocks[0]))
             kind = save(type(self.blocks[0].output))
+        heads = getattr(self.nn.config.get_text_config(), "num_attention_heads", None)
+        self.attention.divide(size, heads)
         self._block_returns_tuple = issubclass(kind, tuple)
-        heads = getattr(self.nn.config.get_text_config(), "num_attention_heads", 0) or 0
-        if heads and size % heads == 0 and size:
-            self.heads, self.head_width = heads, size // heads
-
-    def _has(self, path: str) -> bool:
-        try:
-            return attrgetter(path)(self.blocks[0]._module) is not None
-        except AttributeError:
-            return False
-
-    def _output_projection(self, block: Any) -> Any:
-        return attrgetter(self._projection)(block)
 
     def _checked(self, states: Tensor) -> Tensor:
         if states.dim() != 3 or states.shape[-1] != self.width:

@@ -6,15 +6,17 @@ replaced costs one token from that head's block upwards.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tvsight.errors import unexpected
 from tvsight.interventions.application import CachedPrompts
+from tvsight.interventions.attention import Head
 from tvsight.interventions.batching import halving, layer_groups, row_budget
 from tvsight.interventions.decoder import Decoder
-from tvsight.interventions.traces import Head, Prefixes, read_heads, replace_heads
+from tvsight.interventions.traces import Prefixes, read_heads, replace_heads
 
 LARGE = 2.0**20
 """A factor that changes no digit of a state, and drowns the constant of a norm."""
@@ -92,20 +94,20 @@ def contributions(decoder: Decoder, heads: Tensor, normalised: bool = False) -> 
             block adds.
     """
     found = []
-    for layer, of_block in enumerate(heads):
+    for block, of_block in zip(decoder.blocks, heads, strict=True):
         alone = torch.diag_embed(of_block.T).permute(1, 2, 0)  # [heads, heads, head_width]
-        written = decoder.project_heads(layer, alone)
-        if normalised and decoder.normalises_attention:
-            whole = decoder.project_heads(layer, of_block)
-            arrived = decoder.normalise_attention(layer, whole)
-            scale = arrived.norm() / _weighted(decoder, layer, whole).norm()
-            written = _weighted(decoder, layer, written) * scale
+        written = decoder.attention.project(block, alone)
+        if normalised and decoder.attention.normalises_output:
+            whole = decoder.attention.project(block, of_block)
+            arrived = decoder.attention.normalise(block, whole)
+            scale = arrived.norm() / _weighted(decoder, block, whole).norm()
+            written = _weighted(decoder, block, written) * scale
         found.append(written.to(heads.device))
     return torch.stack(found)
 
 
-def _weighted(decoder: Decoder, layer: int, states: Tensor) -> Tensor:
+def _weighted(decoder: Decoder, block: Any, states: Tensor) -> Tensor:
     """States times the weights of the norm, which is linear but for its scale."""
     # The norm adds a small constant to the mean square. Beside large states it makes no difference.
-    large = decoder.normalise_attention(layer, states * LARGE)
+    large = decoder.attention.normalise(block, states * LARGE)
     return large * states.float().square().mean(dim=-1, keepdim=True).sqrt().to(states)

@@ -19,12 +19,11 @@ from nnsight import save
 from torch import Tensor
 from transformers import DynamicCache
 
+from tvsight.interventions.attention import Head
 from tvsight.interventions.batching import padded
 from tvsight.interventions.decoder import Decoder
 
 TokenIds = Sequence[int]
-Head = tuple[int, int]
-"""The 0-based number of a block, and of an attention head in it."""
 
 
 def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> "Prefixes":
@@ -117,12 +116,12 @@ def read_heads(decoder: Decoder, prefixes: "Prefixes", tokens: Sequence[int]) ->
     Returns:
         `[rows, depth, heads, head_width]`.
     """
-    decoder.check_heads()
+    decoder.attention.check()
     ids = torch.tensor(tokens)[:, None]
     arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
     device = decoder.device
     with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
-        read = [decoder.read_heads(block)[:, -1].to(device) for block in decoder.blocks]
+        read = [decoder.attention.read(block)[:, -1].to(device) for block in decoder.blocks]
         heads = save(torch.stack(read, dim=1))
         tracer.stop()
     return heads
@@ -150,10 +149,10 @@ def replace_heads(
     Returns:
         The states after the last block, `[rows, width]`.
     """
-    decoder.check_heads(head for of_row in heads for head in of_row)
+    decoder.attention.check(head for of_row in heads for head in of_row)
     ids = torch.tensor(tokens)[:, None]
     arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
-    replaced = torch.zeros(len(ids), decoder.depth, decoder.heads, 1, dtype=torch.bool)
+    replaced = torch.zeros(len(ids), decoder.depth, decoder.attention.heads, 1, dtype=torch.bool)
     for row, of_row in enumerate(heads):
         for layer, head in of_row:
             replaced[row, layer, head] = True
@@ -163,9 +162,11 @@ def replace_heads(
         for block in blocks[: layers[0]]:
             decoder.skip(block, unpatched[:, layers[0] - 1, None])
         for layer in layers:
-            states = decoder.read_heads(blocks[layer])
+            states = decoder.attention.read(blocks[layer])
             mask = replaced[:, layer, None].to(states.device)
-            decoder.write_heads(blocks[layer], torch.where(mask, values[layer].to(states), states))
+            decoder.attention.write(
+                blocks[layer], torch.where(mask, values[layer].to(states), states)
+            )
         final = save(decoder.read(blocks[-1])[:, -1])
         tracer.stop()
     return final

@@ -1,0 +1,123 @@
+"""One standard view of the attention heads of any decoder-only transformer.
+
+A head is its slice of the input of the attention's output projection (Todd et al. 2024, section 2).
+"""
+
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any
+
+import torch
+from nnsight import TransformersModel
+from torch import Tensor
+
+from tvsight.errors import UsageError, integer, unexpected
+
+PROJECTIONS = (
+    "self_attn.o_proj",  # Llama, Mistral, Qwen2, Qwen3, OLMo2, Gemma 2 and 3
+    "self_attn.dense",  # Phi
+    "self_attn.out_proj",  # OPT
+    "attn.c_proj",  # GPT-2
+    "attn.out_proj",  # GPT-J
+    "attention.dense",  # GPT-NeoX (Pythia)
+    "self_attention.dense",  # BLOOM, Falcon
+)
+"""The paths in a block to the output projection of its attention. The first that exists counts."""
+
+Head = tuple[int, int]
+"""The 0-based number of a block, and of an attention head in it."""
+
+
+class Attention:
+    """The attention heads of a model. Blocks are nnsight envoys, as `Decoder.blocks` has them.
+
+    It travels to a server with its `Decoder`, so it has plain values only.
+
+    Attributes:
+        depth: number of blocks.
+        heads: number of heads in a block; 0 where they cannot be told apart.
+        head_width: size of a head, which is not the model's width / heads everywhere.
+        normalises_output: whether a block normalises its attention's output before adding it to
+            the residual stream (Gemma 2 and 3, OLMo2).
+    """
+
+    def __init__(self, nn: TransformersModel) -> None:
+        block = nn.blocks[0]._module
+        self.depth: int = len(nn.blocks)
+        self.heads = 0
+        self.head_width = 0
+        # Elsewhere `post_attention_layernorm` stands before the feed-forward part.
+        self.normalises_output = hasattr(block, "post_feedforward_layernorm")
+        self._of = type(nn._module).__name__
+        self._path = next((path for path in PROJECTIONS if _has(block, path)), "")
+
+    def size(self, block: Any) -> int:
+        """The size of all heads of a block together, in a trace; 0 where they cannot be read."""
+        return self._projection(block).input.shape[-1] if self._path else 0
+
+    def divide(self, size: int, heads: int | None) -> None:
+        """Divide the size of all heads of a block together by their number."""
+        if size and heads and size % heads == 0:
+            self.heads = heads
+            self.head_width = size // heads
+
+    def read(self, block: Any) -> Tensor:
+        """Read the heads of a block in a trace: `[rows, positions, heads, head_width]`."""
+        states: Tensor = self._projection(block).input
+        return states.unflatten(-1, (self.heads, self.head_width))
+
+    def write(self, block: Any, states: Tensor) -> None:
+        """Replace the heads of a block by `states` `[rows, positions, heads, head_width]`."""
+        self._projection(block).input = states.flatten(-2)
+
+    def project(self, block: Any, states: Tensor) -> Tensor:
+        """The sum of what heads `[..., heads, head_width]` write, without a bias: `[..., width]`.
+        A head that is zero writes nothing."""
+        projection = self._projection(block)
+        flat = states.flatten(-2)
+        projected: Tensor = projection(flat)
+        if getattr(projection._module, "bias", None) is not None:
+            projected = projected - projection(torch.zeros_like(flat))
+        return projected
+
+    def normalise(self, block: Any, states: Tensor) -> Tensor:
+        """The attention's output `[..., width]` as the block adds it to the residual stream."""
+        if not self.normalises_output:
+            return states
+        normalised: Tensor = block.post_attention_layernorm(states)
+        return normalised
+
+    def check(self, heads: Iterable[Head] = ()) -> None:
+        """Check that the heads of this model can be read and replaced.
+
+        Args:
+            heads: some of them, which must exist.
+
+        Raises:
+            UsageError: when they cannot, or one does not exist.
+        """
+        if not self.heads:
+            raise UsageError(
+                f"The attention heads of {self._of} cannot be told apart: "
+                f"its blocks have no output projection at any of {', '.join(PROJECTIONS)}, or the "
+                "size of its input is no multiple of the number of heads."
+            )
+        for head in heads:
+            layer, number = map(integer, head)
+            if (
+                layer is None
+                or number is None
+                or not (0 <= layer < self.depth and 0 <= number < self.heads)
+            ):
+                expected = f"block 0 to {self.depth - 1} and head 0 to {self.heads - 1}"
+                raise unexpected("head", expected, head)
+
+    def _projection(self, block: Any) -> Any:
+        return attrgetter(self._path)(block)
+
+
+def _has(block: Any, path: str) -> bool:
+    try:
+        return attrgetter(path)(block) is not None
+    except AttributeError:
+        return False
