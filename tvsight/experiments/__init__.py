@@ -8,6 +8,7 @@ EXPERIMENTS = (
     "vector_variability",
     "token_projections",
     "controls",
+    "function_vectors",
     "conflicting_tasks",
     "shots",
     "templates",

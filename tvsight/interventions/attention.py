@@ -51,6 +51,11 @@ class Attention:
         self._of = type(nn._module).__name__
         self._path = next((path for path in PROJECTIONS if _has(block, path)), "")
 
+    @property
+    def size_of_block(self) -> int:
+        """The size of all heads of a block together."""
+        return self.heads * self.head_width
+
     def size(self, block: Any) -> int:
         """The size of all heads of a block together, in a trace; 0 where they cannot be read."""
         return self._projection(block).input.shape[-1] if self._path else 0

@@ -18,6 +18,14 @@ PROCEDURES = {
     "icl": Procedure("ICL", "#0b3c7d", "o"),
     "task_vector": Procedure("Task vector", "#d97706", "D"),
     "averaged_vector": Procedure("Averaged vector", "#1b7a4b", "^"),
+    # Further methods.
+    "mean_state": Procedure("Mean state, added", "#6f5aa8", "H"),
+    "function_vector": Procedure("Function vector", "#b0348f", "s"),
+    "raw_vector": Procedure("Raw sum of heads", "#d58fc0", "h"),
+    "random_heads": Procedure("Random heads", "#9b7b52", "v"),
+    "bottom_heads": Procedure("Bottom heads", "#6b4a26", "<"),
+    "other_function_vector": Procedure("Another task's function vector", "#7cc7dd", "P"),
+    "random_addition": Procedure("Random direction, added", "#b7a58a", ">"),
     "own_mean": Procedure("Own mean vector", "#8f4e04", "d"),
     # Controls have a hue by what is changed: random brown, other tasks cyan, labels red.
     "no_op": Procedure("No-op patch", "#555555", "x"),
@@ -45,6 +53,15 @@ BESIDE_CONTROLS = (
     *(*CONTROLS, "best_other"),
 )
 """The controls and what they are compared with, on test."""
+
+
+OWN = Procedure("", "#4a6b1f", "D")
+"""The look of a method of the user's own."""
+
+
+def add(procedure: str, title: str) -> None:
+    """Name a method of the user's own, for this process."""
+    PROCEDURES.setdefault(procedure, OWN._replace(title=title))
 
 
 def title(procedure: str) -> str:

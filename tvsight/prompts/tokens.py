@@ -44,6 +44,13 @@ class PromptTokens(TypedDict):
     do not contain its query either."""
 
 
+class MethodTokens(PromptTokens):
+    """The same, and few-shot prompts from which the mapping was taken."""
+
+    shuffled: list[TokenIds]
+    """The prompt `S, x→` with its answers permuted among the demonstrations."""
+
+
 def tokenise(
     model: "Model", episodes: Sequence[Episode], rule: MatchRule, template: Template
 ) -> PromptTokens:

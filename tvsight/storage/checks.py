@@ -85,6 +85,46 @@ def check_central(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     return depth
 
 
+def check_method(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
+    """Check that one method was applied after every block on dev, and after one of them on test.
+
+    Returns:
+        The number of blocks.
+
+    Raises:
+        DamagedResult: with what is wrong.
+    """
+    if set(rows["procedure"]) != {identity.get("method")} or set(rows["split"]) != set(SPLITS):
+        raise DamagedResult("the rows are of another method than the manifest, or lack a split")
+    if rows[["layer", "layer_identified"]].isna().any(axis=None):
+        raise DamagedResult("a vector has no layer, or it is not said whether it is identified")
+    swept, tested = (set(rows.loc[rows["split"] == split, "layer"]) for split in SPLITS)
+    if swept != set(range(len(swept))) or len(tested) != 1 or not tested <= swept:
+        raise DamagedResult("blocks are missing on dev, or not one is on test")
+    return len(swept)
+
+
+def check_effects(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
+    """Check that every head has its effect on every prompt, once.
+
+    Returns:
+        The number of blocks.
+
+    Raises:
+        DamagedResult: with what is wrong.
+    """
+    import numpy as np
+
+    if not np.isfinite(rows[["effect", "log_effect", "log_probability"]].to_numpy()).all():
+        raise DamagedResult("an effect or a log-probability is not a finite number")
+    if not rows["effect"].between(-1, 1).all() or not rows["probability"].between(0, 1).all():
+        raise DamagedResult("an effect is not between -1 and 1, or a probability between 0 and 1")
+    whole = {name: range(int(rows[name].max()) + 1) for name in ("episode", "layer", "head")}
+    if not _is_product(rows, whole):
+        raise DamagedResult("a head lacks its effect on a prompt, or has two")
+    return len(whole["layer"])
+
+
 def check_projections(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None:
     """Check that after every block the task vector has its top tokens, and every vector has its
     answers and each word, once.

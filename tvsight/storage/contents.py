@@ -19,6 +19,9 @@ manifest, which names them by checksum, has it."""
 WHOLE = {"dev", "test"}
 NORMS = {"dev_norms", "test_norms"}
 PART = {"mean", *NORMS}
+HEAD_MEANS = "head_means"
+"""The mean of every attention head, `[depth, heads, head_width]`, in single precision; alone in the
+file of a result about heads."""
 AT = "at_"
 """Prefix of the name of vectors after one block; the number of the block follows."""
 ARROW_TYPES = {
@@ -99,6 +102,11 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
     except (OSError, SafetensorError) as error:
         raise DamagedResult(f"{file.name} cannot be read as safetensors") from error
     _check_version(file, metadata)
+    if "head" in rows:
+        implied = {HEAD_MEANS: [depth, int(rows["head"].max()) + 1]}
+        if {name: shape[:-1] for name, shape in shapes.items()} != implied:
+            raise DamagedResult(f"{file.name} does not hold the mean of every head")
+        return
     blocks = {name for name in shapes if re.fullmatch(rf"{AT}\d+", name)}
     if set(shapes) != WHOLE and (len(blocks) != 1 or set(shapes) != PART | blocks):
         raise DamagedResult(f"{file.name} does not hold dev and test, or a part of them")

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tvsight.storage.checks import check_central, check_projections, nothing_more
+from tvsight.storage.checks import (
+    check_central,
+    check_effects,
+    check_method,
+    check_projections,
+    nothing_more,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +68,32 @@ SCORED = Schema(COLUMN_TYPES)
 """Scored predictions of an experiment that has no schema of its own."""
 SCHEMAS = {
     "main_results": Schema(COLUMN_TYPES, check=check_central),
+    "methods": Schema(COLUMN_TYPES, check=check_method),
+    "head_effects": Schema(
+        {
+            "model": "str",
+            "task": "str",
+            "category": "str",
+            "episode": "int64",
+            "query": "str",
+            "expected": "str",
+            "layer": "int64",
+            "head": "int64",
+            "effect": "float64",
+            "log_effect": "float64",
+            "probability": "float64",
+            "log_probability": "float64",
+            "measured_on": "str",
+        },
+        frozenset(),
+        (),
+        check=check_effects,
+    ),
+    "function_vectors": Schema(
+        {**COLUMN_TYPES, "context": "str", "heads": "Int64", "draw": "Int64", "layer_rule": "str"},
+        NULLABLE | {"heads", "draw", "layer_rule"},
+        ("procedure", "layer", "context", "heads", "draw", "layer_rule"),
+    ),
     "controls": Schema(
         {**COLUMN_TYPES, "source": "str"},
         NULLABLE | {"source"},

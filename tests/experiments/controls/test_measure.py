@@ -11,12 +11,12 @@ from tests.helpers.reference import Answer, Reference, task_vector
 from tests.helpers.reference import Prompts as ReferencePrompts
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.execution import run
-from tvsight.experiments.controls.episodes import shuffled_labels
 from tvsight.experiments.controls.measure import ControlPrompts, measure, measure_split
 from tvsight.experiments.measuring import at
 from tvsight.interventions.answers import Answers
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, Sampling, sample_episodes, template, tokenise, usable_pairs
+from tvsight.prompts.shuffling import shuffled_labels
 
 EPISODES, LAYER, TASKS, OWN = 6, 2, 4, 1
 EXAMPLE = template("example")

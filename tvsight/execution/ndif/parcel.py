@@ -13,6 +13,7 @@ import tvsight
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.results import fingerprint, seal
 from tvsight.interventions.decoder import Decoder
+from tvsight.methods.method import Method
 
 LEVEL = 6
 """Level of compression, as in nnsight."""
@@ -27,6 +28,8 @@ def payload(decoder: Decoder, job: Job, asked: str = "") -> bytes:
         asked: a hash of the job and its model, which the result brings back.
     """
     nnsight.register("tvsight")
+    for method in _methods(job):
+        nnsight.register(method.learn.__module__)  # a user's own file
     pull_env()
     parcel = _Parcel()
     function, arguments = job.function, job.arguments
@@ -50,7 +53,20 @@ def _sealed(
 
 def digest(job: Job) -> str:
     """A hash of a job: its function and arguments, and the version of the code."""
-    return fingerprint([tvsight.__version__, job.function.__qualname__, job.arguments])[:16]
+    known = [_described(argument) for argument in job.arguments]
+    return fingerprint([tvsight.__version__, job.function.__qualname__, known])[:16]
+
+
+def _methods(job: Job) -> list[Method]:
+    return [argument for argument in job.arguments if isinstance(argument, Method)]
+
+
+def _described(argument: Any) -> Any:
+    """An argument as tensors and plain Python. The module of a user's method has the checksum of
+    its file in its name."""
+    if not isinstance(argument, Method):
+        return argument
+    return [argument.learn.__module__, argument.learn.__qualname__, argument.of, argument.use]
 
 
 class _Parcel(nnsight.tracing.backend.Backend):

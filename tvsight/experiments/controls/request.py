@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.controls import NAME
-from tvsight.experiments.controls.episodes import kept_labels, shuffled_labels
 from tvsight.experiments.controls.numbers import task_line
 from tvsight.experiments.main_results import request as main_results
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode, episodes_digest
 from tvsight.prompts.episodes import SPLITS, Split
+from tvsight.prompts.shuffling import kept_labels, shuffled_labels
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Experiment, Plan, Request, identity
 from tvsight.storage.schemas import schema

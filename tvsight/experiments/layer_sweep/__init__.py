@@ -5,14 +5,15 @@ from typing import Annotated
 
 import tyro
 
-from tvsight.config import RUNTIME, RunConfig
+from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
+from tvsight.experiments.main_results import MethodOptions
 
 NAME = "layer_sweep"
 
 
 @dataclass(frozen=True)
-class Options(RunConfig):
+class Options(MethodOptions):
     """Options of a run, and of this figure."""
 
     paper_curves: bool = field(default=True, metadata=RUNTIME)

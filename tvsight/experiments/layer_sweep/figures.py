@@ -38,6 +38,7 @@ def curves(
     peaks: pd.DataFrame,
     table: pd.DataFrame,
     tested: pd.DataFrame,
+    methods: pd.DataFrame,
     paper: bool = True,
     least: float | None = None,
 ) -> Plot:
@@ -47,6 +48,7 @@ def curves(
         means, peaks: from `numbers.curves` and `numbers.highest`.
         table: from `layers.by_layer`, of the tasks that the means are over.
         tested: from `numbers.on_test`, of these tasks; levels are their means.
+        methods: from `numbers.of_methods`, a further line each.
         paper: draw the paper's curves too.
         least: what the best block of each task is above.
     """
@@ -71,6 +73,7 @@ def curves(
         last = means[(means["source"] == "tvsight") & (means["model"] == model)].iloc[-1]
         ends = {SHORT[name]: (value, PROCEDURES[name].colour) for name, value in level.items()}
         ends["Mean"] = (last["accuracy"], PROCEDURES["task_vector"].colour)
+        ends |= _methods(axes, methods[methods["model"] == model])
         label_ends(figure, axes, {name: end for name, end in ends.items() if pd.notna(end[0])})
     rule = "" if least is None else f" Only tasks whose best block is above {least:.2f}."
     note = (
@@ -161,6 +164,16 @@ def _mean(axes: Axes, means: pd.DataFrame, peak: pd.Series) -> None:
     axes.set_title(f"{display_name(model)}\n({counted(peak['tasks'], 'task')})", loc="left")
     axes.set(xlabel=f"Block (0–{depth - 1})", xlim=(-0.5, depth - 0.5))
     axes.set_xticks(block_ticks(depth, [peak["layer"]], NARROW_TICKS))
+
+
+def _methods(axes: Axes, methods: pd.DataFrame) -> dict[str, tuple[float, str]]:
+    """A line per further method, with the ends for their names."""
+    ends = {}
+    for name, line in methods.groupby("procedure", sort=False) if len(methods) else ():
+        drawn_as = PROCEDURES[str(name)]
+        axes.plot(line["layer"].astype(float), line["accuracy"], color=drawn_as.colour)
+        ends[drawn_as.title] = (line["accuracy"].iloc[-1], drawn_as.colour)
+    return ends
 
 
 def _against_depth(axes: Axes, means: pd.DataFrame, models: list[str]) -> None:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import over_tasks, paper_by_layer, peaks
+from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
+from tvsight.experiments.main_results.method_numbers import further
 from tvsight.output.procedures import COMPARED
 
 
@@ -29,6 +30,16 @@ def curves(table: pd.DataFrame, least: float | None = None) -> pd.DataFrame:
     ours = over_tasks(with_peak_above(table, least)).assign(source="tvsight")
     theirs = over_tasks(with_peak_above(paper_by_layer(), least)).assign(source="paper")
     return pd.concat([ours, theirs], ignore_index=True)
+
+
+def of_methods(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean dev accuracy over tasks after each block, of the methods beside the central comparison.
+
+    Returns:
+        The columns of `layers.over_tasks`, and `procedure`; no rows without such methods.
+    """
+    found = [over_tasks(by_layer(rows, name)).assign(procedure=name) for name in further(rows)]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame({"model": []})
 
 
 def highest(means: pd.DataFrame) -> pd.DataFrame:

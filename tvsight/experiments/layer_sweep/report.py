@@ -48,7 +48,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     drawn.table(whole, [cells, *outcome.note_cells], names=NAMES, wording=wording)
     keys = ["model", "task"]
     of_kept = tested.merge(table[keys].drop_duplicates())
-    shown = (means, peaks, table, of_kept)
+    shown = (means, peaks, table, of_kept, numbers.of_methods(rows))
     drawn.figure(figures.curves(*shown, options.paper_curves, options.least_peak))
     for model in whole["model"].unique():
         drawn.figure(figures.heat_map(whole, tested, model), "by_task", model)

@@ -7,9 +7,38 @@ import tyro
 
 from tvsight.config import RUNTIME, RunConfig
 from tvsight.errors import UsageError
+from tvsight.methods import CENTRAL
 
 NAME = "main_results"
-Options = RunConfig
+
+
+@dataclass(frozen=True)
+class MethodOptions(RunConfig):
+    """Options of a run, and of the vectors that are compared."""
+
+    methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
+        default=CENTRAL, metadata=RUNTIME
+    )
+    """Vectors beside `task_vector` and `averaged_vector`, which are always measured: `mean_state`,
+    `function_vector`, each on the same episodes."""
+    method_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
+        default=None, metadata=RUNTIME
+    )
+    """A Python file with a method of your own, which is measured too. It needs
+    --trust-method-file."""
+    trust_method_file: bool = field(default=False, metadata=RUNTIME)
+    """Run the code of --method-file, here or on the server. Only for authors you trust."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method_file is not None and not self.trust_method_file:
+            raise UsageError(
+                f"--method-file {self.method_file}: the file would be run as code. Add "
+                "--trust-method-file if you trust its author."
+            )
+
+
+Options = MethodOptions
 
 
 @dataclass(frozen=True)

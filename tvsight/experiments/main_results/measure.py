@@ -4,7 +4,7 @@ The vectors are applied after every block on the dev episodes; the block with th
 is chosen, and the test episodes are measured there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
 import torch
@@ -23,10 +23,12 @@ from tvsight.experiments.measuring import (
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
-from tvsight.interventions.learning import averaged_vectors, last_states, task_vectors
-from tvsight.prompts.tokens import PromptTokens
+from tvsight.interventions.learning import last_states, task_vectors
+from tvsight.methods import averaged_vector, task_vector
+from tvsight.methods.method import Method, learn
+from tvsight.prompts.tokens import MethodTokens, PromptTokens
 
-VECTORS = ("task_vector", "averaged_vector")
+VECTORS = {"task_vector": task_vector.METHOD, "averaged_vector": averaged_vector.METHOD}
 """θ of the episode itself, and the mean θ of the episodes that do not contain its query."""
 PHASES = ("dev demonstrations", "layer sweep", "test demonstrations", "test queries")
 
@@ -65,6 +67,17 @@ class Comparison(TypedDict):
     test: OnTest
 
 
+class OneMethod(TypedDict):
+    """What is measured of one task with one method."""
+
+    dev: OnDev
+    layer: int
+    """The chosen block."""
+    test: Answers
+    """With the vector after that block, every value `[episodes]`."""
+    finite: bool
+
+
 Part = TypeVar("Part", OnDev, OnTest)
 
 
@@ -92,23 +105,43 @@ def measure_dev(
     """Apply the vectors of the dev episodes after every block: this chooses the layer."""
     say = progress or silent
     say("dev demonstrations")
-    own = task_vectors(last_states(decoder, dev["shared"], dev["dummies"]))
-    learnt = {"task_vector": own, "averaged_vector": averaged_vectors(own, dev["others"])}
-
+    own = task_vector.learn(decoder, dev)
+    learnt = {"task_vector": own, "averaged_vector": averaged_vector.learn(decoder, dev, own)}
     say("layer sweep")
+    return sweep(decoder, dev, VECTORS, learnt, vectors)
+
+
+def sweep(
+    decoder: Decoder,
+    dev: PromptTokens,
+    methods: Mapping[str, Method],
+    learnt: dict[str, Tensor],
+    vectors: bool,
+) -> OnDev:
+    """Apply the vectors of some methods after every block.
+
+    Args:
+        methods: by name.
+        learnt: their vectors, `[episodes, depth, width]`.
+        vectors: return those of the first method.
+    """
     prompts, index = distinct([tuple(prompt) for prompt in dev["zero_shot"]])
     cached = cache_prompts(decoder, prompts)
     unpatched = unpatched_states(decoder, cached)[index]
     blocks = range(decoder.depth)
     middle = decoder.depth // 2
-    patches = {name: Patch(index, blocks, of_vector) for name, of_vector in learnt.items()}
+    patches = {
+        name: Patch(index, blocks, method.applied(learnt[name], unpatched))
+        for name, method in methods.items()
+    }
     patches["no_op"] = Patch(index, [middle], unpatched[:, [middle]])
     states = {"baseline": unpatched[:, [-1]], **patch_together(decoder, cached, patches)}
     read = read_together(decoder, {name: (of, dev["expected"]) for name, of in states.items()})
+    own = learnt[next(iter(methods))]
     return {
         "baseline": at(read["baseline"], 0),
         "no_op": at(read["no_op"], 0),
-        "sweep": {name: read[name] for name in learnt},
+        "sweep": {name: read[name] for name in methods},
         "finite": _finite(own, *states.values()),
         "vectors": _halved(own, vectors),
     }
@@ -131,7 +164,7 @@ def measure_test(
     own = task_vectors([of_episode[:-1] for of_episode in last])
     icl = torch.stack([of_episode[-1, -1] for of_episode in last])
     del last
-    learnt = {"task_vector": own, "averaged_vector": averaged_vectors(own, test["others"])}
+    learnt = {"task_vector": own, "averaged_vector": averaged_vector.learn(decoder, test, own)}
 
     say("test queries")
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
@@ -145,6 +178,45 @@ def measure_test(
         "answers": read_together(decoder, groups),
         "finite": _finite(own, *states.values()),
         "vectors": _halved(own, vectors),
+    }
+
+
+def measure_method(
+    decoder: Decoder,
+    dev: MethodTokens,
+    test: MethodTokens,
+    method: Method,
+    settings: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> OneMethod:
+    """Measure one method by the same protocol: its block is chosen on dev, and reported on test.
+
+    A vector of the task is learnt from the dev episodes, and applied to both splits.
+
+    Args:
+        settings: named arguments of the method.
+    """
+    say = progress or silent
+    say("dev")
+    vectors = learn(decoder, dev, method, settings)
+    on_dev = sweep(decoder, dev, {"method": method}, {"method": vectors}, vectors=False)
+    layer = best_layer(on_dev["sweep"]["method"], dev["accepted"])
+    say("test")
+    if method.of == "task":
+        vectors = vectors[:1].expand(len(test["query"]), -1, -1)
+    else:
+        vectors = learn(decoder, test, method, settings)
+    prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
+    cached = cache_prompts(decoder, prompts)
+    unpatched = unpatched_states(decoder, cached)[index]
+    patched = method.applied(vectors[:, layer], unpatched[:, layer])
+    states = apply_vectors(decoder, cached, index, [layer] * len(index), patched)
+    read = read_together(decoder, {"method": (states, test["expected"])})
+    return {
+        "dev": on_dev,
+        "layer": layer,
+        "test": read["method"],
+        "finite": on_dev["finite"] and _finite(vectors, states),
     }
 
 

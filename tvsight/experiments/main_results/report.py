@@ -10,7 +10,7 @@ from tvsight.experiments.answer_sets import (
     recognition_over_tasks,
     recognition_table,
 )
-from tvsight.experiments.main_results import figures, numbers, task_figures
+from tvsight.experiments.main_results import figures, method_report, numbers, task_figures
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import (
@@ -130,6 +130,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     for model in table["model"].unique():
         drawn.figure(task_figures.task_by_task(table, model, others), "by_task", model)
         drawn.figure(task_figures.against_icl(table, model), "against_icl", model)
+    method_report.draw(rows, display, drawn)
 
 
 def _task_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tvsight.config import one_seed
+from tvsight.config import RunConfig, one_seed
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import NAME
+from tvsight.experiments.main_results import NAME, MethodOptions
 from tvsight.experiments.main_results.layers import layer_p
+from tvsight.experiments.main_results.methods import with_methods
 from tvsight.experiments.main_results.numbers import task_line
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
@@ -21,15 +22,15 @@ from tvsight.tasks import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.config import RunConfig
     from tvsight.experiments.main_results.measure import Comparison
     from tvsight.interventions.decoder import Decoder
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
 
-def collect(runner: "Runner", options: "RunConfig") -> Outcome:
-    """The central comparison of every model, task and seed, in a further column `seed`.
+def collect(runner: "Runner", options: RunConfig) -> Outcome:
+    """The central comparison of every model, task and seed, in a further column `seed`, with the
+    rows of further methods.
 
     The vectors of other seeds than the first are not looked at, and not stored.
     """
@@ -40,11 +41,13 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
         vectors = options.vectors and seed == options.seed[0]
         config = replace(options, seed=(seed,), vectors=vectors)
         found = runner.outcome(config, requests)
+        if isinstance(config, MethodOptions):
+            found = with_methods(runner, config, found)
         outcome.add(found.labelled(seed=seed) if len(options.seed) > 1 else found)
     return outcome
 
 
-def collect_with_vectors(runner: "Runner", options: "RunConfig") -> Outcome:
+def collect_with_vectors(runner: "Runner", options: RunConfig) -> Outcome:
     """The central comparison with its vectors, which are stored whatever --no-vectors says."""
 
     def with_vectors(plan: Plan, source: ModelSource) -> list[MainResults]:

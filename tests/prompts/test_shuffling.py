@@ -3,8 +3,8 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvsight.experiments.controls.episodes import kept_labels, shuffled_labels
 from tvsight.prompts import Episode
+from tvsight.prompts.shuffling import kept_labels, shuffled_labels
 
 ANSWERS = st.lists(st.sampled_from("abc"), min_size=1, max_size=6)
 

@@ -1,0 +1,48 @@
+"""Function vectors: a few attention heads, summed and added (Todd et al. 2024).
+
+Claim: a small number of heads carries the task from demonstrations to the last token; their mean
+outputs, summed and added to the residual stream of a prompt without the task, bring it back. It
+would be refuted by as many random heads, another task's heads or a random direction of equal length
+that do as well. Beside it stand the task vector, the mean state and ICL on the same episodes; these
+are measured where they are missing.
+
+    python -m analyses.function_vectors
+    python -m analyses.function_vectors --heads 20 --tasks knowledge
+    python -m analyses.function_vectors --prompts their_prompts.json
+"""
+
+from pathlib import Path
+
+from analyses.analysis import analyse
+from analyses.command import FAILURE_EXIT, command
+from tvsight.experiments.function_vectors import NAME, REPLAY_RULES, Options
+
+
+def main(options: Options) -> int:
+    """Measure what is missing, then write tables and figures; returns the exit code."""
+    if options.prompts is not None:
+        return replayed(options, options.prompts)
+    from tvsight.experiments.function_vectors import report
+
+    return analyse(options, NAME, report.collect, report.draw)
+
+
+def replayed(options: Options, file: str) -> int:
+    """Measure the prompts of a file again, and compare; returns the exit code."""
+    from tvsight.experiments.function_vectors import replay
+    from tvsight.models.loading import load
+    from tvsight.output.console import Display
+
+    content = replay.read_prompts(Path(file))
+    display = Display()
+    failed = False
+    for name in options.model:
+        model = load(name, options.revision, options.device, options.dtype)
+        compared = replay.replay(model, content)
+        display.table(replay.cells(compared), f"{model.name}: measured again")
+        failed |= any(one.equal < one.compared for one in compared)
+    return FAILURE_EXIT if failed else 0
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__, REPLAY_RULES)

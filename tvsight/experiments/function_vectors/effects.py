@@ -1,0 +1,105 @@
+"""Ask for the causal effect of every attention head on a task, and turn it into rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tvsight.errors import MeasurementError
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.function_vectors import EFFECTS
+from tvsight.experiments.function_vectors.numbers import effects
+from tvsight.experiments.main_results.methods import method_tokens
+from tvsight.experiments.rows import asked
+from tvsight.models import ModelSource
+from tvsight.prompts import Episode
+from tvsight.run.outcome import Measured
+from tvsight.run.planning import Plan, Request, identity
+from tvsight.storage.contents import HEAD_MEANS
+from tvsight.storage.schemas import schema
+from tvsight.tasks import Task
+
+if TYPE_CHECKING:
+    from tvsight.experiments.function_vectors.measure import HeadEffects as Found
+    from tvsight.experiments.rows import Asked
+    from tvsight.models.loading import Model
+
+
+def requests(plan: Plan, source: ModelSource) -> "list[HeadEffects]":
+    """One request per task."""
+    return [
+        HeadEffects(plan, identity(plan, EFFECTS, source, task), task, needs_vectors=True)
+        for task in plan.tasks
+    ]
+
+
+@dataclass(frozen=True)
+class HeadEffects(Request):
+    """The causal effect of every head on one task, and the mean of every head."""
+
+    task: Task
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """Means over the few-shot dev prompts, and effects on dev prompts with shuffled labels.
+
+        Raises:
+            MeasurementError: when an effect is NaN or infinite.
+            UsageError: when a prompt does not suit the tokenizer, or the heads of the model cannot
+                be told apart.
+        """
+        from tvsight.experiments.function_vectors.measure import measure_effects
+
+        model.decoder.attention.check()
+        episodes, notes = self.plan.episodes(self.task, model)
+        of_split = asked(model, self.task, episodes, self.plan.template)
+        dev = method_tokens(self.plan, self.task, model, episodes, of_split)["dev"]
+        size = 4 * model.decoder.depth * model.decoder.attention.size_of_block
+        (found,) = yield [Job(measure_effects, (dev,), size, prompts=1)]
+        if not (found["effect"].isfinite().all() and found["means"].isfinite().all()):
+            raise MeasurementError(
+                "an effect or a head holds NaN or infinity; try a wider --dtype."
+            )
+        data = self._frame(of_split["dev"], found, model)
+        return Measured(data, {HEAD_MEANS: found["means"].cpu().contiguous()}, notes)
+
+    def line(self, rows: pd.DataFrame) -> str:
+        """The heads of largest effect."""
+        means = effects(rows).sort_values("rank").head(3)
+        named = [
+            f"({head['layer']}, {head['head']}) {head['effect']:.3f}"
+            for _, head in means.iterrows()
+        ]
+        return f"largest effects {', '.join(named)}"
+
+    def episodes(self, model: "Model") -> Sequence[Episode]:
+        """The episodes of the task."""
+        return self.plan.episodes(self.task, model)[0]
+
+    def _frame(self, dev: "Asked", found: "Found", model: "Model") -> pd.DataFrame:
+        effect, log_effect = (found[name].double().numpy() for name in ("effect", "log_effect"))
+        prompts = len(effect)
+        episode, layer, head = (axis.ravel() for axis in np.indices(effect.shape))
+        of_prompt = pd.DataFrame(
+            {
+                "query": [one.query for one in dev.episodes[:prompts]],
+                "expected": [one.accepted[0] for one in dev.episodes[:prompts]],
+                "probability": found["probability"].double().tolist(),
+                "log_probability": found["log_probability"].double().tolist(),
+            }
+        )
+        rows = of_prompt.iloc[episode].reset_index(drop=True)
+        rows = rows.assign(
+            model=model.name,
+            task=self.task.name,
+            category=self.task.category,
+            episode=episode,
+            layer=layer,
+            head=head,
+            effect=effect.ravel(),
+            log_effect=log_effect.ravel(),
+            measured_on=model.device,
+        )
+        columns = schema(EFFECTS).columns
+        return rows[list(columns)].astype(columns)

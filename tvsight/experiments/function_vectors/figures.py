@@ -1,0 +1,186 @@
+"""Effects of heads, accuracy by number of heads, and heads that tasks share."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from tvsight.experiments.function_vectors.numbers import CONTROLS, VECTOR
+from tvsight.output.labels import counted, display_name, number, sizes, task_title
+from tvsight.output.panels import whiskers
+from tvsight.output.plots import Plot
+from tvsight.output.procedures import PROCEDURES
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
+from tvsight.statistics.tests import SIGNIFICANCE
+
+DIVERGING = "PuOr"
+"""Colours of effects of both signs, with a light zero."""
+NAMED = 5
+"""Heads that are named in the map."""
+LEVELS = ("baseline", "icl", "task_vector", "mean_state")
+"""Procedures whose mean is a level beside the curve."""
+
+
+def head_map(heads: pd.DataFrame, table: pd.DataFrame, model: str, count: int) -> Plot:
+    """The mean effect of every head over tasks, block by head.
+
+    Args:
+        heads: from `numbers.universal`.
+        table: from `numbers.effects`.
+        count: heads in a function vector.
+    """
+    rows = heads[heads["model"] == model]
+    grid = rows.pivot(index="head", columns="layer", values="effect").sort_index(ascending=False)
+    most = float(np.abs(grid.to_numpy()).max()) or 1.0
+    high = max(1.6, 0.9 + 0.16 * len(grid))
+    figure = new_figure(TWO_COLUMNS, high)
+    axes = figure.subplots()
+    sns.heatmap(
+        grid,
+        ax=axes,
+        cmap=DIVERGING,
+        vmin=-most,
+        vmax=most,
+        cbar_kws={"label": "Mean change of the\nanswer's probability", "pad": 0.01},
+        linewidths=0.3,
+        linecolor="white",
+    )
+    for _, head in rows.head(NAMED).iterrows():
+        place = (head["layer"] + 0.5, list(grid.index).index(head["head"]) + 0.5)
+        dark = abs(head["effect"]) > 0.6 * most
+        text = f"{head['layer']}.{head['head']}"
+        colour = "white" if dark else "black"
+        axes.annotate(text, place, ha="center", va="center", fontsize=6, color=colour)
+    axes.set(xlabel=f"Block (0–{len(grid.columns) - 1})", ylabel="Head")
+    axes.tick_params(axis="both", length=0, rotation=0)
+    of_model = table[table["model"] == model]
+    tasks = counted(of_model["task"].nunique(), "task")
+    searched = len(rows)
+    note = (
+        f"{display_name(model)}. Mean over {tasks}, {sizes(of_model['prompts'])} prompts each; "
+        f"{searched} heads were searched. Named: the {NAMED} of largest effect."
+    )
+    caption = (
+        f"{note} The effect of a head: at the last token of a few-shot prompt with shuffled labels "
+        "it is replaced by its mean over prompts with the right ones; the change of the "
+        "probability of the answer's first token (AIE of Todd et al. 2024). Dev episodes."
+    )
+    first = rows.iloc[0]
+    title = (
+        f"Head {first['head']} of block {first['layer']} has the largest mean effect, "
+        f"{number(first['effect'])}; it is in the vectors of {first['in_top']} of {tasks}"
+    )
+    return Plot(figure, title, caption, note)
+
+
+def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
+    """Mean test accuracy by the number of heads in the vector, a panel per model.
+
+    Args:
+        curves: from `numbers.curve`.
+        means: from `numbers.over_tasks`; levels and controls.
+        count: heads in a function vector, where the controls were measured.
+    """
+    models = list(curves["model"].unique())
+    figure = new_figure(TWO_COLUMNS if len(models) > 1 else 0.7 * TWO_COLUMNS, 3.1)
+    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    for axes, model in zip(panels, models, strict=True):
+        curve = curves[curves["model"] == model]
+        drawn_as = PROCEDURES[VECTOR]
+        axes.errorbar(
+            curve["heads"].astype(float),
+            curve["accuracy"],
+            yerr=whiskers(curve, "accuracy"),
+            color=drawn_as.colour,
+            fmt="-s",
+            markersize=3.6,
+            elinewidth=0.8,
+            label=drawn_as.title,
+        )
+        of_model = means[means["model"] == model].set_index("procedure")
+        for name in LEVELS:
+            level = PROCEDURES[name]
+            value = of_model.loc[name, "accuracy"]
+            axes.axhline(
+                value, color=level.colour, linewidth=1.1, linestyle="--", label=level.title
+            )
+        for name in CONTROLS:
+            control = PROCEDURES[name]
+            axes.plot(
+                count,
+                of_model.loc[name, "accuracy"],
+                control.marker,
+                color=control.colour,
+                markersize=4.4,
+                label=control.title,
+            )
+        axes.set(xscale="log", ylim=(0, 1), xlabel="Heads in the vector (log scale)")
+        ticks = sorted(set(curve["heads"].astype(int)))
+        axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+        axes.minorticks_off()
+        axes.set_title(display_name(model), loc="left")
+        axes.yaxis.grid(True)
+    panels[0].set_ylabel("Mean test accuracy")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=3, loc="outside upper left", fontsize=6.5)
+    note = (
+        f"Means over {counted(curves['tasks'].max(), 'task')}, zero-shot prompts. Whiskers: 95 % "
+        "bootstrap intervals over tasks."
+    )
+    caption = (
+        f"{note} The vector is added after the block that is best on dev with {count} heads. "
+        f"Controls, with {count} heads where they are heads: see the table."
+    )
+    best = curves.iloc[int(curves["accuracy"].argmax())]
+    vector = means[(means["model"] == best["model"]) & (means["procedure"] == "task_vector")]
+    title = (
+        f"Function vectors reach {number(best['accuracy'])} with {best['heads']} heads; task "
+        f"vectors {number(vector['accuracy'].iloc[0])}"
+    )
+    return Plot(figure, title, caption, note)
+
+
+def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
+    """The number of heads that the function vectors of two tasks share, task by task.
+
+    Args:
+        pairs: from `numbers.overlap`.
+        count: heads in a function vector.
+    """
+    of_model = pairs[pairs["model"] == model]
+    tasks = list(dict.fromkeys([*of_model["task"], *of_model["other"]]))
+    shared = pd.DataFrame(float("nan"), index=tasks, columns=tasks)
+    for _, pair in of_model.iterrows():
+        shared.loc[pair["task"], pair["other"]] = pair["shared"]
+        shared.loc[pair["other"], pair["task"]] = pair["shared"]
+    titles = [task_title(task) for task in tasks]
+    figure = new_figure(0.8 * TWO_COLUMNS, 1.2 + 0.19 * len(tasks))
+    axes = figure.subplots()
+    sns.heatmap(
+        shared,
+        ax=axes,
+        cmap=COLOUR_MAP,
+        vmin=0,
+        vmax=count,
+        annot=len(tasks) <= 20,
+        fmt=".0f",
+        annot_kws={"fontsize": 6},
+        xticklabels=titles,
+        yticklabels=titles,
+        cbar_kws={"label": f"Shared heads, of {count}"},
+    )
+    axes.tick_params(axis="both", length=0)
+    mean = of_model["shared"].mean()
+    expected = of_model["expected"].iloc[0]
+    more = int((of_model["p_holm"] < SIGNIFICANCE).sum())
+    note = (
+        f"{display_name(model)}. Random sets of {count} heads share {number(expected)} on average."
+    )
+    caption = (
+        f"{note} {more} of {len(of_model)} pairs share more than such sets do (hypergeometric, "
+        "Holm's correction, 5 %)."
+    )
+    title = (
+        f"Two tasks share {number(mean)} of {count} heads on average, where chance is "
+        f"{number(expected)}"
+    )
+    return Plot(figure, title, caption, note)

@@ -1,0 +1,208 @@
+"""Replay a file of prompts that other code measured, and compare effect by effect.
+
+docs/function_vectors.md describes the file: prompts as texts, and the effects, heads, vector and
+answers that were found. Nothing is sampled here, and nothing is stored.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tvsight import execution
+from tvsight.errors import UsageError
+from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
+from tvsight.interventions.attention import Head
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.heads import contributions
+from tvsight.methods.function_vector import effects, mean_heads, summed, top_heads
+from tvsight.models.loading import Model
+from tvsight.prompts.filtering import answer_tokens
+
+TOLERANCE = 1e-4
+"""Largest difference of an effect, and of an entry of the vector."""
+TIE = 1e-5
+"""Heads whose mean effects are this near may change places."""
+KEYS = (
+    "mean_prompts",
+    "aie_prompts",
+    "aie_by_prompt",
+    "top_heads",
+    "vector",
+    "zero_shot",
+    "blocks",
+)
+
+
+class Compared(NamedTuple):
+    """One quantity of the file, measured again."""
+
+    name: str
+    compared: int
+    equal: int
+    difference: float
+    """The largest."""
+
+
+class Replayed(TypedDict):
+    """What is measured again."""
+
+    effect: Tensor
+    """`[prompts, depth, heads]`."""
+    heads: list[Head]
+    vector: Tensor
+    """The raw sum, `[width]`."""
+    clean: Tensor
+    """Logits of the zero-shot prompts, `[prompts, vocabulary]`."""
+    added: Tensor
+    """The same with the vector added after each block, `[blocks, prompts, vocabulary]`."""
+
+
+def read_prompts(path: Path) -> dict[str, Any]:
+    """A file of prompts.
+
+    Raises:
+        UsageError: when it cannot be read, or lacks a field.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--prompts {path}: {error}") from error
+    missing = [key for key in KEYS if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise UsageError(
+            f"--prompts {path}: no field {missing[0]!r}. The fields are {', '.join(KEYS)}; see "
+            "docs/function_vectors.md."
+        )
+    return dict(content)
+
+
+def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
+    """Measure everything in a file again, and compare.
+
+    Raises:
+        UsageError: when the tokens of a prompt's answer are others than in the file, or its effects
+            are of another model.
+    """
+    asked = [*content["aie_prompts"], *content["zero_shot"]]
+    _check_tokens(model, asked)
+    theirs = torch.tensor(content["aie_by_prompt"])
+    decoder = model.decoder
+    decoder.attention.check()
+    if theirs.shape[1:] != (decoder.depth, decoder.attention.heads):
+        raise UsageError(
+            f"--prompts: effects of {list(theirs.shape[1:])} blocks and heads; {model.name} has "
+            f"{[decoder.depth, decoder.attention.heads]}."
+        )
+    ids = {
+        name: model.tokenizer(texts).input_ids
+        for name, texts in {
+            "means": content["mean_prompts"],
+            "effects": [one["prompt"] for one in content["aie_prompts"]],
+            "zero_shot": [one["prompt"] for one in content["zero_shot"]],
+        }.items()
+    }
+    expected = [one["answer_token"] for one in content["aie_prompts"]]
+    count = len(content["top_heads"])
+    found = execution.run(decoder, _measure, ids, expected, count, list(content["blocks"]))
+    return _compare(content, found, theirs)
+
+
+def cells(compared: Sequence[Compared]) -> pd.DataFrame:
+    """The comparison as texts."""
+    return pd.DataFrame(
+        {
+            "Quantity": one.name,
+            "Equal": f"{one.equal} of {one.compared}",
+            "Largest difference": f"{one.difference:.1e}",
+        }
+        for one in compared
+    )
+
+
+def _check_tokens(model: Model, asked: Sequence[Mapping[str, Any]]) -> None:
+    prompts, answers = ([one[name] for one in asked] for name in ("prompt", "answer"))
+    for one, tokens in zip(asked, answer_tokens(model.tokenizer, prompts, answers), strict=True):
+        if tokens[:1] != [one["answer_token"]]:
+            raise UsageError(
+                f"--prompts: the answer {one['answer']!r} begins with token {one['answer_token']} "
+                f"in the file, and with {tokens[:1]} for the tokenizer of {model.name}."
+            )
+
+
+def _measure(
+    decoder: Decoder,
+    ids: Mapping[str, Sequence[Sequence[int]]],
+    expected: Sequence[int],
+    count: int,
+    blocks: list[int],
+) -> Replayed:
+    means = mean_heads(decoder, ids["means"])
+    found = effects(decoder, ids["effects"], expected, means)
+    heads = top_heads(found.effect.mean(dim=0), count)
+    vector = summed(contributions(decoder, means), heads)
+    cached = cache_prompts(decoder, ids["zero_shot"])
+    unpatched = unpatched_states(decoder, cached)
+    every = list(range(len(unpatched)))
+    added = [
+        apply_vectors(decoder, cached, every, [block] * len(every), unpatched[:, block] + vector)
+        for block in blocks
+    ]
+    return {
+        "effect": found.effect,
+        "heads": heads,
+        "vector": vector,
+        "clean": decoder.unembed(unpatched[:, -1]).float(),
+        "added": torch.stack([decoder.unembed(states).float() for states in added]),
+    }
+
+
+def _compare(content: Mapping[str, Any], found: Replayed, theirs: Tensor) -> list[Compared]:
+    apart = (found["effect"] - theirs).abs()
+    vector = (found["vector"] - torch.tensor(content["vector"])).abs()
+    mean = found["effect"].mean(dim=0)
+    places = zip(found["heads"], content["top_heads"], strict=True)
+    moved = [float(abs(mean[layer, head] - effect)) for (layer, head), (_, _, effect) in places]
+    rows = [
+        Compared("Effect of a head on a prompt", apart.numel(), _near(apart), float(apart.max())),
+        Compared(
+            "Heads of largest mean effect, in order",
+            len(moved),
+            sum(
+                head == (layer, number) or gap <= TIE
+                for head, (layer, number, _), gap in zip(
+                    found["heads"], content["top_heads"], moved, strict=True
+                )
+            ),
+            max(moved),
+        ),
+        Compared("Entry of the vector", vector.numel(), _near(vector), float(vector.max())),
+    ]
+    answers = [one["clean"] for one in content["zero_shot"]]
+    rows.append(_answers("Answer without the vector", answers, found["clean"]))
+    for block, logits in zip(content["blocks"], found["added"], strict=True):
+        answers = [one["fv"][str(block)] for one in content["zero_shot"]]
+        name = f"Answer with it after block {block}"
+        rows.append(_answers(name, answers, logits, found["clean"]))
+    return rows
+
+
+def _answers(
+    name: str, answers: Sequence[Mapping[str, Any]], logits: Tensor, clean: Tensor | None = None
+) -> Compared:
+    """Greedy tokens; the difference is that of the largest change of a logit."""
+    same = [one["token"] == token for one, token in zip(answers, logits.argmax(-1), strict=True)]
+    difference = 0.0
+    if clean is not None:
+        changed = (logits - clean).abs().amax(dim=-1)
+        theirs = torch.tensor([one["changed"] for one in answers])
+        difference = float((changed - theirs).abs().max())
+    return Compared(name, len(same), sum(map(bool, same)), difference)
+
+
+def _near(differences: Tensor) -> int:
+    return int((differences <= TOLERANCE).sum())

@@ -1,0 +1,198 @@
+"""Ask for the function vectors of a task in both contexts, and turn their answers into rows."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tvsight.errors import MeasurementError, UsageError
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.function_vectors import NAME, Options, effects
+from tvsight.experiments.function_vectors.numbers import ranking, task_line
+from tvsight.experiments.main_results import methods
+from tvsight.experiments.main_results import request as main_results
+from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.methods import METHODS
+from tvsight.models import ModelSource
+from tvsight.prompts import Episode
+from tvsight.run.outcome import Measured, Outcome
+from tvsight.run.planning import Experiment, Plan, Request, identity
+from tvsight.storage.contents import HEAD_MEANS
+from tvsight.storage.schemas import schema
+from tvsight.storage.store import Store
+from tvsight.tasks import Task
+
+if TYPE_CHECKING:
+    from tvsight.experiments.function_vectors.measure import Comparison, Learnt
+    from tvsight.models.loading import Model
+    from tvsight.run.runner import Runner
+
+COUNTS = (1, 2, 3, 5, 10, 20, 40)
+"""Numbers of heads of the curve, as far as a model has them."""
+DRAWS = 3
+"""Sets of random heads."""
+BESIDE = "mean_state"
+"""The method of section 2.2 of Todd et al., which function vectors are compared with."""
+
+
+def collect(runner: "Runner", options: Options) -> Outcome:
+    """The central comparison with the mean state, the effects of heads, and function vectors."""
+    central = runner.outcome(options, main_results.requests)
+    config = replace(options, save_episodes=None)  # the central comparison has written them
+    mean_state = runner.outcome(
+        config, lambda plan, source: methods.requests(plan, source, METHODS[BESIDE])
+    )
+    found = methods.joined(central, {METHODS[BESIDE].title: mean_state})
+    of_heads = runner.outcome(config, effects.requests)
+
+    def of(known: Outcome | None) -> Experiment:
+        return lambda plan, source: requests(plan, source, options, known)
+
+    found.add(of_heads)
+    found.add(runner.outcome(config, of(None if options.dry_run else of_heads)))
+    return found
+
+
+def requests(
+    plan: Plan, source: ModelSource, options: Options, of_heads: Outcome | None
+) -> "list[FunctionVectors]":
+    """One request per task whose effects are known.
+
+    Args:
+        of_heads: the effects of heads; None for a dry run, which takes them to be there.
+    """
+    known = {} if of_heads is None else {r.key.task: r for r in of_heads.of(source.name).results}
+    tasks = [task for task in plan.tasks if of_heads is None or task.name in known]
+    wanted = []
+    for task in tasks:
+        # By name, since the others take turns: the order of --tasks changes no number.
+        every = sorted(tasks, key=lambda other: other.name)
+        further = {
+            "heads": options.heads,
+            "counts": list(COUNTS),
+            "draws": DRAWS,
+            "sources": {other.name: other.checksum for other in every if other != task},
+        }
+        of_task = identity(plan, NAME, source, task) | further
+        heads = None
+        if of_heads is not None:
+            heads = {
+                other.name: (known[other.name].rows, known[other.name].path) for other in every
+            }
+        wanted.append(FunctionVectors(plan, of_task, task, [o.name for o in every], heads))
+    return wanted
+
+
+@dataclass(frozen=True)
+class FunctionVectors(Request):
+    """The function vector of one task, and its controls."""
+
+    task: Task
+    names: list[str]
+    """All tasks in the order of their names, this one included."""
+    known: dict[str, Any] | None
+    """The rows and the folder of the effects of each; None for a dry run."""
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """The vectors in both contexts, in one job.
+
+        Up to a server travel, besides the prompts, the mean heads of all tasks (1.3 MB for 18
+        tasks, 18 blocks and heads of 1,024 together). Answers come back, no vectors.
+
+        Raises:
+            MeasurementError: when vectors or logits hold NaN or infinity.
+            UsageError: when a prompt or an answer does not suit the tokenizer, or the model has
+                fewer heads than asked for.
+        """
+        from tvsight.experiments.function_vectors.measure import measure
+
+        plan = self.plan
+        learnt = self._learnt(model)
+        episodes, notes = plan.episodes(self.task, model)
+        of_split = asked(model, self.task, episodes, plan.template)
+        prompts = methods.method_tokens(plan, self.task, model, episodes, of_split)
+        (result,) = yield [Job(measure, (prompts["dev"], prompts["test"], learnt), prompts=2)]
+        if not result["finite"]:
+            raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
+        rows = self._rows(of_split, result, learnt)
+        data = frame(rows, self.task.name, self.task.category, schema(NAME))
+        return Measured(data, None, {**notes, "vector_lengths": result["norms"]})
+
+    def line(self, rows: pd.DataFrame) -> str:
+        """The accuracy in both contexts."""
+        return task_line(rows)
+
+    def episodes(self, model: "Model") -> Sequence[Episode]:
+        """The episodes of the task."""
+        return self.plan.episodes(self.task, model)[0]
+
+    def _learnt(self, model: "Model") -> "Learnt":
+        import torch
+
+        attention, depth = model.decoder.attention, model.decoder.depth
+        attention.check()
+        every = [(layer, head) for layer in range(depth) for head in range(attention.heads)]
+        count = self.identity["heads"]
+        if count > len(every):
+            raise UsageError(f"--heads {count}: {model.name} has {len(every)} heads.")
+        shape = (len(self.names), depth, attention.heads, attention.head_width)
+        means, rankings = torch.zeros(shape), [every for _ in self.names]
+        if self.known is not None:
+            store = Store(self.plan.config.results)
+            for number, name in enumerate(self.names):
+                rows, path = self.known[name]
+                means[number] = store.vectors(path)[HEAD_MEANS]
+                rankings[number] = ranking(rows)
+        draw = f"{self.identity['seed']}/{self.task.name}"
+        return {
+            "means": means,
+            "ranking": rankings,
+            "own": self.names.index(self.task.name),
+            "counts": [size for size in COUNTS if size <= len(every)],
+            "heads": count,
+            "random_heads": [
+                random.Random(f"{draw}/random heads/{number}").sample(every, count)
+                for number in range(DRAWS)
+            ],
+            "seed": random.Random(f"{draw}/random addition").getrandbits(63),
+        }
+
+    def _rows(
+        self, of_split: dict[str, Asked], result: "Comparison", learnt: "Learnt"
+    ) -> list[dict[str, Any]]:
+        from tvsight.experiments.measuring import at
+
+        dev, test = of_split["dev"], of_split["test"]
+        rows = []
+        for context, found in result["contexts"].items():
+            layer, baseline = found["layer"], found["dev"]["baseline"]
+            plain: dict[str, Any] = {
+                "context": context,
+                "heads": None,
+                "draw": None,
+                "layer_rule": None,
+            }
+            sized = plain | {"heads": learnt["heads"]}
+            best = sized | {"layer_rule": "dev"}
+            rows += dev.rows(baseline, "baseline", **plain)
+            for procedure, read in found["dev"].items():
+                if procedure != "baseline":
+                    for block in range(read["token"].shape[1]):
+                        rows += dev.rows(at(read, block), procedure, block, **sized)
+            rows += test.rows(found["test"]["baseline"], "baseline", **plain)
+            for procedure, read in found["test"].items():
+                if procedure != "baseline":
+                    rows += test.rows(read, procedure, layer, **best)
+            third = max(0, found["dev"]["function_vector"]["token"].shape[1] // 3 - 1)
+            rows += test.rows(
+                found["third"], "function_vector", third, **sized | {"layer_rule": "third"}
+            )
+            for size, read in zip(learnt["counts"], found["curve"], strict=False):
+                if size != learnt["heads"]:
+                    of_size = best | {"heads": size}
+                    rows += test.rows(read, "function_vector", layer, **of_size)
+            for draw, read in enumerate(found["random_heads"]):
+                rows += test.rows(read, "random_heads", layer, **best | {"draw": draw})
+        return rows

@@ -1,0 +1,162 @@
+"""Ask for one further method on the episodes of the central comparison, and join its rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tvsight.errors import MeasurementError
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.main_results.layers import layer_p
+from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.methods import CENTRAL, MethodEntry
+from tvsight.methods.files import named_methods
+from tvsight.models import ModelSource
+from tvsight.output import procedures
+from tvsight.output.labels import number
+from tvsight.prompts import Episode
+from tvsight.prompts.episodes import SPLITS, Split
+from tvsight.prompts.shuffling import shuffled_labels
+from tvsight.prompts.tokens import MethodTokens
+from tvsight.run.outcome import Measured, Outcome
+from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.tests import SIGNIFICANCE
+from tvsight.storage.manifests import Key
+from tvsight.tasks import Task
+
+if TYPE_CHECKING:
+    from tvsight.experiments.main_results import MethodOptions
+    from tvsight.models.loading import Model
+    from tvsight.run.runner import Runner
+
+NAME = "methods"
+"""The folder of these results."""
+
+
+def with_methods(runner: "Runner", options: "MethodOptions", central: Outcome) -> Outcome:
+    """The central comparison with the rows of further methods in those of their tasks.
+
+    Raises:
+        UsageError: for an unknown method, or a file that does not define one.
+    """
+    # The episodes were saved with the central comparison.
+    config = replace(options, save_episodes=None)
+    found = {}
+    for entry in named_methods(options.methods, options.method_file):
+        if entry.key not in CENTRAL:
+            procedures.add(entry.key, entry.title)
+            found[entry.title] = runner.outcome(config, partial(requests, method=entry))
+    return joined(central, found)
+
+
+def requests(plan: Plan, source: ModelSource, method: MethodEntry) -> "list[MethodResults]":
+    """One request per task."""
+    return [
+        MethodResults(plan, identity(plan, NAME, source, task) | method.identity, task, method)
+        for task in plan.tasks
+    ]
+
+
+@dataclass(frozen=True)
+class MethodResults(Request):
+    """One method on one task."""
+
+    task: Task
+    method: MethodEntry
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """Learn its vectors, apply them after every block on dev, and on test after the best.
+
+        Raises:
+            MeasurementError: when a vector has another shape, states or logits hold NaN or
+                infinity, or a no-op patch changes an answer.
+            UsageError: when a prompt or an answer does not suit the tokenizer, or the method needs
+                attention heads that the model does not show.
+        """
+        from tvsight.experiments.main_results.measure import measure_method
+        from tvsight.experiments.measuring import at, check_no_op
+
+        episodes, notes = self.plan.episodes(self.task, model)
+        of_split = asked(model, self.task, episodes, self.plan.template)
+        prompts = method_tokens(self.plan, self.task, model, episodes, of_split)
+        method = self.method.load()
+        arguments = (prompts["dev"], prompts["test"], method, dict(self.method.settings))
+        job = Job(measure_method, arguments, prompts=2)
+        (result,) = yield [job]
+        if not result["finite"]:
+            raise MeasurementError(
+                f"{self.method.title}: vectors or states hold NaN or infinity; try a wider --dtype."
+            )
+        on_dev, key = result["dev"], self.method.key
+        check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
+        dev, swept = of_split["dev"], on_dev["sweep"]["method"]
+        rows = [
+            row
+            for block in range(model.decoder.depth)
+            for row in dev.rows(at(swept, block), key, block)
+        ]
+        identified = layer_p(rows, dev.rows(on_dev["baseline"], "baseline")) < SIGNIFICANCE
+        rows += of_split["test"].rows(result["test"], key, result["layer"])
+        rows = [row | {"layer_identified": identified} for row in rows]
+        return Measured(frame(rows, self.task.name, self.task.category), notes=notes)
+
+    def line(self, rows: pd.DataFrame) -> str:
+        """Its accuracy and block."""
+        test = rows[rows["split"] == "test"]
+        layer = test["layer"].iloc[0]
+        return f"{self.method.title} {number(test['correct'].mean())}  block {layer}"
+
+    def episodes(self, model: "Model") -> Sequence[Episode]:
+        """The episodes of the task."""
+        return self.plan.episodes(self.task, model)[0]
+
+
+def method_tokens(
+    plan: Plan,
+    task: Task,
+    model: "Model",
+    episodes: Sequence[Episode],
+    of_split: Mapping[str, Asked],
+) -> dict[Split, MethodTokens]:
+    """The prompts of a method by split: those of the central comparison, and the same with the
+    shuffled labels of the controls."""
+    draw = f"{plan.sampling.seed}/{task.name}" if task.name not in plan.replayed else task.name
+    shuffled = [shuffled_labels(episode, f"{draw}/{n}") for n, episode in enumerate(episodes)]
+    permuted = asked(model, task, shuffled, plan.template)
+    return {
+        split: {
+            **of_split[split].tokens,
+            "shuffled": [
+                [*shared, *query]
+                for shared, query in zip(
+                    permuted[split].tokens["shared"], permuted[split].tokens["query"], strict=True
+                )
+            ],
+        }
+        for split in SPLITS
+    }
+
+
+def joined(central: Outcome, others: Mapping[str, Outcome]) -> Outcome:
+    """The central comparison with the rows of further methods in those of their tasks.
+
+    Args:
+        others: by the title of the method. What failed is named by task and title.
+    """
+    further: dict[Key, list[pd.DataFrame]] = {}
+    failures = dict(central.failures)
+    for title, outcome in others.items():
+        for result in outcome.results:
+            further.setdefault(result.key, []).append(result.rows)
+        failures |= {
+            key._replace(task=f"{key.task}, {title}"): why for key, why in outcome.failures.items()
+        }
+    results = [
+        replace(result, rows=pd.concat([result.rows, *further[result.key]], ignore_index=True))
+        if result.key in further
+        else result
+        for result in central.results
+    ]
+    return Outcome(results, failures)

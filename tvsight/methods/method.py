@@ -1,0 +1,59 @@
+"""A method: how a vector is learnt, and how it is applied."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor
+
+from tvsight.errors import MeasurementError
+from tvsight.interventions.decoder import Decoder
+from tvsight.prompts.tokens import PromptTokens
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to make a vector."""
+
+    learn: Callable[..., Tensor]
+    """`learn(decoder, prompts)`, where `prompts` is a `MethodTokens` of one split: a
+    vector after every block, `[episodes, depth, width]`, or `[depth, width]` for a method of a
+    task. What another method has learnt comes as a further argument, see `needs`. It travels
+    to servers: torch, nnsight and plain Python only."""
+    of: Literal["episode", "task"] = "episode"
+    """An episode has a vector of its own, learnt from its own demonstrations; a task has one,
+    learnt from its dev episodes."""
+    use: Literal["overwrite", "add"] = "overwrite"
+    """The vector takes the place of the residual stream at the last token, or is added to it."""
+    needs: Mapping[str, "Method"] = field(default_factory=dict)
+    """Methods that are learnt before it, by the names of the arguments that bring their vectors."""
+
+    def applied(self, vectors: Tensor, states: Tensor) -> Tensor:
+        """The states that take the place of `states`, of the same shape."""
+        return vectors if self.use == "overwrite" else states + vectors
+
+
+def learn(
+    decoder: Decoder, prompts: PromptTokens, method: Method, settings: Mapping[str, Any] = {}
+) -> Tensor:
+    """The vectors of a method, `[episodes, depth, width]`. That of a task is the same for every
+    episode.
+
+    Args:
+        settings: named arguments of its function.
+
+    Raises:
+        MeasurementError: when it returns another shape.
+    """
+    needed = {name: learn(decoder, prompts, other) for name, other in method.needs.items()}
+    vectors = method.learn(decoder, prompts, **needed, **settings)
+    episodes = len(prompts["shared"])
+    shape = [decoder.depth, decoder.width]
+    if method.of == "episode":
+        shape = [episodes, *shape]
+    found = list(vectors.shape) if isinstance(vectors, Tensor) else type(vectors).__name__
+    if found != shape:
+        raise MeasurementError(
+            f"A method returned {found}; vectors {shape} of each {method.of} were expected."
+        )
+    return vectors if method.of == "episode" else vectors.expand(episodes, -1, -1)
