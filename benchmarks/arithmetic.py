@@ -6,6 +6,7 @@ from benchmarks.rates import block_weights
 from tvsight.experiments.main_results.measure import VECTORS
 from tvsight.interventions.decoder import Decoder
 from tvsight.prompts import PromptTokens
+from tvsight.prompts.tokens import MethodTokens
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,31 @@ def necessary_work(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> W
     unembedding = decoder.nn.unembed._module.weight
     return Work(
         blocks=token_blocks * per_token + 4 * width * attended,
+        answers=2.0 * rows * unembedding.numel(),
+    )
+
+
+def work_of_heads(decoder: Decoder, prompts: MethodTokens, count: int) -> Work:
+    """Count the work of the effects of all heads on one task: every prompt once, then for each head
+    and prompt one token from the head's block upwards, and its logits.
+
+    Args:
+        count: prompts with shuffled labels.
+    """
+    depth, heads = decoder.depth, decoder.attention.heads
+    shuffled = prompts["shuffled"][:count]
+    whole = zip(prompts["shared"], prompts["query"], strict=True)
+    lengths = [len(shared) + len(query) for shared, query in whole]
+    lengths += [len(prompt) for prompt in shuffled]
+    token_blocks = depth * float(sum(lengths))
+    attended = depth * sum(_attended(0, length) for length in lengths)
+    replaced = heads * depth * (depth + 1) / 2
+    token_blocks += replaced * len(shuffled)
+    attended += replaced * sum(map(len, shuffled))
+    rows = len(shuffled) * (1 + depth * heads)
+    unembedding = decoder.nn.unembed._module.weight
+    return Work(
+        blocks=token_blocks * _block_flops(decoder) + 4 * _attention_width(decoder) * attended,
         answers=2.0 * rows * unembedding.numel(),
     )
 

@@ -3,6 +3,9 @@
 import random
 from collections.abc import Iterator
 
+from tvsight.config import RunConfig
+from tvsight.experiments.main_results.methods import method_tokens
+from tvsight.experiments.rows import asked
 from tvsight.models.loading import Model
 from tvsight.prompts import (
     PromptTokens,
@@ -12,7 +15,8 @@ from tvsight.prompts import (
     tokenise,
     usable_pairs,
 )
-from tvsight.prompts.tokens import averaged_together
+from tvsight.prompts.tokens import MethodTokens, averaged_together
+from tvsight.run.planning import read_plan
 from tvsight.tasks import Task
 
 QUERY_TOKENS = (1, 2, 3)
@@ -34,6 +38,15 @@ def task_prompts(
         for split in ("dev", "test")
     )
     return dev, test
+
+
+def method_prompts(model: Model, task: Task) -> MethodTokens:
+    """Dev prompts of a task with those whose labels are shuffled, as `analyses.function_vectors`
+    has them."""
+    plan = read_plan(RunConfig(tasks=task.name))
+    episodes, _ = plan.episodes(task, model)
+    of_split = asked(model, task, episodes, plan.template)
+    return method_tokens(plan, task, model, episodes, of_split)["dev"]
 
 
 def random_prompts(

@@ -58,7 +58,7 @@ class Attention:
 
     def size(self, block: Any) -> int:
         """The size of all heads of a block together, in a trace; 0 where they cannot be read."""
-        return self._projection(block).input.shape[-1] if self._path else 0
+        return self.projection(block).input.shape[-1] if self._path else 0
 
     def divide(self, size: int, heads: int | None) -> None:
         """Divide the size of all heads of a block together by their number."""
@@ -68,17 +68,17 @@ class Attention:
 
     def read(self, block: Any) -> Tensor:
         """Read the heads of a block in a trace: `[rows, positions, heads, head_width]`."""
-        states: Tensor = self._projection(block).input
+        states: Tensor = self.projection(block).input
         return states.unflatten(-1, (self.heads, self.head_width))
 
     def write(self, block: Any, states: Tensor) -> None:
         """Replace the heads of a block by `states` `[rows, positions, heads, head_width]`."""
-        self._projection(block).input = states.flatten(-2)
+        self.projection(block).input = states.flatten(-2)
 
     def project(self, block: Any, states: Tensor) -> Tensor:
         """The sum of what heads `[..., heads, head_width]` write, without a bias: `[..., width]`.
         A head that is zero writes nothing."""
-        projection = self._projection(block)
+        projection = self.projection(block)
         flat = states.flatten(-2)
         projected: Tensor = projection(flat)
         if getattr(projection._module, "bias", None) is not None:
@@ -117,7 +117,8 @@ class Attention:
                 expected = f"block 0 to {self.depth - 1} and head 0 to {self.heads - 1}"
                 raise unexpected("head", expected, head)
 
-    def _projection(self, block: Any) -> Any:
+    def projection(self, block: Any) -> Any:
+        """The output projection of the attention of a block, whose input the heads are."""
         return attrgetter(self._path)(block)
 
 

@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from tvsight.experiments.answer_sets import chance
 from tvsight.experiments.main_results.layers import layer_p
+from tvsight.experiments.main_results.method_numbers import further
 from tvsight.experiments.rows import difference_columns
 from tvsight.models.catalogue import catalogue
 from tvsight.output.labels import AT, NOT_IDENTIFIED, interval
@@ -43,10 +44,10 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `model`, `task`, `category`, `n` (episodes), `queries`, `layer`, `averaged_layer`,
         `layer_p` (that no block beats the baseline on dev; see `layers.layer_p`) and
-        `layer_identified`, whether it is below `SIGNIFICANCE`; the accuracy of each procedure; each
-        of `DIFFERENCES` (both with `_low` and `_high`) and its `_p`, one-sided, by permuting
-        queries; `chance`, `chance_answer`, `chance_share` (see `answer_sets.chance`); and every
-        p-value with `_holm`, adjusted for the tasks of the model.
+        `layer_identified`, whether it is below `SIGNIFICANCE`; the accuracy of each procedure,
+        those of further methods too; each of `DIFFERENCES` (both with `_low` and `_high`) and its
+        `_p`, one-sided, by permuting queries; `chance`, `chance_answer`, `chance_share` (see
+        `answer_sets.chance`); and every p-value with `_holm`, adjusted for the tasks of the model.
     """
     groups = rows.groupby(["model", "task"], sort=False, observed=True)
     table = pd.DataFrame([_task_summary(of_task) for _, of_task in groups])
@@ -211,7 +212,7 @@ def significant(table: pd.DataFrame, difference: str) -> "pd.Series[bool]":
 
 def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
     test, dev = (rows[rows["split"] == split] for split in ("test", "dev"))
-    answered = {name: test[test["procedure"] == name] for name in CENTRAL}
+    answered = {name: test[test["procedure"] == name] for name in (*CENTRAL, *further(test))}
     vector = answered["task_vector"]
     p_value = layer_p(dev[dev["procedure"] == "task_vector"], dev[dev["procedure"] == "baseline"])
     summary: dict[str, object] = {

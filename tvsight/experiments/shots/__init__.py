@@ -5,14 +5,15 @@ from typing import Annotated
 
 import tyro
 
-from tvsight.config import IDENTITY, RunConfig
+from tvsight.config import IDENTITY
 from tvsight.errors import UsageError
+from tvsight.experiments.main_results import MethodOptions
 
 NAME = "shots"
 
 
 @dataclass(frozen=True)
-class Options(RunConfig):
+class Options(MethodOptions):
     """Options of a run, and of this figure."""
 
     shot_counts: Annotated[str, tyro.conf.arg(metavar="N,N,...")] = field(

@@ -1,5 +1,7 @@
 """Accuracy against the number of demonstrations, with intervals."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from tvsight.experiments.main_results.numbers import by_task
@@ -24,7 +26,7 @@ def by_shots(rows: pd.DataFrame) -> pd.DataFrame:
     return table[["shots", *(name for name in table if name != "shots")]]
 
 
-def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
+def over_tasks(table: pd.DataFrame, methods: Sequence[str] = ()) -> pd.DataFrame:
     """Means over tasks, with 95 % bootstrap intervals over tasks.
 
     Only tasks that were measured with every number of demonstrations count, so that a line
@@ -32,6 +34,7 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         table: from `by_shots`.
+        methods: those beside the central comparison.
 
     Returns:
         `model`, `shots`, `procedure`, `tasks` (their number); `accuracy` and `behind_icl` (how much
@@ -45,7 +48,7 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         counts = of_model.groupby("task", observed=True)["shots"].nunique()
         complete = of_model["task"].map(counts) == of_model["shots"].nunique()
         for shots, group in of_model[complete].groupby("shots"):
-            for procedure in CENTRAL:
+            for procedure in (*CENTRAL, *methods):
                 layer = group[LAYERS[procedure]].median() if procedure in LAYERS else None
                 row = {
                     "model": model,

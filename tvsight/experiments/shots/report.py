@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tvsight.experiments.main_results.method_numbers import further
+from tvsight.experiments.main_results.methods import with_methods
 from tvsight.experiments.main_results.request import requests
 from tvsight.experiments.shots import Options, figures, numbers
 from tvsight.output.drawn import Drawn
@@ -36,14 +38,15 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         # The vectors are looked at with --shots demonstrations only; rows are enough here.
         vectors = options.vectors and count == options.shots
         config = replace(options, shots=count, vectors=vectors)
-        outcome.add(runner.outcome(config, requests).labelled(shots=count))
+        found = with_methods(runner, config, runner.outcome(config, requests))
+        outcome.add(found.labelled(shots=count))
     return outcome
 
 
 def draw(outcome: Outcome, options: Options, display: "Display", drawn: Drawn) -> None:
     """Write table and figure, and show the table."""
     table = numbers.by_shots(outcome.table)
-    means = numbers.over_tasks(table)
+    means = numbers.over_tasks(table, further(outcome.table))
     if means.empty:
         display.note("No task was measured with every number of demonstrations: nothing to draw.")
         return

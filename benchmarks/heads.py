@@ -1,0 +1,136 @@
+"""The speed of the causal effects of all attention heads, as ratios within one run.
+
+Against the way of the function-vector authors (one whole prompt per forward, batch 1, logits at
+every position, one forward per head) on the same prompts, and against the floor: the operations
+that cannot be left out over this device's own rate of matrix products. Theirs runs on the first
+prompts of each task and is scaled by the number of forwards.
+
+    python -m benchmarks.heads                          the embedded model, six tasks
+    python -m benchmarks.heads --tasks antonyms --their-prompts 5
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import tyro
+
+from analyses.command import command
+from tvsight.models.catalogue import EMBEDDED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tvsight.interventions.decoder import Decoder
+    from tvsight.prompts.tokens import MethodTokens
+
+SIX = "antonyms,country_capital,en_fr,present_simple_past_simple,to_upper,next_letter"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure."""
+
+    model: Annotated[str, tyro.conf.arg(metavar="NAME")] = EMBEDDED
+    """Model whose heads are measured."""
+    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = SIX
+    """Tasks, as `analyses.main_results` takes them."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to run."""
+    their_prompts: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Prompts of each task that the authors' way measures."""
+
+
+class Timed(NamedTuple):
+    """The effects on one task, and the seconds that they took."""
+
+    effect: "Tensor"
+    seconds: float
+
+
+def main(options: Options) -> int:
+    """Measure and print."""
+    from benchmarks.arithmetic import work_of_heads
+    from benchmarks.models import method_prompts
+    from benchmarks.rates import answer_rates, block_rates
+    from tvsight import execution
+    from tvsight.experiments.function_vectors.measure import measure_effects
+    from tvsight.methods.function_vector import EFFECT_PROMPTS
+    from tvsight.models import load
+    from tvsight.tasks import select
+
+    model = load(options.model, device=options.device)
+    decoder = model.decoder
+    heads = decoder.depth * decoder.attention.heads
+    print(f"{model.name}: {heads} heads, {EFFECT_PROMPTS} prompts a task")
+    rates = [max(of(decoder).values()) for of in (block_rates, answer_rates)]
+    total = {"tvsight": 0.0, "theirs": 0.0, "floor": 0.0}
+    apart = 0.0
+    for task in select(options.tasks):
+        prompts = method_prompts(model, task)
+        found, seconds = _timed(partial(execution.run, decoder, measure_effects, prompts))
+        theirs = their_way(decoder, prompts, found["means"], options.their_prompts)
+        scale = EFFECT_PROMPTS / options.their_prompts
+        ours = found["effect"][: options.their_prompts]
+        apart = max(apart, float((ours - theirs.effect).abs().max()))
+        total["tvsight"] += seconds
+        total["theirs"] += theirs.seconds * scale
+        work = work_of_heads(decoder, prompts, EFFECT_PROMPTS)
+        total["floor"] += work.blocks / rates[0] + work.answers / rates[1]
+        print(
+            f"{task.name}: tvsight {seconds:.1f} s, the authors' way {theirs.seconds * scale:.0f} s"
+        )
+    print(
+        f"all: {total['theirs'] / total['tvsight']:.0f} times less time than the authors' way, "
+        f"{total['tvsight'] / total['floor']:.2f} times the floor; effects differ by at most "
+        f"{apart:.1e}"
+    )
+    return 0
+
+
+def their_way(decoder: "Decoder", prompts: "MethodTokens", means: "Tensor", count: int) -> Timed:
+    """Effects `[count, depth, heads]`, by one whole forward per prompt and head."""
+    import torch
+
+    module, attention = decoder.nn._module, decoder.attention
+
+    @torch.no_grad()
+    def probability(prompt: list[int], token: int, layer: int = -1, head: int = 0) -> float:
+        def replace(_: Any, arguments: tuple["Tensor", ...]) -> tuple["Tensor", ...]:
+            states = arguments[0].clone()
+            width = attention.head_width
+            states[0, -1, head * width : (head + 1) * width] = means[layer, head].to(states)
+            return (states, *arguments[1:])
+
+        handles = []
+        if layer >= 0:
+            projection = attention.projection(decoder.blocks[layer])._module
+            handles = [projection.register_forward_pre_hook(replace)]
+        logits = module(torch.tensor([prompt], device=decoder.device), use_cache=False).logits
+        for handle in handles:
+            handle.remove()
+        return float(logits[0, -1].float().softmax(dim=-1)[token])
+
+    def run() -> "Tensor":
+        effect = torch.zeros(count, decoder.depth, attention.heads)
+        for row in range(count):
+            asked = (prompts["shuffled"][row], prompts["expected"][row])
+            clean = probability(*asked)
+            for layer in range(decoder.depth):
+                for head in range(attention.heads):
+                    effect[row, layer, head] = probability(*asked, layer, head) - clean
+        return effect
+
+    return Timed(*_timed(run))
+
+
+def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.perf_counter()
+    result = run()
+    return result, time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)
