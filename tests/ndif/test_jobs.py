@@ -18,7 +18,8 @@ OTHERS = {
     "controls": ("--tasks", TWO),
     "token_projections": ("--tasks", TWO),
     "conflicting_tasks": ("--pairs", "next_letter:to_upper"),
-    "shots": ("--tasks", ONE, "--shot-counts", "1,4"),
+    "function_vectors": ("--tasks", TWO, "--heads", "3"),
+    "shots": ("--tasks", ONE, "--shot-counts", "1,4", "--methods", "mean_state"),
     "templates": ("--tasks", ONE, "--templates", "example", "arrow", "--dummy-numbers", "1", "2"),
 }
 """Analyses that ask a model, and what they ask here."""

@@ -74,7 +74,7 @@ class InContext(TypedDict):
     test: dict[str, Answers]
     """By procedure, every value `[episodes]`."""
     third: Answers
-    """The function vector on test after the block at a third of the depth."""
+    """The function vector on test after block `depth // 3`, as its authors have it."""
     curve: list[Answers]
     """By number of heads, on test; none in the second context."""
     random_heads: list[Answers]
@@ -197,7 +197,7 @@ def in_context(
         draws = enumerate(vectors["random_heads"])
         wanted |= {f"random_heads {number}": vector for number, vector in draws}
     tested = on_test.read(wanted, [layer], test["expected"], vectors["others"] if controls else [])
-    third = max(0, decoder.depth // 3 - 1)
+    third = decoder.depth // 3
     at_third = on_test.read(added, [third], test["expected"])["function_vector"]
     of_test = {name: at(one, 0) if name != "baseline" else one for name, one in tested.items()}
     return {

@@ -185,7 +185,7 @@ class FunctionVectors(Request):
             for procedure, read in found["test"].items():
                 if procedure != "baseline":
                     rows += test.rows(read, procedure, layer, **best)
-            third = max(0, found["dev"]["function_vector"]["token"].shape[1] // 3 - 1)
+            third = found["dev"]["function_vector"]["token"].shape[1] // 3
             rows += test.rows(
                 found["third"], "function_vector", third, **sized | {"layer_rule": "third"}
             )
