@@ -90,8 +90,16 @@ SCHEMAS = {
         check=check_effects,
     ),
     "function_vectors": Schema(
-        {**COLUMN_TYPES, "context": "str", "heads": "Int64", "draw": "Int64", "layer_rule": "str"},
-        NULLABLE | {"heads", "draw", "layer_rule"},
+        {
+            **COLUMN_TYPES,
+            "context": "str",
+            "heads": "Int64",
+            "draw": "Int64",
+            "layer_rule": "str",
+            "cosine": "float64",
+            "cosine_centred": "float64",
+        },
+        NULLABLE | {"heads", "draw", "layer_rule", "cosine", "cosine_centred"},
         ("procedure", "layer", "context", "heads", "draw", "layer_rule"),
     ),
     "controls": Schema(

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 
 def requests(plan: Plan, source: ModelSource) -> "list[HeadEffects]":
-    """One request per task."""
+    """One request per task. Only a redraw does without the means of the heads."""
+    needs = not plan.config.redraw
     return [
-        HeadEffects(plan, identity(plan, EFFECTS, source, task), task, needs_vectors=True)
+        HeadEffects(plan, identity(plan, EFFECTS, source, task), task, needs_vectors=needs)
         for task in plan.tasks
     ]
 

@@ -14,6 +14,11 @@ from tvsight.statistics.tests import SIGNIFICANCE
 
 DIVERGING = "PuOr"
 """Colours of effects of both signs, with a light zero."""
+SIMILARITIES = {
+    "cosine": ("As they are", "#6f6f6f", "o"),
+    "cosine_centred": ("Without the mean over tasks", PROCEDURES[VECTOR].colour, "s"),
+}
+"""How the cosines are named and drawn."""
 NAMED = 5
 """Heads that are named in the map."""
 LEVELS = ("baseline", "icl", "task_vector", "mean_state")
@@ -130,11 +135,51 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
         f"{note} The vector is added after the block that is best on dev with {count} heads. "
         f"Controls, with {count} heads where they are heads: see the table."
     )
-    best = curves.iloc[int(curves["accuracy"].argmax())]
-    vector = means[(means["model"] == best["model"]) & (means["procedure"] == "task_vector")]
+    of_model = means[means["model"] == models[0]].set_index("procedure")["accuracy"]
     title = (
-        f"Function vectors reach {number(best['accuracy'])} with {best['heads']} heads; task "
-        f"vectors {number(vector['accuracy'].iloc[0])}"
+        f"{display_name(models[0])}: with {counted(count, 'head')} function vectors reach "
+        f"{number(of_model[VECTOR])}, task vectors {number(of_model['task_vector'])}"
+    )
+    return Plot(figure, title, caption, note)
+
+
+def similarity(cosines: pd.DataFrame) -> Plot:
+    """The cosine of function and task vector by block, a panel per model.
+
+    Args:
+        cosines: from `numbers.cosines`.
+    """
+    models = list(cosines["model"].unique())
+    figure = new_figure(TWO_COLUMNS if len(models) > 1 else 0.6 * TWO_COLUMNS, 2.4)
+    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    for axes, model in zip(panels, models, strict=True):
+        of_model = cosines[cosines["model"] == model]
+        layers = of_model["layer"].astype(float)
+        for name, (label, colour, marker) in SIMILARITIES.items():
+            axes.plot(layers, of_model[name], f"-{marker}", color=colour, ms=3, label=label)
+            low, high = of_model[f"{name}_low"], of_model[f"{name}_high"]
+            axes.fill_between(layers, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.axhline(0, color="0.5", linewidth=0.8, zorder=1)
+        axes.set(xlabel=f"Block (0–{int(layers.max())})", ylim=(-0.25, 1))
+        axes.set_title(display_name(model), loc="left")
+        axes.yaxis.grid(True)
+    panels[0].set_ylabel("Cosine")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=2, loc="outside upper left")
+    note = (
+        f"Means over {counted(cosines['tasks'].max(), 'task')}. Bands: 95 % bootstrap intervals "
+        "over tasks."
+    )
+    caption = (
+        f"{note} The function vector is one for all blocks; the task vector is the mean over dev "
+        "episodes after each. Without the mean over tasks: that of each kind of vector is "
+        "subtracted first."
+    )
+    first = cosines[cosines["model"] == models[0]]
+    peak = first.iloc[int(first["cosine_centred"].fillna(-1).argmax())]
+    title = (
+        f"{display_name(models[0])}: without their means over tasks the two kinds of vector have a "
+        f"cosine of at most {number(peak['cosine_centred'])}, after block {peak['layer']}"
     )
     return Plot(figure, title, caption, note)
 

@@ -86,6 +86,8 @@ class Comparison(TypedDict):
 
     contexts: dict[str, InContext]
     """`zero_shot` and `shuffled`."""
+    vectors: Tensor
+    """The function vector of every task, `[tasks, width]`."""
     norms: dict[str, float]
     """The length of each vector."""
     finite: bool
@@ -127,6 +129,7 @@ def measure(
     flat = [*vectors["one"].values(), *vectors["curve"], *vectors["random_heads"]]
     return {
         "contexts": {"zero_shot": zero_shot, "shuffled": shuffled},
+        "vectors": torch.stack(vectors["every"]).cpu(),
         "norms": {name: float(vector.norm()) for name, vector in vectors["one"].items()},
         "finite": all(bool(vector.isfinite().all()) for vector in flat),
     }
@@ -139,8 +142,10 @@ class Vectors(TypedDict):
     """By procedure."""
     curve: list[Tensor]
     random_heads: list[Tensor]
+    every: list[Tensor]
+    """The function vector of every task."""
     others: list[Tensor]
-    """The function vectors of the other tasks."""
+    """Those of the other tasks."""
 
 
 def make_vectors(decoder: Decoder, learnt: Learnt) -> Vectors:
@@ -150,13 +155,12 @@ def make_vectors(decoder: Decoder, learnt: Learnt) -> Vectors:
     ranking = learnt["ranking"][own]
     arrived = contributions(decoder, means[own], normalised=True).float()
     raw = contributions(decoder, means[own]).float()
-    vector = summed(arrived, ranking[:count])
     direction = torch.randn(decoder.width, generator=torch.Generator().manual_seed(learnt["seed"]))
-    others = [
+    every = [
         summed(contributions(decoder, of_task, normalised=True).float(), heads[:count])
-        for task, (of_task, heads) in enumerate(zip(means, learnt["ranking"], strict=True))
-        if task != own
+        for of_task, heads in zip(means, learnt["ranking"], strict=True)
     ]
+    vector = every[own]
     return {
         "one": {
             "function_vector": vector,
@@ -166,7 +170,8 @@ def make_vectors(decoder: Decoder, learnt: Learnt) -> Vectors:
         },
         "curve": [summed(arrived, ranking[:size]) for size in learnt["counts"]],
         "random_heads": [summed(arrived, heads) for heads in learnt["random_heads"]],
-        "others": others,
+        "every": every,
+        "others": [of_task for task, of_task in enumerate(every) if task != own],
     }
 
 

@@ -136,9 +136,10 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
 
     Returns:
         `model`, `category`, `task`, `n`, `queries`, `layer`, `layer_p` (see `layers.layer_p`),
-        `layer_identified`; the accuracy of each of `COMPARED`; each of `TESTED` (both with `_low`
-        and `_high`), its `_p`, one-sided, by permuting queries, and `_p_holm`, adjusted for the
-        tasks of the model.
+        `layer_identified`; the accuracy of each of `COMPARED`, and `<name>_given_icl`, that among
+        the episodes that ICL gets right (as Todd et al. report it); each of `TESTED` (both with
+        `_low` and `_high`), its `_p`, one-sided, by permuting queries, and `_p_holm`, adjusted for
+        the tasks of the model.
     """
     found = []
     for (model, task), of_task in rows.groupby(KEYS, sort=False, observed=True):
@@ -156,8 +157,10 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
             "layer_p": p_value,
             "layer_identified": p_value < SIGNIFICANCE,
         }
+        solved = answered["icl"].loc[answered["icl"]["correct"], "episode"]
         for name, run in answered.items():
             row |= accuracy(run["correct"], run["query"]).columns(name)
+            row[f"{name}_given_icl"] = run.loc[run["episode"].isin(solved), "correct"].mean()
         for name, (first, second) in TESTED.items():
             row |= difference_columns(answered[first], _once(answered[second]), name)
         found.append(row)
@@ -171,15 +174,19 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         table: from `by_task`.
 
     Returns:
-        `model`, `procedure`, `tasks` (their number), `accuracy`, `recovered_gap` (of the zero-shot
-        ones), `below` (how much less accurate than the function vector in the same context, tasks
-        paired), each with `_low` and `_high`.
+        `model`, `procedure`, `tasks` (their number), `accuracy`, `given_icl` (accuracy among the
+        episodes that ICL gets right), `recovered_gap` (of the zero-shot ones), `below` (how much
+        less accurate than the function vector in the same context, tasks paired), each with `_low`
+        and `_high`.
     """
     found = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
         for name in COMPARED:
             row = {"model": model, "procedure": name, "tasks": len(of_model)}
             row |= mean_of(of_model, name).columns("accuracy")
+            row |= mean_of(of_model.dropna(subset="icl_given_icl"), f"{name}_given_icl").columns(
+                "given_icl"
+            )
             if not name.startswith("shuffled"):
                 ends = of_model[["baseline", "icl", name]]
                 row |= mean_over_tasks(ends, gap).columns("recovered_gap")
@@ -229,6 +236,27 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
             mean = mean_of(values.to_frame("accuracy"), "accuracy")
             row = {"model": model, "heads": heads, "tasks": len(values)}
             found.append({**row, **mean.columns("accuracy")})
+    return pd.DataFrame(found)
+
+
+def cosines(rows: pd.DataFrame) -> pd.DataFrame:
+    """The cosine of the function vector and the mean task vector after each block, over tasks.
+
+    Args:
+        rows: of function vectors.
+
+    Returns:
+        `model`, `layer`, `tasks`, `cosine` and `cosine_centred` (both vectors without their mean
+        over tasks), each with `_low` and `_high`, bootstrap intervals over tasks.
+    """
+    asked = rows[(rows["context"] == "zero_shot") & rows["cosine"].notna()]
+    known = asked.drop_duplicates([*KEYS, "layer"])
+    found = []
+    for (model, layer), of_block in known.groupby(["model", "layer"], sort=False, observed=True):
+        row = {"model": model, "layer": layer, "tasks": len(of_block)}
+        for name in ("cosine", "cosine_centred"):
+            row |= mean_of(of_block, name).columns(name)
+        found.append(row)
     return pd.DataFrame(found)
 
 

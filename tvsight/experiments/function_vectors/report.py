@@ -41,7 +41,8 @@ SHOWN = 10
 MEAN_TABLE = Wording(
     "Function vectors, their controls and other vectors",
     "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Recovered gap: "
-    "(accuracy − baseline) / (ICL − baseline), zero-shot. Below the function vector: in the same "
+    "(accuracy − baseline) / (ICL − baseline), zero-shot. Where ICL is right: on those episodes "
+    "alone, as Todd et al. (2024) report it. Below the function vector: in the same "
     "context, tasks paired. Heads are chosen on dev prompts, the block on dev; L/3: the block that "
     "Todd et al. (2024) take. The second table counts tasks (Holm's correction); the third has the "
     "tasks.",
@@ -80,10 +81,13 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     drawn.table(heads, [head_cells], "heads", names=NAMES, wording=HEAD_TABLE)
     drawn.numbers(effects, "effects")
     drawn.numbers(curve, "curve")
+    cosines = numbers.cosines(rows)
+    drawn.numbers(cosines, "cosines")
     method_rows = pd.concat([central, numbers.zero_shot(rows)[list(central)]], ignore_index=True)
     method_rows = method_rows[method_rows["task"].isin(rows["task"])]
     method_report.draw(method_rows, display, drawn)
     drawn.figure(figures.by_heads(curve, means, options.heads))
+    drawn.figure(figures.similarity(cosines), "cosines")
     for model in effects["model"].unique():
         drawn.figure(figures.head_map(heads, effects, model, options.heads), "heads", model)
     if not pairs.empty:
@@ -103,6 +107,7 @@ def _mean_cells(means: pd.DataFrame) -> pd.DataFrame:
             "Model": display_name(mean["model"]),
             "Vector": TITLES[mean["procedure"]],
             "Accuracy": interval(mean, "accuracy"),
+            "Where ICL is right": interval(mean, "given_icl"),
             "Recovered gap": _gap(mean),
             "Below the function vector": interval(mean, "below"),
         }

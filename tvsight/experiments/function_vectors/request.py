@@ -22,9 +22,12 @@ from tvsight.run.planning import Experiment, Plan, Request, identity
 from tvsight.storage.contents import HEAD_MEANS
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
+from tvsight.storage.task_vectors import TaskVectors
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tvsight.experiments.function_vectors.measure import Comparison, Learnt
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
@@ -39,7 +42,11 @@ BESIDE = "mean_state"
 
 def collect(runner: "Runner", options: Options) -> Outcome:
     """The central comparison with the mean state, the effects of heads, and function vectors."""
-    central = runner.outcome(options, main_results.requests)
+    if options.redraw:
+        central = runner.outcome(options, main_results.requests)
+    else:
+        central = main_results.collect_with_vectors(runner, options)
+    thetas = None if options.dry_run else TaskVectors(Store(options.results), central.paths)
     config = replace(options, save_episodes=None)  # the central comparison has written them
     mean_state = runner.outcome(
         config, lambda plan, source: methods.requests(plan, source, METHODS[BESIDE])
@@ -48,7 +55,7 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     of_heads = runner.outcome(config, effects.requests)
 
     def of(known: Outcome | None) -> Experiment:
-        return lambda plan, source: requests(plan, source, options, known)
+        return lambda plan, source: requests(plan, source, options, known, thetas)
 
     found.add(of_heads)
     found.add(runner.outcome(config, of(None if options.dry_run else of_heads)))
@@ -56,15 +63,25 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
 
 def requests(
-    plan: Plan, source: ModelSource, options: Options, of_heads: Outcome | None
+    plan: Plan,
+    source: ModelSource,
+    options: Options,
+    of_heads: Outcome | None,
+    thetas: TaskVectors | None,
 ) -> "list[FunctionVectors]":
     """One request per task whose effects are known.
 
     Args:
         of_heads: the effects of heads; None for a dry run, which takes them to be there.
+        thetas: the task vectors of the central comparison; None for a dry run.
     """
     known = {} if of_heads is None else {r.key.task: r for r in of_heads.of(source.name).results}
-    tasks = [task for task in plan.tasks if of_heads is None or task.name in known]
+    tasks = [
+        task
+        for task in plan.tasks
+        if of_heads is None
+        or (task.name in known and thetas and (source.name, task.name) in thetas.paths)
+    ]
     wanted = []
     for task in tasks:
         # By name, since the others take turns: the order of --tasks changes no number.
@@ -81,7 +98,7 @@ def requests(
             heads = {
                 other.name: (known[other.name].rows, known[other.name].path) for other in every
             }
-        wanted.append(FunctionVectors(plan, of_task, task, [o.name for o in every], heads))
+        wanted.append(FunctionVectors(plan, of_task, task, [o.name for o in every], heads, thetas))
     return wanted
 
 
@@ -94,6 +111,8 @@ class FunctionVectors(Request):
     """All tasks in the order of their names, this one included."""
     known: dict[str, Any] | None
     """The rows and the folder of the effects of each; None for a dry run."""
+    thetas: TaskVectors | None
+    """Of the central comparison; None for a dry run."""
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """The vectors in both contexts, in one job.
@@ -116,7 +135,7 @@ class FunctionVectors(Request):
         (result,) = yield [Job(measure, (prompts["dev"], prompts["test"], learnt), prompts=2)]
         if not result["finite"]:
             raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
-        rows = self._rows(of_split, result, learnt)
+        rows = self._rows(of_split, result, learnt, self._cosines(model, result["vectors"]))
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         return Measured(data, None, {**notes, "vector_lengths": result["norms"]})
 
@@ -159,8 +178,30 @@ class FunctionVectors(Request):
             "seed": random.Random(f"{draw}/random addition").getrandbits(63),
         }
 
+    def _cosines(self, model: "Model", vectors: "Tensor") -> dict[str, list[float]]:
+        """The cosines of the function vector and the mean task vector after each block, as they are
+        and both without their mean over tasks."""
+        import torch
+
+        thetas = torch.zeros(len(self.names), model.decoder.depth, model.decoder.width)
+        if self.thetas is not None:
+            thetas = torch.stack([self.thetas.mean(model.name, name) for name in self.names])
+        own, every = self.names.index(self.task.name), vectors.float()[:, None]
+        pairs = {"cosine": (every[own], thetas[own])}
+        if len(self.names) > 1:
+            centred = [of_tasks - of_tasks.mean(dim=0) for of_tasks in (every, thetas)]
+            pairs["cosine_centred"] = (centred[0][own], centred[1][own])
+        return {
+            name: torch.cosine_similarity(first, second, dim=-1).tolist()
+            for name, (first, second) in pairs.items()
+        }
+
     def _rows(
-        self, of_split: dict[str, Asked], result: "Comparison", learnt: "Learnt"
+        self,
+        of_split: dict[str, Asked],
+        result: "Comparison",
+        learnt: "Learnt",
+        cosines: dict[str, list[float]],
     ) -> list[dict[str, Any]]:
         from tvsight.experiments.measuring import at
 
@@ -170,17 +211,17 @@ class FunctionVectors(Request):
             layer, baseline = found["layer"], found["dev"]["baseline"]
             plain: dict[str, Any] = {
                 "context": context,
-                "heads": None,
-                "draw": None,
-                "layer_rule": None,
+                **dict.fromkeys(("heads", "draw", "layer_rule", "cosine", "cosine_centred")),
             }
             sized = plain | {"heads": learnt["heads"]}
             best = sized | {"layer_rule": "dev"}
             rows += dev.rows(baseline, "baseline", **plain)
             for procedure, read in found["dev"].items():
                 if procedure != "baseline":
+                    similar = cosines if procedure == "function_vector" else {}
                     for block in range(read["token"].shape[1]):
-                        rows += dev.rows(at(read, block), procedure, block, **sized)
+                        near = {name: of_block[block] for name, of_block in similar.items()}
+                        rows += dev.rows(at(read, block), procedure, block, **sized | near)
             rows += test.rows(found["test"]["baseline"], "baseline", **plain)
             for procedure, read in found["test"].items():
                 if procedure != "baseline":

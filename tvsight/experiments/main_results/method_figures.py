@@ -94,18 +94,16 @@ def _gaps(axes: Axes, means: pd.DataFrame) -> None:
             markersize=5,
             elinewidth=0.9,
         )
-        text = interval(row, "recovered_gap")
-        axes.annotate(
-            f"{drawn_as.title}\n{text}",
-            (row["recovered_gap"], place),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize=6.5,
-        )
     axes.axvline(0, color="0.5", linewidth=0.8, zorder=1)
     axes.axvline(1, color="0.5", linewidth=0.8, linestyle="--", zorder=1)
-    axes.set(ylim=(-0.5, len(kept) - 0.3), xlabel="Recovered gap (dashed: ICL)", yticks=[])
+    axes.set(ylim=(-0.5, len(kept) - 0.3), xlabel="Recovered gap (dashed: ICL)")
+    axes.set_yticks(range(len(kept)), [_named(row) for _, row in kept.iterrows()], fontsize=6.5)
+    axes.yaxis.tick_right()
+    axes.tick_params(axis="y", length=0)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -0.25), max(high, 1.25))
     axes.xaxis.grid(True)
+
+
+def _named(row: pd.Series) -> str:
+    return f"{title(row['procedure'])}\n{interval(row, 'recovered_gap')}"
