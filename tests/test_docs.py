@@ -17,6 +17,7 @@ import pytest
 from tests.helpers.commands import ROOT, analysis
 from tests.helpers.imports import tree
 from tvsight.config import option
+from tvsight.models.catalogue import catalogue
 from tvsight.storage import schemas
 
 RESULTS = ROOT / "docs" / "results.md"
@@ -138,3 +139,22 @@ def test_every_link_in_the_documents_leads_to_a_file() -> None:
         if not (file.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_the_table_of_sizes_is_computed_from_the_catalogue() -> None:
+    text = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    row = re.compile(
+        r"^\| `(.+)` \| ([\d.]+) \| (.+) GB \| (.+) GB \| (.+) \| (.+) \|$", re.MULTILINE
+    )
+    found = row.findall(text)
+    assert len(found) > 5
+    for alias, *cells in found:
+        parameters = catalogue()[alias].parameters
+        operations = 2 * parameters * 104_100
+        expected = [
+            f"{parameters / 1e9:.1f}",
+            *(f"{bytes_each * parameters / 1e9:,.0f}" for bytes_each in (4, 2)),
+            f"{operations / 1e12:,.0f}",
+            f"{operations / 238e9 / 60:,.0f}",
+        ]
+        assert cells == expected, alias
