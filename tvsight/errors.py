@@ -31,7 +31,8 @@ class StorageError(UsageError):
 
 
 class RefusedError(UsageError):
-    """A server refuses what every task of a run needs: a key, a precision (exit code 2).
+    """A server or a model lacks what every task of a run needs: a key, a precision, attention heads
+    that can be told apart (exit code 2).
 
     It ends a run. Jobs that the server has accepted are remembered.
     """

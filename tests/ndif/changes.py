@@ -19,7 +19,7 @@ from tvsight.execution.ndif.patience import Patience
 from tvsight.experiments.main_results.request import MainResults
 from tvsight.models.precision import DTYPES
 
-LIMIT_S = 90
+LIMIT_S = 300
 """No client lives longer."""
 Changes = dict[str, Any]
 """New values by the dotted name of what they replace."""

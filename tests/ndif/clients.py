@@ -59,7 +59,7 @@ class Client:
         log = submitted(self.log)
         return log.read_text().split() if log.exists() else []
 
-    def until(self, text: str, limit_s: float = 45.0) -> None:
+    def until(self, text: str, limit_s: float = 180.0) -> None:
         """Wait until the client has shown a text."""
         wait_until(lambda: text in self.shown() or not self._process.is_alive(), limit_s)
         assert text in self.shown(), self.shown()

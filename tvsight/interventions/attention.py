@@ -11,7 +11,7 @@ import torch
 from nnsight import TransformersModel
 from torch import Tensor
 
-from tvsight.errors import UsageError, integer, unexpected
+from tvsight.errors import RefusedError, integer, unexpected
 
 PROJECTIONS = (
     "self_attn.o_proj",  # Llama, Mistral, Qwen2, Qwen3, OLMo2, Gemma 2 and 3
@@ -50,11 +50,6 @@ class Attention:
         self.normalises_output = hasattr(block, "post_feedforward_layernorm")
         self._of = type(nn._module).__name__
         self._path = next((path for path in PROJECTIONS if _has(block, path)), "")
-
-    @property
-    def size_of_block(self) -> int:
-        """The size of all heads of a block together."""
-        return self.heads * self.head_width
 
     def size(self, block: Any) -> int:
         """The size of all heads of a block together, in a trace; 0 where they cannot be read."""
@@ -99,10 +94,11 @@ class Attention:
             heads: some of them, which must exist.
 
         Raises:
-            UsageError: when they cannot, or one does not exist.
+            RefusedError: when they cannot.
+            UsageError: when one does not exist.
         """
         if not self.heads:
-            raise UsageError(
+            raise RefusedError(
                 f"The attention heads of {self._of} cannot be told apart: "
                 f"its blocks have no output projection at any of {', '.join(PROJECTIONS)}, or the "
                 "size of its input is no multiple of the number of heads."

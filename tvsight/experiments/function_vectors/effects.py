@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tvsight.errors import MeasurementError
+from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import EFFECTS
 from tvsight.experiments.function_vectors.numbers import effects
@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
 
 
-def requests(plan: Plan, source: ModelSource) -> "list[HeadEffects]":
-    """One request per task. Only a redraw does without the means of the heads."""
+def requests(plan: Plan, source: ModelSource, least: int = 1) -> "list[HeadEffects]":
+    """One request per task. Only a redraw does without the means of the heads.
+
+    Args:
+        least: the number of heads that a model must have.
+    """
     needs = not plan.config.redraw
     return [
-        HeadEffects(plan, identity(plan, EFFECTS, source, task), task, needs_vectors=needs)
+        HeadEffects(plan, identity(plan, EFFECTS, source, task), task, least, needs_vectors=needs)
         for task in plan.tasks
     ]
 
@@ -41,22 +45,29 @@ class HeadEffects(Request):
     """The causal effect of every head on one task, and the mean of every head."""
 
     task: Task
+    least: int
+    """The number of heads that the model must have."""
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """Means over the few-shot dev prompts, and effects on dev prompts with shuffled labels.
 
         Raises:
             MeasurementError: when an effect is NaN or infinite.
-            UsageError: when a prompt does not suit the tokenizer, or the heads of the model cannot
-                be told apart.
+            RefusedError: when the heads of the model cannot be told apart, or are too few.
+            UsageError: when a prompt does not suit the tokenizer.
         """
         from tvsight.experiments.function_vectors.measure import measure_effects
 
-        model.decoder.attention.check()
+        attention, depth = model.decoder.attention, model.decoder.depth
+        attention.check()
+        if self.least > depth * attention.heads:
+            raise RefusedError(
+                f"--heads {self.least}: {model.name} has {depth * attention.heads} heads."
+            )
         episodes, notes = self.plan.episodes(self.task, model)
         of_split = asked(model, self.task, episodes, self.plan.template)
         dev = method_tokens(self.plan, self.task, model, episodes, of_split)["dev"]
-        size = 4 * model.decoder.depth * model.decoder.attention.size_of_block
+        size = 4 * depth * attention.heads * attention.head_width
         (found,) = yield [Job(measure_effects, (dev,), size, prompts=1)]
         if not (found["effect"].isfinite().all() and found["means"].isfinite().all()):
             raise MeasurementError(

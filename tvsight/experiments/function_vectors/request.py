@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tvsight.errors import MeasurementError, UsageError
+from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import NAME, Options, effects
 from tvsight.experiments.function_vectors.numbers import ranking, task_line
@@ -52,7 +52,9 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         config, lambda plan, source: methods.requests(plan, source, METHODS[BESIDE])
     )
     found = methods.joined(central, {METHODS[BESIDE].title: mean_state})
-    of_heads = runner.outcome(config, effects.requests)
+    of_heads = runner.outcome(
+        config, lambda plan, source: effects.requests(plan, source, options.heads)
+    )
 
     def of(known: Outcome | None) -> Experiment:
         return lambda plan, source: requests(plan, source, options, known, thetas)
@@ -122,8 +124,7 @@ class FunctionVectors(Request):
 
         Raises:
             MeasurementError: when vectors or logits hold NaN or infinity.
-            UsageError: when a prompt or an answer does not suit the tokenizer, or the model has
-                fewer heads than asked for.
+            UsageError: when a prompt or an answer does not suit the tokenizer.
         """
         from tvsight.experiments.function_vectors.measure import measure
 
@@ -154,8 +155,6 @@ class FunctionVectors(Request):
         attention.check()
         every = [(layer, head) for layer in range(depth) for head in range(attention.heads)]
         count = self.identity["heads"]
-        if count > len(every):
-            raise UsageError(f"--heads {count}: {model.name} has {len(every)} heads.")
         shape = (len(self.names), depth, attention.heads, attention.head_width)
         means, rankings = torch.zeros(shape), [every for _ in self.names]
         if self.known is not None:
