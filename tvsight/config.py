@@ -32,7 +32,7 @@ LEAST = {
 """The smallest value of each option that is a count."""
 SAMPLING = ("shots", "dummy_queries", "episodes_per_split", "seed")
 """Options that say how episodes are sampled."""
-REPLACED = ("tasks", *SAMPLING)
+REPLACED = ("tasks", *SAMPLING, "division")
 """Options that have no effect when episodes come from a file."""
 
 
@@ -103,6 +103,9 @@ class RunConfig:
         default=(0,), metadata=IDENTITY
     )
     """Seed of the episodes. `main_results` measures several, draws the first and compares all."""
+    division: Literal["halves", "todd"] = field(default="halves", metadata=IDENTITY)
+    """Pairs for queries. `halves`: one half for dev and one for test, every pair may be shown;
+    `todd`: 70 % are shown, 21 % asked on test and 9 % on dev (Todd et al. 2024)."""
     template: Annotated[str, tyro.conf.arg(metavar="TEMPLATE")] = field(
         default="example", metadata=IDENTITY
     )
@@ -272,7 +275,9 @@ def protocol(config: RunConfig) -> dict[str, Any]:
     """
     if config.episodes is not None:
         return dict.fromkeys(SAMPLING)
-    return {name: getattr(config, name) for name in SAMPLING} | {"seed": one_seed(config)}
+    sampling = {name: getattr(config, name) for name in SAMPLING} | {"seed": one_seed(config)}
+    divided = {} if config.division == "halves" else {"division": config.division}
+    return sampling | divided
 
 
 def one_seed(config: RunConfig) -> int:

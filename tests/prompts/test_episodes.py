@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tvsight.errors import UsageError
 from tvsight.prompts import Episode, Sampling, UsablePairs, episodes_digest, sample_episodes
+from tvsight.prompts.episodes import divided
 from tvsight.tasks import Pair
 
 ROOT = Path(__file__).parents[2]
@@ -186,3 +187,21 @@ def test_too_many_shots_are_refused_with_the_numbers(shots: int, dummies: int) -
 def test_an_episode_contains_its_inputs_and_not_its_answers() -> None:
     episode = Episode("t", "dev", (("a", "b"),), "c", ("d",), ("e",))
     assert [word for word in "abcdef" if episode.contains(word)] == ["a", "c", "e"]
+
+
+@pytest.mark.parametrize("count", [26, 100, 191])
+def test_pairs_are_divided_as_todd_et_al_do(count: int) -> None:
+    pairs = list(usable(count).pairs)
+    of_split, shown = divided(pairs, "todd")
+    assert [*shown, *of_split["test"], *of_split["dev"]] == pairs
+    assert len(shown) == round(0.7 * count)
+    assert abs(len(of_split["test"]) - 0.21 * count) <= 1
+    assert len(of_split["dev"]) > 0
+
+
+def test_a_query_is_never_shown_in_that_division() -> None:
+    sampling = Sampling(shots=3, dummy_queries=2, per_split=6, seed=0, division="todd")
+    episodes = sample_episodes("own", usable(40), sampling)
+    shown = {given for episode in episodes for given, _ in episode.demonstrations}
+    shown |= {given for episode in episodes for given in episode.dummy_queries}
+    assert shown.isdisjoint(episode.query for episode in episodes)

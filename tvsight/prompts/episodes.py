@@ -11,6 +11,7 @@ from tvsight.tasks import Pair
 
 Split = Literal["dev", "test"]
 SPLITS: tuple[Split, ...] = ("dev", "test")
+Division = Literal["halves", "todd"]
 
 
 @dataclass(frozen=True)
@@ -53,33 +54,36 @@ class Sampling:
     per_split: int
     """Number of episodes in a split."""
     seed: int
+    division: Division = "halves"
+    """Which pairs may be queries, and which may be shown; see `divided`."""
 
 
 def sample_episodes(task: str, usable: UsablePairs, sampling: Sampling) -> list[Episode]:
     """Sample dev episodes, then test episodes, of one task.
 
-    The pairs are halved once. Dev queries come from one half and test queries from the other, so
-    the layer is never chosen on a test query. Queries are used as evenly as possible.
-    Demonstrations and dummy queries are drawn without repetition from all pairs but the query's.
-    The draw depends on the task's name, its pairs and the seed only: not on other tasks, the hash
-    seed or the machine.
+    The pairs are divided once, so the layer is never chosen on a test query. Queries are used as
+    evenly as possible. Demonstrations and dummy queries are drawn without repetition, never the
+    query's pair. The draw depends on the task's name, its pairs and the seed only: not on other
+    tasks, the hash seed or the machine.
 
     Raises:
         UsageError: when a task has too few pairs for an episode.
     """
     pairs = usable.pairs
     shots, seed = sampling.shots, sampling.seed
-    check_enough_pairs(task, len(pairs), shots, sampling.dummy_queries)
     # A text seed is hashed by SHA-512 inside `random`, independent of PYTHONHASHSEED.
     shuffled = random.Random(f"{seed}/{task}/halves").sample(pairs, len(pairs))
-    halves = {"dev": shuffled[: len(pairs) // 2], "test": shuffled[len(pairs) // 2 :]}
+    queries_of, shown = divided(shuffled, sampling.division)
+    advice = "Lower --shots." if sampling.division == "halves" else "Use --division halves."
+    check_enough_pairs(task, len(shown), shots, sampling.dummy_queries, advice)
+    pool = pairs if sampling.division == "halves" else shown
     episodes = []
     for split in SPLITS:
-        queries = halves[split]
+        queries = queries_of[split]
         for index in range(sampling.per_split):
             rng = random.Random(f"{seed}/{task}/{split}/{index}")
             query = queries[index % len(queries)]
-            others = _drawn(rng, pairs, query, shots + sampling.dummy_queries)
+            others = _drawn(rng, pool, query, shots + sampling.dummy_queries)
             episodes.append(
                 Episode(
                     task=task,
@@ -91,6 +95,22 @@ def sample_episodes(task: str, usable: UsablePairs, sampling: Sampling) -> list[
                 )
             )
     return episodes
+
+
+def divided(
+    shuffled: Sequence[Pair], division: Division
+) -> tuple[dict[Split, Sequence[Pair]], Sequence[Pair]]:
+    """The pairs that may be queries of each split, and those that may be shown.
+
+    `halves`: dev queries are one half and test queries the other, and every pair may be shown.
+    `todd`: 70 % are shown, 21 % are test queries and 9 % dev queries, as in Todd et al. (2024).
+    """
+    count = len(shuffled)
+    if division == "halves":
+        return {"dev": shuffled[: count // 2], "test": shuffled[count // 2 :]}, shuffled
+    train, test = round(0.7 * count), round(0.91 * count)
+    last = min(test, count - 1)
+    return {"dev": shuffled[last:], "test": shuffled[train:last]}, shuffled[:train]
 
 
 def check_enough_pairs(

@@ -46,6 +46,7 @@ class Plan:
             dummy_queries=config.dummy_queries,
             per_split=config.episodes_per_split,
             seed=one_seed(config),
+            division=config.division,
         )
 
     def episodes(self, task: Task, model: "Model") -> tuple[Sequence[Episode], dict[str, Any]]:

@@ -179,6 +179,8 @@ def _pairs_of_tasks(plan: Plan, pairs: Sequence[str]) -> list[tuple[Task, Task]]
             f"{option}: an episode of conflicting tasks has demonstrations of two tasks, which "
             "files of episodes do not hold. Leave it out; --seed fixes what is sampled."
         )
+    if config.division != "halves":
+        raise UsageError(f"--division {config.division}: conflicting tasks halve their queries.")
     if not pairs:
         raise UsageError("--pairs: at least one pair was expected, such as next_letter:to_upper.")
     known = packaged_tasks() | {task.name: task for task in plan.tasks}
