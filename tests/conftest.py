@@ -16,6 +16,7 @@ FIRST = (
     "tests/ndif/",
     "tests/interventions/test_mutants.py",
     "tests/interventions/test_families.py",
+    "tests/interventions/test_heads.py",
     "tests/run/test_interruptions.py",
     "tests/storage/test_full_disk.py",
 )

@@ -83,10 +83,11 @@ ATTENTION_STD = dict.fromkeys(FAMILIES, 0.3) | {"opt_projected": 0.4}
 Where norms follow the sums and shrink what it brings, it needs more."""
 
 
-def build(family: str, directory: Path) -> Path:
-    """Write a checkpoint of `family` (one of `FAMILIES`) to `directory`, and return that."""
+def build(family: str, directory: Path, **changes: Any) -> Path:
+    """Write a checkpoint of `family` (one of `FAMILIES`), with `changes` of its configuration, to
+    `directory`, and return that."""
     name, options = _CONFIGS[family]
-    config = configuration(name, **options)
+    config = configuration(name, **options | changes)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     randomise(model, ATTENTION_STD[family])
     model.save_pretrained(directory)

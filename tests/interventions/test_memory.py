@@ -1,5 +1,8 @@
 """Memory that is short, and sizes of batches, change no number."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,8 +10,9 @@ from benchmarks.models import random_prompts
 from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight import execution
 from tvsight.experiments.main_results.measure import VECTORS, Comparison, measure
-from tvsight.interventions import batching
+from tvsight.interventions import batching, heads, traces
 from tvsight.interventions.answers import Answers
+from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.models import precision
 from tvsight.models.random import random_llama
@@ -48,6 +52,19 @@ def assert_same_answers(found: Answers, wanted: Answers) -> None:
         torch.testing.assert_close(found[name], wanted[name], rtol=0, atol=1e-4)
 
 
+def read_and_replaced(
+    decoder: Decoder, prompts: Sequence[Sequence[int]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The heads of prompts, and their last states with a head replaced in each, and two."""
+    cached = cache_prompts(decoder, prompts)
+    unpatched = unpatched_states(decoder, cached)
+    read = heads.last_heads(decoder, cached)
+    chosen = [row for row in range(len(prompts)) for _ in range(2)]
+    patches = [patch for row in chosen[::2] for patch in ([(row % 4, 1)], [(0, 2), (3, row % 4)])]
+    values = 2 * read.mean(dim=0).flip(0)
+    return read, heads.with_heads_replaced(decoder, cached, unpatched, chosen, patches, values)
+
+
 def test_a_device_short_of_memory_gives_the_same_numbers_and_says_so(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,3 +95,25 @@ def test_the_size_of_batches_changes_no_number(
     monkeypatch.setattr(batching, "CPU_TOKENS", positions)
     monkeypatch.setattr(batching, "CPU_ROWS", rows)
     assert_same_measurement(execution.run(decoder, measure, *prompts), wanted)
+
+
+def test_heads_are_the_same_on_a_device_short_of_memory(
+    decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shortened = [ids[: len(ids) - row % 3] for row, ids in enumerate(prompts[0]["zero_shot"])]
+    wanted = execution.run(decoder, read_and_replaced, shortened)
+
+    def short_of_memory(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def run(decoder: Decoder, prefixes: traces.Prefixes, *arguments: Any) -> torch.Tensor:
+            if len(prefixes.mask) > 3:
+                raise torch.OutOfMemoryError("simulated")
+            return function(decoder, prefixes, *arguments)
+
+        return run
+
+    for name in ("read_heads", "replace_heads"):
+        monkeypatch.setattr(heads, name, short_of_memory(getattr(traces, name)))
+    with pytest.warns(UserWarning, match="do not fit the memory: going on with"):
+        found = execution.run(decoder, read_and_replaced, shortened)
+    for of_found, of_wanted in zip(found, wanted, strict=True):
+        torch.testing.assert_close(of_found, of_wanted, rtol=0, atol=1e-5)

@@ -14,6 +14,7 @@ from tests.helpers.forked_commands import fork
 
 FAMILIES, EPISODES = "tests/interventions/test_families.py", "tests/prompts/test_episodes.py"
 TRACES, DECODER = "tests/interventions/test_traces.py", "tests/interventions/test_decoder.py"
+HEADS = "tests/interventions/test_heads.py"
 MEASURING = "tests/experiments/test_measuring.py"
 ANNOUNCED = "tests/run/test_announcement.py"
 COPIED = ("tvsight", "tests", "benchmarks", "analyses", "pyproject.toml")
@@ -73,6 +74,20 @@ MUTANTS = {
         'baseline["margin"] > 1e9',
         MEASURING,
         "no_op_patch",
+    ),
+    "a head is replaced in place of the next one": Mutant(
+        "tvsight/interventions/traces.py",
+        "replaced[row, layer, head] = True",
+        "replaced[row, layer, head - 1] = True",
+        HEADS,
+        "gpt2 and heads_replaced_are",
+    ),
+    "every head writes its projection's bias": Mutant(
+        "tvsight/interventions/attention.py",
+        'if getattr(projection._module, "bias", None) is not None:',
+        "if False:",
+        HEADS,
+        "gpt2 and part_of_the_projection",
     ),
     "a prefix of one token is not cached": Mutant(
         "tvsight/interventions/traces.py",

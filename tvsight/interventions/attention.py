@@ -8,10 +8,11 @@ from operator import attrgetter
 from typing import Any
 
 import torch
-from nnsight import TransformersModel
+from nnsight import TransformersModel, save
+from nnsight.intervention.interleaver import OutOfOrderError
 from torch import Tensor
 
-from tvsight.errors import RefusedError, integer, unexpected
+from tvsight.errors import MeasurementError, RefusedError, integer, unexpected
 
 PROJECTIONS = (
     "self_attn.o_proj",  # Llama, Mistral, Qwen2, Qwen3, OLMo2, Gemma 2 and 3
@@ -51,13 +52,18 @@ class Attention:
         self._of = type(nn._module).__name__
         self._path = next((path for path in PROJECTIONS if _has(block, path)), "")
 
-    def size(self, block: Any) -> int:
-        """The size of all heads of a block together, in a trace; 0 where they cannot be read."""
-        return self.projection(block).input.shape[-1] if self._path else 0
-
-    def divide(self, size: int, heads: int | None) -> None:
-        """Divide the size of all heads of a block together by their number."""
-        if size and heads and size % heads == 0:
+    def observe(self, nn: TransformersModel) -> None:
+        """Find out how wide heads are, by a forward on fake tensors that needs no weights."""
+        heads = integer(getattr(nn.config.get_text_config(), "num_attention_heads", None))
+        if not (self._path and heads):
+            return
+        try:
+            with nn.scan({"input_ids": torch.tensor([[1, 2]])}) as tracer:
+                size = save(self.projection(nn.blocks[0]).input.shape[-1])
+                tracer.stop()
+        except OutOfOrderError:  # its weights are used without it, as by BLOOM's `slow_but_exact`
+            return
+        if size % heads == 0:
             self.heads = heads
             self.head_width = size // heads
 
@@ -100,21 +106,42 @@ class Attention:
         if not self.heads:
             raise RefusedError(
                 f"The attention heads of {self._of} cannot be told apart: "
-                f"its blocks have no output projection at any of {', '.join(PROJECTIONS)}, or the "
+                f"its blocks use no output projection at any of {', '.join(PROJECTIONS)}, or the "
                 "size of its input is no multiple of the number of heads."
             )
         for head in heads:
+            if not self._exists(head):
+                head_in_it = f"a head in it, 0 to {self.heads - 1}"
+                raise unexpected("head", f"a block, 0 to {self.depth - 1}, and {head_in_it}", head)
+
+    def check_values(self, values: Tensor, name: str) -> None:
+        """Check that `values`, which errors call `name`, can be a value for every head of this
+        model, `[depth, heads, head_width]`.
+
+        Raises:
+            RefusedError: when its heads cannot be told apart.
+            UsageError: when values have another shape or type.
+            MeasurementError: when they hold NaN or infinity.
+        """
+        self.check()
+        shape = [self.depth, self.heads, self.head_width]
+        if list(values.shape) != shape or not values.is_floating_point():
+            expected = f"floating-point numbers {shape}, a value for every head"
+            raise unexpected(name, expected, values)
+        if not values.isfinite().all():
+            raise MeasurementError("A head holds NaN or infinity. A wider --dtype may help.")
+
+    def _exists(self, head: Any) -> bool:
+        try:
             layer, number = map(integer, head)
-            if (
-                layer is None
-                or number is None
-                or not (0 <= layer < self.depth and 0 <= number < self.heads)
-            ):
-                expected = f"block 0 to {self.depth - 1} and head 0 to {self.heads - 1}"
-                raise unexpected("head", expected, head)
+        except (TypeError, ValueError):  # no pair
+            return False
+        if layer is None or number is None:
+            return False
+        return 0 <= layer < self.depth and 0 <= number < self.heads
 
     def projection(self, block: Any) -> Any:
-        """The output projection of the attention of a block, whose input the heads are."""
+        """The output projection of the attention of a block. Its input is the heads."""
         return attrgetter(self._path)(block)
 
 

@@ -228,16 +228,14 @@ class Decoder:
         return {"cache" if "cache" in known else "past_key_values": cache, "use_cache": True}
 
     def observe(self) -> None:
-        """Find out what a block returns and how wide its heads are, by a forward on fake tensors
-        that needs no weights."""
+        """Find out what a block returns, by a forward on fake tensors that needs no weights, and
+        how wide its heads are."""
         forward = signature(type(self.nn._module).forward).parameters
         self._takes_positions = "position_ids" in forward
         with self.nn.scan({"input_ids": torch.tensor([[1, 2]])}):
-            size = save(self.attention.size(self.blocks[0]))
             kind = save(type(self.blocks[0].output))
-        heads = getattr(self.nn.config.get_text_config(), "num_attention_heads", None)
-        self.attention.divide(size, heads)
         self._block_returns_tuple = issubclass(kind, tuple)
+        self.attention.observe(self.nn)
 
     def _checked(self, states: Tensor) -> Tensor:
         if states.dim() != 3 or states.shape[-1] != self.width:

@@ -55,13 +55,17 @@ def with_heads_replaced(
         The states after the last block, `[patches, width]`.
 
     Raises:
-        UsageError: when there is no such prompt or head, or nothing to replace.
+        UsageError: when there is no such prompt or head, or nothing to replace; when the heads of
+            this model cannot be told apart, or `values` have another shape or type.
+        MeasurementError: when `values` hold NaN or infinity.
     """
     known = range(len(prompts.last))
     if len(chosen) != len(heads) or not set(chosen) <= set(known):
         raise unexpected("chosen", f"a prompt of {known} for each patch", chosen)
     if not all(heads):
         raise unexpected("heads", "at least one head for each patch", heads)
+    decoder.attention.check(head for of_patch in heads for head in of_patch)
+    decoder.attention.check_values(values, "values")
     lowest = [min(layer for layer, _ in of_patch) for of_patch in heads]
     final = unpatched.new_empty(len(chosen), decoder.width)
     for members, cached in prompts.groups:
@@ -92,22 +96,32 @@ def contributions(decoder: Decoder, heads: Tensor, normalised: bool = False) -> 
         normalised: as it arrives there, where blocks normalise their attention's output: at the
             scale of the whole output that `heads` has. Their sum over a block is then what the
             block adds.
+
+    Returns:
+        In the model's precision, on the device of `heads`.
+
+    Raises:
+        UsageError: when the heads of this model cannot be told apart, or `heads` have another shape
+            or type.
+        MeasurementError: when `heads` hold NaN or infinity.
     """
+    decoder.attention.check_values(heads, "heads")
     found = []
-    for block, of_block in zip(decoder.blocks, heads, strict=True):
+    for block, of_block in zip(decoder.blocks, heads.to(decoder.dtype), strict=True):
         alone = torch.diag_embed(of_block.T).permute(1, 2, 0)  # [heads, heads, head_width]
         written = decoder.attention.project(block, alone)
         if normalised and decoder.attention.normalises_output:
             whole = decoder.attention.project(block, of_block)
-            arrived = decoder.attention.normalise(block, whole)
+            arrived = decoder.attention.normalise(block, whole).float()
             scale = arrived.norm() / _weighted(decoder, block, whole).norm()
-            written = _weighted(decoder, block, written) * scale
+            written = (_weighted(decoder, block, written) * scale).to(written)
         found.append(written.to(heads.device))
     return torch.stack(found)
 
 
 def _weighted(decoder: Decoder, block: Any, states: Tensor) -> Tensor:
-    """States times the weights of the norm, which is linear but for its scale."""
+    """States times the weights of the norm, which is linear but for its scale; in float32."""
+    states = states.float()  # half precision has no numbers so large
     # The norm adds a small constant to the mean square. Beside large states it makes no difference.
     large = decoder.attention.normalise(block, states * LARGE)
-    return large * states.float().square().mean(dim=-1, keepdim=True).sqrt().to(states)
+    return large * states.square().mean(dim=-1, keepdim=True).sqrt()

@@ -150,6 +150,7 @@ def replace_heads(
         The states after the last block, `[rows, width]`.
     """
     decoder.attention.check(head for of_row in heads for head in of_row)
+    decoder.attention.check_values(values, "values")
     ids = torch.tensor(tokens)[:, None]
     arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
     replaced = torch.zeros(len(ids), decoder.depth, decoder.attention.heads, 1, dtype=torch.bool)
