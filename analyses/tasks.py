@@ -23,7 +23,7 @@ class Options:
     tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
     """Names and categories separated by commas, `paper`, `all`, or `none`."""
     task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = ()
-    """Files with tasks of your own."""
+    """Files with tasks of your own, or folders of them."""
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Count the pairs that survive this model's tokenizer, and those whose answer begins with the
     same token as a wrong one; no weights are loaded."""
@@ -47,11 +47,12 @@ def main(options: Options) -> int:
 
 
 def _description(task: Task) -> dict[str, str]:
-    first = task.pairs[0]
+    from tvsight.output.labels import example
+
     return {
         "Category": task.category,
         "Task": task.name,
-        "Example": f"{first.input} → {first.answer}",
+        "Example": example(task.pairs[0]),
         "Match": task.match,
         "Inverse": task.inverse or "",
         "Pairs": str(len(task.pairs)),

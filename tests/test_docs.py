@@ -19,6 +19,7 @@ from tests.helpers.imports import tree
 from tvsight.config import option
 from tvsight.models.catalogue import catalogue
 from tvsight.storage import schemas
+from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 RESULTS = ROOT / "docs" / "results.md"
 COMMANDS = sorted(
@@ -129,6 +130,12 @@ def test_every_figure_is_in_the_gallery() -> None:
     assert len(drawn) > 50
     absent = {name for name in drawn if f"/{name})" not in gallery}
     assert {name for name in absent if not name.startswith("token_projections_")} == set()
+
+
+def test_the_readme_counts_the_tasks() -> None:
+    further = len(packaged_tasks()) - len(PAPER_TASKS)
+    counted = f"the paper's {len(PAPER_TASKS)} tasks and {further} more"
+    assert counted in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_link_in_the_documents_leads_to_a_file() -> None:

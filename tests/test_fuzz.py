@@ -17,7 +17,7 @@ from tvsight.prompts import read_episodes
 from tvsight.tasks.files import read_task_file
 
 INPUTS = 6_000
-"""Of each of the three kinds of files."""
+"""Of each of the four kinds of files."""
 SECONDS = 60
 """Of a processor's time, for each kind."""
 PIECES = [
@@ -46,6 +46,13 @@ EPISODE = {
 
 def json_task(rng: random.Random) -> bytes:
     return json.dumps(changed(TASK, rng), ensure_ascii=rng.random() < 0.5).encode(
+        errors="surrogatepass"
+    )
+
+
+def examples(rng: random.Random) -> bytes:
+    rows = [{"input": x, "output": y} for x, y in (("a", "b"), ("a ", "c"), ("é\n", ["d", "😀"]))]
+    return json.dumps(changed(rows, rng), ensure_ascii=rng.random() < 0.5).encode(
         errors="surrogatepass"
     )
 
@@ -96,10 +103,12 @@ def broken(content: bytes, rng: random.Random) -> bytes:
     return content
 
 
+@pytest.mark.filterwarnings("ignore::tvsight.errors.Remark")
 @pytest.mark.parametrize(
     ("name", "made", "read"),
     [
         ("own.json", json_task, lambda file: read_task_file(str(file))),
+        ("examples.json", examples, lambda file: read_task_file(str(file))),
         ("own.csv", csv_task, lambda file: read_task_file(str(file))),
         ("own.jsonl", episode_lines, read_episodes),
     ],

@@ -90,7 +90,8 @@ class RunConfig:
     task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = field(
         default=(), metadata=IDENTITY
     )
-    """Files with tasks of your own (JSON, or CSV with two columns), added to --tasks."""
+    """Files with tasks of your own (JSON, or CSV with two columns), or folders of such files, added
+    to --tasks."""
     shots: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=IDENTITY)
     """Demonstrations in a few-shot prompt."""
     dummy_queries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=IDENTITY)

@@ -29,7 +29,7 @@ from tvsight.prompts import (
     usable_pairs,
 )
 from tvsight.tasks import Task
-from tvsight.tasks.files import is_encodable
+from tvsight.tasks.words import is_encodable
 
 Vector = Tensor | np.ndarray[Any, Any]
 

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.helpers.commands import analysis, cells, imported
+from tvsight.output.labels import example
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 
@@ -12,10 +13,8 @@ def test_every_task_is_listed_without_model_code() -> None:
     listed = cells(process)
     assert [row[1] for row in listed] == list(packaged_tasks())
     for row, task in zip(listed, packaged_tasks().values(), strict=True):
-        first = task.pairs[0]
-        example = f"{first.input} → {first.answer}"
         assert row == [
-            *(task.category, task.name, example, task.match),
+            *(task.category, task.name, example(task.pairs[0]), task.match),
             *(task.inverse or "", str(len(task.pairs))),
         ]
     assert imported(process.stderr) & {"rich", "torch", "transformers", "nnsight"} == {"rich"}

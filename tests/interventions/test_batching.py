@@ -6,6 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tvsight.interventions.batching import (
+    CACHED_POSITIONS,
     CPU_ROWS,
     CPU_TOKENS,
     GPU_ROWS,
@@ -94,7 +95,15 @@ def test_batches_are_as_full_as_they_may_be() -> None:
 
 def test_a_cpu_has_fixed_budgets() -> None:
     assert position_budget(CPU, 100, 10_000, 4) == CPU_TOKENS
-    assert row_budget(CPU) == CPU_ROWS
+    assert row_budget(CPU, 12, CPU_TOKENS) == CPU_ROWS
+
+
+@pytest.mark.parametrize("device", [CPU, CUDA])
+def test_fewer_rows_share_a_forward_where_each_has_a_long_prompt(device: torch.device) -> None:
+    known = [row_budget(device, length, CPU_TOKENS) for length in (0, 128, 129, 1000, 10**9)]
+    assert known[0] >= CPU_ROWS
+    assert known[1:] == [CPU_ROWS, CPU_ROWS - 1, CACHED_POSITIONS // 1000, 1]
+    assert row_budget(device, 1000, 10**6) == min(known[0], 1000)
 
 
 def test_the_budget_of_a_gpu_follows_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +113,7 @@ def test_the_budget_of_a_gpu_follows_its_free_memory(monkeypatch: pytest.MonkeyP
     assert budget == int(GPU_SHARE * free / (72 * 2048 * 2))
     assert position_budget(CUDA, 16, 2048, 4) == pytest.approx(budget / 2, abs=1)
     assert position_budget(CUDA, 80, 2**30, 4) == CPU_TOKENS
-    assert row_budget(CUDA) == GPU_ROWS
+    assert row_budget(CUDA, 12, budget) == GPU_ROWS
 
 
 @pytest.mark.filterwarnings("ignore:.*do not fit the memory")

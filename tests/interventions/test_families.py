@@ -95,7 +95,7 @@ def test_the_layer_sweep_is_that_of_the_reference(measured: Measured, procedure:
 def test_the_sweep_does_not_depend_on_which_layers_share_a_forward(
     rows_per_forward: int, model: Model, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "row_budget", lambda device: rows_per_forward)
+    monkeypatch.setattr(application, "rows_per_forward", lambda decoder, length: rows_per_forward)
     found = execution.run(model.decoder, measure_dev, measured.dev)
     assert_same_sweep(measured, found["sweep"]["task_vector"], "task_vector")
 

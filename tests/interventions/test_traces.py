@@ -43,7 +43,7 @@ def test_prompts_are_padded_on_both_sides(
 def test_writing_back_the_state_that_was_read_changes_nothing(
     name: str, rows_per_forward: int, tiny_checkpoint: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "row_budget", lambda device: rows_per_forward)
+    monkeypatch.setattr(application, "rows_per_forward", lambda decoder, length: rows_per_forward)
     model = load(str(tiny_checkpoint(name)), device="cpu")
     decoder, prompts = model.decoder, token_ids(model, "test")["zero_shot"]
     cached = application.cache_prompts(decoder, prompts)

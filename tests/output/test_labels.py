@@ -3,7 +3,19 @@ import math
 import pandas as pd
 import pytest
 
-from tvsight.output.labels import block, counted, interval, number, sizes, small, spread, task_title
+from tvsight.output.labels import (
+    MAX_EXAMPLE,
+    block,
+    counted,
+    example,
+    interval,
+    number,
+    sizes,
+    small,
+    spread,
+    task_title,
+)
+from tvsight.tasks import Pair
 
 NAN = float("nan")
 
@@ -87,3 +99,12 @@ def test_counts_have_separators() -> None:
     assert sizes(pd.Series([50, 50])) == "50"
     assert sizes(pd.Series([13, 1300])) == "13 to 1,300"
     assert not math.isnan(float(number(0.5)))
+
+
+def test_an_example_is_one_short_line() -> None:
+    assert example(Pair("France", ("Paris", "Lyon"))) == "France → Paris"
+    long = example(Pair("A piece\nof news. " * 300, ("x" * 4000,)))
+    assert long.startswith("A piece of news. A piece of news. A pie… → x")
+    assert [len(part) for part in long.split(" → ")] == [MAX_EXAMPLE, MAX_EXAMPLE]
+    assert long.count("…") == 2
+    assert "\n" not in long

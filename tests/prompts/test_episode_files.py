@@ -98,7 +98,7 @@ def test_a_version_stands_in_the_first_line_only(tmp_path: Path) -> None:
 def test_a_word_that_is_too_long_is_refused_by_number_and_not_repeated(tmp_path: Path) -> None:
     line = json.dumps({**FIELDS, "query": "c" * 10_000_000})
     message = refusal(tmp_path / "own.jsonl", DEV, line, TEST)
-    assert "own.jsonl, line 2: a word of more than 1000 characters" in message
+    assert "own.jsonl, line 2: a word of more than 5000 characters" in message
     wrong = json.dumps({**FIELDS, "split": "d" * 1000})
     assert len(refusal(tmp_path / "own.jsonl", wrong)) < 300
 

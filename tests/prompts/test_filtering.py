@@ -16,6 +16,7 @@ from tvsight.prompts.filtering import (
 )
 from tvsight.prompts.templates import Template, template
 from tvsight.tasks import MatchRule, Pair, Task
+from tvsight.tasks.files import USERS
 
 MakeTokenizer = Callable[[Iterable[str]], Any]
 EXAMPLE = template("example")
@@ -42,6 +43,19 @@ def test_exact_keeps_the_pairs_whose_answer_is_one_token(make_tokenizer: MakeTok
     found = usable(one_answer_each(30), make_tokenizer(spaced(WORDS[:25])))
     assert found.pairs == tuple(Pair(f" {i}", (f" {WORDS[i]}",)) for i in range(25))
     assert (found.spaced, found.total) == (True, 30)
+
+
+def test_too_few_answers_of_a_users_task_name_the_rule_for_longer_ones(
+    make_tokenizer: MakeTokenizer,
+) -> None:
+    pairs = one_answer_each(30).pairs
+    own, packaged = (Task("mine", "custom", "", "exact", pairs, origin) for origin in (USERS, ""))
+    with pytest.raises(UsageError) as refused:
+        usable(own, make_tokenizer([]))
+    assert '"match": "prefix"' in str(refused.value)
+    with pytest.raises(UsageError, match="0 of 30 pairs have an answer of one token") as refused:
+        usable(packaged, make_tokenizer([]))
+    assert "prefix" not in str(refused.value)
 
 
 def test_further_answers_survive_one_by_one(make_tokenizer: MakeTokenizer) -> None:

@@ -19,6 +19,7 @@ OTHERS = [
     "synonyms",
     "plural_singular",
     "singular_plural",
+    "capitalize",
     "capitalize_first_letter",
     "country_capital",
     "capital_country",
@@ -88,6 +89,15 @@ def test_translations_and_verbs_have_five_hundred_pairs(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_task_has_a_hundred_and_fifty_pairs_where_the_world_has(name: str) -> None:
     assert len(TASKS[name].pairs) >= 150
+
+
+@pytest.mark.parametrize(("name", "least"), [("news_topic", 100), ("review_sentiment", 80)])
+def test_a_task_of_long_inputs_has_pairs_enough_for_both_halves(name: str, least: int) -> None:
+    inputs = [pair.input for pair in TASKS[name].pairs]
+    assert len(inputs) >= least
+    assert min(len(text.split()) for text in inputs) >= 12
+    assert [text for text in inputs if not text.endswith(".")] == []
+    assert max(map(len, inputs)) < 250
 
 
 @EACH
@@ -198,6 +208,8 @@ def test_no_word_is_both_an_antonym_and_a_synonym() -> None:
     ("name", "allowed"),
     [
         ("sentiment", {"positive", "negative"}),
+        ("review_sentiment", {"positive", "negative"}),
+        ("news_topic", {"World", "Sports", "Business", "Technology"}),
         ("location_religion", {"Christianity", "Islam", "Hinduism", "Buddhism", "Judaism"}),
         (
             "location_continent",

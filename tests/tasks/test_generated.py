@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tvsight.tasks import Task, packaged_tasks
-from tvsight.tasks.generated import LIST_LENGTHS, first_letters, generated_tasks
+from tvsight.tasks.generated import LIST_LENGTHS, capitalised, first_letters, generated_tasks
 
 TASKS = {task.name: task for task in generated_tasks()}
 LOWER, UPPER = string.ascii_lowercase, string.ascii_uppercase
@@ -78,6 +78,20 @@ def test_first_letters_are_capitalised() -> None:
         ("cat", ("C",)),
         ("éclair", ("É",)),
     ]
+
+
+def test_a_word_gets_a_capital_and_keeps_the_rest() -> None:
+    task = capitalised(["cat", "éclair", "iPod"])
+    assert task.name == "capitalize"
+    assert [(pair.input, pair.answers) for pair in task.pairs] == [
+        ("cat", ("Cat",)),
+        ("éclair", ("Éclair",)),
+        ("iPod", ("IPod",)),
+    ]
+    known = packaged_tasks()
+    nouns = [pair.input for pair in known["singular_plural"].pairs]
+    assert [pair.input for pair in known["capitalize"].pairs] == nouns
+    assert [pair for pair in known["capitalize"].pairs if pair.input in pair.answers] == []
 
 
 def test_the_packaged_words_lose_all_but_their_first_letter() -> None:

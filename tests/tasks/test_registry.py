@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tvsight.errors import UsageError
+from tvsight.errors import Remark, UsageError
 from tvsight.tasks import CATEGORIES, PAPER_TASKS, in_order, packaged_tasks, select, task
 
 TABLE_1 = {
@@ -139,5 +139,16 @@ def test_an_own_task_may_not_take_the_name_of_another(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"antonyms\.json: there is a task named 'antonyms'"):
         select("none", [own])
     twice = task_file(tmp_path, "mine")
-    with pytest.raises(UsageError, match=r"mine\.json: there is a task named 'mine' already"):
+    with pytest.raises(UsageError, match=r"mine\.json: there is a task named 'mine' already \(of "):
         select("none", [twice, twice])
+
+
+def test_an_own_task_named_after_its_file_makes_way_for_a_packaged_one(tmp_path: Path) -> None:
+    (tmp_path / "capitalize.json").write_text('[{"input": "cat", "output": "Cat"}]')
+    (tmp_path / "antonyms.csv").write_text("hot,cold\n")
+    files = [str(tmp_path / name) for name in ("capitalize.json", "antonyms.csv")]
+    with pytest.warns(Remark) as said:
+        chosen = names("capitalize,antonyms-own", *files)
+    assert chosen == ["capitalize", "antonyms-own", "capitalize-own"]
+    told = f"{files[1]}: there is a packaged task named 'antonyms', so this one is named"
+    assert [str(one.message) for one in said][1] == f"{told} 'antonyms-own'."

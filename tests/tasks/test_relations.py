@@ -46,7 +46,9 @@ def test_words_describe_each_direction_and_may_be_left_out(tmp_path: Path) -> No
         (["a", "b", "c", "d", "e", "f"], "at most 5, was expected"),
         (["next", 7], "words: 7: text without white space around it was expected"),
         ([" next"], "words: ' next': text without white space around it was expected"),
-        (["a\x1bb"], r"words: 'a\x1bb': at most 200 characters, none of them a control"),
+        (["a\x1bb"], r"words: 'a\x1bb': text without a control character"),
+        (["a\nb"], r"words: 'a\nb': text without a control character"),
+        (["a" * 201], "at most 200 characters were expected, found 201"),
         (["next", "next"], "words: different words were expected"),
     ],
 )

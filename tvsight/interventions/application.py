@@ -12,7 +12,7 @@ from tvsight.interventions.batching import (
     halving,
     layer_groups,
     positions_per_forward,
-    row_budget,
+    rows_per_forward,
 )
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import (
@@ -97,7 +97,7 @@ def apply_vectors(
                 vectors[patches],
             )
 
-        for batch in layer_groups(patches, layers, row_budget(decoder.device)):
+        for batch in layer_groups(patches, layers, rows_per_forward(decoder, cached.length)):
             for rows, states in halving(run, batch):
                 final[rows] = states.to(final.device)
     return final

@@ -24,6 +24,9 @@ GPU_ROWS = 1024
 """Rows in one forward of a single token. Rows of several layers that share a forward all run from
 the lowest of these layers on. On a CPU few rows share one, just enough to multiply matrices well.
 On a GPU many do, because each forward costs its launches."""
+CACHED_POSITIONS = 128 * CPU_ROWS
+"""Cached positions of the rows that share a forward, on a CPU or a GPU with little free memory. It
+lowers the number of rows whose prompts are longer than 128 tokens, such as a paragraph."""
 GPU_SHARE = 0.4
 """The share of a GPU's free memory for one forward."""
 ANSWER_ROWS = 1024
@@ -98,9 +101,15 @@ def position_budget(device: torch.device, depth: int, width: int, itemsize: int)
     return max(CPU_TOKENS, int(GPU_SHARE * free / per_position))
 
 
-def row_budget(device: torch.device) -> int:
-    """The number of rows of single tokens that should share one forward on a device."""
-    return GPU_ROWS if device.type == "cuda" else CPU_ROWS
+def row_budget(device: torch.device, length: int, positions: int) -> int:
+    """The number of rows of single tokens that should share one forward on a device.
+
+    Args:
+        length: number of cached tokens before each of them, which are copied for every row.
+        positions: in one forward, from `position_budget`.
+    """
+    rows = GPU_ROWS if device.type == "cuda" else CPU_ROWS
+    return max(1, min(rows, max(CACHED_POSITIONS, positions) // max(1, length)))
 
 
 def logit_tile(device: torch.device, rows: int, vocabulary: int, whole: bool) -> tuple[int, int]:
@@ -146,3 +155,8 @@ def halving(
 def positions_per_forward(decoder: Decoder) -> int:
     """The number of positions in one forward of this model on its device."""
     return position_budget(decoder.device, decoder.depth, decoder.width, decoder.dtype.itemsize)
+
+
+def rows_per_forward(decoder: Decoder, length: int) -> int:
+    """The number of single tokens in one forward of this model, each after `length` cached ones."""
+    return row_budget(decoder.device, length, positions_per_forward(decoder))

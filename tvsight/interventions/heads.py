@@ -14,7 +14,7 @@ from torch import Tensor
 from tvsight.errors import unexpected
 from tvsight.interventions.application import CachedPrompts
 from tvsight.interventions.attention import Head
-from tvsight.interventions.batching import halving, layer_groups, row_budget
+from tvsight.interventions.batching import halving, layer_groups, rows_per_forward
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import Prefixes, read_heads, replace_heads
 
@@ -82,7 +82,7 @@ def with_heads_replaced(
                 unpatched[[chosen[patch] for patch in patches]],
             )
 
-        for batch in layer_groups(patches, lowest, row_budget(decoder.device)):
+        for batch in layer_groups(patches, lowest, rows_per_forward(decoder, cached.length)):
             for rows, states in halving(run, batch):
                 final[rows] = states.to(final.device)
     return final

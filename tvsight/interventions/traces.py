@@ -180,6 +180,11 @@ class Prefixes:
         self.cache = cache
         self.mask = mask
 
+    @property
+    def length(self) -> int:
+        """Number of cached tokens of every row, padding included."""
+        return self.mask.shape[1]
+
     def rows(self, rows: Sequence[int]) -> "Prefixes":
         """A copy with the given rows in the given order, repetitions allowed."""
         index = torch.tensor(rows)

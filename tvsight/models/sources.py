@@ -9,7 +9,7 @@ from typing import Literal
 
 from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.models.catalogue import EMBEDDED, Package, catalogue
-from tvsight.tasks.files import is_encodable
+from tvsight.tasks.words import is_encodable
 from tvsight.writing import file_state
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from tvsight.models.catalogue import catalogue
-from tvsight.tasks import packaged_tasks
+from tvsight.tasks import Pair, packaged_tasks
 from tvsight.tasks.task import ARROW
 from tvsight.texts import one_line
 
@@ -16,6 +16,8 @@ AT = "@"
 """Between a model's name and its revision."""
 MAX_LABEL = 28
 """Longest name in a figure, in characters."""
+MAX_EXAMPLE = 40
+"""Longest input or answer of an example in a table or on a terminal, in characters."""
 MISSING = "–"
 """For what could not be computed, or does not apply."""
 
@@ -40,10 +42,15 @@ def task_title(name: str) -> str:
     return task.title if task else shortened(name)
 
 
-def shortened(name: str) -> str:
-    """A name on one line, short enough for a figure, with nothing in it that is not to be seen."""
+def shortened(name: str, most: int = MAX_LABEL) -> str:
+    """A text on one line, short enough for a figure, with nothing in it that is not to be seen."""
     name = one_line(name)
-    return name if len(name) <= MAX_LABEL else name[: MAX_LABEL - 1] + "…"
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def example(pair: Pair) -> str:
+    """`France → Paris`: the input of a pair and its usual answer, the input of a long one cut."""
+    return f"{shortened(pair.input, MAX_EXAMPLE)} → {shortened(pair.answer, MAX_EXAMPLE)}"
 
 
 def block(layer: int, depth: int) -> str:

@@ -14,13 +14,13 @@ from typing import Any, cast
 from tvsight import __version__
 from tvsight.errors import UsageError, nearest
 from tvsight.prompts.episodes import SPLITS, Episode, Split
-from tvsight.tasks.files import is_encodable, shown
+from tvsight.tasks.words import is_encodable, shown
 from tvsight.writing import whole_file
 
 EPISODES_VERSION = 1
 VERSION_KEY = "episodes_version"
-MAX_WORD = 1000
-"""Most characters in a word: more than in a task file, for answers of several words."""
+MAX_WORD = 5000
+"""Most characters in a word: more than in a task file, for the space that a word begins with."""
 MAX_FILE_BYTES = 500_000_000
 
 FORM = (

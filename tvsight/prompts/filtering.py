@@ -9,11 +9,17 @@ from typing import Any
 from tvsight.errors import Remark, UsageError
 from tvsight.prompts.templates import Template, template_name
 from tvsight.tasks import Pair, Task
+from tvsight.tasks.files import USERS
+from tvsight.tasks.words import shown
 
 MIN_PAIRS = 20
 """The smallest number of pairs for a measurement."""
 UNSPACED_ADVANTAGE = 0.7
 """Words begin with a space unless that keeps less than this share of the pairs kept without."""
+LONGER = (
+    'Longer answers are read in a task file such as {"name": "my_task", "match": "prefix", '
+    '"pairs": [...]}. '
+)
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,11 @@ def usable_pairs(task: Task, tokenizer: Any, template: Template, model: str) -> 
         pairs = spaced if use_spaces else plain
     if len(pairs) < MIN_PAIRS:
         what = "of one token" if task.match == "exact" else "that its tokenizer can write"
+        longer = task.match == "exact" and task.origin == USERS
         raise UsageError(
             f"Task {task.name} with model {model}: {len(pairs)} of {len(task.pairs)} pairs have an "
-            f"answer {what}; at least {MIN_PAIRS} are needed. {template.spaces}".rstrip()
+            f"answer {what}; at least {MIN_PAIRS} are needed. {LONGER * longer}"
+            f"{template.spaces}".rstrip()
         )
     say_special_tokens(task.name, _words(task.pairs), tokenizer, template, model)
     if use_spaces and template.spaces:
@@ -81,7 +89,7 @@ def say_special_tokens(
         warnings.warn(f"The template '{name}' holds {found[0]}, {reads}{twice}.", Remark, 3)
     holding = [word for word in dict.fromkeys(words) if pattern.search(word)]
     if holding:
-        named = ", ".join(repr(word) for word in holding[:3]) + ", …" * (len(holding) > 3)
+        named = ", ".join(map(shown, holding[:3])) + ", …" * (len(holding) > 3)
         warnings.warn(f"Task {task}: {named}: text {reads}.", Remark, 3)
 
 

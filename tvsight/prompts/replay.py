@@ -10,7 +10,7 @@ from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.templates import Template
 from tvsight.prompts.tokens import TokenIds
 from tvsight.tasks import MatchRule, Task
-from tvsight.tasks.files import shown
+from tvsight.tasks.words import shown
 
 if TYPE_CHECKING:
     from tvsight.models.loading import Model

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from tvsight.errors import UsageError, nearest, unexpected
-from tvsight.tasks.files import is_encodable
+from tvsight.tasks.words import is_encodable
 
 TEMPLATES = {"example": "example:{x}->{y}\n", "arrow": "{x}->{y}\n", "question": "Q:{x}\nA:{y}\n\n"}
 """The named templates; `example` is the paper's. Words are inserted unchanged, so a space between

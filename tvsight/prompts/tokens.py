@@ -8,6 +8,7 @@ from tvsight.prompts.episodes import Episode
 from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.templates import Template
 from tvsight.tasks import MatchRule
+from tvsight.tasks.words import shown
 
 if TYPE_CHECKING:
     from tvsight.models.loading import Model
@@ -107,7 +108,7 @@ def check_window(model: "Model", prompts: Sequence[TokenIds]) -> None:
         raise UsageError(
             f"The longest prompt has {longest} tokens, and the context window of {model.name} is "
             f"{window} tokens ({longer} of {len(prompts)} prompts are longer). Give fewer "
-            "demonstrations (--shots), a shorter --template, or a model with a longer window."
+            "demonstrations (--shots), shorter inputs, or a model with a longer window."
         )
 
 
@@ -190,9 +191,9 @@ def _first_tokens(
     for tokens, episode in zip(answers, episodes, strict=True):
         if not tokens:
             raise UsageError(
-                f"Task {episode.task}: the answer {episode.accepted[0]!r} has no token of its own "
-                f"after the query {episode.query!r}; this template does not suit this tokenizer. "
-                f"{template.spaces}".rstrip()
+                f"Task {episode.task}: the answer {shown(episode.accepted[0])} has no token of its "
+                f"own after the query {shown(episode.query)}; this template does not suit this "
+                f"tokenizer. {template.spaces}".rstrip()
             )
     return [tokens[0] for tokens in answers]
 

@@ -4,37 +4,28 @@ A relation file holds one list of pairs and up to two tasks on it, `forward` and
 user's file holds one task.
 """
 
-import csv
-import io
 import json
 import re
 import warnings
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, cast
 
 from tvsight.errors import Remark, UsageError, nearest
+from tvsight.tasks.csv_rows import csv_rows
+from tvsight.tasks.examples import FORM, read_examples
 from tvsight.tasks.task import CATEGORIES, MATCH_RULES, Category, MatchRule, Pair, Task
+from tvsight.tasks.words import CONTROL, MAX_TEXT, MAX_WORD, check_text, is_encodable, shown
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")
-"""Control characters, and the byte order mark, which is invisible within a word."""
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+OWN = "-own"
+"""Ends the name of a task that is named after its file, where a packaged task has that name."""
 HEADER_KEYS = ("name", "category", "description", "match", "words")
 TASK_KEYS = (*HEADER_KEYS, "pairs")
 DIRECTION_KEYS = (*HEADER_KEYS, "title")
 RELATION_KEYS = ("origin", "forward", "inverse", "pairs")
-LANGUAGES = "english french spanish german en fr es de"
-INPUT_HEADINGS = (
-    "input inputs x word words source src question questions query prompt term text key original "
-    f"example name singular present base country {LANGUAGES}"
-)
-ANSWER_HEADINGS = (
-    "output outputs y answer answers target tgt translation translations label labels response "
-    "completion value result expected definition meaning antonym antonyms synonym synonyms "
-    f"opposite plural past gerund capital language continent currency {LANGUAGES}"
-)
-"""Usual names of the columns of a CSV file. `from` and `to` are left out: they may be a pair."""
-MAX_TEXT = 200
-"""Most characters of an input or an answer: task vectors are read from short prompts."""
+USERS = "a file of the user"
+"""The origin of a task that is not packaged."""
 MAX_PAIRS = 100_000
 MAX_WORDS = 5
 MAX_FILE_BYTES = 50_000_000
@@ -46,7 +37,7 @@ def read_relation(text: str, where: str) -> list[Task]:
     Raises:
         UsageError: for a broken file. The message has the file, the key and what was expected.
     """
-    content = _parsed(text, where)
+    content = _object_of(_parsed(text, where), where)
     _check_keys(content, RELATION_KEYS, where)
     pairs = _pairs(_numbered(content.get("pairs"), where), where)
     origin = _text(content, "origin", where)
@@ -60,31 +51,59 @@ def read_relation(text: str, where: str) -> list[Task]:
     ]
 
 
-def read_task_file(path: str) -> Task:
-    """A user's own task, from a JSON object with `name` and `pairs` or a CSV file of two columns.
+def read_task_file(path: str, packaged: Container[str] = ()) -> Task:
+    """A user's own task, from one of three forms.
 
-    The JSON object may also have a `description`, `words` that describe the task, and `match`
-    (`exact` by default). A CSV task is named after its file. A first line with usual names of
-    columns is read as a heading.
+    A JSON object has `name` and `pairs`, and may have a `description`, `words` that describe the
+    task, and `match` (`exact` by default). A JSON list has examples with `input` and `output`, see
+    `examples.read_examples`; they may also be the `pairs` of an object. A CSV file has two columns,
+    and usual names of columns in its first line are a heading. Lists and CSV files are named after
+    their file.
+
+    Args:
+        packaged: names that a task does not get from its file; it gets one that ends in `-own`.
 
     Raises:
         UsageError: for a broken file. The message has the file, the line or key, and what was
             expected.
 
     Warns:
-        Remark: when the first line is read as a heading.
+        Remark: when the first line is read as a heading, a list is not read as it is written, or a
+            name is taken.
     """
     text = _file_text(Path(path))
+    header: dict[str, Any]
     if path.lower().endswith(".csv"):
-        name = re.sub(r"[^a-z0-9]+", "_", Path(path).stem.lower()).strip("_")
-        header: dict[str, Any] = {"name": name}
-        pairs = _pairs(_without_headings(_csv_rows(text, path), path), path)
+        header = {"name": _free(re.sub(r"[^a-z0-9]+", "_", _stem(path)).strip("_"), packaged, path)}
+        pairs = _pairs(_some(csv_rows(text, path), path), path, breaks=False)
+    elif isinstance(content := _parsed(text, path), list):
+        name = re.sub(r"[^a-z0-9_-]+", "_", _stem(path)).strip("_-")
+        header = {"name": _free(name, packaged, path)}
+        pairs = read_examples(_numbered(content, path), path)
     else:
-        header = _parsed(text, path)
+        header = _object_of(content, path)
         _check_keys(header, TASK_KEYS, path)
-        pairs = _pairs(_numbered(header.get("pairs"), path), path)
+        rows = _numbered(header.get("pairs"), path)
+        of_examples = isinstance(rows[0][1], dict)
+        pairs = read_examples(rows, path) if of_examples else _pairs(rows, path)
     defaults = {"category": "custom", "description": "a task from a file", "match": "exact"}
-    return Task(**_header({**defaults, **header}, path), pairs=pairs, origin="a file of the user")
+    return Task(**_header({**defaults, **header}, path), pairs=pairs, origin=USERS)
+
+
+def _stem(path: str) -> str:
+    return Path(path).stem.lower()
+
+
+def _free(name: str, packaged: Container[str], where: str) -> str:
+    """A name from a file, or where it is taken another one, which is said."""
+    if name not in packaged:
+        return name
+    warnings.warn(
+        f"{where}: there is a packaged task named {name!r}, so this one is named {name + OWN!r}.",
+        Remark,
+        stacklevel=4,
+    )
+    return name + OWN
 
 
 def invert(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
@@ -118,19 +137,22 @@ def _file_text(file: Path) -> str:
         raise UsageError(f"{str(file)!r}: not the name of a file.") from error
 
 
-def _parsed(text: str, where: str) -> dict[str, Any]:
+def _parsed(text: str, where: str) -> Any:
     try:
-        content = json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{where}, line {error.lineno}: not JSON ({error.msg}). A task file is an object such "
-            'as {"name": "my_task", "pairs": [["input", "answer"], ...]}, or two columns in a file '
-            "whose name ends in .csv."
+            'as {"name": "my_task", "pairs": [["input", "answer"], ...]}, a list of examples such '
+            f"as [{FORM}, ...], or two columns in a file whose name ends in .csv."
         ) from error
     except _RepeatedKey as repeated:
         raise UsageError(f"{where}: the key {shown(repeated.key)} is there twice.") from repeated
     except (RecursionError, ValueError) as error:
         raise UsageError(f"{where}: too deep or too long a value for a task file.") from error
+
+
+def _object_of(content: Any, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"{where}: a JSON object was expected, found {type(content).__name__}.")
     return content
@@ -162,36 +184,20 @@ def _check_keys(content: dict[str, Any], known: tuple[str, ...], where: str) -> 
             )
 
 
-def _without_headings(rows: list[tuple[str, Any]], where: str) -> list[tuple[str, Any]]:
-    if not rows or len(rows[0][1]) != 2:
-        return rows
-    given, answer = (cell.strip().lower() for cell in rows[0][1])
-    if given not in INPUT_HEADINGS.split() or answer not in ANSWER_HEADINGS.split():
-        return rows
-    line, headings = rows[0]
-    warnings.warn(
-        f"{where}, {line}: {shown(','.join(headings))} is read as the names of the columns. If it "
-        "is a pair, put it on another line.",
-        Remark,
-        stacklevel=3,
-    )
-    return rows[1:]
-
-
-def _csv_rows(text: str, where: str) -> list[tuple[str, Any]]:
-    """Rows of a CSV file, each with the number of its last line."""
-    reader = csv.reader(io.StringIO(text), strict=True)
-    try:
-        return [(f"line {reader.line_num}", row) for row in reader if row]
-    except csv.Error as error:
-        raise UsageError(f"{where}, line {reader.line_num}: not CSV ({error}).") from error
-
-
 def _numbered(rows: Any, where: str) -> list[tuple[str, Any]]:
     """Pairs of a JSON file, each with its number."""
     if not isinstance(rows, list):
         raise UsageError(f'{where}: pairs: a list such as [["input", "answer"], ...] was expected.')
-    return [(f"pair {number}", row) for number, row in enumerate(rows, start=1)]
+    return _some([(f"pair {number}", row) for number, row in enumerate(rows, start=1)], where)
+
+
+def _some(rows: list[tuple[str, Any]], where: str) -> list[tuple[str, Any]]:
+    """Rows that are neither none nor too many."""
+    if not rows:
+        raise UsageError(f"{where}: pairs: at least one was expected.")
+    if len(rows) > MAX_PAIRS:
+        raise UsageError(f"{where}: {len(rows)} pairs; at most {MAX_PAIRS} are read.")
+    return rows
 
 
 def _direction(content: Any, where: str) -> dict[str, Any]:
@@ -206,7 +212,7 @@ def _header(content: Any, where: str) -> dict[str, Any]:
     name = _text(content, "name", where)
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{where}: name {shown(name)}: lower-case letters, digits and _ were expected, "
+            f"{where}: name {shown(name)}: lower-case letters, digits, _ and - were expected, "
             "at most 64, the first a letter."
         )
     return {
@@ -225,21 +231,22 @@ def _words(content: Any, where: str) -> tuple[str, ...]:
             f"found {shown(content)}."
         )
     for word in content:
-        _check_text(word, f"{where}: words")
+        check_text(word, f"{where}: words")
     if len(set(content)) != len(content):
         raise UsageError(f"{where}: words: different words were expected.")
     return tuple(content)
 
 
-def _pairs(rows: list[tuple[str, Any]], where: str) -> tuple[Pair, ...]:
-    if not rows:
-        raise UsageError(f"{where}: pairs: at least one was expected.")
-    if len(rows) > MAX_PAIRS:
-        raise UsageError(f"{where}: {len(rows)} pairs; at most {MAX_PAIRS} are read.")
+def _pairs(rows: list[tuple[str, Any]], where: str, breaks: bool = True) -> tuple[Pair, ...]:
+    """The pairs of rows.
+
+    Args:
+        breaks: allow line breaks and tabs in a word. In CSV they are most often a lost quote.
+    """
     pairs: dict[str, Pair] = {}
     for number, row in rows:
         place = f"{where}, {number}"
-        pair = _pair(row, place)
+        pair = _pair(row, place, breaks)
         if pair.input in pairs:
             raise UsageError(
                 f"{place}: the input {shown(pair.input)} is there twice. Give it once (in JSON "
@@ -249,7 +256,7 @@ def _pairs(rows: list[tuple[str, Any]], where: str) -> tuple[Pair, ...]:
     return tuple(pairs.values())
 
 
-def _pair(row: Any, place: str) -> Pair:
+def _pair(row: Any, place: str, breaks: bool) -> Pair:
     if not isinstance(row, list) or len(row) != 2:
         raise UsageError(
             f"{place}: an input and an answer were expected, found {shown(row)}.{_separator(row)}"
@@ -259,7 +266,7 @@ def _pair(row: Any, place: str) -> Pair:
     if not answers:
         raise UsageError(f"{place}: one or more different answers were expected.")
     for text in (given, *answers):
-        _check_text(text, place)
+        check_text(text, place, MAX_WORD, breaks)
     if len(set(answers)) != len(answers):
         raise UsageError(f"{place}: one or more different answers were expected.")
     return Pair(given, tuple(answers))
@@ -270,23 +277,6 @@ def _separator(row: Any) -> str:
     cell = row[0] if isinstance(row, list) and len(row) == 1 else None
     alone = isinstance(cell, str) and any(mark in cell for mark in ";\t|")
     return " Columns are separated by a comma." if alone else ""
-
-
-def _check_text(text: Any, place: str) -> None:
-    if not isinstance(text, str) or not text.strip() or text != text.strip():
-        raise UsageError(
-            f"{place}: {shown(text)}: text without white space around it was expected."
-        )
-    if len(text) > MAX_TEXT or CONTROL.search(text) or not is_encodable(text):
-        raise UsageError(
-            f"{place}: {shown(text)}: at most {MAX_TEXT} characters, none of them a control "
-            "character or half of one, were expected."
-        )
-
-
-def is_encodable(text: str) -> bool:
-    """Whether a text can be written as UTF-8. Half a surrogate pair (valid JSON) cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _text(content: dict[str, Any], key: str, where: str) -> str:
@@ -302,12 +292,3 @@ def _choice(content: dict[str, Any], key: str, allowed: tuple[str, ...], where: 
     if value not in allowed:
         raise UsageError(f"{where}: {key} {shown(value)}: one of {', '.join(allowed)}.")
     return str(value)
-
-
-def shown(value: object) -> str:
-    """A value as messages show it: escaped, and cut to 60 characters."""
-    try:
-        text = ascii(value[:60] if isinstance(value, str | list) else value)
-    except RecursionError:  # a value shallow enough for `json` may be too deep for `ascii`
-        text = f"a deep {type(value).__name__}"
-    return text if len(text) <= 60 else text[:57] + "..."

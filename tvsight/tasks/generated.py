@@ -90,6 +90,13 @@ def first_letters(words: Iterable[str]) -> Task:
     return _task(name, title, description, pairs, words=("capital", "first"))
 
 
+def capitalised(words: Iterable[str]) -> Task:
+    """The task `capitalize` on some words."""
+    pairs = ((word, word[0].upper() + word[1:]) for word in words)
+    description = "a word and the same word with a capital"
+    return _task("capitalize", "word → Word", description, pairs, words=("capital", "upper"))
+
+
 def _task(
     name: str,
     title: str,

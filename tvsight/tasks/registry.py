@@ -6,7 +6,8 @@ from importlib.resources import files
 
 from tvsight.errors import UsageError, nearest, unexpected
 from tvsight.tasks.files import read_relation, read_task_file
-from tvsight.tasks.generated import first_letters, generated_tasks
+from tvsight.tasks.folders import task_files
+from tvsight.tasks.generated import capitalised, first_letters, generated_tasks
 from tvsight.tasks.task import CATEGORIES, Task
 
 PAPER_TASKS = (
@@ -40,8 +41,8 @@ def packaged_tasks() -> dict[str, Task]:
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         for task in read_relation(file.read_text(encoding="utf-8"), file.name):
             tasks[task.name] = task
-    nouns = first_letters(pair.input for pair in tasks["singular_plural"].pairs)
-    tasks[nouns.name] = nouns
+    nouns = [pair.input for pair in tasks["singular_plural"].pairs]
+    tasks |= {task.name: task for task in (capitalised(nouns), first_letters(nouns))}
     paper = {name: tasks[name] for name in PAPER_TASKS}
     return paper | dict(sorted(tasks.items()))
 
@@ -78,19 +79,20 @@ def in_order(categories: Mapping[str, str]) -> list[str]:
     return sorted(categories, key=place)
 
 
-def select(selection: str, task_files: Iterable[str] = ()) -> list[Task]:
+def select(selection: str, own_files: Iterable[str] = ()) -> list[Task]:
     """The tasks that a selection names.
 
     Args:
         selection: names and categories, separated by commas; `paper` (the paper's 18); `all`; or
-            `none`, which leaves only the tasks of `task_files`.
-        task_files: files with the user's own tasks, which join the selection.
+            `none`, which leaves only the tasks of `own_files`.
+        own_files: files with the user's own tasks, and folders of such files. Their tasks join
+            the selection.
 
     Raises:
         UsageError: for an unknown name, an empty selection, a broken file, or a file whose task
             has the name of another task.
     """
-    own = _own_tasks(task_files)
+    own = _own_tasks(own_files)
     known = packaged_tasks() | own
     chosen: dict[str, Task] = {}
     for word in filter(None, (word.strip() for word in selection.split(","))):
@@ -121,11 +123,16 @@ def _unknown(name: str, known: Iterable[str]) -> UsageError:
     )
 
 
-def _own_tasks(task_files: Iterable[str]) -> dict[str, Task]:
+def _own_tasks(paths: Iterable[str]) -> dict[str, Task]:
     own: dict[str, Task] = {}
-    for path in task_files:
-        task = read_task_file(path)
+    files_of: dict[str, str] = {}
+    for path in (file for named in paths for file in task_files(named)):
+        task = read_task_file(path, packaged=packaged_tasks())
         if task.name in packaged_tasks() or task.name in own:
-            raise UsageError(f"{path}: there is a task named {task.name!r} already; rename yours.")
+            there = f" (of {files_of[task.name]})" if task.name in own else ""
+            raise UsageError(
+                f"{path}: there is a task named {task.name!r} already{there}; rename yours."
+            )
         own[task.name] = task
+        files_of[task.name] = path
     return own

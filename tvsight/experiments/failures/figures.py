@@ -148,6 +148,7 @@ def _diagonal(of_model: pd.DataFrame, tasks: list[str]) -> str:
         return f"In {counted(len(tasks), 'task')} with few answers the vector confuses none of them"
     most = wrong.sort_values("times", kind="stable").iloc[-1]
     return (
-        f"The vector's most frequent confusion: {most['given']} for {most['expected']} "
+        f"The vector's most frequent confusion: {shortened(most['given'])} for "
+        f"{shortened(most['expected'])} "
         f"({most['times']} of {most['n']}, {task_title(most['task'])})"
     )

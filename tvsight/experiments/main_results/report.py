@@ -20,6 +20,7 @@ from tvsight.output.labels import (
     display_name,
     interval,
     number,
+    shortened,
     spread,
     task_title,
 )
@@ -236,7 +237,7 @@ def _task_cells(task: pd.Series) -> dict[str, str]:
         "Category": task["category"],
         "Task": task_title(task["task"]),
         "Chance": f"{task['chance']:.2f}",
-        "Most frequent answer": f"{task['chance_answer']} ({task['chance_share']:.2f})",
+        "Most frequent answer": f"{shortened(task['chance_answer'])} ({task['chance_share']:.2f})",
         **{title(name): interval(task, name) for name in CENTRAL},
         **{MEANS[name]: interval(task, name) for name in numbers.DIFFERENCES},
         "Block": str(task["layer"]),

@@ -13,6 +13,7 @@ from tvsight.experiments.main_results.methods import with_methods
 from tvsight.experiments.main_results.numbers import task_line
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.models import ModelSource
+from tvsight.output.labels import example
 from tvsight.prompts import Episode, PromptTokens, parts
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
@@ -113,8 +114,7 @@ class MainResults(Request):
 
     def line(self, rows: "pd.DataFrame") -> str:
         """The comparison, and the first pair, by which a file that was read wrongly is seen."""
-        first = self.task.pairs[0]
-        return f"{task_line(rows)}  first pair {first.input} → {first.answer}"
+        return f"{task_line(rows)}  first pair {example(self.task.pairs[0])}"
 
     def episodes(self, model: "Model") -> Sequence[Episode]:
         """The episodes of the task."""

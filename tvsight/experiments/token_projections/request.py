@@ -21,6 +21,7 @@ from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
 from tvsight.tasks import Task
+from tvsight.tasks.words import shown
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig
@@ -212,6 +213,6 @@ def _group_rows(
 
 def _without_token(task: str, text: str) -> UsageError:
     return UsageError(
-        f"Task {task}: {text!r} has no token of its own after a query; this template does not "
+        f"Task {task}: {shown(text)} has no token of its own after a query; this template does not "
         "suit this tokenizer."
     )
