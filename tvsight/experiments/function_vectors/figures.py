@@ -6,7 +6,7 @@ import seaborn as sns
 
 from tvsight.experiments.function_vectors.numbers import CONTROLS, VECTOR
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
-from tvsight.output.panels import whiskers
+from tvsight.output.panels import block_ticks, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
@@ -161,6 +161,7 @@ def similarity(cosines: pd.DataFrame) -> Plot:
             axes.fill_between(layers, low, high, color=colour, alpha=0.2, linewidth=0)
         axes.axhline(0, color="0.5", linewidth=0.8, zorder=1)
         axes.set(xlabel=f"Block (0–{int(layers.max())})", ylim=(-0.25, 1))
+        axes.set_xticks(block_ticks(len(layers), [], 9))
         axes.set_title(display_name(model), loc="left")
         axes.yaxis.grid(True)
     panels[0].set_ylabel("Cosine")
@@ -178,8 +179,8 @@ def similarity(cosines: pd.DataFrame) -> Plot:
     first = cosines[cosines["model"] == models[0]]
     peak = first.iloc[int(first["cosine_centred"].fillna(-1).argmax())]
     title = (
-        f"{display_name(models[0])}: without their means over tasks the two kinds of vector have a "
-        f"cosine of at most {number(peak['cosine_centred'])}, after block {peak['layer']}"
+        "Without their means over tasks, function and task vectors have a cosine of at most "
+        f"{number(peak['cosine_centred'])}"
     )
     return Plot(figure, title, caption, note)
 

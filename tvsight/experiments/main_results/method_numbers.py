@@ -71,7 +71,9 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
-        wide = of_model.pivot(index="task", columns="procedure", values="accuracy").dropna()
+        wide = of_model.pivot(index="task", columns="procedure", values="accuracy")
+        # In the order of all tables, so that the bootstrap draws the same tasks as there.
+        wide = wide.loc[of_model["task"].unique()].dropna()
         for name in of_model["procedure"].unique():
             of_name = of_model[(of_model["procedure"] == name) & of_model["task"].isin(wide.index)]
             row = {"model": model, "procedure": name, "tasks": len(wide)}
