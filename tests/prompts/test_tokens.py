@@ -224,6 +224,8 @@ def test_prompts_beyond_the_context_window_are_refused_with_the_numbers(model: A
         f"The longest prompt has {longest} tokens, and the context window of a-model is "
         f"{longest - 1} tokens ({longer} of 6 prompts are longer). "
     )
+    with pytest.raises(UsageError, match=r"\(1 of 2 prompts is longer\)"):
+        tokens_of(of(model.tokenizer, longest), episode("c" * longest))
 
 
 def test_few_episodes_have_tokens_of_a_small_vocabulary() -> None:

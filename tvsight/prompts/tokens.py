@@ -107,8 +107,9 @@ def check_window(model: "Model", prompts: Sequence[TokenIds]) -> None:
         longer = sum(len(prompt) > window for prompt in prompts)
         raise UsageError(
             f"The longest prompt has {longest} tokens, and the context window of {model.name} is "
-            f"{window} tokens ({longer} of {len(prompts)} prompts are longer). Give fewer "
-            "demonstrations (--shots), shorter inputs, or a model with a longer window."
+            f"{window} tokens ({longer} of {len(prompts)} prompts {'is' if longer == 1 else 'are'} "
+            "longer). Give fewer demonstrations (--shots), shorter inputs, or a model with a "
+            "longer window."
         )
 
 

@@ -63,7 +63,7 @@ def test_a_prompt_beyond_the_context_window_is_refused_in_one_line_before_measur
     told = [line for line in ended.stdout.splitlines() if line.startswith("long-news: ")]
     assert len(told) == 1
     assert told[0].startswith("long-news: failed. The longest prompt has ")
-    assert "-gpt2 is 128 tokens (1 of 36 prompts are longer)" in told[0]
+    assert "-gpt2 is 128 tokens (1 of 36 prompts is longer)" in told[0]
     assert told[0].endswith(
         "Give fewer demonstrations (--shots), shorter inputs, or a model with a longer window."
     )
