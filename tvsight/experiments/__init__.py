@@ -8,6 +8,7 @@ EXPERIMENTS = (
     "vector_variability",
     "token_projections",
     "controls",
+    "transfer_geometry",
     "conflicting_tasks",
     "shots",
     "templates",
