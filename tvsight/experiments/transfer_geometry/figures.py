@@ -80,13 +80,14 @@ def scatter(
     for axes, model in zip(drawn, models, strict=False):
         _names(figure, axes, pairs[pairs["model"] == model])
     note = (
-        f"n = {sizes(pairs['n'])} test episodes per point. Named: task asked (whose vector); the "
-        "nearest pairs, the most accurate."
+        f"n = {sizes(pairs['n'])} test episodes per point. Filled: one category. Named: task asked "
+        "(whose vector)."
     )
     caption = (
-        f"{note} Distance: of mean vectors of test episodes after one block for all tasks. "
-        "Accuracy: with the mean vector of dev episodes, after the block chosen for the task that "
-        f"is asked.\n{' '.join(_each(correlations))} 95 % intervals from resampling tasks; p from "
+        f"{note} The nearest pairs and the most accurate are named. Distance: of mean vectors of "
+        "test episodes after one block for all tasks. Accuracy: with the mean vector of dev "
+        "episodes, after the block chosen for the task that is asked.\n"
+        f"{' '.join(_each(correlations))} 95 % intervals from resampling tasks; p from "
         "permuting tasks (Mantel's test, two-sided), since pairs that share a task are not "
         "independent."
     )
