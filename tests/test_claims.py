@@ -18,8 +18,9 @@ from tests.helpers.embedded import needs_embedded
 from tvsight.config import RunConfig
 from tvsight.experiments.main_results.layers import over_tasks, paper_by_layer, peaks
 from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED
+from tvsight.experiments.transfer_geometry.numbers import ALL
 from tvsight.models.loading import load_tokenizer
-from tvsight.output.labels import AT, interval, number
+from tvsight.output.labels import AT, interval, number, small
 from tvsight.run.planning import read_plan
 from tvsight.statistics.tests import SIGNIFICANCE
 
@@ -103,6 +104,12 @@ def depths() -> str:
     return f"{low} to {high} of the depth, where the paper's models peak at {first} to {last}"
 
 
+def related(model: str) -> tuple[str, str]:
+    """The rank correlation of distance and transfer, and its p-value."""
+    found = row("transfer_geometry", model=model, ranked=ALL)
+    return interval(found, "correlation"), f"p = {small(found['correlation_p'])}"
+
+
 def cluster(grouping: str, column: str = "accuracy") -> str:
     found = row(
         "vector_clusters", model=GEMMA, grouping=grouping, measure="euclidean", vectors=AS_THEY_ARE
@@ -133,7 +140,8 @@ def foreign_dummies() -> str:
 def overridden(model: str) -> str:
     rows = table("conflicting_tasks")
     kept = rows[(rows["model"] == model) & (rows["layer_rule"] == "zero_shot")]
-    return f"{int(kept['overrides'].sum())} of {len(kept)} pairs"
+    overrides = kept["overrides_p_holm"] < SIGNIFICANCE
+    return f"{int(overrides.sum())} of {len(kept)} pairs"
 
 
 def wrong(procedure: str) -> pd.Series:
@@ -162,6 +170,9 @@ def claims() -> dict[str, str]:
     spanish = row("failures", model=GEMMA, task="en_es", procedure="task_vector")
     shuffled = {model: row("controls_shuffled", model=model) for model in (GEMMA, SMOL)}
     religion = row("controls", model=GEMMA, task="location_religion")
+    geometry = {model: related(model) for model in (GEMMA, SMOL)}
+    lower = row("transfer_geometry_pairs", model=GEMMA, task="to_lower", source="en_es")
+    nearest = row("transfer_geometry_by_task", model=GEMMA, task="to_lower")
     conflict = row("conflicting_tasks", model=GEMMA, task="en_es→en_fr", layer_rule="zero_shot")
     return {
         "gap": (
@@ -254,12 +265,21 @@ def claims() -> dict[str, str]:
             f"`next_letter` {transferred('prev_letter', 'next_letter')} (own: "
             f"{transferred('prev_letter', 'prev_letter')})"
         ),
+        "transfer": (
+            f"over {len(table('transfer_geometry_pairs')) // 2} ordered pairs of tasks, the rank "
+            "correlation of distance and accuracy with the other task's vector is "
+            f"{geometry[GEMMA][0]} on Gemma ({geometry[GEMMA][1]}) and {geometry[SMOL][0]} on "
+            f"SmolLM2 ({geometry[SMOL][1]}, both by permuting tasks); yet on Gemma `to_lower` "
+            f"answers {number(lower['accuracy'])} with the vector of its {lower['nearness']}th "
+            f"nearest task, `en_es`, and {number(nearest['accuracy'])} with that of the nearest one"
+        ),
         "distances": (
             f"with probability {apart(AS_THEY_ARE)}, and {apart(CENTRED)} once the mean over tasks "
             "is subtracted"
         ),
         "conflict": (
-            f"in {overridden(GEMMA)} on Gemma and {overridden(SMOL)} on SmolLM2; `en_es` does not "
+            f"in {overridden(GEMMA)} on Gemma and {overridden(SMOL)} on SmolLM2, after Holm's "
+            "correction for as many tests; `en_es` does not "
             f"give way to `en_fr` on Gemma ({number(conflict['icl_demonstrations'])} of its "
             f"answers before, {number(conflict['task_vector_demonstrations'])} after)"
         ),

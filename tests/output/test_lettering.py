@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from tvsight.output.lettering import MOST_CHARACTERS, fitting, width, wrapped
+from tvsight.output.lettering import MOST_CHARACTERS, balanced, fitting, width, wrapped
 
 SENTENCE = "The task vector recovers 0.86 of what demonstrations add in three models"
 
@@ -38,3 +38,24 @@ def test_a_text_is_cut_to_its_room(bold: bool) -> None:
         assert cut.endswith("…")
         assert text.startswith(cut[:-1])
         assert width(cut, 6, bold) <= 0.5 < width(text[: len(cut)] + "…", 6, bold)
+
+
+@pytest.mark.parametrize("bold", [False, True])
+def test_two_lines_are_balanced_and_break_where_a_clause_ends(bold: bool) -> None:
+    room = 0.9 * width(SENTENCE, 8, bold)
+    upper, lower = balanced(SENTENCE, room, 8, bold).split("\n")
+    assert f"{upper} {lower}" == SENTENCE
+    assert abs(width(upper, 8, bold) - width(lower, 8, bold)) < 0.2 * room
+    clauses = SENTENCE.replace(" of what", ", of what")
+    assert balanced(clauses, room, 8, bold).startswith("The task vector recovers 0.86,\n")
+
+
+def test_a_break_leaves_no_line_too_long_for_its_room() -> None:
+    text = f"{SENTENCE}: so"
+    room = width(f"{SENTENCE}:", 8) - 0.01
+    assert all(width(line, 8) <= room for line in balanced(text, room, 8).split("\n"))
+
+
+def test_one_line_and_three_lines_stay_as_they_are_wrapped() -> None:
+    for room in (1.0, 6.0):
+        assert balanced(SENTENCE, room, 8) == wrapped(SENTENCE, room, 8)

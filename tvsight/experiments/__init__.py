@@ -9,6 +9,7 @@ EXPERIMENTS = (
     "token_projections",
     "controls",
     "function_vectors",
+    "transfer_geometry",
     "conflicting_tasks",
     "shots",
     "templates",

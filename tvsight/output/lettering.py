@@ -13,6 +13,8 @@ FALLBACKS = (
 )
 """Fonts for letters that it lacks, where they are installed. Scripts whose letters join or are
 reordered are left out: they would be drawn wrongly."""
+MID_CLAUSE = 0.4
+"""Cost of a break between two lines where no clause ends; that of one empty line is 1."""
 MOST_CHARACTERS = 200
 """More than fits of the narrowest letters; longer texts are cut before they are measured."""
 
@@ -49,6 +51,23 @@ def wrapped(text: str, room: float, size: float, bold: bool = False) -> str:
             line = longer
         lines.append(line)
     return "\n".join(lines)
+
+
+def balanced(text: str, room: float, size: float, bold: bool = False) -> str:
+    """A text over as few lines as `wrapped` needs. Two lines are about equally long, and the first
+    ends at a comma, colon or semicolon where there is one near the middle."""
+    lines = wrapped(text, room, size, bold)
+    if lines.count("\n") != 1:
+        return lines
+    words = lines.replace("\n", " ").split(" ")
+    halves = [(" ".join(words[:n]), " ".join(words[n:])) for n in range(1, len(words))]
+
+    def cost(half: int) -> float:
+        upper, lower = (width(part, size, bold) for part in halves[half])
+        mid_clause = MID_CLAUSE * (halves[half][0][-1] not in ",:;")
+        return abs(upper - lower) / room + mid_clause + 9 * (max(upper, lower) > room)
+
+    return "\n".join(halves[min(range(len(halves)), key=cost)])
 
 
 def fitting(text: str, room: float, size: float, bold: bool = False) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tvsight.errors import UsageError
-from tvsight.output.lettering import wrapped
+from tvsight.output.lettering import balanced, wrapped
 from tvsight.output.theme import arranged
 from tvsight.texts import markdown
 from tvsight.writing import whole_file
@@ -54,7 +54,7 @@ class Plot:
         figure = self.figure
         wide, high = figure.get_size_inches()
         room = HINTED * (wide - 2 * MARGIN)
-        title = "" if captions == "none" else wrapped(self.title, room, TITLE, bold=True)
+        title = "" if captions == "none" else balanced(self.title, room, TITLE, bold=True)
         said = {"short": self.note, "full": self.caption, "none": ""}[captions]
         note = wrapped(said, room, NOTE)
         above, below = _height(title, TITLE), _height(note, NOTE)

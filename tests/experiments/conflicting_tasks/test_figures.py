@@ -74,10 +74,33 @@ def test_the_paper_is_named_where_it_is_drawn(pair: str, is_drawn: bool) -> None
 def test_blocks_are_marked_where_the_vector_overrides_or_is_not_identified() -> None:
     plot = accuracies("one→two")
     written = [text.get_text() for text in plot.figure.axes[0].texts]
-    assert sorted(written) == ["block 1 *", "block 2 ?"]
+    assert sorted(written) == ["block 1 of 0–2 *", "block 2 of 0–2 ?"]
     assert "* the vector overrides" in plot.caption
     assert "? layer not identified" in plot.caption
+    assert "Holm's correction for 1 test)" in plot.caption
     assert "n = 20 test episodes" in plot.note
+    assert "* overrides (1 test, Holm)" in plot.note
+
+
+def test_marks_and_title_are_after_holms_correction() -> None:
+    strong = pair_rows("one→two", zero_shot=(0, 10))
+    weak = [pair_rows(f"{name}→two", icl=(5, 0), zero_shot=(0, 5)) for name in ("three", "four")]
+    table = numbers.by_pair(pd.concat([strong, *weak], ignore_index=True))
+    plain = table[table["layer_rule"] == "zero_shot"]
+    assert plain["overrides"].tolist() == [True, True, True]
+    assert plain["overrides_holm"].tolist() == [True, False, False]  # 2^-5, times two, is above 5 %
+    plot = by_pair(table, paper_by_pair(), "a-model")
+    assert plot.title.endswith("in 1 of 3 pairs")
+    marks = [[text.get_text() for text in axes.texts] for axes in plot.figure.axes]
+    assert "block 2 of 0–2 *?" in marks[0]
+    assert "block 2 of 0–2 ?" in marks[1]
+    assert "* overrides (3 tests, Holm)" in plot.note
+
+
+def test_the_papers_arrow_is_told_apart_without_colour() -> None:
+    (axes,) = accuracies(PAPER_PAIR).figure.axes
+    (line,) = [line for line in axes.lines if line.get_label() == PAPER.name]
+    assert (line.get_linestyle(), line.get_markerfacecolor()) == ("--", "white")
 
 
 def test_the_title_counts_pairs_by_the_papers_rule() -> None:

@@ -8,6 +8,7 @@ from tvsight.experiments.conflicting_tasks.numbers import (
     by_block,
     by_pair,
     followed,
+    overridden,
     pair_line,
     unpatched_on_dev,
 )
@@ -129,3 +130,18 @@ def test_a_pair_in_a_line() -> None:
         "ICL 0.80 on A, 0.05 on B  vector after block 2 (zero-shot) 0.40, 0.35  vector after block "
         "1 (conflict) 0.05, 0.75 (overrides)  n 20 (20 queries)"
     )
+
+
+def test_pairs_are_counted_before_and_after_holms_correction() -> None:
+    # p = 2^-5 without the vector and with it: two of these tests do not hold 5 % together.
+    weak = {"icl": (5, 0), "zero_shot": (0, 5)}
+    rows = [pair_rows("a→b", **weak), pair_rows("c→d", conflict=(0, 4), **weak)]
+    rows.append(pair_rows("a→b", model="b-model", **weak))
+    table = overridden(by_pair(pd.concat(rows, ignore_index=True)))
+    assert table.to_dict("list") == {
+        "model": ["a-model", "a-model", "b-model", "b-model"],
+        "layer_rule": ["zero_shot", "conflict"] * 2,
+        "pairs": [2, 2, 1, 1],
+        "overrides": [2, 1, 1, 1],
+        "overrides_holm": [0, 0, 1, 1],
+    }

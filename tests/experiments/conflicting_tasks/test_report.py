@@ -55,6 +55,7 @@ def test_names_of_tasks_and_remarks_on_them_are_shown_as_they_stand(tmp_path: Pa
     assert r"Vector (B) a\|b" in table
     assert r"| \_own_ / a\|b" in table
     assert "a remark" in table
+    assert "| zero-shot     |          0 of 1 |                0 of 1 |     1 |" in table
     assert [path.name for path in drawn.files] == [
         *(f"{NAME}.{kind}" for kind in ("csv", "md", "tex")),
         *(f"{NAME}_a-model.{kind}" for kind in ("png", "pdf", "caption.md")),

@@ -146,7 +146,7 @@ def test_cells_are_the_accuracies_and_say_them(tables: Callable[[], Tables]) -> 
 def test_the_best_other_task_is_named_and_marked_where_it_does_as_well() -> None:
     plot, _, _ = drawn_matrix(three_tasks())
     (margin,) = [axes for axes in plot.figure.axes if axes.get_label() == "best"]
-    assert [label.get_text() for label in margin.get_yticklabels()] == ["", "one ●", ""]
+    assert [label.get_text() for label in margin.get_yticklabels()] == ["three", "one ●", ""]
     assert plot.title == (
         "A task's own mean vector is better than the best other one, chosen on dev, on 2 of 3 tasks"
     )

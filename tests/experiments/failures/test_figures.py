@@ -5,6 +5,7 @@ from tests.helpers.legible import assert_legible
 from tvsight.experiments.failures import figures
 from tvsight.experiments.failures.numbers import KINDS, OTHER
 from tvsight.output.plots import Plot
+from tvsight.output.theme import READABLE, contrast
 
 
 def table(*tasks: str, wrong: tuple[int, int, int, int] = (3, 1, 5, 1)) -> pd.DataFrame:
@@ -36,6 +37,8 @@ def test_bars_are_shares_by_kind_one_after_the_other() -> None:
         bars = [[(bar.get_x(), bar.get_width()) for bar in one] for one in axes.containers]
         expected = [(0, 0.15), (0.15, 0.05), (0.2, 0.25), (0.45, 0.05)]
         assert bars == [[pytest.approx(each)] * 2 for each in expected]
+        edges = {bar.get_edgecolor() for one in axes.containers for bar in one}
+        assert min(contrast(edge, "white") for edge in edges) > READABLE
     names = [label.get_text() for label in plot.figure.axes[0].get_yticklabels()]
     assert names == ["plural → singular", "antonyms"]
 

@@ -10,6 +10,7 @@ from tvsight.experiments.layer_sweep import figures, numbers
 from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES
+from tvsight.output.theme import READABLE, contrast
 
 PAPER = ["GPT-J 6B (paper)", "LLaMA 7B (paper)", "Pythia 6.9B (paper)"]
 
@@ -100,6 +101,9 @@ def test_the_heat_map_holds_every_cell_and_marks_the_chosen(rows: pd.DataFrame) 
         if line.get_marker() == "o"
     ]
     assert dots == [(2.5, 0.5), (1.5, 1.5)]
+    for line in left.lines:
+        if line.get_marker() == "o":  # seen in cells of any shade
+            assert contrast(line.get_markerfacecolor(), line.get_markeredgecolor()) > READABLE
 
 
 def test_beside_the_heat_map_are_accuracies_on_test() -> None:
@@ -115,6 +119,15 @@ def test_beside_the_heat_map_are_accuracies_on_test() -> None:
     assert len(COMPARED) == 3
     assert "hollow: layer not identified" in plot.note
     assert "hollow" not in heat_map(rows[rows["task"] == "one"]).note
+
+
+def test_models_are_told_apart_without_colour() -> None:
+    models = ["a-model", "b-model", "c-model"]
+    against_depth = curves(swept(*models)).figure.axes[-1]
+    ours = [line for line in against_depth.lines if str(line.get_label()) in models]
+    theirs = [line for line in against_depth.lines if str(line.get_label()) in PAPER]
+    assert len({line.get_marker() for line in ours}) == 3
+    assert len({line.get_linestyle() for line in theirs}) == 3
 
 
 @pytest.mark.parametrize("models", [1, 2, 3, 4])

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from tests.helpers.example_rows import swept_rows
-from tvsight.experiments.layer_sweep.numbers import curves, highest
+from tests.helpers.example_rows import swept_rows, task_rows
+from tvsight.experiments.layer_sweep.numbers import curves, highest, on_test
 from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
 
 
@@ -27,3 +27,14 @@ def test_models_of_one_name_have_a_peak_each(means: pd.DataFrame) -> None:
     assert llamas["source"].tolist() == ["tvsight", "paper"]
     assert llamas["depth"].tolist() == [4, 32]
     assert llamas["layer"].tolist() == [2, 14]
+
+
+def test_a_layer_is_identified_by_its_dev_answers_whatever_is_stored() -> None:
+    found = [task_rows("one", (2, 10, 9, 9)), task_rows("two", (4, 20, 9, 9), identified=False)]
+    rows = pd.concat([*found, swept_rows("three", [0, 2])], ignore_index=True)
+    is_stored = rows["layer_identified"].notna()
+    for stored in (True, False):
+        told = rows["layer_identified"].mask(is_stored, stored)
+        table = on_test(rows.assign(layer_identified=told)).set_index("task")["layer_identified"]
+        assert table[["one", "two"]].tolist() == [True, False]
+        assert pd.isna(table["three"])  # no baseline was measured

@@ -24,6 +24,9 @@ def test_each_column_draws_the_means_of_its_model(models: int) -> None:
         for procedure in CENTRAL:
             expected = of_model[of_model["procedure"] == procedure]
             line = lines[title(procedure)]
+            if procedure == "baseline":  # level, for it has no demonstrations
+                assert set(line.get_ydata()) == set(expected["accuracy"])
+                continue
             assert list(line.get_xdata()) == expected["shots"].tolist()
             assert list(line.get_ydata()) == expected["accuracy"].tolist()
         lag = of_model[of_model["procedure"] == "task_vector"]
@@ -43,6 +46,26 @@ def test_titles_say_how_far_the_vector_and_the_lead_go() -> None:
     )
     assert curves(means_of(2), 20).title == (
         "From 1 to 4 demonstrations the task vector gains accuracy in 2 of 2 models"
+    )
+
+
+def test_a_model_that_was_measured_with_one_number_is_named_and_not_drawn() -> None:
+    means = means_of(2)
+    alone = (means["model"] == "model-1") & (means["shots"] == 1)
+    plot = curves(means[(means["model"] == "model-0") | alone], 20)
+    assert len(plot.figure.axes) == 2
+    assert plot.title == curves(means_of(1), 20).title
+    assert plot.caption.endswith("Not drawn: model-1, measured with 1 demonstration alone.")
+    every = curves(means[alone], 20)
+    assert len(every.figure.axes) == 2
+    assert "Not drawn" not in every.caption
+
+
+def test_models_with_other_numbers_are_counted_from_their_own_ends() -> None:
+    means = means_of(2)
+    later = means["shots"].where(means["model"] == "model-0", means["shots"] + 1)
+    assert curves(means.assign(shots=later), 20).title == (
+        "From the fewest to the most demonstrations the task vector gains accuracy in 2 of 2 models"
     )
 
 

@@ -53,8 +53,8 @@ def test_each_template_has_a_row_with_its_vectors_and_references(table: pd.DataF
         for name, line in points.items()
     }
     assert drawn == {
-        "Vector from arrow": {0: pytest.approx(0.4), 1: pytest.approx(0.55)},
-        "Vector from example": {0: pytest.approx(0.6), 1: pytest.approx(0.35)},
+        "Vector from “arrow” prompts": {0: pytest.approx(0.4), 1: pytest.approx(0.55)},
+        "Vector from “example” prompts": {0: pytest.approx(0.6), 1: pytest.approx(0.35)},
     }
     ticks = [lines.get_segments()[0][0].tolist() for lines in axes.collections[:4]]
     levels = sorted((round(place), value) for value, place in ticks)
@@ -63,8 +63,8 @@ def test_each_template_has_a_row_with_its_vectors_and_references(table: pd.DataF
 
 def test_the_title_names_the_best_and_the_worst_source(table: pd.DataFrame) -> None:
     assert matrix(table).title == (
-        "Vectors extracted under arrow answer best (0.48 over the templates that they are "
-        "applied under), under example worst (0.47)"
+        "Vectors from “arrow” prompts answer best (0.48 over the templates that they are "
+        "applied under), from “example” prompts worst (0.47)"
     )
 
 
@@ -79,6 +79,8 @@ def test_dummy_queries_are_drawn_by_number_and_by_choice(table: pd.DataFrame) ->
     assert ticks == ["1", "2", "8"]
     points = right.containers[0].lines[0]
     assert list(points.get_ydata()) == pytest.approx([0.6, 0.2, 0.8])
+    hollow = [line for line in right.lines if line.get_markerfacecolor() == "white"]
+    assert [line.get_xydata().tolist() for line in hollow] == [[[2, pytest.approx(0.8)]]]
     ticks = [" ".join(label.get_text().split()) for label in right.get_xticklabels()]
     assert ticks == [*("2 of the task", "2 of another task", "the query itself (upper bound)")]
     levels = {str(line.get_label()): line.get_ydata()[0] for line in left.lines}
@@ -89,7 +91,7 @@ def test_one_template_and_one_task_are_drawn(table: pd.DataFrame) -> None:
     own = (table["applied_under"] == "example") & (table["extracted_under"] != "arrow")
     alone = table[own & (table["task"] == "one")]
     (axes,) = matrix(alone).figure.axes
-    assert [bars.get_label() for bars in axes.containers] == ["Vector from example"]
+    assert [bars.get_label() for bars in axes.containers] == ["Vector from “example” prompts"]
     assert matrix(alone).title == "The task vector answers with an accuracy of 0.70"
     assert "One task has no interval" in dummy_queries(alone).note
 

@@ -81,6 +81,14 @@ def test_colours_mean_answers_and_words_that_describe_the_task() -> None:
     assert looks["city"] == ("bold", "normal")
     assert looks["capital"] == ("normal", "italic")
     assert looks["Paris"] == ("normal", "normal")
+    names = [
+        (text.get_text(), text.get_fontweight(), text.get_fontstyle())
+        for text in plot.figure.legends[0].get_texts()
+    ]
+    assert names == [
+        ("begins an answer", "bold", "normal"),
+        ("describes the task", "normal", "italic"),
+    ]
     for colour in (*found.values(), WINDOW):
         assert contrast("black", colour) >= READABLE
 
@@ -98,6 +106,7 @@ def test_the_chosen_block_is_framed(layer: int, frames: dict[int, str], said: st
     framed = [patch for patch in plot.figure.axes[0].patches if not patch.get_fill()]
     assert {patch.get_y(): patch.get_linestyle() for patch in framed} == frames
     assert said in plot.caption
+    assert said in plot.note
     assert "n = 7 dev episodes" in plot.caption
 
 
@@ -210,6 +219,10 @@ def test_the_overview_holds_the_share_of_answers_by_task_and_block() -> None:
     assert cells_of == {"two": [0, pytest.approx(1 / 3)], "one": [0, 0]}
     frames = [(round(p.get_x() + 0.5 - INSET), p.get_linestyle()) for p in axes.patches]
     assert frames == [(1, "--"), (1, "--"), (0, "-"), (1, "-")]
+    known = table.assign(answers=1.0)
+    framed = overview(known, "a-model").figure.axes[1].patches
+    assert {to_hex(patch.get_edgecolor()) for patch in axes.patches} == {"#000000"}
+    assert {to_hex(patch.get_edgecolor()) for patch in framed} == {"#ffffff"}  # on dark cells
     assert plot.title == (
         "Two blocks above the chosen one, answers are among the 10 most probable tokens for "
         "1 of 2 tasks"

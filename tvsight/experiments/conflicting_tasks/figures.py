@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import SCORED_AS
-from tvsight.output.labels import NOT_IDENTIFIED, counted, display_name, sizes, task_title
+from tvsight.output.labels import NOT_IDENTIFIED, block, counted, display_name, sizes, task_title
 from tvsight.output.lettering import fitting
 from tvsight.output.panels import block_ticks
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import TWO_COLUMNS, new_figure, text_in, tinted
+from tvsight.output.theme import LEAST_TYPE, TWO_COLUMNS, new_figure, text_in, tinted
 
 ICL, VECTOR = PROCEDURES["icl"], PROCEDURES["task_vector"]
 
@@ -32,6 +32,8 @@ class Arrow(NamedTuple):
     """At the end with the vector."""
     size: float
     """Of the marker. The line is as wide as a quarter of it."""
+    hollow: bool = False
+    """Whether the marker is, and the line dashed."""
 
 
 ARROWS = (
@@ -39,7 +41,7 @@ ARROWS = (
     Arrow("zero_shot", "With B's vector, block best in zero-shot prompts", VECTOR.colour, "D", 4.4),
 )
 """From back to front, so that both are seen where they coincide."""
-PAPER = Arrow("", "Reported by Hendel et al. (LLaMA 13B)", "0.6", "D", 4.4)
+PAPER = Arrow("", "Reported by Hendel et al. (LLaMA 13B)", "0.45", "o", 4.4, hollow=True)
 ENDS = ("icl", "task_vector")
 """Where an arrow begins and ends."""
 WITHOUT = "Without a vector (ICL)"
@@ -78,11 +80,11 @@ def by_pair(table: pd.DataFrame, paper: pd.DataFrame, model: str) -> Plot:
             _arrow(axes, row, arrow)
             axes.text(
                 0.99,
-                0.97 - 0.14 * (len(rules) - 1 - number),
+                0.97 - 0.13 * (len(rules) - 1 - number),
                 _block(row),
                 ha="right",
                 va="center",
-                fontsize=SMALL,
+                fontsize=LEAST_TYPE,
                 color=text_in(arrow.colour),
             )
         first = of_pair.iloc[0]
@@ -189,11 +191,13 @@ def _arrow(axes: Axes, row: pd.Series, arrow: Arrow) -> None:
         [x, to_x],
         [y, to_y],
         color=arrow.colour,
+        linestyle="--" if arrow.hollow else "-",
         marker=arrow.marker,
+        markerfacecolor="white" if arrow.hollow else arrow.colour,
+        clip_on=False,
         markevery=[1],
         markersize=arrow.size,
         linewidth=arrow.size / 4,
-        clip_on=False,
         zorder=3,
         label=arrow.name,
     )
@@ -221,8 +225,8 @@ def _whiskers(axes: Axes, row: pd.Series, colour: str) -> None:
 
 def _block(row: pd.Series) -> str:
     """The block of a vector, with its marks."""
-    marks = ("*" if row["overrides"] else "") + ("" if row["layer_identified"] else "?")
-    return f"block {row['layer']}{' ' if marks else ''}{marks}"
+    marks = ("*" if row["overrides_holm"] else "") + ("" if row["layer_identified"] else "?")
+    return f"{block(row['layer'], row['depth'])}{' ' if marks else ''}{marks}"
 
 
 def _draw_sweeps(axes: Axes, of_pair: pd.DataFrame, levels: pd.DataFrame) -> None:
@@ -247,8 +251,8 @@ def _overridden(ours: pd.DataFrame) -> str:
     """The finding by pair: in how many the vector decides."""
     of_rule = ours[ours["layer_rule"] == "zero_shot"]
     return (
-        f"The vector of B overrides the demonstrations of A in {of_rule['overrides'].sum()} of "
-        f"{counted(len(of_rule), 'pair')}"
+        "The vector of B overrides the demonstrations of A in "
+        f"{of_rule['overrides_holm'].sum()} of {counted(len(of_rule), 'pair')}"
     )
 
 
@@ -277,12 +281,13 @@ def _about(ours: pd.DataFrame, model: str) -> tuple[str, str]:
         f"{short} Demonstrations of A, vector of B; {sizes(ours['queries'])} different queries "
         "per pair."
     )
-    if ours["overrides"].any():
+    if ours["overrides_holm"].any():
+        tests = counted(ours["task"].nunique(), "test")
         note += (
             "\n* the vector overrides: without it A is answered more often than B, with it B more "
-            "often than A (tests that permute queries, 5 %)."
+            f"often than A (permuting queries, 5 %, after Holm's correction for {tests})."
         )
-        short += " * overrides."
+        short += f" * overrides ({tests}, Holm)."
     if not ours["layer_identified"].all():
         note += f"\n? {NOT_IDENTIFIED}: on dev no better than the same prompts without a vector."
         short += f" ? {NOT_IDENTIFIED}."

@@ -4,8 +4,10 @@ import pandas as pd
 
 from tvsight.experiments.main_results.layers import by_layer, layer_p
 from tvsight.statistics.intervals import accuracy
-from tvsight.statistics.tests import SIGNIFICANCE, better_than, holm
+from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
 
+FAMILY = ["model", "layer_rule"]
+"""Pairs that agree in these are tested together."""
 SCORED_AS = ("demonstrations", "patched")
 """The task by whose answers a prediction is scored: A, which is demonstrated, or B, whose vector
 is patched in."""
@@ -21,22 +23,40 @@ def by_pair(rows: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy on both tasks, without and with the vector: one row per model, pair and rule.
 
     Returns:
-        `model`, `category`, `task` (the pair), `layer_rule`, `layer`, `layer_p` (see
-        `layers.layer_p`), `layer_identified`, `n` (episodes), `queries`; for `icl_` and
-        `task_vector_` with `demonstrations` and `patched` the accuracy, its `_low` and `_high`, and
-        with `follows` the task that is followed (see `followed`); `overrides_p`, the p-value that
-        the prompt follows A without the vector and B with it (the larger of the two), and
-        `overrides`, whether it is below `SIGNIFICANCE`; `overrides_p_holm`, adjusted for the pairs
-        of the same model and rule.
+        `model`, `category`, `task` (the pair), `layer_rule`, `layer`, `depth` (number of the
+        model's blocks), `layer_p` (see `layers.layer_p`), `layer_identified`, `n` (episodes),
+        `queries`; for `icl_` and `task_vector_` with `demonstrations` and `patched` the accuracy,
+        its `_low` and `_high`, and with `follows` the task that is followed (see `followed`);
+        `overrides_p`, the p-value that the prompt follows A without the vector and B with it (the
+        larger of the two), and `overrides_p_holm`, adjusted for the pairs of the same model and
+        rule; `overrides` and `overrides_holm`, whether these are below `SIGNIFICANCE`.
     """
     summaries = []
     for _, of_pair in rows.groupby(["model", "task"], sort=False, observed=True):
         is_test = of_pair["split"] == "test"
         for rule in of_pair["layer_rule"].dropna().unique():
             summaries.append(_summary(of_pair[is_test], of_pair[~is_test], str(rule)))
-    table = pd.DataFrame(summaries)
-    families = table.groupby(["model", "layer_rule"], observed=True)["overrides_p"]
-    return table.assign(overrides_p_holm=families.transform(holm))
+    table = with_holm(pd.DataFrame(summaries), ["overrides_p"], within=FAMILY)
+    return table.assign(overrides_holm=table["overrides_p_holm"] < SIGNIFICANCE)
+
+
+def overridden(table: pd.DataFrame) -> pd.DataFrame:
+    """The pairs that the vector overrides: a row per model and rule.
+
+    Args:
+        table: from `by_pair`.
+
+    Returns:
+        `model`, `layer_rule`, `pairs` (as many tests), `overrides` and `overrides_holm`: the
+        numbers of pairs before and after Holm's correction.
+    """
+    families = table.groupby(FAMILY, sort=False, observed=True)
+    counts = families.agg(
+        pairs=("task", "size"),
+        overrides=("overrides", "sum"),
+        overrides_holm=("overrides_holm", "sum"),
+    )
+    return counts.reset_index()
 
 
 def followed(run: pd.DataFrame) -> tuple[str, dict[str, float]]:
@@ -90,7 +110,7 @@ def beside_paper(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         theirs = paper[paper["task"] == pair]
         parts += [of_pair.assign(source="tvsight"), theirs.assign(source="paper")]
     whole = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    counts = dict.fromkeys(("layer", "n", "queries"), "Int64")
+    counts = dict.fromkeys(("layer", "depth", "n", "queries"), "Int64")
     return whole[["source", *table.columns]].astype(counts)
 
 
@@ -118,6 +138,7 @@ def _summary(test: pd.DataFrame, dev: pd.DataFrame, rule: str) -> dict[str, obje
     summary: dict[str, object] = {
         **{name: first[name] for name in ("model", "category", "task", "layer_rule")},
         "layer": int(first["layer"]),
+        "depth": int(dev["layer"].max()) + 1,
         "layer_p": p_value,
         "layer_identified": p_value < SIGNIFICANCE,
         "n": len(of_patched),

@@ -29,7 +29,8 @@ TABLE = Wording(
     "rule), or in conflicting prompts, on dev. ICL: the prompt without a vector; patched: with the "
     "vector of B. [ ]: 95 % interval over queries. Follows: the task that is answered more often "
     "without the vector, then with it (permuting queries, 5 %). Overrides: A without the "
-    "vector, B with it. n: test episodes, with the number of different queries in brackets. "
+    "vector, B with it, after Holm's correction for as many tests as the model has pairs; the "
+    "table below counts them. n: test episodes, with the number of different queries in brackets. "
     "Layer not identified: on dev no block beats the same prompts without a vector. (paper): "
     "reported by Hendel et al. (2023), without intervals.",
 )
@@ -50,7 +51,9 @@ def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: Draw
     )
     display.table(shown, heading, ["n (queries)"])
 
-    drawn.table(whole, [texts, *outcome.note_cells], names=NAMES, wording=TABLE)
+    counts = _counts(numbers.overridden(table))
+    display.table(counts, "Pairs whose demonstrations the vector overrides")
+    drawn.table(whole, [texts, counts, *outcome.note_cells], names=NAMES, wording=TABLE)
     blocks, unpatched = numbers.by_block(rows), numbers.unpatched_on_dev(rows)
     for model in table["model"].unique():
         drawn.figure(figures.by_pair(table, paper, model), model)
@@ -64,6 +67,24 @@ def pair_cells(whole: pd.DataFrame) -> pd.DataFrame:
         whole: from `numbers.beside_paper`.
     """
     return pd.DataFrame([_cells(row) for _, row in whole.iterrows()])
+
+
+def _counts(overridden: pd.DataFrame) -> pd.DataFrame:
+    """The pairs that the vector overrides, as texts.
+
+    Args:
+        overridden: from `numbers.overridden`.
+    """
+    return pd.DataFrame(
+        {
+            "Model": display_name(row["model"]),
+            "Block best in": RULE_NAMES[row["layer_rule"]],
+            "Overrides (5 %)": f"{row['overrides']} of {row['pairs']}",
+            "Overrides (Holm, 5 %)": f"{row['overrides_holm']} of {row['pairs']}",
+            "Tests": str(row["pairs"]),
+        }
+        for _, row in overridden.iterrows()
+    )
 
 
 def _cells(row: pd.Series) -> dict[str, str]:
@@ -84,7 +105,7 @@ def _cells(row: pd.Series) -> dict[str, str]:
     before, after = FOLLOWED_NAMES[row["icl_follows"]], FOLLOWED_NAMES[row["task_vector_follows"]]
     return cells | {
         "Follows": f"{before}, then {after}",
-        "Overrides": "yes" if row["overrides"] else "no",
+        "Overrides": "yes" if row["overrides_holm"] else "no",
         "n (queries)": f"{row['n']} ({row['queries']})",
         "Note": "" if row["layer_identified"] else NOT_IDENTIFIED,
     }

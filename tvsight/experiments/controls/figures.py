@@ -165,12 +165,10 @@ def matrix(pairs: pd.DataFrame, best: pd.DataFrame, model: str) -> Plot:
     axes.set_xticks(range(len(columns)), list(map(task_title, columns)), rotation=90)
     axes.set_yticks(range(len(order)), list(map(task_title, order)))
     axes.set(xlabel="Task whose mean vector is applied", ylabel="Task that is asked")
-    found = of_best["best"].gt(0) | ~of_best["beaten"]
-    names = of_best["best_source"].map(task_title) + of_best["beaten"].map(
-        {True: "", False: f" {NOT_BETTER}"}
-    )
+    marks = of_best["beaten"].map({True: "", False: f" {NOT_BETTER}"})
+    names = (of_best["best_source"].map(task_title) + marks).str.strip()
     margin.yaxis.tick_right()
-    margin.set_yticks(range(len(order)), names.where(found, ""))
+    margin.set_yticks(range(len(order)), names)
     margin.set_xticks([0], ["best other"], rotation=90)
     for part in (axes, margin):
         part.tick_params(axis="both", length=0, labelsize=7)

@@ -201,10 +201,10 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `model`, `category`, `task`, `accuracy`, `accuracy_low`, `accuracy_high` (own mean vector),
         `same_category`, `other_categories` (means over sources; none where there is none),
-        `best_source` (best of the others on dev), `best`, `best_low`, `best_high` (its accuracy on
-        test), `better` (p-value that the own one is right more often), `beaten` (at the level
-        `SIGNIFICANCE`), `sources`, and `not_worse`: the number of sources that the own vector does
-        not beat after Holm's correction for that many tests.
+        `best_source` (best of the others on dev; empty where none is right there), `best`,
+        `best_low`, `best_high` (its accuracy on test), `better` (p-value that the own one is right
+        more often), `beaten` (at the level `SIGNIFICANCE`), `sources`, and `not_worse`: the number
+        of sources that the own vector does not beat after Holm's correction for that many tests.
     """
     rows = []
     for _, of_task in pairs.groupby(TASK, sort=False):
@@ -220,7 +220,7 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
                 **{f"accuracy{end}": own[f"accuracy{end}"] for end in ends},
                 "same_category": others["accuracy"][near].mean(),
                 "other_categories": others["accuracy"][~near].mean(),
-                "best_source": best["source"],
+                "best_source": best["source"] if best["dev_accuracy"] else "",
                 **{f"best{end}": best[f"accuracy{end}"] for end in ends},
                 "better": best["better"],
                 "beaten": bool(best["better"] < SIGNIFICANCE),

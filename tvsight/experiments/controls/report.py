@@ -13,7 +13,14 @@ from tvsight.experiments.controls import NAME, figures, numbers
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, task_title
+from tvsight.output.labels import (
+    MISSING,
+    NOT_IDENTIFIED,
+    display_name,
+    interval,
+    number,
+    task_title,
+)
 from tvsight.output.procedures import BESIDE_CONTROLS, title
 from tvsight.output.tables import Wording
 from tvsight.statistics.tests import SIGNIFICANCE
@@ -53,8 +60,9 @@ TRANSFER_TABLE = Wording(
     "Test accuracy with the vectors of other tasks",
     "A row is the task that is asked. All vectors are means over a task's dev episodes. [ ]: 95 % "
     "interval over the task's queries. Same category, other categories: means over the tasks whose "
-    "vector is applied. The best other task is chosen on dev. Not beaten: the number of others "
-    "whose vector the own one does not answer better than. The CSV file has every pair.",
+    "vector is applied. The best other task is chosen on dev, where none may be right. Not beaten: "
+    "the number of others whose vector the own one does not answer better than. The CSV file has "
+    "every pair.",
 )
 
 
@@ -219,7 +227,7 @@ def _transfer_table(table: pd.DataFrame) -> pd.DataFrame:
             "Own mean vector": interval(task, "accuracy"),
             "Same category": number(task["same_category"]),
             "Other categories": number(task["other_categories"]),
-            "Best other task on dev": task_title(task["best_source"]),
+            "Best other task on dev": task_title(task["best_source"]) or MISSING,
             "Its accuracy": interval(task, "best"),
             "Beaten (5 %)": "yes" if task["beaten"] else "no",
             "Others not beaten (Holm, 5 %)": f"{task['not_worse']} of {task['sources']}",
@@ -238,7 +246,8 @@ def _unbeaten(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for model, of_model in table.groupby("model", sort=False):
         unbeaten = of_model[~of_model["beaten"]]
-        pairs = zip(unbeaten["task"], unbeaten["best_source"], strict=True)
+        sources = unbeaten["best_source"].replace("", MISSING)
+        pairs = zip(unbeaten["task"], sources, strict=True)
         rows.append(
             {
                 "Model": display_name(str(model)),

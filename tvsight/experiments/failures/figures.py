@@ -24,9 +24,11 @@ KIND_COLOURS = {
     "query": "#3b3b8f",
     "other_task": "#c46a9a",
     "in_set": "#e3c04b",
-    "other": "#dddddd",
+    "other": "#f7f7f7",
 }
 """From dark to light, so that they differ in greyscale too."""
+EDGE = "0.35"
+"""Of each part of a bar: the lightest parts are seen on white."""
 
 
 def by_kind(table: pd.DataFrame, model: str) -> Plot:
@@ -45,7 +47,8 @@ def by_kind(table: pd.DataFrame, model: str) -> Plot:
         for kind in KINDS:
             share = run[kind] / run["n"]
             name = KIND_NAMES[kind]
-            axes.barh(range(len(run)), share, left=left, color=KIND_COLOURS[kind], label=name)
+            look: dict[str, Any] = {"facecolor": KIND_COLOURS[kind], "edgecolor": EDGE}
+            axes.barh(range(len(run)), share, left=left, label=name, linewidth=0.5, **look)
             left += share
         axes.set_title(title(procedure), loc="left")
         axes.set(xlim=(0, 1), ylim=(-0.6, len(run) - 0.4), xlabel="Share of test answers")
@@ -91,6 +94,7 @@ def confusion(counts: pd.DataFrame, model: str) -> Plot:
             axes.set(xlabel="Given", ylabel="Expected" if procedure == PROCEDURES[0] else "")
             if procedure != PROCEDURES[0]:
                 axes.set_yticks([])
+    figure.align_ylabels(list(rows[:, 0]))
     note = (
         f"{display_name(model)}. Numbers of test answers; in brackets how often one is expected. "
         "Shade: share of the row."

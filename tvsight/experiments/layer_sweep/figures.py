@@ -1,5 +1,7 @@
 """Figure 3 of the paper: accuracy against the block after which the vector is applied."""
 
+from itertools import cycle
+
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -24,12 +26,21 @@ from tvsight.output.panels import (
 )
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES, title
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, model_colours, new_figure, text_on
+from tvsight.output.theme import (
+    COLOUR_MAP,
+    TASK_MARKERS,
+    TWO_COLUMNS,
+    model_colours,
+    new_figure,
+    text_on,
+)
 
 PAPER_STYLES = ("--", ":", "-.")
 PAPER_COLOUR = "0.45"
 NARROW_TICKS = 7
 """Ticks along the blocks of a panel."""
+MARKED_DEPTH = 0.05
+"""Between two markers of a line, in diagonals of the panel."""
 SHORT = {"baseline": "Baseline", "icl": "ICL", "task_vector": "Vector"}
 
 
@@ -117,9 +128,10 @@ def heat_map(table: pd.DataFrame, tested: pd.DataFrame, model: str) -> Plot:
     chosen = of_model[of_model["chosen"]]
     is_known = chosen["task"].map(known["layer_identified"]).fillna(True).astype(bool)
     rows = chosen["task"].map({task: row + 0.5 for row, task in enumerate(grid.index)})
-    for known_ones, face in ((True, "black"), (False, "white")):
+    # With an edge of the other colour, a dot is seen in cells of any shade.
+    for known_ones, (face, edge) in ((True, ("black", "white")), (False, ("white", "black"))):
         at = is_known == known_ones
-        dots = {"markersize": 3.4, "color": face, "markeredgecolor": "0.2"}
+        dots = {"markersize": 4.2, "color": face, "markeredgecolor": edge, "markeredgewidth": 0.9}
         left.plot(chosen.loc[at, "layer"] + 0.5, rows[at], "o", **dots)
     ticks = block_ticks(depth, chosen["layer"].mode()[:1])
     left.set_xticks([place + 0.5 for place in ticks], list(map(str, ticks)), rotation=0)
@@ -178,7 +190,7 @@ def _methods(axes: Axes, methods: pd.DataFrame) -> dict[str, tuple[float, str]]:
 
 def _against_depth(axes: Axes, means: pd.DataFrame, models: list[str]) -> None:
     """The means of all models: ours in colours, the paper's in grey."""
-    colours = iter(model_colours(len(models)))
+    colours, markers = iter(model_colours(len(models))), cycle(TASK_MARKERS)
     styles = iter(PAPER_STYLES)
     for (source, model), of_model in means.groupby(["source", "model"], sort=False):
         is_ours = source == "tvsight"
@@ -188,6 +200,9 @@ def _against_depth(axes: Axes, means: pd.DataFrame, models: list[str]) -> None:
             "-" if is_ours else next(styles),
             color=next(colours) if is_ours else PAPER_COLOUR,
             linewidth=1.5 if is_ours else 1.0,
+            marker=next(markers) if is_ours else "",
+            markevery=MARKED_DEPTH,
+            markersize=3.4,
             label=display_name(str(model)) + ("" if is_ours else " (paper)"),
         )
     axes.set_title("Means, by\nrelative depth", loc="left")
@@ -219,8 +234,8 @@ def _chosen(chosen: pd.DataFrame, depth: int) -> str:
     most = min(blocks, key=lambda layer: (-blocks.count(layer), layer))
     near = sum(abs(layer - most) <= 2 for layer in blocks)
     return (
-        f"The best block is most often {block(most, depth)}; of {counted(len(blocks), 'task')}, "
-        f"{near} have theirs within 2 blocks of it"
+        f"The best block is most often {block(most, depth)}, and within 2 of it for {near} of "
+        f"{counted(len(blocks), 'task')}"
     )
 
 

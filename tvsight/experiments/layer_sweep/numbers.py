@@ -2,9 +2,16 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
+from tvsight.experiments.main_results.layers import (
+    by_layer,
+    layer_p,
+    over_tasks,
+    paper_by_layer,
+    peaks,
+)
 from tvsight.experiments.main_results.method_numbers import further
 from tvsight.output.procedures import COMPARED
+from tvsight.statistics.tests import SIGNIFICANCE
 
 
 def with_peak_above(table: pd.DataFrame, least: float | None) -> pd.DataFrame:
@@ -63,11 +70,22 @@ def on_test(rows: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy of each of `COMPARED`: one row per model and task.
 
     Returns:
-        `model`, `task`, `COMPARED` (none where it is not measured) and `layer_identified`.
+        `model`, `task`, `COMPARED` (none where it is not measured) and `layer_identified`, whether
+        `layers.layer_p` is below `SIGNIFICANCE` (none where no baseline is measured).
     """
     test = rows[rows["split"] == "test"]
     of_task = test.groupby(["model", "task", "procedure"], sort=False, observed=True)
     table = of_task["correct"].mean().unstack("procedure").reindex(columns=list(COMPARED))
-    vector = test[test["procedure"] == "task_vector"].groupby(["model", "task"], observed=True)
-    known = vector["layer_identified"].first()
-    return table.astype(float).assign(layer_identified=known).reset_index()
+    dev = rows[rows["split"] == "dev"]
+    known = {
+        names: _identified(of_task)
+        for names, of_task in dev.groupby(["model", "task"], sort=False, observed=True)
+    }
+    identified = pd.Series(known, dtype="boolean").reindex(table.index)
+    return table.astype(float).assign(layer_identified=identified).reset_index()
+
+
+def _identified(dev: pd.DataFrame) -> bool | None:
+    """Whether a block beats the baseline, from the dev rows of a task; None without a baseline."""
+    swept, unpatched = (dev[dev["procedure"] == name] for name in ("task_vector", "baseline"))
+    return None if unpatched.empty else layer_p(swept, unpatched) < SIGNIFICANCE

@@ -159,9 +159,14 @@ def _other_seeds(
     for _, row in spread[spread["quantity"] == procedure].iterrows():
         for seed in _seeds(spread)[1:]:
             place = places[row["model"]]
-            axes.plot(
-                [place - 0.11, place + 0.11], [row[f"seed_{seed}"]] * 2, color="black", lw=0.7
-            )
+            for colour, width in (("white", 1.9), ("black", 0.7)):  # seen on a bar of any shade
+                axes.plot(
+                    [place - 0.11, place + 0.11],
+                    [row[f"seed_{seed}"]] * 2,
+                    color=colour,
+                    linewidth=width,
+                    solid_capstyle="butt",
+                )
 
 
 def _numbers_below(axes: Axes, places: np.ndarray, bars: pd.DataFrame, lines: int) -> None:

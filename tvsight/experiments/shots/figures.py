@@ -1,16 +1,22 @@
 """Accuracy against the number of demonstrations."""
 
+from typing import Any
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from tvsight.output.labels import counted, display_name, number
+from tvsight.output.lettering import wrapped
 from tvsight.output.panels import label_ends, line, procedure_ends, whiskers
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import title
+from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
 
 NARROWEST = 1.7
 """Width of a model's panels, in inches."""
+NAME_ROOM, NAME_SIZE = 1.35, 7.5
+"""Width of the names of models in inches, and their size in points."""
 LAG = "task_vector"
 """The procedure whose distance from ICL has a panel of its own."""
 
@@ -23,6 +29,9 @@ def curves(means: pd.DataFrame, episodes: int) -> Plot:
         means: from `numbers.over_tasks`.
         episodes: test episodes per task.
     """
+    several = means.groupby("model")["shots"].transform("nunique") > 1
+    alone = means[~several] if several.any() else means.iloc[:0]  # where all are, all are drawn
+    means = means.drop(alone.index)
     models = list(dict.fromkeys(means["model"]))
     counts = sorted(set(means["shots"]))
     width = ONE_COLUMN * 1.5 if len(models) == 1 else max(TWO_COLUMNS, NARROWEST * len(models))
@@ -33,6 +42,9 @@ def curves(means: pd.DataFrame, episodes: int) -> Plot:
     for upper, lower, model in zip(*rows, models, strict=True):
         of_model = means[means["model"] == model]
         for procedure, of_procedure in of_model.groupby("procedure", sort=False):
+            if procedure == "baseline":  # which is asked without demonstrations
+                _level(upper, of_procedure["accuracy"].iloc[0])
+                continue
             line(upper, of_procedure, "shots", str(procedure), title(str(procedure)), band=False)
         lag = of_model[of_model["procedure"] == LAG]
         lower.errorbar(
@@ -45,8 +57,9 @@ def curves(means: pd.DataFrame, episodes: int) -> Plot:
             elinewidth=0.9,
         )
         lower.axhline(0, color="0.5", linewidth=0.8, zorder=1)
-        tasks = counted(of_model["tasks"].max(), "task")
-        upper.set_title(f"{display_name(model)}\n({tasks})", loc="left")
+        tasks = counted(of_model["tasks"].max(), "task").replace(" ", "\u00a0")
+        name = wrapped(f"{display_name(model)} ({tasks})", NAME_ROOM, NAME_SIZE)
+        upper.set_title(name, loc="left", fontsize=NAME_SIZE)
         upper.set(ylim=(0, 1), xscale="log")
         lower.set_xlabel("Demonstrations (log scale)")
         lower.set_xticks(counts, [str(count) for count in counts])
@@ -61,22 +74,44 @@ def curves(means: pd.DataFrame, episodes: int) -> Plot:
         label_ends(figure, upper, procedure_ends(last))
     note = f"n = {episodes} test episodes per task. Whiskers: 95 % bootstrap intervals over tasks."
     caption = (
-        f"{note} Below: how much more accurate ICL is, tasks paired. The queries are the same for "
-        "every number of demonstrations. The block is chosen anew, on dev, for each number."
+        f"{note} Dashed: the baseline, which has no demonstrations. Below: how much more accurate "
+        "ICL is, tasks paired. The queries are the same for every number of demonstrations. The "
+        f"block is chosen anew, on dev, for each number.{_left_out(alone)}"
     )
-    return Plot(figure, _growth(means, counts), caption, note)
+    return Plot(figure, _growth(means), caption, note)
 
 
-def _growth(means: pd.DataFrame, counts: list[int]) -> str:
+def _level(axes: Axes, accuracy: float) -> None:
+    """The baseline, which is the same whatever the number of demonstrations."""
+    drawn_as = PROCEDURES["baseline"]
+    look: dict[str, Any] = {"color": drawn_as.colour, "linestyle": "--", "linewidth": 1.2}
+    axes.axhline(accuracy, label=drawn_as.title, **look)
+
+
+def _left_out(alone: pd.DataFrame) -> str:
+    """The models that are not drawn, in sentences."""
+    counts = alone.drop_duplicates("model").set_index("model")["shots"]
+    return "".join(
+        f" Not drawn: {display_name(str(model))}, measured with "
+        f"{counted(int(count), 'demonstration')} alone."
+        for model, count in counts.items()
+    )
+
+
+def _growth(means: pd.DataFrame) -> str:
     """The finding: the task vector with the fewest and the most demonstrations, and ICL's lead."""
-    models = list(dict.fromkeys(means["model"]))
-    lag = means[means["procedure"] == LAG].set_index(["model", "shots"])
-    fewest, most = (lag.xs(count, level="shots") for count in (counts[0], counts[-1]))
-    ends = f"from {counts[0]} to {counted(counts[-1], 'demonstration')}"
-    if len(models) > 1:
-        grown = int((most["accuracy"] > fewest["accuracy"]).sum())
+    lag = means[means["procedure"] == LAG].sort_values(["model", "shots"])
+    fewest, most = (lag.drop_duplicates("model", keep=keep) for keep in ("first", "last"))
+    counts = {(low, high) for low, high in zip(fewest["shots"], most["shots"], strict=True)}
+    ends = "from the fewest to the most demonstrations"
+    if len(counts) == 1:
+        ((low, high),) = counts
+        ends = f"from {low} to {counted(high, 'demonstration')}"
+    if len(most) > 1:
+        gains = most["accuracy"].to_numpy() > fewest["accuracy"].to_numpy()
         return (
-            f"{ends.capitalize()} the task vector gains accuracy in {grown} of {len(models)} models"
+            f"{ends.capitalize()} the task vector gains accuracy in {int(gains.sum())} of "
+            f"{len(gains)} models"
         )
     return (
         f"{ends.capitalize()} the task vector goes from {number(fewest['accuracy'].iloc[0])} to "

@@ -1,6 +1,7 @@
 """Task vectors under other templates and of other dummy queries: means over a model's tasks."""
 
 import textwrap
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -51,7 +52,7 @@ def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Stand
             color=colour,
             markersize=5,
             elinewidth=0.9,
-            label=f"Vector from {shortened(name)}",
+            label=f"Vector from “{shortened(name)}” prompts",
         )
     axes.set_yticks(list(rows.values()), [_written_out(name) for name in rows])
     axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.5), xlabel="Mean test accuracy")
@@ -115,9 +116,11 @@ def dummies_named(row: pd.Series) -> str:
 
 
 def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
+    """Accuracies with their intervals; hollow where θ is an upper bound."""
     drawn_as = PROCEDURES["task_vector"]
+    places = range(len(means))
     axes.errorbar(
-        range(len(means)),
+        places,
         means["accuracy"],
         yerr=whiskers(means, "accuracy"),
         fmt=drawn_as.marker + line,
@@ -129,6 +132,11 @@ def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
         label=drawn_as.title,
         zorder=3,
     )
+    for place, is_bound in zip(places, means["dummy_choice"] == "query", strict=True):
+        if is_bound:
+            hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}
+            accuracy = means["accuracy"].iloc[place]
+            axes.plot(place, accuracy, drawn_as.marker, color=drawn_as.colour, **hollow)
 
 
 def _references(axes: Axes, means: pd.Series) -> None:
@@ -160,8 +168,8 @@ def _extremes(means: pd.DataFrame) -> str:
         return f"The task vector answers with an accuracy of {number(means['accuracy'].max())}"
     (worst, least), *_, (best, most) = over.items()
     return (
-        f"Vectors extracted under {shortened(str(best))} answer best ({number(most)} over the "
-        f"templates that they are applied under), under {shortened(str(worst))} worst "
+        f"Vectors from “{shortened(str(best))}” prompts answer best ({number(most)} over the "
+        f"templates that they are applied under), from “{shortened(str(worst))}” prompts worst "
         f"({number(least)})"
     )
 

@@ -19,7 +19,7 @@ from tvsight.output.lettering import fitting, font
 from tvsight.output.panels import block_ticks, category_strip
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
 from tvsight.tasks import in_order
 
 RANKS = 10
@@ -91,10 +91,13 @@ def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Plo
     axes.spines[:].set_visible(False)
     axes.set(xlim=(0, RANKS), ylim=(0, len(blocks)))
     handles = [Patch(color=colour, label=name) for colour, name in MARKS.values()]
-    figure.legend(handles=handles, ncols=2, loc="outside upper left")
+    legend = figure.legend(handles=handles, ncols=2, loc="outside upper left")
+    answer, describing = legend.get_texts()
+    answer.set_fontweight("bold")  # as in the cells, which are told apart without colour too
+    describing.set_fontstyle("italic")
     note = (
         f"{display_name(first['model'])}; mean vector of n = {first['episodes']} dev episodes. "
-        "Frame: the chosen block."
+        f"Frame: the chosen block; {_dashed(first)}."
     )
     caption = _about_grid(first, top, all_tokens, substituted)
     return Plot(figure, _answers_found(first, top, int(rows["layer"].max()) + 1), caption, note)
@@ -117,13 +120,15 @@ def overview(shares: pd.DataFrame, model: str) -> Plot:
     strip, axes = figure.subplots(1, 2, width_ratios=[0.03, 1])
     category_strip(strip, [categories[task] for task in order], height, upright=True)
     cells = grid.reindex(index=order, columns=range(depth))
-    drawn = axes.imshow(cells, cmap=COLOUR_MAP, vmin=0, vmax=1, aspect="auto")
+    values = cells.to_numpy(dtype=float)
+    drawn = axes.imshow(values, cmap=COLOUR_MAP, vmin=0, vmax=1, aspect="auto")
     for column, style in (("two_above", "--"), ("chosen", "-")):
         for row, layer in enumerate(of_tasks.loc[order, column].astype(int)):
             corner = (layer - 0.5 + INSET, row - 0.5 + INSET)
+            shade = values[row, layer]
             look: dict[str, Any] = {
                 "fill": False,
-                "edgecolor": "black",
+                "edgecolor": "black" if np.isnan(shade) else text_on(COLOUR_MAP(shade)),
                 "linestyle": style,
                 "linewidth": 0.8,
             }
@@ -261,13 +266,10 @@ def _last_ranks(means: pd.DataFrame) -> str:
 
 
 def _about_grid(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substituted: bool) -> str:
-    above = first["two_above"] - first["chosen"]
-    where = {0: "which is the last block", 1: "dashed: the last block, one above"}
-    frames = where.get(above, "dashed: two above it")
     parts = [
         f"{display_name(first['model'])}, {task_title(first['task'])}: mean task vector (n = "
         f"{first['episodes']} dev episodes) through final norm and unembedding.\n"
-        f"Frame: the chosen block; {frames}."
+        f"Frame: the chosen block; {_dashed(first)}."
     ]
     if not all_tokens:
         parts.append("Without tokens that are not letters alone, and repetitions but for case.")
@@ -275,6 +277,13 @@ def _about_grid(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substitut
     if substituted:
         parts.append("‹…›: a token in a script that cannot be drawn here.")
     return " ".join(parts)
+
+
+def _dashed(first: pd.Series) -> str:
+    """The meaning of the second frame of a grid."""
+    above = first["two_above"] - first["chosen"]
+    where = {0: "which is the last block", 1: "dashed: the last block, one above"}
+    return where.get(above, "dashed: two above it")
 
 
 def _about_ranks(means: pd.DataFrame) -> str:

@@ -48,6 +48,8 @@ LABEL = 6.5
 REACHES = (0.11, 0.18, 0.28, 0.4, 0.55, 0.75, 1.0, 1.3)
 """Distances from a cluster at which its name is tried, in inches."""
 DIRECTIONS = 16
+GAP = np.array([0.06, 0.0])
+"""Between two names beside each other, and above each other, in inches."""
 
 
 def clusters(
@@ -156,7 +158,7 @@ def _free_place(
             place = middle + direction * (reach + np.abs(direction) * text / 2)
             low, high = place - text / 2, place + text / 2
             outside = (low < 0.02).any() or (high > room - 0.02).any()
-            over = sum(bool(((low < box[1]) & (high > box[0])).all()) for box in taken)
+            over = sum(bool(((low - GAP < box[1]) & (high + GAP > box[0])).all()) for box in taken)
             covered = ((points > low - 0.02) & (points < high + 0.02)).all(axis=1).sum()
             cost = 1e6 * outside + 1e4 * over + covered + 12 * reach
             if cost < least:

@@ -1,0 +1,145 @@
+"""Distances between tasks' mean vectors, beside the accuracies with each other's vector."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.experiments.vector_clusters.numbers import between_tasks
+from tvsight.statistics.geometry import Floats
+from tvsight.statistics.matrices import rank_correlation
+from tvsight.statistics.tests import SIGNIFICANCE
+
+ALL, WITHIN = "all pairs", "within each task"
+"""How pairs are ranked. Within the pairs of one asked task, it does not count that some tasks are
+answered with many vectors, and others with none."""
+PARTS = 5
+"""Parts of equal size that pairs are divided into by distance, for means."""
+MOST_NEAR, MOST_ACCURATE = 3, 4
+"""Pairs that a figure names: the nearest, in both directions, and those with the most right
+answers."""
+
+
+def pairs(transfer: pd.DataFrame, sets: Sequence[VectorSet]) -> pd.DataFrame:
+    """Bring together what is known of each ordered pair of tasks.
+
+    Args:
+        transfer: from `controls.numbers.transfer`.
+        sets: the vectors of each model after one block.
+
+    Returns:
+        A row per asked task and other task: `model`, `layer` (the block of the distance),
+        `category`, `task`, `source_category`, `source` (whose mean vector is applied), `distance`
+        (Euclidean, of the mean vectors), `nearness` (1 for the nearest source of the task),
+        `accuracy`, `accuracy_low`, `accuracy_high` (with the vector of the source), `n` (test
+        episodes), and `own` (accuracy with the task's own mean vector).
+    """
+    columns = ["model", "layer", "category", "task", "source_category", "source", "distance"]
+    columns += ["nearness", "accuracy", "accuracy_low", "accuracy_high", "n", "own"]
+    if transfer.empty or not sets:
+        return pd.DataFrame(columns=columns)
+    apart = pd.concat([between_tasks(given) for given in sets], ignore_index=True)
+    is_own = transfer["source"] == transfer["task"]
+    own = transfer[is_own].set_index(["model", "task"])["accuracy"]
+    table = transfer[~is_own].merge(apart.rename(columns={"other": "source"}))
+    keys = pd.MultiIndex.from_frame(table[["model", "task"]])
+    of_task = table.groupby(["model", "task"], sort=False, observed=True)["distance"]
+    nearness = of_task.rank(method="first").astype(int)
+    return table.assign(own=own.reindex(keys).to_numpy(), nearness=nearness)[columns]
+
+
+def correlations(table: pd.DataFrame) -> pd.DataFrame:
+    """Correlate distance and accuracy over the pairs of each model, of tasks that are asked.
+
+    Args:
+        table: from `pairs`.
+
+    Returns:
+        A row per model and way to rank (`ALL`, `WITHIN`): `model`, `layer`, `ranked`, `tasks`,
+        `pairs`, `correlation` (Spearman's), `_low` and `_high` from resampling tasks, and
+        `correlation_p`, two-sided, from permuting tasks, and `significant`, whether that is below
+        `SIGNIFICANCE`. NaN where it cannot be computed.
+    """
+    rows = []
+    for model, of_model in table.groupby("model", sort=False, observed=True):
+        apart, answered = (_matrix(of_model, name) for name in ("distance", "accuracy"))
+        for ranked in (ALL, WITHIN):
+            found = rank_correlation(apart, answered, by_row=ranked == WITHIN)
+            rows.append(
+                {
+                    "model": model,
+                    "layer": of_model["layer"].iloc[0],
+                    "ranked": ranked,
+                    "tasks": found.estimate.distinct,
+                    "pairs": found.estimate.n,
+                    **found.estimate.columns("correlation"),
+                    "correlation_p": found.p_value,
+                    "significant": found.p_value < SIGNIFICANCE,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def by_task(table: pd.DataFrame) -> pd.DataFrame:
+    """What the nearest other task's vector does on each task: one row per model and task.
+
+    Args:
+        table: from `pairs`.
+
+    Returns:
+        `model`, `category`, `task`, `own`; `nearest` (the task), `distance`, `accuracy` with its
+        vector, `_low`, `_high`; `sources` (other tasks), and `better`: the number of those that
+        are farther, and whose vectors are right more often.
+    """
+    rows = []
+    for _, of_task in table.groupby(["model", "task"], sort=False, observed=True):
+        nearest = of_task[of_task["nearness"] == 1].iloc[0]
+        ends = ("", "_low", "_high")
+        rows.append(
+            {
+                **{name: nearest[name] for name in ("model", "category", "task", "own")},
+                "nearest": nearest["source"],
+                "distance": nearest["distance"],
+                **{f"accuracy{end}": nearest[f"accuracy{end}"] for end in ends},
+                "sources": len(of_task),
+                "better": int((of_task["accuracy"] > nearest["accuracy"]).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def by_distance(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean accuracy over the nearest fifth of each model's pairs, the next one, and so on.
+
+    Args:
+        table: from `pairs`.
+
+    Returns:
+        `model`, `part` (from 0), `pairs` (their number), `distance` and `accuracy` (means).
+        Fewer than `PARTS` pairs have a part each.
+    """
+    rows = []
+    for model, of_model in table.groupby("model", sort=False, observed=True):
+        ordered = of_model.sort_values("distance", kind="stable")
+        parts = np.array_split(np.arange(len(ordered)), min(PARTS, len(ordered)))
+        for number, part in enumerate(parts):
+            means = ordered.iloc[part][["distance", "accuracy"]].mean()
+            rows.append({"model": model, "part": number, "pairs": len(part), **means})
+    return pd.DataFrame(rows)
+
+
+def remarkable(of_model: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of one model that a figure names, a selection of the rows of `pairs`."""
+    near = of_model.sort_values("distance", kind="stable").head(2 * MOST_NEAR)
+    accurate = of_model.sort_values("accuracy", ascending=False, kind="stable").head(MOST_ACCURATE)
+    return of_model.loc[near.index.union(accurate.index, sort=False)]
+
+
+def _matrix(of_model: pd.DataFrame, name: str) -> Floats:
+    """A number of every ordered pair of tasks that are asked, `[tasks, tasks]`, task by source;
+    the diagonal is 0."""
+    tasks = list(dict.fromkeys(of_model["task"]))
+    grid = of_model.pivot(index="task", columns="source", values=name)
+    found: Floats = grid.reindex(index=tasks, columns=tasks).fillna(0.0).to_numpy(dtype=float)
+    return found
