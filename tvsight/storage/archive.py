@@ -38,7 +38,8 @@ def export(
     Args:
         vectors: the stored task vectors to put in: `all`, those that `figures` need (see
             `storage.task_vectors.part`), or `none`.
-        blocks: by folder of a result, the block whose vectors figures need.
+        blocks: by folder of a result, the block whose vectors figures need. Figures need no vectors
+            of other results.
 
     Raises:
         UsageError: for another ending, a file that is there already, no results, or a place that
@@ -81,10 +82,10 @@ def _members(
     sources: dict[str, Path | bytes] = {
         name: store.root / entry.path / name for name in sorted(manifest["files"])
     }
-    if entry.has_vectors and vectors == "none":
-        del sources[VECTORS]
-    if entry.has_vectors and vectors == "figures":
+    if entry.has_vectors and vectors == "figures" and entry.path in blocks:
         sources[VECTORS] = _part(store, entry, blocks[entry.path])
+    elif entry.has_vectors and vectors != "all":
+        del sources[VECTORS]
     manifest["files"] = {
         name: hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else sha256
         for name, sha256 in manifest["files"].items()
