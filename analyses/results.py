@@ -222,10 +222,15 @@ def _blocks(store: "Store", chosen: "Sequence[Entry]", layer: int | None) -> dic
     its weights share it."""
     import pandas as pd
 
+    from tvsight.experiments.main_results import NAME as MAIN_RESULTS
     from tvsight.experiments.main_results.layers import common_block
 
     found: dict[Path, int] = {}
-    with_vectors = [entry for entry in chosen if entry.has_vectors]
+    with_vectors = [
+        entry
+        for entry in chosen
+        if entry.has_vectors and entry.identity["experiment"] == MAIN_RESULTS
+    ]
     for weights in {_weights(entry) for entry in with_vectors}:
         of_weights = [entry for entry in with_vectors if _weights(entry) == weights]
         rows = pd.concat([store.rows(entry.path) for entry in of_weights])
