@@ -9,6 +9,7 @@ EXPERIMENTS = (
     "token_projections",
     "controls",
     "function_vectors",
+    "heads",
     "conflicting_tasks",
     "shots",
     "templates",
