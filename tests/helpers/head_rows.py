@@ -117,3 +117,21 @@ def outcome(*models: str, ablated: bool = True) -> Outcome:
             key = Key(model, str(rows["task"].iloc[0]))
             found.append(Stored(key, Path(name, model, key.task), rows))
     return Outcome(found)
+
+
+def outcome_for(tasks: Sequence[str], model: str, depth: int, heads: int) -> Outcome:
+    """Effects of every head of a model, of each task largest in the head of block 0 that has its
+    number, and induction scores that grow with the block and the head."""
+    every = [(layer, head) for layer in range(depth) for head in range(heads)]
+    found = []
+    for number, task in enumerate(tasks):
+        rows = pd.DataFrame(every, columns=["layer", "head"])
+        effect = [1.0 if head == (0, number) else 0.0 for head in every]
+        rows = rows.assign(model=model, task=task, episode=0, effect=effect, log_effect=0.0)
+        rows = rows.assign(category="knowledge")
+        found.append(Stored(Key(model, task), Path(EFFECTS, model, task), rows))
+    rows = pd.DataFrame(every, columns=["layer", "head"]).assign(model=model, definition="twice")
+    scores = [place / len(every) for place in range(len(every))]
+    rows = rows.assign(score=scores, deviation=0.1, sequences=10)
+    found.append(Stored(Key(model, "random_tokens"), Path(INDUCTION, model, "random_tokens"), rows))
+    return Outcome(found)
