@@ -11,13 +11,13 @@ DRAWN = {
 }
 
 
-def test_heads_are_measured_once_simulated_and_drawn_again(
+def test_heads_are_measured_once_and_drawn_again(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:
     model = ("--model", tiny_checkpoint("qwen2"), "--results", tmp_path)
     options = (*model, "--tasks", "to_upper,next_letter", "--shots", "3")
     options = (*options, "--episodes-per-split", "4")
-    first = analysis("heads", *options, "--remote-simulated")
+    first = analysis("heads", *options)
     assert (first.returncode, first.stderr) == (0, "")
     for experiment, count in (("head_effects", 2), ("induction_scores", 1), ("heads", 2)):
         assert f"qwen2, {experiment}: 0 of {count} are in the store" in first.stdout

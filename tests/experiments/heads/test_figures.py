@@ -33,7 +33,7 @@ def test_every_head_is_a_point_and_the_top_ones_are_named() -> None:
     named = {name for text in axes.texts for name in text.get_text().split(", ")}
     assert named == {f"{head['layer']}.{head['head']}" for _, head in top.iterrows()}
     assert plot.title == (
-        "0 of the 1 heads of largest FV score are among those of largest induction score; "
+        "The 1 heads of largest FV score and as many of largest induction score have 0 in common; "
         "chance is 0.08"
     )
     assert "12 heads" in plot.note
@@ -56,7 +56,7 @@ def test_lines_are_the_means_of_each_kind_and_icl_is_a_level(models: tuple[str, 
             moved = [heads * APART ** (place - 2) for heads in line["heads"]]
             assert list(drawn.lines[0].get_xdata()) == pytest.approx(moved)
         ticks = [label.get_text() for label in axes.get_xticklabels()]
-        assert ticks == ["1\n5%", "3\n20%"]
+        assert ticks == ["1\n5 %", "3\n20 %"]
     assert plot.title == (
         "Without the 3 top FV heads ICL falls from 0.70 to 0.10; without as many induction heads "
         "to 0.50, without random ones to 0.57"

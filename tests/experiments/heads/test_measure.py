@@ -60,7 +60,7 @@ def test_induction_is_the_attention_to_what_followed_each_earlier_copy(
     model: Model, plain: Any
 ) -> None:
     given = [{"prompts": said(times)} for _, times in COPIES]
-    found = run(model.decoder, measure_induction, *given, COPIES)
+    found = run(model.decoder, measure_induction, *given, COPIES, remote="local")
     for scores, of, (_, times) in zip(found, given, COPIES, strict=True):
         for sequence, prompt in zip(scores, of["prompts"], strict=True):
             with torch.no_grad():
@@ -110,7 +110,7 @@ def test_each_set_of_heads_is_replaced_by_its_means(
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     means = torch.randn(DEPTH, HEADS, WIDTH // HEADS, generator=generator)
-    found = run(model.decoder, measure, test_prompts, SETS, means)
+    found = run(model.decoder, measure, test_prompts, SETS, means, remote="local")
     assert found["ablated"]["token"].shape == (EPISODES, len(SETS))
     for episode in range(EPISODES):
         prompt = torch.tensor([test_prompts["shared"][episode] + test_prompts["query"][episode]])

@@ -68,8 +68,8 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, model: str) -> Plot:
     of = DEFINITIONS[CHOOSES]
     tasks = counted(rows["tasks"].max(), "task")
     note = (
-        f"{display_name(model)}, {known['heads']} heads. FV score: mean effect over {tasks}. "
-        f"Induction score: {of.sequences} sequences. Names: block.head."
+        f"{display_name(model)}, {known['heads']} heads, named block.head. Means over {tasks} and "
+        f"{of.sequences} sequences."
     )
     caption = (
         f"{note} FV score: the change of the answer's probability when the head of a prompt with "
@@ -81,8 +81,8 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, model: str) -> Plot:
         f"share {number(known['expected'])}."
     )
     title = (
-        f"{known['shared']} of the {known['top']} heads of largest FV score are among those of "
-        f"largest induction score; chance is {number(known['expected'])}"
+        f"The {known['top']} heads of largest FV score and as many of largest induction score have "
+        f"{known['shared']} in common; chance is {number(known['expected'])}"
     )
     return Plot(figure, title, caption, note)
 
@@ -123,7 +123,9 @@ def by_share(means: pd.DataFrame) -> Plot:
         ticks = sorted(set(of_model["heads"].astype(int)))
         axes.set(xscale="log", ylim=(0, 1), xlabel="Ablated heads (log scale)")
         shares = of_model.groupby("heads")["share"].min()
-        axes.set_xticks(ticks, [f"{tick}\n{shares[tick]:.0%}" for tick in ticks], minor=False)
+        axes.set_xticks(
+            ticks, [f"{tick}\n{shares[tick]:.0%}".replace("%", " %") for tick in ticks], minor=False
+        )
         axes.minorticks_off()
         axes.set_title(display_name(model), loc="left")
         axes.yaxis.grid(True)
