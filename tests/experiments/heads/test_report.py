@@ -36,7 +36,7 @@ def test_tables_say_the_numbers() -> None:
     assert agreed["Shared"].tolist() == ["0 of 1"]
     (heads,) = files.cells["heads_scores"]
     assert heads.iloc[0]["FV score"].startswith("0.300 [0.100, 0.500]")
-    assert heads.iloc[0]["Induction score, 50 tokens 2 times"] == "0.200 [0.180, 0.220]"
+    assert heads.iloc[0]["Induction, 50 tokens 2 times"] == "0.200 [0.180, 0.220]"
 
 
 def test_without_a_second_task_the_scores_alone_are_drawn() -> None:

@@ -152,7 +152,7 @@ def _finding(means: pd.DataFrame) -> str:
     most = of_model[of_model["heads"] == of_model["heads"].max()].set_index("kind")
     accuracy = {kind: number(most.loc[kind, "accuracy"]) for kind in ("fv", "induction", "random")}
     return (
-        f"Without the {most['heads'].iloc[0]} top FV heads ICL falls from "
-        f"{number(most['icl'].iloc[0])} to {accuracy['fv']}; without as many induction heads to "
-        f"{accuracy['induction']}, without random ones to {accuracy['random']}"
+        f"ICL goes from {number(most['icl'].iloc[0])} to {accuracy['fv']} without the "
+        f"{most['heads'].iloc[0]} top FV heads, to {accuracy['induction']} without as many "
+        f"induction heads, to {accuracy['random']} without random ones"
     )

@@ -167,9 +167,9 @@ def _head_cells(table: pd.DataFrame) -> pd.DataFrame:
             "Block": str(head["layer"]),
             "Head": str(head["head"]),
             "FV score": _fine(head, "fv"),
-            "Rank": str(head["fv_rank"]),
+            "FV rank": str(head["fv_rank"]),
             _spelt(CHOOSES): _fine(head, "induction"),
-            "Rank by it": str(head["induction_rank"]),
+            "Induction rank": str(head["induction_rank"]),
             _spelt(other): f"{head[f'induction_{other}']:.3f}",
         }
         for _, head in shown.iterrows()
@@ -178,7 +178,7 @@ def _head_cells(table: pd.DataFrame) -> pd.DataFrame:
 
 def _spelt(definition: str) -> str:
     of = DEFINITIONS[definition]
-    return f"Induction score, {of.tokens} tokens {of.copies} times"
+    return f"Induction, {of.tokens} tokens {of.copies} times"
 
 
 def _fine(head: pd.Series, name: str) -> str:
