@@ -44,6 +44,7 @@ MEASURES = {"request.py", "measure.py"}
 """The files of an experiment that measures, besides."""
 FURTHER = {
     "episodes.py": NAMES,
+    "induction.py": ["heads"],
     "layers.py": ["main_results"],
     "vector_sets.py": ["main_results"],
     "task_figures.py": ["main_results"],

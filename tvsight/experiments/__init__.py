@@ -10,6 +10,7 @@ EXPERIMENTS = (
     "controls",
     "function_vectors",
     "transfer_geometry",
+    "heads",
     "conflicting_tasks",
     "shots",
     "templates",

@@ -76,6 +76,18 @@ class Attention:
         """Replace the heads of a block by `states` `[rows, positions, heads, head_width]`."""
         self.projection(block).input = states.flatten(-2)
 
+    def probabilities(self, block: Any) -> Tensor:
+        """Read how much each token attends to each, in a trace: `[rows, heads, tokens, tokens]`.
+
+        Raises:
+            UsageError: when the block does not compute them; see `patterns.eager`.
+        """
+        output = attrgetter(self._path.rpartition(".")[0])(block).output
+        found = output[1] if isinstance(output, tuple) and len(output) > 1 else None
+        if not isinstance(found, Tensor):
+            raise UsageError(f"The attention of {self._of} does not return its probabilities.")
+        return found
+
     def project(self, block: Any, states: Tensor) -> Tensor:
         """The sum of what heads `[..., heads, head_width]` write, without a bias: `[..., width]`.
         A head that is zero writes nothing."""

@@ -26,6 +26,12 @@ PROCEDURES = {
     "bottom_heads": Procedure("Bottom heads", "#6b4a26", "<"),
     "other_function_vector": Procedure("Another task's function vector", "#7cc7dd", "P"),
     "random_addition": Procedure("Random direction, added", "#b7a58a", ">"),
+    # ICL without some heads: a hue by the kind of head, lighter without the top ones of the other.
+    "ablated_fv": Procedure("FV heads", "#c0399a", "s"),
+    "ablated_induction": Procedure("Induction heads", "#2f6fb5", "^"),
+    "ablated_random": Procedure("Random heads", "#8a7350", "v"),
+    "ablated_fv_excluding": Procedure("FV heads, no top induction", "#dfa3d0", "h"),
+    "ablated_induction_excluding": Procedure("Induction heads, no top FV", "#7cb0dd", "p"),
     "own_mean": Procedure("Own mean vector", "#8f4e04", "d"),
     # Controls have a hue by what is changed: random brown, other tasks cyan, labels red.
     "no_op": Procedure("No-op patch", "#555555", "x"),

@@ -125,6 +125,26 @@ def check_effects(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     return len(whole["layer"])
 
 
+def check_induction(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
+    """Check that every head has its induction score by every definition, once.
+
+    Returns:
+        The number of blocks.
+
+    Raises:
+        DamagedResult: with what is wrong.
+    """
+    definitions = identity.get("definitions")
+    if not isinstance(definitions, dict):
+        raise DamagedResult("the manifest does not say how induction is scored")
+    if not rows["score"].between(0, 1 + ROUNDING).all() or not rows["deviation"].ge(0).all():
+        raise DamagedResult("an induction score is not between 0 and 1, or varies by less than 0")
+    heads = {name: range(int(rows[name].max()) + 1) for name in ("layer", "head")}
+    if not _is_product(rows, {"definition": list(definitions), **heads}):
+        raise DamagedResult("a head lacks its induction score, or has two")
+    return len(heads["layer"])
+
+
 def check_projections(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None:
     """Check that after every block the task vector has its top tokens, and every vector has its
     answers and each word, once.

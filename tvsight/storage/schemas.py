@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tvsight.storage.checks import (
     check_central,
     check_effects,
+    check_induction,
     check_method,
     check_projections,
     nothing_more,
@@ -101,6 +102,30 @@ SCHEMAS = {
         },
         NULLABLE | {"heads", "draw", "layer_rule", "cosine", "cosine_centred"},
         ("procedure", "layer", "context", "heads", "draw", "layer_rule"),
+    ),
+    "induction_scores": Schema(
+        {
+            "model": "str",
+            "task": "str",
+            "category": "str",
+            "definition": "str",
+            "tokens": "int64",
+            "copies": "int64",
+            "sequences": "int64",
+            "layer": "int64",
+            "head": "int64",
+            "score": "float64",
+            "deviation": "float64",
+            "measured_on": "str",
+        },
+        frozenset(),
+        (),
+        check=check_induction,
+    ),
+    "heads": Schema(
+        {**COLUMN_TYPES, "kind": "str", "share": "float64", "heads": "Int64", "draw": "Int64"},
+        NULLABLE | {"kind", "share", "heads", "draw"},
+        ("procedure", "layer", "kind", "share", "heads", "draw"),
     ),
     "controls": Schema(
         {**COLUMN_TYPES, "source": "str"},

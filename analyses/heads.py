@@ -1,0 +1,29 @@
+"""Which heads: in-context learning without FV heads, or without induction heads (Yin and Steinhardt
+2025).
+
+Claim: the heads of function vectors carry in-context learning, and induction heads do not. Replaced
+by their means over the task, the top FV heads cost more accuracy than as many induction heads or
+random ones, also where the top induction heads are left out of them. It would be refuted by FV
+heads that cost no more than as many random heads or induction heads, or by induction heads that
+still cost more than random ones when the top FV heads are left out of them. The FV heads of a task
+are chosen on the other tasks. The effects of heads are those of `function_vectors`, and are
+measured where they are missing.
+
+    python -m analyses.heads
+    python -m analyses.heads --tasks knowledge --shots 10
+"""
+
+from analyses.analysis import analyse
+from analyses.command import command
+from tvsight.experiments.heads import NAME, Options
+
+
+def main(options: Options) -> int:
+    """Measure what is missing, then write tables and figures; returns the exit code."""
+    from tvsight.experiments.heads import report
+
+    return analyse(options, NAME, report.collect, report.draw)
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)

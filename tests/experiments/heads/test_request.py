@@ -1,0 +1,110 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers.head_rows import outcome_for
+from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
+from tvsight.config import RunConfig
+from tvsight.execution.here import complete
+from tvsight.experiments.function_vectors import EFFECTS
+from tvsight.experiments.heads import DRAWS, INDUCTION, KINDS, NAME
+from tvsight.experiments.heads.request import Ablations, ablations, counts, requests
+from tvsight.models import ModelSource
+from tvsight.models.loading import Model, load
+from tvsight.run.outcome import Outcome
+from tvsight.run.planning import Plan, read_plan
+from tvsight.storage.contents import HEAD_MEANS, check_rows
+from tvsight.storage.schemas import schema
+from tvsight.storage.store import Store
+from tvsight.tasks import packaged_tasks
+
+SOURCE = ModelSource("directory", "qwen2", "")
+TASKS = ("to_upper", "next_letter", "list_first")
+EVERY = [(layer, head) for layer in range(DEPTH) for head in range(HEADS)]
+MEANS = {HEAD_MEANS: torch.zeros(DEPTH, HEADS, WIDTH // HEADS)}
+
+
+def planned(tasks: str = ",".join(TASKS)) -> Plan:
+    return read_plan(RunConfig(tasks=tasks, episodes_per_split=4, shots=2))
+
+
+def wanted(plan: Plan, *known: str) -> list[Ablations]:
+    found = outcome_for(known, "qwen2", DEPTH, HEADS)
+    return requests(plan, SOURCE, found.only(EFFECTS), found.only(INDUCTION))
+
+
+@pytest.mark.parametrize(
+    ("total", "sizes"),
+    [(72, [1, 3, 7, 14]), (1024, [10, 20, 51, 102, 204]), (20, [1, 2, 4]), (35, [1, 3, 7])],
+)
+def test_each_share_has_its_number_of_heads_once(total: int, sizes: list[int]) -> None:
+    assert list(counts(total).values()) == sizes
+
+
+def test_sets_are_the_top_of_each_ranking_and_random_ones_grow() -> None:
+    found = ablations(EVERY, EVERY[2:] + EVERY[:2], "draw")
+    by = {(one.kind, len(one.heads), one.draw): one.heads for one in found}
+    assert len(by) == len(found) == 3 * (len(KINDS) - 1 + DRAWS)
+    assert by["fv", 4, None] == EVERY[:4]
+    assert by["induction", 4, None] == EVERY[2:6]
+    assert by["fv_excluding", 4, None] == [*EVERY[:2], *EVERY[6:8]]
+    assert by["induction_excluding", 4, None] == EVERY[4:8]
+    for draw in range(DRAWS):
+        assert by["random", 2, draw] == by["random", 4, draw][:2]
+        assert len(set(by["random", 4, draw])) == 4
+    assert len({tuple(by["random", 4, draw]) for draw in range(DRAWS)}) > 1
+    assert ablations(EVERY, EVERY, "draw") != ablations(EVERY, EVERY, "another")
+
+
+def test_the_heads_of_a_task_are_chosen_on_the_others() -> None:
+    """The effects of each task are largest in the head of its own number."""
+    found = {one.name: one for one in wanted(planned(), *TASKS)}
+    for number, task in enumerate(TASKS):
+        ranked = found[task].ranked
+        assert ranked is not None
+        others = {(0, other) for other in range(len(TASKS)) if other != number}
+        assert set(ranked.fv[:2]) == others
+        assert ranked.induction[0] == (DEPTH - 1, HEADS - 1)
+        assert found[task].identity["sources"] == {
+            other: packaged_tasks()[other].checksum for other in TASKS if other != task
+        }
+
+
+def test_the_order_of_tasks_changes_nothing_and_one_task_has_none() -> None:
+    one = {of.name: of.identity for of in wanted(planned(), *TASKS)}
+    other = {of.name: of.identity for of in wanted(planned(",".join(reversed(TASKS))), *TASKS)}
+    assert one == other
+    assert wanted(planned(), "to_upper") == []
+    known = outcome_for(TASKS, "qwen2", DEPTH, HEADS).only(EFFECTS)
+    assert requests(planned(), SOURCE, known, Outcome()) == []
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+def test_a_plan_sends_as_much_as_a_run(model: Model) -> None:
+    (job,) = next(requests(planned(), SOURCE, None, None)[0].steps(model))
+    _, sets, means = job.arguments
+    assert len(sets) == 3 * (len(KINDS) - 1 + DRAWS)
+    assert means.shape == (DEPTH, HEADS, WIDTH // HEADS)
+
+
+def test_rows_are_complete(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "vectors", lambda store, path: MEANS)
+    request = wanted(planned(), *TASKS)[0]
+    rows = complete(request.steps(model), model.decoder).rows
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns
+    check_rows(rows, request.identity)
+    assert set(rows["split"]) == {"test"}
+    icl = rows["procedure"] == "icl"
+    assert (rows["kind"].isna() == icl).all()
+    assert set(rows["kind"].dropna()) == {*KINDS}
+    assert (rows["draw"].notna() == (rows["kind"] == "random")).all()
+    sizes = rows.groupby(["kind", "share"])["heads"].unique()
+    assert {tuple(size) for size in sizes} == {(1,), (2,), (4,)}
+    assert len(rows) == 4 * (1 + 3 * (len(KINDS) - 1 + DRAWS))
+    assert request.line(rows).startswith("ICL ")

@@ -1,0 +1,137 @@
+"""Rows of head effects, induction scores and ablations written by hand."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from tests.helpers.example_rows import answer
+from tvsight.experiments.function_vectors import EFFECTS
+from tvsight.experiments.heads import DEFINITIONS, INDUCTION, KINDS, NAME
+from tvsight.run.outcome import Outcome, Stored
+from tvsight.storage.manifests import Key
+from tvsight.storage.schemas import schema
+
+N = 20
+DEPTH, HEADS = 3, 4
+DRAWS = 2
+SIZES = {0.05: 1, 0.2: 3}
+RIGHT = {"fv": 4, "induction": 12, "random": 14, "fv_excluding": 6, "induction_excluding": 14}
+"""Right answers of `N` without the largest sets, of the first task."""
+ICL = 16
+Head = tuple[int, int]
+
+
+def effect_rows(
+    task: str, effects: Mapping[Head, Sequence[float]], model: str = "a-model"
+) -> pd.DataFrame:
+    """The effects of some heads on the same prompts; those of the others are zero."""
+    prompts = len(next(iter(effects.values())))
+    rows = [
+        {
+            **{"model": model, "task": task, "category": "knowledge", "episode": prompt},
+            **{"query": f"query {prompt}", "expected": " yes", "layer": layer, "head": head},
+            "effect": effects.get((layer, head), [0.0] * prompts)[prompt],
+            **{"log_effect": 0.0, "probability": 0.5, "log_probability": -0.7},
+            "measured_on": "cpu",
+        }
+        for prompt in range(prompts)
+        for layer in range(DEPTH)
+        for head in range(HEADS)
+    ]
+    columns = schema(EFFECTS).columns
+    return pd.DataFrame(rows)[list(columns)].astype(columns)
+
+
+def induction_rows(scores: Mapping[Head, float], model: str = "a-model") -> pd.DataFrame:
+    """The induction scores of heads; others have 0.01, and by the second definition half."""
+    rows = [
+        {
+            **{"model": model, "task": "random_tokens", "category": "custom"},
+            **{"definition": name, **of._asdict(), "layer": layer, "head": head},
+            "score": scores.get((layer, head), 0.01) / (1 + number),
+            **{"deviation": 0.1, "measured_on": "cpu"},
+        }
+        for number, (name, of) in enumerate(DEFINITIONS.items())
+        for layer in range(DEPTH)
+        for head in range(HEADS)
+    ]
+    columns = schema(INDUCTION).columns
+    return pd.DataFrame(rows)[list(columns)].astype(columns)
+
+
+def ablation_rows(
+    task: str, right: Mapping[str, int], icl: int = ICL, model: str = "a-model"
+) -> pd.DataFrame:
+    """`N` episodes per set of heads, the first `right[kind]` of them right without the largest set,
+    and one less than with ICL without the smaller. Each further draw of random heads has one less.
+    """
+    plain = {"kind": None, "share": None, "heads": None, "draw": None}
+    conditions = [({"procedure": "icl"} | plain, icl)]
+    for share, heads in SIZES.items():
+        largest = share == max(SIZES)
+        for kind in KINDS:
+            for draw in range(DRAWS) if kind == "random" else [None]:
+                labels = {"kind": kind, "share": share, "heads": heads, "draw": draw}
+                count = (right[kind] if largest else icl - 1) - (draw or 0)
+                conditions.append(({"procedure": f"ablated_{kind}"} | labels, count))
+    rows = [
+        {
+            **{"model": model, "task": task, "category": "knowledge"},
+            **answer("test", number, f"query {number}", number < count),
+            **condition,
+        }
+        for condition, count in conditions
+        for number in range(N)
+    ]
+    columns = schema(NAME).columns
+    return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
+
+
+def effects_of_two(model: str = "a-model") -> list[pd.DataFrame]:
+    """Heads 1.2 and 2.0 matter, to two tasks in another order."""
+    return [
+        effect_rows("one", {(1, 2): [0.4, 0.6], (2, 0): [0.3, 0.3]}, model),
+        effect_rows("two", {(1, 2): [0.1, 0.1], (2, 0): [0.2, 0.2]}, model),
+    ]
+
+
+def ablations_of_two(model: str = "a-model") -> list[pd.DataFrame]:
+    """Of the second task ICL and all sets have four right answers less."""
+    less = {kind: max(0, count - 4) for kind, count in RIGHT.items()}
+    first, second = (("one", RIGHT, ICL), ("two", less, ICL - 4))
+    return [ablation_rows(*first, model=model), ablation_rows(*second, model=model)]
+
+
+SCORES = {(1, 2): 0.2, (0, 1): 0.9, (2, 3): 0.7}
+
+
+def outcome(*models: str, ablated: bool = True) -> Outcome:
+    """Everything that the analysis draws, for some models."""
+    found = []
+    for model in models:
+        tables = [(EFFECTS, rows) for rows in effects_of_two(model)]
+        tables.append((INDUCTION, induction_rows(SCORES, model)))
+        tables += [(NAME, rows) for rows in ablations_of_two(model) if ablated]
+        for name, rows in tables:
+            key = Key(model, str(rows["task"].iloc[0]))
+            found.append(Stored(key, Path(name, model, key.task), rows))
+    return Outcome(found)
+
+
+def outcome_for(tasks: Sequence[str], model: str, depth: int, heads: int) -> Outcome:
+    """Effects of every head of a model, of each task largest in the head of block 0 that has its
+    number, and induction scores that grow with the block and the head."""
+    every = [(layer, head) for layer in range(depth) for head in range(heads)]
+    found = []
+    for number, task in enumerate(tasks):
+        rows = pd.DataFrame(every, columns=["layer", "head"])
+        effect = [1.0 if head == (0, number) else 0.0 for head in every]
+        rows = rows.assign(model=model, task=task, episode=0, effect=effect, log_effect=0.0)
+        rows = rows.assign(category="knowledge")
+        found.append(Stored(Key(model, task), Path(EFFECTS, model, task), rows))
+    rows = pd.DataFrame(every, columns=["layer", "head"]).assign(model=model, definition="twice")
+    scores = [place / len(every) for place in range(len(every))]
+    rows = rows.assign(score=scores, deviation=0.1, sequences=10)
+    found.append(Stored(Key(model, "random_tokens"), Path(INDUCTION, model, "random_tokens"), rows))
+    return Outcome(found)

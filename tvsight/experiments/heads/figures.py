@@ -1,0 +1,158 @@
+"""The two scores of heads, and accuracy by the number of heads that are taken out."""
+
+import pandas as pd
+
+from tvsight.experiments.heads import CHOOSES, DEFINITIONS, DRAWS, KINDS
+from tvsight.output.labels import counted, display_name, number
+from tvsight.output.panels import whiskers
+from tvsight.output.placing import name_points
+from tvsight.output.plots import Plot
+from tvsight.output.procedures import PROCEDURES
+from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
+
+NAMED = 5
+"""Heads of the largest scores of each kind that are named."""
+REST, BOTH = "#b5b5b5", "#222222"
+"""Colours of heads that are not named, and of those that are among the largest by both scores."""
+APART = 1.03
+"""The factor between the places of neighbouring lines, so that whiskers stand side by side."""
+
+
+def scatter(table: pd.DataFrame, agreed: pd.DataFrame, model: str) -> Plot:
+    """The FV score of every head against its induction score.
+
+    Args:
+        table: from `numbers.scores`.
+        agreed: from `numbers.agreement`.
+    """
+    rows = table[table["model"] == model]
+    known = agreed[agreed["model"] == model].iloc[0]
+    high, copying = rows["fv_rank"] <= NAMED, rows["induction_rank"] <= NAMED
+    fv, induction = (PROCEDURES[f"ablated_{kind}"] for kind in ("fv", "induction"))
+    groups = (
+        ("Other heads", REST, "o", ~high & ~copying),
+        (f"{NAMED} of largest FV score", fv.colour, fv.marker, high & ~copying),
+        (
+            f"{NAMED} of largest induction score",
+            induction.colour,
+            induction.marker,
+            ~high & copying,
+        ),
+        ("Both", BOTH, "D", high & copying),
+    )
+    figure = new_figure(1.5 * ONE_COLUMN, 3.6)
+    axes = figure.subplots()
+    points = {}
+    for label, colour, marker, members in groups:
+        of_group = rows[members]
+        if of_group.empty:
+            continue
+        axes.plot(
+            of_group["induction"],
+            of_group["fv"],
+            marker,
+            color=colour,
+            markersize=4.2 if label != "Other heads" else 3.0,
+            markeredgewidth=0,
+            label=label,
+        )
+        for _, head in of_group.iterrows():
+            if label != "Other heads":
+                name = f"{head['layer']}.{head['head']}"
+                points[name] = (float(head["induction"]), float(head["fv"]), colour)
+    axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
+    axes.set(xlabel="Induction score", ylabel="FV score")
+    axes.margins(0.08)
+    figure.legend(ncols=2, loc="outside upper left", fontsize=6.5)
+    name_points(figure, axes, points)
+    of = DEFINITIONS[CHOOSES]
+    tasks = counted(rows["tasks"].max(), "task")
+    note = (
+        f"{display_name(model)}, {known['heads']} heads, named block.head. Means over {tasks} and "
+        f"{of.sequences} sequences."
+    )
+    caption = (
+        f"{note} FV score: the change of the answer's probability when the head of a prompt with "
+        "shuffled labels is replaced by its mean over prompts with the right ones. Induction "
+        f"score: the attention from each token of the repetition of {of.tokens} random tokens to "
+        f"the token after its earlier copy. Spearman's correlation {number(known['correlation'])}; "
+        f"of the two definitions of the induction score {number(known['definitions'])}. Of the "
+        f"{known['top']} heads of largest score, both have {known['shared']}; random sets would "
+        f"share {number(known['expected'])}."
+    )
+    title = (
+        f"The {known['top']} heads of largest FV score and as many of largest induction score have "
+        f"{known['shared']} in common; chance is {number(known['expected'])}"
+    )
+    return Plot(figure, title, caption, note)
+
+
+def by_share(means: pd.DataFrame) -> Plot:
+    """Mean ICL accuracy by the number of ablated heads, a panel per model.
+
+    Args:
+        means: from `numbers.over_tasks`.
+    """
+    models = list(means["model"].unique())
+    figure = new_figure(TWO_COLUMNS if len(models) > 1 else 0.75 * TWO_COLUMNS, 3.2)
+    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    for axes, model in zip(panels, models, strict=True):
+        of_model = means[means["model"] == model]
+        icl = PROCEDURES["icl"]
+        axes.axhline(
+            of_model["icl"].iloc[0],
+            color=icl.colour,
+            linewidth=1.1,
+            linestyle="--",
+            label=icl.title,
+        )
+        for place, kind in enumerate(KINDS):
+            line, drawn_as = of_model[of_model["kind"] == kind], PROCEDURES[f"ablated_{kind}"]
+            axes.errorbar(
+                line["heads"].astype(float) * APART ** (place - len(KINDS) // 2),
+                line["accuracy"],
+                yerr=whiskers(line, "accuracy"),
+                color=drawn_as.colour,
+                marker=drawn_as.marker,
+                linestyle=":" if "excluding" in kind else "-",
+                markersize=3.6,
+                linewidth=1.2,
+                elinewidth=0.7,
+                label=drawn_as.title,
+            )
+        ticks = sorted(set(of_model["heads"].astype(int)))
+        axes.set(xscale="log", ylim=(0, 1), xlabel="Ablated heads (log scale)")
+        shares = of_model.groupby("heads")["share"].min()
+        axes.set_xticks(
+            ticks, [f"{tick}\n{shares[tick]:.0%}".replace("%", " %") for tick in ticks], minor=False
+        )
+        axes.minorticks_off()
+        axes.set_title(display_name(model), loc="left")
+        axes.yaxis.grid(True)
+    panels[0].set_ylabel("Mean ICL accuracy on test")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=2, loc="outside upper left", fontsize=6.5)
+    note = (
+        f"Means over {counted(means['tasks'].max(), 'task')}, {DRAWS} draws of random heads. "
+        "Whiskers: 95 % bootstrap intervals over tasks."
+    )
+    caption = (
+        f"{note} The heads are replaced by their means over few-shot dev prompts of the task, at "
+        "the last token. FV heads of a task are chosen by their mean effect on the other tasks. "
+        "“No top …”: the top heads of the other kind, as many, are left out before the choice. "
+        "A share that has no more heads than a smaller one is left out. Neighbouring lines are "
+        "moved apart a little."
+    )
+    return Plot(figure, _finding(means), caption, note)
+
+
+def _finding(means: pd.DataFrame) -> str:
+    """The accuracy without the largest sets, of the first model."""
+    of_model = means[means["model"] == means["model"].iloc[0]]
+    most = of_model[of_model["heads"] == of_model["heads"].max()].set_index("kind")
+    accuracy = {kind: number(most.loc[kind, "accuracy"]) for kind in ("fv", "induction", "random")}
+    return (
+        f"ICL goes from {number(most['icl'].iloc[0])} to {accuracy['fv']} without the "
+        f"{most['heads'].iloc[0]} top FV heads, to {accuracy['induction']} without as many "
+        f"induction heads, to {accuracy['random']} without random ones"
+    )

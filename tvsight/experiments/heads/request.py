@@ -1,0 +1,204 @@
+"""Ask for in-context learning without some heads, and turn the answers into rows."""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.function_vectors import effects
+from tvsight.experiments.function_vectors.numbers import effects as mean_effects
+from tvsight.experiments.heads import CHOOSES, DEFINITIONS, DRAWS, NAME, SHARES, Options
+from tvsight.experiments.heads import induction as induction_scores
+from tvsight.experiments.heads.numbers import by_fv, by_induction, task_line
+from tvsight.experiments.rows import asked, frame
+from tvsight.models import ModelSource
+from tvsight.prompts import Episode
+from tvsight.run.outcome import Measured, Outcome
+from tvsight.run.planning import Experiment, Plan, Request, identity
+from tvsight.storage.contents import HEAD_MEANS
+from tvsight.storage.schemas import schema
+from tvsight.storage.store import Store
+from tvsight.tasks import Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tvsight.interventions.attention import Head
+    from tvsight.models.loading import Model
+    from tvsight.run.runner import Runner
+
+OTHER = {"fv": "induction", "induction": "fv"}
+
+
+class Ablation(NamedTuple):
+    """One set of heads that is ablated."""
+
+    kind: str
+    """One of `KINDS`."""
+    share: float
+    draw: int | None
+    """Which random set; None for other kinds."""
+    heads: "list[Head]"
+
+
+class Ranked(NamedTuple):
+    """What is known of a model before a task is measured."""
+
+    fv: "list[Head]"
+    """The heads of the largest mean effect on the other tasks, the largest first."""
+    induction: "list[Head]"
+    path: "Path"
+    """The folder of the means of the task's heads."""
+
+
+def collect(runner: "Runner", options: Options) -> Outcome:
+    """The effects of heads, their induction scores, and ICL without them."""
+    of_heads = runner.outcome(options, effects.requests)
+    config = replace(options, save_episodes=None)  # the effects of heads have written them
+    scores = runner.outcome(config, induction_scores.requests)
+
+    def of(plan: Plan, source: ModelSource) -> "list[Ablations]":
+        if options.dry_run:
+            return requests(plan, source, None, None)
+        return requests(plan, source, of_heads.of(source.name), scores.of(source.name))
+
+    experiment: Experiment = of
+    found = Outcome()
+    for outcome in (of_heads, scores, runner.outcome(config, experiment)):
+        found.add(outcome)
+    return found
+
+
+def requests(
+    plan: Plan, source: ModelSource, of_heads: Outcome | None, scores: Outcome | None
+) -> "list[Ablations]":
+    """One request per task whose effects are known, where another task can choose its heads.
+
+    Args:
+        of_heads: the effects of heads of the model; None for a dry run, which takes them to be
+            there.
+        scores: its induction scores; None for a dry run.
+    """
+    known = {} if of_heads is None else {one.key.task: one for one in of_heads.results}
+    tasks = [task for task in plan.tasks if of_heads is None or task.name in known]
+    if len(tasks) < 2 or (scores is not None and not scores.results):
+        return []
+    tables = {name: mean_effects(one.rows) for name, one in known.items()}
+    by_score = None if scores is None else by_induction(scores.table, CHOOSES)
+    wanted = []
+    for task in tasks:
+        # By name: the order of --tasks changes no number.
+        others = sorted((other for other in tasks if other != task), key=lambda one: one.name)
+        of_task = identity(plan, NAME, source, task) | {
+            "shares": list(SHARES),
+            "draws": DRAWS,
+            "definitions": {CHOOSES: list(DEFINITIONS[CHOOSES])},
+            "sources": {other.name: other.checksum for other in others},
+        }
+        ranked = None
+        if by_score is not None:
+            fv = by_fv(pd.concat([tables[other.name] for other in others]))
+            ranked = Ranked(fv, by_score, known[task.name].path)
+        wanted.append(Ablations(plan, of_task, task, ranked))
+    return wanted
+
+
+@dataclass(frozen=True)
+class Ablations(Request):
+    """In-context learning on one task without some heads, chosen on the other tasks."""
+
+    task: Task
+    ranked: Ranked | None
+    """None for a dry run."""
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """All sets of heads, in one job.
+
+        Raises:
+            MeasurementError: when logits hold NaN or infinity, or a no-op changes an answer.
+            UsageError: when a prompt or an answer does not suit the tokenizer, or the heads of the
+                model cannot be told apart.
+        """
+        from tvsight.experiments.heads.measure import measure
+        from tvsight.experiments.measuring import at, check_no_op
+
+        model.decoder.attention.check()
+        episodes, notes = self.plan.episodes(self.task, model)
+        test = asked(model, self.task, episodes, self.plan.template)["test"]
+        sets, means = self._sets(model), self._means(model)
+        heads = [one.heads for one in sets]
+        (result,) = yield [Job(measure, (test.tokens, heads, means), prompts=1)]
+        check_no_op(at(result["icl"], [0], 0), result["no_op"], model.dtype)
+        plain: dict[str, Any] = {"kind": None, "share": None, "heads": None, "draw": None}
+        rows = test.rows(result["icl"], "icl", **plain)
+        for number, one in enumerate(sets):
+            named = plain | {"kind": one.kind, "share": one.share, "draw": one.draw}
+            named["heads"] = len(one.heads)
+            rows += test.rows(at(result["ablated"], number), f"ablated_{one.kind}", **named)
+        data = frame(rows, self.task.name, self.task.category, schema(NAME))
+        return Measured(data, None, notes)
+
+    def line(self, rows: pd.DataFrame) -> str:
+        """The accuracy with and without heads."""
+        return task_line(rows)
+
+    def episodes(self, model: "Model") -> Sequence[Episode]:
+        """The episodes of the task."""
+        return self.plan.episodes(self.task, model)[0]
+
+    def _sets(self, model: "Model") -> list[Ablation]:
+        depth, count = model.decoder.depth, model.decoder.attention.heads
+        every = [(layer, head) for layer in range(depth) for head in range(count)]
+        draw = f"{self.identity['seed']}/{self.task.name}/random heads"
+        if self.ranked is None:
+            return ablations(every, every, draw)
+        return ablations(self.ranked.fv, self.ranked.induction, draw)
+
+    def _means(self, model: "Model") -> Any:
+        import torch
+
+        if self.ranked is None:
+            attention = model.decoder.attention
+            return torch.zeros(model.decoder.depth, attention.heads, attention.head_width)
+        return Store(self.plan.config.results).vectors(self.ranked.path)[HEAD_MEANS]
+
+
+def counts(total: int) -> dict[float, int]:
+    """Numbers of heads by share. A share that has no more heads than a smaller one is left out.
+
+    Args:
+        total: all heads of a model.
+    """
+    found: dict[float, int] = {}
+    for share in SHARES:
+        count = max(1, math.floor(share * total + 1e-9))  # 0.2 * 35 is a little less than 7
+        if count not in found.values():
+            found[share] = count
+    return found
+
+
+def ablations(fv: "list[Head]", by_score: "list[Head]", draw: str) -> list[Ablation]:
+    """The sets of heads that are ablated, of every kind and share.
+
+    Args:
+        fv, by_score: all heads, ranked by FV score and by induction score.
+        draw: what the random heads depend on. A larger set holds the smaller ones.
+    """
+    ranked = {"fv": fv, "induction": by_score}
+    shuffled = [
+        random.Random(f"{draw}/{number}").sample(sorted(fv), len(fv)) for number in range(DRAWS)
+    ]
+    found = []
+    for share, count in counts(len(fv)).items():
+        for kind, heads in ranked.items():
+            found.append(Ablation(kind, share, None, heads[:count]))
+            left_out = set(ranked[OTHER[kind]][:count])
+            rest = [head for head in heads if head not in left_out]
+            found.append(Ablation(f"{kind}_excluding", share, None, rest[:count]))
+        for number, heads in enumerate(shuffled):
+            found.append(Ablation("random", share, number, heads[:count]))
+    return found

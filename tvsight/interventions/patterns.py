@@ -1,0 +1,90 @@
+"""Read attention patterns: how much a head attends from one token of a prompt to another.
+
+Only the eager implementation of attention computes probabilities. It is chosen for the read alone,
+and the model's own is restored, so that no other measurement changes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from inspect import signature
+from typing import Any
+
+import torch
+from nnsight import save
+from torch import Tensor
+
+from tvsight.errors import unexpected
+from tvsight.interventions.batching import batches, halving, padded, positions_per_forward
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.traces import TokenIds
+
+Pair = tuple[int, int]
+"""The places of two tokens in a prompt, from 0: the one that attends, and the one attended to."""
+
+
+def attention_paid(decoder: Decoder, prompts: Sequence[TokenIds], pairs: Sequence[Pair]) -> Tensor:
+    """The attention of every head between some tokens, summed over the pairs.
+
+    Args:
+        prompts: all of one length.
+        pairs: the same in every prompt, none of which looks ahead.
+
+    Returns:
+        `[prompts, depth, heads]`, in single precision.
+
+    Raises:
+        UsageError: when prompts differ in length, a pair lies outside of them or looks ahead, or
+            the heads or their probabilities cannot be read.
+    """
+    decoder.attention.check()
+    lengths = [len(prompt) for prompt in prompts]
+    if len(set(lengths)) != 1:
+        raise unexpected("prompts", "prompts of one length", sorted(set(lengths)))
+    if not pairs or not all(0 <= key <= query < lengths[0] for query, key in pairs):
+        raise unexpected("pairs", f"places in {lengths[0]} tokens, none ahead", pairs)
+    found: dict[int, Tensor] = {}
+    with eager(decoder):
+        for batch in batches(lengths, positions_per_forward(decoder)):
+            for rows, paid in halving(
+                lambda rows: _read(decoder, [prompts[row] for row in rows], pairs), batch
+            ):
+                found.update(zip(rows, paid.cpu(), strict=True))
+    return torch.stack([found[row] for row in range(len(prompts))])
+
+
+@contextmanager
+def eager(decoder: Decoder) -> Iterator[None]:
+    """While open, the model computes attention by the eager implementation."""
+    configurations: dict[int, Any] = {}
+    for module in decoder.nn._module.modules():  # the model first, whose setter reaches its parts
+        configuration = getattr(module, "config", None)
+        if hasattr(configuration, "_attn_implementation"):
+            configurations.setdefault(id(configuration), configuration)
+    before = [(one, one._attn_implementation) for one in configurations.values()]
+    try:
+        for configuration, _ in before:
+            configuration._attn_implementation = "eager"
+        yield
+    finally:
+        for configuration, implementation in before:
+            configuration._attn_implementation = implementation
+
+
+def _read(decoder: Decoder, prompts: Sequence[TokenIds], pairs: Sequence[Pair]) -> Tensor:
+    ids, mask = padded(prompts, side="right")
+    queries = [query for query, _ in pairs]
+    keys = [key for _, key in pairs]
+    # Falcon returns probabilities only where it is asked for them, and takes this argument.
+    known = signature(type(decoder.nn._module).forward).parameters
+    named: dict[str, Any] = {"use_cache": False}
+    if "output_attentions" in known:
+        named["output_attentions"] = True
+    device = decoder.device
+    with decoder.nn.trace(decoder.inputs(ids, mask), **named) as tracer:
+        read = [
+            decoder.attention.probabilities(block)[:, :, queries, keys].float().sum(-1).to(device)
+            for block in decoder.blocks
+        ]
+        paid = save(torch.stack(read, dim=1))
+        tracer.stop()
+    return paid
