@@ -85,7 +85,7 @@ class Attention:
         output = attrgetter(self._path.rpartition(".")[0])(block).output
         found = output[1] if isinstance(output, tuple) and len(output) > 1 else None
         if not isinstance(found, Tensor):
-            raise UsageError(f"The attention of {self._of} does not return its probabilities.")
+            raise RefusedError(f"The attention of {self._of} does not return its probabilities.")
         return found
 
     def project(self, block: Any, states: Tensor) -> Tensor:
