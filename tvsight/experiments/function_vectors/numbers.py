@@ -101,7 +101,8 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
 
     Returns:
         `model`, `task`, `other`, `shared`, `expected` (of two random sets of heads), `p` (that
-        random sets share as many, hypergeometric), and `p_holm`, adjusted for the pairs of a model.
+        random sets share as many, hypergeometric), `p_holm`, adjusted for the pairs of a model, and
+        `more`, whether that is below 5 %.
     """
     found = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
@@ -123,7 +124,8 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
     table = pd.DataFrame(found)
     if table.empty:
         return table
-    return table.assign(p_holm=table.groupby("model", sort=False)["p"].transform(holm))
+    p_holm = table.groupby("model", sort=False)["p"].transform(holm)
+    return table.assign(p_holm=p_holm, more=p_holm < SIGNIFICANCE)
 
 
 def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFrame:
