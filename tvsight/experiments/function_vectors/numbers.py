@@ -44,7 +44,8 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `model`, `task`, `layer`, `head`, `prompts`, `effect` with `_low` and `_high` (normal
-        approximation over prompts, 95 %), `log_effect`, and `rank` in its task, from 1.
+        approximation over prompts, 95 %), `log_effect`, and `rank` in its task, from 1, of
+        equal heads the lowest first.
     """
     groups = rows.groupby([*KEYS, *HEAD], sort=False, observed=True)
     table = groups.agg(
@@ -55,7 +56,7 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     half = 1.96 * table.pop("error")
     table = table.assign(effect_low=table["effect"] - half, effect_high=table["effect"] + half)
-    by_effect = table.sort_values("effect", ascending=False, kind="stable")
+    by_effect = table.sort_values(["effect", *HEAD], ascending=[False, True, True])
     return table.assign(rank=by_effect.groupby(KEYS, observed=True).cumcount() + 1)
 
 
