@@ -71,6 +71,7 @@ def test_one_task_has_no_other_function_vector(checkpoint: Path, tmp_path: Path)
     ended = analysis("function_vectors", *one)
     assert "Traceback" not in ended.stdout + ended.stderr
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Only one task: there is no other task's vector" in ended.stdout
     assert not (tmp_path / "tables" / "function_vectors_overlap.csv").exists()
     means = pd.read_csv(tmp_path / "tables" / "function_vectors_means.csv")
-    assert "other_function_vector" not in means.dropna(subset="accuracy")["procedure"].tolist()
+    assert set(COMPARED) - set(means["procedure"]) == {"other_function_vector"}

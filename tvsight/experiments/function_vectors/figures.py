@@ -102,7 +102,7 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
             axes.axhline(
                 value, color=level.colour, linewidth=1.1, linestyle="--", label=level.title
             )
-        for name in CONTROLS:
+        for name in [name for name in CONTROLS if name in of_model.index]:
             control = PROCEDURES[name]
             axes.plot(
                 count,

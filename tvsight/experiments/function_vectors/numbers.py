@@ -141,7 +141,7 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
         `model`, `category`, `task`, `n`, `queries`, `layer`, `layer_p` (see `layers.layer_p`),
         `layer_identified`; the accuracy of each of `COMPARED`; each of `TESTED` (both with `_low`
         and `_high`), its `_p`, one-sided, by permuting queries, and `_p_holm`, adjusted for the
-        tasks of the model.
+        tasks of the model. Where there is one task alone, nothing is said of another one's vector.
     """
     found = []
     for (model, task), of_task in rows.groupby(KEYS, sort=False, observed=True):
@@ -162,9 +162,12 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
         for name, run in answered.items():
             row |= accuracy(run["correct"], run["query"]).columns(name)
         for name, (first, second) in TESTED.items():
-            row |= difference_columns(answered[first], _once(answered[second]), name)
+            if second in answered:
+                row |= difference_columns(answered[first], _once(answered[second]), name)
         found.append(row)
-    return with_holm(pd.DataFrame(found), ["layer_p", *(f"{name}_p" for name in TESTED)])
+    table = pd.DataFrame(found)
+    tested = ["layer_p", *(f"{name}_p" for name in TESTED)]
+    return with_holm(table, [name for name in tested if name in table])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -181,6 +184,8 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     found = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
         for name in COMPARED:
+            if name not in of_model or of_model[name].isna().all():
+                continue
             row = {"model": model, "procedure": name, "tasks": len(of_model)}
             row |= mean_of(of_model, name).columns("accuracy")
             if not name.startswith("shuffled"):
@@ -206,6 +211,7 @@ def counts(table: pd.DataFrame) -> pd.DataFrame:
     found = {
         name: groups[column].agg(lambda values: int((values < SIGNIFICANCE).sum()))
         for name, column in names.items()
+        if column in table
     }
     return pd.DataFrame({"tasks": groups.size(), **found}).reset_index()
 
@@ -260,7 +266,7 @@ def task_line(rows: pd.DataFrame) -> str:
 
 
 def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
-    """The test rows of each of `COMPARED`."""
+    """The test rows of each of `COMPARED` that was measured."""
     own = central[central["split"] == "test"]
     names = ("baseline", "icl", "task_vector", "mean_state")
     found = {name: own[own["procedure"] == name] for name in names}
@@ -275,7 +281,7 @@ def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str,
         found[f"{prefix}third"] = vector[vector["layer_rule"] == "third"]
         for name in () if prefix else CONTROLS:
             found[name] = sized[sized["procedure"] == name]
-    return {name: found[name] for name in COMPARED}
+    return {name: found[name] for name in COMPARED if len(found[name])}
 
 
 def _once(run: pd.DataFrame) -> pd.DataFrame:
