@@ -88,17 +88,19 @@ def test_every_column_is_named() -> None:
 def manifests(
     tiny_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> list[dict[str, Any]]:
-    """Those of the committed results, and one that is written now."""
+    """Those of the committed results, and one of each of four experiments that is written now."""
     results = tmp_path_factory.mktemp("docs")
     options = ("--tasks", "to_upper", "--episodes-per-split", "2", "--shots", "2")
     where = ("--model", tiny_checkpoint("llama"), "--results", results)
-    assert analysis("main_results", *where, *options).returncode == 0
-    (new,) = results.glob("*/*/*/manifest.json")
-    return [json.loads(file.read_text(encoding="utf-8")) for file in (*COMMITTED, new)]
+    assert analysis("function_vectors", *where, *options).returncode == 0
+    new = sorted(results.glob("*/*/*/manifest.json"))
+    assert len(new) == 4
+    return [json.loads(file.read_text(encoding="utf-8")) for file in (*COMMITTED, *new)]
 
 
 def test_every_field_of_a_stored_result_is_named(manifests: list[dict[str, Any]]) -> None:
-    assert {file.parts[-4] for file in COMMITTED} >= {"main_results", *schemas.SCHEMAS}
+    experiments = {manifest["identity"]["experiment"] for manifest in manifests}
+    assert experiments >= {"main_results", *schemas.SCHEMAS}
     fields = {name for manifest in manifests for name in manifest}
     assert sorted(fields - named_fields()) == []
     of_identity = {name for manifest in manifests for name in manifest["identity"]}

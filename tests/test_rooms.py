@@ -19,6 +19,7 @@ ORDER = (
     ("tvsight.models",),
     ("tvsight.config",),
     ("tvsight.prompts",),
+    ("tvsight.methods",),
     ("tvsight.output",),
     ("tvsight.storage",),
     ("tvsight.execution",),
@@ -30,8 +31,10 @@ ORDER = (
 """Every room, after those that it may use. Those of one floor may use each other."""
 FOR_TYPES: dict[str, set[str]] = {}
 """By module: modules of later rooms that it names in annotations alone."""
-TRAVELS = ("tvsight.interventions", "tvsight.experiments.measuring")
+TRAVELS = ("tvsight.interventions", "tvsight.methods", "tvsight.experiments.measuring")
 """What is shipped to a server by source, besides every `measure.py`."""
+LIGHT = ("tvsight.methods", "tvsight.methods.files")
+"""What names the methods, and does not travel with them."""
 STAYS = ("pandas", "matplotlib", "tvsight.storage", "tvsight.output", "tvsight.run")
 """What a server need not have, and code that travels must not use."""
 HEAVY = ("torch", "nnsight", "transformers", "safetensors.torch")
@@ -48,6 +51,12 @@ FURTHER = {
     "layers.py": ["main_results"],
     "vector_sets.py": ["main_results"],
     "task_figures.py": ["main_results"],
+    "methods.py": ["main_results"],
+    "method_numbers.py": ["main_results"],
+    "method_figures.py": ["main_results"],
+    "method_report.py": ["main_results"],
+    "effects.py": ["function_vectors"],
+    "replay.py": ["function_vectors"],
 }
 """Files that an experiment may have, and which may."""
 MOST_LINES = 330
@@ -123,7 +132,11 @@ def test_no_import_leads_back_to_its_module() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    sorted(name for name in modules() if within(name, TRAVELS) or name.endswith(".measure")),
+    sorted(
+        name
+        for name in modules()
+        if (within(name, TRAVELS) and name not in LIGHT) or name.endswith(".measure")
+    ),
 )
 def test_what_travels_needs_nothing_that_stays_here(module: str) -> None:
     assert chains(module, STAYS) == []
@@ -147,9 +160,17 @@ def test_what_draws_does_not_wait_for_torch(module: str) -> None:
     assert [name for name in named if within(name, HEAVY)] == []
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_figures_compute_no_statistic_and_read_no_file(name: str) -> None:
-    file = EXPERIMENTS / name / "figures.py"
+@pytest.mark.parametrize("module", LIGHT)
+def test_what_names_the_methods_does_not_wait_for_torch(module: str) -> None:
+    assert chains(module, HEAVY) == []
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted(EXPERIMENTS.glob("*/*figures.py")),
+    ids=lambda file: f"{file.parent.name}/{file.stem}",
+)
+def test_figures_compute_no_statistic_and_read_no_file(file: Path) -> None:
     named = [one.target for one in imports(file)]
     assert [target for target in named if within(target, ("tvsight.statistics",))] == []
     called = {

@@ -157,7 +157,17 @@ def test_the_committed_results_are_redrawn_as_they_are(tmp_path: Path) -> None:
     ended = analysis("all", "--redraw", *REFERENCE, "--results", tmp_path / "results")
     missing = re.findall(r"^Missing: .*", ended.stdout, re.MULTILINE)
     assert (ended.returncode, ended.stderr) == (1, "")  # not all was measured with every model
-    assert [line for line in missing if MODELS_OF_REFERENCE[0] in line] == []
+    # Every analysis whose measurements are committed is complete for the first model.
+    first = MODELS_OF_REFERENCE[0]
+    unmeasured = [
+        name
+        for name in EXPERIMENTS
+        if (ROOT / "tvsight" / "experiments" / name / "request.py").exists()
+        and not (committed / name / first).exists()
+    ]
+    assert set(unmeasured) <= {"function_vectors"}
+    of_first = [line.removeprefix("Missing: ") for line in missing if first in line]
+    assert {line.partition(":")[0] for line in of_first} == {*unmeasured}
     for folder in ("figures", "tables"):
         names = {path.name for path in (committed / folder).iterdir()}
         assert {path.name for path in (tmp_path / "results" / folder).iterdir()} == names

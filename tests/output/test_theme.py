@@ -4,7 +4,15 @@ import pytest
 from matplotlib.colors import to_hex
 
 from tests.helpers.colours import VISION, distance, lab
-from tvsight.output.procedures import CENTRAL, COMPARED, PROCEDURES
+from tvsight.output.procedures import (
+    BESIDE_CONTROLS,
+    BESIDE_FUNCTION_VECTORS,
+    CENTRAL,
+    COMPARED,
+    FURTHER,
+    OWN,
+    PROCEDURES,
+)
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
     COLOUR_MAP,
@@ -51,13 +59,23 @@ def test_categories_are_told_apart_whatever_a_reader_sees(vision: str) -> None:
         assert abs(lab(one)[0] - lab(other)[0]) > 13
 
 
-def test_no_category_has_the_colour_or_marker_of_a_procedure() -> None:
-    colours = [procedure.colour for procedure in PROCEDURES.values()]
+def test_no_category_has_the_colour_of_a_procedure() -> None:
+    colours = [procedure.colour for procedure in (*PROCEDURES.values(), OWN)]
     for one, other in product(CATEGORY_COLOURS.values(), colours):
         assert distance(one, other) > 10
-    assert len(set(colours)) == len(colours)
-    markers = [procedure.marker for procedure in PROCEDURES.values()]
-    assert len(set(markers)) == len(markers)
+
+
+def test_procedures_that_are_drawn_together_differ_in_colour_and_marker() -> None:
+    together = [
+        [PROCEDURES[name] for name in dict.fromkeys((*CENTRAL, *BESIDE_CONTROLS))],
+        [PROCEDURES[name] for name in BESIDE_FUNCTION_VECTORS],
+        [*(PROCEDURES[name] for name in (*CENTRAL, *FURTHER)), OWN],
+    ]
+    assert {one for group in together for one in group} == {*PROCEDURES.values(), OWN}
+    for group in together:
+        assert len({one.marker for one in group}) == len(group)
+        for one, other in combinations(group, 2):
+            assert distance(one.colour, other.colour) > 10
 
 
 def test_zero_is_light_in_heat_maps_and_lightness_falls_evenly() -> None:

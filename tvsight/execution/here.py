@@ -1,13 +1,14 @@
 """Run jobs in this process: as they are, or serialised as for a server."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import nnsight
 
 from tvsight.execution.jobs import Job, JobHistory, Measured, Steps
 from tvsight.interventions.decoder import Decoder, one_at_a_time
+from tvsight.methods.method import Method
 
 Result = TypeVar("Result")
 Remote = Literal[False, "local"]
@@ -29,10 +30,18 @@ def run(
             server lacks.
     """
     if remote:
-        nnsight.register("tvsight")
+        ship_source(arguments)
     with decoder.nn.session(remote=remote):
         result = nnsight.save(function(decoder, *arguments, **named))
     return result
+
+
+def ship_source(arguments: Sequence[Any]) -> None:
+    """Let the source of tvsight travel with jobs, and that of a user's method among arguments."""
+    nnsight.register("tvsight")
+    for argument in arguments:
+        if isinstance(argument, Method):
+            nnsight.register(argument.learn.__module__)
 
 
 class Here:

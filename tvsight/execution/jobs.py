@@ -32,6 +32,9 @@ class Job:
     prompts: int = 0
     """Number of the arguments, from the first on, that are prompts: dictionaries with one entry per
     episode under every name. A rehearsal shortens them."""
+    small: tuple[Any, ...] | None = None
+    """The other arguments in a rehearsal, where they depend on attention heads: its model has one
+    head of two numbers in each block. None where they are the same."""
     later: "tuple[Job, ...]" = ()
     """Stand-ins for the jobs of later steps, for a preview: as many, and about as large."""
 

@@ -46,8 +46,8 @@ def learn(decoder: Decoder, prompts: MethodTokens, heads: int, normalised: bool 
     shuffled = prompts["shuffled"][:EFFECT_PROMPTS]
     found = effects(decoder, shuffled, prompts["expected"][: len(shuffled)], means)
     chosen = top_heads(found.effect.mean(dim=0), heads)
-    vector = summed(contributions(decoder, means, normalised), chosen)
-    return vector.expand(decoder.depth, -1)
+    written = contributions(decoder, means.to(decoder.dtype), normalised).float()
+    return summed(written, chosen).to(decoder.dtype).expand(decoder.depth, -1)
 
 
 def few_shot(prompts: PromptTokens) -> list[list[int]]:

@@ -29,8 +29,9 @@ class Method:
     """Methods that are learnt before it, by the names of the arguments that bring their vectors."""
 
     def applied(self, vectors: Tensor, states: Tensor) -> Tensor:
-        """The states that take the place of `states`, of the same shape."""
-        return vectors if self.use == "overwrite" else states + vectors
+        """The states that take the place of `states`, of the same shape and precision."""
+        placed = vectors.to(states)
+        return placed if self.use == "overwrite" else states + placed
 
 
 def learn(

@@ -18,10 +18,10 @@ PROCEDURES = {
     "icl": Procedure("ICL", "#0b3c7d", "o"),
     "task_vector": Procedure("Task vector", "#d97706", "D"),
     "averaged_vector": Procedure("Averaged vector", "#1b7a4b", "^"),
-    # Further methods.
+    # Further methods. Their controls look like those of task vectors: no figure has both.
     "mean_state": Procedure("Mean state, added", "#6f5aa8", "H"),
-    "function_vector": Procedure("Function vector", "#b0348f", "s"),
-    "raw_vector": Procedure("Raw sum of heads", "#d58fc0", "h"),
+    "function_vector": Procedure("Function vector", "#b0348f", "X"),
+    "raw_vector": Procedure("Raw sum of heads", "#d58fc0", "d"),
     "random_heads": Procedure("Random heads", "#9b7b52", "v"),
     "bottom_heads": Procedure("Bottom heads", "#6b4a26", "<"),
     "other_function_vector": Procedure("Another task's function vector", "#7cc7dd", "P"),
@@ -59,9 +59,14 @@ BESIDE_CONTROLS = (
     *(*CONTROLS, "best_other"),
 )
 """The controls and what they are compared with, on test."""
-
-
-OWN = Procedure("", "#4a6b1f", "D")
+FURTHER = ("mean_state", "function_vector")
+"""The methods beside the central comparison."""
+BESIDE_FUNCTION_VECTORS = (
+    *("baseline", "icl", "task_vector", *FURTHER, "raw_vector"),
+    *("random_heads", "bottom_heads", "other_function_vector", "random_addition"),
+)
+"""Function vectors and what they are compared with, on test."""
+OWN = Procedure("", "#4a6b1f", "p")
 """The look of a method of the user's own."""
 
 

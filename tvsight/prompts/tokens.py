@@ -45,9 +45,19 @@ class PromptTokens(TypedDict):
     do not contain its query either."""
 
 
-class MethodTokens(PromptTokens):
-    """The same, and few-shot prompts from which the mapping was taken."""
+class MethodTokens(TypedDict):
+    """The fields of `PromptTokens`, and few-shot prompts from which the mapping was taken.
 
+    It does not inherit them, since a server cannot build such a class from its source.
+    """
+
+    shared: list[TokenIds]
+    query: list[TokenIds]
+    dummies: list[list[TokenIds]]
+    zero_shot: list[TokenIds]
+    accepted: list[TokenIds]
+    expected: list[int]
+    others: list[list[int]]
     shuffled: list[TokenIds]
     """The prompt `S, x→` with its answers permuted among the demonstrations."""
 

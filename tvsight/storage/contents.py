@@ -104,7 +104,8 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
     _check_version(file, metadata)
     if "head" in rows:
         implied = {HEAD_MEANS: [depth, int(rows["head"].max()) + 1]}
-        if {name: shape[:-1] for name, shape in shapes.items()} != implied:
+        found = {name: shape[:-1] for name, shape in shapes.items()}
+        if found != implied or 0 in shapes[HEAD_MEANS] or types[HEAD_MEANS] != "F32":
             raise DamagedResult(f"{file.name} does not hold the mean of every head")
         return
     blocks = {name for name in shapes if re.fullmatch(rf"{AT}\d+", name)}

@@ -10,6 +10,7 @@ from nnsight.ndif import pull_env
 from nnsight.schema.request import RequestModel
 
 import tvsight
+from tvsight.execution.here import ship_source
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.results import fingerprint, seal
 from tvsight.interventions.decoder import Decoder
@@ -27,9 +28,7 @@ def payload(decoder: Decoder, job: Job, asked: str = "") -> bytes:
     Args:
         asked: a hash of the job and its model, which the result brings back.
     """
-    nnsight.register("tvsight")
-    for method in _methods(job):
-        nnsight.register(method.learn.__module__)  # a user's own file
+    ship_source(job.arguments)
     pull_env()
     parcel = _Parcel()
     function, arguments = job.function, job.arguments
@@ -55,10 +54,6 @@ def digest(job: Job) -> str:
     """A hash of a job: its function and arguments, and the version of the code."""
     known = [_described(argument) for argument in job.arguments]
     return fingerprint([tvsight.__version__, job.function.__qualname__, known])[:16]
-
-
-def _methods(job: Job) -> list[Method]:
-    return [argument for argument in job.arguments if isinstance(argument, Method)]
 
 
 def _described(argument: Any) -> Any:

@@ -144,7 +144,8 @@ def rehearse(job: Job, decoder: Decoder, dtype: str) -> float:
         TvsightError: when the job cannot run by itself.
     """
     shape = {**SHALLOW, "num_hidden_layers": decoder.depth, "hidden_size": decoder.width}
-    prompts, others = job.arguments[: job.prompts], job.arguments[job.prompts :]
+    prompts = job.arguments[: job.prompts]
+    others = job.arguments[job.prompts :] if job.small is None else job.small
     few = [few_episodes(of_split, REHEARSED, SHALLOW["vocab_size"]) for of_split in prompts]
     small = replace(job, arguments=(*few, *others))
     try:

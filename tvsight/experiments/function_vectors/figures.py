@@ -10,7 +10,6 @@ from tvsight.output.panels import block_ticks, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
-from tvsight.statistics.tests import SIGNIFICANCE
 
 DIVERGING = "PuOr"
 """Colours of effects of both signs, with a light zero."""
@@ -96,7 +95,7 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
             curve["accuracy"],
             yerr=whiskers(curve, "accuracy"),
             color=drawn_as.colour,
-            fmt="-s",
+            fmt=f"-{drawn_as.marker}",
             markersize=3.6,
             elinewidth=0.8,
             label=drawn_as.title,
@@ -108,7 +107,7 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
             axes.axhline(
                 value, color=level.colour, linewidth=1.1, linestyle="--", label=level.title
             )
-        for name in CONTROLS:
+        for name in [name for name in CONTROLS if name in of_model.index]:
             control = PROCEDURES[name]
             axes.plot(
                 count,
@@ -217,7 +216,7 @@ def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
     axes.tick_params(axis="both", length=0)
     mean = of_model["shared"].mean()
     expected = of_model["expected"].iloc[0]
-    more = int((of_model["p_holm"] < SIGNIFICANCE).sum())
+    more = int(of_model["more"].sum())
     note = (
         f"{display_name(model)}. Random sets of {count} heads share {number(expected)} on average."
     )

@@ -44,7 +44,8 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `model`, `task`, `layer`, `head`, `prompts`, `effect` with `_low` and `_high` (normal
-        approximation over prompts, 95 %), `log_effect`, and `rank` in its task, from 1.
+        approximation over prompts, 95 %), `log_effect`, and `rank` in its task, from 1, of
+        equal heads the lowest first.
     """
     groups = rows.groupby([*KEYS, *HEAD], sort=False, observed=True)
     table = groups.agg(
@@ -55,7 +56,7 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     half = 1.96 * table.pop("error")
     table = table.assign(effect_low=table["effect"] - half, effect_high=table["effect"] + half)
-    by_effect = table.sort_values("effect", ascending=False, kind="stable")
+    by_effect = table.sort_values(["effect", *HEAD], ascending=[False, True, True])
     return table.assign(rank=by_effect.groupby(KEYS, observed=True).cumcount() + 1)
 
 
@@ -101,7 +102,8 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
 
     Returns:
         `model`, `task`, `other`, `shared`, `expected` (of two random sets of heads), `p` (that
-        random sets share as many, hypergeometric), and `p_holm`, adjusted for the pairs of a model.
+        random sets share as many, hypergeometric), `p_holm`, adjusted for the pairs of a model, and
+        `more`, whether that is below 5 %.
     """
     found = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
@@ -123,7 +125,8 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
     table = pd.DataFrame(found)
     if table.empty:
         return table
-    return table.assign(p_holm=table.groupby("model", sort=False)["p"].transform(holm))
+    p_holm = table.groupby("model", sort=False)["p"].transform(holm)
+    return table.assign(p_holm=p_holm, more=p_holm < SIGNIFICANCE)
 
 
 def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -139,7 +142,8 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
         `layer_identified`; the accuracy of each of `COMPARED`, and `<name>_given_icl`, that among
         the episodes that ICL gets right (as Todd et al. report it); each of `TESTED` (both with
         `_low` and `_high`), its `_p`, one-sided, by permuting queries, and `_p_holm`, adjusted for
-        the tasks of the model.
+        the tasks of the model. Where there is one task alone, nothing is said of another one's
+        vector.
     """
     found = []
     for (model, task), of_task in rows.groupby(KEYS, sort=False, observed=True):
@@ -162,9 +166,12 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
             row |= accuracy(run["correct"], run["query"]).columns(name)
             row[f"{name}_given_icl"] = run.loc[run["episode"].isin(solved), "correct"].mean()
         for name, (first, second) in TESTED.items():
-            row |= difference_columns(answered[first], _once(answered[second]), name)
+            if second in answered:
+                row |= difference_columns(answered[first], _once(answered[second]), name)
         found.append(row)
-    return with_holm(pd.DataFrame(found), ["layer_p", *(f"{name}_p" for name in TESTED)])
+    table = pd.DataFrame(found)
+    tested = ["layer_p", *(f"{name}_p" for name in TESTED)]
+    return with_holm(table, [name for name in tested if name in table])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -182,6 +189,8 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     found = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
         for name in COMPARED:
+            if name not in of_model or of_model[name].isna().all():
+                continue
             row = {"model": model, "procedure": name, "tasks": len(of_model)}
             row |= mean_of(of_model, name).columns("accuracy")
             row |= mean_of(of_model.dropna(subset="icl_given_icl"), f"{name}_given_icl").columns(
@@ -210,6 +219,7 @@ def counts(table: pd.DataFrame) -> pd.DataFrame:
     found = {
         name: groups[column].agg(lambda values: int((values < SIGNIFICANCE).sum()))
         for name, column in names.items()
+        if column in table
     }
     return pd.DataFrame({"tasks": groups.size(), **found}).reset_index()
 
@@ -285,7 +295,7 @@ def task_line(rows: pd.DataFrame) -> str:
 
 
 def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
-    """The test rows of each of `COMPARED`."""
+    """The test rows of each of `COMPARED` that was measured."""
     own = central[central["split"] == "test"]
     names = ("baseline", "icl", "task_vector", "mean_state")
     found = {name: own[own["procedure"] == name] for name in names}
@@ -300,7 +310,7 @@ def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str,
         found[f"{prefix}third"] = vector[vector["layer_rule"] == "third"]
         for name in () if prefix else CONTROLS:
             found[name] = sized[sized["procedure"] == name]
-    return {name: found[name] for name in COMPARED}
+    return {name: found[name] for name in COMPARED if len(found[name])}
 
 
 def _once(run: pd.DataFrame) -> pd.DataFrame:

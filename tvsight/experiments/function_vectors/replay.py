@@ -72,13 +72,27 @@ def read_prompts(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"--prompts {path}: {error}") from error
-    missing = [key for key in KEYS if not isinstance(content, dict) or key not in content]
+    _check_fields(path, "the file", content, KEYS)
+    for name in ("aie_prompts", "zero_shot"):
+        for number, one in enumerate(content[name]):
+            where = f"{name}[{number}]"
+            _check_fields(path, where, one, ("prompt", "answer", "answer_token"))
+            if name == "zero_shot":
+                _check_fields(path, where, one, ("clean", "fv"))
+                _check_fields(path, f"{where}.clean", one["clean"], ("token",))
+                _check_fields(path, f"{where}.fv", one["fv"], [*map(str, content["blocks"])])
+                for block, answer in one["fv"].items():
+                    _check_fields(path, f"{where}.fv[{block}]", answer, ("token", "changed"))
+    return dict(content)
+
+
+def _check_fields(path: Path, where: str, entry: object, fields: Sequence[str]) -> None:
+    missing = [name for name in fields if not isinstance(entry, dict) or name not in entry]
     if missing:
         raise UsageError(
-            f"--prompts {path}: no field {missing[0]!r}. The fields are {', '.join(KEYS)}; see "
-            "docs/function_vectors.md."
+            f"--prompts {path}: {where} has no field {missing[0]!r}. The fields are "
+            f"{', '.join(fields)}; see docs/function_vectors.md."
         )
-    return dict(content)
 
 
 def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
@@ -90,13 +104,16 @@ def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
     """
     asked = [*content["aie_prompts"], *content["zero_shot"]]
     _check_tokens(model, asked)
-    theirs = torch.tensor(content["aie_by_prompt"])
     decoder = model.decoder
-    decoder.attention.check()
-    if theirs.shape[1:] != (decoder.depth, decoder.attention.heads):
+    decoder.attention.check([(layer, head) for layer, head, _ in content["top_heads"]])
+    shape = [len(content["aie_prompts"]), decoder.depth, decoder.attention.heads]
+    theirs = _tensor("aie_by_prompt", content, shape)
+    _tensor("vector", content, [decoder.width])
+    blocks = [block for block in content["blocks"] if block not in range(decoder.depth)]
+    if blocks:
         raise UsageError(
-            f"--prompts: effects of {list(theirs.shape[1:])} blocks and heads; {model.name} has "
-            f"{[decoder.depth, decoder.attention.heads]}."
+            f"--prompts: blocks holds {blocks[0]}; {model.name} has blocks 0 to "
+            f"{decoder.depth - 1}."
         )
     ids = {
         name: model.tokenizer(texts).input_ids
@@ -110,6 +127,24 @@ def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
     count = len(content["top_heads"])
     found = execution.run(decoder, _measure, ids, expected, count, list(content["blocks"]))
     return _compare(content, found, theirs)
+
+
+def _tensor(name: str, content: Mapping[str, Any], shape: list[int]) -> Tensor:
+    """The numbers of a field.
+
+    Raises:
+        UsageError: when they have another shape.
+    """
+    try:
+        found = torch.tensor(content[name], dtype=torch.float32)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--prompts: {name}: {error}") from error
+    if list(found.shape) != shape:
+        raise UsageError(
+            f"--prompts: {name} has the shape {list(found.shape)}; for this model {shape} was "
+            "expected."
+        )
+    return found
 
 
 def cells(compared: Sequence[Compared]) -> pd.DataFrame:
@@ -144,12 +179,16 @@ def _measure(
     means = mean_heads(decoder, ids["means"])
     found = effects(decoder, ids["effects"], expected, means)
     heads = top_heads(found.effect.mean(dim=0), count)
-    vector = summed(contributions(decoder, means), heads)
+    vector = summed(contributions(decoder, means.to(decoder.dtype)).float(), heads)
     cached = cache_prompts(decoder, ids["zero_shot"])
     unpatched = unpatched_states(decoder, cached)
     every = list(range(len(unpatched)))
+
+    def placed(block: int) -> Tensor:
+        return unpatched[:, block] + vector.to(unpatched)
+
     added = [
-        apply_vectors(decoder, cached, every, [block] * len(every), unpatched[:, block] + vector)
+        apply_vectors(decoder, cached, every, [block] * len(every), placed(block))
         for block in blocks
     ]
     return {

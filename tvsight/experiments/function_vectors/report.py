@@ -90,7 +90,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     drawn.figure(figures.similarity(cosines), "cosines")
     for model in effects["model"].unique():
         drawn.figure(figures.head_map(heads, effects, model, options.heads), "heads", model)
-    if not pairs.empty:
+    if pairs.empty:
+        display.note("Only one task: there is no other task's vector, and no heads are shared.")
+    else:
         drawn.numbers(pairs, "overlap")
         for model in pairs["model"].unique():
             drawn.figure(figures.shared_heads(pairs, model, options.heads), "overlap", model)
@@ -129,7 +131,11 @@ def _count_cells(counts: pd.DataFrame) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {"Model": display_name(row["model"])}
-        | {heading: f"{row[name]} of {row['tasks']}" for name, heading in COUNTED.items()}
+        | {
+            heading: f"{row[name]} of {row['tasks']}"
+            for name, heading in COUNTED.items()
+            if name in row
+        }
         for _, row in counts.iterrows()
     )
 

@@ -133,7 +133,8 @@ class FunctionVectors(Request):
         episodes, notes = plan.episodes(self.task, model)
         of_split = asked(model, self.task, episodes, plan.template)
         prompts = methods.method_tokens(plan, self.task, model, episodes, of_split)
-        (result,) = yield [Job(measure, (prompts["dev"], prompts["test"], learnt), prompts=2)]
+        arguments = (prompts["dev"], prompts["test"], learnt)
+        (result,) = yield [Job(measure, arguments, prompts=2, small=(_of_one_head(learnt),))]
         if not result["finite"]:
             raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
         rows = self._rows(of_split, result, learnt, self._cosines(model, result["vectors"]))
@@ -236,3 +237,17 @@ class FunctionVectors(Request):
             for draw, read in enumerate(found["random_heads"]):
                 rows += test.rows(read, "random_heads", layer, **best | {"draw": draw})
         return rows
+
+
+def _of_one_head(learnt: "Learnt") -> "Learnt":
+    """The same of a model with one head of two numbers in each block, for a rehearsal."""
+    every = [(layer, 0) for layer in range(learnt["means"].shape[1])]
+    heads = min(learnt["heads"], len(every))
+    return {
+        **learnt,
+        "means": learnt["means"][:, :, :1, :2].contiguous(),
+        "ranking": [every for _ in learnt["ranking"]],
+        "counts": [size for size in learnt["counts"] if size <= len(every)],
+        "heads": heads,
+        "random_heads": [every[:heads] for _ in learnt["random_heads"]],
+    }

@@ -1,0 +1,77 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.helpers.commands import analysis
+from tvsight.experiments.function_vectors.numbers import COMPARED
+
+DRAWN = {
+    *(
+        f"tables/function_vectors{name}.csv"
+        for name in ("", "_means", "_heads", "_effects", "_curve", "_methods", "_overlap")
+    ),
+    "figures/function_vectors.png",
+    *(f"figures/function_vectors_{name}_qwen2.png" for name in ("heads", "methods", "overlap")),
+}
+SIZES = ("--shots", "3", "--episodes-per-split", "4")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
+    return tiny_checkpoint("qwen2")
+
+
+def test_function_vectors_are_measured_once_planned_and_drawn_again(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    tasks = ("--tasks", "to_upper,next_letter", "--heads", "3", *SIZES)
+    two = (*tasks, "--model", checkpoint, "--results", tmp_path)
+    planned = analysis("function_vectors", *two, "--dry-run")
+    assert (planned.returncode, planned.stderr) == (0, "")
+    for name in ("main_results", "methods", "head_effects", "function_vectors"):
+        assert f"qwen2, {name}: 0 of 2 are in the store, 2 to do" in planned.stdout
+    assert not list(tmp_path.iterdir())
+
+    first = analysis("function_vectors", *two, "--remote-simulated")
+    assert (first.returncode, first.stderr) == (0, "")
+    table = pd.read_csv(tmp_path / "tables" / "function_vectors.csv")
+    assert table["task"].tolist() == ["next_letter", "to_upper"]
+    assert table[list(COMPARED)].notna().all(axis=None)
+    curve = pd.read_csv(tmp_path / "tables" / "function_vectors_curve.csv")
+    assert curve["heads"].tolist() == [1, 2, 3, 5, 10, 20]
+    assert len(pd.read_csv(tmp_path / "tables" / "function_vectors_effects.csv")) == 2 * 20
+    drawn = {name: (tmp_path / name).read_bytes() for name in DRAWN}
+
+    again = analysis("function_vectors", *two, "--dry-run")
+    assert again.stdout.count("2 of 2 are in the store, 0 to do") == 4
+    redrawn = analysis("function_vectors", *two, "--redraw")
+    assert (redrawn.returncode, redrawn.stderr) == (0, "")
+    assert {name: (tmp_path / name).read_bytes() for name in DRAWN} == drawn
+    verified = analysis("results", "verify", "--results", tmp_path)
+    assert verified.returncode == 0, verified.stdout
+
+    # Another number of heads needs no new effects.
+    many = [*two[: two.index("--heads")], "--heads", "21", *two[two.index("--heads") + 2 :]]
+    refused = analysis("function_vectors", *many)
+    assert refused.returncode == 1
+    assert "qwen2, head_effects: 2 of 2 are in the store, 0 to do" in refused.stdout
+    assert "Missing: qwen2 / to_upper. --heads 21: qwen2 has 20 heads." in refused.stdout
+
+
+def test_a_wrong_number_of_heads_is_refused_at_once(checkpoint: Path) -> None:
+    ended = analysis("function_vectors", "--model", checkpoint, "--heads", "0")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "error: --heads 0: at least 1 was expected.\n"
+
+
+def test_one_task_has_no_other_function_vector(checkpoint: Path, tmp_path: Path) -> None:
+    one = ("--tasks", "to_upper", "--model", checkpoint, "--results", tmp_path, *SIZES)
+    ended = analysis("function_vectors", *one)
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Only one task: there is no other task's vector" in ended.stdout
+    assert not (tmp_path / "tables" / "function_vectors_overlap.csv").exists()
+    means = pd.read_csv(tmp_path / "tables" / "function_vectors_means.csv")
+    assert set(COMPARED) - set(means["procedure"]) == {"other_function_vector"}

@@ -1,0 +1,72 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.helpers.half_accepted import half_accepted
+from tests.helpers.method_prompts import EXAMPLE
+from tests.helpers.tiny_models import DEPTH, HEADS
+from tvsight.config import RunConfig
+from tvsight.errors import MeasurementError, UsageError
+from tvsight.execution import Here, complete
+from tvsight.execution.ndif.preflight import rehearse
+from tvsight.experiments.function_vectors import EFFECTS
+from tvsight.experiments.function_vectors.effects import HeadEffects, requests
+from tvsight.models.loading import Model, load
+from tvsight.models.sources import ModelSource
+from tvsight.run.planning import Plan
+from tvsight.storage.contents import HEAD_MEANS, check_rows
+from tvsight.storage.schemas import schema
+
+EPISODES = 4
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def request_of_one(model: Model) -> HeadEffects:
+    config = RunConfig(shots=3, episodes_per_split=EPISODES)
+    plan = Plan(config, EXAMPLE, [half_accepted()], {})
+    (one,) = requests(plan, ModelSource("directory", "qwen2", "/nowhere"))
+    return one
+
+
+def test_rows_and_means_are_complete(model: Model, request_of_one: HeadEffects) -> None:
+    assert request_of_one.identity["experiment"] == EFFECTS
+    assert request_of_one.needs_vectors
+    found = complete(request_of_one.steps(model), model.decoder, Here())
+    assert found.rows.dtypes.astype(str).to_dict() == schema(EFFECTS).columns
+    assert check_rows(found.rows, request_of_one.identity) == DEPTH
+    assert len(found.rows) == EPISODES * DEPTH * HEADS
+    assert found.vectors is not None
+    shape = (DEPTH, HEADS, model.decoder.attention.head_width)
+    assert found.vectors[HEAD_MEANS].shape == shape
+    assert found.vectors[HEAD_MEANS].dtype == torch.float32
+    assert request_of_one.line(found.rows).startswith("largest effects (")
+
+
+def test_its_job_can_be_rehearsed(model: Model, request_of_one: HeadEffects) -> None:
+    (job,) = next(request_of_one.steps(model))
+    assert rehearse(job, model.decoder, model.dtype) > 0
+    assert job.vector_bytes == 4 * DEPTH * HEADS * model.decoder.attention.head_width
+
+
+def test_a_model_whose_heads_cannot_be_told_apart_is_refused(
+    model: Model, request_of_one: HeadEffects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model.decoder.attention, "heads", 0)
+    with pytest.raises(UsageError, match=r"attention heads of Qwen2.* cannot be told apart"):
+        next(request_of_one.steps(model))
+
+
+def test_an_effect_that_is_no_number_is_an_error(model: Model, request_of_one: HeadEffects) -> None:
+    steps = request_of_one.steps(model)
+    next(steps)
+    found: dict[str, Any] = {"effect": torch.tensor([float("nan")]), "means": torch.zeros(1)}
+    with pytest.raises(MeasurementError, match="NaN or infinity; try a wider --dtype"):
+        steps.send([found])

@@ -1,0 +1,178 @@
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.experiments.function_vectors.conftest import Case
+from tests.helpers.method_prompts import EPISODES, few_shot, with_added
+from tests.helpers.reference import Answer
+from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
+from tvsight.execution import run
+from tvsight.experiments.function_vectors.measure import (
+    Comparison,
+    make_vectors,
+    measure,
+    measure_effects,
+)
+from tvsight.interventions.answers import Answers
+
+TOLERANCE = 2e-4
+CONTEXTS = ("zero_shot", "shuffled")
+
+
+def expected_vectors(case: Case) -> dict[str, Tensor]:
+    """The vectors that are one per task, from the weights of the projections."""
+    means, own = case.learnt["means"], case.learnt["own"]
+    ranking = case.learnt["ranking"][own]
+
+    def total(of_task: Tensor, heads: Sequence[tuple[int, int]], normalised: bool) -> Tensor:
+        written = case.reference.contributions(of_task, normalised)
+        return torch.stack([written[layer, head] for layer, head in heads]).sum(dim=0)
+
+    vector = total(means[own], ranking[:3], True)
+    drawn = torch.randn(WIDTH, generator=torch.Generator().manual_seed(case.learnt["seed"]))
+    return {
+        "function_vector": vector,
+        "raw_vector": total(means[own], ranking[:3], False),
+        "bottom_heads": total(means[own], ranking[-3:], True),
+        "random_addition": drawn * vector.norm() / drawn.norm(),
+        **{f"curve {n}": total(means[own], ranking[:n], True) for n in case.learnt["counts"]},
+        **{
+            f"draw {number}": total(means[own], heads, True)
+            for number, heads in enumerate(case.learnt["random_heads"])
+        },
+        **{
+            f"other {task}": total(means[task], case.learnt["ranking"][task][:3], True)
+            for task in (0, 2)
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def vectors(case: Case) -> dict[str, Tensor]:
+    return expected_vectors(case)
+
+
+@pytest.fixture(scope="module")
+def measured(case: Case) -> Comparison:
+    return run(case.model.decoder, measure, *case.prompts, case.learnt)
+
+
+def assert_answers(found: Answers, expected: list[Answer], tokens: Sequence[int]) -> None:
+    assert found["token"].tolist() == [one.token for one in expected]
+    log_probabilities = [
+        float(one.log_probabilities[token]) for one, token in zip(expected, tokens, strict=True)
+    ]
+    assert found["log_probability"].tolist() == pytest.approx(log_probabilities, abs=TOLERANCE)
+    assert found["margin"].tolist() == pytest.approx([o.margin for o in expected], abs=TOLERANCE)
+
+
+def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Tensor]) -> None:
+    made = run(case.model.decoder, make_vectors, case.learnt)
+    found = dict(made["one"])
+    found |= {f"curve {n}": v for n, v in zip(case.learnt["counts"], made["curve"], strict=True)}
+    found |= {f"draw {number}": one for number, one in enumerate(made["random_heads"])}
+    found |= dict(zip(("other 0", "other 2"), made["others"], strict=True))
+    assert set(found) == set(vectors)
+    for name, vector in vectors.items():
+        torch.testing.assert_close(found[name], vector, atol=1e-3, rtol=1e-3)
+    same = bool(torch.allclose(found["raw_vector"], found["function_vector"], atol=1e-4))
+    assert same is (case.reference.kind == "qwen2")
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_dev_has_every_block_and_the_best_is_chosen(
+    case: Case, vectors: dict[str, Tensor], measured: Comparison, context: str
+) -> None:
+    dev = case.prompts.dev
+    prompts = dev["zero_shot"] if context == "zero_shot" else dev["shuffled"]
+    found = measured["contexts"][context]
+    swept = ("function_vector", "raw_vector") if context == "zero_shot" else ("function_vector",)
+    assert set(found["dev"]) == {"baseline", *swept}
+    plain = [case.reference.answer(prompt) for prompt in prompts]
+    assert_answers(found["dev"]["baseline"], plain, dev["expected"])
+    correct = []
+    for block in range(DEPTH):
+        for name in swept:
+            expected = [with_added(case.reference, p, block, vectors[name]) for p in prompts]
+            at_block: Answers = {key: value[:, block] for key, value in found["dev"][name].items()}  # type: ignore[assignment]
+            assert_answers(at_block, expected, dev["expected"])
+            if name == "function_vector":
+                accepted = zip(expected, dev["accepted"], strict=True)
+                correct.append(sum(one.token in tokens for one, tokens in accepted))
+    assert found["layer"] == correct.index(max(correct))
+
+
+def test_test_has_every_control_after_the_chosen_block(
+    case: Case, vectors: dict[str, Tensor], measured: Comparison
+) -> None:
+    test = case.prompts.test
+    found, prompts = measured["contexts"]["zero_shot"], test["zero_shot"]
+    layer = found["layer"]
+
+    def check(answers: Answers, of_episodes: list[Tensor], block: int = layer) -> None:
+        expected = [
+            with_added(case.reference, prompt, block, vector)
+            for prompt, vector in zip(prompts, of_episodes, strict=True)
+        ]
+        assert_answers(answers, expected, test["expected"])
+
+    single = ("function_vector", "raw_vector", "bottom_heads", "random_addition")
+    assert set(found["test"]) == {"baseline", "other_function_vector", *single}
+    for name in single:
+        check(found["test"][name], [vectors[name]] * EPISODES)
+    turns = [vectors["other 0" if number % 2 == 0 else "other 2"] for number in range(EPISODES)]
+    check(found["test"]["other_function_vector"], turns)
+    for number, answers in enumerate(found["random_heads"]):
+        check(answers, [vectors[f"draw {number}"]] * EPISODES)
+    assert len(found["random_heads"]) == 2
+    for count, answers in zip(case.learnt["counts"], found["curve"], strict=True):
+        check(answers, [vectors[f"curve {count}"]] * EPISODES)
+    check(found["third"], [vectors["function_vector"]] * EPISODES, max(0, DEPTH // 3 - 1))
+
+
+def test_shuffled_prompts_have_the_function_vector_alone(
+    case: Case, vectors: dict[str, Tensor], measured: Comparison
+) -> None:
+    test, found = case.prompts.test, measured["contexts"]["shuffled"]
+    assert set(found["test"]) == {"baseline", "function_vector"}
+    assert (found["curve"], found["random_heads"]) == ([], [])
+    vector = vectors["function_vector"]
+    for answers, block in ((found["test"]["function_vector"], found["layer"]), (found["third"], 0)):
+        expected = [with_added(case.reference, p, block, vector) for p in test["shuffled"]]
+        assert_answers(answers, expected, test["expected"])
+
+
+def test_lengths_are_those_of_the_vectors(vectors: dict[str, Tensor], measured: Comparison) -> None:
+    assert measured["finite"] is True
+    lengths = measured["norms"]
+    for name, length in lengths.items():
+        assert length == pytest.approx(float(vectors[name].norm()), rel=1e-3)
+    assert lengths["random_addition"] == pytest.approx(lengths["function_vector"], rel=1e-5)
+
+
+def test_without_other_tasks_the_rest_is_measured(case: Case) -> None:
+    alone = {**case.learnt, "own": 0}
+    for name in ("means", "ranking"):
+        alone[name] = case.learnt[name][1:2]  # type: ignore[literal-required]
+    found = run(case.model.decoder, measure, *case.prompts, alone)
+    assert "other_function_vector" not in found["contexts"]["zero_shot"]["test"]
+
+
+def test_effects_of_the_first_prompts_come_with_the_means(case: Case) -> None:
+    dev = case.prompts.dev
+    found = run(case.model.decoder, measure_effects, dev)
+    states = torch.stack([case.reference.last_heads(prompt) for prompt in few_shot(dev)])
+    means = states.mean(dim=0)
+    torch.testing.assert_close(found["means"], means, atol=1e-4, rtol=1e-4)
+    assert found["effect"].shape == (EPISODES, DEPTH, HEADS)
+    prompt, token = dev["shuffled"][1], dev["expected"][1]
+    before = case.reference.answer(prompt).log_probabilities[token]
+    assert float(found["probability"][1]) == pytest.approx(float(before.exp()), abs=1e-5)
+    after = case.reference.answer_with(prompt, [(2, 3)], means).log_probabilities[token]
+    effect = float(found["effect"][1, 2, 3])
+    assert effect == pytest.approx(float(after.exp() - before.exp()), abs=1e-6)
+    assert float(found["log_effect"][1, 2, 3]) == pytest.approx(
+        float(after - before), abs=TOLERANCE
+    )

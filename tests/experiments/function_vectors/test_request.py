@@ -1,0 +1,129 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from tests.helpers.tiny_models import DEPTH, HEADS
+from tvsight.errors import UsageError
+from tvsight.execution import Here, complete
+from tvsight.execution.ndif.preflight import rehearse
+from tvsight.experiments.function_vectors import NAME, Options
+from tvsight.experiments.function_vectors.request import COUNTS, DRAWS, requests
+from tvsight.models.loading import Model, load
+from tvsight.models.sources import ModelSource
+from tvsight.run.planning import read_plan
+from tvsight.storage.contents import check_rows
+from tvsight.storage.schemas import schema
+from tvsight.tasks import packaged_tasks
+
+SOURCE = ModelSource("directory", "a-model", "/nowhere/a-model")
+TASKS = "to_upper,next_letter,list_first"
+
+
+def options(tasks: str = TASKS, **changes: Any) -> Options:
+    return Options(tasks=tasks, **{"episodes_per_split": 4, "shots": 2, **changes})
+
+
+def identities(chosen: Options) -> dict[str, dict[str, Any]]:
+    return {one.name: one.identity for one in requests(read_plan(chosen), SOURCE, chosen, None)}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+def test_a_request_names_heads_counts_draws_and_the_other_tasks() -> None:
+    found = identities(options())
+    assert list(found) == TASKS.split(",")
+    for task, identity in found.items():
+        assert identity["experiment"] == NAME
+        assert (identity["heads"], identity["draws"]) == (10, DRAWS)
+        assert identity["counts"] == list(COUNTS)
+        assert identity["sources"] == {
+            other: packaged_tasks()[other].checksum for other in found if other != task
+        }
+
+
+def test_the_order_of_tasks_changes_nothing_and_the_number_of_heads_does() -> None:
+    assert identities(options()) == identities(options("list_first,to_upper,next_letter"))
+    assert identities(options(heads=3))["to_upper"] != identities(options())["to_upper"]
+
+
+def test_random_draws_depend_on_seed_and_task(model: Model) -> None:
+    def learnt(task: int = 0, **changes: Any) -> Any:
+        chosen = options(heads=3, **changes)
+        (job,) = next(requests(read_plan(chosen), SOURCE, chosen, None)[task].steps(model))
+        return job.arguments[2]
+
+    first = learnt()
+    again, other, task = learnt(), learnt(seed=(1,)), learnt(1)
+    for name in ("random_heads", "seed"):
+        assert again[name] == first[name]
+        assert other[name] != first[name]
+        assert task[name] != first[name]
+    assert len(first["random_heads"]) == DRAWS
+    assert all(len(set(heads)) == 3 for heads in first["random_heads"])
+    assert first["counts"] == [count for count in COUNTS if count <= DEPTH * HEADS]
+    assert first["means"].shape == (3, DEPTH, HEADS, model.decoder.attention.head_width)
+
+
+def test_more_heads_than_there_are_is_an_error(model: Model) -> None:
+    chosen = options(heads=DEPTH * HEADS + 1)
+    with pytest.raises(UsageError, match="--heads 21: qwen2 has 20 heads"):
+        next(requests(read_plan(chosen), SOURCE, chosen, None)[0].steps(model))
+
+
+def test_no_head_is_an_error() -> None:
+    with pytest.raises(UsageError, match="--heads 0: at least 1"):
+        Options(heads=0)
+
+
+def test_its_job_can_be_rehearsed(model: Model) -> None:
+    chosen = options(heads=12)
+    (job,) = next(requests(read_plan(chosen), SOURCE, chosen, None)[0].steps(model))
+    assert rehearse(job, model.decoder, model.dtype) > 0
+    assert torch.equal(job.small[0]["means"], torch.zeros(3, DEPTH, 1, 2))
+
+
+@pytest.fixture(scope="module")
+def rows(model: Model) -> pd.DataFrame:
+    chosen = options(heads=3)
+    one = requests(read_plan(chosen), SOURCE, chosen, None)[0]
+    found = complete(one.steps(model), model.decoder, Here())
+    assert found.vectors is None
+    assert found.notes is not None
+    assert found.notes["vector_lengths"]["function_vector"] == 0  # a dry run has means of zero
+    identity = one.identity | {"model": "qwen2"}
+    assert check_rows(found.rows, identity) is None
+    return found.rows
+
+
+def test_rows_are_complete(rows: pd.DataFrame) -> None:
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns
+    test = rows[rows["split"] == "test"]
+    zero_shot = test[test["context"] == "zero_shot"]
+    vector = zero_shot[zero_shot["procedure"] == "function_vector"]
+    by_rule = vector.groupby("layer_rule")["heads"].unique()
+    assert sorted(by_rule["dev"]) == [1, 2, 3, 5, 10, 20]
+    assert list(by_rule["third"]) == [3]
+    assert vector.loc[vector["layer_rule"] == "third", "layer"].unique().tolist() == [0]
+    draws = zero_shot.loc[zero_shot["procedure"] == "random_heads", "draw"]
+    assert sorted(draws.unique()) == list(range(DRAWS))
+    shuffled = test[test["context"] == "shuffled"]
+    assert set(shuffled["procedure"]) == {"baseline", "function_vector"}
+    dev = rows[rows["split"] == "dev"]
+    assert dev["layer_rule"].isna().all()
+    for (_, name), swept in dev.groupby(["context", "procedure"]):
+        blocks = swept["layer"].dropna().unique().tolist()
+        assert blocks == ([] if name == "baseline" else list(range(DEPTH)))
+
+
+def test_it_runs_as_a_server_would_run_it(model: Model, rows: pd.DataFrame) -> None:
+    chosen = options(heads=3)
+    one = requests(read_plan(chosen), SOURCE, chosen, None)[0]
+    shipped = complete(one.steps(model), model.decoder, Here(simulated=True)).rows
+    pd.testing.assert_frame_equal(shipped, rows)

@@ -1,0 +1,176 @@
+"""Rows of function vectors and of effects of heads, written by hand, and the comparison beside."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from tests.helpers.example_rows import answer, task_rows
+from tvsight.experiments.function_vectors import EFFECTS, NAME
+from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.run.outcome import Outcome, Stored
+from tvsight.storage.manifests import Key
+from tvsight.storage.schemas import COLUMN_TYPES, schema
+from tvsight.tasks import PAPER_TASKS, packaged_tasks
+
+N, LAYER, THIRD, DEPTH, HEADS = 20, 3, 1, 6, 4
+SIZE = 2
+"""Heads in a vector."""
+ZERO_SHOT = {
+    "function_vector": 12,
+    "raw_vector": 10,
+    "bottom_heads": 2,
+    "other_function_vector": 4,
+    "random_addition": 1,
+}
+RANDOM_HEADS = (3, 5)
+"""Right answers by draw."""
+CURVE = {1: 6, 3: 14}
+"""Right answers by number of heads, besides `SIZE`."""
+SHUFFLED = {"baseline": 8, "function_vector": 13}
+AT_THIRD = {"zero_shot": 7, "shuffled": 9}
+EFFECT = {
+    "one": [[0.5, 0.1, 0.0, 0.0], [0.0, 0.4, -0.2, 0.0]],
+    "two": [[0.3, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.6]],
+    "three": [[0.1, 0.0, 0.0, 0.2], [0.0, 0.0, 0.0, 0.0]],
+}
+"""The mean effect of each head, `[depth][heads]`. The best two: 0.0 and 1.1; 1.3 and 0.0; 0.3 and
+0.0."""
+
+
+class Tables(NamedTuple):
+    """Rows of all three experiments."""
+
+    central: pd.DataFrame
+    """With the mean state."""
+    effects: pd.DataFrame
+    vectors: pd.DataFrame
+
+
+def method_rows(
+    task: str, right: int, procedure: str = "mean_state", layer: int = 2, category: str = "custom"
+) -> pd.DataFrame:
+    """The rows of one further method: on dev two of six episodes are right, all after `layer`."""
+    shared: dict[str, Any] = {"model": "a-model", "task": task, "category": category}
+    shared |= {"procedure": procedure, "layer_identified": True}
+    shared |= {"read_position": "last", "write_position": "last"}
+    rows = [
+        shared | answer("dev", n, f"dev query {n}", n < 2 or block == layer) | {"layer": block}
+        for block in range(DEPTH)
+        for n in range(6)
+    ]
+    rows += [
+        shared | answer("test", n, f"query {n}", n < right) | {"layer": layer} for n in range(N)
+    ]
+    return pd.DataFrame(rows)[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
+
+
+def vector_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFrame:
+    """The function vectors of one task.
+
+    Args:
+        less: how many answers fewer are right than the constants say, with every procedure.
+    """
+    columns = schema(NAME).columns
+    shared = dict.fromkeys(columns) | {"model": "a-model", "task": task, "category": category}
+    rows: list[dict[str, Any]] = []
+
+    def add(split: str, count: int, **condition: Any) -> None:
+        size = N if split == "test" else 6
+        name = "query" if split == "test" else "dev query"
+        rows.extend(
+            shared | answer(split, n, f"{name} {n}", n < count) | condition for n in range(size)
+        )
+
+    for context in ("zero_shot", "shuffled"):
+        plain: dict[str, Any] = {"context": context}
+        best = plain | {"layer": LAYER, "heads": SIZE, "layer_rule": "dev"}
+        add("dev", 0, **plain, procedure="baseline")
+        swept = (
+            ("function_vector", "raw_vector") if context == "zero_shot" else ("function_vector",)
+        )
+        for name in swept:
+            for block in range(DEPTH):
+                right = 6 if block == LAYER else 0
+                add("dev", right, **plain, procedure=name, heads=SIZE, layer=block)
+        right_of = dict(ZERO_SHOT) if context == "zero_shot" else dict(SHUFFLED)
+        add("test", right_of.pop("baseline", 2) - less, **plain, procedure="baseline")
+        for name, right in right_of.items():
+            add("test", right - less, **best, procedure=name)
+        third = best | {"layer": THIRD, "layer_rule": "third"}
+        add("test", AT_THIRD[context] - less, **third, procedure="function_vector")
+    best = {"context": "zero_shot", "layer": LAYER, "layer_rule": "dev"}
+    for size, right in CURVE.items():
+        add("test", right - less, **best, heads=size, procedure="function_vector")
+    for draw, right in enumerate(RANDOM_HEADS):
+        add("test", right - less, **best, heads=SIZE, draw=draw, procedure="random_heads")
+    return pd.DataFrame(rows)[list(columns)].astype(columns)
+
+
+def effect_rows(task: str, effect: list[list[float]], category: str = "custom") -> pd.DataFrame:
+    """The effects of every head on two prompts, by 0.01 below and above the mean."""
+    columns = schema(EFFECTS).columns
+    shared = {"model": "a-model", "task": task, "category": category, "measured_on": "cpu"}
+    rows = [
+        shared
+        | {"episode": episode, "query": f"dev query {episode}", "expected": " yes"}
+        | {"layer": layer, "head": head, "effect": value + 0.01 * (2 * episode - 1)}
+        | {"log_effect": 2 * value, "probability": 0.2, "log_probability": -1.6}
+        for episode in range(2)
+        for layer, of_layer in enumerate(effect)
+        for head, value in enumerate(of_layer)
+    ]
+    return pd.DataFrame(rows)[list(columns)].astype(columns)
+
+
+def of_task(
+    task: str, effect: list[list[float]], category: str = "custom", less: int = 0
+) -> Tables:
+    """One task: baseline 2 of 20, ICL 18, task vector 15, mean state 9."""
+    central = task_rows(task, (2, 18, 15, 14), category=category)
+    central = pd.concat([central, method_rows(task, 9, category=category)], ignore_index=True)
+    return Tables(central, effect_rows(task, effect, category), vector_rows(task, category, less))
+
+
+def joined(*tables: Tables) -> Tables:
+    return Tables(*(pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True)))
+
+
+@cache
+def three_tasks() -> Tables:
+    return joined(*(of_task(task, effect) for task, effect in EFFECT.items()))
+
+
+@cache
+def one_task() -> Tables:
+    return of_task("one", EFFECT["one"])
+
+
+@cache
+def eighteen_tasks() -> Tables:
+    """The paper's tasks, with 18 blocks of four heads."""
+    categories = {name: task.category for name, task in packaged_tasks().items()}
+    return joined(
+        *(
+            of_task(
+                task,
+                [[((7 * n + 5 * layer + head) % 13) / 40 - 0.05 for head in range(4)]
+                 for layer in range(18)],
+                categories[task],
+                number % 2,
+            )
+            for number, task in enumerate(PAPER_TASKS)
+            for n in [number]
+        )
+    )  # fmt: skip
+
+
+def outcome(tables: Tables) -> Outcome:
+    """All rows as stored results."""
+    stored = []
+    for experiment, rows in zip((MAIN_RESULTS, EFFECTS, NAME), tables, strict=True):
+        for task, own in rows.groupby("task", sort=False):
+            path = Path(experiment, "a-model", f"{task}-0")
+            stored.append(Stored(Key("a-model", str(task)), path, own.reset_index(drop=True)))
+    return Outcome(stored)

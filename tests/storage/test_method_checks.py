@@ -1,0 +1,116 @@
+"""Checks of the rows of methods and of the effects of attention heads."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.helpers.damages import set_cell
+from tests.helpers.function_vector_rows import EFFECT, effect_rows, method_rows
+from tvsight.storage.checks import DamagedResult
+from tvsight.storage.contents import HEAD_MEANS, check_rows, check_vectors, read_rows, write_rows
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+DEPTH, HEADS, HEAD_WIDTH = 2, 4, 8
+OF_METHOD = {"experiment": "methods", "model": "a-model", "task": "one", "method": "mean_state"}
+OF_EFFECTS = {"experiment": "head_effects", "model": "a-model", "task": "one"}
+
+
+def method() -> pd.DataFrame:
+    return method_rows("one", 9)
+
+
+def effects() -> pd.DataFrame:
+    return effect_rows("one", EFFECT["one"])
+
+
+def test_whole_rows_have_a_number_of_blocks() -> None:
+    assert check_rows(method(), OF_METHOD) == 6
+    assert check_rows(effects(), OF_EFFECTS) == DEPTH
+
+
+METHOD: dict[str, tuple[Change, str]] = {
+    "another method": (lambda r: r.assign(procedure="function_vector"), "of another method"),
+    "two methods": (set_cell("procedure", "function_vector"), "lack an episode|another method"),
+    "one split": (lambda r: r[r["split"] == "dev"], "lack a split"),
+    "no layer": (lambda r: r.assign(layer=None).astype(r.dtypes), "one twice"),
+    "not said": (
+        lambda r: r.assign(layer_identified=None).astype(r.dtypes),
+        "not said whether it is identified",
+    ),
+    "a block less": (
+        lambda r: r[~((r["split"] == "dev") & (r["layer"] == 4))],
+        "blocks are missing on dev",
+    ),
+    "a later block on test": (
+        lambda r: r.assign(layer=r["layer"].where(r["split"] == "dev", 6)),
+        "blocks are missing on dev, or not one is on test",
+    ),
+    "two blocks on test": (
+        lambda r: pd.concat([r, r[r["split"] == "test"].assign(layer=3)]),
+        "not one is on test",
+    ),
+    "an episode less": (lambda r: r.drop(index=3), "lack an episode"),
+}
+EFFECTS: dict[str, tuple[Change, str]] = {
+    "no number": (set_cell("effect", np.nan), "effect or a log-probability is not a finite"),
+    "infinity": (set_cell("log_effect", -np.inf), "is not a finite number"),
+    "a large effect": (set_cell("effect", 1.5), "not between -1 and 1"),
+    "a probability above one": (set_cell("probability", 1.2), "probability between 0 and 1"),
+    "a head less": (lambda r: r.drop(index=5), "lacks its effect on a prompt"),
+    "a head twice": (lambda r: pd.concat([r, r.iloc[[0]]]), "or has two"),
+    "a block less": (lambda r: r[r["layer"] != 0], "lacks its effect on a prompt"),
+    "another model": (lambda r: r.assign(model="m"), "of another model"),
+}
+
+
+@pytest.mark.parametrize("damage", METHOD)
+def test_damage_to_a_method_is_named(damage: str) -> None:
+    spoil, said = METHOD[damage]
+    with pytest.raises(DamagedResult, match=said):
+        check_rows(spoil(method()).reset_index(drop=True), OF_METHOD)
+
+
+@pytest.mark.parametrize("damage", EFFECTS)
+def test_damage_to_effects_is_named(damage: str) -> None:
+    spoil, said = EFFECTS[damage]
+    with pytest.raises(DamagedResult, match=said):
+        check_rows(spoil(effects()).reset_index(drop=True), OF_EFFECTS)
+
+
+MEANS = torch.zeros(DEPTH, HEADS, HEAD_WIDTH)
+
+
+def checked(folder: Path, tensors: dict[str, Any]) -> None:
+    file = folder / "vectors.safetensors"
+    save_file(tensors, file)
+    check_vectors(file, effects(), DEPTH)
+
+
+def test_rows_and_means_of_heads_are_read_as_they_were_written(tmp_path: Path) -> None:
+    checked(tmp_path, {HEAD_MEANS: MEANS})
+    write_rows(effects(), tmp_path / "rows.parquet")
+    pd.testing.assert_frame_equal(read_rows(tmp_path / "rows.parquet", "head_effects"), effects())
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {HEAD_MEANS: MEANS[:1].contiguous()},
+        {HEAD_MEANS: MEANS[:, :3].contiguous()},
+        {HEAD_MEANS: MEANS[..., 0].contiguous()},
+        {HEAD_MEANS: MEANS[..., :0].contiguous()},
+        {HEAD_MEANS: MEANS.half()},
+        {HEAD_MEANS: MEANS, "dev": MEANS.half()},
+        {"dev": MEANS.half(), "test": MEANS.half()},
+    ],
+    ids=["a block less", "a head less", "flat", "empty", "half precision", "more", "others"],
+)
+def test_other_means_of_heads_are_damaged(tmp_path: Path, tensors: dict[str, Any]) -> None:
+    with pytest.raises(DamagedResult, match="does not hold the mean of every head"):
+        checked(tmp_path, tensors)
