@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from tests.helpers.example_rows import swept_rows, task_rows
-from tvsight.experiments.layer_sweep.numbers import curves, highest, on_test
+from tests.helpers.function_vector_rows import method_rows
+from tvsight.experiments.layer_sweep.numbers import curves, highest, of_methods, on_test
 from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
 
 
@@ -38,3 +39,12 @@ def test_a_layer_is_identified_by_its_dev_answers_whatever_is_stored() -> None:
         table = on_test(rows.assign(layer_identified=told)).set_index("task")["layer_identified"]
         assert table[["one", "two"]].tolist() == [True, False]
         assert pd.isna(table["three"])  # no baseline was measured
+
+
+def test_methods_have_their_mean_after_each_block() -> None:
+    rows = pd.concat([method_rows("one", 9), method_rows("two", 9, layer=3)])
+    found = of_methods(pd.concat([task_rows("one", (2, 10, 9, 9)), rows]))
+    assert set(found["procedure"]) == {"mean_state"}
+    assert found["layer"].tolist() == list(range(6))
+    assert found["accuracy"].tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3, 1 / 3, 1 / 3])
+    assert of_methods(task_rows("one", (2, 10, 9, 9))).empty

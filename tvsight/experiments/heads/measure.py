@@ -81,7 +81,6 @@ def measure(
         means: what takes the place of a head, `[depth, heads, head_width]`.
     """
     say = progress or silent
-    sets, means = _fitting(decoder, sets, means)
     expected = test["expected"]
     say("few-shot prompts")
     prompts, index = distinct([tuple(prompt) for prompt in few_shot(test)])
@@ -103,13 +102,3 @@ def measure(
         },
     )
     return {"icl": read["icl"], "no_op": read["no_op"], "ablated": read["ablated"]}
-
-
-def _fitting(
-    decoder: Decoder, sets: Sequence[Sequence[Head]], means: Tensor
-) -> tuple[list[list[Head]], Tensor]:
-    """Heads and means as they are; on the random model of a rehearsal, which has one small head in
-    a block, that one."""
-    heads, width = decoder.attention.heads, decoder.attention.head_width
-    fitting = [[(layer, head % heads) for layer, head in of_set] for of_set in sets]
-    return fitting, means[:, :heads, :width]

@@ -131,7 +131,8 @@ class Ablations(Request):
         test = asked(model, self.task, episodes, self.plan.template)["test"]
         sets, means = self._sets(model), self._means(model)
         heads = [one.heads for one in sets]
-        (result,) = yield [Job(measure, (test.tokens, heads, means), prompts=1)]
+        one_head = ([[(layer, 0) for layer, _ in of_set] for of_set in heads], means[:, :1, :2])
+        (result,) = yield [Job(measure, (test.tokens, heads, means), prompts=1, small=one_head)]
         check_no_op(at(result["icl"], [0], 0), result["no_op"], model.dtype)
         plain: dict[str, Any] = {"kind": None, "share": None, "heads": None, "draw": None}
         rows = test.rows(result["icl"], "icl", **plain)
