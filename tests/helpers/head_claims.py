@@ -24,6 +24,11 @@ def beaten(column: str) -> str:
     return f"{int((kept[column] < SIGNIFICANCE).sum())} of {len(kept)} tasks"
 
 
+def without(kind: str) -> str:
+    """ICL without a fifth of the heads."""
+    return interval(row("heads_means", model=GEMMA, kind=kind, share=0.2), "accuracy")
+
+
 def claims_of_heads() -> dict[str, str]:
     """Every claim, by a short name."""
     heads = table("function_vectors_heads")
@@ -33,6 +38,7 @@ def claims_of_heads() -> dict[str, str]:
     more = int((pairs["p_holm"] < SIGNIFICANCE).sum())
     curve = table("function_vectors_curve")
     curve = curve[curve["model"] == GEMMA].set_index("heads")["accuracy"]
+    agreement = row("heads_agreement", model=GEMMA)
     cosines = table("function_vectors_cosines")
     cosines = cosines[cosines["model"] == GEMMA]
     return {
@@ -76,6 +82,21 @@ def claims_of_heads() -> dict[str, str]:
         "curve": (
             f"With 1 head the vector answers {number(curve[1])}, with 10 {number(curve[10])}, with "
             f"40 {number(curve[40])}"
+        ),
+        "ablation": (
+            f"Without the 14 heads of largest FV score ICL still answers {without('fv')}, without as "
+            f"many random heads {without('random')}, and without as many induction heads "
+            f"{without('induction')}"
+        ),
+        "exclusion": (
+            f"induction heads that are no top FV heads cost most ({without('induction_excluding')} "
+            f"is left), FV heads that are no top induction heads least "
+            f"({without('fv_excluding')})"
+        ),
+        "agreement": (
+            f"of {agreement['top']} heads of largest FV score and as many of largest induction "
+            f"score {agreement['shared']} are the same, where chance is "
+            f"{number(agreement['expected'])}"
         ),
         "cosine": (
             "without their means over tasks their cosine is at most "

@@ -83,8 +83,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     drawn.numbers(curve, "curve")
     cosines = numbers.cosines(rows)
     drawn.numbers(cosines, "cosines")
-    method_rows = pd.concat([central, numbers.zero_shot(rows)[list(central)]], ignore_index=True)
-    method_rows = method_rows[method_rows["task"].isin(rows["task"])]
+    measured = table[numbers.KEYS]
+    of_methods = [central.merge(measured), numbers.zero_shot(rows)[list(central)]]
+    method_rows = pd.concat(of_methods, ignore_index=True)
     method_report.draw(method_rows, display, drawn)
     drawn.figure(figures.by_heads(curve, means, options.heads))
     drawn.figure(figures.similarity(cosines), "cosines")
