@@ -5,6 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from tests.helpers.example_rows import swept_rows, task_rows
+from tests.helpers.function_vector_rows import method_rows
 from tests.helpers.legible import assert_legible
 from tvsight.experiments.layer_sweep import figures, numbers
 from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer
@@ -131,3 +132,13 @@ def test_no_text_of_the_heat_map_is_cut_or_written_over() -> None:
 def test_the_same_table_gives_the_same_files(rows: pd.DataFrame, tmp_path: Path) -> None:
     first = [path.read_bytes() for path in curves(rows).write(tmp_path, "one")]
     assert [path.read_bytes() for path in curves(rows).write(tmp_path, "two")] == first
+
+
+def test_a_further_method_is_a_line_with_its_name() -> None:
+    rows = pd.concat([task_rows("one", (2, 10, 9, 9)), method_rows("one", 9)])
+    left, _ = curves(rows).figure.axes
+    drawn = [line for line in left.lines if line.get_color() == PROCEDURES["mean_state"].colour]
+    (line,) = [line for line in drawn if len(line.get_xdata()) == 6]
+    assert list(line.get_ydata()) == pytest.approx([1 / 3, 1 / 3, 1, 1 / 3, 1 / 3, 1 / 3])
+    assert "Mean state, added" in {text.get_text() for text in left.texts}
+    assert_legible(curves(rows))

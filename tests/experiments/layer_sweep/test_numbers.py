@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
-from tests.helpers.example_rows import swept_rows
-from tvsight.experiments.layer_sweep.numbers import curves, highest
+from tests.helpers.example_rows import swept_rows, task_rows
+from tests.helpers.function_vector_rows import method_rows
+from tvsight.experiments.layer_sweep.numbers import curves, highest, of_methods
 from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
 
 
@@ -27,3 +28,12 @@ def test_models_of_one_name_have_a_peak_each(means: pd.DataFrame) -> None:
     assert llamas["source"].tolist() == ["tvsight", "paper"]
     assert llamas["depth"].tolist() == [4, 32]
     assert llamas["layer"].tolist() == [2, 14]
+
+
+def test_methods_have_their_mean_after_each_block() -> None:
+    rows = pd.concat([method_rows("one", 9), method_rows("two", 9, layer=3)])
+    found = of_methods(pd.concat([task_rows("one", (2, 10, 9, 9)), rows]))
+    assert set(found["procedure"]) == {"mean_state"}
+    assert found["layer"].tolist() == list(range(6))
+    assert found["accuracy"].tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3, 1 / 3, 1 / 3])
+    assert of_methods(task_rows("one", (2, 10, 9, 9))).empty
