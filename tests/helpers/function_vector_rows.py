@@ -66,6 +66,10 @@ def method_rows(
     return pd.DataFrame(rows)[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
 
 
+COSINES = [0.1 * block for block in range(DEPTH)]
+"""Of function and task vector after each block; half of it without the mean over tasks."""
+
+
 def vector_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFrame:
     """The function vectors of one task.
 
@@ -93,7 +97,9 @@ def vector_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFr
         for name in swept:
             for block in range(DEPTH):
                 right = 6 if block == LAYER else 0
-                add("dev", right, **plain, procedure=name, heads=SIZE, layer=block)
+                near = {"cosine": COSINES[block], "cosine_centred": COSINES[block] / 2}
+                similar = near if name == "function_vector" else {}
+                add("dev", right, **plain, procedure=name, heads=SIZE, layer=block, **similar)
         right_of = dict(ZERO_SHOT) if context == "zero_shot" else dict(SHUFFLED)
         add("test", right_of.pop("baseline", 2) - less, **plain, procedure="baseline")
         for name, right in right_of.items():

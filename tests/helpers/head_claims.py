@@ -84,8 +84,8 @@ def claims_of_heads() -> dict[str, str]:
             f"40 {number(curve[40])}"
         ),
         "ablation": (
-            f"Without the 14 heads of largest FV score ICL still answers {without('fv')}, without as "
-            f"many random heads {without('random')}, and without as many induction heads "
+            f"Without the 14 heads of largest FV score ICL still answers {without('fv')}, without "
+            f"as many random heads {without('random')}, and without as many induction heads "
             f"{without('induction')}"
         ),
         "exclusion": (

@@ -4,6 +4,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from tests.helpers.colours import VISION, distance, lab
+from tvsight.experiments.heads import KINDS
 from tvsight.output.procedures import (
     BESIDE_CONTROLS,
     BESIDE_FUNCTION_VECTORS,
@@ -70,6 +71,7 @@ def test_procedures_that_are_drawn_together_differ_in_colour_and_marker() -> Non
         [PROCEDURES[name] for name in dict.fromkeys((*CENTRAL, *BESIDE_CONTROLS))],
         [PROCEDURES[name] for name in BESIDE_FUNCTION_VECTORS],
         [*(PROCEDURES[name] for name in (*CENTRAL, *FURTHER)), OWN],
+        [PROCEDURES[f"ablated_{kind}"] for kind in KINDS] + [PROCEDURES["icl"]],
     ]
     assert {one for group in together for one in group} == {*PROCEDURES.values(), OWN}
     for group in together:

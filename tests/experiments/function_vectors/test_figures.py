@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.function_vector_rows import SIZE, Tables, eighteen_tasks, one_task, three_tasks
+from tests.helpers.function_vector_rows import (
+    COSINES,
+    SIZE,
+    Tables,
+    eighteen_tasks,
+    one_task,
+    three_tasks,
+)
 from tests.helpers.legible import assert_legible
 from tvsight.experiments.function_vectors import figures, numbers
 from tvsight.output.plots import Plot
@@ -26,6 +33,17 @@ def by_heads(tables: Tables) -> tuple[Plot, pd.DataFrame, pd.DataFrame]:
 def shared_heads(tables: Tables) -> Plot:
     pairs = numbers.overlap(numbers.effects(tables.effects), SIZE)
     return figures.shared_heads(pairs, "a-model", SIZE)
+
+
+def test_cosines_are_drawn_by_block() -> None:
+    plot = figures.similarity(numbers.cosines(three_tasks().vectors))
+    (axes,) = plot.figure.axes
+    lines = {str(line.get_label()): list(line.get_ydata()) for line in axes.lines}
+    assert lines["As they are"] == pytest.approx(COSINES)
+    centred = [value / 2 for value in COSINES]
+    assert lines["Without the mean over tasks"] == pytest.approx(centred)
+    assert f"at most {max(centred):.2f}" in plot.title
+    assert_legible(plot)
 
 
 def test_the_map_has_a_cell_per_head_and_names_the_largest() -> None:
@@ -56,7 +74,7 @@ def test_the_curve_stands_beside_levels_and_controls() -> None:
         line = lines[title(name)]
         assert (list(line.get_xdata()), list(line.get_ydata())) == ([SIZE], [accuracy[name]])
         assert line.get_marker() == PROCEDURES[name].marker
-    assert plot.title == "Function vectors reach 0.70 with 3 heads; task vectors 0.75"
+    assert plot.title == "a-model: with 2 heads function vectors reach 0.60, task vectors 0.75"
 
 
 def test_shared_heads_are_a_symmetric_map_with_an_empty_diagonal() -> None:

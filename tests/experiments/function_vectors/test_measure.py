@@ -129,7 +129,7 @@ def test_test_has_every_control_after_the_chosen_block(
     assert len(found["random_heads"]) == 2
     for count, answers in zip(case.learnt["counts"], found["curve"], strict=True):
         check(answers, [vectors[f"curve {count}"]] * EPISODES)
-    check(found["third"], [vectors["function_vector"]] * EPISODES, max(0, DEPTH // 3 - 1))
+    check(found["third"], [vectors["function_vector"]] * EPISODES, DEPTH // 3)
 
 
 def test_shuffled_prompts_have_the_function_vector_alone(
@@ -139,7 +139,10 @@ def test_shuffled_prompts_have_the_function_vector_alone(
     assert set(found["test"]) == {"baseline", "function_vector"}
     assert (found["curve"], found["random_heads"]) == ([], [])
     vector = vectors["function_vector"]
-    for answers, block in ((found["test"]["function_vector"], found["layer"]), (found["third"], 0)):
+    for answers, block in (
+        (found["test"]["function_vector"], found["layer"]),
+        (found["third"], DEPTH // 3),
+    ):
         expected = [with_added(case.reference, p, block, vector) for p in test["shuffled"]]
         assert_answers(answers, expected, test["expected"])
 

@@ -15,10 +15,11 @@ def drawn(tables: Tables) -> tuple[Recorded, str]:
 
 def test_every_table_and_figure_is_written() -> None:
     recorded, said = drawn(three_tasks())
-    parts = ("", "_means", "_heads", "_effects", "_curve", "_methods", "_overlap")
+    parts = ("", "_means", "_heads", "_effects", "_curve", "_cosines", "_methods", "_overlap")
     assert set(recorded.tables) == {f"{NAME}{part}" for part in parts}
     assert set(recorded.figures) == {
         NAME,
+        f"{NAME}_cosines",
         *(f"{NAME}_{part}_a-model" for part in ("heads", "methods", "overlap")),
     }
     assert "Heads of the largest mean effect" in said

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.helpers.tiny_models import DEPTH, HEADS
-from tvsight.errors import UsageError
+from tvsight.errors import RefusedError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.function_vectors import NAME, Options
@@ -28,7 +28,9 @@ def options(tasks: str = TASKS, **changes: Any) -> Options:
 
 
 def identities(chosen: Options) -> dict[str, dict[str, Any]]:
-    return {one.name: one.identity for one in requests(read_plan(chosen), SOURCE, chosen, None)}
+    return {
+        one.name: one.identity for one in requests(read_plan(chosen), SOURCE, chosen, None, None)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_the_order_of_tasks_changes_nothing_and_the_number_of_heads_does() -> No
 def test_random_draws_depend_on_seed_and_task(model: Model) -> None:
     def learnt(task: int = 0, **changes: Any) -> Any:
         chosen = options(heads=3, **changes)
-        (job,) = next(requests(read_plan(chosen), SOURCE, chosen, None)[task].steps(model))
+        (job,) = next(requests(read_plan(chosen), SOURCE, chosen, None, None)[task].steps(model))
         return job.arguments[2]
 
     first = learnt()
@@ -73,8 +75,8 @@ def test_random_draws_depend_on_seed_and_task(model: Model) -> None:
 
 def test_more_heads_than_there_are_is_an_error(model: Model) -> None:
     chosen = options(heads=DEPTH * HEADS + 1)
-    with pytest.raises(UsageError, match="--heads 21: qwen2 has 20 heads"):
-        next(requests(read_plan(chosen), SOURCE, chosen, None)[0].steps(model))
+    with pytest.raises(RefusedError, match="--heads 21: qwen2 has 20 heads"):
+        next(requests(read_plan(chosen), SOURCE, chosen, None, None)[0].steps(model))
 
 
 def test_no_head_is_an_error() -> None:
@@ -84,7 +86,7 @@ def test_no_head_is_an_error() -> None:
 
 def test_its_job_can_be_rehearsed(model: Model) -> None:
     chosen = options(heads=12)
-    (job,) = next(requests(read_plan(chosen), SOURCE, chosen, None)[0].steps(model))
+    (job,) = next(requests(read_plan(chosen), SOURCE, chosen, None, None)[0].steps(model))
     assert rehearse(job, model.decoder, model.dtype) > 0
     assert torch.equal(job.small[0]["means"], torch.zeros(3, DEPTH, 1, 2))
 
@@ -92,7 +94,7 @@ def test_its_job_can_be_rehearsed(model: Model) -> None:
 @pytest.fixture(scope="module")
 def rows(model: Model) -> pd.DataFrame:
     chosen = options(heads=3)
-    one = requests(read_plan(chosen), SOURCE, chosen, None)[0]
+    one = requests(read_plan(chosen), SOURCE, chosen, None, None)[0]
     found = complete(one.steps(model), model.decoder, Here())
     assert found.vectors is None
     assert found.notes is not None
@@ -110,7 +112,7 @@ def test_rows_are_complete(rows: pd.DataFrame) -> None:
     by_rule = vector.groupby("layer_rule")["heads"].unique()
     assert sorted(by_rule["dev"]) == [1, 2, 3, 5, 10, 20]
     assert list(by_rule["third"]) == [3]
-    assert vector.loc[vector["layer_rule"] == "third", "layer"].unique().tolist() == [0]
+    assert vector.loc[vector["layer_rule"] == "third", "layer"].unique().tolist() == [DEPTH // 3]
     draws = zero_shot.loc[zero_shot["procedure"] == "random_heads", "draw"]
     assert sorted(draws.unique()) == list(range(DRAWS))
     shuffled = test[test["context"] == "shuffled"]
@@ -124,6 +126,6 @@ def test_rows_are_complete(rows: pd.DataFrame) -> None:
 
 def test_it_runs_as_a_server_would_run_it(model: Model, rows: pd.DataFrame) -> None:
     chosen = options(heads=3)
-    one = requests(read_plan(chosen), SOURCE, chosen, None)[0]
+    one = requests(read_plan(chosen), SOURCE, chosen, None, None)[0]
     shipped = complete(one.steps(model), model.decoder, Here(simulated=True)).rows
     pd.testing.assert_frame_equal(shipped, rows)

@@ -145,6 +145,7 @@ def test_heads_replaced_by_themselves_change_nothing(
 def test_a_rehearsal_has_one_small_head_in_a_block(test_prompts: PromptTokens) -> None:
     shape = {"num_hidden_layers": DEPTH, "num_attention_heads": 1, "num_key_value_heads": 1}
     shape |= {"hidden_size": WIDTH, "head_dim": 2, "intermediate_size": 2, "vocab_size": 500}
-    means = torch.zeros(DEPTH, HEADS, WIDTH // HEADS)
-    found = run(random_llama(shape), measure, test_prompts, SETS, means)
+    means = torch.zeros(DEPTH, 1, 2)
+    sets = [[(layer, 0) for layer, _ in of_set] for of_set in SETS]
+    found = run(random_llama(shape), measure, test_prompts, sets, means)
     assert found["ablated"]["token"].shape == (EPISODES, len(SETS))

@@ -29,7 +29,7 @@ def test_a_task_has_a_dot_per_method_and_a_method_its_gap() -> None:
             for x in line.get_xdata()
         ]
         assert dots == pytest.approx([value] * 3)
-    said = [text.get_text().split("\n") for text in right.texts]
+    said = [text.get_text().split("\n") for text in right.get_yticklabels()]
     assert [name for name, _ in said] == ["Mean state, added", "Averaged vector", "Task vector"]
     assert said[0][1].startswith("0.44 [")
     assert plot.title == (

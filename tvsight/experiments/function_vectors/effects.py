@@ -40,6 +40,19 @@ def requests(plan: Plan, source: ModelSource, least: int = 1) -> "list[HeadEffec
     ]
 
 
+def check_enough_heads(model: "Model", count: int) -> None:
+    """Check that a model has `count` attention heads that can be told apart.
+
+    Raises:
+        RefusedError: when it has not.
+    """
+    attention = model.decoder.attention
+    attention.check()
+    total = model.decoder.depth * attention.heads
+    if count > total:
+        raise RefusedError(f"--heads {count}: {model.name} has {total} heads.")
+
+
 @dataclass(frozen=True)
 class HeadEffects(Request):
     """The causal effect of every head on one task, and the mean of every head."""
@@ -59,11 +72,7 @@ class HeadEffects(Request):
         from tvsight.experiments.function_vectors.measure import measure_effects
 
         attention, depth = model.decoder.attention, model.decoder.depth
-        attention.check()
-        if self.least > depth * attention.heads:
-            raise RefusedError(
-                f"--heads {self.least}: {model.name} has {depth * attention.heads} heads."
-            )
+        check_enough_heads(model, self.least)
         episodes, notes = self.plan.episodes(self.task, model)
         of_split = asked(model, self.task, episodes, self.plan.template)
         dev = method_tokens(self.plan, self.task, model, episodes, of_split)["dev"]

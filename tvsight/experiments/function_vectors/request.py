@@ -10,6 +10,7 @@ import pandas as pd
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import NAME, Options, effects
+from tvsight.experiments.function_vectors.effects import check_enough_heads
 from tvsight.experiments.function_vectors.numbers import ranking, task_line
 from tvsight.experiments.main_results import methods
 from tvsight.experiments.main_results import request as main_results
@@ -124,6 +125,7 @@ class FunctionVectors(Request):
 
         Raises:
             MeasurementError: when vectors or logits hold NaN or infinity.
+            RefusedError: when the model has fewer heads than asked for.
             UsageError: when a prompt or an answer does not suit the tokenizer.
         """
         from tvsight.experiments.function_vectors.measure import measure
@@ -153,7 +155,7 @@ class FunctionVectors(Request):
         import torch
 
         attention, depth = model.decoder.attention, model.decoder.depth
-        attention.check()
+        check_enough_heads(model, self.identity["heads"])
         every = [(layer, head) for layer in range(depth) for head in range(attention.heads)]
         count = self.identity["heads"]
         shape = (len(self.names), depth, attention.heads, attention.head_width)
