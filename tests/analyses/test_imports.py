@@ -24,6 +24,7 @@ TWO_TASKS = ("--tasks", "to_upper,next_letter")
 SMALL: dict[str, tuple[str, ...]] = {
     "controls": (),  # a task's vector is compared with those of all other tasks
     "conflicting_tasks": ("--pairs", "next_letter:to_upper"),
+    "transfer_geometry": (),  # which draws those
     "shots": (*TWO_TASKS, "--shot-counts", "5"),
 }
 """Options that limit an analysis to few results, where those are not `TWO_TASKS`."""

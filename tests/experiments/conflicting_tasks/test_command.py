@@ -63,7 +63,12 @@ def test_a_run_measures_draws_and_names_its_files(finished: Run) -> None:
 def test_the_table_fits_a_page_and_has_the_papers_numbers_below_ours(finished: Run) -> None:
     printed = finished.process.stdout
     assert max(map(len, re.findall("^[│┃].*$", printed, re.MULTILINE))) <= PLAIN_WIDTH
-    rows = cells(finished.process)
+    *rows, by_zero_shot, by_conflict = cells(finished.process)
+    assert [row[:2] for row in (by_zero_shot, by_conflict)] == [
+        ["qwen2", "zero-shot"],
+        ["qwen2", "conflict"],
+    ]
+    assert by_conflict[-1] == "2"  # tests
     models = ["qwen2", "qwen2", "LLaMA 13B (paper)"]
     assert [(row[1], row[0]) for row in rows] == [
         (pair, model)
