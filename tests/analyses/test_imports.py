@@ -30,8 +30,8 @@ SMALL: dict[str, tuple[str, ...]] = {
 """Options that limit an analysis to few results, where those are not `TWO_TASKS`."""
 
 
-def imported(name: str, *options: str) -> set[str]:
-    """The modules that a command has imported when it ends with exit code 0."""
+def imported(name: str, *options: str, expected: int = 0) -> set[str]:
+    """The modules that a command has imported when it ends with the expected exit code."""
     ended = subprocess.run(
         [sys.executable, "-c", RUN, name, *options],
         cwd=ROOT,
@@ -43,7 +43,7 @@ def imported(name: str, *options: str) -> set[str]:
     *printed, report = ended.stdout.splitlines()
     code, modules = json.loads(report)
     assert printed
-    assert code == 0, ended.stdout + ended.stderr
+    assert code == expected, "\n".join(printed) + ended.stderr
     return set(modules)
 
 
@@ -52,7 +52,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the committed results and none of their tables and figures."""
     root = tmp_path_factory.mktemp("results")
     for folder in (ROOT / "results").iterdir():
-        if folder.name in EXPERIMENTS:
+        if folder.is_dir() and folder.name not in ("tables", "figures"):
             (root / folder.name).symlink_to(folder)
     return root
 
@@ -65,6 +65,11 @@ def test_help_waits_for_no_heavy_package(name: str) -> None:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_redraw_imports_no_code_of_models(name: str, results: Path) -> None:
     small = SMALL.get(name, TWO_TASKS)
-    modules = imported(name, "--redraw", "--results", str(results), *small)
+    # What was not measured for the committed results is named as missing.
+    measures = (ROOT / "tvsight" / "experiments" / name / "request.py").exists()
+    missing = measures and not (results / name).exists()
+    assert not missing or name == "function_vectors"
+    options = ("--redraw", "--results", str(results), *small)
+    modules = imported(name, *options, expected=1 if missing else 0)
     assert "matplotlib" in modules
     assert modules & {"torch", "nnsight", "transformers"} == set()
