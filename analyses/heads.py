@@ -1,4 +1,4 @@
-"""Which heads: in-context learning without FV heads, or without induction heads (Yin and Steinhardt
+"""In-context learning without FV heads, or without induction heads (Yin and Steinhardt
 2025).
 
 Claim: the heads of function vectors carry in-context learning, and induction heads do not. Replaced

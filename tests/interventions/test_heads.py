@@ -13,7 +13,7 @@ from tests.helpers.phrases import complete_prompts, token_ids
 from tests.helpers.reference_heads import NORMS, HeadsReference
 from tests.helpers.tiny_models import DEPTH, FAMILIES, HEADS, WIDTH
 from tvsight import execution
-from tvsight.interventions import heads
+from tvsight.interventions import application, heads
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
@@ -136,7 +136,7 @@ def test_answers_with_heads_replaced_are_those_of_the_reference(
     patched: Patched,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(heads, "row_budget", lambda device: rows_per_forward)
+    monkeypatch.setattr(application, "rows_per_forward", lambda *_: rows_per_forward)
     final = execution.run(
         model.decoder, states_with, prompts, patched.chosen, patched.heads, patched.values
     )

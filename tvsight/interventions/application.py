@@ -1,6 +1,6 @@
 """The function f of the paper, which applies θ to a zero-shot prompt (section 2.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -80,24 +80,50 @@ def apply_vectors(
     """
     layers = decoder.block_numbers(layers)
     decoder.check_vectors(vectors, len(layers))
+
+    def patched(prefixes: Prefixes, tokens: list[int], patches: list[int]) -> Tensor:
+        of_patches = [layers[patch] for patch in patches]
+        return patch_states(decoder, prefixes, tokens, of_patches, vectors[patches])
+
+    return run_patches(decoder, prompts, chosen, layers, patched, vectors)
+
+
+def run_patches(
+    decoder: Decoder,
+    prompts: CachedPrompts,
+    chosen: Sequence[int],
+    layers: Sequence[int],
+    run: Callable[[Prefixes, list[int], list[int]], Tensor],
+    like: Tensor,
+) -> Tensor:
+    """Continue prompt `chosen[i]` by its last token for each patch i, in batches of whole layers.
+
+    Args:
+        layers: the lowest block that each patch changes.
+        run: takes the cached beginnings, the last tokens and the numbers of some patches, and
+            returns the states after the last block.
+        like: a tensor of the precision and on the device of the result.
+
+    Returns:
+        The states at the last token after the last block, `[patches, width]`.
+
+    Raises:
+        UsageError: when there is no such prompt.
+    """
     known = range(len(prompts.last))
     if len(chosen) != len(layers) or not set(chosen) <= set(known):
         raise unexpected("chosen", f"a prompt of {known} for each patch", chosen)
-    final = torch.empty_like(vectors)
+    final = like.new_empty(len(chosen), decoder.width)
     for members, cached in prompts.groups:
         place = {prompt: row for row, prompt in enumerate(members)}
         patches = [patch for patch, prompt in enumerate(chosen) if prompt in place]
 
-        def run(patches: list[int], cached: Prefixes = cached, place: dict = place) -> Tensor:
-            return patch_states(
-                decoder,
-                cached.rows([place[chosen[patch]] for patch in patches]),
-                [prompts.last[chosen[patch]] for patch in patches],
-                [layers[patch] for patch in patches],
-                vectors[patches],
-            )
+        def of(patches: list[int], cached: Prefixes = cached, place: dict = place) -> Tensor:
+            rows = [place[chosen[patch]] for patch in patches]
+            tokens = [prompts.last[chosen[patch]] for patch in patches]
+            return run(cached.rows(rows), tokens, patches)
 
         for batch in layer_groups(patches, layers, rows_per_forward(decoder, cached.length)):
-            for rows, states in halving(run, batch):
+            for rows, states in halving(of, batch):
                 final[rows] = states.to(final.device)
     return final

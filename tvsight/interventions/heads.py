@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from tvsight.errors import unexpected
-from tvsight.interventions.application import CachedPrompts
+from tvsight.interventions.application import CachedPrompts, run_patches
 from tvsight.interventions.attention import Head
-from tvsight.interventions.batching import halving, layer_groups, rows_per_forward
+from tvsight.interventions.batching import halving
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import Prefixes, read_heads, replace_heads
 
@@ -59,33 +59,18 @@ def with_heads_replaced(
             this model cannot be told apart, or `values` have another shape or type.
         MeasurementError: when `values` hold NaN or infinity.
     """
-    known = range(len(prompts.last))
-    if len(chosen) != len(heads) or not set(chosen) <= set(known):
-        raise unexpected("chosen", f"a prompt of {known} for each patch", chosen)
     if not all(heads):
         raise unexpected("heads", "at least one head for each patch", heads)
     decoder.attention.check(head for of_patch in heads for head in of_patch)
     decoder.attention.check_values(values, "values")
     lowest = [min(layer for layer, _ in of_patch) for of_patch in heads]
-    final = unpatched.new_empty(len(chosen), decoder.width)
-    for members, cached in prompts.groups:
-        place = {prompt: row for row, prompt in enumerate(members)}
-        patches = [patch for patch, prompt in enumerate(chosen) if prompt in place]
 
-        def run(patches: list[int], cached: Prefixes = cached, place: dict = place) -> Tensor:
-            return replace_heads(
-                decoder,
-                cached.rows([place[chosen[patch]] for patch in patches]),
-                [prompts.last[chosen[patch]] for patch in patches],
-                [heads[patch] for patch in patches],
-                values,
-                unpatched[[chosen[patch] for patch in patches]],
-            )
+    def replaced(prefixes: Prefixes, tokens: list[int], patches: list[int]) -> Tensor:
+        of_patches = [heads[patch] for patch in patches]
+        before = unpatched[[chosen[patch] for patch in patches]]
+        return replace_heads(decoder, prefixes, tokens, of_patches, values, before)
 
-        for batch in layer_groups(patches, lowest, rows_per_forward(decoder, cached.length)):
-            for rows, states in halving(run, batch):
-                final[rows] = states.to(final.device)
-    return final
+    return run_patches(decoder, prompts, chosen, lowest, replaced, unpatched)
 
 
 def contributions(decoder: Decoder, heads: Tensor, normalised: bool = False) -> Tensor:
