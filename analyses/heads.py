@@ -1,5 +1,4 @@
-"""In-context learning without FV heads, or without induction heads (Yin and Steinhardt
-2025).
+"""In-context learning without FV heads and without induction heads (Yin and Steinhardt 2025).
 
 Claim: the heads of function vectors carry in-context learning, and induction heads do not. Replaced
 by their means over the task, the top FV heads cost more accuracy than as many induction heads or
