@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from tests.helpers.tiny_models import DEPTH, FAMILIES, HEADS
 from tvsight.errors import UsageError
 from tvsight.execution import run
-from tvsight.interventions.patterns import attention_paid, eager
+from tvsight.interventions.patterns import Eager, attention_paid
 from tvsight.models.loading import load
 
 TOKENS = 12
@@ -50,10 +50,10 @@ def test_a_server_reads_the_same(tiny_checkpoint: Callable[[str], Path]) -> None
 
 def test_attention_is_restored_after_an_error(tiny_checkpoint: Callable[[str], Path]) -> None:
     decoder = load(str(tiny_checkpoint("llama")), device="cpu").decoder
-    with eager(decoder):
+    with Eager(decoder):
         assert decoder.nn.config._attn_implementation == "eager"
     assert decoder.nn.config._attn_implementation == "sdpa"
-    with pytest.raises(ZeroDivisionError), eager(decoder):
+    with pytest.raises(ZeroDivisionError), Eager(decoder):
         raise ZeroDivisionError
     assert decoder.nn.config._attn_implementation == "sdpa"
 

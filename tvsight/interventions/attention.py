@@ -80,7 +80,7 @@ class Attention:
         """Read how much each token attends to each, in a trace: `[rows, heads, tokens, tokens]`.
 
         Raises:
-            UsageError: when the block does not compute them; see `patterns.eager`.
+            UsageError: when the block does not compute them; see `patterns.Eager`.
         """
         output = attrgetter(self._path.rpartition(".")[0])(block).output
         found = output[1] if isinstance(output, tuple) and len(output) > 1 else None

@@ -4,8 +4,7 @@ Only the eager implementation of attention computes probabilities. It is chosen 
 and the model's own is restored, so that no other measurement changes.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any
 
@@ -43,7 +42,7 @@ def attention_paid(decoder: Decoder, prompts: Sequence[TokenIds], pairs: Sequenc
     if not pairs or not all(0 <= key <= query < lengths[0] for query, key in pairs):
         raise unexpected("pairs", f"places in {lengths[0]} tokens, none ahead", pairs)
     found: dict[int, Tensor] = {}
-    with eager(decoder):
+    with Eager(decoder):
         for batch in batches(lengths, positions_per_forward(decoder)):
             for rows, paid in halving(
                 lambda rows: _read(decoder, [prompts[row] for row in rows], pairs), batch
@@ -52,21 +51,26 @@ def attention_paid(decoder: Decoder, prompts: Sequence[TokenIds], pairs: Sequenc
     return torch.stack([found[row] for row in range(len(prompts))])
 
 
-@contextmanager
-def eager(decoder: Decoder) -> Iterator[None]:
-    """While open, the model computes attention by the eager implementation."""
-    configurations: dict[int, Any] = {}
-    for module in decoder.nn._module.modules():  # the model first, whose setter reaches its parts
-        configuration = getattr(module, "config", None)
-        if hasattr(configuration, "_attn_implementation"):
-            configurations.setdefault(id(configuration), configuration)
-    before = [(one, one._attn_implementation) for one in configurations.values()]
-    try:
-        for configuration, _ in before:
+class Eager:
+    """While open, the model computes attention by the eager implementation.
+
+    A class, because a server gets the source of a function without its decorators.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        configurations: dict[int, Any] = {}
+        for module in decoder.nn._module.modules():  # the model first: its setter reaches its parts
+            configuration = getattr(module, "config", None)
+            if hasattr(configuration, "_attn_implementation"):
+                configurations.setdefault(id(configuration), configuration)
+        self._before = [(one, one._attn_implementation) for one in configurations.values()]
+
+    def __enter__(self) -> None:
+        for configuration, _ in self._before:
             configuration._attn_implementation = "eager"
-        yield
-    finally:
-        for configuration, implementation in before:
+
+    def __exit__(self, *_: object) -> None:
+        for configuration, implementation in self._before:
             configuration._attn_implementation = implementation
 
 
