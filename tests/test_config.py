@@ -27,6 +27,7 @@ CHANGED: dict[str, Any] = {
     "dummy_queries": 1,
     "episodes_per_split": 49,
     "seed": (1,),
+    "division": "todd",
     "template": "arrow",
     "episodes": EPISODES,
     "revision": "v2",
