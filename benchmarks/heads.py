@@ -31,7 +31,7 @@ SIX = "antonyms,country_capital,en_fr,present_simple_past_simple,to_upper,next_l
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """The model, tasks and device of the benchmark."""
 
     model: Annotated[str, tyro.conf.arg(metavar="NAME")] = EMBEDDED
     """Model whose heads are measured."""

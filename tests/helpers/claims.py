@@ -1,4 +1,4 @@
-"""What the README and docs/findings.md claim, made from the tables of the reference results."""
+"""Claims of the README and of docs/findings.md, made from the tables of the reference results."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What the README and docs/findings.md claim of heads and function vectors."""
+"""Claims of the README and of docs/findings.md about heads and function vectors."""
 
 import pandas as pd
 

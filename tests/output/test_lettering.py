@@ -1,8 +1,10 @@
 from itertools import pairwise
 
 import pytest
+from matplotlib import get_data_path
+from matplotlib.font_manager import findfont
 
-from tvsight.output.lettering import MOST_CHARACTERS, balanced, fitting, width, wrapped
+from tvsight.output.lettering import MOST_CHARACTERS, balanced, fitting, font, width, wrapped
 
 SENTENCE = "The task vector recovers 0.86 of what demonstrations add in three models"
 
@@ -59,3 +61,9 @@ def test_a_break_leaves_no_line_too_long_for_its_room() -> None:
 def test_one_line_and_three_lines_stay_as_they_are_wrapped() -> None:
     for room in (1.0, 6.0):
         assert balanced(SENTENCE, room, 8) == wrapped(SENTENCE, room, 8)
+
+
+def test_letters_are_those_that_come_with_matplotlib() -> None:
+    """Debian has a copy of the font too, from which a PDF would be other bytes."""
+    for bold in (False, True):
+        assert findfont(font(8, bold)).startswith(get_data_path())

@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from tvsight.statistics import matrices
+from tvsight.statistics.intervals import times_drawn
 from tvsight.statistics.matrices import rank_correlation
-from tvsight.statistics.tests import FLIPS, SEED
+from tvsight.statistics.tests import FLIPS
 
 Floats = NDArray[np.float64]
 
@@ -93,11 +94,11 @@ def test_of_many_objects_some_permutations_are_drawn_the_given_order_with_them()
 def test_the_interval_resamples_objects_whose_copies_form_no_pair(
     by_row: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matrices, "RESAMPLES", 60)
+    drawn = times_drawn(7)[:60]
+    monkeypatch.setattr(matrices, "times_drawn", lambda n: drawn)
     apart, values = example(7)
-    drawn = np.random.default_rng(SEED).multinomial(7, np.full(7, 1 / 7), size=60)
     expected = []
-    for counts in drawn:
+    for counts in drawn.astype(int):
         members = np.repeat(np.arange(7), counts)
         kept = members[:, None] != members
         pairs = (apart[np.ix_(members, members)], values[np.ix_(members, members)])
@@ -119,7 +120,7 @@ def test_unrelated_matrices_are_seldom_significant_although_pairs_share_objects(
 ) -> None:
     """Objects that are far from all, and objects that answer to anything: 5 % of tests on single
     pairs would not hold."""
-    monkeypatch.setattr(matrices, "RESAMPLES", 20)
+    monkeypatch.setattr(matrices, "times_drawn", lambda n: times_drawn(n)[:20])
     rng = np.random.default_rng(0)
     by_object, by_pair = 0, 0
     for _ in range(100):

@@ -74,7 +74,7 @@ def with_heads_replaced(
 
 
 def contributions(decoder: Decoder, heads: Tensor, normalised: bool = False) -> Tensor:
-    """What each head writes to the residual stream, `[depth, heads, width]`.
+    """The contribution of each head to the residual stream, `[depth, heads, width]`.
 
     Args:
         heads: `[depth, heads, head_width]`, such as means over prompts.

@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from matplotlib.font_manager import FontProperties, get_font_names
+from matplotlib import get_data_path
+from matplotlib.font_manager import FontProperties, fontManager, get_font_names
 from matplotlib.textpath import TextToPath
 
 FAMILY = "DejaVu Sans"
@@ -17,6 +18,13 @@ MID_CLAUSE = 0.4
 """Cost of a break between two lines where no clause ends; that of one empty line is 1."""
 MOST_CHARACTERS = 200
 """More than fits of the narrowest letters; longer texts are cut before they are measured."""
+
+
+# A copy that the machine has may be another build, and a PDF holds the letters themselves. Which
+# one the list of fonts has is chance: processes of several environments write it.
+fontManager.ttflist = [entry for entry in fontManager.ttflist if entry.name != FAMILY]
+for face in ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"):
+    fontManager.addfont(f"{get_data_path()}/fonts/ttf/{face}.ttf")
 
 
 def font(size: float, bold: bool = False) -> FontProperties:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from tvsight.output.labels import shortened
+from tvsight.output.labels import display_name, shortened
 from tvsight.output.lettering import fitting
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import (
@@ -52,6 +52,21 @@ def panels(count: int, per_row: int, height: float) -> tuple[Figure, list[Axes]]
         axes.set_ylim(0, 1)
         axes.yaxis.grid(True)
     return figure, drawn[:count]
+
+
+def model_panels(models: Sequence[str], height: float, alone: float) -> tuple[Figure, list[Axes]]:
+    """A figure with one panel per model side by side, named above, on one vertical axis.
+
+    Args:
+        height: of the figure, in inches.
+        alone: width of the figure where there is one model, as a share of two columns.
+    """
+    figure = new_figure(TWO_COLUMNS * (alone if len(models) == 1 else 1), height)
+    drawn = list(figure.subplots(1, len(models), sharey=True, squeeze=False)[0])
+    for axes, model in zip(drawn, models, strict=True):
+        axes.set_title(display_name(model), loc="left")
+        axes.yaxis.grid(True)
+    return figure, drawn
 
 
 def line(

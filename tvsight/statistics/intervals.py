@@ -154,12 +154,12 @@ def _by_cluster(
 
 def _resampled_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Means of bootstrap samples of clusters, `[RESAMPLES, columns]`."""
-    drawn = _times_drawn(len(counts))
+    drawn = times_drawn(len(counts))
     return drawn @ sums / (drawn @ counts)[:, None]
 
 
 @lru_cache(maxsize=3)
-def _times_drawn(n: int) -> NDArray[np.float64]:
+def times_drawn(n: int) -> NDArray[np.float64]:
     """How often each of `n` clusters is in each bootstrap sample, `[RESAMPLES, n]`."""
     drawn = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
     cells = drawn + n * np.arange(RESAMPLES)[:, None]

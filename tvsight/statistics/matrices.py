@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tvsight.statistics.geometry import Floats
-from tvsight.statistics.intervals import CONFIDENCE, RESAMPLES, Estimate
+from tvsight.statistics.intervals import CONFIDENCE, Estimate, times_drawn
 from tvsight.statistics.tests import FLIPS, SEED
 
 LEAST_OBJECTS = 3
@@ -46,7 +46,7 @@ def rank_correlation(first: Floats, second: Floats, by_row: bool = False) -> Cor
     (value,) = _weighted(first, second, np.ones((1, n)), by_row)
     if not np.isfinite(value):
         return Correlation(Estimate(np.nan, np.nan, np.nan, n * (n - 1), n), np.nan)
-    parts = np.array_split(_times_drawn(n), PARTS)
+    parts = np.array_split(times_drawn(n), PARTS)
     resampled = np.concatenate([_weighted(first, second, part, by_row) for part in parts])
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(resampled, [tail, 1 - tail])
@@ -128,9 +128,3 @@ def _standard_ranks(matrix: Floats, by_row: bool) -> Floats:
     found = np.zeros((n, n))
     found[off] = (ranks / np.where(lengths, lengths, 1)).ravel()
     return found
-
-
-def _times_drawn(n: int) -> Floats:
-    """How often each of `n` objects is in each bootstrap sample, `[RESAMPLES, n]`."""
-    drawn = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    return drawn.astype(float)

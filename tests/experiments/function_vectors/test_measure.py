@@ -15,6 +15,7 @@ from tvsight.experiments.function_vectors.measure import (
     measure,
     measure_effects,
 )
+from tvsight.experiments.measuring import at
 from tvsight.interventions.answers import Answers
 
 TOLERANCE = 2e-4
@@ -96,8 +97,7 @@ def test_dev_has_every_block_and_the_best_is_chosen(
     for block in range(DEPTH):
         for name in swept:
             expected = [with_added(case.reference, p, block, vectors[name]) for p in prompts]
-            at_block: Answers = {key: value[:, block] for key, value in found["dev"][name].items()}  # type: ignore[assignment]
-            assert_answers(at_block, expected, dev["expected"])
+            assert_answers(at(found["dev"][name], block), expected, dev["expected"])
             if name == "function_vector":
                 accepted = zip(expected, dev["accepted"], strict=True)
                 correct.append(sum(one.token in tokens for one, tokens in accepted))
@@ -156,9 +156,9 @@ def test_lengths_are_those_of_the_vectors(vectors: dict[str, Tensor], measured: 
 
 
 def test_without_other_tasks_the_rest_is_measured(case: Case) -> None:
-    alone = {**case.learnt, "own": 0}
-    for name in ("means", "ranking"):
-        alone[name] = case.learnt[name][1:2]  # type: ignore[literal-required]
+    learnt = case.learnt
+    own = {"own": 0, "means": learnt["means"][1:2], "ranking": learnt["ranking"][1:2]}
+    alone = {**learnt, **own}
     found = run(case.model.decoder, measure, *case.prompts, alone)
     assert "other_function_vector" not in found["contexts"]["zero_shot"]["test"]
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_a_short_window_holds_fewer_tokens(model: Model) -> None:
     decoder = SimpleNamespace(window=8)
     tiny = SimpleNamespace(decoder=decoder, tokenizer=model.tokenizer, name="tiny")
     with pytest.raises(UsageError, match="8 tokens, is too short"):
-        fitted(tiny, FOUR_TIMES)  # type: ignore[arg-type]
+        fitted(cast("Model", tiny), FOUR_TIMES)
 
 
 def test_rows_are_complete(model: Model) -> None:

@@ -6,7 +6,7 @@ import seaborn as sns
 
 from tvsight.experiments.function_vectors.numbers import CONTROLS, VECTOR
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
-from tvsight.output.panels import block_ticks, whiskers
+from tvsight.output.panels import block_ticks, model_panels, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
@@ -85,8 +85,7 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
         count: heads in a function vector, where the controls were measured.
     """
     models = list(curves["model"].unique())
-    figure = new_figure(TWO_COLUMNS if len(models) > 1 else 0.7 * TWO_COLUMNS, 3.1)
-    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    figure, panels = model_panels(models, 3.1, alone=0.7)
     for axes, model in zip(panels, models, strict=True):
         curve = curves[curves["model"] == model]
         drawn_as = PROCEDURES[VECTOR]
@@ -121,8 +120,6 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
         ticks = sorted(set(curve["heads"].astype(int)))
         axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
         axes.minorticks_off()
-        axes.set_title(display_name(model), loc="left")
-        axes.yaxis.grid(True)
     panels[0].set_ylabel("Mean test accuracy")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=3, loc="outside upper left", fontsize=6.5)
@@ -149,8 +146,7 @@ def similarity(cosines: pd.DataFrame) -> Plot:
         cosines: from `numbers.cosines`.
     """
     models = list(cosines["model"].unique())
-    figure = new_figure(TWO_COLUMNS if len(models) > 1 else 0.6 * TWO_COLUMNS, 2.4)
-    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    figure, panels = model_panels(models, 2.4, alone=0.6)
     for axes, model in zip(panels, models, strict=True):
         of_model = cosines[cosines["model"] == model]
         layers = of_model["layer"].astype(float)
@@ -161,8 +157,6 @@ def similarity(cosines: pd.DataFrame) -> Plot:
         axes.axhline(0, color="0.5", linewidth=0.8, zorder=1)
         axes.set(xlabel=f"Block (0–{int(layers.max())})", ylim=(-0.25, 1))
         axes.set_xticks(block_ticks(len(layers), [], 9))
-        axes.set_title(display_name(model), loc="left")
-        axes.yaxis.grid(True)
     panels[0].set_ylabel("Cosine")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=2, loc="outside upper left")

@@ -46,7 +46,7 @@ class HeadEffects(TypedDict):
 
 
 class Learnt(TypedDict):
-    """What is known of all tasks of a model, in the order of their names."""
+    """Mean heads and rankings of all tasks of a model, in the order of their names."""
 
     means: Tensor
     """The mean of every head, `[tasks, depth, heads, head_width]`."""

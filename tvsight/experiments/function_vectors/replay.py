@@ -49,7 +49,7 @@ class Compared(NamedTuple):
 
 
 class Replayed(TypedDict):
-    """What is measured again."""
+    """The quantities of a file, measured again."""
 
     effect: Tensor
     """`[prompts, depth, heads]`."""

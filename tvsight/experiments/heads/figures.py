@@ -4,11 +4,11 @@ import pandas as pd
 
 from tvsight.experiments.heads import CHOOSES, DEFINITIONS, DRAWS, KINDS
 from tvsight.output.labels import counted, display_name, number
-from tvsight.output.panels import whiskers
+from tvsight.output.panels import model_panels, whiskers
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
+from tvsight.output.theme import ONE_COLUMN, new_figure
 
 NAMED = 5
 """Heads of the largest scores of each kind that are named."""
@@ -94,8 +94,7 @@ def by_share(means: pd.DataFrame) -> Plot:
         means: from `numbers.over_tasks`.
     """
     models = list(means["model"].unique())
-    figure = new_figure(TWO_COLUMNS if len(models) > 1 else 0.75 * TWO_COLUMNS, 3.2)
-    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    figure, panels = model_panels(models, 3.2, alone=0.75)
     for axes, model in zip(panels, models, strict=True):
         of_model = means[means["model"] == model]
         icl = PROCEDURES["icl"]
@@ -127,8 +126,6 @@ def by_share(means: pd.DataFrame) -> Plot:
             ticks, [f"{tick}\n{shares[tick]:.0%}".replace("%", " %") for tick in ticks], minor=False
         )
         axes.minorticks_off()
-        axes.set_title(display_name(model), loc="left")
-        axes.yaxis.grid(True)
     panels[0].set_ylabel("Mean ICL accuracy on test")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=2, loc="outside upper left", fontsize=6.5)

@@ -46,7 +46,7 @@ class Ablation(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """What is known of a model before a task is measured."""
+    """Heads of a model, ranked before a task is measured."""
 
     fv: "list[Head]"
     """The heads of the largest mean effect on the other tasks, the largest first."""

@@ -68,7 +68,7 @@ class Comparison(TypedDict):
 
 
 class OneMethod(TypedDict):
-    """What is measured of one task with one method."""
+    """The answers of one task with one method."""
 
     dev: OnDev
     layer: int

@@ -82,7 +82,7 @@ def correlations(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_task(table: pd.DataFrame) -> pd.DataFrame:
-    """What the nearest other task's vector does on each task: one row per model and task.
+    """The effect of the nearest other task's vector on each task: one row per model and task.
 
     Args:
         table: from `pairs`.
