@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from tests.helpers.function_vector_rows import effect_rows
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.method_prompts import EXAMPLE
 from tests.helpers.tiny_models import DEPTH, HEADS
@@ -13,12 +15,15 @@ from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.function_vectors import EFFECTS
-from tvsight.experiments.function_vectors.effects import HeadEffects, requests
+from tvsight.experiments.function_vectors.effects import HeadEffects, KnownHeads, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
+from tvsight.run.outcome import Stored
 from tvsight.run.planning import Plan
 from tvsight.storage.contents import HEAD_MEANS, check_rows
+from tvsight.storage.manifests import Key
 from tvsight.storage.schemas import schema
+from tvsight.storage.store import Store
 
 EPISODES = 4
 
@@ -70,3 +75,20 @@ def test_an_effect_that_is_no_number_is_an_error(model: Model, request_of_one: H
     found: dict[str, Any] = {"effect": torch.tensor([float("nan")]), "means": torch.zeros(1)}
     with pytest.raises(MeasurementError, match="NaN or infinity; try a wider --dtype"):
         steps.send([found])
+
+
+def test_means_and_rankings_of_a_task_are_read_once() -> None:
+    opened: list[Path] = []
+
+    class Counted(Store):
+        def vectors(self, path: Path) -> dict[str, Tensor]:
+            opened.append(path)
+            return {HEAD_MEANS: torch.full((4, 2, 3), float(len(opened)))}
+
+    rows = effect_rows("one", [[0.1, 0.3], [0.2, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    stored = Stored(Key("a-model", "one"), Path("head_effects/a-model/one"), rows)
+    known = KnownHeads(Counted("/nowhere"), {"one": stored})
+    assert [known.means("one").mean().item() for _ in range(3)] == [1, 1, 1]
+    assert opened == [stored.path]
+    assert known.ranking("one")[:3] == [(0, 1), (1, 0), (0, 0)]
+    assert known.ranking("one") is known.ranking("one")

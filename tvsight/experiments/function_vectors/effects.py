@@ -1,6 +1,6 @@
 """Ask for the causal effect of every attention head on a task, and turn it into rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,21 +10,51 @@ import pandas as pd
 from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import EFFECTS
-from tvsight.experiments.function_vectors.numbers import effects
+from tvsight.experiments.function_vectors.numbers import effects, ranking
 from tvsight.experiments.main_results.methods import method_tokens
 from tvsight.experiments.rows import asked
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode
-from tvsight.run.outcome import Measured
+from tvsight.run.outcome import Measured, Stored
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.storage.contents import HEAD_MEANS
 from tvsight.storage.schemas import schema
+from tvsight.storage.store import Store
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tvsight.experiments.function_vectors.measure import HeadEffects as Found
     from tvsight.experiments.rows import Asked
+    from tvsight.interventions.attention import Head
     from tvsight.models.loading import Model
+
+
+class KnownHeads:
+    """Rankings and means of the heads of some tasks of one model. Each is read once.
+
+    Args:
+        results: the effects of heads, by task.
+    """
+
+    def __init__(self, store: Store, results: Mapping[str, Stored]) -> None:
+        self.results = results
+        self._store = store
+        self._rankings: dict[str, list[Head]] = {}
+        self._means: dict[str, Tensor] = {}
+
+    def ranking(self, task: str) -> "list[Head]":
+        """All heads, those of the largest mean effect on a task first."""
+        if task not in self._rankings:
+            self._rankings[task] = ranking(self.results[task].rows)
+        return self._rankings[task]
+
+    def means(self, task: str) -> "Tensor":
+        """The mean of every head on a task, `[depth, heads, head_width]`."""
+        if task not in self._means:
+            self._means[task] = self._store.vectors(self.results[task].path)[HEAD_MEANS]
+        return self._means[task]
 
 
 def requests(plan: Plan, source: ModelSource, least: int = 1) -> "list[HeadEffects]":

@@ -10,8 +10,8 @@ import pandas as pd
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import NAME, Options, effects
-from tvsight.experiments.function_vectors.effects import check_enough_heads
-from tvsight.experiments.function_vectors.numbers import ranking, task_line
+from tvsight.experiments.function_vectors.effects import KnownHeads, check_enough_heads
+from tvsight.experiments.function_vectors.numbers import task_line
 from tvsight.experiments.main_results import methods
 from tvsight.experiments.main_results import request as main_results
 from tvsight.experiments.rows import Asked, asked, frame
@@ -20,7 +20,6 @@ from tvsight.models import ModelSource
 from tvsight.prompts import Episode
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Experiment, Plan, Request, identity
-from tvsight.storage.contents import HEAD_MEANS
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -78,13 +77,12 @@ def requests(
         of_heads: the effects of heads; None for a dry run, which takes them to be there.
         thetas: the task vectors of the central comparison; None for a dry run.
     """
-    known = {} if of_heads is None else {r.key.task: r for r in of_heads.of(source.name).results}
-    tasks = [
-        task
-        for task in plan.tasks
-        if of_heads is None
-        or (task.name in known and thetas and (source.name, task.name) in thetas.paths)
-    ]
+    known = None
+    tasks = plan.tasks
+    if of_heads is not None and thetas is not None:
+        results = {one.key.task: one for one in of_heads.of(source.name).results}
+        known = KnownHeads(Store(plan.config.results), results)
+        tasks = [t for t in tasks if t.name in results and (source.name, t.name) in thetas.paths]
     wanted = []
     for task in tasks:
         # By name, since the others take turns: the order of --tasks changes no number.
@@ -96,12 +94,7 @@ def requests(
             "sources": {other.name: other.checksum for other in every if other != task},
         }
         of_task = identity(plan, NAME, source, task) | further
-        heads = None
-        if of_heads is not None:
-            heads = {
-                other.name: (known[other.name].rows, known[other.name].path) for other in every
-            }
-        wanted.append(FunctionVectors(plan, of_task, task, [o.name for o in every], heads, thetas))
+        wanted.append(FunctionVectors(plan, of_task, task, [o.name for o in every], known, thetas))
     return wanted
 
 
@@ -112,8 +105,8 @@ class FunctionVectors(Request):
     task: Task
     names: list[str]
     """All tasks in the order of their names, this one included."""
-    known: dict[str, Any] | None
-    """The rows and the folder of the effects of each; None for a dry run."""
+    known: KnownHeads | None
+    """The heads of each; None for a dry run."""
     thetas: TaskVectors | None
     """Of the central comparison; None for a dry run."""
 
@@ -161,11 +154,8 @@ class FunctionVectors(Request):
         shape = (len(self.names), depth, attention.heads, attention.head_width)
         means, rankings = torch.zeros(shape), [every for _ in self.names]
         if self.known is not None:
-            store = Store(self.plan.config.results)
-            for number, name in enumerate(self.names):
-                rows, path = self.known[name]
-                means[number] = store.vectors(path)[HEAD_MEANS]
-                rankings[number] = ranking(rows)
+            means = torch.stack([self.known.means(name) for name in self.names])
+            rankings = [self.known.ranking(name) for name in self.names]
         draw = f"{self.identity['seed']}/{self.task.name}"
         return {
             "means": means,
