@@ -1,9 +1,9 @@
 """The speed of the causal effects of all attention heads, as ratios within one run.
 
 Against the way of the function-vector authors (one whole prompt per forward, batch 1, logits at
-every position, one forward per head) on the same prompts, and against the floor: the operations
-that cannot be left out over this device's own rate of matrix products. Theirs runs on the first
-prompts of each task and is scaled by the number of forwards.
+every position, one forward per head and one per prompt of the means) on the same ten-shot prompts,
+and against the floor: the operations that cannot be left out over this device's own rate of matrix
+products. Theirs runs on the first prompts of each task and is scaled by the number of forwards.
 
     python -m benchmarks.heads                          the embedded model, six tasks
     python -m benchmarks.heads --tasks antonyms --their-prompts 5
@@ -39,6 +39,8 @@ class Options:
     """Tasks, as `analyses.main_results` takes them."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to run."""
+    shots: Annotated[int, tyro.conf.arg(metavar="N")] = 10
+    """Demonstrations per prompt; the authors have 10."""
     their_prompts: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Prompts of each task that the authors' way measures."""
 
@@ -64,15 +66,17 @@ def main(options: Options) -> int:
     model = load(options.model, device=options.device)
     decoder = model.decoder
     heads = decoder.depth * decoder.attention.heads
-    print(f"{model.name}: {heads} heads, {EFFECT_PROMPTS} prompts a task")
+    print(f"{model.name}: {heads} heads, {EFFECT_PROMPTS} prompts of {options.shots} shots a task")
     rates = [max(of(decoder).values()) for of in (block_rates, answer_rates)]
     total = {"tvsight": 0.0, "theirs": 0.0, "floor": 0.0}
     apart = 0.0
     for task in select(options.tasks):
-        prompts = method_prompts(model, task)
+        prompts = method_prompts(model, task, options.shots)
         found, seconds = _timed(partial(execution.run, decoder, measure_effects, prompts))
         theirs = their_way(decoder, prompts, found["means"], options.their_prompts)
-        scale = EFFECT_PROMPTS / options.their_prompts
+        # Forwards of all effects and means, over those that were run.
+        forwards = EFFECT_PROMPTS * (1 + heads) + len(prompts["shared"])
+        scale = forwards / (options.their_prompts * (1 + heads))
         ours = found["effect"][: options.their_prompts]
         apart = max(apart, float((ours - theirs.effect).abs().max()))
         total["tvsight"] += seconds

@@ -40,10 +40,10 @@ def task_prompts(
     return dev, test
 
 
-def method_prompts(model: Model, task: Task) -> MethodTokens:
+def method_prompts(model: Model, task: Task, shots: int) -> MethodTokens:
     """Dev prompts of a task with those whose labels are shuffled, as `analyses.function_vectors`
     has them."""
-    plan = read_plan(RunConfig(tasks=task.name))
+    plan = read_plan(RunConfig(tasks=task.name, shots=shots))
     episodes, _ = plan.episodes(task, model)
     of_split = asked(model, task, episodes, plan.template)
     return method_tokens(plan, task, model, episodes, of_split)["dev"]

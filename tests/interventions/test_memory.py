@@ -14,6 +14,7 @@ from tvsight.interventions import batching, heads, traces
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.prefixes import Prefixes
 from tvsight.models import precision
 from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
@@ -104,7 +105,7 @@ def test_heads_are_the_same_on_a_device_short_of_memory(
     wanted = execution.run(decoder, read_and_replaced, shortened)
 
     def short_of_memory(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        def run(decoder: Decoder, prefixes: traces.Prefixes, *arguments: Any) -> torch.Tensor:
+        def run(decoder: Decoder, prefixes: Prefixes, *arguments: Any) -> torch.Tensor:
             if len(prefixes.mask) > 3:
                 raise torch.OutOfMemoryError("simulated")
             return function(decoder, prefixes, *arguments)

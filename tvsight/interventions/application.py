@@ -15,13 +15,8 @@ from tvsight.interventions.batching import (
     rows_per_forward,
 )
 from tvsight.interventions.decoder import Decoder
-from tvsight.interventions.traces import (
-    Prefixes,
-    TokenIds,
-    cache_prefixes,
-    patch_states,
-    read_states,
-)
+from tvsight.interventions.prefixes import Prefixes
+from tvsight.interventions.traces import TokenIds, cache_prefixes, patch_states, read_states
 
 
 class CachedPrompts:

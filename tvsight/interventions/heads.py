@@ -16,7 +16,8 @@ from tvsight.interventions.application import CachedPrompts, run_patches
 from tvsight.interventions.attention import Head
 from tvsight.interventions.batching import halving
 from tvsight.interventions.decoder import Decoder
-from tvsight.interventions.traces import Prefixes, read_heads, replace_heads
+from tvsight.interventions.prefixes import Prefixes
+from tvsight.interventions.traces import read_heads, replace_heads
 
 LARGE = 2.0**20
 """A factor that changes no digit of a state, and drowns the constant of a norm."""

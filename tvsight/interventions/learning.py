@@ -7,7 +7,8 @@ from torch import Tensor
 
 from tvsight.interventions.batching import batches, halving, positions_per_forward
 from tvsight.interventions.decoder import Decoder
-from tvsight.interventions.traces import Prefixes, TokenIds, cache_prefixes, read_states
+from tvsight.interventions.prefixes import Prefixes
+from tvsight.interventions.traces import TokenIds, cache_prefixes, read_states
 
 
 def task_vectors(states: Sequence[Tensor]) -> Tensor:

@@ -12,7 +12,6 @@ machine and, shipped by source, on a server.
 """
 
 from collections.abc import Sequence
-from copy import copy
 
 import torch
 from nnsight import save
@@ -22,11 +21,12 @@ from transformers import DynamicCache
 from tvsight.interventions.attention import Head
 from tvsight.interventions.batching import padded
 from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.prefixes import Prefixes
 
 TokenIds = Sequence[int]
 
 
-def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> "Prefixes":
+def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> Prefixes:
     """Run the beginnings of some prompts, and keep their keys and values, without logits."""
     ids, mask = padded(prompts, side="left")
     prefixes = Prefixes(DynamicCache(config=decoder.nn.config), mask)
@@ -39,7 +39,7 @@ def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> "Prefixes":
 
 
 def read_states(
-    decoder: Decoder, prefixes: "Prefixes", continuations: Sequence[TokenIds], blocks: Sequence[int]
+    decoder: Decoder, prefixes: Prefixes, continuations: Sequence[TokenIds], blocks: Sequence[int]
 ) -> Tensor:
     """Run a continuation of each prefix, and read the residual stream at its last token.
 
@@ -67,7 +67,7 @@ def read_states(
 
 def patch_states(
     decoder: Decoder,
-    prefixes: "Prefixes",
+    prefixes: Prefixes,
     tokens: Sequence[int],
     layers: Sequence[int],
     vectors: Tensor,
@@ -107,7 +107,7 @@ def patch_states(
     return final
 
 
-def read_heads(decoder: Decoder, prefixes: "Prefixes", tokens: Sequence[int]) -> Tensor:
+def read_heads(decoder: Decoder, prefixes: Prefixes, tokens: Sequence[int]) -> Tensor:
     """Run the last token of each prompt, and read its attention heads in every block.
 
     Args:
@@ -129,7 +129,7 @@ def read_heads(decoder: Decoder, prefixes: "Prefixes", tokens: Sequence[int]) ->
 
 def replace_heads(
     decoder: Decoder,
-    prefixes: "Prefixes",
+    prefixes: Prefixes,
     tokens: Sequence[int],
     heads: Sequence[Sequence[Head]],
     values: Tensor,
@@ -171,28 +171,3 @@ def replace_heads(
         final = save(decoder.read(blocks[-1])[:, -1])
         tracer.stop()
     return final
-
-
-class Prefixes:
-    """Beginnings of prompts with their keys and values, one per row, padded on the left."""
-
-    def __init__(self, cache: DynamicCache, mask: Tensor) -> None:
-        self.cache = cache
-        self.mask = mask
-
-    @property
-    def length(self) -> int:
-        """Number of cached tokens of every row, padding included."""
-        return self.mask.shape[1]
-
-    def rows(self, rows: Sequence[int]) -> "Prefixes":
-        """A copy with the given rows in the given order, repetitions allowed."""
-        index = torch.tensor(rows)
-        chosen = copy(self.cache)
-        chosen.layers = [copy(layer) for layer in self.cache.layers]
-        chosen.batch_select_indices(index)
-        return Prefixes(chosen, self.mask[index])
-
-    def mask_with(self, mask: Tensor) -> Tensor:
-        """The mask of these prefixes followed by continuations with `mask` `[rows, tokens]`."""
-        return torch.cat([self.mask, mask], dim=1)
