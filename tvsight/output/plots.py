@@ -23,6 +23,9 @@ LINE = 1.3
 """Height of a line, in sizes of its type."""
 MARGIN = 0.06
 """Between these texts, the axes and the edge, in inches."""
+MAPPED_DPI = 200
+"""Dots per inch of a PNG with a colour map. It has thousands of colours, so that its file is large;
+the PDF is for print."""
 HINTED = 0.98
 """A measured line is up to 2 % longer when it is drawn, for its letters are set on pixels."""
 UNDATED = {"pdf": {"CreationDate": None, "Producer": None}, "svg": {"Date": None, "Creator": None}}
@@ -130,11 +133,13 @@ def _save_png(figure: Figure, path: Path) -> None:
     Such a figure has fewer colours but for soft edges, and its file becomes a third as large. A
     colour map would show steps.
     """
+    artists = [artist for artist in figure.findobj() if isinstance(artist, ScalarMappable)]
+    is_mapped = any(artist.get_array() is not None for artist in artists)
+    dpi = MAPPED_DPI if is_mapped else mpl.rcParams["savefig.dpi"]
     with BytesIO() as drawn:
-        figure.savefig(drawn, format="png")
+        figure.savefig(drawn, format="png", dpi=dpi)
         with Image.open(drawn) as image:
             flat = image.convert("RGB")
-    mapped = [artist for artist in figure.findobj() if isinstance(artist, ScalarMappable)]
-    if all(artist.get_array() is None for artist in mapped):
+    if not is_mapped:
         flat = flat.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    flat.save(path, optimize=True, dpi=(mpl.rcParams["savefig.dpi"],) * 2)
+    flat.save(path, optimize=True, dpi=(dpi, dpi))
