@@ -8,6 +8,7 @@ are measured where they are missing.
 
     python -m analyses.function_vectors
     python -m analyses.function_vectors --heads 20 --tasks knowledge
+    python -m analyses.function_vectors --protocol todd --tasks linguistic
     python -m analyses.function_vectors --prompts their_prompts.json
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from analyses.analysis import analyse
 from analyses.command import FAILURE_EXIT, command
-from tvsight.experiments.function_vectors import NAME, REPLAY_RULES, Options
+from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, NAME, Options
 
 
 def main(options: Options) -> int:
@@ -45,4 +46,4 @@ def replayed(options: Options, file: str) -> int:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, REPLAY_RULES)
+    command(Options, main, __doc__, FUNCTION_VECTOR_RULES)

@@ -5,7 +5,11 @@ import pandas as pd
 import pytest
 
 from tests.helpers.commands import analysis
+from tvsight.config import check_given
+from tvsight.errors import UsageError
+from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, Options
 from tvsight.experiments.function_vectors.numbers import COMPARED
+from tvsight.run.planning import read_plan
 
 DRAWN = {
     *(
@@ -76,3 +80,13 @@ def test_one_task_has_no_other_function_vector(checkpoint: Path, tmp_path: Path)
     assert not (tmp_path / "tables" / "function_vectors_overlap.csv").exists()
     means = pd.read_csv(tmp_path / "tables" / "function_vectors_means.csv")
     assert set(COMPARED) - set(means["procedure"]) == {"other_function_vector"}
+
+
+def test_the_protocol_of_todd_sets_prompts_and_their_number() -> None:
+    assert Options().with_protocol == Options()
+    plan = read_plan(Options(tasks="antonyms", protocol="todd").with_protocol)
+    assert plan.template.text == "Q:{x}\nA:{y}\n\n"
+    assert (plan.sampling.shots, plan.sampling.per_split) == (10, 100)
+    assert plan.sampling.division == "todd"
+    with pytest.raises(UsageError, match="--protocol todd excludes --shots 5: a protocol sets"):
+        check_given({"protocol": "--protocol todd", "shots": "--shots 5"}, FUNCTION_VECTOR_RULES)

@@ -1,7 +1,7 @@
 """Function vectors: a few causal heads, summed and added (Todd et al. 2024)."""
 
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -11,9 +11,20 @@ from tvsight.errors import UsageError
 NAME = "function_vectors"
 EFFECTS = "head_effects"
 """The folder of the causal effects of heads, which other analyses use too."""
-REPLAY_RULES = RULES._replace(
+TODD: dict[str, Any] = {
+    "template": "question",
+    "shots": 10,
+    "division": "todd",
+    "episodes_per_split": 100,
+}
+"""The protocol of Todd et al., as options."""
+FUNCTION_VECTOR_RULES = RULES._replace(
     excludes={
         **RULES.excludes,
+        "protocol": (
+            (*TODD, "episodes", "prompts"),
+            "a protocol sets the prompts and their number",
+        ),
         "prompts": (
             (
                 *("tasks", "task_file", "shots", "dummy_queries", "episodes_per_split", "seed"),
@@ -33,6 +44,9 @@ class Options(RunConfig):
     heads: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=10, metadata=IDENTITY)
     """Heads in a function vector. The curve over their number is drawn from 1 to 40 whatever is
     chosen here."""
+    protocol: Literal["paper", "todd"] = field(default="paper", metadata=RUNTIME)
+    """`todd`: the prompts of Todd et al. (2024), as --template question --shots 10 --division todd
+    --episodes-per-split 100 have them. Their filter is the column *Where ICL is right*."""
     prompts: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=RUNTIME
     )
@@ -43,3 +57,8 @@ class Options(RunConfig):
         super().__post_init__()
         if self.heads < 1:
             raise UsageError(f"--heads {self.heads}: at least 1 was expected.")
+
+    @property
+    def with_protocol(self) -> "Options":
+        """These options with those that the protocol sets."""
+        return replace(self, **TODD) if self.protocol == "todd" else self

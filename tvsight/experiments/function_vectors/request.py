@@ -42,6 +42,7 @@ BESIDE = "mean_state"
 
 def collect(runner: "Runner", options: Options) -> Outcome:
     """The central comparison with the mean state, the effects of heads, and function vectors."""
+    options = options.with_protocol
     if options.redraw:
         central = runner.outcome(options, main_results.requests)
     else:
