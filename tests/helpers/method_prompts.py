@@ -8,8 +8,7 @@ from tests.helpers.half_accepted import half_accepted
 from tests.helpers.reference import Answer
 from tests.helpers.reference_heads import HeadsReference
 from tvsight.config import RunConfig
-from tvsight.experiments.main_results.methods import method_tokens
-from tvsight.experiments.rows import asked
+from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models.loading import Model
 from tvsight.prompts import Sampling, sample_episodes, template, usable_pairs
 from tvsight.prompts.tokens import MethodTokens

@@ -1,12 +1,13 @@
 """Tidy rows from measured tensors: one row per scored prediction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from tvsight.errors import MeasurementError
 from tvsight.prompts.episodes import SPLITS
+from tvsight.prompts.shuffling import shuffled_labels
 from tvsight.prompts.tokens import tokenise
 from tvsight.statistics.intervals import accuracy, difference
 from tvsight.statistics.tests import better_than
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tvsight.interventions.answers import Answers
     from tvsight.models.loading import Model
     from tvsight.prompts import Episode, PromptTokens, Template
+    from tvsight.prompts.episodes import Split
+    from tvsight.prompts.tokens import MethodTokens
+    from tvsight.run.planning import Plan
     from tvsight.tasks import Task
 
 LAST = "last"
@@ -87,6 +91,32 @@ def asked(
     return {
         split: Asked(model, of_split, tokenise(model, of_split, task.match, template))
         for split, of_split in by_split.items()
+    }
+
+
+def method_tokens(
+    plan: "Plan",
+    task: "Task",
+    model: "Model",
+    episodes: "Sequence[Episode]",
+    of_split: Mapping[str, Asked],
+) -> "dict[Split, MethodTokens]":
+    """The prompts of a method by split: those of the central comparison, and the same with the
+    shuffled labels of the controls."""
+    draw = f"{plan.sampling.seed}/{task.name}" if task.name not in plan.replayed else task.name
+    shuffled = [shuffled_labels(episode, f"{draw}/{n}") for n, episode in enumerate(episodes)]
+    permuted = asked(model, task, shuffled, plan.template)
+    return {
+        split: {
+            **of_split[split].tokens,
+            "shuffled": [
+                [*shared, *query]
+                for shared, query in zip(
+                    permuted[split].tokens["shared"], permuted[split].tokens["query"], strict=True
+                )
+            ],
+        }
+        for split in SPLITS
     }
 
 

@@ -37,6 +37,11 @@ class Template:
         return "".join(self.demonstration(x, y) for x, y in demonstrations) + self.query(given)
 
     @property
+    def separator(self) -> str:
+        """The text after an answer, which ends it."""
+        return self._parts[2]
+
+    @property
     def spaces(self) -> str:
         """A remark on a template with a space where a word brings its own; empty for another."""
         before, between, after = self._parts

@@ -1,7 +1,7 @@
 """Episodes as token ids. Nothing else leaves this machine when a measurement runs elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
@@ -60,6 +60,24 @@ class MethodTokens(TypedDict):
     others: list[list[int]]
     shuffled: list[TokenIds]
     """The prompt `S, x→` with its answers permuted among the demonstrations."""
+
+
+class AnswerTokens(TypedDict):
+    """The fields of `MethodTokens`, and whole answers."""
+
+    shared: list[TokenIds]
+    query: list[TokenIds]
+    dummies: list[list[TokenIds]]
+    zero_shot: list[TokenIds]
+    accepted: list[TokenIds]
+    expected: list[int]
+    others: list[list[int]]
+    shuffled: list[TokenIds]
+    answers: list[TokenIds]
+    """Every token of the usual answer."""
+
+
+Prompts = TypeVar("Prompts", PromptTokens, AnswerTokens)
 
 
 def tokenise(
@@ -141,7 +159,7 @@ def accepted_tokens(
     return sorted(found - {model.tokenizer.unk_token_id})
 
 
-def parts(tokens: PromptTokens, most: int | None) -> list[PromptTokens]:
+def parts(tokens: Prompts, most: int | None) -> list[Prompts]:
     """Split prompts into parts of at most `most` episodes, where `others` allows it."""
     total = len(tokens["shared"])
     if most is None or total <= most:
@@ -150,16 +168,10 @@ def parts(tokens: PromptTokens, most: int | None) -> list[PromptTokens]:
     return [_part(tokens, slice(start, start + size)) for start in range(0, total, size)]
 
 
-def _part(tokens: PromptTokens, chosen: slice) -> PromptTokens:
-    return {
-        "shared": tokens["shared"][chosen],
-        "query": tokens["query"][chosen],
-        "dummies": tokens["dummies"][chosen],
-        "zero_shot": tokens["zero_shot"][chosen],
-        "accepted": tokens["accepted"][chosen],
-        "expected": tokens["expected"][chosen],
-        "others": [[o - chosen.start for o in others] for others in tokens["others"][chosen]],
-    }
+def _part(tokens: Prompts, chosen: slice) -> Prompts:
+    part = {name: entries[chosen] for name, entries in cast(dict[str, list[Any]], tokens).items()}
+    part["others"] = [[o - chosen.start for o in others] for others in part["others"]]
+    return cast(Prompts, part)
 
 
 def few_episodes(prompts: Mapping[str, Any], count: int, vocabulary: int) -> dict[str, Any]:

@@ -104,6 +104,37 @@ def check_method(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     return len(swept)
 
 
+def check_answers(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
+    """Check the scores of whole answers, and that the central comparison is complete.
+
+    Returns:
+        The number of blocks that were swept.
+
+    Raises:
+        DamagedResult: with what is wrong.
+    """
+    _check_whole(rows)
+    return check_central(rows, identity)
+
+
+def check_method_answers(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
+    """Check the scores of whole answers of one method, as `check_answers` and `check_method`."""
+    _check_whole(rows)
+    return check_method(rows, identity)
+
+
+def _check_whole(rows: "pd.DataFrame") -> None:
+    import numpy as np
+
+    whole = rows["answer_log_probability"]
+    # A first token is no less probable than the whole answer that it begins.
+    if not np.isfinite(whole).all() or (whole > rows["log_probability"] + ROUNDING).any():
+        raise DamagedResult("the log-probability of a whole answer is not a number that it can be")
+    right = rows["correct"]
+    if not rows["f1"].between(0, 1).all() or not (rows["f1"][right] == 1).all():
+        raise DamagedResult("F1 is not between 0 and 1, or not 1 where an answer is right")
+
+
 def check_effects(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     """Check that every head has its effect on every prompt, once.
 

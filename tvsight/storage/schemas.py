@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tvsight.storage.checks import (
+    check_answers,
     check_central,
     check_effects,
     check_induction,
     check_method,
+    check_method_answers,
     check_projections,
     nothing_more,
 )
@@ -65,11 +67,19 @@ class Schema:
     the number of blocks that were swept, where the rows say it."""
 
 
+ANSWER_TYPES = COLUMN_TYPES | {
+    "f1": "float64",
+    "first_word": "bool",
+    "answer_log_probability": "float64",
+}
+"""Columns of whole answers."""
 SCORED = Schema(COLUMN_TYPES)
 """Scored predictions of an experiment that has no schema of its own."""
 SCHEMAS = {
     "main_results": Schema(COLUMN_TYPES, check=check_central),
     "methods": Schema(COLUMN_TYPES, check=check_method),
+    "answers": Schema(ANSWER_TYPES, check=check_answers),
+    "method_answers": Schema(ANSWER_TYPES, check=check_method_answers),
     "head_effects": Schema(
         {
             "model": "str",

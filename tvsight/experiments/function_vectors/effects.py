@@ -11,8 +11,7 @@ from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import EFFECTS
 from tvsight.experiments.function_vectors.numbers import effects, ranking
-from tvsight.experiments.main_results.methods import method_tokens
-from tvsight.experiments.rows import asked
+from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode
 from tvsight.run.outcome import Measured, Stored

@@ -14,7 +14,7 @@ from tvsight.experiments.function_vectors.effects import KnownHeads, check_enoug
 from tvsight.experiments.function_vectors.numbers import task_line
 from tvsight.experiments.main_results import methods
 from tvsight.experiments.main_results import request as main_results
-from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.experiments.rows import Asked, asked, frame, method_tokens
 from tvsight.methods import METHODS
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode
@@ -128,7 +128,7 @@ class FunctionVectors(Request):
         learnt = self._learnt(model)
         episodes, notes = plan.episodes(self.task, model)
         of_split = asked(model, self.task, episodes, plan.template)
-        prompts = methods.method_tokens(plan, self.task, model, episodes, of_split)
+        prompts = method_tokens(plan, self.task, model, episodes, of_split)
         arguments = (prompts["dev"], prompts["test"], learnt)
         (result,) = yield [Job(measure, arguments, prompts=2, small=(_of_one_head(learnt),))]
         if not result["finite"]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from tvsight.config import RUNTIME, RunConfig
+from tvsight.config import IDENTITY, RUNTIME, RunConfig
 from tvsight.errors import UsageError
 from tvsight.methods import CENTRAL
 
@@ -28,9 +28,15 @@ class MethodOptions(RunConfig):
     --trust-method-file."""
     trust_method_file: bool = field(default=False, metadata=RUNTIME)
     """Run the code of --method-file, here or on the server. Only for authors you trust."""
+    answer_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=1, metadata=IDENTITY)
+    """Tokens of an answer at most. With 1 an answer is the next token, as in the paper. With more
+    it is generated greedily up to the template's separator, and scored as a text; then tasks whose
+    answers are longer than one token are measured too."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.answer_tokens < 1:
+            raise UsageError(f"--answer-tokens {self.answer_tokens}: at least 1 was expected.")
         if self.method_file is not None and not self.trust_method_file:
             raise UsageError(
                 f"--method-file {self.method_file}: the file would be run as code. Add "
@@ -39,6 +45,11 @@ class MethodOptions(RunConfig):
 
 
 Options = MethodOptions
+
+
+def answer_tokens(options: RunConfig) -> int:
+    """The largest number of tokens of an answer; 1 for a command that has no such option."""
+    return options.answer_tokens if isinstance(options, MethodOptions) else 1
 
 
 @dataclass(frozen=True)

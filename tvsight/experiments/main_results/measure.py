@@ -78,7 +78,7 @@ class OneMethod(TypedDict):
     finite: bool
 
 
-Part = TypeVar("Part", OnDev, OnTest)
+Part = TypeVar("Part")
 
 
 def measure(
@@ -226,8 +226,9 @@ def best_layers(sweep: dict[str, Answers], accepted: Sequence[Sequence[int]]) ->
 
 
 def joined(parts: Sequence[Part]) -> Part:
-    """The parts of a split as one."""
-    return _joined(parts)
+    """The parts of a split as one: tensors one after the other."""
+    whole: Part = _joined(parts)
+    return whole
 
 
 def _joined(values: Sequence[Any]) -> Any:

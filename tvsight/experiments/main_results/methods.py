@@ -9,17 +9,15 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.main_results import answer_tokens, answers
 from tvsight.experiments.main_results.layers import layer_p
-from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.experiments.rows import asked, frame, method_tokens
 from tvsight.methods import CENTRAL, MethodEntry
 from tvsight.methods.files import named_methods
 from tvsight.models import ModelSource
 from tvsight.output import procedures
 from tvsight.output.labels import number
 from tvsight.prompts import Episode
-from tvsight.prompts.episodes import SPLITS, Split
-from tvsight.prompts.shuffling import shuffled_labels
-from tvsight.prompts.tokens import MethodTokens
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.statistics.tests import SIGNIFICANCE
@@ -51,8 +49,10 @@ def with_methods(runner: "Runner", options: "MethodOptions", central: Outcome) -
     return joined(central, found)
 
 
-def requests(plan: Plan, source: ModelSource, method: MethodEntry) -> "list[MethodResults]":
-    """One request per task."""
+def requests(plan: Plan, source: ModelSource, method: MethodEntry) -> Sequence[Request]:
+    """One request per task, for its whole answers where --answer-tokens is above 1."""
+    if answer_tokens(plan.config) > 1:
+        return answers.requests(plan, source, method)
     return [
         MethodResults(plan, identity(plan, NAME, source, task) | method.identity, task, method)
         for task in plan.tasks
@@ -111,32 +111,6 @@ class MethodResults(Request):
     def episodes(self, model: "Model") -> Sequence[Episode]:
         """The episodes of the task."""
         return self.plan.episodes(self.task, model)[0]
-
-
-def method_tokens(
-    plan: Plan,
-    task: Task,
-    model: "Model",
-    episodes: Sequence[Episode],
-    of_split: Mapping[str, Asked],
-) -> dict[Split, MethodTokens]:
-    """The prompts of a method by split: those of the central comparison, and the same with the
-    shuffled labels of the controls."""
-    draw = f"{plan.sampling.seed}/{task.name}" if task.name not in plan.replayed else task.name
-    shuffled = [shuffled_labels(episode, f"{draw}/{n}") for n, episode in enumerate(episodes)]
-    permuted = asked(model, task, shuffled, plan.template)
-    return {
-        split: {
-            **of_split[split].tokens,
-            "shuffled": [
-                [*shared, *query]
-                for shared, query in zip(
-                    permuted[split].tokens["shared"], permuted[split].tokens["query"], strict=True
-                )
-            ],
-        }
-        for split in SPLITS
-    }
 
 
 def joined(central: Outcome, others: Mapping[str, Outcome]) -> Outcome:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from tvsight.config import RunConfig, one_seed
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import NAME, MethodOptions
+from tvsight.experiments.main_results import NAME, MethodOptions, answer_tokens
+from tvsight.experiments.main_results import answers as whole_answers
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.methods import with_methods
 from tvsight.experiments.main_results.numbers import task_line
@@ -51,18 +52,20 @@ def collect(runner: "Runner", options: RunConfig) -> Outcome:
 def collect_with_vectors(runner: "Runner", options: RunConfig) -> Outcome:
     """The central comparison with its vectors, which are stored whatever --no-vectors says."""
 
-    def with_vectors(plan: Plan, source: ModelSource) -> list[MainResults]:
+    def with_vectors(plan: Plan, source: ModelSource) -> Sequence[Request]:
         return requests(plan, source, needs_vectors=True)
 
     return runner.outcome(replace(options, vectors=True), with_vectors)
 
 
-def requests(plan: Plan, source: ModelSource, needs_vectors: bool = False) -> "list[MainResults]":
-    """One request per task.
+def requests(plan: Plan, source: ModelSource, needs_vectors: bool = False) -> Sequence[Request]:
+    """One request per task, for its whole answers where --answer-tokens is above 1.
 
     Args:
         needs_vectors: measure again what was stored without vectors.
     """
+    if answer_tokens(plan.config) > 1:
+        return whole_answers.requests(plan, source)
     return [
         MainResults(plan, identity(plan, NAME, source, task), task, needs_vectors=needs_vectors)
         for task in plan.tasks
