@@ -88,13 +88,15 @@ def test_every_column_is_named() -> None:
 def manifests(
     tiny_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> list[dict[str, Any]]:
-    """Those of the committed results, and one of each of four experiments that is written now."""
+    """Those of the committed results, and one of each of six experiments that is written now."""
     results = tmp_path_factory.mktemp("docs")
     options = ("--tasks", "to_upper", "--episodes-per-split", "2", "--shots", "2")
     where = ("--model", tiny_checkpoint("llama"), "--results", results)
     assert analysis("function_vectors", *where, *options).returncode == 0
+    whole = ("--answer-tokens", "2", "--methods", "mean_state")
+    assert analysis("main_results", *where, *options, *whole).returncode == 0
     new = sorted(results.glob("*/*/*/manifest.json"))
-    assert len(new) == 4
+    assert len(new) == 6
     return [json.loads(file.read_text(encoding="utf-8")) for file in (*COMMITTED, *new)]
 
 

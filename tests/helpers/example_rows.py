@@ -7,7 +7,7 @@ import pandas as pd
 
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import COLUMN_TYPES
+from tvsight.storage.schemas import ANSWER_TYPES, COLUMN_TYPES
 
 PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
 
@@ -57,6 +57,18 @@ def task_rows(
             for number in range(6)
         ]
     return pd.DataFrame(rows)[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
+
+
+def whole_rows() -> pd.DataFrame:
+    """Whole answers of two tasks. Wrong ones have half of the words, the first of them."""
+    rows = pd.concat(
+        [task_rows("one", (2, 15, 10, 9)), task_rows("two", (4, 20, 18, 14))], ignore_index=True
+    )
+    return rows.assign(
+        f1=rows["correct"].map({True: 1.0, False: 0.5}),
+        first_word=True,
+        answer_log_probability=-1.5,
+    ).astype(ANSWER_TYPES)
 
 
 def answer(split: str, episode: int, query: str, correct: bool) -> dict[str, object]:

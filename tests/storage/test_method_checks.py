@@ -1,4 +1,4 @@
-"""Checks of the rows of methods and of the effects of attention heads."""
+"""Checks of the rows of methods, of whole answers and of the effects of attention heads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.helpers.damages import set_cell
+from tests.helpers.example_rows import whole_rows
 from tests.helpers.function_vector_rows import EFFECT, effect_rows, method_rows
 from tvsight.storage.checks import DamagedResult
 from tvsight.storage.contents import HEAD_MEANS, check_rows, check_vectors, read_rows, write_rows
@@ -18,11 +19,17 @@ from tvsight.storage.contents import HEAD_MEANS, check_rows, check_vectors, read
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 DEPTH, HEADS, HEAD_WIDTH = 2, 4, 8
 OF_METHOD = {"experiment": "methods", "model": "a-model", "task": "one", "method": "mean_state"}
+OF_ANSWERS = {"experiment": "answers", "model": "a-model", "task": "one"}
 OF_EFFECTS = {"experiment": "head_effects", "model": "a-model", "task": "one"}
 
 
 def method() -> pd.DataFrame:
     return method_rows("one", 9)
+
+
+def answers() -> pd.DataFrame:
+    rows = whole_rows()
+    return rows[rows["task"] == "one"].reset_index(drop=True)
 
 
 def effects() -> pd.DataFrame:
@@ -31,6 +38,7 @@ def effects() -> pd.DataFrame:
 
 def test_whole_rows_have_a_number_of_blocks() -> None:
     assert check_rows(method(), OF_METHOD) == 6
+    assert check_rows(answers(), OF_ANSWERS) == 6
     assert check_rows(effects(), OF_EFFECTS) == DEPTH
 
 
@@ -57,6 +65,13 @@ METHOD: dict[str, tuple[Change, str]] = {
     ),
     "an episode less": (lambda r: r.drop(index=3), "lack an episode"),
 }
+ANSWERS: dict[str, tuple[Change, str]] = {
+    "no number": (set_cell("answer_log_probability", -np.inf), "of a whole answer is not a number"),
+    "likelier than its beginning": (set_cell("answer_log_probability", -0.2), "that it can be"),
+    "F1 above one": (set_cell("f1", 1.5), "F1 is not between 0 and 1"),
+    "right by half": (lambda r: r.assign(f1=0.5), "not 1 where an answer is right"),
+    "no baseline": (lambda r: r[r["procedure"] != "baseline"], "lack a procedure"),
+}
 EFFECTS: dict[str, tuple[Change, str]] = {
     "no number": (set_cell("effect", np.nan), "effect or a log-probability is not a finite"),
     "infinity": (set_cell("log_effect", -np.inf), "is not a finite number"),
@@ -74,6 +89,13 @@ def test_damage_to_a_method_is_named(damage: str) -> None:
     spoil, said = METHOD[damage]
     with pytest.raises(DamagedResult, match=said):
         check_rows(spoil(method()).reset_index(drop=True), OF_METHOD)
+
+
+@pytest.mark.parametrize("damage", ANSWERS)
+def test_damage_to_whole_answers_is_named(damage: str) -> None:
+    spoil, said = ANSWERS[damage]
+    with pytest.raises(DamagedResult, match=said):
+        check_rows(spoil(answers()).reset_index(drop=True), OF_ANSWERS)
 
 
 @pytest.mark.parametrize("damage", EFFECTS)

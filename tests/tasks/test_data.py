@@ -31,6 +31,17 @@ OTHERS = [
     "company_product",
     "sentiment",
 ]
+PHRASES = [
+    "acronym_expansion",
+    "book_author",
+    "country_money",
+    "date_in_words",
+    "film_director",
+    "name_last_first",
+    "phrase_plural",
+    "verb_past_perfect",
+]
+"""Tasks that are measured in whole answers."""
 INVERTIBLE = [task for task in TASKS.values() if task.inverse]
 UNITS = [
     "zero",
@@ -98,6 +109,14 @@ def test_a_task_of_long_inputs_has_pairs_enough_for_both_halves(name: str, least
     assert min(len(text.split()) for text in inputs) >= 12
     assert [text for text in inputs if not text.endswith(".")] == []
     assert max(map(len, inputs)) < 250
+
+
+@pytest.mark.parametrize("name", PHRASES)
+def test_answers_of_several_words_make_sixty_pairs(name: str) -> None:
+    several = [pair for pair in TASKS[name].pairs if " " in pair.answer]
+    assert len(several) >= 60
+    assert len(several) >= 0.9 * len(TASKS[name].pairs)
+    assert TASKS[name].match == "exact"
 
 
 @EACH
@@ -280,6 +299,9 @@ def test_the_elements_are_the_118_with_their_symbols() -> None:
         ("location_religion", {"Italy": "Christianity", "Thailand": "Buddhism"}),
         ("location_continent", {"Canada": "North America", "Algeria": "Africa"}),
         ("person_language", {"Victor Hugo": "French", "Leo Tolstoy": "Russian"}),
+        ("book_author", {"Emma": "Jane Austen", "Dracula": "Bram Stoker"}),
+        ("country_money", {"Japan": "Japanese yen", "Norway": "Norwegian krone"}),
+        ("name_last_first", {"Victor Hugo": "Hugo, Victor"}),
     ],
 )
 def test_known_pairs_are_there(name: str, known: dict[str, str]) -> None:

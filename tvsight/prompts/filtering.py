@@ -16,6 +16,7 @@ MIN_PAIRS = 20
 """The smallest number of pairs for a measurement."""
 UNSPACED_ADVANTAGE = 0.7
 """Words begin with a space unless that keeps less than this share of the pairs kept without."""
+WHOLE = "main_results, layer_sweep and shots measure longer answers as a whole: --answer-tokens 8. "
 LONGER = (
     'Longer answers are read in a task file such as {"name": "my_task", "match": "prefix", '
     '"pairs": [...]}. '
@@ -60,8 +61,8 @@ def usable_pairs(task: Task, tokenizer: Any, template: Template, model: str) -> 
         longer = task.match == "exact" and task.origin == USERS
         raise UsageError(
             f"Task {task.name} with model {model}: {len(pairs)} of {len(task.pairs)} pairs have an "
-            f"answer {what}; at least {MIN_PAIRS} are needed. {LONGER * longer}"
-            f"{template.spaces}".rstrip()
+            f"answer {what}; at least {MIN_PAIRS} are needed. "
+            f"{WHOLE * (task.match == 'exact')}{LONGER * longer}{template.spaces}".rstrip()
         )
     say_special_tokens(task.name, _words(task.pairs), tokenizer, template, model)
     if use_spaces and template.spaces:

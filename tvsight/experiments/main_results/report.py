@@ -10,7 +10,13 @@ from tvsight.experiments.answer_sets import (
     recognition_over_tasks,
     recognition_table,
 )
-from tvsight.experiments.main_results import figures, method_report, numbers, task_figures
+from tvsight.experiments.main_results import (
+    answers_report,
+    figures,
+    method_report,
+    numbers,
+    task_figures,
+)
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import (
@@ -116,7 +122,10 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     display.table(recognition_means, RECOGNITION_TABLE.title, ["Right"])
 
     cells = [task_table, mean_table, *outcome.note_cells]
-    drawn.table(table, cells, names=NAMES, wording=TASK_TABLE)
+    wording = TASK_TABLE
+    if answers_report.is_whole(rows):
+        wording = TASK_TABLE._replace(note=TASK_TABLE.note + answers_report.EXACT)
+    drawn.table(table, cells, names=NAMES, wording=wording)
     drawn.table(means, [mean_table, count_table], "means", names=NAMES, wording=MEAN_TABLE)
     drawn.table(
         recognised, [recognition_means], "recognition", names=NAMES, wording=RECOGNITION_TABLE
@@ -131,6 +140,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     for model in table["model"].unique():
         drawn.figure(task_figures.task_by_task(table, model, others), "by_task", model)
         drawn.figure(task_figures.against_icl(table, model), "against_icl", model)
+    answers_report.draw(rows, display, drawn)
     method_report.draw(rows, display, drawn)
 
 

@@ -1,0 +1,124 @@
+"""Requests for whole answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.helpers.half_accepted import half_accepted
+from tests.helpers.method_prompts import EXAMPLE
+from tests.helpers.tiny_models import DEPTH
+from tvsight.config import RunConfig
+from tvsight.errors import MeasurementError, UsageError
+from tvsight.execution import Here, complete
+from tvsight.execution.ndif.preflight import rehearse
+from tvsight.experiments.main_results import MethodOptions, answers, methods
+from tvsight.experiments.main_results import request as main_results
+from tvsight.experiments.main_results.answers import METHOD_NAME, NAME, AnswerResults
+from tvsight.methods import METHODS
+from tvsight.models.loading import Model, load
+from tvsight.models.sources import ModelSource
+from tvsight.prompts import Template
+from tvsight.run.planning import Plan
+from tvsight.storage.contents import check_rows
+from tvsight.tasks.whole_answers import Score
+
+SOURCE = ModelSource("directory", "qwen2", "/nowhere")
+MOST = 4
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+def plan(options: RunConfig | None = None, **others: Any) -> Plan:
+    sizes = {"shots": 3, "episodes_per_split": 4, "answer_tokens": MOST}
+    return Plan(options or MethodOptions(**(sizes | others)), EXAMPLE, [half_accepted()], {})
+
+
+def request_of(method: str | None = None, **others: Any) -> AnswerResults:
+    entry = None if method is None else METHODS[method]
+    (one,) = answers.requests(plan(**others), SOURCE, entry)
+    return one
+
+
+def test_with_one_token_requests_and_identities_are_those_of_before() -> None:
+    of_run = plan(RunConfig())
+    (wanted,) = main_results.requests(of_run, SOURCE)
+    (found,) = main_results.requests(plan(MethodOptions()), SOURCE)
+    assert isinstance(found, main_results.MainResults)
+    assert found.identity == wanted.identity
+    method = METHODS["mean_state"]
+    (wanted,) = methods.requests(of_run, SOURCE, method)
+    (found,) = methods.requests(plan(MethodOptions()), SOURCE, method)
+    assert isinstance(found, methods.MethodResults)
+    assert found.identity == wanted.identity
+
+
+def test_the_number_of_tokens_is_a_part_of_the_identity() -> None:
+    (central,) = main_results.requests(plan(), SOURCE)
+    assert (central.identity["experiment"], central.identity["answer_tokens"]) == (NAME, MOST)
+    (method,) = methods.requests(plan(), SOURCE, METHODS["mean_state"])
+    assert method.identity["experiment"] == METHOD_NAME
+    assert method.identity["method"] == "mean_state"
+    assert central.identity != request_of(answer_tokens=5).identity
+
+
+@pytest.mark.parametrize("method", [None, "mean_state"])
+def test_rows_are_complete_and_the_same_on_a_simulated_server(
+    model: Model, method: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(predicted: str, query: str, accepted: object) -> Score:
+        return Score(len(predicted) % 2 == 1, 1.0, True)
+
+    monkeypatch.setattr(answers, "score", odd)
+    asked = request_of(method)
+    found = complete(asked.steps(model), model.decoder, Here())
+    rows = found.rows
+    assert check_rows(rows, asked.identity) == DEPTH
+    assert found.vectors is None
+    assert "shared_first_token" not in (found.notes or {})
+    swept = rows[(rows["split"] == "dev") & rows["layer"].notna()]
+    for procedure, of_procedure in swept.groupby("procedure"):
+        exact = of_procedure.groupby("layer")["correct"].sum()
+        test = rows[(rows["split"] == "test") & (rows["procedure"] == procedure)]
+        assert set(test["layer"]) == {exact.idxmax()}
+        assert exact.max() > 0
+    assert " block " in asked.line(rows)
+    (job,) = next(asked.steps(model))
+    assert len(job.later) == 1
+    assert rehearse(job, model.decoder, model.dtype) > 0
+    shipped = complete(asked.steps(model), model.decoder, Here(simulated=True)).rows
+    pd.testing.assert_frame_equal(shipped, rows)
+
+
+def test_long_splits_are_measured_in_parts(model: Model) -> None:
+    sizes = {"episodes_per_split": 60, "answer_tokens": 2, "shots": 1, "dummy_queries": 1}
+    whole, cut = (request_of(**sizes, max_job_episodes=most) for most in (200, 50))
+    assert len(next(cut.steps(model))) == 2
+    found = [complete(one.steps(model), model.decoder, Here()).rows for one in (whole, cut)]
+    same = ["procedure", "split", "episode", "layer", "query"]
+    pd.testing.assert_frame_equal(*(rows[same] for rows in found))
+    # Batches have other shapes, so that the last digits differ.
+    names = ["log_probability", "answer_log_probability"]
+    pd.testing.assert_frame_equal(*(rows[names] for rows in found), rtol=0, atol=1e-4)
+
+
+def test_answers_without_probability_are_an_error(model: Model) -> None:
+    steps = request_of().steps(model)
+    (job,) = next(steps)
+    read = job.function(model.decoder, *job.arguments)
+    read["answers"]["baseline"]["answer_log_probability"][0] = -float("inf")
+    with pytest.raises(MeasurementError, match="baseline: the probability of an answer is zero"):
+        steps.send([read])
+
+
+def test_options_that_measure_nothing_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"^--answer-tokens 0: at least 1 was expected"):
+        MethodOptions(answer_tokens=0)
+    unending = Plan(MethodOptions(answer_tokens=2), Template("{x}: {y} "), [half_accepted()], {})
+    with pytest.raises(UsageError, match=r"^--answer-tokens: the template"):
+        main_results.requests(unending, SOURCE)

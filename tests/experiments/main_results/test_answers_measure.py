@@ -1,0 +1,94 @@
+"""Whole answers of dev and test, beside an independent reference."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.helpers.method_prompts import EPISODES, few_shot, method_prompts
+from tests.helpers.reference_heads import HeadsReference
+from tests.helpers.tiny_models import DEPTH
+from tvsight import execution
+from tvsight.experiments.main_results import measure
+from tvsight.experiments.main_results.answers_measure import (
+    OWN,
+    WholeAnswers,
+    answer_dev,
+    answer_test,
+)
+from tvsight.methods import METHODS
+from tvsight.models.loading import load
+from tvsight.prompts.tokens import AnswerTokens, MethodTokens
+
+MOST = 3
+STOPS = list(range(0, 300, 5))
+LAYERS = {"task_vector": 2, "averaged_vector": 3, OWN: 1}
+
+
+def with_answers(tokens: MethodTokens) -> AnswerTokens:
+    return {**tokens, "answers": [[first, 7 + n] for n, first in enumerate(tokens["expected"])]}
+
+
+def test_answers_are_those_of_whole_prompts(tiny_checkpoint: Callable[[str], Path]) -> None:
+    decoder = load(str(tiny_checkpoint("gemma3")), device="cpu").decoder
+    reference = HeadsReference(tiny_checkpoint("gemma3"))
+    tokens = method_prompts(load(str(tiny_checkpoint("gemma3")), device="cpu"))
+    dev, test = with_answers(tokens.dev), with_answers(tokens.test)
+
+    def assert_same(
+        found: WholeAnswers, prompts: list[list[int]], layer: int | None, vectors: Tensor
+    ) -> None:
+        place = layer if found["generated"].shape[1] > 1 and layer is not None else 0
+        for episode, prompt in enumerate(prompts):
+            vector = None if layer is None else vectors[episode, layer]
+            wanted = reference.generate(prompt, MOST, STOPS, layer or 0, vector)
+            generated = [int(t) for t in found["generated"][episode, place] if t >= 0]
+            assert generated == [answer.token for answer in wanted]
+
+    one = execution.run(decoder, measure.measure, tokens.dev, tokens.test)
+    own = {
+        split: measure.task_vector.learn(decoder, of)
+        for split, of in (("dev", tokens.dev), ("test", tokens.test))
+    }
+    none = torch.empty(0)
+    on_dev = execution.run(decoder, answer_dev, dev, None, {}, MOST, STOPS)["answers"]
+    assert_same(on_dev["baseline"], dev["zero_shot"], None, none)
+    for layer in range(DEPTH):
+        assert_same(on_dev["task_vector"], dev["zero_shot"], layer, own["dev"])
+    for name in ("task_vector", "averaged_vector"):
+        first, sweep = on_dev[name]["first"], one["dev"]["sweep"][name]
+        assert torch.equal(first["token"], sweep["token"])
+        assert torch.equal(on_dev[name]["generated"][..., 0], sweep["token"])
+        torch.testing.assert_close(first["margin"], sweep["margin"], rtol=0, atol=1e-4)
+    on_test = execution.run(decoder, answer_test, test, None, {}, MOST, STOPS, LAYERS, {})
+    assert set(on_test) == {"baseline", "icl", "task_vector", "averaged_vector"}
+    assert_same(on_test["icl"], few_shot(tokens.test), None, none)
+    assert_same(on_test["baseline"], test["zero_shot"], None, none)
+    assert_same(on_test["task_vector"], test["zero_shot"], LAYERS["task_vector"], own["test"])
+
+
+@pytest.mark.parametrize("name", ["mean_state"])
+def test_a_vector_of_the_task_is_that_of_dev(
+    tiny_checkpoint: Callable[[str], Path], name: str
+) -> None:
+    model = load(str(tiny_checkpoint("gpt2")), device="cpu")
+    reference = HeadsReference(tiny_checkpoint("gpt2"))
+    tokens = method_prompts(model)
+    how = (METHODS[name].load(), {}, MOST, STOPS)
+    on_dev = execution.run(model.decoder, answer_dev, with_answers(tokens.dev), *how)
+    assert on_dev["answers"][OWN]["answer_log_probability"].shape == (EPISODES, DEPTH)
+    mean = on_dev["taught"][OWN]
+    states = [reference.residual_streams(prompt) for prompt in few_shot(tokens.dev)]
+    torch.testing.assert_close(mean, torch.stack(states).mean(dim=0), rtol=0, atol=1e-4)
+    on_test = execution.run(
+        model.decoder, answer_test, with_answers(tokens.test), *how, LAYERS, on_dev["taught"]
+    )
+    assert set(on_test) == {OWN}
+    layer = LAYERS[OWN]
+    for episode, prompt in enumerate(tokens.test["zero_shot"]):
+        vector = reference.residual_streams(prompt)[layer] + mean[layer]
+        wanted = reference.generate(prompt, MOST, STOPS, layer, vector)
+        generated = [int(token) for token in on_test[OWN]["generated"][episode, 0] if token >= 0]
+        assert generated == [answer.token for answer in wanted]
