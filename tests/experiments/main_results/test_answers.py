@@ -96,15 +96,15 @@ def test_rows_are_complete_and_the_same_on_a_simulated_server(
 
 
 def test_long_splits_are_measured_in_parts(model: Model) -> None:
-    sizes = {"episodes_per_split": 60, "answer_tokens": 2, "shots": 1, "dummy_queries": 1}
-    whole, cut = (request_of(**sizes, max_job_episodes=most) for most in (200, 50))
-    assert len(next(cut.steps(model))) == 2
-    found = [complete(one.steps(model), model.decoder, Here()).rows for one in (whole, cut)]
+    sizes: dict[str, Any] = {"episodes_per_split": 60, "answer_tokens": 2, "shots": 1}
+    both = [request_of(**sizes, max_job_episodes=most) for most in (200, 50)]
+    assert [len(next(one.steps(model))) for one in both] == [1, 2]
+    whole, cut = (complete(one.steps(model), model.decoder, Here()).rows for one in both)
     same = ["procedure", "split", "episode", "layer", "query"]
-    pd.testing.assert_frame_equal(*(rows[same] for rows in found))
+    pd.testing.assert_frame_equal(cut[same], whole[same])
     # Batches have other shapes, so that the last digits differ.
     names = ["log_probability", "answer_log_probability"]
-    pd.testing.assert_frame_equal(*(rows[names] for rows in found), rtol=0, atol=1e-4)
+    pd.testing.assert_frame_equal(cut[names], whole[names], rtol=0, atol=1e-4)
 
 
 def test_answers_without_probability_are_an_error(model: Model) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -76,7 +77,7 @@ def test_a_vector_of_the_task_is_that_of_dev(
     model = load(str(tiny_checkpoint("gpt2")), device="cpu")
     reference = HeadsReference(tiny_checkpoint("gpt2"))
     tokens = method_prompts(model)
-    how = (METHODS[name].load(), {}, MOST, STOPS)
+    how: tuple[Any, ...] = (METHODS[name].load(), {}, MOST, STOPS)
     on_dev = execution.run(model.decoder, answer_dev, with_answers(tokens.dev), *how)
     assert on_dev["answers"][OWN]["answer_log_probability"].shape == (EPISODES, DEPTH)
     mean = on_dev["taught"][OWN]

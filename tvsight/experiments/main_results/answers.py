@@ -112,7 +112,7 @@ class AnswerResults(Request):
         }
         layers = {name: most_exact(by_block) for name, by_block in swept.items()}
         on_test = joined((yield test_jobs(layers, on_dev["taught"])))
-        rows = [row for row in baseline if method is None]
+        rows = list(baseline) if method is None else []
         for name in ("baseline", "icl"):
             rows += test.rows(on_test[name], name) if name in on_test else []
         for name, by_block in swept.items():
