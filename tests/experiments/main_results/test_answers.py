@@ -20,7 +20,7 @@ from tvsight.experiments.main_results.answers import METHOD_NAME, NAME, AnswerRe
 from tvsight.methods import METHODS
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
-from tvsight.prompts import Template
+from tvsight.prompts import Template, tokens
 from tvsight.run.planning import Plan
 from tvsight.storage.contents import check_rows
 from tvsight.tasks.whole_answers import Score
@@ -95,16 +95,19 @@ def test_rows_are_complete_and_the_same_on_a_simulated_server(
     pd.testing.assert_frame_equal(shipped, rows)
 
 
-def test_long_splits_are_measured_in_parts(model: Model) -> None:
-    sizes: dict[str, Any] = {"episodes_per_split": 60, "answer_tokens": 2, "shots": 1}
-    both = [request_of(**sizes, max_job_episodes=most) for most in (200, 50)]
-    assert [len(next(one.steps(model))) for one in both] == [1, 2]
-    whole, cut = (complete(one.steps(model), model.decoder, Here()).rows for one in both)
-    same = ["procedure", "split", "episode", "layer", "query"]
+def test_long_splits_are_measured_in_parts(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "AVERAGED_OVER", 2)
+    asked = request_of()
+    assert len(next(asked.steps(model))) == 1
+    whole = complete(asked.steps(model), model.decoder, Here()).rows
+    monkeypatch.setattr(answers, "parts", lambda prompts, most: tokens.parts(prompts, 2))
+    assert len(next(asked.steps(model))) == 2
+    cut = complete(asked.steps(model), model.decoder, Here()).rows
+    same = ["procedure", "split", "episode", "layer", "query", "predicted"]
     pd.testing.assert_frame_equal(cut[same], whole[same])
     # Batches have other shapes, so that the last digits differ.
-    names = ["log_probability", "answer_log_probability"]
-    pd.testing.assert_frame_equal(cut[names], whole[names], rtol=0, atol=1e-4)
+    close = ["log_probability", "answer_log_probability"]
+    pd.testing.assert_frame_equal(cut[close], whole[close], rtol=0, atol=1e-4)
 
 
 def test_answers_without_probability_are_an_error(model: Model) -> None:
