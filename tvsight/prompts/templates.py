@@ -37,6 +37,11 @@ class Template:
         return "".join(self.demonstration(x, y) for x, y in demonstrations) + self.query(given)
 
     @property
+    def end(self) -> str:
+        """The text after an answer; empty where a template has none."""
+        return self._parts[2]
+
+    @property
     def spaces(self) -> str:
         """A remark on a template with a space where a word brings its own; empty for another."""
         before, between, after = self._parts
