@@ -74,8 +74,8 @@ def test_the_first_token_is_the_answer_of_one_token(
     assert torch.equal(generate(decoder, cached, ROWS, 1, ())[patched, 0], one["token"])
     assert torch.equal(unstopped[patched, 0], one["token"])
     forced = force(decoder, cached, ROWS, [[3]] * len(ROWS.prompts))
-    torch.testing.assert_close(forced["log_probability"][patched], one["log_probability"])
-    assert torch.equal(forced["log_probability"], forced["answer_log_probability"])
+    torch.testing.assert_close(forced["first"]["log_probability"][patched], one["log_probability"])
+    assert torch.equal(forced["first"]["log_probability"], forced["answer_log_probability"])
 
 
 def test_rows_that_do_not_fit_the_memory_are_repeated_in_parts(

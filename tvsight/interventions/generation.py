@@ -5,7 +5,7 @@ which the cache carries. A row costs one token per step, and leaves its batch wh
 """
 
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -36,11 +36,14 @@ class Patches(NamedTuple):
     """`[rows, width]`, finite; those of unpatched rows are not used."""
 
 
-class Forced(Answers):
-    """The answers read at the prompt's last token, and what follows them. Every value `[rows]`."""
+class Forced(TypedDict):
+    """Given answers, read token by token."""
 
+    first: Answers
+    """The answers read at the prompt's last token, where the first token of the given answer is
+    expected. Every value `[rows]`."""
     answer_log_probability: Tensor
-    """The natural logarithm of the probability of the whole given answer."""
+    """The natural logarithm of the probability of the whole given answer, `[rows]`."""
 
 
 def generate(
@@ -87,7 +90,7 @@ def force(
         given: the tokens of the answer of each row, at least one.
 
     Returns:
-        Every value on the CPU. The first token of its answer is the expected one of each row.
+        Every value on the CPU.
 
     Raises:
         UsageError: when there is no such prompt or block, vectors have another shape or type, or an
@@ -115,12 +118,12 @@ def force(
 
     for _ in in_batches(decoder, prompts, patches.prompts, _alone(decoder, patches), run):
         pass
-    return {
+    first: Answers = {
         "token": token[:, 0],
         "log_probability": log_probability[:, 0],
         "margin": margin[:, 0],
-        "answer_log_probability": log_probability.sum(dim=1),
     }
+    return {"first": first, "answer_log_probability": log_probability.sum(dim=1)}
 
 
 def _alone(decoder: Decoder, patches: Patches) -> range:
