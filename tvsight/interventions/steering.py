@@ -32,7 +32,10 @@ def steered(decoder: Decoder, layer: int, vector: Tensor) -> Iterator[None]:
             decoder.write(block, states)
     decoder.nn = edited
     try:
-        yield
+        with warnings.catch_warnings():
+            # The edit waits for a further step, which the last step is not followed by.
+            warnings.filterwarnings("ignore", message=".*was never reached", category=UserWarning)
+            yield
     finally:
         decoder.nn = before
 
@@ -48,10 +51,7 @@ def generate(decoder: Decoder, tokens: TokenIds, most: int) -> list[int]:
     ids = torch.tensor([list(tokens)])
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     greedy = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0}
-    with warnings.catch_warnings():
-        # An edit waits for a further step, which the last step is not followed by.
-        warnings.filterwarnings("ignore", message=".*was never reached", category=UserWarning)
-        with decoder.nn.generate(inputs, max_new_tokens=most, **greedy) as tracer:
-            found = save(tracer.result)
+    with decoder.nn.generate(inputs, max_new_tokens=most, **greedy) as tracer:
+        found = save(tracer.result)
     following: list[int] = found[0, len(tokens) :].tolist()
     return following

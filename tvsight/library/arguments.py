@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
@@ -64,12 +64,13 @@ def whole(name: str, value: object, least: float | None = None) -> int:
 def finite(name: str, value: object) -> float:
     """A finite number of any library."""
     try:
-        number = math.nan if isinstance(value, bool | str) else float(value)  # type: ignore
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise unexpected(name, "a finite number", value)
-    return number
+        if isinstance(value, SupportsFloat) and not isinstance(value, bool):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    except (TypeError, ValueError, RuntimeError):  # an array of several numbers
+        pass
+    raise unexpected(name, "a finite number", value)
 
 
 def as_text(name: str, value: object) -> str:

@@ -55,7 +55,7 @@ def measure(
     """
     check_model(model)
     selection = tasks if isinstance(tasks, str) else ",".join(_texts("tasks", tasks))
-    given = {"tasks": selection, "results": as_text("results", results)}
+    given: dict[str, Any] = {"tasks": selection, "results": as_text("results", results)}
     for name, value in options.items():
         if name not in OPTIONS:
             known = f"The options are {', '.join(OPTIONS)}."

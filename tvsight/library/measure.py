@@ -11,11 +11,12 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from tvsight.experiments.main_results.measure import Comparison, measure_method
+from tvsight.experiments.main_results.measure import Comparison, OnDev, OnTest, measure_method
 from tvsight.experiments.measuring import Progress, distinct, read_together
-from tvsight.interventions.answers import answers
-from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
+from tvsight.interventions import generation
+from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.generation import ENDED, Patches
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.interventions.steering import generate, steered
 from tvsight.methods.method import Method, learn
@@ -34,7 +35,7 @@ class Learnt(TypedDict):
 
 
 def vectors(decoder: Decoder, prompts: Prompts, progress: Progress | None = None) -> Tensor:
-    """The mean over prompts of the state at their last token after every block, `[depth, width]`."""
+    """The mean state at the last token of some prompts after every block, `[depth, width]`."""
     return task_vectors(last_states(decoder, [[]], [prompts["prompts"]]))[0]
 
 
@@ -43,23 +44,25 @@ def answer(
     prompts: Prompts,
     patch: tuple[int, Tensor] | None,
     adds: bool = False,
+    most: int = 1,
+    stops: Sequence[int] = (),
     progress: Progress | None = None,
-) -> int:
-    """The greedy next token after one prompt.
+) -> list[int]:
+    """The tokens that follow one prompt, greedily.
 
     Args:
-        patch: a block, and the vector `[width]` for the state at the last token after it.
+        patch: a block, and the vector `[width]` for the state at the prompt's last token after it.
         adds: whether the vector is added to that state. Otherwise it replaces it.
+        most: the largest number of tokens.
+        stops: tokens after which nothing follows.
     """
     cached = cache_prompts(decoder, prompts["prompts"])
-    if patch is None:
-        states = unpatched_states(decoder, cached)[:, -1]
-    else:
-        layer, vector = patch
-        if adds:
-            vector = vector + unpatched_states(decoder, cached)[0, layer]
-        states = apply_vectors(decoder, cached, [0], [layer], vector[None])
-    return int(answers(decoder, states, [0])["token"])
+    layer, vector = (None, torch.zeros(decoder.width)) if patch is None else patch
+    if adds:
+        vector = vector + unpatched_states(decoder, cached)[0, layer]
+    patches = Patches([0], [layer], vector[None])
+    found = generation.generate(decoder, cached, patches, most, stops)[0].tolist()
+    return [token for token in found if token != ENDED]
 
 
 def generated(
@@ -69,10 +72,10 @@ def generated(
     added: Sequence[tuple[int, Tensor]],
     progress: Progress | None = None,
 ) -> list[int]:
-    """The tokens that follow one prompt, greedily.
+    """The tokens that follow one prompt, greedily, in the model as it is edited.
 
     Args:
-        most: the largest number of them.
+        most: the largest number of tokens.
         added: blocks, and vectors that are added after them at every generated position.
     """
     with ExitStack() as steering:
@@ -104,8 +107,12 @@ def learn_vector(
     states = {"baseline": baseline, "icl": icl}
     read = read_together(decoder, {name: (of, test["expected"]) for name, of in states.items()})
     finite = found["finite"] and all(bool(of.isfinite().all()) for of in states.values())
-    on_dev = found["dev"] | {"sweep": {"vector": found["dev"]["sweep"]["method"]}}
-    on_test = {"answers": read | {"vector": found["test"]}, "finite": finite, "vectors": vector[:0]}
+    on_dev: OnDev = {**found["dev"], "sweep": {"vector": found["dev"]["sweep"]["method"]}}
+    on_test: OnTest = {
+        "answers": read | {"vector": found["test"]},
+        "finite": finite,
+        "vectors": vector[:0],
+    }
     return {
         "vector": vector.float().cpu(),
         "comparison": {"dev": on_dev, "layers": {"vector": found["layer"]}, "test": on_test},

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from html import escape
 from os import PathLike
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 import torch
@@ -120,7 +120,7 @@ def load(
         UsageError: for an unknown name, an unreachable or gated hub model, an architecture that
             has no standard view, weights that cannot or may not be read, or an absent device.
     """
-    if remote not in get_args(Remote) or isinstance(remote, int) and not isinstance(remote, bool):
+    if not isinstance(remote, bool) and remote != "simulated":
         raise unexpected("remote", "True, False or 'simulated'", remote)
     if remote is True:
         if str(device) != "auto" or allow_pickled_weights:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -109,9 +109,11 @@ class Vector:
             raise unexpected("query", "a text with a word in it", query)
         ids = model.tokenizer(template.few_shot(shown, self._word(query))).input_ids
         check_window(model, [[*ids, *ids[:1] * (most - 1)]])
+        end = model.tokenizer.eos_token_id
+        stops = () if end is None else (int(end),)
         patch = self._at(layer)
-        found = model.run(measure.answer, {"prompts": [ids]}, patch, self.adds)
-        text = str(model.tokenizer.decode([found]))
+        found = model.run(measure.answer, {"prompts": [ids]}, patch, self.adds, most, stops)
+        text = str(model.tokenizer.decode(found, skip_special_tokens=True))
         return text.partition(template.end)[0].strip() if template.end else text.strip()
 
     @contextmanager
@@ -207,6 +209,14 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
     """
     check_model(model)
     values, about, report = files.read_vector(Path(path), model.name)
-    flags = {name: about[name] == "True" for name in ("adds", "spaced")}
-    vector = Vector(model, about["task"], values, int(about["layer"]), kind=about["kind"], **flags)
-    return replace(vector, template=Template(about["template"]), report=report)
+    return Vector(
+        model,
+        about["task"],
+        values,
+        int(about["layer"]),
+        kind=about["kind"],
+        adds=about["adds"] == "True",
+        template=Template(about["template"]),
+        spaced=about["spaced"] == "True",
+        report=report,
+    )

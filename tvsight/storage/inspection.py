@@ -123,14 +123,14 @@ def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
         UsageError: when there is no such folder.
     """
     findings: list[Finding] = []
-    superseded: list[Finding] = []
+    older: list[Finding] = []
     for checked in _checked(store, seen):
         if isinstance(checked, Finding):
             findings.append(checked)
         elif why := superseded(checked):
-            superseded.append(Finding(checked.path, "superseded", why, checked.size))
+            older.append(Finding(checked.path, "superseded", why, checked.size))
     findings += [*_aside(store), *leftovers(store)]
-    return [*(finding for finding in findings if finding.kind != "later"), *superseded]
+    return [*(finding for finding in findings if finding.kind != "later"), *older]
 
 
 def leftovers(store: Store) -> Iterator[Finding]:
