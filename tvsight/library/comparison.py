@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,11 +19,14 @@ from tvsight.run.runner import Runner
 if TYPE_CHECKING:
     import pandas as pd
 
-OPTIONS = (
-    *("task_file", "shots", "dummy_queries", "episodes_per_split", "seed", "division", "template"),
-    *("episodes", "methods", "method_file", "trust_method_file", "vectors", "max_job_episodes"),
-)
-"""The options of `python -m analyses.main_results` that neither the model decides nor figures."""
+DECIDED = {
+    *("model", "revision", "dtype", "device", "trust_remote_code", "allow_pickled_weights"),
+    *("remote", "remote_simulated", "host", "max_in_flight", "retries", "job_minutes"),
+    *("tasks", "results", "fail_fast", "dry_run", "redraw", "save_episodes", "captions", "svg"),
+}
+"""Options that the model or another argument decides, or that are about something else than rows."""
+OPTIONS = tuple(entry.name for entry in fields(MethodOptions) if entry.name not in DECIDED)
+"""The options of `python -m analyses.main_results` that `measure` takes by name."""
 
 
 @one_at_a_time
