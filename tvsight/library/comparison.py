@@ -24,7 +24,7 @@ DECIDED = {
     *("remote", "remote_simulated", "host", "max_in_flight", "retries", "job_minutes"),
     *("tasks", "results", "fail_fast", "dry_run", "redraw", "save_episodes", "captions", "svg"),
 }
-"""Options that the model or another argument decides, or that are about something else than rows."""
+"""Options that the model or another argument decides, or that change no rows."""
 OPTIONS = tuple(entry.name for entry in fields(MethodOptions) if entry.name not in DECIDED)
 """The options of `python -m analyses.main_results` that `measure` takes by name."""
 
