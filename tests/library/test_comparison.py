@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {"shots": 3, "episodes_per_split": 6}
 def results(model: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the results of one task."""
     folder = tmp_path_factory.mktemp("measured")
-    tvsight.measure(model, ["to_upper"], str(folder), **SMALL)
+    tvsight.measure(model, ["to_upper"], folder, **SMALL)
     return folder
 
 

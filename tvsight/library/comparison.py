@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable
 from dataclasses import fields
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -33,7 +34,7 @@ OPTIONS = tuple(entry.name for entry in fields(MethodOptions) if entry.name not 
 def measure(
     model: LoadedModel,
     tasks: str | Iterable[str] = "paper",
-    results: str = "results",
+    results: str | PathLike[str] = "results",
     **options: Any,
 ) -> "pd.DataFrame":
     """The central comparison: baseline, ICL and vectors on the same episodes.
@@ -59,7 +60,8 @@ def measure(
     """
     check_model(model)
     selection = tasks if isinstance(tasks, str) else ",".join(_texts("tasks", tasks))
-    given: dict[str, Any] = {"tasks": selection, "results": as_text("results", results)}
+    folder = fspath(results) if isinstance(results, PathLike) else results
+    given: dict[str, Any] = {"tasks": selection, "results": as_text("results", folder)}
     for name, value in options.items():
         if name not in OPTIONS:
             known = f"The options are {', '.join(OPTIONS)}."
@@ -71,7 +73,7 @@ def measure(
     if not outcome.results:
         raise MeasurementError("; ".join(failed) or "no task was measured.")
     for line in failed:
-        warnings.warn(line, Remark, stacklevel=2)
+        warnings.warn(line, Remark, stacklevel=3)
     return outcome.in_order().table
 
 

@@ -52,7 +52,8 @@ def read_vector(path: Path, model: str) -> tuple[Tensor, dict[str, str], Report 
         report = Report.from_json(about["report"]) if "report" in about else None
     except (OSError, SafetensorError, ValueError) as error:
         why = one_line(reason(error))
-        raise UsageError(f"{path}: expected a vector that Vector.save wrote: {why}.") from error
+        named = one_line(str(path))
+        raise UsageError(f"{named}: expected a vector that Vector.save wrote: {why}.") from error
     if about["model"] != model:
         known = one_line(about["model"])
         warnings.warn(f"{path} was learnt with {known}, not with {model}.", Remark, stacklevel=3)
@@ -93,4 +94,5 @@ def _write(path: Path, write: Callable[[Path], None]) -> None:
         with whole_file(path) as new:
             write(new)
     except (OSError, SafetensorError) as error:
-        raise UsageError(f"{path} cannot be written: {reason(error)}.") from error
+        named = one_line(str(path))
+        raise UsageError(f"{named} cannot be written: {reason(error)}.") from error

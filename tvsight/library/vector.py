@@ -17,6 +17,7 @@ from tvsight.library import files, measure
 from tvsight.library.arguments import (
     as_template,
     as_text,
+    check_loaded,
     check_model,
     dense,
     finite,
@@ -59,7 +60,7 @@ class Vector:
     """How it was chosen and tested; None where it was not learnt here."""
 
     def __post_init__(self) -> None:
-        check_model(self.model)
+        check_loaded(self.model)
         decoder = self.model.decoder
         values = dense("values", self.values, [decoder.depth, decoder.width])
         values = held("values", values, torch.device("cpu"), torch.float32).clone()
@@ -167,8 +168,8 @@ class Vector:
         (place,) = self.model.decoder.block_numbers([self.layer if layer is None else layer])
         if place == 0:
             raise UsageError("layer: llama.cpp adds nothing after block 0; name another.")
-        architecture = str(self.model.decoder.nn.config.get_text_config().model_type)
-        files.write_gguf(Path(path), self.values[place], place, architecture)
+        kind = str(self.model.decoder.nn.config.get_text_config().model_type)
+        files.write_gguf(Path(path), self.values[place], place, kind.removesuffix("_text"))
 
     def __repr__(self) -> str:
         report = "" if self.report is None else f"; {self.report}"
@@ -207,7 +208,7 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
     Warns:
         Remark: when it was learnt with a model of another name.
     """
-    check_model(model)
+    check_loaded(model)
     values, about, report = files.read_vector(Path(path), model.name)
     return Vector(
         model,
