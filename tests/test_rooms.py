@@ -24,8 +24,8 @@ ORDER = (
     ("tvsight.storage",),
     ("tvsight.execution",),
     ("tvsight.run",),
-    ("tvsight.library",),
     ("tvsight.experiments",),
+    ("tvsight.library",),
     ("analyses",),
 )
 """Every room, after those that it may use. Those of one floor may use each other."""

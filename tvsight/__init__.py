@@ -3,16 +3,20 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["answer", "episodes", "extract", "load", "task", "template"]
-
 _PLACES = {
-    "answer": "tvsight.library",
-    "episodes": "tvsight.library",
-    "extract": "tvsight.library",
-    "load": "tvsight.models.loading",
+    "Vector": "tvsight.library.vector",
+    "answer": "tvsight.library.prompting",
+    "episodes": "tvsight.library.prompting",
+    "extract": "tvsight.library.prompting",
+    "load": "tvsight.library.model",
+    "measure": "tvsight.library.comparison",
+    "read": "tvsight.library.stored",
+    "read_vector": "tvsight.library.vector",
     "task": "tvsight.tasks",
+    "task_vector": "tvsight.library.learning",
     "template": "tvsight.prompts.templates",
 }
+__all__ = [*sorted(_PLACES)]
 
 
 def __getattr__(name: str) -> Any:

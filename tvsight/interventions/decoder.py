@@ -117,6 +117,11 @@ class Decoder:
         return self.nn.tokenizer
 
     @property
+    def is_edited(self) -> bool:
+        """Whether edits of the nnsight model change its states now."""
+        return bool(self.nn._edits)
+
+    @property
     def device(self) -> torch.device:
         """The device on which states of all blocks can be combined with other tensors."""
         return self.nn.device

@@ -28,7 +28,8 @@ def stop_tokens(model: "Model", template: Template) -> list[int]:
     """The tokens that end an answer, ascending: those that hold the template's separator, and
     special tokens such as the end of a sequence."""
     texts = model.vocabulary.texts
-    found = {token for token, text in enumerate(texts) if template.separator in text}
+    ends = template.separator
+    found = {token for token, text in enumerate(texts) if ends in text} if ends else set()
     return sorted(found | set(model.tokenizer.all_special_ids))
 
 
@@ -44,4 +45,5 @@ def answer_text(model: "Model", tokens: Iterable[int], template: Template) -> st
         skip_special_tokens=True,
         clean_up_tokenization_spaces=False,
     )
-    return text.partition(template.separator)[0].strip()
+    ends = template.separator
+    return (text.partition(ends)[0] if ends else text).strip()

@@ -42,10 +42,10 @@ class Runner:
     The plans of one runner are run in one place, and differ in their requests only.
     """
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: Display, loaded: "Model | None" = None) -> None:
         self.display = display
         self._place: Places | None = None
-        self._loaded: tuple[ModelSource, Model] | None = None
+        self._loaded = None if loaded is None else (loaded.source, loaded)
         self._of_newest: dict[ModelSource, dict[str, str]] = {}
         self.labels: dict[str, str] = {}
         """Names with their revision, by model, for outputs that must tell revisions apart."""

@@ -104,7 +104,7 @@ def verify(store: Store, seen: Seen = nobody, quick: bool = False) -> list[Findi
 
 def damage(store: Store, path: Path) -> Finding | None:
     """Verify one result. None when it is what its manifest promises."""
-    checked = _check(store, path)
+    checked = check(store, path)
     return checked if isinstance(checked, Finding) else None
 
 
@@ -123,14 +123,14 @@ def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
         UsageError: when there is no such folder.
     """
     findings: list[Finding] = []
-    superseded: list[Finding] = []
+    older: list[Finding] = []
     for checked in _checked(store, seen):
         if isinstance(checked, Finding):
             findings.append(checked)
-        elif why := _superseded(checked):
-            superseded.append(Finding(checked.path, "superseded", why, checked.size))
+        elif why := superseded(checked):
+            older.append(Finding(checked.path, "superseded", why, checked.size))
     findings += [*_aside(store), *leftovers(store)]
-    return [*(finding for finding in findings if finding.kind != "later"), *superseded]
+    return [*(finding for finding in findings if finding.kind != "later"), *older]
 
 
 def leftovers(store: Store) -> Iterator[Finding]:
@@ -206,11 +206,16 @@ def _check_folder(store: Store) -> None:
 def _checked(store: Store, seen: Seen, quick: bool = False) -> Iterator[Entry | Finding]:
     _check_folder(store)
     for path in store.paths():
-        yield _check(store, path, quick)
+        yield check(store, path, quick)
         seen(path)
 
 
-def _check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
+def check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
+    """Verify one result.
+
+    Args:
+        quick: see `verify`.
+    """
     kind: Kind = "damaged"
     size = _size(store.root / path)
     try:
@@ -236,7 +241,7 @@ def _leftover(store: Store, path: Path, why: str) -> Finding:
     return Finding(path.relative_to(store.root), "left over", why, _size(path))
 
 
-def _superseded(entry: Entry) -> str:
+def superseded(entry: Entry) -> str:
     """The reason why no command uses a result any more; empty where one does."""
     scoring = entry.identity.get("scoring")
     if is_later(entry.manifest["versions"]["tvsight"]):

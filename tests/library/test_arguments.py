@@ -13,9 +13,9 @@ import torch
 
 import tvsight
 from tests.helpers.tiny_models import DEPTH, WIDTH
-from tvsight import library
 from tvsight.errors import UsageError
-from tvsight.models.loading import Model
+from tvsight.library.arguments import as_patch
+from tvsight.library.model import LoadedModel as Model
 from tvsight.prompts import Episode
 
 VECTOR = 5 * torch.randn(WIDTH, generator=torch.Generator().manual_seed(7))
@@ -92,9 +92,7 @@ def test_a_patch_that_is_no_pair_is_refused(model: Model, patch: Any) -> None:
 
 
 @pytest.mark.parametrize("made", ["float32", "float64", "float16", ">f4", "reversed", "read-only"])
-def test_a_vector_of_numpy_is_one_of_torch(
-    model: Model, made: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_vector_of_numpy_is_one_of_torch(model: Model, made: str) -> None:
     vector = VECTOR.half().float()
     array = vector.numpy().copy()
     if made == "reversed":
@@ -103,16 +101,9 @@ def test_a_vector_of_numpy_is_one_of_torch(
         array.setflags(write=False)
     else:
         array = array.astype(made)
-    given = []
-    apply_vectors = library.apply_vectors
-
-    def seen(decoder: Any, prompts: Any, chosen: Any, layers: Any, vectors: torch.Tensor) -> Any:
-        given.append(vectors)
-        return apply_vectors(decoder, prompts, chosen, layers, vectors)
-
-    monkeypatch.setattr(library, "apply_vectors", seen)
-    tvsight.answer(model, "a", patch=(2, array))
-    assert torch.equal(given[0], vector[None])
+    layer, given = as_patch(model.decoder, (2, array))
+    assert (layer, given.dtype) == (2, torch.float32)
+    assert torch.equal(given, vector)
 
 
 @pytest.mark.parametrize("text", [None, 3, b"a", ["a"], "\ud800"], ids=ascii)

@@ -10,11 +10,11 @@ import tvsight
 from tests.helpers.reference import Prompts as ReferencePrompts
 from tests.helpers.reference import Reference, task_vector
 from tests.helpers.tiny_models import DEPTH, WIDTH
+from tvsight.library.model import LoadedModel as Model
 from tvsight.models import EMBEDDED
-from tvsight.models.loading import Model
 from tvsight.prompts import Episode
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 LAYER_OF_THE_README = 11
 TOLERANCE = 1e-4
 PROMPT = tvsight.template("example")

@@ -1,0 +1,132 @@
+"""Files of vectors, read back by other readers than those that wrote them."""
+
+import builtins
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from gguf import GGUFReader
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import tvsight
+from tests.helpers.hostile import WORDS
+from tests.helpers.tiny_models import DEPTH, WIDTH
+from tvsight.errors import Remark, UsageError
+from tvsight.library.vector import Vector
+
+
+def test_a_file_has_the_values_and_plain_texts_about_them(theta: Vector, tmp_path: Path) -> None:
+    theta.save(str(tmp_path / "theta.safetensors"))
+    with safe_open(tmp_path / "theta.safetensors", framework="pt") as file:
+        about = file.metadata()
+        assert torch.equal(file.get_tensor("values"), theta.values)
+    assert about == {
+        **{"model": theta.model.name, "task": "to_upper", "kind": "task_vector", "layer": "2"},
+        **{"adds": "False", "spaced": "True", "template": "example:{x}->{y}\n"},
+        "version": tvsight.__version__,
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["theta.safetensors"]
+
+
+@pytest.mark.parametrize("changes", [{"adds": True}, {"spaced": False, "template": "arrow"}])
+def test_what_decides_an_answer_returns(
+    theta: Vector, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    saved = replace(theta, **changes)
+    saved.save(tmp_path / "theta")
+    read = tvsight.read_vector(theta.model, tmp_path / "theta")
+    for name in ("task", "layer", "kind", "adds", "template", "spaced", "report"):
+        assert getattr(read, name) == getattr(saved, name), name
+
+
+def test_a_vector_of_another_model_is_said(theta: Vector, tmp_path: Path) -> None:
+    source = replace(theta.model.source, name="other")
+    replace(theta, model=replace(theta.model, source=source)).save(tmp_path / "theta")
+    with pytest.warns(Remark, match="was learnt with other, not with"):
+        tvsight.read_vector(theta.model, tmp_path / "theta")
+
+
+def damaged(file: Path, **about: str) -> None:
+    """Write a file with some metadata changed."""
+    with safe_open(file, framework="pt") as read:
+        metadata, values = read.metadata(), read.get_tensor("values")
+    save_file({"values": values}, file, metadata | about)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "absent": Path.unlink,
+    "empty": lambda file: file.write_bytes(b""),
+    "text": lambda file: file.write_text("values"),
+    "no metadata": lambda file: save_file({"values": torch.zeros(DEPTH, WIDTH)}, file),
+    "no values": lambda file: save_file({"x": torch.zeros(1)}, file),
+    "layer": lambda file: damaged(file, layer="two"),
+    "block": lambda file: damaged(file, layer="99"),
+    "report": lambda file: damaged(file, report="{}"),
+    "report text": lambda file: damaged(file, report="["),
+    "shape": lambda file: save_file({"values": torch.zeros(1, 2)}, file),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_refused_in_one_line(theta: Vector, damage: str, tmp_path: Path) -> None:
+    file = tmp_path / "theta.safetensors"
+    theta.save(file)
+    DAMAGES[damage](file)
+    with pytest.raises(UsageError) as refused:
+        tvsight.read_vector(theta.model, file)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("layer", [None, 1, DEPTH - 1])
+def test_a_control_vector_has_one_direction(
+    theta: Vector, layer: int | None, tmp_path: Path
+) -> None:
+    theta.save_gguf(tmp_path / "theta.gguf", layer)
+    read = GGUFReader(tmp_path / "theta.gguf")
+    block = theta.layer if layer is None else layer
+    (tensor,) = read.tensors
+    assert (tensor.name, tensor.tensor_type.name) == (f"direction.{block}", "F32")
+    assert list(tensor.shape) == [WIDTH]
+    assert torch.equal(torch.tensor(tensor.data), theta.values[block])
+    known = {name: field.contents() for name, field in read.fields.items()}
+    assert known["general.architecture"] == "controlvector"
+    assert known["controlvector.model_hint"] == "gpt2"
+    assert known["controlvector.layer_count"] == 1
+
+
+def test_block_0_has_no_control_vector(theta: Vector, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^layer: llama.cpp adds nothing after block 0"):
+        theta.save_gguf(tmp_path / "theta.gguf", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_gguf_the_command_that_installs_it_is_named(
+    theta: Vector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = builtins.__import__
+
+    def lacking(name: str, *arguments: Any) -> Any:
+        if name == "gguf":
+            raise ImportError(name)
+        return known(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", lacking)
+    with pytest.raises(UsageError, match=r'need the package gguf: pip install "gguf>=0.17"$'):
+        theta.save_gguf(tmp_path / "theta.gguf")
+
+
+def test_a_place_that_cannot_be_written_is_named(theta: Vector, tmp_path: Path) -> None:
+    for write in (theta.save, theta.save_gguf):
+        with pytest.raises(UsageError, match=r"absent.theta cannot be written: No such file"):
+            write(tmp_path / "absent" / "theta")
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=list(WORDS))
+def test_any_name_returns_from_a_file(theta: Vector, words: str, tmp_path: Path) -> None:
+    replace(theta, task=words, kind=words).save(tmp_path / "theta")
+    read = tvsight.read_vector(theta.model, tmp_path / "theta")
+    assert (read.task, read.kind) == (words, words)

@@ -1,0 +1,73 @@
+"""Stored rows as one table."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tvsight
+from tests.helpers.commands import ROOT
+from tests.helpers.small_runs import TASKS, First, first, run
+from tvsight.errors import Remark, UsageError
+
+__all__ = ["first"]
+READ = """
+import sys, tvsight
+rows = tvsight.read(sys.argv[1], "methods")
+print(len(rows), sorted({"torch", "nnsight", "transformers", "matplotlib"} & {*sys.modules}))
+"""
+
+
+def test_a_folder_is_read_without_torch() -> None:
+    command = [sys.executable, "-c", READ, str(ROOT / "results")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    count, _, modules = ended.stdout.strip().partition(" ")
+    assert int(count) > 1000
+    assert modules == "[]"
+
+
+def test_all_rows_are_there_with_their_experiment(first: First) -> None:
+    rows = tvsight.read(first.config.results)
+    table = first.outcome.table
+    assert list(rows.columns) == ["experiment", *table.columns]
+    assert set(rows["experiment"]) == {"main_results"}
+    keys = ["task", "procedure", "split", "layer", "episode"]
+    assert sorted(map(str, rows[keys].values.tolist())) == sorted(
+        map(str, table[keys].values.tolist())
+    )
+    assert rows["correct"].sum() == table["correct"].sum()
+
+
+def test_what_differs_between_results_of_a_task_is_a_column(first: First, tmp_path: Path) -> None:
+    config = first.copied(tmp_path / "results", shots=2, tasks="to_upper", task_file=())
+    run(config)
+    rows = tvsight.read(tmp_path / "results")
+    assert rows.groupby("task")["shots"].unique().map(set).to_dict() == {
+        task: {2, 3} if task == "to_upper" else {3} for task in TASKS
+    }
+    assert "seed" not in rows
+
+
+def test_a_damaged_result_is_left_out_with_a_warning(first: First, tmp_path: Path) -> None:
+    first.copied(tmp_path / "results")
+    (damaged,) = tmp_path.glob("results/main_results/*/to_upper-*")
+    (damaged / "rows.parquet").write_bytes(b"PAR1")
+    with pytest.warns(Remark, match=r"^Left out: main_results.*to_upper-.*rows\.parquet"):
+        rows = tvsight.read(tmp_path / "results")
+    assert set(rows["task"]) == {*TASKS} - {"to_upper"}
+    for whole in tmp_path.glob("results/main_results/*/*_*"):
+        if whole != damaged:
+            shutil.rmtree(whole)
+    with pytest.warns(Remark), pytest.raises(UsageError, match=r"^folder: no usable results in "):
+        tvsight.read(tmp_path / "results")
+
+
+def test_what_is_not_there_is_refused(first: First, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^folder: no results in '.*absent'"):
+        tvsight.read(tmp_path / "absent")
+    with pytest.raises(UsageError, match=r"^folder: expected the path"):
+        tvsight.read(None)
+    with pytest.raises(UsageError, match=r"Did you mean 'main_results'"):
+        tvsight.read(first.config.results, "main_result")

@@ -1,0 +1,181 @@
+"""Vectors as objects: applied, shown, and refused where they do not fit."""
+
+import gc
+import html
+import resource
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tvsight
+from tests.helpers.hostile import WORDS, raw
+from tests.helpers.tiny_models import DEPTH
+from tvsight.errors import UsageError
+from tvsight.library.model import LoadedModel
+from tvsight.library.report import TITLES, Report
+from tvsight.library.vector import Vector
+from tvsight.statistics.intervals import Estimate
+
+QUERIES = ("a", " b", "hot", "big", "slow down")
+SHOWN = (("hot", "cold"), ("up", "down"))
+HALF = Estimate(0.5, 0.2, 0.8, 6, 6)
+REPORT = Report(6, 2, True, (0.0, 0.1, 0.5), dict.fromkeys(TITLES, HALF))
+
+
+def answered(theta: Vector, word: str, shown: Any = (), patch: Any = None) -> str:
+    """What the function of one prompt answers, as a word."""
+    found = tvsight.answer(theta.model, word, shown, patch=patch)
+    return "" if found in theta.model.tokenizer.all_special_tokens else found.strip()
+
+
+@pytest.mark.parametrize("layer", [None, 0, DEPTH - 1])
+@pytest.mark.parametrize("shown", [(), SHOWN], ids=["zero-shot", "few-shot"])
+def test_an_applied_vector_answers_as_a_patch_does(
+    theta: Vector, layer: int | None, shown: tuple[tuple[str, str], ...]
+) -> None:
+    spaced = [(f" {x}", f" {y}") for x, y in shown]
+    block = 2 if layer is None else layer
+    for query in QUERIES:
+        found = theta.apply(query, demonstrations=shown, layer=layer)
+        word = f" {query.strip()}"
+        patch = (block, theta.values[block])
+        assert found == answered(theta, word, spaced, patch)
+
+
+def test_an_added_vector_is_added_to_the_state_at_the_last_token(theta: Vector) -> None:
+    added = replace(theta, adds=True)
+    for query in QUERIES:
+        word = f" {query.strip()}"
+        asked = tvsight.template("example").query(word)
+        states = theta.model.decoder.nn._module(
+            **theta.model.tokenizer(asked, return_tensors="pt"), output_hidden_states=True
+        ).hidden_states
+        vector = states[3][0, -1] + theta.values[2]  # hidden state 0 is the embedding
+        assert added.apply(query) == answered(theta, word, patch=(2, vector))
+
+
+def test_words_keep_their_form_where_the_task_has_no_spaces(theta: Vector) -> None:
+    plain = replace(theta, spaced=False)
+    patch = (2, theta.values[2])
+    assert plain.apply("hot") == answered(theta, "hot", patch=patch)
+    assert plain.apply(" hot") == theta.apply("hot")
+
+
+def test_several_tokens_begin_with_the_one_and_end_with_the_template(theta: Vector) -> None:
+    for query in QUERIES:
+        assert theta.apply(query, tokens=4).startswith(theta.apply(query))
+    own = theta.apply("hot", tokens=4, prompt="in:{x} out:{y}" + theta.apply("hot", tokens=4)[-1:])
+    assert theta.apply("hot", tokens=4)[-1:] not in own
+
+
+def test_a_simulated_server_answers_and_generates_the_same(
+    theta: Vector, simulated: LoadedModel
+) -> None:
+    there = replace(theta, model=simulated)
+    assert [there.apply(query, tokens=3) for query in QUERIES] == [
+        theta.apply(query, tokens=3) for query in QUERIES
+    ]
+    with theta.steering(2), there.steering(2):
+        assert simulated.generate("hot cold", 6) == theta.model.generate("hot cold", 6)
+    assert simulated.added == []
+
+
+WRONG: dict[str, Callable[[Any], Any]] = {
+    "^values: expected a dense array": lambda theta: replace(theta, values=theta.values[:, :-1]),
+    "^values: expected a dense array .*\\[4, 32\\]": lambda theta: replace(
+        theta, values=theta.values[:-1]
+    ),
+    "^values: .* got list": lambda theta: replace(theta, values=theta.values.tolist()),
+    "^values: the vector holds NaN": lambda theta: replace(theta, values=theta.values * torch.nan),
+    "^layer: .*0 to 4, got int 5": lambda theta: replace(theta, layer=5),
+    "^layer: .* got int -1": lambda theta: theta.apply("a", layer=-1),
+    "^layer: .* got float 2.0": lambda theta: theta.steering(layer=2.0).__enter__(),
+    "^alpha: expected a finite number, got str": lambda theta: theta.steering("2").__enter__(),
+    "^alpha: expected a finite number, got float nan": lambda theta: theta.steering(
+        float("nan")
+    ).__enter__(),
+    "^alpha: .* got bool": lambda theta: theta.steering(True).__enter__(),
+    "^vector: .* NaN or infinity": lambda theta: theta.steering(1e39).__enter__(),
+    "^query: expected a text with a word": lambda theta: theta.apply(" "),
+    "^query: expected UTF-8 text": lambda theta: theta.apply(None),
+    "^tokens: expected a whole number of at least 1": lambda theta: theta.apply("a", tokens=0),
+    "^demonstrations: expected pairs": lambda theta: theta.apply("a", demonstrations="ab"),
+    "^Unknown template": lambda theta: theta.apply("a", prompt="arow"),
+    "^model: expected what tvsight.load returns": lambda theta: replace(theta, model="gpt2"),
+    "^The longest prompt": lambda theta: theta.apply("a", tokens=128),
+}
+
+
+@pytest.mark.parametrize("told", WRONG)
+def test_what_does_not_fit_is_refused_in_one_line(theta: Vector, told: str) -> None:
+    with pytest.raises(UsageError, match=told) as refused:
+        WRONG[told](theta)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_array_of_numpy_makes_the_same_vector(theta: Vector) -> None:
+    values: Any = np.asarray(theta.values, dtype=np.float64)
+    made = replace(theta, values=values)
+    assert torch.equal(made.values, theta.values)
+    assert made.values.dtype == torch.float32
+
+
+def test_a_vector_shows_its_shape_place_and_report(theta: Vector) -> None:
+    begins = f"<task_vector · to_upper · {theta.model.name} · [5, 32] · written after block 2"
+    assert repr(theta).startswith(begins)
+    told = repr(replace(theta, report=REPORT))
+    assert "block 2 of 0–4" in told
+    assert "Vector 0.50 [0.20, 0.80]" in told
+
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=list(WORDS))
+def test_no_name_reaches_a_page_as_markup(theta: Vector, words: str) -> None:
+    source = replace(theta.model.source, name=words)
+    model = replace(theta.model, source=source)
+    named = replace(theta, model=model, task=words, kind=words, report=REPORT)
+    for page in (named._repr_html_(), model._repr_html_()):
+        assert raw(page) == set()
+        for tag in ("div", "b", "table", "tr", "td", "th"):
+            page = page.replace(f"<{tag}>", "").replace(f"</{tag}>", "")
+        assert "<" not in page
+        assert ">" not in page
+        assert html.unescape(page).count("Vector") <= 1
+    assert raw(repr(named)) == set()
+
+
+def test_a_call_runs_each_block_on_each_token_once_at_most(theta: Vector) -> None:
+    seen: list[int] = []
+    module = theta.model.decoder.nn._module
+    hooks = [
+        block.mlp.register_forward_hook(lambda _, given, __: seen.append(given[0].shape[1]))
+        for block in module.transformer.h
+    ]
+    tokens = len(theta.model.tokenizer(tvsight.template("example").query(" hot")).input_ids)
+    try:
+        theta.apply("hot")
+        assert sum(seen) <= DEPTH * tokens
+        seen.clear()
+        theta.apply("hot", tokens=4)
+        assert sum(seen) <= DEPTH * (tokens + 3)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def test_a_hundred_calls_hold_no_more_memory_than_ten(theta: Vector) -> None:
+    def objects_after(calls: int) -> int:
+        for number in range(calls):
+            theta.apply("hot")
+            if number % 5 == 0:
+                with theta.steering(2):
+                    theta.model.generate("hot", 2)
+        gc.collect()
+        return len(gc.get_objects())
+
+    before, peak = objects_after(10), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert objects_after(100) - before < 100
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20_000  # kilobytes

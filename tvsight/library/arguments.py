@@ -1,0 +1,143 @@
+"""Check the arguments of the library, so that a mistake is one line and not a trace of torch."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, SupportsFloat
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tvsight import tasks
+from tvsight.errors import UsageError, integer, unexpected
+from tvsight.interventions.decoder import Decoder
+from tvsight.library.model import LoadedModel
+from tvsight.prompts import Template, templates
+from tvsight.tasks import Task
+from tvsight.tasks.words import is_encodable
+
+Values = Tensor | np.ndarray[Any, Any]
+
+
+def check_loaded(model: object) -> None:
+    """Check that a model is one that `tvsight.load` returned.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    if not isinstance(model, LoadedModel):
+        raise unexpected("model", "what tvsight.load returns", model)
+
+
+def check_model(model: LoadedModel) -> None:
+    """Check that a model is one that `tvsight.load` returned, and is not being steered.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    check_loaded(model)
+    if model.added or model.decoder.is_edited:
+        raise UsageError(
+            "model: it is being steered, and only model.generate goes with that; leave the "
+            "steering block first."
+        )
+
+
+def as_task(task: Task | str) -> Task:
+    """A task, or the packaged one of a name."""
+    if isinstance(task, str):
+        return tasks.task(task)
+    if not isinstance(task, Task):
+        raise unexpected("task", "a task or the name of one", task)
+    return task
+
+
+def as_template(prompt: Template | str | None) -> Template:
+    """A template, one by its name or text, or the paper's."""
+    if prompt is None or isinstance(prompt, str):
+        return templates.template("example" if prompt is None else prompt)
+    if not isinstance(prompt, Template):
+        raise unexpected("prompt", "a template or the name of one", prompt)
+    return prompt
+
+
+def whole(name: str, value: object, least: float | None = None) -> int:
+    """A whole number of any library."""
+    number = integer(value)
+    if number is None or (least is not None and number < least):
+        limit = "" if least is None else f" of at least {least}"
+        raise unexpected(name, f"a whole number{limit}", value)
+    return number
+
+
+def finite(name: str, value: object) -> float:
+    """A finite number of any library."""
+    try:
+        if isinstance(value, SupportsFloat) and not isinstance(value, bool):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    except (TypeError, ValueError, RuntimeError):  # an array of several numbers
+        pass
+    raise unexpected(name, "a finite number", value)
+
+
+def as_text(name: str, value: object) -> str:
+    """A text that can be tokenised."""
+    if not isinstance(value, str) or not is_encodable(value):
+        raise unexpected(name, "UTF-8 text", value)
+    return value
+
+
+def pairs(shown: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Demonstrations as pairs of texts."""
+    expected = "pairs of an input and an answer"
+    if isinstance(shown, str) or not isinstance(shown, Iterable):
+        raise unexpected("demonstrations", expected, shown)
+    found = []
+    for pair in shown:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise unexpected("demonstrations", expected, pair)
+        found.append((as_text("demonstration", pair[0]), as_text("demonstration", pair[1])))
+    return tuple(found)
+
+
+def dense(name: str, values: Values, shape: list[int]) -> Tensor:
+    """Floating-point numbers of a shape, as a tensor.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f" and not np.ma.is_masked(values):
+        values = torch.from_numpy(np.array(values, dtype=np.float64, order="C"))
+    if (
+        not isinstance(values, Tensor)
+        or not values.is_floating_point()
+        or list(values.shape) != shape
+        or values.layout != torch.strided
+        or values.is_meta
+    ):
+        size = f"vector of {shape[0]}" if len(shape) == 1 else f"array {shape} of"
+        raise unexpected(name, f"a dense {size} floating-point numbers", values)
+    return values.detach()
+
+
+def held(name: str, values: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Values on a device and in a precision.
+
+    Raises:
+        UsageError: when they are not finite there.
+    """
+    found = values.to(device, dtype)
+    if not found.isfinite().all():
+        raise UsageError(f"{name}: the vector holds NaN or infinity in {found.dtype}.")
+    return found
+
+
+def as_patch(decoder: Decoder, patch: tuple[int, Values]) -> tuple[int, Tensor]:
+    """A block, and a vector in the device and precision of the model."""
+    if not isinstance(patch, tuple | list) or len(patch) != 2:
+        raise unexpected("patch", "a block and a vector", patch)
+    (layer,) = decoder.block_numbers(patch[:1])
+    vector = dense("patch", patch[1], [decoder.width])
+    return layer, held("patch", vector, decoder.device, decoder.dtype)

@@ -1,0 +1,111 @@
+"""Measure tasks with the runner of the command line, and return their rows."""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import fields
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from tvsight.errors import MeasurementError, Remark, UsageError, nearest, unexpected
+from tvsight.experiments.main_results import MethodOptions
+from tvsight.experiments.main_results.request import collect
+from tvsight.interventions.decoder import one_at_a_time
+from tvsight.library.arguments import as_text, check_model, whole
+from tvsight.library.model import LoadedModel
+from tvsight.output.console import Display
+from tvsight.run.runner import Runner
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DECIDED = {
+    *("model", "revision", "dtype", "device", "trust_remote_code", "allow_pickled_weights"),
+    *("remote", "remote_simulated", "host", "max_in_flight", "retries", "job_minutes"),
+    *("tasks", "results", "fail_fast", "dry_run", "redraw", "save_episodes", "captions", "svg"),
+}
+"""Options that the model or another argument decides, or that change no rows."""
+OPTIONS = tuple(entry.name for entry in fields(MethodOptions) if entry.name not in DECIDED)
+"""The options of `python -m analyses.main_results` that `measure` takes by name."""
+
+
+@one_at_a_time
+def measure(
+    model: LoadedModel,
+    tasks: str | Iterable[str] = "paper",
+    results: str | PathLike[str] = "results",
+    **options: Any,
+) -> "pd.DataFrame":
+    """The central comparison: baseline, ICL and vectors on the same episodes.
+
+    Args:
+        tasks: names and categories, or one text of them as for `--tasks`.
+        results: the folder of the results. What it holds is not measured again, whether a command
+            or this function measured it.
+        options: those of `python -m analyses.main_results`, such as `shots=3`, `seed=(0, 1)` or
+            `methods=["mean_state"]`.
+
+    Returns:
+        One row per scored prediction, as docs/results.md describes them, and `seed` where there
+        are several.
+
+    Raises:
+        UsageError: for an unknown option or task, a value of the wrong kind, or a folder that
+            cannot be written.
+        MeasurementError: when no task can be measured.
+
+    Warns:
+        Remark: about each task that cannot be measured, where others can.
+    """
+    check_model(model)
+    selection = tasks if isinstance(tasks, str) else ",".join(_texts("tasks", tasks))
+    folder = fspath(results) if isinstance(results, PathLike) else results
+    given: dict[str, Any] = {"tasks": selection, "results": as_text("results", folder)}
+    for name, value in options.items():
+        if name not in OPTIONS:
+            known = f"The options are {', '.join(OPTIONS)}."
+            raise UsageError(f"{name}: unknown option.{nearest(name, OPTIONS)} {known}")
+        given[name] = _converted(name, value)
+    config = MethodOptions(**given, **_of_model(model))
+    outcome = collect(Runner(Display(Console(quiet=True)), model), config)
+    failed = [f"{key}: {why}" for key, why in outcome.failures.items()]
+    if not outcome.results:
+        raise MeasurementError("; ".join(failed) or "no task was measured.")
+    for line in failed:
+        warnings.warn(line, Remark, stacklevel=3)
+    return outcome.in_order().table
+
+
+def _of_model(model: LoadedModel) -> dict[str, Any]:
+    """The options that the model decides."""
+    source = model.source
+    name = source.location if source.kind == "directory" else source.name
+    known = {"model": (name,), "revision": source.revision, "dtype": model.dtype}
+    if model.remote is True:
+        return known | {"remote": True}
+    device = "cpu" if model.device == "cpu" else "cuda"
+    return known | {"device": device, "remote_simulated": model.remote == "simulated"}
+
+
+def _converted(name: str, value: Any) -> Any:
+    """A value of the kind that an option has on the command line."""
+    default = getattr(MethodOptions, name)
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise unexpected(name, "True or False", value)
+        return value
+    if isinstance(default, int):
+        return whole(name, value)
+    if name == "seed":
+        seeds = value if isinstance(value, tuple | list | range) else (value,)
+        return tuple(whole(name, seed) for seed in seeds)
+    if isinstance(default, tuple):
+        return tuple(_texts(name, [value] if isinstance(value, str) else value))
+    return as_text(name, value)
+
+
+def _texts(name: str, values: Any) -> list[str]:
+    if not isinstance(values, Iterable):
+        raise unexpected(name, "names", values)
+    return [as_text(name, value) for value in values]

@@ -1,0 +1,82 @@
+"""Learn the vector of a task, choose its block on dev, and test it."""
+
+from tvsight.config import LEAST, RunConfig
+from tvsight.errors import MeasurementError, UsageError, nearest
+from tvsight.experiments.main_results.methods import method_tokens
+from tvsight.experiments.main_results.request import scored
+from tvsight.experiments.measuring import check_no_op
+from tvsight.experiments.rows import asked, frame
+from tvsight.interventions.decoder import one_at_a_time
+from tvsight.library import measure
+from tvsight.library.arguments import as_task, as_template, as_text, check_model, whole
+from tvsight.library.model import LoadedModel
+from tvsight.library.report import Report
+from tvsight.library.vector import Vector
+from tvsight.methods import METHODS
+from tvsight.prompts import Template
+from tvsight.run.planning import Plan
+from tvsight.tasks import Task
+
+
+@one_at_a_time
+def task_vector(
+    model: LoadedModel,
+    task: Task | str,
+    episodes: int = 50,
+    shots: int = 5,
+    seed: int = 0,
+    method: str = "task_vector",
+    prompt: Template | str | None = None,
+) -> Vector:
+    """Learn one vector of a task: the mean over its dev episodes.
+
+    The episodes and the protocol are those of the central comparison, where each episode has a
+    vector of its own: the vector is applied after every block on dev, and on test after the block
+    that is best there. The report of the result has the accuracies.
+
+    Args:
+        task: a task, or the name of a packaged one.
+        episodes: number of dev episodes that it is learnt from; as many test it.
+        shots: demonstrations of an episode.
+        method: `task_vector`, `averaged_vector`, `mean_state` or `function_vector`.
+        prompt: a template, or the name or text of one; by default the paper's.
+
+    Raises:
+        UsageError: for an argument of the wrong kind, an unknown name, too few pairs that suit the
+            model's tokenizer, or a prompt longer than the model's context window.
+        MeasurementError: when states or logits are not finite.
+    """
+    check_model(model)
+    task = as_task(task)
+    if as_text("method", method) not in METHODS:
+        known = f"The methods are {', '.join(METHODS)}."
+        raise UsageError(f"method: unknown method {method!r}.{nearest(method, METHODS)} {known}")
+    config = RunConfig(
+        shots=whole("shots", shots, LEAST["shots"]),
+        episodes_per_split=whole("episodes", episodes, LEAST["episodes_per_split"]),
+        seed=(whole("seed", seed),),
+    )
+    plan = Plan(config, as_template(prompt), [task], {})
+    sampled, _ = plan.episodes(task, model)
+    of_split = asked(model, task, sampled, plan.template)
+    prompts = method_tokens(plan, task, model, sampled, of_split)
+    how, settings = METHODS[method].load(), dict(METHODS[method].settings)
+    found = model.run(
+        measure.learn_vector, prompts["dev"], prompts["test"], how, settings, prompts=2
+    )
+    comparison = found["comparison"]
+    if not (comparison["dev"]["finite"] and comparison["test"]["finite"]):
+        raise MeasurementError(f"{task.name}: vectors or states hold NaN or infinity.")
+    check_no_op(comparison["dev"]["baseline"], comparison["dev"]["no_op"], model.dtype)
+    report = Report.of(frame(scored(of_split, comparison), task.name, task.category))
+    return Vector(
+        model,
+        task.name,
+        found["vector"],
+        report.layer,
+        kind=method,
+        adds=how.use == "add",
+        template=plan.template,
+        spaced=all(episode.query.startswith(" ") for episode in sampled),
+        report=report,
+    )

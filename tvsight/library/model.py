@@ -1,0 +1,152 @@
+"""A model in a notebook: where it runs, and the text that it writes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+from os import PathLike
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, TypeVar
+from uuid import uuid4
+
+import torch
+from torch import Tensor
+
+from tvsight.errors import UsageError, unexpected
+from tvsight.execution.here import run as run_here
+from tvsight.execution.jobs import Job
+from tvsight.interventions.decoder import one_at_a_time
+from tvsight.library import measure
+from tvsight.models import packages
+from tvsight.models.loading import Model, load_remote
+from tvsight.models.loading import load as load_here
+from tvsight.models.precision import Device, resolve_dtype
+from tvsight.prompts import check_window
+from tvsight.tasks.words import is_encodable
+from tvsight.texts import one_line
+
+Remote = Literal[False, True, "simulated"]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, repr=False)
+class LoadedModel(Model):
+    """A loaded checkpoint that notebooks use."""
+
+    remote: Remote = False
+    """Whether an NDIF server has the weights. `simulated`: they are here, and every call goes
+    through the serialisation that a server would see."""
+    added: list[tuple[int, Tensor]] = field(default_factory=list, compare=False)
+    """Blocks and vectors of the steering that a job brings along, where the model is remote."""
+
+    def generate(self, text: str, tokens: int = 20) -> str:
+        """The text that follows, greedily. A steering block steers it, and so do your own edits.
+
+        Args:
+            text: as it stands, without a template.
+            tokens: the largest number of tokens.
+
+        Raises:
+            UsageError: for an argument of the wrong kind, a text without a token, or one that is
+                with `tokens` longer than the context window.
+        """
+        if not isinstance(text, str) or not is_encodable(text):
+            raise unexpected("text", "UTF-8 text", text)
+        if type(tokens) is not int or tokens < 1:
+            raise unexpected("tokens", "a whole number of at least 1", tokens)
+        prompt = self.tokenizer(text).input_ids
+        if not prompt:
+            raise unexpected("text", "at least one token", text)
+        check_window(self, [[*prompt, *range(tokens - 1)]])
+        found = self.run(measure.generated, {"prompts": [prompt]}, tokens, self.added)
+        return str(self.tokenizer.decode(found, skip_special_tokens=True))
+
+    @one_at_a_time
+    def run(self, function: Callable[..., Result], *arguments: Any, prompts: int = 1) -> Result:
+        """Call `function(decoder, *arguments)` where the weights are.
+
+        Args:
+            function: as in a `Job`.
+            prompts: number of the leading arguments that are prompts, as in a `Job`.
+
+        Raises:
+            ServerError: when a server does not do its work now.
+            TvsightError: when it refuses the job.
+        """
+        if self.remote is not True:
+            remote: Literal[False, "local"] = "local" if self.remote else False
+            return run_here(self.decoder, function, *arguments, remote=remote)
+        result: Result = _on_server(self, Job(function, arguments, prompts=prompts))
+        return result
+
+    def __repr__(self) -> str:
+        return f"<{' · '.join(self._words)}>"
+
+    def _repr_html_(self) -> str:
+        name, *others = map(escape, self._words)
+        return f"<b>{name}</b> · {' · '.join(others)}"
+
+    @property
+    def _words(self) -> list[str]:
+        decoder = self.decoder
+        place = "simulated server" if self.remote == "simulated" else self.device
+        size = f"{decoder.depth} blocks of width {decoder.width}"
+        return [one_line(self.name), size, self.dtype, one_line(place)]
+
+
+def load(
+    name: str | PathLike[str],
+    revision: str | None = None,
+    device: Device | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    trust_remote_code: bool = False,
+    allow_pickled_weights: bool = False,
+    report: packages.Report = print,
+    remote: Remote = False,
+) -> LoadedModel:
+    """Load a model: a catalogue alias, a local checkpoint directory, or a hub id.
+
+    Args:
+        name: what to load; see `tvsight.models.sources.resolve`. A path is a directory.
+        revision: hub revision (branch, tag or commit).
+        device: `auto`, `cpu` or `cuda`. A model larger than one GPU is spread over all of them.
+        dtype: `auto`, `float32`, `bfloat16` or `float16`, or torch's own.
+        trust_remote_code: run code in the checkpoint. Only for authors you trust.
+        allow_pickled_weights: read pickled weights, which can run code. Only for authors you trust.
+        report: receives a line of text at each slow step.
+        remote: run on the NDIF server of the key and host in the environment; the weights are not
+            loaded here. `simulated`: run here, through the serialisation that a server would see.
+
+    Raises:
+        UsageError: for an unknown name, an unreachable or gated hub model, an architecture that
+            has no standard view, weights that cannot or may not be read, or an absent device.
+    """
+    if not isinstance(remote, bool) and remote != "simulated":
+        raise unexpected("remote", "True, False or 'simulated'", remote)
+    if remote is True:
+        if str(device) != "auto" or allow_pickled_weights:
+            raise UsageError("remote: the server holds the model; leave device and weights to it.")
+        precision = resolve_dtype(dtype, "cuda")
+        model = load_remote(str(name), precision, revision, trust_remote_code)
+    else:
+        model = load_here(
+            name, revision, device, dtype, trust_remote_code, allow_pickled_weights, report
+        )
+    return LoadedModel(model.source, model.decoder, model.dtype, model.device, remote)
+
+
+def _on_server(model: LoadedModel, job: Job) -> Any:
+    """The result of one job on a server. Nothing of it is remembered."""
+    from rich.console import Console
+
+    from tvsight.config import RunConfig
+    from tvsight.output.console import Display
+    from tvsight.run.places import Places
+
+    with TemporaryDirectory() as records:
+        source = model.source
+        config = RunConfig(model=(source.location,), remote=True, results=records)
+        place = Places(config, model.dtype, Display(Console(quiet=True))).of(model, [])
+        pending = place.begin(model.decoder, job, f"{job.function.__name__}-{uuid4().hex}-0")
+        while (result := pending.result()) is None:
+            place.wait()
+    return result

@@ -1,0 +1,89 @@
+"""Read all stored rows of a results folder as one table, without torch."""
+
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tvsight.errors import Remark, UsageError, nearest, unexpected
+from tvsight.storage.inspection import Entry, check, superseded
+from tvsight.storage.store import Store
+from tvsight.texts import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NULLABLE = {"int64": "Int64", "bool": "boolean"}
+"""Types that have no empty cells, and those that have."""
+
+
+def read(folder: str | PathLike[str] = "results", experiment: str | None = None) -> "pd.DataFrame":
+    """All stored rows of a folder, or those of one experiment.
+
+    Args:
+        experiment: the name of a subfolder, such as `main_results`.
+
+    Returns:
+        The rows that docs/results.md describes, after a column `experiment`. Every field of the
+        identity in which two results of one experiment, model and task differ, such as `shots` or
+        `seed`, is a column too. Cells are empty where a result has no such value.
+
+    Raises:
+        UsageError: when there is no such folder, or no result in it.
+
+    Warns:
+        Remark: about each result that is left out, because it is damaged or this tvsight does not
+            use it any more.
+    """
+    import pandas as pd
+
+    if not isinstance(folder, str | PathLike):
+        raise unexpected("folder", "the path of a results folder", folder)
+    store = Store(Path(folder))
+    entries = _entries(store, experiment)
+    fields = _differing(entries)
+    parts = []
+    for entry in entries:
+        rows = store.rows(entry.path)
+        rows.insert(0, "experiment", entry.path.parts[0])
+        further = [name for name in fields if name not in rows and name in entry.identity]
+        rows = rows.assign(**{name: entry.identity[name] for name in further})
+        # Of these types a column may have empty cells.
+        kinds = {name: NULLABLE.get(str(kind)) for name, kind in rows.dtypes.items()}
+        parts.append(rows.astype({name: kind for name, kind in kinds.items() if kind}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _entries(store: Store, experiment: str | None) -> list[Entry]:
+    """The usable results."""
+    known = dict.fromkeys(path.parts[0] for path in store.paths())
+    if not known:
+        raise UsageError(f"folder: no results in {one_line(str(store.root))!r}.")
+    if experiment is not None and experiment not in known:
+        raise UsageError(
+            f"experiment: no results of {experiment!r} in {one_line(str(store.root))!r}."
+            f"{nearest(str(experiment), known)} There are those of {', '.join(known)}."
+        )
+    usable = []
+    for path in store.paths(experiment):
+        found = check(store, path)
+        why = superseded(found) if isinstance(found, Entry) else found.reason
+        if why:
+            warnings.warn(f"Left out: {path}: {one_line(why)}", Remark, stacklevel=3)
+        elif isinstance(found, Entry):
+            usable.append(found)
+    if not usable:
+        raise UsageError(f"folder: no usable results in {one_line(str(store.root))!r}.")
+    return usable
+
+
+def _differing(entries: Sequence[Entry]) -> list[str]:
+    """The fields with one value each in which results of one experiment, model and task differ."""
+    values: dict[tuple[str, ...], set[object]] = {}
+    for entry in entries:
+        group = (entry.path.parts[0], str(entry.identity["model"]), str(entry.identity["task"]))
+        for name, value in entry.identity.items():
+            if not isinstance(value, dict | list):
+                values.setdefault((name, *group), set()).add(value)
+    return list(dict.fromkeys(name for (name, *_), several in values.items() if len(several) > 1))

@@ -1,0 +1,222 @@
+"""A vector of a task, as an object: apply it, steer with it, save it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from os import PathLike
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tvsight.errors import UsageError, unexpected
+from tvsight.interventions.decoder import one_at_a_time
+from tvsight.interventions.steering import steered
+from tvsight.library import files, measure
+from tvsight.library.arguments import (
+    as_template,
+    as_text,
+    check_loaded,
+    check_model,
+    dense,
+    finite,
+    held,
+    pairs,
+    whole,
+)
+from tvsight.library.model import LoadedModel
+from tvsight.library.report import Report
+from tvsight.output.labels import block
+from tvsight.prompts import Template, check_window
+from tvsight.prompts.generated import answer_text, stop_tokens
+from tvsight.texts import one_line
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Vector:
+    """A vector of a task after every block of a model, and the block where it is applied.
+
+    Raises:
+        UsageError: for values of another shape than the model's, values that are not finite, or a
+            block that the model does not have.
+    """
+
+    model: LoadedModel
+    task: str
+    """The name of the task."""
+    values: Tensor
+    """`[depth, width]`, in single precision on the CPU, whatever tensor or array it is made of."""
+    layer: int
+    """The block after which it is applied, 0-based."""
+    kind: str = "task_vector"
+    """The method that learnt it."""
+    adds: bool = False
+    """Whether it is added to the residual stream. Otherwise it replaces the stream."""
+    template: Template | str | None = None
+    """The template of its prompts; by default the paper's."""
+    spaced: bool = True
+    """Whether words begin with a space in its prompts."""
+    report: Report | None = None
+    """How it was chosen and tested; None where it was not learnt here."""
+
+    def __post_init__(self) -> None:
+        check_loaded(self.model)
+        decoder = self.model.decoder
+        values = dense("values", self.values, [decoder.depth, decoder.width])
+        values = held("values", values, torch.device("cpu"), torch.float32).clone()
+        (layer,) = decoder.block_numbers([self.layer])
+        for name, checked in {
+            "values": values,
+            "layer": layer,
+            "task": as_text("task", self.task),
+            "kind": as_text("kind", self.kind),
+            "template": as_template(self.template),
+        }.items():
+            object.__setattr__(self, name, checked)
+
+    @one_at_a_time
+    def apply(
+        self,
+        query: str,
+        tokens: int = 1,
+        demonstrations: Iterable[tuple[str, str]] = (),
+        layer: int | None = None,
+        prompt: Template | str | None = None,
+    ) -> str:
+        """The greedy answer to a query, with the vector applied once, at the prompt's last token.
+
+        Later tokens feel it through the keys and values of that token.
+
+        Args:
+            query: the input x. It and words of demonstrations get the space in front that words of
+                the task have in prompts.
+            tokens: the largest number of tokens.
+            demonstrations: S; none for the zero-shot prompt.
+            layer: the block after which it is applied; by default its own.
+            prompt: a template, or the name or text of one; by default the vector's own.
+
+        Returns:
+            The answer up to the text that ends a demonstration, without white space around it.
+
+        Raises:
+            UsageError: for an argument of the wrong kind, an empty query, a block that the model
+                does not have, or a prompt longer than the model's context window.
+        """
+        model, template = self.model, as_template(self.template if prompt is None else prompt)
+        check_model(model)
+        most = whole("tokens", tokens, 1)
+        shown = tuple((self._word(x), self._word(y)) for x, y in pairs(demonstrations))
+        if not as_text("query", query).strip():
+            raise unexpected("query", "a text with a word in it", query)
+        ids = model.tokenizer(template.few_shot(shown, self._word(query))).input_ids
+        check_window(model, [[*ids, *ids[:1] * (most - 1)]])
+        stops = stop_tokens(model, template)
+        patch = self._at(layer)
+        found = model.run(measure.answer, {"prompts": [ids]}, patch, self.adds, most, stops)
+        return answer_text(model, found, template)
+
+    @contextmanager
+    def steering(self, alpha: float = 1.0, layer: int | None = None) -> Iterator[None]:
+        """Add `alpha` times the vector after its block at every generated position, for a while.
+
+        It steers `model.generate` and your own traces of `model.decoder.nn`, by an nnsight edit
+        that is gone when the block ends. Blocks may be nested; their vectors add up. Everything
+        else that tvsight measures refuses a model that is being steered. On a server it steers
+        `model.generate` alone.
+
+        Raises:
+            UsageError: when `alpha` is no finite number, or the model has no such block.
+        """
+        place, vector = self._at(layer, finite("alpha", alpha))
+        if not self.model.remote:
+            with steered(self.model.decoder, place, vector):
+                yield
+            return
+        self.model.added.append((place, vector))
+        try:
+            yield
+        finally:
+            self.model.added.pop()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a safetensors file, which `tvsight.read_vector` reads.
+
+        Raises:
+            UsageError: when it cannot be written; an earlier file stays as it was.
+        """
+        about = {"model": self.model.name, "task": self.task, "kind": self.kind}
+        about |= {"layer": str(self.layer), "adds": str(self.adds), "spaced": str(self.spaced)}
+        about |= {"template": as_template(self.template).text}
+        if self.report is not None:
+            about |= {"report": self.report.to_json()}
+        files.write_vector(Path(path), self.values, about)
+
+    def save_gguf(self, path: str | PathLike[str], layer: int | None = None) -> None:
+        """Write a control vector that llama.cpp adds at every position after the same block.
+
+        It has the vector of one block, because llama.cpp adds everything that a file holds.
+
+        Args:
+            layer: the block, by default its own. llama.cpp cannot add anything after block 0.
+
+        Raises:
+            UsageError: for block 0 or one that the model does not have, without the package gguf,
+                or when the file cannot be written.
+        """
+        (place,) = self.model.decoder.block_numbers([self.layer if layer is None else layer])
+        if place == 0:
+            raise UsageError("layer: llama.cpp adds nothing after block 0; name another.")
+        kind = str(self.model.decoder.nn.config.get_text_config().model_type)
+        files.write_gguf(Path(path), self.values[place], place, kind.removesuffix("_text"))
+
+    def __repr__(self) -> str:
+        report = "" if self.report is None else f"; {self.report}"
+        return f"<{' · '.join(self._words)}{report}>"
+
+    def _repr_html_(self) -> str:
+        kind, *others = map(escape, self._words)
+        report = "" if self.report is None else self.report._repr_html_()
+        return f"<div><b>{kind}</b> · {' · '.join(others)}</div>{report}"
+
+    @property
+    def _words(self) -> list[str]:
+        depth, width = self.values.shape
+        where = f"{'added' if self.adds else 'written'} after {block(self.layer, depth)}"
+        names = [one_line(name) for name in (self.kind, self.task, self.model.name)]
+        return [*names, f"[{depth}, {width}]", where]
+
+    def _word(self, text: str) -> str:
+        return f" {text}" if self.spaced and not as_text("word", text)[:1].isspace() else text
+
+    def _at(self, layer: int | None, factor: float = 1.0) -> tuple[int, Tensor]:
+        """A block and a multiple of the vector after it, in the device and precision of the
+        model."""
+        decoder = self.model.decoder
+        (place,) = decoder.block_numbers([self.layer if layer is None else layer])
+        return place, held("vector", factor * self.values[place], decoder.device, decoder.dtype)
+
+
+def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
+    """Read a vector that `Vector.save` wrote, for a model of the same shape.
+
+    Raises:
+        UsageError: when there is no such file, it holds no vector, or the vector is of another
+            depth or width than the model.
+
+    Warns:
+        Remark: when it was learnt with a model of another name.
+    """
+    check_loaded(model)
+    values, about, report = files.read_vector(Path(path), model.name)
+    return Vector(
+        model,
+        about["task"],
+        values,
+        int(about["layer"]),
+        kind=about["kind"],
+        adds=about["adds"] == "True",
+        template=Template(about["template"]),
+        spaced=about["spaced"] == "True",
+        report=report,
+    )
