@@ -78,3 +78,14 @@ def add(procedure: str, title: str) -> None:
 def title(procedure: str) -> str:
     """The name of a procedure in tables and figures."""
     return PROCEDURES[procedure].title
+
+
+def word(procedure: str) -> str:
+    """The name of a vector within a sentence: `task vector`, `mean state`."""
+    name = title(procedure).partition(",")[0]
+    return name[0].lower() + name[1:] if name[1:2].islower() else name
+
+
+def about(text: str, vector: str) -> str:
+    """A text about a vector, which is named after it where it is not the task vector."""
+    return text if vector == "task_vector" else f"{text} ({word(vector)})"

@@ -260,12 +260,8 @@ def _stored(store: Store, path: Path) -> Stored:
     manifest = store.verified(path, keep_rows=True)
     notes = [*remarks(manifest.get(REPLAYED)), shared_note(manifest.get("shared_first_token"))]
     identity = manifest["identity"]
-    return Stored(
-        Key(identity["model"], identity["task"]),
-        path,
-        store.rows(path),
-        "; ".join(filter(None, notes)),
-    )
+    key, note = Key(identity["model"], identity["task"]), "; ".join(filter(None, notes))
+    return Stored(key, path, store.rows(path), note, identity.get("method", ""))
 
 
 def _manifests(store: Store, source: ModelSource) -> tuple[Manifests, dict[Path, str]]:

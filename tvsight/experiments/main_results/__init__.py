@@ -19,8 +19,8 @@ class MethodOptions(RunConfig):
     methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
         default=CENTRAL, metadata=RUNTIME
     )
-    """Vectors beside `task_vector` and `averaged_vector`, which are always measured: `mean_state`,
-    `function_vector`, each on the same episodes."""
+    """Vectors beside `task_vector`, on the same episodes: `mean_state`, `function_vector`.
+    `averaged_vector` is always measured in the central comparison."""
     method_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=RUNTIME
     )
