@@ -15,7 +15,7 @@ from tvsight.prompts.replay import REPLAYED, remarks
 from tvsight.run import travel
 from tvsight.run.measurements import Measurements, is_stored
 from tvsight.run.outcome import Outcome, Stored
-from tvsight.run.planning import Experiment, Request, complete, read_plan, sources
+from tvsight.run.planning import Experiment, Request, complete, incomplete, read_plan, sources
 from tvsight.run.revisions import (
     DEFAULT,
     SHORT,
@@ -166,7 +166,7 @@ class Runner:
                 request.name: {
                     path: manifest
                     for path, manifest in manifests.items()
-                    if request.identity.items() <= manifest["identity"].items()
+                    if request.identity == incomplete(manifest["identity"])
                 }
                 for request in asked
             }
