@@ -1,6 +1,7 @@
 """The tables and figures of one analysis: where they go, and which were written."""
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import pandas as pd
@@ -35,8 +36,8 @@ class Drawn:
     def of_method(self, method: str) -> "Drawn":
         """The same for the vector of another method, whose key stands in the names of its files.
         The list of files is shared."""
-        other = Drawn(self.options, self.name)
-        other.files, other.method = self.files, method
+        other = copy(self)
+        other.method = method
         return other
 
     def table(

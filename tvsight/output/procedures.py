@@ -1,5 +1,6 @@
 """The procedures that are compared: how tables name each and how figures draw it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -84,6 +85,11 @@ def word(procedure: str) -> str:
     """The name of a vector within a sentence: `task vector`, `mean state`."""
     name = title(procedure).partition(",")[0]
     return name[0].lower() + name[1:] if name[1:2].islower() else name
+
+
+def beside(names: Sequence[str], vector: str) -> tuple[str, ...]:
+    """Procedures, with another vector in the place of the task vector."""
+    return tuple(vector if name == "task_vector" else name for name in names)
 
 
 def about(text: str, vector: str) -> str:

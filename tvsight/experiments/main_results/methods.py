@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.main_results import MethodOptions
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.methods import CENTRAL, MethodEntry
@@ -19,7 +21,7 @@ from tvsight.output.labels import number
 from tvsight.prompts import Episode
 from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.prompts.shuffling import shuffled_labels
-from tvsight.prompts.tokens import MethodTokens
+from tvsight.prompts.tokens import MethodTokens, whole_prompts
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.statistics.tests import SIGNIFICANCE
@@ -27,7 +29,6 @@ from tvsight.storage.manifests import Key
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
-    from tvsight.experiments.main_results import MethodOptions
     from tvsight.models.loading import Model
     from tvsight.output.drawn import Drawn
     from tvsight.run.runner import Runner
@@ -36,7 +37,7 @@ NAME = "methods"
 """The folder of these results."""
 
 
-def with_methods(runner: "Runner", options: "MethodOptions", central: Outcome) -> Outcome:
+def with_methods(runner: "Runner", options: RunConfig, central: Outcome) -> Outcome:
     """The central comparison with the rows of further methods in those of their tasks.
 
     Raises:
@@ -51,13 +52,15 @@ def with_methods(runner: "Runner", options: "MethodOptions", central: Outcome) -
     return joined(central, found)
 
 
-def further_methods(options: "MethodOptions") -> list[MethodEntry]:
-    """The methods that the options name beside those of the central comparison, so that tables and
-    figures can name them too.
+def further_methods(options: RunConfig) -> list[MethodEntry]:
+    """The methods that the options name beside those of the central comparison. Tables and figures
+    can name them from now on.
 
     Raises:
         UsageError: for an unknown method, or a file that does not define one.
     """
+    if not isinstance(options, MethodOptions):
+        return []
     named = named_methods(options.methods, options.method_file)
     found = [entry for entry in named if entry.key not in CENTRAL]
     for entry in found:
@@ -66,7 +69,7 @@ def further_methods(options: "MethodOptions") -> list[MethodEntry]:
 
 
 def with_further_methods(
-    found: Outcome, options: "MethodOptions", measured: Callable[[MethodEntry], Outcome]
+    found: Outcome, options: RunConfig, measured: Callable[[MethodEntry], Outcome]
 ) -> Outcome:
     """The results of an analysis, with those of each further method. What failed is named by its
     title too.
@@ -82,7 +85,7 @@ def with_further_methods(
     return found
 
 
-def stored_vectors(runner: "Runner", options: "MethodOptions", method: MethodEntry) -> Outcome:
+def stored_vectors(runner: "Runner", options: RunConfig, method: MethodEntry) -> Outcome:
     """The results of a method with its vectors, which are stored whatever --no-vectors says."""
     return runner.outcome(options, partial(requests, method=method, needs_vectors=True))
 
@@ -191,15 +194,7 @@ def method_tokens(
     shuffled = [shuffled_labels(episode, f"{draw}/{n}") for n, episode in enumerate(episodes)]
     permuted = asked(model, task, shuffled, plan.template)
     return {
-        split: {
-            **of_split[split].tokens,
-            "shuffled": [
-                [*shared, *query]
-                for shared, query in zip(
-                    permuted[split].tokens["shared"], permuted[split].tokens["query"], strict=True
-                )
-            ],
-        }
+        split: {**of_split[split].tokens, "shuffled": whole_prompts(permuted[split].tokens)}
         for split in SPLITS
     }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tvsight.config import RunConfig, one_seed
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import NAME, MethodOptions
+from tvsight.experiments.main_results import NAME
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.methods import with_methods
 from tvsight.experiments.main_results.numbers import task_line
@@ -41,9 +41,7 @@ def collect(runner: "Runner", options: RunConfig) -> Outcome:
     for seed in options.seed:
         vectors = options.vectors and seed == options.seed[0]
         config = replace(options, seed=(seed,), vectors=vectors)
-        found = runner.outcome(config, requests)
-        if isinstance(config, MethodOptions):
-            found = with_methods(runner, config, found)
+        found = with_methods(runner, config, runner.outcome(config, requests))
         outcome.add(found.labelled(seed=seed) if len(options.seed) > 1 else found)
     return outcome
 

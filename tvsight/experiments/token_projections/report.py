@@ -70,10 +70,10 @@ def _draw(
     heading = about("Answers, and words that describe the task", vector)
     display.table(above, heading, ["Category"])
     token_cells = [token_table.drop(columns="Place")]
-    drawn.table(tokens, token_cells, names=NAMES, wording=_worded(TOKEN_TABLE, vector))
+    drawn.table(tokens, token_cells, names=NAMES, wording=TOKEN_TABLE.of(vector))
     rank_cells = [rank_table, *outcome.note_cells]
     wording = RANK_TABLE._replace(title=about(RANK_TABLE.title, vector))
-    drawn.table(near, rank_cells, "ranks", names=NAMES, wording=_worded(wording, vector))
+    drawn.table(near, rank_cells, "ranks", names=NAMES, wording=wording.of(vector))
     of_models = pd.concat([applied[key] for key in by_task], ignore_index=True)
     windows = numbers.windows(of_models, vector)
     drawn.figure(figures.ranks(numbers.over_tasks(rows), windows, vector))
@@ -85,11 +85,6 @@ def _draw(
     for (model, task), of_task in by_task.items():
         top = numbers.top_tokens(of_task, figures.RANKS, options.all_tokens)
         drawn.figure(figures.grid(of_task, top, options.all_tokens, vector), task, model)
-
-
-def _worded(wording: Wording, vector: str) -> Wording:
-    """What is said above a table of one vector."""
-    return Wording(*(text.format(vector=word(vector)) for text in wording))
 
 
 def _token_table(tokens: pd.DataFrame, separator: str) -> pd.DataFrame:

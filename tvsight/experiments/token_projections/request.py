@@ -11,7 +11,7 @@ from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results.methods import stored_vectors, with_further_methods
 from tvsight.experiments.main_results.request import collect_with_vectors
-from tvsight.experiments.token_projections import NAME, Options
+from tvsight.experiments.token_projections import NAME
 from tvsight.experiments.token_projections.numbers import task_line
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
@@ -26,6 +26,7 @@ from tvsight.tasks import Task
 from tvsight.tasks.words import shown
 
 if TYPE_CHECKING:
+    from tvsight.config import RunConfig
     from tvsight.experiments.token_projections.measure import Projections
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
@@ -38,7 +39,7 @@ SEED = 0
 """Seed of the random vectors, together with the task's name."""
 
 
-def collect(runner: "Runner", options: Options) -> Outcome:
+def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     """The central comparison with its vectors, and the projections of each task that has one; the
     same for each further method."""
     central = collect_with_vectors(runner, options)

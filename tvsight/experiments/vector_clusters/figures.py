@@ -92,7 +92,7 @@ def distances(tree: Tree, apart: pd.DataFrame, given: VectorSet, vector: str) ->
         tree, apart: from `numbers.tree` and `numbers.between_tasks`.
         vector: the procedure of the vectors.
     """
-    figure = new_figure(TWO_COLUMNS * 0.6, max(LEAST_HEIGHT, ROW * len(given.names)) + 0.75)
+    figure = new_figure(TWO_COLUMNS / 2, max(LEAST_HEIGHT, ROW * len(given.names)) + 0.75)
     cells, joins = figure.subplots(1, 2, width_ratios=SIDES[1:])
     _heat_map(figure, cells, joins, tree, _tints(given.category), "vectors")
     nearest = apart.iloc[int(apart["distance"].argmin())]

@@ -86,7 +86,7 @@ def _draw_distances(
     """The distances of a method that makes one vector for each task."""
     of_models = [numbers.between_tasks(given) for given in sets]
     apart = pd.concat(of_models, ignore_index=True)
-    cells, wording = _distance_cells(sets), _worded(DISTANCE_TABLE, vector)
+    cells, wording = _distance_cells(sets), DISTANCE_TABLE.of(vector)
     display.table(cells, wording.title)
     drawn.table(apart, [cells, *outcome.note_cells], "distances", names=NAMES, wording=wording)
     for given, of_model in zip(sets, of_models, strict=True):
@@ -112,10 +112,9 @@ def _draw_clusters(
     heading = "Task by task, Euclidean distance"
     secondary = ["Category", "Silhouette", *list(LEFT_OUT_COLUMNS.values())[1:], "n (queries)"]
     display.table(task_cells, heading, secondary=secondary)
-    wording = _worded(TABLE, vector)
-    drawn.table(groupings, [cells, *outcome.note_cells], names=NAMES, wording=wording)
-    wording = _worded(TASK_TABLE, vector)
-    drawn.table(by_task, [task_cells], "by_task", names=NAMES, wording=wording)
+    cells_and_notes = [cells, *outcome.note_cells]
+    drawn.table(groupings, cells_and_notes, names=NAMES, wording=TABLE.of(vector))
+    drawn.table(by_task, [task_cells], "by_task", names=NAMES, wording=TASK_TABLE.of(vector))
     of_models = [groupings[groupings["model"] == given.model] for given in sets]
     for given, of_model in zip(sets, of_models, strict=True):
         display.note(f"{given.where}.")
@@ -137,11 +136,6 @@ def _draw_clusters(
         drawn.numbers(pd.concat(points, ignore_index=True), "points")
     apart = [numbers.between_tasks(given) for given in sets]
     drawn.numbers(pd.concat(apart, ignore_index=True), "distances")
-
-
-def _worded(wording: Wording, vector: str) -> Wording:
-    """What is said above a table of one vector."""
-    return wording._replace(title=wording.title.format(vector=word(vector)))
 
 
 def _distance_cells(sets: list[VectorSet]) -> pd.DataFrame:
