@@ -4,8 +4,7 @@ import random
 from collections.abc import Iterator
 
 from tvsight.config import RunConfig
-from tvsight.experiments.main_results.methods import method_tokens
-from tvsight.experiments.rows import asked
+from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models.loading import Model
 from tvsight.prompts import (
     PromptTokens,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.helpers.commands import ROOT, analysis
+from tests.helpers.commands import analysis
+from tests.helpers.example_method import example, write_example
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.experiments.main_results.methods import NAME
@@ -15,20 +16,11 @@ from tvsight.methods.files import named_methods, read_method
 from tvsight.storage.store import Store
 
 SIZES = ("--tasks", "to_upper", "--episodes-per-split", "4", "--shots", "3")
-PAGE = ROOT / "docs" / "adding_a_method.md"
-
-
-def example() -> str:
-    """The file that the page shows."""
-    (found,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    return str(found)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    own = tmp_path / "median_state.py"
-    own.write_text(example(), encoding="utf-8")
-    return own
+    return write_example(tmp_path)
 
 
 def test_a_file_is_a_method_by_its_name_title_and_checksum(file: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.helpers.damages import set_cell
-from tests.helpers.example_rows import whole_rows
+from tests.helpers.example_rows import task_rows, whole_rows
 from tests.helpers.function_vector_rows import EFFECT, effect_rows, method_rows
 from tvsight.storage.checks import DamagedResult
 from tvsight.storage.contents import HEAD_MEANS, check_rows, check_vectors, read_rows, write_rows
@@ -137,3 +137,26 @@ def test_rows_and_means_of_heads_are_read_as_they_were_written(tmp_path: Path) -
 def test_other_means_of_heads_are_damaged(tmp_path: Path, tensors: dict[str, Any]) -> None:
     with pytest.raises(DamagedResult, match="does not hold the mean of every head"):
         checked(tmp_path, tensors)
+
+
+@pytest.mark.parametrize(
+    ("rows", "dev", "test", "whole"),
+    [
+        (method(), 1, 1, True),
+        (method(), 6, 20, True),
+        (method(), 1, 20, False),
+        (method(), 6, 1, False),
+        (task_rows("one", (1, 2, 3, 4)), 1, 1, False),
+    ],
+    ids=["of the task", "of episodes", "dev alone", "test alone", "task vectors"],
+)
+def test_the_vector_of_a_method_may_be_that_of_the_task(
+    tmp_path: Path, rows: pd.DataFrame, dev: int, test: int, whole: bool
+) -> None:
+    file = tmp_path / "vectors.safetensors"
+    save_file({"dev": torch.zeros(dev, 6, 4).half(), "test": torch.zeros(test, 6, 4).half()}, file)
+    if whole:
+        check_vectors(file, rows, 6)
+    else:
+        with pytest.raises(DamagedResult, match="was expected"):
+            check_vectors(file, rows, 6)

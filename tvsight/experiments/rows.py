@@ -8,7 +8,7 @@ import pandas as pd
 from tvsight.errors import MeasurementError
 from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.shuffling import shuffled_labels
-from tvsight.prompts.tokens import tokenise
+from tvsight.prompts.tokens import tokenise, whole_prompts
 from tvsight.statistics.intervals import accuracy, difference
 from tvsight.statistics.tests import better_than
 from tvsight.storage.schemas import SCORED, Schema
@@ -107,15 +107,7 @@ def method_tokens(
     shuffled = [shuffled_labels(episode, f"{draw}/{n}") for n, episode in enumerate(episodes)]
     permuted = asked(model, task, shuffled, plan.template)
     return {
-        split: {
-            **of_split[split].tokens,
-            "shuffled": [
-                [*shared, *query]
-                for shared, query in zip(
-                    permuted[split].tokens["shared"], permuted[split].tokens["query"], strict=True
-                )
-            ],
-        }
+        split: {**of_split[split].tokens, "shuffled": whole_prompts(permuted[split].tokens)}
         for split in SPLITS
     }
 

@@ -2,10 +2,9 @@
 
 from tvsight.config import LEAST, RunConfig
 from tvsight.errors import MeasurementError, UsageError, nearest
-from tvsight.experiments.main_results.methods import method_tokens
 from tvsight.experiments.main_results.request import scored
 from tvsight.experiments.measuring import check_no_op
-from tvsight.experiments.rows import asked, frame
+from tvsight.experiments.rows import asked, frame, method_tokens
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import as_task, as_template, as_text, check_model, whole

@@ -99,7 +99,7 @@ def learn_vector(
     """
     vector = learn(decoder, dev, method, settings).mean(dim=0)
     of_task = Method(given, of="task", use=method.use)
-    found = measure_method(decoder, dev, test, of_task, {"vector": vector}, progress)
+    found = measure_method(decoder, dev, test, of_task, {"vector": vector}, progress=progress)
     few_shot = [[query] for query in test["query"]]
     icl = torch.cat(last_states(decoder, test["shared"], few_shot))[:, -1]
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])

@@ -36,6 +36,12 @@ class MethodEntry:
         own = {"method": self.key, "method_settings": dict(self.settings)}
         return own if self.source is None else own | {"method_source": self.source}
 
+    @property
+    def further_identity(self) -> dict[str, Any]:
+        """The same for an analysis of vectors; empty for the task vector, which it is about unless
+        another one is named."""
+        return {} if self == TASK_VECTOR else self.identity
+
     def load(self) -> "Method":
         """The method itself, by its module."""
         method: Method = import_module(self.module or f"{__name__}.{self.key}").METHOD
@@ -52,5 +58,7 @@ METHODS = {
     )
 }
 """The methods that tvsight has."""
+TASK_VECTOR = METHODS["task_vector"]
+"""The vector that every analysis is about, unless another one is named."""
 CENTRAL = ("task_vector", "averaged_vector")
 """Those that the central comparison measures itself."""

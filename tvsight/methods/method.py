@@ -58,3 +58,18 @@ def learn(
             f"A method returned {found}; vectors {shape} of each {method.of} were expected."
         )
     return vectors if method.of == "episode" else vectors.expand(episodes, -1, -1)
+
+
+def learn_both(
+    decoder: Decoder,
+    dev: PromptTokens,
+    test: PromptTokens,
+    method: Method,
+    settings: Mapping[str, Any] = {},
+) -> tuple[Tensor, Tensor]:
+    """The vectors of a method for dev and test, each `[episodes, depth, width]`. That of a task is
+    learnt on dev."""
+    on_dev = learn(decoder, dev, method, settings)
+    if method.of == "task":
+        return on_dev, on_dev[:1].expand(len(test["shared"]), -1, -1)
+    return on_dev, learn(decoder, test, method, settings)

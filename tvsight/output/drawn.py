@@ -1,6 +1,7 @@
 """The tables and figures of one analysis: where they go, and which were written."""
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import pandas as pd
@@ -23,11 +24,21 @@ class Drawn:
         files: every file that was written, in order.
     """
 
+    method = ""
+    """The method whose vector is drawn; empty for the task vector."""
+
     def __init__(self, options: RunConfig, name: str) -> None:
         self.options = options
         self.results = Path(options.results)
         self.name = name
         self.files: list[Path] = []
+
+    def of_method(self, method: str) -> "Drawn":
+        """The same for the vector of another method, whose key stands in the names of its files.
+        The list of files is shared."""
+        other = copy(self)
+        other.method = method
+        return other
 
     def table(
         self,
@@ -78,4 +89,4 @@ class Drawn:
         )
 
     def _named(self, parts: Sequence[str]) -> str:
-        return "_".join([self.name, *map(folder_name, parts)])
+        return "_".join([self.name, *filter(None, [self.method]), *map(folder_name, parts)])

@@ -1,5 +1,6 @@
 """The procedures that are compared: how tables name each and how figures draw it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -78,3 +79,19 @@ def add(procedure: str, title: str) -> None:
 def title(procedure: str) -> str:
     """The name of a procedure in tables and figures."""
     return PROCEDURES[procedure].title
+
+
+def word(procedure: str) -> str:
+    """The name of a vector within a sentence: `task vector`, `mean state`."""
+    name = title(procedure).partition(",")[0]
+    return name[0].lower() + name[1:] if name[1:2].islower() else name
+
+
+def beside(names: Sequence[str], vector: str) -> tuple[str, ...]:
+    """Procedures, with another vector in the place of the task vector."""
+    return tuple(vector if name == "task_vector" else name for name in names)
+
+
+def about(text: str, vector: str) -> str:
+    """A text about a vector, which is named after it where it is not the task vector."""
+    return text if vector == "task_vector" else f"{text} ({word(vector)})"

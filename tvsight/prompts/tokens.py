@@ -122,6 +122,12 @@ def tokenise(
     return tokens
 
 
+def whole_prompts(tokens: PromptTokens) -> list[TokenIds]:
+    """The whole prompt `S, x→` of every episode."""
+    both = zip(tokens["shared"], tokens["query"], strict=True)
+    return [[*shared, *query] for shared, query in both]
+
+
 def check_window(model: "Model", prompts: Sequence[TokenIds]) -> None:
     """Check that prompts fit the model's context window.
 

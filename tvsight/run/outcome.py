@@ -35,6 +35,8 @@ class Stored:
     rows: pd.DataFrame
     note: str = ""
     """A remark that tables print beneath."""
+    method: str = ""
+    """The method whose vector was measured; empty for the task vector."""
 
     @property
     def experiment(self) -> str:
@@ -88,6 +90,17 @@ class Outcome:
     def only(self, experiment: str) -> "Outcome":
         """The results that one experiment measured."""
         return Outcome([result for result in self.results if result.experiment == experiment])
+
+    def of_method(self, method: str) -> "Outcome":
+        """The results of the vector of one method; of the task vector, where it is empty."""
+        return Outcome([result for result in self.results if result.method == method])
+
+    def titled(self, title: str) -> "Outcome":
+        """The same results; what failed is named by the title of a method too."""
+        return Outcome(
+            self.results,
+            {key._replace(task=f"{key.task}, {title}"): why for key, why in self.failures.items()},
+        )
 
     def renamed(self, labels: Mapping[str, str]) -> "Outcome":
         """The results under other names of models, for those that `labels` has."""

@@ -1,7 +1,7 @@
 """Plan a run: its options as requests, one per model and task."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,6 +172,11 @@ def complete(asked: Sequence[Request], source: ModelSource, dtype: str) -> list[
     """
     known = {"weights": weights_identity(source), "dtype": dtype}
     return [replace(request, identity=request.identity | known) for request in asked]
+
+
+def incomplete(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity of a result without what `complete` adds, as its request has it."""
+    return {name: value for name, value in identity.items() if name not in ("weights", "dtype")}
 
 
 def sources(config: RunConfig) -> list[ModelSource]:

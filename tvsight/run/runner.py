@@ -15,7 +15,7 @@ from tvsight.prompts.replay import REPLAYED, remarks
 from tvsight.run import travel
 from tvsight.run.measurements import Measurements, is_stored
 from tvsight.run.outcome import Outcome, Stored
-from tvsight.run.planning import Experiment, Request, complete, read_plan, sources
+from tvsight.run.planning import Experiment, Request, complete, incomplete, read_plan, sources
 from tvsight.run.revisions import (
     DEFAULT,
     SHORT,
@@ -166,7 +166,7 @@ class Runner:
                 request.name: {
                     path: manifest
                     for path, manifest in manifests.items()
-                    if request.identity.items() <= manifest["identity"].items()
+                    if request.identity == incomplete(manifest["identity"])
                 }
                 for request in asked
             }
@@ -260,12 +260,8 @@ def _stored(store: Store, path: Path) -> Stored:
     manifest = store.verified(path, keep_rows=True)
     notes = [*remarks(manifest.get(REPLAYED)), shared_note(manifest.get("shared_first_token"))]
     identity = manifest["identity"]
-    return Stored(
-        Key(identity["model"], identity["task"]),
-        path,
-        store.rows(path),
-        "; ".join(filter(None, notes)),
-    )
+    key, note = Key(identity["model"], identity["task"]), "; ".join(filter(None, notes))
+    return Stored(key, path, store.rows(path), note, identity.get("method", ""))
 
 
 def _manifests(store: Store, source: ModelSource) -> tuple[Manifests, dict[Path, str]]:

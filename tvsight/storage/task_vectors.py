@@ -4,6 +4,10 @@ A run stores `dev` and `test`: θ of every episode after every block, `[episodes
 half precision. An archive may hold a part instead: `mean`, `[depth, width]`, the mean θ over the
 dev episodes, and `at_<block>`, `[test episodes, width]`, θ after one block, both in half precision;
 `dev_norms` and `test_norms`, `[episodes, depth]`, the length of each θ, in single precision.
+
+The vectors of another method are stored in the same way, whole. Where a method makes one for each
+task, it stands for all episodes: `dev` and `test` are `[1, depth, width]`, and what is read of them
+has one row.
 """
 
 from collections.abc import Mapping

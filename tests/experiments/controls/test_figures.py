@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from tests.helpers.control_rows import Tables, eighteen_tasks, one_task, three_tasks, two_tasks
 from tests.helpers.legible import assert_legible
-from tvsight.experiments.controls.figures import ACROSS, ROWS, curves, matrix, means
+from tvsight.experiments.controls.figures import ACROSS, ROWS, curves, means
 from tvsight.experiments.controls.numbers import (
     by_block,
     by_task,
@@ -15,6 +15,7 @@ from tvsight.experiments.controls.numbers import (
     transfer,
     transfer_by_task,
 )
+from tvsight.experiments.controls.transfer_figures import matrix
 from tvsight.output.labels import number, task_title
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title

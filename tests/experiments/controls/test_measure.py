@@ -17,6 +17,7 @@ from tvsight.interventions.answers import Answers
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, Sampling, sample_episodes, template, tokenise, usable_pairs
 from tvsight.prompts.shuffling import shuffled_labels
+from tvsight.prompts.tokens import whole_prompts
 
 EPISODES, LAYER, TASKS, OWN = 6, 2, 4, 1
 EXAMPLE = template("example")
@@ -66,18 +67,14 @@ def episodes(model: Model) -> list[Episode]:
 def case(model: Model, reference: Reference, episodes: list[Episode]) -> Case:
     dev = [episode for episode in episodes if episode.split == "dev"]
     shown = [shuffled_labels(episode, str(number)) for number, episode in enumerate(dev)]
-    tokens = tokenise(model, dev, "exact", EXAMPLE)
     few_shot_tokens = tokenise(model, shown, "exact", EXAMPLE)
     means = mean_vectors().half()
     others = means[[task for task in range(TASKS) if task != OWN]].float()
     generator = torch.Generator().manual_seed(1)
     norms, deviations = (1 + torch.rand(EPISODES, DEPTH, generator=generator) for _ in range(2))
     prompts = ControlPrompts(
-        zero_shot=tokens["zero_shot"],
-        expected=tokens["expected"],
-        shared=few_shot_tokens["shared"],
-        query=few_shot_tokens["query"],
-        dummies=few_shot_tokens["dummies"],
+        **few_shot_tokens,
+        shuffled=whole_prompts(few_shot_tokens),
         seeds=[100 + number for number in range(EPISODES)],
         norms=norms,
         deviations=deviations,

@@ -14,7 +14,7 @@ from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
-from tvsight.experiments.main_results import MethodOptions, answers, methods
+from tvsight.experiments.main_results import Options, answers, methods
 from tvsight.experiments.main_results import request as main_results
 from tvsight.experiments.main_results.answers import METHOD_NAME, NAME, AnswerResults
 from tvsight.methods import METHODS
@@ -36,7 +36,7 @@ def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
 
 def plan(options: RunConfig | None = None, **others: Any) -> Plan:
     sizes = {"shots": 3, "episodes_per_split": 4, "answer_tokens": MOST}
-    return Plan(options or MethodOptions(**(sizes | others)), EXAMPLE, [half_accepted()], {})
+    return Plan(options or Options(**(sizes | others)), EXAMPLE, [half_accepted()], {})
 
 
 def request_of(method: str | None = None, **others: Any) -> AnswerResults:
@@ -48,12 +48,12 @@ def request_of(method: str | None = None, **others: Any) -> AnswerResults:
 def test_with_one_token_requests_and_identities_are_those_of_before() -> None:
     of_run = plan(RunConfig())
     (wanted,) = main_results.requests(of_run, SOURCE)
-    (found,) = main_results.requests(plan(MethodOptions()), SOURCE)
+    (found,) = main_results.requests(plan(Options()), SOURCE)
     assert isinstance(found, main_results.MainResults)
     assert found.identity == wanted.identity
     method = METHODS["mean_state"]
     (wanted,) = methods.requests(of_run, SOURCE, method)
-    (found,) = methods.requests(plan(MethodOptions()), SOURCE, method)
+    (found,) = methods.requests(plan(Options()), SOURCE, method)
     assert isinstance(found, methods.MethodResults)
     assert found.identity == wanted.identity
 
@@ -121,7 +121,7 @@ def test_answers_without_probability_are_an_error(model: Model) -> None:
 
 def test_options_that_measure_nothing_are_refused() -> None:
     with pytest.raises(UsageError, match=r"^--answer-tokens 0: at least 1 was expected"):
-        MethodOptions(answer_tokens=0)
-    unending = Plan(MethodOptions(answer_tokens=2), Template("{x}: {y} "), [half_accepted()], {})
+        Options(answer_tokens=0)
+    unending = Plan(Options(answer_tokens=2), Template("{x}: {y} "), [half_accepted()], {})
     with pytest.raises(UsageError, match=r"^--answer-tokens: the template"):
         main_results.requests(unending, SOURCE)

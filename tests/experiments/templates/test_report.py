@@ -43,11 +43,11 @@ def test_each_model_has_both_figures(drawing: tuple[Recorded, str]) -> None:
     drawn, _ = drawing
     assert list(drawn.figures) == [
         f"templates{part}_{model}"
-        for model in ("a-model", "b-model")
         for part in ("", "_dummy_queries")
+        for model in ("a-model", "b-model")
     ]
     notes = [plot.note for plot in drawn.figures.values()]
-    assert [note.split(":")[0] for note in notes] == ["a-model"] * 2 + ["b-model"] * 2
+    assert [note.split(":")[0] for note in notes] == ["a-model", "b-model"] * 2
 
 
 def test_texts_are_a_row_per_variant(drawing: tuple[Recorded, str]) -> None:

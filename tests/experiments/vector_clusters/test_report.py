@@ -2,10 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.helpers.example_rows import outcome_of
+from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tests.helpers.vector_examples import FOUR, ONE, vector_set
-from tvsight.experiments.main_results.request import collect_with_vectors
 from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_clusters import NAME, Options, report
 from tvsight.experiments.vector_clusters.numbers import by_task
@@ -13,13 +12,9 @@ from tvsight.experiments.vector_clusters.numbers import by_task
 
 def written(monkeypatch: pytest.MonkeyPatch, *sets: VectorSet) -> tuple[Recorded, Told]:
     drawn, display = Recorded(NAME), Told()
-    monkeypatch.setattr(report, "vector_sets", lambda outcome, options: list(sets))
-    report.draw(outcome_of(), Options(perplexity=4), display, drawn)
+    monkeypatch.setattr(report, "vector_sets", lambda outcome, options, vector: list(sets))
+    report.draw(outcome_of(task_rows("one", (1, 2, 3, 4))), Options(perplexity=4), display, drawn)
     return drawn, display
-
-
-def test_it_is_a_view_of_the_central_comparison_with_its_vectors() -> None:
-    assert report.collect is collect_with_vectors
 
 
 def test_texts_are_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import tyro
 
-from tvsight.config import IDENTITY, RunConfig
+from tvsight.config import IDENTITY
+from tvsight.experiments.main_results import MethodOptions
 
 NAME = "conflicting_tasks"
 PAPER_PAIRS = (
@@ -19,7 +20,7 @@ PAPER_PAIRS = (
 
 
 @dataclass(frozen=True)
-class Options(RunConfig):
+class Options(MethodOptions):
     """Options of a run, and the pairs of tasks."""
 
     pairs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="A:B ...")] = field(

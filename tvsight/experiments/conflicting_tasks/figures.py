@@ -15,7 +15,7 @@ from tvsight.output.labels import NOT_IDENTIFIED, block, counted, display_name, 
 from tvsight.output.lettering import fitting
 from tvsight.output.panels import block_ticks
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES
+from tvsight.output.procedures import PROCEDURES, about
 from tvsight.output.theme import LEAST_TYPE, TWO_COLUMNS, new_figure, text_in, tinted
 
 ICL, VECTOR = PROCEDURES["icl"], PROCEDURES["task_vector"]
@@ -42,8 +42,6 @@ ARROWS = (
 )
 """From back to front, so that both are seen where they coincide."""
 PAPER = Arrow("", "Reported by Hendel et al. (LLaMA 13B)", "0.45", "o", 4.4, hollow=True)
-ENDS = ("icl", "task_vector")
-"""Where an arrow begins and ends."""
 WITHOUT = "Without a vector (ICL)"
 SCORED_STYLES = {"demonstrations": (ICL.colour, "-"), "patched": (VECTOR.colour, "--")}
 """Lines are told apart without colour too."""
@@ -58,26 +56,30 @@ SMALL = 6.5
 """Size of text in panels, in points."""
 
 
-def by_pair(table: pd.DataFrame, paper: pd.DataFrame, model: str) -> Plot:
+def by_pair(
+    table: pd.DataFrame, paper: pd.DataFrame, model: str, vector: str = "task_vector"
+) -> Plot:
     """Accuracy on A against accuracy on B, an arrow from without to with the vector, a panel for
     each pair of one model.
 
     Args:
         table, paper: from `numbers.by_pair` and `paper_by_pair`, whose arrows are grey.
+        vector: the procedure of the vector. The paper has the task vector alone.
     """
     ours = table[table["model"] == model]
     pairs = list(dict.fromkeys(ours["task"]))
     figure, panels = _panels(pairs, 1.35)
     for axes, pair in zip(panels, pairs, strict=True):
         axes.plot([0, 1], [1, 0], color="0.85", linewidth=0.7, zorder=0)
-        for _, reported in paper[paper["task"] == pair].iterrows():
-            _arrow(axes, reported, PAPER)
+        reports = paper[(paper["task"] == pair) & (vector == "task_vector")]
+        for _, reported in reports.iterrows():
+            _arrow(axes, reported, PAPER, vector)
         of_pair = ours[ours["task"] == pair].set_index("layer_rule")
         rules = [arrow for arrow in ARROWS if arrow.rule in of_pair.index]
         for number, arrow in enumerate(rules):
             row = of_pair.loc[arrow.rule]
-            _whiskers(axes, row, arrow.colour)
-            _arrow(axes, row, arrow)
+            _whiskers(axes, row, arrow.colour, vector)
+            _arrow(axes, row, arrow, vector)
             axes.text(
                 0.99,
                 0.97 - 0.13 * (len(rules) - 1 - number),
@@ -104,16 +106,19 @@ def by_pair(table: pd.DataFrame, paper: pd.DataFrame, model: str) -> Plot:
     for axes in panels[::COLUMNS]:
         axes.set_ylabel("Accuracy on B", labelpad=2)
     _legend(figure, panels, [WITHOUT, *(arrow.name for arrow in ARROWS[::-1]), PAPER.name])
-    caption, note = _about(ours, model)
-    return Plot(figure, _overridden(ours), caption, note)
+    caption, note = _about(ours, model, vector)
+    return Plot(figure, about(_overridden(ours), vector), caption, note)
 
 
-def by_block(table: pd.DataFrame, unpatched: pd.DataFrame, model: str) -> Plot:
+def by_block(
+    table: pd.DataFrame, unpatched: pd.DataFrame, model: str, vector: str = "task_vector"
+) -> Plot:
     """Dev accuracy on A and on B against the patched block, a panel per pair of one model.
 
     Args:
         table: from `numbers.by_block`.
         unpatched: from `numbers.unpatched_on_dev`, drawn as level lines.
+        vector: the procedure of the vector.
     """
     of_model = table[table["model"] == model]
     levels = unpatched[unpatched["model"] == model]
@@ -138,8 +143,9 @@ def by_block(table: pd.DataFrame, unpatched: pd.DataFrame, model: str) -> Plot:
         f"{display_name(model)}, blocks 0–{depth - 1}. n = {sizes(of_model['n'])} dev episodes per "
         "pair and block. Dotted: without a vector. Shaded: best for B in the conflict."
     )
-    caption = f"{note} Lines: accuracy with the vector of B applied after a block."
-    return Plot(figure, _exchanged(of_model, levels), caption, note)
+    applied = about("the vector of B", vector)
+    caption = f"{note} Lines: accuracy with {applied} applied after a block."
+    return Plot(figure, about(_exchanged(of_model, levels), vector), caption, note)
 
 
 def _panels(pairs: list[str], height: float) -> tuple[Figure, list[Axes]]:
@@ -184,9 +190,10 @@ def _legend(figure: Figure, panels: list[Axes], names: Sequence[str]) -> None:
     )
 
 
-def _arrow(axes: Axes, row: pd.Series, arrow: Arrow) -> None:
+def _arrow(axes: Axes, row: pd.Series, arrow: Arrow, vector: str) -> None:
     """A line from the accuracies without a vector to those with it, which have a marker."""
-    (x, y), (to_x, to_y) = ([row[f"{end}_{scored_as}"] for scored_as in SCORED_AS] for end in ENDS)
+    ends = ("icl", vector)
+    (x, y), (to_x, to_y) = ([row[f"{end}_{scored_as}"] for scored_as in SCORED_AS] for end in ends)
     axes.plot(
         [x, to_x],
         [y, to_y],
@@ -203,9 +210,9 @@ def _arrow(axes: Axes, row: pd.Series, arrow: Arrow) -> None:
     )
 
 
-def _whiskers(axes: Axes, row: pd.Series, colour: str) -> None:
+def _whiskers(axes: Axes, row: pd.Series, colour: str, vector: str) -> None:
     """The intervals at both ends of an arrow, paler than it."""
-    for end in ENDS:
+    for end in ("icl", vector):
         names = [f"{end}_{scored_as}" for scored_as in SCORED_AS]
         errors = [
             [[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]] for name in names
@@ -271,15 +278,15 @@ def _exchanged(of_model: pd.DataFrame, levels: pd.DataFrame) -> str:
     )
 
 
-def _about(ours: pd.DataFrame, model: str) -> tuple[str, str]:
+def _about(ours: pd.DataFrame, model: str, vector: str) -> tuple[str, str]:
     """Caption and note by pair."""
     short = (
         f"{display_name(model)}. n = {sizes(ours['n'])} test episodes per pair. Whiskers: 95 % "
         "intervals."
     )
     note = (
-        f"{short} Demonstrations of A, vector of B; {sizes(ours['queries'])} different queries "
-        "per pair."
+        f"{short} Demonstrations of A, {about('vector of B', vector)}; {sizes(ours['queries'])} "
+        "different queries per pair."
     )
     if ours["overrides_holm"].any():
         tests = counted(ours["task"].nunique(), "test")

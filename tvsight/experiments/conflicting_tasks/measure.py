@@ -1,7 +1,8 @@
 """Measure conflicting tasks: demonstrations of A, a task vector of B (section 4 of the paper).
 
 The few-shot prompt `S_A, x→` is patched at its last token with θ_B, from demonstrations of B. If
-the model then answers as B does, the vector overrides the demonstrations.
+the model then answers as B does, the vector overrides the demonstrations. The vector of another
+method takes the place of θ_B, and is applied as that method says.
 
 The block is chosen by two rules, each on dev. `zero_shot` is the paper's: the block where θ_B is
 best at B in the zero-shot prompt `x→`. `conflict` takes the block where θ_B is best at B in the
@@ -9,7 +10,8 @@ conflict itself: where B is easy without any vector, the first rule picks an ear
 nothing is transferred.
 """
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -26,7 +28,8 @@ from tvsight.experiments.measuring import (
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
-from tvsight.interventions.learning import last_states, task_vectors
+from tvsight.methods import task_vector
+from tvsight.methods.method import Method, learn_both
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 
 
@@ -65,6 +68,8 @@ def measure(
     dev_patched: PromptTokens,
     test_demonstrations: PromptTokens,
     test_patched: PromptTokens,
+    method: Method = task_vector.METHOD,
+    settings: Mapping[str, Any] = {},
     progress: Progress | None = None,
 ) -> PairAnswers:
     """Measure a pair in one job.
@@ -74,24 +79,34 @@ def measure(
         dev_patched: the prompts that θ_B is read from, and the zero-shot prompts `x→` of B.
         test_demonstrations: as on dev.
         test_patched: as on dev.
+        method: makes the vector of B, from `MethodTokens`.
+        settings: named arguments of the method.
     """
     say = progress or silent
     say("dev conflicts")
-    dev = measure_dev(decoder, dev_demonstrations, dev_patched)
+    own, tested = learn_both(decoder, dev_patched, test_patched, method, settings)
+    dev = measure_dev(decoder, dev_demonstrations, dev_patched, own, method)
     accepted = dev_patched["accepted"]
     layers = {rule: best_layer(swept["blocks"], accepted) for rule, swept in dev["patched"].items()}
     say("test conflicts")
-    test = measure_test(decoder, test_demonstrations, test_patched, layers)
+    test = measure_test(decoder, test_demonstrations, test_patched, layers, tested, method)
     return {"dev": dev, "layers": layers, "test": test}
 
 
 def measure_dev(
-    decoder: Decoder, demonstrations: PromptTokens, patched: PromptTokens
+    decoder: Decoder,
+    demonstrations: PromptTokens,
+    patched: PromptTokens,
+    vectors: Tensor,
+    method: Method,
 ) -> dict[str, OnDev]:
-    """Apply θ_B after every block, in both kinds of prompts: this chooses the layer."""
-    own = task_vectors(last_states(decoder, patched["shared"], patched["dummies"]))
-    zero_shot = _swept(decoder, patched["zero_shot"], own)
-    conflict = _swept(decoder, _conflicting(demonstrations), own)
+    """Apply θ_B after every block, in both kinds of prompts: this chooses the layer.
+
+    Args:
+        vectors: θ_B, `[episodes, depth, width]`.
+    """
+    zero_shot = _swept(decoder, patched["zero_shot"], vectors, method)
+    conflict = _swept(decoder, _conflicting(demonstrations), vectors, method)
     groups = {
         "zero_shot": (zero_shot, patched["expected"]),
         "conflict": (conflict, patched["expected"]),
@@ -105,16 +120,26 @@ def measure_dev(
 
 
 def measure_test(
-    decoder: Decoder, demonstrations: PromptTokens, patched: PromptTokens, layers: dict[str, int]
+    decoder: Decoder,
+    demonstrations: PromptTokens,
+    patched: PromptTokens,
+    layers: dict[str, int],
+    vectors: Tensor,
+    method: Method,
 ) -> dict[str, OnTest]:
-    """Answer the conflicting prompts as they are, and with θ_B after its blocks in `layers`."""
-    own = task_vectors(last_states(decoder, patched["shared"], patched["dummies"]))
+    """Answer the conflicting prompts as they are, and with θ_B after its blocks in `layers`.
+
+    Args:
+        vectors: θ_B, `[episodes, depth, width]`.
+    """
     prompts = _conflicting(demonstrations)
     cached = cache_prompts(decoder, prompts)
     every = range(len(prompts))
-    states = [unpatched_states(decoder, cached)[:, -1]]
+    unpatched = unpatched_states(decoder, cached)
+    states = [unpatched[:, -1]]
     for layer in layers.values():
-        states.append(apply_vectors(decoder, cached, every, [layer] * len(every), own[:, layer]))
+        placed = method.applied(vectors[:, layer], unpatched[:, layer])
+        states.append(apply_vectors(decoder, cached, every, [layer] * len(every), placed))
     runs = torch.stack(states, dim=1)
     groups = {
         "demonstrations": (runs, demonstrations["expected"]),
@@ -133,13 +158,13 @@ def _conflicting(demonstrations: PromptTokens) -> list[TokenIds]:
     return [shared + query for shared, query in both]
 
 
-def _swept(decoder: Decoder, prompts: list[TokenIds], vectors: Tensor) -> Tensor:
+def _swept(decoder: Decoder, prompts: list[TokenIds], vectors: Tensor, method: Method) -> Tensor:
     """States after the last block of each prompt as it is, with its vector `[depth, width]` after
     each block, and with its own state after the middle one: `[prompts, 1 + depth + 1, width]`."""
     middle = decoder.depth // 2
     cached = cache_prompts(decoder, prompts)
     unpatched = unpatched_states(decoder, cached)
-    own = torch.cat([vectors, unpatched[:, [middle]]], dim=1)
+    own = torch.cat([method.applied(vectors, unpatched), unpatched[:, [middle]]], dim=1)
     patch = Patch(range(len(prompts)), [*range(decoder.depth), middle], own)
     patched = patch_together(decoder, cached, {"swept": patch})["swept"]
     return torch.cat([unpatched[:, [-1]], patched], dim=1)

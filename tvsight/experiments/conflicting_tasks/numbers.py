@@ -19,8 +19,11 @@ UNPATCHED = {"zero_shot": "baseline", "conflict": "icl"}
 dev."""
 
 
-def by_pair(rows: pd.DataFrame) -> pd.DataFrame:
+def by_pair(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
     """Test accuracy on both tasks, without and with the vector: one row per model, pair and rule.
+
+    Args:
+        vector: the procedure of the vector, in the names of columns too.
 
     Returns:
         `model`, `category`, `task` (the pair), `layer_rule`, `layer`, `depth` (number of the
@@ -35,7 +38,7 @@ def by_pair(rows: pd.DataFrame) -> pd.DataFrame:
     for _, of_pair in rows.groupby(["model", "task"], sort=False, observed=True):
         is_test = of_pair["split"] == "test"
         for rule in of_pair["layer_rule"].dropna().unique():
-            summaries.append(_summary(of_pair[is_test], of_pair[~is_test], str(rule)))
+            summaries.append(_summary(of_pair[is_test], of_pair[~is_test], str(rule), vector))
     table = with_holm(pd.DataFrame(summaries), ["overrides_p"], within=FAMILY)
     return table.assign(overrides_holm=table["overrides_p_holm"] < SIGNIFICANCE)
 
@@ -79,14 +82,15 @@ def followed(run: pd.DataFrame) -> tuple[str, dict[str, float]]:
     return (significant or ["neither"])[0], p_values
 
 
-def by_block(rows: pd.DataFrame) -> pd.DataFrame:
+def by_block(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
     """Dev accuracy after each block: one row per model, pair, `layer_rule` (whose sweep it is),
     `scored_as` and block, in the columns of `layers.by_layer`."""
-    vector = rows[rows["procedure"] == "task_vector"]
+    patched = rows[rows["procedure"] == vector]
     sweeps = []
-    for rule, scored_as in vector[["layer_rule", "scored_as"]].drop_duplicates().to_numpy():
-        where = (vector["layer_rule"] == rule) & (vector["scored_as"] == scored_as)
-        sweeps.append(by_layer(vector[where]).assign(layer_rule=rule, scored_as=scored_as))
+    for rule, scored_as in patched[["layer_rule", "scored_as"]].drop_duplicates().to_numpy():
+        where = (patched["layer_rule"] == rule) & (patched["scored_as"] == scored_as)
+        swept = by_layer(patched[where], vector)
+        sweeps.append(swept.assign(layer_rule=rule, scored_as=scored_as))
     return pd.concat(sweeps, ignore_index=True)
 
 
@@ -99,36 +103,39 @@ def unpatched_on_dev(rows: pd.DataFrame) -> pd.DataFrame:
     return means.rename("accuracy").reset_index()
 
 
-def beside_paper(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Ours and, after each pair that the paper has, the paper's numbers; `source` says which.
+def beside_paper(
+    table: pd.DataFrame, paper: pd.DataFrame, vector: str = "task_vector"
+) -> pd.DataFrame:
+    """Ours and, after each pair that the paper has, the paper's numbers; `source` says which. Those
+    of another vector than the paper's stand alone.
 
     Args:
         table, paper: from `by_pair` and `paper_by_pair`.
     """
     parts = []
     for pair, of_pair in table.groupby("task", sort=False, observed=True):
-        theirs = paper[paper["task"] == pair]
+        theirs = paper[(paper["task"] == pair) & (vector == "task_vector")]
         parts += [of_pair.assign(source="tvsight"), theirs.assign(source="paper")]
     whole = pd.concat([part for part in parts if len(part)], ignore_index=True)
     counts = dict.fromkeys(("layer", "depth", "n", "queries"), "Int64")
     return whole[["source", *table.columns]].astype(counts)
 
 
-def pair_line(rows: pd.DataFrame) -> str:
+def pair_line(rows: pd.DataFrame, vector: str = "task_vector") -> str:
     """The outcome of one pair in a line: accuracy on A and on B."""
-    table = by_pair(rows)
+    table = by_pair(rows, vector)
     first = table.iloc[0]
     parts = [f"ICL {first['icl_demonstrations']:.2f} on A, {first['icl_patched']:.2f} on B"]
     for _, row in table.iterrows():
         rule, mark = RULE_NAMES[row["layer_rule"]], " (overrides)" if row["overrides"] else ""
         parts.append(
-            f"vector after block {row['layer']} ({rule}) {row['task_vector_demonstrations']:.2f}, "
-            f"{row['task_vector_patched']:.2f}{mark}"
+            f"vector after block {row['layer']} ({rule}) {row[f'{vector}_demonstrations']:.2f}, "
+            f"{row[f'{vector}_patched']:.2f}{mark}"
         )
     return f"{'  '.join(parts)}  n {first['n']} ({first['queries']} queries)"
 
 
-def _summary(test: pd.DataFrame, dev: pd.DataFrame, rule: str) -> dict[str, object]:
+def _summary(test: pd.DataFrame, dev: pd.DataFrame, rule: str, vector: str) -> dict[str, object]:
     unpatched, patched = test[test["procedure"] == "icl"], test[test["layer_rule"] == rule]
     on_b = dev[dev["scored_as"] == "patched"]
     without = on_b[on_b["procedure"] == UNPATCHED[rule]]
@@ -144,12 +151,12 @@ def _summary(test: pd.DataFrame, dev: pd.DataFrame, rule: str) -> dict[str, obje
         "n": len(of_patched),
         "queries": of_patched["query"].nunique(),
     }
-    for procedure, run in (("icl", unpatched), ("task_vector", patched)):
+    for procedure, run in (("icl", unpatched), (vector, patched)):
         for scored_as in SCORED_AS:
             of_task = run[run["scored_as"] == scored_as]
             estimate = accuracy(of_task["correct"], of_task["query"])
             summary |= estimate.columns(f"{procedure}_{scored_as}")
     summary["icl_follows"], before = followed(unpatched)
-    summary["task_vector_follows"], after = followed(patched)
+    summary[f"{vector}_follows"], after = followed(patched)
     overrides_p = max(before["demonstrations"], after["patched"])
     return summary | {"overrides_p": overrides_p, "overrides": overrides_p < SIGNIFICANCE}

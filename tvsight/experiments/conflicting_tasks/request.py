@@ -1,7 +1,7 @@
 """Ask for conflicting tasks, one result per pair, and turn the answers into rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tvsight.config import RunConfig
@@ -17,9 +17,12 @@ from tvsight.experiments.conflicting_tasks.episodes import (
 )
 from tvsight.experiments.conflicting_tasks.numbers import UNPATCHED, pair_line
 from tvsight.experiments.main_results.layers import layer_p
-from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.experiments.main_results.methods import with_further_methods
+from tvsight.experiments.rows import Asked, asked, frame, method_tokens
+from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
-from tvsight.prompts.episodes import SPLITS
+from tvsight.prompts import PromptTokens
+from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
@@ -45,17 +48,23 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     if options.tasks != RunConfig.tasks:
         runner.display.note(f"--tasks {options.tasks}: --pairs chooses here, not --tasks.")
 
-    def of_pairs(plan: Plan, source: ModelSource) -> list[ConflictingTasks]:
-        return requests(plan, source, options.pairs)
+    def measured(method: MethodEntry) -> Outcome:
+        def of_pairs(plan: Plan, source: ModelSource) -> list[ConflictingTasks]:
+            return requests(plan, source, options.pairs, method)
 
-    return runner.outcome(options, of_pairs)
+        return runner.outcome(options, of_pairs)
+
+    return with_further_methods(measured(TASK_VECTOR), options, measured)
 
 
-def requests(plan: Plan, source: ModelSource, pairs: Sequence[str]) -> "list[ConflictingTasks]":
+def requests(
+    plan: Plan, source: ModelSource, pairs: Sequence[str], method: MethodEntry = TASK_VECTOR
+) -> "list[ConflictingTasks]":
     """One request per pair of tasks.
 
     Args:
         pairs: as `--pairs` has them, `A:B`: demonstrations of A, the vector of B.
+        method: makes the vector of B.
 
     Raises:
         UsageError: for a pair that is not one, an unknown task, two tasks that share too few
@@ -68,7 +77,8 @@ def requests(plan: Plan, source: ModelSource, pairs: Sequence[str]) -> "list[Con
             "sources": {patched.name: patched.checksum},
         }
         of_source = identity(plan, NAME, source, demonstrated)
-        wanted.append(ConflictingTasks(plan, of_source | of_pair, demonstrated, patched))
+        whole = of_source | of_pair | method.further_identity
+        wanted.append(ConflictingTasks(plan, whole, demonstrated, patched, method=method))
     return wanted
 
 
@@ -78,6 +88,7 @@ class ConflictingTasks(Request):
 
     demonstrated: Task
     patched: Task
+    method: MethodEntry = field(default=TASK_VECTOR, kw_only=True)
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """θ of the patched task in zero-shot prompts and in conflicting ones.
@@ -100,11 +111,20 @@ class ConflictingTasks(Request):
             "demonstrations": asked(model, self.demonstrated, ours, self.plan.template),
             "patched": asked(model, self.patched, theirs, self.plan.template),
         }
-        prompts = tuple(asked_as[side][split].tokens for split in SPLITS for side in asked_as)
-        (result,) = yield [Job(measure.measure, prompts, prompts=len(prompts))]
+        sides: dict[str, Mapping[Split, PromptTokens]] = {
+            side: {split: of_split[split].tokens for split in SPLITS}
+            for side, of_split in asked_as.items()
+        }
+        further: tuple[Any, ...] = ()
+        if self.method != TASK_VECTOR:
+            of_patched = asked_as["patched"]
+            sides["patched"] = method_tokens(self.plan, self.patched, model, theirs, of_patched)
+            further = (self.method.load(), dict(self.method.settings))
+        prompts = tuple(sides[side][split] for split in SPLITS for side in sides)
+        (result,) = yield [Job(measure.measure, (*prompts, *further), prompts=len(prompts))]
         conflict = result["dev"]["patched"]["conflict"]
         check_no_op(conflict["unpatched"], conflict["no_op"], model.dtype)
-        rows = scored(asked_as, result)
+        rows = scored(asked_as, result, self.method.key)
         data = frame(rows, self.name, self.demonstrated.category, schema(NAME))
         return Measured(data, notes=notes)
 
@@ -127,20 +147,23 @@ class ConflictingTasks(Request):
 
     def line(self, rows: "pd.DataFrame") -> str:
         """Accuracy on both tasks, without the vector and with it."""
-        return pair_line(rows)
+        return pair_line(rows, self.method.key)
 
 
-def scored(asked_as: dict[str, dict[str, Asked]], result: "PairAnswers") -> list[dict[str, Any]]:
+def scored(
+    asked_as: dict[str, dict[str, Asked]], result: "PairAnswers", vector: str = "task_vector"
+) -> list[dict[str, Any]]:
     """Rows of all answers. Those of a vector say whether its layer is identified.
 
     Args:
         asked_as: the episodes of each split, by the task that answers are scored as.
+        vector: the procedure of the vector.
     """
     from tvsight.experiments.measuring import at
 
     def as_patched(read: "Answers", layer: int | None = None) -> list[dict[str, Any]]:
         """Dev answers, scored as answers of the patched task."""
-        return asked_as["patched"]["dev"].rows(read, "task_vector", layer)
+        return asked_as["patched"]["dev"].rows(read, vector, layer)
 
     def on_blocks(read: "Answers") -> list[dict[str, Any]]:
         blocks = range(read["token"].shape[1])
@@ -161,11 +184,11 @@ def scored(asked_as: dict[str, dict[str, Asked]], result: "PairAnswers") -> list
             rows += dev.rows(swept["unpatched"], UNPATCHED[rule], **of_prompt)
         for rule, layer in layers.items():
             of_rule = of_prompt | {"layer_rule": rule}
-            of_vector = test.rows(on_test[rule], "task_vector", layer, **of_rule)
+            of_vector = test.rows(on_test[rule], vector, layer, **of_rule)
             if rule in on_dev:
                 blocks = on_dev[rule]["blocks"]
                 for block in range(blocks["token"].shape[1]):
-                    of_vector += dev.rows(at(blocks, block), "task_vector", block, **of_rule)
+                    of_vector += dev.rows(at(blocks, block), vector, block, **of_rule)
             rows += [row | {"layer_identified": identified[rule]} for row in of_vector]
     return rows
 

@@ -1,6 +1,6 @@
 """Controls: other vectors that are patched in place of the task vector."""
 
-from tvsight.config import RunConfig
+from tvsight.experiments.main_results import MethodOptions
 
 NAME = "controls"
-Options = RunConfig
+Options = MethodOptions

@@ -1,28 +1,24 @@
 """The task vector beside its controls, and every task's vector applied to every task."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
-from matplotlib.patches import Rectangle
 
-from tvsight.output.labels import block, counted, display_name, number, sizes, task_title
+from tvsight.output.labels import block, counted, display_name, number, sizes
 from tvsight.output.lettering import wrapped
 from tvsight.output.panels import (
     BAND_ALPHA,
     BLOCK_AXIS,
     MOST_TICKS,
     block_ticks,
-    category_strip,
     label_ends,
     panels,
 )
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, title
-from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, TWO_COLUMNS, new_figure, text_on
-from tvsight.tasks import in_order
+from tvsight.output.procedures import CONTROLS, PROCEDURES, beside, title, word
+from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 ROWS = (
     ("icl", "icl_shuffled"),
@@ -37,31 +33,25 @@ ACROSS, NAME_ROOM, NAME_SIZE = 3, 1.5, 7.5
 """Models beside each other; width of their names in inches, and their size in points."""
 TIE, STACKED = 0.015, 0.11
 """Accuracies nearer than this are drawn above each other, so far apart, in rows."""
-COLOURED = ("task_vector", "shuffled_labels")
-"""Procedures whose curves have their colour and a band; the others are grey."""
+GREYED = tuple(name for name in CONTROLS if name != "shuffled_labels")
+"""Procedures whose curves are grey; the others have their colour and a band."""
 GREY = "0.55"
 FEW_TICKS = 6
 """Ticks of blocks where models stand beside each other."""
-CELL, CELL_HEIGHT, LEAST_SIDE = 0.22, 0.2, 1.7
-"""Sides of a cell of the heat map, and least side of the map, in inches."""
-STRIP = 0.16
-"""Breadth of the strips that name categories, in inches."""
-NOT_BETTER = "●"
-"""Marks a task whose own vector does not beat the best other one."""
-NAMES_ROOM = 1.12
-"""Width of the names of tasks beside the map, in inches."""
 
 
-def means(table: pd.DataFrame, summary: pd.DataFrame) -> Plot:
+def means(table: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vector") -> Plot:
     """Test accuracy of each procedure: tasks as points, their mean with its interval; a panel per
     model. The same task is joined where two procedures are compared.
 
     Args:
         table: from `numbers.by_task`.
         summary: from `numbers.over_tasks`.
+        vector: the procedure of the vector.
     """
+    rows = [beside(group, vector) for group in ROWS]
     models = list(dict.fromkeys(summary["model"]))
-    places = _places(set(summary["procedure"]))
+    places = _places(rows, set(summary["procedure"]))
     lowest = max(places.values())
     across = min(ACROSS, len(models))
     down = -(-len(models) // across)
@@ -72,7 +62,7 @@ def means(table: pd.DataFrame, summary: pd.DataFrame) -> Plot:
     for axes, model in zip(drawn, models, strict=False):
         of_model = summary[summary["model"] == model].set_index("procedure")
         tasks = table[table["model"] == model]
-        for upper, lower in ROWS[:-1]:
+        for upper, lower in rows[:-1]:
             if {upper, lower} <= set(of_model.index):
                 _joined(axes, places, tasks, upper, lower)
         for name in of_model.index.intersection(list(places)):
@@ -89,22 +79,23 @@ def means(table: pd.DataFrame, summary: pd.DataFrame) -> Plot:
     )
     no_op = map(number, summary.loc[summary["procedure"] == "no_op", "accuracy"])
     caption = (
-        f"{note} All vectors are applied after the block that was chosen for the task vector on "
+        f"{note} All vectors are applied after the block that was chosen for the {word(vector)} on "
         f"dev. The no-op patch, not drawn, has {' and '.join(no_op)}, as the baseline."
     )
-    return Plot(figure, _against_best(summary), caption, note)
+    return Plot(figure, _against_best(summary, vector), caption, note)
 
 
-def curves(blocks: pd.DataFrame, summary: pd.DataFrame) -> Plot:
-    """Mean dev accuracy after each block: the task vector and each control, a panel per model.
+def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vector") -> Plot:
+    """Mean dev accuracy after each block: the vector and each control, a panel per model.
 
     Args:
         blocks: from `numbers.by_block`.
         summary: from `numbers.over_tasks`, for the level of ICL on test.
+        vector: the procedure of the vector.
     """
     models = list(dict.fromkeys(blocks["model"]))
     figure, drawn = panels(len(models), ACROSS, 0.3)
-    peaks = [_peak(blocks[blocks["model"] == model], "task_vector") for model in models]
+    peaks = [_peak(blocks[blocks["model"] == model], vector) for model in models]
     levels = summary[summary["procedure"] == "icl"].set_index("model")["accuracy"]
     ends: dict[str, tuple[float, str]] = {}
     most = MOST_TICKS if len(models) == 1 else FEW_TICKS
@@ -125,66 +116,11 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame) -> Plot:
     label_ends(figure, drawn[-1], ends)
     note = f"n = {sizes(blocks['n'])} dev episodes per task. Bands: 95 % intervals over tasks."
     caption = (
-        f"{note} They are bootstrap intervals of the task vector and of shuffled labels; the other "
-        "controls are grey. The no-op patch gives the zero-shot baseline after every block. ICL, "
-        "dashed, is measured on test."
+        f"{note} They are bootstrap intervals of the {word(vector)} and of shuffled labels; the "
+        "other controls are grey. The no-op patch gives the zero-shot baseline after every block. "
+        "ICL, dashed, is measured on test."
     )
-    return Plot(figure, _peaks(blocks, models), caption, note)
-
-
-def matrix(pairs: pd.DataFrame, best: pd.DataFrame, model: str) -> Plot:
-    """Accuracy on each task (row) with the vector of each task (column), of one model; beside it
-    the best other task's.
-
-    Args:
-        pairs: from `numbers.transfer`.
-        best: from `numbers.transfer_by_task`.
-    """
-    of_model = pairs[pairs["model"] == model]
-    categories = dict(zip(of_model["source"], of_model["source_category"], strict=True))
-    grid = of_model.pivot(index="task", columns="source", values="accuracy")
-    columns = in_order(categories)
-    order = [name for name in columns if name in grid.index]
-    of_best = best[best["model"] == model].set_index("task").loc[order]
-    width = max(LEAST_SIDE, CELL * len(columns))
-    height = max(LEAST_SIDE, CELL_HEIGHT * len(order))
-    figure = new_figure(width + CELL + STRIP + 2 * NAMES_ROOM + 0.25, height + STRIP + 1.6)
-    parts = figure.subplot_mosaic(
-        [["blank", "above", "corner"], ["beside", "map", "best"]],
-        width_ratios=[STRIP, width, CELL],
-        height_ratios=[STRIP, height],
-        empty_sentinel="blank",
-    )
-    parts["corner"].remove()
-    axes, margin = parts["map"], parts["best"]
-    _cells(axes, grid.loc[order, columns].to_numpy())
-    _cells(margin, of_best[["best"]].to_numpy())
-    for row, name in enumerate(order):
-        corner = (columns.index(name) - 0.5, row - 0.5)
-        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=0.8))
-    axes.set_xticks(range(len(columns)), list(map(task_title, columns)), rotation=90)
-    axes.set_yticks(range(len(order)), list(map(task_title, order)))
-    axes.set(xlabel="Task whose mean vector is applied", ylabel="Task that is asked")
-    marks = of_best["beaten"].map({True: "", False: f" {NOT_BETTER}"})
-    names = (of_best["best_source"].map(task_title) + marks).str.strip()
-    margin.yaxis.tick_right()
-    margin.set_yticks(range(len(order)), names)
-    margin.set_xticks([0], ["best other"], rotation=90)
-    for part in (axes, margin):
-        part.tick_params(axis="both", length=0, labelsize=7)
-        part.spines[:].set_visible(False)
-    category_strip(parts["above"], [categories[name] for name in columns], width, upright=False)
-    category_strip(parts["beside"], [categories[name] for name in order], height, upright=True)
-    note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per cell; · is 0. "
-        f"Framed: own vector. {NOT_BETTER} It is not better than the best other one (5 %)."
-    )
-    caption = (
-        f"{note} Test accuracy after the block chosen for the asked task, with the mean vector "
-        "of a task's dev episodes. Last column: the other task whose vector is best on dev, "
-        "reported on test; tests permute queries, one-sided."
-    )
-    return Plot(figure, _own_is_best(of_best), caption, note)
+    return Plot(figure, _peaks(blocks, models, vector), caption, note)
 
 
 def _name(model: str, tasks: int, models: int) -> str:
@@ -194,10 +130,10 @@ def _name(model: str, tasks: int, models: int) -> str:
     return name if models == 1 else wrapped(name, NAME_ROOM, NAME_SIZE)
 
 
-def _places(measured: set[str]) -> dict[str, float]:
+def _places(rows: Sequence[tuple[str, ...]], measured: set[str]) -> dict[str, float]:
     """The vertical place of each procedure that was measured, from the top."""
     places: dict[str, float] = {}
-    for group in ROWS:
+    for group in rows:
         start = max(places.values(), default=-1 - GAP) + 1 + GAP
         names = [name for name in group if name in measured]
         step = 1 + APART if len(group) == 2 else 1
@@ -251,7 +187,7 @@ def _strip_of_points(
 
 def _curve(axes: Axes, name: str, means: pd.DataFrame) -> str:
     """The accuracies after each block, and the colour that they are drawn in."""
-    is_coloured = name in COLOURED
+    is_coloured = name not in GREYED
     colour = PROCEDURES[name].colour if is_coloured else GREY
     layers = means["layer"].astype(float)
     look: dict[str, Any] = (
@@ -265,64 +201,44 @@ def _curve(axes: Axes, name: str, means: pd.DataFrame) -> str:
     return colour
 
 
-def _cells(axes: Axes, values: np.ndarray) -> None:
-    """A heat map of accuracies that says them."""
-    axes.imshow(values, cmap=COLOUR_MAP, norm=Normalize(0, 1), aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        if not np.isnan(value):
-            colour = text_on(COLOUR_MAP(value))
-            said = number(value) if value else "·"
-            axes.text(
-                column, row, said, ha="center", va="center", fontsize=LEAST_TYPE, color=colour
-            )
-
-
-def _against_best(summary: pd.DataFrame) -> str:
-    """The finding of the means: the task vector, and the control that comes nearest."""
+def _against_best(summary: pd.DataFrame, vector: str) -> str:
+    """The finding of the means: the vector, and the control that comes nearest."""
     found = {}
     for model, of_model in summary.groupby("model", sort=False):
         accuracy = of_model.set_index("procedure")["accuracy"]
         controls = accuracy[accuracy.index.isin(("shuffled_labels", *ROWS[-1]))]
         nearest = title(str(controls.idxmax()))
         best = (f"{nearest[0].lower()}{nearest[1:]}", number(controls.max()))
-        found[display_name(str(model))] = (number(accuracy["task_vector"]), *best)
+        found[display_name(str(model))] = (number(accuracy[vector]), *best)
     if len(found) == 1:
-        ((vector, control, level),) = found.values()
-        return f"The task vector is right for {vector}, the best control ({control}) for {level}"
+        ((own, control, level),) = found.values()
+        return f"The {word(vector)} is right for {own}, the best control ({control}) for {level}"
     names = {what for _, what, _ in found.values()}
     shared = f" ({names.pop()})" if len(names) == 1 else ""
     parts = [
         f"{model} {ours} to {best}" + ("" if shared else f" ({what})")
         for model, (ours, what, best) in found.items()
     ]
-    return f"Task vector against the best control{shared}: {', '.join(parts)}"
+    return f"{title(vector)} against the best control{shared}: {', '.join(parts)}"
 
 
-def _peaks(blocks: pd.DataFrame, models: list[str]) -> str:
-    """The finding by block: where the task vector peaks, and how high the controls come."""
+def _peaks(blocks: pd.DataFrame, models: list[str], vector: str) -> str:
+    """The finding by block: where the vector peaks, and how high the controls come."""
     found = {}
     for model in models:
         of_model = blocks[blocks["model"] == model]
-        peak, depth = _peak(of_model, "task_vector"), int(of_model["layer"].max()) + 1
-        controls = of_model.loc[of_model["procedure"] != "task_vector", "accuracy"].max()
+        peak, depth = _peak(of_model, vector), int(of_model["layer"].max()) + 1
+        controls = of_model.loc[of_model["procedure"] != vector, "accuracy"].max()
         where = block(peak["layer"], depth)
         found[display_name(model)] = (number(peak["accuracy"]), where, number(controls))
     if len(found) == 1:
-        ((vector, where, highest),) = found.values()
-        return f"The task vector peaks at {vector} after {where}, no control above {highest}"
-    parts = [f"{name} {vector} ({highest})" for name, (vector, _, highest) in found.items()]
-    return f"Peak of the task vector, and of all controls in brackets: {', '.join(parts)}"
+        ((own, where, highest),) = found.values()
+        return f"The {word(vector)} peaks at {own} after {where}, no control above {highest}"
+    parts = [f"{name} {own} ({highest})" for name, (own, _, highest) in found.items()]
+    return f"Peak of the {word(vector)}, and of all controls in brackets: {', '.join(parts)}"
 
 
 def _peak(of_model: pd.DataFrame, procedure: str) -> pd.Series:
     """The row of the block with the highest mean."""
     of_procedure = of_model[of_model["procedure"] == procedure].reset_index(drop=True)
     return of_procedure.iloc[int(of_procedure["accuracy"].argmax())]
-
-
-def _own_is_best(best: pd.DataFrame) -> str:
-    """The finding of the matrix: on how many tasks another task's vector does as well."""
-    return (
-        f"A task's own mean vector is better than the best other one, chosen on dev, on "
-        f"{best['beaten'].sum()} of {counted(len(best), 'task')}"
-    )

@@ -15,7 +15,8 @@ chosen block also `mean_vector`, the mean dev vector of each task, the task's ow
 a patch `icl_shuffled`, the query after the demonstrations with permuted answers (Min et al. 2022).
 """
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
+from tvsight.methods import task_vector
+from tvsight.methods.method import Method, learn_both
 from tvsight.prompts.tokens import TokenIds
 
 UNPATCHED = ("baseline", "icl_shuffled")
@@ -45,18 +48,17 @@ OF_EPISODE = (
 
 
 class ControlPrompts(TypedDict):
-    """The prompts of some episodes, one entry per episode: plain lists, and one tensor."""
+    """The prompts of some episodes, one entry per episode: the fields of `MethodTokens`, whose
+    few-shot prompts all have shuffled labels, and further ones."""
 
-    zero_shot: list[TokenIds]
-    """The whole prompt `x→`."""
-    expected: list[int]
-    """First token of the most usual answer."""
     shared: list[TokenIds]
-    """The beginning of the few-shot prompts with shuffled labels."""
     query: list[TokenIds]
-    """Their continuation for the query."""
     dummies: list[list[TokenIds]]
-    """Their continuation for each dummy query."""
+    zero_shot: list[TokenIds]
+    accepted: list[TokenIds]
+    expected: list[int]
+    others: list[list[int]]
+    shuffled: list[TokenIds]
     seeds: list[int]
     """Of the random direction."""
     norms: Tensor
@@ -91,6 +93,8 @@ def measure(
     own: int,
     layer: int,
     shuffled: bool,
+    method: Method | None = None,
+    settings: Mapping[str, Any] = {},
     progress: Progress | None = None,
 ) -> ControlAnswers:
     """Measure every control of one task in one job.
@@ -100,13 +104,18 @@ def measure(
         own: the number of this task among them.
         layer: the block after which the test episodes are patched.
         shuffled: whether the few-shot prompts have shuffled labels, and are of interest.
+        method: makes the vectors, and applies them and the controls; None for the task vector.
+        settings: named arguments of the method.
     """
     say = progress or silent
     blocks = list(range(decoder.depth))
+    learnt: tuple[Tensor, Tensor] | tuple[None, None] = (None, None)
+    if method is not None and shuffled:
+        learnt = learn_both(decoder, dev, test, method, settings)
     say("controls on dev")
-    on_dev = measure_split(decoder, dev, means, own, layer, blocks, shuffled)
+    on_dev = measure_split(decoder, dev, means, own, layer, blocks, shuffled, method, learnt[0])
     say("controls on test")
-    on_test = measure_split(decoder, test, means, own, layer, [layer], shuffled)
+    on_test = measure_split(decoder, test, means, own, layer, [layer], shuffled, method, learnt[1])
     return {"dev": on_dev, "test": on_test}
 
 
@@ -118,13 +127,16 @@ def measure_split(
     layer: int,
     layers: list[int],
     shuffled: bool,
+    method: Method | None = None,
+    learnt: Tensor | None = None,
 ) -> SplitAnswers:
     """Apply the controls after some blocks, and unembed them together.
 
     Args:
-        means, own, shuffled: as `measure` takes them.
+        means, own, shuffled, method: as `measure` takes them.
         layer: the block after which the mean vector of each task is applied.
         layers: the blocks after which the controls are applied.
+        learnt: the vectors of `method` from shuffled labels, `[episodes, depth, width]`.
     """
     keys = zip(map(tuple, prompts["zero_shot"]), prompts["expected"], strict=True)
     queries, index = distinct(list(keys))
@@ -135,22 +147,25 @@ def measure_split(
     others = [task for task in range(tasks) if task != own]
     turn = [others[episode % len(others)] for episode in range(len(index)) if others]
 
+    applied = (task_vector.METHOD if method is None else method).applied
     states = {"baseline": unpatched[:, -1]}
     vectors = _random_vectors(decoder, prompts, means.float())
     if shuffled:
-        vectors["shuffled_labels"], states["icl_shuffled"] = _few_shot(decoder, prompts)
+        own_shuffled, states["icl_shuffled"] = _few_shot(decoder, prompts)
+        vectors["shuffled_labels"] = own_shuffled if learnt is None else learnt
     if others and layers != [layer]:
         vectors["any_other_task"] = means[turn]
     patches = {
-        name: Patch(index, layers, of_episodes[:, layers].to(unpatched))
+        name: Patch(index, layers, applied(of_episodes[:, layers], unpatched[index][:, layers]))
         for name, of_episodes in vectors.items()
     }
     patches["no_op"] = Patch(once, layers, unpatched[:, layers])
     if others:
         mean = means[others][:, layers].float().mean(dim=0).expand(len(once), -1, -1)
-        patches["other_tasks_mean"] = Patch(once, layers, mean.to(unpatched))
-    each = means[:, [layer]].repeat(len(once), 1, 1).to(unpatched)
-    patches["mean_vector"] = Patch([query for query in once for _ in means], [layer], each)
+        patches["other_tasks_mean"] = Patch(once, layers, applied(mean, unpatched[:, layers]))
+    asked = [query for query in once for _ in means]
+    each = applied(means[:, [layer]].repeat(len(once), 1, 1), unpatched[asked][:, [layer]])
+    patches["mean_vector"] = Patch(asked, [layer], each)
     states |= patch_together(decoder, cached, patches)
 
     prompted = {"baseline": once, "icl_shuffled": index}

@@ -7,7 +7,7 @@ from tvsight.errors import MeasurementError
 from tvsight.experiments.answer_sets import recognition
 from tvsight.experiments.main_results.layers import by_layer, layer_p
 from tvsight.output.labels import interval
-from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, title
+from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, beside, title
 from tvsight.statistics.intervals import accuracy, mean_difference, mean_of, mean_over_tasks
 from tvsight.statistics.tests import SIGNIFICANCE, better_than, holm, with_holm
 
@@ -20,18 +20,19 @@ TESTED = ("baseline", "icl_shuffled", *CONTROLS, "best_other")
 """Procedures that a vector is tested against."""
 
 
-def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of the task vector and of each control: one row per model and task.
+def by_task(central: pd.DataFrame, rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
+    """Test accuracy of a vector and of each of its controls: one row per model and task.
 
     Args:
-        central: rows of the central comparison.
+        central: rows of the central comparison, with those of the vector.
         rows: of the controls. Tasks without any are left out.
+        vector: the procedure of the vector.
 
     Returns:
         `model`, `category`, `task`, `n` (episodes), `queries`, `layer`, `layer_p` (see
-        `layers.layer_p`), `layer_identified`; for each procedure of `BESIDE_CONTROLS` its accuracy,
-        `_low` and `_high`; `best_other_source`, the other task whose mean vector is best on dev;
-        and for each of `TESTED` `better_<name>` and `worse_<name>`: one-sided p-values, by
+        `layers.layer_p`), `layer_identified`; for `vector` and the others of `BESIDE_CONTROLS` the
+        accuracy, `_low` and `_high`; `best_other_source`, the other task whose mean vector is best
+        on dev; and for each of `TESTED` `better_<name>` and `worse_<name>`: one-sided p-values, by
         permuting queries, that the vector it is compared with is right more often than it, and less
         often; with `_holm`, adjusted for the tasks of the model. What was not measured has no
         number.
@@ -42,26 +43,26 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     summaries = []
     for (model, task), of_task in rows.groupby(TASK, sort=False, observed=True):
         dev, test = (_split(central, str(model), str(task), split) for split in ("dev", "test"))
-        swept, unpatched = (dev[dev["procedure"] == name] for name in ("task_vector", "baseline"))
+        swept, unpatched = (dev[dev["procedure"] == name] for name in (vector, "baseline"))
         p_value = layer_p(swept, unpatched)
         best = _best_other(of_task)
-        answered = _answers(test, of_task, best)
-        vector = answered["task_vector"]
-        first = vector.iloc[0]
+        answered = _answers(test, of_task, best, vector)
+        own = answered[vector]
+        first = own.iloc[0]
         summary: dict[str, object] = {
             **{name: first[name] for name in ("model", "category", "task")},
-            "n": len(vector),
-            "queries": vector["query"].nunique(),
+            "n": len(own),
+            "queries": own["query"].nunique(),
             "layer": int(first["layer"]),
             "layer_p": p_value,
             "layer_identified": p_value < SIGNIFICANCE,
         }
-        for name in BESIDE_CONTROLS:
+        for name in beside(BESIDE_CONTROLS, vector):
             of_procedure = answered[name]
             summary |= accuracy(of_procedure["correct"], of_procedure["query"]).columns(name)
         summary["best_other_source"] = best
         for name in TESTED:
-            compared = answered[COMPARED_WITH.get(name, "task_vector")]
+            compared = answered[COMPARED_WITH.get(name, vector)]
             better, worse = _paired(str(task), compared, answered[name])
             summary |= {f"better_{name}": better, f"worse_{name}": worse}
         summaries.append(summary)
@@ -70,11 +71,12 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
+def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
     """Means over tasks, and the vectors' leads, with bootstrap intervals over tasks.
 
     Args:
         table: from `by_task`.
+        vector: the procedure of the vector.
 
     Returns:
         One row per model and procedure that was measured: `tasks` (their number), `accuracy`;
@@ -85,39 +87,40 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
-        for name in BESIDE_CONTROLS:
+        for name in beside(BESIDE_CONTROLS, vector):
             known = of_model[of_model[name].notna()]
             if known.empty:
                 continue
             row = {"model": model, "procedure": name, "tasks": len(known)}
             row |= mean_of(known, name).columns("accuracy")
-            if name != "task_vector":
-                vector = COMPARED_WITH.get(name, "task_vector")
-                row |= {"compared_with": vector}
-                row |= mean_difference(known, vector, name).columns("lead")
+            if name != vector:
+                compared = COMPARED_WITH.get(name, vector)
+                row |= {"compared_with": compared}
+                row |= mean_difference(known, compared, name).columns("lead")
             for sign in SIGNS if name in TESTED else ():
                 row[sign] = int((known[f"{sign}_{name}_holm"] < SIGNIFICANCE).sum())
             rows.append(row)
     return pd.DataFrame(rows).astype({"better": "Int64", "worse": "Int64"})
 
 
-def shuffled_shares(table: pd.DataFrame) -> pd.DataFrame:
+def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
     """What shuffled labels leave of the vector, beside what they leave of ICL: a row per model.
 
     Args:
         table: from `by_task`.
+        vector: the procedure of the vector.
 
     Returns:
         `model`, `tasks` (with shuffled labels), `vector_share` (mean accuracy of the vector from
-        shuffled labels over that of the task vector), `icl_share` (ICL with shuffled labels over
+        shuffled labels over that of the vector), `icl_share` (ICL with shuffled labels over
         ICL) and `difference` (the first minus the second), each with `_low` and `_high` from one
         bootstrap over tasks.
     """
-    columns = ["shuffled_labels", "task_vector", "icl_shuffled", "icl"]
+    columns = ["shuffled_labels", vector, "icl_shuffled", "icl"]
     rows = []
     for model, of_model in table.groupby("model", sort=False, observed=True):
         means = of_model.loc[of_model["icl_shuffled"].notna(), columns]
-        vector = mean_over_tasks(means, lambda of: of[..., 0] / of[..., 1])
+        share = mean_over_tasks(means, lambda of: of[..., 0] / of[..., 1])
         icl = mean_over_tasks(means, lambda of: of[..., 2] / of[..., 3])
         difference = mean_over_tasks(
             means, lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3]
@@ -126,7 +129,7 @@ def shuffled_shares(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "model": model,
                 "tasks": len(means),
-                **vector.columns("vector_share"),
+                **share.columns("vector_share"),
                 **icl.columns("icl_share"),
                 **difference.columns("difference"),
             }
@@ -134,14 +137,17 @@ def shuffled_shares(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def recognised(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def recognised(
+    central: pd.DataFrame, rows: pd.DataFrame, vector: str = "task_vector"
+) -> pd.DataFrame:
     """Recognition against learning, of the compared procedures and each control; the columns are
     those of `answer_sets.recognition`.
 
     Args:
-        central, rows: as `by_task` takes them.
+        central, rows, vector: as `by_task` takes them.
     """
-    compared = central[central["procedure"].isin(COMPARED) & central["task"].isin(rows["task"])]
+    known = central["procedure"].isin(beside(COMPARED, vector))
+    compared = central[known & central["task"].isin(rows["task"])]
     controls = rows[rows["procedure"].isin((*CONTROLS, "icl_shuffled"))]
     return recognition(pd.concat([compared, controls], ignore_index=True))
 
@@ -231,21 +237,23 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def by_block(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def by_block(
+    central: pd.DataFrame, rows: pd.DataFrame, vector: str = "task_vector"
+) -> pd.DataFrame:
     """Mean dev accuracy over tasks after each block, with bootstrap intervals over tasks.
 
     Args:
-        central, rows: as `by_task` takes them.
+        central, rows, vector: as `by_task` takes them.
 
     Returns:
-        `model`, `procedure` (the task vector, then each control that was measured), `layer`,
+        `model`, `procedure` (the vector, then each control that was measured), `layer`,
         `relative_depth`, `tasks`, `n` (dev episodes per task), `accuracy` and its `_low`, `_high`.
     """
     tasks = pd.MultiIndex.from_frame(rows[TASK].drop_duplicates())
     same = central[pd.MultiIndex.from_frame(central[TASK]).isin(tasks)]
     means = []
-    for procedure in ("task_vector", *CONTROLS):
-        table = by_layer(same if procedure == "task_vector" else rows, procedure)
+    for procedure in (vector, *CONTROLS):
+        table = by_layer(same if procedure == vector else rows, procedure)
         keys = ["model", "layer", "relative_depth"]
         for block, of_block in table.groupby(keys, sort=False):
             means.append(
@@ -273,13 +281,13 @@ def task_line(rows: pd.DataFrame) -> str:
 
 
 def _answers(
-    central: pd.DataFrame, of_task: pd.DataFrame, best: str | None
+    central: pd.DataFrame, of_task: pd.DataFrame, best: str | None, vector: str
 ) -> dict[str, pd.DataFrame]:
     """The test rows of each of `BESIDE_CONTROLS`, those of the central comparison given."""
     test = of_task[of_task["split"] == "test"]
     means = test[test["procedure"] == "mean_vector"]
     return {
-        **{name: central[central["procedure"] == name] for name in COMPARED},
+        **{name: central[central["procedure"] == name] for name in beside(COMPARED, vector)},
         **{name: test[test["procedure"] == name] for name in (*CONTROLS, "icl_shuffled")},
         "own_mean": means[means["source"] == means["task"]],
         "best_other": means[means["source"] == best],

@@ -9,9 +9,12 @@ from tvsight.experiments.answer_sets import (
     recognition_over_tasks,
     recognition_table,
 )
-from tvsight.experiments.controls import NAME, figures, numbers
+from tvsight.experiments.controls import NAME, Options, figures, numbers
 from tvsight.experiments.controls.request import collect
+from tvsight.experiments.controls.transfer_figures import matrix
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.experiments.main_results.methods import NAME as METHODS
+from tvsight.experiments.main_results.methods import each_vector
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import (
     MISSING,
@@ -21,12 +24,11 @@ from tvsight.output.labels import (
     number,
     task_title,
 )
-from tvsight.output.procedures import BESIDE_CONTROLS, title
+from tvsight.output.procedures import BESIDE_CONTROLS, about, beside, title, word
 from tvsight.output.tables import Wording
 from tvsight.statistics.tests import SIGNIFICANCE
 
 if TYPE_CHECKING:
-    from tvsight.config import RunConfig
     from tvsight.output.console import Display
     from tvsight.run.outcome import Outcome
 
@@ -34,26 +36,26 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Category", "Task", "Best other task on dev", "Which (by whose)"]
 """Columns with words from elsewhere."""
-PATCHED = "All vectors are applied after the block that was chosen for the task vector on dev."
+PATCHED = "All vectors are applied after the block that was chosen for the {vector} on dev."
 TASK_TABLE = Wording(
-    "Test accuracy with the task vector and with its controls, task by task",
+    "Test accuracy with the {vector} and with its controls, task by task",
     f"A row is a task. [ ]: 95 % interval over the task's queries. {PATCHED} Layer not identified: "
     "no block beats the baseline on dev. Not beaten: controls that the vector compared with them "
     "does not answer better than, by permuting queries at 5 %.",
 )
 MEAN_TABLE = Wording(
-    "Mean test accuracy with the task vector and with its controls",
+    "Mean test accuracy with the {vector} and with its controls",
     f"A row is what is patched in. [ ]: 95 % bootstrap interval over tasks. {PATCHED} Lead: the "
     "accuracy of the vector compared with it minus its own, tasks paired. Better and worse: the "
     "number of tasks where that vector answers more, or less, often, after Holm's correction.",
 )
 SHUFFLED_TABLE = Wording(
-    "What shuffled labels leave of ICL and of the task vector",
+    "What shuffled labels leave of ICL and of the {vector}",
     "A row is a model. Shares are ratios of means over tasks. [ ]: 95 % bootstrap interval over "
     "tasks.",
 )
 BLOCK_TABLE = Wording(
-    "Mean dev accuracy after each block, with the task vector and with its controls",
+    "Mean dev accuracy after each block, with the {vector} and with its controls",
     "A row is a block, numbered from 0. [ ]: 95 % bootstrap interval over tasks.",
 )
 TRANSFER_TABLE = Wording(
@@ -66,47 +68,68 @@ TRANSFER_TABLE = Wording(
 )
 
 
-def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Drawn) -> None:
-    """Write tables and figures, and show the tables."""
-    measured = outcome.only(NAME)
-    if not measured.results:
+def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
+    """Write tables and figures, and show the tables, of each vector."""
+    if not outcome.only(NAME).results:
         display.note("No task has controls: nothing to draw.")
         return
-    rows, central = measured.table, outcome.only(MAIN_RESULTS).table
-    table = numbers.by_task(central, rows)
-    means = numbers.over_tasks(table)
-    shares = numbers.shuffled_shares(table)
-    blocks = numbers.by_block(central, rows)
-    recognised = numbers.recognised(central, rows)
+    central = outcome.only(MAIN_RESULTS).table
+    for vector, of_vector, files in each_vector(outcome, drawn):
+        if of_vector.only(NAME).results:
+            applied = of_vector.only(METHODS).results
+            known = pd.concat([central, *(of.rows for of in applied)], ignore_index=True)
+            _draw(of_vector, known, vector, display, files)
+
+
+def _draw(
+    outcome: "Outcome", central: pd.DataFrame, vector: str, display: "Display", drawn: Drawn
+) -> None:
+    """Write and show one vector beside its controls.
+
+    Args:
+        central: rows of the central comparison, with those of the vector.
+    """
+    rows = outcome.only(NAME).table
+    table = numbers.by_task(central, rows, vector)
+    means = numbers.over_tasks(table, vector)
+    shares = numbers.shuffled_shares(table, vector)
+    blocks = numbers.by_block(central, rows, vector)
+    recognised = numbers.recognised(central, rows, vector)
     pairs = numbers.transfer(central, rows)
     _say_missing(table, display)
 
-    task_table, mean_table, share_table = _task_table(table), _mean_table(means), _shares(shares)
+    task_table, mean_table = _task_table(table, vector), _mean_table(means)
+    share_table = _shares(shares, vector)
     for model, of_model in task_table.groupby("Model", sort=False):
         heading = f"{model}: accuracy on test episodes, with 95 % intervals"
         display.table(of_model.drop(columns="Model"), heading, ["Category", "ICL", "Block"])
     display.table(mean_table, "Means over tasks, with bootstrap intervals over tasks")
     display.table(share_table, "Shares that shuffled labels leave, with intervals over tasks")
-    drawn.table(table, [task_table, *outcome.note_cells], names=NAMES, wording=TASK_TABLE)
-    drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE)
-    drawn.table(shares, [share_table], "shuffled", names=NAMES, wording=SHUFFLED_TABLE)
+    cells = [task_table, *outcome.note_cells]
+    drawn.table(table, cells, names=NAMES, wording=TASK_TABLE.of(vector))
+    drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE.of(vector))
+    wording = SHUFFLED_TABLE.of(vector)
+    drawn.table(shares, [share_table], "shuffled", names=NAMES, wording=wording)
     recognition_means = recognition_table(recognition_over_tasks(recognised))
     display.table(recognition_means, RECOGNITION_TABLE.title, ["Right"])
     cells = [recognition_means]
     drawn.table(recognised, cells, "recognition", names=NAMES, wording=RECOGNITION_TABLE)
-    drawn.figure(figures.means(table, means))
-    drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES, wording=BLOCK_TABLE)
-    drawn.figure(figures.curves(blocks, means), "by_block")
+    drawn.figure(figures.means(table, means, vector))
+    wording = BLOCK_TABLE.of(vector)
+    drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES, wording=wording)
+    drawn.figure(figures.curves(blocks, means, vector), "by_block")
     if pairs.empty:
         return
     of_tasks = numbers.transfer_by_task(pairs)
     transfer_table, unbeaten = _transfer_table(of_tasks), _unbeaten(of_tasks)
-    display.table(transfer_table, "The mean vectors of other tasks on test", ["Category"])
+    heading = about("The mean vectors of other tasks on test", vector)
+    display.table(transfer_table, heading, ["Category"])
     display.table(unbeaten, "Tasks whose own mean vector does not beat the best other one")
     cells = [transfer_table, unbeaten]
-    drawn.table(pairs, cells, "transfer", names=NAMES, wording=TRANSFER_TABLE)
+    wording = TRANSFER_TABLE._replace(title=about(TRANSFER_TABLE.title, vector))
+    drawn.table(pairs, cells, "transfer", names=NAMES, wording=wording)
     for model in pairs["model"].unique():
-        drawn.figure(figures.matrix(pairs, of_tasks, model), "transfer", model)
+        drawn.figure(matrix(pairs, of_tasks, model, vector), "transfer", model)
 
 
 def _say_missing(table: pd.DataFrame, display: "Display") -> None:
@@ -124,7 +147,7 @@ def _say_missing(table: pd.DataFrame, display: "Display") -> None:
             )
 
 
-def _task_table(table: pd.DataFrame) -> pd.DataFrame:
+def _task_table(table: pd.DataFrame, vector: str) -> pd.DataFrame:
     """Accuracies by task as texts.
 
     Args:
@@ -143,7 +166,7 @@ def _task_table(table: pd.DataFrame) -> pd.DataFrame:
                 "Model": display_name(task["model"]),
                 "Category": task["category"],
                 "Task": task_title(task["task"]),
-                **{title(name): interval(task, name) for name in BESIDE_CONTROLS},
+                **{title(name): interval(task, name) for name in beside(BESIDE_CONTROLS, vector)},
                 "Block": f"{task['layer']}{mark}",
                 "Not beaten (5 %)": ", ".join(unbeaten) or "–",
             }
@@ -179,7 +202,7 @@ def _mean_table(means: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _shares(shares: pd.DataFrame) -> pd.DataFrame:
+def _shares(shares: pd.DataFrame, vector: str) -> pd.DataFrame:
     """Shares under shuffled labels as texts.
 
     Args:
@@ -189,7 +212,7 @@ def _shares(shares: pd.DataFrame) -> pd.DataFrame:
         {
             "Model": display_name(share["model"]),
             "Tasks": str(share["tasks"]),
-            "Vector with shuffled labels / task vector": interval(share, "vector_share"),
+            f"Vector with shuffled labels / {word(vector)}": interval(share, "vector_share"),
             "ICL with shuffled labels / ICL": interval(share, "icl_share"),
             "Difference": interval(share, "difference"),
         }

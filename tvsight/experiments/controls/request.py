@@ -2,18 +2,21 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.numbers import task_line
+from tvsight.experiments.main_results import methods
 from tvsight.experiments.main_results import request as main_results
 from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode, episodes_digest
 from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.prompts.shuffling import kept_labels, shuffled_labels
+from tvsight.prompts.tokens import whole_prompts
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Experiment, Plan, Request, identity
 from tvsight.storage.schemas import schema
@@ -32,31 +35,49 @@ if TYPE_CHECKING:
 
 
 def collect(runner: "Runner", options: "RunConfig") -> Outcome:
-    """The central comparison with its vectors, and the controls of each task that has one."""
+    """The central comparison with its vectors, and the controls of each task that has one; the same
+    for each further method."""
     central = main_results.collect_with_vectors(runner, options)
+    later = replace(options, save_episodes=None)  # the central comparison has written them
 
-    def of(known: Outcome, vectors: TaskVectors | None) -> Experiment:
-        return lambda plan, source: requests(plan, source, known, vectors)
+    def controlled(applied: Outcome, method: MethodEntry, experiment: Experiment) -> Outcome:
+        def of(known: Outcome, vectors: TaskVectors | None) -> Experiment:
+            return lambda plan, source: requests(plan, source, known, vectors, method)
 
-    if options.dry_run:
-        # The chosen block is part of the identity: take it from the store where it is known.
-        known = runner.stored(options, main_results.requests)
-        return runner.outcome(options, of(known, None))
-    vectors = TaskVectors(Store(options.results), central.paths)
-    options = replace(options, save_episodes=None)  # the central comparison has written them
-    central.add(runner.outcome(options, of(central, vectors)))
-    return central
+        if options.dry_run:
+            # The chosen block is part of the identity: take it from the store where it is known.
+            return runner.outcome(later, of(runner.stored(options, experiment), None))
+        vectors = TaskVectors(Store(options.results), applied.paths)
+        applied.add(runner.outcome(later, of(applied, vectors)))
+        return applied
+
+    def measured(method: MethodEntry) -> Outcome:
+        def experiment(plan: Plan, source: ModelSource) -> Sequence[Request]:
+            return methods.requests(plan, source, method)
+
+        return controlled(methods.stored_vectors(runner, later, method), method, experiment)
+
+    found = controlled(central, TASK_VECTOR, main_results.requests)
+    return methods.with_further_methods(found, options, measured)
 
 
 def requests(
-    plan: Plan, source: ModelSource, central: Outcome, vectors: TaskVectors | None
+    plan: Plan,
+    source: ModelSource,
+    applied: Outcome,
+    vectors: TaskVectors | None,
+    method: MethodEntry = TASK_VECTOR,
 ) -> "list[Controls]":
-    """One request per task that the central comparison has.
+    """One request per task whose vector was applied.
 
     Args:
-        vectors: of the central comparison; None for a dry run, which takes every task to be there.
+        applied: the central comparison, or another method.
+        vectors: of `applied`; None for a dry run, which takes every task to be there.
     """
-    layers = {result.key.task: _layer(result.rows) for result in central.of(source.name).results}
+    layers = {
+        result.key.task: _layer(result.rows, method.key)
+        for result in applied.of(source.name).results
+    }
     tasks = [task for task in plan.tasks if vectors is None or task.name in layers]
     wanted = []
     for task in tasks:
@@ -67,8 +88,8 @@ def requests(
         if plan.replayed:
             digests = {o.name: episodes_digest(plan.replayed[o.name]) for o in others}
             further["source_episodes"] = digests
-        of_task = identity(plan, NAME, source, task) | further
-        wanted.append(Controls(plan, of_task, task, others, layer, vectors))
+        of_task = identity(plan, NAME, source, task) | further | method.further_identity
+        wanted.append(Controls(plan, of_task, task, others, layer, vectors, method=method))
     return wanted
 
 
@@ -80,9 +101,10 @@ class Controls(Request):
     others: list[Task]
     """The tasks whose vectors are applied to it."""
     layer: int | None
-    """The block that was chosen for the task vector; None while that is not measured."""
+    """The block that was chosen for its vector; None while that is not measured."""
     vectors: TaskVectors | None
-    """Of the central comparison; None for a dry run, which sends zeros of their size."""
+    """Of all tasks; None for a dry run, which sends zeros of their size."""
+    method: MethodEntry = field(default=TASK_VECTOR, kw_only=True)
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """Every control on the episodes of the central comparison, in one job.
@@ -108,15 +130,15 @@ class Controls(Request):
         of_split = asked(model, self.task, episodes, plan.template)
         few_shot = asked(model, self.task, shuffled, plan.template)
         means = self._means(model)
-        prompts = {
-            split: self._prompts(model, split, of_split[split], few_shot[split], means)
-            for split in SPLITS
-        }
+        prompts = {split: self._prompts(model, split, few_shot[split], means) for split in SPLITS}
         layer = model.decoder.depth // 2 if self.layer is None else self.layer
         any_shuffled = list(episodes) != shuffled
         own = self._all.index(self.task)
         arguments = (prompts["dev"], prompts["test"], means, own, layer, any_shuffled)
-        (result,) = yield [Job(measure.measure, arguments, prompts=2)]
+        further: tuple[Any, ...] = ()
+        if self.method != TASK_VECTOR:
+            further = (self.method.load(), dict(self.method.settings))
+        (result,) = yield [Job(measure.measure, (*arguments, *further), prompts=2)]
         rows = self._rows(model, of_split, result, layer)
         kept = sum(map(kept_labels, episodes, shuffled))
         total = sum(len(episode.demonstrations) for episode in episodes)
@@ -142,22 +164,21 @@ class Controls(Request):
         return sorted([self.task, *self.others], key=lambda task: task.name)
 
     def _prompts(
-        self, model: "Model", split: Split, zero_shot: Asked, few_shot: Asked, means: "Tensor"
+        self, model: "Model", split: Split, few_shot: Asked, means: "Tensor"
     ) -> "ControlPrompts":
         import torch
 
-        numbers = range(len(zero_shot.episodes))
+        numbers, tokens = range(len(few_shot.episodes)), few_shot.tokens
         norms = deviations = torch.zeros(len(numbers), model.decoder.depth)
         if self.vectors is not None:
             of = (model.name, self.task.name, split)
-            norms = self.vectors.norms(*of)
-            deviations = self.vectors.distances(*of, means.float().mean(dim=0))
+            # The vector of a task is the same for every episode.
+            norms = self.vectors.norms(*of).expand(len(numbers), -1)
+            apart = self.vectors.distances(*of, means.float().mean(dim=0))
+            deviations = apart.expand(len(numbers), -1)
         return {
-            "zero_shot": zero_shot.tokens["zero_shot"],
-            "expected": zero_shot.tokens["expected"],
-            "shared": few_shot.tokens["shared"],
-            "query": few_shot.tokens["query"],
-            "dummies": few_shot.tokens["dummies"],
+            **tokens,
+            "shuffled": whole_prompts(tokens),
             "seeds": [_seed(f"{self._draw}/{split}/{n}/random direction") for n in numbers],
             "norms": norms,
             "deviations": deviations,
@@ -201,9 +222,9 @@ class Controls(Request):
         return rows
 
 
-def _layer(rows: "pd.DataFrame") -> int:
-    """The block that was chosen for the task vector."""
-    tested = rows[(rows["split"] == "test") & (rows["procedure"] == "task_vector")]
+def _layer(rows: "pd.DataFrame", vector: str) -> int:
+    """The block that was chosen for a vector."""
+    tested = rows[(rows["split"] == "test") & (rows["procedure"] == vector)]
     return int(tested["layer"].iloc[0])
 
 

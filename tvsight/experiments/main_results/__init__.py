@@ -19,8 +19,8 @@ class MethodOptions(RunConfig):
     methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
         default=CENTRAL, metadata=RUNTIME
     )
-    """Vectors beside `task_vector` and `averaged_vector`, which are always measured: `mean_state`,
-    `function_vector`, each on the same episodes."""
+    """Vectors beside `task_vector`, on the same episodes: `mean_state`, `function_vector`.
+    `averaged_vector` is always measured in the central comparison."""
     method_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=RUNTIME
     )
@@ -28,6 +28,20 @@ class MethodOptions(RunConfig):
     --trust-method-file."""
     trust_method_file: bool = field(default=False, metadata=RUNTIME)
     """Run the code of --method-file, here or on the server. Only for authors you trust."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method_file is not None and not self.trust_method_file:
+            raise UsageError(
+                f"--method-file {self.method_file}: the file would be run as code. Add "
+                "--trust-method-file if you trust its author."
+            )
+
+
+@dataclass(frozen=True)
+class Options(MethodOptions):
+    """Options of a run, of the vectors that are compared, and of what is an answer."""
+
     answer_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=1, metadata=IDENTITY)
     """Tokens of an answer at most. With 1 an answer is the next token, as in the paper. With more
     it is generated greedily up to the template's separator, and scored as a text; then tasks whose
@@ -37,19 +51,11 @@ class MethodOptions(RunConfig):
         super().__post_init__()
         if self.answer_tokens < 1:
             raise UsageError(f"--answer-tokens {self.answer_tokens}: at least 1 was expected.")
-        if self.method_file is not None and not self.trust_method_file:
-            raise UsageError(
-                f"--method-file {self.method_file}: the file would be run as code. Add "
-                "--trust-method-file if you trust its author."
-            )
 
 
-Options = MethodOptions
-
-
-def answer_tokens(options: RunConfig) -> int:
+def longest_answer(options: RunConfig) -> int:
     """The largest number of tokens of an answer; 1 for a command that has no such option."""
-    return options.answer_tokens if isinstance(options, MethodOptions) else 1
+    return options.answer_tokens if isinstance(options, Options) else 1
 
 
 @dataclass(frozen=True)

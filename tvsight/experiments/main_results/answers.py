@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import answer_tokens
+from tvsight.experiments.main_results import longest_answer
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import Asked, asked, frame, method_tokens
 from tvsight.methods import MethodEntry
@@ -45,7 +45,7 @@ def requests(
         UsageError: when the template does not show where an answer ends.
     """
     check_separator(plan.template)
-    further = {"answer_tokens": answer_tokens(plan.config)}
+    further = {"answer_tokens": longest_answer(plan.config)}
     if method is not None:
         further |= method.identity
     name = NAME if method is None else METHOD_NAME
@@ -75,7 +75,7 @@ class AnswerResults(Request):
         from tvsight.experiments.main_results.measure import joined
         from tvsight.experiments.measuring import at, check_no_op
 
-        plan, most = self.plan, answer_tokens(self.plan.config)
+        plan, most = self.plan, longest_answer(self.plan.config)
         episodes, notes = self._episodes(model)
         of_split = asked(model, self._whole, episodes, plan.template)
         prompts = self._prompts(model, episodes, of_split)
@@ -154,7 +154,7 @@ class AnswerResults(Request):
             UsageError: when a prompt and its answer are longer than the context window.
         """
         tokens = method_tokens(self.plan, self._whole, model, episodes, of_split)
-        most = answer_tokens(self.plan.config)
+        most = longest_answer(self.plan.config)
         found: dict[Split, AnswerTokens] = {}
         for split, prompts in tokens.items():
             usual = [(e.query, e.accepted[:1]) for e in of_split[split].episodes]

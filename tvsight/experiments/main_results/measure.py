@@ -25,7 +25,7 @@ from tvsight.interventions.application import apply_vectors, cache_prompts, unpa
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.methods import averaged_vector, task_vector
-from tvsight.methods.method import Method, learn
+from tvsight.methods.method import Method, learn_both
 from tvsight.prompts.tokens import MethodTokens, PromptTokens
 
 VECTORS = {"task_vector": task_vector.METHOD, "averaged_vector": averaged_vector.METHOD}
@@ -76,6 +76,8 @@ class OneMethod(TypedDict):
     test: Answers
     """With the vector after that block, every value `[episodes]`."""
     finite: bool
+    vectors: dict[str, Tensor]
+    """By split, as `OnDev` has them; those of a task once, `[1, depth, width]`."""
 
 
 Part = TypeVar("Part")
@@ -187,6 +189,7 @@ def measure_method(
     test: MethodTokens,
     method: Method,
     settings: Mapping[str, Any],
+    wanted: bool = False,
     progress: Progress | None = None,
 ) -> OneMethod:
     """Measure one method by the same protocol: its block is chosen on dev, and reported on test.
@@ -195,28 +198,30 @@ def measure_method(
 
     Args:
         settings: named arguments of the method.
+        wanted: return the vectors too.
     """
     say = progress or silent
+    say("learning")
+    own, vectors = learn_both(decoder, dev, test, method, settings)
     say("dev")
-    vectors = learn(decoder, dev, method, settings)
-    on_dev = sweep(decoder, dev, {"method": method}, {"method": vectors}, vectors=False)
+    on_dev = sweep(decoder, dev, {"method": method}, {"method": own}, vectors=False)
     layer = best_layer(on_dev["sweep"]["method"], dev["accepted"])
     say("test")
-    if method.of == "task":
-        vectors = vectors[:1].expand(len(test["query"]), -1, -1)
-    else:
-        vectors = learn(decoder, test, method, settings)
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
     cached = cache_prompts(decoder, prompts)
     unpatched = unpatched_states(decoder, cached)[index]
     patched = method.applied(vectors[:, layer], unpatched[:, layer])
     states = apply_vectors(decoder, cached, index, [layer] * len(index), patched)
     read = read_together(decoder, {"method": (states, test["expected"])})
+    once = 1 if method.of == "task" else None
+    kept = {"dev": own[:once], "test": vectors[:once]}
     return {
         "dev": on_dev,
         "layer": layer,
         "test": read["method"],
         "finite": on_dev["finite"] and _finite(vectors, states),
+        # Copies, for the vector of a task is one tensor for both splits.
+        "vectors": {split: _halved(of, wanted).clone() for split, of in kept.items()},
     }
 
 

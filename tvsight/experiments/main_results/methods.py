@@ -1,15 +1,16 @@
 """Ask for one further method on the episodes of the central comparison, and join its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import answer_tokens, answers
+from tvsight.experiments.main_results import MethodOptions, answers, longest_answer
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import asked, frame, method_tokens
 from tvsight.methods import CENTRAL, MethodEntry
@@ -25,15 +26,15 @@ from tvsight.storage.manifests import Key
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
-    from tvsight.experiments.main_results import MethodOptions
     from tvsight.models.loading import Model
+    from tvsight.output.drawn import Drawn
     from tvsight.run.runner import Runner
 
 NAME = "methods"
 """The folder of these results."""
 
 
-def with_methods(runner: "Runner", options: "MethodOptions", central: Outcome) -> Outcome:
+def with_methods(runner: "Runner", options: RunConfig, central: Outcome) -> Outcome:
     """The central comparison with the rows of further methods in those of their tasks.
 
     Raises:
@@ -41,20 +42,77 @@ def with_methods(runner: "Runner", options: "MethodOptions", central: Outcome) -
     """
     # The episodes were saved with the central comparison.
     config = replace(options, save_episodes=None)
-    found = {}
-    for entry in named_methods(options.methods, options.method_file):
-        if entry.key not in CENTRAL:
-            procedures.add(entry.key, entry.title)
-            found[entry.title] = runner.outcome(config, partial(requests, method=entry))
+    found = {
+        entry.title: runner.outcome(config, partial(requests, method=entry))
+        for entry in further_methods(options)
+    }
     return joined(central, found)
 
 
-def requests(plan: Plan, source: ModelSource, method: MethodEntry) -> Sequence[Request]:
-    """One request per task, for its whole answers where --answer-tokens is above 1."""
-    if answer_tokens(plan.config) > 1:
+def further_methods(options: RunConfig) -> list[MethodEntry]:
+    """The methods that the options name beside those of the central comparison. Tables and figures
+    can name them from now on.
+
+    Raises:
+        UsageError: for an unknown method, or a file that does not define one.
+    """
+    if not isinstance(options, MethodOptions):
+        return []
+    named = named_methods(options.methods, options.method_file)
+    found = [entry for entry in named if entry.key not in CENTRAL]
+    for entry in found:
+        procedures.add(entry.key, entry.title)
+    return found
+
+
+def with_further_methods(
+    found: Outcome, options: RunConfig, measured: Callable[[MethodEntry], Outcome]
+) -> Outcome:
+    """The results of an analysis, with those of each further method. What failed is named by its
+    title too.
+
+    Args:
+        measured: the results of one method.
+
+    Raises:
+        UsageError: see `further_methods`.
+    """
+    for entry in further_methods(options):
+        found.add(measured(entry).titled(entry.title))
+    return found
+
+
+def stored_vectors(runner: "Runner", options: RunConfig, method: MethodEntry) -> Outcome:
+    """The results of a method with its vectors, which are stored whatever --no-vectors says."""
+    return runner.outcome(options, partial(requests, method=method, needs_vectors=True))
+
+
+def each_vector(outcome: Outcome, drawn: "Drawn") -> "Iterator[tuple[str, Outcome, Drawn]]":
+    """The procedure of the task vector and of each further method that there are results of, with
+    these results and the place of its tables and figures."""
+    for method in sorted({result.method for result in outcome.results}):
+        found = outcome.of_method(method)
+        yield method or "task_vector", found, drawn.of_method(method) if method else drawn
+
+
+def requests(
+    plan: Plan, source: ModelSource, method: MethodEntry, needs_vectors: bool = False
+) -> Sequence[Request]:
+    """One request per task, for its whole answers where --answer-tokens is above 1.
+
+    Args:
+        needs_vectors: measure again what was stored without vectors.
+    """
+    if longest_answer(plan.config) > 1:
         return answers.requests(plan, source, method)
     return [
-        MethodResults(plan, identity(plan, NAME, source, task) | method.identity, task, method)
+        MethodResults(
+            plan,
+            identity(plan, NAME, source, task) | method.identity,
+            task,
+            method,
+            needs_vectors=needs_vectors,
+        )
         for task in plan.tasks
     ]
 
@@ -71,7 +129,8 @@ class MethodResults(Request):
 
         Raises:
             MeasurementError: when a vector has another shape, states or logits hold NaN or
-                infinity, or a no-op patch changes an answer.
+                infinity, a no-op patch changes an answer, or wanted vectors hold numbers that half
+                precision does not have.
             UsageError: when a prompt or an answer does not suit the tokenizer, or the method needs
                 attention heads that the model does not show.
         """
@@ -82,12 +141,20 @@ class MethodResults(Request):
         of_split = asked(model, self.task, episodes, self.plan.template)
         prompts = method_tokens(self.plan, self.task, model, episodes, of_split)
         method = self.method.load()
-        arguments = (prompts["dev"], prompts["test"], method, dict(self.method.settings))
-        job = Job(measure_method, arguments, prompts=2)
-        (result,) = yield [job]
+        settings, wanted = dict(self.method.settings), self.needs_vectors
+        arguments = (prompts["dev"], prompts["test"], method, settings, wanted)
+        size = model.decoder.depth * model.decoder.width * 2 if wanted else 0
+        size *= 2 if method.of == "task" else len(episodes)
+        (result,) = yield [Job(measure_method, arguments, size, prompts=2)]
         if not result["finite"]:
             raise MeasurementError(
                 f"{self.method.title}: vectors or states hold NaN or infinity; try a wider --dtype."
+            )
+        vectors = result["vectors"] if wanted else None
+        if vectors is not None and not all(of.isfinite().all() for of in vectors.values()):
+            raise MeasurementError(
+                f"{self.method.title}: vectors hold numbers beyond 65504, so they cannot be stored "
+                "in half precision."
             )
         on_dev, key = result["dev"], self.method.key
         check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
@@ -100,7 +167,7 @@ class MethodResults(Request):
         identified = layer_p(rows, dev.rows(on_dev["baseline"], "baseline")) < SIGNIFICANCE
         rows += of_split["test"].rows(result["test"], key, result["layer"])
         rows = [row | {"layer_identified": identified} for row in rows]
-        return Measured(frame(rows, self.task.name, self.task.category), notes=notes)
+        return Measured(frame(rows, self.task.name, self.task.category), vectors, notes)
 
     def line(self, rows: pd.DataFrame) -> str:
         """Its accuracy and block."""
@@ -124,9 +191,7 @@ def joined(central: Outcome, others: Mapping[str, Outcome]) -> Outcome:
     for title, outcome in others.items():
         for result in outcome.results:
             further.setdefault(result.key, []).append(result.rows)
-        failures |= {
-            key._replace(task=f"{key.task}, {title}"): why for key, why in outcome.failures.items()
-        }
+        failures |= outcome.titled(title).failures
     results = [
         replace(result, rows=pd.concat([result.rows, *further[result.key]], ignore_index=True))
         if result.key in further

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tvsight.config import RunConfig, one_seed
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import NAME, MethodOptions, answer_tokens
+from tvsight.experiments.main_results import NAME, longest_answer
 from tvsight.experiments.main_results import answers as whole_answers
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.methods import with_methods
@@ -42,9 +42,7 @@ def collect(runner: "Runner", options: RunConfig) -> Outcome:
     for seed in options.seed:
         vectors = options.vectors and seed == options.seed[0]
         config = replace(options, seed=(seed,), vectors=vectors)
-        found = runner.outcome(config, requests)
-        if isinstance(config, MethodOptions):
-            found = with_methods(runner, config, found)
+        found = with_methods(runner, config, runner.outcome(config, requests))
         outcome.add(found.labelled(seed=seed) if len(options.seed) > 1 else found)
     return outcome
 
@@ -64,7 +62,7 @@ def requests(plan: Plan, source: ModelSource, needs_vectors: bool = False) -> Se
     Args:
         needs_vectors: measure again what was stored without vectors.
     """
-    if answer_tokens(plan.config) > 1:
+    if longest_answer(plan.config) > 1:
         return whole_answers.requests(plan, source)
     return [
         MainResults(plan, identity(plan, NAME, source, task), task, needs_vectors=needs_vectors)

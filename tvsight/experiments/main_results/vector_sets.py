@@ -23,7 +23,8 @@ AS_THEY_ARE, CENTRED = "as they are", "mean subtracted"
 
 @dataclass(frozen=True)
 class VectorSet:
-    """θ of every test episode of a model's tasks after one block."""
+    """θ of every test episode of a model's tasks after one block, or the vector of another method:
+    that of each test episode, or of each task."""
 
     model: str
     layer: int
@@ -57,6 +58,11 @@ class VectorSet:
         return np.stack([self.vectors[self.tasks == task].mean(axis=0) for task in self.names])
 
     @property
+    def is_of_tasks(self) -> bool:
+        """Whether every task has one vector."""
+        return len(self.vectors) == len(self.names)
+
+    @property
     def centred(self) -> "VectorSet":
         """The same without the mean over tasks, which every task has in common."""
         return replace(self, vectors=self.vectors - self.means.mean(axis=0))
@@ -82,36 +88,41 @@ class VectorSet:
         return f"{display_name(self.model)}, after {block(self.layer, self.depth)} ({why})"
 
 
-def vector_sets(outcome: "Outcome", options: VectorOptions) -> list[VectorSet]:
+def vector_sets(
+    outcome: "Outcome", options: VectorOptions, vector: str = "task_vector"
+) -> list[VectorSet]:
     """The vectors of each model after the block that the options name.
 
     Args:
-        outcome: of the central comparison, with vectors.
+        outcome: of the central comparison, or of another method, with vectors.
+        vector: the procedure of the vectors.
 
     Raises:
         UsageError: when a model has no such block, or its vectors are not stored.
     """
     stored = TaskVectors(Store(options.results), outcome.paths)
-    return at_common_block(outcome.table, stored, options.layer)
+    return at_common_block(outcome.table, stored, options.layer, vector)
 
 
 def at_common_block(
-    table: pd.DataFrame, stored: TaskVectors, layer: int | None = None
+    table: pd.DataFrame, stored: TaskVectors, layer: int | None = None, vector: str = "task_vector"
 ) -> list[VectorSet]:
     """The vectors of each model after one block.
 
     Args:
-        table: rows of the central comparison.
+        table: rows of the central comparison, or of another method.
         stored: the vectors of the same results.
         layer: the block, 0-based. By default the mean dev accuracy over a model's tasks is highest
             there (the lowest such block).
+        vector: the procedure of the vectors.
 
     Raises:
         UsageError: when a model has no such block, or its vectors are not stored.
     """
-    means = over_tasks(by_layer(table))
+    means = over_tasks(by_layer(table, vector))
+    patched = table[table["procedure"] == vector]
     return [
-        _of_model(table[table["model"] == peak["model"]], stored, peak, layer)
+        _of_model(patched[patched["model"] == peak["model"]], stored, peak, layer)
         for _, peak in peaks(means).iterrows()
     ]
 
@@ -121,12 +132,13 @@ def _of_model(
 ) -> VectorSet:
     model = str(peak["model"])
     block = int(peak["layer"]) if layer is None else layer
-    tested = rows[(rows["split"] == "test") & (rows["procedure"] == "task_vector")]
+    tested = rows[rows["split"] == "test"]
     vectors = []
     labels = []
     for task, episodes in tested.groupby("task", sort=False, observed=True):
-        vectors.append(stored.after(block, model, str(task)).astype(np.float64))
-        labels.append(episodes.sort_values("episode"))
+        of_task = stored.after(block, model, str(task)).astype(np.float64)
+        vectors.append(of_task)
+        labels.append(episodes.sort_values("episode").head(len(of_task)))
     together = pd.concat(labels)
     tasks = together["task"].astype(str)
     return VectorSet(

@@ -7,13 +7,13 @@ import tyro
 
 from tvsight.config import IDENTITY
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import MethodOptions
+from tvsight.experiments.main_results import Options as MainOptions
 
 NAME = "shots"
 
 
 @dataclass(frozen=True)
-class Options(MethodOptions):
+class Options(MainOptions):
     """Options of a run, and of this figure."""
 
     shot_counts: Annotated[str, tyro.conf.arg(metavar="N,N,...")] = field(

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import tyro
 
-from tvsight.config import IDENTITY, RunConfig
+from tvsight.config import IDENTITY
 from tvsight.errors import UsageError
+from tvsight.experiments.main_results import MethodOptions
 
 NAME = "templates"
 MOST_TEMPLATES = 5
@@ -14,7 +15,7 @@ MOST_TEMPLATES = 5
 
 
 @dataclass(frozen=True)
-class Options(RunConfig):
+class Options(MethodOptions):
     """Options of a run, and of this analysis."""
 
     templates: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEMPLATE ...")] = field(

@@ -10,7 +10,7 @@ from tvsight.experiments.templates.numbers import CHOICES, Standard
 from tvsight.output.labels import counted, display_name, number, shortened, sizes
 from tvsight.output.panels import whiskers
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, title
+from tvsight.output.procedures import PROCEDURES, about, title, word
 from tvsight.output.theme import TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure, text_in
 from tvsight.prompts.templates import TEMPLATES
 
@@ -20,12 +20,19 @@ LABEL_WIDTH = 16
 """Characters in a line of a choice of dummy queries."""
 
 
-def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Standard) -> Plot:
+def matrix(
+    model: str,
+    means: pd.DataFrame,
+    table: pd.DataFrame,
+    standard: Standard,
+    vector: str = "task_vector",
+) -> Plot:
     """Accuracy by template applied under, a row each, and template extracted under, a mark each.
 
     Args:
         means: from `numbers.of_templates`, of one model.
         table: from `numbers.by_variant`, of the same model.
+        vector: the procedure of the vectors.
     """
     applied = list(means["applied_under"].drop_duplicates())
     extracted = list(means["extracted_under"].drop_duplicates())
@@ -64,11 +71,11 @@ def matrix(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Stand
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, ncols=3, loc="outside upper left")
     note = f"{_about(model, table)} Whiskers: 95 % bootstrap intervals over tasks."
-    caption = (
-        f"{note} θ is the mean over {counted(standard.dummy_queries, 'dummy prompt')}. The block "
-        "is chosen on dev for each pair of templates."
-    )
-    return Plot(figure, _extremes(means), caption, note)
+    made = f"θ is the mean over {counted(standard.dummy_queries, 'dummy prompt')}."
+    if vector != "task_vector":
+        made = f"Vector: {word(vector)}."
+    caption = f"{note} {made} The block is chosen on dev for each pair of templates."
+    return Plot(figure, _extremes(means, vector), caption, note)
 
 
 def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Standard) -> Plot:
@@ -161,14 +168,16 @@ def _written_out(name: str) -> str:
     return shown if name not in TEMPLATES else f"{name}\n{shown}"
 
 
-def _extremes(means: pd.DataFrame) -> str:
+def _extremes(means: pd.DataFrame, vector: str) -> str:
     """The finding of the matrix: under which template vectors are best extracted, and worst."""
     over = means.groupby("extracted_under", sort=False)["accuracy"].mean().dropna().sort_values()
     if len(over) < 2:
-        return f"The task vector answers with an accuracy of {number(means['accuracy'].max())}"
+        accuracy = number(means["accuracy"].max())
+        return f"The {word(vector)} answers with an accuracy of {accuracy}"
     (worst, least), *_, (best, most) = over.items()
+    vectors = about("Vectors", vector)
     return (
-        f"Vectors from “{shortened(str(best))}” prompts answer best ({number(most)} over the "
+        f"{vectors} from “{shortened(str(best))}” prompts answer best ({number(most)} over the "
         f"templates that they are applied under), from “{shortened(str(worst))}” prompts worst "
         f"({number(least)})"
     )

@@ -1,13 +1,15 @@
 """Measure vectors under other templates and of other dummy queries (a follow-up to section 3).
 
 Every variant of the vector is measured as in the central comparison: it is applied after each block
-on the dev episodes, and after the best of these blocks on the test episodes.
+on the dev episodes, and after the best of these blocks on the test episodes. Of another method than
+the task vector the templates alone vary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, TypeVar
 
 import torch
+from torch import Tensor
 
 from tvsight.experiments.measuring import (
     Patch,
@@ -21,7 +23,9 @@ from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
-from tvsight.prompts.tokens import PromptTokens, TokenIds
+from tvsight.methods import task_vector
+from tvsight.methods.method import Method, learn_both
+from tvsight.prompts.tokens import MethodTokens, PromptTokens, TokenIds
 
 Entry = TypeVar("Entry")
 
@@ -52,8 +56,13 @@ class TemplatePrompts(TypedDict):
     """The whole prompt `x→`."""
     accepted: list[TokenIds]
     """Tokens that count as correct. White space does not count, so they are common to all."""
+    others: list[list[int]]
+    """As `PromptTokens` has them, common to all."""
     expected: list[list[int]]
     """First token of the most usual answer."""
+    shuffled: list[list[TokenIds]]
+    """The few-shot prompt with its answers permuted; for other methods than the task vector only.
+    """
 
 
 class OnSplit(TypedDict):
@@ -100,8 +109,14 @@ def variants_of(templates: int, main: int, numbers: Sequence[int], standard: int
     ]
 
 
-def side_by_side(tokens: Sequence[PromptTokens]) -> TemplatePrompts:
-    """The prompts of the same episodes under several templates, episode by episode."""
+def side_by_side(
+    tokens: Sequence[PromptTokens], shuffled: Sequence[Sequence[TokenIds]] = ()
+) -> TemplatePrompts:
+    """The prompts of the same episodes under several templates, episode by episode.
+
+    Args:
+        shuffled: the prompts with permuted answers, by template.
+    """
     continuations = [
         [[*dummies, query] for dummies, query in zip(of["dummies"], of["query"], strict=True)]
         for of in tokens
@@ -111,7 +126,23 @@ def side_by_side(tokens: Sequence[PromptTokens]) -> TemplatePrompts:
         "continuations": _by_episode(continuations),
         "zero_shot": _by_episode([of["zero_shot"] for of in tokens]),
         "accepted": tokens[0]["accepted"],
+        "others": tokens[0]["others"],
         "expected": _by_episode([of["expected"] for of in tokens]),
+        "shuffled": _by_episode(shuffled) or [[] for _ in tokens[0]["accepted"]],
+    }
+
+
+def under(prompts: TemplatePrompts, template: int) -> MethodTokens:
+    """The prompts under one template, as a method learns from them."""
+    return {
+        "shared": [of_episode[template] for of_episode in prompts["shared"]],
+        "query": [of_episode[template][-1] for of_episode in prompts["continuations"]],
+        "dummies": [of_episode[template][:-1] for of_episode in prompts["continuations"]],
+        "zero_shot": [of_episode[template] for of_episode in prompts["zero_shot"]],
+        "accepted": prompts["accepted"],
+        "expected": [of_episode[template] for of_episode in prompts["expected"]],
+        "others": prompts["others"],
+        "shuffled": [of_episode[template] for of_episode in prompts["shuffled"]],
     }
 
 
@@ -120,14 +151,29 @@ def measure(
     dev: TemplatePrompts,
     test: TemplatePrompts,
     variants: Sequence[Variant],
+    method: Method | None = None,
+    settings: Mapping[str, Any] = {},
     progress: Progress | None = None,
 ) -> TemplateAnswers:
-    """Measure a whole task in one job."""
+    """Measure a whole task in one job.
+
+    Args:
+        method: makes the vectors; None for task vectors.
+        settings: named arguments of the method.
+    """
     every = [range(decoder.depth)] * len(variants)
-    on_dev = measure_split(decoder, dev, variants, every, "dev", progress)
+    learnt: dict[str, list[Tensor]] = {"dev": [], "test": []}
+    if method is not None:
+        for template in range(len(dev["shared"][0])):
+            of_template = (under(dev, template), under(test, template))
+            first, second = learn_both(decoder, *of_template, method, settings)
+            learnt["dev"].append(first)
+            learnt["test"].append(second)
+    made = method or task_vector.METHOD
+    on_dev = measure_split(decoder, dev, variants, every, "dev", made, learnt["dev"], progress)
     layers = [best_layer(swept, dev["accepted"]) for swept in on_dev["patched"]]
     chosen = [[layer] for layer in layers]
-    on_test = measure_split(decoder, test, variants, chosen, "test", progress)
+    on_test = measure_split(decoder, test, variants, chosen, "test", made, learnt["test"], progress)
     return {"dev": on_dev, "layers": layers, "test": on_test}
 
 
@@ -137,6 +183,8 @@ def measure_split(
     variants: Sequence[Variant],
     layers: Sequence[Sequence[int]],
     split: str,
+    method: Method,
+    learnt: Sequence[Tensor],
     progress: Progress | None = None,
 ) -> OnSplit:
     """Answer prompts under each template without a vector, and with each variant after some blocks.
@@ -145,6 +193,8 @@ def measure_split(
 
     Args:
         layers: the blocks of each variant.
+        learnt: the vectors of `method` by template, each `[episodes, depth, width]`; none for task
+            vectors, which are made here of the members of each variant.
     """
     say = progress or silent
     # Prompts are numbered episode by episode, so those of a template are every `templates`-th.
@@ -159,17 +209,22 @@ def measure_split(
     cached = cache_prompts(decoder, _in_a_row(prompts["zero_shot"]))
     unpatched = unpatched_states(decoder, cached)
     middle = decoder.depth // 2
-    own = Patch(every, [middle], unpatched[:, [middle]])
-    no_op = patch_together(decoder, cached, {"no_op": own})["no_op"][:, 0]
+    themselves = Patch(every, [middle], unpatched[:, [middle]])
+    no_op = patch_together(decoder, cached, {"no_op": themselves})["no_op"][:, 0]
     unvaried = {"baseline": unpatched[:, -1], "icl": icl, "no_op": no_op}
     groups = {name: (states, expected) for name, states in unvaried.items()}
     # One variant after the other: the vectors of all together would not fit where these do.
     for number, (variant, blocks) in enumerate(zip(variants, layers, strict=True)):
         name = str(number)
         learnt_from = last[variant["extracted"] :: templates]
-        vectors = task_vectors([states[variant["members"]] for states in learnt_from])
+        vectors = (
+            learnt[variant["extracted"]]
+            if learnt
+            else task_vectors([states[variant["members"]] for states in learnt_from])
+        )
         applied_to = every[variant["applied"] :: templates]
-        patch = Patch(applied_to, blocks, vectors[:, list(blocks)])
+        own = unpatched[list(applied_to)][:, list(blocks)]
+        patch = Patch(applied_to, blocks, method.applied(vectors[:, list(blocks)], own))
         patched = patch_together(decoder, cached, {name: patch})
         groups[name] = (patched[name], [expected[prompt] for prompt in applied_to])
     read = read_together(decoder, groups)

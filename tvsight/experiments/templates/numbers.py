@@ -11,6 +11,7 @@ import pandas as pd
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import interval
+from tvsight.output.procedures import title
 from tvsight.statistics.intervals import (
     accuracy,
     mean_difference,
@@ -35,8 +36,11 @@ class Standard(NamedTuple):
     """The number of dummy queries that the template matrix was measured with."""
 
 
-def by_variant(rows: pd.DataFrame) -> pd.DataFrame:
+def by_variant(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
     """Test accuracy with its interval: one row per model, task, procedure and variant.
+
+    Args:
+        vector: the procedure of the vectors.
 
     Returns:
         `model`, `category`, `task`, `procedure`, `VARIANT`, `layer`, `accuracy` with `_low` and
@@ -46,17 +50,18 @@ def by_variant(rows: pd.DataFrame) -> pd.DataFrame:
         `_holm`, adjusted for the tasks of the same model and variant.
     """
     tasks = rows.groupby(["model", "task"], sort=False, observed=True)
-    found = [row for _, of_task in tasks for row in _variants(of_task)]
+    found = [row for _, of_task in tasks for row in _variants(of_task, vector)]
     types = {name: rows[name].dtype for name in (*VARIANT, "layer", "layer_identified")}
     table = pd.DataFrame(found).astype(types)
     return with_holm(table, ["layer_p", "loss_p"], ["model", *VARIANT])
 
 
-def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
+def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
     """Means over tasks with bootstrap intervals over tasks: one row per model and variant.
 
     Args:
         table: from `by_variant`.
+        vector: the procedure of the vectors.
 
     Returns:
         `model`, `VARIANT`, `tasks` (their number); each with `_low` and `_high`: `accuracy`;
@@ -67,7 +72,7 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         tasks whose block is identified, and whose own vector is better, after Holm's correction for
         that many tests.
     """
-    vectors = table[table["procedure"] == "task_vector"]
+    vectors = table[table["procedure"] == vector]
     matrix = of_templates(vectors, standard(table))
     references = {
         "baseline": table[table["procedure"] == "baseline"],
@@ -103,10 +108,10 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _variants(rows: pd.DataFrame) -> list[dict[str, object]]:
+def _variants(rows: pd.DataFrame, vector: str) -> list[dict[str, object]]:
     dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
     baseline = dev[dev["procedure"] == "baseline"]
-    sweeps = dict(tuple(dev[dev["procedure"] == "task_vector"].groupby(VARIANT, observed=True)))
+    sweeps = dict(tuple(dev[dev["procedure"] == vector].groupby(VARIANT, observed=True)))
     own = of_templates(test, standard(test))
     own = own[own["extracted_under"] == own["applied_under"]]
     keys = ["model", "category", "task", "procedure", *VARIANT, "layer"]
@@ -116,7 +121,7 @@ def _variants(rows: pd.DataFrame) -> list[dict[str, object]]:
         estimate = accuracy(run["correct"], run["query"])
         counts = {"n": estimate.n, "queries": estimate.distinct}
         row = named | estimate.columns("accuracy") | counts | {"layer_identified": None}
-        if named["procedure"] == "task_vector":
+        if named["procedure"] == vector:
             here = named["applied_under"]
             sweep = sweeps[tuple(named[name] for name in VARIANT)]
             p_value = layer_p(sweep, baseline[baseline["applied_under"] == here])
@@ -128,9 +133,11 @@ def _variants(rows: pd.DataFrame) -> list[dict[str, object]]:
 
 def standard(table: pd.DataFrame) -> Standard:
     """The standard variant of a table with the columns `VARIANT`: foreign dummy queries are
-    measured under its template and in its number."""
-    foreign = table[table["dummy_choice"] == "foreign"].iloc[0]
-    return Standard(str(foreign["extracted_under"]), int(foreign["dummy_queries"]))
+    measured under its template and in its number. Where dummy queries are not varied, it is that of
+    the first template."""
+    varied = table["dummy_choice"] == "foreign"
+    first = table[varied if varied.any() else table["dummy_choice"].notna()].iloc[0]
+    return Standard(str(first["extracted_under"]), int(first["dummy_queries"]))
 
 
 def of_templates(table: pd.DataFrame, standard: Standard) -> pd.DataFrame:
@@ -150,21 +157,21 @@ def of_dummy_queries(table: pd.DataFrame, standard: Standard) -> pd.DataFrame:
     return kept.loc[order.sort_values(["choice", "number"], kind="stable").index]
 
 
-def task_line(rows: pd.DataFrame) -> str:
+def task_line(rows: pd.DataFrame, vector: str = "task_vector") -> str:
     """One task in a line: the main template's own vector, and those of the others under it."""
-    table = by_variant(rows)
+    table = by_variant(rows, vector)
     own = standard(table)
     here = table[table["applied_under"] == own.template]
     matrix = of_templates(here, own)
     is_own = matrix["extracted_under"] == own.template
     baseline = here[here["procedure"] == "baseline"].iloc[0]
     icl = here[here["procedure"] == "icl"].iloc[0]
-    vector = matrix[is_own].iloc[0]
+    patched = matrix[is_own].iloc[0]
     others = matrix.loc[~is_own, "accuracy"]
     parts = [
         f"Baseline {interval(baseline, 'accuracy')}",
         f"ICL {interval(icl, 'accuracy')}",
-        f"Task vector {interval(vector, 'accuracy')}  block {vector['layer']}",
+        f"{title(vector)} {interval(patched, 'accuracy')}  block {patched['layer']}",
     ]
     if len(others):
         parts.append(f"of other templates {others.min():.2f} to {others.max():.2f}")

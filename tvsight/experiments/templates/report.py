@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tvsight.experiments.main_results.methods import each_vector
 from tvsight.experiments.templates import Options, figures, numbers
 from tvsight.experiments.templates.request import collect
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import display_name, interval, number, task_title
-from tvsight.output.procedures import title
+from tvsight.output.procedures import about, title
 from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
@@ -41,43 +42,71 @@ TASK_TABLE = Wording(
     "interval over the task's queries; after @ the block chosen on dev. n: test episodes, with the "
     "number of different queries in brackets.",
 )
+NO_DUMMIES = "Dummy queries are varied for the task vector alone, which is made from them."
+"""Said of the vectors of other methods."""
 SECONDARY = ["Gain over baseline", "Against own", "Identified (Holm)", "Own better (Holm)"]
 """Columns that a narrow terminal leaves out."""
 
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
-    """Write tables and figures, and show the tables."""
-    table = numbers.by_variant(outcome.table)
-    standard = numbers.standard(table)
-    means = numbers.over_tasks(table)
-    matrix = numbers.of_templates(means, standard)
-    dummies = numbers.of_dummy_queries(means, standard)
-    extracted, applied = matrix["extracted_under"], matrix["applied_under"]
-    matrix_cells = _cells(matrix, {"Extracted under": extracted, "Applied under": applied})
-    choices, counts = dummies["dummy_choice"].map(numbers.CHOICES), dummies["dummy_queries"]
-    dummy_cells = _cells(dummies, {"Dummy queries": choices, "Number": counts.astype(str)})
-    heading = "Test accuracy, mean over tasks, by template (95 % intervals)"
-    display.table(matrix_cells, heading, SECONDARY)
-    display.table(dummy_cells, "The same by dummy queries", SECONDARY)
+    """Write tables and figures, and show the tables, of each vector. Dummy queries are varied for
+    the task vector alone."""
+    for vector, of_vector, files in each_vector(outcome, drawn):
+        table = numbers.by_variant(of_vector.table, vector)
+        means = numbers.over_tasks(table, vector)
+        by_task = [_draw_matrix(table, means, vector, display, files)]
+        if vector == "task_vector":
+            by_task.append(_draw_dummy_queries(table, means, display, files))
+        by_task += of_vector.note_cells
+        files.table(table, by_task, "by_task", names=NAMES, wording=_worded(TASK_TABLE, vector))
 
-    drawn.table(matrix, [matrix_cells], names=NAMES, wording=MATRIX_TABLE)
-    drawn.table(dummies, [dummy_cells], "dummy_queries", names=NAMES, wording=DUMMY_TABLE)
-    by_task = [
-        _task_cells(numbers.of_templates(table, standard), table),
-        _dummy_task_cells(numbers.of_dummy_queries(table, standard)),
-    ]
-    by_task += outcome.note_cells
-    drawn.table(table, by_task, "by_task", names=NAMES, wording=TASK_TABLE)
+
+def _draw_matrix(
+    table: pd.DataFrame, means: pd.DataFrame, vector: str, display: "Display", drawn: Drawn
+) -> pd.DataFrame:
+    """The template × template matrix; returns its cells task by task."""
+    standard = numbers.standard(table)
+    matrix = numbers.of_templates(means, standard)
+    extracted, applied = matrix["extracted_under"], matrix["applied_under"]
+    cells = _cells(matrix, {"Extracted under": extracted, "Applied under": applied}, vector)
+    heading = about("Test accuracy, mean over tasks, by template", vector)
+    display.table(cells, f"{heading} (95 % intervals)", SECONDARY)
+    drawn.table(matrix, [cells], names=NAMES, wording=_worded(MATRIX_TABLE, vector))
     for model in table["model"].unique():
         of_model = table[table["model"] == model]
-        cells = matrix[matrix["model"] == model]
-        drawn.figure(figures.matrix(model, cells, of_model, standard), model)
+        shown = matrix[matrix["model"] == model]
+        drawn.figure(figures.matrix(model, shown, of_model, standard, vector), model)
+    return _task_cells(numbers.of_templates(table, standard), table, vector)
+
+
+def _draw_dummy_queries(
+    table: pd.DataFrame, means: pd.DataFrame, display: "Display", drawn: Drawn
+) -> pd.DataFrame:
+    """The numbers and choices of dummy queries; returns their cells task by task."""
+    standard = numbers.standard(table)
+    dummies = numbers.of_dummy_queries(means, standard)
+    choices, counts = dummies["dummy_choice"].map(numbers.CHOICES), dummies["dummy_queries"]
+    cells = _cells(dummies, {"Dummy queries": choices, "Number": counts.astype(str)})
+    display.table(cells, "The same by dummy queries", SECONDARY)
+    drawn.table(dummies, [cells], "dummy_queries", names=NAMES, wording=DUMMY_TABLE)
+    for model in table["model"].unique():
+        of_model = table[table["model"] == model]
         points = dummies[dummies["model"] == model]
         curves = figures.dummy_queries(model, points, of_model, standard)
         drawn.figure(curves, "dummy_queries", model)
+    return _dummy_task_cells(numbers.of_dummy_queries(table, standard))
 
 
-def _cells(means: pd.DataFrame, variant: dict[str, pd.Series]) -> pd.DataFrame:
+def _worded(wording: Wording, vector: str) -> Wording:
+    """What is said above a table of one vector."""
+    if vector == "task_vector":
+        return wording
+    return Wording(about(wording.title, vector), f"{wording.note} {NO_DUMMIES}")
+
+
+def _cells(
+    means: pd.DataFrame, variant: dict[str, pd.Series], vector: str = "task_vector"
+) -> pd.DataFrame:
     """Means over tasks as texts.
 
     Args:
@@ -91,7 +120,7 @@ def _cells(means: pd.DataFrame, variant: dict[str, pd.Series]) -> pd.DataFrame:
             **variant,
             title("baseline"): means["baseline"].map(number),
             title("icl"): means["icl"].map(number),
-            title("task_vector"): [interval(row, "accuracy") for row in rows],
+            title(vector): [interval(row, "accuracy") for row in rows],
             "Gain over baseline": [interval(row, "gain") for row in rows],
             "Against own": [interval(row, "difference") for row in rows],
             "Block (range)": [figures.blocks(row) for row in rows],
@@ -101,21 +130,21 @@ def _cells(means: pd.DataFrame, variant: dict[str, pd.Series]) -> pd.DataFrame:
     )
 
 
-def _task_cells(matrix: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+def _task_cells(matrix: pd.DataFrame, table: pd.DataFrame, vector: str) -> pd.DataFrame:
     """Task by task, a row per cell of the template × template matrix.
 
     Args:
         matrix, table: from `numbers.by_variant`, the first of the matrix alone.
     """
     place = ["model", "task", "applied_under"]
-    known = table[table["procedure"] != "task_vector"].set_index([*place, "procedure"])["accuracy"]
+    known = table[table["procedure"] != vector].set_index([*place, "procedure"])["accuracy"]
     rows = [
         {
             **_named(cell),
             "Extracted under": cell["extracted_under"],
             "Applied under": cell["applied_under"],
             **{title(name): number(known[(*cell[place], name)]) for name in ("baseline", "icl")},
-            "Task vector @ block": _with_block(cell),
+            f"{title(vector)} @ block": _with_block(cell),
             "n (queries)": f"{cell['n']} ({cell['queries']})",
         }
         for _, cell in matrix.iterrows()

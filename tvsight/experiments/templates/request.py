@@ -1,13 +1,14 @@
 """Ask for vectors under other templates and of other dummy queries, and turn answers into rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import UsageError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results.layers import layer_p
-from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.experiments.main_results.methods import with_further_methods
+from tvsight.experiments.rows import Asked, asked, frame, method_tokens
 from tvsight.experiments.templates import NAME, Options
 from tvsight.experiments.templates.episodes import (
     common_pairs,
@@ -16,6 +17,7 @@ from tvsight.experiments.templates.episodes import (
     under_templates,
 )
 from tvsight.experiments.templates.numbers import CHOICES, task_line
+from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.prompts import Template, sample_episodes, template
 from tvsight.prompts.episodes import SPLITS, check_enough_pairs
@@ -38,22 +40,32 @@ ADVICE = "Lower --shots or the largest of --dummy-numbers."
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
-    """Every variant of the vector, of every model and task."""
+    """Every variant of the vector, of every model and task, and the template matrix of each further
+    method."""
 
-    def experiment(plan: Plan, source: ModelSource) -> list[Templates]:
-        return requests(plan, source, options.templates, options.dummy_numbers)
+    def measured(method: MethodEntry) -> Outcome:
+        def experiment(plan: Plan, source: ModelSource) -> list[Templates]:
+            return requests(plan, source, options.templates, options.dummy_numbers, method)
 
-    return runner.outcome(options, experiment)
+        return runner.outcome(options, experiment)
+
+    return with_further_methods(measured(TASK_VECTOR), options, measured)
 
 
 def requests(
-    plan: Plan, source: ModelSource, names: Sequence[str], numbers: Sequence[int]
+    plan: Plan,
+    source: ModelSource,
+    names: Sequence[str],
+    numbers: Sequence[int],
+    method: MethodEntry = TASK_VECTOR,
 ) -> "list[Templates]":
     """One request per task.
 
     Args:
         names: of the templates that are compared, or their texts; the plan's own joins them.
-        numbers: of dummy queries that are compared; the plan's own joins them.
+        numbers: of dummy queries that are compared; the plan's own joins them. Another method than
+            the task vector has the same episodes, and these are not compared.
+        method: makes the vectors.
 
     Raises:
         UsageError: for an unknown template, for episodes from a file, or when a task has too few
@@ -72,8 +84,8 @@ def requests(
             "dummy_choices": list(CHOICES),
             "sources": {other.name: other.checksum},
         }
-        of_task = identity(plan, NAME, source, task) | settings
-        found.append(Templates(plan, of_task, task, other, compared, counts))
+        of_task = identity(plan, NAME, source, task) | settings | method.further_identity
+        found.append(Templates(plan, of_task, task, other, compared, counts, method=method))
     return found
 
 
@@ -96,6 +108,7 @@ class Templates(Request):
     """By the name that rows give them."""
     numbers: list[int]
     """Numbers of dummy queries, ascending."""
+    method: MethodEntry = field(default=TASK_VECTOR, kw_only=True)
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """Every variant on the same episodes, in one job.
@@ -122,12 +135,25 @@ class Templates(Request):
         names = list(self.templates)
         number = names.index(main)
         variants = measure.variants_of(len(names), number, self.numbers, standard)
-        prompts = [measure.side_by_side([of[split].tokens for of in under]) for split in SPLITS]
-        (result,) = yield [Job(measure.measure, (*prompts, variants), prompts=2)]
+        shuffled: dict[str, list[Any]] = {split: [] for split in SPLITS}
+        further: tuple[Any, ...] = ()
+        if self.method != TASK_VECTOR:
+            variants = variants[: len(names) ** 2]
+            further = (self.method.load(), dict(self.method.settings))
+            for (name, one), of in zip(self.templates.items(), under, strict=True):
+                of_template = replace(plan, template=one)
+                known = method_tokens(of_template, self.task, model, spelled[name], of)
+                for split in SPLITS:
+                    shuffled[split].append(known[split]["shuffled"])
+        prompts = [
+            measure.side_by_side([of[split].tokens for of in under], shuffled[split])
+            for split in SPLITS
+        ]
+        (result,) = yield [Job(measure.measure, (*prompts, variants, *further), prompts=2)]
         for split in SPLITS:
             unpatched = result[split]["unpatched"]
             check_no_op(unpatched["baseline"], unpatched["no_op"], model.dtype)
-        rows = scored(names, under, number, variants, result)
+        rows = scored(names, under, number, variants, result, self.method.key)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": common.spaced}
         written = map(spaced_pair, usable.pairs) if common.spaced[main] else usable.pairs
@@ -136,7 +162,7 @@ class Templates(Request):
 
     def line(self, rows: "pd.DataFrame") -> str:
         """The vector of the main template, and those of the others under it."""
-        return task_line(rows)
+        return task_line(rows, self.method.key)
 
 
 def scored(
@@ -145,6 +171,7 @@ def scored(
     main: int,
     variants: "Sequence[Variant]",
     result: "TemplateAnswers",
+    vector: str = "task_vector",
 ) -> list[dict[str, Any]]:
     """Rows of all answers. Those of a vector say whether its layer is identified.
 
@@ -152,6 +179,7 @@ def scored(
         names: of the templates.
         under: the episodes under each template, by split.
         main: the template in whose spelling rows name queries and answers.
+        vector: the procedure of the vectors.
     """
     from tvsight.experiments.measuring import at
 
@@ -182,10 +210,10 @@ def scored(
         on_blocks = [
             row
             for block in range(swept["token"].shape[1])
-            for row in dev.rows(at(swept, block), "task_vector", block, **labels)
+            for row in dev.rows(at(swept, block), vector, block, **labels)
         ]
         tested = at(result["test"]["patched"][number], 0)
-        patched = shown[applied]["test"].rows(tested, "task_vector", layer, **labels)
+        patched = shown[applied]["test"].rows(tested, vector, layer, **labels)
         identified = layer_p(on_blocks, baselines[applied]) < SIGNIFICANCE
         rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
     return rows

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from tvsight.config import RUNTIME, RunConfig
+from tvsight.config import RUNTIME
+from tvsight.experiments.main_results import MethodOptions
 
 NAME = "token_projections"
 
 
 @dataclass(frozen=True)
-class Options(RunConfig):
+class Options(MethodOptions):
     """Options of a run, and of these tables and figures."""
 
     all_tokens: bool = field(default=False, metadata=RUNTIME)

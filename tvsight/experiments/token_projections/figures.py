@@ -18,7 +18,7 @@ from tvsight.output.labels import block, counted, display_name, task_title
 from tvsight.output.lettering import fitting, font
 from tvsight.output.panels import block_ticks, category_strip
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES
+from tvsight.output.procedures import PROCEDURES, about, word
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
 from tvsight.tasks import in_order
 
@@ -40,20 +40,21 @@ CELL = 0.53
 """Width of a text in a cell, in inches: a little less than the cell."""
 RIGHT_TO_LEFT = {"R", "AL"}
 KIND_NAMES = {"answers": "Answers of the task", "description": "Words that describe the task"}
-VECTOR_STYLES = {
-    "task": (PROCEDURES["task_vector"].colour, "-", "Task vector"),
-    "random": ("0.35", "--", "Random vectors (chance)"),
-}
+RANDOM_STYLE = ("0.35", "--", "Random vectors (chance)")
+"""Colour, line and name of the vectors that others are compared with."""
 BAND_ALPHA = 0.2
 
 
-def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Plot:
+def grid(
+    rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False, vector: str = "task_vector"
+) -> Plot:
     """The most probable tokens of one task's vector: a row of tokens for each block.
 
     Args:
         rows: from `numbers.with_chosen`, of one model and task.
         top: from `numbers.top_tokens`, of the same rows, at most `RANKS` after a block.
         all_tokens: whether `top` holds the tokens that the paper leaves out.
+        vector: the procedure of the vector.
     """
     first = rows.iloc[0]
     blocks = _blocks(int(rows["layer"].max()) + 1, {first["chosen"], first["two_above"]})
@@ -96,18 +97,21 @@ def grid(rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False) -> Plo
     answer.set_fontweight("bold")  # as in the cells, which are told apart without colour too
     describing.set_fontstyle("italic")
     note = (
-        f"{display_name(first['model'])}; mean vector of n = {first['episodes']} dev episodes. "
+        f"{display_name(first['model'])}; {about('mean vector', vector)} of n = "
+        f"{first['episodes']} dev episodes. "
         f"Frame: the chosen block; {_dashed(first)}."
     )
-    caption = _about_grid(first, top, all_tokens, substituted)
-    return Plot(figure, _answers_found(first, top, int(rows["layer"].max()) + 1), caption, note)
+    caption = _about_grid(first, all_tokens, substituted, vector)
+    found = about(_answers_found(first, top, int(rows["layer"].max()) + 1), vector)
+    return Plot(figure, found, caption, note)
 
 
-def overview(shares: pd.DataFrame, model: str) -> Plot:
+def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> Plot:
     """The share of answers among the most probable tokens: a row per task, a column per block.
 
     Args:
         shares: from `numbers.shares`, of at most `RANKS` tokens after a block.
+        vector: the procedure of the vectors.
     """
     of_model = shares[shares["model"] == model]
     of_tasks = of_model.drop_duplicates("task").set_index("task")
@@ -150,17 +154,21 @@ def overview(shares: pd.DataFrame, model: str) -> Plot:
         f"{note} Cells: the share of the {RANKS} most probable tokens of a task's mean dev vector "
         "that begin one of its answers, through final norm and unembedding."
     )
-    return Plot(figure, title, caption, note)
+    return Plot(figure, about(title, vector), caption, note)
 
 
-def ranks(means: pd.DataFrame, windows: dict[str, tuple[int, int]]) -> Plot:
-    """Median rank of answers and of description words over tasks against the block: task vectors
-    and random vectors of the same length, a row of panels per model.
+def ranks(
+    means: pd.DataFrame, windows: dict[str, tuple[int, int]], vector: str = "task_vector"
+) -> Plot:
+    """Median rank of answers and of description words over tasks against the block: the vectors of
+    tasks and random vectors of the same length, a row of panels per model.
 
     Args:
         means: from `numbers.over_tasks`.
         windows: from `numbers.windows`.
+        vector: the procedure of the vectors.
     """
+    own = PROCEDURES[vector]
     models = list(dict.fromkeys(means["model"]))
     kinds = [kind for kind in KIND_NAMES if kind in set(means["kind"])]
     figure = new_figure(TWO_COLUMNS, 0.9 + 2.1 * len(models))
@@ -170,8 +178,9 @@ def ranks(means: pd.DataFrame, windows: dict[str, tuple[int, int]]) -> Plot:
         for axes, kind in zip(line, kinds, strict=True):
             axes.axvspan(first - 0.5, last + 0.5, color=WINDOW, linewidth=0)
             of_kind = means[(means["model"] == model) & (means["kind"] == kind)]
-            for vector in VECTOR_STYLES:
-                _band(axes, of_kind[of_kind["vector"] == vector].sort_values("layer"), vector)
+            drawn = of_kind["vector"] == "random"
+            _band(axes, of_kind[~drawn].sort_values("layer"), (own.colour, "-", own.title))
+            _band(axes, of_kind[drawn].sort_values("layer"), RANDOM_STYLE)
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:,.0f}")
             axes.yaxis.set_minor_locator(NullLocator())
@@ -195,9 +204,9 @@ def ranks(means: pd.DataFrame, windows: dict[str, tuple[int, int]]) -> Plot:
     note = f"{names}. Line: median over n = {counts}; band: quartiles."
     caption = (
         f"{note} Shaded: blocks around the peak of mean dev accuracy with at least "
-        f"{PEAK_SHARE:.0%} of it. {_about_ranks(means)}"
+        f"{PEAK_SHARE:.0%} of it. {_about_ranks(means, vector)}"
     )
-    return Plot(figure, _last_ranks(means), caption.replace("% of", " % of"), note)
+    return Plot(figure, about(_last_ranks(means), vector), caption.replace("% of", " % of"), note)
 
 
 def drawable(text: str) -> str:
@@ -234,8 +243,8 @@ def _blocks(depth: int, marked: set[int]) -> list[int]:
     return sorted(set(range(depth - 1, -1, -step)) | marked)
 
 
-def _band(axes: Axes, means: pd.DataFrame, vector: str) -> None:
-    colour, style, label = VECTOR_STYLES[vector]
+def _band(axes: Axes, means: pd.DataFrame, look: tuple[str, str, str]) -> None:
+    colour, style, label = look
     layers, low, high = means["layer"].astype(float), means["low"], means["high"]
     axes.plot(layers, means["rank"], style, color=colour, label=label, linewidth=1.3)
     axes.fill_between(layers, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
@@ -256,18 +265,18 @@ def _last_ranks(means: pd.DataFrame) -> str:
     parts = []
     for model, of_model in means[means["kind"] == "answers"].groupby("model", sort=False):
         at_last = of_model[of_model["layer"] == of_model["layer"].max()]
-        rank = at_last.set_index("vector")["rank"]
-        parts.append(
-            f"{display_name(str(model))} {rank['task']:,.0f} (random vectors {rank['random']:,.0f})"
-        )
+        drawn = at_last["vector"] == "random"
+        own, random = at_last.loc[~drawn, "rank"].item(), at_last.loc[drawn, "rank"].item()
+        parts.append(f"{display_name(str(model))} {own:,.0f} (random vectors {random:,.0f})")
     if not parts:
         return "Ranks of words that describe the task"
     return f"Median rank of answers after the last block: {', '.join(parts)}"
 
 
-def _about_grid(first: pd.Series, top: pd.DataFrame, all_tokens: bool, substituted: bool) -> str:
+def _about_grid(first: pd.Series, all_tokens: bool, substituted: bool, vector: str) -> str:
+    read = "mean task vector" if vector == "task_vector" else word(vector)
     parts = [
-        f"{display_name(first['model'])}, {task_title(first['task'])}: mean task vector (n = "
+        f"{display_name(first['model'])}, {task_title(first['task'])}: {read} (n = "
         f"{first['episodes']} dev episodes) through final norm and unembedding.\n"
         f"Frame: the chosen block; {_dashed(first)}."
     ]
@@ -286,10 +295,10 @@ def _dashed(first: pd.Series) -> str:
     return where.get(above, "dashed: two above it")
 
 
-def _about_ranks(means: pd.DataFrame) -> str:
+def _about_ranks(means: pd.DataFrame, vector: str) -> str:
     draws = means.loc[means["vector"] == "random", "draws"].max()
     return (
         "Answers: median over the first tokens of all usual answers (of k answers it is at least "
         "k/2).\nDescription: the best-ranked of a task's words, for random vectors too.\n"
-        f"Random: directions drawn evenly, as long as the task vector, median of {draws} draws."
+        f"Random: directions drawn evenly, as long as the {word(vector)}, median of {draws} draws."
     )

@@ -13,17 +13,20 @@ ABOVE = 2
 KEYS = ["model", "category", "task"]
 
 
-def with_chosen(rows: pd.DataFrame, central: pd.DataFrame) -> pd.DataFrame:
-    """Rows of one task with the block that the central comparison chose for its task vector.
+def with_chosen(
+    rows: pd.DataFrame, applied: pd.DataFrame, vector: str = "task_vector"
+) -> pd.DataFrame:
+    """Rows of one task with the block that was chosen for its vector.
 
     Args:
-        central: rows of the central comparison of the same task.
+        applied: rows of the central comparison, or of another method, of the same task.
+        vector: the procedure of the vector there.
 
     Returns:
         The rows and `chosen`, `two_above` (at most the last block), `layer_identified`, and
         `episodes`, the number that the vector is a mean of.
     """
-    of_vector = central[central["procedure"] == "task_vector"]
+    of_vector = applied[applied["procedure"] == vector]
     patched = of_vector[of_vector["split"] == "test"].iloc[0]
     chosen = int(patched["layer"])
     return rows.assign(
@@ -81,14 +84,14 @@ def shares(top: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def windows(central: pd.DataFrame) -> dict[str, tuple[int, int]]:
+def windows(applied: pd.DataFrame, vector: str = "task_vector") -> dict[str, tuple[int, int]]:
     """By model, the first and last block around the peak where patching works nearly as well
     (`layers.PEAK_SHARE`).
 
     Args:
-        central: rows of the central comparison.
+        applied, vector: as `with_chosen` takes them.
     """
-    found = peaks(layer_means(by_layer(central)))
+    found = peaks(layer_means(by_layer(applied, vector)))
     return {
         str(peak["model"]): (int(peak["first"]), int(peak["last"])) for _, peak in found.iterrows()
     }
@@ -157,7 +160,7 @@ def ranks(rows: pd.DataFrame) -> pd.DataFrame:
     """
     groups = rows[rows["kind"] != "top"].rename(columns={"token": "word"}).fillna({"word": ""})
     keys = [*KEYS, "kind", "word", "layer", "chosen", "two_above", "layer_identified", "tokens"]
-    ours = groups[groups["vector"] == "task"].set_index(keys)[["rank", "probability"]]
+    ours = groups[groups["vector"] != "random"].set_index(keys)[["rank", "probability"]]
     drawn = groups[groups["vector"] == "random"]
     by_draw = drawn.groupby(keys, sort=False, observed=True)
     theirs = by_draw.agg(
@@ -197,7 +200,7 @@ def over_tasks(rows: pd.DataFrame) -> pd.DataFrame:
 
 def task_line(rows: pd.DataFrame) -> str:
     """Where the answers and each word come nearest to the top, in a line."""
-    of_task = rows[(rows["vector"] == "task") & (rows["kind"] != "top")]
+    of_task = rows[(rows["vector"] != "random") & (rows["kind"] != "top")]
     parts = []
     for (kind, word), of_word in of_task.groupby(["kind", "token"], dropna=False, sort=False):
         best = of_word.sort_values("rank", kind="stable").iloc[0]

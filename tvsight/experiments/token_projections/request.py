@@ -2,16 +2,18 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution.jobs import Job, Steps
+from tvsight.experiments.main_results.methods import stored_vectors, with_further_methods
 from tvsight.experiments.main_results.request import collect_with_vectors
 from tvsight.experiments.token_projections import NAME
 from tvsight.experiments.token_projections.numbers import task_line
+from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.prompts import Template
 from tvsight.prompts.filtering import answer_tokens, usable_pairs
@@ -38,36 +40,44 @@ SEED = 0
 
 
 def collect(runner: "Runner", options: "RunConfig") -> Outcome:
-    """The central comparison with its vectors, and the projections of each task that has one."""
+    """The central comparison with its vectors, and the projections of each task that has one; the
+    same for each further method."""
     central = collect_with_vectors(runner, options)
-    vectors = None if options.dry_run else TaskVectors(Store(options.results), central.paths)
+    later = replace(options, save_episodes=None)  # the central comparison has written them
 
-    def of_vectors(plan: Plan, source: ModelSource) -> list[TokenProjections]:
-        return requests(plan, source, vectors)
+    def projected(known: Outcome, method: MethodEntry) -> Outcome:
+        vectors = None if options.dry_run else TaskVectors(Store(options.results), known.paths)
 
-    # The episodes were saved with the central comparison.
-    outcome = runner.outcome(replace(options, save_episodes=None), of_vectors)
-    if not outcome.results:
-        return Outcome([], central.failures | outcome.failures)
-    central.add(outcome)
-    return central
+        def of_vectors(plan: Plan, source: ModelSource) -> list[TokenProjections]:
+            return requests(plan, source, vectors, method)
+
+        outcome = runner.outcome(later, of_vectors)
+        if not outcome.results:
+            return Outcome([], known.failures | outcome.failures)
+        known.add(outcome)
+        return known
+
+    def measured(method: MethodEntry) -> Outcome:
+        return projected(stored_vectors(runner, later, method), method)
+
+    return with_further_methods(projected(central, TASK_VECTOR), options, measured)
 
 
 def requests(
-    plan: Plan, source: ModelSource, vectors: TaskVectors | None
+    plan: Plan, source: ModelSource, vectors: TaskVectors | None, method: MethodEntry = TASK_VECTOR
 ) -> "list[TokenProjections]":
     """One request per task.
 
     Args:
-        vectors: of the central comparison; a task without them is left out. None for a dry run,
-            which takes every task to have them.
+        vectors: of the method; a task without them is left out. None for a dry run, which takes
+            every task to have them.
     """
     wanted = []
     for task in plan.tasks:
         if vectors is None or (source.name, task.name) in vectors.paths:
             further = {"words": list(task.words), "top": TOP, "draws": DRAWS, "draw_seed": SEED}
-            of_task = identity(plan, NAME, source, task) | further
-            wanted.append(TokenProjections(plan, of_task, task, vectors))
+            of_task = identity(plan, NAME, source, task) | further | method.further_identity
+            wanted.append(TokenProjections(plan, of_task, task, vectors, method=method))
     return wanted
 
 
@@ -77,7 +87,8 @@ class TokenProjections(Request):
 
     task: Task
     vectors: TaskVectors | None
-    """Of the central comparison; None for a dry run, which sends zeros of their size."""
+    """Of the method; None for a dry run, which sends zeros of their size."""
+    method: MethodEntry = field(default=TASK_VECTOR, kw_only=True)
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """Read the task's mean vector and random ones, in one job.
@@ -110,8 +121,9 @@ class TokenProjections(Request):
             raise MeasurementError(
                 "the logits of a vector hold NaN or infinity; try a wider --dtype."
             )
-        rows = _top_rows(read, model.vocabulary.texts, answers)
-        rows += _group_rows(read, groups, task.words)
+        vector = "task" if self.method == TASK_VECTOR else self.method.key
+        rows = _top_rows(read, vector, model.vocabulary.texts, answers)
+        rows += _group_rows(read, vector, groups, task.words)
         named = {"model": model.name, "task": task.name, "category": task.category}
         data = pd.DataFrame(rows).assign(**named, measured_on=model.device)
         columns = schema(NAME).columns
@@ -168,12 +180,12 @@ def word_tokens(tokenizer: Any, prompt: str, word: str, task: str) -> list[int]:
 
 
 def _top_rows(
-    read: "Projections", texts: Sequence[str], answers: Sequence[int]
+    read: "Projections", vector: str, texts: Sequence[str], answers: Sequence[int]
 ) -> list[dict[str, Any]]:
     blocks = zip(read["top"].tolist(), read["top_probability"].tolist(), strict=True)
     return [
         {
-            "vector": "task",
+            "vector": vector,
             "draw": 0,
             "layer": layer,
             "kind": "top",
@@ -190,13 +202,13 @@ def _top_rows(
 
 
 def _group_rows(
-    read: "Projections", groups: Sequence[Sequence[int]], words: Sequence[str]
+    read: "Projections", own: str, groups: Sequence[Sequence[int]], words: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Rows of the answers, the first group, and of each word."""
     median, best = read["median"].tolist(), read["best"].tolist()
     return [
         {
-            "vector": "random" if vector else "task",
+            "vector": "random" if vector else own,
             "draw": max(0, vector - 1),
             "layer": layer,
             "kind": "description" if group else "answers",

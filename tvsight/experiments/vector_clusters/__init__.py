@@ -8,13 +8,13 @@ import tyro
 
 from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import VectorOptions
+from tvsight.experiments.main_results import MethodOptions, VectorOptions
 
 NAME = "vector_clusters"
 
 
 @dataclass(frozen=True)
-class Options(VectorOptions):
+class Options(VectorOptions, MethodOptions):
     """Options of a run, and of this figure."""
 
     perplexity: Annotated[float, tyro.conf.arg(metavar="NUMBER")] = field(

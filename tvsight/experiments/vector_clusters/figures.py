@@ -23,6 +23,7 @@ from tvsight.experiments.vector_clusters.numbers import (
 from tvsight.output.labels import counted, interval, number, task_title
 from tvsight.output.lettering import width
 from tvsight.output.plots import Plot
+from tvsight.output.procedures import about, title, word
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
     COLOUR_MAP,
@@ -58,6 +59,7 @@ def clusters(
     given: VectorSet,
     groupings: pd.DataFrame,
     below: dict[str, float],
+    vector: str = "task_vector",
 ) -> Plot:
     """One point per vector, named by cluster; beside it how far the tasks' mean vectors are apart.
 
@@ -67,6 +69,7 @@ def clusters(
         given: the vectors.
         groupings: from `numbers.groupings`, for title and caption.
         below: from `numbers.below_chance`, for the caption.
+        vector: the procedure of the vectors.
     """
     tints = _tints(given.category)
     size = max(LEAST_HEIGHT, ROW * len(given.names)) + 0.75
@@ -79,7 +82,25 @@ def clusters(
         _heat_map(figure, cells, joins, tree, tints)
     _scatter(figure, axes, embedding.points, tints)
     caption = _about(embedding, tree, given, groupings, below)
-    return Plot(figure, _recognised(groupings), caption, given.sizes_note)
+    return Plot(figure, _recognised(groupings, vector), caption, given.sizes_note)
+
+
+def distances(tree: Tree, apart: pd.DataFrame, given: VectorSet, vector: str) -> Plot:
+    """The distances between the vectors of tasks, where each task has one.
+
+    Args:
+        tree, apart: from `numbers.tree` and `numbers.between_tasks`.
+        vector: the procedure of the vectors.
+    """
+    figure = new_figure(TWO_COLUMNS / 2, max(LEAST_HEIGHT, ROW * len(given.names)) + 0.75)
+    cells, joins = figure.subplots(1, 2, width_ratios=SIDES[1:])
+    _heat_map(figure, cells, joins, tree, _tints(given.category), "vectors")
+    nearest = apart.iloc[int(apart["distance"].argmin())]
+    pair = f"{task_title(nearest['task'])} and {task_title(nearest['other'])}"
+    found = f"The {word(vector)}s of {pair} are nearest ({nearest['distance']:.3g} apart)"
+    note = f"{given.where}: one vector for each of {counted(len(given.names), 'task')}."
+    caption = f"{note} Euclidean distances, ordered by average linkage."
+    return Plot(figure, found, caption, note)
 
 
 def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, str]) -> None:
@@ -166,8 +187,15 @@ def _free_place(
     return best
 
 
-def _heat_map(figure: Figure, cells: Axes, joins: Axes, tree: Tree, tints: dict[str, str]) -> None:
-    """Distances between mean vectors, and beside them the tree that orders them."""
+def _heat_map(
+    figure: Figure,
+    cells: Axes,
+    joins: Axes,
+    tree: Tree,
+    tints: dict[str, str],
+    what: str = "mean vectors",
+) -> None:
+    """Distances between vectors of tasks, and beside them the tree that orders them."""
     names = list(map(str, tree.distances))
     drawn = cells.imshow(tree.distances, cmap=COLOUR_MAP, vmin=0, aspect="auto")
     cells.set_xticks([])
@@ -184,7 +212,7 @@ def _heat_map(figure: Figure, cells: Axes, joins: Axes, tree: Tree, tints: dict[
     joins.set(xlim=(0, None), ylim=(len(names) - 0.5, -0.5))
     joins.set_axis_off()
     bar = figure.colorbar(drawn, ax=cells, location="bottom", fraction=0.05, pad=0.03)
-    bar.set_label("Euclidean distance of mean vectors", fontsize=7)
+    bar.set_label(f"Euclidean distance of {what}", fontsize=7)
     bar.ax.tick_params(labelsize=LEAST_TYPE + 0.5)
 
 
@@ -208,7 +236,7 @@ def _tint(colour: str, amount: float) -> str:
     return to_hex((red, green, blue))
 
 
-def _recognised(groupings: pd.DataFrame) -> str:
+def _recognised(groupings: pd.DataFrame, vector: str) -> str:
     """The finding: how often the nearest centroid names the task of a vector, and its category when
     the task is left out, by the distance that t-SNE sees."""
     rows = _known(groupings, DRAWN)
@@ -219,8 +247,8 @@ def _recognised(groupings: pd.DataFrame) -> str:
         if name in rows
     ]
     if not parts:
-        return "Task vectors in two dimensions"
-    return f"The nearest centroid names {', '.join(parts)}"
+        return f"{title(vector)}s in two dimensions"
+    return about(f"The nearest centroid names {', '.join(parts)}", vector)
 
 
 def _about(

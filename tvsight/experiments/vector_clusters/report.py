@@ -1,23 +1,32 @@
 """Tables and the figure of clusters of task vectors."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.main_results.request import collect_with_vectors as collect
-from tvsight.experiments.main_results.vector_sets import vector_sets
+from tvsight.experiments.main_results.methods import (
+    each_vector,
+    stored_vectors,
+    with_further_methods,
+)
+from tvsight.experiments.main_results.request import collect_with_vectors
+from tvsight.experiments.main_results.vector_sets import VectorSet, vector_sets
 from tvsight.experiments.vector_clusters import Options, figures, numbers
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import MISSING, display_name, interval, number, task_title
+from tvsight.output.procedures import word
 from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
+    from tvsight.methods import MethodEntry
     from tvsight.output.console import Display
     from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
 
 __all__ = ["collect", "draw"]
 
-NAMES = ["Model", "Category", "Task", "Taken for"]
+NAMES = ["Model", "Category", "Task", "Taken for", "Nearest task"]
 """Columns with words from elsewhere."""
 LEFT_OUT_COLUMNS = {
     "euclidean": "Category without own task",
@@ -26,7 +35,7 @@ LEFT_OUT_COLUMNS = {
 }
 """Titles of the columns of a category without the own task, by `numbers.WAYS`."""
 TABLE = Wording(
-    "Do task vectors cluster by task, and by category?",
+    "Do {vector}s cluster by task, and by category?",
     "A row is a grouping of the vectors (the number of groups in brackets) and a way to compare "
     "them; subtracting the mean over tasks leaves Euclidean distances as they are. "
     "Silhouette: its mean over vectors, from −1 to 1. Nearest centroid: the share of vectors whose "
@@ -36,27 +45,76 @@ TABLE = Wording(
     "tasks where the own task is left out).",
 )
 TASK_TABLE = Wording(
-    "Do task vectors cluster? Task by task, by Euclidean distance",
+    "Do {vector}s cluster? Task by task, by Euclidean distance",
     "A row is a task. [ ]: 95 % interval over queries. Taken for: the task that its vectors are "
     "most often mistaken for, and the share of them. Category without own task: the share whose "
     "category is named right when nothing is learnt from the task itself, by Euclidean distance, "
     "by cosine distance, and by cosine distance with the mean subtracted. n: vectors, with the "
     "number of different queries in brackets.",
 )
+DISTANCE_TABLE = Wording(
+    "Distances between the {vector}s of tasks",
+    "A row is a task. A task has one such vector, the same for all its episodes, so there is "
+    "nothing that could cluster by task: no silhouette, no centroid and no picture of points. "
+    "Distances are Euclidean. The CSV file has every pair of tasks.",
+)
+
+
+def collect(runner: "Runner", options: Options) -> "Outcome":
+    """The central comparison with its vectors, and each further method with its own."""
+    later = replace(options, save_episodes=None)  # the central comparison has written them
+
+    def measured(method: "MethodEntry") -> "Outcome":
+        return stored_vectors(runner, later, method)
+
+    return with_further_methods(collect_with_vectors(runner, options), options, measured)
 
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
-    """Write tables and figures, and show the tables."""
-    sets = vector_sets(outcome, options)
+    """Write tables and figures, and show the tables, of each vector."""
+    for vector, of_vector, files in each_vector(outcome, drawn):
+        sets = vector_sets(of_vector, options, vector)
+        if vector != "task_vector" and all(given.is_of_tasks for given in sets):
+            _draw_distances(of_vector, sets, vector, display, files)
+        else:
+            _draw_clusters(of_vector, sets, vector, options, display, files)
+
+
+def _draw_distances(
+    outcome: "Outcome", sets: list[VectorSet], vector: str, display: "Display", drawn: Drawn
+) -> None:
+    """The distances of a method that makes one vector for each task."""
+    of_models = [numbers.between_tasks(given) for given in sets]
+    apart = pd.concat(of_models, ignore_index=True)
+    cells, wording = _distance_cells(sets), DISTANCE_TABLE.of(vector)
+    display.table(cells, wording.title)
+    drawn.table(apart, [cells, *outcome.note_cells], "distances", names=NAMES, wording=wording)
+    for given, of_model in zip(sets, of_models, strict=True):
+        tree = numbers.tree(given)
+        display.note(f"{given.where}: each task has one {word(vector)}, so nothing clusters.")
+        if tree is not None:
+            drawn.figure(figures.distances(tree, of_model, given, vector), given.model)
+
+
+def _draw_clusters(
+    outcome: "Outcome",
+    sets: list[VectorSet],
+    vector: str,
+    options: Options,
+    display: "Display",
+    drawn: Drawn,
+) -> None:
+    """The clusters of vectors of episodes."""
     groupings = pd.concat([numbers.groupings(given) for given in sets], ignore_index=True)
     by_task = pd.concat([numbers.by_task(given) for given in sets], ignore_index=True)
     cells, task_cells = _cells(groupings), _task_cells(by_task)
-    display.table(cells, "Do task vectors cluster?", secondary=["n (units)"])
+    display.table(cells, f"Do {word(vector)}s cluster?", secondary=["n (units)"])
     heading = "Task by task, Euclidean distance"
     secondary = ["Category", "Silhouette", *list(LEFT_OUT_COLUMNS.values())[1:], "n (queries)"]
     display.table(task_cells, heading, secondary=secondary)
-    drawn.table(groupings, [cells, *outcome.note_cells], names=NAMES, wording=TABLE)
-    drawn.table(by_task, [task_cells], "by_task", names=NAMES, wording=TASK_TABLE)
+    cells_and_notes = [cells, *outcome.note_cells]
+    drawn.table(groupings, cells_and_notes, names=NAMES, wording=TABLE.of(vector))
+    drawn.table(by_task, [task_cells], "by_task", names=NAMES, wording=TASK_TABLE.of(vector))
     of_models = [groupings[groupings["model"] == given.model] for given in sets]
     for given, of_model in zip(sets, of_models, strict=True):
         display.note(f"{given.where}.")
@@ -71,12 +129,35 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
         of_tasks = by_task[by_task["model"] == given.model]
         below = numbers.below_chance(of_tasks, of_model)
         tree = numbers.tree(given)
-        drawn.figure(figures.clusters(embedding, tree, given, of_model, below), given.model)
+        plot = figures.clusters(embedding, tree, given, of_model, below, vector)
+        drawn.figure(plot, given.model)
         points.append(embedding.points)
     if points:
         drawn.numbers(pd.concat(points, ignore_index=True), "points")
     apart = [numbers.between_tasks(given) for given in sets]
     drawn.numbers(pd.concat(apart, ignore_index=True), "distances")
+
+
+def _distance_cells(sets: list[VectorSet]) -> pd.DataFrame:
+    """The nearest other task of each, a row per model and task."""
+    rows = []
+    for given in sets:
+        apart = numbers.between_tasks(given)
+        for task in given.names:
+            others = apart[apart["task"] == task].set_index("other")["distance"]
+            alone = others.empty
+            rows.append(
+                {
+                    "Model": display_name(given.model),
+                    "Block": str(given.layer),
+                    "Category": given.category[task],
+                    "Task": task_title(task),
+                    "Nearest task": MISSING if alone else task_title(str(others.idxmin())),
+                    "Its distance": MISSING if alone else f"{others.min():.3g}",
+                    "Mean distance": MISSING if alone else f"{others.mean():.3g}",
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def _cells(groupings: pd.DataFrame) -> pd.DataFrame:

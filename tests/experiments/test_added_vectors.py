@@ -1,0 +1,141 @@
+"""A vector of the task that is added, in each analysis of vectors, against hooks on the same
+weights."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.helpers.method_prompts import EPISODES, Split, few_shot, method_prompts, with_added
+from tests.helpers.reference_heads import HeadsReference
+from tests.helpers.tiny_models import DEPTH, WIDTH
+from tvsight.execution import run
+from tvsight.experiments.conflicting_tasks import measure as conflicting_tasks
+from tvsight.experiments.controls import measure as controls
+from tvsight.experiments.measuring import at
+from tvsight.experiments.templates import measure as templates
+from tvsight.interventions.answers import Answers
+from tvsight.methods.mean_state import METHOD
+from tvsight.models.loading import Model, load
+from tvsight.prompts.tokens import MethodTokens
+
+TOLERANCE = 3e-4
+
+
+class Case(NamedTuple):
+    """A model, the same in plain PyTorch, and prompts."""
+
+    model: Model
+    reference: HeadsReference
+    prompts: Split
+
+    def both(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a job returns here, which is what a server returns."""
+        here = run(self.model.decoder, function, *arguments)
+        there = run(self.model.decoder, function, *arguments, remote="local")
+        torch.testing.assert_close(there, here)
+        return here
+
+    def mean(self, tokens: MethodTokens) -> Tensor:
+        """The mean state of few-shot prompts, `[depth, width]`."""
+        states = [self.reference.residual_streams(prompt) for prompt in few_shot(tokens)]
+        return torch.stack(states).mean(dim=0)
+
+    def check(
+        self, found: Answers, prompts: Sequence[list[int]], layer: int, vectors: Tensor
+    ) -> None:
+        """Check answers, each value `[prompts]`, with vectors `[prompts, width]` added."""
+        wanted = [
+            with_added(self.reference, prompt, layer, vector)
+            for prompt, vector in zip(prompts, vectors, strict=True)
+        ]
+        margins = [answer.margin for answer in wanted]
+        assert found["margin"].tolist() == pytest.approx(margins, abs=TOLERANCE)
+        for token, answer in zip(found["token"].tolist(), wanted, strict=True):
+            assert token == answer.token or answer.margin < TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def case(tiny_checkpoint: Callable[[str], Path]) -> Case:
+    checkpoint = tiny_checkpoint("qwen2")
+    model = load(str(checkpoint), device="cpu")
+    return Case(model, HeadsReference(checkpoint), method_prompts(model))
+
+
+def test_it_is_added_to_conflicting_prompts_and_learnt_on_dev_for_both(case: Case) -> None:
+    dev, test = case.prompts
+    found = case.both(conflicting_tasks.measure, dev, dev, test, test, METHOD, {})
+    mean = case.mean(dev).expand(EPISODES, -1, -1)
+    for rule, prompts in (("zero_shot", dev["zero_shot"]), ("conflict", few_shot(dev))):
+        blocks = found["dev"]["patched"][rule]["blocks"]
+        for block in range(DEPTH):
+            case.check(at(blocks, block), prompts, block, mean[:, block])
+        layer = found["layers"][rule]
+        case.check(found["test"]["patched"][rule], few_shot(test), layer, mean[:, layer])
+
+
+def test_its_controls_are_added_too(case: Case) -> None:
+    layer, tasks, own = 2, 3, 1
+    generator = torch.Generator().manual_seed(0)
+    means = torch.randn(tasks, DEPTH, WIDTH, generator=generator).half()
+    lengths = 1 + torch.rand(EPISODES, DEPTH, generator=generator)
+    drawn = {"seeds": list(range(EPISODES)), "norms": lengths, "deviations": lengths / 2}
+    dev, test = ({**of_split, **drawn} for of_split in case.prompts)
+    found = case.both(controls.measure, dev, test, means, own, layer, True, METHOD, {})
+    directions = torch.stack(
+        [
+            torch.randn(DEPTH, WIDTH, generator=torch.Generator().manual_seed(seed))
+            for seed in range(EPISODES)
+        ]
+    )
+    directions = directions / directions.norm(dim=-1, keepdim=True)
+    whole = means.float()
+    wanted = {
+        "random_vector": directions * lengths[..., None],
+        "random_deviation": whole.mean(dim=0) + directions * lengths[..., None] / 2,
+        "shuffled_labels": case.mean(case.prompts.dev).expand(EPISODES, -1, -1),
+        "other_tasks_mean": whole[[0, 2]].mean(dim=0).expand(EPISODES, -1, -1),
+        "any_other_task": whole[[0, 2]].repeat(EPISODES // 2, 1, 1),
+        "no_op": torch.zeros(EPISODES, DEPTH, WIDTH),
+    }
+    assert found["dev"]["controls"].keys() == wanted.keys()
+    for name, vectors in wanted.items():
+        asked = case.prompts.dev["zero_shot"]
+        for block in range(DEPTH):
+            read = at(found["dev"]["controls"][name], block)
+            case.check(read, asked, block, vectors[:, block])
+        asked = case.prompts.test["zero_shot"]
+        case.check(at(found["test"]["controls"][name], 0), asked, layer, vectors[:, layer])
+    for task, read in enumerate(found["test"]["mean_vectors"]):
+        vectors = whole[task].expand(EPISODES, -1, -1)
+        case.check(at(read, 0), case.prompts.test["zero_shot"], layer, vectors[:, layer])
+
+
+def test_it_is_learnt_under_one_template_and_added_under_another(case: Case) -> None:
+    def other(tokens: MethodTokens) -> MethodTokens:
+        """The same with another token before each query."""
+        return {
+            **tokens,
+            "query": [[7, *query] for query in tokens["query"]],
+            "zero_shot": [[7, *prompt] for prompt in tokens["zero_shot"]],
+        }
+
+    under = [case.prompts, Split(*map(other, case.prompts))]
+    variants = templates.variants_of(2, 0, [2], 2)[:4]
+    prompts = [
+        templates.side_by_side(of_split, [of["shuffled"] for of in of_split])
+        for of_split in zip(*under, strict=True)
+    ]
+    found = case.both(templates.measure, *prompts, variants, METHOD, {})
+    for number, variant in enumerate(variants):
+        mean = case.mean(under[variant["extracted"]].dev).expand(EPISODES, -1, -1)
+        asked = under[variant["applied"]]
+        swept = found["dev"]["patched"][number]
+        for block in range(DEPTH):
+            case.check(at(swept, block), asked.dev["zero_shot"], block, mean[:, block])
+        layer = found["layers"][number]
+        tested = at(found["test"]["patched"][number], 0)
+        case.check(tested, asked.test["zero_shot"], layer, mean[:, layer])
