@@ -168,10 +168,10 @@ def test_whole_answers_are_those_of_the_reference(
             for step, token in enumerate(given[row])
         ]
         assert_close(forced["answer_log_probability"][row], torch.stack(read).sum())
-        assert_close(forced["log_probability"][row], read[0])
-        assert forced["margin"][row] == pytest.approx(wanted[0].margin, abs=TOLERANCE)
+        assert_close(forced["first"]["log_probability"][row], read[0])
+        assert forced["first"]["margin"][row] == pytest.approx(wanted[0].margin, abs=TOLERANCE)
     assert len(lengths) > 1
-    assert torch.equal(forced["token"], generated[:, 0])
+    assert torch.equal(forced["first"]["token"], generated[:, 0])
 
 
 def assert_close(found: Tensor, wanted: Tensor, tolerance: float = TOLERANCE) -> None:

@@ -110,12 +110,13 @@ class Vector:
             raise unexpected("query", "a text with a word in it", query)
         ids = model.tokenizer(template.few_shot(shown, self._word(query))).input_ids
         check_window(model, [[*ids, *ids[:1] * (most - 1)]])
-        end = model.tokenizer.eos_token_id
-        stops = () if end is None else (int(end),)
+        last = model.tokenizer.eos_token_id
+        stops = () if last is None else (int(last),)
         patch = self._at(layer)
         found = model.run(measure.answer, {"prompts": [ids]}, patch, self.adds, most, stops)
         text = str(model.tokenizer.decode(found, skip_special_tokens=True))
-        return text.partition(template.end)[0].strip() if template.end else text.strip()
+        end = template.separator
+        return text.partition(end)[0].strip() if end else text.strip()
 
     @contextmanager
     def steering(self, alpha: float = 1.0, layer: int | None = None) -> Iterator[None]:

@@ -37,8 +37,8 @@ class Template:
         return "".join(self.demonstration(x, y) for x, y in demonstrations) + self.query(given)
 
     @property
-    def end(self) -> str:
-        """The text after an answer; empty where a template has none."""
+    def separator(self) -> str:
+        """The text after an answer, which ends it."""
         return self._parts[2]
 
     @property
