@@ -47,15 +47,18 @@ def test_an_applied_vector_answers_as_a_patch_does(
 
 
 def test_an_added_vector_is_added_to_the_state_at_the_last_token(theta: Vector) -> None:
-    added = replace(theta, adds=True)
+    written = replace(theta, values=theta.values / 10)
+    added = replace(written, adds=True)
     for query in QUERIES:
         word = f" {query.strip()}"
         asked = tvsight.template("example").query(word)
         states = theta.model.decoder.nn._module(
             **theta.model.tokenizer(asked, return_tensors="pt"), output_hidden_states=True
         ).hidden_states
-        vector = states[3][0, -1] + theta.values[2]  # hidden state 0 is the embedding
+        vector = states[3][0, -1] + added.values[2]  # hidden state 0 is the embedding
         assert added.apply(query) == answered(theta, word, patch=(2, vector))
+    answers = [[one.apply(query) for query in QUERIES] for one in (written, added)]
+    assert answers[0] != answers[1]
 
 
 def test_words_keep_their_form_where_the_task_has_no_spaces(theta: Vector) -> None:
