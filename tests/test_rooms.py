@@ -55,6 +55,7 @@ FURTHER = {
     "method_numbers.py": ["main_results"],
     "method_figures.py": ["main_results"],
     "method_report.py": ["main_results"],
+    "transfer_figures.py": ["controls"],
     "effects.py": ["function_vectors"],
     "replay.py": ["function_vectors"],
 }
