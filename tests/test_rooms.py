@@ -59,6 +59,7 @@ FURTHER = {
     "answers_measure.py": ["main_results"],
     "answers_numbers.py": ["main_results"],
     "answers_report.py": ["main_results"],
+    "transfer_figures.py": ["controls"],
     "effects.py": ["function_vectors"],
     "replay.py": ["function_vectors"],
 }

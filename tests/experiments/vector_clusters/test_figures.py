@@ -9,8 +9,8 @@ from matplotlib.text import Annotation
 from tests.helpers.legible import assert_legible
 from tests.helpers.vector_examples import FOUR, ONE, eighteen, vector_set
 from tvsight.experiments.main_results.vector_sets import VectorSet
-from tvsight.experiments.vector_clusters.figures import clusters
-from tvsight.experiments.vector_clusters.numbers import embedding, groupings, tree
+from tvsight.experiments.vector_clusters.figures import clusters, distances
+from tvsight.experiments.vector_clusters.numbers import between_tasks, embedding, groupings, tree
 from tvsight.output.labels import task_title
 from tvsight.output.plots import Plot
 from tvsight.tasks import packaged_tasks
@@ -132,3 +132,18 @@ def test_drawing_again_gives_the_same_bytes(tmp_path: Path) -> None:
         for name in ("first", "second")
     ]
     assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("given", [eighteen(1), vector_set(FOUR, n=1)], ids=["18", "4"])
+def test_of_single_vectors_the_nearest_are_named(given: VectorSet) -> None:
+    known = tree(given)
+    assert known is not None
+    apart = between_tasks(given)
+    plot = distances(known, apart, given, "mean_state")
+    nearest = apart.sort_values("distance").iloc[0]
+    pair = f"{task_title(nearest['task'])} and {task_title(nearest['other'])}"
+    assert plot.title == (
+        f"The mean states of {pair} are nearest ({nearest['distance']:.2f} apart)"
+    )
+    assert f"one vector for each of {len(given.names)} tasks" in plot.caption
+    assert_legible(plot)

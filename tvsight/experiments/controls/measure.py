@@ -156,7 +156,7 @@ def measure_split(
     if others and layers != [layer]:
         vectors["any_other_task"] = means[turn]
     patches = {
-        name: Patch(index, layers, applied(of_episodes[:, layers], unpatched[index][:, layers]))
+        name: Patch(index, layers, applied(of_episodes[:, layers], unpatched[:, layers][index]))
         for name, of_episodes in vectors.items()
     }
     patches["no_op"] = Patch(once, layers, unpatched[:, layers])
@@ -164,7 +164,7 @@ def measure_split(
         mean = means[others][:, layers].float().mean(dim=0).expand(len(once), -1, -1)
         patches["other_tasks_mean"] = Patch(once, layers, applied(mean, unpatched[:, layers]))
     asked = [query for query in once for _ in means]
-    each = applied(means[:, [layer]].repeat(len(once), 1, 1), unpatched[asked][:, [layer]])
+    each = applied(means[:, [layer]].repeat(len(once), 1, 1), unpatched[:, [layer]][asked])
     patches["mean_vector"] = Patch(asked, [layer], each)
     states |= patch_together(decoder, cached, patches)
 

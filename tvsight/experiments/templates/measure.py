@@ -132,12 +132,14 @@ def side_by_side(
     }
 
 
-def under(prompts: TemplatePrompts, template: int) -> MethodTokens:
-    """The prompts under one template, as a method learns from them."""
+def under(prompts: TemplatePrompts, variant: Variant) -> MethodTokens:
+    """The prompts that the vector of a variant is extracted from, as a method learns from them."""
+    template = variant["extracted"]
+    continuations = [of_episode[template] for of_episode in prompts["continuations"]]
     return {
         "shared": [of_episode[template] for of_episode in prompts["shared"]],
-        "query": [of_episode[template][-1] for of_episode in prompts["continuations"]],
-        "dummies": [of_episode[template][:-1] for of_episode in prompts["continuations"]],
+        "query": [of_episode[-1] for of_episode in continuations],
+        "dummies": [[of_episode[n] for n in variant["members"]] for of_episode in continuations],
         "zero_shot": [of_episode[template] for of_episode in prompts["zero_shot"]],
         "accepted": prompts["accepted"],
         "expected": [of_episode[template] for of_episode in prompts["expected"]],
@@ -162,13 +164,13 @@ def measure(
         settings: named arguments of the method.
     """
     every = [range(decoder.depth)] * len(variants)
-    learnt: dict[str, list[Tensor]] = {"dev": [], "test": []}
-    if method is not None:
-        for template in range(len(dev["shared"][0])):
-            of_template = (under(dev, template), under(test, template))
-            first, second = learn_both(decoder, *of_template, method, settings)
-            learnt["dev"].append(first)
-            learnt["test"].append(second)
+    learnt: dict[str, dict[int, Tensor]] = {"dev": {}, "test": {}}
+    for variant in variants:
+        template = variant["extracted"]
+        if method is not None and template not in learnt["dev"]:
+            of_template = (under(dev, variant), under(test, variant))
+            both = learn_both(decoder, *of_template, method, settings)
+            learnt["dev"][template], learnt["test"][template] = both
     made = method or task_vector.METHOD
     on_dev = measure_split(decoder, dev, variants, every, "dev", made, learnt["dev"], progress)
     layers = [best_layer(swept, dev["accepted"]) for swept in on_dev["patched"]]
@@ -184,7 +186,7 @@ def measure_split(
     layers: Sequence[Sequence[int]],
     split: str,
     method: Method,
-    learnt: Sequence[Tensor],
+    learnt: Mapping[int, Tensor],
     progress: Progress | None = None,
 ) -> OnSplit:
     """Answer prompts under each template without a vector, and with each variant after some blocks.

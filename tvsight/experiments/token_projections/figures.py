@@ -206,7 +206,7 @@ def ranks(
         f"{note} Shaded: blocks around the peak of mean dev accuracy with at least "
         f"{PEAK_SHARE:.0%} of it. {_about_ranks(means, vector)}"
     )
-    return Plot(figure, about(_last_ranks(means), vector), caption.replace("% of", " % of"), note)
+    return Plot(figure, _last_ranks(means, vector), caption.replace("% of", " % of"), note)
 
 
 def drawable(text: str) -> str:
@@ -260,7 +260,7 @@ def _answers_found(first: pd.Series, top: pd.DataFrame, depth: int) -> str:
     )
 
 
-def _last_ranks(means: pd.DataFrame) -> str:
+def _last_ranks(means: pd.DataFrame, vector: str) -> str:
     """The finding of the ranks: where those of answers end, beside random vectors."""
     parts = []
     for model, of_model in means[means["kind"] == "answers"].groupby("model", sort=False):
@@ -269,8 +269,9 @@ def _last_ranks(means: pd.DataFrame) -> str:
         own, random = at_last.loc[~drawn, "rank"].item(), at_last.loc[drawn, "rank"].item()
         parts.append(f"{display_name(str(model))} {own:,.0f} (random vectors {random:,.0f})")
     if not parts:
-        return "Ranks of words that describe the task"
-    return f"Median rank of answers after the last block: {', '.join(parts)}"
+        return about("Ranks of words that describe the task", vector)
+    answers = about("Median rank of answers after the last block", vector)
+    return f"{answers}: {', '.join(parts)}"
 
 
 def _about_grid(first: pd.Series, all_tokens: bool, substituted: bool, vector: str) -> str:

@@ -20,7 +20,7 @@ from tvsight.experiments.vector_clusters.numbers import (
     Embedding,
     Tree,
 )
-from tvsight.output.labels import counted, interval, number, task_title
+from tvsight.output.labels import counted, interval, number, spread, task_title
 from tvsight.output.lettering import width
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import about, title, word
@@ -97,7 +97,8 @@ def distances(tree: Tree, apart: pd.DataFrame, given: VectorSet, vector: str) ->
     _heat_map(figure, cells, joins, tree, _tints(given.category), "vectors")
     nearest = apart.iloc[int(apart["distance"].argmin())]
     pair = f"{task_title(nearest['task'])} and {task_title(nearest['other'])}"
-    found = f"The {word(vector)}s of {pair} are nearest ({nearest['distance']:.3g} apart)"
+    distance = spread(nearest["distance"], math.nan)
+    found = f"The {word(vector)}s of {pair} are nearest ({distance} apart)"
     note = f"{given.where}: one vector for each of {counted(len(given.names), 'task')}."
     caption = f"{note} Euclidean distances, ordered by average linkage."
     return Plot(figure, found, caption, note)

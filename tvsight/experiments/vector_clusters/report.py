@@ -1,5 +1,6 @@
 """Tables and the figure of clusters of task vectors."""
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from tvsight.experiments.main_results.request import collect_with_vectors
 from tvsight.experiments.main_results.vector_sets import VectorSet, vector_sets
 from tvsight.experiments.vector_clusters import Options, figures, numbers
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import MISSING, display_name, interval, number, task_title
+from tvsight.output.labels import MISSING, display_name, interval, number, spread, task_title
 from tvsight.output.procedures import word
 from tvsight.output.tables import Wording
 
@@ -153,8 +154,8 @@ def _distance_cells(sets: list[VectorSet]) -> pd.DataFrame:
                     "Category": given.category[task],
                     "Task": task_title(task),
                     "Nearest task": MISSING if alone else task_title(str(others.idxmin())),
-                    "Its distance": MISSING if alone else f"{others.min():.3g}",
-                    "Mean distance": MISSING if alone else f"{others.mean():.3g}",
+                    "Its distance": MISSING if alone else spread(others.min(), math.nan),
+                    "Mean distance": MISSING if alone else spread(others.mean(), math.nan),
                 }
             )
     return pd.DataFrame(rows)
