@@ -99,18 +99,41 @@ class Reference:
         return torch.stack(read)
 
     @torch.no_grad()
-    def answer(self, prompt: TokenIds, layer: int = 0, vector: Tensor | None = None) -> Answer:
-        """The next token; with `vector` `[width]`, the last token's residual stream after block
-        `layer` is overwritten by it."""
+    def answer(
+        self,
+        prompt: TokenIds,
+        layer: int = 0,
+        vector: Tensor | None = None,
+        after: Sequence[int] = (),
+    ) -> Answer:
+        """The next token of the prompt, or of the prompt and the tokens `after` it; with `vector`
+        `[width]`, the residual stream at the prompt's last token after block `layer` is overwritten
+        by it."""
 
         def overwrite(states: Tensor) -> None:
             if vector is not None:
-                states[0, -1] = vector
+                states[0, len(prompt) - 1] = vector
 
         with hooked([self.blocks[layer]], overwrite):
-            logits = self._logits(prompt)[-1]
+            logits = self._logits([*prompt, *after])[-1]
         first, second = logits.topk(2).values.tolist()
         return Answer(int(logits.argmax()), logits.log_softmax(dim=-1), first - second)
+
+    def generate(
+        self,
+        prompt: TokenIds,
+        most: int,
+        stops: Sequence[int],
+        layer: int = 0,
+        vector: Tensor | None = None,
+    ) -> list[Answer]:
+        """The greedy tokens after a prompt up to one of `stops`, at most `most`, each from the
+        whole text before it."""
+        found: list[Answer] = []
+        while len(found) < most and (not found or found[-1].token not in stops):
+            tokens = [answer.token for answer in found]
+            found.append(self.answer(prompt, layer, vector, tokens))
+        return found
 
     def _logits(self, prompt: TokenIds) -> Tensor:
         """`[tokens, vocabulary]`."""

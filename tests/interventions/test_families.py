@@ -10,12 +10,13 @@ from torch import Tensor
 
 from tests.helpers import reference
 from tests.helpers.phrases import EPISODES, complete_prompts, token_ids
-from tests.helpers.tiny_models import DEPTH, FAMILIES
+from tests.helpers.tiny_models import DEPTH, FAMILIES, WIDTH
 from tvsight import execution
 from tvsight.experiments.main_results.measure import VECTORS, Comparison, measure, measure_dev
 from tvsight.experiments.measuring import at
 from tvsight.interventions import application, learning
 from tvsight.interventions.answers import Answers
+from tvsight.interventions.generation import ENDED, Patches, force, generate
 from tvsight.models.loading import Model, load
 from tvsight.prompts import PromptTokens
 
@@ -24,6 +25,11 @@ TOLERANCE = 1e-4
 EMPTY: list[int] = []
 ONE_LAYER, ALL_LAYERS = 1, 1024
 """Rows per forward that keep the layers of a sweep apart, or put them together."""
+
+MOST = 5
+"""Tokens of a generated answer."""
+STOPS = range(0, 400, 4)
+"""A quarter of the vocabulary, so that answers end after different numbers of tokens."""
 
 Checkpoints = Callable[[str], Path]
 
@@ -48,15 +54,16 @@ def model(family: str, tiny_checkpoint: Checkpoints) -> Model:
 
 
 @pytest.fixture(scope="module")
-def measured(family: str, model: Model, tiny_checkpoint: Checkpoints) -> Measured:
+def plain(family: str, tiny_checkpoint: Checkpoints) -> reference.Reference:
+    return reference.Reference(tiny_checkpoint(family))
+
+
+@pytest.fixture(scope="module")
+def measured(model: Model, plain: reference.Reference) -> Measured:
     dev, test = token_ids(model, "dev"), token_ids(model, "test")
     found = execution.run(model.decoder, measure, dev, test)
     wanted = reference.measure(
-        reference.Reference(tiny_checkpoint(family)),
-        complete_prompts(dev),
-        complete_prompts(test),
-        dev["others"],
-        test["others"],
+        plain, complete_prompts(dev), complete_prompts(test), dev["others"], test["others"]
     )
     return Measured(found, wanted, dev, test)
 
@@ -128,6 +135,43 @@ def test_sharing_a_prefix_changes_no_state(model: Model) -> None:
     plain = learning.last_states(model.decoder, [EMPTY] * EPISODES, complete)
     for of_shared, of_plain in zip(shared, plain, strict=True):
         assert_close(of_shared, of_plain)
+
+
+def test_whole_answers_are_those_of_the_reference(
+    model: Model, measured: Measured, plain: reference.Reference
+) -> None:
+    """Few-shot and zero-shot prompts, longer and shorter than a sliding window; without a vector
+    and with one after every block."""
+    split = complete_prompts(measured.test)[:2]
+    prompts = [prompt for episode in split for prompt in (episode.zero_shot, episode.few_shot)]
+    chosen = [0, 1, 2, 3, *(layer % len(prompts) for layer in range(DEPTH))]
+    layers = [None, None, None, None, *range(DEPTH)]
+    vectors = torch.randn(len(chosen), WIDTH, generator=torch.Generator().manual_seed(0))
+    given = [[17 + row, 40 + row, 90 + row][: 1 + row % 3] for row in range(len(chosen))]
+    cached = application.cache_prompts(model.decoder, prompts)
+    patches = Patches(chosen, layers, vectors)
+    generated = generate(model.decoder, cached, patches, MOST, STOPS)
+    forced = force(model.decoder, cached, patches, given)
+    lengths = set()
+    for row, (number, layer) in enumerate(zip(chosen, layers, strict=True)):
+        patched: tuple[int, Tensor | None] = (0, None) if layer is None else (layer, vectors[row])
+        wanted = plain.generate(prompts[number], MOST, STOPS, *patched)
+        tokens = [token for token in generated[row].tolist() if token != ENDED]
+        decided = [answer.margin >= TOLERANCE for answer in wanted]
+        until = decided.index(False) if False in decided else MOST
+        assert tokens[:until] == [answer.token for answer in wanted[:until]]
+        lengths.add(len(tokens))
+        read = [
+            plain.answer(prompts[number], *patched, after=given[row][:step]).log_probabilities[
+                token
+            ]
+            for step, token in enumerate(given[row])
+        ]
+        assert_close(forced["answer_log_probability"][row], torch.stack(read).sum())
+        assert_close(forced["log_probability"][row], read[0])
+        assert forced["margin"][row] == pytest.approx(wanted[0].margin, abs=TOLERANCE)
+    assert len(lengths) > 1
+    assert torch.equal(forced["token"], generated[:, 0])
 
 
 def assert_close(found: Tensor, wanted: Tensor, tolerance: float = TOLERANCE) -> None:

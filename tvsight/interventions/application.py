@@ -1,6 +1,7 @@
 """The function f of the paper, which applies θ to a zero-shot prompt (section 2.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from tvsight.interventions.batching import (
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.prefixes import Prefixes
 from tvsight.interventions.traces import TokenIds, cache_prefixes, patch_states, read_states
+
+Result = TypeVar("Result")
 
 
 class CachedPrompts:
@@ -105,20 +108,45 @@ def run_patches(
     Raises:
         UsageError: when there is no such prompt.
     """
-    known = range(len(prompts.last))
-    if len(chosen) != len(layers) or not set(chosen) <= set(known):
+    if len(chosen) != len(layers):
+        known = range(len(prompts.last))
         raise unexpected("chosen", f"a prompt of {known} for each patch", chosen)
     final = like.new_empty(len(chosen), decoder.width)
+    for patches, states in in_batches(decoder, prompts, chosen, layers, run):
+        final[patches] = states.to(final.device)
+    return final
+
+
+def in_batches(
+    decoder: Decoder,
+    prompts: CachedPrompts,
+    chosen: Sequence[int],
+    together: Sequence[int],
+    run: Callable[[Prefixes, list[int], list[int]], Result],
+) -> Iterator[tuple[list[int], Result]]:
+    """Call `run` for the patches i of prompts `chosen[i]`, in batches that fit the device.
+
+    Args:
+        together: a number for each patch; patches of one number share a batch.
+        run: takes the cached beginnings, the last tokens and the numbers of some patches.
+
+    Yields:
+        The numbers of some patches, and the result for them.
+
+    Raises:
+        UsageError: when there is no such prompt.
+    """
+    known = range(len(prompts.last))
+    if not set(chosen) <= set(known):
+        raise unexpected("chosen", f"a prompt of {known} for each patch", chosen)
     for members, cached in prompts.groups:
         place = {prompt: row for row, prompt in enumerate(members)}
         patches = [patch for patch, prompt in enumerate(chosen) if prompt in place]
 
-        def of(patches: list[int], cached: Prefixes = cached, place: dict = place) -> Tensor:
+        def of(patches: list[int], cached: Prefixes = cached, place: dict = place) -> Result:
             rows = [place[chosen[patch]] for patch in patches]
             tokens = [prompts.last[chosen[patch]] for patch in patches]
             return run(cached.rows(rows), tokens, patches)
 
-        for batch in layer_groups(patches, layers, rows_per_forward(decoder, cached.length)):
-            for rows, states in halving(of, batch):
-                final[rows] = states.to(final.device)
-    return final
+        for batch in layer_groups(patches, together, rows_per_forward(decoder, cached.length)):
+            yield from halving(of, batch)

@@ -30,6 +30,14 @@ class Prefixes:
         chosen.layers = [_chosen(layer, index) for layer in self.cache.layers]
         return Prefixes(chosen, self.mask[index])
 
+    def growing(self) -> "Prefixes":
+        """The same rows with keys and values of their own, for any number of continuations."""
+        grown = copy(self.cache)
+        grown.layers = [
+            layer.copied() if isinstance(layer, ChosenRows) else layer for layer in grown.layers
+        ]
+        return Prefixes(grown, self.mask)
+
     def mask_with(self, mask: Tensor) -> Tensor:
         """The mask of these prefixes followed by continuations with `mask` `[rows, tokens]`."""
         return torch.cat([self.mask, mask], dim=1)
@@ -53,6 +61,12 @@ class ChosenRows(DynamicLayer):
         if not self.is_initialized:
             return key_states, value_states
         return self._with(self.whole.keys, key_states), self._with(self.whole.values, value_states)
+
+    def copied(self) -> DynamicLayer:
+        """These rows as a cache of their own, of the same kind as the whole one."""
+        chosen = copy(self.whole)
+        chosen.batch_select_indices(self.index)
+        return chosen
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """The length and offset of the cache, as of the whole one."""

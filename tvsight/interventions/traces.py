@@ -107,6 +107,47 @@ def patch_states(
     return final
 
 
+def continue_prefixes(
+    decoder: Decoder,
+    prefixes: Prefixes,
+    tokens: Sequence[int],
+    layers: Sequence[int | None],
+    vectors: Tensor,
+) -> Tensor:
+    """Continue each prefix by one token, which becomes a part of it.
+
+    Row r continues by `tokens[r]`. After block `layers[r]` the state of that token is replaced by
+    `vectors[r]`; where the block is None it stays as it is. Later tokens attend to the keys and
+    values of this one in every block, so every block runs.
+
+    Args:
+        prefixes: one row per token, from `growing`. They are longer by that token afterwards.
+        vectors: `[rows, width]`.
+
+    Returns:
+        The states after the last block, `[rows, width]`.
+    """
+    decoder.check_vectors(vectors, len(tokens))
+    patched: dict[int, list[int]] = {}
+    for row, layer in enumerate(layers):
+        if layer is not None:
+            patched.setdefault(layer, []).append(row)
+    ids = torch.tensor(tokens)[:, None]
+    mask = prefixes.mask_with(torch.ones_like(ids))
+    arguments = decoder.inputs(ids, mask)
+    blocks = decoder.blocks
+    with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
+        for layer in sorted(patched):
+            rows = patched[layer]
+            states = decoder.read(blocks[layer]).clone()
+            states[rows] = vectors[rows, None].to(states)
+            decoder.write(blocks[layer], states)
+        final = save(decoder.read(blocks[-1])[:, -1])
+        tracer.stop()
+    prefixes.mask = mask
+    return final
+
+
 def read_heads(decoder: Decoder, prefixes: Prefixes, tokens: Sequence[int]) -> Tensor:
     """Run the last token of each prompt, and read its attention heads in every block.
 

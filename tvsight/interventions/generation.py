@@ -1,0 +1,165 @@
+"""Whole answers: tokens after a prompt, generated or given, with its last token patched.
+
+The vector is applied once. Later tokens feel it through the keys and values of the patched token,
+which the cache carries. A row costs one token per step, and leaves its batch when it ends.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tvsight.errors import unexpected
+from tvsight.interventions.answers import Answers, answers
+from tvsight.interventions.application import CachedPrompts, in_batches
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.prefixes import Prefixes
+from tvsight.interventions.traces import TokenIds, continue_prefixes
+
+ENDED = -1
+"""Stands for a token after the end of a row."""
+
+Follow = Callable[[int, list[int], Tensor], list[int | None]]
+"""Takes the number of a step, the places of the rows that still run, and their states after the
+last block, `[rows, width]`. Returns the next token of each; None ends a row."""
+
+
+class Patches(NamedTuple):
+    """Rows that continue cached prompts. Row i continues prompt `prompts[i]`, where the state of
+    the last token after block `layers[i]` is replaced by `vectors[i]`."""
+
+    prompts: Sequence[int]
+    layers: Sequence[int | None]
+    """None: nothing is replaced."""
+    vectors: Tensor
+    """`[rows, width]`, finite; those of unpatched rows are not used."""
+
+
+class Forced(Answers):
+    """The answers read at the prompt's last token, and what follows them. Every value `[rows]`."""
+
+    answer_log_probability: Tensor
+    """The natural logarithm of the probability of the whole given answer."""
+
+
+def generate(
+    decoder: Decoder, prompts: CachedPrompts, patches: Patches, most: int, stops: Collection[int]
+) -> Tensor:
+    """Generate tokens greedily after patched prompts.
+
+    Args:
+        most: the largest number of tokens of a row, at least 1.
+        stops: tokens that end a row, of which they are the last.
+
+    Returns:
+        `[rows, most]`, on the CPU, with `ENDED` after the end of each row.
+
+    Raises:
+        UsageError: when there is no such prompt or block, or vectors have another shape or type.
+        MeasurementError: when the vectors hold NaN or infinity.
+    """
+
+    def run(prefixes: Prefixes, tokens: list[int], rows: list[int]) -> Tensor:
+        found = torch.full((len(rows), most), ENDED)
+
+        def follow(step: int, places: list[int], states: Tensor) -> list[int | None]:
+            read = answers(decoder, states, [0] * len(places))["token"]
+            found[places, step] = read
+            last = step + 1 == most
+            return [None if last or token in stops else token for token in read.tolist()]
+
+        _follow(decoder, prefixes, tokens, patches, rows, follow)
+        return found
+
+    generated = torch.full((len(patches.prompts), most), ENDED)
+    for rows, found in in_batches(decoder, prompts, patches.prompts, _alone(decoder, patches), run):
+        generated[rows] = found
+    return generated
+
+
+def force(
+    decoder: Decoder, prompts: CachedPrompts, patches: Patches, given: Sequence[TokenIds]
+) -> Forced:
+    """Read the probability of given answers after patched prompts (teacher forcing).
+
+    Args:
+        given: the tokens of the answer of each row, at least one.
+
+    Returns:
+        Every value on the CPU. The first token of its answer is the expected one of each row.
+
+    Raises:
+        UsageError: when there is no such prompt or block, vectors have another shape or type, or an
+            answer has no token.
+        MeasurementError: when the vectors hold NaN or infinity.
+    """
+    if len(given) != len(patches.prompts) or not all(given):
+        raise unexpected("given", "an answer of at least one token for each row", given)
+    shape = (len(given), max(map(len, given)))
+    token = torch.zeros(shape, dtype=torch.long)
+    log_probability, margin = torch.zeros(shape), torch.zeros(shape)
+
+    def run(prefixes: Prefixes, tokens: list[int], rows: list[int]) -> None:
+        def follow(step: int, places: list[int], states: Tensor) -> list[int | None]:
+            own = [rows[place] for place in places]
+            expected = [given[row][step] for row in own]
+            read = answers(decoder, states, expected)
+            token[own, step] = read["token"]
+            log_probability[own, step] = read["log_probability"]
+            margin[own, step] = read["margin"]
+            longer = [step + 1 < len(given[row]) for row in own]
+            return [token if more else None for token, more in zip(expected, longer, strict=True)]
+
+        _follow(decoder, prefixes, tokens, patches, rows, follow)
+
+    for _ in in_batches(decoder, prompts, patches.prompts, _alone(decoder, patches), run):
+        pass
+    return {
+        "token": token[:, 0],
+        "log_probability": log_probability[:, 0],
+        "margin": margin[:, 0],
+        "answer_log_probability": log_probability.sum(dim=1),
+    }
+
+
+def _alone(decoder: Decoder, patches: Patches) -> range:
+    """A number for each row, so that batches need not keep rows together.
+
+    Raises:
+        UsageError: when there is no such block, or vectors have another shape or type.
+        MeasurementError: when the vectors hold NaN or infinity.
+    """
+    rows = len(patches.prompts)
+    decoder.block_numbers(layer for layer in patches.layers if layer is not None)
+    decoder.check_vectors(patches.vectors, rows)
+    if len(patches.layers) != rows:
+        raise unexpected("layers", f"a block or None for each of {rows} rows", patches.layers)
+    return range(rows)
+
+
+def _follow(
+    decoder: Decoder,
+    prefixes: Prefixes,
+    tokens: list[int],
+    patches: Patches,
+    rows: list[int],
+    follow: Follow,
+) -> None:
+    """Continue some rows token by token, the first of them patched, until all have ended."""
+    prefixes = prefixes.growing()
+    places = list(range(len(rows)))
+    layers = [patches.layers[row] for row in rows]
+    vectors = patches.vectors[rows]
+    step = 0
+    while places:
+        states = continue_prefixes(decoder, prefixes, tokens, layers, vectors)
+        following = follow(step, places, states)
+        going = [row for row, token in enumerate(following) if token is not None]
+        if 0 < len(going) < len(places):
+            prefixes = prefixes.rows(going).growing()
+            vectors = vectors[going]
+        places = [places[row] for row in going]
+        tokens = [token for token in following if token is not None]
+        layers = [None] * len(places)
+        step += 1
