@@ -40,8 +40,10 @@ def steering_rows(
     def add(count: int, alpha: float | None, **labels: Any) -> None:
         layer = LAYER if "method" in labels else None
         for number in range(N):
-            row = {"model": model, "task": task, "category": "knowledge", "layer": layer}
-            row |= answer("test", number, f"query {number}", number < count - less)
+            row: dict[str, Any] = {"model": model, "task": task, "category": "knowledge"}
+            row |= {"layer": layer} | answer(
+                "test", number, f"query {number}", number < count - less
+            )
             row |= {"alpha": alpha, **labels}
             in_text = number < TEXTS and labels["context"] == "zero_shot"
             if in_text and labels["procedure"] in ("baseline", VECTOR):

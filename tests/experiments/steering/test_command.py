@@ -16,8 +16,8 @@ EXPERIMENTS = ("main_results", "head_effects", "steering")
 def test_vectors_are_steered_with_once_planned_and_drawn_again(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    options = ("--tasks", "to_upper,next_letter", "--shots", "3", "--episodes-per-split", "4")
-    options = (*options, "--model", tiny_checkpoint("qwen2"), "--results", tmp_path)
+    sizes = ("--tasks", "to_upper,next_letter", "--shots", "3", "--episodes-per-split", "4")
+    options = (*sizes, "--model", tiny_checkpoint("qwen2"), "--results", tmp_path)
     planned = analysis("steering", *options, "--dry-run")
     assert (planned.returncode, planned.stderr) == (0, "")
     for name in EXPERIMENTS:

@@ -22,12 +22,12 @@ TOKENS = 6
 TOP = [[(0, 1), (2, 3)], [(1, 0), (3, 2), (4, 1)], [(2, 2)]]
 
 
-def application(procedure: str, method: str, mode: str, alpha: float) -> Application:
+def application(procedure: str, method: str, mode: str, alpha: float | None) -> Application:
     return {"procedure": procedure, "method": f"{method}_vector", "mode": mode, "alpha": alpha}
 
 
 GENERATED = [
-    application("vector", "task", "overwrite", 1.0),
+    application("vector", "task", "overwrite", None),
     application("vector", "averaged", "add", 0.5),
     application("vector", "function", "add", 4.0),
 ]
@@ -39,7 +39,7 @@ APPLICATIONS = {
         application("any_other_task", "function", "add", 2.0),
         application("any_other_task", "averaged", "add", 1.0),
     ],
-    "shuffled": [application("vector", "function", "overwrite", 1.0), *GENERATED],
+    "shuffled": [application("vector", "function", "overwrite", None), *GENERATED],
     "generated": GENERATED,
 }
 NEUTRAL = [[5, 6, 7, 8], [9, 10, 11]]
@@ -95,8 +95,7 @@ def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path])
         name: list(zip(test[name], test["expected"], strict=True))
         for name in ("zero_shot", "shuffled")
     }
-    generation = {"episodes": 2, "tokens": TOKENS}
-    given = (contexts, {"prompts": NEUTRAL}, APPLICATIONS, learnt, generation)
+    given = (contexts, {"prompts": NEUTRAL}, APPLICATIONS, learnt, (2, TOKENS))
     found = run(model.decoder, measure, *prompts, *given)
     return Case(HeadsReference(checkpoint), prompts, learnt, found)
 
@@ -119,7 +118,7 @@ def scaled(case: Case, own: dict[str, Tensor], one: Application, episode: int) -
         other = (0, 2)[episode % 2]
         of_task = case.learnt["thetas"][other, block]
         vector = case.function(other) if method == "function_vector" else of_task
-    return one["alpha"] * vector
+    return vector if one["alpha"] is None else one["alpha"] * vector
 
 
 def layer_of(case: Case, one: Application) -> int:

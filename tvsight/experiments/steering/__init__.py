@@ -18,5 +18,5 @@ CONTEXTS = ("zero_shot", "shuffled", "other_task", "template", "natural")
 """Prompts that a vector is applied to. `docs/steering.md` describes them."""
 HEADS = 10
 """Heads in a function vector."""
-EPISODES, TOKENS = 10, 12
+EPISODES, TOKENS = 5, 12
 """Test episodes after whose zero-shot prompts text is generated, and its length."""

@@ -42,8 +42,8 @@ class Application(TypedDict):
     method: str
     mode: str
     """`overwrite` or `add`."""
-    alpha: float
-    """The factor of the vector."""
+    alpha: float | None
+    """The factor of a vector that is added; None for one that is written over."""
 
 
 class Learnt(TypedDict):
@@ -59,21 +59,6 @@ class Learnt(TypedDict):
     """The number of the task that is measured."""
     seed: int
     """Of the random directions."""
-
-
-class Neutral(TypedDict):
-    """Sentences that have nothing to do with a task."""
-
-    prompts: list[TokenIds]
-
-
-class Generation(TypedDict):
-    """How much text is generated."""
-
-    episodes: int
-    """Zero-shot test prompts that are continued."""
-    tokens: int
-    """Tokens after each, at least 2."""
 
 
 class Steered(TypedDict):
@@ -122,17 +107,20 @@ def measure(
     dev: PromptTokens,
     test: PromptTokens,
     contexts: Mapping[str, Sequence[tuple[TokenIds, int]]],
-    neutral: Neutral,
+    neutral: Mapping[str, Sequence[TokenIds]],
     applications: Mapping[str, Sequence[Application]],
     learnt: Learnt,
-    generation: Generation,
+    generated: tuple[int, int],
     progress: Progress | None = None,
 ) -> Steered:
     """Measure one task in one job.
 
     Args:
         contexts: the prompt and the expected token of each test episode, by context.
+        neutral: under `prompts`, sentences that have nothing to do with a task.
         applications: by context, and `generated` for text and neutral sentences.
+        generated: the number of zero-shot test prompts after which text is generated, and its
+            length in tokens, at least 2.
     """
     say = progress or silent
     say("blocks on dev")
@@ -155,8 +143,8 @@ def measure(
         answers[name] = in_context(decoder, asked, Steering(vectors, layers, applications[name]))
     steering = Steering(vectors, layers, applications["generated"])
     say("generated text")
-    continued = test["zero_shot"][: generation["episodes"]]
-    repeated = repetition(decoder, continued, generation["tokens"], steering)
+    episodes, tokens = generated
+    repeated = repetition(decoder, test["zero_shot"][:episodes], tokens, steering)
     say("neutral text")
     shifted = divergence(decoder, neutral["prompts"], steering)
     return {
@@ -265,7 +253,7 @@ def scaled(vectors: Vectors, application: Application, block: int) -> Tensor:
         found = vectors.directions * found.norm(dim=-1, keepdim=True)
     elif procedure == "any_other_task":
         found = vectors.others[method][:, block]
-    return application["alpha"] * found
+    return found if application["alpha"] is None else application["alpha"] * found
 
 
 def repetition(

@@ -114,7 +114,7 @@ def applications(context: str, alone: bool) -> "list[Application]":
                 "procedure": procedure,
                 "method": method,
                 "mode": "overwrite",
-                "alpha": 1.0,
+                "alpha": None,
             }
             found += [applied] if procedure == VECTOR else []
             found += [{**applied, "mode": "add", "alpha": alpha} for alpha in ALPHAS]
@@ -159,12 +159,12 @@ class Steer(Request):
         }
         alone = len(self.every) == 1
         applied = {name: applications(name, alone) for name in (*contexts, "generated")}
-        generation = {"episodes": EPISODES, "tokens": TOKENS}
         neutral = {"prompts": model.tokenizer(list(NEUTRAL)).input_ids}
         check_window(model, [[*prompt, *[0] * TOKENS] for prompt, _ in prompts["zero_shot"]])
         tokens = (dev.tokens, contexts["zero_shot"].tokens, prompts, neutral)
-        small = (applied, _of_one_head(learnt), generation)
-        job = Job(measure, (*tokens, applied, learnt, generation), prompts=4, small=small)
+        generated = (EPISODES, TOKENS)
+        small = (applied, _of_one_head(learnt), generated)
+        job = Job(measure, (*tokens, applied, learnt, generated), prompts=4, small=small)
         (result,) = yield [job]
         on_dev = result["dev"]
         if not (on_dev["finite"] and result["divergence"].isfinite().all()):
@@ -227,7 +227,8 @@ def _dev_rows(dev: Asked, result: "Steered") -> list[dict[str, Any]]:
     rows = dev.rows(result["dev"]["baseline"], "baseline", **plain)
     for name, read in result["dev"]["sweep"].items():
         method, _, mode = name.partition("/")
-        labels = plain | {"method": method, "mode": mode} | _factor(mode, 1.0)
+        alpha = 1.0 if mode == "add" else None
+        labels = plain | {"method": method, "mode": mode, "alpha": alpha}
         for block in range(read["token"].shape[1]):
             rows += dev.rows(at(read, block), VECTOR, block, **labels)
     return rows
@@ -247,19 +248,13 @@ def _test_rows(
                 found = of.rows(read, "baseline", **plain)
             else:
                 one = applied[context][number - 1]
-                method, mode = one["method"], one["mode"]
-                layer = result["layers"][f"{method}/{mode}"]
-                labels = plain | {"method": method, "mode": mode} | _factor(mode, one["alpha"])
-                found = of.rows(read, one["procedure"], layer, **labels)
+                layer = result["layers"][f"{one['method']}/{one['mode']}"]
+                labels: dict[str, Any] = {**plain, **one}
+                found = of.rows(read, layer=layer, **labels)
             if context == "zero_shot" and number <= len(applied["generated"]):
                 _add_collapse(found, result, number)
             rows += found
     return rows
-
-
-def _factor(mode: str, alpha: float) -> dict[str, float | None]:
-    """The column `alpha`: a vector that is written over has no factor."""
-    return {"alpha": alpha if mode == "add" else None}
 
 
 def _add_collapse(rows: list[dict[str, Any]], result: "Steered", number: int) -> None:
