@@ -118,3 +118,18 @@ def test_answers_without_a_token_and_vectors_that_are_not_finite_are_refused(
         force(decoder, cached, ROWS, [[1]])
     with pytest.raises(MeasurementError, match="NaN or infinity"):
         generate(decoder, cached, ROWS._replace(vectors=ROWS.vectors * torch.nan), MOST, ())
+
+
+def test_vectors_at_every_token_stay_with_their_rows_when_others_end(
+    decoder: Decoder, cached: CachedPrompts
+) -> None:
+    added = ROWS._replace(added=[False, True, True, True, False], vectors=4 * ROWS.vectors)
+    every = added._replace(every=True)
+    whole = generate(decoder, cached, every, MOST, ())
+    assert not torch.equal(whole, generate(decoder, cached, added, MOST, ()))
+    stops = set(whole[:, 2].tolist())
+    for found, tokens in zip(
+        generate(decoder, cached, every, MOST, stops).tolist(), whole.tolist(), strict=True
+    ):
+        length = 1 + next(step for step, token in enumerate(tokens) if token in stops)
+        assert found == tokens[:length] + [ENDED] * (MOST - length)
