@@ -27,7 +27,7 @@ from tvsight.experiments.steering import (
 from tvsight.experiments.steering.contexts import NEUTRAL, in_contexts, other_template, sentences
 from tvsight.experiments.steering.numbers import task_line
 from tvsight.models import ModelSource
-from tvsight.prompts import Episode, check_window
+from tvsight.prompts import Episode, check_window, episodes_digest
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Experiment, Plan, Request, identity
 from tvsight.storage.schemas import schema
@@ -94,6 +94,9 @@ def requests(
             "sentences": sentences(task.category),
             "sources": {other.name: other.checksum for other in every if other != task},
         }
+        if plan.replayed:
+            digests = {other.name: episodes_digest(plan.replayed[other.name]) for other in every}
+            further["source_episodes"] = digests
         of_task = identity(plan, NAME, source, task) | further
         wanted.append(Steer(plan, of_task, task, every, known, thetas))
     return wanted
