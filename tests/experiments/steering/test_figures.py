@@ -1,21 +1,23 @@
-import pandas as pd
 import pytest
 from matplotlib.collections import PolyCollection
 
 from tests.helpers.legible import assert_legible, texts
-from tests.helpers.steering_rows import ADDED, central_rows, outcome, steering_rows
+from tests.helpers.steering_rows import outcome
+from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import ALPHAS, CONTEXTS, CONTROLS, METHODS, NAME, VECTOR
 from tvsight.experiments.steering.figures import CONTEXT_TITLES, OVER, by_alpha, collapse
 from tvsight.experiments.steering.numbers import by_task, over_tasks, ranges
 from tvsight.experiments.steering.numbers import collapse as collapsed
 from tvsight.output.procedures import title
 
-ROWS = outcome("a-model").only(NAME).table
-MEANS = over_tasks(by_task(pd.concat([central_rows("one"), central_rows("two", 1)]), ROWS))
+MODEL = "gemma-3-270m"
+BOTH = outcome(MODEL)
+ROWS = BOTH.only(NAME).table
+MEANS = over_tasks(by_task(BOTH.only(CENTRAL).table, ROWS))
 
 
 def test_a_context_has_a_line_per_method_with_the_band_of_its_gain() -> None:
-    plot = by_alpha(MEANS, ranges(MEANS), "a-model")
+    plot = by_alpha(MEANS, ranges(MEANS), MODEL)
     panels = plot.figure.axes
     headings = [axes.get_title(loc="left") for axes in panels]
     assert headings == [*CONTEXT_TITLES.values(), "Controls of the task vector"]
@@ -39,7 +41,7 @@ def test_a_context_has_a_line_per_method_with_the_band_of_its_gain() -> None:
 
 
 def test_controls_stand_beside_the_vector_that_is_best_without_demonstrations() -> None:
-    axes = by_alpha(MEANS, ranges(MEANS), "a-model").figure.axes[-1]
+    axes = by_alpha(MEANS, ranges(MEANS), MODEL).figure.axes[-1]
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     for control in CONTROLS:
         run = MEANS[(MEANS["procedure"] == control) & (MEANS["method"] == "task_vector")]
@@ -48,17 +50,17 @@ def test_controls_stand_beside_the_vector_that_is_best_without_demonstrations() 
 
 def test_titles_say_where_the_best_vector_works() -> None:
     found = ranges(MEANS)
-    assert by_alpha(MEANS, found, "a-model").title == (
+    assert by_alpha(MEANS, found, MODEL).title == (
         "Added, the task vector works zero-shot with α = 0.5 to 2 (0.68 at best, 0.08 without), "
         "and with some α in 3 of 4 other contexts"
     )
-    nowhere = by_alpha(MEANS, found.assign(working=0), "a-model").title
+    nowhere = by_alpha(MEANS, found.assign(working=0), MODEL).title
     assert nowhere.startswith("Added to zero-shot prompts, no vector works with any α: 0.68 at")
 
 
 def test_collapse_is_drawn_once_at_every_token_and_on_neutral_text() -> None:
     found = collapsed(ROWS)
-    plot = collapse(found, "a-model")
+    plot = collapse(found, MODEL)
     once, every, neutral = plot.figure.axes
     for axes, name in ((once, "repeated_once"), (every, "repeated_every"), (neutral, "divergence")):
         run = found[(found["method"] == "function_vector") & (found["mode"] == "add")]
@@ -73,14 +75,16 @@ def test_collapse_is_drawn_once_at_every_token_and_on_neutral_text() -> None:
 
 
 def test_figures_are_legible() -> None:
-    for plot in (by_alpha(MEANS, ranges(MEANS), "a-model"), collapse(collapsed(ROWS), "a-model")):
+    for plot in (by_alpha(MEANS, ranges(MEANS), MODEL), collapse(collapsed(ROWS), MODEL)):
         assert_legible(plot)
+        assert "\n" not in plot.figure.texts[-1].get_text()
         assert "over" in {text.get_text() for text in texts(plot.figure)}
 
 
 def test_one_context_and_no_other_task_can_be_drawn() -> None:
-    rows = steering_rows("one", contexts=["zero_shot"])
-    few = over_tasks(by_task(central_rows("one"), rows[rows["procedure"] != "any_other_task"]))
-    plot = by_alpha(few, ranges(few), "a-model")
+    one = outcome(MODEL, contexts=["zero_shot"])
+    rows = one.only(NAME).table
+    rows = rows[rows["procedure"] != "any_other_task"]
+    few = over_tasks(by_task(one.only(CENTRAL).table, rows))
+    plot = by_alpha(few, ranges(few), MODEL)
     assert len(plot.figure.axes) == 2
-    assert len(ADDED) == len(ALPHAS)

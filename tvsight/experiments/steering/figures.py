@@ -61,11 +61,12 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
     tasks = counted(of_model["tasks"].max(), "task")
     note = (
         f"{display_name(model)}, means over {tasks}. Bands: 95 % bootstrap intervals over tasks of "
-        "the gain over no vector. Shaded: the best method works."
+        "the gain. Shaded: the best method works."
     )
     caption = (
         f"{note} It works with a factor that gives at least 80 % of the accuracy of its best "
-        "factor and a gain whose interval is above 0. over: the vector is written over the "
+        "factor and a gain over no vector whose interval is above 0. Bands are around the accuracy "
+        "without a vector, tasks paired. over: the vector is written over the "
         "residual stream. A vector acts at the last token, after the block that is best for its "
         "method and mode on zero-shot dev prompts with α = 1. Controls: zero-shot, in place of the "
         f"{title(best).lower()}."

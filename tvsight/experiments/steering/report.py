@@ -26,8 +26,10 @@ RANGE_TABLE = Wording(
     "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Works with: the factors "
     "that give at least 80 % of the accuracy of the best one and a gain over no vector whose "
     "interval is above 0. Recovered gap: (best α − no vector) / (ICL − no vector). The block is "
-    "chosen on zero-shot dev prompts with α = 1. The second table has the controls, zero-shot: "
-    "other vectors in place of the own one, as long; the third the tasks, zero-shot with α = 1.",
+    "chosen on zero-shot dev prompts with α = 1. The second table has the controls, zero-shot: a "
+    "random direction of the same length, the negated vector and another task's in place of the "
+    "own one. The third has the tasks, zero-shot, written over and added with α = 1, each after "
+    "its block.",
 )
 COLLAPSE_TABLE = Wording(
     "Signs of collapse",
