@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 
@@ -72,6 +73,17 @@ def test_without_another_task_its_demonstrations_are_left_out(model: Model) -> N
     episodes, _ = sampled(model)
     found = in_contexts(PLAN, PLAN.tasks[0], model, episodes, [])
     assert set(CONTEXTS) - set(found) == {"other_task"}
+
+
+def test_demonstrations_of_another_task_that_show_the_query_are_passed_over(model: Model) -> None:
+    episodes, others = sampled(model)
+    (first, *_) = (episode for episode in episodes if episode.split == "test")
+    showing = replace(others[0], demonstrations=((first.query, " no"),))
+    plain = replace(others[0], demonstrations=((" 1", " 2"),))
+    found = in_contexts(PLAN, PLAN.tasks[0], model, episodes, [showing, plain])
+    assert texts(model, found["other_task"])[0].startswith("example: 1-> 2\n")
+    none_else = in_contexts(PLAN, PLAN.tasks[0], model, episodes, [showing])
+    assert texts(model, none_else["other_task"])[0].startswith(f"example:{first.query}-> no\n")
 
 
 def test_the_other_template_is_never_the_run_s_own() -> None:

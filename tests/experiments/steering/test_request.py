@@ -102,6 +102,8 @@ def test_rows_are_complete(model: Model, tasks: str) -> None:
     assert set(test.loc[signs, "context"]) == {"zero_shot"}
     assert int(signs.sum()) == N * (1 + len(METHODS) * (1 + len(ALPHAS)))
     assert (test["divergence"].notna() == (signs & test["layer"].notna())).all()
+    of_vectors = test[signs].groupby(["method", "mode", "alpha"], dropna=False)["divergence"]
+    assert of_vectors.mean().nunique() > len(ALPHAS)
     layers = test.dropna(subset="method").groupby(["method", "mode"])["layer"].nunique()
     assert set(layers) == {1}
     assert "function vector" in request.line(rows)
