@@ -51,8 +51,8 @@ def test_controls_stand_beside_the_vector_that_is_best_without_demonstrations() 
 def test_titles_say_where_the_best_vector_works() -> None:
     found = ranges(MEANS)
     assert by_alpha(MEANS, found, MODEL).title == (
-        "Added, the task vector works zero-shot with α = 0.5 to 2 (0.68 at best, 0.08 without), "
-        "and with some α in 3 of 4 other contexts"
+        "Added, the task vector works zero-shot with α = 0.5 to 2 (0.68 at best, 0.62 written "
+        "over, 0.08 without), and with some α in 3 of 4 other contexts"
     )
     nowhere = by_alpha(MEANS, found.assign(working=0), MODEL).title
     assert nowhere.startswith("Added to zero-shot prompts, no vector works with any α: 0.68 at")

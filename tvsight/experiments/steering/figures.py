@@ -148,7 +148,10 @@ def _finding(ranges: pd.DataFrame) -> str:
     """Where the method works that is best in zero-shot prompts."""
     best = _best(ranges, "zero_shot")
     name = title(best["method"]).lower()
-    reached = f"{number(best['best'])} at best, {number(best['baseline'])} without"
+    reached = (
+        f"{number(best['best'])} at best, {number(best['overwrite'])} written over, "
+        f"{number(best['baseline'])} without"
+    )
     if not best["working"]:
         return f"Added to zero-shot prompts, no vector works with any α: {reached}"
     others = ranges[(ranges["method"] == best["method"]) & (ranges["context"] != "zero_shot")]
