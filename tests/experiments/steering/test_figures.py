@@ -55,7 +55,10 @@ def test_titles_say_where_the_best_vector_works() -> None:
         "over, 0.08 without), and with some α in 3 of 4 other contexts"
     )
     nowhere = by_alpha(MEANS, found.assign(working=0), MODEL).title
-    assert nowhere.startswith("Added to zero-shot prompts, no vector works with any α: 0.68 at")
+    assert nowhere == (
+        "Added to zero-shot prompts, no vector is shown to work with any α: 0.68 at best, 0.62 "
+        "written over, 0.08 without"
+    )
 
 
 def test_collapse_is_drawn_once_at_every_token_and_on_neutral_text() -> None:

@@ -5,6 +5,7 @@ from tests.helpers.steering_rows import SHOWN, outcome
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import ALPHAS, METHODS, NAME, Options
 from tvsight.experiments.steering.report import draw
+from tvsight.run.outcome import Outcome
 
 MODELS = ("a-model", "b-model")
 
@@ -40,6 +41,15 @@ def test_tables_say_the_numbers(drawn: tuple[Recorded, str]) -> None:
     (signs,) = files.cells["steering_collapse"]
     assert signs["Mode"].tolist()[:3] == ["no vector", "written over", "added, α = 0.25"]
     assert signs["Divergence"].tolist()[0] == "–"
+
+
+def test_with_one_task_no_factor_is_shown_to_work() -> None:
+    files, display = Recorded(NAME), Told()
+    of_both = outcome("a-model", contexts=SHOWN[:1])
+    draw(Outcome(of_both.results[:2]), Options(), display, files)
+    assert "no interval over tasks" in " ".join(display.text.split())
+    ranged, *_ = files.cells["steering"]
+    assert set(ranged["Works with"]) == {"–"}
 
 
 def test_without_a_result_there_is_nothing_to_draw() -> None:

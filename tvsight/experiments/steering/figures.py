@@ -18,8 +18,8 @@ CONTEXT_TITLES = {
     "natural": "Natural text",
 }
 COLLAPSE_TITLES = {
-    "repeated_once": "Added once",
-    "repeated_every": "Added at every token",
+    "repeated_once": "Applied once",
+    "repeated_every": "Applied at every token",
     "divergence": "Neutral text",
 }
 OVER = len(ALPHAS) + 0.2
@@ -153,7 +153,7 @@ def _finding(ranges: pd.DataFrame) -> str:
         f"{number(best['baseline'])} without"
     )
     if not best["working"]:
-        return f"Added to zero-shot prompts, no vector works with any α: {reached}"
+        return f"Added to zero-shot prompts, no vector is shown to work with any α: {reached}"
     others = ranges[(ranges["method"] == best["method"]) & (ranges["context"] != "zero_shot")]
     works = int((others["working"] > 0).sum())
     return (

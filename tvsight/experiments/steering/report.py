@@ -46,6 +46,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     if not steered.results:
         display.note("No vector was applied: nothing to draw.")
         return
+    if len({result.key.task for result in steered.results}) == 1:
+        display.note(
+            "Only one task: there is no other task's vector, and no interval over tasks that could "
+            "show that a factor works."
+        )
     rows = steered.table
     table = numbers.by_task(outcome.only(CENTRAL).table, rows)
     means = numbers.over_tasks(table)
