@@ -47,6 +47,7 @@ MEASURES = {"request.py", "measure.py"}
 """The files of an experiment that measures, besides."""
 FURTHER = {
     "episodes.py": NAMES,
+    "contexts.py": ["steering"],
     "induction.py": ["heads"],
     "layers.py": ["main_results"],
     "vector_sets.py": ["main_results"],

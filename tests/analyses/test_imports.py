@@ -27,6 +27,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "transfer_geometry": (),  # which draws those
     "function_vectors": (),  # other tasks' vectors are controls
     "heads": (),  # heads are chosen on the other tasks
+    "steering": (),  # other tasks' vectors are controls
     "shots": (*TWO_TASKS, "--shot-counts", "5"),
 }
 """Options that limit an analysis to few results, where those are not `TWO_TASKS`."""

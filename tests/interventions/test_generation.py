@@ -118,3 +118,18 @@ def test_answers_without_a_token_and_vectors_that_are_not_finite_are_refused(
         force(decoder, cached, ROWS, [[1]])
     with pytest.raises(MeasurementError, match="NaN or infinity"):
         generate(decoder, cached, ROWS._replace(vectors=ROWS.vectors * torch.nan), MOST, ())
+
+
+def test_vectors_at_every_token_stay_with_their_rows_when_others_end(
+    decoder: Decoder, cached: CachedPrompts
+) -> None:
+    vectors = 0.05 * torch.randn(ROWS.vectors.shape, generator=torch.Generator().manual_seed(0))
+    added = ROWS._replace(added=[False, False, False, True, False], vectors=vectors)
+    every = added._replace(every=True)
+    whole = generate(decoder, cached, every, MOST, ()).tolist()
+    assert whole != generate(decoder, cached, added, MOST, ()).tolist()
+    for stop in {row[0] for row in whole}:
+        found = generate(decoder, cached, every, MOST, {stop}).tolist()
+        for row, tokens in zip(found, whole, strict=True):
+            length = 1 + tokens.index(stop) if stop in tokens else MOST
+            assert row == tokens[:length] + [ENDED] * (MOST - length)

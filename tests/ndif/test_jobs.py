@@ -20,6 +20,7 @@ OTHERS = {
     "conflicting_tasks": ("--pairs", "next_letter:to_upper"),
     "function_vectors": ("--tasks", TWO, "--heads", "3"),
     "heads": ("--tasks", TWO),
+    "steering": ("--tasks", TWO),
     "shots": ("--tasks", ONE, "--shot-counts", "1,4", "--methods", "mean_state"),
     "templates": ("--tasks", ONE, "--templates", "example", "arrow", "--dummy-numbers", "1", "2"),
 }

@@ -8,6 +8,7 @@ from tvsight.experiments.heads import KINDS
 from tvsight.output.procedures import (
     BESIDE_CONTROLS,
     BESIDE_FUNCTION_VECTORS,
+    BESIDE_STEERING,
     CENTRAL,
     COMPARED,
     FURTHER,
@@ -70,6 +71,7 @@ def test_procedures_that_are_drawn_together_differ_in_colour_and_marker() -> Non
     together = [
         [PROCEDURES[name] for name in dict.fromkeys((*CENTRAL, *BESIDE_CONTROLS))],
         [PROCEDURES[name] for name in BESIDE_FUNCTION_VECTORS],
+        [PROCEDURES[name] for name in BESIDE_STEERING],
         [*(PROCEDURES[name] for name in (*CENTRAL, *FURTHER)), OWN],
         [PROCEDURES[f"ablated_{kind}"] for kind in KINDS] + [PROCEDURES["icl"]],
     ]

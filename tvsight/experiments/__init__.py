@@ -11,6 +11,7 @@ EXPERIMENTS = (
     "function_vectors",
     "transfer_geometry",
     "heads",
+    "steering",
     "conflicting_tasks",
     "shots",
     "templates",

@@ -34,6 +34,10 @@ class Patches(NamedTuple):
     """None: nothing is replaced."""
     vectors: Tensor
     """`[rows, width]`, finite; those of unpatched rows are not used."""
+    added: Sequence[bool] | None = None
+    """Whether each vector is added to the state instead. None: each replaces it."""
+    every: bool = False
+    """Patch every generated token too, not only the last token of the prompt."""
 
 
 class Forced(TypedDict):
@@ -154,15 +158,17 @@ def _follow(
     places = list(range(len(rows)))
     layers = [patches.layers[row] for row in rows]
     vectors = patches.vectors[rows]
+    added = [patches.added is not None and patches.added[row] for row in rows]
     step = 0
     while places:
-        states = continue_prefixes(decoder, prefixes, tokens, layers, vectors)
+        states = continue_prefixes(decoder, prefixes, tokens, layers, vectors, added)
         following = follow(step, places, states)
         going = [row for row, token in enumerate(following) if token is not None]
         if 0 < len(going) < len(places):
             prefixes = prefixes.rows(going).growing()
             vectors = vectors[going]
+            added = [added[row] for row in going]
         places = [places[row] for row in going]
         tokens = [token for token in following if token is not None]
-        layers = [None] * len(places)
+        layers = [layers[row] if patches.every else None for row in going]
         step += 1

@@ -113,16 +113,18 @@ def continue_prefixes(
     tokens: Sequence[int],
     layers: Sequence[int | None],
     vectors: Tensor,
+    added: Sequence[bool],
 ) -> Tensor:
     """Continue each prefix by one token, which becomes a part of it.
 
     Row r continues by `tokens[r]`. After block `layers[r]` the state of that token is replaced by
-    `vectors[r]`; where the block is None it stays as it is. Later tokens attend to the keys and
-    values of this one in every block, so every block runs.
+    `vectors[r]`, or the vector is added to it; where the block is None it stays as it is. Later
+    tokens attend to the keys and values of this one in every block, so every block runs.
 
     Args:
         prefixes: one row per token, from `growing`. They are longer by that token afterwards.
         vectors: `[rows, width]`.
+        added: whether each vector is added.
 
     Returns:
         The states after the last block, `[rows, width]`.
@@ -133,6 +135,7 @@ def continue_prefixes(
         if layer is not None:
             patched.setdefault(layer, []).append(row)
     ids = torch.tensor(tokens)[:, None]
+    to_add = torch.tensor(added)[:, None, None]
     mask = prefixes.mask_with(torch.ones_like(ids))
     arguments = decoder.inputs(ids, mask)
     blocks = decoder.blocks
@@ -140,7 +143,8 @@ def continue_prefixes(
         for layer in sorted(patched):
             rows = patched[layer]
             states = decoder.read(blocks[layer]).clone()
-            states[rows] = vectors[rows, None].to(states)
+            new = vectors[rows, None].to(states)
+            states[rows] = torch.where(to_add[rows].to(new.device), states[rows] + new, new)
             decoder.write(blocks[layer], states)
         final = save(decoder.read(blocks[-1])[:, -1])
         tracer.stop()

@@ -27,6 +27,7 @@ PROCEDURES = {
     "bottom_heads": Procedure("Bottom heads", "#6b4a26", "<"),
     "other_function_vector": Procedure("Another task's function vector", "#7cc7dd", "P"),
     "random_addition": Procedure("Random direction, added", "#b7a58a", ">"),
+    "negated": Procedure("Negated vector", "#c0504d", "v"),
     # ICL without some heads: a hue by the kind of head, lighter without the top ones of the other.
     "ablated_fv": Procedure("FV heads", "#c0399a", "s"),
     "ablated_induction": Procedure("Induction heads", "#2f6fb5", "^"),
@@ -67,6 +68,11 @@ BESIDE_FUNCTION_VECTORS = (
     *("random_heads", "bottom_heads", "other_function_vector", "random_addition"),
 )
 """Function vectors and what they are compared with, on test."""
+BESIDE_STEERING = (
+    *("baseline", "icl", "task_vector", "averaged_vector", "function_vector"),
+    *("random_addition", "negated", "any_other_task"),
+)
+"""Vectors that are added with a factor, and their controls."""
 OWN = Procedure("", "#4a6b1f", "p")
 """The look of a method of the user's own."""
 

@@ -137,6 +137,20 @@ SCHEMAS = {
         NULLABLE | {"kind", "share", "heads", "draw"},
         ("procedure", "layer", "kind", "share", "heads", "draw"),
     ),
+    "steering": Schema(
+        {
+            **COLUMN_TYPES,
+            "context": "str",
+            "method": "str",
+            "mode": "str",
+            "alpha": "float64",
+            "repeated_once": "float64",
+            "repeated_every": "float64",
+            "divergence": "float64",
+        },
+        NULLABLE | {"method", "mode", "alpha", "repeated_once", "repeated_every", "divergence"},
+        ("procedure", "layer", "context", "method", "mode", "alpha"),
+    ),
     "controls": Schema(
         {**COLUMN_TYPES, "source": "str"},
         NULLABLE | {"source"},

@@ -1,0 +1,93 @@
+import pytest
+from matplotlib.collections import PolyCollection
+
+from tests.helpers.legible import assert_legible, texts
+from tests.helpers.steering_rows import outcome
+from tvsight.experiments.main_results import NAME as CENTRAL
+from tvsight.experiments.steering import ALPHAS, CONTEXTS, CONTROLS, METHODS, NAME, VECTOR
+from tvsight.experiments.steering.figures import CONTEXT_TITLES, OVER, by_alpha, collapse
+from tvsight.experiments.steering.numbers import by_task, over_tasks, ranges
+from tvsight.experiments.steering.numbers import collapse as collapsed
+from tvsight.output.procedures import title
+
+MODEL = "gemma-3-270m"
+BOTH = outcome(MODEL)
+ROWS = BOTH.only(NAME).table
+MEANS = over_tasks(by_task(BOTH.only(CENTRAL).table, ROWS))
+
+
+def test_a_context_has_a_line_per_method_with_the_band_of_its_gain() -> None:
+    plot = by_alpha(MEANS, ranges(MEANS), MODEL)
+    panels = plot.figure.axes
+    headings = [axes.get_title(loc="left") for axes in panels]
+    assert headings == [*CONTEXT_TITLES.values(), "Controls of the task vector"]
+    for axes, context in zip(panels, CONTEXTS, strict=False):
+        of = MEANS[(MEANS["context"] == context) & (MEANS["procedure"] == VECTOR)]
+        lines = {line.get_label(): line for line in axes.lines}
+        assert ("ICL" in lines) is (context == "zero_shot")
+        bands = [one for one in axes.collections if isinstance(one, PolyCollection)]
+        for method, band in zip(METHODS, bands, strict=True):
+            run = of[(of["method"] == method) & (of["mode"] == "add")]
+            drawn = lines[title(method)]
+            assert list(drawn.get_xdata()) == list(range(len(ALPHAS)))
+            assert list(drawn.get_ydata()) == run["accuracy"].tolist()
+            (path,) = band.get_paths()
+            high = run["baseline"] + run["gain_high"]
+            assert path.vertices[:, 1].max() == pytest.approx(high.max())
+        over = of.loc[of["mode"] == "overwrite", "accuracy"].tolist()
+        assert [container.lines[0].get_ydata()[0] for container in axes.containers] == over
+        shaded = [patch.get_x() + patch.get_width() / 2 for patch in axes.patches]
+        assert shaded == ([] if context == "natural" else [1, 2, 3])
+
+
+def test_controls_stand_beside_the_vector_that_is_best_without_demonstrations() -> None:
+    axes = by_alpha(MEANS, ranges(MEANS), MODEL).figure.axes[-1]
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    for control in CONTROLS:
+        run = MEANS[(MEANS["procedure"] == control) & (MEANS["method"] == "task_vector")]
+        assert lines[title(control)] == run["accuracy"].tolist()
+
+
+def test_titles_say_where_the_best_vector_works() -> None:
+    found = ranges(MEANS)
+    assert by_alpha(MEANS, found, MODEL).title == (
+        "Added, the task vector works zero-shot with α = 0.5 to 2 (0.68 at best, 0.62 written "
+        "over, 0.08 without), and with some α in 3 of 4 other contexts"
+    )
+    nowhere = by_alpha(MEANS, found.assign(working=0), MODEL).title
+    assert nowhere == (
+        "Added to zero-shot prompts, no vector is shown to work with any α: 0.68 at best, 0.62 "
+        "written over, 0.08 without"
+    )
+
+
+def test_collapse_is_drawn_once_at_every_token_and_on_neutral_text() -> None:
+    found = collapsed(ROWS)
+    plot = collapse(found, MODEL)
+    once, every, neutral = plot.figure.axes
+    for axes, name in ((once, "repeated_once"), (every, "repeated_every"), (neutral, "divergence")):
+        run = found[(found["method"] == "function_vector") & (found["mode"] == "add")]
+        (line,) = (line for line in axes.lines if line.get_label() == "Function vector")
+        assert list(line.get_ydata()) == run[name].tolist()
+        assert len(axes.containers) == len(METHODS)
+        assert axes.get_xlim()[1] > OVER
+    assert plot.title == (
+        "With α = 4 at every token the task vector makes 0.50 of bigrams repeat, once 0.15; "
+        "without it 0.15 do"
+    )
+
+
+def test_figures_are_legible() -> None:
+    for plot in (by_alpha(MEANS, ranges(MEANS), MODEL), collapse(collapsed(ROWS), MODEL)):
+        assert_legible(plot)
+        assert "\n" not in plot.figure.texts[-1].get_text()
+        assert "over" in {text.get_text() for text in texts(plot.figure)}
+
+
+def test_one_context_and_no_other_task_can_be_drawn() -> None:
+    one = outcome(MODEL, contexts=["zero_shot"])
+    rows = one.only(NAME).table
+    rows = rows[rows["procedure"] != "any_other_task"]
+    few = over_tasks(by_task(one.only(CENTRAL).table, rows))
+    plot = by_alpha(few, ranges(few), MODEL)
+    assert len(plot.figure.axes) == 2

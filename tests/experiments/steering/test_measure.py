@@ -1,0 +1,216 @@
+"""The measurement, against plain PyTorch: one prompt at a time, whole, through module hooks."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.helpers.method_prompts import EPISODES, Split, dummies, method_prompts
+from tests.helpers.reference import hooked
+from tests.helpers.reference_heads import HeadsReference
+from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
+from tvsight.execution import run
+from tvsight.experiments.measuring import at
+from tvsight.experiments.steering.measure import Application, Learnt, Steered, measure
+from tvsight.models.loading import load
+
+TOLERANCE = 2e-4
+TOKENS = 6
+TOP = [[(0, 1), (2, 3)], [(1, 0), (3, 2), (4, 1)], [(2, 2)]]
+
+
+def application(procedure: str, method: str, mode: str, alpha: float | None) -> Application:
+    return {"procedure": procedure, "method": f"{method}_vector", "mode": mode, "alpha": alpha}
+
+
+GENERATED = [
+    application("vector", "task", "overwrite", None),
+    application("vector", "averaged", "add", 0.5),
+    application("vector", "function", "add", 4.0),
+]
+APPLICATIONS = {
+    "zero_shot": [
+        *GENERATED,
+        application("random_addition", "task", "add", 2.0),
+        application("negated", "averaged", "add", 0.25),
+        application("any_other_task", "function", "add", 2.0),
+        application("any_other_task", "averaged", "add", 1.0),
+    ],
+    "shuffled": [application("vector", "function", "overwrite", None), *GENERATED],
+    "generated": GENERATED,
+}
+NEUTRAL = [[5, 6, 7, 8], [9, 10, 11]]
+
+
+class Case(NamedTuple):
+    """A measurement, what it is made of, and the same model in plain PyTorch."""
+
+    reference: HeadsReference
+    prompts: Split
+    learnt: Learnt
+    found: Steered
+
+    def vectors(self, split: str) -> dict[str, Tensor]:
+        """The task's own, by method, `[episodes, depth, width]`."""
+        prompts = self.prompts.dev if split == "dev" else self.prompts.test
+        thetas = torch.stack(
+            [
+                torch.stack([self.reference.residual_streams(one) for one in of]).mean(dim=0)
+                for of in dummies(prompts)
+            ]
+        )
+        means = [thetas[list(others)].mean(dim=0) for others in prompts["others"]]
+        function = self.function(self.learnt["own"]).expand(EPISODES, DEPTH, WIDTH)
+        return {
+            "task_vector": thetas,
+            "averaged_vector": torch.stack(means),
+            "function_vector": function,
+        }
+
+    def function(self, task: int) -> Tensor:
+        """The function vector of a task, `[width]`."""
+        written = self.reference.contributions(self.learnt["heads"][task], normalised=True)
+        return torch.stack([written[layer, head] for layer, head in TOP[task]]).sum(dim=0)
+
+
+@pytest.fixture(scope="module", params=["qwen2", "gemma3"])
+def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path]) -> Case:
+    checkpoint = tiny_checkpoint(request.param)
+    model = load(str(checkpoint), device="cpu")
+    prompts = method_prompts(model)
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, DEPTH, HEADS, model.decoder.attention.head_width)
+    learnt: Learnt = {
+        "thetas": torch.randn(3, DEPTH, WIDTH, generator=generator),
+        "heads": 2 * torch.randn(shape, generator=generator),
+        "top": TOP,
+        "own": 1,
+        "seed": 7,
+    }
+    test = prompts.test
+    contexts = {
+        name: list(zip(test[name], test["expected"], strict=True))
+        for name in ("zero_shot", "shuffled")
+    }
+    given = (contexts, {"prompts": NEUTRAL}, APPLICATIONS, learnt, (2, TOKENS))
+    found = run(model.decoder, measure, *prompts, *given)
+    return Case(HeadsReference(checkpoint), prompts, learnt, found)
+
+
+@pytest.fixture(scope="module")
+def own(case: Case) -> dict[str, Tensor]:
+    return case.vectors("test")
+
+
+def scaled(case: Case, own: dict[str, Tensor], one: Application, episode: int) -> Tensor:
+    """The vector of an episode with its factor, `[width]`."""
+    method, block = one["method"], layer_of(case, one)
+    vector = own[method][episode, block]
+    if one["procedure"] == "random_addition":
+        drawn = torch.randn(EPISODES, WIDTH, generator=torch.Generator().manual_seed(7))[episode]
+        vector = drawn / drawn.norm() * vector.norm()
+    elif one["procedure"] == "negated":
+        vector = -vector
+    elif one["procedure"] == "any_other_task":
+        other = (0, 2)[episode % 2]
+        of_task = case.learnt["thetas"][other, block]
+        vector = case.function(other) if method == "function_vector" else of_task
+    return vector if one["alpha"] is None else one["alpha"] * vector
+
+
+def layer_of(case: Case, one: Application) -> int:
+    return case.found["layers"][f"{one['method']}/{one['mode']}"]
+
+
+def log_probabilities(
+    case: Case,
+    text: list[int],
+    start: int,
+    one: Application | None = None,
+    vector: Tensor | None = None,
+    every: bool = False,
+) -> Tensor:
+    """Of the token after a text, where a vector is applied at position `start` or from there on."""
+
+    def change(states: Tensor) -> None:
+        if one is not None and vector is not None:
+            place = slice(start, None if every else start + 1)
+            before = states[0, place] if one["mode"] == "add" else 0
+            states[0, place] = before + vector
+
+    block = 0 if one is None else layer_of(case, one)
+    with torch.no_grad(), hooked([case.reference.blocks[block]], change):
+        logits: Any = case.reference.model(input_ids=torch.tensor([text]), use_cache=False).logits
+    return Tensor(logits[0, -1].log_softmax(dim=-1))
+
+
+def test_blocks_are_chosen_on_dev_with_a_factor_of_one(case: Case) -> None:
+    dev, own = case.prompts.dev, case.vectors("dev")
+    for name, swept in case.found["dev"]["sweep"].items():
+        method, _, mode = name.partition("/")
+        right = [0] * DEPTH
+        for episode, prompt in enumerate(dev["zero_shot"]):
+            streams = case.reference.residual_streams(prompt)
+            for block in range(DEPTH):
+                vector = own[method][episode, block]
+                patched = vector + streams[block] if mode == "add" else vector
+                token = case.reference.answer(prompt, block, patched).token
+                assert int(swept["token"][episode, block]) == token
+                right[block] += token in dev["accepted"][episode]
+        assert case.found["layers"][name] == right.index(max(right))
+
+
+@pytest.mark.parametrize("context", ["zero_shot", "shuffled"])
+def test_every_application_is_measured_in_its_contexts(
+    case: Case, own: dict[str, Tensor], context: str
+) -> None:
+    test, found = case.prompts.test, case.found["test"][context]
+    assert found["token"].shape == (EPISODES, 1 + len(APPLICATIONS[context]))
+    for episode, expected in enumerate(test["expected"]):
+        prompt = (test["zero_shot"] if context == "zero_shot" else test["shuffled"])[episode]
+        last = len(prompt) - 1
+        known = [log_probabilities(case, prompt, last)]
+        for one in APPLICATIONS[context]:
+            vector = scaled(case, own, one, episode)
+            known.append(log_probabilities(case, prompt, last, one, vector))
+        read = at(found, [episode], 0)
+        assert read["token"][0].tolist() == [int(of.argmax()) for of in known]
+        torch.testing.assert_close(
+            read["log_probability"][0], torch.stack(known)[:, expected], atol=TOLERANCE, rtol=0
+        )
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_text_is_generated_with_the_vector_once_or_at_every_token(
+    case: Case, own: dict[str, Tensor], every: bool
+) -> None:
+    repeated = case.found["repeated"]
+    assert repeated.shape == (2, 2, 1 + len(GENERATED))
+    for episode, prompt in enumerate(case.prompts.test["zero_shot"][:2]):
+        for number, one in enumerate([None, *GENERATED]):
+            vector = None if one is None else scaled(case, own, one, episode)
+            text = list(prompt)
+            for _ in range(TOKENS):
+                of_next = log_probabilities(case, text, len(prompt) - 1, one, vector, every)
+                text.append(int(of_next.argmax()))
+            new = text[len(prompt) :]
+            bigrams = {(new[place], new[place + 1]) for place in range(TOKENS - 1)}
+            share = 1 - len(bigrams) / (TOKENS - 1)
+            assert float(repeated[int(every), episode, number]) == pytest.approx(share)
+
+
+def test_the_divergence_is_that_of_the_next_token_of_neutral_text(
+    case: Case, own: dict[str, Tensor]
+) -> None:
+    found = case.found["divergence"]
+    for place, prompt in enumerate(NEUTRAL):
+        before = log_probabilities(case, prompt, len(prompt) - 1)
+        for number, one in enumerate(GENERATED):
+            vector = scaled(case, own, one, place)
+            after = log_probabilities(case, prompt, len(prompt) - 1, one, vector)
+            known = (before.exp() * (before - after)).sum()
+            torch.testing.assert_close(found[place, number], known, atol=TOLERANCE, rtol=1e-3)
+    assert (found > 0).all()

@@ -1,0 +1,106 @@
+import pandas as pd
+import pytest
+
+from tests.helpers.steering_rows import (
+    ADDED,
+    BASELINE,
+    CONTROL,
+    ICL,
+    LAYER,
+    OVER,
+    SHOWN,
+    TEXTS,
+    N,
+    central_rows,
+    steering_rows,
+)
+from tvsight.experiments.steering import CONTROLS, METHODS, VECTOR
+from tvsight.experiments.steering.numbers import by_task, collapse, over_tasks, ranges, task_line
+
+ROWS = pd.concat([steering_rows("one"), steering_rows("two", 1)], ignore_index=True)
+CENTRAL = pd.concat([central_rows("one"), central_rows("two", 1)], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return by_task(CENTRAL, ROWS)
+
+
+@pytest.fixture(scope="module")
+def means(table: pd.DataFrame) -> pd.DataFrame:
+    return over_tasks(table)
+
+
+def only(found: pd.DataFrame, **values: object) -> pd.Series:
+    for name, value in values.items():
+        found = found[found[name] == value]
+    (place,) = found.index
+    row = found.loc[place]
+    assert isinstance(row, pd.Series)
+    return row
+
+
+def test_a_condition_is_compared_with_no_vector_in_its_context(table: pd.DataFrame) -> None:
+    conditions = 1 + len(METHODS) * (1 + len(ADDED)) * 2 + 1 + len(CONTROLS) * 3 * len(ADDED)
+    assert len(table) == 2 * conditions
+    added = {"task": "one", "context": "zero_shot", "method": "task_vector", "alpha": 0.5}
+    row = only(table, procedure=VECTOR, **added)
+    assert row["accuracy"] == ADDED[0.5] / N
+    assert row["gain"] == (ADDED[0.5] - BASELINE) / N
+    assert row["gain_low"] < row["gain"] < row["gain_high"]
+    assert row["gain_p"] == 0.5 ** (ADDED[0.5] - BASELINE)
+    assert (row["baseline"], row["icl"]) == (BASELINE / N, ICL / N)
+    assert (row["n"], row["queries"], row["layer"]) == (N, N, LAYER)
+    control = only(table, procedure="negated", **added)
+    assert control["accuracy"] == CONTROL / N
+    plain = only(table, procedure="baseline", task="two", context="natural")
+    assert (plain["accuracy"], plain["gain"]) == ((BASELINE - 1) / N, 0)
+
+
+def test_means_are_over_tasks_and_factors_work_near_the_best(means: pd.DataFrame) -> None:
+    vector = {"context": "zero_shot", "procedure": VECTOR, "method": "task_vector"}
+    row = only(means, **vector, alpha=0.5)
+    assert row["accuracy"] == pytest.approx((ADDED[0.5] - 0.5) / N)
+    assert row["gain"] == pytest.approx((ADDED[0.5] - BASELINE) / N)
+    gap = (ADDED[0.5] - BASELINE) / (ICL - BASELINE)
+    assert row["recovered_gap"] == pytest.approx(gap)
+    assert (row["tasks"], row["gain_tasks"]) == (2, 2)
+    works = means.loc[means["works"], ["context", "method", "alpha"]]
+    expected = [("zero_shot", method, alpha) for method in METHODS for alpha in (0.5, 1.0, 2.0)]
+    expected.remove(("zero_shot", "function_vector", 0.5))  # 0.79 of its best
+    assert list(works.itertuples(index=False, name=None)) == expected
+    assert pd.isna(only(means, context="natural", procedure="baseline")["recovered_gap"])
+
+
+def test_ranges_name_the_best_factor_and_those_that_work(means: pd.DataFrame) -> None:
+    found = ranges(means)
+    assert list(found["context"]) == [name for name in SHOWN for _ in METHODS]
+    row = only(found, context="zero_shot", method="averaged_vector")
+    assert (row["best_alpha"], row["working"]) == (1.0, 3)
+    assert (row["least_alpha"], row["most_alpha"]) == (0.5, 2.0)
+    assert row["best"] == pytest.approx((ADDED[1.0] - 2.5) / N)
+    assert row["overwrite"] == pytest.approx((OVER - 2.5) / N)
+    assert row["baseline"] == pytest.approx((BASELINE - 0.5) / N)
+    assert row["overwrite_low"] < row["overwrite"] < row["overwrite_high"]
+    nowhere = only(found, context="natural", method="task_vector")
+    assert (nowhere["working"], nowhere["best_alpha"]) == (0, 0.25)
+    assert pd.isna(nowhere["least_alpha"])
+
+
+def test_signs_of_collapse_are_means_of_the_episodes_that_have_them() -> None:
+    found = collapse(ROWS)
+    assert len(found) == 1 + len(METHODS) * (1 + len(ADDED))
+    row = only(found, method="task_vector", alpha=4.0)
+    assert row["repeated_once"] == pytest.approx(0.1 * sum(range(TEXTS)) / TEXTS)
+    assert (row["repeated_every"], row["divergence"], row["tasks"]) == (0.5, 4.0, 2)
+    plain = only(found, procedure="baseline")
+    assert plain["repeated_every"] == pytest.approx(0.05)
+    assert pd.isna(plain["divergence"])
+
+
+def test_the_line_has_each_vector_written_over_and_added() -> None:
+    line = task_line(steering_rows("one"))
+    assert line == (
+        "baseline 0.10  task vector 0.65, added 0.70  averaged vector 0.55, added 0.60  "
+        "function vector 0.45, added 0.50"
+    )

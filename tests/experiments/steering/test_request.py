@@ -1,0 +1,109 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
+from tvsight.config import RunConfig
+from tvsight.execution import complete
+from tvsight.execution.ndif.preflight import rehearse
+from tvsight.experiments.steering import (
+    ALPHAS,
+    CONTEXTS,
+    CONTROLS,
+    EPISODES,
+    METHODS,
+    NAME,
+    TOKENS,
+    VECTOR,
+)
+from tvsight.experiments.steering.request import Steer, applications, requests
+from tvsight.models.loading import Model, load
+from tvsight.models.sources import ModelSource
+from tvsight.run.planning import read_plan
+from tvsight.storage.contents import check_rows
+from tvsight.storage.schemas import schema
+from tvsight.tasks import packaged_tasks
+
+SOURCE = ModelSource("directory", "qwen2", "/nowhere/qwen2")
+TASKS = "to_upper,next_letter,list_first"
+N = 4
+
+
+def wanted(tasks: str = TASKS, **changes: Any) -> list[Steer]:
+    options = RunConfig(tasks=tasks, **{"episodes_per_split": N, "shots": 2, **changes})
+    return requests(read_plan(options), SOURCE, None, None)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")
+
+
+def test_the_identity_names_factors_sentences_and_the_other_tasks() -> None:
+    found = {one.name: one.identity for one in wanted()}
+    assert list(found) == TASKS.split(",")
+    for task, identity in found.items():
+        assert (identity["alphas"], identity["heads"]) == (list(ALPHAS), 10)
+        assert identity["generated"] == [EPISODES, TOKENS]
+        assert identity["other_template"] == "Q:{x}\nA:{y}\n\n"
+        assert identity["sentences"].startswith("sha256:")
+        assert identity["sources"] == {
+            other: packaged_tasks()[other].checksum for other in found if other != task
+        }
+    reordered = {one.name: one.identity for one in wanted("list_first,to_upper,next_letter")}
+    assert reordered == found
+
+
+def test_controls_are_added_in_zero_shot_prompts_alone() -> None:
+    vectors = applications("natural", alone=False)
+    assert len(vectors) == len(METHODS) * (1 + len(ALPHAS))
+    assert {one["procedure"] for one in vectors} == {VECTOR}
+    zero_shot = applications("zero_shot", alone=False)
+    assert zero_shot[: len(vectors)] == vectors
+    assert len(zero_shot) == len(vectors) + len(CONTROLS) * len(METHODS) * len(ALPHAS)
+    alone = {one["procedure"] for one in applications("zero_shot", alone=True)}
+    assert alone == {VECTOR, *CONTROLS} - {"any_other_task"}
+
+
+def test_its_job_can_be_rehearsed_and_random_directions_depend_on_task_and_seed(
+    model: Model,
+) -> None:
+    def job(task: int = 0, **changes: Any) -> Any:
+        (one,) = next(wanted(**changes)[task].steps(model))
+        return one
+
+    first = job()
+    learnt = first.arguments[5]
+    assert learnt["thetas"].shape == (3, DEPTH, WIDTH)
+    assert learnt["heads"].shape == (3, DEPTH, HEADS, model.decoder.attention.head_width)
+    assert len({learnt["seed"], job(1).arguments[5]["seed"]}) == 2
+    assert job(seed=(1,)).arguments[5]["seed"] != learnt["seed"]
+    assert rehearse(first, model.decoder, model.dtype) > 0
+
+
+@pytest.mark.parametrize("tasks", [TASKS, "to_upper"])
+def test_rows_are_complete(model: Model, tasks: str) -> None:
+    request = wanted(tasks)[0]
+    rows = complete(request.steps(model), model.decoder).rows
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns
+    assert check_rows(rows, request.identity) is None
+    dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
+    assert len(dev) == N * (1 + 2 * len(METHODS) * DEPTH)
+    alone = tasks == "to_upper"
+    contexts = [name for name in CONTEXTS if not (alone and name == "other_task")]
+    assert list(test["context"].unique()) == contexts
+    for context, of_context in test.groupby("context"):
+        assert len(of_context) == N * (1 + len(applications(str(context), alone)))
+    assert (test["alpha"].notna() == (test["mode"] == "add")).all()
+    signs = test["repeated_once"].notna()
+    assert set(test.loc[signs, "procedure"]) == {"baseline", VECTOR}
+    assert set(test.loc[signs, "context"]) == {"zero_shot"}
+    assert int(signs.sum()) == N * (1 + len(METHODS) * (1 + len(ALPHAS)))
+    assert (test["divergence"].notna() == (signs & test["layer"].notna())).all()
+    of_vectors = test[signs].groupby(["method", "mode", "alpha"], dropna=False)["divergence"]
+    assert of_vectors.mean().nunique() > len(ALPHAS)
+    layers = test.dropna(subset="method").groupby(["method", "mode"])["layer"].nunique()
+    assert set(layers) == {1}
+    assert "function vector" in request.line(rows)

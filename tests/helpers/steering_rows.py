@@ -1,0 +1,82 @@
+"""Rows of steering written by hand."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tests.helpers.example_rows import answer, task_rows
+from tvsight.experiments.main_results import NAME as CENTRAL
+from tvsight.experiments.steering import CONTEXTS, CONTROLS, METHODS, NAME, VECTOR
+from tvsight.run.outcome import Outcome, Stored
+from tvsight.storage.manifests import Key
+from tvsight.storage.schemas import schema
+
+N = 20
+BASELINE, ICL = 2, 16
+"""Right answers of `N` to the first task; the second has one less."""
+OVER = 13
+ADDED = {0.25: 4, 0.5: 12, 1.0: 14, 2.0: 13, 4.0: 2}
+"""Right answers with the first method; each further one has two less where it has them."""
+CONTROL = 3
+SHOWN = ("zero_shot", "natural")
+"""Contexts of the rows. In the second no vector is right more often than none."""
+TEXTS = 4
+"""Episodes with signs of collapse."""
+LAYER = 3
+
+
+def steering_rows(
+    task: str, less: int = 0, model: str = "a-model", contexts: Sequence[str] = SHOWN
+) -> pd.DataFrame:
+    """`N` test episodes per condition, the first of them right.
+
+    Args:
+        less: right answers that every condition has less, down to none.
+    """
+    rows: list[dict[str, Any]] = []
+
+    def add(count: int, alpha: float | None, **labels: Any) -> None:
+        layer = LAYER if "method" in labels else None
+        for number in range(N):
+            row: dict[str, Any] = {"model": model, "task": task, "category": "knowledge"}
+            row |= {"layer": layer} | answer(
+                "test", number, f"query {number}", number < count - less
+            )
+            row |= {"alpha": alpha, **labels}
+            in_text = number < TEXTS and labels["context"] == "zero_shot"
+            if in_text and labels["procedure"] in ("baseline", VECTOR):
+                row |= {"repeated_once": 0.1 * number, "repeated_every": (alpha or 0.4) / 8}
+                row |= {"divergence": alpha} if layer else {}
+            rows.append(row)
+
+    for context in contexts:
+        add(BASELINE, None, context=context, procedure="baseline")
+        best = ADDED if context != "natural" else dict.fromkeys(ADDED, BASELINE)
+        for place, method in enumerate(METHODS):
+            of: Mapping[str, str] = {"context": context, "method": method}
+            add(OVER - 2 * place, None, procedure=VECTOR, mode="overwrite", **of)
+            for alpha, count in best.items():
+                add(count - 2 * place, alpha, procedure=VECTOR, mode="add", **of)
+                for control in CONTROLS if context == "zero_shot" else ():
+                    add(CONTROL, alpha, procedure=control, mode="add", **of)
+    columns = schema(NAME).columns
+    return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
+
+
+def central_rows(task: str, less: int = 0, model: str = "a-model") -> pd.DataFrame:
+    """The central comparison of the same task."""
+    right = (BASELINE - less, ICL - less, OVER, OVER)
+    return task_rows(task, right, model=model, category="knowledge", n=N)
+
+
+def outcome(*models: str, contexts: Sequence[str] = CONTEXTS) -> Outcome:
+    """Everything that the analysis draws of two tasks of some models."""
+    found = []
+    for model in models:
+        for less, task in enumerate(("one", "two")):
+            steered = steering_rows(task, less, model, contexts)
+            for name, rows in ((CENTRAL, central_rows(task, less, model)), (NAME, steered)):
+                found.append(Stored(Key(model, task), Path(name, model, task), rows))
+    return Outcome(found)

@@ -1,0 +1,214 @@
+"""Accuracy by the factor of an added vector, context by context, and signs of collapse."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from tvsight.experiments.steering import ALPHAS, CONTEXTS, CONTROLS, METHODS, VECTOR
+from tvsight.output.labels import counted, display_name, number
+from tvsight.output.panels import line, panels, whiskers
+from tvsight.output.plots import Plot
+from tvsight.output.procedures import PROCEDURES, title
+from tvsight.output.theme import TWO_COLUMNS, new_figure, tinted
+
+CONTEXT_TITLES = {
+    "zero_shot": "Zero-shot",
+    "shuffled": "Shuffled labels",
+    "other_task": "Another task's demonstrations",
+    "template": "Another template",
+    "natural": "Natural text",
+}
+COLLAPSE_TITLES = {
+    "repeated_once": "Applied once",
+    "repeated_every": "Applied at every token",
+    "divergence": "Neutral text",
+}
+OVER = len(ALPHAS) + 0.2
+"""The place of a vector that is written over; factors have the places 0, 1, and so on."""
+LABELS = [*(f"{alpha:g}" for alpha in ALPHAS), "over"]
+APART = 0.16
+"""Between the methods at `OVER`."""
+SHADE = 0.16
+"""Share of a method's colour in the shade of its working range."""
+
+
+def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
+    """Mean test accuracy by factor, a panel per context, and one of the controls.
+
+    Args:
+        means: from `numbers.over_tasks`.
+        ranges: from `numbers.ranges`.
+    """
+    of_model, ranged = means[means["model"] == model], ranges[ranges["model"] == model]
+    contexts = [name for name in CONTEXTS if name in set(of_model["context"])]
+    figure, drawn = panels(len(contexts) + 1, 3, 0.9)
+    for axes, context in zip(drawn, contexts, strict=False):
+        _context(axes, of_model[of_model["context"] == context], ranged, context)
+    best = _best(ranged, "zero_shot")["method"]
+    _controls(drawn[-1], of_model[of_model["context"] == "zero_shot"], best)
+    for axes in drawn:
+        axes.set_xticks([*range(len(ALPHAS)), OVER], LABELS)
+        axes.set_xlim(-0.5, OVER + 0.5)
+    for axes in drawn[::3]:
+        axes.set_ylabel("Mean test accuracy")
+    for axes in drawn[-3:]:
+        axes.set_xlabel("Factor α of the added vector")
+    known = {
+        label: handle
+        for axes in (drawn[0], drawn[-1])
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend([*known.values()], [*known], ncols=4, loc="outside upper left", fontsize=6.5)
+    tasks = counted(of_model["tasks"].max(), "task")
+    note = (
+        f"{display_name(model)}, means over {tasks}. Bands: 95 % bootstrap intervals over tasks of "
+        "the gain. Shaded: the best method works."
+    )
+    caption = (
+        f"{note} It works with a factor that gives at least 80 % of the accuracy of its best "
+        "factor and a gain over no vector whose interval is above 0. Bands are around the accuracy "
+        "without a vector, tasks paired. over: the vector is written over the "
+        "residual stream. A vector acts at the last token, after the block that is best for its "
+        "method and mode on zero-shot dev prompts with α = 1. Controls: zero-shot, in place of the "
+        f"{title(best).lower()}."
+    )
+    return Plot(figure, _finding(ranged), caption, note)
+
+
+def _context(axes: Axes, rows: pd.DataFrame, ranges: pd.DataFrame, context: str) -> None:
+    """The vectors of one context."""
+    baseline = rows[rows["procedure"] == "baseline"].iloc[0]
+    _level(axes, baseline["accuracy"], "baseline")
+    if context == "zero_shot":
+        _level(axes, baseline["icl"], "icl")
+    vectors = _paired(rows[rows["procedure"] == VECTOR])
+    best = _best(ranges, context)["method"]
+    for alpha in vectors.loc[(vectors["method"] == best) & vectors["works"], "place"]:
+        colour = tinted(PROCEDURES[best].colour, SHADE)
+        axes.axvspan(alpha - 0.5, alpha + 0.5, color=colour, linewidth=0, zorder=0)
+    for number_of, method in enumerate(METHODS):
+        run = vectors[vectors["method"] == method]
+        line(axes, run[run["mode"] == "add"], "place", method, title(method))
+        over = run[run["mode"] == "overwrite"]
+        _marker(axes, over, "accuracy", method, OVER + APART * (number_of - 1))
+    axes.set_title(CONTEXT_TITLES[context], loc="left")
+
+
+def _controls(axes: Axes, rows: pd.DataFrame, method: str) -> None:
+    """One method's vector, and what is added in its place."""
+    baseline = rows.loc[rows["procedure"] == "baseline", "accuracy"].iloc[0]
+    _level(axes, baseline, "baseline")
+    added = _paired(rows[(rows["method"] == method) & (rows["mode"] == "add")])
+    line(axes, added[added["procedure"] == VECTOR], "place", method, title(method))
+    for control in CONTROLS:
+        run = added[added["procedure"] == control]
+        if len(run):
+            line(axes, run, "place", control, title(control))
+    axes.set_title(f"Controls of the {title(method).lower()}", loc="left")
+
+
+def _level(axes: Axes, value: float, procedure: str) -> None:
+    level = PROCEDURES[procedure]
+    axes.axhline(value, color=level.colour, linewidth=1.1, linestyle="--", label=level.title)
+
+
+def _paired(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with their place, and with the interval of the gain around their accuracy."""
+    ends = {f"accuracy_{end}": rows["baseline"] + rows[f"gain_{end}"] for end in ("low", "high")}
+    places = rows["alpha"].map({alpha: place for place, alpha in enumerate(ALPHAS)})
+    return rows.assign(place=places, **ends).sort_values("place")
+
+
+def _marker(axes: Axes, rows: pd.DataFrame, name: str, method: str, place: float) -> None:
+    """The value of a vector that is written over."""
+    drawn_as = PROCEDURES[method]
+    axes.errorbar(
+        [place] * len(rows),
+        rows[name],
+        yerr=whiskers(rows, name),
+        fmt=drawn_as.marker,
+        color=drawn_as.colour,
+        markersize=3.4,
+        elinewidth=0.8,
+    )
+
+
+def _best(ranges: pd.DataFrame, context: str) -> pd.Series:
+    """The method with the best factor in a context."""
+    rows = ranges[ranges["context"] == context]
+    return rows.iloc[int(rows["best"].argmax())]
+
+
+def spelt(ranges: pd.Series) -> str:
+    """`0.5 to 2`, the factors that work."""
+    low, high = (f"{ranges[f'{end}_alpha']:g}" for end in ("least", "most"))
+    return low if low == high else f"{low} to {high}"
+
+
+def _finding(ranges: pd.DataFrame) -> str:
+    """Where the method works that is best in zero-shot prompts."""
+    best = _best(ranges, "zero_shot")
+    name = title(best["method"]).lower()
+    reached = (
+        f"{number(best['best'])} at best, {number(best['overwrite'])} written over, "
+        f"{number(best['baseline'])} without"
+    )
+    if not best["working"]:
+        return f"Added to zero-shot prompts, no vector is shown to work with any α: {reached}"
+    others = ranges[(ranges["method"] == best["method"]) & (ranges["context"] != "zero_shot")]
+    works = int((others["working"] > 0).sum())
+    return (
+        f"Added, the {name} works zero-shot with α = {spelt(best)} ({reached}), and with some α in "
+        f"{works} of {counted(len(others), 'other context')}"
+    )
+
+
+def collapse(collapsed: pd.DataFrame, model: str) -> Plot:
+    """Repeated bigrams and divergence on neutral text by factor.
+
+    Args:
+        collapsed: from `numbers.collapse`.
+    """
+    of_model = collapsed[collapsed["model"] == model]
+    places = {alpha: place for place, alpha in enumerate(ALPHAS)}
+    of_model = of_model.assign(place=of_model["alpha"].map(places))
+    plain = of_model[of_model["procedure"] == "baseline"].iloc[0]
+    figure = new_figure(TWO_COLUMNS, 2.5)
+    drawn = list(figure.subplots(1, len(COLLAPSE_TITLES)))
+    for axes, (name, heading) in zip(drawn, COLLAPSE_TITLES.items(), strict=True):
+        if name != "divergence":
+            _level(axes, plain[name], "baseline")
+            axes.set(ylim=(0, 1), ylabel="Repeated bigrams")
+        for number_of, method in enumerate(METHODS):
+            run = of_model[of_model["method"] == method]
+            added = run[run["mode"] == "add"].sort_values("place")
+            as_drawn = {f"accuracy{end}": added[f"{name}{end}"] for end in ("", "_low", "_high")}
+            line(axes, added.assign(**as_drawn), "place", method, title(method))
+            over = run[run["mode"] == "overwrite"]
+            _marker(axes, over, name, method, OVER + APART * (number_of - 1))
+        axes.set_title(heading, loc="left")
+        axes.set_xticks([*range(len(ALPHAS)), OVER], LABELS)
+        axes.set(xlim=(-0.5, OVER + 0.5), xlabel="Factor α")
+        axes.yaxis.grid(True)
+    drawn[-1].set(ylabel="KL divergence (nats)", ylim=(0, None))
+    handles, labels = drawn[0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=4, loc="outside upper left", fontsize=6.5)
+    note = (
+        f"{display_name(model)}, means over {counted(of_model['tasks'].max(), 'task')}. Bands: "
+        "95 % bootstrap intervals over tasks."
+    )
+    caption = (
+        f"{note} Repeated bigrams: 1 − different / all, of the tokens that are generated after "
+        "zero-shot prompts, with the vector at the last token of the prompt, or at every generated "
+        "token too. Neutral text: the divergence of the next token's distribution with a vector at "
+        "the last token from that without. over: the vector is written over the residual stream."
+    )
+    most = of_model[(of_model["method"] == METHODS[0]) & (of_model["mode"] == "add")]
+    large = most.iloc[int(most["alpha"].argmax())]
+    every, once, without = map(
+        number, (large["repeated_every"], large["repeated_once"], plain["repeated_once"])
+    )
+    finding = (
+        f"With α = {large['alpha']:g} at every token the task vector makes {every} of bigrams "
+        f"repeat, once {once}; without it {without} do"
+    )
+    return Plot(figure, finding, caption, note)
