@@ -17,11 +17,12 @@ ONE, TWO = "to_upper", "to_upper,next_letter"
 OTHERS = {
     "controls": ("--tasks", TWO),
     "token_projections": ("--tasks", TWO),
-    "conflicting_tasks": ("--pairs", "next_letter:to_upper"),
+    "conflicting_tasks": ("--pairs", "next_letter:to_upper", "--methods", "mean_state"),
     "function_vectors": ("--tasks", TWO, "--heads", "3"),
     "heads": ("--tasks", TWO),
-    "steering": ("--tasks", TWO),
+    "main_results": ("--tasks", ONE, "--answer-tokens", "3"),
     "shots": ("--tasks", ONE, "--shot-counts", "1,4", "--methods", "mean_state"),
+    "steering": ("--tasks", TWO),
     "templates": ("--tasks", ONE, "--templates", "example", "arrow", "--dummy-numbers", "1", "2"),
 }
 """Analyses that ask a model, and what they ask here."""

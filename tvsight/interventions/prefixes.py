@@ -48,7 +48,7 @@ class ChosenRows(DynamicLayer):
     token: once, and not at all where the block is skipped."""
 
     def __init__(self, whole: DynamicLayer, index: Tensor) -> None:
-        super().__init__()
+        DynamicLayer.__init__(self)  # a server makes the class anew, where super() is lost
         self.whole = whole
         self.index = index
         self.is_sliding = whole.is_sliding
