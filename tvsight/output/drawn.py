@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,8 +25,10 @@ class Drawn:
         files: every file that was written, in order.
     """
 
-    method = ""
-    """The method whose vector is drawn; empty for the task vector."""
+    kind = ""
+    """Stands in the names of files that are about something else; see `of`."""
+    note = ""
+    """Ends the note of every table and the caption of every figure."""
 
     def __init__(self, options: RunConfig, name: str) -> None:
         self.options = options
@@ -33,11 +36,16 @@ class Drawn:
         self.name = name
         self.files: list[Path] = []
 
-    def of_method(self, method: str) -> "Drawn":
-        """The same for the vector of another method, whose key stands in the names of its files.
-        The list of files is shared."""
+    def of(self, kind: str, note: str = "") -> "Drawn":
+        """The same tables and figures of something else, such as the vector of another method, in
+        files that have its name. The list of files is shared.
+
+        Args:
+            note: a sentence that every table and caption ends with.
+        """
         other = copy(self)
-        other.method = method
+        other.kind = kind
+        other.note = f" {note}" if note else ""
         return other
 
     def table(
@@ -61,7 +69,8 @@ class Drawn:
             UsageError: when the folder cannot be written.
         """
         folder = self.results / "tables"
-        self.files += tables.write(folder, self._named(parts), numbers, cells, names, wording)
+        noted = wording._replace(note=wording.note + self.note)
+        self.files += tables.write(folder, self._named(parts), numbers, cells, names, noted)
 
     def numbers(self, numbers: pd.DataFrame, *parts: str) -> None:
         """Write numbers as CSV alone, when they are drawn and too many to read.
@@ -80,7 +89,8 @@ class Drawn:
         Raises:
             UsageError: when the folder cannot be written.
         """
-        self.files += plot.write(
+        noted = replace(plot, caption=plot.caption + self.note)
+        self.files += noted.write(
             self.results / "figures",
             self._named(parts),
             captions=self.options.captions,
@@ -89,4 +99,4 @@ class Drawn:
         )
 
     def _named(self, parts: Sequence[str]) -> str:
-        return "_".join([self.name, *filter(None, [self.method]), *map(folder_name, parts)])
+        return "_".join([self.name, *filter(None, [self.kind]), *map(folder_name, parts)])

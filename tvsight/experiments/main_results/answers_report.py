@@ -21,8 +21,8 @@ TABLE = Wording(
     "logarithm, of the whole usual answer, each token after the right ones before it. [ ]: 95 % "
     "bootstrap interval over tasks. The CSV file has every task.",
 )
-EXACT = " Accuracy is the share of exact answers, generated whole."
-"""Joins the note of a table of accuracies."""
+EXACT = "Accuracy is the share of exact answers, generated whole."
+"""Ends the notes and captions of what is drawn of whole answers."""
 COLUMNS = {
     "Exact": "exact",
     "F1": "f1",
@@ -31,19 +31,23 @@ COLUMNS = {
 }
 
 
-def is_whole(rows: pd.DataFrame) -> bool:
-    """Whether rows are of whole answers."""
-    return "f1" in rows
+def place(rows: pd.DataFrame, drawn: "Drawn") -> "Drawn":
+    """The place of tables and figures: their own where rows are of whole answers."""
+    return drawn.of("answers", EXACT) if _are_whole(rows) else drawn
 
 
 def draw(rows: pd.DataFrame, display: "Display", drawn: "Drawn") -> None:
-    """Write and show the table, where rows are of whole answers."""
-    if not is_whole(rows):
+    """Write and show the table of scores, where rows are of whole answers."""
+    if not _are_whole(rows):
         return
     table = answers_numbers.by_task(rows)
     cells = _cells(answers_numbers.over_tasks(table))
     display.table(cells, TABLE.title)
-    drawn.table(table, [cells], "answers", names=["Model"], wording=TABLE)
+    drawn.table(table, [cells], "scores", names=["Model"], wording=TABLE)
+
+
+def _are_whole(rows: pd.DataFrame) -> bool:
+    return "f1" in rows
 
 
 def _cells(means: pd.DataFrame) -> pd.DataFrame:

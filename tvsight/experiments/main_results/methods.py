@@ -92,7 +92,7 @@ def each_vector(outcome: Outcome, drawn: "Drawn") -> "Iterator[tuple[str, Outcom
     these results and the place of its tables and figures."""
     for method in sorted({result.method for result in outcome.results}):
         found = outcome.of_method(method)
-        yield method or "task_vector", found, drawn.of_method(method) if method else drawn
+        yield method or "task_vector", found, drawn.of(method) if method else drawn
 
 
 def requests(

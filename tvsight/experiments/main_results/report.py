@@ -91,6 +91,7 @@ SEED_TABLE = Wording(
 def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Drawn) -> None:
     """Write tables and figures, and show the tables."""
     rows, first = outcome.table, options.seed[0]
+    drawn = answers_report.place(rows, drawn)
     if "seed" not in rows:
         rows = rows.assign(seed=first)
     seeds = numbers.by_seed(rows)
@@ -122,10 +123,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     display.table(recognition_means, RECOGNITION_TABLE.title, ["Right"])
 
     cells = [task_table, mean_table, *outcome.note_cells]
-    wording = TASK_TABLE
-    if answers_report.is_whole(rows):
-        wording = TASK_TABLE._replace(note=TASK_TABLE.note + answers_report.EXACT)
-    drawn.table(table, cells, names=NAMES, wording=wording)
+    drawn.table(table, cells, names=NAMES, wording=TASK_TABLE)
     drawn.table(means, [mean_table, count_table], "means", names=NAMES, wording=MEAN_TABLE)
     drawn.table(
         recognised, [recognition_means], "recognition", names=NAMES, wording=RECOGNITION_TABLE

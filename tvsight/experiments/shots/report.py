@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tvsight.experiments.main_results import answers_report
 from tvsight.experiments.main_results.method_numbers import further
 from tvsight.experiments.main_results.methods import with_methods
 from tvsight.experiments.main_results.request import requests
@@ -45,6 +46,7 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
 def draw(outcome: Outcome, options: Options, display: "Display", drawn: Drawn) -> None:
     """Write table and figure, and show the table."""
+    drawn = answers_report.place(outcome.table, drawn)
     table = numbers.by_shots(outcome.table)
     means = numbers.over_tasks(table, further(outcome.table))
     if means.empty:

@@ -49,7 +49,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
 def _draw(
     outcome: "Outcome", vector: str, options: Options, display: "Display", drawn: Drawn
 ) -> None:
-    measured = outcome.only(METHODS if drawn.method else MAIN_RESULTS)
+    measured = outcome.only(MAIN_RESULTS if vector == "task_vector" else METHODS)
     applied = {result.key: result.rows for result in measured.results}
     by_task = {
         result.key: numbers.with_chosen(result.rows, applied[result.key], vector)

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pandas as pd
+
+from tvsight.config import RunConfig
+from tvsight.output.drawn import Drawn
+from tvsight.output.plots import Plot
+from tvsight.output.tables import Wording
+from tvsight.output.theme import new_figure
+
+
+def test_something_else_has_files_of_its_own_and_its_note_in_every_text(tmp_path: Path) -> None:
+    drawn = Drawn(RunConfig(results=str(tmp_path)), "some")
+    other = drawn.of("other", "Of something else.")
+    numbers = pd.DataFrame({"accuracy": [0.5]})
+    for one in (drawn, other):
+        figure = new_figure(2, 2)
+        figure.subplots()
+        one.figure(Plot(figure, "A finding", "What is drawn."))
+        cells = [numbers.astype(str)]
+        one.table(numbers, cells, "means", names=[], wording=Wording("A table", "A row."))
+    assert len(drawn.files) == len(set(drawn.files)) == 12
+    assert other.files is drawn.files
+    captions = [tmp_path / "figures" / f"{name}.caption.md" for name in ("some", "some_other")]
+    tables = [tmp_path / "tables" / f"{name}_means.md" for name in ("some", "some_other")]
+    for plain, noted in (captions, tables):
+        assert "Of something else." not in plain.read_text(encoding="utf-8")
+        assert "Of something else." in noted.read_text(encoding="utf-8")
