@@ -25,7 +25,8 @@ RANGE_TABLE = Wording(
     "Vectors that are added with a factor α, or written over",
     "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Works with: the factors "
     "that give at least 80 % of the accuracy of the best one and a gain over no vector whose "
-    "interval is above 0. Recovered gap: (best α − no vector) / (ICL − no vector). The block is "
+    "interval is above 0. The best factor is the best of five on test, so its accuracy is a little "
+    "flattered. Recovered gap: (best α − no vector) / (ICL − no vector). The block is "
     "chosen on zero-shot dev prompts with α = 1. The second table has the controls, zero-shot: a "
     "random direction of the same length, the negated vector and another task's in place of the "
     "own one. The third has the tasks, zero-shot, written over and added with α = 1, each after "
