@@ -5,10 +5,10 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
-from tvsight.experiments.main_results.methods import method_tokens
-from tvsight.experiments.rows import Asked, asked
+from tvsight.experiments.rows import Asked, asked, method_tokens
 from tvsight.prompts import Episode, PromptTokens, Template, tokenise
 from tvsight.prompts.templates import TEMPLATES
+from tvsight.prompts.tokens import whole_prompts
 from tvsight.run.planning import Plan
 from tvsight.tasks import Task
 
@@ -103,8 +103,7 @@ def in_contexts(
     if others:
         shown = [_shown(others, number, own) for number, own in enumerate(test.episodes)]
         tokens = tokenise(model, shown, task.match, plan.template)
-        few_shot = [[*s, *x] for s, x in zip(tokens["shared"], tokens["query"], strict=True)]
-        found["other_task"] = _prompted(test, tokens, few_shot)
+        found["other_task"] = _prompted(test, tokens, whole_prompts(tokens))
     spaced = [_alone(episode) for episode in test.episodes]
     templates = {"template": [other_template(plan.template)]}
     templates["natural"] = [Template(frame) for frame in FRAMES[task.category]]
