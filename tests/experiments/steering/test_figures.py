@@ -51,13 +51,13 @@ def test_controls_stand_beside_the_vector_that_is_best_without_demonstrations() 
 def test_titles_say_where_the_best_vector_works() -> None:
     found = ranges(MEANS)
     assert by_alpha(MEANS, found, MODEL).title == (
-        "Added, the task vector works zero-shot with α = 0.5 to 2 (0.68 at best, 0.62 written "
-        "over, 0.08 without), and with some α in 3 of 4 other contexts"
+        "Added, the task vector works zero-shot with α = 0.5 to 2 (0.68 at best, 0.08 without) and "
+        "in 3 of 4 other contexts; written over, the task vector reaches 0.62"
     )
     nowhere = by_alpha(MEANS, found.assign(working=0), MODEL).title
     assert nowhere == (
-        "Added to zero-shot prompts, no vector is shown to work with any α: 0.68 at best, 0.62 "
-        "written over, 0.08 without"
+        "Added to zero-shot prompts, no vector is shown to work with any α (0.68 at best, 0.08 "
+        "without); written over, the task vector reaches 0.62"
     )
 
 

@@ -145,20 +145,22 @@ def spelt(ranges: pd.Series) -> str:
 
 
 def _finding(ranges: pd.DataFrame) -> str:
-    """Where the method works that is best in zero-shot prompts."""
+    """Where the method works that is best in zero-shot prompts, and the best one written over."""
     best = _best(ranges, "zero_shot")
-    name = title(best["method"]).lower()
-    reached = (
-        f"{number(best['best'])} at best, {number(best['overwrite'])} written over, "
-        f"{number(best['baseline'])} without"
+    zero_shot = ranges[ranges["context"] == "zero_shot"]
+    over = zero_shot.iloc[int(zero_shot["overwrite"].argmax())]
+    reached = f"({number(best['best'])} at best, {number(best['baseline'])} without)"
+    written = (
+        f"written over, the {title(over['method']).lower()} reaches {number(over['overwrite'])}"
     )
     if not best["working"]:
-        return f"Added to zero-shot prompts, no vector is shown to work with any α: {reached}"
+        nowhere = "Added to zero-shot prompts, no vector is shown to work with any α"
+        return f"{nowhere} {reached}; {written}"
     others = ranges[(ranges["method"] == best["method"]) & (ranges["context"] != "zero_shot")]
     works = int((others["working"] > 0).sum())
     return (
-        f"Added, the {name} works zero-shot with α = {spelt(best)} ({reached}), and with some α in "
-        f"{works} of {counted(len(others), 'other context')}"
+        f"Added, the {title(best['method']).lower()} works zero-shot with α = {spelt(best)} "
+        f"{reached} and in {works} of {counted(len(others), 'other context')}; {written}"
     )
 
 
