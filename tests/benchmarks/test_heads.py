@@ -13,6 +13,8 @@ from tvsight.experiments.function_vectors.measure import measure_effects
 from tvsight.models.loading import Model, load
 from tvsight.tasks import packaged_tasks
 
+SHOTS = 3
+
 
 @pytest.fixture(scope="module", params=["llama", "gemma3"])
 def model(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path]) -> Model:
@@ -20,14 +22,14 @@ def model(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path]
 
 
 def test_the_authors_way_finds_the_same_effects(model: Model) -> None:
-    prompts = method_prompts(model, packaged_tasks()["to_upper"])
+    prompts = method_prompts(model, packaged_tasks()["to_upper"], SHOTS)
     found = execution.run(model.decoder, measure_effects, prompts)
     theirs = their_way(model.decoder, prompts, found["means"], 2)
     torch.testing.assert_close(theirs.effect, found["effect"][:2], atol=1e-5, rtol=0)
 
 
 def test_the_work_grows_with_prompts_and_heads(model: Model) -> None:
-    prompts = method_prompts(model, packaged_tasks()["to_upper"])
+    prompts = method_prompts(model, packaged_tasks()["to_upper"], SHOTS)
     one, two = (work_of_heads(model.decoder, prompts, count) for count in (1, 2))
     logits = 2 * (1 + DEPTH * HEADS) * model.decoder.vocabulary * model.decoder.width
     assert two.answers - one.answers == logits

@@ -32,7 +32,7 @@ def peak_mb() -> float:
 
 def use(directory: Path) -> dict[str, Any]:
     loading.resolve = lambda name, revision: ModelSource("hub", "some/model", name)
-    model = loading.load_remote(str(directory), "bfloat16")
+    model = tvsight.load(str(directory), dtype="bfloat16", remote=True)
     task = tvsight.task("to_upper")
     episodes = tvsight.episodes(model, task, count=100, shots=5)
     splits = [[e for e in episodes if e.split == split] for split in ("dev", "test")]

@@ -100,7 +100,7 @@ def windowed(folder: Path, positions: str, window: int) -> Path:
 def test_a_prompt_fills_the_window_and_does_not_exceed_it(
     tmp_path: Path, positions: str, window: int
 ) -> None:
-    model = load(str(windowed(tmp_path / "model", positions, window)), device="cpu")
+    model = tvsight.load(windowed(tmp_path / "model", positions, window), device="cpu")
     bare = Template("{x}!{y}!")
     assert tvsight.answer(model, "~" * (window - 2), prompt=bare)  # with <s> and !
     said = rf"{window + 1} tokens, and the context window of model is {window} tokens"

@@ -115,6 +115,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     taken_up = {task: jobs[task]["job_id"] for task in remembered}
     assert taken_up == remembered
     faults = [fault for job in jobs.values() for fault in job["faults"]]
-    # A record precedes its job, and may be all that there is of it.
+    # A record precedes its job, and may be all that there is of it. A kill that falls into anything
+    # else may fall into the submission of the other job in flight too.
     assert all(fault.endswith(f": {NOT_ACCEPTED}") for fault in faults)
-    assert len(faults) <= (KILLS if sign in ("slow upload", "slow record") else 0)
+    assert len(faults) <= KILLS

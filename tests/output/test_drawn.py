@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tvsight.config import RunConfig
+from tvsight.errors import UsageError
 from tvsight.output.drawn import Drawn
 from tvsight.output.plots import Plot
 from tvsight.output.tables import Wording
@@ -26,3 +28,11 @@ def test_something_else_has_files_of_its_own_and_its_note_in_every_text(tmp_path
     for plain, noted in (captions, tables):
         assert "Of something else." not in plain.read_text(encoding="utf-8")
         assert "Of something else." in noted.read_text(encoding="utf-8")
+
+
+def test_nothing_is_written_over_in_one_run(tmp_path: Path) -> None:
+    drawn = Drawn(RunConfig(results=str(tmp_path)), "some")
+    drawn.numbers(pd.DataFrame({"accuracy": [0.5]}), "means")
+    with pytest.raises(UsageError, match="tables/some_means is written already"):
+        drawn.of("means").numbers(pd.DataFrame({"accuracy": [0.25]}))
+    assert "0.5" in (tmp_path / "tables" / "some_means.csv").read_text(encoding="utf-8")

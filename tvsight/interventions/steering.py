@@ -1,9 +1,5 @@
 """Steering: a vector is added at every generated position, for a while, and text is generated."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from nnsight import save
 from torch import Tensor
@@ -12,32 +8,39 @@ from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import TokenIds
 
 
-@contextmanager
-def steered(decoder: Decoder, layer: int, vector: Tensor) -> Iterator[None]:
-    """Add a vector to the residual stream at the last position of every forward of a block.
+class Steered:
+    """Adds a vector to the residual stream at the last position of every forward of a block.
 
     In a generation these are the prompt's last token and each generated one. It is an nnsight edit
-    of a copy of the model's envoy, which takes the envoy's place until the block ends. So it holds
-    for every trace of the model, others may be stacked on it, and whatever ends the block ends it.
-
-    Args:
-        vector: `[width]`, in the device and precision of the model.
+    of a copy of the model's envoy, which takes the envoy's place in a `with` block. So it holds for
+    every trace of the model, others may be stacked on it, and whatever ends the block ends it. A
+    class, because a server gets a function's source without its decorators.
     """
-    before = decoder.nn
-    with before.edit() as (tracer, edited):
-        block = edited.blocks[layer]
-        for _ in tracer.iter[:]:
-            states = decoder.read(block).clone()
-            states[:, -1] += vector.to(states.device)
-            decoder.write(block, states)
-    decoder.nn = edited
-    try:
-        with warnings.catch_warnings():
-            # The edit waits for a further step, which the last step is not followed by.
-            warnings.filterwarnings("ignore", message=".*was never reached", category=UserWarning)
-            yield
-    finally:
-        decoder.nn = before
+
+    def __init__(self, decoder: Decoder, layer: int, vector: Tensor) -> None:
+        """Prepare it.
+
+        Args:
+            vector: `[width]`, in the precision of the model.
+        """
+        self.decoder = decoder
+        self.layer = layer
+        self.vector = vector
+        self.before = decoder.nn
+
+    def __enter__(self) -> None:
+        decoder, layer, vector = self.decoder, self.layer, self.vector
+        self.before = decoder.nn
+        with self.before.edit() as (tracer, edited):
+            block = edited.blocks[layer]
+            for _ in tracer.iter[:]:
+                states = decoder.read(block).clone()
+                states[:, -1] += vector.to(states.device)
+                decoder.write(block, states)
+        decoder.nn = edited
+
+    def __exit__(self, *_: object) -> None:
+        self.decoder.nn = self.before
 
 
 def generate(decoder: Decoder, tokens: TokenIds, most: int) -> list[int]:

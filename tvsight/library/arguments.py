@@ -123,12 +123,12 @@ def dense(name: str, values: Values, shape: list[int]) -> Tensor:
 
 
 def held(name: str, values: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Values on a device and in a precision.
+    """Values on a device and in a precision; on the CPU for a model whose weights a server has.
 
     Raises:
         UsageError: when they are not finite there.
     """
-    found = values.to(device, dtype)
+    found = values.to("cpu" if device.type == "meta" else device, dtype)
     if not found.isfinite().all():
         raise UsageError(f"{name}: the vector holds NaN or infinity in {found.dtype}.")
     return found

@@ -18,7 +18,7 @@ from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches
 from tvsight.interventions.learning import last_states, task_vectors
-from tvsight.interventions.steering import generate, steered
+from tvsight.interventions.steering import Steered, generate
 from tvsight.methods.method import Method, learn
 from tvsight.prompts.tokens import MethodTokens
 
@@ -58,6 +58,7 @@ def answer(
     """
     cached = cache_prompts(decoder, prompts["prompts"])
     layer, vector = (None, torch.zeros(decoder.width)) if patch is None else patch
+    vector = vector.to(decoder.device)
     if adds:
         vector = vector + unpatched_states(decoder, cached)[0, layer]
     patches = Patches([0], [layer], vector[None])
@@ -80,7 +81,7 @@ def generated(
     """
     with ExitStack() as steering:
         for layer, vector in added:
-            steering.enter_context(steered(decoder, layer, vector))
+            steering.enter_context(Steered(decoder, layer, vector))
         return generate(decoder, prompts["prompts"][0], most)
 
 

@@ -1,5 +1,6 @@
 """A vector of a task, as an object: apply it, steer with it, save it."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from tvsight.errors import UsageError, unexpected
 from tvsight.interventions.decoder import one_at_a_time
-from tvsight.interventions.steering import steered
+from tvsight.interventions.steering import Steered
 from tvsight.library import files, measure
 from tvsight.library.arguments import (
     as_template,
@@ -130,7 +131,9 @@ class Vector:
         """
         place, vector = self._at(layer, finite("alpha", alpha))
         if not self.model.remote:
-            with steered(self.model.decoder, place, vector):
+            with warnings.catch_warnings(), Steered(self.model.decoder, place, vector):
+                # The edit waits for a further step, which the last step is not followed by.
+                warnings.filterwarnings("ignore", ".*was never reached", UserWarning)
                 yield
             return
         self.model.added.append((place, vector))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from tvsight.config import RunConfig, command
+from tvsight.errors import UsageError
 from tvsight.output import tables
 from tvsight.output.plots import Plot
 from tvsight.output.tables import Wording
@@ -35,6 +36,7 @@ class Drawn:
         self.results = Path(options.results)
         self.name = name
         self.files: list[Path] = []
+        self._names: set[str] = set()
 
     def of(self, kind: str, note: str = "") -> "Drawn":
         """The same tables and figures of something else, such as the vector of another method, in
@@ -66,19 +68,20 @@ class Drawn:
             wording: what is said above the table.
 
         Raises:
-            UsageError: when the folder cannot be written.
+            UsageError: when the folder cannot be written, or there is a table of this name.
         """
-        folder = self.results / "tables"
+        folder, name = self.results / "tables", self._new("tables", parts)
         noted = wording._replace(note=wording.note + self.note)
-        self.files += tables.write(folder, self._named(parts), numbers, cells, names, noted)
+        self.files += tables.write(folder, name, numbers, cells, names, noted)
 
     def numbers(self, numbers: pd.DataFrame, *parts: str) -> None:
         """Write numbers as CSV alone, when they are drawn and too many to read.
 
         Raises:
-            UsageError: when the folder cannot be written.
+            UsageError: when the folder cannot be written, or there is a table of this name.
         """
-        self.files += tables.write_numbers(self.results / "tables", self._named(parts), numbers)
+        name = self._new("tables", parts)
+        self.files += tables.write_numbers(self.results / "tables", name, numbers)
 
     def figure(self, plot: Plot, *parts: str) -> None:
         """Write a figure as PNG and PDF, or SVG too, and its caption as Markdown.
@@ -87,12 +90,13 @@ class Drawn:
             parts: what follows the analysis in the name of the file.
 
         Raises:
-            UsageError: when the folder cannot be written.
+            UsageError: when the folder cannot be written, or there is a figure of this name.
         """
+        name = self._new("figures", parts)
         noted = replace(plot, caption=plot.caption + self.note)
         self.files += noted.write(
             self.results / "figures",
-            self._named(parts),
+            name,
             captions=self.options.captions,
             svg=self.options.svg,
             command=command(self.name, self.options),
@@ -100,3 +104,18 @@ class Drawn:
 
     def _named(self, parts: Sequence[str]) -> str:
         return "_".join([self.name, *filter(None, [self.kind]), *map(folder_name, parts)])
+
+    def _new(self, folder: str, parts: Sequence[str]) -> str:
+        """The name of files that are not written yet.
+
+        Raises:
+            UsageError: when they are, since a method is named like a part of this analysis.
+        """
+        name = self._named(parts)
+        if f"{folder}/{name}" in self._names:
+            raise UsageError(
+                f"{folder}/{name} is written already, and would be lost: give the method of "
+                "--method-file another KEY."
+            )
+        self._names.add(f"{folder}/{name}")
+        return name

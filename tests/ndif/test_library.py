@@ -1,0 +1,64 @@
+"""The library of a notebook on a server, and through the serialisation for one: the same."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.commands import ROOT
+from tests.ndif.server import NdifServer
+from tests.ndif.settings import TINY
+
+LIMIT_S = 200
+NOTEBOOK = """
+import json, sys, tvsight
+model = tvsight.load(sys.argv[1], dtype="float32", remote=json.loads(sys.argv[2]))
+theta = tvsight.task_vector(model, "to_upper", episodes=4, shots=3)
+with theta.steering(alpha=2):
+    steered = model.generate("the a b", tokens=4)
+episode = tvsight.episodes(model, "to_upper", count=2, shots=3)[0]
+found = {
+    "layer": theta.layer,
+    "values": theta.values.tolist(),
+    "report": theta.report.table.to_dict("list"),
+    "applied": theta.apply("a", tokens=3),
+    "steered": steered,
+    "generated": model.generate("the a b", tokens=4),
+    "extracted": tvsight.extract(model, episode).tolist(),
+    "answer": tvsight.answer(model, episode.query, episode.demonstrations),
+}
+print(json.dumps(found))
+"""
+
+
+def run(environment: dict[str, str], remote: Any) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK, TINY, json.dumps(remote)],
+        cwd=ROOT,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_vectors_steering_and_answers_are_those_of_a_simulated_server(
+    ndif: NdifServer, tmp_path: Path
+) -> None:
+    environment = ndif.client_environment(tmp_path / "home")
+    found, expected = (run(environment, remote) for remote in (True, "simulated"))
+    for name in ("values", "extracted"):
+        assert flat(found.pop(name)) == pytest.approx(flat(expected.pop(name)), abs=1e-5)
+    assert found == expected
+    assert found["steered"] != found["generated"]
+
+
+def flat(rows: list[list[float]]) -> list[float]:
+    return [number for row in rows for number in row]
