@@ -14,11 +14,12 @@ from tvsight.experiments.function_vectors.numbers import effects, ranking
 from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode
-from tvsight.run.outcome import Measured, Stored
+from tvsight.run.outcome import Measured, Outcome, Stored
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.storage.contents import HEAD_MEANS
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
+from tvsight.storage.task_vectors import TaskVectors
 from tvsight.tasks import Task
 
 if TYPE_CHECKING:
@@ -54,6 +55,22 @@ class KnownHeads:
         if task not in self._means:
             self._means[task] = self._store.vectors(self.results[task].path)[HEAD_MEANS]
         return self._means[task]
+
+
+def with_known_heads(
+    plan: Plan, source: ModelSource, of_heads: Outcome | None, thetas: TaskVectors | None
+) -> tuple[list[Task], KnownHeads | None]:
+    """The tasks whose task vectors and effects of heads are known, and these; all tasks in a dry
+    run, where either is None."""
+    if of_heads is None or thetas is None:
+        return list(plan.tasks), None
+    results = {one.key.task: one for one in of_heads.of(source.name).results}
+    tasks = [
+        task
+        for task in plan.tasks
+        if task.name in results and (source.name, task.name) in thetas.paths
+    ]
+    return tasks, KnownHeads(Store(plan.config.results), results)
 
 
 def requests(plan: Plan, source: ModelSource, least: int = 1) -> "list[HeadEffects]":

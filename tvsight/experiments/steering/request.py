@@ -10,7 +10,11 @@ import pandas as pd
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import effects
-from tvsight.experiments.function_vectors.effects import KnownHeads, check_enough_heads
+from tvsight.experiments.function_vectors.effects import (
+    KnownHeads,
+    check_enough_heads,
+    with_known_heads,
+)
 from tvsight.experiments.main_results import request as main_results
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.experiments.steering import (
@@ -76,12 +80,7 @@ def requests(
         of_heads: the effects of heads; None for a dry run, which takes them to be there.
         thetas: the task vectors of the central comparison; None for a dry run.
     """
-    known = None
-    tasks = plan.tasks
-    if of_heads is not None and thetas is not None:
-        results = {one.key.task: one for one in of_heads.of(source.name).results}
-        known = KnownHeads(Store(plan.config.results), results)
-        tasks = [t for t in tasks if t.name in results and (source.name, t.name) in thetas.paths]
+    tasks, known = with_known_heads(plan, source, of_heads, thetas)
     # By name, since the others take turns: the order of --tasks changes no number.
     every = sorted(tasks, key=lambda other: other.name)
     wanted = []
