@@ -25,7 +25,7 @@ PROGRAM: ContextVar[str | None] = ContextVar("PROGRAM", default=None)
 """The command as it was typed, where that is not `python -m` and a module."""
 
 TYPES = "__annotations__"
-"""Where a class keeps the types of the fields that it adds."""
+"""The attribute in which a class keeps the types of the fields that it adds."""
 
 Options = TypeVar("Options")
 

@@ -25,7 +25,7 @@ LATEX = {
 }
 """Characters that LaTeX reads otherwise, or that pdflatex has no letter for by default."""
 NOT_IN_LATEX = re.compile(r"[^\x00-\x7fÀ-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ]+")
-"""What is left beyond the letters that every installation of pdflatex has."""
+"""Letters beyond those that every installation of pdflatex has."""
 OPENING = re.compile(r"(?<![A-Za-z0-9])_")
 """An underscore that could begin emphasis, which one inside a word cannot."""
 

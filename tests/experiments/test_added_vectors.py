@@ -33,7 +33,7 @@ class Case(NamedTuple):
     prompts: Split
 
     def both(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What a job returns here, which is what a server returns."""
+        """The return value of a job here, which is that of a server."""
         here = run(self.model.decoder, function, *arguments)
         there = run(self.model.decoder, function, *arguments, remote="local")
         torch.testing.assert_close(there, here)

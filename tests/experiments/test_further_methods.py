@@ -89,7 +89,7 @@ def place(
 
 
 def drawn(name: str, options: MethodOptions) -> tuple[Outcome, Recorded]:
-    """What an analysis collects, and its tables and figures, which are not written."""
+    """The results of an analysis, and its tables and figures, which are not written."""
     report = import_module(f"tvsight.experiments.{name}.report")
     display, recorded = Told(), Recorded(name)
     outcome = report.collect(Runner(display), options).in_order()

@@ -24,16 +24,6 @@ FORM = f"expected a dense vector of {WIDTH} floating-point numbers"
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
-    return tiny_checkpoint("gpt2")
-
-
-@pytest.fixture(scope="module")
-def model(checkpoint: Path) -> Model:
-    return tvsight.load(str(checkpoint), device="cpu")
-
-
-@pytest.fixture(scope="module")
 def episodes(model: Model) -> list[Episode]:
     return tvsight.episodes(model, tvsight.task("to_upper"), count=4, shots=3)
 

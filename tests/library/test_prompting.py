@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,16 +17,6 @@ README = Path(__file__).parents[2] / "README.md"
 LAYER_OF_THE_README = 11
 TOLERANCE = 1e-4
 PROMPT = tvsight.template("example")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
-    return tiny_checkpoint("gpt2")
-
-
-@pytest.fixture(scope="module")
-def model(checkpoint: Path) -> Model:
-    return tvsight.load(str(checkpoint), device="cpu")
 
 
 @pytest.fixture(scope="module")

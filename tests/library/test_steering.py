@@ -36,7 +36,7 @@ def hooked(block: nn.Module, vector: Tensor) -> Iterator[None]:
 
 
 def plain(model: LoadedModel) -> str:
-    """What transformers generates itself."""
+    """The text that transformers generates itself."""
     prompt = model.tokenizer(TEXT, return_tensors="pt")
     found = model.decoder.nn._module.generate(
         **prompt, max_new_tokens=TOKENS, do_sample=False, num_beams=1

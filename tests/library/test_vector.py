@@ -27,7 +27,7 @@ REPORT = Report(6, 2, True, (0.0, 0.1, 0.5), dict.fromkeys(TITLES, HALF))
 
 
 def answered(theta: Vector, word: str, shown: Any = (), patch: Any = None) -> str:
-    """What the function of one prompt answers, as a word."""
+    """The answer of the function of one prompt, as a word."""
     found = tvsight.answer(theta.model, word, shown, patch=patch)
     return "" if found in theta.model.tokenizer.all_special_tokens else found.strip()
 

@@ -1,4 +1,4 @@
-"""Where generated answers end, and what they say."""
+"""Generated answers end where the template says, and are read up to there."""
 
 from collections.abc import Callable
 from pathlib import Path

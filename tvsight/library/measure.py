@@ -1,4 +1,4 @@
-"""What the library runs on a model: one prompt, or the episodes that a vector is learnt from.
+"""Measure one prompt, or the episodes that a vector is learnt from, for the library.
 
 Every function takes the decoder and prompts, `{"prompts": [token ids, ...]}` or the prompts of a
 method.

@@ -11,7 +11,7 @@ from tvsight.output.labels import block, number
 from tvsight.statistics.intervals import Estimate, accuracy
 
 TITLES = {"baseline": "Baseline", "icl": "ICL", "vector": "Vector"}
-"""What is compared on the test episodes."""
+"""The procedures that are compared on the test episodes."""
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,16 @@ def line(
         axes.fill_between(places, low, high, color=drawn_as.colour, alpha=BAND_ALPHA, linewidth=0)
 
 
+def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = None) -> None:
+    """Name what is drawn in `axes` above the whole figure.
+
+    Args:
+        size: of the names, in points.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=columns, loc="outside upper left", fontsize=size)
+
+
 def whiskers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     """From the values of a column down and up to the ends of their intervals, `[2, rows]`; 0 where
     there is no interval."""

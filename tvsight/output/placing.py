@@ -15,9 +15,9 @@ from tvsight.output.theme import arranged, text_in
 NAME = 6.5
 """Size of a name beside a point, in points."""
 NEAR = 0.06
-"""From a point to a name that needs no line to it, in inches."""
+"""The distance of a point from a name that needs no line to it, in inches."""
 CLOSE = 0.5
-"""From a point to others among which it is crowded, in inches."""
+"""The distance of a point from others among which it is crowded, in inches."""
 GAP = 0.02
 """Between two names at least, in inches."""
 STEPS = 24
@@ -25,7 +25,7 @@ STEPS = 24
 DIRECTIONS = 24
 """Directions that are tried at each distance, from the right upwards."""
 ROUNDS = 6
-"""How often each name is moved to a better place, given all others, at most."""
+"""The most times that each name is moved to a better place, given all others."""
 OUTSIDE, COVERS, CROSSES, MEETS, AWAY = 100.0, 20.0, 5.0, 3.0, 3.0
 """Costs of a name outside the axes, of each name or point that it covers, of each one that its line
 crosses, of each line that its line meets, and of each inch from its point."""

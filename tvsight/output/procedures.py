@@ -55,7 +55,7 @@ CONTROLS = (
     *("no_op", "random_vector", "random_deviation", "any_other_task", "other_tasks_mean"),
     "shuffled_labels",
 )
-"""What is patched in place of the task vector, after every block on dev."""
+"""Vectors that are patched in place of the task vector, after every block on dev."""
 BESIDE_CONTROLS = (
     *("baseline", "icl", "icl_shuffled", "task_vector", "own_mean"),
     *(*CONTROLS, "best_other"),

@@ -40,7 +40,7 @@ ARROWS = (
     Arrow("conflict", "With B's vector, block best in the conflict", "#7a3b00", "v", 7.0),
     Arrow("zero_shot", "With B's vector, block best in zero-shot prompts", VECTOR.colour, "D", 4.4),
 )
-"""From back to front, so that both are seen where they coincide."""
+"""In order from back to front, so that both are seen where they coincide."""
 PAPER = Arrow("", "Reported by Hendel et al. (LLaMA 13B)", "0.45", "o", 4.4, hollow=True)
 WITHOUT = "Without a vector (ICL)"
 SCORED_STYLES = {"demonstrations": (ICL.colour, "-"), "patched": (VECTOR.colour, "--")}

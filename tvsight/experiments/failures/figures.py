@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from tvsight.experiments.failures.numbers import KINDS, OTHER, PROCEDURES
 from tvsight.output.labels import counted, display_name, shortened, sizes, task_title
-from tvsight.output.panels import category_runs, name_categories
+from tvsight.output.panels import category_runs, legend_above, name_categories
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import title
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
@@ -26,7 +26,7 @@ KIND_COLOURS = {
     "in_set": "#e3c04b",
     "other": "#f7f7f7",
 }
-"""From dark to light, so that they differ in greyscale too."""
+"""In order from dark to light, so that they differ in greyscale too."""
 EDGE = "0.35"
 """Of each part of a bar: the lightest parts are seen on white."""
 
@@ -56,8 +56,7 @@ def by_kind(table: pd.DataFrame, model: str) -> Plot:
         axes.xaxis.grid(True)
     panels[0].set_yticks(range(len(tasks)), [task_title(name) for name in tasks["task"]])
     name_categories(panels[-1], category_runs(tasks["category"]))
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=4, loc="outside upper left")
+    legend_above(figure, panels[0], 4)
     note = (
         f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per task; what is left "
         "is right."

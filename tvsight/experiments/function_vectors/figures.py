@@ -6,7 +6,7 @@ import seaborn as sns
 
 from tvsight.experiments.function_vectors.numbers import CONTROLS, VECTOR
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
-from tvsight.output.panels import block_ticks, model_panels, whiskers
+from tvsight.output.panels import block_ticks, legend_above, model_panels, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
@@ -17,7 +17,7 @@ SIMILARITIES = {
     "cosine": ("As they are", "#6f6f6f", "o"),
     "cosine_centred": ("Without the mean over tasks", PROCEDURES[VECTOR].colour, "s"),
 }
-"""How the cosines are named and drawn."""
+"""Names and looks of the cosines."""
 NAMED = 5
 """Heads that are named in the map."""
 LEVELS = ("baseline", "icl", "task_vector", "mean_state")
@@ -121,8 +121,7 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
         axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
         axes.minorticks_off()
     panels[0].set_ylabel("Mean test accuracy")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=3, loc="outside upper left", fontsize=6.5)
+    legend_above(figure, panels[0], 3, 6.5)
     note = (
         f"Means over {counted(curves['tasks'].max(), 'task')}, zero-shot prompts. Whiskers: 95 % "
         "bootstrap intervals over tasks."
@@ -158,8 +157,7 @@ def similarity(cosines: pd.DataFrame) -> Plot:
         axes.set(xlabel=f"Block (0–{int(layers.max())})", ylim=(-0.25, 1))
         axes.set_xticks(block_ticks(len(layers), [], 9))
     panels[0].set_ylabel("Cosine")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=2, loc="outside upper left")
+    legend_above(figure, panels[0], 2)
     note = (
         f"Means over {counted(cosines['tasks'].max(), 'task')}. Bands: 95 % bootstrap intervals "
         "over tasks."

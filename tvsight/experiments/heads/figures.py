@@ -4,7 +4,7 @@ import pandas as pd
 
 from tvsight.experiments.heads import CHOOSES, DEFINITIONS, DRAWS, KINDS
 from tvsight.output.labels import counted, display_name, number
-from tvsight.output.panels import model_panels, whiskers
+from tvsight.output.panels import legend_above, model_panels, whiskers
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
@@ -127,8 +127,7 @@ def by_share(means: pd.DataFrame) -> Plot:
         )
         axes.minorticks_off()
     panels[0].set_ylabel("Mean ICL accuracy on test")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=2, loc="outside upper left", fontsize=6.5)
+    legend_above(figure, panels[0], 2, 6.5)
     note = (
         f"Means over {counted(means['tasks'].max(), 'task')}, {DRAWS} draws of random heads. "
         "Whiskers: 95 % bootstrap intervals over tasks."

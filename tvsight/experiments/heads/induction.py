@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
 
 TASK, CATEGORY = "random_tokens", "custom"
-"""What stands in place of a task: the score belongs to the model alone."""
+"""They stand in place of a task: the score belongs to the model alone."""
 FEWEST = 2
 """Random tokens in a sequence for a model with a short window."""
 

@@ -21,6 +21,7 @@ from tvsight.output.panels import (
     block_ticks,
     category_runs,
     label_ends,
+    legend_above,
     name_categories,
     panels,
 )
@@ -74,8 +75,7 @@ def curves(
     _against_depth(drawn[-1], shown, models)
     for axes in drawn[::per_row]:
         axes.set_ylabel("Dev accuracy")
-    handles, labels = drawn[-1].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=3, loc="outside upper left")
+    legend_above(figure, drawn[-1], 3)
     for axes, model in zip(drawn, models, strict=False):
         of_model = tested[tested["model"] == model]
         level = {name: of_model[name].mean() for name in ("icl", "baseline")}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypedDict
 import torch
 from torch import Tensor
 
-from tvsight.experiments.main_results.measure import VECTORS
+from tvsight.experiments.main_results.measure import VECTORS, learn_vectors
 from tvsight.experiments.measuring import Progress, distinct, silent
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import CachedPrompts, cache_prompts, unpatched_states
@@ -72,7 +72,10 @@ def answer_dev(
     say = progress or silent
     say("dev demonstrations")
     methods = VECTORS if method is None else {OWN: method}
-    learnt = {name: learn(decoder, dev, one, settings) for name, one in methods.items()}
+    if method is None:
+        learnt = learn_vectors(decoder, dev)
+    else:
+        learnt = {OWN: learn(decoder, dev, method, settings)}
     say("layer sweep")
     prompts, index = distinct([tuple(prompt) for prompt in dev["zero_shot"]])
     cached = cache_prompts(decoder, prompts)
@@ -111,12 +114,12 @@ def answer_test(
     say = progress or silent
     say("test demonstrations")
     methods = VECTORS if method is None else {OWN: method}
-    learnt = {
-        name: taught[name].to(decoder.device).expand(len(test["query"]), -1, -1)
-        if name in taught
-        else learn(decoder, test, one, settings)
-        for name, one in methods.items()
-    }
+    if method is None:
+        learnt = learn_vectors(decoder, test)
+    elif method.of == "task":
+        learnt = {OWN: taught[OWN].to(decoder.device).expand(len(test["query"]), -1, -1)}
+    else:
+        learnt = {OWN: learn(decoder, test, method, settings)}
     say("test queries")
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
     few_shot: list[tuple[int, ...]] = []

@@ -107,10 +107,16 @@ def measure_dev(
     """Apply the vectors of the dev episodes after every block: this chooses the layer."""
     say = progress or silent
     say("dev demonstrations")
-    own = task_vector.learn(decoder, dev)
-    learnt = {"task_vector": own, "averaged_vector": averaged_vector.learn(decoder, dev, own)}
+    learnt = learn_vectors(decoder, dev)
     say("layer sweep")
     return sweep(decoder, dev, VECTORS, learnt, vectors)
+
+
+def learn_vectors(decoder: Decoder, prompts: PromptTokens) -> dict[str, Tensor]:
+    """The vectors of `VECTORS` for some episodes, `[episodes, depth, width]`."""
+    own = task_vector.learn(decoder, prompts)
+    averaged = averaged_vector.learn(decoder, prompts, own)
+    return {"task_vector": own, "averaged_vector": averaged}
 
 
 def sweep(

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, sizes, task_title
-from tvsight.output.panels import category_runs, name_categories, whiskers
+from tvsight.output.panels import category_runs, legend_above, name_categories, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
@@ -41,8 +41,7 @@ def methods(table: pd.DataFrame, means: pd.DataFrame, model: str) -> Plot:
         left.axhspan(first - 0.5, last + 0.5, color="0.96", zorder=0)
     name_categories(left, runs)
     _gaps(right, means[means["model"] == model])
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=3, loc="outside upper left")
+    legend_above(figure, left, 3)
     known = of_model[~of_model["procedure"].isin(UNPATCHED)]
     note = (
         f"{display_name(model)}. n = {sizes(of_model['n'])}. Right: of the means over tasks, 95 % "

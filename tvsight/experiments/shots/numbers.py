@@ -10,7 +10,7 @@ from tvsight.statistics.intervals import mean_difference, mean_of
 from tvsight.statistics.tests import SIGNIFICANCE, holm
 
 LAYERS = {"task_vector": "layer", "averaged_vector": "averaged_layer"}
-"""Where a task table has the chosen block of each vector procedure."""
+"""The column of a task table with the chosen block of each vector procedure."""
 TESTED = {"gains": "task_vector_minus_baseline", "lags": "icl_minus_task_vector"}
 """Differences of the task vector that are tested on every task."""
 

@@ -7,13 +7,12 @@ Options = RunConfig
 
 METHODS = ("task_vector", "averaged_vector", "function_vector")
 """The vectors, by the names of their methods."""
-MODES = ("overwrite", "add")
 ALPHAS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Factors of a vector that is added."""
 VECTOR = "vector"
 """The procedure that applies a task's own vector."""
 CONTROLS = ("random_addition", "negated", "any_other_task")
-"""What is added in its place, in zero-shot prompts."""
+"""Vectors that are added in its place, in zero-shot prompts."""
 CONTEXTS = ("zero_shot", "shuffled", "other_task", "template", "natural")
 """Prompts that a vector is applied to. `docs/steering.md` describes them."""
 HEADS = 10

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from tvsight.experiments.steering import ALPHAS, CONTEXTS, CONTROLS, METHODS, VECTOR
 from tvsight.output.labels import counted, display_name, number
-from tvsight.output.panels import line, panels, whiskers
+from tvsight.output.panels import legend_above, line, panels, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TWO_COLUMNS, new_figure, tinted
@@ -192,8 +192,7 @@ def collapse(collapsed: pd.DataFrame, model: str) -> Plot:
         axes.set(xlim=(-0.5, OVER + 0.5), xlabel="Factor α")
         axes.yaxis.grid(True)
     drawn[-1].set(ylabel="KL divergence (nats)", ylim=(0, None))
-    handles, labels = drawn[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=4, loc="outside upper left", fontsize=6.5)
+    legend_above(figure, drawn[0], 4, 6.5)
     note = (
         f"{display_name(model)}, means over {counted(of_model['tasks'].max(), 'task')}. Bands: "
         "95 % bootstrap intervals over tasks."

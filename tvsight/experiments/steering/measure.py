@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from tvsight.experiments.main_results.measure import OnDev, best_layers, sweep
+from tvsight.experiments.main_results.measure import OnDev, best_layers, learn_vectors, sweep
 from tvsight.experiments.measuring import (
     Patch,
     Progress,
@@ -30,7 +30,7 @@ from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import Patches, generate
 from tvsight.interventions.heads import contributions
-from tvsight.methods import averaged_vector, task_vector
+from tvsight.methods import task_vector
 from tvsight.methods.function_vector import summed
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 
@@ -47,7 +47,7 @@ class Application(TypedDict):
 
 
 class Learnt(TypedDict):
-    """What is known of all tasks of a model, in the order of their names."""
+    """Mean vectors and heads of all tasks of a model, in the order of their names."""
 
     thetas: Tensor
     """The mean task vector after every block, `[tasks, depth, width]`."""
@@ -173,12 +173,9 @@ def own_vectors(decoder: Decoder, prompts: PromptTokens, function: Tensor) -> di
     Args:
         function: the function vector, `[width]`.
     """
-    theta = task_vector.learn(decoder, prompts)
-    return {
-        "task_vector": theta,
-        "averaged_vector": averaged_vector.learn(decoder, prompts, theta),
-        "function_vector": function.to(theta).expand(theta.shape),
-    }
+    learnt = learn_vectors(decoder, prompts)
+    theta = learnt["task_vector"]
+    return {**learnt, "function_vector": function.to(theta).expand(theta.shape)}
 
 
 def make_vectors(

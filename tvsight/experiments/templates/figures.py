@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from tvsight.experiments.templates.numbers import CHOICES, Standard
 from tvsight.output.labels import counted, display_name, number, shortened, sizes
-from tvsight.output.panels import whiskers
+from tvsight.output.panels import legend_above, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about, title, word
 from tvsight.output.theme import TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure, text_in
@@ -68,8 +68,7 @@ def matrix(
     axes.xaxis.grid(True)
     for place in range(0, len(rows), 2):
         axes.axhspan(place - 0.5, place + 0.5, color="0.96", zorder=0)
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=3, loc="outside upper left")
+    legend_above(figure, axes, 3)
     note = f"{_about(model, table)} Whiskers: 95 % bootstrap intervals over tasks."
     made = f"θ is the mean over {counted(standard.dummy_queries, 'dummy prompt')}."
     if vector != "task_vector":
@@ -99,8 +98,7 @@ def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard
     right.set_xticks(range(len(choices)), [_choice_tick(row) for _, row in choices.iterrows()])
     left.set(xlabel="Number of dummy queries of the task", ylabel="Mean test accuracy")
     right.set(xlabel="Where dummy queries come from")
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=3, loc="outside upper left")
+    legend_above(figure, left, 3)
     note = f"{_about(model, table)} Whiskers, bands: 95 % bootstrap intervals over tasks."
     caption = (
         f"{note} Template: {shortened(standard.template)}. θ of the query "

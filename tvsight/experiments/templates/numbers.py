@@ -22,7 +22,7 @@ from tvsight.statistics.intervals import (
 from tvsight.statistics.tests import SIGNIFICANCE, with_holm
 
 CHOICES = {"task": "of the task", "foreign": "of another task", "query": "the query itself"}
-"""Where dummy queries come from. The paper's are inputs of the task."""
+"""The sources of dummy queries. The paper's are inputs of the task."""
 VARIANT = ["extracted_under", "applied_under", "dummy_queries", "dummy_choice"]
 """Columns that tell variants apart."""
 

@@ -98,7 +98,7 @@ def _draw_dummy_queries(
 
 
 def _worded(wording: Wording, vector: str) -> Wording:
-    """What is said above a table of one vector."""
+    """The words above a table of one vector."""
     if vector == "task_vector":
         return wording
     return Wording(about(wording.title, vector), f"{wording.note} {NO_DUMMIES}")

@@ -12,8 +12,8 @@ from tvsight.statistics.matrices import rank_correlation
 from tvsight.statistics.tests import SIGNIFICANCE
 
 ALL, WITHIN = "all pairs", "within each task"
-"""How pairs are ranked. Within the pairs of one asked task, it does not count that some tasks are
-answered with many vectors, and others with none."""
+"""The two ways to rank pairs. Within the pairs of one asked task, it does not count that some tasks
+are answered with many vectors, and others with none."""
 PARTS = 5
 """Parts of equal size that pairs are divided into by distance, for means."""
 MOST_NEAR, MOST_ACCURATE = 3, 4

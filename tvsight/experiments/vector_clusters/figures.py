@@ -37,7 +37,7 @@ from tvsight.output.theme import (
 Places = NDArray[np.float64]
 """Points of a plane, `[n, 2]`, or one of them."""
 LIGHTEST, DARKEST = 0.55, -0.45
-"""How far the tints of a category go towards white, and towards black."""
+"""The ends of the tints of a category, towards white and towards black."""
 SIDES = (3.2, 1.9, 0.55)
 """Widths of the picture, the heat map and the tree, in inches, without names."""
 ROW, LEAST_HEIGHT = 0.115, 2.9

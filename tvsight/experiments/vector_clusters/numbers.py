@@ -34,8 +34,8 @@ WAYS: dict[str, tuple[Metric, str]] = {
     "cosine": ("cosine", AS_THEY_ARE),
     "centred": ("cosine", CENTRED),
 }
-"""How vectors are compared: distance and treatment. Euclidean distances do not change when the same
-is subtracted from all."""
+"""The ways to compare vectors: distance and treatment. Euclidean distances do not change when the
+same is subtracted from all."""
 
 
 class Grouping(NamedTuple):
