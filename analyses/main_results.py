@@ -5,14 +5,15 @@ teach, so that patching it into a zero-shot prompt answers nearly as well as in-
 It would be refuted by a task-vector accuracy near the zero-shot baseline where ICL is far above.
 
     python -m analyses.main_results
+    python -m analyses.main_results --score kl
 """
 
 from analyses.analysis import analyse
 from analyses.command import command
-from tvsight.experiments.main_results import NAME, Options
+from tvsight.experiments.main_results import NAME, ScoreOptions
 
 
-def main(options: Options) -> int:
+def main(options: ScoreOptions) -> int:
     """Measure what is missing, then write tables and figures; returns the exit code."""
     from tvsight.experiments.main_results import report
 
@@ -20,4 +21,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(ScoreOptions, main, __doc__)

@@ -45,13 +45,19 @@ def read(token: list[int], margin: list[float] | None = None) -> Answers:
         "token": torch.tensor(token),
         "log_probability": -torch.ones(len(token)),
         "margin": margins,
+        "rank": torch.ones(len(token), dtype=torch.long),
     }
 
 
 def grid(*shape: int) -> Answers:
     """Answers whose every value names its place."""
     places = torch.arange(torch.Size(shape).numel()).view(shape)
-    return {"token": places, "log_probability": places + 0.25, "margin": places + 0.5}
+    return {
+        "token": places,
+        "log_probability": places + 0.25,
+        "margin": places + 0.5,
+        "rank": places + 1,
+    }
 
 
 def patched_together(decoder: Decoder, patches: dict[str, Patch]) -> dict[str, Tensor]:
@@ -96,6 +102,7 @@ def answered_one_by_one(decoder: Decoder, states: Tensor, expected: list[int]) -
         "token": torch.cat([one["token"] for one in read]).view(shape),
         "log_probability": torch.cat([one["log_probability"] for one in read]).view(shape),
         "margin": torch.cat([one["margin"] for one in read]).view(shape),
+        "rank": torch.cat([one["rank"] for one in read]).view(shape),
     }
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import ANSWER_TYPES, COLUMN_TYPES
+from tvsight.storage.schemas import ANSWER_TYPES, COLUMN_TYPES, SCORE_TYPES
 
 PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
 
@@ -69,6 +69,24 @@ def whole_rows() -> pd.DataFrame:
         first_word=True,
         answer_log_probability=-1.5,
     ).astype(ANSWER_TYPES)
+
+
+GAPS = {"baseline": -1.0, "icl": 4.0, "task_vector": 3.0, "averaged_vector": 3.5}
+DIVERGENCES = {"baseline": 2.0, "icl": 0.0, "task_vector": 0.5, "averaged_vector": 0.25}
+
+
+def scored_rows() -> pd.DataFrame:
+    """Two tasks with scores. A right answer has rank 1, a wrong one 100. After blocks other than
+    the chosen one, the vector's gap is 1 less and its divergence 1 more."""
+    rows = pd.concat(
+        [task_rows("one", (2, 15, 10, 9)), task_rows("two", (4, 20, 18, 14))], ignore_index=True
+    )
+    off = (rows["procedure"] == "task_vector") & (rows["layer"] != 3)
+    return rows.assign(
+        rank=rows["correct"].map({True: 1, False: 100}),
+        answer_gap=rows["procedure"].map(GAPS) - off,
+        icl_divergence=rows["procedure"].map(DIVERGENCES) + off,
+    ).astype(COLUMN_TYPES | SCORE_TYPES)
 
 
 def answer(split: str, episode: int, query: str, correct: bool) -> dict[str, object]:

@@ -53,6 +53,33 @@ def test_answers_read_in_tiles_are_those_of_whole_logits(
     torch.testing.assert_close(found["log_probability"], wanted, rtol=0, atol=1e-5)
     margin = best.values[:, 0] - best.values[:, 1]
     torch.testing.assert_close(found["margin"], margin, rtol=0, atol=1e-5)
+    own = whole[range(20), expected][:, None]
+    assert (found["rank"] > (whole > own + 1e-5).sum(dim=1)).all()
+    assert (found["rank"] <= (whole > own - 1e-5).sum(dim=1)).all()
+    assert len(found["rank"].unique()) > 10
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_scores_compare_the_answers_of_fifty_rows_at_a_time(
+    decoder: Decoder, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not plain:
+        monkeypatch.setattr(Decoder, "has_plain_unembedding", False)
+        monkeypatch.setattr(batching, "GPU_LOGIT_BYTES", 4 * 7 * decoder.vocabulary)
+    states = 3 * torch.randn(70, 2, decoder.width, generator=torch.Generator().manual_seed(0))
+    expected = [row % 9 for row in range(50)] + [200 + row % 5 for row in range(20)]
+    found = answers.scores(decoder, states, states[:, 0], expected)
+    assert found["gap"].shape == found["divergence"].shape == (70, 2)
+    assert (found["divergence"][:, 0] == 0).all()
+    assert (found["divergence"][:, 1] > 0).all()
+    for rows in (slice(50), slice(50, 70)):
+        part = answers.scores(decoder, states[rows], states[rows, 0], expected[rows])
+        gap, divergence = found["gap"][rows], found["divergence"][rows]
+        torch.testing.assert_close(part["gap"], gap, rtol=0, atol=1e-5)
+        torch.testing.assert_close(part["divergence"], divergence, rtol=0, atol=1e-5)
+    alone = answers.scores(decoder, states[:3], states[:3, 0], [7, 7, 7])
+    assert not alone["gap"].any()
+    assert not alone["divergence"].any()
 
 
 def test_tied_leaders_have_no_margin_wherever_a_tile_ends(

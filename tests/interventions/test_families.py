@@ -15,7 +15,7 @@ from tvsight import execution
 from tvsight.experiments.main_results.measure import VECTORS, Comparison, measure, measure_dev
 from tvsight.experiments.measuring import at
 from tvsight.interventions import application, learning
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, Scores
 from tvsight.interventions.generation import ENDED, Patches, force, generate
 from tvsight.models.loading import Model, load
 from tvsight.prompts import PromptTokens
@@ -117,6 +117,33 @@ def test_the_chosen_layer_and_its_test_answers_are_those_of_the_reference(
     assert_same_answers(found, wanted.test, measured.test["expected"])
 
 
+def test_scores_among_answers_are_those_of_the_reference(
+    measured: Measured, plain: reference.Reference
+) -> None:
+    found, wanted = measured.found, measured.wanted
+    dev_icl = [plain.answer(prompts.few_shot) for prompts in complete_prompts(measured.dev)]
+    expected = measured.dev["expected"]
+    assert len(set(expected)) > 1
+    assert_same_scores(found["dev"]["scores"]["baseline"], wanted.dev_baseline, dev_icl, expected)
+    for procedure in VECTORS:
+        swept = found["dev"]["scores"][procedure]
+        for layer, answers in enumerate(getattr(wanted, procedure).sweep):
+            of_block: Scores = {
+                "gap": swept["gap"][:, layer],
+                "divergence": swept["divergence"][:, layer],
+            }
+            assert_same_scores(of_block, answers, dev_icl, expected)
+    tested = {
+        "baseline": wanted.baseline,
+        "icl": wanted.icl,
+        **{name: getattr(wanted, name).test for name in VECTORS},
+    }
+    assert found["test"]["scores"].keys() == tested.keys()
+    for name, answers in tested.items():
+        of_test = found["test"]["scores"][name]
+        assert_same_scores(of_test, answers, wanted.icl, measured.test["expected"])
+
+
 def test_answers_vary_so_that_a_wrong_one_shows(measured: Measured) -> None:
     wanted = measured.wanted
     without_vector = [*wanted.dev_baseline, *wanted.baseline, *wanted.icl]
@@ -197,3 +224,23 @@ def assert_same_answers(
     ]
     assert_close(found["log_probability"], torch.stack(log_probabilities))
     assert_close(found["margin"], torch.tensor([answer.margin for answer in wanted]))
+    for rank, answer, token in zip(found["rank"].tolist(), wanted, expected, strict=True):
+        ahead = answer.log_probabilities - answer.log_probabilities[token]
+        # Tokens that are as probable within the tolerance may stand on either side.
+        assert (ahead > TOLERANCE).sum() + 1 <= rank <= (ahead > -TOLERANCE).sum()
+
+
+def assert_same_scores(
+    found: Scores,
+    wanted: Sequence[reference.Answer],
+    icl: Sequence[reference.Answer],
+    expected: Sequence[int],
+) -> None:
+    for row, (answer, aimed, token) in enumerate(zip(wanted, icl, expected, strict=True)):
+        wrong = next(other for other in [*expected[row:], *expected] if other != token)
+        gap = answer.log_probabilities[token] - answer.log_probabilities[wrong]
+        assert_close(found["gap"][row], gap)
+        among = sorted(set(expected))
+        own = answer.log_probabilities[among].log_softmax(dim=0)
+        other = aimed.log_probabilities[among].log_softmax(dim=0)
+        assert_close(found["divergence"][row], (other.exp() * (other - own)).sum())

@@ -11,7 +11,7 @@ from tests.helpers.damages import DAMAGES, LATER, edited, rows_of, vectors_of
 from tests.helpers.example_store import JSON, MADE, OTHER, RESULT, ROWS, VECTORS, example_store
 from tvsight.errors import StorageError
 from tvsight.storage.manifests import OtherSchema
-from tvsight.storage.store import DAMAGED, SCHEMA_VERSION, DamagedResult, Store
+from tvsight.storage.store import DAMAGED, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 
 
@@ -40,7 +40,7 @@ def test_damage_is_found_named_and_moved_aside(store: Store, damage: str) -> Non
 def test_files_that_do_not_say_their_schema_are_of_the_first(store: Store) -> None:
     rows_of(lambda rows: rows)(store.root / RESULT.path)
     vectors_of()(store.root / RESULT.path)
-    assert SCHEMA_VERSION == 1
+    edited(lambda m: m.update(schema_version=1))(store.root / RESULT.path)
     assert store.holds(RESULT)
     pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tvsight.errors import MeasurementError
-from tvsight.interventions.answers import Answers, answers
+from tvsight.interventions.answers import Answers, answers, mapped, part
 from tvsight.interventions.application import CachedPrompts, apply_vectors
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.precision import TIE
@@ -41,8 +41,8 @@ def patch_together(
     states = apply_vectors(decoder, cached, prompts, layers, vectors)
     sizes = [len(group.prompts) * len(group.layers) for group in groups]
     return {
-        name: part.view(patches[name].vectors.shape)
-        for name, part in zip(patches, states.split(sizes), strict=True)
+        name: of_group.view(patches[name].vectors.shape)
+        for name, of_group in zip(patches, states.split(sizes), strict=True)
     }
 
 
@@ -66,18 +66,13 @@ def read_together(
         for _ in range(shapes[name][1:].numel())
     ]
     read = answers(decoder, states, expected)
-    sizes = [shape.numel() for shape in shapes.values()]
-    token = read["token"].split(sizes)
-    log_probability = read["log_probability"].split(sizes)
-    margin = read["margin"].split(sizes)
-    return {
-        name: {
-            "token": token[number].view(shape),
-            "log_probability": log_probability[number].view(shape),
-            "margin": margin[number].view(shape),
-        }
-        for number, (name, shape) in enumerate(shapes.items())
-    }
+    found = {}
+    start = 0
+    for name, shape in shapes.items():
+        own = slice(start, start + shape.numel())
+        start = own.stop
+        found[name] = part(read, own, shape)
+    return found
 
 
 def at(read: Answers, index: int | Tensor | Sequence[int], dimension: int = 1) -> Answers:
@@ -88,11 +83,7 @@ def at(read: Answers, index: int | Tensor | Sequence[int], dimension: int = 1) -
             return values.select(dimension, index)
         return values.index_select(dimension, torch.as_tensor(index))
 
-    return {
-        "token": taken(read["token"]),
-        "log_probability": taken(read["log_probability"]),
-        "margin": taken(read["margin"]),
-    }
+    return mapped(read, taken)
 
 
 def best_layer(swept: Answers, accepted: Sequence[Sequence[int]]) -> int:

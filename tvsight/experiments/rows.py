@@ -14,7 +14,7 @@ from tvsight.statistics.tests import better_than
 from tvsight.storage.schemas import SCORED, Schema
 
 if TYPE_CHECKING:
-    from tvsight.interventions.answers import Answers
+    from tvsight.interventions.answers import Answers, Scores
     from tvsight.models.loading import Model
     from tvsight.prompts import Episode, PromptTokens, Template
     from tvsight.prompts.episodes import Split
@@ -34,13 +34,19 @@ class Asked(NamedTuple):
     tokens: "PromptTokens"
 
     def rows(
-        self, read: "Answers", procedure: str, layer: int | None = None, **labels: Any
+        self,
+        read: "Answers",
+        procedure: str,
+        layer: int | None = None,
+        scores: "Scores | None" = None,
+        **labels: Any,
     ) -> list[dict[str, Any]]:
         """One row per episode of one procedure (and, for a patched one, one layer).
 
         Args:
             read: every value `[episodes]`.
             layer: 0-based block after which a vector was applied; None where none was.
+            scores: of the same, every value `[episodes]`.
             labels: further columns of the experiment's schema, the same in every row.
 
         Raises:
@@ -56,6 +62,8 @@ class Asked(NamedTuple):
         tokens = read["token"].tolist()
         log_probabilities = read["log_probability"].tolist()
         margins = read["margin"].tolist()
+        ranks = read["rank"].tolist()
+        further = [{} for _ in self.episodes] if scores is None else _among_answers(scores)
         return [
             {
                 "model": self.model.name,
@@ -73,10 +81,39 @@ class Asked(NamedTuple):
                 "log_probability": log_probabilities[number],
                 "margin": margins[number],
                 "measured_on": self.model.device,
+                "rank": ranks[number],
+                **further[number],
                 **labels,
             }
             for number, episode in enumerate(self.episodes)
         ]
+
+    def swept(
+        self, read: "Answers", procedure: str, scores: "Scores | None" = None, **labels: Any
+    ) -> list[dict[str, Any]]:
+        """The rows of a vector that was applied after every block, see `rows`.
+
+        Args:
+            read, scores: every value `[episodes, depth]`.
+        """
+        from tvsight.experiments.measuring import at  # torch, once all is in order
+
+        found = []
+        for block in range(read["token"].shape[1]):
+            of_block: Scores | None = None
+            if scores is not None:
+                gap, divergence = scores["gap"][:, block], scores["divergence"][:, block]
+                of_block = {"gap": gap, "divergence": divergence}
+            found += self.rows(at(read, block), procedure, block, of_block, **labels)
+        return found
+
+
+def _among_answers(scores: "Scores") -> list[dict[str, float]]:
+    gaps, divergences = scores["gap"].tolist(), scores["divergence"].tolist()
+    return [
+        {"answer_gap": gap, "icl_divergence": divergence}
+        for gap, divergence in zip(gaps, divergences, strict=True)
+    ]
 
 
 def asked(
@@ -144,7 +181,8 @@ def frame(
                 f"the accuracy of {_named(procedure)}, {found.value}, is outside its interval "
                 f"[{found.low}, {found.high}]."
             )
-    return data[list(schema.columns)].astype(schema.columns)
+    columns = schema.columns_with(set(map(str, data)))
+    return data[list(columns)].astype(columns)
 
 
 def _named(condition: tuple[Any, ...]) -> str:

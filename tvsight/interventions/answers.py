@@ -1,6 +1,6 @@
-"""Turn states of the last block into the next token, its margin and a log-probability."""
+"""Turn states of the last block into the next token, and into scores of the expected one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import torch
@@ -8,6 +8,10 @@ from torch import Tensor
 
 from tvsight.interventions.batching import logit_tile
 from tvsight.interventions.decoder import Decoder
+
+COMPARED_WITH = 50
+"""Number of episodes whose answers are compared with each other. Parts of a split are multiples of
+it, so their scores are those of the whole split."""
 
 
 class Answers(TypedDict):
@@ -19,6 +23,18 @@ class Answers(TypedDict):
     """The natural logarithm of the expected token's probability."""
     margin: Tensor
     """The largest logit minus the second largest."""
+    rank: Tensor
+    """The place of the expected token among all tokens, 1 for the most probable."""
+
+
+class Scores(TypedDict):
+    """Scores of states among the answers of a task. Every value has the shape of the states without
+    their width."""
+
+    gap: Tensor
+    """The log-probability of the expected token minus that of a wrong answer, in nats."""
+    divergence: Tensor
+    """KL divergence in nats of the answers from those of in-context learning, KL(ICL ‖ states)."""
 
 
 def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> Answers:
@@ -42,7 +58,77 @@ def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> Answer
         "token": torch.cat([part["token"] for part in read]).cpu(),
         "log_probability": torch.cat([part["log_probability"] for part in read]).cpu(),
         "margin": torch.cat([part["margin"] for part in read]).cpu(),
+        "rank": torch.cat([part["rank"] for part in read]).cpu(),
     }
+
+
+def mapped(read: Answers, change: Callable[[Tensor], Tensor]) -> Answers:
+    """The answers with every value changed alike."""
+    return {
+        "token": change(read["token"]),
+        "log_probability": change(read["log_probability"]),
+        "margin": change(read["margin"]),
+        "rank": change(read["rank"]),
+    }
+
+
+def part(read: Answers, rows: slice, shape: Sequence[int]) -> Answers:
+    """The answers of some rows, as tensors of a shape."""
+    return mapped(read, lambda values: values[rows].view(*shape))
+
+
+def scores(decoder: Decoder, states: Tensor, icl: Tensor, expected: Sequence[int]) -> Scores:
+    """Compare states among the answers of their task.
+
+    These are the expected tokens of `COMPARED_WITH` rows in a row, and probabilities are
+    renormalised over them. The wrong answer of a row is the next of them that differs from its own;
+    where all are the same, the gap is 0.
+
+    Args:
+        states: `[rows, ..., width]`.
+        icl: the states of in-context learning on the same prompts, `[rows, width]`.
+        expected: a token id per row.
+
+    Returns:
+        Every value `[rows, ...]`, on the CPU.
+    """
+    parts = [
+        _scores(decoder, states[own], icl[own], expected[own])
+        for start in range(0, len(expected), COMPARED_WITH)
+        for own in (slice(start, start + COMPARED_WITH),)
+    ]
+    return {
+        "gap": torch.cat([part["gap"] for part in parts]),
+        "divergence": torch.cat([part["divergence"] for part in parts]),
+    }
+
+
+def _scores(decoder: Decoder, states: Tensor, icl: Tensor, expected: Sequence[int]) -> Scores:
+    tokens = sorted(set(expected))
+    right = [tokens.index(token) for token in expected]
+    wrong = [
+        next((place for place in (*right[row:], *right[:row]) if place != own), own)
+        for row, own in enumerate(right)
+    ]
+    found = _among(decoder, states, tokens)
+    aimed = _among(decoder, icl, tokens)
+    aimed = aimed.view(len(icl), *[1] * (states.ndim - 2), len(tokens))
+    rows = range(len(expected))
+    return {
+        "gap": found[rows, ..., right] - found[rows, ..., wrong],
+        # Rounding can leave the divergence of equal states below 0.
+        "divergence": (aimed.exp() * (aimed - found)).sum(dim=-1).clamp(min=0),
+    }
+
+
+def _among(decoder: Decoder, states: Tensor, tokens: list[int]) -> Tensor:
+    """The log-probabilities of some tokens, renormalised over them, `[..., tokens]`."""
+    whole = not decoder.has_plain_unembedding
+    flat = states.flatten(0, -2)
+    rows, _ = logit_tile(decoder.device, len(flat), decoder.vocabulary, whole)
+    logits = [decoder.logits(decoder.readout(part), tokens).float() for part in flat.split(rows)]
+    found = torch.cat(logits).log_softmax(dim=-1).cpu()
+    return found.view(*states.shape[:-1], len(tokens))
 
 
 def _answers_of_slice(decoder: Decoder, states: Tensor, expected: Tensor, tokens: int) -> Answers:
@@ -52,11 +138,16 @@ def _answers_of_slice(decoder: Decoder, states: Tensor, expected: Tensor, tokens
     second, wanted, total = first.clone(), first.clone(), torch.zeros_like(first)
     token = torch.zeros_like(first, dtype=torch.long)
     expected = expected.to(readout.device)
+    rank, known = torch.ones_like(token), _expected_logits(decoder, readout, expected)
     for start in range(0, decoder.vocabulary, tokens):
         logits = decoder.logits(readout, slice(start, start + tokens)).float()
         place = expected - start
         here = (place >= 0) & (place < logits.shape[1])
         wanted[here] = logits[here, place[here]]
+        # Its own logit, which may differ by rounding here, does not count.
+        above = logits > known[:, None]
+        above[here, place[here]] = False
+        rank += above.sum(dim=1)
         highest = logits.amax(dim=1)
         second = second.maximum(highest.minimum(first))
         # Few rows find a new best token here, so looking for it and for its rival costs little.
@@ -70,4 +161,16 @@ def _answers_of_slice(decoder: Decoder, states: Tensor, expected: Tensor, tokens
         total = total * (first - highest).exp() + logits.sub_(highest[:, None]).exp_().sum(dim=1)
         first = highest
     log_probability = wanted - first - total.log()
-    return {"token": token, "log_probability": log_probability, "margin": first - second}
+    return {
+        "token": token,
+        "log_probability": log_probability,
+        "margin": first - second,
+        "rank": rank,
+    }
+
+
+def _expected_logits(decoder: Decoder, readout: Tensor, expected: Tensor) -> Tensor:
+    """The logit of each row's expected token, `[rows]`."""
+    tokens, place = expected.unique(return_inverse=True)
+    logits = decoder.logits(readout, tokens.tolist()).float()
+    return logits[torch.arange(len(readout), device=logits.device), place]

@@ -187,7 +187,7 @@ class Decoder:
             states = self.nn.project_out(states)
         return states
 
-    def logits(self, readout: Tensor, tokens: slice = slice(None)) -> Tensor:
+    def logits(self, readout: Tensor, tokens: slice | list[int] = slice(None)) -> Tensor:
         """The logits `[..., tokens]` of a part of the vocabulary. With `has_plain_unembedding` only
         these are computed."""
         if self.has_plain_unembedding:

@@ -104,8 +104,8 @@ def force(
     if len(given) != len(patches.prompts) or not all(given):
         raise unexpected("given", "an answer of at least one token for each row", given)
     shape = (len(given), max(map(len, given)))
-    token = torch.zeros(shape, dtype=torch.long)
-    log_probability, margin = torch.zeros(shape), torch.zeros(shape)
+    token, rank = torch.zeros(2, *shape, dtype=torch.long)
+    log_probability, margin = torch.zeros(2, *shape)
 
     def run(prefixes: Prefixes, tokens: list[int], rows: list[int]) -> None:
         def follow(step: int, places: list[int], states: Tensor) -> list[int | None]:
@@ -115,6 +115,7 @@ def force(
             token[own, step] = read["token"]
             log_probability[own, step] = read["log_probability"]
             margin[own, step] = read["margin"]
+            rank[own, step] = read["rank"]
             longer = [step + 1 < len(given[row]) for row in own]
             return [token if more else None for token, more in zip(expected, longer, strict=True)]
 
@@ -126,6 +127,7 @@ def force(
         "token": token[:, 0],
         "log_probability": log_probability[:, 0],
         "margin": margin[:, 0],
+        "rank": rank[:, 0],
     }
     return {"first": first, "answer_log_probability": log_probability.sum(dim=1)}
 

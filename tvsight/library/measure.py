@@ -14,6 +14,7 @@ from torch import Tensor
 from tvsight.experiments.main_results.measure import Comparison, OnDev, OnTest, measure_method
 from tvsight.experiments.measuring import Progress, distinct, read_together
 from tvsight.interventions import generation
+from tvsight.interventions.answers import scores
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches
@@ -108,9 +109,16 @@ def learn_vector(
     states = {"baseline": baseline, "icl": icl}
     read = read_together(decoder, {name: (of, test["expected"]) for name, of in states.items()})
     finite = found["finite"] and all(bool(of.isfinite().all()) for of in states.values())
-    on_dev: OnDev = {**found["dev"], "sweep": {"vector": found["dev"]["sweep"]["method"]}}
+    dev_scores, test_scores = found["dev"]["scores"], found["scores"]
+    on_dev: OnDev = {
+        **found["dev"],
+        "sweep": {"vector": found["dev"]["sweep"]["method"]},
+        "scores": {"baseline": dev_scores["baseline"], "vector": dev_scores["method"]},
+    }
+    of_states = {name: scores(decoder, of, icl, test["expected"]) for name, of in states.items()}
     on_test: OnTest = {
         "answers": read | {"vector": found["test"]},
+        "scores": of_states | {"vector": test_scores},
         "finite": finite,
         "vectors": vector[:0],
     }

@@ -80,6 +80,8 @@ class Request(ABC):
     """All that changes a number. `complete` adds `weights` and `dtype`."""
     needs_vectors: bool = field(default=False, kw_only=True)
     """Whether a result that was stored without its vectors is measured again."""
+    needs_scores: bool = field(default=False, kw_only=True)
+    """Whether a result whose rows lack scores is measured again."""
 
     @abstractmethod
     def steps(self, model: "Model") -> "Steps[Measured]":

@@ -40,6 +40,7 @@ def check_scored(
         raise DamagedResult("a log-probability or a margin is not a finite number")
     if (numbers[:, 0] > ROUNDING).any() or (numbers[:, 1] < -ROUNDING).any():
         raise DamagedResult("a log-probability is above 0, or a margin below")
+    _check_scores(rows)
     if not set(rows["split"]) <= set(SPLITS):
         raise DamagedResult("the rows are not of the splits dev and test")
     for split, of_split in rows.groupby("split"):
@@ -52,6 +53,15 @@ def check_scored(
         measured = of_split.groupby(list(conditions), dropna=False)["episode"]
         if (measured.nunique() != count).any() or (measured.size() != count).any():
             raise DamagedResult(f"the rows on {split} lack an episode, or have one twice")
+
+
+def _check_scores(rows: "pd.DataFrame") -> None:
+    import numpy as np
+
+    least = {"rank": 1, "answer_gap": -np.inf, "icl_divergence": 0}
+    for name in least.keys() & set(rows):
+        if not (np.isfinite(rows[name]) & (rows[name] >= least[name])).all():
+            raise DamagedResult(f"{name} is not a number that it can be")
 
 
 def check_central(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:

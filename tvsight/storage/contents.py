@@ -12,7 +12,9 @@ from tvsight.storage.schemas import schema
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 added scores to rows. Results of version 1 lack them, and stay valid."""
+OLDEST_SCHEMA = 1
 FILE_VERSION = {"tvsight_schema_version": str(SCHEMA_VERSION)}
 """Metadata of the files of rows and of vectors. The first files of version 1 lack it; their
 manifest, which names them by checksum, has it."""
@@ -51,15 +53,16 @@ def read_rows(file: Path, experiment: str) -> "pd.DataFrame":
     except Exception as error:  # pyarrow and pandas raise a dozen unrelated types
         raise DamagedResult(f"{file.name} cannot be read as parquet") from error
     _check_version(file, {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()})
-    if table.column_names != list(expected.columns) or list(rows.columns) != table.column_names:
+    columns = expected.columns_with(table.column_names)
+    if table.column_names != list(columns) or list(rows.columns) != table.column_names:
         raise DamagedResult(f"{file.name} has other columns than its schema")
-    for name, kind in expected.columns.items():
+    for name, kind in columns.items():
         found = str(table.schema.field(name).type)
         if found not in ARROW_TYPES[kind]:
             raise DamagedResult(f"{file.name}: column {name} holds {found}, not {kind}")
         if name not in expected.nullable and table.column(name).null_count:
             raise DamagedResult(f"{file.name}: column {name} has empty cells")
-    return rows.astype(expected.columns)
+    return rows.astype(columns)
 
 
 def check_rows(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int | None:
@@ -163,6 +166,6 @@ def write_rows(rows: "pd.DataFrame", file: Path) -> None:
 
 def _check_version(file: Path, metadata: dict[str, str]) -> None:
     ((name, version),) = FILE_VERSION.items()
-    found = metadata.get(name, version)
-    if found != version:
-        raise DamagedResult(f"{file.name} is of schema {found}, the manifest of {version}")
+    found = metadata.get(name, str(OLDEST_SCHEMA))
+    if found not in map(str, range(OLDEST_SCHEMA, SCHEMA_VERSION + 1)):
+        raise DamagedResult(f"{file.name} is of schema {found}, not of {version} or earlier")

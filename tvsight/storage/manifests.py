@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tvsight import __version__
-from tvsight.storage.contents import SCHEMA_VERSION, DamagedResult
+from tvsight.storage.contents import OLDEST_SCHEMA, SCHEMA_VERSION, DamagedResult
 from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.writing import folder_name, whole_file
 
@@ -80,10 +80,10 @@ def _read(folder: Path) -> dict[str, Any]:
         writer = _writer(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedResult(f"no readable {MANIFEST}") from error
-    if version != SCHEMA_VERSION:
+    if not OLDEST_SCHEMA <= version <= SCHEMA_VERSION:
         raise OtherSchema(
-            f"schema {version}, written by tvsight {writer}; tvsight {__version__} reads schema "
-            f"{SCHEMA_VERSION}"
+            f"schema {version}, written by tvsight {writer}; tvsight {__version__} reads schemas "
+            f"{OLDEST_SCHEMA} to {SCHEMA_VERSION}"
         )
     try:
         complete = (

@@ -3,7 +3,7 @@
 docs/results.md describes each column.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ COLUMN_TYPES = {
     "measured_on": "str",
 }
 """Columns of scored predictions, in order."""
+SCORE_TYPES = {"rank": "int64", "answer_gap": "float64", "icl_divergence": "float64"}
+"""Columns that follow where they were measured. Results of schema version 1 lack them."""
 NULLABLE = frozenset({"layer", "layer_identified", "read_position", "write_position"})
 """Columns that are empty where no vector was applied."""
 
@@ -65,6 +67,11 @@ class Schema:
     check: "Callable[[pd.DataFrame, Mapping[str, Any]], int | None]" = nothing_more
     """A further check of rows against the identity of their result. Raises `DamagedResult`; returns
     the number of blocks that were swept, where the rows say it."""
+
+    def columns_with(self, names: Collection[str]) -> dict[str, str]:
+        """The columns, and those of `SCORE_TYPES` that are among some names, by type, in order."""
+        scores = SCORE_TYPES if self.conditions else {}
+        return self.columns | {name: kind for name, kind in scores.items() if name in names}
 
 
 ANSWER_TYPES = COLUMN_TYPES | {

@@ -38,6 +38,7 @@ from tvsight.storage.manifests import (
     naming,
     read_manifest,
 )
+from tvsight.storage.schemas import SCORE_TYPES
 from tvsight.writing import file_state, flush, folder_name, reason
 
 if TYPE_CHECKING:
@@ -117,11 +118,12 @@ class Store:
             raise _unwritable(self.root / LOCKS, error) from error
         return lock
 
-    def holds(self, result: Result, with_vectors: bool = False) -> bool:
+    def holds(self, result: Result, with_vectors: bool = False, with_scores: bool = False) -> bool:
         """Whether the result is there and whole. Its rows are kept in memory for `rows`.
 
         Args:
             with_vectors: whether a result without vectors does not count.
+            with_scores: whether one whose rows lack scores does not count.
 
         Raises:
             DamagedResult: when something is there that is not what its manifest says.
@@ -132,6 +134,9 @@ class Store:
         manifest = self.verified(result.path, keep_rows=True)
         if with_vectors and VECTORS not in manifest["files"]:
             self.refuse_later(result.path, "its vectors are not stored")
+            return False
+        if with_scores and not set(SCORE_TYPES) <= set(self.rows(result.path)):
+            self.refuse_later(result.path, "its rows lack scores")
             return False
         return True
 
@@ -200,8 +205,9 @@ class Store:
     ) -> None:
         """Write a result. It appears whole or not at all.
 
-        It replaces one that is there already (without the vectors that are wanted now). A process
-        that is killed between the two moves leaves neither, and the result is measured again.
+        It replaces one that is there already (without the vectors or scores that are wanted now),
+        and takes over its vectors where there are no new ones. A process that is killed between the
+        two moves leaves neither, and the result is measured again.
 
         Raises:
             StorageError: when the disk is full or the folder cannot be written; earlier results
@@ -219,6 +225,8 @@ class Store:
             write_rows(rows, new / ROWS)
             if vectors is not None:
                 save_file(vectors, new / VECTORS, FILE_VERSION)
+            elif (target / VECTORS).exists():
+                shutil.copyfile(target / VECTORS, new / VECTORS)
             files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
             manifest = {
                 "schema_version": SCHEMA_VERSION,

@@ -25,7 +25,11 @@ DRAWN = {
     "tables/main_results_recognition.csv",
     "tables/main_results_recognition.md",
     "tables/main_results_recognition.tex",
-    *(f"tables/main_results_models.{kind}" for kind in ("csv", "md", "tex")),
+    *(
+        f"tables/main_results_{table}.{kind}"
+        for table in ("models", "scores")
+        for kind in ("csv", "md", "tex")
+    ),
     *(
         f"figures/main_results_{figure}.{kind}"
         for figure in ("models", "against_icl_qwen2")

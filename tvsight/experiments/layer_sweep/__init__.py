@@ -7,13 +7,13 @@ import tyro
 
 from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import Options as MainOptions
+from tvsight.experiments.main_results import ScoreOptions
 
 NAME = "layer_sweep"
 
 
 @dataclass(frozen=True)
-class Options(MainOptions):
+class Options(ScoreOptions):
     """Options of a run, and of this figure."""
 
     paper_curves: bool = field(default=True, metadata=RUNTIME)
@@ -29,3 +29,7 @@ class Options(MainOptions):
         super().__post_init__()
         if self.least_peak is not None and not 0 <= self.least_peak < 1:
             raise UsageError(f"--least-peak {self.least_peak}: an accuracy below 1 was expected.")
+        if self.least_peak is not None and self.score != "accuracy":
+            raise UsageError(
+                f"--least-peak is of accuracies; leave it or --score {self.score} out."
+            )

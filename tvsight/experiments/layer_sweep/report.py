@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.layer_sweep import Options, figures, numbers
-from tvsight.experiments.main_results import answers_report
+from tvsight.experiments.main_results import answers_report, score_report, shown_score
 from tvsight.experiments.main_results.layers import by_layer
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
@@ -32,6 +32,9 @@ TABLE = Wording(
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
     """Write table and figures, and show the table."""
     rows = outcome.table
+    if shown_score(options) != "accuracy":
+        score_report.draw_layers(rows, options, drawn)
+        return
     drawn = answers_report.place(rows, drawn)
     whole, tested = by_layer(rows), numbers.on_test(rows)
     table = numbers.with_peak_above(whole, options.least_peak)

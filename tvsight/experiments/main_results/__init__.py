@@ -1,7 +1,7 @@
 """The central comparison: baseline, in-context learning and task vector (section 3)."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -51,6 +51,27 @@ class Options(MethodOptions):
         super().__post_init__()
         if self.answer_tokens < 1:
             raise UsageError(f"--answer-tokens {self.answer_tokens}: at least 1 was expected.")
+
+
+@dataclass(frozen=True)
+class ScoreOptions(Options):
+    """Options of a run, and of the score that is shown."""
+
+    score: Literal["accuracy", "gap", "kl", "rank"] = field(default="accuracy", metadata=RUNTIME)
+    """What is drawn. `gap`: log-probability of the answer minus that of a wrong one. `kl`: KL
+    divergence of the answers from those of ICL. `rank`: place of the answer among all tokens."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.score != "accuracy" and self.answer_tokens > 1:
+            raise UsageError(
+                f"--score {self.score} is of answers of one token. Leave --answer-tokens out."
+            )
+
+
+def shown_score(options: RunConfig) -> str:
+    """The score that is shown; accuracy for a command that has no such option."""
+    return options.score if isinstance(options, ScoreOptions) else "accuracy"
 
 
 def longest_answer(options: RunConfig) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tvsight.experiments.main_results.measure import VECTORS, learn_vectors
 from tvsight.experiments.measuring import Progress, distinct, silent
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, part
 from tvsight.interventions.application import CachedPrompts, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import Patches, force, generate
@@ -174,13 +174,8 @@ def _whole_answers(
         shape = (len(group.prompts), len(group.layers))
         own = slice(start, start + shape[0] * shape[1])
         start = own.stop
-        first = forced["first"]
         found[name] = {
-            "first": {
-                "token": first["token"][own].view(shape),
-                "log_probability": first["log_probability"][own].view(shape),
-                "margin": first["margin"][own].view(shape),
-            },
+            "first": part(forced["first"], own, shape),
             "generated": generated[own].view(*shape, most),
             "answer_log_probability": forced["answer_log_probability"][own].view(shape),
         }

@@ -20,7 +20,7 @@ from tvsight.experiments.measuring import (
     read_together,
     silent,
 )
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, Scores, scores
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
@@ -42,6 +42,8 @@ class OnDev(TypedDict):
     """The baseline again, with each prompt's own state patched into it."""
     sweep: dict[str, Answers]
     """By vector, every value `[episodes, depth]`."""
+    scores: dict[str, Scores]
+    """Of `baseline`, `[episodes]`, and of each vector, `[episodes, depth]`."""
     finite: bool
     """Whether all vectors and all states that were unembedded are finite."""
     vectors: Tensor
@@ -54,6 +56,8 @@ class OnTest(TypedDict):
 
     answers: dict[str, Answers]
     """`baseline`, `icl` and each vector after its chosen block, every value `[episodes]`."""
+    scores: dict[str, Scores]
+    """Of the same."""
     finite: bool
     vectors: Tensor
 
@@ -75,6 +79,8 @@ class OneMethod(TypedDict):
     """The chosen block."""
     test: Answers
     """With the vector after that block, every value `[episodes]`."""
+    scores: Scores
+    """Of the same."""
     finite: bool
     vectors: dict[str, Tensor]
     """By split, as `OnDev` has them; those of a task once, `[1, depth, width]`."""
@@ -107,9 +113,9 @@ def measure_dev(
     """Apply the vectors of the dev episodes after every block: this chooses the layer."""
     say = progress or silent
     say("dev demonstrations")
-    learnt = learn_vectors(decoder, dev)
+    learnt, icl = learn_with_icl(decoder, dev)
     say("layer sweep")
-    return sweep(decoder, dev, VECTORS, learnt, vectors)
+    return sweep(decoder, dev, VECTORS, learnt, icl, vectors)
 
 
 def learn_vectors(decoder: Decoder, prompts: PromptTokens) -> dict[str, Tensor]:
@@ -119,11 +125,26 @@ def learn_vectors(decoder: Decoder, prompts: PromptTokens) -> dict[str, Tensor]:
     return {"task_vector": own, "averaged_vector": averaged}
 
 
+def learn_with_icl(decoder: Decoder, prompts: PromptTokens) -> tuple[dict[str, Tensor], Tensor]:
+    """The vectors of `VECTORS`, and the states of in-context learning after the last block,
+    `[episodes, width]`. Both continue the same demonstrations."""
+    few_shot = [
+        [*dummies, query]
+        for dummies, query in zip(prompts["dummies"], prompts["query"], strict=True)
+    ]
+    last = last_states(decoder, prompts["shared"], few_shot)
+    own = task_vectors([of_episode[:-1] for of_episode in last])
+    averaged = averaged_vector.learn(decoder, prompts, own)
+    icl = torch.stack([of_episode[-1, -1] for of_episode in last])
+    return {"task_vector": own, "averaged_vector": averaged}, icl
+
+
 def sweep(
     decoder: Decoder,
     dev: PromptTokens,
     methods: Mapping[str, Method],
     learnt: dict[str, Tensor],
+    icl: Tensor | None,
     vectors: bool,
 ) -> OnDev:
     """Apply the vectors of some methods after every block.
@@ -131,6 +152,7 @@ def sweep(
     Args:
         methods: by name.
         learnt: their vectors, `[episodes, depth, width]`.
+        icl: states of in-context learning, `[episodes, width]`; None: no scores.
         vectors: return those of the first method.
     """
     prompts, index = distinct([tuple(prompt) for prompt in dev["zero_shot"]])
@@ -145,11 +167,17 @@ def sweep(
     patches["no_op"] = Patch(index, [middle], unpatched[:, [middle]])
     states = {"baseline": unpatched[:, [-1]], **patch_together(decoder, cached, patches)}
     read = read_together(decoder, {name: (of, dev["expected"]) for name, of in states.items()})
+    reached = {"baseline": unpatched[:, -1], **{name: states[name] for name in methods}}
     own = learnt[next(iter(methods))]
     return {
         "baseline": at(read["baseline"], 0),
         "no_op": at(read["no_op"], 0),
         "sweep": {name: read[name] for name in methods},
+        "scores": {
+            name: scores(decoder, of, icl, dev["expected"])
+            for name, of in reached.items()
+            if icl is not None
+        },
         "finite": _finite(own, *states.values()),
         "vectors": _halved(own, vectors),
     }
@@ -165,14 +193,7 @@ def measure_test(
     """Answer the test queries: baseline, ICL, and each vector after its block in `layers`."""
     say = progress or silent
     say("test demonstrations")
-    few_shot = [
-        [*dummies, query] for dummies, query in zip(test["dummies"], test["query"], strict=True)
-    ]
-    last = last_states(decoder, test["shared"], few_shot)
-    own = task_vectors([of_episode[:-1] for of_episode in last])
-    icl = torch.stack([of_episode[-1, -1] for of_episode in last])
-    del last
-    learnt = {"task_vector": own, "averaged_vector": averaged_vector.learn(decoder, test, own)}
+    learnt, icl = learn_with_icl(decoder, test)
 
     say("test queries")
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
@@ -184,8 +205,9 @@ def measure_test(
     groups = {name: (of, test["expected"]) for name, of in states.items()}
     return {
         "answers": read_together(decoder, groups),
-        "finite": _finite(own, *states.values()),
-        "vectors": _halved(own, vectors),
+        "scores": {name: scores(decoder, of, icl, test["expected"]) for name, of in states.items()},
+        "finite": _finite(learnt["task_vector"], *states.values()),
+        "vectors": _halved(learnt["task_vector"], vectors),
     }
 
 
@@ -210,7 +232,9 @@ def measure_method(
     say("learning")
     own, vectors = learn_both(decoder, dev, test, method, settings)
     say("dev")
-    on_dev = sweep(decoder, dev, {"method": method}, {"method": own}, vectors=False)
+    on_dev = sweep(
+        decoder, dev, {"method": method}, {"method": own}, _icl(decoder, dev), vectors=False
+    )
     layer = best_layer(on_dev["sweep"]["method"], dev["accepted"])
     say("test")
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
@@ -225,10 +249,17 @@ def measure_method(
         "dev": on_dev,
         "layer": layer,
         "test": read["method"],
+        "scores": scores(decoder, states, _icl(decoder, test), test["expected"]),
         "finite": on_dev["finite"] and _finite(vectors, states),
         # Copies, for the vector of a task is one tensor for both splits.
         "vectors": {split: _halved(of, wanted).clone() for split, of in kept.items()},
     }
+
+
+def _icl(decoder: Decoder, prompts: MethodTokens) -> Tensor:
+    """The states of in-context learning after the last block, `[episodes, width]`."""
+    few_shot = last_states(decoder, prompts["shared"], [[query] for query in prompts["query"]])
+    return torch.stack([of_episode[0, -1] for of_episode in few_shot])
 
 
 def best_layers(sweep: dict[str, Answers], accepted: Sequence[Sequence[int]]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import pandas as pd
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import MethodOptions, answers, longest_answer
+from tvsight.experiments.main_results import MethodOptions, answers, longest_answer, shown_score
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import asked, frame, method_tokens
 from tvsight.methods import CENTRAL, MethodEntry
@@ -112,6 +112,7 @@ def requests(
             task,
             method,
             needs_vectors=needs_vectors,
+            needs_scores=shown_score(plan.config) != "accuracy",
         )
         for task in plan.tasks
     ]
@@ -135,7 +136,7 @@ class MethodResults(Request):
                 attention heads that the model does not show.
         """
         from tvsight.experiments.main_results.measure import measure_method
-        from tvsight.experiments.measuring import at, check_no_op
+        from tvsight.experiments.measuring import check_no_op
 
         episodes, notes = self.plan.episodes(self.task, model)
         of_split = asked(model, self.task, episodes, self.plan.template)
@@ -159,13 +160,9 @@ class MethodResults(Request):
         on_dev, key = result["dev"], self.method.key
         check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
         dev, swept = of_split["dev"], on_dev["sweep"]["method"]
-        rows = [
-            row
-            for block in range(model.decoder.depth)
-            for row in dev.rows(at(swept, block), key, block)
-        ]
+        rows = dev.swept(swept, key, on_dev["scores"]["method"])
         identified = layer_p(rows, dev.rows(on_dev["baseline"], "baseline")) < SIGNIFICANCE
-        rows += of_split["test"].rows(result["test"], key, result["layer"])
+        rows += of_split["test"].rows(result["test"], key, result["layer"], result["scores"])
         rows = [row | {"layer_identified": identified} for row in rows]
         return Measured(frame(rows, self.task.name, self.task.category), vectors, notes)
 

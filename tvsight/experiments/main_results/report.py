@@ -15,6 +15,8 @@ from tvsight.experiments.main_results import (
     figures,
     method_report,
     numbers,
+    score_report,
+    shown_score,
     task_figures,
 )
 from tvsight.experiments.main_results.request import collect
@@ -97,6 +99,9 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     seeds = numbers.by_seed(rows)
     of_seeds, others = numbers.over_seeds(seeds), seeds[seeds["seed"] != first]
     rows = rows[rows["seed"] == first]
+    if shown_score(options) != "accuracy":
+        score_report.draw(rows, options, display, drawn)
+        return
     table, paper = numbers.by_task(rows), paper_by_task()
     means = numbers.means(table, paper)
     bars = numbers.bars(means)
@@ -139,6 +144,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
         drawn.figure(task_figures.task_by_task(table, model, others), "by_task", model)
         drawn.figure(task_figures.against_icl(table, model), "against_icl", model)
     answers_report.draw(rows, display, drawn)
+    score_report.draw(rows, options, display, drawn)
     method_report.draw(rows, display, drawn)
 
 

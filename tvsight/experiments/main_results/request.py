@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tvsight.config import RunConfig, one_seed
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import NAME, longest_answer
+from tvsight.experiments.main_results import NAME, longest_answer, shown_score
 from tvsight.experiments.main_results import answers as whole_answers
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.methods import with_methods
@@ -64,8 +64,15 @@ def requests(plan: Plan, source: ModelSource, needs_vectors: bool = False) -> Se
     """
     if longest_answer(plan.config) > 1:
         return whole_answers.requests(plan, source)
+    needs_scores = shown_score(plan.config) != "accuracy"
     return [
-        MainResults(plan, identity(plan, NAME, source, task), task, needs_vectors=needs_vectors)
+        MainResults(
+            plan,
+            identity(plan, NAME, source, task),
+            task,
+            needs_vectors=needs_vectors,
+            needs_scores=needs_scores,
+        )
         for task in plan.tasks
     ]
 
@@ -124,24 +131,18 @@ class MainResults(Request):
 
 def scored(of_split: dict[str, Asked], result: "Comparison") -> "list[dict[str, object]]":
     """Rows of all answers. Those of a vector say whether its layer is identified."""
-    from tvsight.experiments.measuring import at
-
     dev, test = of_split["dev"], of_split["test"]
-    on_dev, on_test = result["dev"], result["test"]["answers"]
-    baseline = dev.rows(on_dev["baseline"], "baseline")
+    on_dev, on_test, scores = result["dev"], result["test"]["answers"], result["test"]["scores"]
+    swept = on_dev["scores"]
+    baseline = dev.rows(on_dev["baseline"], "baseline", scores=swept["baseline"])
     rows = [
         *baseline,
-        *test.rows(on_test["baseline"], "baseline"),
-        *test.rows(on_test["icl"], "icl"),
+        *test.rows(on_test["baseline"], "baseline", scores=scores["baseline"]),
+        *test.rows(on_test["icl"], "icl", scores=scores["icl"]),
     ]
     for procedure, layer in result["layers"].items():
-        swept = on_dev["sweep"][procedure]
-        on_blocks = [
-            row
-            for block in range(swept["token"].shape[1])
-            for row in dev.rows(at(swept, block), procedure, block)
-        ]
-        patched = test.rows(on_test[procedure], procedure, layer)
+        on_blocks = dev.swept(on_dev["sweep"][procedure], procedure, swept[procedure])
+        patched = test.rows(on_test[procedure], procedure, layer, scores[procedure])
         identified = layer_p(on_blocks, baseline) < SIGNIFICANCE
         rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
     return rows

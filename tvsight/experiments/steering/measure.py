@@ -132,7 +132,7 @@ def measure(
         for mode in ("overwrite", "add")
     }
     learnt_by = {name: own[name.partition("/")[0]] for name in methods}
-    on_dev = sweep(decoder, dev, methods, learnt_by, vectors=False)
+    on_dev = sweep(decoder, dev, methods, learnt_by, None, vectors=False)
     layers = best_layers(on_dev["sweep"], dev["accepted"])
 
     say("vectors on test")

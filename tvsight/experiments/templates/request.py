@@ -200,18 +200,14 @@ def scored(
                 baselines.append(baseline)
     for number, variant in enumerate(variants):
         applied, layer = variant["applied"], result["layers"][number]
-        labels = {
+        labels: dict[str, Any] = {
             "extracted_under": names[variant["extracted"]],
             "applied_under": names[applied],
             "dummy_queries": len(variant["members"]),
             "dummy_choice": variant["dummy_choice"],
         }
-        dev, swept = shown[applied]["dev"], result["dev"]["patched"][number]
-        on_blocks = [
-            row
-            for block in range(swept["token"].shape[1])
-            for row in dev.rows(at(swept, block), vector, block, **labels)
-        ]
+        swept = result["dev"]["patched"][number]
+        on_blocks = shown[applied]["dev"].swept(swept, vector, **labels)
         tested = at(result["test"]["patched"][number], 0)
         patched = shown[applied]["test"].rows(tested, vector, layer, **labels)
         identified = layer_p(on_blocks, baselines[applied]) < SIGNIFICANCE

@@ -1,0 +1,67 @@
+import pytest
+
+from tests.helpers.example_rows import outcome_of, scored_rows, task_rows
+from tests.helpers.recorded import Recorded, Told
+from tvsight.errors import UsageError
+from tvsight.experiments import layer_sweep
+from tvsight.experiments.layer_sweep import report as layer_report
+from tvsight.experiments.main_results import NAME, ScoreOptions, report, score_report
+
+
+def outcome():
+    rows = scored_rows()
+    return outcome_of(*(rows[rows["task"] == name] for name in ("one", "two")))
+
+
+def test_the_table_is_written_where_rows_have_scores() -> None:
+    recorded, display = Recorded(NAME), Told()
+    score_report.draw(task_rows("old", (0, 9, 5, 5)), ScoreOptions(), display, recorded)
+    assert (recorded.tables, display.text) == ({}, "")
+    score_report.draw(scored_rows(), ScoreOptions(), display, recorded)
+    (cells,) = recorded.cells[f"{NAME}_scores"]
+    shown = cells.set_index("Procedure")
+    assert shown.loc["Task vector", "Gap"].startswith("3.00 [")
+    assert shown.loc["Task vector", "KL recovered"].startswith("0.75 [")
+    assert shown.loc["ICL", "Gap recovered"] == "–"
+    assert recorded.escaped[f"{NAME}_scores"] == {"Model"}
+    assert recorded.figures == {}
+
+
+@pytest.mark.parametrize(
+    ("score", "finding"),
+    [
+        ("gap", "The log-probability gap is -1.00 zero-shot, 3.00 with the task vector and 4.00"),
+        ("kl", "The task vector removes 0.75 of the divergence from ICL: 0.50 nats are left of 2"),
+        ("rank", "The mean rank of the answer is 50.12 zero-shot"),
+    ],
+)
+def test_a_score_is_drawn_in_place_of_accuracy(score: str, finding: str) -> None:
+    drawn = Recorded(NAME)
+    report.draw(outcome(), ScoreOptions(score=score), Told(), drawn)
+    assert list(drawn.tables) == [f"{NAME}_scores"]
+    (plot,) = drawn.figures.values()
+    assert list(drawn.figures) == [f"{NAME}_{score}_a-model"]
+    assert plot.title.startswith(finding)
+    assert "n = 20 test episodes" in plot.caption
+
+
+@pytest.mark.parametrize(
+    ("score", "finding"),
+    [
+        ("gap", "Log-probability gap (nats): highest, 3.00, after block 3 of 0–5; -1.00 without"),
+        ("kl", "KL to ICL (nats): lowest, 0.50, after block 3 of 0–5; 2.00 without a vector"),
+        ("rank", "Rank of the answer: lowest, 1.00, after block 0 of 0–5; 100.00 without"),
+    ],
+)
+def test_a_score_is_drawn_against_the_block(score: str, finding: str) -> None:
+    drawn = Recorded(layer_sweep.NAME)
+    layer_report.draw(outcome(), layer_sweep.Options(score=score), Told(), drawn)
+    assert list(drawn.figures) == [f"layer_sweep_{score}"]
+    assert drawn.figures[f"layer_sweep_{score}"].title.startswith(finding)
+
+
+def test_options_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(UsageError, match="--score kl is of answers of one token"):
+        ScoreOptions(score="kl", answer_tokens=8)
+    with pytest.raises(UsageError, match="leave it or --score gap out"):
+        layer_sweep.Options(score="gap", least_peak=0.5)
