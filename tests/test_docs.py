@@ -19,6 +19,7 @@ from tests.helpers.imports import tree
 from tvsight.config import option
 from tvsight.models.catalogue import catalogue
 from tvsight.storage import schemas
+from tvsight.storage.episode_tables import EPISODE_TYPES
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 RESULTS = ROOT / "docs" / "results.md"
@@ -79,7 +80,7 @@ def _parts(kind: Any) -> list[Any]:
 
 
 def test_every_column_is_named() -> None:
-    columns = {*schemas.SCORED.columns}
+    columns = {*schemas.SCORED.columns, *EPISODE_TYPES}
     columns.update(*(schema.columns for schema in schemas.SCHEMAS.values()))
     assert sorted(columns - named_fields()) == []
 

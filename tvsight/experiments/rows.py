@@ -11,6 +11,7 @@ from tvsight.prompts.shuffling import shuffled_labels
 from tvsight.prompts.tokens import tokenise, whole_prompts
 from tvsight.statistics.intervals import accuracy, difference
 from tvsight.statistics.tests import better_than
+from tvsight.storage.episode_tables import tabled as table_of
 from tvsight.storage.schemas import SCORED, Schema
 
 if TYPE_CHECKING:
@@ -129,6 +130,24 @@ def asked(
         split: Asked(model, of_split, tokenise(model, of_split, task.match, template))
         for split, of_split in by_split.items()
     }
+
+
+def tabled(of_split: Mapping[str, Asked]) -> pd.DataFrame:
+    """The episodes of every split, with the texts of the tokens of their few-shot prompts, as they
+    are stored."""
+    return pd.concat(
+        [
+            table_of(
+                one.episodes,
+                [
+                    [one.model.vocabulary.texts[token] for token in prompt]
+                    for prompt in whole_prompts(one.tokens)
+                ],
+            )
+            for one in of_split.values()
+        ],
+        ignore_index=True,
+    )
 
 
 def method_tokens(

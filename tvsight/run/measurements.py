@@ -187,7 +187,8 @@ class Measurements:
             "place": place.about,
             "jobs": [vars(job.history) for job in measurement.jobs if job.history.job_id],
         }
-        self.store.save(request.result, measured.rows, measured.vectors or None, origin)
+        vectors = measured.vectors or None
+        self.store.save(request.result, measured.rows, vectors, origin, measured.episodes)
         self._tell(request)
         return State.STORED
 

@@ -23,6 +23,8 @@ class Measured(NamedTuple):
     """None, or empty, where no vectors are stored."""
     notes: dict[str, Any] | None = None
     """Further entries of its manifest."""
+    episodes: pd.DataFrame | None = None
+    """Its episodes, from `storage.episode_tables`; None where they are not stored."""
 
 
 @dataclass(frozen=True)

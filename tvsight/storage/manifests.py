@@ -15,6 +15,7 @@ from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.writing import folder_name, whole_file
 
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
+EPISODES = "episodes.parquet"
 
 
 class Key(NamedTuple):
@@ -109,7 +110,7 @@ def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
     there = [file for file in folder.iterdir() if not file.name.startswith(".")]
     found = {file.name: file.stat().st_size if file.is_file() else 0 for file in there}
     for name in sorted(named.keys() ^ (found.keys() - {MANIFEST})):
-        known = name in named and name in (ROWS, VECTORS)
+        known = name in named and name in (ROWS, EPISODES, VECTORS)
         problem = "is missing" if known else "has no place in a result"
         raise DamagedResult(f"{name} {problem}")
     if not isinstance(sizes, dict):

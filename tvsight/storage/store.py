@@ -1,8 +1,9 @@
 """Rows and vectors on disk, in folders that are named by a hash of their identity.
 
-`<results>/<experiment>/<model>/<task>-<key>/` holds `rows.parquet`, `vectors.safetensors` where
-vectors were kept, and `manifest.json`. A result exists if and only if its manifest does and the
-checksums in it hold. It is written to a sibling folder that is renamed when complete.
+`<results>/<experiment>/<model>/<task>-<key>/` holds `rows.parquet`, `episodes.parquet` and
+`vectors.safetensors` where these were kept, and `manifest.json`. A result exists if and only if
+its manifest does and the checksums in it hold. It is written to a sibling folder that is renamed
+when complete.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError
+from tvsight.storage import episode_tables
 from tvsight.storage.contents import (
     FILE_VERSION,
     SCHEMA_VERSION,
@@ -28,6 +30,7 @@ from tvsight.storage.contents import (
     write_rows,
 )
 from tvsight.storage.manifests import (
+    EPISODES,
     MANIFEST,
     ROWS,
     VECTORS,
@@ -182,6 +185,8 @@ class Store:
                     raise DamagedResult(f"{name} is missing or its checksum does not hold")
             rows = read_rows(folder / ROWS, manifest["identity"]["experiment"])
             depth = check_rows(rows, manifest["identity"])
+            if EPISODES in manifest["files"]:
+                episode_tables.check(episode_tables.read(folder / EPISODES), rows)
             if VECTORS in manifest["files"]:
                 check_vectors(folder / VECTORS, rows, depth)
         return manifest, rows
@@ -202,6 +207,7 @@ class Store:
         rows: "pd.DataFrame",
         vectors: "dict[str, Tensor] | None",
         provenance: dict[str, Any],
+        episodes: "pd.DataFrame | None" = None,
     ) -> None:
         """Write a result. It appears whole or not at all.
 
@@ -223,6 +229,8 @@ class Store:
         try:
             new.mkdir(parents=True)
             write_rows(rows, new / ROWS)
+            if episodes is not None:
+                episode_tables.write(episodes, new / EPISODES, FILE_VERSION)
             if vectors is not None:
                 save_file(vectors, new / VECTORS, FILE_VERSION)
             elif (target / VECTORS).exists():
@@ -261,6 +269,12 @@ class Store:
         if known is not None and known.rows is not None and known.state == self.state(path):
             return known.rows.copy()
         return read_rows(self.root / path / ROWS, path.parts[0])
+
+    def episodes(self, path: Path) -> "pd.DataFrame | None":
+        """The episodes of a verified result, as `storage.episode_tables` describes them; None where
+        they are not stored."""
+        file = self.root / path / EPISODES
+        return episode_tables.read(file) if file.exists() else None
 
     def vectors(self, path: Path) -> "dict[str, Tensor]":
         """The vectors of a verified result, as `storage.task_vectors` describes them."""

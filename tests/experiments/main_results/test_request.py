@@ -30,9 +30,11 @@ from tvsight.interventions import application
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode
+from tvsight.prompts.templates import template
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
 from tvsight.statistics.tests import best_better_than
+from tvsight.storage.episode_tables import check
 from tvsight.storage.schemas import COLUMN_TYPES
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Measured(NamedTuple):
     rows: pd.DataFrame
     vectors: dict[str, Tensor]
     phases: list[str]
+    table: pd.DataFrame | None
 
     def of(self, procedure: str, split: str) -> pd.DataFrame:
         rows = self.rows
@@ -77,7 +80,8 @@ def measured(model: Model) -> Measured:
     asked = request(model)
     found = complete(asked.steps(model), model.decoder, Here(phases.append))
     assert found.vectors is not None
-    return Measured(list(asked.episodes(model)), found.rows, found.vectors, phases)
+    episodes = list(asked.episodes(model))
+    return Measured(episodes, found.rows, found.vectors, phases, found.episodes)
 
 
 def test_rows_have_the_columns_and_types_that_are_promised(measured: Measured) -> None:
@@ -85,6 +89,19 @@ def test_rows_have_the_columns_and_types_that_are_promised(measured: Measured) -
     assert measured.rows.dtypes.astype(str).to_dict() == COLUMN_TYPES
     for column, value in {"model": "qwen2", "task": "half_accepted", "category": "custom"}.items():
         assert measured.rows[column].unique().tolist() == [value]
+
+
+def test_the_episodes_are_kept_with_their_prompts(model: Model, measured: Measured) -> None:
+    assert measured.table is not None
+    check(measured.table, measured.rows)
+    for episode, row in zip(measured.episodes, measured.table.to_dict("records"), strict=True):
+        assert list(zip(row["inputs"], row["answers"], strict=True)) == [*episode.demonstrations]
+        assert (row["accepted"], row["dummies"]) == (
+            list(episode.accepted),
+            list(episode.dummy_queries),
+        )
+        prompt = template("example").few_shot(episode.demonstrations, episode.query)
+        assert "".join(row["prompt"]).removeprefix("<s>") == prompt
 
 
 def test_each_prediction_has_one_row(measured: Measured) -> None:

@@ -8,7 +8,7 @@ from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results import longest_answer
 from tvsight.experiments.main_results.layers import layer_p
-from tvsight.experiments.rows import Asked, asked, frame, method_tokens
+from tvsight.experiments.rows import Asked, asked, frame, method_tokens, tabled
 from tvsight.methods import MethodEntry
 from tvsight.models import ModelSource
 from tvsight.output.labels import number
@@ -121,7 +121,7 @@ class AnswerResults(Request):
             identified = layer_p(on_blocks, baseline) < SIGNIFICANCE
             rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
         data = frame(rows, self.task.name, self.task.category, schema(self.identity["experiment"]))
-        return Measured(data, notes=notes)
+        return Measured(data, notes=notes, episodes=tabled(of_split) if method is None else None)
 
     def line(self, rows: "pd.DataFrame") -> str:
         """The share of exact answers of each procedure, and the block."""

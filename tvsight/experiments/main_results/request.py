@@ -12,7 +12,7 @@ from tvsight.experiments.main_results import answers as whole_answers
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.methods import with_methods
 from tvsight.experiments.main_results.numbers import task_line
-from tvsight.experiments.rows import Asked, asked, frame
+from tvsight.experiments.rows import Asked, asked, frame, tabled
 from tvsight.models import ModelSource
 from tvsight.output.labels import example
 from tvsight.prompts import Episode, PromptTokens, parts
@@ -118,7 +118,7 @@ class MainResults(Request):
         check_no_op(result["dev"]["baseline"], result["dev"]["no_op"], model.dtype)
         rows = scored(of_split, result)
         data = frame(rows, self.task.name, self.task.category)
-        return Measured(data, vectors if keep_vectors else None, notes)
+        return Measured(data, vectors if keep_vectors else None, notes, tabled(of_split))
 
     def line(self, rows: "pd.DataFrame") -> str:
         """The comparison, and the first pair, by which a file that was read wrongly is seen."""
