@@ -95,3 +95,13 @@ def file_state(path: Path) -> tuple[int, ...]:
     now = time.time_ns()
     fresh = now if now - found.st_ctime_ns < FRESH_NS else 0
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, fresh
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, as hexadecimal digits.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

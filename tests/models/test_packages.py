@@ -190,8 +190,8 @@ def test_a_checkpoint_is_read_once_for_each_state_of_its_files(
         read.append(path.name)
         return sha256(path)
 
-    sha256 = packages._sha256
-    monkeypatch.setattr(packages, "_sha256", counted)
+    sha256 = packages.checksum
+    monkeypatch.setattr(packages, "checksum", counted)
     for _ in range(3):
         checkpoint(MODEL)
     assert read == ["config.json"]

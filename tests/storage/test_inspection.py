@@ -133,7 +133,7 @@ def test_a_quick_look_finds_what_is_missing_or_of_another_size_and_opens_nothing
     def opened(*arguments: object) -> None:
         raise AssertionError("a file was opened")
 
-    monkeypatch.setattr("tvsight.storage.store._sha256", opened)
+    monkeypatch.setattr("tvsight.storage.store.checksum", opened)
     monkeypatch.setattr("tvsight.storage.store.read_rows", opened)
     seen: list[Path] = []
     assert verify(store, seen.append, quick=True) == []

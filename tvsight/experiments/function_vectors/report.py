@@ -84,8 +84,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     cosines = numbers.cosines(rows)
     drawn.numbers(cosines, "cosines")
     measured = table[numbers.KEYS]
-    of_methods = [central.merge(measured), numbers.zero_shot(rows)[list(central)]]
-    method_rows = pd.concat(of_methods, ignore_index=True)
+    of_methods = [central.merge(measured), numbers.zero_shot(rows)]
+    method_rows = pd.concat(of_methods, ignore_index=True)[list(central)]
     method_report.draw(method_rows, display, drawn)
     drawn.figure(figures.by_heads(curve, means, options.heads))
     drawn.figure(figures.similarity(cosines), "cosines")

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tvsight.experiments.main_results.score_numbers import Score, best, procedures
 from tvsight.output.labels import block, display_name, number, sizes, task_title
@@ -59,6 +61,7 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
     axes.set(ylim=(-0.6, top + 0.6), xlabel=f"{score.title}, on test")
     if score.is_ratio:
         axes.set_xscale("log")
+        _plain(axes.xaxis)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.grid(True)
     runs = category_runs(tasks["category"])
@@ -92,6 +95,7 @@ def curves(table: pd.DataFrame, means: pd.DataFrame, score: Score) -> Plot:
         axes.set(xlabel=f"Block (0–{depth - 1})", xlim=(-0.5, depth - 0.5))
         if score.is_ratio:
             axes.set_yscale("log")
+            _plain(axes.yaxis)
     drawn[0].set_ylabel(f"{score.title}, on dev")
     for axes, model in zip(drawn, models, strict=True):
         ends = _means(axes, vectors[vectors["model"] == model], score.column)
@@ -105,6 +109,12 @@ def curves(table: pd.DataFrame, means: pd.DataFrame, score: Score) -> Plot:
         legend_above(figure, drawn[0], 4)
     note = f"n = {sizes(table['n'])} dev episodes per task. Thin: tasks. Dashed: without a vector."
     return Plot(figure, _where(means, score, models), f"{note} {EXPLAINED[score.column]}", note)
+
+
+def _plain(axis: Axis) -> None:
+    """Write `1,000` at a logarithmic axis."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _means(axes: Axes, means: pd.DataFrame, column: str) -> dict[str, tuple[float, str]]:
