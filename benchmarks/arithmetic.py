@@ -24,19 +24,20 @@ class Work:
 
 def necessary_work(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> Work:
     """Count the work of one task: shared demonstrations once, no block below a patch, logits only
-    where an answer is read. Queries that repeat are counted once."""
+    where an answer is read. Queries that repeat are counted once. Of cached tokens only keys and
+    values are needed, so their last block is not counted."""
     depth, per_token = decoder.depth, _block_flops(decoder)
     token_blocks = 0.0
     attended = 0.0
-    for prompts, with_query in ((dev, False), (test, True)):
+    for prompts in (dev, test):
         for episode, shared in enumerate(prompts["shared"]):
-            continued = prompts["dummies"][episode] + [prompts["query"][episode]] * with_query
-            token_blocks += depth * (len(shared) + sum(map(len, continued)))
-            attended += depth * _attended(0, len(shared))
+            continued = [*prompts["dummies"][episode], prompts["query"][episode]]
+            token_blocks += (depth - 1) * len(shared) + depth * sum(map(len, continued))
+            attended += (depth - 1) * _attended(0, len(shared))
             attended += depth * sum(_attended(len(shared), len(tokens)) for tokens in continued)
         for prompt in {tuple(prompt) for prompt in prompts["zero_shot"]}:
-            token_blocks += depth * len(prompt)
-            attended += depth * _attended(0, len(prompt))
+            token_blocks += depth * len(prompt) - (len(prompt) - 1)
+            attended += depth * _attended(0, len(prompt)) - _attended(0, len(prompt) - 1)
     patches = depth * (depth - 1) / 2 * len(VECTORS)
     token_blocks += patches * len(dev["shared"])
     attended += patches * sum(map(len, dev["zero_shot"]))
@@ -64,8 +65,8 @@ def work_of_heads(decoder: Decoder, prompts: MethodTokens, count: int) -> Work:
     whole = zip(prompts["shared"], prompts["query"], strict=True)
     lengths = [len(shared) + len(query) for shared, query in whole]
     lengths += [len(prompt) for prompt in shuffled]
-    token_blocks = depth * float(sum(lengths))
-    attended = depth * sum(_attended(0, length) for length in lengths)
+    token_blocks = float(sum(depth * length - (length - 1) for length in lengths))
+    attended = sum(depth * _attended(0, length) - _attended(0, length - 1) for length in lengths)
     replaced = heads * depth * (depth + 1) / 2
     token_blocks += replaced * len(shuffled)
     attended += replaced * sum(map(len, shuffled))

@@ -75,7 +75,7 @@ def test_padding_stays_under_a_tenth_of_all_tokens(decoder: Decoder) -> None:
         execution.run(decoder, measure, dev, test)
     fewest = sum(len(shared) for side in (dev, test) for shared in side["shared"])
     fewest += sum(len(d) for side in (dev, test) for several in side["dummies"] for d in several)
-    fewest += sum(map(len, test["query"]))
+    fewest += sum(map(len, dev["query"] + test["query"]))
     zero_shot = [{tuple(prompt) for prompt in side["zero_shot"]} for side in (dev, test)]
     fewest += sum(len(prompt) for prompts in zero_shot for prompt in prompts)
     assert padding.tokens == fewest

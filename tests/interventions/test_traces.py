@@ -58,6 +58,18 @@ def test_writing_back_the_state_that_was_read_changes_nothing(
     torch.testing.assert_close(patched, unpatched[rows, -1], rtol=0, atol=NO_OP_TOLERANCE)
 
 
+@pytest.mark.parametrize("name", ["llama", "gemma3", "gpt2"])
+def test_of_cached_tokens_the_last_feed_forward_is_not_computed(
+    name: str, tiny_checkpoint: Checkpoints
+) -> None:
+    decoder = load(str(tiny_checkpoint(name)), device="cpu").decoder
+    ran = []
+    for block in decoder.blocks:
+        block.mlp._module.register_forward_hook(lambda *_: ran.append(1))
+    traces.cache_prefixes(decoder, [[5, 6, 7]])
+    assert len(ran) == DEPTH - 1
+
+
 def test_a_prefix_of_one_token_is_cached(tiny_checkpoint: Checkpoints) -> None:
     decoder = load(str(tiny_checkpoint("llama")), device="cpu").decoder
     cached = traces.cache_prefixes(decoder, [[5], [9]])

@@ -27,13 +27,21 @@ TokenIds = Sequence[int]
 
 
 def cache_prefixes(decoder: Decoder, prompts: Sequence[TokenIds]) -> Prefixes:
-    """Run the beginnings of some prompts, and keep their keys and values, without logits."""
+    """Run the beginnings of some prompts, and keep their keys and values, without logits.
+
+    Of the last block only the attention runs, where its heads can be read: nothing else of it is
+    kept.
+    """
     ids, mask = padded(prompts, side="left")
     prefixes = Prefixes(DynamicCache(config=decoder.nn.config), mask)
     if ids.shape[1] > 0:
         arguments = decoder.inputs(ids, mask)
+        last, attention = decoder.blocks[-1], decoder.attention
         with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
-            decoder.read(decoder.blocks[-1])
+            if attention.heads:
+                attention.read(last)
+            else:
+                decoder.read(last)
             tracer.stop()
     return prefixes
 
