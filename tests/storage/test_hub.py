@@ -345,7 +345,7 @@ def test_words_of_manifests_are_harmless_in_a_card(word: str) -> None:
         }
     ]
     rows = [line for line in read.text.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 1 + 2 + 1 + 2 + 7
+    assert len(rows) == 2 + 1 + 2 + 1 + 2 + 6
     assert not re.search(r"<script|(?<!\\)\[x\]", read.text)
 
 

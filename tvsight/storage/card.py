@@ -13,6 +13,8 @@ from tvsight.writing import folder_name
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 """The hub's name of a licence."""
 TAGS = ("tvsight", "task-vectors", "in-context-learning", "interpretability")
+NO_SETTINGS = ("experiment", "model", "task", "task_data", "weights", "dtype", "method_source")
+"""Fields of an identity that are names or checksums, or stand in another table."""
 DOCUMENTATION = "https://github.com/tvsight/tvsight/blob/main/docs/results.md"
 Manifest = dict[str, Any]
 
@@ -94,11 +96,14 @@ def _of_models(manifests: Sequence[Manifest]) -> list[tuple[str, ...]]:
 
 
 def _settings(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
-    """The values of some settings that occur, each once."""
-    of_identity = ("template", "shots", "dummy_queries", "episodes_per_split", "seed")
-    found = {name: {_identity(one, name) for one in manifests} for name in of_identity}
-    found["tvsight"] = {str(one["versions"]["tvsight"]) for one in manifests}
-    found["written"] = {str(one["written"])[:10] for one in manifests}
+    """The values that occur of each setting, each once."""
+    found: dict[str, set[str]] = {}
+    for one in manifests:
+        settings = {name: of for name, of in one["identity"].items() if name not in NO_SETTINGS}
+        settings |= {"tvsight": one["versions"]["tvsight"], "written": str(one["written"])[:10]}
+        for name, value in settings.items():
+            if isinstance(value, str | int | float):
+                found.setdefault(name, set()).add(str(value))
     return [(name, ", ".join(sorted(values, key=_natural))) for name, values in found.items()]
 
 
@@ -125,5 +130,5 @@ def _grouped(
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *([markdown(cell) for cell in row] for row in rows)]
+    lines = [columns, ["---"] * len(columns), *(list(map(markdown, row)) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
