@@ -13,8 +13,10 @@ from huggingface_hub import DatasetCard
 
 from analyses.results import Options, main
 from analyses.sharing import Pull, Push
+from tests.helpers.commands import analysis, imported
 from tests.helpers.damages import truncate
 from tests.helpers.data_hub import TOKEN, DataHub
+from tests.helpers.example_episodes import example_episodes
 from tests.helpers.example_store import (
     CURRENT,
     IDENTITY,
@@ -60,6 +62,7 @@ def pull(folder: Path, url: str = URL) -> int:
 
 
 def test_what_is_pushed_is_pulled_whole(hubs: DataHub, store: Store, tmp_path: Path) -> None:
+    store.save(OTHER, ROWS, None, MADE, example_episodes())
     assert push(store, message="first") == 0
     assert hubs.data[NAME].messages == ["first"]
     assert pull(tmp_path / "there") == 0
@@ -68,6 +71,7 @@ def test_what_is_pushed_is_pulled_whole(hubs: DataHub, store: Store, tmp_path: P
     assert sorted(there.paths()) == sorted(store.paths())
     assert there.verified(CURRENT.path) == store.verified(CURRENT.path)
     pd.testing.assert_frame_equal(there.rows(OWN.path), store.rows(OWN.path))
+    assert there.episodes(OTHER.path) is not None
     assert sorted(path.name for path in there.root.iterdir()) == [".locks", "main_results"]
 
 
@@ -288,6 +292,17 @@ def test_a_hub_that_cannot_be_reached_is_named(
         pull(tmp_path / "there")
 
 
+def test_a_command_without_a_hub_ends_in_one_line_and_without_torch(tmp_path: Path) -> None:
+    """As a person runs it, with the hub switched off."""
+    done = analysis("results", "pull", URL, "--results", tmp_path, python=("-X", "importtime"))
+    assert (done.returncode, done.stdout) == (2, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: The hub could not be reached (HF_HUB_OFFLINE is set)")
+    assert "Traceback" not in done.stderr
+    assert imported(done.stderr) & {"torch", "nnsight", "transformers"} == set()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_errors_of_the_disk_and_of_tvsight_are_not_the_hubs() -> None:
     for error in (OSError(28, "No space left on device"), UsageError("mine")):
         with pytest.raises(type(error)) as raised, hub(Repository(NAME)):
@@ -347,6 +362,19 @@ def test_words_of_manifests_are_harmless_in_a_card(word: str) -> None:
     rows = [line for line in read.text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 1 + 2 + 1 + 2 + 6
     assert not re.search(r"<script|(?<!\\)\[x\]", read.text)
+
+
+def test_rows_of_two_schemas_are_two_configurations() -> None:
+    """The viewer reads files of the same columns together."""
+    paths = []
+    manifests = []
+    for schema, result in enumerate((RESULT, OTHER), start=1):
+        manifest = MADE | {"identity": result.identity, "files": {}, "written": "2026-01-01"}
+        manifests.append(manifest | {"schema_version": schema})
+        paths.append(f"{result.path}/rows.parquet")
+    configurations = DatasetCard(card(NAME, manifests)).data.to_dict()["configs"]
+    assert [one["config_name"][-9:] for one in configurations] == ["_schema_1", "_schema_2"]
+    assert [one["data_files"] for one in configurations] == [[path] for path in paths]
 
 
 @pytest.mark.parametrize("licence", ["MIT licence", "mit\nx: y", ""])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tvsight.errors import UsageError
-from tvsight.storage.manifests import ROWS, VECTORS
+from tvsight.storage.manifests import ROWS, VECTORS, Result
 from tvsight.texts import markdown
 from tvsight.writing import folder_name
 
@@ -22,8 +22,8 @@ Manifest = dict[str, Any]
 def card(repository: str, manifests: Iterable[Manifest], licence: str | None = None) -> str:
     """The text of a card, in Markdown with its fields in YAML.
 
-    Every word of a manifest is escaped. Each experiment is a configuration of the data set, so that
-    the hub's viewer and the package `datasets` read its rows.
+    Every word of a manifest is escaped. Each experiment is a configuration of the data set, or one
+    for each schema, so that the hub's viewer and the package `datasets` read its rows.
 
     Args:
         repository: owner and name of the data set.
@@ -38,11 +38,11 @@ def card(repository: str, manifests: Iterable[Manifest], licence: str | None = N
             f"--licence {licence!r}: a name of the hub was expected, such as cc-by-4.0 or mit."
         )
     held = sorted(manifests, key=lambda manifest: json.dumps(manifest["identity"], sort_keys=True))
-    experiments = sorted({str(manifest["identity"]["experiment"]) for manifest in held})
-    names = [folder_name(experiment) for experiment in experiments]
+    configurations = _configurations(held)
+    first = configurations[0]["config_name"] if configurations else ""
     vectors = sum(VECTORS in manifest["files"] for manifest in held)
     parts = [
-        _front(names, licence),
+        _front(configurations, licence),
         f"# {markdown(repository)}",
         "Measurements of task vectors of in-context learning, made with "
         "[tvsight](https://github.com/tvsight/tvsight). "
@@ -59,21 +59,36 @@ def card(repository: str, manifests: Iterable[Manifest], licence: str | None = N
         "```bash\n"
         f"python -m analyses.results pull hf://datasets/{repository} --results pulled\n"
         "python -m analyses.results list --results pulled\n```",
-        f'```python\nimport datasets\n\ndatasets.load_dataset("{repository}", "{names[0]}")\n```',
+        f'```python\nimport datasets\n\ndatasets.load_dataset("{repository}", "{first}")\n```',
         "`pull` compares every file with its checksum, and every row with its schema.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _front(names: Sequence[str], licence: str | None) -> str:
+def _front(configurations: Sequence[dict[str, Any]], licence: str | None) -> str:
     """The fields of a card. YAML reads JSON as it is."""
-    configurations = [
-        {"config_name": name, "data_files": f"{name}/*/*/{ROWS}", "default": number == 0}
-        for number, name in enumerate(names)
-    ]
     fields: dict[str, Any] = {"license": licence} if licence else {}
     fields |= {"tags": TAGS, "configs": configurations}
     return "\n".join(["---", *(f"{key}: {json.dumps(of)}" for key, of in fields.items()), "---"])
+
+
+def _configurations(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
+    """The files of rows that have the same columns: those of one experiment, and of one schema."""
+    configurations: list[dict[str, Any]] = []
+    for (experiment,), of in _grouped(manifests, lambda one: (_identity(one, "experiment"),)):
+        name = folder_name(experiment)
+        by_schema = _grouped(of, lambda one: (str(one.get("schema_version")),))
+        for (schema,), same in by_schema:
+            files = [f"{Result(one['identity']).path.as_posix()}/{ROWS}" for one in same]
+            is_one = len(by_schema) == 1
+            configurations.append(
+                {
+                    "config_name": name if is_one else f"{name}_schema_{folder_name(schema)}",
+                    "data_files": f"{name}/*/*/{ROWS}" if is_one else files,
+                    "default": not configurations,
+                }
+            )
+    return configurations
 
 
 def _of_experiments(manifests: Sequence[Manifest]) -> list[tuple[str, ...]]:

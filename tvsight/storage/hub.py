@@ -15,7 +15,7 @@ from tvsight.errors import TvsightError, UsageError
 from tvsight.storage.archive import Vectors, members
 from tvsight.storage.card import card
 from tvsight.storage.inspection import Entry
-from tvsight.storage.manifests import MANIFEST, ROWS, VECTORS, Result
+from tvsight.storage.manifests import EPISODES, MANIFEST, ROWS, VECTORS, Result
 from tvsight.storage.store import DRAWN, RESULT_NAME, Store
 from tvsight.texts import one_line
 from tvsight.writing import folder_name
@@ -73,12 +73,14 @@ def hub(where: Repository) -> "Iterator[HfApi]":
         UsageError: when the hub cannot be reached, has no such data set, or refuses the request.
         OSError: when a file cannot be read or written.
     """
-    import huggingface_hub
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.logging import set_verbosity_error
 
-    huggingface_hub.utils.disable_progress_bars()
-    huggingface_hub.logging.set_verbosity_error()
+    disable_progress_bars()
+    set_verbosity_error()
     try:
-        yield huggingface_hub.HfApi(library_name="tvsight")
+        yield HfApi(library_name="tvsight")
     except TvsightError:
         raise
     except Exception as error:  # the hub client raises a dozen unrelated types
@@ -223,7 +225,7 @@ def results_in(names: Sequence[str]) -> dict[Path, set[str]]:
         *folders, file = path.parts
         plain = len(folders) == 3 and all(folder_name(folder) == folder for folder in folders)
         is_result = plain and folders[0] not in DRAWN and RESULT_NAME.fullmatch(folders[2])
-        if is_result and file in (ROWS, VECTORS, MANIFEST):
+        if is_result and file in (ROWS, EPISODES, VECTORS, MANIFEST):
             found.setdefault(Path(*folders), set()).add(file)
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tvsight.errors import StorageError, UsageError
 from tvsight.storage.hub import Repository, claimed, download, hub, results_in
 from tvsight.storage.inspection import Entry, Finding, Seen, check, nobody
-from tvsight.storage.manifests import MANIFEST, ROWS, VECTORS, Result
+from tvsight.storage.manifests import MANIFEST, ROWS, Result
 from tvsight.storage.store import NEW, Store
 from tvsight.writing import flush, reason
 
@@ -29,8 +29,8 @@ def pull(store: Store, where: Repository, seen: Seen = nobody) -> Pulled:
     """Download the results of a data set that are not here yet, verify each as `inspection.verify`
     does, and move those that are whole into the results folder.
 
-    A result that is here already with the same rows stays; only vectors that it lacks make it give
-    way. Other rows under the same key are never replaced.
+    A result that is here already with the same rows stays; it gives way to one that has all of its
+    files and more, such as vectors. Other rows under the same key are never replaced.
 
     Args:
         seen: called with each result that was verified, for progress.
@@ -85,10 +85,10 @@ def _is_wanted(store: Store, incoming: Store, path: Path, pulled: Pulled) -> boo
     elif here.manifest["files"][ROWS] != manifest["files"].get(ROWS):
         why = "other rows are stored under the same key; they stay. Pull into another --results"
         pulled.left_out.append(Finding(path, "different", why))
-    elif here.has_vectors or VECTORS not in manifest["files"]:
-        pulled.kept.append(path)
-    else:
+    elif set(here.manifest["files"]) < set(manifest["files"]):
         return True
+    else:
+        pulled.kept.append(path)
     return False
 
 
