@@ -109,6 +109,8 @@ def _take(store: Store, incoming: Store, path: Path, pulled: Pulled) -> None:
         pulled.left_out.append(Finding(path, "in use", "a run is measuring it here now"))
         return
     with lock:
+        if not _is_wanted(store, incoming, path, pulled):  # a run may have been faster
+            return
         target = store.root / path
         for file in folder.iterdir():
             flush(file)

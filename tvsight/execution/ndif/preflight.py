@@ -32,8 +32,6 @@ SHALLOW = TINY | {
     "intermediate_size": 2,
 }
 """Shape of a rehearsal's model. The matrices that are as long as the states are wide are thin."""
-
-
 REPOSITORY = re.compile(r'"repo_id":\s*"([^"]+)"')
 """The id on the hub, in a server's name for a model."""
 
