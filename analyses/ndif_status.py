@@ -76,6 +76,7 @@ def _deployments(client: "NdifClient") -> list[dict[str, Any]]:
             "Revision": entry.get("revision") or "main",
             "Level": entry.get("deployment_level", ""),
             "State": entry.get("application_state", ""),
+            "Pinned": ("yes" if entry["pinned"] else "no") if "pinned" in entry else "",
             "Precision": entry.get("dtype") or "",
             "Job limit, s": entry.get("execution_timeout_seconds") or "",
         }

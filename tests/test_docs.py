@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tyro
 
 from tests.helpers.commands import ROOT, analysis
 from tests.helpers.imports import tree
@@ -49,7 +50,8 @@ def named_fields() -> set[str]:
 
 
 def options_of(command: str) -> Iterator[tuple[str, bool]]:
-    """The options of a command, each with whether it is a switch that is on by default."""
+    """The options of a command, each with whether it is a switch that is on by default. Arguments
+    without a name, such as an address, are none."""
     file = ROOT / "analyses" / f"{command}.py"
     (call,) = (
         node
@@ -62,7 +64,10 @@ def options_of(command: str) -> Iterator[tuple[str, bool]]:
 
 def _fields(options: Any) -> Iterator[tuple[str, bool]]:
     types_by_name = typing.get_type_hints(options)
+    annotations = typing.get_type_hints(options, include_extras=True)
     for entry in dataclasses.fields(options):
+        if tyro.conf.Positional in typing.get_args(annotations[entry.name]):
+            continue
         actions = [
             one for one in _parts(types_by_name[entry.name]) if dataclasses.is_dataclass(one)
         ]

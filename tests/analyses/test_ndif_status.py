@@ -20,7 +20,11 @@ ANSWERS: dict[str, Any] = {
     "/connected": {"status": "connected"},
     "/request": {"detail": "a blob is missing"},
     "/env": {"python_version": "3.11.0", "packages": {"torch": "2.0.0"}},
-    "/status": {"deployments": {"one": {"repo_id": "org/model", "application_state": "RUNNING"}}},
+    "/status": {
+        "deployments": {
+            "one": {"repo_id": "org/model", "application_state": "RUNNING", "pinned": True}
+        }
+    },
     "/response/b2": {"status": "QUEUED"},
 }
 
@@ -68,7 +72,7 @@ def test_deployments_versions_and_jobs_are_listed(server: Any, tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{server.url} is up and accepts the key." in done.stdout
     rows = cells(done)
-    assert ["org/model", "main", "", "RUNNING", "", ""] in rows
+    assert ["org/model", "main", "", "RUNNING", "yes", "", ""] in rows
     assert any(row[0] == "torch" and row[2:] == ["2.0.0", "differs"] for row in rows)
     states = {row[1]: row[3] for row in rows if len(row) == 5}
     assert states == {"a1": "unknown to this server", "b2": "queued"}

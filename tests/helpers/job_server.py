@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.tiny_llama import HOST
+from tvsight.errors import ServerError
 from tvsight.execution import Job
 from tvsight.execution.ndif import remote
 from tvsight.execution.ndif.client import Answer
@@ -38,6 +39,8 @@ class Server:
     submitted: list[str] = field(default_factory=list)
     refusals: list[BaseException] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    documents: dict[str, Any] = field(default_factory=dict)
+    """What it says of itself, by path."""
     asked: list[str] = field(default_factory=list)
     """What stands for each job that was submitted."""
     proposed: list[str] = field(default_factory=list)
@@ -50,6 +53,11 @@ class Server:
         self.submitted.append(f"job{len(self.submitted)}")
         self.asked.append(content.decode())
         return self.submitted[-1]
+
+    def get(self, path: str) -> Any:
+        if path not in self.documents:
+            raise ServerError(f"{path} does not answer")
+        return self.documents[path]
 
     def job(self, job_id: str) -> Answer | None:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -86,6 +94,14 @@ BUSY = Answer("failed", "The model was lost. Please try again later.", None)
 
 
 LATE = Answer("failed", "Your job exceeded the execution timeout of 5.0s.", None)
+
+
+UNPINNED = Answer(
+    "failed",
+    "Model is not pinned and hotswapping is not supported for this API key. "
+    "See https://nnsight.net/status/ for a list of scheduled models.",
+    None,
+)
 
 
 WRONG = Answer("failed", "ValueError: no", None)

@@ -113,8 +113,10 @@ class Hub(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, repositories: list[Repository]) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(
+        self, port: int, repositories: list[Repository], handler: "type[Handler] | None" = None
+    ) -> None:
+        super().__init__(("127.0.0.1", port), handler or Handler)
         self.repositories = {repository.name: repository for repository in repositories}
         self.asked: list[str] = []
         """The path of each request."""
@@ -236,7 +238,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("X-Error-Code", error)
             self.send_header("X-Error-Message", error)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
 

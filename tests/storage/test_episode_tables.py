@@ -12,30 +12,14 @@ import pytest
 from pyarrow import parquet
 
 from tests.helpers.damages import edited, flip
+from tests.helpers.example_episodes import example_episodes
 from tests.helpers.example_store import MADE, OTHER, RESULT, ROWS, VECTORS
 from tests.helpers.hostile import WORDS
-from tvsight.prompts import Episode
-from tvsight.prompts.episodes import SPLITS
 from tvsight.storage.archive import export
 from tvsight.storage.episode_tables import EPISODE_TYPES, tabled
 from tvsight.storage.inspection import entries, verify
 from tvsight.storage.manifests import EPISODES
 from tvsight.storage.store import DamagedResult, Store
-
-SHOWN = tuple((word, word[::-1]) for word in WORDS.values())
-
-
-def example_episodes() -> pd.DataFrame:
-    """The episodes of `ROWS`, with demonstrations of hostile words."""
-    parts = []
-    for split in SPLITS:
-        asked = ROWS[(ROWS["split"] == split) & (ROWS["procedure"] == "baseline")]
-        episodes = [
-            Episode("antonyms", split, SHOWN, query, (" yes", " yea"), ("a", "b"))
-            for query in asked["query"]
-        ]
-        parts.append(tabled(episodes, [["<s>", "in", "->"]] * len(episodes)))
-    return pd.concat(parts, ignore_index=True)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def export(
             archive = _Zip(new) if target.suffix == ".zip" else _Tar(new)
             try:
                 for entry in sorted(entries, key=lambda entry: entry.path):
-                    for name, source in _members(store, entry, vectors, blocks or {}):
+                    for name, source in members(store, entry, vectors, blocks or {}):
                         written = datetime.fromisoformat(entry.manifest["written"])
                         archive.add(_plain(folder / entry.path / name), source, written)
             finally:
@@ -74,10 +74,14 @@ def _folder(target: Path) -> PurePosixPath:
     raise UsageError(f"--output {target}: a name that ends in {', '.join(KINDS)} was expected.")
 
 
-def _members(
+def members(
     store: Store, entry: Entry, vectors: Vectors, blocks: Mapping[Path, int]
 ) -> Iterator[tuple[str, Path | bytes]]:
-    """The name and source of each file of a result, the manifest last."""
+    """The name and source of each file of a result for somebody else, the manifest last.
+
+    Args:
+        vectors, blocks: see `export`.
+    """
     manifest = dict(entry.manifest)
     sources: dict[str, Path | bytes] = {
         name: store.root / entry.path / name for name in sorted(manifest["files"])

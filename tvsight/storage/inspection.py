@@ -20,8 +20,9 @@ from tvsight.tasks.matching import SCORING_VERSION
 from tvsight.tasks.task import ARROW
 from tvsight.writing import reason
 
-Kind = Literal["damaged", "superseded", "later", "left over"]
-"""Kinds of findings: `superseded` results are of an older tvsight, `later` ones of a later."""
+Kind = Literal["damaged", "superseded", "later", "left over", "different", "in use"]
+"""Kinds of findings: `superseded` results are of an older tvsight, `later` ones of a later. Of
+results that are pulled, `different` ones would replace others, and others are `in use`."""
 Seen = Callable[[Path], object]
 """Called with each result that was looked at."""
 STALE_S = 3600

@@ -71,6 +71,7 @@ def deployed(**entry: Any) -> Any:
             {"dtype": "bfloat16", "execution_timeout_seconds": 3600},
             "deployed in bfloat16, jobs of at most 60 minutes",
         ),
+        ({"pinned": False}, "deployed in bfloat16, not pinned: some keys"),
         ({"model_key": "another"}, "not deployed now"),
         ({"application_state": "UNHEALTHY"}, "not deployed now"),
         (

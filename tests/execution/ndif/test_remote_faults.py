@@ -15,6 +15,7 @@ from tests.helpers.job_server import (
     LATE,
     QUEUED,
     RUNNING,
+    UNPINNED,
     WRONG,
     WRONG_RESULTS,
     Server,
@@ -22,11 +23,13 @@ from tests.helpers.job_server import (
     place,
     sealed,
 )
+from tests.helpers.tiny_llama import HOST
 from tvsight.errors import RefusedError, ServerError
 from tvsight.execution import Job
 from tvsight.execution.ndif import patience, remote
 from tvsight.execution.ndif.client import Answer, ResultGone
 from tvsight.execution.ndif.patience import Patience
+from tvsight.execution.ndif.preflight import not_pinned
 from tvsight.execution.ndif.remote import JobFailed
 from tvsight.experiments.main_results.measure import measure
 from tvsight.storage.job_records import Records
@@ -110,6 +113,37 @@ def test_a_failure_of_the_job_itself_is_not_tried_again(
         outcome(place(server, tmp_path).begin(DECODER, JOB, "n-0"))
     assert server.submitted == ["job0"]
     assert Records(tmp_path).all() == []
+
+
+@pytest.mark.usefixtures("submits")
+@pytest.mark.parametrize("says", [True, False])
+def test_a_key_for_pinned_models_alone_ends_the_run_with_their_names(
+    tmp_path: Path, says: bool
+) -> None:
+    held = [{"repo_id": f"org/{name}", "pinned": name != "c"} for name in "bac"]
+    status = {"deployments": {entry["repo_id"]: entry for entry in held}}
+    server = Server([UNPINNED], documents={"/status": status} if says else {})
+    pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
+    with pytest.raises(RefusedError) as refused:
+        outcome(pending)
+    message = str(refused.value)
+    assert message.startswith(f"{HOST} runs only pinned models for this API key, and ")
+    assert ("Pinned now: org/a, org/b. Name one" in message) == says
+    assert ("`python -m analyses.ndif_status` lists those" in message) != says
+    assert "a key that may load others" in message
+    assert Records(tmp_path).all() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ('nnsight.Model:{"repo_id": "org/model", "revision": "main"}', "org/model"),
+        ("x", "the model"),
+    ],
+)
+def test_a_model_that_is_not_pinned_is_named(key: str, name: str) -> None:
+    server: Any = Server([])
+    assert f"and {name} is not pinned" in str(not_pinned(server, key))
 
 
 @pytest.mark.usefixtures("submits")

@@ -1,6 +1,7 @@
 """Check a server and its models, and rehearse jobs, before anything is sent."""
 
 import ipaddress
+import re
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ SHALLOW = TINY | {
     "intermediate_size": 2,
 }
 """Shape of a rehearsal's model. The matrices that are as long as the states are wide are thin."""
+REPOSITORY = re.compile(r'"repo_id":\s*"([^"]+)"')
+"""The id on the hub, in a server's name for a model."""
 
 
 def key_warning(client: NdifClient) -> str | None:
@@ -110,7 +113,8 @@ def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
             raise other_precision(client.host, held, dtype)
         limit = entry.get("execution_timeout_seconds")
         minutes = f", jobs of at most {limit / 60:.0f} minutes" if limit else ""
-        return f"deployed in {held}{minutes}"
+        free = "" if entry.get("pinned", True) else ", not pinned: some keys may not use it"
+        return f"deployed in {held}{minutes}{free}"
     others = {str(entry["dtype"]) for entry in found if entry.get("dtype")}
     hint = (
         ""
@@ -128,6 +132,27 @@ def other_precision(host: str, held: str, expected: str) -> RefusedError:
     under."""
     advice = f"repeat with --dtype {held}" if held in DTYPES else "tvsight measures no such model"
     return RefusedError(f"{host} holds the model in {held}, not {expected}: {advice}.")
+
+
+def not_pinned(client: NdifClient, model_key: str) -> RefusedError:
+    """The error for a key that may use pinned models only, with those that the server has pinned.
+
+    Args:
+        model_key: the server's name for the model, which holds its id on the hub.
+    """
+    try:
+        entries = [entry for entry in deployments(client) if entry.get("pinned")]
+    except TvsightError:  # the list is a help, not the reason
+        entries = []
+    found = REPOSITORY.search(model_key)
+    pinned = ", ".join(sorted({str(entry.get("repo_id") or entry["name"]) for entry in entries}))
+    listed = f"Pinned now: {pinned}." if pinned else "`python -m analyses.ndif_status` lists those."
+    return RefusedError(
+        f"{client.host} runs only pinned models for this API key, and "
+        f"{found[1] if found else 'the model'} is not pinned. {listed} Name one with --model, or "
+        "ask the operators of the server for a key that may load others (of NDIF: "
+        "https://ndif.us)."
+    )
 
 
 def rehearse(job: Job, decoder: Decoder, dtype: str) -> float:

@@ -14,7 +14,7 @@ from tvsight.execution.jobs import Job, JobHistory
 from tvsight.execution.ndif.client import Answer, NdifClient, ResultGone, Unanswered
 from tvsight.execution.ndif.parcel import digest, payload
 from tvsight.execution.ndif.patience import pause
-from tvsight.execution.ndif.preflight import other_precision, rehearse
+from tvsight.execution.ndif.preflight import not_pinned, other_precision, rehearse
 from tvsight.execution.ndif.results import WrongResult, unseal
 from tvsight.interventions.decoder import Decoder
 from tvsight.storage.job_records import JobRecord, Records, result_of
@@ -22,6 +22,7 @@ from tvsight.storage.job_records import JobRecord, Records, result_of
 PASSING = "try again later"
 """The end of NDIF's message where a failure is its own and not the block's."""
 OVER_LIMIT = "exceeded the execution timeout"
+PINNED_ONLY = "hotswapping is not supported for this API key"
 MARGIN, EPISODE_MARGIN = 64_000_000, 64_000
 """Bytes that a result may have beside its vectors: of all episodes, and of each. The answers of an
 episode take a tenth of it for the deepest models."""
@@ -247,6 +248,8 @@ class _Submitted:
         if OVER_LIMIT in text:
             advice = " Cut it with a smaller --max-job-episodes, or --episodes-per-split."
         self._place.records.forget(self._record.name)
+        if PINNED_ONLY in text:
+            raise not_pinned(self._client, self._record.model)
         raise JobFailed(f"job {self._record.job_id} on {self._record.host}: {text}{advice}")
 
     def _again(self, fault: str) -> None:

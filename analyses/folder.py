@@ -1,0 +1,82 @@
+"""Shared by the actions on a results folder: options, progress, and findings in words."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tvsight.output.console import Display
+    from tvsight.storage.choice import Choice
+    from tvsight.storage.inspection import Finding
+
+Folder = Annotated[str, tyro.conf.arg(metavar="FOLDER")]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Results of a folder, by name."""
+
+    results: Folder = "results"
+    """The results folder."""
+    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    """Only results of these models, named as `list` names them."""
+    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
+    """Only results of these tasks: names and categories separated by commas, `paper`, or `all`."""
+    experiment: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    """Only results of these experiments."""
+
+    def choice(self) -> "Choice":
+        """The same for a folder."""
+        from tvsight.storage.choice import Choice
+
+        return Choice(self.model, self.tasks, self.experiment)
+
+
+class Seen:
+    """Counts results, and advances a bar on a terminal."""
+
+    def __init__(self, advance: "Callable[[], None]") -> None:
+        self.count = 0
+        self._advance = advance
+
+    def __call__(self, path: Path) -> None:
+        """Count a result."""
+        self.count += 1
+        self._advance()
+
+
+@contextmanager
+def progress(total: int, doing: str) -> "Iterator[Seen]":
+    """A bar on standard error while the block lasts, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"{doing} results", total=total)
+        yield Seen(lambda: bar.advance(task))
+
+
+def name_findings(display: "Display", findings: "Sequence[Finding]") -> None:
+    """Print a line for each finding."""
+    for finding in findings:
+        size = f" ({size_text(finding.size)})" if finding.size else ""
+        display.note(f"{finding.path}: {finding.kind}: {finding.reason}{size}")
+
+
+def counted(results: int) -> str:
+    """A number of results, in words."""
+    return "1 result" if results == 1 else f"{results} results"
+
+
+def size_text(count: int) -> str:
+    """Bytes, for people."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"

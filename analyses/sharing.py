@@ -1,0 +1,161 @@
+"""Give results to others: as an archive, or as a data set on the model hub."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from analyses.command import FAILURE_EXIT
+from analyses.folder import Chosen, Folder, counted, name_findings, progress, size_text
+from tvsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tvsight.output.console import Display
+    from tvsight.storage.inspection import Entry
+    from tvsight.storage.store import Store
+
+Url = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="URL")]]
+
+
+@dataclass(frozen=True)
+class _Sent(Chosen):
+    vectors: Literal["all", "figures", "none"] = "all"
+    """Task vectors to include: all that are stored, the part that figures need (the mean of each
+    block, and all of one block), or none."""
+    layer: Annotated[int | None, tyro.conf.arg(metavar="BLOCK")] = None
+    """The block that figures need. By default the one where mean dev accuracy peaks."""
+
+    def __post_init__(self) -> None:
+        if self.layer is not None and self.vectors != "figures":
+            raise UsageError(
+                f"--layer {self.layer} does nothing without --vectors figures: add that, or leave "
+                "it out."
+            )
+
+
+@dataclass(frozen=True)
+class Export(_Sent):
+    """Write chosen results to one archive. Unpacked, it is a results folder."""
+
+    output: Annotated[str, tyro.conf.arg(metavar="FILE")] = "results.tar.gz"
+    """The archive: .tar.gz or .zip. It must not exist yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Push(_Sent):
+    """Upload chosen results to a data set on the hub, with a card made from their manifests. Only
+    what is new or changed there is sent."""
+
+    url: Url
+    """The data set: hf://datasets/owner/name. It is made where there is none."""
+    licence: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """The licence that the card names, such as cc-by-4.0. By default it names none."""
+    private: bool = False
+    """Make a new data set private."""
+    message: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    """The message of the commit on the hub."""
+    dry_run: bool = False
+    """Print the card, and the number and size of files. Nothing is sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """Download the results of a data set on the hub, and store those that are whole. Results that
+    are here already stay."""
+
+    url: Url
+    """The data set: hf://datasets/owner/name, with @revision for another than its newest state."""
+    results: Folder = "results"
+    """The results folder that receives them."""
+
+
+def export(action: Export, store: "Store", display: "Display") -> int:
+    """Write the archive; returns the exit code."""
+    from tvsight.storage.archive import export
+
+    whole, code = _whole(action, store, display)
+    output = Path(action.output)
+    export(store, whole, output, action.vectors, _blocks(action, store, whole))
+    size = size_text(output.stat().st_size)
+    display.note(f"Wrote {output}: {counted(len(whole))}, {size}")
+    return code
+
+
+def push(action: Push, store: "Store", display: "Display") -> int:
+    """Upload the results, or show what would be uploaded; returns the exit code."""
+    from tvsight.storage import hub
+
+    where = hub.repository(action.url)
+    whole, code = _whole(action, store, display)
+    sent = (store, whole, where, action.vectors, _blocks(action, store, whole), action.licence)
+    if action.dry_run:
+        pushed, done = hub.contents(*sent), "Would push to"
+        display.note(pushed.card)
+    else:
+        pushed, done = hub.push(*sent, action.private, action.message), "Pushed to"
+    display.note(f"{done} {where.url}: {counted(len(whole))}, {size_text(pushed.size)}")
+    return code
+
+
+def pull(action: Pull, store: "Store", display: "Display") -> int:
+    """Download, verify and store results; returns the exit code."""
+    from tvsight.storage.hub import repository
+    from tvsight.storage.pull import pull
+
+    where = repository(action.url)
+    pulled = pull(store, where)
+    name_findings(display, pulled.left_out)
+    size = size_text(sum(entry.size for entry in pulled.stored))
+    kept = f", {counted(len(pulled.kept))} there already" if pulled.kept else ""
+    display.note(
+        f"Pulled {where.url} into {store.root}: {counted(len(pulled.stored))} stored, {size}{kept}"
+    )
+    return FAILURE_EXIT if pulled.left_out else 0
+
+
+def _whole(action: _Sent, store: "Store", display: "Display") -> "tuple[list[Entry], int]":
+    """The chosen results that are whole, and the exit code; others are named."""
+    from tvsight.storage.inspection import damage, entries
+
+    found, unusable = entries(store)
+    chosen = action.choice().of(found)
+    with progress(len(chosen), "checking") as seen:
+        damages = {}
+        for entry in chosen:
+            damages[entry.path] = damage(store, entry.path)
+            seen(entry.path)
+    left_out = [*unusable, *filter(None, damages.values())]
+    name_findings(display, left_out)
+    whole = [entry for entry in chosen if damages[entry.path] is None]
+    return whole, FAILURE_EXIT if left_out else 0
+
+
+def _blocks(action: _Sent, store: "Store", chosen: "Sequence[Entry]") -> dict[Path, int]:
+    """The block whose vectors figures need, of each result, where only these are sent; results of
+    one model and one state of its weights share it."""
+    if action.vectors != "figures":
+        return {}
+    import pandas as pd
+
+    from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+    from tvsight.experiments.main_results.layers import common_block
+
+    found: dict[Path, int] = {}
+    with_vectors = [
+        entry
+        for entry in chosen
+        if entry.has_vectors and entry.identity["experiment"] == MAIN_RESULTS
+    ]
+    for weights in {_weights(entry) for entry in with_vectors}:
+        of_weights = [entry for entry in with_vectors if _weights(entry) == weights]
+        rows = pd.concat([store.rows(entry.path) for entry in of_weights])
+        (block,) = common_block(rows, action.layer).values()
+        found |= {entry.path: block for entry in of_weights}
+    return found
+
+
+def _weights(entry: "Entry") -> tuple[str, str]:
+    return entry.identity["model"], str(entry.identity.get("weights"))

@@ -1,0 +1,125 @@
+"""Results of a data set on the hub, downloaded, verified, and put into a results folder."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tvsight.errors import StorageError, UsageError
+from tvsight.storage.hub import Repository, claimed, download, hub, results_in
+from tvsight.storage.inspection import Entry, Finding, Seen, check, nobody
+from tvsight.storage.manifests import MANIFEST, ROWS, Result
+from tvsight.storage.store import NEW, Store
+from tvsight.writing import flush, reason
+
+
+@dataclass
+class Pulled:
+    """What came of the results of a data set."""
+
+    stored: list[Entry] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    """Those that were there already."""
+    left_out: list[Finding] = field(default_factory=list)
+    """Those that are not stored, each with its reason."""
+
+
+def pull(store: Store, where: Repository, seen: Seen = nobody) -> Pulled:
+    """Download the results of a data set that are not here yet, verify each as `inspection.verify`
+    does, and move those that are whole into the results folder.
+
+    A result that is here already with the same rows stays; it gives way to one that has all of its
+    files and more, such as vectors. Other rows under the same key are never replaced.
+
+    Args:
+        seen: called with each result that was verified, for progress.
+
+    Raises:
+        UsageError: when the hub cannot be reached, has no such data set or no results in it, or
+            names of its files lead out of a folder.
+        StorageError: when the results folder cannot be written. What came before is stored.
+    """
+    store.prepare()
+    pulled = Pulled()
+    with _incoming(store) as incoming:
+        with hub(where) as api:
+            commit = api.dataset_info(where.name, revision=where.revision).sha
+            names = api.list_repo_files(where.name, revision=commit, repo_type="dataset")
+            there = results_in(names)
+            if not there:
+                raise UsageError(f"{where.url} holds no results of tvsight.")
+            listed = {path: {MANIFEST} for path, files in there.items() if MANIFEST in files}
+            download(api, where, commit, incoming.root, listed)
+            wanted = [path for path in sorted(there) if _is_wanted(store, incoming, path, pulled)]
+            download(api, where, commit, incoming.root, {path: there[path] for path in wanted})
+        for path in wanted:
+            _take(store, incoming, path, pulled)
+            seen(path)
+    return pulled
+
+
+@contextmanager
+def _incoming(store: Store) -> Iterator[Store]:
+    """A folder beside the results for what is downloaded, while the block lasts."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=NEW, dir=store.root) as folder:
+            yield Store(folder)
+    except OSError as error:
+        raise StorageError(
+            f"The results folder {store.root} cannot be written: {reason(error)}. Results that "
+            "were complete are untouched; repeat the command when there is room."
+        ) from error
+
+
+def _is_wanted(store: Store, incoming: Store, path: Path, pulled: Pulled) -> bool:
+    """Whether a result is to be downloaded, by its manifest and what is here."""
+    if not (store.root / path).exists():
+        return True
+    here = check(store, path)
+    manifest = claimed(incoming.root / path / MANIFEST, path)
+    if manifest is None or (isinstance(here, Finding) and here.kind != "later"):
+        return True
+    if isinstance(here, Finding):
+        pulled.left_out.append(here)
+    elif here.manifest["files"][ROWS] != manifest["files"].get(ROWS):
+        why = "other rows are stored under the same key; they stay. Pull into another --results"
+        pulled.left_out.append(Finding(path, "different", why))
+    elif set(here.manifest["files"]) < set(manifest["files"]):
+        return True
+    else:
+        pulled.kept.append(path)
+    return False
+
+
+def _take(store: Store, incoming: Store, path: Path, pulled: Pulled) -> None:
+    """Verify a result that was downloaded, and put it in its place."""
+    folder = incoming.root / path
+    if not folder.is_dir() or any(
+        not file.is_file() or file.is_symlink() for file in folder.iterdir()
+    ):
+        pulled.left_out.append(Finding(path, "damaged", "it holds something else than files"))
+        return
+    found = check(incoming, path)
+    if isinstance(found, Finding):
+        pulled.left_out.append(found)
+        return
+    lock = store.acquire(Result(found.identity))
+    if lock is None:
+        pulled.left_out.append(Finding(path, "in use", "a run is measuring it here now"))
+        return
+    with lock:
+        if not _is_wanted(store, incoming, path, pulled):  # a run may have been faster
+            return
+        target = store.root / path
+        for file in folder.iterdir():
+            flush(file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            if isinstance(check(store, path), Finding):
+                store.set_aside(path)
+            else:
+                target.rename(incoming.root / f"replaced-{path.name}")
+        folder.rename(target)
+        flush(target.parent)
+    pulled.stored.append(found)
