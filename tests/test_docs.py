@@ -4,6 +4,8 @@ import ast
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -175,3 +177,11 @@ def test_the_table_of_sizes_is_computed_from_the_catalogue() -> None:
             f"{operations / 238e9 / 60:,.0f}",
         ]
         assert cells == expected, alias
+
+
+def test_the_page_of_architectures_is_made_from_the_tests() -> None:
+    """In a process of its own, because it collects tests."""
+    command = [sys.executable, "-m", "tests.helpers.families", "--print"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    committed = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
+    assert committed == made, "run python -m tests.helpers.families"

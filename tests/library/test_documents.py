@@ -1,44 +1,53 @@
-"""The examples of the documents run."""
+"""The Python of the documents runs, page by page, on a tiny model."""
 
-import re
+import runpy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from nnsight import TransformersModel
 
 from tests.helpers.commands import ROOT
+from tests.helpers.fenced import PAGES, python_of
 from tvsight.models import EMBEDDED
 
 CHANGES = {
     '"antonyms")': '"to_upper", episodes=6)',
     '["antonyms"]': '["to_upper"], episodes_per_split=6',
     'tvsight.read("results")': 'tvsight.read("results", "methods")',
+    "shots=3)": 'shots=3, results="my_results")',
+    "(11, theta[11])": "(2, theta[2])",
 }
 """To what a tiny model measures in a second."""
+WITH_PYTHON = [page for page in PAGES if python_of(page)]
 
 
-def code_of(file: Path, heading: str, end: str) -> str:
-    """The Python code of a document from a heading on."""
-    section = file.read_text(encoding="utf-8").partition(heading)[2].partition(end)[0]
-    code = "\n".join(re.findall(r"```python\n(.*?)```", section, re.DOTALL))
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_the_code_runs(
+    page: Path,
+    tiny_checkpoint: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = python_of(page)
     for shown, tiny in CHANGES.items():
         code = code.replace(shown, tiny)
-    return code
-
-
-@pytest.mark.parametrize("name", ["docs/library.md", "README.md"])
-def test_the_code_runs(
-    name: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "results").symlink_to(ROOT / "results")
-    if name == "README.md":
-        code = code_of(ROOT / name, "\n## As a library\n", "\n## ")
-        code = f'import tvsight\nmodel = tvsight.load("{EMBEDDED}")\n{code}'
-        code = code.replace("shots=3)", 'shots=3, results="my_results")')
-    else:
-        code = code_of(ROOT / name, "# In a notebook\n", "\n## On a server\n")
     assert code.count("antonyms") == code.count("antonyms.")  # names of files
+    checkpoint = str(tiny_checkpoint("llama"))
+    code = code.replace(f'"{EMBEDDED}"', f'{checkpoint!r}, device="cpu"')
+    known: dict[str, Any] = {}
+    if page.name == "comparison.md":
+        known["model"] = TransformersModel(checkpoint, task="text-generation", dispatch=True)
+        known |= {"few_shot_prompt": "a->b", "zero_shot_prompt": "a->", "layer": 2}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "methods").symlink_to(ROOT / "results" / "methods")
+    file = tmp_path / "page.py"  # what is traced lies in a file
+    file.write_text(code, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    tiny = code.replace(f'"{EMBEDDED}"', f'{str(checkpoint)!r}, device="cpu"')
-    exec(compile(tiny, name, "exec"), {})
-    files = {path.name for path in tmp_path.iterdir()}
-    assert files >= {"antonyms.safetensors", "my_results", "results"}
+    runpy.run_path(str(file), known)
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {"methods"}
+
+
+def test_the_pages_about_the_library_have_code() -> None:
+    assert {"README.md", "library.md"} <= {page.name for page in WITH_PYTHON}

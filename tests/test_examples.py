@@ -1,0 +1,86 @@
+"""The notebooks are those of their scripts, and the scripts run."""
+
+import re
+import runpy
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import nbformat
+import pytest
+
+from tests.helpers.commands import ROOT
+from tests.helpers.embedded import needs_embedded
+from tests.helpers.notebooks import EXAMPLES, SCRIPTS, changed, notebook
+
+BADGE = "https://colab.research.google.com/github/"
+TINY = {"DTYPE": '"float32"', "TASKS": '["to_upper", "to_lower"]', "EPISODES": "4", "SHOTS": "3"}
+"""What a tiny model measures in a second."""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Runs an example with other values for its first names; returns all its names."""
+
+    def ran(name: str, changes: dict[str, str]) -> dict[str, Any]:
+        file = tmp_path / f"{name}.py"
+        file.write_text(changed(EXAMPLES / f"{name}.py", changes), encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        matplotlib.use("agg")
+        return runpy.run_path(str(file))
+
+    return ran
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_a_notebook_has_the_cells_of_its_script(script: Path) -> None:
+    committed = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+    nbformat.validate(committed)
+    shown = [(cell.cell_type, cell.id, cell.source) for cell in committed.cells]
+    made = [(cell.cell_type, cell.id, cell.source) for cell in notebook(script).cells]
+    assert shown == made, f"run python -m tests.helpers.notebooks {script.stem}"
+    assert script.with_suffix(".ipynb").stat().st_size < 150_000
+
+
+def test_every_cell_of_the_first_look_has_run_without_an_error() -> None:
+    committed = nbformat.read(EXAMPLES / "first_look.ipynb", as_version=4)
+    code = [cell for cell in committed.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)]
+    kinds = {output.output_type for cell in code for output in cell.outputs}
+    assert "error" not in kinds
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_addresses_are_those_of_the_project(script: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    repository = project["urls"]["Repository"]
+    text = script.read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    name = repository.removeprefix("https://github.com/")
+    assert f"]({BADGE}{name}/blob/main/examples/{script.stem}.ipynb)" in text
+    (package,) = re.findall(r'"tvsight(?:\[(\w+)\])? @ git\+' + re.escape(repository) + '"', text)
+    assert package in {"", *project["optional-dependencies"]}
+    assert repository in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert f"]({BADGE}{name}/blob/main/examples/first_look.ipynb)" in readme
+
+
+@needs_embedded
+def test_the_first_look_runs(run: Callable[..., dict[str, Any]]) -> None:
+    found = run("first_look", {"EPISODES": "3", "TASKS": '["to_upper", "country_capital"]'})
+    table = found["table"]
+    assert [*table.index] == ["country_capital", "to_upper", "mean"]
+    assert table.shape == (3, 6)
+    assert table.notna().all(axis=None)
+    assert found["again"].report == found["vector"].report
+    assert {*found["stored"]["experiment"]} == {"main_results", "answers"}
+
+
+def test_the_notebook_for_a_server_runs_on_a_simulated_one(
+    run: Callable[..., dict[str, Any]], tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    checkpoint = repr(str(tiny_checkpoint("llama")))
+    found = run("on_ndif", TINY | {"MODEL": checkpoint, "REMOTE": '"simulated"'})
+    assert found["table"].shape == (2, 6)
+    assert found["table"].notna().all(axis=None)
