@@ -1,7 +1,7 @@
 """Fixtures that several test files use, and the order in which processes take up test files."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,19 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from tests.ndif import server
+
 TOGETHER = ("tests/ndif/",)
 """Folders whose files share what is expensive to start, so that one process runs all of them."""
 FIRST = (
     "tests/ndif/",
+    "tests/output/test_all_drawn.py",
+    "tests/run/test_interruptions.py",
+    "tests/experiments/main_results/test_authors.py",
     "tests/interventions/test_mutants.py",
     "tests/interventions/test_families.py",
     "tests/interventions/test_heads.py",
-    "tests/run/test_interruptions.py",
+    "tests/analyses/test_imports.py",
     "tests/storage/test_full_disk.py",
 )
 """Files that take longest: the other processes do the rest meanwhile."""
@@ -38,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return starts[0] if starts else len(FIRST)
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One process more than there are cores where a server is tested: that one mostly waits."""
+    cores = yield
+    return cores + (server.missing() is None)
 
 
 @pytest.hookimpl(optionalhook=True)

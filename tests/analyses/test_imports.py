@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -14,12 +16,23 @@ from tvsight.experiments import EXPERIMENTS
 
 RUN = """
 import json, runpy, sys
-name = sys.argv.pop(1)
-try:
-    runpy.run_module(f"analyses.{name}", run_name="__main__", alter_sys=True)
-except SystemExit as end:
-    print(json.dumps([end.code, [*sys.modules]]), file=sys.__stdout__)
+path, commands, *drafts = sys.argv[1:]
+if drafts:
+    import pytest
+    from tests.helpers.drafts import draft
+    draft(pytest.MonkeyPatch())
+ends = {}
+for name, options in json.loads(commands).items():
+    sys.argv[1:] = options
+    try:
+        runpy.run_module(f"analyses.{name}", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        ends[name] = [end.code, [*sys.modules]]
+with open(path, "w") as file:
+    json.dump(ends, file)
 """
+MODEL_CODE = {"torch", "nnsight", "transformers", "tokenizers"}
+HEAVY = {*MODEL_CODE, "pandas", "matplotlib", "seaborn", "scipy"}
 TWO_TASKS = ("--tasks", "to_upper,next_letter")
 SMALL: dict[str, tuple[str, ...]] = {
     "controls": (),  # a task's vector is compared with those of all other tasks
@@ -33,21 +46,30 @@ SMALL: dict[str, tuple[str, ...]] = {
 """Options that limit an analysis to few results, where those are not `TWO_TASKS`."""
 
 
-def imported(name: str, *options: str, expected: int = 0) -> set[str]:
-    """The modules that a command has imported when it ends with the expected exit code."""
-    ended = subprocess.run(
-        [sys.executable, "-c", RUN, name, *options],
+class End(NamedTuple):
+    """What is known of a command that has ended."""
+
+    code: int
+    modules: list[str]
+    """All that is imported by then, by this command or one before it."""
+
+
+def ends(commands: dict[str, Sequence[str]], folder: Path, *drafts: str) -> dict[str, End]:
+    """The ends of commands that run in one process, one after the other.
+
+    Args:
+        folder: gets a file.
+        drafts: any word makes drafts of the figures, which imports matplotlib.
+    """
+    path = folder / "ends.json"
+    subprocess.run(
+        [sys.executable, "-c", RUN, path, json.dumps(commands), *drafts],
         cwd=ROOT,
         env=os.environ | SETTINGS,
         capture_output=True,
-        text=True,
         check=True,
     )
-    *printed, report = ended.stdout.splitlines()
-    code, modules = json.loads(report)
-    assert printed
-    assert code == expected, "\n".join(printed) + ended.stderr
-    return set(modules)
+    return {name: End(*end) for name, end in json.loads(path.read_text()).items()}
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +82,30 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def redraws(results: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, End]:
+    """A redraw by every analysis."""
+    always = ("--redraw", "--results", str(results))
+    commands = {name: (*always, *SMALL.get(name, TWO_TASKS)) for name in EXPERIMENTS}
+    return ends(commands, tmp_path_factory.mktemp("redraws"), "drafts")
+
+
+@pytest.fixture(scope="module")
+def helps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, End]:
+    """The help of every command."""
+    return ends(dict.fromkeys(COMMANDS, ("--help",)), tmp_path_factory.mktemp("helps"))
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_waits_for_no_heavy_package(name: str) -> None:
-    assert imported(name, "--help") & {"torch", "nnsight", "pandas", "matplotlib"} == set()
+def test_help_waits_for_no_heavy_package(name: str, helps: dict[str, End]) -> None:
+    assert helps[name].code == 0
+    assert HEAVY & {*helps[name].modules} == set()
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_redraw_imports_no_code_of_models(name: str, results: Path) -> None:
-    small = SMALL.get(name, TWO_TASKS)
-    options = ("--redraw", "--results", str(results), *small)
-    modules = imported(name, *options)
-    assert "matplotlib" in modules
-    assert modules & {"torch", "nnsight", "transformers"} == set()
+def test_a_redraw_imports_no_code_of_models(
+    name: str, redraws: dict[str, End], results: Path
+) -> None:
+    assert redraws[name].code == 0
+    assert list((results / "figures").glob(f"{name}*.png"))
+    assert MODEL_CODE & {*redraws[name].modules} == set()

@@ -2,7 +2,7 @@
 
 A process of its own imports torch and nnsight for seconds before it does anything. A fork of one
 that has them begins at once, and is otherwise the same: `python -m MODULE ARGUMENTS` in a folder
-and an environment, with its output in files.
+and an environment, with its output in files and its figures as drafts.
 
 `python -m tests.helpers.forked_commands SOCKET` listens at a socket until its standard input is
 closed. Each connection brings one `Command` as JSON and gets the exit code.
@@ -26,6 +26,10 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
+
+import pytest
+
+from tests.helpers.drafts import draft
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = {"COLUMNS": "170", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -129,6 +133,7 @@ def main(path: str) -> None:
     for name in of_experiments:  # a view of another experiment measures nothing
         with suppress(ModuleNotFoundError):
             importlib.import_module(f"{name}.measure")
+    draft(pytest.MonkeyPatch())
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)

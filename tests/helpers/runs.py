@@ -3,7 +3,7 @@
 `python -m tests.helpers.runs` reads one JSON object a line: `config` (fields of `RunConfig`), and
 `kill` (a `Kill` as a list, or null). It forks `analyses.main_results`, kills it at that moment, and
 answers with one JSON object a line: `exit` (None when it was killed) and `events`, the phases that
-began, each as `[seconds since the start, phase, task]`.
+began, each as `[seconds since the start, phase, task]`. Figures are drafts.
 """
 
 import importlib
@@ -19,7 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from tests.helpers.commands import ROOT
+from tests.helpers.drafts import draft
 
 PHASES = ("measuring", "saving", "drawing")
 IMPORTED = (
@@ -90,7 +93,7 @@ def main() -> None:
     """Fork commands until nobody asks for more."""
     for module in IMPORTED:
         importlib.import_module(module)
-
+    draft(pytest.MonkeyPatch())
     for line in sys.stdin:
         asked = json.loads(line)
         with tempfile.NamedTemporaryFile() as log:

@@ -245,16 +245,16 @@ def test_a_job_that_waits_to_be_submitted_again_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts: list[int] = []
-    monkeypatch.setattr(remote, "pause", lambda attempt: attempts.append(attempt) or 0.3)
+    monkeypatch.setattr(remote, "pause", lambda attempt: attempts.append(attempt) or 0.5)
     server = Server([BUSY, BUSY, DONE], results=["value"])
     pending = place(server, tmp_path).begin(DECODER, JOB, "n-0")
     began = time.monotonic()
     assert pending.result() is None
     assert pending.result() is None
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 0.5
     assert (pending.state, server.submitted) == ("failed", ["job0"])
     assert outcome(pending) == "value"
-    assert time.monotonic() - began > 0.6
+    assert time.monotonic() - began > 1.0
     assert (attempts, server.submitted) == ([1, 2], ["job0", "job1", "job2"])
 
 

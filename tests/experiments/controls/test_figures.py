@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -13,26 +14,42 @@ from tvsight.output.labels import number
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 
+Make = Callable[[], Tables]
+
 
 @pytest.fixture(params=[eighteen_tasks, two_tasks, one_task], ids=["18", "2", "1"])
-def measured(request: pytest.FixtureRequest) -> Tables:
-    tables: Tables = request.param()
-    return tables
+def measured(request: pytest.FixtureRequest) -> Make:
+    make: Make = request.param
+    return make
+
+
+@cache
+def of_tasks(make: Make) -> pd.DataFrame:
+    return by_task(*make())
+
+
+@cache
+def of_blocks(make: Make, models: int) -> pd.DataFrame:
+    return several(by_block(*make()), models)
+
+
+@cache
+def of_means(make: Make, models: int) -> pd.DataFrame:
+    return over_tasks(several(of_tasks(make), models))
 
 
 def several(rows: pd.DataFrame, models: int) -> pd.DataFrame:
     return pd.concat([rows.assign(model=f"model-{n}") for n in range(models)], ignore_index=True)
 
 
-def drawn_means(tables: Tables, models: int = 1) -> tuple[Plot, pd.DataFrame, pd.DataFrame]:
-    table = several(by_task(*tables), models)
-    summary = over_tasks(table)
+def drawn_means(make: Make, models: int = 1) -> tuple[Plot, pd.DataFrame, pd.DataFrame]:
+    table, summary = several(of_tasks(make), models), of_means(make, models)
     return means(table, summary), table, summary
 
 
 @pytest.mark.parametrize("models", [1, 3])
 def test_rows_hold_every_task_and_the_mean_in_the_order_of_their_names(
-    measured: Tables, models: int
+    measured: Make, models: int
 ) -> None:
     plot, table, summary = drawn_means(measured, models)
     order = [name for group in ROWS for name in group if name in set(summary["procedure"])]
@@ -63,7 +80,7 @@ def test_rows_hold_every_task_and_the_mean_in_the_order_of_their_names(
 
 
 def test_the_same_task_is_joined_between_procedures_that_are_compared() -> None:
-    plot, table, _ = drawn_means(three_tasks())
+    plot, table, _ = drawn_means(three_tasks)
     (axes,) = plot.figure.axes
     lines = [list(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 0.6]
     assert lines == [
@@ -72,11 +89,11 @@ def test_the_same_task_is_joined_between_procedures_that_are_compared() -> None:
 
 
 def test_the_title_names_the_control_that_comes_nearest() -> None:
-    plot, *_ = drawn_means(three_tasks())
+    plot, *_ = drawn_means(three_tasks)
     assert plot.title == (
         "The task vector is right for 0.55, the best control (shuffled labels) for 0.60"
     )
-    two, *_ = drawn_means(three_tasks(), models=2)
+    two, *_ = drawn_means(three_tasks, models=2)
     assert two.title == (
         "Task vector against the best control (shuffled labels): model-0 0.55 to 0.60, "
         "model-1 0.55 to 0.60"
@@ -85,9 +102,8 @@ def test_the_title_names_the_control_that_comes_nearest() -> None:
 
 
 @pytest.mark.parametrize("models", [1, 3])
-def test_lines_are_the_means_after_each_block(measured: Tables, models: int) -> None:
-    blocks = several(by_block(*measured), models)
-    _, _, summary = drawn_means(measured, models)
+def test_lines_are_the_means_after_each_block(measured: Make, models: int) -> None:
+    blocks, summary = of_blocks(measured, models), of_means(measured, models)
     axes_of = curves(blocks, summary).figure.axes
     assert len(axes_of) == models
     for number_of_model, axes in enumerate(axes_of):
@@ -112,10 +128,10 @@ def test_lines_are_the_means_after_each_block(measured: Tables, models: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("tables", "models"),
+    ("make", "models"),
     [(eighteen_tasks, 1), (eighteen_tasks, ACROSS), (two_tasks, ACROSS + 1), (one_task, 2)],
 )
-def test_texts_can_be_read(tables: Callable[[], Tables], models: int) -> None:
-    plot, _, summary = drawn_means(tables(), models)
+def test_texts_can_be_read(make: Make, models: int) -> None:
+    plot, _, summary = drawn_means(make, models)
     assert_legible(plot)
-    assert_legible(curves(several(by_block(*tables()), models), summary))
+    assert_legible(curves(of_blocks(make, models), summary))

@@ -1,3 +1,6 @@
+from functools import cache
+
+import pandas as pd
 import pytest
 from matplotlib.collections import PolyCollection
 
@@ -11,18 +14,25 @@ from tvsight.experiments.steering.numbers import collapse as collapsed
 from tvsight.output.procedures import title
 
 MODEL = "gemma-3-270m"
-BOTH = outcome(MODEL)
-ROWS = BOTH.only(NAME).table
-MEANS = over_tasks(by_task(BOTH.only(CENTRAL).table, ROWS))
+
+
+@cache
+def rows() -> pd.DataFrame:
+    return outcome(MODEL).only(NAME).table
+
+
+@cache
+def means() -> pd.DataFrame:
+    return over_tasks(by_task(outcome(MODEL).only(CENTRAL).table, rows()))
 
 
 def test_a_context_has_a_line_per_method_with_the_band_of_its_gain() -> None:
-    plot = by_alpha(MEANS, ranges(MEANS), MODEL)
+    plot = by_alpha(means(), ranges(means()), MODEL)
     panels = plot.figure.axes
     headings = [axes.get_title(loc="left") for axes in panels]
     assert headings == [*CONTEXT_TITLES.values(), "Controls of the task vector"]
     for axes, context in zip(panels, CONTEXTS, strict=False):
-        of = MEANS[(MEANS["context"] == context) & (MEANS["procedure"] == VECTOR)]
+        of = means()[(means()["context"] == context) & (means()["procedure"] == VECTOR)]
         lines = {line.get_label(): line for line in axes.lines}
         assert ("ICL" in lines) is (context == "zero_shot")
         bands = [one for one in axes.collections if isinstance(one, PolyCollection)]
@@ -41,20 +51,20 @@ def test_a_context_has_a_line_per_method_with_the_band_of_its_gain() -> None:
 
 
 def test_controls_stand_beside_the_vector_that_is_best_without_demonstrations() -> None:
-    axes = by_alpha(MEANS, ranges(MEANS), MODEL).figure.axes[-1]
+    axes = by_alpha(means(), ranges(means()), MODEL).figure.axes[-1]
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     for control in CONTROLS:
-        run = MEANS[(MEANS["procedure"] == control) & (MEANS["method"] == "task_vector")]
+        run = means()[(means()["procedure"] == control) & (means()["method"] == "task_vector")]
         assert lines[title(control)] == run["accuracy"].tolist()
 
 
 def test_titles_say_where_the_best_vector_works() -> None:
-    found = ranges(MEANS)
-    assert by_alpha(MEANS, found, MODEL).title == (
+    found = ranges(means())
+    assert by_alpha(means(), found, MODEL).title == (
         "Added, the task vector works zero-shot with α = 0.5 to 2 (0.68 at best, 0.08 without) and "
         "in 3 of 4 other contexts; written over, the task vector reaches 0.62"
     )
-    nowhere = by_alpha(MEANS, found.assign(working=0), MODEL).title
+    nowhere = by_alpha(means(), found.assign(working=0), MODEL).title
     assert nowhere == (
         "Added to zero-shot prompts, no vector is shown to work with any α (0.68 at best, 0.08 "
         "without); written over, the task vector reaches 0.62"
@@ -62,7 +72,7 @@ def test_titles_say_where_the_best_vector_works() -> None:
 
 
 def test_collapse_is_drawn_once_at_every_token_and_on_neutral_text() -> None:
-    found = collapsed(ROWS)
+    found = collapsed(rows())
     plot = collapse(found, MODEL)
     once, every, neutral = plot.figure.axes
     for axes, name in ((once, "repeated_once"), (every, "repeated_every"), (neutral, "divergence")):
@@ -78,7 +88,7 @@ def test_collapse_is_drawn_once_at_every_token_and_on_neutral_text() -> None:
 
 
 def test_figures_are_legible() -> None:
-    for plot in (by_alpha(MEANS, ranges(MEANS), MODEL), collapse(collapsed(ROWS), MODEL)):
+    for plot in (by_alpha(means(), ranges(means()), MODEL), collapse(collapsed(rows()), MODEL)):
         assert_legible(plot)
         assert "\n" not in plot.figure.texts[-1].get_text()
         assert "over" in {text.get_text() for text in texts(plot.figure)}
@@ -86,8 +96,8 @@ def test_figures_are_legible() -> None:
 
 def test_one_context_and_no_other_task_can_be_drawn() -> None:
     one = outcome(MODEL, contexts=["zero_shot"])
-    rows = one.only(NAME).table
-    rows = rows[rows["procedure"] != "any_other_task"]
-    few = over_tasks(by_task(one.only(CENTRAL).table, rows))
+    steered = one.only(NAME).table
+    steered = steered[steered["procedure"] != "any_other_task"]
+    few = over_tasks(by_task(one.only(CENTRAL).table, steered))
     plot = by_alpha(few, ranges(few), MODEL)
     assert len(plot.figure.axes) == 2

@@ -134,7 +134,10 @@ def test_ticks_are_numbers(rows: pd.DataFrame) -> None:
         assert [text for text in labels if "$" in text] == []
 
 
-def test_any_token_is_drawn_without_a_warning(tmp_path: Path) -> None:
+def test_any_token_is_drawn_without_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # no draft: letters are cut out of their fonts
     words = [*WORDS.values(), "\ufffd", "<0x0A>", "日本", ""]
     blocks = [words[start : start + RANKS] for start in range(0, len(words), RANKS)]
     rows = chosen(projected("one", blocks, {}, answers=words[::2]), 0)
