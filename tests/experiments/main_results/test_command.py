@@ -34,6 +34,7 @@ DRAWN = {
         for figure in ("models", "against_icl_qwen2")
         for kind in ("png", "pdf", "caption.md")
     ),
+    "tables/main_results_scores_means.csv",
     "figures/main_results.png",
     "figures/main_results.pdf",
     "figures/main_results.caption.md",

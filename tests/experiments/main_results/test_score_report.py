@@ -38,7 +38,7 @@ def test_the_table_is_written_where_rows_have_scores() -> None:
 def test_a_score_is_drawn_in_place_of_accuracy(score: str, finding: str) -> None:
     drawn = Recorded(NAME)
     report.draw(outcome(), ScoreOptions(score=score), Told(), drawn)
-    assert list(drawn.tables) == [f"{NAME}_scores"]
+    assert list(drawn.tables) == [f"{NAME}_scores", f"{NAME}_scores_means"]
     (plot,) = drawn.figures.values()
     assert list(drawn.figures) == [f"{NAME}_{score}_a-model"]
     assert plot.title.startswith(finding)

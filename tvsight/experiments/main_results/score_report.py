@@ -46,6 +46,7 @@ def draw(rows: pd.DataFrame, options: "RunConfig", display: "Display", drawn: "D
     cells = _cells(means)
     display.table(cells, TABLE.title, ["Top 2", "Top 3"])
     drawn.table(table, [cells], "scores", names=["Model"], wording=TABLE)
+    drawn.numbers(means, "scores_means")
     score = SCORES.get(name := shown_score(options))
     if score is not None:
         for model in table["model"].unique():
