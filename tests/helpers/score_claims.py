@@ -28,8 +28,8 @@ def claims_of_scores() -> dict[str, str]:
             f"queries with the vector and {interval(icl, 'top_3')} with ICL"
         ),
         "log-probability": (
-            f"Its log-probability against a wrong answer is {interval(baseline, 'answer_gap')} nats "
-            f"zero-shot, {interval(vector, 'answer_gap')} with the vector and "
+            f"Its log-probability against a wrong answer is {interval(baseline, 'answer_gap')} "
+            f"nats zero-shot, {interval(vector, 'answer_gap')} with the vector and "
             f"{interval(icl, 'answer_gap')} with ICL"
         ),
         "divergence": (

@@ -13,11 +13,14 @@ import pandas as pd
 import pytest
 
 import analyses.all
+from analyses import layer_sweep, main_results
 from tests.helpers.commands import ROOT
 from tests.helpers.hostile import WORDS
 from tests.helpers.legible import assert_legible
 from tvsight.config import RunConfig
 from tvsight.experiments import EXPERIMENTS
+from tvsight.experiments.layer_sweep import Options as SweepOptions
+from tvsight.experiments.main_results import ScoreOptions
 from tvsight.output import drawn
 from tvsight.output.drawn import Drawn
 from tvsight.output.plots import Plot
@@ -25,6 +28,12 @@ from tvsight.texts import latex
 
 MODELS, SEEDS = ("gemma-3-270m", "smollm2-135m", "qwen2.5-coder-1.5b"), (0, 1, 2)
 """What the reference results hold."""
+SCORES = ("gap", "kl", "rank")
+WHOLE_ANSWERS = (
+    *("acronym_expansion", "book_author", "country_money", "film_director"),
+    *("name_last_first", "phrase_plural", "verb_past_perfect"),
+)
+"""The tasks whose answers were generated whole."""
 KINDS = ("png", "pdf", "caption.md")
 """The files of a figure."""
 MOST_TITLE_LINES = 2
@@ -54,7 +63,7 @@ class Kept(Drawn):
 
 
 class Everything(NamedTuple):
-    """All that `analyses.all` draws of the committed results."""
+    """All that `analyses.all` draws of the committed results, scores, and whole answers."""
 
     tables: Path
     """The folder of all tables."""
@@ -73,6 +82,12 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(drawn, "Drawn", Kept)
         code = analyses.all.main(options)
+        first = {"redraw": True, "results": options.results, "model": MODELS[:1]}
+        for score in SCORES:
+            assert main_results.main(ScoreOptions(**first, score=score)) == 0
+            assert layer_sweep.main(SweepOptions(**first, score=score)) == 0
+        of_words = ScoreOptions(**first, tasks=",".join(WHOLE_ANSWERS), answer_tokens=8)
+        assert main_results.main(of_words) == 0
     return Everything(Kept.folder / "tables", Kept.plots, code, printed.getvalue())
 
 

@@ -114,6 +114,21 @@ def shared_note(shared: object) -> str:
     return ""
 
 
+def cut_note(cut: object) -> str:
+    """A remark on a task with usual answers of more tokens than were generated; empty elsewhere.
+
+    Args:
+        cut: `cut_answers` of a manifest.
+    """
+    match cut:
+        case {"longer": int(longer), "of": int(total), "longest": int(longest)} if longer:
+            return (
+                f"{longer} of {total} usual answers have more tokens than --answer-tokens, up to "
+                f"{longest}, so they cannot be answered exactly"
+            )
+    return ""
+
+
 def _places(value: float, digits: int) -> int:
     """Places after the point that leave so many digits of a value."""
     return max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else digits - 1

@@ -10,7 +10,7 @@ from tvsight.config import RunConfig
 from tvsight.errors import StorageError, UsageError
 from tvsight.models import ModelSource, weights_identity
 from tvsight.output.console import Display
-from tvsight.output.labels import AT, shared_note
+from tvsight.output.labels import AT, cut_note, shared_note
 from tvsight.prompts.replay import REPLAYED, remarks
 from tvsight.run import travel
 from tvsight.run.measurements import Measurements, is_stored
@@ -258,7 +258,11 @@ class Runner:
 
 def _stored(store: Store, path: Path) -> Stored:
     manifest = store.verified(path, keep_rows=True)
-    notes = [*remarks(manifest.get(REPLAYED)), shared_note(manifest.get("shared_first_token"))]
+    notes = [
+        *remarks(manifest.get(REPLAYED)),
+        shared_note(manifest.get("shared_first_token")),
+        cut_note(manifest.get("cut_answers")),
+    ]
     identity = manifest["identity"]
     key, note = Key(identity["model"], identity["task"]), "; ".join(filter(None, notes))
     return Stored(key, path, store.rows(path), note, identity.get("method", ""))

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.helpers.commands import Finished, analysis
 from tests.helpers.hostile import raw
-from tvsight.output.labels import shared_note
+from tvsight.output.labels import cut_note, shared_note
 
 DRAWN = {
     "tables/main_results.csv",
@@ -117,6 +117,19 @@ def test_answers_that_begin_alike_are_said_beneath_the_tables(
 )
 def test_more_than_a_tenth_of_answers_that_begin_alike_is_said(shared: object, said: bool) -> None:
     assert bool(shared_note(shared)) is said
+
+
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        ({"longer": 3, "of": 100, "longest": 11}, True),
+        ({"longer": 0, "of": 100, "longest": 8}, False),
+        (None, False),  # a result with one token, or of an early version
+        ({"longer": "3", "of": 4, "longest": 11}, False),
+    ],
+)
+def test_answers_with_more_tokens_than_are_generated_are_said(cut: object, said: bool) -> None:
+    assert ("up to 11" in cut_note(cut)) is said
 
 
 def test_a_model_that_demonstrations_never_help_is_named_with_likely_causes(finished: Run) -> None:

@@ -79,6 +79,9 @@ class AnswerResults(Request):
         episodes, notes = self._episodes(model)
         of_split = asked(model, self._whole, episodes, plan.template)
         prompts = self._prompts(model, episodes, of_split)
+        lengths = [len(answer) for split in prompts.values() for answer in split["answers"]]
+        longer = sum(length > most for length in lengths)
+        notes |= {"cut_answers": {"longer": longer, "of": len(lengths), "longest": max(lengths)}}
         # A method may learn one vector from all dev episodes, so these stay together.
         size = plan.config.max_job_episodes if self.method is None else None
         method = None if self.method is None else self.method.load()
