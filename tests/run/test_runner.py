@@ -36,7 +36,7 @@ from tvsight.output.console import Display
 from tvsight.prompts import read_episodes
 from tvsight.run import places
 from tvsight.run.runner import Runner
-from tvsight.storage.schemas import COLUMN_TYPES
+from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES
 from tvsight.storage.store import Store
 from tvsight.writing import FRESH_NS
 
@@ -47,7 +47,7 @@ def test_a_run_returns_the_rows_of_each_task_in_their_order(first: First) -> Non
     assert [one.rows["task"].unique().tolist() for one in first.outcome.results] == [
         [t] for t in TASKS
     ]
-    assert first.outcome.table.dtypes.astype(str).to_dict() == COLUMN_TYPES
+    assert first.outcome.table.dtypes.astype(str).to_dict() == COLUMN_TYPES | SCORE_TYPES
     assert set(first.outcome.table["model"]) == {"qwen2"}
 
 
@@ -65,6 +65,7 @@ def test_rows_alone_are_kept_when_no_vectors_are_wanted(first: First, tmp_path: 
     config = replace(config, results=str(tmp_path))
     assert_same(of_task(run(config), "to_upper"), first.rows("to_upper"))
     assert sorted(file.name for file in (tmp_path / paths(config)[0]).iterdir()) == [
+        "episodes.parquet",
         "manifest.json",
         "rows.parquet",
     ]

@@ -58,8 +58,10 @@ def test_each_task_has_its_jobs_and_what_they_weigh(config: RunConfig, model: Mo
         assert (state, jobs, under_way, up) == ("to be sent", "1", "0", size(bytes_up))
         assert back == size(vectors)
         assert name in ("to_upper", "next_letter")
-        # Tokens in 8 bytes, log-probability and margin in 4 each, of 5 dev and 5 test episodes.
-        assert down == size(5 * 16 * (2 + 2 * model.decoder.depth) + 5 * 16 * 4)
+        # Token and rank in 8 bytes each, log-probability and margin in 4, of 5 dev and 5 test
+        # episodes; and two scores in 4, but of the no-op.
+        swept = 2 * model.decoder.depth
+        assert down == size(5 * (24 * (2 + swept) + 8 * (1 + swept)) + 5 * (24 + 8) * 4)
     assert tuple(total)[:4] == ("all", "", "2", "0")
     assert total[4] == size(sum(sent))
     assert total[6] == size(2 * vectors)
