@@ -12,7 +12,7 @@ from tvsight import __version__
 from tvsight.errors import UsageError, nearest
 from tvsight.experiments import EXPERIMENTS
 
-COMMANDS = (*EXPERIMENTS, "all", "models", "tasks", "results", "ndif_status")
+COMMANDS = (*EXPERIMENTS, "all", "report", "show", "models", "tasks", "results", "ndif_status")
 """Every module here that is a command."""
 
 

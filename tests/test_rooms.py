@@ -25,6 +25,7 @@ ORDER = (
     ("tvsight.execution",),
     ("tvsight.run",),
     ("tvsight.experiments",),
+    ("tvsight.explorer",),
     ("tvsight.library",),
     ("analyses",),
 )

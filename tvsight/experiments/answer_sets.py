@@ -5,6 +5,7 @@ task's matching rule, without a tokenizer.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -69,12 +70,8 @@ def recognition(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     test = rows[rows["split"] == "test"]
     for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
-        answers, rule = accepted_answers(of_task)
-        every = {answer for of_query in answers.values() for answer in of_query}
         tested = test[(test["model"] == model) & (test["task"] == task)]
-        texts = tested["predicted"][~tested["correct"]].unique()
-        known = [text for text in texts if _is_one_of(text, every, rule)]
-        in_set = tested["correct"] | tested["predicted"].isin(known)
+        in_set = in_answer_set(tested, *accepted_answers(of_task))
         for procedure, run in tested.assign(in_set=in_set).groupby("procedure", sort=False):
             of_set = run[run["in_set"]]
             share = accuracy(run["in_set"], run["query"])
@@ -88,6 +85,21 @@ def recognition(rows: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(found)
+
+
+def in_answer_set(
+    rows: pd.DataFrame, answers: Mapping[str, Sequence[str]], rule: MatchRule
+) -> "pd.Series[bool]":
+    """Which predictions are an answer of the task to some input.
+
+    Args:
+        rows: predictions of one task.
+        answers, rule: from `accepted_answers`.
+    """
+    every = {answer for of_query in answers.values() for answer in of_query}
+    texts = rows["predicted"][~rows["correct"]].unique()
+    known = [text for text in texts if _is_one_of(text, every, rule)]
+    return rows["correct"] | rows["predicted"].isin(known)
 
 
 def recognition_over_tasks(table: pd.DataFrame) -> pd.DataFrame:

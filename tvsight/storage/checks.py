@@ -47,8 +47,8 @@ def check_scored(
         count = episodes or int(of_split["episode"].max()) + 1
         if sorted(of_split["episode"].unique()) != list(range(count)):
             raise DamagedResult(f"the rows on {split} are not of episodes 0 to {count - 1}")
-        same = of_split.groupby(["episode", *asks])[["query", "expected"]]
-        if (same.nunique() != 1).any(axis=None):
+        asked = of_split[["episode", *asks, "query", "expected"]].drop_duplicates()
+        if asked.duplicated(["episode", *asks]).any():
             raise DamagedResult(f"an episode on {split} has several queries or expected answers")
         measured = of_split.groupby(list(conditions), dropna=False)["episode"]
         if (measured.nunique() != count).any() or (measured.size() != count).any():

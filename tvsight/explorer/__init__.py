@@ -1,0 +1,9 @@
+"""Stored results as one page to explore, and as text."""
+
+NAME = "report"
+"""The folder of the page in a results folder."""
+EXPERIMENTS = (
+    *("main_results", "methods", "answers", "method_answers", "controls"),
+    *("token_projections", "head_effects", "heads", "steering"),
+)
+"""The experiments whose rows are shown task by task. Of others the figures are shown."""

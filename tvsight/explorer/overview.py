@@ -1,0 +1,163 @@
+"""The numbers of every run and task, and comparisons of runs, for the page."""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from tvsight.experiments.main_results import numbers
+from tvsight.experiments.main_results.layers import by_layer
+from tvsight.explorer.runs import Folder, Run, labels
+from tvsight.output.labels import display_name, task_title
+from tvsight.output.procedures import CENTRAL, PROCEDURES
+from tvsight.output.theme import CATEGORY_COLOURS
+from tvsight.statistics.intervals import accuracy, mean_difference
+from tvsight.tasks import packaged_tasks
+from tvsight.texts import printable
+
+RULES = {
+    "exact": "An answer counts when the next token is the whole of it.",
+    "prefix": "An answer counts when the next token begins it.",
+}
+"""The matching rules of tasks, in a sentence."""
+PLACES = 4
+"""Decimal places of numbers on the page."""
+ENDS = ("", "_low", "_high")
+
+
+def overview(folder: Folder) -> dict[str, Any]:
+    """What the first view shows: runs with their means, tasks with their accuracies, differences
+    between runs, and what could not be read."""
+    tables = [_by_task(run) for run in folder.runs]
+    names = dict.fromkeys(task for run in folder.runs for task in run.tasks)
+    return {
+        "runs": [
+            _run(run, label, table)
+            for run, label, table in zip(folder.runs, labels(folder.runs), tables, strict=True)
+        ],
+        "tasks": {name: _task(name, folder.runs) for name in names},
+        "procedures": {
+            key: {"title": one.title, "colour": one.colour} for key, one in PROCEDURES.items()
+        },
+        "categories": CATEGORY_COLOURS,
+        "central": CENTRAL,
+        "differences": differences(tables),
+        "counts": [
+            {"model": display_name(model), "experiment": experiment, "results": count}
+            for (model, experiment), count in folder.counts.items()
+        ],
+        "problems": [
+            {"path": str(one.path), "kind": one.kind, "reason": one.reason}
+            for one in folder.problems
+        ],
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: numbers rounded, none for what is not a number, and texts with what
+    must not be shown raw written out."""
+    if isinstance(value, dict):
+        return {printable(str(name)): plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, str):
+        return printable(value)
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, bool | int):
+        return value
+    number = float(value)
+    return round(number, PLACES) if math.isfinite(number) else None
+
+
+def differences(tables: Sequence[pd.DataFrame]) -> list[list[Any]]:
+    """Mean differences of accuracies over tasks, with bootstrap intervals over tasks: for each two
+    of the runs' procedures the run and procedure of each, the number of tasks that both have, and
+    the mean with its ends.
+
+    Args:
+        tables: from `numbers.by_task`, one for each run.
+    """
+    columns = {
+        (run, name): table.set_index("task")[name]
+        for run, table in enumerate(tables)
+        for name in CENTRAL
+    }
+    found: list[list[Any]] = []
+    for first, second in combinations(columns, 2):
+        both = pd.DataFrame({"first": columns[first], "second": columns[second]}).dropna()
+        lead = mean_difference(both, "first", "second")
+        found.append([*first, *second, len(both), lead.value, lead.low, lead.high])
+    return found
+
+
+def _by_task(run: Run) -> pd.DataFrame:
+    table = numbers.by_task(run.rows(run.central))
+    return table.set_index("task").loc[run.tasks].reset_index()
+
+
+def _run(run: Run, label: str, table: pd.DataFrame) -> dict[str, Any]:
+    (means,) = numbers.over_tasks(table).to_dict("records")
+    return {
+        "label": label,
+        "model": display_name(run.model),
+        "options": run.options,
+        "measured": {experiment: len(of) for experiment, of in run.results.items()},
+        "means": {
+            name: [means[name + end] for end in ENDS] for name in (*CENTRAL, "recovered_gap")
+        },
+        "counted": {name: means[name] for name in ("tasks", "identified", "icl_gains")},
+        "tasks": [_task_row(run, row) for row in table.to_dict("records")],
+        "transfer": _transfer(run),
+    }
+
+
+def _task_row(run: Run, row: dict[Any, Any]) -> dict[str, Any]:
+    (central,) = run.of(run.central, row["task"])
+    kept = ("task", "category", "n", "queries", "layer", "chance", "chance_answer", "chance_share")
+    return {
+        **{name: row[name] for name in kept},
+        "identified": bool(row["layer_identified"]),
+        "accuracy": {name: [row[name + end] for end in ENDS] for name in CENTRAL},
+        "difference": {
+            name: [*(row[name + end] for end in ENDS), row[f"{name}_p"], row[f"{name}_p_holm"]]
+            for name in numbers.DIFFERENCES
+        },
+        "curve": by_layer(central.rows)["accuracy"].tolist(),
+    }
+
+
+def _transfer(run: Run) -> dict[str, dict[str, list[float]]]:
+    """Accuracy on each task with the mean vector of each task, by asked task and source."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for one in run.results.get("controls", []):
+        rows = one.rows
+        if one.method:
+            continue
+        applied = rows[(rows["procedure"] == "mean_vector") & (rows["split"] == "test")]
+        for source, of_source in applied.groupby("source", sort=False):
+            share = accuracy(of_source["correct"], of_source["query"])
+            ends = [share.value, share.low, share.high]
+            found.setdefault(one.key.task, {})[str(source)] = ends
+    return found
+
+
+def _task(name: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """A task's own words; of a task of the user the runs know its category alone."""
+    known = packaged_tasks().get(name)
+    category = next(
+        one.rows["category"].iloc[0] for run in runs for one in run.of(run.central, name)
+    )
+    if known is None:
+        return {"title": task_title(name), "category": category}
+    return {
+        "title": task_title(name),
+        "category": category,
+        "about": f"{known.description[0].upper()}{known.description[1:]}.",
+        "rule": RULES[known.match],
+        "pairs": len(known.pairs),
+        "origin": known.origin,
+        "words": known.words,
+    }

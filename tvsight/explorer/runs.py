@@ -1,0 +1,159 @@
+"""The results of a folder by run: one model with one set of options."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from tvsight.explorer import EXPERIMENTS
+from tvsight.output.labels import display_name
+from tvsight.prompts.templates import Template, template_name
+from tvsight.run.outcome import Stored
+from tvsight.storage.choice import Choice
+from tvsight.storage.inspection import Entry, Finding, entries
+from tvsight.storage.manifests import Key
+from tvsight.storage.store import DamagedResult, Store
+from tvsight.storage.versions import LaterVersion
+from tvsight.tasks import in_order
+
+SETTINGS = (
+    *("weights", "dtype", "template", "shots", "dummy_queries", "episodes_per_split", "seed"),
+    *("division", "episodes", "answer_tokens", "scoring"),
+)
+"""The fields of an identity that a run has in common."""
+
+FEW = ("model", "task", "category", "measured_on")
+"""Columns of every experiment with few values. As categories they take a tenth of the time."""
+
+
+@dataclass
+class Run:
+    """Results of one model that were measured with the same options."""
+
+    model: str
+    settings: dict[str, Any]
+    results: dict[str, list[Stored]] = field(default_factory=dict)
+    """By experiment, one for each task and method."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options that tell runs of a model apart, as texts."""
+        known = self.settings
+        shown = {
+            "seed": known["seed"],
+            "shots": known["shots"],
+            "template": template_name(Template(known["template"] or "")),
+            "precision": known["dtype"],
+            "episodes": known["episodes_per_split"],
+            "dummy queries": known["dummy_queries"],
+            "answer tokens": known["answer_tokens"] or 1,
+            "division": known["division"] or "halves",
+        }
+        texts = {
+            name: "from a file" if value is None else str(value) for name, value in shown.items()
+        }
+        kind, _, digits = str(known["weights"]).partition(":")
+        return texts | {"weights": f"{kind} {digits[:7]}"}
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of the central comparison, in the order of all tables."""
+        return in_order(
+            {one.key.task: str(one.rows["category"].iloc[0]) for one in self.results[self.central]}
+        )
+
+    @property
+    def central(self) -> str:
+        """The experiment that is the central comparison of this run."""
+        return "answers" if "answers" in self.results else "main_results"
+
+    def rows(self, experiment: str) -> pd.DataFrame:
+        """The rows of an experiment in one table."""
+        return pd.concat([one.rows for one in self.results[experiment]], ignore_index=True)
+
+    def of(self, experiment: str, task: str) -> list[Stored]:
+        """The results of one experiment on one task: several where there are several methods."""
+        return [one for one in self.results.get(experiment, []) if one.key.task == task]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The runs of a results folder that have a central comparison, and what else was found."""
+
+    runs: list[Run]
+    counts: dict[tuple[str, str], int]
+    """The number of results by model and experiment, of all experiments."""
+    problems: list[Finding]
+
+
+def read_folder(store: Store, choice: Choice) -> Folder:
+    """Read and verify results. What is damaged is left out, and named.
+
+    Raises:
+        UsageError: when there is no such folder, or a chosen name is in none of its results.
+    """
+    readable, problems = entries(store)
+    chosen = choice.of(readable)
+    counts = Counter((entry.identity["model"], entry.identity["experiment"]) for entry in chosen)
+    runs: dict[str, Run] = {}
+    for entry in _newest(chosen):
+        try:
+            store.verified(entry.path, keep_rows=True)
+        except (DamagedResult, LaterVersion) as found:
+            problems.append(Finding(entry.path, "damaged", str(found)))
+            continue
+        identity = entry.identity
+        settings = {name: identity.get(name) for name in SETTINGS}
+        key = json.dumps([identity["model"], settings], sort_keys=True)
+        run = runs.setdefault(key, Run(identity["model"], settings))
+        key_of = Key(identity["model"], identity["task"])
+        rows = store.rows(entry.path).astype(dict.fromkeys(FEW, "category"))
+        stored = Stored(key_of, entry.path, rows, "", identity.get("method", ""))
+        run.results.setdefault(identity["experiment"], []).append(stored)
+    central = [run for run in runs.values() if run.central in run.results]
+    return Folder(_sorted(central), dict(counts), problems)
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """A name for each run: its model, and the options in which its runs differ."""
+    named = []
+    for run in runs:
+        others = [other.options for other in runs if other.model == run.model]
+        telling = [
+            f"{name} {text}"
+            for name, text in run.options.items()
+            if len({other[name] for other in others}) > 1
+        ]
+        named.append(" · ".join([display_name(run.model), *telling]))
+    return named
+
+
+def _newest(chosen: Iterable[Entry]) -> list[Entry]:
+    """The newest of the results that only differ in what no option says: pairs, a file's text."""
+    found: dict[str, Entry] = {}
+    for entry in sorted(chosen, key=lambda entry: str(entry.manifest["written"])):
+        identity = entry.identity
+        if identity["experiment"] in EXPERIMENTS:
+            names = (*SETTINGS, "experiment", "model", "task", "method")
+            found[json.dumps([identity.get(name) for name in names])] = entry
+    return sorted(found.values(), key=lambda entry: entry.path)
+
+
+def _sorted(runs: list[Run]) -> list[Run]:
+    """The models and runs with the most results first."""
+    sizes = {id(run): sum(map(len, run.results.values())) for run in runs}
+    of_model = Counter[str]()
+    for run in runs:
+        of_model[run.model] += sizes[id(run)]
+    return sorted(
+        runs,
+        key=lambda run: (
+            -of_model[run.model],
+            run.model,
+            -sizes[id(run)],
+            json.dumps([run.settings[name] for name in ("shots", "seed", "template")]),
+        ),
+    )
