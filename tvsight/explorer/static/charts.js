@@ -23,6 +23,8 @@ function chart(label, spec, drawn = () => {}) {
         part.removeAttribute("aria-roledescription");
         part.removeAttribute("aria-label");
       });
+      Object.entries({ role: "img", "aria-label": label, tabindex: "0" }).forEach((one) => place.setAttribute(...one));
+      place.removeAttribute("aria-roledescription");
       drawn(view);
     });
   });

@@ -20,7 +20,9 @@ function episodes(found, split) {
 }
 
 async function episodeView(options, go) {
-  const { run = "0", task, split = "test", filter = "all", text = "" } = options;
+  const { run = "0", task, split = "test", text = "" } = options;
+  const filters = Object.keys(KEPT).filter((key) => split === "test" || !KEPT[key][0].includes("ICL"));
+  const filter = filters.includes(options.filter) ? options.filter : "all";
   const found = await detail(run, task);
   const numbers = row(run, task);
   const layer = Number(options.layer ?? numbers.layer);
@@ -31,7 +33,7 @@ async function episodeView(options, go) {
   const wanted = text.toLowerCase();
   const every = episodes(found, split);
   const says = (one) => [one.query, one.expected, is(one)("task_vector").said, is(one)("icl").said].join("\n").toLowerCase();
-  const kept = every.filter((one) => (KEPT[filter] ?? KEPT.all)[1](is(one)) && (!wanted || says(one).includes(wanted)));
+  const kept = every.filter((one) => KEPT[filter][1](is(one)) && (!wanted || says(one).includes(wanted)));
   const asked = kept.find((one) => one.number >= Number(options.episode ?? 0)) ?? kept.at(-1);
   const at = kept.indexOf(asked);
   const here = (changed) => ({ run, task, split, filter, text, layer, episode: asked?.number ?? 0, ...changed });
@@ -42,7 +44,7 @@ async function episodeView(options, go) {
     h("p", { class: "quiet" }, word(data.runs[run].label)),
     h("form", { class: "filters", onsubmit: (event) => event.preventDefault() },
       choose("Split", [["test", "test"], ["dev", "dev"]], split, (value) => go("episode", here({ split: value, episode: 0 }))),
-      choose("Show", Object.entries(KEPT).map(([key, [name]]) => [key, name]), filter, (value) => go("episode", here({ filter: value, episode: 0 }))),
+      choose("Show", filters.map((key) => [key, KEPT[key][0]]), filter, (value) => go("episode", here({ filter: value, episode: 0 }))),
       h("label", { class: "field" }, h("span", {}, "Find"), search),
       kept.length ? [to(-1, "ArrowLeft", "← previous"), to(1, "ArrowRight", "next →")] : null),
     h("p", { role: "status", class: "quiet" }, kept.length ? `${at + 1} of ${kept.length} that are shown, of ${every.length}` : "No episode is like that."),

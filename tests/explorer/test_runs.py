@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.damages import flip
+from tests.helpers.example_store import IDENTITY, MADE
+from tests.helpers.explored import MODEL, TASKS, explored_folder, explored_store, rows_of
+from tvsight.errors import UsageError
+from tvsight.explorer.runs import labels, read_folder
+from tvsight.storage.choice import Choice
+from tvsight.storage.store import Result, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return explored_store(tmp_path)
+
+
+def test_results_with_the_same_options_are_one_run(store: Store) -> None:
+    folder = explored_folder(store)
+    assert [run.settings["seed"] for run in folder.runs] == [0, 1]
+    assert all(set(run.tasks) == set(TASKS) for run in folder.runs)
+    assert folder.counts == {(MODEL, "main_results"): 4}
+    assert folder.problems == []
+
+
+def test_runs_are_told_apart_by_the_options_that_differ(store: Store) -> None:
+    first, second = labels(explored_folder(store).runs)
+    assert (first.split(" · ")[1:], second.split(" · ")[1:]) == (["seed 0"], ["seed 1"])
+
+
+def test_the_newest_of_two_results_of_other_pairs_is_taken(store: Store) -> None:
+    newer = rows_of("antonyms", (0, 6, 6, 6))
+    identity = {**IDENTITY, "model": MODEL, "task": "antonyms", "task_data": "1f"}
+    store.save(Result(identity), newer, None, {**MADE, "written": "2099-01-01T00:00:00+00:00"})
+    (found,) = explored_folder(store).runs[0].of("main_results", "antonyms")
+    assert found.path == Result(identity).path
+
+
+def test_damage_is_left_out_and_named(store: Store) -> None:
+    path = next(store.paths())
+    flip(store.root / path / "rows.parquet")
+    folder = explored_folder(store)
+    assert sum(len(run.results["main_results"]) for run in folder.runs) == 3
+    (problem,) = folder.problems
+    assert problem.path == path
+    assert "rows.parquet" in problem.reason
+
+
+def test_an_unknown_model_is_refused(store: Store) -> None:
+    with pytest.raises(UsageError, match="--model 'other'"):
+        read_folder(store, Choice(models=("other",)))
