@@ -34,7 +34,7 @@ def main() -> None:
         page.screenshot(path=PICTURE)
         browser.close()
     with Image.open(PICTURE) as image:
-        image.convert("RGB").quantize(128).save(PICTURE, optimize=True)
+        image.convert("RGB").save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":
