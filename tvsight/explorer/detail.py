@@ -8,9 +8,8 @@ import pandas as pd
 
 from tvsight.experiments.answer_sets import accepted_answers, in_answer_set
 from tvsight.experiments.function_vectors.numbers import effects
-from tvsight.experiments.main_results.layers import by_layer
 from tvsight.experiments.token_projections import numbers as projections
-from tvsight.explorer.overview import plain
+from tvsight.explorer.overview import curve, plain
 from tvsight.explorer.runs import Run
 from tvsight.prompts.episodes import SPLITS
 from tvsight.statistics.intervals import accuracy
@@ -72,7 +71,7 @@ def task_detail(run: Run, task: str, store: Store) -> dict[str, Any]:
             elif one.experiment != "controls":
                 swept[name] = _answers(of_run, words)
             if split == "dev" and of_run["layer"].notna().all():
-                curves[name] = by_layer(of_run, name)["accuracy"].tolist()
+                curves[name] = curve(of_run)
     further = {
         "curves": curves,
         **_projected(run, task, central.rows),

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from tvsight.experiments.main_results import numbers
-from tvsight.experiments.main_results.layers import by_layer
 from tvsight.explorer.runs import Folder, Run, labels
 from tvsight.output.labels import display_name, task_title
 from tvsight.output.procedures import CENTRAL, PROCEDURES
@@ -72,6 +71,17 @@ def plain(value: Any) -> Any:
     return round(number, PLACES) if math.isfinite(number) else None
 
 
+def curve(rows: pd.DataFrame) -> list[float]:
+    """Dev accuracy after each block.
+
+    Args:
+        rows: of one vector and task.
+    """
+    dev = rows[rows["split"] == "dev"]
+    shares: list[float] = dev.groupby("layer")["correct"].mean().tolist()
+    return shares
+
+
 def differences(tables: Sequence[pd.DataFrame]) -> list[list[Any]]:
     """Mean differences of accuracies over tasks, with bootstrap intervals over tasks: for each two
     of the runs' procedures the run and procedure of each, the number of tasks that both have, and
@@ -125,7 +135,7 @@ def _task_row(run: Run, row: dict[Any, Any]) -> dict[str, Any]:
             name: [*(row[name + end] for end in ENDS), row[f"{name}_p"], row[f"{name}_p_holm"]]
             for name in numbers.DIFFERENCES
         },
-        "curve": by_layer(central.rows)["accuracy"].tolist(),
+        "curve": curve(central.rows[central.rows["procedure"] == "task_vector"]),
     }
 
 
