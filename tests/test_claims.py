@@ -18,7 +18,7 @@ from tests.helpers.commands import ROOT
 from tests.helpers.embedded import needs_embedded
 from tests.helpers.head_claims import claims_of_heads
 from tests.helpers.reference_tables import GEMMA
-from tests.helpers.score_claims import claims_of_scores
+from tests.helpers.score_claims import claims_of_answers, claims_of_scores
 from tests.helpers.steering_claims import claims_of_steering
 from tvsight.config import RunConfig
 from tvsight.models.loading import load_tokenizer
@@ -35,7 +35,13 @@ ACCURACY = re.compile(r"-?\d\.\d\d\b")
 @cache
 def all_claims() -> dict[str, str]:
     """Every claim, by a short name."""
-    parts = (claims(), claims_of_scores(), claims_of_heads(), claims_of_steering())
+    parts = (
+        claims(),
+        claims_of_scores(),
+        claims_of_answers(),
+        claims_of_heads(),
+        claims_of_steering(),
+    )
     every = {name: claim for part in parts for name, claim in part.items()}
     assert len(every) == sum(map(len, parts)), "two claims have one name"
     return every

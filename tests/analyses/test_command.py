@@ -14,7 +14,7 @@ import pytest
 
 from analyses.analysis import analyse
 from analyses.command import _check
-from analyses.results import Export
+from analyses.sharing import Export
 from tests.helpers.commands import ROOT, SETTINGS, analysis
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError

@@ -29,7 +29,7 @@ DEEPEST = 126
 VOCABULARY = 128_256
 DISTINCT = 1000
 """Tokens that a model answers with in one task and sweep."""
-LARGEST_RESULT = 100_000
+LARGEST_RESULT = 200_000
 SERVER_LEVEL = 3
 """Of compression, of NDIF 0.1.2."""
 
@@ -52,6 +52,10 @@ def blown_up(value: Any, name: str, sizes: dict[int, int], precision: torch.dtyp
         case "token":
             answers = torch.randint(VOCABULARY, (DISTINCT,), dtype=value.dtype)
             return answers[torch.randint(DISTINCT, shape)]
+        case "rank":
+            return torch.randn(shape).mul(3).exp().long() + 1
+        case "gap":
+            return logits[0] - logits[1]
         case "margin":
             return logits[0].maximum(logits[1]) - logits[0].minimum(logits[1])
         case _:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,7 @@ def _static(name: str) -> str:
 
 def _library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, which puts `vegaEmbed` into the window."""
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle())
+    return str(import_module("vl_convert").javascript_bundle())
 
 
 def _beside(results: Path, output: Path) -> str | None:

@@ -110,25 +110,25 @@ def _scores(decoder: Decoder, states: Tensor, icl: Tensor, expected: Sequence[in
         next((place for place in (*right[row:], *right[:row]) if place != own), own)
         for row, own in enumerate(right)
     ]
-    found = _among(decoder, states, tokens)
-    aimed = _among(decoder, icl, tokens)
+    logits = _logits_of(decoder, states, tokens)
+    found = logits.log_softmax(dim=-1)
+    aimed = _logits_of(decoder, icl, tokens).log_softmax(dim=-1)
     aimed = aimed.view(len(icl), *[1] * (states.ndim - 2), len(tokens))
     rows = range(len(expected))
     return {
-        "gap": found[rows, ..., right] - found[rows, ..., wrong],
+        "gap": logits[rows, ..., right] - logits[rows, ..., wrong],
         # Rounding can leave the divergence of equal states below 0.
         "divergence": (aimed.exp() * (aimed - found)).sum(dim=-1).clamp(min=0),
     }
 
 
-def _among(decoder: Decoder, states: Tensor, tokens: list[int]) -> Tensor:
-    """The log-probabilities of some tokens, renormalised over them, `[..., tokens]`."""
+def _logits_of(decoder: Decoder, states: Tensor, tokens: list[int]) -> Tensor:
+    """The logits of some tokens, `[..., tokens]`, on the CPU."""
     whole = not decoder.has_plain_unembedding
     flat = states.flatten(0, -2)
     rows, _ = logit_tile(decoder.device, len(flat), decoder.vocabulary, whole)
     logits = [decoder.logits(decoder.readout(part), tokens).float() for part in flat.split(rows)]
-    found = torch.cat(logits).log_softmax(dim=-1).cpu()
-    return found.view(*states.shape[:-1], len(tokens))
+    return torch.cat(logits).cpu().view(*states.shape[:-1], len(tokens))
 
 
 def _answers_of_slice(decoder: Decoder, states: Tensor, expected: Tensor, tokens: int) -> Answers:

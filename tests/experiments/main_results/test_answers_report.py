@@ -11,7 +11,7 @@ def test_the_table_is_written_for_whole_answers_alone() -> None:
     assert (recorded.tables, display.text) == ({}, "")
     answers_report.draw(whole_rows(), display, answers_report.place(whole_rows(), recorded))
     name = f"{NAME}_answers_scores"
-    assert list(recorded.tables) == [name]
+    assert list(recorded.tables) == [name, f"{name}_means"]
     (cells,) = recorded.cells[name]
     vector = cells.set_index("Procedure").loc["Task vector"]
     assert vector["Tasks"] == "2"

@@ -42,6 +42,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
         display.note(f"No task's best block is above --least-peak {options.least_peak}.")
         return
     means = numbers.curves(whole, options.least_peak)
+    if answers_report.are_whole(rows):
+        means = means[means["source"] == "tvsight"]
     peaks = numbers.highest(means)
     cells = _cells(peaks)
     display.table(cells, "Where the mean over tasks peaks")
@@ -54,7 +56,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     keys = ["model", "task"]
     of_kept = tested.merge(table[keys].drop_duplicates())
     shown = (means, peaks, table, of_kept, numbers.of_methods(rows))
-    drawn.figure(figures.curves(*shown, options.paper_curves, options.least_peak))
+    paper = options.paper_curves and not answers_report.are_whole(rows)
+    drawn.figure(figures.curves(*shown, paper, options.least_peak))
     for model in whole["model"].unique():
         drawn.figure(figures.heat_map(whole, tested, model), "by_task", model)
 

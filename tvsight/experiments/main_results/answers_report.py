@@ -33,20 +33,23 @@ COLUMNS = {
 
 def place(rows: pd.DataFrame, drawn: "Drawn") -> "Drawn":
     """The place of tables and figures: their own where rows are of whole answers."""
-    return drawn.of("answers", EXACT) if _are_whole(rows) else drawn
+    return drawn.of("answers", EXACT) if are_whole(rows) else drawn
 
 
 def draw(rows: pd.DataFrame, display: "Display", drawn: "Drawn") -> None:
     """Write and show the table of scores, where rows are of whole answers."""
-    if not _are_whole(rows):
+    if not are_whole(rows):
         return
     table = answers_numbers.by_task(rows)
-    cells = _cells(answers_numbers.over_tasks(table))
+    means = answers_numbers.over_tasks(table)
+    cells = _cells(means)
     display.table(cells, TABLE.title)
     drawn.table(table, [cells], "scores", names=["Model"], wording=TABLE)
+    drawn.numbers(means, "scores_means")
 
 
-def _are_whole(rows: pd.DataFrame) -> bool:
+def are_whole(rows: pd.DataFrame) -> bool:
+    """Whether rows are of whole answers. The paper's numbers are not."""
     return "f1" in rows
 
 

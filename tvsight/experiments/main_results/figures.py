@@ -251,10 +251,10 @@ def _recovered(bars: pd.DataFrame) -> str:
         return (
             f"One patched state, the task vector, recovers {share} of what demonstrations add{name}"
         )
-    return (
-        f"The task vector recovers {_range(ours)} of what demonstrations add in {len(ours)} "
-        f"models, and {_range(theirs)} in the paper's"
+    found = (
+        f"The task vector recovers {_range(ours)} of what demonstrations add in {len(ours)} models"
     )
+    return found if theirs.empty else f"{found}, and {_range(theirs)} in the paper's"
 
 
 def _range(helped: pd.DataFrame) -> str:

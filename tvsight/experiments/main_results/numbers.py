@@ -90,18 +90,19 @@ def models_without_icl(table: pd.DataFrame) -> list[str]:
     return [str(model) for model, any_task in helped.items() if not any_task]
 
 
-def means(table: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+def means(table: pd.DataFrame, paper: pd.DataFrame | None) -> pd.DataFrame:
     """Means over tasks: ours, ours with tasks of one word list resampled together, the paper's.
 
     Args:
-        table, paper: from `by_task` and `paper_by_task`.
+        table, paper: from `by_task` and `paper_by_task`; no paper where it measured something else.
 
     Returns:
         The columns of `over_tasks`, and `source`: `tvsight` or `paper`. The last row is of the
         paper's models together, the tasks resampled with all their models.
     """
     ours = [over_tasks(table, resampled) for resampled in ("tasks", "word lists")]
-    theirs = [over_tasks(numbers) for numbers in (paper, paper.assign(model=POOLED))]
+    reported = [] if paper is None else [paper, paper.assign(model=POOLED)]
+    theirs = [over_tasks(numbers) for numbers in reported]
     parts = [
         *(part.assign(source="tvsight") for part in ours),
         *(part.assign(source="paper") for part in theirs),

@@ -102,8 +102,9 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     if shown_score(options) != "accuracy":
         score_report.draw(rows, options, display, drawn)
         return
-    table, paper = numbers.by_task(rows), paper_by_task()
-    means = numbers.means(table, paper)
+    whole = answers_report.are_whole(rows)
+    table = numbers.by_task(rows)
+    means = numbers.means(table, None if whole else paper_by_task())
     bars = numbers.bars(means)
     by_size = numbers.by_size(bars, table, rows.groupby("model", observed=True)["layer"].max() + 1)
     task_table, mean_table = _task_table(table), _mean_table(means)
@@ -133,13 +134,15 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     drawn.table(
         recognised, [recognition_means], "recognition", names=NAMES, wording=RECOGNITION_TABLE
     )
-    drawn.table(by_size, [_size_table(by_size)], "models", names=NAMES, wording=SIZE_TABLE)
+    if not whole:
+        drawn.table(by_size, [_size_table(by_size)], "models", names=NAMES, wording=SIZE_TABLE)
     if len(others):
         seed_table = _seed_table(of_seeds)
         display.table(seed_table, SEED_TABLE.title)
         drawn.table(of_seeds, [seed_table], "seeds", names=NAMES, wording=SEED_TABLE)
     drawn.figure(figures.by_model(bars, table, of_seeds))
-    drawn.figure(figures.models(by_size), "models")
+    if not whole:
+        drawn.figure(figures.models(by_size), "models")
     for model in table["model"].unique():
         drawn.figure(task_figures.task_by_task(table, model, others), "by_task", model)
         drawn.figure(task_figures.against_icl(table, model), "against_icl", model)
