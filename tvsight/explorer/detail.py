@@ -22,6 +22,11 @@ FURTHER = ("methods", "method_answers", "controls")
 """Experiments that answer the queries of the central comparison in other ways."""
 HUNDREDTHS = 100
 """Log-probabilities and margins are kept in these parts of a nat."""
+ANSWERED = [
+    *("procedure", "split", "layer", "episode", "query", "predicted", "correct"),
+    *("log_probability", "margin"),
+]
+"""The columns of answers that are shown."""
 STEERED = ["context", "procedure", "method", "mode", "alpha"]
 ABLATED = ["kind", "share", "heads"]
 
@@ -60,7 +65,7 @@ def task_detail(run: Run, task: str, store: Store) -> dict[str, Any]:
     swept: dict[str, Any] = {}
     curves: dict[str, Any] = {}
     for one in results:
-        rows = one.rows[one.rows["procedure"] != "mean_vector"]
+        rows = one.rows.loc[one.rows["procedure"] != "mean_vector", ANSWERED]
         rows = rows.assign(in_set=in_answer_set(rows, answers, rule))
         for (named, split), of_run in rows.groupby(["procedure", "split"], sort=False):
             name = str(named)

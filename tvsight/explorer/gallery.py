@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ def figures(results: Path, beside: str | None) -> list[dict[str, Any]]:
         StorageError: when a picture cannot be read.
     """
     tables = {file.stem for file in (results / "tables").glob("*.csv")}
-    return [
-        _figure(file, tables, beside) for file in sorted((results / "figures").glob("[!.]*.png"))
-    ]
+    files = sorted((results / "figures").glob("[!.]*.png"))
+    with ThreadPoolExecutor() as pictures:  # most of the time passes outside of Python
+        return list(pictures.map(lambda file: _figure(file, tables, beside), files))
 
 
 def tables(results: Path, found: list[dict[str, Any]]) -> dict[str, str]:

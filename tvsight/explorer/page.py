@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -63,10 +64,13 @@ def page(folder: Folder, store: Store, beside: str | None) -> str:
         beside: the way from the page to the results folder, for links to files of figures; None
             where they would lead nowhere.
     """
-    figures = gallery.figures(store.root, beside)
+    with ThreadPoolExecutor(1) as other:  # pictures are made while numbers are computed
+        drawn = other.submit(gallery.figures, store.root, beside)
+        shown = overview(folder)
+        figures = drawn.result()
     pictures = {f"picture-{n}": figure.pop("picture") for n, figure in enumerate(figures)}
     tables = gallery.tables(store.root, figures)
-    data = plain(overview(folder)) | {
+    data = plain(shown) | {
         "figures": plain(figures),
         "tables": {name: f"table-{n}" for n, name in enumerate(tables)},
         "version": __version__,

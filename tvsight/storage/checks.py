@@ -41,7 +41,7 @@ def check_scored(
     if (numbers[:, 0] > ROUNDING).any() or (numbers[:, 1] < -ROUNDING).any():
         raise DamagedResult("a log-probability is above 0, or a margin below")
     _check_scores(rows)
-    if not set(rows["split"]) <= set(SPLITS):
+    if not set(rows["split"].unique()) <= set(SPLITS):
         raise DamagedResult("the rows are not of the splits dev and test")
     for split, of_split in rows.groupby("split"):
         count = episodes or int(of_split["episode"].max()) + 1
@@ -50,8 +50,9 @@ def check_scored(
         asked = of_split[["episode", *asks, "query", "expected"]].drop_duplicates()
         if asked.duplicated(["episode", *asks]).any():
             raise DamagedResult(f"an episode on {split} has several queries or expected answers")
-        measured = of_split.groupby(list(conditions), dropna=False)["episode"]
-        if (measured.nunique() != count).any() or (measured.size() != count).any():
+        repeated = of_split.duplicated([*conditions, "episode"]).any()
+        measured = of_split.groupby(list(conditions), dropna=False).size()
+        if repeated or (measured != count).any():
             raise DamagedResult(f"the rows on {split} lack an episode, or have one twice")
 
 
@@ -73,7 +74,7 @@ def check_central(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     Raises:
         DamagedResult: with what is wrong.
     """
-    if set(rows["split"]) != set(SPLITS):
+    if set(rows["split"].unique()) != set(SPLITS):
         raise DamagedResult("the rows are not of the splits dev and test")
     has_layer = rows["procedure"].isin(SWEPT)
     if not (rows["layer"].notna() == has_layer).all():
@@ -82,14 +83,14 @@ def check_central(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
         raise DamagedResult("it is not said whether a layer was identified")
     for split in SPLITS:
         of_split = rows[rows["split"] == split]
-        if set(of_split["procedure"]) != UNSWEPT[split] | SWEPT:
+        if set(of_split["procedure"].unique()) != UNSWEPT[split] | SWEPT:
             raise DamagedResult(f"the rows on {split} lack a procedure, or have one too many")
     dev = rows[has_layer & (rows["split"] == "dev")]
     test = rows[has_layer & (rows["split"] == "test")]
     depth = int(dev["layer"].max()) + 1
     for procedure in SWEPT:
-        swept = set(dev.loc[dev["procedure"] == procedure, "layer"])
-        chosen = set(test.loc[test["procedure"] == procedure, "layer"])
+        swept = set(dev.loc[dev["procedure"] == procedure, "layer"].unique())
+        chosen = set(test.loc[test["procedure"] == procedure, "layer"].unique())
         if swept != set(range(depth)) or len(chosen) != 1 or not chosen <= swept:
             raise DamagedResult(f"{procedure}: blocks are missing on dev, or not one is on test")
     return depth
@@ -104,11 +105,12 @@ def check_method(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     Raises:
         DamagedResult: with what is wrong.
     """
-    if set(rows["procedure"]) != {identity.get("method")} or set(rows["split"]) != set(SPLITS):
+    named = set(rows["procedure"].unique())
+    if named != {identity.get("method")} or set(rows["split"].unique()) != set(SPLITS):
         raise DamagedResult("the rows are of another method than the manifest, or lack a split")
     if rows[["layer", "layer_identified"]].isna().any(axis=None):
         raise DamagedResult("a vector has no layer, or it is not said whether it is identified")
-    swept, tested = (set(rows.loc[rows["split"] == split, "layer"]) for split in SPLITS)
+    swept, tested = (set(rows.loc[rows["split"] == split, "layer"].unique()) for split in SPLITS)
     if swept != set(range(len(swept))) or len(tested) != 1 or not tested <= swept:
         raise DamagedResult("blocks are missing on dev, or not one is on test")
     return len(swept)

@@ -75,7 +75,7 @@ def check_rows(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int | None:
         DamagedResult: with what is wrong.
     """
     for name in ("model", "task"):
-        if set(rows[name]) != {identity[name]}:
+        if set(rows[name].unique()) != {identity[name]}:
             raise DamagedResult(f"the rows are of another {name} than the manifest")
     of = schema(identity["experiment"])
     if of.conditions:
