@@ -72,30 +72,6 @@ def test_every_file_says_which_schema_it_is_of(store: Store) -> None:
         assert vectors.metadata() == {"tvsight_schema_version": str(SCHEMA_VERSION)}
 
 
-def test_rows_that_lack_scores_are_not_held_where_scores_are_wanted(store: Store) -> None:
-    assert not store.holds(RESULT, with_scores=True)
-    scored = ROWS.assign(rank=1, answer_gap=0.5, icl_divergence=0.0)
-    store.save(RESULT, scored, None, MADE)
-    assert store.holds(RESULT, with_vectors=True, with_scores=True)
-    pd.testing.assert_frame_equal(store.rows(RESULT.path), scored)
-
-
-@pytest.mark.parametrize(
-    ("column", "value"), [("rank", 0), ("answer_gap", float("inf")), ("icl_divergence", -0.1)]
-)
-def test_a_score_that_cannot_be_is_damage(store: Store, column: str, value: float) -> None:
-    scored = ROWS.assign(rank=1, answer_gap=0.5, icl_divergence=0.0)
-    store.save(RESULT, scored.assign(**{column: value}), None, MADE)
-    with pytest.raises(DamagedResult, match=f"{column} is not a number that it can be"):
-        store.holds(RESULT)
-
-
-def test_vectors_stay_where_a_result_is_measured_again_without_them(store: Store) -> None:
-    store.save(RESULT, ROWS, None, MADE)
-    found = store.vectors(RESULT.path)
-    assert all(torch.equal(found[name], VECTORS[name]) for name in VECTORS)
-
-
 class Read:
     """The files that were hashed, and those that were read as rows."""
 
