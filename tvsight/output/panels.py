@@ -147,6 +147,16 @@ def name_categories(axes: Axes, runs: Iterable[tuple[str, int, int]], shift: flo
         )
 
 
+def shade_categories(categories: pd.Series, *beside: Axes) -> None:
+    """Shade every second category of rows in panels beside each other, and name categories at the
+    right edge of the last."""
+    runs = category_runs(categories)
+    for axes in beside:
+        for _, first, last in runs[::2]:
+            axes.axhspan(first - 0.5, last + 0.5, color="0.96", zorder=0)
+    name_categories(beside[-1], runs)
+
+
 def block_ticks(depth: int, marked: Iterable[int] = (), most: int = MOST_TICKS) -> list[int]:
     """Blocks to name along an axis: the marked ones, the last, and evenly spaced others.
 

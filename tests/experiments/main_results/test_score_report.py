@@ -56,6 +56,7 @@ def test_a_score_is_drawn_in_place_of_accuracy(score: str, finding: str) -> None
 def test_a_score_is_drawn_against_the_block(score: str, finding: str) -> None:
     drawn = Recorded(layer_sweep.NAME)
     layer_report.draw(outcome(), layer_sweep.Options(score=score), Told(), drawn)
+    assert list(drawn.tables) == ["layer_sweep_scores"]
     assert list(drawn.figures) == [f"layer_sweep_{score}"]
     assert drawn.figures[f"layer_sweep_{score}"].title.startswith(finding)
 

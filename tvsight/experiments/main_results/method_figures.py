@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, sizes, task_title
-from tvsight.output.panels import category_runs, legend_above, name_categories, whiskers
+from tvsight.output.panels import legend_above, shade_categories, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
@@ -36,10 +36,7 @@ def methods(table: pd.DataFrame, means: pd.DataFrame, model: str) -> Plot:
     left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(places) - 0.4), xlabel="Test accuracy")
     left.tick_params(axis="y", length=0)
     left.xaxis.grid(True)
-    runs = category_runs(tasks["category"])
-    for _, first, last in runs[::2]:
-        left.axhspan(first - 0.5, last + 0.5, color="0.96", zorder=0)
-    name_categories(left, runs)
+    shade_categories(tasks["category"], left)
     _gaps(right, means[means["model"] == model])
     legend_above(figure, left, 3)
     known = of_model[~of_model["procedure"].isin(UNPATCHED)]

@@ -11,11 +11,10 @@ from tvsight.experiments.main_results.score_numbers import Score, best, procedur
 from tvsight.output.labels import block, display_name, number, sizes, task_title
 from tvsight.output.panels import (
     block_ticks,
-    category_runs,
     label_ends,
     legend_above,
     model_panels,
-    name_categories,
+    shade_categories,
     whiskers,
 )
 from tvsight.output.plots import Plot
@@ -64,10 +63,7 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
         _plain(axes.xaxis)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.grid(True)
-    runs = category_runs(tasks["category"])
-    for _, first, last in runs[::2]:
-        axes.axhspan(first - 0.5, last + 0.5, color="0.96", zorder=0)
-    name_categories(axes, runs)
+    shade_categories(tasks["category"], axes)
     legend_above(figure, axes, 4)
     note = (
         f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per task. Whiskers: "

@@ -54,10 +54,11 @@ def draw(rows: pd.DataFrame, options: "RunConfig", display: "Display", drawn: "D
 
 
 def draw_layers(rows: pd.DataFrame, options: "RunConfig", drawn: "Drawn") -> None:
-    """Write table and figure of a score against the block."""
+    """Write the means of every score after each block, and the figure of `--score`."""
     name = shown_score(options)
     table = score_numbers.by_layer(score_numbers.scored(rows))
     means = score_numbers.layers_over_tasks(table)
+    drawn.numbers(means, "scores")
     drawn.figure(score_figures.curves(table, means, SCORES[name]), name)
 
 

@@ -14,7 +14,7 @@ from tvsight.output.labels import (
     sizes,
     task_title,
 )
-from tvsight.output.panels import category_runs, name_categories, whiskers
+from tvsight.output.panels import shade_categories, whiskers
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES
@@ -57,11 +57,7 @@ def task_by_task(table: pd.DataFrame, model: str, seeds: pd.DataFrame) -> Plot:
     for axes in (left, right):
         axes.tick_params(axis="y", length=0)
         axes.xaxis.grid(True)
-    runs = category_runs(rows["category"])
-    for _, first, last in runs[::2]:
-        for axes in (left, right):
-            axes.axhspan(first - 0.5, last + 0.5, color="0.96", zorder=0)
-    name_categories(right, runs)
+    shade_categories(rows["category"], left, right)
     left.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     short = f"{display_name(model)}. {episodes(rows)} Right: 95 % intervals"
     caption = (
