@@ -10,10 +10,10 @@ It would be refuted by a task-vector accuracy near the zero-shot baseline where 
 
 from analyses.analysis import analyse
 from analyses.command import command
-from tvsight.experiments.main_results import NAME, ScoreOptions
+from tvsight.experiments.main_results import NAME, Options
 
 
-def main(options: ScoreOptions) -> int:
+def main(options: Options) -> int:
     """Measure what is missing, then write tables and figures; returns the exit code."""
     from tvsight.experiments.main_results import report
 
@@ -21,4 +21,4 @@ def main(options: ScoreOptions) -> int:
 
 
 if __name__ == "__main__":
-    command(ScoreOptions, main, __doc__)
+    command(Options, main, __doc__)

@@ -1,7 +1,7 @@
 """Fixtures that several test files use, and the order in which processes take up test files."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return folders[0] if folders else nodeid.partition("::")[0]
 
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def procedures() -> Iterator[None]:
+    """A method that the tests of a file add to the known procedures goes with them."""
+    from tvsight.output.procedures import PROCEDURES
+
+    before = dict(PROCEDURES)
+    yield
+    PROCEDURES.clear()
+    PROCEDURES.update(before)
 
 
 @pytest.fixture(scope="session")

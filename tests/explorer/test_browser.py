@@ -1,6 +1,7 @@
 """The page in a real browser, opened from the disk: a part of the reference results, and a hostile
 store."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,7 +152,11 @@ def test_two_procedures_are_compared_with_the_test_of_the_tables(
 def test_figures_have_captions_and_numbers_to_save(tab: Watched, reference: str) -> None:
     page = tab.open(reference, "#view=figures")
     page.get_by_label("Find").fill("controls")
-    page.wait_for_function("document.querySelector('figure img').naturalWidth > 300")
+    from playwright.sync_api import expect
+
+    picture = page.locator("figure img").first
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("image => image.naturalWidth") > 300
     assert page.locator("figcaption p").first.inner_text()
     with page.expect_download() as saved:
         page.get_by_role("button", name="Data as CSV").first.click()
@@ -203,7 +208,9 @@ def test_the_layer_of_the_chart_can_be_clicked(tab: Watched, reference: str) -> 
     box = chart.bounding_box()
     assert box
     page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 60)
-    page.wait_for_function("!document.querySelector('output').textContent.endsWith(' 8')")
+    from playwright.sync_api import expect
+
+    expect(page.locator("output").first).not_to_have_text(re.compile(r" 8$"))
 
 
 def test_pages_open_from_the_disk(reference: str) -> None:

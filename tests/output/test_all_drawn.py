@@ -20,7 +20,7 @@ from tests.helpers.legible import assert_legible
 from tvsight.config import RunConfig
 from tvsight.experiments import EXPERIMENTS
 from tvsight.experiments.layer_sweep import Options as SweepOptions
-from tvsight.experiments.main_results import ScoreOptions
+from tvsight.experiments.main_results import Options
 from tvsight.output import drawn
 from tvsight.output.drawn import Drawn
 from tvsight.output.plots import Plot
@@ -84,9 +84,9 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
         code = analyses.all.main(options)
         first = {"redraw": True, "results": options.results, "model": MODELS[:1]}
         for score in SCORES:
-            assert main_results.main(ScoreOptions(**first, score=score)) == 0
+            assert main_results.main(Options(**first, score=score)) == 0
             assert layer_sweep.main(SweepOptions(**first, score=score)) == 0
-        of_words = ScoreOptions(**first, tasks=",".join(WHOLE_ANSWERS), answer_tokens=8)
+        of_words = Options(**first, tasks=",".join(WHOLE_ANSWERS), answer_tokens=8)
         assert main_results.main(of_words) == 0
     return Everything(Kept.folder / "tables", Kept.plots, code, printed.getvalue())
 

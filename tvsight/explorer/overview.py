@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import pandas as pd
@@ -24,6 +24,8 @@ RULES = {
 PLACES = 4
 """Decimal places of numbers on the page."""
 ENDS = ("", "_low", "_high")
+OTHER = " of another run"
+"""Ends the names of the columns of the second of two runs."""
 
 
 def overview(folder: Folder) -> dict[str, Any]:
@@ -90,16 +92,16 @@ def differences(tables: Sequence[pd.DataFrame]) -> list[list[Any]]:
     Args:
         tables: from `numbers.by_task`, one for each run.
     """
-    columns = {
-        (run, name): table.set_index("task")[name]
-        for run, table in enumerate(tables)
-        for name in CENTRAL
-    }
+    accuracies = [table.set_index("task")[list(CENTRAL)] for table in tables]
     found: list[list[Any]] = []
-    for first, second in combinations(columns, 2):
-        both = pd.DataFrame({"first": columns[first], "second": columns[second]}).dropna()
-        lead = mean_difference(both, "first", "second")
-        found.append([*first, *second, len(both), lead.value, lead.low, lead.high])
+    for one, other in combinations_with_replacement(range(len(tables)), 2):
+        both = accuracies[one].join(accuracies[other], rsuffix=OTHER, how="inner")
+        for first, second in product(CENTRAL, CENTRAL):
+            if one < other or CENTRAL.index(first) < CENTRAL.index(second):
+                lead = mean_difference(both, first, second + OTHER)
+                found.append(
+                    [one, first, other, second, len(both), lead.value, lead.low, lead.high]
+                )
     return found
 
 

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
@@ -41,7 +42,8 @@ def write_page(store: Store, choice: Choice, output: Path) -> list[Finding]:
     Raises:
         UsageError: when there are no results to show, or the file cannot be written.
     """
-    folder = read_folder(store, choice)
+    with pd.option_context("mode.string_storage", "python"):  # faster for single texts
+        folder = read_folder(store, choice)
     if not folder.runs:
         raise UsageError(
             f"{store.root} holds no central comparison that was chosen: measure one with "

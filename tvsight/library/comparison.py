@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tvsight.errors import MeasurementError, Remark, UsageError, nearest, unexpected
-from tvsight.experiments.main_results import Options
+from tvsight.experiments.main_results import AnswerOptions
 from tvsight.experiments.main_results.request import collect
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library.arguments import as_text, check_model, whole
@@ -25,8 +25,8 @@ DECIDED = {
     *("remote", "remote_simulated", "host", "max_in_flight", "retries", "job_minutes"),
     *("tasks", "results", "fail_fast", "dry_run", "redraw", "save_episodes", "captions", "svg"),
 }
-"""Options that the model or another argument decides, or that change no rows."""
-OPTIONS = tuple(entry.name for entry in fields(Options) if entry.name not in DECIDED)
+"""AnswerOptions that the model or another argument decides, or that change no rows."""
+OPTIONS = tuple(entry.name for entry in fields(AnswerOptions) if entry.name not in DECIDED)
 """The options of `python -m analyses.main_results` that `measure` takes by name."""
 
 
@@ -67,7 +67,7 @@ def measure(
             known = f"The options are {', '.join(OPTIONS)}."
             raise UsageError(f"{name}: unknown option.{nearest(name, OPTIONS)} {known}")
         given[name] = _converted(name, value)
-    config = Options(**given, **_of_model(model))
+    config = AnswerOptions(**given, **_of_model(model))
     outcome = collect(Runner(Display(Console(quiet=True)), model), config)
     failed = [f"{key}: {why}" for key, why in outcome.failures.items()]
     if not outcome.results:
@@ -90,7 +90,7 @@ def _of_model(model: LoadedModel) -> dict[str, Any]:
 
 def _converted(name: str, value: Any) -> Any:
     """A value of the kind that an option has on the command line."""
-    default = getattr(Options, name)
+    default = getattr(AnswerOptions, name)
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise unexpected(name, "True or False", value)

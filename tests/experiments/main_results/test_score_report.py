@@ -5,7 +5,7 @@ from tests.helpers.recorded import Recorded, Told
 from tvsight.errors import UsageError
 from tvsight.experiments import layer_sweep
 from tvsight.experiments.layer_sweep import report as layer_report
-from tvsight.experiments.main_results import NAME, ScoreOptions, report, score_report
+from tvsight.experiments.main_results import NAME, Options, report, score_report
 
 
 def outcome():
@@ -15,9 +15,9 @@ def outcome():
 
 def test_the_table_is_written_where_rows_have_scores() -> None:
     recorded, display = Recorded(NAME), Told()
-    score_report.draw(task_rows("old", (0, 9, 5, 5)), ScoreOptions(), display, recorded)
+    score_report.draw(task_rows("old", (0, 9, 5, 5)), Options(), display, recorded)
     assert (recorded.tables, display.text) == ({}, "")
-    score_report.draw(scored_rows(), ScoreOptions(), display, recorded)
+    score_report.draw(scored_rows(), Options(), display, recorded)
     (cells,) = recorded.cells[f"{NAME}_scores"]
     shown = cells.set_index("Procedure")
     assert shown.loc["Task vector", "Gap"].startswith("3.00 [")
@@ -37,7 +37,7 @@ def test_the_table_is_written_where_rows_have_scores() -> None:
 )
 def test_a_score_is_drawn_in_place_of_accuracy(score: str, finding: str) -> None:
     drawn = Recorded(NAME)
-    report.draw(outcome(), ScoreOptions(score=score), Told(), drawn)
+    report.draw(outcome(), Options(score=score), Told(), drawn)
     assert list(drawn.tables) == [f"{NAME}_scores", f"{NAME}_scores_means"]
     (plot,) = drawn.figures.values()
     assert list(drawn.figures) == [f"{NAME}_{score}_a-model"]
@@ -63,6 +63,6 @@ def test_a_score_is_drawn_against_the_block(score: str, finding: str) -> None:
 
 def test_options_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(UsageError, match="--score kl is of answers of one token"):
-        ScoreOptions(score="kl", answer_tokens=8)
+        Options(score="kl", answer_tokens=8)
     with pytest.raises(UsageError, match="leave it or --score gap out"):
         layer_sweep.Options(score="gap", least_peak=0.5)

@@ -7,13 +7,13 @@ import tyro
 
 from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import ScoreOptions
+from tvsight.experiments.main_results import Options as MainOptions
 
 NAME = "layer_sweep"
 
 
 @dataclass(frozen=True)
-class Options(ScoreOptions):
+class Options(MainOptions):
     """Options of a run, and of this figure."""
 
     paper_curves: bool = field(default=True, metadata=RUNTIME)

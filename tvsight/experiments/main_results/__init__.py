@@ -39,7 +39,7 @@ class MethodOptions(RunConfig):
 
 
 @dataclass(frozen=True)
-class Options(MethodOptions):
+class AnswerOptions(MethodOptions):
     """Options of a run, of the vectors that are compared, and of what is an answer."""
 
     answer_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=1, metadata=IDENTITY)
@@ -54,7 +54,7 @@ class Options(MethodOptions):
 
 
 @dataclass(frozen=True)
-class ScoreOptions(Options):
+class Options(AnswerOptions):
     """Options of a run, and of the score that is shown."""
 
     score: Literal["accuracy", "gap", "kl", "rank"] = field(default="accuracy", metadata=RUNTIME)
@@ -71,12 +71,12 @@ class ScoreOptions(Options):
 
 def shown_score(options: RunConfig) -> str:
     """The score that is shown; accuracy for a command that has no such option."""
-    return options.score if isinstance(options, ScoreOptions) else "accuracy"
+    return options.score if isinstance(options, Options) else "accuracy"
 
 
 def longest_answer(options: RunConfig) -> int:
     """The largest number of tokens of an answer; 1 for a command that has no such option."""
-    return options.answer_tokens if isinstance(options, Options) else 1
+    return options.answer_tokens if isinstance(options, AnswerOptions) else 1
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import tyro
 
 from tvsight.config import IDENTITY
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import Options as MainOptions
+from tvsight.experiments.main_results import AnswerOptions
 
 NAME = "shots"
 
 
 @dataclass(frozen=True)
-class Options(MainOptions):
+class Options(AnswerOptions):
     """Options of a run, and of this figure."""
 
     shot_counts: Annotated[str, tyro.conf.arg(metavar="N,N,...")] = field(
