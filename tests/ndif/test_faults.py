@@ -54,7 +54,7 @@ def test_a_dead_api_costs_what_was_queued_and_nothing_that_ran(
     client.until("next_letter: queued")
     records = clients.records()
     ndif.kill_api()
-    time.sleep(1)  # the client meets a closed port
+    client.until("(try 1 of")  # it has met a closed port
     ndif.start_api()
     done = client.finished()
     found = settled(clients, done, TWO, uninterrupted)
