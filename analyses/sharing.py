@@ -87,16 +87,17 @@ def export(action: Export, store: "Store", display: "Display") -> int:
 def push(action: Push, store: "Store", display: "Display") -> int:
     """Upload the results, or show what would be uploaded; returns the exit code."""
     from tvsight.storage import hub
+    from tvsight.storage.card import card
 
     where = hub.repository(action.url)
     whole, code = _whole(action, store, display)
-    sent = (store, whole, where, action.vectors, _blocks(action, store, whole), action.licence)
+    sent = hub.contents(store, whole, action.vectors, _blocks(action, store, whole))
     if action.dry_run:
-        pushed, done = hub.contents(*sent), "Would push to"
-        display.note(pushed.card)
+        display.note(card(where.name, sent.manifests, action.licence))
     else:
-        pushed, done = hub.push(*sent, action.private, action.message), "Pushed to"
-    display.note(f"{done} {where.url}: {counted(len(whole))}, {size_text(pushed.size)}")
+        hub.push(sent, where, action.licence, action.private, action.message)
+    done = "Would push to" if action.dry_run else "Pushed to"
+    display.note(f"{done} {where.url}: {counted(len(whole))}, {size_text(sent.size)}")
     return code
 
 

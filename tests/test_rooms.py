@@ -58,7 +58,7 @@ FURTHER = {
     "method_figures.py": ["main_results"],
     "method_report.py": ["main_results"],
     "score_numbers.py": ["main_results"],
-    "score_figures.py": ["main_results"],
+    "score_figures.py": ["main_results", "layer_sweep"],
     "score_report.py": ["main_results"],
     "answers.py": ["main_results"],
     "answers_measure.py": ["main_results"],

@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a process to end."""
 GRACE_S = 2.0
 """From the request to end (SIGTERM) to the end (SIGKILL)."""
 POLL_S = 0.05
@@ -52,20 +54,28 @@ class Services:
         )
 
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
-        """Start a service, as leader of a new session."""
-        with self._log(name).open("ab") as log:
-            process = subprocess.Popen(
-                list(command),
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._running[name] = process
-        assert self._guard.stdin is not None
-        self._guard.stdin.write(b"%d\n" % process.pid)
-        self._guard.stdin.flush()
+        """Start a service, as leader of a new session.
+
+        A signal to end waits until the guard knows of it, or it would outlive the tests.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+        try:
+            with self._log(name).open("ab") as log:
+                process = subprocess.Popen(
+                    list(command),
+                    env=dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
+                )
+            self._running[name] = process
+            assert self._guard.stdin is not None
+            self._guard.stdin.write(b"%d\n" % process.pid)
+            self._guard.stdin.flush()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def kill(self, name: str) -> None:
         """End a service and all that it started, at once (SIGKILL)."""

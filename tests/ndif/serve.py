@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from tests.helpers.embedded import PACKAGE
-from tests.ndif.server import ENDS, NdifServer, missing
+from tests.ndif.processes import ENDS
+from tests.ndif.server import NdifServer, missing
 from tests.ndif.settings import DTYPE, EMBEDDED
 from tvsight.models.packages import checkpoint
 

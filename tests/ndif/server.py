@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.ndif import hub, postgres
-from tests.ndif.processes import Services, tail
+from tests.ndif.processes import ENDS, Services, tail
 from tests.ndif.settings import (
     BUCKET,
     ENVIRONMENT,
@@ -38,7 +38,6 @@ START_LIMIT_S = 180.0
 PORTS = range(24_100, 32_700)
 """Above those that Ray's client server picks its own from, and below the ephemeral ones."""
 EMAIL = "tests@example.org"
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """How a process is told to end."""
 
 

@@ -1,5 +1,6 @@
 """`python -m tests.ndif.serve`: what it prints works as it stands, and it ends when told to."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -45,10 +46,23 @@ def folders(scratch: Path) -> list[Path]:
     return list(scratch.glob("ndif-*"))
 
 
+def processes_in(scratch: Path) -> list[int]:
+    """The processes that were started with this folder for their files."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):  # gone since the listing
+                environment = (folder / "environ").read_bytes().split(b"\0")
+                if f"TMPDIR={scratch}".encode() in environment:
+                    found.append(int(folder.name))
+    return found
+
+
 def assert_ends(serving: Any, number: signal.Signals, scratch: Path, log: Path) -> None:
     serving.send_signal(number)
     assert serving.wait(60) == 0, log.read_text()
     assert folders(scratch) == []
+    wait_until(lambda: processes_in(scratch) == [], 5.0)
 
 
 def test_what_is_printed_measures_and_the_server_ends_in_the_background(

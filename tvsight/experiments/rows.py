@@ -1,6 +1,6 @@
 """Tidy rows from measured tensors: one row per scored prediction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -166,6 +166,21 @@ def method_tokens(
         split: {**of_split[split].tokens, "shuffled": whole_prompts(permuted[split].tokens)}
         for split in SPLITS
     }
+
+
+def by_group(
+    table: pd.DataFrame, keys: Sequence[str], summary: Callable[[pd.DataFrame], dict[str, Any]]
+) -> pd.DataFrame:
+    """One row per group of rows: its keys, and its summary.
+
+    Args:
+        keys: the columns that tell groups apart.
+        summary: the further columns of a group.
+    """
+    groups = table.groupby(list(keys), sort=False, observed=True)
+    return pd.DataFrame(
+        [dict(zip(keys, names, strict=True)) | summary(group) for names, group in groups]
+    )
 
 
 def difference_columns(first: pd.DataFrame, second: pd.DataFrame, name: str) -> dict[str, float]:

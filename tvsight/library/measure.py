@@ -11,7 +11,13 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from tvsight.experiments.main_results.measure import Comparison, OnDev, OnTest, measure_method
+from tvsight.experiments.main_results.measure import (
+    Comparison,
+    OnDev,
+    OnTest,
+    icl_states,
+    measure_method,
+)
 from tvsight.experiments.measuring import Progress, distinct, read_together
 from tvsight.interventions import generation
 from tvsight.interventions.answers import scores
@@ -101,9 +107,10 @@ def learn_vector(
     """
     vector = learn(decoder, dev, method, settings).mean(dim=0)
     of_task = Method(given, of="task", use=method.use)
-    found = measure_method(decoder, dev, test, of_task, {"vector": vector}, progress=progress)
-    few_shot = [[query] for query in test["query"]]
-    icl = torch.cat(last_states(decoder, test["shared"], few_shot))[:, -1]
+    icl = icl_states(decoder, test)
+    found = measure_method(
+        decoder, dev, test, of_task, {"vector": vector}, icl=icl, progress=progress
+    )
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
     baseline = unpatched_states(decoder, cache_prompts(decoder, prompts))[index, -1]
     states = {"baseline": baseline, "icl": icl}

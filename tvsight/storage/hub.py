@@ -114,73 +114,70 @@ def _failure(where: Repository, error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a push makes of a data set."""
+    """Results as they lie in a data set."""
 
-    card: str
+    paths: frozenset[Path]
+    """Their folders."""
     files: Mapping[str, Path | bytes]
     """The source of each file, by its path there."""
-    size: int
-    """Bytes of the files, without the card."""
+    manifests: Sequence[dict[str, Any]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        sources = self.files.values()
+        return sum(len(of) if isinstance(of, bytes) else of.stat().st_size for of in sources)
 
 
 def contents(
     store: Store,
     entries: Sequence[Entry],
-    where: Repository,
     vectors: Vectors = "all",
     blocks: Mapping[Path, int] | None = None,
-    licence: str | None = None,
-    others: Sequence[dict[str, Any]] = (),
 ) -> Contents:
-    """The files of verified results for a data set, and its card. Manifests lack what is private.
+    """The files of verified results for a data set. Manifests lack what is private.
 
     Args:
         vectors, blocks: see `archive.export`.
-        others: manifests of the other results in the data set, for the card.
 
     Raises:
-        UsageError: when no result was chosen, or the licence has no such name.
+        UsageError: when no result was chosen.
     """
     if not entries:
         raise UsageError("No result was chosen, so nothing is pushed.")
     files: dict[str, Path | bytes] = {}
-    manifests = list(others)
+    manifests = []
     for entry in entries:
         kept = {name: of for name, of in entry.manifest.items() if name not in PRIVATE}
         for name, source in members(store, replace(entry, manifest=kept), vectors, blocks or {}):
             files[f"{entry.path.as_posix()}/{name}"] = source
             if name == MANIFEST and isinstance(source, bytes):
                 manifests.append(json.loads(source))
-    sizes = [len(of) if isinstance(of, bytes) else of.stat().st_size for of in files.values()]
-    return Contents(card(where.name, manifests, licence), files, sum(sizes))
+    return Contents(frozenset(entry.path for entry in entries), files, manifests)
 
 
 def push(
-    store: Store,
-    entries: Sequence[Entry],
+    sent: Contents,
     where: Repository,
-    vectors: Vectors = "all",
-    blocks: Mapping[Path, int] | None = None,
     licence: str | None = None,
     private: bool = False,
     message: str | None = None,
-) -> Contents:
-    """Upload verified results to a data set, in one commit. The hub's client leaves out files that
-    are there already. Other results of the data set stay.
+) -> None:
+    """Upload results to a data set, in one commit, with a card of all results in it. The hub's
+    client leaves out files that are there already. Other results of the data set stay.
 
     Args:
-        vectors, blocks: see `archive.export`.
         licence: see `card.card`.
         private: make the data set private, where there is none yet.
         message: the message of the commit.
 
     Raises:
-        UsageError: when nothing was chosen, the data set is public and should be private, or the
-            hub cannot be reached or refuses.
+        UsageError: when the licence has no such name, the data set is public and should be private,
+            or the hub cannot be reached or refuses.
     """
     if where.revision is not None:
         raise UsageError(f"{where.url}: a push goes to the newest state; leave out the revision.")
-    prepared = contents(store, entries, where, vectors, blocks, licence)  # before anything is sent
+    card(where.name, sent.manifests, licence)  # refuses a licence before anything is sent
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     with hub(where) as api:
@@ -189,23 +186,20 @@ def push(
         if private and not about.private:
             raise UsageError(f"{where.url} is public already: name another, or omit --private.")
         there = results_in(api.list_repo_files(where.name, revision=about.sha, repo_type="dataset"))
-        pushed = {entry.path for entry in entries}
-        others = manifests_at(api, where, about.sha, there.keys() - pushed)
-        if others:
-            prepared = contents(store, entries, where, vectors, blocks, licence, others)
-        gone = {f"{path.as_posix()}/{name}" for path in pushed for name in there.get(path, ())}
-        files = {**prepared.files, CARD: prepared.card.encode()}
+        others = manifests_at(api, where, about.sha, there.keys() - sent.paths)
+        text = card(where.name, [*sent.manifests, *others], licence)
+        gone = {f"{path.as_posix()}/{name}" for path in sent.paths for name in there.get(path, ())}
+        files = {**sent.files, CARD: text.encode()}
         api.create_commit(
             where.name,
             [
                 *(CommitOperationDelete(name) for name in sorted(gone - files.keys())),
                 *(CommitOperationAdd(name, source) for name, source in sorted(files.items())),
             ],
-            commit_message=message or f"Results of tvsight: {len(entries)}",
+            commit_message=message or f"Results of tvsight: {len(sent.paths)}",
             repo_type="dataset",
             parent_commit=about.sha,
         )
-    return prepared
 
 
 def results_in(names: Sequence[str]) -> dict[Path, set[str]]:

@@ -30,20 +30,3 @@ def test_every_task_and_the_mean_has_its_line(name: str) -> None:
     assert sorted(drawn["Task vector"].get_xdata()) == pytest.approx(values)
     assert axes.get_xscale() == ("log" if name == "rank" else "linear")
     assert_legible(plot)
-
-
-@pytest.mark.parametrize("name", SCORES)
-def test_a_curve_has_every_block_and_the_level_without_a_vector(name: str) -> None:
-    table = score_numbers.by_layer(scored_rows())
-    means = score_numbers.layers_over_tasks(table)
-    plot = score_figures.curves(table, means, SCORES[name])
-    (axes,) = plot.figure.axes
-    column = SCORES[name].column
-    (line,) = [line for line in axes.lines if line.get_label() == "Task vector"]
-    wanted = means[means["procedure"] == "task_vector"][column]
-    assert list(line.get_ydata()) == pytest.approx(list(wanted))
-    level = means[means["procedure"] == "baseline"][column].iloc[0]
-    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
-    assert [line.get_ydata()[0] for line in dashed] == pytest.approx([level])
-    assert "Dashed: without a vector." in plot.caption
-    assert_legible(plot)

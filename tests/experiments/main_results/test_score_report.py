@@ -4,7 +4,6 @@ from tests.helpers.example_rows import outcome_of, scored_rows, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.errors import UsageError
 from tvsight.experiments import layer_sweep
-from tvsight.experiments.layer_sweep import report as layer_report
 from tvsight.experiments.main_results import NAME, Options, report, score_report
 
 
@@ -43,22 +42,6 @@ def test_a_score_is_drawn_in_place_of_accuracy(score: str, finding: str) -> None
     assert list(drawn.figures) == [f"{NAME}_{score}_a-model"]
     assert plot.title.startswith(finding)
     assert "n = 20 test episodes" in plot.caption
-
-
-@pytest.mark.parametrize(
-    ("score", "finding"),
-    [
-        ("gap", "Log-probability gap (nats): highest, 3.00, after block 3 of 0–5; -1.00 without"),
-        ("kl", "KL to ICL (nats): lowest, 0.50, after block 3 of 0–5; 2.00 without a vector"),
-        ("rank", "Rank of the answer: lowest, 1.00, after block 0 of 0–5; 100.00 without"),
-    ],
-)
-def test_a_score_is_drawn_against_the_block(score: str, finding: str) -> None:
-    drawn = Recorded(layer_sweep.NAME)
-    layer_report.draw(outcome(), layer_sweep.Options(score=score), Told(), drawn)
-    assert list(drawn.tables) == ["layer_sweep_scores"]
-    assert list(drawn.figures) == [f"layer_sweep_{score}"]
-    assert drawn.figures[f"layer_sweep_{score}"].title.startswith(finding)
 
 
 def test_options_that_do_not_go_together_are_refused() -> None:

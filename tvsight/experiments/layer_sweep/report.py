@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.layer_sweep import Options, figures, numbers
-from tvsight.experiments.main_results import answers_report, score_report, shown_score
+from tvsight.experiments.layer_sweep import Options, figures, numbers, score_figures
+from tvsight.experiments.main_results import answers_report, score_numbers, shown_score
 from tvsight.experiments.main_results.layers import by_layer
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
@@ -33,7 +33,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     """Write table and figures, and show the table."""
     rows = outcome.table
     if shown_score(options) != "accuracy":
-        score_report.draw_layers(rows, options, drawn)
+        _draw_score(rows, shown_score(options), drawn)
         return
     drawn = answers_report.place(rows, drawn)
     whole, tested = by_layer(rows), numbers.on_test(rows)
@@ -60,6 +60,14 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     drawn.figure(figures.curves(*shown, paper, options.least_peak))
     for model in whole["model"].unique():
         drawn.figure(figures.heat_map(whole, tested, model), "by_task", model)
+
+
+def _draw_score(rows: pd.DataFrame, name: str, drawn: Drawn) -> None:
+    """Write the means of every score after each block, and the figure of one."""
+    table = score_numbers.by_layer(score_numbers.scored(rows))
+    means = score_numbers.layers_over_tasks(table)
+    drawn.numbers(means, "scores")
+    drawn.figure(score_figures.curves(table, means, score_numbers.SCORES[name]), name)
 
 
 def _cells(peaks: pd.DataFrame) -> pd.DataFrame:

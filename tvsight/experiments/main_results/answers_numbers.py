@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from tvsight.experiments.rows import by_group
 from tvsight.statistics.intervals import accuracy, mean_of
 
 SCORES = ("exact", "f1", "first_word", "answer_log_probability")
@@ -19,19 +20,20 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         mean natural logarithm of the whole usual answer's probability. Intervals of means are
         bootstraps over queries.
     """
-    keys = ["model", "category", "task", "procedure"]
-    found = []
-    test = rows[rows["split"] == "test"]
-    for names, run in test.groupby(keys, sort=False, observed=True):
-        row = dict(zip(keys, names, strict=True))
+
+    def summary(run: pd.DataFrame) -> dict[str, float]:
         queries = run["query"]
-        row |= {"n": len(run), "queries": queries.nunique()}
-        row |= accuracy(run["correct"], queries).columns("exact")
-        row |= mean_of(run, "f1", queries).columns("f1")
-        row |= accuracy(run["first_word"], queries).columns("first_word")
-        row |= mean_of(run, SCORES[3], queries).columns(SCORES[3])
-        found.append(row)
-    return pd.DataFrame(found)
+        return {
+            "n": len(run),
+            "queries": queries.nunique(),
+            **accuracy(run["correct"], queries).columns("exact"),
+            **mean_of(run, "f1", queries).columns("f1"),
+            **accuracy(run["first_word"], queries).columns("first_word"),
+            **mean_of(run, SCORES[3], queries).columns(SCORES[3]),
+        }
+
+    keys = ("model", "category", "task", "procedure")
+    return by_group(rows[rows["split"] == "test"], keys, summary)
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -44,10 +46,11 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         One row per model and procedure: `model`, `procedure`, `tasks` (their number) and each of
         `SCORES` with `_low` and `_high`.
     """
-    found = []
-    for (model, procedure), run in table.groupby(["model", "procedure"], sort=False):
-        row = {"model": model, "procedure": procedure, "tasks": len(run)}
+
+    def summary(run: pd.DataFrame) -> dict[str, float]:
+        columns: dict[str, float] = {"tasks": len(run)}
         for name in SCORES:
-            row |= mean_of(run, name).columns(name)
-        found.append(row)
-    return pd.DataFrame(found)
+            columns |= mean_of(run, name).columns(name)
+        return columns
+
+    return by_group(table, ("model", "procedure"), summary)

@@ -218,6 +218,7 @@ def measure_method(
     method: Method,
     settings: Mapping[str, Any],
     wanted: bool = False,
+    icl: Tensor | None = None,
     progress: Progress | None = None,
 ) -> OneMethod:
     """Measure one method by the same protocol: its block is chosen on dev, and reported on test.
@@ -227,14 +228,14 @@ def measure_method(
     Args:
         settings: named arguments of the method.
         wanted: return the vectors too.
+        icl: the states of `icl_states` for the test episodes, where they are known.
     """
     say = progress or silent
     say("learning")
     own, vectors = learn_both(decoder, dev, test, method, settings)
     say("dev")
-    on_dev = sweep(
-        decoder, dev, {"method": method}, {"method": own}, _icl(decoder, dev), vectors=False
-    )
+    dev_icl = icl_states(decoder, dev)
+    on_dev = sweep(decoder, dev, {"method": method}, {"method": own}, dev_icl, vectors=False)
     layer = best_layer(on_dev["sweep"]["method"], dev["accepted"])
     say("test")
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
@@ -243,20 +244,21 @@ def measure_method(
     patched = method.applied(vectors[:, layer], unpatched[:, layer])
     states = apply_vectors(decoder, cached, index, [layer] * len(index), patched)
     read = read_together(decoder, {"method": (states, test["expected"])})
+    icl = icl_states(decoder, test) if icl is None else icl
     once = 1 if method.of == "task" else None
     kept = {"dev": own[:once], "test": vectors[:once]}
     return {
         "dev": on_dev,
         "layer": layer,
         "test": read["method"],
-        "scores": scores(decoder, states, _icl(decoder, test), test["expected"]),
+        "scores": scores(decoder, states, icl, test["expected"]),
         "finite": on_dev["finite"] and _finite(vectors, states),
         # Copies, for the vector of a task is one tensor for both splits.
         "vectors": {split: _halved(of, wanted).clone() for split, of in kept.items()},
     }
 
 
-def _icl(decoder: Decoder, prompts: MethodTokens) -> Tensor:
+def icl_states(decoder: Decoder, prompts: MethodTokens) -> Tensor:
     """The states of in-context learning after the last block, `[episodes, width]`."""
     few_shot = last_states(decoder, prompts["shared"], [[query] for query in prompts["query"]])
     return torch.stack([of_episode[0, -1] for of_episode in few_shot])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tvsight.experiments.rows import by_group
 from tvsight.output.procedures import CENTRAL
 from tvsight.statistics.intervals import accuracy, mean_of, mean_over_tasks, recovered_gap
 from tvsight.storage.schemas import SCORE_TYPES
@@ -50,17 +51,17 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         answer has at most this rank; `rank`, its geometric mean; and the means of
         `log_probability`, `answer_gap` and `icl_divergence`, in nats. Each with `_low` and `_high`.
     """
-    found = []
-    test = rows[rows["split"] == "test"]
-    for names, run in test.groupby(KEYS, sort=False, observed=True):
+
+    def summary(run: pd.DataFrame) -> dict[str, float]:
         queries = run["query"]
-        row = {**dict(zip(KEYS, names, strict=True)), "n": len(run), "queries": queries.nunique()}
+        columns: dict[str, float] = {"n": len(run), "queries": queries.nunique()}
         for most in TOP:
-            row |= accuracy(run["rank"] <= most, queries).columns(f"top_{most}")
+            columns |= accuracy(run["rank"] <= most, queries).columns(f"top_{most}")
         for column in ("log_probability", *MEASURED):
-            row |= _mean(run, column, queries)
-        found.append(row)
-    return pd.DataFrame(found)
+            columns |= _mean(run, column, queries)
+        return columns
+
+    return by_group(rows[rows["split"] == "test"], KEYS, summary)
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:

@@ -53,15 +53,6 @@ def draw(rows: pd.DataFrame, options: "RunConfig", display: "Display", drawn: "D
             drawn.figure(score_figures.by_task(table, means, score, model), name, model)
 
 
-def draw_layers(rows: pd.DataFrame, options: "RunConfig", drawn: "Drawn") -> None:
-    """Write the means of every score after each block, and the figure of `--score`."""
-    name = shown_score(options)
-    table = score_numbers.by_layer(score_numbers.scored(rows))
-    means = score_numbers.layers_over_tasks(table)
-    drawn.numbers(means, "scores")
-    drawn.figure(score_figures.curves(table, means, SCORES[name]), name)
-
-
 def _cells(means: pd.DataFrame) -> pd.DataFrame:
     """The means as texts.
 
