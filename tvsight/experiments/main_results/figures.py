@@ -29,6 +29,8 @@ LABEL_WIDTH = 10
 """Characters in a line of a model's name under its bars."""
 PAPER_TINT = 0.5
 """Of the colours of the paper's own numbers, which stand beside ours."""
+LEAST_WIDTH, MODEL_WIDTH = 0.6, 0.1
+"""Of Figure 4 with few models, and of each of them, as shares of two columns."""
 LINE = 0.125
 """Between lines of the numbers below the bars, in inches."""
 TIGHT: Any = {"handletextpad": 0.1, "columnspacing": 1.0}
@@ -47,7 +49,7 @@ def by_model(bars: pd.DataFrame, table: pd.DataFrame, spread: pd.DataFrame) -> P
         table: from `numbers.by_task`; the caption gives its numbers of episodes.
         spread: from `numbers.over_seeds`; seeds after the first are dashes.
     """
-    figure = new_figure(TWO_COLUMNS, 3.2)
+    figure = new_figure(TWO_COLUMNS * min(1.0, LEAST_WIDTH + MODEL_WIDTH * len(bars)), 3.2)
     axes = figure.subplots()
     places = np.arange(len(bars), dtype=float) + np.where(bars["paper"], 0.3, 0.0)
     for offset, procedure in zip((-0.26, 0, 0.26), COMPARED, strict=True):
