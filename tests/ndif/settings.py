@@ -69,13 +69,14 @@ def environment(
 
     Args:
         ports: by the names of `SERVICES`.
-        scratch: for what must have a short path.
-        home: the server's own, with the cache of its downloads.
+        scratch: for what must have a short path, and for what programs write to their user's home.
+        home: the cache of its downloads.
         auth: whether the API looks keys up in PostgreSQL.
         execution_limit_s: after which a job is ended; None for no limit.
     """
-    env = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    env = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
     env |= {
+        "HOME": str(scratch),  # a token of Ray in the user's home would shut the server out
         "PATH": f"{ENVIRONMENT / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(HERE / "plugin"),
         # Ray would set 1; with as many threads as the client, numbers are the same to the bit.
@@ -100,6 +101,9 @@ def environment(
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "GRPC_ENABLE_FORK_SUPPORT": "0",
+        "RAY_AUTH_MODE": "disabled",
+        # A program that has lost its cluster would start one of its own, which keeps such a token.
+        "RAY_ENABLE_AUTO_CONNECT": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         # With clusters of several machines off, Ray binds loopback alone.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",

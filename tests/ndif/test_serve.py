@@ -28,13 +28,19 @@ def scratch() -> Iterator[Path]:
 
 
 def started(directory: Path, scratch: Path, log: Path) -> "subprocess.Popen[bytes]":
-    """A server of a tiny model as a shell starts it in the background: SIGINT is ignored."""
+    """A server of a tiny model as a shell starts it in the background: SIGINT is ignored.
+
+    Its user has run Ray before, which left a token in the home: Ray would ask for it.
+    """
+    token = scratch / "home" / ".ray" / "auth_token"
+    token.parent.mkdir(parents=True)
+    token.write_text("of-another-cluster")
     code = f"from tests.ndif.serve import *; serve({TINY!r}, Path({str(directory)!r}))"
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=ROOT,
-            env=os.environ | {"TMPDIR": str(scratch)},
+            env=os.environ | {"TMPDIR": str(scratch), "HOME": str(scratch / "home")},
             stdout=file,
             stderr=file,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
