@@ -43,7 +43,7 @@ def chance(rows: pd.DataFrame) -> dict[str, Any]:
     answers, rule = accepted_answers(rows)
     usual = Counter(of_query[0] for of_query in answers.values())
     ((most, count),) = usual.most_common(1)
-    test = rows[rows["split"] == "test"].drop_duplicates("episode")
+    test = rows.loc[rows["split"] == "test", ["episode", "query"]].drop_duplicates("episode")
     right = [_is_one_of(most, answers[query.strip()], rule) for query in test["query"]]
     return {
         "chance": sum(right) / len(right),
@@ -128,7 +128,7 @@ def recognition_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
 def accepted_answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], MatchRule]:
     """The accepted answers of each input of one task, and its matching rule: of a user's own task
     the usual answers of its queries, compared exactly."""
-    asked = rows.drop_duplicates("query")
+    asked = rows[["query", "expected"]].drop_duplicates("query")
     pairs = zip(asked["query"].str.strip(), asked["expected"].str.strip(), strict=True)
     of_queries: dict[str, tuple[str, ...]] = {query: (answer,) for query, answer in pairs}
     task = packaged_tasks().get(str(rows["task"].iloc[0]))

@@ -190,9 +190,8 @@ def difference_columns(first: pd.DataFrame, second: pd.DataFrame, name: str) -> 
     Args:
         first, second: rows of one split, one per episode.
     """
-    one = first.set_index("episode")
-    other = second.set_index("episode").loc[one.index]
-    pairs = (one["correct"], other["correct"], one["query"])
+    other = pd.Series(second["correct"].array, second["episode"]).loc[first["episode"]]
+    pairs = (first["correct"], other, first["query"])
     return difference(*pairs).columns(name) | {f"{name}_p": better_than(*pairs)}
 
 

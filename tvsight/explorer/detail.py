@@ -116,11 +116,12 @@ def _episodes(
 ) -> dict[str, list[dict[str, Any]]]:
     """The episodes of each split; those without a table of their own have no demonstrations."""
     known = {} if stored is None else stored.set_index(["split", "episode"]).to_dict("index")
+    asked_once = rows[["split", "episode", "query", "expected"]].drop_duplicates()
     found: dict[str, list[dict[str, Any]]] = {}
     for split in SPLITS:
-        of_split = rows[rows["split"] == split].drop_duplicates("episode").sort_values("episode")
+        of_split = asked_once[asked_once["split"] == split].sort_values("episode")
         found[split] = []
-        for row in of_split[["episode", "query", "expected"]].to_dict("records"):
+        for row in of_split.to_dict("records"):
             asked, usual = words.of([row["query"], row["expected"]])
             episode: dict[str, Any] = {"query": asked, "expected": usual}
             shown = known.get((split, row["episode"]), {})

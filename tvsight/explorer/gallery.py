@@ -59,7 +59,7 @@ def _picture(file: Path) -> dict[str, Any]:
             small = image.convert("RGB").resize(
                 (min(WIDTH, image.width), high), Image.Resampling.LANCZOS
             )
-            small.save(packed, "WEBP", quality=QUALITY, method=3)
+            small.save(packed, "WEBP", quality=QUALITY, method=2)
             picture = base64.b64encode(packed.getvalue()).decode()
     except (OSError, ValueError) as error:
         raise StorageError(f"{file} cannot be read as a picture; draw it again.") from error

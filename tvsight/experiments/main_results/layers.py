@@ -50,7 +50,8 @@ def layer_p(
         unpatched: dev rows of the same episodes without a patch.
     """
     by_block = pd.DataFrame(swept).pivot(index="episode", columns="layer", values="correct")
-    baseline = pd.DataFrame(unpatched).set_index("episode").loc[by_block.index]
+    answers = pd.DataFrame(unpatched)[["episode", "correct", "query"]]
+    baseline = answers.set_index("episode").loc[by_block.index]
     return best_better_than(by_block, baseline["correct"], baseline["query"])
 
 

@@ -34,6 +34,11 @@ DIFFERENCES = {
 """Paired differences of accuracies, by the name of their columns."""
 QUARTILES = {"": 0.5, "_low": 0.25, "_high": 0.75}
 """Of the blocks chosen for tasks, which are far off where the layer is not identified."""
+SUMMARISED = [
+    *("model", "task", "category", "procedure", "split", "layer"),
+    *("episode", "query", "expected", "correct"),
+]
+"""The columns that the accuracies of a task are made from."""
 POOLED = "All seven"
 """The paper's models together."""
 
@@ -49,7 +54,7 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         `_p`, one-sided, by permuting queries; `chance`, `chance_answer`, `chance_share` (see
         `answer_sets.chance`); and every p-value with `_holm`, adjusted for the tasks of the model.
     """
-    groups = rows.groupby(["model", "task"], sort=False, observed=True)
+    groups = rows[SUMMARISED].groupby(["model", "task"], sort=False, observed=True)
     table = pd.DataFrame([_task_summary(of_task) for _, of_task in groups])
     return with_holm(table, ["layer_p", *(f"{name}_p" for name in DIFFERENCES)])
 
@@ -212,10 +217,10 @@ def significant(table: pd.DataFrame, difference: str) -> "pd.Series[bool]":
 
 
 def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
-    test, dev = (rows[rows["split"] == split] for split in ("test", "dev"))
-    answered = {name: test[test["procedure"] == name] for name in (*CENTRAL, *further(test))}
+    parts = dict(list(rows.groupby(["split", "procedure"], sort=False, observed=True)))
+    answered = {name: run for (split, name), run in parts.items() if split == "test"}
     vector = answered["task_vector"]
-    p_value = layer_p(dev[dev["procedure"] == "task_vector"], dev[dev["procedure"] == "baseline"])
+    p_value = layer_p(parts["dev", "task_vector"], parts["dev", "baseline"])
     summary: dict[str, object] = {
         **{name: vector[name].iloc[0] for name in ("model", "task", "category")},
         "n": len(vector),
@@ -225,7 +230,8 @@ def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
         "layer_p": p_value,
         "layer_identified": p_value < SIGNIFICANCE,
     }
-    for name, run in answered.items():
+    for name in (*CENTRAL, *further(rows)):
+        run = answered[name]
         summary |= accuracy(run["correct"], run["query"]).columns(name)
     for name, (first, second) in DIFFERENCES.items():
         summary |= difference_columns(answered[first], answered[second], name)
