@@ -1,5 +1,6 @@
 """Fixtures that several test files use, and the order in which processes take up test files."""
 
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from functools import cache
@@ -12,9 +13,13 @@ from hypothesis import settings
 
 from tests.ndif import server
 
-TOGETHER = ("tests/ndif/",)
-"""Folders whose files share what is expensive to start, so that one process runs all of them."""
+TOGETHER = (
+    ("tests/ndif/test_faults.py", "tests/ndif/test_jobs.py", "tests/ndif/test_resume.py"),
+    ("tests/ndif/",),
+)
+"""Files that share a server, so that one process runs them all. The groups take about as long."""
 FIRST = (
+    *TOGETHER[0],
     "tests/ndif/",
     "tests/output/test_all_drawn.py",
     "tests/run/test_interruptions.py",
@@ -45,6 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+def pytest_collection_finish() -> None:
+    """What the tests import stays: collections of garbage need not look through it."""
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """One process more than there are cores where a server is tested: that one mostly waits."""
@@ -57,11 +67,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
-        """A process runs all tests of a file, or of a folder in `TOGETHER`."""
+        """A process runs all tests of a file, or of the files in `TOGETHER`."""
 
         def _split_scope(self, nodeid: str) -> str:
-            folders = [folder for folder in TOGETHER if nodeid.startswith(folder)]
-            return folders[0] if folders else nodeid.partition("::")[0]
+            groups = [names[0] for names in TOGETHER if nodeid.startswith(names)]
+            return groups[0] if groups else nodeid.partition("::")[0]
 
     return ByFile(config, log)
 

@@ -26,6 +26,7 @@ from tests.helpers.example_store import (
     unfinished,
 )
 from tests.helpers.hostile import WORDS, raw
+from tvsight.models import EMBEDDED
 from tvsight.storage.store import Result, Store
 
 MODEL_CODE = {"torch", "transformers", "nnsight", "tokenizers"}
@@ -170,27 +171,31 @@ def test_clean_asks_a_person(store: Store, answer: str, removed: bool) -> None:
     assert left.name.encode() in shown
 
 
-@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
-def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path, kind: str) -> None:
-    archive = tmp_path / f"reference.{kind}"
-    chosen = ("--tasks", "paper", "--experiment", "main_results", "--output", archive)
-    process = analysis("results", "export", *chosen)
-    assert (process.returncode, process.stderr) == (0, "")
-    count = len(list((ROOT / "results" / "main_results").glob("*/*")))
-    assert process.stdout.startswith(f"Wrote {archive}: {count} results, ")
-    if kind == "zip":
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(tmp_path)
-    else:
-        with tarfile.open(archive) as tar:
-            tar.extractall(tmp_path, filter="data")
-    there = tmp_path / "reference"
+def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path) -> None:
+    of_model = ROOT / "results" / "main_results" / EMBEDDED
+    chosen = ("--tasks", "paper", "--experiment", "main_results", "--model", EMBEDDED)
+    for kind in ("tar.gz", "zip"):
+        archive = tmp_path / kind / f"reference.{kind}"
+        process = analysis("results", "export", *chosen, "--output", archive)
+        assert (process.returncode, process.stderr) == (0, "")
+        count = len(list(of_model.glob("*")))
+        assert process.stdout.startswith(f"Wrote {archive}: {count} results, ")
+    with tarfile.open(tmp_path / "tar.gz" / "reference.tar.gz") as tar:
+        tar.extractall(tmp_path / "tar.gz", filter="data")
+    with zipfile.ZipFile(tmp_path / "zip" / "reference.zip") as opened:
+        opened.extractall(tmp_path / "zip")
+    there, too = (tmp_path / kind / "reference" for kind in ("tar.gz", "zip"))
+    assert contents(there) == contents(too)
     assert analysis("main_results", "--redraw", "--results", there).returncode == 0
-    drawn = {path.name: path.read_bytes() for path in (there / "tables").iterdir()}
     reference = tmp_path / "here"
-    shutil.copytree(ROOT / "results" / "main_results", reference / "main_results")
+    shutil.copytree(of_model, reference / "main_results" / EMBEDDED)
     assert analysis("main_results", "--redraw", "--results", reference).returncode == 0
-    assert drawn == {path.name: path.read_bytes() for path in (reference / "tables").iterdir()}
+    assert contents(there / "tables") == contents(reference / "tables")
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
 def test_revisions_are_listed_and_exported_each_with_its_own_block(

@@ -16,6 +16,8 @@ from tvsight.models.packages import checkpoint
 
 REQUIRED = "TVSIGHT_REQUIRE_NDIF"
 """A variable of the environment: where it is set, no test of a server may be skipped."""
+EXECUTION_LIMIT_S = 4.0
+"""After which a job is ended by the server that is strict."""
 TASKS = "to_upper,next_letter,prev_letter,to_lower,antonyms,country_capital"
 
 
@@ -40,12 +42,13 @@ def ndif(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Iterator
     running.stop()
 
 
-@pytest.fixture(scope="module")
-def auth_ndif(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Iterator[NdifServer]:
-    """A server of the tiny model that asks for an API key."""
+@pytest.fixture(scope="session")
+def strict_ndif(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Iterator[NdifServer]:
+    """A server of the tiny model that asks for an API key and ends long jobs."""
     skip_where_missing(auth=True)
-    folder = tmp_path_factory.mktemp("auth_ndif")
-    running = NdifServer.start(folder, {TINY: tiny_llama}, auth=True)
+    folder = tmp_path_factory.mktemp("strict_ndif")
+    checkpoints = {TINY: tiny_llama}
+    running = NdifServer.start(folder, checkpoints, auth=True, execution_limit_s=EXECUTION_LIMIT_S)
     yield running
     running.stop()
 

@@ -15,33 +15,20 @@ from tests.helpers.commands import ROOT
 from tests.ndif import hub
 from tests.ndif.changes import SLOW_BLOCK
 from tests.ndif.clients import SMALL, Clients, Measured, half_written, settled, untouched
-from tests.ndif.conftest import skip_where_missing
+from tests.ndif.conftest import EXECUTION_LIMIT_S
 from tests.ndif.processes import wait_until
 from tests.ndif.server import NdifServer
-from tests.ndif.settings import TINY, loopback
+from tests.ndif.settings import loopback
 from tvsight.storage.job_records import Records
 
 ONE = "to_upper"
 UNKNOWN_KEY = "00000000-0000-4000-8000-000000000000"
-EXECUTION_LIMIT_S = 4.0
 ELSEWHERE = "local/elsewhere"
 
 
-@pytest.fixture(scope="module")
-def strict_ndif(
-    tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path, home: Path
-) -> Iterator[NdifServer]:
-    """A server that asks for a key and ends long jobs. Its clients use the other one's hub."""
-    skip_where_missing(auth=True)
-    folder = tmp_path_factory.mktemp("strict_ndif")
-    checkpoints = {TINY: tiny_llama}
-    running = NdifServer.start(folder, checkpoints, auth=True, execution_limit_s=EXECUTION_LIMIT_S)
-    yield running
-    running.stop()
-
-
 @pytest.fixture
-def strict(strict_ndif: NdifServer, tmp_path: Path) -> Clients:
+def strict(strict_ndif: NdifServer, home: Path, tmp_path: Path) -> Clients:
+    """Clients of the strict server. They use the other one's hub."""
     return Clients(strict_ndif, tmp_path / "results", strict_ndif.key)
 
 

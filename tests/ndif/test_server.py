@@ -71,10 +71,10 @@ def test_a_frozen_api_answers_after_the_thaw(ndif: NdifServer) -> None:
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("mine", 400), (UNKNOWN_KEY, 403)])
 def test_the_server_with_keys_refuses_others(
-    auth_ndif: NdifServer, key: str | None, status: int
+    strict_ndif: NdifServer, key: str | None, status: int
 ) -> None:
     answer = httpx.post(
-        f"{auth_ndif.url}/request",
+        f"{strict_ndif.url}/request",
         data={"data": json.dumps({"model_key": TINY})},
         files={"blob": b""},
         headers={"ndif-api-key": key} if key else {},
@@ -82,9 +82,9 @@ def test_the_server_with_keys_refuses_others(
     assert answer.status_code == status
 
 
-def test_the_server_with_keys_takes_its_own(auth_ndif: NdifServer, tmp_path: Path) -> None:
-    assert auth_ndif.key is not None
-    assert run_client(auth_ndif, tmp_path, auth_ndif.key) == ""
+def test_the_server_with_keys_takes_its_own(strict_ndif: NdifServer, tmp_path: Path) -> None:
+    assert strict_ndif.key is not None
+    assert run_client(strict_ndif, tmp_path, strict_ndif.key) == ""
     assert_same_logits(tmp_path)
 
 

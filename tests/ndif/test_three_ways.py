@@ -23,7 +23,7 @@ from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.models import EMBEDDED
 from tvsight.storage.store import Store
 
-TASKS = "antonyms,next_letter,es_en"
+TASKS = "antonyms,next_letter"
 EPISODES = 10
 TOLERANCE = 1e-4
 """Of log-probabilities and margins."""
