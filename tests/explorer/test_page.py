@@ -11,22 +11,27 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.example_store import IDENTITY, MADE
 from tests.helpers.explored import (
     ATTACK,
+    MODEL,
     TASK,
     TASKS,
     blocks,
     explored_folder,
     explored_page,
     explored_store,
+    rows_of,
 )
 from tests.helpers.hostile import raw
 from tests.helpers.imports import loaded_with
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results import numbers
+from tvsight.explorer.overview import overview
 from tvsight.explorer.page import write_page
+from tvsight.output.procedures import CENTRAL
 from tvsight.storage.choice import Choice
-from tvsight.storage.store import Store
+from tvsight.storage.store import Result, Store
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,20 @@ def test_differences_are_paired_over_tasks(data: dict[str, Any]) -> None:
         one for one in data["differences"] if one[:4] == [0, "task_vector", 1, "task_vector"]
     ]
     assert found[4:6] == [len(TASKS), pytest.approx(1 / 6, abs=1e-4)]
+
+
+def test_further_methods_are_compared_where_they_were_measured(tmp_path: Path) -> None:
+    store = explored_store(tmp_path)
+    rows = rows_of("antonyms", (1, 5, 4, 3)).query("procedure == 'averaged_vector'")
+    identity = {**IDENTITY, "model": MODEL, "task": "antonyms", "seed": 0}
+    method = Result(identity | {"experiment": "methods", "method": "mean_state"})
+    store.save(method, rows.assign(procedure="mean_state"), None, MADE)
+    shown = overview(explored_folder(store))
+    assert [run["procedures"][len(CENTRAL) :] for run in shown["runs"]] == [["mean_state"], []]
+    accuracy = {task["task"]: task["accuracy"] for task in shown["runs"][0]["tasks"]}
+    assert accuracy["antonyms"]["mean_state"] == accuracy["antonyms"]["averaged_vector"]
+    (found,) = [one for one in shown["differences"] if one[:4] == [0, "icl", 0, "mean_state"]]
+    assert found[4:6] == [1, pytest.approx(5 / 6 - 1 / 2)]
 
 
 def test_every_answer_of_every_block_is_there(text: str) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import combinations_with_replacement, product
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -24,19 +24,20 @@ RULES = {
 PLACES = 4
 """Decimal places of numbers on the page."""
 ENDS = ("", "_low", "_high")
-OTHER = " of another run"
-"""Ends the names of the columns of the second of two runs."""
 
 
 def overview(folder: Folder) -> dict[str, Any]:
     """What the first view shows: runs with their means, tasks with their accuracies, differences
     between runs, and what could not be read."""
     tables = [_by_task(run) for run in folder.runs]
+    compared = [[*CENTRAL, *run.methods] for run in folder.runs]
     names = dict.fromkeys(task for run in folder.runs for task in run.tasks)
     return {
         "runs": [
-            _run(run, label, table)
-            for run, label, table in zip(folder.runs, labels(folder.runs), tables, strict=True)
+            _run(run, label, table, names)
+            for run, label, table, names in zip(
+                folder.runs, labels(folder.runs), tables, compared, strict=True
+            )
         ],
         "tasks": {name: _task(name, folder.runs) for name in names},
         "procedures": {
@@ -44,7 +45,7 @@ def overview(folder: Folder) -> dict[str, Any]:
         },
         "categories": CATEGORY_COLOURS,
         "central": CENTRAL,
-        "differences": differences(tables),
+        "differences": differences(tables, compared),
         "counts": [
             {"model": display_name(model), "experiment": experiment, "results": count}
             for (model, experiment), count in folder.counts.items()
@@ -84,55 +85,63 @@ def curve(rows: pd.DataFrame) -> list[float]:
     return shares
 
 
-def differences(tables: Sequence[pd.DataFrame]) -> list[list[Any]]:
+def differences(
+    tables: Sequence[pd.DataFrame], compared: Sequence[Sequence[str]]
+) -> list[list[Any]]:
     """Mean differences of accuracies over tasks, with bootstrap intervals over tasks: for each two
     of the runs' procedures the run and procedure of each, the number of tasks that both have, and
     the mean with its ends.
 
     Args:
         tables: from `numbers.by_task`, one for each run.
+        compared: the procedures of each run.
     """
-    accuracies = [table.set_index("task")[list(CENTRAL)] for table in tables]
+    sides = [(run, name) for run, names in enumerate(compared) for name in names]
+    accuracies = pd.concat(
+        {
+            f"{run} {name}": tables[run].set_index("task")[name]  # none where it was not measured
+            for run, name in sides
+        },
+        axis=1,
+    )
     found: list[list[Any]] = []
-    for one, other in combinations_with_replacement(range(len(tables)), 2):
-        both = accuracies[one].join(accuracies[other], rsuffix=OTHER, how="inner")
-        for first, second in product(CENTRAL, CENTRAL):
-            if one < other or CENTRAL.index(first) < CENTRAL.index(second):
-                lead = mean_difference(both, first, second + OTHER)
-                found.append(
-                    [one, first, other, second, len(both), lead.value, lead.low, lead.high]
-                )
+    for (one, first), (other, second) in combinations(sides, 2):
+        columns = [f"{one} {first}", f"{other} {second}"]
+        both = accuracies[columns].dropna()
+        lead = mean_difference(both, *columns)
+        found.append([one, first, other, second, len(both), lead.value, lead.low, lead.high])
     return found
 
 
 def _by_task(run: Run) -> pd.DataFrame:
-    table = numbers.by_task(run.rows(run.central))
+    table = numbers.by_task(run.rows(run.central, run.further))
     return table.set_index("task").loc[run.tasks].reset_index()
 
 
-def _run(run: Run, label: str, table: pd.DataFrame) -> dict[str, Any]:
+def _run(run: Run, label: str, table: pd.DataFrame, compared: list[str]) -> dict[str, Any]:
     (means,) = numbers.over_tasks(table).to_dict("records")
     return {
         "label": label,
         "model": display_name(run.model),
         "options": run.options,
+        "procedures": compared,
         "measured": {experiment: len(of) for experiment, of in run.results.items()},
         "means": {
             name: [means[name + end] for end in ENDS] for name in (*CENTRAL, "recovered_gap")
         },
         "counted": {name: means[name] for name in ("tasks", "identified", "icl_gains")},
-        "tasks": [_task_row(run, row) for row in table.to_dict("records")],
+        "tasks": [_task_row(run, row, compared) for row in table.to_dict("records")],
         "transfer": _transfer(run),
     }
 
 
-def _task_row(run: Run, row: dict[Any, Any]) -> dict[str, Any]:
+def _task_row(run: Run, row: dict[Any, Any], compared: list[str]) -> dict[str, Any]:
     (central,) = run.of(run.central, row["task"])
     kept = ("task", "category", "n", "queries", "layer", "chance", "chance_answer", "chance_share")
     return {
         **{name: row[name] for name in kept},
         "identified": bool(row["layer_identified"]),
-        "accuracy": {name: [row[name + end] for end in ENDS] for name in CENTRAL},
+        "accuracy": {name: [row[name + end] for end in ENDS] for name in compared},
         "difference": {
             name: [*(row[name + end] for end in ENDS), row[f"{name}_p"], row[f"{name}_p_holm"]]
             for name in numbers.DIFFERENCES

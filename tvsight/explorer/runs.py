@@ -70,9 +70,21 @@ class Run:
         """The experiment that is the central comparison of this run."""
         return "answers" if "answers" in self.results else "main_results"
 
-    def rows(self, experiment: str) -> pd.DataFrame:
-        """The rows of an experiment in one table."""
-        return pd.concat([one.rows for one in self.results[experiment]], ignore_index=True)
+    @property
+    def further(self) -> str:
+        """The experiment of further methods on the episodes of the central comparison."""
+        return "method_answers" if self.central == "answers" else "methods"
+
+    @property
+    def methods(self) -> list[str]:
+        """The further methods that were measured."""
+        return list(dict.fromkeys(one.method for one in self.results.get(self.further, [])))
+
+    def rows(self, *experiments: str) -> pd.DataFrame:
+        """The rows of some experiments, on the tasks of the central comparison, in one table."""
+        tasks = set(self.tasks)
+        found = [one for name in experiments for one in self.results.get(name, [])]
+        return pd.concat([one.rows for one in found if one.key.task in tasks], ignore_index=True)
 
     def of(self, experiment: str, task: str) -> list[Stored]:
         """The results of one experiment on one task: several where there are several methods."""

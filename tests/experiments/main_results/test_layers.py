@@ -1,3 +1,5 @@
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -99,3 +101,10 @@ def test_a_layer_is_identified_by_queries_and_not_by_episodes() -> None:
     baseline = [{"episode": n, "query": f"query {n}", "correct": False} for n in range(8)]
     assert layer_p(pd.DataFrame(rows), pd.DataFrame(baseline[::-1])) == 2**-5
     assert layer_p(rows, [row | {"query": "one"} for row in baseline]) == 1 / 2
+
+
+@pytest.mark.parametrize("wrong", [slice(0, -1), [*range(8), *range(8)]])
+def test_a_block_with_other_episodes_than_the_baseline_is_refused(wrong: Any) -> None:
+    rows = pd.DataFrame({"episode": range(8), "layer": 0, "query": "one", "correct": True})
+    with pytest.raises(ValueError, match="reshape|every episode"):
+        layer_p(rows.iloc[wrong], rows)

@@ -48,11 +48,17 @@ def layer_p(
     Args:
         swept: dev rows of one vector after each block.
         unpatched: dev rows of the same episodes without a patch.
+
+    Raises:
+        ValueError: when a block lacks an episode, or has one twice.
     """
-    by_block = pd.DataFrame(swept).pivot(index="episode", columns="layer", values="correct")
-    answers = pd.DataFrame(unpatched)[["episode", "correct", "query"]]
-    baseline = answers.set_index("episode").loc[by_block.index]
-    return best_better_than(by_block, baseline["correct"], baseline["query"])
+    ordered = pd.DataFrame(swept)[["layer", "episode", "correct"]].sort_values(["layer", "episode"])
+    answers = pd.DataFrame(unpatched)[["episode", "correct", "query"]].sort_values("episode")
+    shape = (-1, len(answers))
+    if (ordered["episode"].to_numpy().reshape(shape) != answers["episode"].to_numpy()).any():
+        raise ValueError("a block does not have every episode of the baseline once")
+    by_block = ordered["correct"].to_numpy(dtype=bool).reshape(shape).T
+    return best_better_than(by_block, answers["correct"], answers["query"])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:

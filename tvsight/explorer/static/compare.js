@@ -2,14 +2,13 @@
 
 async function compareView(options, go) {
   const runs = of(data.runs);
-  const sides = {
-    a: { run: Number(options.a ?? 0), name: options.ap ?? "icl" },
-    b: { run: Number(options.b ?? 0), name: options.bp ?? "task_vector" },
-  };
+  // Another run may lack the method that was chosen of this one.
+  const chosen = (run, name, usual) => ({ run, name: runs[run].procedures.includes(name) ? name : usual });
+  const sides = { a: chosen(Number(options.a ?? 0), options.ap, "icl"), b: chosen(Number(options.b ?? 0), options.bp, "task_vector") };
   const here = (changed) => ({ a: sides.a.run, ap: sides.a.name, b: sides.b.run, bp: sides.b.name, ...changed });
   const side = (key) => h("fieldset", {}, h("legend", {}, key === "a" ? "First" : "Second"),
     choose("Run", runs.map((one) => [one.place, one.label]), sides[key].run, (value) => go("compare", here({ [key]: value }))),
-    choose("Procedure", data.central.map((name) => [name, procedure(name).title]), sides[key].name, (value) => go("compare", here({ [`${key}p`]: value }))));
+    choose("Procedure", runs[sides[key].run].procedures.map((name) => [name, procedure(name).title]), sides[key].name, (value) => go("compare", here({ [`${key}p`]: value }))));
   const rows = await pairs(sides.a, sides.b);
   return [
     h("h1", {}, "Compare"),
@@ -22,9 +21,9 @@ async function compareView(options, go) {
 const named = ({ run, name }) => [word(data.runs[run].label), `, ${procedure(name).title}`];
 
 function meanLead(a, b) {
-  const key = (run, name) => run * data.central.length + data.central.indexOf(name);
-  const [same, flipped] = [key(a.run, a.name) === key(b.run, b.name), key(a.run, a.name) > key(b.run, b.name)];
-  if (same) return h("p", {}, "Both sides are the same.");
+  const place = ({ run, name }) => data.runs[run].procedures.indexOf(name);
+  const flipped = a.run > b.run || (a.run === b.run && place(a) > place(b));
+  if (a.run === b.run && a.name === b.name) return h("p", {}, "Both sides are the same.");
   const [one, other] = flipped ? [b, a] : [a, b];
   const found = data.differences.find(([run, name, run2, name2]) => run === one.run && name === one.name && run2 === other.run && name2 === other.name);
   const [count, value, low, high] = found.slice(4);
@@ -34,7 +33,8 @@ function meanLead(a, b) {
 
 /** Tasks of both sides. Where the episodes are the same, each has a test that permutes queries. */
 async function pairs(a, b) {
-  const common = data.runs[a.run].tasks.filter((one) => row(b.run, one.task)).map((one) => one.task);
+  const has = ({ run, name }, task) => row(run, task)?.accuracy[name][0] != null;
+  const common = data.runs[a.run].tasks.map((one) => one.task).filter((task) => has(a, task) && has(b, task));
   const rows = await Promise.all(common.map(async (task) => {
     const [first, second] = await Promise.all([detail(a.run, task), detail(b.run, task)]);
     const queries = [first, second].map((found) => episodes(found, "test").map((one) => one.query));
