@@ -42,6 +42,8 @@ class Options:
     """Tasks that are measured there to count jobs and bytes; `none` leaves it out."""
     tutorial_blocks: Annotated[int, tyro.conf.arg(metavar="N")] = 3
     """Blocks that are swept in the tutorials' way; 0 leaves it out."""
+    beside: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """A second model of the server, to measure both one after the other and side by side."""
 
 
 def main(options: Options) -> int:
@@ -58,23 +60,37 @@ def main(options: Options) -> int:
     there = load_remote(options.model, "float32")
     here = load(EMBEDDED, device="cpu", dtype="float32")
     first = options.tasks.split(",")[0]
-    _on_server(client, there, first, episodes_per_split=2)  # deploys the model
-    local = _seconds(here, Here(), options.tasks)
+    _on_server(client, [there], first, episodes_per_split=2)  # deploys the model
+    local = _seconds([here], Here(), options.tasks)
     jobs, received = client.jobs, client.received
-    remote = _on_server(client, there, options.tasks)
+    remote = _on_server(client, [there], options.tasks)
     jobs, received = client.jobs - jobs, client.received - received
     say(
         f"{options.tasks}: here {local:.1f} s, on the server {remote:.1f} s, "
         f"{remote / local:.2f} x; {jobs} jobs, {received / 1e3:.0f} kB down"
     )
     received = client.received
-    _on_server(client, there, first, vectors=True)
+    _on_server(client, [there], first, vectors=True)
     say(f"with vectors, a task brings {(client.received - received) / 1e6:.1f} MB")
     if options.counted != "none":
         _count(client, there, options.counted, say)
     if options.tutorial_blocks:
         _tutorial(client, there, options.tutorial_blocks, say)
+    if options.beside:
+        _side_by_side(client, there, load_remote(options.beside, "float32"), options.tasks, say)
     return 0
+
+
+def _side_by_side(client: Any, one: "Model", other: "Model", tasks: str, say: Say) -> None:
+    """Two models alone, and both in one run."""
+    first = tasks.split(",")[0]
+    _on_server(client, [other], first, episodes_per_split=2)  # deploys it
+    alone = [_on_server(client, [model], tasks) for model in (one, other)]
+    both = _on_server(client, [one, other], tasks)
+    say(
+        f"{tasks}: {one.name} {alone[0]:.1f} s, {other.name} {alone[1]:.1f} s; both in one run "
+        f"{both:.1f} s, {both / max(alone):.2f} x the slower one"
+    )
 
 
 def _counting(host: str | None) -> Any:
@@ -97,7 +113,7 @@ def _count(client: Any, there: "Model", tasks: str, say: Say) -> None:
     from tvsight.tasks import select
 
     jobs, sent, received, client.largest = client.jobs, client.sent, client.received, 0
-    _on_server(client, there, tasks)
+    _on_server(client, [there], tasks)
     jobs, sent, received = client.jobs - jobs, client.sent - sent, client.received - received
     say(
         f"{len(select(tasks))} tasks ({tasks}): {jobs} jobs were submitted, {sent / 1e3:.0f} kB "
@@ -105,15 +121,16 @@ def _count(client: Any, there: "Model", tasks: str, say: Say) -> None:
     )
 
 
-def _on_server(client: Any, there: "Model", tasks: str, **options: Any) -> float:
+def _on_server(client: Any, models: Sequence["Model"], tasks: str, **options: Any) -> float:
     from tvsight.execution.ndif.remote import Remote
 
     with TemporaryDirectory() as folder:
-        return _seconds(there, Remote(client, Path(folder), "float32"), tasks, **options)
+        place = Remote(client, Path(folder), "float32")
+        return _seconds(models, place, tasks, **options)
 
 
 def _seconds(
-    model: "Model", place: "Place", tasks: str, vectors: bool = False, **options: Any
+    models: Sequence["Model"], place: "Place", tasks: str, vectors: bool = False, **options: Any
 ) -> float:
     """Seconds to measure and store the central comparison on some tasks."""
     import io
@@ -123,7 +140,7 @@ def _seconds(
     from tvsight.config import RunConfig
     from tvsight.experiments.main_results.request import requests
     from tvsight.output.console import Display
-    from tvsight.run.measurements import Measurements
+    from tvsight.run.measurements import Measurements, Part, measure
     from tvsight.run.outcome import Outcome
     from tvsight.run.planning import complete, read_plan
     from tvsight.storage.store import Store
@@ -132,11 +149,15 @@ def _seconds(
         config = RunConfig(tasks=tasks, results=folder, vectors=vectors, fail_fast=True, **options)
         store, quiet = Store(folder), Display(Console(file=io.StringIO()))
         store.prepare()
-        asked = complete(requests(read_plan(config), model.source), model.source, "float32")
+        parts: list[Part] = []
+        for model in models:
+            asked = complete(requests(read_plan(config), model.source), model.source, "float32")
+            parts.append((Measurements(config, store, model, quiet), asked, place))
         started = time.perf_counter()
-        Measurements(config, store, model, quiet).measure_all(asked, place, Outcome())
+        measure(parts, quiet, Outcome())
         taken = time.perf_counter() - started
-        assert len(list(store.paths())) == len(asked), "a task is missing"
+        count = sum(len(asked) for _, asked, _ in parts)
+        assert len(list(store.paths())) == count, "a task is missing"
     return taken
 
 

@@ -11,7 +11,7 @@ from tests.helpers import embedded, tiny_models
 from tests.ndif import server
 from tests.ndif.clients import Clients, Measured, start_forkserver
 from tests.ndif.server import NdifServer
-from tests.ndif.settings import EMBEDDED, TINY
+from tests.ndif.settings import EMBEDDED, OTHER, TINY
 from tvsight.models.packages import checkpoint
 
 REQUIRED = "TVSIGHT_REQUIRE_NDIF"
@@ -32,9 +32,10 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ndif(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Iterator[NdifServer]:
-    """A server of the tiny model and, where it is installed, the embedded one. It asks no key."""
+    """A server of two tiny models and, where it is installed, the embedded one. It asks no key."""
     skip_where_missing()
-    checkpoints = {TINY: tiny_llama}
+    other = tiny_models.build("gpt2", tmp_path_factory.mktemp("other"))
+    checkpoints = {TINY: tiny_llama, OTHER: other}
     if embedded.missing() is None:  # else the tests that use it skip
         checkpoints[EMBEDDED] = checkpoint(embedded.PACKAGE)
     running = NdifServer.start(tmp_path_factory.mktemp("ndif"), checkpoints)

@@ -1,6 +1,7 @@
 """An NDIF server with the embedded model, on loopback, until it is told to end.
 
     python -m tests.ndif.serve
+    python -m tests.ndif.serve local/one local/two      the same under other names
 
 It prints what a client has to set, and a first command. Paste both into another terminal.
 """
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -35,27 +37,29 @@ def main() -> None:
     reason = missing()
     if reason is not None:
         raise SystemExit(reason)
-    serve(EMBEDDED, checkpoint(PACKAGE))
+    serve(sys.argv[1:] or [EMBEDDED], checkpoint(PACKAGE))
 
 
-def serve(name: str, directory: Path) -> None:
-    """Serve a checkpoint directory under a name of the hub's form until a signal comes."""
+def serve(names: Sequence[str], directory: Path) -> None:
+    """Serve a checkpoint directory under names of the hub's form until a signal comes."""
     # Shells have background jobs ignore SIGINT, which is how this is ended all the same. Whoever
     # had it ignore SIGHUP (nohup) meant that.
     for number in ENDS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
     with tempfile.TemporaryDirectory(prefix="ndif-") as folder:
-        server = NdifServer.start(Path(folder), {name: directory})
+        server = NdifServer.start(Path(folder), dict.fromkeys(names, directory))
         try:
             settings = server.client_environment(Path(folder) / "home")
-            _deploy(name, settings)
-            print(*(f"export {name}={value}" for name, value in settings.items()), sep="\n")
+            for name in names:
+                _deploy(name, settings)
+            print(*(f"export {key}={value}" for key, value in settings.items()), sep="\n")
             print(
-                f"python -m analyses.main_results --remote --model {name} --dtype {DTYPE} "
-                "--tasks country_capital --results my_results"
+                f"python -m analyses.main_results --remote --model {' '.join(names)} "
+                f"--dtype {DTYPE} --tasks country_capital --results my_results"
             )
-            print(f"# {name} is served at {server.url}; Ctrl-C, or kill {os.getpid()}, ends it")
+            ending = f"Ctrl-C, or kill {os.getpid()}, ends it"
+            print(f"# {', '.join(names)}: served at {server.url}; {ending}")
             sys.stdout.flush()
             signal.pause()
         finally:

@@ -13,7 +13,8 @@ ENVIRONMENT = HERE.parents[1] / ".ndif"
 BUCKET = "ndif-results"
 DTYPE = "float32"
 """The precision in which the server holds models."""
-TINY, EMBEDDED = "local/tiny-llama", "local/gemma-3-270m"
+TINY, OTHER = "local/tiny-llama", "local/tiny-gpt2"
+EMBEDDED = "local/gemma-3-270m"
 """What the hub calls the models of the tests."""
 
 PRETEND_GPU_BYTES = 8_000_000_000

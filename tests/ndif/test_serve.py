@@ -35,7 +35,7 @@ def started(directory: Path, scratch: Path, log: Path) -> "subprocess.Popen[byte
     token = scratch / "home" / ".ray" / "auth_token"
     token.parent.mkdir(parents=True)
     token.write_text("of-another-cluster")
-    code = f"from tests.ndif.serve import *; serve({TINY!r}, Path({str(directory)!r}))"
+    code = f"from tests.ndif.serve import *; serve([{TINY!r}], Path({str(directory)!r}))"
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-c", code],
@@ -80,7 +80,7 @@ def test_what_is_printed_measures_and_the_server_ends_in_the_background(
     try:
         wait_until(lambda: "Ctrl-C" in log.read_text() or serving.poll() is not None, START_LIMIT_S)
         printed = log.read_text()
-        assert "is served at" in printed
+        assert "served at" in printed
         command = printed.replace("my_results", str(tmp_path / "results"))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": path, "TMPDIR": str(tmp_path)}

@@ -13,7 +13,7 @@ from tvsight.execution import Here
 from tvsight.experiments.main_results.request import requests
 from tvsight.models.loading import load
 from tvsight.output.console import Display
-from tvsight.run.measurements import Measurements
+from tvsight.run.measurements import Measurements, measure
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import complete, read_plan
 from tvsight.run.travel import size
@@ -50,7 +50,8 @@ def test_the_size_of_vectors_is_that_of_all_episodes_of_the_jobs(
     store.prepare()
     asked = complete(requests(read_plan(config), model.source), model.source, "float32")
     display = Display(Console(file=shown, width=200))
-    Measurements(config, store, model, display).measure_all(asked, Distant(), Outcome())
+    measurements = Measurements(config, store, model, display)
+    measure([(measurements, asked, Distant())], display, Outcome())
     of_a_split = episodes * DEPTH * WIDTH * HALF
     vectors = size(2 * of_a_split // len(jobs))
     assert [line for line in shown.getvalue().splitlines() if "vectors to come back" in line] == [

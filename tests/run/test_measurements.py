@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tvsight.experiments.main_results.request import requests
 from tvsight.models.loading import Model
 from tvsight.output import console
 from tvsight.output.console import Display
-from tvsight.run.measurements import Measurements
+from tvsight.run.measurements import Measurements, Part, measure
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Request, complete, read_plan
 from tvsight.storage.job_records import Records
@@ -124,7 +125,8 @@ class Run:
         display = Display(Console(file=self.file, highlight=False, **options))
         measurements = Measurements(self.config, self.store, self.model, display)
         place = Remote(client, self.store.root, "float32", capacity)
-        measurements.measure_all([change(one) for one in self.requests()], place, self.outcome)
+        asked = [change(one) for one in self.requests()]
+        measure([(measurements, asked, place)], display, self.outcome)
 
 
 @pytest.fixture
@@ -211,9 +213,30 @@ def test_jobs_here_make_no_table(model: Model, tmp_path: Path) -> None:
     run = Run(model, tmp_path, LocalServer(), tasks="to_upper")
     display = Display(Console(file=run.file))
     measurements = Measurements(run.config, run.store, model, display)
-    measurements.measure_all(run.requests(), Here(), run.outcome)
+    measure([(measurements, run.requests(), Here())], display, run.outcome)
     assert "to_upper: Baseline" in run.shown
     assert lines(run) == []
+
+
+def test_models_on_a_server_are_measured_side_by_side(of: Callable[..., Run], model: Model) -> None:
+    """The second model's jobs do not wait for the first one's, and lines say whose they are."""
+    server = LocalServer()
+    run, display = of(server), Display(Console(file=io.StringIO(), width=200))
+    other = replace(model, source=replace(model.source, name="other"))
+    client: Any = server
+    parts: list[Part] = []
+    for one in (model, other):
+        measurements = Measurements(run.config, run.store, one, display)
+        asked = complete(requests(read_plan(run.config), one.source), one.source, "float32")
+        parts.append((measurements, asked, Remote(client, run.store.root, "float32", 1)))
+    measure(parts, display, run.outcome)
+    assert isinstance(display.console.file, io.StringIO)
+    told = [line for line in display.console.file.getvalue().splitlines() if "(job " in line]
+    begun = [line.partition(":")[0] for line in told if ": queued (" in line]
+    first, second = TASKS.split(",")
+    assert begun == [f"{one.name} / {task}" for task in (first, second) for one in (model, other)]
+    assert len(list(run.store.paths())) == 4
+    assert Records(run.store.root).all() == []
 
 
 def test_the_size_of_vectors_is_told_before_they_are_asked_for(

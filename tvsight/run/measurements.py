@@ -1,14 +1,13 @@
-"""Measure tasks with one loaded model, several at a time where the place has room for them."""
+"""Measure tasks with loaded models, several at a time where the place has room for them."""
 
-import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import BaseFileLock
 
@@ -25,7 +24,8 @@ from tvsight.errors import (
 from tvsight.output.console import Display, JobLine
 from tvsight.output.labels import counted
 from tvsight.prompts.episode_files import write_episodes
-from tvsight.run.outcome import Measured, Outcome
+from tvsight.run.measurement import Measurement
+from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Request
 from tvsight.run.provenance import provenance
 from tvsight.run.travel import size
@@ -34,7 +34,7 @@ from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 
 if TYPE_CHECKING:
-    from tvsight.execution import Job, Pending, Place
+    from tvsight.execution import Job, Place
     from tvsight.models.loading import Model
 
 ENDED_JOBS = 6
@@ -50,38 +50,42 @@ class State(Enum):
 
 
 class Measurements:
-    """The measurements of one loaded model."""
+    """The measurements of one loaded model.
+
+    Attributes:
+        alone: whether no other model is measured meanwhile; else lines name the model too.
+    """
 
     def __init__(self, config: RunConfig, store: Store, model: "Model", display: Display) -> None:
         self.config = config
         self.store = store
         self.model = model
         self.display = display
+        self.alone = True
+        self._under_way: list[Measurement] = []
         self._ended: deque[JobLine] = deque(maxlen=ENDED_JOBS)
 
-    def measure_all(self, missing: Sequence[Request], place: "Place", outcome: Outcome) -> None:
-        """Measure and store each request; failures go into `outcome`.
-
-        Raises:
-            ServerError: when a server does not do its work. Jobs that it has are remembered.
-            StorageError: when a result cannot be written. Earlier ones are untouched.
-            LaterVersion: when a later tvsight wrote one of the results, or the record of a job.
-            TvsightError: any failure, with `fail_fast`.
+    def rounds(
+        self, missing: Sequence[Request], place: "Place", outcome: Outcome
+    ) -> Generator[bool]:
+        """Measure and store each request, in rounds that say whether any began or ended. The caller
+        lets time pass where none did. Failures go into `outcome`; for errors see `measure`.
         """
         waiting = deque(missing)
-        under_way: list[_Measurement] = []
-        with self.display.tasks(self.model.name, len(missing)):
-            try:
-                while waiting or under_way:
-                    moved = self._begin_some(waiting, under_way, place, outcome)
-                    moved |= self._advance_all(under_way, place, outcome)
-                    lines = [line for measurement in under_way for line in measurement.lines()]
-                    self.display.jobs([*self._ended, *lines])
-                    if not moved:
-                        place.wait()
-            finally:
-                for measurement in under_way:
-                    measurement.lock.release()
+        try:
+            while waiting or self._under_way:
+                moved = self._begin_some(waiting, place, outcome)
+                yield self._advance_all(place, outcome) or moved
+        finally:
+            for measurement in self._under_way:
+                measurement.lock.release()
+
+    def lines(self) -> list[JobLine]:
+        """The jobs on a server, of what ended last and of what is under way."""
+        under_way = [
+            (self._named(one.request), *line) for one in self._under_way for line in one.lines()
+        ]
+        return [*self._ended, *under_way]
 
     def save_episodes(self, asked: Sequence[Request]) -> None:
         """Write the episodes of some requests to the file that the options name."""
@@ -92,13 +96,7 @@ class Measurements:
         except OSError as error:
             raise UsageError(f"--save-episodes {path}: {error.strerror or error}") from error
 
-    def _begin_some(
-        self,
-        waiting: deque[Request],
-        under_way: "list[_Measurement]",
-        place: "Place",
-        outcome: Outcome,
-    ) -> bool:
+    def _begin_some(self, waiting: deque[Request], place: "Place", outcome: Outcome) -> bool:
         """Begin what the place has room for.
 
         Returns:
@@ -106,7 +104,7 @@ class Measurements:
         """
         moved = False
         for _ in range(len(waiting)):
-            if len(under_way) >= place.capacity:
+            if len(self._under_way) >= place.capacity:
                 break
             request = waiting.popleft()
             lock = self.store.acquire(request.result)
@@ -122,7 +120,7 @@ class Measurements:
                 if begun is None:
                     lock.release()
             if begun is not None:
-                under_way.append(begun)
+                self._under_way.append(begun)
         return moved
 
     def _announce(self, request: Request, jobs: "list[Job]", place: "Place") -> None:
@@ -130,43 +128,42 @@ class Measurements:
         vectors = sum(job.vector_bytes for job in jobs)
         if vectors and place.distant:
             self.display.note(
-                f"{request.name}: {counted(len(jobs), 'job')} to be sent, {size(vectors)} of "
-                "vectors to come back (--no-vectors keeps rows only)"
+                f"{self._named(request)}: {counted(len(jobs), 'job')} to be sent, {size(vectors)} "
+                "of vectors to come back (--no-vectors keeps rows only)"
             )
 
-    def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "_Measurement | None":
+    def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "Measurement | None":
         """Begin a measurement; None where another process has stored the result meanwhile."""
         if _is_whole(self.store, request, self.display):
             self._tell(request)
             return None
         self.store.clear_leftovers(request.result)
-        self.display.task(request.name)
-        return _Measurement(request, lock, place, self.model, partial(self._announce, request))
+        self.display.task(self._named(request))
+        return Measurement(request, lock, place, self.model, partial(self._announce, request))
 
-    def _advance_all(
-        self, under_way: "list[_Measurement]", place: "Place", outcome: Outcome
-    ) -> bool:
+    def _advance_all(self, place: "Place", outcome: Outcome) -> bool:
         """Look after everything under way.
 
         Returns:
             Whether any of it ended.
         """
         moved = False
-        for measurement in list(under_way):
+        for measurement in list(self._under_way):
             state = State.FAILED
             with self._noting_failure(measurement.request, outcome):
                 state = self._advance(measurement, place)
             if state is State.UNDER_WAY:
                 continue
             moved = True
-            under_way.remove(measurement)
-            self._ended.extend(measurement.lines())
+            self._under_way.remove(measurement)
+            named = self._named(measurement.request)
+            self._ended.extend((named, *line) for line in measurement.lines())
             if state is State.STORED:  # a task that failed may have jobs that are of use yet
                 place.finished(measurement.names)
             measurement.lock.release()
         return moved
 
-    def _advance(self, measurement: "_Measurement", place: "Place") -> State:
+    def _advance(self, measurement: "Measurement", place: "Place") -> State:
         with warnings.catch_warnings(record=True) as caught:
             try:
                 measured = measurement.advance(place)
@@ -174,7 +171,7 @@ class Measurements:
                 place.finished(measurement.names)
                 raise
         for warning in caught:
-            self.display.note(f"{measurement.request.name}: {warning.message}")
+            self.display.note(f"{self._named(measurement.request)}: {warning.message}")
             if issubclass(warning.category, ShortOfMemory):
                 measurement.retries.append(str(warning.message))
         if measured is None:
@@ -195,7 +192,10 @@ class Measurements:
     def _tell(self, request: Request) -> None:
         """Print the line of a request whose result is stored."""
         line = request.line(self.store.rows(request.result.path))
-        self.display.measured(request.name, line)
+        self.display.measured(self._named(request), line)
+
+    def _named(self, request: Request) -> str:
+        return request.name if self.alone else str(Key(self.model.name, request.name))
 
     @contextmanager
     def _noting_failure(self, request: Request, outcome: Outcome) -> Iterator[None]:
@@ -206,13 +206,41 @@ class Measurements:
         except (ServerError, StorageError, RefusedError, LaterVersion):
             raise
         except Exception as error:
-            failure = _named(error)
+            failure = _explained(error)
         else:
             return
         if self.config.fail_fast:
             raise failure
         outcome.failures[Key(self.model.name, request.name)] = str(failure)
-        self.display.failed(request.name, str(failure))
+        self.display.failed(self._named(request), str(failure))
+
+
+Part = tuple[Measurements, Sequence[Request], "Place"]
+"""The measurements of a model, what is missing of it, and where it is measured."""
+
+
+def measure(parts: Sequence[Part], display: Display, outcome: Outcome) -> None:
+    """Measure several models side by side; failures go into `outcome`.
+
+    Raises:
+        ServerError: when a server does not do its work. Jobs that it has are remembered.
+        StorageError: when a result cannot be written. Earlier ones are untouched.
+        LaterVersion: when a later tvsight wrote one of the results, or the record of a job.
+        TvsightError: any failure, with `fail_fast`.
+    """
+    names = ", ".join(measurements.model.name for measurements, _, _ in parts)
+    with display.tasks(names, sum(len(missing) for _, missing, _ in parts)), ExitStack() as ending:
+        going = []
+        for measurements, missing, place in parts:
+            measurements.alone = len(parts) == 1
+            rounds = ending.enter_context(closing(measurements.rounds(missing, place, outcome)))
+            going.append((rounds, place))
+        while going:
+            moved = [(one, next(one[0], None)) for one in going]
+            display.jobs([line for measurements, _, _ in parts for line in measurements.lines()])
+            going = [one for one, state in moved if state is not None]
+            if going and not any(state for _, state in moved):
+                going[0][1].wait()
 
 
 def is_stored(store: Store, request: Request, display: Display) -> bool:
@@ -244,70 +272,7 @@ def _is_whole(store: Store, request: Request, display: Display) -> bool:
         return False
 
 
-class _Measurement:
-    """One measurement under way: its jobs, and the steps that make rows of their results."""
-
-    def __init__(
-        self,
-        request: Request,
-        lock: BaseFileLock,
-        place: "Place",
-        model: "Model",
-        announce: "Callable[[list[Job], Place], None]",
-    ) -> None:
-        self.request = request
-        self.lock = lock
-        self.jobs: list[Pending] = []
-        """Every job so far, those of earlier steps first."""
-        self.names: list[str] = []
-        self.retries: list[str] = []
-        """Warnings of batches that did not fit the memory and were run again in parts."""
-        self._steps = request.steps(model)
-        self._model = model
-        self._announce = announce
-        self._began = time.perf_counter()
-        self._results: list[Any] = []
-        self._hand_over(next(self._steps), place)
-
-    @property
-    def seconds(self) -> float:
-        """Time since it began."""
-        return time.perf_counter() - self._began
-
-    def lines(self) -> list[JobLine]:
-        """The jobs of this measurement on a server, for the table of jobs."""
-        name = self.request.name
-        return [(name, job.state, job.history.job_id) for job in self.jobs if job.history.job_id]
-
-    def advance(self, place: "Place") -> Measured | None:
-        """Look after the jobs of this step, and go on to the next when they are done.
-
-        Returns:
-            What was measured, after the last step; None before.
-        """
-        step = self.jobs[-len(self._results) :]
-        for number, job in enumerate(step):
-            if self._results[number] is None:
-                self._results[number] = job.result()
-        if any(result is None for result in self._results):
-            return None
-        try:
-            self._hand_over(self._steps.send(self._results), place)
-        except StopIteration as end:
-            measured: Measured = end.value
-            return measured
-        return None
-
-    def _hand_over(self, jobs: "list[Job]", place: "Place") -> None:
-        self._announce(jobs, place)
-        self._results = [None] * len(jobs)
-        for job in jobs:
-            name = f"{self.request.result.path.name}-{len(self.names)}"
-            self.names.append(name)
-            self.jobs.append(place.begin(self._model.decoder, job, name))
-
-
-def _named(error: Exception) -> TvsightError:
+def _explained(error: Exception) -> TvsightError:
     """An error as one that the command line explains.
 
     A task may fail in unforeseen ways: a device out of memory, a fault in a library or in tvsight.

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from tvsight.output.labels import display_name, task_title
+from tvsight.output.labels import cut_note, display_name, shared_note, task_title
+from tvsight.prompts.replay import REPLAYED, remarks
 from tvsight.storage.manifests import Key
+from tvsight.storage.store import Store
 from tvsight.tasks import in_order
 
 if TYPE_CHECKING:
@@ -39,6 +41,24 @@ class Stored:
     """A remark that tables print beneath."""
     method: str = ""
     """The method whose vector was measured; empty for the task vector."""
+
+    @classmethod
+    def read(cls, store: Store, path: Path) -> "Stored":
+        """The result in a folder of a store, verified.
+
+        Raises:
+            DamagedResult: when it is not what its manifest says.
+            LaterVersion: when that is so of a result that a later tvsight wrote.
+        """
+        manifest = store.verified(path, keep_rows=True)
+        notes = [
+            *remarks(manifest.get(REPLAYED)),
+            shared_note(manifest.get("shared_first_token")),
+            cut_note(manifest.get("cut_answers")),
+        ]
+        identity = manifest["identity"]
+        key, note = Key(identity["model"], identity["task"]), "; ".join(filter(None, notes))
+        return cls(key, path, store.rows(path), note, identity.get("method", ""))
 
     @property
     def experiment(self) -> str:

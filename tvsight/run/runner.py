@@ -10,10 +10,9 @@ from tvsight.config import RunConfig
 from tvsight.errors import StorageError, UsageError
 from tvsight.models import ModelSource, weights_identity
 from tvsight.output.console import Display
-from tvsight.output.labels import AT, cut_note, shared_note
-from tvsight.prompts.replay import REPLAYED, remarks
+from tvsight.output.labels import AT
 from tvsight.run import travel
-from tvsight.run.measurements import Measurements, is_stored
+from tvsight.run.measurements import Measurements, Part, is_stored, measure
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.run.planning import Experiment, Request, complete, incomplete, read_plan, sources
 from tvsight.run.revisions import (
@@ -86,6 +85,7 @@ class Runner:
             _refuse_later(store, of_model)
         store.prepare()
         outcome = Outcome()
+        parts: list[Part] = []
         for source, of_model in wanted:
             missing = [one for one in of_model if not is_stored(store, one, self.display)]
             self._say_stored(source, of_model, missing)
@@ -96,12 +96,18 @@ class Runner:
                 if config.save_episodes:
                     measurements.save_episodes(of_model)
                 if missing:
-                    measurements.measure_all(missing, place.of(model, missing), outcome)
-                del model, measurements  # the next model takes the place of this one
+                    parts.append((measurements, missing, place.of(model, missing)))
+                del model, measurements
+            if parts and not config.remote:  # the next model takes the place of this one
+                measure(parts, self.display, outcome)
+                parts = []
+        if parts:  # a server has the models of its own, which work at once
+            measure(parts, self.display, outcome)
+        for source, of_model in wanted:
             for request in of_model:
                 if is_stored(store, request, self.display):
                     _note_asked(store, source, request.result.path)
-                    outcome.results.append(_stored(store, request.result.path))
+                    outcome.results.append(Stored.read(store, request.result.path))
             if of_model:
                 hub = source.kind == "hub"
                 there = stored_revisions(_manifests(store, source)[0].values()) if hub else []
@@ -182,7 +188,7 @@ class Runner:
                     key = Key(source.name, request.name)
                     outcome.failures[key] = f"not in the store{what}{of_others if others else ''}"
                 else:
-                    outcome.results.append(_stored(store, newest))
+                    outcome.results.append(Stored.read(store, newest))
             self._label(source, known, there)
         return outcome
 
@@ -254,18 +260,6 @@ class Runner:
             self._loaded = None  # the one before goes before the next one comes
             self._loaded = source, place.load(source)
         return self._loaded[1]
-
-
-def _stored(store: Store, path: Path) -> Stored:
-    manifest = store.verified(path, keep_rows=True)
-    notes = [
-        *remarks(manifest.get(REPLAYED)),
-        shared_note(manifest.get("shared_first_token")),
-        cut_note(manifest.get("cut_answers")),
-    ]
-    identity = manifest["identity"]
-    key, note = Key(identity["model"], identity["task"]), "; ".join(filter(None, notes))
-    return Stored(key, path, store.rows(path), note, identity.get("method", ""))
 
 
 def _manifests(store: Store, source: ModelSource) -> tuple[Manifests, dict[Path, str]]:

@@ -106,5 +106,5 @@ def test_a_layer_is_identified_by_queries_and_not_by_episodes() -> None:
 @pytest.mark.parametrize("wrong", [slice(0, -1), [*range(8), *range(8)]])
 def test_a_block_with_other_episodes_than_the_baseline_is_refused(wrong: Any) -> None:
     rows = pd.DataFrame({"episode": range(8), "layer": 0, "query": "one", "correct": True})
-    with pytest.raises(ValueError, match="reshape|every episode"):
+    with pytest.raises(ValueError, match=r"reshape|every episode"):
         layer_p(rows.iloc[wrong], rows)
