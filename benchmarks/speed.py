@@ -6,6 +6,7 @@ operations that cannot be left out over this device's own rate of matrix product
     python -m benchmarks.speed                              the embedded model, all 18 tasks
     python -m benchmarks.speed --tasks antonyms,es_en --authors-repeats 3
     python -m benchmarks.speed --growth --overheads         more of it
+    python -m benchmarks.speed --all --tasks es_en        every analysis instead of the central one
     python -m benchmarks.speed --random-7b --device cuda    a random model of Llama 2 7B's shape
 """
 
@@ -46,6 +47,8 @@ class Options:
     """Also print how time and memory grow with episodes, demonstrations and depth."""
     overheads: bool = False
     """Also print what a run costs besides arithmetic, by name."""
+    all: bool = False
+    """Instead run every analysis into an empty folder, and print seconds and memory of each."""
 
 
 def main(options: Options) -> int:
@@ -53,6 +56,13 @@ def main(options: Options) -> int:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
+    if options.all:
+        from benchmarks import everything
+
+        asked = ["--model", options.model, "--tasks", options.tasks]
+        where = ["--device", options.device, "--dtype", options.dtype]
+        everything.report([*asked, *where], console.print)
+        return 0
     started = time.perf_counter()
     from benchmarks.comparison import compare
 
