@@ -12,7 +12,7 @@ from benchmarks.arithmetic import necessary_work
 from benchmarks.memory import peak_gigabytes
 from benchmarks.padding import Padding, counted
 from tvsight import execution
-from tvsight.experiments.main_results.measure import measure
+from tvsight.experiments.main_results.measure import Comparison, measure
 from tvsight.interventions.decoder import Decoder
 
 PromptPairs = Sequence[tuple[Any, Any]]
@@ -25,12 +25,15 @@ def compare(
     repeats: int,
     authors_repeats: int,
     say: Callable[[str], None],
-) -> None:
+) -> tuple[list[Comparison], float]:
     """Print the time of both and of the floor, and their ratios.
 
     Args:
         repeats: times that tvsight and the rates are measured.
         authors_repeats: the same for the authors' scheme, at most `repeats`; 0 leaves it out.
+
+    Returns:
+        What tvsight measured of each task, and its median seconds.
     """
     paddings: list[Padding] = []
 
@@ -50,7 +53,7 @@ def compare(
     sides: dict[str, Callable[[], list[Any]]] = {"tvsight": tvsight, "authors' scheme": theirs}
     times = {"tvsight": repeats, "authors' scheme": authors_repeats}
     sides = {name: run for name, run in sides.items() if times[name]}
-    _warm(decoder, prompts)
+    warm(decoder, prompts)
     block_rates, answer_rates = [], []
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     results: dict[str, list[Any]] = {}
@@ -85,6 +88,7 @@ def compare(
         f"padding: {everything.share:.1%} of the positions of all forwards, at most "
         f"{max(p.share for p in paddings):.1%} of a task's"
     )
+    return results["tvsight"], medians["tvsight"]
 
 
 def _floor(
@@ -115,7 +119,7 @@ def _floor(
     return floor
 
 
-def _warm(decoder: Decoder, prompts: PromptPairs) -> None:
+def warm(decoder: Decoder, prompts: PromptPairs) -> None:
     """One small measurement first, so that no side pays for first calls."""
     dev, test = ({key: value[:4] for key, value in side.items()} for side in prompts[0])
     for side in (dev, test):

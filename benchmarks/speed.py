@@ -7,6 +7,7 @@ operations that cannot be left out over this device's own rate of matrix product
     python -m benchmarks.speed --tasks antonyms,es_en --authors-repeats 3
     python -m benchmarks.speed --growth --overheads         more of it
     python -m benchmarks.speed --all --tasks es_en        every analysis instead of the central one
+    python -m benchmarks.speed --dtype bfloat16             and beside float32: time and answers
     python -m benchmarks.speed --random-7b --device cuda    a random model of Llama 2 7B's shape
 """
 
@@ -64,19 +65,30 @@ def main(options: Options) -> int:
         everything.report([*asked, *where], console.print)
         return 0
     started = time.perf_counter()
+    from benchmarks import agreement
     from benchmarks.comparison import compare
+    from tvsight.models import load
+    from tvsight.models.precision import DTYPES
+    from tvsight.tasks import select
 
     decoder, prompts, names = _subject(options)
     console.print(_machine(decoder, len(prompts), names))
     console.print(f"import, load and tokenise: {time.perf_counter() - started:.1f} s")
     authors_repeats = 0 if options.alone else options.authors_repeats
-    compare(decoder, prompts, options.repeats, authors_repeats, console.print)
+    measured, seconds = compare(decoder, prompts, options.repeats, authors_repeats, console.print)
     device = str(decoder.device)
+    is_half = decoder.dtype != DTYPES["float32"]
     del decoder
+    if is_half and not options.random_7b:
+        agreement.report(
+            lambda: load(options.model, device=options.device, dtype="float32").decoder,
+            prompts,
+            measured,
+            seconds,
+            console.print,
+        )
     if options.overheads:
         from benchmarks import overheads
-        from tvsight.models import load
-        from tvsight.tasks import select
 
         overheads.report(
             lambda: load(options.model, device=options.device, dtype=options.dtype),
