@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import groupby
+from operator import gt
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -195,8 +197,8 @@ class Display:
         shown = Table(title=Text(one_line(title)), title_justify="left", header_style="bold")
         for column, width in zip(columns, widths, strict=True):
             shown.add_column(Text(column[0]), overflow="fold", width=width)
-        for row in zip(*(column[1:] for column in columns), strict=True):
-            shown.add_row(*map(Text, row))
+        for rows in _together(zip(*(column[1:] for column in columns), strict=True), widths):
+            shown.add_row(*(Text("\n".join(cells)) for cells in zip(*rows, strict=True)))
         self.console.print(shown)
         if left_out:
             self.note(f"Left out at {room} columns: {', '.join(left_out)}.")
@@ -204,9 +206,8 @@ class Display:
     def _records(self, columns: list[list[str]], title: str) -> None:
         self.title(title)
         for row in zip(*(column[1:] for column in columns), strict=True):
-            self.console.print()
-            for column, cell in zip(columns, row, strict=True):
-                self.console.print(Text(f"{column[0]}: {cell}"))
+            lines = (f"{column[0]}: {cell}" for column, cell in zip(columns, row, strict=True))
+            self.console.print(Text("\n".join(["", *lines])))
 
     def _alarm(self, what: str, reason: str) -> None:
         told = Text.assemble((printable(what), "red"), " ", printable(reason))
@@ -234,6 +235,16 @@ def _natural(columns: list[list[str]]) -> list[int]:
 def _rules(columns: list[list[str]]) -> int:
     """The width of the lines between columns, with the spaces beside them."""
     return 3 * len(columns) + 1
+
+
+def _together(
+    rows: Iterable[tuple[str, ...]], widths: Sequence[int]
+) -> Iterator[list[tuple[str, ...]]]:
+    """Rows whose cells are one line each as one row of many lines, which looks the same and takes a
+    third of the time; a row with a cell that is folded alone."""
+    for is_folded, group in groupby(rows, lambda row: any(map(gt, map(cell_len, row), widths))):
+        alike = list(group)
+        yield from ([row] for row in alike) if is_folded else [alike]
 
 
 def _widths(columns: list[list[str]], room: int) -> list[int] | None:
