@@ -131,13 +131,16 @@ def read_folder(store: Store, choice: Choice) -> Folder:
 
 def labels(runs: Sequence[Run]) -> list[str]:
     """A name for each run: its model, and the options in which its runs differ."""
+    texts: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        for name, text in run.options.items():
+            texts.setdefault((run.model, name), set()).add(text)
     named = []
     for run in runs:
-        others = [other.options for other in runs if other.model == run.model]
         telling = [
             f"{name} {text}"
             for name, text in run.options.items()
-            if len({other[name] for other in others}) > 1
+            if len(texts[run.model, name]) > 1
         ]
         named.append(" · ".join([display_name(run.model), *telling]))
     return named
