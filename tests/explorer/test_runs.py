@@ -6,7 +6,7 @@ from tests.helpers.damages import flip
 from tests.helpers.example_store import IDENTITY, MADE
 from tests.helpers.explored import MODEL, TASKS, explored_folder, explored_store, rows_of
 from tvsight.errors import UsageError
-from tvsight.explorer.runs import labels, read_folder
+from tvsight.explorer.runs import Run, labels, read_folder
 from tvsight.storage.choice import Choice
 from tvsight.storage.store import Result, Store
 
@@ -27,6 +27,17 @@ def test_results_with_the_same_options_are_one_run(store: Store) -> None:
 def test_runs_are_told_apart_by_the_options_that_differ(store: Store) -> None:
     first, second = labels(explored_folder(store).runs)
     assert (first.split(" · ")[1:], second.split(" · ")[1:]) == (["seed 0"], ["seed 1"])
+
+
+def test_options_of_a_run_are_read_as_often_for_one_run_as_for_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Run] = []
+    options = Run.options.fget
+    monkeypatch.setattr(Run, "options", property(lambda run: (read.append(run), options(run))[1]))
+    runs = explored_folder(store).runs * 10
+    labels(runs)
+    assert len(read) <= 2 * len(runs)
 
 
 def test_the_newest_of_two_results_of_other_pairs_is_taken(store: Store) -> None:

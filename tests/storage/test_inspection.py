@@ -5,14 +5,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers.damages import DAMAGES, LATER, edited, truncate
+from benchmarks.store import copies
+from tests.helpers.damages import DAMAGES, LATER, edited, flip, truncate
 from tests.helpers.example_store import (
     CURRENT,
     IDENTITY,
@@ -27,6 +30,7 @@ from tests.helpers.example_store import (
     two_results,
     unfinished,
 )
+from tests.helpers.opened import opened
 from tvsight.errors import StorageError, UsageError
 from tvsight.storage.inspection import (
     Finding,
@@ -143,6 +147,27 @@ def test_a_quick_look_finds_what_is_missing_or_of_another_size_and_opens_nothing
     found = {finding.path: finding.reason for finding in verify(store, quick=True)}
     assert found[OWN.path] == "rows.parquet is missing"
     assert re.fullmatch(r"vectors\.safetensors has \d+ bytes, not \d+", found[CURRENT.path])
+
+
+@pytest.mark.parametrize("look", [entries, partial(verify, quick=True)])
+def test_a_look_opens_each_manifest_once_and_no_other_file(
+    look: Callable[[Store], object], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "results")
+    copied = list(islice(copies(two_results(tmp_path / "reference"), store), 40))
+    with store.lock(CURRENT), opened(store.root) as counts:
+        look(store)
+    assert counts == {path / "manifest.json": 1 for path in copied}
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "vectors.safetensors"])
+def test_a_quick_look_does_not_see_bytes_that_changed(store: Store, name: str) -> None:
+    flip(store.root / CURRENT.path / name)
+    assert verify(store, quick=True) == []
+    assert told(verify(store)) == {NAME: "damaged"}
+    with (store.root / CURRENT.path / name).open("ab") as file:
+        file.write(b"more")
+    assert told(verify(store, quick=True)) == {NAME: "damaged"}
 
 
 def test_a_quick_look_takes_manifests_that_do_not_say_how_large_files_are(store: Store) -> None:

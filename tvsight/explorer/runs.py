@@ -101,13 +101,18 @@ class Folder:
     problems: list[Finding]
 
 
-def read_folder(store: Store, choice: Choice) -> Folder:
+def read_folder(
+    store: Store, choice: Choice, found: tuple[list[Entry], list[Finding]] | None = None
+) -> Folder:
     """Read and verify results. What is damaged is left out, and named.
+
+    Args:
+        found: from `entries`, where the folder was looked at already.
 
     Raises:
         UsageError: when there is no such folder, or a chosen name is in none of its results.
     """
-    readable, problems = entries(store)
+    readable, problems = found or entries(store)
     chosen = choice.of(readable)
     counts = Counter((entry.identity["model"], entry.identity["experiment"]) for entry in chosen)
     runs: dict[str, Run] = {}
