@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,18 @@ def test_damage_is_left_out_and_named(store: Store) -> None:
     (problem,) = folder.problems
     assert problem.path == path
     assert "rows.parquet" in problem.reason
+
+
+def test_rows_are_in_memory_once(store: Store) -> None:
+    verified = Store.verified
+
+    def keeping_nothing(self: Store, path: Path, keep_rows: bool = False) -> dict[str, Any]:
+        assert not keep_rows, "the store keeps rows that the runs hold"
+        return verified(self, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "verified", keeping_nothing)
+        assert len(explored_folder(store).runs) == 2
 
 
 def test_an_unknown_model_is_refused(store: Store) -> None:

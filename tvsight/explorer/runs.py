@@ -112,15 +112,16 @@ def read_folder(
     Raises:
         UsageError: when there is no such folder, or a chosen name is in none of its results.
     """
-    readable, problems = found or entries(store)
+    readable, unusable = found or entries(store)
+    problems = list(unusable)
     chosen = choice.of(readable)
     counts = Counter((entry.identity["model"], entry.identity["experiment"]) for entry in chosen)
     runs: dict[str, Run] = {}
     for entry in _newest(chosen):
         try:
-            store.verified(entry.path, keep_rows=True)
-        except (DamagedResult, LaterVersion) as found:
-            problems.append(Finding(entry.path, "damaged", str(found)))
+            store.verified(entry.path)
+        except (DamagedResult, LaterVersion) as damage:
+            problems.append(Finding(entry.path, "damaged", str(damage)))
             continue
         identity = entry.identity
         settings = {name: identity.get(name) for name in SETTINGS}
