@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tvsight.output import console as output
-from tvsight.output.console import Display
+from tvsight.output.console import TOGETHER, Display
 
 TABLE = pd.DataFrame(
     {
@@ -90,7 +90,7 @@ def test_a_long_table_is_not_drawn_cell_by_cell(monkeypatch: pytest.MonkeyPatch)
     )
     names = [f"task {number}" for number in range(1000)]
     Display(Console(file=io.StringIO())).table(pd.DataFrame({"Task": names}), "Tasks")
-    assert drawn == ["\n".join(names)]
+    assert drawn == ["\n".join(names[at : at + TOGETHER]) for at in range(0, 1000, TOGETHER)]
 
 
 def test_a_long_line_of_a_pipe_stays_one_line() -> None:
