@@ -49,14 +49,15 @@ def main(options: Options) -> int:
     from tvsight.storage.store import Store
 
     store, display = Store(options.results), Display()
-    tasks = {str(entry.identity["task"]) for entry in entries(store)[0]}
+    found = entries(store)
+    tasks = {str(entry.identity["task"]) for entry in found[0]}
     if options.task not in tasks:
         raise UsageError(
             f"{options.task!r}: no result of such a task in {options.results}."
             f"{nearest(options.task, tasks)} `python -m analyses.results list` says what there is."
         )
     models = (options.model,) if options.model else ()
-    runs = read_folder(store, Choice(models, options.task)).runs
+    runs = read_folder(store, Choice(models, options.task), found).runs
     run, label = _chosen(options, runs, labels(runs))
     where = (options.task, options.split, options.episode)
     display.console.print(prompt_panel(run, label, *where, store))

@@ -2,10 +2,16 @@
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tvsight.config import RunConfig
 from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models.loading import Model
+from tvsight.models.random import TINY
 from tvsight.prompts import (
     PromptTokens,
     Sampling,
@@ -46,6 +52,17 @@ def method_prompts(model: Model, task: Task, shots: int) -> MethodTokens:
     episodes, _ = plan.episodes(task, model)
     of_split = asked(model, task, episodes, plan.template)
     return method_tokens(plan, task, model, episodes, of_split)["dev"]
+
+
+def save_tiny(folder: Path) -> None:
+    """Save a checkpoint of a tiny random Llama. Its tokens are bytes."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(BPE({letter: number for number, letter in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
+    config = LlamaConfig(**TINY | {"vocab_size": len(alphabet)})
+    LlamaForCausalLM(config).save_pretrained(folder)
 
 
 def random_prompts(

@@ -6,7 +6,7 @@ operations that cannot be left out over this device's own rate of matrix product
     python -m benchmarks.speed                              the embedded model, all 18 tasks
     python -m benchmarks.speed --tasks antonyms,es_en --authors-repeats 3
     python -m benchmarks.speed --growth --overheads         more of it
-    python -m benchmarks.speed --all --tasks es_en          every analysis instead of the central one
+    python -m benchmarks.speed --all --tasks es_en          every analysis, in an empty folder
     python -m benchmarks.speed --dtype bfloat16             and beside float32: time and answers
     python -m benchmarks.speed --random-7b --device cuda    a random model of Llama 2 7B's shape
 """

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from analyses import show
 from tests.helpers.commands import analysis
 from tests.helpers.explored import explored_store
+from tests.helpers.opened import opened
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +18,16 @@ def test_an_episode_is_printed(results: Path) -> None:
     assert ended.returncode == 0
     assert "test episode 3" in ended.stdout
     assert "Task vector" in ended.stdout
+
+
+def test_manifests_are_read_once_and_again_where_rows_are_verified(results: Path) -> None:
+    with opened(results) as counts:
+        show.main(show.Options("antonyms", results=str(results)))
+    manifests = {path: count for path, count in counts.items() if path.name == "manifest.json"}
+    assert {path.parent.name[:4]: count for path, count in manifests.items()} == {
+        "anto": 2,
+        "mine": 1,
+    }
 
 
 @pytest.mark.parametrize(

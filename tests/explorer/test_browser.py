@@ -12,7 +12,10 @@ import pytest
 from tests.helpers.browser import Watched, chromium
 from tests.helpers.commands import ROOT
 from tests.helpers.explored import ATTACK, explored_page, explored_store
+from tvsight.experiments.main_results import numbers
 from tvsight.explorer.page import write_page
+from tvsight.explorer.runs import read_folder
+from tvsight.statistics.intervals import mean_difference
 from tvsight.statistics.tests import better_than
 from tvsight.storage.choice import Choice
 from tvsight.storage.store import Store
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 MODEL = "gemma-3-270m"
+TASKS = "antonyms,en_es"
 TASK = "#view=task&run=0&task=antonyms"
 EPISODE = "#view=episode&run=0&task=antonyms"
 
@@ -41,7 +45,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> str:
         (results / name).parent.mkdir(exist_ok=True)
         (results / name).symlink_to(ROOT / "results" / name)
     file = tmp_path_factory.mktemp("page") / "index.html"
-    write_page(Store(results), Choice((MODEL,), "antonyms,en_es"), file)
+    write_page(Store(results), Choice((MODEL,), TASKS), file)
     return file.as_uri()
 
 
@@ -147,6 +151,22 @@ def test_two_procedures_are_compared_with_the_test_of_the_tables(
     icl, vector = (test.loc[[name]].sort_values("episode") for name in ("icl", "task_vector"))
     p = better_than(icl["correct"].to_numpy(), vector["correct"].to_numpy(), icl["query"])
     assert row.locator("td").nth(3).inner_text() == ("<0.001" if 2 * p < 0.001 else f"{2 * p:.3f}")
+
+
+def test_two_runs_are_compared_with_the_interval_of_the_tables(
+    tab: Watched, reference: str
+) -> None:
+    runs = read_folder(Store(ROOT / "results"), Choice((MODEL,), TASKS)).runs
+    sides = [
+        numbers.by_task(run.rows(run.central)).set_index("task").loc[run.tasks] for run in runs
+    ]
+    both = sides[1].join(sides[0], rsuffix=" of another", how="inner")
+    lead = mean_difference(both, "task_vector", "icl of another")
+    page = tab.open(reference, "#view=compare&a=1&ap=task_vector&b=0&bp=icl")
+    page.wait_for_selector(".lead")
+    shown = page.locator(".lead strong").inner_text()
+    assert shown == f"{lead.value:.2f} [{lead.low:.2f}, {lead.high:.2f}]"
+    assert "mean of 2 tasks" in page.locator(".lead").inner_text()
 
 
 def test_figures_have_captions_and_numbers_to_save(tab: Watched, reference: str) -> None:

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.helpers.example_store import IDENTITY, MADE
@@ -27,9 +28,11 @@ from tests.helpers.hostile import raw
 from tests.helpers.imports import loaded_with
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results import numbers
-from tvsight.explorer.overview import overview
+from tvsight.explorer.overview import draws, overview, plain
 from tvsight.explorer.page import write_page
+from tvsight.explorer.runs import Folder, read_folder
 from tvsight.output.procedures import CENTRAL
+from tvsight.statistics.intervals import times_drawn
 from tvsight.storage.choice import Choice
 from tvsight.storage.store import Result, Store
 
@@ -68,11 +71,22 @@ def test_numbers_are_those_of_the_tables(store: Store, data: dict[str, Any]) -> 
             assert task["curve"] == [1.0] * 6
 
 
-def test_differences_are_paired_over_tasks(data: dict[str, Any]) -> None:
-    (found,) = [
-        one for one in data["differences"] if one[:4] == [0, "task_vector", 1, "task_vector"]
-    ]
-    assert found[4:6] == [len(TASKS), pytest.approx(1 / 6, abs=1e-4)]
+def test_it_holds_the_bootstrap_samples_of_as_many_tasks_as_two_runs_share(store: Store) -> None:
+    both, one = (
+        plain(overview(read_folder(store, Choice(tasks=tasks))))["runs"]
+        for tasks in ("all", "antonyms")
+    )
+    assert list(draws(both)) == [str(len(TASKS))]
+    of = draws([*both, *one])
+    assert list(of) == ["1", "2"]
+    drawn = np.array([int(digit, 36) for digit in of["2"]])
+    assert (drawn.reshape(-1, 2) == times_drawn(2)).all()
+
+
+def test_what_it_holds_does_not_grow_with_pairs_of_runs(store: Store) -> None:
+    (run, _) = explored_folder(store).runs
+    sizes = [len(json.dumps(plain(overview(Folder([run] * many, {}, []))))) for many in (2, 4, 8)]
+    assert sizes[2] - sizes[1] == 2 * (sizes[1] - sizes[0])
 
 
 def test_further_methods_are_compared_where_they_were_measured(tmp_path: Path) -> None:
@@ -85,8 +99,7 @@ def test_further_methods_are_compared_where_they_were_measured(tmp_path: Path) -
     assert [run["procedures"][len(CENTRAL) :] for run in shown["runs"]] == [["mean_state"], []]
     accuracy = {task["task"]: task["accuracy"] for task in shown["runs"][0]["tasks"]}
     assert accuracy["antonyms"]["mean_state"] == accuracy["antonyms"]["averaged_vector"]
-    (found,) = [one for one in shown["differences"] if one[:4] == [0, "icl", 0, "mean_state"]]
-    assert found[4:6] == [1, pytest.approx(5 / 6 - 1 / 2)]
+    assert list(draws(plain(shown)["runs"])) == ["1", str(len(TASKS))]
 
 
 def test_every_answer_of_every_block_is_there(text: str) -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -6,7 +7,7 @@ from tests.helpers.damages import flip
 from tests.helpers.example_store import IDENTITY, MADE
 from tests.helpers.explored import MODEL, TASKS, explored_folder, explored_store, rows_of
 from tvsight.errors import UsageError
-from tvsight.explorer.runs import labels, read_folder
+from tvsight.explorer.runs import Run, labels, read_folder
 from tvsight.storage.choice import Choice
 from tvsight.storage.store import Result, Store
 
@@ -29,6 +30,17 @@ def test_runs_are_told_apart_by_the_options_that_differ(store: Store) -> None:
     assert (first.split(" · ")[1:], second.split(" · ")[1:]) == (["seed 0"], ["seed 1"])
 
 
+def test_options_of_a_run_are_read_as_often_for_one_run_as_for_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Run] = []
+    options = Run.options.fget
+    monkeypatch.setattr(Run, "options", property(lambda run: (read.append(run), options(run))[1]))
+    runs = explored_folder(store).runs * 10
+    labels(runs)
+    assert len(read) <= 2 * len(runs)
+
+
 def test_the_newest_of_two_results_of_other_pairs_is_taken(store: Store) -> None:
     newer = rows_of("antonyms", (0, 6, 6, 6))
     identity = {**IDENTITY, "model": MODEL, "task": "antonyms", "task_data": "1f"}
@@ -45,6 +57,18 @@ def test_damage_is_left_out_and_named(store: Store) -> None:
     (problem,) = folder.problems
     assert problem.path == path
     assert "rows.parquet" in problem.reason
+
+
+def test_rows_are_in_memory_once(store: Store) -> None:
+    verified = Store.verified
+
+    def keeping_nothing(self: Store, path: Path, keep_rows: bool = False) -> dict[str, Any]:
+        assert not keep_rows, "the store keeps rows that the runs hold"
+        return verified(self, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "verified", keeping_nothing)
+        assert len(explored_folder(store).runs) == 2
 
 
 def test_an_unknown_model_is_refused(store: Store) -> None:

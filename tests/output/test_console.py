@@ -3,8 +3,10 @@ import io
 import pandas as pd
 import pytest
 from rich.console import Console
+from rich.table import Table
 
-from tvsight.output.console import Display
+from tvsight.output import console as output
+from tvsight.output.console import TOGETHER, Display
 
 TABLE = pd.DataFrame(
     {
@@ -59,6 +61,36 @@ def test_a_pipe_is_as_wide_as_columns_says_or_a_page(
     for column in TABLE:
         for word in " ".join(TABLE[column]).split():
             assert word in text
+
+
+WORDS = ["", "word", "漢字 漢字", "words that do not fit into their column", "a"]
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 100])
+def test_rows_that_are_drawn_together_look_as_when_they_are_drawn_alone(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pd.DataFrame({"First": WORDS * 3, "Second": [*WORDS[1:], *WORDS, *WORDS, ""]})
+
+    def drawn() -> str:
+        console = Console(file=io.StringIO(), width=width, force_terminal=True)
+        Display(console).table(table, "Words")
+        return console.file.getvalue()
+
+    together = drawn()
+    monkeypatch.setattr(output, "_together", lambda rows, widths: ([row] for row in rows))
+    assert together == drawn()
+
+
+def test_a_long_table_is_not_drawn_cell_by_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    add_row = Table.add_row
+    monkeypatch.setattr(
+        Table, "add_row", lambda *row: (drawn.extend(map(str, row[1:])), add_row(*row))
+    )
+    names = [f"task {number}" for number in range(1000)]
+    Display(Console(file=io.StringIO())).table(pd.DataFrame({"Task": names}), "Tasks")
+    assert drawn == ["\n".join(names[at : at + TOGETHER]) for at in range(0, 1000, TOGETHER)]
 
 
 def test_a_long_line_of_a_pipe_stays_one_line() -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 from rich.console import Console
 
 import tvsight
+from benchmarks.store import copies
+from tests.helpers.opened import opened
 from tests.helpers.small_runs import (
     EPISODES,
     TASKS,
@@ -181,6 +184,29 @@ def test_the_store_alone_gives_the_same_rows(first: First, monkeypatch: pytest.M
     found = stored(first.config)
     assert found.failures == {}
     assert_same(found.table, first.outcome.table)
+
+
+def test_redraws_of_a_command_read_a_manifest_once_and_verify_what_they_take(
+    first: First, tmp_path: Path
+) -> None:
+    config = replace(first.config, results=str(tmp_path))
+    store = Store(tmp_path)
+    copied = copies(Store(first.config.results), store)
+    others = list(islice(copied, 5 * len(TASKS)))[len(TASKS) :]  # of other seeds
+    time.sleep(FRESH_NS / 1e9)  # a file that is new is verified each time
+    runner = Runner(display_on(None))
+    with opened(store.root) as counts:
+        for _ in range(3):
+            taken = runner.stored(config, requests)
+    assert_same(taken.table, first.outcome.table)
+    manifests = {path: count for path, count in counts.items() if path.name == "manifest.json"}
+    assert manifests == {
+        **{path / "manifest.json": 1 for path in others},
+        **{result.path / "manifest.json": 2 for result in taken.results},
+    }
+    assert {path.parent for path in counts if path not in manifests} == {
+        result.path for result in taken.results
+    }
 
 
 def test_of_two_precisions_the_store_gives_the_newest_unless_one_is_asked_for(

@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.damages import DAMAGES, LATER, edited, truncate
+from tests.helpers.damages import DAMAGES, LATER, truncate
 from tests.helpers.example_store import (
     CURRENT,
     IDENTITY,
@@ -125,32 +124,6 @@ def test_a_later_versions_data_of_a_task_is_not_superseded(store: Store) -> None
     made = MADE | {"versions": {"tvsight": "7.5"}}
     store.save(OLD_PAIRS, ROWS, None, made)
     assert removable(store) == []
-
-
-def test_a_quick_look_finds_what_is_missing_or_of_another_size_and_opens_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def opened(*arguments: object) -> None:
-        raise AssertionError("a file was opened")
-
-    monkeypatch.setattr("tvsight.storage.store.checksum", opened)
-    monkeypatch.setattr("tvsight.storage.store.read_rows", opened)
-    seen: list[Path] = []
-    assert verify(store, seen.append, quick=True) == []
-    assert seen == list(store.paths())
-    (store.root / OWN.path / "rows.parquet").unlink()
-    truncate(store.root / CURRENT.path / "vectors.safetensors")
-    found = {finding.path: finding.reason for finding in verify(store, quick=True)}
-    assert found[OWN.path] == "rows.parquet is missing"
-    assert re.fullmatch(r"vectors\.safetensors has \d+ bytes, not \d+", found[CURRENT.path])
-
-
-def test_a_quick_look_takes_manifests_that_do_not_say_how_large_files_are(store: Store) -> None:
-    edited(lambda m: m.pop("sizes"))(store.root / CURRENT.path)
-    assert verify(store, quick=True) == verify(store) == []
-    (store.root / CURRENT.path / "vectors.safetensors").write_bytes(b"")
-    (finding,) = verify(store, quick=True)
-    assert finding.reason == "vectors.safetensors is empty, or is no file"
 
 
 def test_looking_for_what_can_go_reads_each_result_once(

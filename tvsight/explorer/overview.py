@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations_with_replacement
+from string import ascii_lowercase, digits
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from tvsight.explorer.runs import Folder, Run, labels
 from tvsight.output.labels import display_name, task_title
 from tvsight.output.procedures import CENTRAL, PROCEDURES
 from tvsight.output.theme import CATEGORY_COLOURS
-from tvsight.statistics.intervals import accuracy, mean_difference
+from tvsight.statistics.intervals import accuracy, times_drawn
 from tvsight.tasks import packaged_tasks
 from tvsight.texts import printable
 
@@ -24,11 +25,13 @@ RULES = {
 PLACES = 4
 """Decimal places of numbers on the page."""
 ENDS = ("", "_low", "_high")
+DIGITS = digits + ascii_lowercase
+"""Of a count up to 35, in base 36."""
 
 
 def overview(folder: Folder) -> dict[str, Any]:
-    """What the first view shows: runs with their means, tasks with their accuracies, differences
-    between runs, and what could not be read."""
+    """What the first view shows: runs with their means, tasks with their accuracies, and what could
+    not be read."""
     tables = [_by_task(run) for run in folder.runs]
     compared = [[*CENTRAL, *run.methods] for run in folder.runs]
     names = dict.fromkeys(task for run in folder.runs for task in run.tasks)
@@ -45,7 +48,6 @@ def overview(folder: Folder) -> dict[str, Any]:
         },
         "categories": CATEGORY_COLOURS,
         "central": CENTRAL,
-        "differences": differences(tables, compared),
         "counts": [
             {"model": display_name(model), "experiment": experiment, "results": count}
             for (model, experiment), count in folder.counts.items()
@@ -85,32 +87,25 @@ def curve(rows: pd.DataFrame) -> list[float]:
     return shares
 
 
-def differences(
-    tables: Sequence[pd.DataFrame], compared: Sequence[Sequence[str]]
-) -> list[list[Any]]:
-    """Mean differences of accuracies over tasks, with bootstrap intervals over tasks: for each two
-    of the runs' procedures the run and procedure of each, the number of tasks that both have, and
-    the mean with its ends.
+def draws(runs: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """How often each task is in each bootstrap sample, by the number of tasks that procedures of
+    two runs have in common: a digit of base 36 for each sample and task. The page makes intervals
+    of differences with them, because there are too many pairs to store.
 
     Args:
-        tables: from `numbers.by_task`, one for each run.
-        compared: the procedures of each run.
+        runs: as `overview` and `plain` make them.
     """
-    sides = [(run, name) for run, names in enumerate(compared) for name in names]
-    accuracies = pd.concat(
-        {
-            f"{run} {name}": tables[run].set_index("task")[name]  # none where it was not measured
-            for run, name in sides
-        },
-        axis=1,
-    )
-    found: list[list[Any]] = []
-    for (one, first), (other, second) in combinations(sides, 2):
-        columns = [f"{one} {first}", f"{other} {second}"]
-        both = accuracies[columns].dropna()
-        lead = mean_difference(both, *columns)
-        found.append([one, first, other, second, len(both), lead.value, lead.low, lead.high])
-    return found
+    sets = {
+        frozenset(task["task"] for task in run["tasks"] if task["accuracy"][name][0] is not None)
+        for run in runs
+        for name in run["procedures"]
+    }
+    pairs = combinations_with_replacement(sets, 2)
+    return {
+        str(n): "".join(map(DIGITS.__getitem__, times_drawn(n).astype(int).flat))
+        for n in sorted({len(one & other) for one, other in pairs})
+        if n
+    }
 
 
 def _by_task(run: Run) -> pd.DataFrame:

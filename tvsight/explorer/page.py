@@ -20,7 +20,7 @@ from tvsight import __version__
 from tvsight.errors import UsageError
 from tvsight.explorer import gallery
 from tvsight.explorer.detail import task_detail
-from tvsight.explorer.overview import overview, plain
+from tvsight.explorer.overview import draws, overview, plain
 from tvsight.explorer.runs import Folder, read_folder
 from tvsight.storage.choice import Choice
 from tvsight.storage.inspection import Finding
@@ -78,6 +78,7 @@ def page(folder: Folder, store: Store, beside: str | None) -> str:
         "version": __version__,
     }
     packed = {f"table-{n}": _packed(text) for n, text in enumerate(tables.values())}
+    packed |= {f"draws-{n}": _packed(text) for n, text in draws(data["runs"]).items()}
     code = "(() => {\n'use strict';\n" + "".join(map(_static, SCRIPTS)) + "})();\n"
     scripts = [_script(code), _script(_library())]
     style = Markup(_static("style.css"))

@@ -101,21 +101,27 @@ class Folder:
     problems: list[Finding]
 
 
-def read_folder(store: Store, choice: Choice) -> Folder:
+def read_folder(
+    store: Store, choice: Choice, found: tuple[list[Entry], list[Finding]] | None = None
+) -> Folder:
     """Read and verify results. What is damaged is left out, and named.
+
+    Args:
+        found: from `entries`, where the folder was looked at already.
 
     Raises:
         UsageError: when there is no such folder, or a chosen name is in none of its results.
     """
-    readable, problems = entries(store)
+    readable, unusable = found or entries(store)
+    problems = list(unusable)
     chosen = choice.of(readable)
     counts = Counter((entry.identity["model"], entry.identity["experiment"]) for entry in chosen)
     runs: dict[str, Run] = {}
     for entry in _newest(chosen):
         try:
-            store.verified(entry.path, keep_rows=True)
-        except (DamagedResult, LaterVersion) as found:
-            problems.append(Finding(entry.path, "damaged", str(found)))
+            store.verified(entry.path)
+        except (DamagedResult, LaterVersion) as damage:
+            problems.append(Finding(entry.path, "damaged", str(damage)))
             continue
         identity = entry.identity
         settings = {name: identity.get(name) for name in SETTINGS}
@@ -131,13 +137,16 @@ def read_folder(store: Store, choice: Choice) -> Folder:
 
 def labels(runs: Sequence[Run]) -> list[str]:
     """A name for each run: its model, and the options in which its runs differ."""
+    texts: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        for name, text in run.options.items():
+            texts.setdefault((run.model, name), set()).add(text)
     named = []
     for run in runs:
-        others = [other.options for other in runs if other.model == run.model]
         telling = [
             f"{name} {text}"
             for name, text in run.options.items()
-            if len({other[name] for other in others}) > 1
+            if len(texts[run.model, name]) > 1
         ]
         named.append(" · ".join([display_name(run.model), *telling]))
     return named

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import groupby, islice
+from operator import gt
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +34,8 @@ from tvsight.texts import one_line, printable
 
 PLAIN_WIDTH = 170
 """Columns of output that goes to a file or a pipe, where COLUMNS does not say how many."""
+TOGETHER = 100
+"""Most rows of a table that are drawn as one."""
 LEAST_NAME = 16
 """Columns that a long name keeps before it is broken into lines."""
 INTERVAL = re.compile(r" \[[^]]*\]")
@@ -195,8 +199,10 @@ class Display:
         shown = Table(title=Text(one_line(title)), title_justify="left", header_style="bold")
         for column, width in zip(columns, widths, strict=True):
             shown.add_column(Text(column[0]), overflow="fold", width=width)
-        for row in zip(*(column[1:] for column in columns), strict=True):
-            shown.add_row(*map(Text, row))
+        for rows in _together(zip(*(column[1:] for column in columns), strict=True), widths):
+            fits = len(rows) > 1
+            cells = map("\n".join, zip(*rows, strict=True))
+            shown.add_row(*(Text(cell, no_wrap=fits) for cell in cells))
         self.console.print(shown)
         if left_out:
             self.note(f"Left out at {room} columns: {', '.join(left_out)}.")
@@ -204,9 +210,8 @@ class Display:
     def _records(self, columns: list[list[str]], title: str) -> None:
         self.title(title)
         for row in zip(*(column[1:] for column in columns), strict=True):
-            self.console.print()
-            for column, cell in zip(columns, row, strict=True):
-                self.console.print(Text(f"{column[0]}: {cell}"))
+            lines = (f"{column[0]}: {cell}" for column, cell in zip(columns, row, strict=True))
+            self.console.print(Text("\n".join(["", *lines])))
 
     def _alarm(self, what: str, reason: str) -> None:
         told = Text.assemble((printable(what), "red"), " ", printable(reason))
@@ -234,6 +239,16 @@ def _natural(columns: list[list[str]]) -> list[int]:
 def _rules(columns: list[list[str]]) -> int:
     """The width of the lines between columns, with the spaces beside them."""
     return 3 * len(columns) + 1
+
+
+def _together(
+    rows: Iterable[tuple[str, ...]], widths: Sequence[int]
+) -> Iterator[list[tuple[str, ...]]]:
+    """Rows whose cells are one line each as one row of many lines, which looks the same and takes a
+    quarter of the time; a row with a cell that is folded alone."""
+    for is_folded, group in groupby(rows, lambda row: any(map(gt, map(cell_len, row), widths))):
+        while alike := list(islice(group, 1 if is_folded else TOGETHER)):
+            yield alike
 
 
 def _widths(columns: list[list[str]], room: int) -> list[int] | None:

@@ -12,6 +12,7 @@ from tvsight.models import ModelSource, weights_identity
 from tvsight.output.console import Display
 from tvsight.output.labels import AT
 from tvsight.run import travel
+from tvsight.run.manifests import Manifests, left_out
 from tvsight.run.measurements import Measurements, Part, is_stored, measure
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.run.planning import Experiment, Request, complete, incomplete, read_plan, sources
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
     from tvsight.run.places import Places
 
-Manifests = dict[Path, dict[str, Any]]
-"""By folder of the result."""
+ByPath = dict[Path, dict[str, Any]]
+"""Manifests by folder of the result."""
 
 
 class Runner:
@@ -45,6 +46,7 @@ class Runner:
         self.display = display
         self._place: Places | None = None
         self._loaded = None if loaded is None else (loaded.source, loaded)
+        self._manifests = Manifests()
         self._of_newest: dict[ModelSource, dict[str, str]] = {}
         self.labels: dict[str, str] = {}
         """Names with their revision, by model, for outputs that must tell revisions apart."""
@@ -107,10 +109,12 @@ class Runner:
             for request in of_model:
                 if is_stored(store, request, self.display):
                     _note_asked(store, source, request.result.path)
+                    self._manifests.forget(request.result.path)
                     outcome.results.append(Stored.read(store, request.result.path))
             if of_model:
                 hub = source.kind == "hub"
-                there = stored_revisions(_manifests(store, source)[0].values()) if hub else []
+                known = self._manifests.of(store, source.name)[0] if hub else {}
+                there = stored_revisions(known.values())
                 self._label(source, of_model[0].identity, there)
         return outcome
 
@@ -153,7 +157,7 @@ class Runner:
         store = Store(config.results)
         outcome = Outcome()
         for source in _stored_sources(config, store):
-            manifests, unusable = _manifests(store, source)
+            manifests, unusable = self._manifests.of(store, source.name)
             asked = experiment(plan, source)
             there = stored_revisions(manifests.values())
             if refuse and source.kind == "hub":
@@ -165,17 +169,16 @@ class Runner:
                     for path, manifest in manifests.items()
                     if manifest["identity"].get("weights") in meant
                 }
+            places = {request.result.path.parent for request in asked}
             for path, why in unusable.items():
-                if path.parent in {request.result.path.parent for request in asked}:
+                if path.parent in places:
                     self.display.note(why)
-            found = {
-                request.name: {
-                    path: manifest
-                    for path, manifest in manifests.items()
-                    if request.identity == incomplete(manifest["identity"])
-                }
-                for request in asked
-            }
+            identities = {request.name: request.identity for request in asked}
+            found: dict[str, ByPath] = {name: {} for name in identities}
+            for path, manifest in manifests.items():
+                name = manifest["identity"]["task"]
+                if name in identities and identities[name] == incomplete(manifest["identity"]):
+                    found[name][path] = manifest
             known = self._taken(config, source, list(found.values()))
             for request in asked:
                 of_request = found[request.name]
@@ -192,9 +195,7 @@ class Runner:
             self._label(source, known, there)
         return outcome
 
-    def _taken(
-        self, config: RunConfig, source: ModelSource, found: list[Manifests]
-    ) -> dict[str, str]:
+    def _taken(self, config: RunConfig, source: ModelSource, found: list[ByPath]) -> dict[str, str]:
         """The weights and precision of the results to take: those of the newest, and the same in
         each experiment of a command."""
         if source in self._of_newest:
@@ -216,7 +217,7 @@ class Runner:
         return known
 
     def _newest_whole(
-        self, store: Store, found: Manifests, known: dict[str, str], with_vectors: bool
+        self, store: Store, found: ByPath, known: dict[str, str], with_vectors: bool
     ) -> Path | None:
         for path, read in sorted(found.items(), key=lambda of: of[1]["written"], reverse=True):
             if not known.items() <= read["identity"].items():
@@ -224,7 +225,7 @@ class Runner:
             try:
                 manifest = store.verified(path, keep_rows=True)
             except (DamagedResult, LaterVersion) as damage:
-                self.display.note(_left_out(damage))
+                self.display.note(left_out(damage))
             else:
                 if VECTORS in manifest["files"] or not with_vectors:
                     return path
@@ -260,24 +261,6 @@ class Runner:
             self._loaded = None  # the one before goes before the next one comes
             self._loaded = source, place.load(source)
         return self._loaded[1]
-
-
-def _manifests(store: Store, source: ModelSource) -> tuple[Manifests, dict[Path, str]]:
-    """The manifests of a model's results, and the damage of those that cannot be used."""
-    usable: Manifests = {}
-    unusable: dict[Path, str] = {}
-    for path in store.paths(model=source.name):
-        try:
-            manifest = store.read_manifest(path)
-        except (DamagedResult, LaterVersion) as found:
-            unusable[path] = _left_out(found)
-        else:
-            usable[path] = manifest
-    return usable, unusable
-
-
-def _left_out(found: Exception) -> str:
-    return f"{'Damaged, left' if isinstance(found, DamagedResult) else 'Left'} out: {found}"
 
 
 def _state(identity: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """List a results folder, verify it, and find what can be deleted."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -300,5 +301,8 @@ def _remove(path: Path) -> None:
 
 
 def _size(path: Path) -> int:
-    inside = [path] if path.is_symlink() or not path.is_dir() else path.rglob("*")
-    return sum(file.lstat().st_size for file in inside if file.is_symlink() or file.is_file())
+    """Bytes of a file, or of all files in a folder; a link counts as itself."""
+    files: Iterable[str | Path] = [path]
+    if not path.is_symlink() and not path.is_file():
+        files = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return sum(os.lstat(file).st_size for file in files)

@@ -13,22 +13,18 @@ async function compareView(options, go) {
   return [
     h("h1", {}, "Compare"),
     h("div", { class: "filters" }, side("a"), side("b")),
-    meanLead(sides.a, sides.b),
+    await meanLead(sides.a, sides.b, rows.map((one) => one.lead)),
     rows.length ? [h("div", { class: "square" }, scatter(rows, sides, go)), pairTable(rows)] : h("p", {}, "They have no task in common."),
   ];
 }
 
 const named = ({ run, name }) => [word(data.runs[run].label), `, ${procedure(name).title}`];
 
-function meanLead(a, b) {
-  const place = ({ run, name }) => data.runs[run].procedures.indexOf(name);
-  const flipped = a.run > b.run || (a.run === b.run && place(a) > place(b));
+async function meanLead(a, b, leads) {
   if (a.run === b.run && a.name === b.name) return h("p", {}, "Both sides are the same.");
-  const [one, other] = flipped ? [b, a] : [a, b];
-  const found = data.differences.find(([run, name, run2, name2]) => run === one.run && name === one.name && run2 === other.run && name2 === other.name);
-  const [count, value, low, high] = found.slice(4);
-  const ends = flipped && value != null ? [-value, -high, -low] : [value, low, high];
-  return h("p", { class: "lead" }, named(a), " minus ", named(b), ": ", h("strong", {}, interval(ends)), `, mean of ${count} tasks, paired, with a bootstrap interval over tasks.`);
+  if (!leads.length) return null;
+  const ends = meanWithInterval(leads, await unpack(`draws-${leads.length}`));
+  return h("p", { class: "lead" }, named(a), " minus ", named(b), ": ", h("strong", {}, interval(ends)), `, mean of ${leads.length} tasks, paired, with a bootstrap interval over tasks.`);
 }
 
 /** Tasks of both sides. Where the episodes are the same, each has a test that permutes queries. */

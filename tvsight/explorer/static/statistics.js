@@ -1,4 +1,4 @@
-// Paired tests of two sets of answers, the same as tvsight/statistics/tests.py has.
+// Paired tests of two sets of answers, and intervals of means, the same as tvsight/statistics has.
 
 /** One-sided p-value that the first is right more often than the second: the exact permutation test
  *  that swaps them for whole queries. Both are strings of 0 and 1, one digit for each episode. */
@@ -30,4 +30,20 @@ function holm(values) {
     adjusted[at] = Math.min(1, largest);
   });
   return adjusted;
+}
+
+/** The mean of values of tasks, and the ends of its 95 % interval over bootstrap samples. The draws say
+ *  how often each task is in each sample, a digit of base 36 for each sample and task. */
+function meanWithInterval(values, draws) {
+  const n = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  if (n === 1) return [mean, null, null];
+  const means = new Float64Array(draws.length / n).map((_, sample) =>
+    values.reduce((sum, value, at) => sum + value * parseInt(draws[sample * n + at], 36), 0) / n).sort();
+  const quantile = (share) => {
+    const at = share * (means.length - 1);
+    const [low, high] = [means[Math.floor(at)], means[Math.ceil(at)]];
+    return low + (at % 1) * (high - low);
+  };
+  return [mean, quantile(0.025), quantile(0.975)];
 }
