@@ -44,15 +44,6 @@ WITHOUT_A_GPU = (
     "RAY_memory_monitor_refresh_ms",
 )
 """What a node has of the settings of a server on one machine; the rest is as published."""
-PROMPT = {
-    "NDIF_CONTROLLER_SYNC_INTERVAL_S": "1",
-    "NDIF_AUTOSCALING_INTERVAL_S": "1",
-    "NDIF_AUTOSCALING_WAIT_THRESHOLD_S": "2",
-    "NDIF_AUTOSCALING_BACKOFF_S": "2",
-    "RAY_health_check_period_ms": "500",
-}
-"""Seconds where the published values make a test wait for minutes, for a dead node to be noticed
-and its model to be deployed again."""
 STORE = "#!/bin/sh\nexec moto_server -H 0.0.0.0 -p 9000\n"
 """For `rustfs`, which no package index has."""
 
@@ -78,17 +69,20 @@ class Cluster:
         self._services = Services(folder, self._scratch)
         self._hosts: dict[str, Host] = {}
         self.outside = self._host(OUTSIDE)
-        self.outside.make_bridge()
 
     @property
     def url(self) -> str:
         return f"http://{self._hosts[HEAD].address}:{API_PORT}"
 
     def start(self) -> None:
-        """Start both nodes and wait until the server takes requests and sees both."""
-        self._start(HEAD, "ray start --head")
-        self._start(WORKER, "ray start --address")
-        wait_until(lambda: len(self.nodes()) == len(self._placed), START_LIMIT_S)
+        """Start both nodes and wait until the server takes requests."""
+        for name in (HEAD, WORKER):
+            self._host(name)
+        shared, head, worker, services = documented()
+        self._run(HEAD, head)
+        self._run(WORKER, worker)
+        self._run(HEAD, shared + services)
+        wait_until(lambda: self.nodes() == [[], []], START_LIMIT_S)
 
     def stop(self) -> None:
         left = self._services.stop()
@@ -104,7 +98,8 @@ class Cluster:
 
     def start_worker(self) -> None:
         """Start the worker as a host that has its old address, and nothing of its old memory."""
-        self._start(WORKER, "ray start --address")
+        self._host(WORKER)
+        self._run(WORKER, documented()[2])
 
     def nodes(self) -> list[list[str]]:
         """Of every node that the server sees, the models that are deployed on it."""
@@ -123,10 +118,9 @@ class Cluster:
         ray = self._scratch.glob("*/ray/session_2*/logs/worker-*")
         return "\n".join(f"--- {path}\n{tail(path)}" for path in sorted([*logs, *ray]))
 
-    def _start(self, name: str, command: str) -> None:
-        host = self._hosts.get(name) or self._host(name)
-        host.join(self.outside)
-        host.run(documented(command), self._environment(name), self._log(name), START_LIMIT_S)
+    def _run(self, name: str, script: str) -> None:
+        log = self._folder / f"{name}.commands.log"
+        self._hosts[name].run(script, self._environment(name), log, START_LIMIT_S)
 
     def _host(self, name: str) -> Host:
         """A host with a hub on its loopback."""
@@ -134,8 +128,13 @@ class Cluster:
         server = shlex.join([sys.executable, "-IS", hub.__file__, str(HUB_PORT), *served])
         disk = self._scratch / name
         disk.mkdir(exist_ok=True)
-        self._hosts[name] = Host(self._services, name, NUMBERS[name], disk, self._home, server)
-        return self._hosts[name]
+        host = Host(self._services, name, NUMBERS[name], disk, self._home, server)
+        if name == OUTSIDE:
+            host.make_bridge()
+        else:
+            host.join(self.outside)
+        self._hosts[name] = host
+        return host
 
     def _environment(self, name: str) -> dict[str, str]:
         """All variables on a node, beside those that the commands set."""
@@ -153,7 +152,9 @@ class Cluster:
             "RAY_TMPDIR": str(self._home),
             "RAY_OVERRIDE_RESOURCES": json.dumps(resources),
             "NDIF_CONTROLLER_IMPORT_PATH": "cpu_controller.Controller",
-            **PROMPT,
+            # Ray restarts a model's process on a node that comes back. The controller, which looks
+            # for new nodes every 30 s, then deploys the model once more, at a moment of chance.
+            "NDIF_CONTROLLER_SYNC_INTERVAL_S": "600",
         }
 
     def _hub(self, home: Path) -> dict[str, str]:
@@ -164,14 +165,21 @@ class Cluster:
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
 
-    def _log(self, name: str) -> Path:
-        return self._folder / f"{name}.commands.log"
 
-
-def documented(command: str) -> str:
-    """The block of the page that has this command, with the head's address."""
-    (code,) = (block.code for block in blocks() if block.page == PAGE and command in block.code)
-    return code.replace("HEAD", address(NUMBERS[HEAD]))
+def documented() -> tuple[str, str, str, str]:
+    """The commands of the page, with the head's address: the variables of the head, all that begins
+    there, what a worker runs, and what the head runs last."""
+    page = [block for block in blocks() if block.page == PAGE]
+    head, worker, services = (
+        next(
+            block.code.replace("HEAD", address(NUMBERS[HEAD]))
+            for block in page
+            if words in block.code
+        )
+        for words in ("ray start --head", "ray start --address", "ndif start rustfs api")
+    )
+    exports = [line for line in head.splitlines(keepends=True) if line.startswith("export ")]
+    return "".join(exports), head, worker, services
 
 
 def _name(model_key: str) -> str:

@@ -86,4 +86,3 @@ def test_a_worker_that_dies_in_a_job_and_comes_back_costs_no_row(
     accounted(clients, [*found.values()])
     (fault,) = found[LARGE].job("to_upper")["faults"]
     assert "Please try again later" in fault
-    assert outside.nodes() == [[LARGE], [SMALL]]
