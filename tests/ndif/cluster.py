@@ -9,7 +9,6 @@ import json
 import shlex
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +44,7 @@ WITHOUT_A_GPU = (
 )
 """What a node has of the settings of a server on one machine; the rest is as published."""
 STORE = "#!/bin/sh\nexec moto_server -H 0.0.0.0 -p 9000\n"
-"""For `rustfs`, which no package index has."""
+"""What `ndif start` finds as `rustfs`."""
 
 
 class Cluster:
@@ -78,10 +77,11 @@ class Cluster:
         """Start both nodes and wait until the server takes requests."""
         for name in (HEAD, WORKER):
             self._host(name)
-        shared, head, worker, services = documented()
-        self._run(HEAD, head)
-        self._run(WORKER, worker)
-        self._run(HEAD, shared + services)
+        first, last = documented("ray start --head"), documented("ndif start rustfs api")
+        exports = [line for line in first.splitlines() if line.startswith("export ")]
+        self._run(HEAD, first)
+        self._run(WORKER, documented("ray start --address"))
+        self._run(HEAD, "\n".join([*exports, last]))
         wait_until(lambda: self.nodes() == [[], []], START_LIMIT_S)
 
     def stop(self) -> None:
@@ -99,7 +99,7 @@ class Cluster:
     def start_worker(self) -> None:
         """Start the worker as a host that has its old address, and nothing of its old memory."""
         self._host(WORKER)
-        self._run(WORKER, documented()[2])
+        self._run(WORKER, documented("ray start --address"))
 
     def nodes(self) -> list[list[str]]:
         """Of every node that the server sees, the models that are deployed on it."""
@@ -107,7 +107,7 @@ class Cluster:
             try:
                 with urllib.request.urlopen(f"{self.url}/status", timeout=10) as answer:
                     status: dict[str, Any] = json.load(answer)
-            except (OSError, urllib.error.HTTPError):  # not up yet
+            except OSError:  # not up yet
                 return []
         nodes = status["cluster"]["nodes"].values()
         return sorted(sorted(map(_name, node["deployments"])) for node in nodes)
@@ -166,20 +166,10 @@ class Cluster:
         }
 
 
-def documented() -> tuple[str, str, str, str]:
-    """The commands of the page, with the head's address: the variables of the head, all that begins
-    there, what a worker runs, and what the head runs last."""
-    page = [block for block in blocks() if block.page == PAGE]
-    head, worker, services = (
-        next(
-            block.code.replace("HEAD", address(NUMBERS[HEAD]))
-            for block in page
-            if words in block.code
-        )
-        for words in ("ray start --head", "ray start --address", "ndif start rustfs api")
-    )
-    exports = [line for line in head.splitlines(keepends=True) if line.startswith("export ")]
-    return "".join(exports), head, worker, services
+def documented(words: str) -> str:
+    """The block of the page that has these words, with the head's address."""
+    (code,) = (block.code for block in blocks() if block.page == PAGE and words in block.code)
+    return code.replace("HEAD", address(NUMBERS[HEAD]))
 
 
 def _name(model_key: str) -> str:

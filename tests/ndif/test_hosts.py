@@ -76,14 +76,17 @@ def test_a_host_that_is_killed_leaves_nothing(services: Services, tmp_path: Path
 
 @pytest.mark.usefixtures("services")
 def test_hosts_end_with_the_test_run_when_that_is_killed(tmp_path: Path) -> None:
+    for name in ("disk", "home"):
+        (tmp_path / name).mkdir()
     code = f"""
 import time
 from pathlib import Path
+from tests.ndif.hosts import Host
 from tests.ndif.processes import Services
-from tests.ndif.test_hosts import host
 folder = Path({str(tmp_path)!r})
 services = Services(folder / "logs", folder / "scratch")
-print(host(services, folder, 1, {LEAVES_ITS_SESSION!r}).pid, flush=True)
+host = Host(services, "host", 1, folder / "disk", folder / "home", {LEAVES_ITS_SESSION!r})
+print(host.pid, flush=True)
 time.sleep(60)
 """
     run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
