@@ -4,6 +4,7 @@ A process is forked from one that has imported all that an analysis needs, which
 it, attributes of modules may be changed before the command line is read (see `changes`).
 """
 
+import ctypes
 import importlib
 import multiprocessing
 import os
@@ -37,6 +38,8 @@ from tvsight.storage.store import Store
 FORKED = multiprocessing.get_context("forkserver")
 SPAWNED = multiprocessing.get_context("spawn")
 """A process that is spawned has the environment and the network of now."""
+SIGNAL_AT_PARENTS_END = 1
+"""`PR_SET_PDEATHSIG`, a number of Linux."""
 SMALL = ("--episodes-per-split", "4", "--shots", "3", "--dtype", "float32")
 
 
@@ -250,7 +253,8 @@ def settings(server: NdifServer | Cluster, home: Path) -> Iterator[None]:
 def _client(
     analysis: str, options: tuple[str, ...], log: Path, key: str | None, changes: Changes
 ) -> None:
-    """What a client's process does."""
+    """What a client's process does. It ends with the process that began it."""
+    ctypes.CDLL(None).prctl(SIGNAL_AT_PARENTS_END, signal.SIGKILL)
     signal.alarm(LIMIT_S + 5)
     os.chdir(ROOT)
     with log.open("ab") as file:
