@@ -15,11 +15,13 @@ from tests.ndif import server
 
 TOGETHER = (
     ("tests/ndif/test_faults.py", "tests/ndif/test_jobs.py", "tests/ndif/test_resume.py"),
+    ("tests/ndif/test_cluster.py", "tests/ndif/test_hosts.py"),
     ("tests/ndif/",),
 )
-"""Files that share a server, so that one process runs them all. The groups take about as long."""
+"""Files that share a server, so that one process runs them all. Two groups take about as long."""
 FIRST = (
     *TOGETHER[0],
+    "tests/ndif/test_serve.py",
     "tests/ndif/",
     "tests/output/test_all_drawn.py",
     "tests/run/test_interruptions.py",

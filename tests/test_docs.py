@@ -179,6 +179,34 @@ def test_the_table_of_sizes_is_computed_from_the_catalogue() -> None:
         assert cells == expected, alias
 
 
+def test_the_table_of_a_large_remote_run_is_computed_from_the_catalogue() -> None:
+    text = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8")
+    row = re.compile(
+        r"^\| `(.+)` \| (\d+) \| ([\d,]+) \| (.+ GB) \| (.+ MB) \|(.+)\|$", re.MULTILINE
+    )
+    found = row.findall(text)
+    assert len(found) == 10
+    vectors_gb = operations = 0.0
+    for alias, blocks, width, node, of_task, rest in found:
+        parameters = catalogue()[alias].parameters
+        values = 2 * 100 * int(blocks) * int(width.replace(",", ""))
+        work = 2 * parameters * 104_100
+        assert node == f"{2 * parameters * 1.15 / 1e9 + 0.524:,.0f} GB", alias
+        assert of_task == f"{values / 1e6:,.0f} MB", alias
+        expected = [
+            f"{18 * values / 1e9:.1f} GB",
+            f"{work / 1e15:.1f}",
+            f"{work / 238e9 / 3600:.1f}",
+        ]
+        assert [cell.strip() for cell in rest.split("|")] == expected, alias
+        vectors_gb += 18 * values / 1e9
+        operations += work
+    assert f"| vectors down | {vectors_gb:.1f} GB" in text
+    hours = operations / 238e9 / 3600
+    assert f"| server's time | {operations / 1e15:.1f} PFLOP, {hours:.0f} hours" in text
+    assert f"take {operations / 1e12 / 3600:.1f}/R hours" in text
+
+
 def test_the_page_of_architectures_is_made_from_the_tests() -> None:
     """In a process of its own, because it collects tests."""
     command = [sys.executable, "-m", "tests.helpers.families", "--print"]

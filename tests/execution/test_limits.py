@@ -13,7 +13,7 @@ import zstandard
 from torch import Tensor
 from transformers import LlamaConfig
 
-from tests.execution import client_memory
+from tests.execution import client_memory, result_memory
 from tests.helpers import tiny_models
 from tests.helpers.commands import ROOT
 from tests.helpers.tiny_llama import EXAMPLE
@@ -123,3 +123,20 @@ def test_a_client_of_a_large_model_needs_little_memory(used: dict[str, Any]) -> 
     small, large = used["small"]["peak_mb"], used["large"]["peak_mb"]
     assert large - small < LARGEST_GROWTH_MB
     assert large < LARGEST_CLIENT_MB
+
+
+def test_a_result_takes_three_times_its_vectors_to_receive() -> None:
+    """1,155 MB for the 413 of the deepest model; a result of a tenth is enough to see it."""
+    done = subprocess.run(
+        [sys.executable, "-m", result_memory.__name__, "100", "25", "8192"],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["vectors_mb"] == 41
+    assert found["sent_mb"] < found["vectors_mb"]
+    assert found["peak_mb"] - found["before_mb"] < 3.5 * found["vectors_mb"]

@@ -4,15 +4,18 @@ A process is forked from one that has imported all that an analysis needs, which
 it, attributes of modules may be changed before the command line is read (see `changes`).
 """
 
+import ctypes
 import importlib
 import multiprocessing
 import os
 import pkgutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +26,7 @@ import pytest
 from analyses.command import command
 from tests.helpers.commands import ROOT
 from tests.ndif.changes import LIMIT_S, NOTED, QUICK, Changes, logs, submitted
+from tests.ndif.cluster import Cluster
 from tests.ndif.processes import wait_until
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
@@ -31,6 +35,11 @@ from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import Store
 
+FORKED = multiprocessing.get_context("forkserver")
+SPAWNED = multiprocessing.get_context("spawn")
+"""A process that is spawned has the environment and the network of now."""
+SIGNAL_AT_PARENTS_END = 1
+"""`PR_SET_PDEATHSIG`, a number of Linux."""
 SMALL = ("--episodes-per-split", "4", "--shots", "3", "--dtype", "float32")
 
 
@@ -85,11 +94,14 @@ class Clients:
         key: what they give as API key.
     """
 
-    server: NdifServer
+    server: NdifServer | Cluster
     results: Path
     key: str | None = None
     host: str | None = None
     """Instead of the server's."""
+    model: str | None = None
+    """The only one whose results are looked at, where a run has several."""
+    begun: ForkServerContext | SpawnContext = FORKED
 
     def start(self, analysis: str, *options: str, changes: Changes | None = None) -> Client:
         """`python -m analyses.<analysis> <options>`, with --results, and --host where it is due."""
@@ -101,8 +113,7 @@ class Clients:
         asked = analysis == "ndif_status" and "--forget" not in options
         if asked or "--remote" in options:
             where += ("--host", self.host or self.server.url)
-        context = multiprocessing.get_context("forkserver")
-        process = context.Process(
+        process = self.begun.Process(
             target=_client,
             args=(analysis, (*where, *options), log, self.key, QUICK | NOTED | (changes or {})),
         )
@@ -142,7 +153,9 @@ class Clients:
         """What the results folder holds, once it is looked through for what should not be there."""
         assert half_written(self.results) == []
         store = Store(self.results)
-        paths = {path.name.rsplit("-", 1)[0]: path for path in store.paths(MAIN_RESULTS)}
+        paths = {
+            path.name.rsplit("-", 1)[0]: path for path in store.paths(MAIN_RESULTS, self.model)
+        }
         manifests = {task: store.verified(path) for task, path in paths.items()}
         return Measured({task: store.rows(path) for task, path in paths.items()}, manifests)
 
@@ -182,17 +195,22 @@ def settled(
     assert "Traceback" not in done.shown
     found = clients.measured()
     found.assert_same(uninterrupted, tasks)
+    accounted(clients, [found], given_up)
+    return found
+
+
+def accounted(clients: Clients, found: Sequence[Measured], given_up: Sequence[str] = ()) -> None:
+    """Each job that was submitted is of use once, or a manifest says why it is not."""
     assert clients.records() == {}
-    jobs = [job for manifest in found.manifests.values() for job in manifest["jobs"]]
+    manifests = [manifest for of_model in found for manifest in of_model.manifests.values()]
+    jobs = [job for manifest in manifests for job in manifest["jobs"]]
     used = [job["job_id"] for job in jobs]
     assert len(set(used)) == len(used)
-    # Each job was submitted once and is of use, or the manifest says why it was not.
     faults = [fault for job in jobs for fault in job["faults"]]
     lost = [fault.split()[1].rstrip(":") for fault in faults if fault.startswith("job ")]
     submitted = [job_id for job_id in clients.submitted() if job_id not in (*lost, *given_up)]
     assert len(set(submitted)) == len(submitted)
     assert set(submitted) <= set(used)
-    return found
 
 
 def untouched(clients: Clients) -> None:
@@ -213,6 +231,14 @@ def start_forkserver(server: NdifServer, home: Path) -> None:
 
     What reads its settings on import does so in the process that clients are forked from.
     """
+    with settings(server, home):
+        FORKED.set_forkserver_preload([__name__])
+        forkserver.ensure_running()
+
+
+@contextmanager
+def settings(server: NdifServer | Cluster, home: Path) -> Iterator[None]:
+    """Give processes that start meanwhile the environment of a server's clients."""
     environment = server.client_environment(home) | {
         "COLUMNS": "250",
         "CUDA_VISIBLE_DEVICES": "",
@@ -221,14 +247,14 @@ def start_forkserver(server: NdifServer, home: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
-        forkserver.ensure_running()
+        yield
 
 
 def _client(
     analysis: str, options: tuple[str, ...], log: Path, key: str | None, changes: Changes
 ) -> None:
-    """What a client's process does."""
+    """What a client's process does. It ends with the process that began it."""
+    ctypes.CDLL(None).prctl(SIGNAL_AT_PARENTS_END, signal.SIGKILL)
     signal.alarm(LIMIT_S + 5)
     os.chdir(ROOT)
     with log.open("ab") as file:
