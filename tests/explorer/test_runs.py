@@ -1,14 +1,17 @@
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.helpers.damages import flip
 from tests.helpers.example_store import IDENTITY, MADE
 from tests.helpers.explored import MODEL, TASKS, explored_folder, explored_store, rows_of
+from tvsight import writing
 from tvsight.errors import UsageError
 from tvsight.explorer.runs import Run, labels, read_folder
+from tvsight.storage import store as stores
 from tvsight.storage.choice import Choice
+from tvsight.storage.contents import read_rows
 from tvsight.storage.store import Result, Store
 
 
@@ -59,16 +62,21 @@ def test_damage_is_left_out_and_named(store: Store) -> None:
     assert "rows.parquet" in problem.reason
 
 
-def test_rows_are_in_memory_once(store: Store) -> None:
-    verified = Store.verified
+def test_rows_are_read_once_and_in_memory_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
 
-    def keeping_nothing(self: Store, path: Path, keep_rows: bool = False) -> dict[str, Any]:
-        assert not keep_rows, "the store keeps rows that the runs hold"
-        return verified(self, path)
+    def noted(file: Path, experiment: str) -> pd.DataFrame:
+        read.append(file)
+        return read_rows(file, experiment)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "verified", keeping_nothing)
-        assert len(explored_folder(store).runs) == 2
+    monkeypatch.setattr(writing, "FRESH_NS", 0)  # what was written just now is read again
+    monkeypatch.setattr(stores, "_verified", {})
+    monkeypatch.setattr(stores, "read_rows", noted)
+    assert len(explored_folder(store).runs) == 2
+    assert len(read) == len(set(read)) == 4
+    assert stores._verified == {}
 
 
 def test_an_unknown_model_is_refused(store: Store) -> None:

@@ -119,7 +119,7 @@ def read_folder(
     runs: dict[str, Run] = {}
     for entry in _newest(chosen):
         try:
-            store.verified(entry.path)
+            store.verified(entry.path, keep_rows=True)
         except (DamagedResult, LaterVersion) as damage:
             problems.append(Finding(entry.path, "damaged", str(damage)))
             continue
@@ -129,6 +129,7 @@ def read_folder(
         run = runs.setdefault(key, Run(identity["model"], settings))
         key_of = Key(identity["model"], identity["task"])
         rows = store.rows(entry.path).astype(dict.fromkeys(FEW, "category"))
+        store.forget(entry.path)  # rows are in memory once
         stored = Stored(key_of, entry.path, rows, "", identity.get("method", ""))
         run.results.setdefault(identity["experiment"], []).append(stored)
     central = [run for run in runs.values() if run.central in run.results]

@@ -269,9 +269,12 @@ class Store:
             return known.rows.copy()
         return read_rows(self.root / path / ROWS, path.parts[0])
 
+    def forget(self, path: Path) -> None:
+        """Keep nothing of a result in memory. Its next use verifies it again."""
+        _verified.pop((self.root / path).absolute(), None)
+
     def episodes(self, path: Path) -> "pd.DataFrame | None":
-        """The episodes of a verified result, as `storage.episode_tables` describes them; None where
-        they are not stored."""
+        """The episodes of a verified result (see `storage.episode_tables`); None without any."""
         file = self.root / path / EPISODES
         return episode_tables.read(file) if file.exists() else None
 
@@ -282,10 +285,7 @@ class Store:
         return load_file(self.root / path / VECTORS)
 
     def set_aside(self, path: Path) -> Path:
-        """Move a damaged result out of the way, under `.damaged`.
-
-        Returns:
-            Its new folder, relative to the results folder.
+        """Move a damaged result to `.damaged`; returns its place, relative to the results folder.
 
         Raises:
             StorageError: when it cannot be moved.
