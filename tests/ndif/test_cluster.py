@@ -84,5 +84,5 @@ def test_a_worker_that_dies_in_a_job_and_comes_back_costs_no_row(
     for model in MODELS:
         found[model].assert_same(undisturbed[model], TASKS)
     accounted(clients, [*found.values()])
-    (fault,) = found[LARGE].job("next_letter")["faults"]
-    assert "Please try again later" in fault
+    # A busy server may be slow to answer besides.
+    assert any("Please try again later" in one for one in found[LARGE].job("next_letter")["faults"])
