@@ -121,9 +121,10 @@ def test_services_end_with_the_test_run_however_that_ends(
     """The run is a process that starts a service, tells its session, and dies."""
     (tmp_path / "scratch").mkdir()
     code = f"""
-import os, time
+import os, signal, time
 from pathlib import Path
 from tests.ndif.processes import Services
+signal.signal(signal.SIGINT, signal.default_int_handler)  # off in background jobs
 services = Services(Path({str(tmp_path)!r}), Path({str(tmp_path / "scratch")!r}))
 services.start("stubborn", ["bash", "-c", {STUBBORN!r}], os.environ)
 print(services.pids("stubborn")[0], flush=True)

@@ -24,7 +24,7 @@ from tvsight.models import EMBEDDED
 from tvsight.storage.store import Store
 
 TASKS = "antonyms,next_letter"
-EPISODES = 10
+EPISODES = 6
 TOLERANCE = 1e-4
 """Of log-probabilities and margins."""
 VECTOR_TOLERANCE = 1e-5
