@@ -101,8 +101,13 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         )
         config.save_pretrained(folder / name)
         tiny_models.tokenizer().save_pretrained(folder / name)
+    return said_by(client_memory.__name__, str(folder / "small"), str(folder / "large"))
+
+
+def said_by(module: str, *arguments: str) -> dict[str, Any]:
+    """The JSON object that a module prints last, run in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", client_memory.__name__, folder / "small", folder / "large"],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -127,16 +132,7 @@ def test_a_client_of_a_large_model_needs_little_memory(used: dict[str, Any]) -> 
 
 def test_a_result_takes_three_times_its_vectors_to_receive() -> None:
     """1,155 MB for the 413 of the deepest model; a result of a tenth is enough to see it."""
-    done = subprocess.run(
-        [sys.executable, "-m", result_memory.__name__, "100", "25", "8192"],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = said_by(result_memory.__name__, "100", "25", "8192")
     assert found["vectors_mb"] == 41
     assert found["sent_mb"] < found["vectors_mb"]
     assert found["peak_mb"] - found["before_mb"] < 3.5 * found["vectors_mb"]
