@@ -34,6 +34,8 @@ from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tvsight.execution import Job, Place
     from tvsight.models.loading import Model
 
@@ -135,7 +137,7 @@ class Measurements:
     def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "Measurement | None":
         """Begin a measurement; None where another process has stored the result meanwhile."""
         if _is_whole(self.store, request, self.display):
-            self._tell(request)
+            self._tell(request, self.store.rows(request.result.path))
             return None
         self.store.clear_leftovers(request.result)
         self.display.task(self._named(request))
@@ -186,13 +188,12 @@ class Measurements:
         }
         vectors = measured.vectors or None
         self.store.save(request.result, measured.rows, vectors, origin, measured.episodes)
-        self._tell(request)
+        self._tell(request, measured.rows)
         return State.STORED
 
-    def _tell(self, request: Request) -> None:
+    def _tell(self, request: Request, rows: "pd.DataFrame") -> None:
         """Print the line of a request whose result is stored."""
-        line = request.line(self.store.rows(request.result.path))
-        self.display.measured(self._named(request), line)
+        self.display.measured(self._named(request), request.line(rows))
 
     def _named(self, request: Request) -> str:
         return request.name if self.alone else str(Key(self.model.name, request.name))

@@ -1,8 +1,11 @@
 """The published controller on a node without a GPU, for `NDIF_CONTROLLER_IMPORT_PATH`."""
 
-import cpu_model  # noqa: F401  (for what it changes)
+from importlib import import_module
+
 import ray
 from ndif.services.ray.deployments.controller.controller import _ControllerActor
+
+import_module("cpu_model")  # for what it changes in others
 
 
 class _OnCPU(_ControllerActor):
