@@ -11,9 +11,11 @@ it for the tasks whose jobs and bytes are counted; `--counted none` leaves them 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
+from unittest.mock import patch
 
 import tyro
 
@@ -44,6 +46,8 @@ class Options:
     """Blocks that are swept in the tutorials' way; 0 leaves it out."""
     beside: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """A second model of the server, to measure both one after the other and side by side."""
+    analyses: Annotated[str | None, tyro.conf.arg(metavar="NAMES")] = None
+    """Analyses whose jobs and bytes are counted on `--tasks`, in turn into one empty folder."""
 
 
 def main(options: Options) -> int:
@@ -62,22 +66,23 @@ def main(options: Options) -> int:
     first = options.tasks.split(",")[0]
     _on_server(client, [there], first, episodes_per_split=2)  # deploys the model
     local = _seconds([here], Here(), options.tasks)
-    jobs, received = client.jobs, client.received
+    client.reset()
     remote = _on_server(client, [there], options.tasks)
-    jobs, received = client.jobs - jobs, client.received - received
     say(
         f"{options.tasks}: here {local:.1f} s, on the server {remote:.1f} s, "
-        f"{remote / local:.2f} x; {jobs} jobs, {received / 1e3:.0f} kB down"
+        f"{remote / local:.2f} x; {client}"
     )
-    received = client.received
+    client.reset()
     _on_server(client, [there], first, vectors=True)
-    say(f"with vectors, a task brings {(client.received - received) / 1e6:.1f} MB")
+    say(f"with vectors, a task brings {client.received / 1e6:.1f} MB")
     if options.counted != "none":
         _count(client, there, options.counted, say)
     if options.tutorial_blocks:
         _tutorial(client, there, options.tutorial_blocks, say)
     if options.beside:
         _side_by_side(client, there, load_remote(options.beside, "float32"), options.tasks, say)
+    if options.analyses:
+        _by_analysis(client, options, say)
     return 0
 
 
@@ -106,19 +111,52 @@ def _counting(host: str | None) -> Any:
             self.largest = max(self.largest, len(payload))
             return super().submit(model_key, payload, job_id)
 
+        def reset(self) -> None:
+            """Count from here."""
+            self.jobs = self.sent = self.largest = self.received = 0
+
+        def __str__(self) -> str:
+            return (
+                f"{self.jobs} jobs were submitted, {self.sent / 1e3:.0f} kB went up (at most "
+                f"{self.largest / 1e3:.0f} kB a job), {self.received / 1e3:.0f} kB came down"
+            )
+
     return Counting(host)
 
 
 def _count(client: Any, there: "Model", tasks: str, say: Say) -> None:
     from tvsight.tasks import select
 
-    jobs, sent, received, client.largest = client.jobs, client.sent, client.received, 0
+    client.reset()
     _on_server(client, [there], tasks)
-    jobs, sent, received = client.jobs - jobs, client.sent - sent, client.received - received
-    say(
-        f"{len(select(tasks))} tasks ({tasks}): {jobs} jobs were submitted, {sent / 1e3:.0f} kB "
-        f"went up (at most {client.largest / 1e3:.0f} kB a job), {received / 1e3:.0f} kB came down"
-    )
+    say(f"{len(select(tasks))} tasks ({tasks}): {client}")
+
+
+def _by_analysis(client: Any, options: Options, say: Say) -> None:
+    """The jobs and bytes of analyses. Each counts what those before it have not measured."""
+    import io
+
+    from rich.console import Console
+
+    from tvsight.output.console import Display
+    from tvsight.run.places import Places
+    from tvsight.run.runner import Runner
+
+    runner = Runner(Display(Console(file=io.StringIO())))
+    with TemporaryDirectory() as folder, patch.object(Places, "_checked_client", lambda _: client):
+        for name in (options.analyses or "").split(","):
+            package = f"tvsight.experiments.{name}"
+            asked = import_module(package).Options(
+                model=(options.model,),
+                tasks=options.tasks,
+                results=folder,
+                remote=True,
+                dtype="float32",
+                fail_fast=True,
+            )
+            client.reset()
+            import_module(f"{package}.report").collect(runner, asked)
+            say(f"{name}: {client}")
 
 
 def _on_server(client: Any, models: Sequence["Model"], tasks: str, **options: Any) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from tvsight.experiments.main_results.measure import measure as measure_at_once
 from tvsight.models.random import TINY
 
-SECONDS = 3.0
+SECONDS = 5.0
 REHEARSAL_VOCABULARY = TINY["vocab_size"]
 COMPLAINT = "this block cannot be run"
 
