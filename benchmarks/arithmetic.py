@@ -21,6 +21,10 @@ class Work:
     def __add__(self, other: "Work") -> "Work":
         return Work(self.blocks + other.blocks, self.answers + other.answers)
 
+    def seconds(self, block_rate: float, answer_rate: float) -> float:
+        """The time that it takes at these rates, in operations per second."""
+        return self.blocks / block_rate + self.answers / answer_rate
+
 
 def necessary_work(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> Work:
     """Count the work of one task: shared demonstrations once, no block below a patch, logits only

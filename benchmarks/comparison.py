@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import authors_scheme, rates
 from benchmarks.arithmetic import necessary_work
-from benchmarks.memory import peak_gigabytes
+from benchmarks.memory import peak_of
 from benchmarks.padding import Padding, counted
 from tvsight import execution
 from tvsight.experiments.main_results.measure import Comparison, measure
@@ -57,7 +57,7 @@ def compare(
     block_rates, answer_rates = [], []
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     results: dict[str, list[Any]] = {}
-    peaks: dict[str, float] = {}
+    peaks: dict[str, str] = {}
     for turn in range(repeats):
         for name, run in sides.items():
             if turn >= times[name]:
@@ -66,7 +66,7 @@ def compare(
             results[name] = run()
             rates.synchronise(decoder.device)
             seconds[name].append(time.perf_counter() - started)
-            peaks.setdefault(name, peak_gigabytes())
+            peaks.setdefault(name, peak_of(decoder.device))
         block_rates.append(rates.block_rates(decoder))
         answer_rates.append(rates.answer_rates(decoder))
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
@@ -74,11 +74,11 @@ def compare(
         each = ", ".join(f"{second:.1f}" for second in taken)
         say(
             f"{name}, measured {len(taken)} x ({each}): {medians[name]:.1f} s, "
-            f"{medians[name] / len(prompts):.2f} s a task; peak resident memory of the process by "
-            f"then {peaks[name]:.1f} GB"
+            f"{medians[name] / len(prompts):.2f} s a task; {peaks[name]}"
         )
     floor = _floor(decoder, prompts, block_rates, answer_rates, say)
-    say(f"tvsight over the floor: {medians['tvsight'] / floor:.2f} x")
+    ratio = medians["tvsight"] / floor
+    say(f"tvsight over the floor: {ratio:.2f} x, so {1 / ratio:.0%} of the rate of matrix products")
     if "authors' scheme" in medians:
         ratio = medians["authors' scheme"] / medians["tvsight"]
         same, total = _agreement(results["tvsight"], results["authors' scheme"])

@@ -56,7 +56,7 @@ def main(options: Options) -> int:
     """Measure and print."""
     from benchmarks.arithmetic import work_of_heads
     from benchmarks.models import method_prompts
-    from benchmarks.rates import answer_rates, block_rates
+    from benchmarks.rates import best_rates
     from tvsight import execution
     from tvsight.experiments.function_vectors.measure import measure_effects
     from tvsight.methods.function_vector import EFFECT_PROMPTS
@@ -67,7 +67,7 @@ def main(options: Options) -> int:
     decoder = model.decoder
     heads = decoder.depth * decoder.attention.heads
     print(f"{model.name}: {heads} heads, {EFFECT_PROMPTS} prompts of {options.shots} shots a task")
-    rates = [max(of(decoder).values()) for of in (block_rates, answer_rates)]
+    rates = best_rates(decoder)
     total = {"tvsight": 0.0, "theirs": 0.0, "floor": 0.0}
     apart = 0.0
     for task in select(options.tasks):
@@ -81,8 +81,7 @@ def main(options: Options) -> int:
         apart = max(apart, float((ours - theirs.effect).abs().max()))
         total["tvsight"] += seconds
         total["theirs"] += theirs.seconds * scale
-        work = work_of_heads(decoder, prompts, EFFECT_PROMPTS)
-        total["floor"] += work.blocks / rates[0] + work.answers / rates[1]
+        total["floor"] += work_of_heads(decoder, prompts, EFFECT_PROMPTS).seconds(*rates)
         print(
             f"{task.name}: tvsight {seconds:.1f} s, the authors' way {theirs.seconds * scale:.0f} s"
         )

@@ -1,15 +1,18 @@
 """The models of benchmarks: a real model and its tasks, or a random model of a known shape."""
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tvsight.config import RunConfig
 from tvsight.experiments.rows import asked, method_tokens
+from tvsight.methods.function_vector import few_shot
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY
 from tvsight.prompts import (
@@ -24,6 +27,27 @@ from tvsight.prompts.tokens import MethodTokens, averaged_together
 from tvsight.run.planning import read_plan
 from tvsight.tasks import Task
 
+SHAPES = {
+    "llama-2-7b": {
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "vocab_size": 32000,
+    },
+    "llama-3.1-8b": {
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "rope_theta": 500000,
+    },
+    "tiny": TINY,
+}
+"""The shapes of models, for `tvsight.models.random.random_llama`."""
 QUERY_TOKENS = (1, 2, 3)
 """Tokens of an input, of which one is drawn, in prompts of a random model."""
 AROUND, ANSWER = 5, 1
@@ -54,6 +78,13 @@ def method_prompts(model: Model, task: Task, shots: int) -> MethodTokens:
     return method_tokens(plan, task, model, episodes, of_split)["dev"]
 
 
+def place(device: torch.device) -> str:
+    """The device in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
+
+
 def save_tiny(folder: Path) -> None:
     """Save a checkpoint of a tiny random Llama. Its tokens are bytes."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -73,6 +104,13 @@ def random_prompts(
     for _ in range(tasks):
         dev, test = (_random_split(rng, vocabulary, shots, per_split) for _ in range(2))
         yield dev, test
+
+
+def random_method_prompts(vocabulary: int, shots: int) -> MethodTokens:
+    """Prompts of random tokens for the effects of heads. Other random prompts, as long, stand for
+    those whose labels are shuffled."""
+    dev, shuffled = next(random_prompts(vocabulary, 1, shots))
+    return {**dev, "shuffled": few_shot(shuffled)}
 
 
 def _random_split(rng: random.Random, vocabulary: int, shots: int, per_split: int) -> PromptTokens:

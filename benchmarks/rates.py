@@ -17,6 +17,8 @@ from tvsight.interventions.decoder import Decoder
 BLOCK_ROWS = (CPU_ROWS, 512, 1024, CPU_TOKENS, 4096)
 """Rows of states that are multiplied with the weights of a block: those of a forward of single
 tokens, of a forward of demonstrations, and what lies around them."""
+GPU_BLOCK_ROWS = (8192, 16384)
+"""Further ones on a GPU."""
 TILES = ((256, 16384), (512, 8192), (1024, 2048), (1024, 8192), (2048, 2048), (2048, 4096))
 """Rows and tokens of the logits that are made at a time, beside the engine's own tile."""
 WHOLE_ROWS = 256
@@ -35,7 +37,8 @@ def block_rates(decoder: Decoder) -> Rates:
     """Rates of the matrix products of one block."""
     weights = block_weights(decoder)
     rates = {}
-    for rows in BLOCK_ROWS:
+    further = GPU_BLOCK_ROWS if decoder.device.type == "cuda" else ()
+    for rows in (*BLOCK_ROWS, *further):
         inputs = [weight.new_ones(rows, weight.shape[1]) for weight in weights]
         outputs = [weight.new_empty(rows, len(weight)) for weight in weights]
         operations = 2.0 * rows * sum(weight.numel() for weight in weights)
@@ -71,6 +74,11 @@ def answer_rates(decoder: Decoder) -> Rates:
 
         rates[f"{rows} rows x {tokens} tokens"] = _rate(product, operations, decoder.device)
     return rates
+
+
+def best_rates(decoder: Decoder) -> tuple[float, float]:
+    """The best rate of the products of a block, and of those of the unembedding."""
+    return max(block_rates(decoder).values()), max(answer_rates(decoder).values())
 
 
 def block_weights(decoder: Decoder) -> list[Tensor]:

@@ -8,20 +8,18 @@ operations that cannot be left out over this device's own rate of matrix product
     python -m benchmarks.speed --growth --overheads         more of it
     python -m benchmarks.speed --all --tasks es_en          every analysis, in an empty folder
     python -m benchmarks.speed --dtype bfloat16             and beside float32: time and answers
-    python -m benchmarks.speed --random-7b --device cuda    a random model of Llama 2 7B's shape
+
+`python -m benchmarks.gpu` measures a GPU.
 """
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from analyses.command import command
 from tvsight.models.catalogue import EMBEDDED
-
-if TYPE_CHECKING:
-    from benchmarks.comparison import PromptPairs
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,6 @@ class Options:
     """Model whose tasks are measured."""
     tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "paper"
     """Tasks, as `analyses.main_results` takes them."""
-    random_7b: bool = False
-    """Measure a random model of Llama 2 7B's shape in bfloat16 instead, on as many tasks."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to run."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -67,19 +63,22 @@ def main(options: Options) -> int:
     started = time.perf_counter()
     from benchmarks import agreement
     from benchmarks.comparison import compare
+    from benchmarks.models import place, task_prompts
     from tvsight.models import load
     from tvsight.models.precision import DTYPES
     from tvsight.tasks import select
 
-    decoder, prompts, names = _subject(options)
-    console.print(_machine(decoder, len(prompts), names))
+    model = load(options.model, device=options.device, dtype=options.dtype)
+    prompts = [task_prompts(model, task) for task in select(options.tasks)]
+    decoder = model.decoder
+    console.print(f"{model.name}, {len(prompts)} tasks, on {place(decoder.device)}")
     console.print(f"import, load and tokenise: {time.perf_counter() - started:.1f} s")
     authors_repeats = 0 if options.alone else options.authors_repeats
     measured, seconds = compare(decoder, prompts, options.repeats, authors_repeats, console.print)
     device = str(decoder.device)
     is_half = decoder.dtype != DTYPES["float32"]
-    del decoder
-    if is_half and not options.random_7b:
+    del decoder, model
+    if is_half:
         agreement.report(
             lambda: load(options.model, device=options.device, dtype="float32").decoder,
             prompts,
@@ -100,37 +99,6 @@ def main(options: Options) -> int:
 
         growth.report(device, console.print)
     return 0
-
-
-def _subject(options: Options) -> "tuple[Any, PromptPairs, str]":
-    import torch
-
-    from benchmarks.models import random_prompts, task_prompts
-    from tvsight.models import load
-    from tvsight.models.precision import resolve_device
-    from tvsight.models.random import LLAMA_2_7B, random_llama
-    from tvsight.tasks import select
-
-    tasks = select(options.tasks)
-    if options.random_7b:
-        decoder = random_llama(LLAMA_2_7B, resolve_device(options.device), torch.bfloat16)
-        pairs = list(random_prompts(LLAMA_2_7B["vocab_size"], len(tasks)))
-        return decoder, pairs, "a random model of Llama 2 7B's shape, bfloat16"
-    model = load(options.model, device=options.device, dtype=options.dtype)
-    return model.decoder, [task_prompts(model, task) for task in tasks], model.name
-
-
-def _machine(decoder: Any, tasks: int, name: str) -> str:
-    import os
-
-    import torch
-
-    place = (
-        torch.cuda.get_device_name()
-        if decoder.device.type == "cuda"
-        else f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
-    )
-    return f"{name}, {tasks} tasks, on {place}"
 
 
 if __name__ == "__main__":

@@ -5,20 +5,8 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tvsight.interventions.batching import (
-    CACHED_POSITIONS,
-    CPU_ROWS,
-    CPU_TOKENS,
-    GPU_ROWS,
-    GPU_SHARE,
-    batches,
-    halving,
-    padded,
-    position_budget,
-    row_budget,
-)
+from tvsight.interventions.batching import batches, halving, padded
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 LENGTHS = st.lists(st.integers(0, 40), max_size=40)
 
 
@@ -91,29 +79,6 @@ def test_batches_are_as_full_as_they_may_be() -> None:
     assert list(batches([2, 0, 0], 100, 1.0)) == [[0], [1, 2]]
     assert list(batches([50, 50], 40)) == [[0], [1]]
     assert list(batches([], 40)) == []
-
-
-def test_a_cpu_has_fixed_budgets() -> None:
-    assert position_budget(CPU, 100, 10_000, 4) == CPU_TOKENS
-    assert row_budget(CPU, 12, CPU_TOKENS) == CPU_ROWS
-
-
-@pytest.mark.parametrize("device", [CPU, CUDA])
-def test_fewer_rows_share_a_forward_where_each_has_a_long_prompt(device: torch.device) -> None:
-    known = [row_budget(device, length, CPU_TOKENS) for length in (0, 128, 129, 1000, 10**9)]
-    assert known[0] >= CPU_ROWS
-    assert known[1:] == [CPU_ROWS, CPU_ROWS - 1, CACHED_POSITIONS // 1000, 1]
-    assert row_budget(device, 1000, 10**6) == min(known[0], 1000)
-
-
-def test_the_budget_of_a_gpu_follows_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    free = 10**10
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 2 * free))
-    budget = position_budget(CUDA, 16, 2048, 2)
-    assert budget == int(GPU_SHARE * free / (72 * 2048 * 2))
-    assert position_budget(CUDA, 16, 2048, 4) == pytest.approx(budget / 2, abs=1)
-    assert position_budget(CUDA, 80, 2**30, 4) == CPU_TOKENS
-    assert row_budget(CUDA, 12, budget) == GPU_ROWS
 
 
 @pytest.mark.filterwarnings("ignore:.*do not fit the memory")

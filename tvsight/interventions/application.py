@@ -12,6 +12,7 @@ from tvsight.interventions.batching import (
     batches,
     halving,
     layer_groups,
+    most_rows,
     positions_per_forward,
     rows_per_forward,
 )
@@ -123,12 +124,16 @@ def in_batches(
     chosen: Sequence[int],
     together: Sequence[int],
     run: Callable[[Prefixes, list[int], list[int]], Result],
+    blocks: int = 1,
+    grown: int = 1,
 ) -> Iterator[tuple[list[int], Result]]:
     """Call `run` for the patches i of prompts `chosen[i]`, in batches that fit the device.
 
     Args:
         together: a number for each patch; patches of one number share a batch.
         run: takes the cached beginnings, the last tokens and the numbers of some patches.
+        blocks: number of blocks of which `run` holds keys and values for every patch at one time.
+        grown: number of tokens by which it continues a prompt.
 
     Yields:
         The numbers of some patches, and the result for them.
@@ -148,5 +153,7 @@ def in_batches(
             tokens = [prompts.last[chosen[patch]] for patch in patches]
             return run(cached.rows(rows), tokens, patches)
 
-        for batch in layer_groups(patches, together, rows_per_forward(decoder, cached.length)):
+        most = most_rows(decoder, cached.length + grown, blocks)
+        rows = min(rows_per_forward(decoder, cached.length), most)
+        for batch in layer_groups(patches, together, rows, most):
             yield from halving(of, batch)

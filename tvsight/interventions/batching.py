@@ -1,5 +1,6 @@
 """Pad and batch prompts of unequal length, in sizes that fit a device."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -17,6 +18,9 @@ SHORT_PADDING = 0.25
 """The same for zero-shot prompts before they are patched. They are a small part of the work, and
 the sweep that follows runs faster on few large batches. The padding of a whole task stays below a
 tenth, which a test checks on the paper's tasks."""
+GPU_PADDING = 0.5
+"""The same for the few tokens that continue cached prompts, on a GPU, where a forward of few
+positions costs as much as one of many."""
 CPU_TOKENS = 2048
 """Positions in one forward on a CPU, enough to use its arithmetic fully."""
 CPU_ROWS = 128
@@ -25,17 +29,22 @@ GPU_ROWS = 1024
 the lowest of these layers on. On a CPU few rows share one, just enough to multiply matrices well.
 On a GPU many do, because each forward costs its launches."""
 CACHED_POSITIONS = 128 * CPU_ROWS
-"""Cached positions of the rows that share a forward, on a CPU or a GPU with little free memory. It
-lowers the number of rows whose prompts are longer than 128 tokens, such as a paragraph."""
+"""Cached positions of the rows that share a forward on a CPU. It lowers the number of rows whose
+prompts are longer than 128 tokens, such as a paragraph."""
 GPU_SHARE = 0.4
-"""The share of a GPU's free memory for one forward."""
+"""The share of a GPU's free memory for one forward, by the sizes below."""
+RUNNING = 40
+"""States of one position that exist while a block runs, in widths of the residual stream: those of
+the norms, the attention and the feed-forward part."""
 ANSWER_ROWS = 1024
 """Rows that are unembedded together. They are many, because each time all weights of the
 unembedding are streamed."""
 CPU_LOGIT_BYTES = 1 << 24
 GPU_LOGIT_BYTES = 1 << 28
 """Memory for the logits that exist at one time. On a CPU they should stay in its cache while they
-are read. On a GPU the product that makes them should be large."""
+are read. On a GPU the product that makes them should be large, unless memory is short."""
+LOGIT_COPIES = 4
+"""Tensors of the size of a tile of logits that exist while it is read."""
 
 Result = TypeVar("Result")
 
@@ -78,38 +87,72 @@ def batches(
         yield batch
 
 
-def layer_groups(patches: Sequence[int], layers: Sequence[int], rows: int) -> Iterator[list[int]]:
-    """The patches in groups of whole layers. A group ends once it has `rows` patches."""
+def layer_groups(
+    patches: Sequence[int], layers: Sequence[int], rows: int, most: int = sys.maxsize
+) -> Iterator[list[int]]:
+    """The patches in groups of whole layers. A group ends once it has `rows` patches, and is cut
+    where it has more than `most`."""
     group: list[int] = []
     ordered = sorted(patches, key=lambda patch: layers[patch])
     for _, of_layer in groupby(ordered, key=lambda patch: layers[patch]):
         group.extend(of_layer)
         if len(group) >= rows:
-            yield group
+            yield from _cut(group, most)
             group = []
     if group:
-        yield group
+        yield from _cut(group, most)
+
+
+def _cut(group: list[int], most: int) -> Iterator[list[int]]:
+    for start in range(0, len(group), most):
+        yield group[start : start + most]
+
+
+def free_memory(device: torch.device) -> int:
+    """The bytes of a GPU that new tensors can take. torch keeps the memory of tensors that are gone
+    for later ones, so the driver does not count it as free."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def position_budget(device: torch.device, depth: int, width: int, itemsize: int) -> int:
-    """The number of positions in one forward on a device."""
+    """The number of positions in one forward on a device. Each takes the keys and values of every
+    block, and the states of the running one."""
     if device.type != "cuda":
         return CPU_TOKENS
-    free, _ = torch.cuda.mem_get_info(device)
-    # A position takes keys and values of every block, and about forty states of the running block.
-    per_position = (2 * depth + 40) * width * itemsize
-    return max(CPU_TOKENS, int(GPU_SHARE * free / per_position))
+    return _fitting(device, (2 * depth + RUNNING) * width * itemsize)
 
 
-def row_budget(device: torch.device, length: int, positions: int) -> int:
+def row_budget(device: torch.device, length: int) -> int:
     """The number of rows of single tokens that should share one forward on a device.
 
     Args:
         length: number of cached tokens before each of them, which are copied for every row.
-        positions: in one forward, from `position_budget`.
     """
-    rows = GPU_ROWS if device.type == "cuda" else CPU_ROWS
-    return max(1, min(rows, max(CACHED_POSITIONS, positions) // max(1, length)))
+    if device.type == "cuda":
+        return GPU_ROWS
+    return max(1, min(CPU_ROWS, CACHED_POSITIONS // max(1, length)))
+
+
+def row_limit(
+    device: torch.device, length: int, blocks: int, depth: int, width: int, itemsize: int
+) -> int:
+    """The largest number of rows of single tokens that fit one forward on a GPU.
+
+    Args:
+        length: number of cached tokens of each row, and of those that it will have.
+        blocks: number of blocks whose keys and values a row holds at one time. Those of the running
+            block exist twice, as where fewer key heads than heads are repeated.
+    """
+    if device.type != "cuda":
+        return sys.maxsize
+    of_row = 2 * (blocks + 1) * length + depth + RUNNING
+    return _fitting(device, of_row * width * itemsize)
+
+
+def _fitting(device: torch.device, size: int) -> int:
+    """How many things of `size` bytes, at least one, fit the share of a forward."""
+    return max(1, int(GPU_SHARE * free_memory(device) / size))
 
 
 def logit_tile(device: torch.device, rows: int, vocabulary: int, whole: bool) -> tuple[int, int]:
@@ -118,10 +161,14 @@ def logit_tile(device: torch.device, rows: int, vocabulary: int, whole: bool) ->
     Args:
         whole: whether the unembedding can only compute all tokens of a row together.
     """
+    size = GPU_LOGIT_BYTES
+    if device.type == "cuda":
+        size = min(size, _fitting(device, LOGIT_COPIES))
+    elif not whole:
+        size = CPU_LOGIT_BYTES
     if whole:
-        return max(1, GPU_LOGIT_BYTES // (4 * vocabulary)), vocabulary
+        return max(1, size // (4 * vocabulary)), vocabulary
     rows = min(rows, ANSWER_ROWS)
-    size = GPU_LOGIT_BYTES if device.type == "cuda" else CPU_LOGIT_BYTES
     return rows, min(vocabulary, max(1, size // (4 * rows)))
 
 
@@ -152,6 +199,11 @@ def halving(
     yield from halving(run, rows[middle:])
 
 
+def continuation_padding(device: torch.device) -> float:
+    """The largest share of padding in a batch of continuations of cached prompts."""
+    return GPU_PADDING if device.type == "cuda" else MAX_PADDING
+
+
 def positions_per_forward(decoder: Decoder) -> int:
     """The number of positions in one forward of this model on its device."""
     return position_budget(decoder.device, decoder.depth, decoder.width, decoder.dtype.itemsize)
@@ -159,4 +211,10 @@ def positions_per_forward(decoder: Decoder) -> int:
 
 def rows_per_forward(decoder: Decoder, length: int) -> int:
     """The number of single tokens in one forward of this model, each after `length` cached ones."""
-    return row_budget(decoder.device, length, positions_per_forward(decoder))
+    return row_budget(decoder.device, length)
+
+
+def most_rows(decoder: Decoder, length: int, blocks: int) -> int:
+    """The largest number of single tokens that fit one forward of this model; see `row_limit`."""
+    sizes = (decoder.depth, decoder.width, decoder.dtype.itemsize)
+    return row_limit(decoder.device, length, blocks, *sizes)

@@ -4,8 +4,8 @@ The vector is applied once. Later tokens feel it through the keys and values of 
 which the cache carries. A row costs one token per step, and leaves its batch when it ends.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple, TypedDict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple, TypedDict, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from tvsight.interventions.traces import TokenIds, continue_prefixes
 ENDED = -1
 """Stands for a token after the end of a row."""
 
+Result = TypeVar("Result")
 Follow = Callable[[int, list[int], Tensor], list[int | None]]
 """Takes the number of a step, the places of the rows that still run, and their states after the
 last block, `[rows, width]`. Returns the next token of each; None ends a row."""
@@ -80,7 +81,7 @@ def generate(
         return found
 
     generated = torch.full((len(patches.prompts), most), ENDED)
-    for rows, found in in_batches(decoder, prompts, patches.prompts, _alone(decoder, patches), run):
+    for rows, found in _in_batches(decoder, prompts, patches, most, run):
         generated[rows] = found
     return generated
 
@@ -121,7 +122,7 @@ def force(
 
         _follow(decoder, prefixes, tokens, patches, rows, follow)
 
-    for _ in in_batches(decoder, prompts, patches.prompts, _alone(decoder, patches), run):
+    for _ in _in_batches(decoder, prompts, patches, shape[1], run):
         pass
     first: Answers = {
         "token": token[:, 0],
@@ -132,8 +133,15 @@ def force(
     return {"first": first, "answer_log_probability": log_probability.sum(dim=1)}
 
 
-def _alone(decoder: Decoder, patches: Patches) -> range:
-    """A number for each row, so that batches need not keep rows together.
+def _in_batches(
+    decoder: Decoder,
+    prompts: CachedPrompts,
+    patches: Patches,
+    most: int,
+    run: Callable[[Prefixes, list[int], list[int]], Result],
+) -> Iterator[tuple[list[int], Result]]:
+    """`in_batches` of rows that need not stay together, each with its own keys and values of every
+    block, also those of up to `most` further tokens.
 
     Raises:
         UsageError: when there is no such block, or vectors have another shape or type.
@@ -144,7 +152,8 @@ def _alone(decoder: Decoder, patches: Patches) -> range:
     decoder.check_vectors(patches.vectors, rows)
     if len(patches.layers) != rows:
         raise unexpected("layers", f"a block or None for each of {rows} rows", patches.layers)
-    return range(rows)
+    numbers = range(rows)
+    return in_batches(decoder, prompts, patches.prompts, numbers, run, decoder.depth, most)
 
 
 def _follow(

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tvsight.interventions.batching import batches, halving, positions_per_forward
+from tvsight.interventions.batching import (
+    batches,
+    continuation_padding,
+    halving,
+    positions_per_forward,
+)
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.prefixes import Prefixes
 from tvsight.interventions.traces import TokenIds, cache_prefixes, read_states
@@ -65,7 +70,8 @@ def _continue(
     owners = [row for row, several in enumerate(continuations) for _ in several]
     flat = [tokens for several in continuations for tokens in several]
     found: dict[int, Tensor] = {}
-    for batch in batches([len(tokens) for tokens in flat], budget):
+    padding = continuation_padding(decoder.device)
+    for batch in batches([len(tokens) for tokens in flat], budget, padding):
         prefixes = cached.rows([owners[index] for index in batch])
         states = read_states(
             decoder, prefixes, [flat[index] for index in batch], range(decoder.depth)

@@ -1,7 +1,8 @@
 """Beginnings of prompts with their keys and values, from which any number of rows continue."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
+from functools import cache
 from typing import Any
 
 import torch
@@ -26,8 +27,9 @@ class Prefixes:
     def rows(self, rows: Sequence[int]) -> "Prefixes":
         """The given rows in the given order, repetitions allowed, for one continuation."""
         index = torch.tensor(rows)
+        place = cache(index.to)  # once: a copy for each block would wait for the GPU each time
         chosen = copy(self.cache)
-        chosen.layers = [_chosen(layer, index) for layer in self.cache.layers]
+        chosen.layers = [_chosen(layer, index, place) for layer in self.cache.layers]
         return Prefixes(chosen, self.mask[index])
 
     def growing(self) -> "Prefixes":
@@ -83,15 +85,19 @@ class ChosenRows(DynamicLayer):
     def _with(self, cached: Tensor, new: Tensor) -> Tensor:
         tokens = new.shape[-2]
         # Room for the new tokens, made before the rows are chosen: there are more of these.
-        together = pad(cached, (0, 0, 0, tokens)).index_select(0, self.index.to(cached.device))
+        together = pad(cached, (0, 0, 0, tokens)).index_select(0, self.index)
         together[:, :, -tokens:] = new
         return together
 
 
-def _chosen(layer: Any, index: Tensor) -> Any:
-    """Some rows of a block's cache. Only the two kinds that hold keys and values alone wait."""
+def _chosen(layer: Any, index: Tensor, place: Callable[[torch.device], Tensor]) -> Any:
+    """Some rows of a block's cache. Only the two kinds that hold keys and values alone wait.
+
+    Args:
+        place: gives `index` on a device.
+    """
     if type(layer) in (DynamicLayer, DynamicSlidingWindowLayer):
-        return ChosenRows(layer, index)
+        return ChosenRows(layer, index if layer.keys is None else place(layer.keys.device))
     chosen = copy(layer)
     chosen.batch_select_indices(index)
     return chosen

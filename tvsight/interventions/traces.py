@@ -64,13 +64,18 @@ def read_states(
     # Padding stands after the last token, where no real token attends to it.
     ids, mask = padded(continuations, side="right")
     arguments = decoder.inputs(ids, prefixes.mask_with(mask))
-    rows, last = torch.arange(len(ids)), mask.sum(dim=1) - 1
     device = decoder.device  # blocks may be spread over several GPUs
+    rows = torch.arange(len(ids), device=device)
+    last = (mask.sum(dim=1) - 1).to(device)
     with decoder.nn.trace(arguments, **decoder.continuing(prefixes.cache)) as tracer:
-        read = [decoder.read(decoder.blocks[block])[rows, last].to(device) for block in blocks]
+        read = [_at(decoder.read(decoder.blocks[block]), rows, last).to(device) for block in blocks]
         states = save(torch.stack(read, dim=1))
         tracer.stop()
     return states
+
+
+def _at(states: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+    return states[rows.to(states.device), positions.to(states.device)]
 
 
 def patch_states(

@@ -18,14 +18,6 @@ TINY = {
     "num_key_value_heads": 2,
     "vocab_size": 64,
 }
-LLAMA_2_7B = {
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 32,
-    "vocab_size": 32000,
-}
 
 
 def random_llama(
