@@ -27,11 +27,16 @@ def analyse(
         name: the analysis.
         collect: its results, from the store or measured.
         draw: writes tables and figures from them.
+
+    Raises:
+        UsageError: for an unknown method or a file that defines none, before anything is measured.
     """
+    from tvsight.experiments.main_results.methods import further_methods
     from tvsight.output.console import Display
     from tvsight.output.drawn import Drawn
     from tvsight.run.runner import Runner
 
+    further_methods(options)  # an unknown one is refused before the others are measured
     display = Display()
     runner = Runner(display)
     outcome = collect(runner, options)

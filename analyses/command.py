@@ -163,7 +163,8 @@ def _check(chosen: Any, arguments: Sequence[str], rules: Rules) -> None:
         if several and not getattr(chosen, name):
             raise UsageError(f"{typed}: at least one value was expected after it.")
         given[name] = typed
-    check_given(given, rules)
+    usual = {entry.name for entry in fields(chosen) if getattr(chosen, entry.name) == entry.default}
+    check_given(given, rules, usual)
 
 
 def _unfailing(stream: TextIO | None, faults: list[OSError]) -> TextIO:

@@ -16,7 +16,17 @@ from pathlib import Path
 
 from analyses.analysis import analyse
 from analyses.command import FAILURE_EXIT, command
+from tvsight.config import VECTOR_RULES
 from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, NAME, Options
+
+MEASURED_AS_THEY_ARE = (("prompts",), "a file of prompts is measured as it is, in one go")
+RULES = FUNCTION_VECTOR_RULES._replace(
+    excludes={
+        **FUNCTION_VECTOR_RULES.excludes,
+        **dict.fromkeys(("division", "max_job_episodes", "fail_fast"), MEASURED_AS_THEY_ARE),
+    },
+    unused=VECTOR_RULES.unused,
+)
 
 
 def main(options: Options) -> int:
@@ -38,7 +48,14 @@ def replayed(options: Options, file: str) -> int:
     display = Display()
     failed = False
     for name in options.model:
-        model = load(name, options.revision, options.device, options.dtype)
+        model = load(
+            name,
+            options.revision,
+            options.device,
+            options.dtype,
+            options.trust_remote_code,
+            options.allow_pickled_weights,
+        )
         compared = replay.replay(model, content)
         display.table(replay.cells(compared), f"{model.name}: measured again")
         failed |= any(one.equal < one.compared for one in compared)
@@ -46,4 +63,4 @@ def replayed(options: Options, file: str) -> int:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, FUNCTION_VECTOR_RULES)
+    command(Options, main, __doc__, RULES)

@@ -14,7 +14,10 @@ measured where they are missing.
 
 from analyses.analysis import analyse
 from analyses.command import command
+from tvsight.config import RULES
 from tvsight.experiments.heads import NAME, Options
+
+UNUSED = {"vectors": "it needs the means of heads, and stores no task vectors."}
 
 
 def main(options: Options) -> int:
@@ -25,4 +28,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, RULES._replace(unused=UNUSED))

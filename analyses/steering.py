@@ -13,6 +13,7 @@ are those of `main_results` and `function_vectors`, and are measured where they 
 
 from analyses.analysis import analyse
 from analyses.command import command
+from tvsight.config import VECTOR_RULES
 from tvsight.experiments.steering import NAME, Options
 
 
@@ -24,4 +25,4 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, VECTOR_RULES)

@@ -7,7 +7,7 @@ does not). Only the first kind enters a result's key.
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -220,11 +220,13 @@ def check_values(options: Any) -> None:
                 raise UsageError(f"{option(entry.name)} {one}: a finite number was expected.")
 
 
-def check_given(given: Mapping[str, str], rules: Rules) -> None:
+def check_given(given: Mapping[str, str], rules: Rules, usual: Collection[str] = ()) -> None:
     """Refuse options that have no effect together.
 
     Args:
         given: the option as typed, such as `--no-vectors`, by field, such as `vectors`.
+        usual: the fields that are given with their default. They change nothing, so they exclude
+            no other.
 
     Raises:
         UsageError: when the options of a command do not go together.
@@ -234,7 +236,7 @@ def check_given(given: Mapping[str, str], rules: Rules) -> None:
             raise UsageError(f"{typed}: {rules.unused[name]}")
     for name, (others, why) in rules.excludes.items():
         idle = [given[other] for other in others if other in given]
-        if name in given and idle:
+        if name in given and name not in usual and idle:
             raise UsageError(
                 f"{given[name]} excludes {', '.join(idle)}: {why}. Leave out one or the other."
             )

@@ -1,6 +1,7 @@
 """Options of every command, and output that cannot be written."""
 
 import fcntl
+import inspect
 import io
 import os
 import subprocess
@@ -8,16 +9,20 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pandas as pd
 import pytest
 
+from analyses import function_vectors
 from analyses.analysis import analyse
 from analyses.command import _check
 from analyses.sharing import Export
 from tests.helpers.commands import ROOT, SETTINGS, analysis
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError
+from tvsight.experiments.function_vectors import replay
+from tvsight.models import loading
 from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
 from tvsight.output.tables import Wording
@@ -48,7 +53,7 @@ PIPE = 4096
 )
 def test_options_are_judged_as_they_were_typed(arguments: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        _check(RunConfig(), arguments.split(), RULES)
+        _check(RunConfig(redraw="--redraw" in arguments), arguments.split(), RULES)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +81,13 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
         ("vector_clusters --perplexity inf", "--perplexity inf: a finite number"),
         ("vector_clusters --no-vectors", "--no-vectors: this analysis is about the vectors"),
         ("controls --no-vectors", "--no-vectors: this analysis is about the vectors"),
+        ("heads --no-vectors", "--no-vectors: it needs the means of heads"),
+        ("steering --no-vectors", "--no-vectors: this analysis is about the vectors"),
+        ("function_vectors --no-vectors", "--no-vectors: this analysis is about the vectors"),
+        (
+            "controls --methods averaged_vector",
+            "--methods averaged_vector: main_results, layer_sweep and shots compare it",
+        ),
         ("shots --shots 3", "--shots: --shot-counts gives the numbers"),
         ("templates --max-job-episodes 100", "--max-job-episodes: its jobs are not cut"),
         ("conflicting_tasks --pairs", "--pairs: at least one value was expected"),
@@ -95,6 +107,47 @@ def test_a_mistake_ends_a_command_with_one_line(command: str, said: str) -> None
     assert (process.returncode, process.stdout) == (2, "")
     (line,) = process.stderr.splitlines()
     assert line.startswith(f"error: {said}")
+
+
+def test_an_option_with_its_default_excludes_no_other() -> None:
+    typed = ["--protocol", "paper", "--template", "question"]
+    _check(function_vectors.Options(template="question"), typed, function_vectors.RULES)
+    with pytest.raises(UsageError, match="--protocol excludes --template: "):
+        _check(function_vectors.Options(protocol="todd"), typed, function_vectors.RULES)
+
+
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        ("--division", {"division": "todd"}),
+        ("--max-job-episodes", {"max_job_episodes": 100}),
+        ("--fail-fast", {"fail_fast": True}),
+    ],
+)
+def test_options_that_a_replay_of_prompts_would_ignore_are_refused(
+    typed: str, given: dict[str, Any]
+) -> None:
+    chosen = function_vectors.Options(prompts="x", **given)
+    with pytest.raises(UsageError, match=f"{typed} excludes --prompts: a file of prompts is"):
+        _check(chosen, ["--prompts", "x", typed], function_vectors.RULES)
+
+
+@pytest.mark.parametrize("given", ["trust_remote_code", "allow_pickled_weights"])
+def test_a_replay_of_prompts_loads_what_is_trusted(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, asked, known = tmp_path / "prompts.json", [], inspect.signature(loading.load)
+
+    def load(*arguments: object) -> NoReturn:
+        asked.append(known.bind(*arguments).arguments)
+        raise UsageError("enough")
+
+    monkeypatch.setattr(replay, "read_prompts", lambda path: {})
+    monkeypatch.setattr(loading, "load", load)
+    with pytest.raises(UsageError, match="enough"):
+        function_vectors.main(function_vectors.Options(prompts=str(file), **{given: True}))
+    flags = {name: asked[0][name] for name in ("trust_remote_code", "allow_pickled_weights")}
+    assert flags == {"trust_remote_code": False, "allow_pickled_weights": False} | {given: True}
 
 
 def test_a_block_is_of_use_only_where_vectors_are_chosen_by_it() -> None:

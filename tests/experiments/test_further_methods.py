@@ -61,6 +61,28 @@ CASES = [
     ),
 ]
 
+OWN = [
+    Asked("layer_sweep", "median_state", TWO, ()),
+    Asked("shots", "median_state", {**TWO, "shot_counts": "2", "remote_simulated": True}, ()),
+    Asked(
+        *("conflicting_tasks", "median_state", {"pairs": ("next_letter:to_upper",)}),
+        ("", "_qwen2", "_by_block_qwen2"),
+    ),
+    Asked(
+        *("templates", "median_state", TWO | {"templates": ("arrow",), "remote_simulated": True}),
+        ("", "_by_task", "_qwen2"),
+    ),
+    Asked(
+        *("controls", "median_state", TWO),
+        ("", "_means", "_shuffled", "_recognition", "_by_block", "_transfer", "_transfer_qwen2"),
+    ),
+    Asked(
+        *("token_projections", "median_state", TWO | {"remote_simulated": True}),
+        ("", "_ranks", "_overview", "_overview_qwen2", "_to_upper_qwen2", "_next_letter_qwen2"),
+    ),
+]
+"""A method of the user's own. Tests of its file have `main_results`."""
+
 
 class Place(NamedTuple):
     """A checkpoint, a folder of results that tests share, and a method of the user's own."""
@@ -128,9 +150,26 @@ def test_a_method_has_results_tables_and_figures_of_its_own(
         pd.testing.assert_frame_equal(table, found.tables[name])
 
 
+@pytest.mark.parametrize("asked", OWN, ids=lambda one: one.name)
+def test_a_method_of_the_users_own_runs_through_the_other_analyses(
+    place: Place, asked: Asked
+) -> None:
+    options = place.options(asked)
+    outcome, found = drawn(asked.name, options)
+    assert outcome.failures == {}
+    named = {name for name in (*found.tables, *found.figures) if asked.method in name}
+    assert named == {f"{asked.name}_{asked.method}{end}" for end in asked.names}
+    if not asked.names:  # it is drawn beside the others
+        assert asked.method in set(outcome.table["procedure"])
+        assert "Median state" in found.cells[asked.name][0].to_string()
+    for one in outcome.only(asked.name).of_method(asked.method).results:
+        where = Store(place.results).read_manifest(one.path)["place"]["kind"]
+        assert where == ("simulated server" if options.remote_simulated else "local")
+
+
 @pytest.mark.parametrize("name", ["conflicting_tasks", "templates", "controls"])
 def test_rows_name_the_method_and_the_identity_adds_it(place: Place, name: str) -> None:
-    (asked,) = (one for one in CASES if one.name == name)
+    asked = next(one for one in CASES if one.name == name)
     outcome, _ = drawn(name, place.options(asked, redraw=True, remote_simulated=False))
     store = Store(place.results)
     task = outcome.only(name).results[0].key.task

@@ -13,8 +13,10 @@ import transformers
 from safetensors.torch import load_file
 
 from tests.helpers.commands import analysis
+from tests.helpers.tiny_models import DEPTH, HEADS
 from tvsight.errors import UsageError
-from tvsight.models.loading import Model, load, load_tokenizer
+from tvsight.models.loading import Model, configured_heads, load, load_tokenizer
+from tvsight.models.sources import ModelSource, resolve
 
 SMALL = ("--tasks", "to_upper", "--episodes-per-split", "2", "--shots", "2", "--device", "cpu")
 
@@ -175,3 +177,18 @@ def test_where_the_library_knows_the_model_its_own_code_does_not_run(
     load(str(checkpoint), device="cpu")
     load_tokenizer(str(checkpoint))
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("family", ["qwen2", "gpt2", "gemma3", "falcon_rotary"])
+def test_heads_are_counted_by_the_configuration_alone(
+    family: str, tiny_checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    shutil.copy(tiny_checkpoint(family) / "config.json", tmp_path)
+    assert configured_heads(resolve(tmp_path)) == DEPTH * HEADS
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"model_type": "mamba"}'])
+def test_a_configuration_that_names_no_heads_counts_none(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    assert configured_heads(ModelSource("directory", "mine", str(tmp_path))) is None

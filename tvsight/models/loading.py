@@ -15,7 +15,7 @@ from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tvsight.errors import UsageError, unexpected
+from tvsight.errors import UsageError, integer, unexpected
 from tvsight.interventions.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models import packages
 from tvsight.models.catalogue import catalogue
@@ -166,6 +166,24 @@ def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bo
     """
     source = resolve(name, revision)
     return _tokenizer(source, _location(source, print), trust_remote_code)
+
+
+def configured_heads(source: ModelSource, trust_remote_code: bool = False) -> int | None:
+    """The number of attention heads in all blocks of a model, by its configuration alone.
+
+    None where the configuration does not say, or cannot be read now: `load` says why.
+    """
+    location = source.location
+    if source.package is not None:  # converted when the model is loaded
+        location = str(packages.checkpoint_path(source.package))
+    options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
+    try:
+        config = AutoConfig.from_pretrained(location, **options).get_text_config()
+    except Exception:  # of any type, from a damaged file
+        return None
+    depth = integer(getattr(config, "num_hidden_layers", None))
+    heads = integer(getattr(config, "num_attention_heads", None))
+    return depth * heads if depth and heads else None
 
 
 def _tokenizer(source: ModelSource, location: str, trust_remote_code: bool) -> Any:

@@ -1,7 +1,7 @@
 """Carry out plans. Stored results are not measured again, and a task that fails stops no other."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,8 +48,24 @@ class Runner:
         self._loaded = None if loaded is None else (loaded.source, loaded)
         self._manifests = Manifests()
         self._of_newest: dict[ModelSource, dict[str, str]] = {}
+        self._check: Callable[[Model], None] | None = None
         self.labels: dict[str, str] = {}
         """Names with their revision, by model, for outputs that must tell revisions apart."""
+
+    @contextmanager
+    def requiring(self, check: "Callable[[Model], None]") -> Iterator[None]:
+        """Check every model that the plans in the block need, before anything is measured with it.
+
+        An analysis of several plans has what only a later one needs refused before the first.
+
+        Args:
+            check: raises an error for a model that does not suit.
+        """
+        self._check = check
+        try:
+            yield
+        finally:
+            self._check = None
 
     def outcome(self, config: RunConfig, experiment: Experiment) -> Outcome:
         """The results of an experiment, as the options say: measured where they are missing, from
@@ -260,6 +276,8 @@ class Runner:
         if self._loaded is None or self._loaded[0] != source:
             self._loaded = None  # the one before goes before the next one comes
             self._loaded = source, place.load(source)
+        if self._check is not None:
+            self._check(self._loaded[1])
         return self._loaded[1]
 
 

@@ -30,8 +30,9 @@ def curves(rows: pd.DataFrame, paper: bool = True, least: float | None = None) -
     table = by_layer(rows)
     means = numbers.curves(table, least)
     kept = numbers.with_peak_above(table, least)
-    tested, methods = numbers.on_test(rows), numbers.of_methods(rows)
-    return figures.curves(means, numbers.highest(means), kept, tested, methods, paper, least)
+    tested, methods = numbers.on_test(rows), numbers.of_methods(numbers.by_method(rows))
+    peaks = numbers.highest(means, methods)
+    return figures.curves(means, peaks, kept, tested, methods, paper, least)
 
 
 def heat_map(rows: pd.DataFrame) -> Plot:

@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from tests.helpers.example_rows import outcome_of, swept_rows
+from tests.helpers.example_rows import outcome_of, swept_rows, task_rows
+from tests.helpers.function_vector_rows import method_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.errors import UsageError
 from tvsight.experiments.layer_sweep import NAME, Options, report
@@ -62,3 +63,27 @@ def test_the_table_holds_every_cell_and_its_texts_the_peaks() -> None:
         "Near the peak": "2 to 2",
     }
     assert drawn.escaped["layer_sweep"] >= {"Model", "Task"}
+
+
+def test_a_further_method_has_its_peak_in_table_and_caption_and_its_accuracies() -> None:
+    drawn = Recorded(NAME)
+    rows = pd.concat([task_rows("one", (2, 10, 9, 9)), method_rows("one", 9)])
+    low = pd.concat([swept_rows("low", [0, 1, 2, 0, 0, 0]), method_rows("low", 9, layer=5)])
+    report.draw(outcome_of(rows, low), Options(least_peak=0.75), Told(), drawn)
+    cells = drawn.cells["layer_sweep"][0]
+    assert cells["Method"].tolist() == ["Task vector", "Mean state, added", *["Task vector"] * 3]
+    assert cells.iloc[1].drop("Method").to_dict() == {
+        "Model": "a-model",
+        "Tasks": "1",
+        "Blocks": "6",
+        "Peak block": "2",
+        "Accuracy": "1.00",
+        "Near the peak": "2 to 2",
+    }
+    assert "A row is a model and a method." in drawn.wordings["layer_sweep"].note
+    assert drawn.escaped["layer_sweep"] >= {"Method"}
+    table = drawn.tables["layer_sweep"]
+    assert set(table["procedure"]) == {"task_vector", "mean_state"}
+    assert len(table) == len(by_layer(pd.concat([rows, low]))) + 2 * 6
+    caption = drawn.figures["layer_sweep"].caption
+    assert "a-model, mean state: peak 1.00 after block 2 of 0–5, block 2 alone" in caption

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 from tvsight.config import IDENTITY
-from tvsight.experiments.main_results import MethodOptions
+from tvsight.experiments.main_results import OneVectorOptions
 
 NAME = "conflicting_tasks"
 PAPER_PAIRS = (
@@ -20,7 +20,7 @@ PAPER_PAIRS = (
 
 
 @dataclass(frozen=True)
-class Options(MethodOptions):
+class Options(OneVectorOptions):
     """Options of a run, and the pairs of tasks."""
 
     pairs: Annotated[tuple[str, ...], tyro.conf.arg(metavar="A:B ...")] = field(

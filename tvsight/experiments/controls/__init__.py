@@ -1,6 +1,6 @@
 """Controls: other vectors that are patched in place of the task vector."""
 
-from tvsight.experiments.main_results import MethodOptions
+from tvsight.experiments.main_results import OneVectorOptions
 
 NAME = "controls"
-Options = MethodOptions
+Options = OneVectorOptions

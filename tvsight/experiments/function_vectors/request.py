@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tvsight.errors import MeasurementError
+from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import NAME, Options, effects
 from tvsight.experiments.function_vectors.effects import (
@@ -23,7 +23,7 @@ from tvsight.methods import METHODS
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, Request, identity
+from tvsight.run.planning import Experiment, Plan, Request, identity, read_plan, sources
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -45,8 +45,20 @@ BESIDE = "mean_state"
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
-    """The central comparison with the mean state, the effects of heads, and function vectors."""
+    """The central comparison with the mean state, the effects of heads, and function vectors.
+
+    Raises:
+        RefusedError: when a model has fewer heads than `--heads`, or they cannot be told apart.
+            Nothing is measured with it then.
+    """
     options = options.with_protocol
+    if not options.redraw:
+        _check_configurations(options)
+    with runner.requiring(lambda model: check_enough_heads(model, options.heads)):
+        return _collect(runner, options)
+
+
+def _collect(runner: "Runner", options: Options) -> Outcome:
     if options.redraw:
         central = runner.outcome(options, main_results.requests)
     else:
@@ -60,6 +72,10 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     of_heads = runner.outcome(
         config, lambda plan, source: effects.requests(plan, source, options.heads)
     )
+    if options.redraw:
+        for result in of_heads.results:
+            total = len(result.rows[["layer", "head"]].drop_duplicates())
+            _check_number(options, result.key.model, total)
 
     def of(known: Outcome | None) -> Experiment:
         return lambda plan, source: requests(plan, source, options, known, thetas)
@@ -67,6 +83,21 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     found.add(of_heads)
     found.add(runner.outcome(config, of(None if options.dry_run else of_heads)))
     return found
+
+
+def _check_configurations(options: Options) -> None:
+    """Check the number of heads of every model by its configuration, before one is loaded."""
+    read_plan(options)  # a mistake in it is told without waiting for torch
+    models = sources(options)
+    from tvsight.models.loading import configured_heads
+
+    for source in models:
+        _check_number(options, source.name, configured_heads(source, options.trust_remote_code))
+
+
+def _check_number(options: Options, model: str, total: int | None) -> None:
+    if total is not None and options.heads > total:
+        raise RefusedError(f"--heads {options.heads}: {model} has {total} heads.")
 
 
 def requests(

@@ -26,7 +26,7 @@ from tvsight.output.panels import (
     panels,
 )
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import COMPARED, PROCEDURES, title
+from tvsight.output.procedures import COMPARED, PROCEDURES, title, word
 from tvsight.output.theme import (
     COLOUR_MAP,
     TASK_MARKERS,
@@ -60,7 +60,7 @@ def curves(
         means, peaks: from `numbers.curves` and `numbers.highest`.
         table: from `layers.by_layer`, of the tasks that the means are over.
         tested: from `numbers.on_test`, of these tasks; levels are their means.
-        methods: from `numbers.of_methods`, a further line each.
+        methods: from `numbers.of_methods`, of these tasks; a further line each.
         paper: draw the paper's curves too.
         least: what the best block of each task is above.
     """
@@ -87,6 +87,7 @@ def curves(
         ends |= _methods(axes, methods[methods["model"] == model])
         label_ends(figure, axes, {name: end for name, end in ends.items() if pd.notna(end[0])})
     rule = "" if least is None else f" Only tasks whose best block is above {least:.2f}."
+    named = peaks if paper else peaks[peaks["source"] != "paper"]
     note = (
         f"n = {sizes(table['n'])} dev episodes per task. Thin: tasks. Shaded: within "
         f"{100 * (1 - PEAK_SHARE):.0f} % of the peak.{rule}"
@@ -94,7 +95,7 @@ def curves(
     caption = (
         f"{note} Dashed in the panels of models: means on test, without a patch. (paper): computed "
         "here from the accuracies by block that the authors publish; their Figure 3 keeps tasks "
-        f"whose best block is above 0.75.\n{_each(peaks if paper else ours)}"
+        f"whose best block is above 0.75.\n{_each(named)}"
     )
     return Plot(figure, _peaks(peaks, paper), caption, note)
 
@@ -246,9 +247,10 @@ def _each(peaks: pd.DataFrame) -> str:
         near = f"blocks {peak['first']} to {peak['last']}"
         if peak["first"] == peak["last"]:
             near = f"block {peak['first']} alone"
-        of_paper = " (paper)" if peak["source"] == "paper" else ""
+        further = {"paper": " (paper)", "method": f", {word(peak['procedure'])}"}
+        line = display_name(peak["model"]) + further.get(peak["source"], "")
         lines.append(
-            f"{display_name(peak['model'])}{of_paper}: peak {peak['accuracy']:.2f} after "
+            f"{line}: peak {peak['accuracy']:.2f} after "
             f"{block(peak['layer'], peak['depth'])}, {near} within "
             f"{100 * (1 - PEAK_SHARE):.0f} % of it; mean over {counted(peak['tasks'], 'task')}."
         )

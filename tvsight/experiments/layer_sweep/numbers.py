@@ -9,9 +9,12 @@ from tvsight.experiments.main_results.layers import (
     paper_by_layer,
     peaks,
 )
-from tvsight.experiments.main_results.method_numbers import further
+from tvsight.experiments.main_results.method_numbers import VECTOR, further
 from tvsight.output.procedures import COMPARED
 from tvsight.statistics.tests import SIGNIFICANCE
+
+METHOD_KEYS = ["model", "task", "procedure"]
+"""The columns of a table of methods without rows."""
 
 
 def with_peak_above(table: pd.DataFrame, least: float | None) -> pd.DataFrame:
@@ -39,30 +42,50 @@ def curves(table: pd.DataFrame, least: float | None = None) -> pd.DataFrame:
     return pd.concat([ours, theirs], ignore_index=True)
 
 
-def of_methods(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean dev accuracy over tasks after each block, of the methods beside the central comparison.
+def by_method(rows: pd.DataFrame) -> pd.DataFrame:
+    """Dev accuracy after each block of the methods beside the central comparison.
 
     Returns:
-        The columns of `layers.over_tasks`, and `procedure`; no rows without such methods.
+        The columns of `layers.by_layer`, and `procedure`; no rows without such methods.
     """
-    found = [over_tasks(by_layer(rows, name)).assign(procedure=name) for name in further(rows)]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame({"model": []})
+    found = [by_layer(rows, name).assign(procedure=name) for name in further(rows)]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=METHOD_KEYS)
 
 
-def highest(means: pd.DataFrame) -> pd.DataFrame:
-    """The peak of each curve.
+def of_methods(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over tasks after each block, of each method.
+
+    Args:
+        table: from `by_method`.
+
+    Returns:
+        The columns of `layers.over_tasks`, and `procedure`; no rows without methods.
+    """
+    by_name = table.groupby("procedure", sort=False)
+    found = [over_tasks(of_name).assign(procedure=name) for name, of_name in by_name]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=METHOD_KEYS)
+
+
+def highest(means: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
+    """The peak of each curve: ours, then those of methods, then the paper's.
 
     Args:
         means: from `curves`.
+        methods: from `of_methods`.
 
     Returns:
-        The columns of `layers.peaks`, and `source` and `tasks` (their number).
+        The columns of `layers.peaks`, and `source` (of a method's curve `method`), `procedure` and
+        `tasks` (their number).
     """
+    lines = [(str(source), VECTOR, line) for source, line in means.groupby("source", sort=False)]
+    by_name = methods.groupby("procedure", sort=False)
+    lines[1:1] = [("method", str(name), line) for name, line in by_name]
     found = []
-    for source, of_source in means.groupby("source", sort=False):
-        tasks = of_source.groupby("model")["tasks"].first()
-        of_peaks = peaks(of_source)
-        found.append(of_peaks.assign(source=source, tasks=of_peaks["model"].map(tasks)))
+    for source, procedure, line in lines:
+        tasks = line.groupby("model")["tasks"].first()
+        of_peaks = peaks(line)
+        of_peaks["tasks"] = of_peaks["model"].map(tasks)
+        found.append(of_peaks.assign(source=source, procedure=procedure))
     return pd.concat(found, ignore_index=True)
 
 

@@ -7,9 +7,11 @@ import pandas as pd
 from tvsight.experiments.layer_sweep import Options, figures, numbers, score_figures
 from tvsight.experiments.main_results import answers_report, score_numbers, shown_score
 from tvsight.experiments.main_results.layers import by_layer
+from tvsight.experiments.main_results.method_numbers import VECTOR
 from tvsight.experiments.main_results.request import collect
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import display_name, number
+from tvsight.output.procedures import title
 from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["collect", "draw"]
 
-NAMES = ["Model", "Task"]
+NAMES = ["Model", "Method", "Task"]
 """Columns with words from elsewhere."""
+ROW, ROW_OF_METHODS = "A row is a model. ", "A row is a model and a method. "
+"""The beginning of the table's note, without further methods and with them."""
 TABLE = Wording(
     "Where the mean dev accuracy over tasks peaks",
-    "A row is a model. Peak block: the one after which the patch works best; blocks are numbered "
+    ROW + "Peak block: the one after which the patch works best; blocks are numbered "
     "from 0. Near the peak: the unbroken range of blocks around it with at least 90 % of its "
     "accuracy. (paper): computed here from the paper's "
     "accuracies by block. The CSV file has every task and block.",
@@ -44,18 +48,23 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     means = numbers.curves(whole, options.least_peak)
     if answers_report.are_whole(rows):
         means = means[means["source"] == "tvsight"]
-    peaks = numbers.highest(means)
+    kept = table[["model", "task"]].drop_duplicates()
+    by_method = numbers.by_method(rows)
+    methods = numbers.of_methods(by_method.merge(kept))
+    peaks = numbers.highest(means, methods)
     cells = _cells(peaks)
     display.table(cells, "Where the mean over tasks peaks")
 
-    wording = TABLE
+    note, every = TABLE.note, whole
+    if len(by_method):
+        note = ROW_OF_METHODS + note.removeprefix(ROW)
+        every = pd.concat([whole.assign(procedure=VECTOR), by_method], ignore_index=True)
     if options.least_peak is not None:
-        kept = f"Tasks whose best block is above {options.least_peak:.2f}, of each model. "
-        wording = TABLE._replace(note=kept + TABLE.note)
-    drawn.table(whole, [cells, *outcome.note_cells], names=NAMES, wording=wording)
-    keys = ["model", "task"]
-    of_kept = tested.merge(table[keys].drop_duplicates())
-    shown = (means, peaks, table, of_kept, numbers.of_methods(rows))
+        rule = f"Tasks whose best block is above {options.least_peak:.2f}, of each model. "
+        note = rule + note
+    wording = TABLE._replace(note=note)
+    drawn.table(every, [cells, *outcome.note_cells], names=NAMES, wording=wording)
+    shown = (means, peaks, table, tested.merge(kept), methods)
     paper = options.paper_curves and not answers_report.are_whole(rows)
     drawn.figure(figures.curves(*shown, paper, options.least_peak))
     for model in whole["model"].unique():
@@ -71,15 +80,17 @@ def _draw_score(rows: pd.DataFrame, name: str, drawn: Drawn) -> None:
 
 
 def _cells(peaks: pd.DataFrame) -> pd.DataFrame:
-    """The peaks as texts.
+    """The peaks as texts. Methods are named where there are several.
 
     Args:
         peaks: from `numbers.highest`.
     """
+    several = peaks["procedure"].nunique() > 1
     return pd.DataFrame(
         {
             "Model": display_name(peak["model"])
             + (" (paper)" if peak["source"] == "paper" else ""),
+            **({"Method": title(peak["procedure"])} if several else {}),
             "Tasks": str(peak["tasks"]),
             "Blocks": str(peak["depth"]),
             "Peak block": str(peak["layer"]),

@@ -39,6 +39,25 @@ class MethodOptions(RunConfig):
 
 
 @dataclass(frozen=True)
+class OneVectorOptions(MethodOptions):
+    """Options of a run, and of the vectors that an analysis of one vector is made with."""
+
+    methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
+        default=("task_vector",), metadata=RUNTIME
+    )
+    """Vectors that the analysis is made with, each in tables and figures of its own, beside
+    `task_vector`: `mean_state`, `function_vector`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "averaged_vector" in self.methods:
+            raise UsageError(
+                "--methods averaged_vector: main_results, layer_sweep and shots compare it, and "
+                "this analysis is not made with it. Leave it out."
+            )
+
+
+@dataclass(frozen=True)
 class AnswerOptions(MethodOptions):
     """Options of a run, of the vectors that are compared, and of what is an answer."""
 

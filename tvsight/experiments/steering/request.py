@@ -51,7 +51,17 @@ PLAIN: dict[str, Any] = dict.fromkeys(
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
-    """The central comparison with its vectors, the effects of heads, and steering."""
+    """The central comparison with its vectors, the effects of heads, and steering.
+
+    Raises:
+        RefusedError: when the heads of a model cannot be told apart, or are too few. Nothing is
+            measured with it then.
+    """
+    with runner.requiring(lambda model: check_enough_heads(model, HEADS)):
+        return _collect(runner, options)
+
+
+def _collect(runner: "Runner", options: Options) -> Outcome:
     if options.redraw:
         found = runner.outcome(options, main_results.requests)
     else:

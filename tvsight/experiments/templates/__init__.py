@@ -7,7 +7,7 @@ import tyro
 
 from tvsight.config import IDENTITY
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import MethodOptions
+from tvsight.experiments.main_results import OneVectorOptions
 
 NAME = "templates"
 MOST_TEMPLATES = 5
@@ -15,7 +15,7 @@ MOST_TEMPLATES = 5
 
 
 @dataclass(frozen=True)
-class Options(MethodOptions):
+class Options(OneVectorOptions):
     """Options of a run, and of this analysis."""
 
     templates: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEMPLATE ...")] = field(

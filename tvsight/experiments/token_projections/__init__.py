@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 
 from tvsight.config import RUNTIME
-from tvsight.experiments.main_results import MethodOptions
+from tvsight.experiments.main_results import OneVectorOptions
 
 NAME = "token_projections"
 
 
 @dataclass(frozen=True)
-class Options(MethodOptions):
+class Options(OneVectorOptions):
     """Options of a run, and of these tables and figures."""
 
     all_tokens: bool = field(default=False, metadata=RUNTIME)

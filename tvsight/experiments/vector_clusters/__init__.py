@@ -8,13 +8,13 @@ import tyro
 
 from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import MethodOptions, VectorOptions
+from tvsight.experiments.main_results import OneVectorOptions, VectorOptions
 
 NAME = "vector_clusters"
 
 
 @dataclass(frozen=True)
-class Options(VectorOptions, MethodOptions):
+class Options(VectorOptions, OneVectorOptions):
     """Options of a run, and of this figure."""
 
     perplexity: Annotated[float, tyro.conf.arg(metavar="NUMBER")] = field(
