@@ -33,7 +33,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     """Write table and figures, and show the table."""
     rows = outcome.table
     if shown_score(options) != "accuracy":
-        _draw_score(rows, shown_score(options), drawn)
+        _draw_score(rows, shown_score(options), display, drawn)
         return
     drawn = answers_report.place(rows, drawn)
     whole, tested = by_layer(rows), numbers.on_test(rows)
@@ -62,9 +62,13 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
         drawn.figure(figures.heat_map(whole, tested, model), "by_task", model)
 
 
-def _draw_score(rows: pd.DataFrame, name: str, drawn: Drawn) -> None:
+def _draw_score(rows: pd.DataFrame, name: str, display: "Display", drawn: Drawn) -> None:
     """Write the means of every score after each block, and the figure of one."""
-    table = score_numbers.by_layer(score_numbers.scored(rows))
+    rows = score_numbers.scored(rows)
+    if rows.empty:
+        display.note("No result has scores: nothing to draw.")
+        return
+    table = score_numbers.by_layer(rows)
     means = score_numbers.layers_over_tasks(table)
     drawn.numbers(means, "scores")
     drawn.figure(score_figures.curves(table, means, score_numbers.SCORES[name]), name)
