@@ -20,12 +20,13 @@ __all__ = ["collect", "draw"]
 
 NAMES = ["Model", "Task"]
 """Columns with words from elsewhere."""
+OF_PAPER = "(paper): computed here from the paper's accuracies by block. "
+"""Of tables that have the paper's models."""
 TABLE = Wording(
     "Where the mean dev accuracy over tasks peaks",
     "A row is a model. Peak block: the one after which the patch works best; blocks are numbered "
     "from 0. Near the peak: the unbroken range of blocks around it with at least 90 % of its "
-    "accuracy. (paper): computed here from the paper's "
-    "accuracies by block. The CSV file has every task and block.",
+    f"accuracy. {OF_PAPER}The CSV file has every task and block.",
 )
 
 
@@ -48,18 +49,20 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     cells = _cells(peaks)
     display.table(cells, "Where the mean over tasks peaks")
 
-    wording = TABLE
+    whole_answers, named = answers_report.are_whole(rows), answers_report.accuracy(rows)
+    ours = TABLE._replace(note=TABLE.note.replace(OF_PAPER, ""))
+    wording = ours if whole_answers else TABLE
     if options.least_peak is not None:
         kept = f"Tasks whose best block is above {options.least_peak:.2f}, of each model. "
-        wording = TABLE._replace(note=kept + TABLE.note)
+        wording = wording._replace(note=kept + wording.note)
     drawn.table(whole, [cells, *outcome.note_cells], names=NAMES, wording=wording)
     keys = ["model", "task"]
     of_kept = tested.merge(table[keys].drop_duplicates())
     shown = (means, peaks, table, of_kept, numbers.of_methods(rows))
-    paper = options.paper_curves and not answers_report.are_whole(rows)
-    drawn.figure(figures.curves(*shown, paper, options.least_peak))
+    paper = options.paper_curves and not whole_answers
+    drawn.figure(figures.curves(*shown, paper, options.least_peak, named))
     for model in whole["model"].unique():
-        drawn.figure(figures.heat_map(whole, tested, model), "by_task", model)
+        drawn.figure(figures.heat_map(whole, tested, model, named), "by_task", model)
 
 
 def _draw_score(rows: pd.DataFrame, name: str, display: "Display", drawn: Drawn) -> None:
