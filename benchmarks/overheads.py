@@ -39,6 +39,7 @@ def report(load: Callable[[], Any], task: Any, say: Say) -> None:
     _report_tokens(model, task, line)
     traced, bare = _trace(model.decoder)
     line(f"trace set-up (traced {1e3 * traced:.1f} ms, bare {1e3 * bare:.1f} ms)", traced - bare)
+    say(f"  apply a vector against a bare forward of its tokens: {_applied(model, task)}")
     _report_rows(model, task, line)
     _report_redraw(line)
 
@@ -127,6 +128,31 @@ def _trace(decoder: Any) -> tuple[float, float]:
 
     base = decoder.nn._module.get_decoder()
     return _median(traced, 20), _median(lambda: base(**placed), 20)
+
+
+def _applied(model: Any, task: Any) -> str:
+    """The time of `Vector.apply` on a zero-shot prompt, as a multiple of that of the model of
+    transformers on the same tokens, as it is called by default: with the logits of each token."""
+    import torch
+
+    from tvsight.library.model import LoadedModel
+    from tvsight.library.vector import Vector
+    from tvsight.prompts import templates
+
+    decoder, query = model.decoder, task.pairs[0].input
+    loaded = LoadedModel(model.source, decoder, model.dtype, model.device)
+    theta = Vector(loaded, task.name, torch.zeros(decoder.depth, decoder.width), layer=1)
+    prompt = templates.template("example").query(f" {query}")
+    inputs = model.tokenizer(prompt, return_tensors="pt").to(decoder.device)
+
+    def bare() -> None:
+        with torch.inference_mode():
+            decoder.nn._module(**inputs)
+
+    theta.apply(query)
+    bare()
+    call, forward = _median(lambda: theta.apply(query), 20), _median(bare, 20)
+    return f"{call / forward:.2f} x ({1e3 * call:.1f} ms, {1e3 * forward:.1f} ms)"
 
 
 def _analysis(*arguments: str) -> None:

@@ -20,7 +20,7 @@ def best(context: str, method: str = "task_vector") -> str:
     return f"{interval(found, 'best')} with α = {found['best_alpha']:g}"
 
 
-def working(context: str, method: str) -> str:
+def helping(context: str, method: str) -> str:
     found = ways(context, method)
     return f"α = {found['least_alpha']:g} to {found['most_alpha']:g}"
 
@@ -51,7 +51,7 @@ def claims_of_steering() -> dict[str, str]:
             f"Added to zero-shot prompts with a factor α, it answers {best('zero_shot')} at best, "
             f"and the function vector {best('zero_shot', 'function_vector')}"
         ),
-        "working factors": f"Both work with {working('zero_shot', 'task_vector')}",
+        "helping factors": f"Both help most with {helping('zero_shot', 'task_vector')}",
         "added elsewhere": (
             "The best added vector has, by context, "
             f"{best('shuffled', 'averaged_vector')} after permuted labels, "

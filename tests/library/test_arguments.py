@@ -140,6 +140,12 @@ def test_templates_and_tasks_may_be_named(model: Model, episodes: list[Episode])
 
 WRONG: dict[str, Callable[[Model], Any]] = {
     "Unknown template 'arow'.*'arrow'": lambda model: tvsight.answer(model, "a", prompt="arow"),
+    "^query: expected a text with a word in it, got str ''": lambda model: tvsight.answer(
+        model, ""
+    ),
+    "^query: expected a text with a word in it, got str ' '": lambda model: tvsight.answer(
+        model, " "
+    ),
     "^Unknown template ''": lambda model: tvsight.answer(model, "a", prompt=""),
     "^prompt: expected a template": lambda model: tvsight.answer(model, "a", prompt=3),
     "^template: expected the name": lambda model: tvsight.template(None),

@@ -66,7 +66,7 @@ def test_a_simulated_server_measures_the_same(
         ({"shot": 3}, "^shot: unknown option. Did you mean 'shots'"),
         ({"device": "cpu"}, "^device: unknown option"),
         ({"shots": "3"}, "^shots: expected a whole number"),
-        ({"shots": 0}, "at least 1 was expected"),
+        ({"shots": 0}, "^shots=0: at least 1 was expected"),
         ({"seed": [0, "1"]}, "^seed: expected a whole number"),
         ({"seed": ()}, "at least one seed"),
         ({"vectors": 1}, "^vectors: expected True or False"),
@@ -75,7 +75,10 @@ def test_a_simulated_server_measures_the_same(
         ({"methods": "mean_stat"}, "unknown method 'mean_stat'.*'mean_state'"),
         ({"tasks": ["to_uper"]}, "^Unknown task 'to_uper'.*'to_upper'"),
         ({"tasks": 3}, "^tasks: expected names"),
-        ({"tasks": []}, "."),
+        ({"tasks": []}, r"^tasks: expected at least one name, got list \[\]"),
+        ({"tasks": ""}, "^tasks '': the text is empty"),
+        ({"score": "kl"}, "^score: unknown option. It chooses what a figure shows"),
+        ({"template": "in:{x} out:{y} ", "answer_tokens": 8}, "^answer_tokens: the template"),
         ({"results": None}, "^results: expected UTF-8 text"),
     ],
 )
@@ -86,6 +89,7 @@ def test_what_the_command_line_would_refuse_is_refused(
     with pytest.raises(UsageError, match=told) as refused:
         tvsight.measure(model, **given)
     assert "\n" not in str(refused.value)
+    assert "--" not in str(refused.value)
 
 
 def test_a_task_that_fails_is_said_and_others_are_returned(

@@ -125,6 +125,13 @@ def test_a_place_that_cannot_be_written_is_named(theta: Vector, tmp_path: Path) 
             write(tmp_path / "absent" / "theta")
 
 
+@pytest.mark.parametrize("path", [None, "", 3, b"theta", "a\0b"], ids=repr)
+def test_what_is_no_path_is_refused(theta: Vector, path: Any) -> None:
+    for use in (theta.save, theta.save_gguf, lambda file: tvsight.read_vector(theta.model, file)):
+        with pytest.raises(UsageError, match=r"^path: expected the path of a file, got "):
+            use(path)
+
+
 @pytest.mark.parametrize("words", WORDS.values(), ids=list(WORDS))
 def test_any_name_returns_from_a_file(theta: Vector, words: str, tmp_path: Path) -> None:
     replace(theta, task=words, kind=words).save(tmp_path / "theta")

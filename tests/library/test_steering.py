@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from nnsight import save
@@ -116,11 +117,25 @@ def test_nothing_is_measured_of_a_steered_model(
     ("arguments", "told"),
     [
         ((None,), "^text: expected UTF-8 text"),
+        (("",), "^text: expected at least one token"),
         (("a", 0), "^tokens: expected a whole number of at least 1"),
         (("a", True), "^tokens: .* got bool"),
-        (("a", 200), "^The longest prompt has"),
+        (("a", 200), "^The longest prompt has .* Give fewer demonstrations, shorter inputs"),
     ],
 )
 def test_what_cannot_be_generated_is_refused(model: LoadedModel, arguments: Any, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         model.generate(*arguments)
+
+
+def test_an_empty_text_is_refused_where_the_tokenizer_begins_every_text(
+    tiny_checkpoint: Callable[[str], Path],
+) -> None:
+    model = tvsight.load(tiny_checkpoint("gemma3"), device="cpu")
+    assert model.tokenizer("").input_ids
+    with pytest.raises(UsageError, match=r"^text: expected at least one token"):
+        model.generate("")
+
+
+def test_numbers_of_other_libraries_count_tokens(model: LoadedModel) -> None:
+    assert model.generate(TEXT, np.int64(3)) == model.generate(TEXT, 3)

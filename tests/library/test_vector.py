@@ -133,6 +133,9 @@ def test_a_vector_shows_its_shape_place_and_report(theta: Vector) -> None:
     told = repr(replace(theta, report=REPORT))
     assert "block 2 of 0–4" in told
     assert "Vector 0.50 [0.20, 0.80]" in told
+    alone = replace(theta, report=replace(REPORT, episodes=1))
+    assert "over 1 episode:" in repr(alone)
+    assert "1 episode<" in alone._repr_html_()
 
 
 @pytest.mark.parametrize("words", WORDS.values(), ids=list(WORDS))

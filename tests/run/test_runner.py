@@ -33,12 +33,14 @@ from tests.helpers.small_runs import (
 )
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import UsageError
+from tvsight.experiments.main_results import Options
 from tvsight.experiments.main_results.request import requests
 from tvsight.models import resolve
 from tvsight.output.console import Display
 from tvsight.prompts import read_episodes
 from tvsight.run import places
 from tvsight.run.runner import Runner
+from tvsight.storage.manifests import Result
 from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES
 from tvsight.storage.store import Store
 from tvsight.writing import FRESH_NS
@@ -89,6 +91,27 @@ def test_what_was_stored_without_vectors_is_measured_again_where_they_are_needed
     assert set(again.paths) == {("qwen2", task) for task in TASKS}
     assert all(Store(config.results).vectors(path) for path in again.paths.values())
     assert_same(again.table, first.outcome.table)
+
+
+def test_what_was_stored_without_scores_is_neither_redrawn_nor_counted_where_they_are_shown(
+    first: First, tmp_path: Path
+) -> None:
+    plain = first.copied(tmp_path / "results")
+    store = Store(plain.results)
+    (bare,) = [path for path in paths(plain) if path.name.startswith("next_letter")]
+    manifest, rows = store.verified(bare), store.rows(bare).drop(columns=list(SCORE_TYPES))
+    store.save(Result(manifest["identity"]), rows, None, {"versions": manifest["versions"]})
+    assert stored(plain).failures == {}
+    config = Options(**vars(plain), score="kl")
+    found = stored(config)
+    assert {key.task: why for key, why in found.failures.items()} == {
+        "next_letter": "not in the store with its scores"
+    }
+    assert [result.key.task for result in found.results] == ["to_upper", "second_next"]
+    shown = io.StringIO()
+    Runner(display_on(shown)).preview(config, requests)
+    assert "2 of 3 are in the store, 1 to do" in shown.getvalue()
+    assert "next_letter: to be measured" in shown.getvalue()
 
 
 def test_a_model_is_loaded_once_for_several_runs(

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterable
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -87,6 +89,22 @@ def as_text(name: str, value: object) -> str:
     if not isinstance(value, str) or not is_encodable(value):
         raise unexpected(name, "UTF-8 text", value)
     return value
+
+
+def as_query(value: object) -> str:
+    """A text that can be tokenised, with a word in it."""
+    query = as_text("query", value)
+    if not query.strip():
+        raise unexpected("query", "a text with a word in it", query)
+    return query
+
+
+def as_path(name: str, value: object) -> Path:
+    """The path of a file."""
+    path = fspath(value) if isinstance(value, PathLike) else value
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise unexpected(name, "the path of a file", value)
+    return Path(path)
 
 
 def pairs(shown: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -14,6 +14,7 @@ from tvsight.experiments.main_results.request import collect
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library.arguments import as_text, check_model, whole
 from tvsight.library.model import LoadedModel
+from tvsight.library.wording import in_python, worded
 from tvsight.output.console import Display
 from tvsight.run.runner import Runner
 
@@ -29,7 +30,11 @@ DECIDED = {
 OPTIONS = tuple(entry.name for entry in fields(AnswerOptions) if entry.name not in DECIDED)
 """The options of `python -m analyses.main_results` that `measure` takes by name."""
 
+RATHER = {"score": " It chooses what a figure shows; the rows have every score as a column."}
+"""By an option of the command that would change no rows: what is said of it."""
 
+
+@worded
 @one_at_a_time
 def measure(
     model: LoadedModel,
@@ -59,13 +64,16 @@ def measure(
         Remark: about each task that cannot be measured, where others can.
     """
     check_model(model)
-    selection = tasks if isinstance(tasks, str) else ",".join(_texts("tasks", tasks))
+    names = [tasks] if isinstance(tasks, str) else _texts("tasks", tasks)
+    if not names:
+        raise unexpected("tasks", "at least one name", tasks)
     folder = fspath(results) if isinstance(results, PathLike) else results
-    given: dict[str, Any] = {"tasks": selection, "results": as_text("results", folder)}
+    given: dict[str, Any] = {"tasks": ",".join(names), "results": as_text("results", folder)}
     for name, value in options.items():
         if name not in OPTIONS:
+            meant = RATHER.get(name, nearest(name, OPTIONS))
             known = f"The options are {', '.join(OPTIONS)}."
-            raise UsageError(f"{name}: unknown option.{nearest(name, OPTIONS)} {known}")
+            raise UsageError(f"{name}: unknown option.{meant} {known}")
         given[name] = _converted(name, value)
     config = AnswerOptions(**given, **_of_model(model))
     outcome = collect(Runner(Display(Console(quiet=True)), model), config)
@@ -73,7 +81,7 @@ def measure(
     if not outcome.results:
         raise MeasurementError("; ".join(failed) or "no task was measured.")
     for line in failed:
-        warnings.warn(line, Remark, stacklevel=3)
+        warnings.warn(in_python(line), Remark, stacklevel=4)
     return outcome.in_order().table
 
 

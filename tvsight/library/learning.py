@@ -11,12 +11,14 @@ from tvsight.library.arguments import as_task, as_template, as_text, check_model
 from tvsight.library.model import LoadedModel
 from tvsight.library.report import Report
 from tvsight.library.vector import Vector
+from tvsight.library.wording import worded
 from tvsight.methods import METHODS
 from tvsight.prompts import Template
 from tvsight.run.planning import Plan
 from tvsight.tasks import Task
 
 
+@worded
 @one_at_a_time
 def task_vector(
     model: LoadedModel,

@@ -11,11 +11,12 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
-from tvsight.errors import UsageError, unexpected
+from tvsight.errors import UsageError, integer, unexpected
 from tvsight.execution.here import run as run_here
 from tvsight.execution.jobs import Job
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
+from tvsight.library.wording import worded
 from tvsight.models import packages
 from tvsight.models.loading import Model, load_remote
 from tvsight.models.loading import load as load_here
@@ -38,6 +39,7 @@ class LoadedModel(Model):
     added: list[tuple[int, Tensor]] = field(default_factory=list, compare=False)
     """Blocks and vectors of the steering that a job brings along, where the model is remote."""
 
+    @worded
     def generate(self, text: str, tokens: int = 20) -> str:
         """The text that follows, greedily. A steering block steers it, and so do your own edits.
 
@@ -51,13 +53,15 @@ class LoadedModel(Model):
         """
         if not isinstance(text, str) or not is_encodable(text):
             raise unexpected("text", "UTF-8 text", text)
-        if type(tokens) is not int or tokens < 1:
+        most = integer(tokens)
+        if most is None or most < 1:
             raise unexpected("tokens", "a whole number of at least 1", tokens)
-        prompt = self.tokenizer(text).input_ids
+        # A tokenizer may begin every text, even an empty one, with a special token.
+        prompt = self.tokenizer(text).input_ids if text else []
         if not prompt:
             raise unexpected("text", "at least one token", text)
-        check_window(self, [[*prompt, *range(tokens - 1)]])
-        found = self.run(measure.generated, {"prompts": [prompt]}, tokens, self.added)
+        check_window(self, [[*prompt, *range(most - 1)]])
+        found = self.run(measure.generated, {"prompts": [prompt]}, most, self.added)
         return str(self.tokenizer.decode(found, skip_special_tokens=True))
 
     @one_at_a_time
@@ -93,6 +97,7 @@ class LoadedModel(Model):
         return [one_line(self.name), size, self.dtype, one_line(place)]
 
 
+@worded
 def load(
     name: str | PathLike[str],
     revision: str | None = None,

@@ -15,6 +15,7 @@ from tvsight.library import measure
 from tvsight.library.arguments import (
     Values,
     as_patch,
+    as_query,
     as_task,
     as_template,
     as_text,
@@ -23,10 +24,12 @@ from tvsight.library.arguments import (
     whole,
 )
 from tvsight.library.model import LoadedModel
+from tvsight.library.wording import worded
 from tvsight.prompts import Episode, Sampling, Template, check_window, sample_episodes, usable_pairs
 from tvsight.tasks import Task
 
 
+@worded
 @one_at_a_time
 def episodes(
     model: LoadedModel,
@@ -56,6 +59,7 @@ def episodes(
     return sample_episodes(task.name, usable, sampling)
 
 
+@worded
 @one_at_a_time
 def extract(model: LoadedModel, episode: Episode, prompt: Template | str | None = None) -> Tensor:
     """The task vector θ(S) of an episode's demonstrations after every block, `[depth, width]`.
@@ -84,6 +88,7 @@ def extract(model: LoadedModel, episode: Episode, prompt: Template | str | None 
     return model.run(measure.vectors, {"prompts": prompts})
 
 
+@worded
 @one_at_a_time
 def answer(
     model: LoadedModel,
@@ -95,7 +100,7 @@ def answer(
     """The greedy next token after a prompt, as text.
 
     Args:
-        query: the input x as it stands in the prompt, often with a leading space.
+        query: the input x as it stands in the prompt, often with a leading space. It has a word.
         demonstrations: S; none for the zero-shot prompt.
         patch: a block (0 to depth - 1) and the vector `[width]` that replaces the residual stream
             after it, at the last token of the prompt.
@@ -108,7 +113,7 @@ def answer(
     """
     check_model(model)
     shown = pairs(demonstrations)
-    text = as_template(prompt).few_shot(shown, as_text("query", query))
+    text = as_template(prompt).few_shot(shown, as_query(query))
     block_and_vector = None if patch is None else as_patch(model.decoder, patch)
     tokens = model.tokenizer(text).input_ids
     check_window(model, [tokens])

@@ -7,7 +7,7 @@ from html import escape
 
 import pandas as pd
 
-from tvsight.output.labels import block, number
+from tvsight.output.labels import block, counted, number
 from tvsight.statistics.intervals import Estimate, accuracy
 
 TITLES = {"baseline": "Baseline", "icl": "ICL", "vector": "Vector"}
@@ -78,14 +78,16 @@ class Report:
 
     def __str__(self) -> str:
         accuracies = ", ".join(f"{TITLES[name]} {_shown(of)}" for name, of in self.test.items())
-        return f"test accuracy over {self.episodes} episodes: {accuracies}. {self._chosen}"
+        return (
+            f"test accuracy over {counted(self.episodes, 'episode')}: {accuracies}. {self._chosen}"
+        )
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{escape(TITLES[name])}</td><td>{escape(_shown(of))}</td></tr>"
             for name, of in self.test.items()
         )
-        head = f"<tr><th></th><th>test accuracy, {self.episodes} episodes</th></tr>"
+        head = f"<tr><th></th><th>test accuracy, {counted(self.episodes, 'episode')}</th></tr>"
         return f"<table>{head}{rows}</table><div>{escape(self._chosen)}</div>"
 
     @property

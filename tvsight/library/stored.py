@@ -27,7 +27,9 @@ def read(folder: str | PathLike[str] = "results", experiment: str | None = None)
     Returns:
         The rows that docs/results.md describes, after a column `experiment`. Every field of the
         identity in which two results of one experiment, model and task differ, such as `shots` or
-        `seed`, is a column too. Cells are empty where a result has no such value.
+        `seed`, is a column too. Cells are empty where a result has no such value. The column `rank`
+        is the place of the answer among all tokens; in rows of `token_projections` it is that of a
+        token, a word or the answers in an unembedded vector.
 
     Raises:
         UsageError: when there is no such folder, or no result in it.

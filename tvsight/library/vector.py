@@ -6,16 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from os import PathLike
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from tvsight.errors import UsageError, unexpected
+from tvsight.errors import UsageError
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.interventions.steering import Steered
 from tvsight.library import files, measure
 from tvsight.library.arguments import (
+    as_path,
+    as_query,
     as_template,
     as_text,
     check_loaded,
@@ -28,6 +29,7 @@ from tvsight.library.arguments import (
 )
 from tvsight.library.model import LoadedModel
 from tvsight.library.report import Report
+from tvsight.library.wording import worded
 from tvsight.output.labels import block
 from tvsight.prompts import Template, check_window
 from tvsight.prompts.generated import answer_text, stop_tokens
@@ -76,6 +78,7 @@ class Vector:
         }.items():
             object.__setattr__(self, name, checked)
 
+    @worded
     @one_at_a_time
     def apply(
         self,
@@ -108,9 +111,7 @@ class Vector:
         check_model(model)
         most = whole("tokens", tokens, 1)
         shown = tuple((self._word(x), self._word(y)) for x, y in pairs(demonstrations))
-        if not as_text("query", query).strip():
-            raise unexpected("query", "a text with a word in it", query)
-        ids = model.tokenizer(template.few_shot(shown, self._word(query))).input_ids
+        ids = model.tokenizer(template.few_shot(shown, self._word(as_query(query)))).input_ids
         check_window(model, [[*ids, *ids[:1] * (most - 1)]])
         stops = stop_tokens(model, template)
         patch = self._at(layer)
@@ -148,12 +149,13 @@ class Vector:
         Raises:
             UsageError: when it cannot be written; an earlier file stays as it was.
         """
+        file = as_path("path", path)
         about = {"model": self.model.name, "task": self.task, "kind": self.kind}
         about |= {"layer": str(self.layer), "adds": str(self.adds), "spaced": str(self.spaced)}
         about |= {"template": as_template(self.template).text}
         if self.report is not None:
             about |= {"report": self.report.to_json()}
-        files.write_vector(Path(path), self.values, about)
+        files.write_vector(file, self.values, about)
 
     def save_gguf(self, path: str | PathLike[str], layer: int | None = None) -> None:
         """Write a control vector that llama.cpp adds at every position after the same block.
@@ -171,7 +173,9 @@ class Vector:
         if place == 0:
             raise UsageError("layer: llama.cpp adds nothing after block 0; name another.")
         kind = str(self.model.decoder.nn.config.get_text_config().model_type)
-        files.write_gguf(Path(path), self.values[place], place, kind.removesuffix("_text"))
+        files.write_gguf(
+            as_path("path", path), self.values[place], place, kind.removesuffix("_text")
+        )
 
     def __repr__(self) -> str:
         report = "" if self.report is None else f"; {self.report}"
@@ -211,7 +215,7 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
         Remark: when it was learnt with a model of another name.
     """
     check_loaded(model)
-    values, about, report = files.read_vector(Path(path), model.name)
+    values, about, report = files.read_vector(as_path("path", path), model.name)
     return Vector(
         model,
         about["task"],

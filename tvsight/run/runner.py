@@ -24,7 +24,7 @@ from tvsight.run.revisions import (
     refuse_unknown,
     stored_revisions,
 )
-from tvsight.storage.manifests import VECTORS, Key, later_writer, note_asked
+from tvsight.storage.manifests import Key, Result, later_writer, note_asked
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 
@@ -160,8 +160,8 @@ class Runner:
         """The results of an experiment from the store alone. No model is loaded, no hub is asked.
 
         Of results that differ in weights or precision only, those with the weights and precision of
-        the newest are taken, so that one table is of one model. A result without the vectors that
-        a request needs does not count.
+        the newest are taken, so that one table is of one model. A result without the vectors or
+        scores that a request needs does not count.
 
         Args:
             refuse: refuse a revision that no result is of.
@@ -198,9 +198,11 @@ class Runner:
             known = self._taken(config, source, list(found.values()))
             for request in asked:
                 of_request = found[request.name]
-                newest = self._newest_whole(store, of_request, known, request.needs_vectors)
+                newest = self._newest_whole(store, of_request, known, request)
                 if newest is None:
-                    what = " with its vectors" if request.needs_vectors else ""
+                    needed = {"vectors": request.needs_vectors, "scores": request.needs_scores}
+                    lacking = " and ".join(name for name, wanted in needed.items() if wanted)
+                    what = f" with its {lacking}" if lacking else ""
                     others = {_state(of["identity"]) for of in of_request.values()}
                     others -= {_state(known)}
                     of_others = f" as {_state(known)}; {', '.join(sorted(others))} is there"
@@ -233,18 +235,17 @@ class Runner:
         return known
 
     def _newest_whole(
-        self, store: Store, found: ByPath, known: dict[str, str], with_vectors: bool
+        self, store: Store, found: ByPath, known: dict[str, str], request: Request
     ) -> Path | None:
         for path, read in sorted(found.items(), key=lambda of: of[1]["written"], reverse=True):
             if not known.items() <= read["identity"].items():
                 continue
             try:
-                manifest = store.verified(path, keep_rows=True)
+                result = Result(read["identity"])
+                if store.holds(result, request.needs_vectors, request.needs_scores):
+                    return path
             except (DamagedResult, LaterVersion) as damage:
                 self.display.note(left_out(damage))
-            else:
-                if VECTORS in manifest["files"] or not with_vectors:
-                    return path
         return None
 
     def _label(self, source: ModelSource, known: Mapping[str, Any], there: list[Revision]) -> None:
@@ -320,6 +321,6 @@ def _stored_sources(config: RunConfig, store: Store) -> list[ModelSource]:
 
 def _whole(store: Store, request: Request) -> bool:
     try:
-        return store.holds(request.result, request.needs_vectors)
+        return store.holds(request.result, request.needs_vectors, request.needs_scores)
     except DamagedResult:
         return False

@@ -26,6 +26,8 @@ def test_the_papers_curves_are_drawn_unless_they_are_left_out(paper_curves: bool
     assert labels[0] == "a-model"
     assert sum("(paper)" in label for label in labels) == 3 * paper_curves
     assert "LLaMA 7B (paper)" in display.text
+    assert ("(paper)" in drawn.figures["layer_sweep"].caption) is paper_curves
+    assert "(paper)" in drawn.wordings["layer_sweep"].note
 
 
 def test_tasks_below_the_least_peak_are_left_out_of_means_alone() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.helpers.example_rows import outcome_of, scored_rows
+from tests.helpers.example_rows import outcome_of, scored_rows, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.experiments.layer_sweep import NAME, Options, report
 
@@ -8,9 +8,21 @@ from tvsight.experiments.layer_sweep import NAME, Options, report
 @pytest.mark.parametrize(
     ("score", "finding"),
     [
-        ("gap", "Log-probability gap (nats): highest, 3.00, after block 3 of 0–5; -1.00 without"),
-        ("kl", "KL to ICL (nats): lowest, 0.50, after block 3 of 0–5; 2.00 without a vector"),
-        ("rank", "Rank of the answer: lowest, 1.00, after block 0 of 0–5; 100.00 without"),
+        (
+            "gap",
+            "Log-probability gap (nats) with the task vector: highest, 3.00, after block 3 of 0–5; "
+            "-1.00 without a vector",
+        ),
+        (
+            "kl",
+            "KL to ICL (nats) with the task vector: lowest, 0.50, after block 3 of 0–5; 2.00 "
+            "without a vector",
+        ),
+        (
+            "rank",
+            "Rank of the answer with the task vector: lowest, 1.00, after block 0 of 0–5; 100.00 "
+            "without a vector",
+        ),
     ],
 )
 def test_a_score_is_drawn_against_the_block(score: str, finding: str) -> None:
@@ -20,4 +32,13 @@ def test_a_score_is_drawn_against_the_block(score: str, finding: str) -> None:
     report.draw(outcome, Options(score=score), Told(), drawn)
     assert list(drawn.tables) == ["layer_sweep_scores"]
     assert list(drawn.figures) == [f"layer_sweep_{score}"]
-    assert drawn.figures[f"layer_sweep_{score}"].title.startswith(finding)
+    assert drawn.figures[f"layer_sweep_{score}"].title == finding
+
+
+def test_results_without_scores_are_left_out_or_said() -> None:
+    old = task_rows("old", (0, 9, 5, 5))
+    for results, drawn_figures in (((scored_rows(), old), ["layer_sweep_gap"]), ((old,), [])):
+        drawn, display = Recorded(NAME), Told()
+        report.draw(outcome_of(*results), Options(score="gap"), display, drawn)
+        assert list(drawn.figures) == drawn_figures
+        assert ("No result has scores" in display.text) == (not drawn_figures)

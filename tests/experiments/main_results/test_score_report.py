@@ -44,6 +44,13 @@ def test_a_score_is_drawn_in_place_of_accuracy(score: str, finding: str) -> None
     assert "n = 20 test episodes" in plot.caption
 
 
+def test_a_score_that_no_row_has_is_said_and_not_drawn() -> None:
+    drawn, display = Recorded(NAME), Told()
+    report.draw(outcome_of(task_rows("old", (0, 9, 5, 5))), Options(score="kl"), display, drawn)
+    assert (drawn.tables, drawn.figures) == ({}, {})
+    assert "No result has scores: nothing to draw." in display.text
+
+
 def test_options_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(UsageError, match="--score kl is of answers of one token"):
         Options(score="kl", answer_tokens=8)

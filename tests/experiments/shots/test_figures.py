@@ -58,6 +58,12 @@ def test_a_model_that_was_measured_with_one_number_is_named_and_not_drawn() -> N
     assert plot.caption.endswith("Not drawn: model-1, measured with 1 demonstration alone.")
     every = curves(means[alone], 20)
     assert len(every.figure.axes) == 2
+    assert every.title == (
+        "With 1 demonstration the task vector answers 0.10, and ICL's lead is 0.20"
+    )
+    assert curves(means[means["shots"] == 1], 20).title == (
+        "With 1 demonstration ICL is ahead of the task vector in 2 of 2 models"
+    )
     assert "Not drawn" not in every.caption
 
 

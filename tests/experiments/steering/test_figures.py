@@ -56,17 +56,19 @@ def test_controls_stand_beside_the_vector_that_is_best_without_demonstrations() 
     for control in CONTROLS:
         run = means()[(means()["procedure"] == control) & (means()["method"] == "task_vector")]
         assert lines[title(control)] == run["accuracy"].tolist()
+    assert [label.get_text() for label in axes.get_xticklabels()] == [f"{a:g}" for a in ALPHAS]
+    assert axes.get_ylim()[0] < 0
 
 
-def test_titles_say_where_the_best_vector_works() -> None:
+def test_titles_say_where_the_best_vector_helps() -> None:
     found = ranges(means())
     assert by_alpha(means(), found, MODEL).title == (
-        "Added, the task vector works zero-shot with α = 0.5 to 2 (0.68 at best, 0.08 without) and "
-        "in 3 of 4 other contexts; written over, the task vector reaches 0.62"
+        "Added zero-shot, the task vector helps most with α = 0.5 to 2 (0.68 at best, 0.08 "
+        "without); it helps in 3 of 4 other contexts; written over, the task vector reaches 0.62"
     )
-    nowhere = by_alpha(means(), found.assign(working=0), MODEL).title
+    nowhere = by_alpha(means(), found.assign(helping=0), MODEL).title
     assert nowhere == (
-        "Added to zero-shot prompts, no vector is shown to work with any α (0.68 at best, 0.08 "
+        "Added to zero-shot prompts, no vector is shown to help with any α (0.68 at best, 0.08 "
         "without); written over, the task vector reaches 0.62"
     )
 

@@ -57,7 +57,7 @@ def test_a_condition_is_compared_with_no_vector_in_its_context(table: pd.DataFra
     assert (plain["accuracy"], plain["gain"]) == ((BASELINE - 1) / N, 0)
 
 
-def test_means_are_over_tasks_and_factors_work_near_the_best(means: pd.DataFrame) -> None:
+def test_means_are_over_tasks_and_factors_help_most_near_the_best(means: pd.DataFrame) -> None:
     vector = {"context": "zero_shot", "procedure": VECTOR, "method": "task_vector"}
     row = only(means, **vector, alpha=0.5)
     assert row["accuracy"] == pytest.approx((ADDED[0.5] - 0.5) / N)
@@ -65,25 +65,25 @@ def test_means_are_over_tasks_and_factors_work_near_the_best(means: pd.DataFrame
     gap = (ADDED[0.5] - BASELINE) / (ICL - BASELINE)
     assert row["recovered_gap"] == pytest.approx(gap)
     assert (row["tasks"], row["gain_tasks"]) == (2, 2)
-    works = means.loc[means["works"], ["context", "method", "alpha"]]
+    helping = means.loc[means["helps"], ["context", "method", "alpha"]]
     expected = [("zero_shot", method, alpha) for method in METHODS for alpha in (0.5, 1.0, 2.0)]
     expected.remove(("zero_shot", "function_vector", 0.5))  # 0.79 of its best
-    assert list(works.itertuples(index=False, name=None)) == expected
+    assert list(helping.itertuples(index=False, name=None)) == expected
     assert pd.isna(only(means, context="natural", procedure="baseline")["recovered_gap"])
 
 
-def test_ranges_name_the_best_factor_and_those_that_work(means: pd.DataFrame) -> None:
+def test_ranges_name_the_best_factor_and_those_that_help_most(means: pd.DataFrame) -> None:
     found = ranges(means)
     assert list(found["context"]) == [name for name in SHOWN for _ in METHODS]
     row = only(found, context="zero_shot", method="averaged_vector")
-    assert (row["best_alpha"], row["working"]) == (1.0, 3)
+    assert (row["best_alpha"], row["helping"]) == (1.0, 3)
     assert (row["least_alpha"], row["most_alpha"]) == (0.5, 2.0)
     assert row["best"] == pytest.approx((ADDED[1.0] - 2.5) / N)
     assert row["overwrite"] == pytest.approx((OVER - 2.5) / N)
     assert row["baseline"] == pytest.approx((BASELINE - 0.5) / N)
     assert row["overwrite_low"] < row["overwrite"] < row["overwrite_high"]
     nowhere = only(found, context="natural", method="task_vector")
-    assert (nowhere["working"], nowhere["best_alpha"]) == (0, 0.25)
+    assert (nowhere["helping"], nowhere["best_alpha"]) == (0, 0.25)
     assert pd.isna(nowhere["least_alpha"])
 
 

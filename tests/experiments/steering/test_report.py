@@ -32,8 +32,8 @@ def test_tables_say_the_numbers(drawn: tuple[Recorded, str]) -> None:
     ranged, controls, tasks = files.cells["steering"]
     first, natural = ranged.iloc[0], ranged[ranged["Context"] == "Natural text"].iloc[0]
     assert first["Added with it"].startswith("0.68 [")
-    assert (first["Best α"], first["Works with"]) == ("1", "0.5 to 2")
-    assert natural["Works with"] == "–"
+    assert (first["Best α"], first["Helps most with"]) == ("1", "0.5 to 2")
+    assert natural["Helps most with"] == "–"
     assert len(controls) == len(MODELS) * len(METHODS) * len(ALPHAS)
     assert controls.iloc[2]["Negated vector"].startswith("0.12")
     assert tasks["Task vector, added"].tolist()[0].startswith("0.70 [")
@@ -43,13 +43,13 @@ def test_tables_say_the_numbers(drawn: tuple[Recorded, str]) -> None:
     assert signs["Divergence"].tolist()[0] == "–"
 
 
-def test_with_one_task_no_factor_is_shown_to_work() -> None:
+def test_with_one_task_no_factor_is_shown_to_help() -> None:
     files, display = Recorded(NAME), Told()
     of_both = outcome("a-model", contexts=SHOWN[:1])
     draw(Outcome(of_both.results[:2]), Options(), display, files)
     assert "no interval over tasks" in " ".join(display.text.split())
     ranged, *_ = files.cells["steering"]
-    assert set(ranged["Works with"]) == {"–"}
+    assert set(ranged["Helps most with"]) == {"–"}
 
 
 def test_without_a_result_there_is_nothing_to_draw() -> None:

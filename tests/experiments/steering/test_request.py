@@ -2,11 +2,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.config import RunConfig
-from tvsight.execution import complete
+from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.steering import (
     ALPHAS,
@@ -87,6 +88,8 @@ def test_its_job_can_be_rehearsed_and_random_directions_depend_on_task_and_seed(
 def test_rows_are_complete(model: Model, tasks: str) -> None:
     request = wanted(tasks)[0]
     rows = complete(request.steps(model), model.decoder).rows
+    shipped = complete(request.steps(model), model.decoder, Here(simulated=True)).rows
+    pd.testing.assert_frame_equal(shipped, rows)
     assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(["rank"])
     assert check_rows(rows, request.identity) is None
     dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))

@@ -53,6 +53,7 @@ def curves(
     methods: pd.DataFrame,
     paper: bool = True,
     least: float | None = None,
+    accuracy: str = "accuracy",
 ) -> Plot:
     """Dev accuracy against the block, a panel per model; then all means against relative depth.
 
@@ -63,6 +64,7 @@ def curves(
         methods: from `numbers.of_methods`, of these tasks; a further line each.
         paper: draw the paper's curves too.
         least: what the best block of each task is above.
+        accuracy: from `answers_report.accuracy`.
     """
     ours = peaks[peaks["source"] == "tvsight"]
     models = list(ours["model"])
@@ -74,7 +76,7 @@ def curves(
     shown = means if paper else means[means["source"] == "tvsight"]
     _against_depth(drawn[-1], shown, models)
     for axes in drawn[::per_row]:
-        axes.set_ylabel("Dev accuracy")
+        axes.set_ylabel(f"Dev {accuracy}")
     legend_above(figure, drawn[-1], 3)
     for axes, model in zip(drawn, models, strict=False):
         of_model = tested[tested["model"] == model]
@@ -92,20 +94,26 @@ def curves(
         f"n = {sizes(table['n'])} dev episodes per task. Thin: tasks. Shaded: within "
         f"{100 * (1 - PEAK_SHARE):.0f} % of the peak.{rule}"
     )
+    theirs = (
+        " (paper): computed here from the accuracies by block that the authors publish; their "
+        "Figure 3 keeps tasks whose best block is above 0.75."
+    )
     caption = (
-        f"{note} Dashed in the panels of models: means on test, without a patch. (paper): computed "
-        "here from the accuracies by block that the authors publish; their Figure 3 keeps tasks "
-        f"whose best block is above 0.75.\n{_each(named)}"
+        f"{note} Dashed in the panels of models: means on test, without a patch."
+        f"{theirs if paper else ''}\n{_each(named)}"
     )
     return Plot(figure, _peaks(peaks, paper), caption, note)
 
 
-def heat_map(table: pd.DataFrame, tested: pd.DataFrame, model: str) -> Plot:
+def heat_map(
+    table: pd.DataFrame, tested: pd.DataFrame, model: str, accuracy: str = "accuracy"
+) -> Plot:
     """Dev accuracy of one model, task by block; a dot marks the block that was chosen.
 
     Args:
         table: from `layers.by_layer`.
         tested: from `numbers.on_test`, drawn in three columns at the right.
+        accuracy: from `answers_report.accuracy`.
     """
     of_model = table[table["model"] == model]
     order = of_model["task"].drop_duplicates()
@@ -116,7 +124,7 @@ def heat_map(table: pd.DataFrame, tested: pd.DataFrame, model: str) -> Plot:
     style = {"vmin": 0, "vmax": 1, "cmap": COLOUR_MAP, "xticklabels": False}
     names = [task_title(name) for name in grid.index]
     sns.heatmap(grid, ax=left, cbar_ax=bar, yticklabels=names, **style)
-    bar.set_ylabel("Accuracy")
+    bar.set_ylabel(accuracy.capitalize().replace(" (", "\n("))
     known = tested[tested["model"] == model].set_index("task").loc[order]
     levels = known[list(COMPARED)]
     sns.heatmap(levels, ax=right, cbar=False, yticklabels=False, **style)

@@ -8,7 +8,7 @@ from tvsight.experiments.main_results.score_numbers import Score, best, procedur
 from tvsight.output.labels import block, display_name, number, sizes
 from tvsight.output.panels import block_ticks, label_ends, legend_above, model_panels
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES
+from tvsight.output.procedures import PROCEDURES, title
 
 TICKS = 7
 """Ticks along the blocks of a panel."""
@@ -73,14 +73,15 @@ def _best_block(means: pd.DataFrame, score: Score, model: str) -> pd.Series:
 
 
 def _where(means: pd.DataFrame, score: Score, models: list[str]) -> str:
-    """The finding of the curves: the best block."""
+    """The finding of the curves: the best block of the task vector."""
     extreme = "lowest" if score.less_is_better else "highest"
+    what = f"{score.title} with the {title('task_vector').lower()}"
     if len(models) > 1:
         found = [_best_block(means, score, model) for model in models]
         places = ", ".join(f"{row['layer']} in {display_name(row['model'])}" for row in found)
-        return f"{score.title}: {extreme} after block {places}"
+        return f"{what}: {extreme} after block {places}"
     row = _best_block(means, score, models[0])
     depth = int(means["layer"].max()) + 1
     level = means[means["layer"].isna()][score.column].iloc[0]
     where, value = block(int(row["layer"]), depth), number(row[score.column])
-    return f"{score.title}: {extreme}, {value}, after {where}; {number(level)} without a vector"
+    return f"{what}: {extreme}, {value}, after {where}; {number(level)} without a vector"

@@ -36,6 +36,11 @@ def place(rows: pd.DataFrame, drawn: "Drawn") -> "Drawn":
     return drawn.of("answers", EXACT) if are_whole(rows) else drawn
 
 
+def accuracy(rows: pd.DataFrame) -> str:
+    """The name of accuracies at the axes of figures."""
+    return "accuracy (exact answers)" if are_whole(rows) else "accuracy"
+
+
 def draw(rows: pd.DataFrame, display: "Display", drawn: "Drawn") -> None:
     """Write and show the table of scores, where rows are of whole answers."""
     if not are_whole(rows):

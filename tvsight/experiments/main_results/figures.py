@@ -41,13 +41,16 @@ SMALL = 6.5
 """Size of numbers in figures, in points."""
 
 
-def by_model(bars: pd.DataFrame, table: pd.DataFrame, spread: pd.DataFrame) -> Plot:
+def by_model(
+    bars: pd.DataFrame, table: pd.DataFrame, spread: pd.DataFrame, accuracy: str = "accuracy"
+) -> Plot:
     """Mean accuracy of the three procedures, one group of bars per model (Figure 4).
 
     Args:
         bars: from `numbers.bars`; the paper's models are drawn paler.
         table: from `numbers.by_task`; the caption gives its numbers of episodes.
         spread: from `numbers.over_seeds`; seeds after the first are dashes.
+        accuracy: from `answers_report.accuracy`.
     """
     figure = new_figure(TWO_COLUMNS * min(1.0, LEAST_WIDTH + MODEL_WIDTH * len(bars)), 3.2)
     axes = figure.subplots()
@@ -60,7 +63,7 @@ def by_model(bars: pd.DataFrame, table: pd.DataFrame, spread: pd.DataFrame) -> P
     labels = [_wrapped(display_name(name)) for name in bars["model"]]
     axes.set_xticks(places, labels)
     axes.tick_params(axis="x", length=0)
-    axes.set(ylim=(0, 1), ylabel="Mean test accuracy", xlim=(places[0] - 0.5, places[-1] + 0.5))
+    axes.set(ylim=(0, 1), ylabel=f"Mean test {accuracy}", xlim=(places[0] - 0.5, places[-1] + 0.5))
     axes.yaxis.grid(True)
     _numbers_below(axes, places, bars, 1 + max(label.count("\n") for label in labels))
     reported = places[bars["paper"].to_numpy()]

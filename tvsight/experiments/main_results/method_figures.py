@@ -16,11 +16,14 @@ ROW = 0.2
 """Height of a task, in inches."""
 
 
-def methods(table: pd.DataFrame, means: pd.DataFrame, model: str) -> Plot:
+def methods(
+    table: pd.DataFrame, means: pd.DataFrame, model: str, accuracy: str = "accuracy"
+) -> Plot:
     """Accuracy of every method on each task of a model, and the recovered gap of each method.
 
     Args:
         table, means: from `method_numbers.by_task` and `.over_tasks`.
+        accuracy: from `answers_report.accuracy`.
     """
     of_model = table[table["model"] == model]
     tasks = of_model.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
@@ -33,7 +36,7 @@ def methods(table: pd.DataFrame, means: pd.DataFrame, model: str) -> Plot:
     for procedure, rows in of_model.groupby("procedure", sort=False):
         _dots(left, rows, [places[task] for task in rows["task"]], str(procedure))
     left.set_yticks(list(places.values()), [task_title(task) for task in places])
-    left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(places) - 0.4), xlabel="Test accuracy")
+    left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(places) - 0.4), xlabel=f"Test {accuracy}")
     left.tick_params(axis="y", length=0)
     left.xaxis.grid(True)
     shade_categories(tasks["category"], left)

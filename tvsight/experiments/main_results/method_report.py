@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.main_results import method_figures, method_numbers
+from tvsight.experiments.main_results import answers_report, method_figures, method_numbers
 from tvsight.output.labels import MISSING, display_name, interval
 from tvsight.output.procedures import title
 from tvsight.output.tables import Wording
@@ -38,8 +38,9 @@ def draw(rows: pd.DataFrame, display: "Display", drawn: "Drawn", always: bool = 
     cells = _cells(means)
     display.table(cells, TABLE.title, ["Block (median)"])
     drawn.table(table, [cells], "methods", names=NAMES, wording=TABLE)
+    named = answers_report.accuracy(rows)
     for model in table["model"].unique():
-        drawn.figure(method_figures.methods(table, means, model), "methods", model)
+        drawn.figure(method_figures.methods(table, means, model, named), "methods", model)
 
 
 def _cells(means: pd.DataFrame) -> pd.DataFrame:

@@ -39,7 +39,10 @@ SHARES = ("Gap recovered", "KL recovered")
 def draw(rows: pd.DataFrame, options: "RunConfig", display: "Display", drawn: "Drawn") -> None:
     """Write and show the table of scores where rows have them, and the figures of `--score`."""
     rows = score_numbers.scored(rows)
+    score = SCORES.get(name := shown_score(options))
     if rows.empty:
+        if score is not None:
+            display.note("No result has scores: nothing to draw.")
         return
     table = score_numbers.by_task(rows)
     means = score_numbers.over_tasks(table)
@@ -47,7 +50,6 @@ def draw(rows: pd.DataFrame, options: "RunConfig", display: "Display", drawn: "D
     display.table(cells, TABLE.title, ["Top 2", "Top 3"])
     drawn.table(table, [cells], "scores", names=["Model"], wording=TABLE)
     drawn.numbers(means, "scores_means")
-    score = SCORES.get(name := shown_score(options))
     if score is not None:
         for model in table["model"].unique():
             drawn.figure(score_figures.by_task(table, means, score, model), name, model)

@@ -27,12 +27,15 @@ NEAR = 0.1
 """A difference of accuracies up to which a task lies near the diagonal."""
 
 
-def task_by_task(table: pd.DataFrame, model: str, seeds: pd.DataFrame) -> Plot:
+def task_by_task(
+    table: pd.DataFrame, model: str, seeds: pd.DataFrame, accuracy: str = "accuracy"
+) -> Plot:
     """Accuracy of the three procedures on every task of one model, and how far ICL is ahead.
 
     Args:
         table: from `numbers.by_task`.
         seeds: from `numbers.by_seed`, of other seeds than that of `table`.
+        accuracy: from `answers_report.accuracy`.
     """
     rows = _sorted(table[table["model"] == model]).iloc[::-1].reset_index(drop=True)
     figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(rows))
@@ -52,7 +55,7 @@ def task_by_task(table: pd.DataFrame, model: str, seeds: pd.DataFrame) -> Plot:
     marks = ["" if found else " *" for found in rows["layer_identified"]]
     names = [task_title(name) + mark for name, mark in zip(rows["task"], marks, strict=True)]
     left.set_yticks(rows.index, names)
-    left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(rows) - 0.4), xlabel="Test accuracy")
+    left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(rows) - 0.4), xlabel=f"Test {accuracy}")
     right.set(xlabel="ICL − task vector")
     for axes in (left, right):
         axes.tick_params(axis="y", length=0)
@@ -77,18 +80,19 @@ def task_by_task(table: pd.DataFrame, model: str, seeds: pd.DataFrame) -> Plot:
     return Plot(figure, _ahead(rows), caption, note)
 
 
-def against_icl(table: pd.DataFrame, model: str) -> Plot:
+def against_icl(table: pd.DataFrame, model: str, accuracy: str = "accuracy") -> Plot:
     """Accuracy of the task vector against that of ICL, one labelled point per task of a model.
 
     Args:
         table: from `numbers.by_task`.
+        accuracy: from `answers_report.accuracy`.
     """
     rows = table[table["model"] == model]
     figure = new_figure(4.6, 4.3)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle="--", zorder=1)
-    axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), xlabel="ICL, test accuracy")
-    axes.set(ylabel="Task vector, test accuracy", aspect="equal")
+    axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), xlabel=f"ICL, test {accuracy}")
+    axes.set(ylabel=f"Task vector, test {accuracy}", aspect="equal")
     points = {}
     for category, tasks in rows.groupby("category", sort=False):
         colour = CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"])

@@ -21,13 +21,14 @@ LAG = "task_vector"
 """The procedure whose distance from ICL has a panel of its own."""
 
 
-def curves(means: pd.DataFrame, episodes: int) -> Plot:
+def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Plot:
     """Mean test accuracy of each procedure, and below how far ICL is ahead of the vector; a column
     of panels per model.
 
     Args:
         means: from `numbers.over_tasks`.
         episodes: test episodes per task.
+        accuracy: from `answers_report.accuracy`.
     """
     several = means.groupby("model")["shots"].transform("nunique") > 1
     alone = means[~several] if several.any() else means.iloc[:0]  # where all are, all are drawn
@@ -66,7 +67,7 @@ def curves(means: pd.DataFrame, episodes: int) -> Plot:
         lower.xaxis.set_minor_locator(NullLocator())
         for axes in (upper, lower):
             axes.yaxis.grid(True)
-    rows[0, 0].set_ylabel("Mean test accuracy")
+    rows[0, 0].set_ylabel(f"Mean test {accuracy}")
     rows[1, 0].set_ylabel("ICL −\ntask vector")
     figure.align_ylabels(list(rows[:, 0]))
     for upper, model in zip(rows[0], models, strict=True):
@@ -103,6 +104,8 @@ def _growth(means: pd.DataFrame) -> str:
     lag = means[means["procedure"] == LAG].sort_values(["model", "shots"])
     fewest, most = (lag.drop_duplicates("model", keep=keep) for keep in ("first", "last"))
     counts = {(low, high) for low, high in zip(fewest["shots"], most["shots"], strict=True)}
+    if all(low == high for low, high in counts):
+        return _ahead(most, {high for _, high in counts})
     ends = "from the fewest to the most demonstrations"
     if len(counts) == 1:
         ((low, high),) = counts
@@ -117,4 +120,20 @@ def _growth(means: pd.DataFrame) -> str:
         f"{ends.capitalize()} the task vector goes from {number(fewest['accuracy'].iloc[0])} to "
         f"{number(most['accuracy'].iloc[0])}, and ICL's lead from "
         f"{number(fewest['behind_icl'].iloc[0])} to {number(most['behind_icl'].iloc[0])}"
+    )
+
+
+def _ahead(lag: pd.DataFrame, counts: set[int]) -> str:
+    """The finding where each model was measured with one number of demonstrations.
+
+    Args:
+        lag: a row per model.
+    """
+    number_of = counted(min(counts), "demonstration") if len(counts) == 1 else "its demonstrations"
+    if len(lag) > 1:
+        ahead = int((lag["behind_icl"] > 0).sum())
+        return f"With {number_of} ICL is ahead of the task vector in {ahead} of {len(lag)} models"
+    return (
+        f"With {number_of} the task vector answers {number(lag['accuracy'].iloc[0])}, and ICL's "
+        f"lead is {number(lag['behind_icl'].iloc[0])}"
     )

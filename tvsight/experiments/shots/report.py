@@ -46,6 +46,7 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
 def draw(outcome: Outcome, options: Options, display: "Display", drawn: Drawn) -> None:
     """Write table and figure, and show the table."""
+    named = answers_report.accuracy(outcome.table)
     drawn = answers_report.place(outcome.table, drawn)
     table = numbers.by_shots(outcome.table)
     means = numbers.over_tasks(table, further(outcome.table))
@@ -57,7 +58,7 @@ def draw(outcome: Outcome, options: Options, display: "Display", drawn: Drawn) -
     display.table(cells, heading, ["Averaged vector"])
 
     drawn.table(table, [cells, *outcome.note_cells], names=NAMES, wording=TABLE)
-    drawn.figure(figures.curves(means, table["n"].max()))
+    drawn.figure(figures.curves(means, table["n"].max(), named))
 
 
 def _cells(means: pd.DataFrame) -> pd.DataFrame:

@@ -27,8 +27,10 @@ OVER = len(ALPHAS) + 0.2
 LABELS = [*(f"{alpha:g}" for alpha in ALPHAS), "over"]
 APART = 0.16
 """Between the methods at `OVER`."""
+BELOW = -0.03
+"""Where the axis of accuracies begins, so that controls that are never right are seen."""
 SHADE = 0.16
-"""Share of a method's colour in the shade of its working range."""
+"""Share of a method's colour in the shade of the factors with which it helps most."""
 
 
 def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
@@ -45,9 +47,12 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
         _context(axes, of_model[of_model["context"] == context], ranged, context)
     best = _best(ranged, "zero_shot")["method"]
     _controls(drawn[-1], of_model[of_model["context"] == "zero_shot"], best)
-    for axes in drawn:
+    for axes in drawn[:-1]:
         axes.set_xticks([*range(len(ALPHAS)), OVER], LABELS)
         axes.set_xlim(-0.5, OVER + 0.5)
+    drawn[-1].set_xticks(range(len(ALPHAS)), LABELS[:-1])  # controls are added alone
+    drawn[-1].set_xlim(-0.5, len(ALPHAS) - 0.5)
+    drawn[-1].set_ylim(BELOW, 1)  # of all panels
     for axes in drawn[::3]:
         axes.set_ylabel("Mean test accuracy")
     for axes in drawn[-3:]:
@@ -61,11 +66,12 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
     tasks = counted(of_model["tasks"].max(), "task")
     note = (
         f"{display_name(model)}, means over {tasks}. Bands: 95 % bootstrap intervals over tasks of "
-        "the gain. Shaded: the best method works."
+        "the gain. Shaded: the best method helps most."
     )
     caption = (
-        f"{note} It works with a factor that gives at least 80 % of the accuracy of its best "
-        "factor and a gain over no vector whose interval is above 0. Bands are around the accuracy "
+        f"{note} A vector helps in a context where a factor has a gain over no vector whose "
+        "interval is above 0 and at least 80 % of the accuracy of the vector's own best factor; "
+        "with these factors it helps most. Bands are around the accuracy "
         "without a vector, tasks paired. over: the vector is written over the "
         "residual stream. A vector acts at the last token, after the block that is best for its "
         "method and mode on zero-shot dev prompts with α = 1. Controls: zero-shot, in place of the "
@@ -82,7 +88,7 @@ def _context(axes: Axes, rows: pd.DataFrame, ranges: pd.DataFrame, context: str)
         _level(axes, baseline["icl"], "icl")
     vectors = _paired(rows[rows["procedure"] == VECTOR])
     best = _best(ranges, context)["method"]
-    for alpha in vectors.loc[(vectors["method"] == best) & vectors["works"], "place"]:
+    for alpha in vectors.loc[(vectors["method"] == best) & vectors["helps"], "place"]:
         colour = tinted(PROCEDURES[best].colour, SHADE)
         axes.axvspan(alpha - 0.5, alpha + 0.5, color=colour, linewidth=0, zorder=0)
     for number_of, method in enumerate(METHODS):
@@ -139,13 +145,13 @@ def _best(ranges: pd.DataFrame, context: str) -> pd.Series:
 
 
 def spelt(ranges: pd.Series) -> str:
-    """`0.5 to 2`, the factors that work."""
+    """`0.5 to 2`, the factors that help most."""
     low, high = (f"{ranges[f'{end}_alpha']:g}" for end in ("least", "most"))
     return low if low == high else f"{low} to {high}"
 
 
 def _finding(ranges: pd.DataFrame) -> str:
-    """Where the method works that is best in zero-shot prompts, and the best one written over."""
+    """Where the method helps that is best in zero-shot prompts, and the best one written over."""
     best = _best(ranges, "zero_shot")
     zero_shot = ranges[ranges["context"] == "zero_shot"]
     over = zero_shot.iloc[int(zero_shot["overwrite"].argmax())]
@@ -153,14 +159,14 @@ def _finding(ranges: pd.DataFrame) -> str:
     written = (
         f"written over, the {title(over['method']).lower()} reaches {number(over['overwrite'])}"
     )
-    if not best["working"]:
-        nowhere = "Added to zero-shot prompts, no vector is shown to work with any α"
+    if not best["helping"]:
+        nowhere = "Added to zero-shot prompts, no vector is shown to help with any α"
         return f"{nowhere} {reached}; {written}"
     others = ranges[(ranges["method"] == best["method"]) & (ranges["context"] != "zero_shot")]
-    works = int((others["working"] > 0).sum())
+    helps = int((others["helping"] > 0).sum())
     return (
-        f"Added, the {title(best['method']).lower()} works zero-shot with α = {spelt(best)} "
-        f"{reached} and in {works} of {counted(len(others), 'other context')}; {written}"
+        f"Added zero-shot, the {title(best['method']).lower()} helps most with α = {spelt(best)} "
+        f"{reached}; it helps in {helps} of {counted(len(others), 'other context')}; {written}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Accuracies by context and factor, the factors that work, and signs of collapse."""
+"""Accuracies by context and factor, the factors that help most, and signs of collapse."""
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ KEYS = ["model", "task"]
 CONDITION = ["context", "procedure", "method", "mode", "alpha"]
 """Columns that tell apart what was measured; the last three are empty without a vector."""
 ENOUGH = 0.8
-"""Share of the best accuracy that a factor has where it works."""
+"""Share of the accuracy of the best factor that one has which helps most."""
 COLLAPSE = ("repeated_once", "repeated_every", "divergence")
 """Signs of collapse."""
 
@@ -59,9 +59,9 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `model`, the columns of `CONDITION`, `tasks` (their number); `accuracy`, `baseline`, `icl`,
         `gain` and `recovered_gap` (empty without a vector), each with `_low` and `_high`;
-        `gain_tasks`, the tasks with a gain (5 %, Holm's correction for the tasks); and `works`,
-        whether a vector with this factor works: at least `ENOUGH` of the accuracy of its best
-        factor in this context, and a gain over no vector whose interval is above 0.
+        `gain_tasks`, the tasks with a gain (5 %, Holm's correction for the tasks); and `helps`,
+        whether a vector helps most with this factor: a gain over no vector whose interval is above
+        0, and at least `ENOUGH` of the accuracy of its own best factor in this context.
     """
     found = []
     for keys, run in table.groupby(["model", *CONDITION], sort=False, dropna=False):
@@ -77,11 +77,11 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     added = (means["procedure"] == VECTOR) & (means["mode"] == "add")
     of = ["model", "context", "method"]
     best = means[added].groupby(of)["accuracy"].transform("max").reindex(means.index)
-    return means.assign(works=(means["accuracy"] >= ENOUGH * best) & (means["gain_low"] > 0))
+    return means.assign(helps=(means["accuracy"] >= ENOUGH * best) & (means["gain_low"] > 0))
 
 
 def ranges(means: pd.DataFrame) -> pd.DataFrame:
-    """The factors with which an added vector works: a row per model, context and method.
+    """The factors with which an added vector helps most: a row per model, context and method.
 
     Args:
         means: from `over_tasks`.
@@ -89,8 +89,9 @@ def ranges(means: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `model`, `context`, `method`, `tasks`, `baseline`; `overwrite`, the accuracy of the vector
         written over; `best`, that of the best factor, `best_alpha` (of equal ones the smallest) and
-        its `recovered_gap`, all with `_low` and `_high` but the factor; `working`, the number of
-        factors that work, and `least_alpha` and `most_alpha`, the smallest and largest of them.
+        its `recovered_gap`, all with `_low` and `_high` but the factor; `helping`, the number of
+        factors with which it helps most, and `least_alpha` and `most_alpha`, the smallest and
+        largest of them.
     """
     found = []
     vectors = means[means["procedure"] == VECTOR]
@@ -98,10 +99,10 @@ def ranges(means: pd.DataFrame) -> pd.DataFrame:
         added = of_vector[of_vector["mode"] == "add"].sort_values("alpha")
         best = added.iloc[int(added["accuracy"].argmax())]
         over = of_vector[of_vector["mode"] == "overwrite"].iloc[0]
-        works = added.loc[added["works"], "alpha"]
+        helping = added.loc[added["helps"], "alpha"]
         row = dict(zip(("model", "context", "method"), keys, strict=True))
-        row |= {"tasks": best["tasks"], "best_alpha": best["alpha"], "working": len(works)}
-        row |= {"least_alpha": works.min(), "most_alpha": works.max()}
+        row |= {"tasks": best["tasks"], "best_alpha": best["alpha"], "helping": len(helping)}
+        row |= {"least_alpha": helping.min(), "most_alpha": helping.max()}
         for name, of, column in (
             ("baseline", best, "baseline"),
             ("overwrite", over, "accuracy"),

@@ -23,14 +23,14 @@ NAMES = ["Model", "Category", "Task", "Vector", "Context"]
 """Columns with words from elsewhere."""
 RANGE_TABLE = Wording(
     "Vectors that are added with a factor α, or written over",
-    "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Works with: the factors "
-    "that give at least 80 % of the accuracy of the best one and a gain over no vector whose "
-    "interval is above 0. The best factor is the best of five on test, so its accuracy is a little "
-    "flattered. Recovered gap: (best α − no vector) / (ICL − no vector). The block is "
-    "chosen on zero-shot dev prompts with α = 1. The second table has the controls, zero-shot: a "
-    "random direction of the same length, the negated vector and another task's in place of the "
-    "own one. The third has the tasks, zero-shot, written over and added with α = 1, each after "
-    "its block.",
+    "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Helps most with: the "
+    "factors that have a gain over no vector whose interval is above 0, and at least 80 % of the "
+    "accuracy of this vector's best one in this context. The best factor is the best of five on "
+    "test, so its accuracy is a little flattered. Recovered gap: (best α − no vector) / (ICL − "
+    "no vector). The block is chosen on zero-shot dev prompts with α = 1. The second table has "
+    "the controls, zero-shot: a random direction of the same length, the negated vector and "
+    "another task's in place of the own one. The third has the tasks, zero-shot, written over "
+    "and added with α = 1, each after its block.",
 )
 COLLAPSE_TABLE = Wording(
     "Signs of collapse",
@@ -50,7 +50,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     if len({result.key.task for result in steered.results}) == 1:
         display.note(
             "Only one task: there is no other task's vector, and no interval over tasks that could "
-            "show that a factor works."
+            "show that a factor helps."
         )
     rows = steered.table
     table = numbers.by_task(outcome.only(CENTRAL).table, rows)
@@ -73,7 +73,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
 
 
 def _range_cells(ranges: pd.DataFrame) -> pd.DataFrame:
-    """The factors that work, as texts.
+    """The factors that help most, as texts.
 
     Args:
         ranges: from `numbers.ranges`.
@@ -88,7 +88,7 @@ def _range_cells(ranges: pd.DataFrame) -> pd.DataFrame:
             "Best α": f"{row['best_alpha']:g}",
             "Added with it": interval(row, "best"),
             "Recovered gap": interval(row, "recovered_gap"),
-            "Works with": figures.spelt(row) if row["working"] else MISSING,
+            "Helps most with": figures.spelt(row) if row["helping"] else MISSING,
         }
         for _, row in ranges.iterrows()
     )
