@@ -10,7 +10,7 @@ import pandas as pd
 from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import EFFECTS
-from tvsight.experiments.function_vectors.numbers import effects, ranking
+from tvsight.experiments.function_vectors.head_numbers import effects, ranking
 from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode

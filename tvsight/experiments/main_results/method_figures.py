@@ -16,11 +16,12 @@ ROW = 0.2
 """Height of a task, in inches."""
 
 
-def methods(table: pd.DataFrame, means: pd.DataFrame, model: str) -> Plot:
+def methods(table: pd.DataFrame, means: pd.DataFrame, model: str, about: str = "") -> Plot:
     """Accuracy of every method on each task of a model, and the recovered gap of each method.
 
     Args:
         table, means: from `method_numbers.by_task` and `.over_tasks`.
+        about: see `method_report.draw`.
     """
     of_model = table[table["model"] == model]
     tasks = of_model.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
@@ -48,21 +49,22 @@ def methods(table: pd.DataFrame, means: pd.DataFrame, model: str) -> Plot:
     if not known["layer_identified"].all():
         note += " Hollow: not identified."
         caption += f" Hollow: {NOT_IDENTIFIED}."
-    return Plot(figure, finding(means[means["model"] == model]), caption, note)
+    return Plot(figure, finding(means[means["model"] == model], about), caption, note)
 
 
-def finding(means: pd.DataFrame) -> str:
+def finding(means: pd.DataFrame, about: str = "") -> str:
     """The recovered gap of each method, the largest first.
 
     Args:
         means: rows of one model from `method_numbers.over_tasks`.
+        about: see `method_report.draw`.
     """
     kept = means[~means["procedure"].isin(UNPATCHED)].sort_values("recovered_gap", ascending=False)
     parts = [
         f"{title(row['procedure']).lower()} {number(row['recovered_gap'])}"
         for _, row in kept.iterrows()
     ]
-    return f"Recovered gap: {', '.join(parts)}"
+    return f"{f'Recovered gap {about}'.rstrip()}: {', '.join(parts)}"
 
 
 def _dots(axes: Axes, rows: pd.DataFrame, lines: list[float], procedure: str) -> None:
