@@ -30,15 +30,24 @@ def main(options: Options) -> int:
 
 def replayed(options: Options, file: str) -> int:
     """Measure the prompts of a file again, and compare; returns the exit code."""
-    from tvsight.experiments.function_vectors import replay
+    from tvsight.experiments.function_vectors import prompt_files, replay
     from tvsight.models.loading import load
     from tvsight.output.console import Display
 
-    content = replay.read_prompts(Path(file))
+    content = prompt_files.read_prompts(Path(file))
+    # Other code measured in float32, and effects are compared within 1e-4.
+    dtype = "float32" if options.dtype == "auto" else options.dtype
     display = Display()
     failed = False
     for name in options.model:
-        model = load(name, options.revision, options.device, options.dtype)
+        model = load(
+            name,
+            options.revision,
+            options.device,
+            dtype,
+            trust_remote_code=options.trust_remote_code,
+            allow_pickled_weights=options.allow_pickled_weights,
+        )
         compared = replay.replay(model, content)
         display.table(replay.cells(compared), f"{model.name}: measured again")
         failed |= any(one.equal < one.compared for one in compared)

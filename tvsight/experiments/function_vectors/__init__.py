@@ -50,8 +50,8 @@ class Options(RunConfig):
     prompts: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=RUNTIME
     )
-    """Replay a file of prompts that other code measured, and say what differs. Nothing is
-    stored."""
+    """Replay a file of prompts that other code measured, and say what differs. Nothing is stored.
+    `--dtype auto` is float32 here, on a GPU too."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
