@@ -3,6 +3,7 @@ from dataclasses import replace
 import pandas as pd
 
 from tests.helpers.function_vector_rows import SIZE, Tables, one_task, outcome, three_tasks
+from tests.helpers.legible import assert_legible
 from tests.helpers.recorded import Recorded, Told
 from tvsight.experiments.function_vectors import NAME, Options
 from tvsight.experiments.function_vectors.numbers import COMPARED
@@ -82,6 +83,7 @@ def test_methods_with_shuffled_labels_have_a_table_and_a_figure_that_say_so() ->
     assert wording.title == "Methods side by side with shuffled labels"
     plot = recorded.figures[f"{NAME}_shuffled_methods_a-model"]
     assert plot.title.startswith("Recovered gap with shuffled labels: task vector 0.80")
+    assert_legible(plot)
     assert recorded.figures[f"{NAME}_methods_a-model"].title.startswith("Recovered gap: ")
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 from scipy.stats import hypergeom, spearmanr
 
 from tvsight.experiments.function_vectors.head_numbers import HEAD, KEYS, effects, universal
-from tvsight.experiments.heads import CHOOSES, DEFINITIONS, KINDS
+from tvsight.experiments.heads import CHOOSES, DEFINITIONS, KINDS, Repetition
 from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import number
 from tvsight.statistics.intervals import accuracy, mean_difference, mean_of
@@ -53,6 +53,17 @@ def induction(rows: pd.DataFrame, definition: str) -> pd.DataFrame:
     half = 1.96 * found["deviation"] / found["sequences"] ** 0.5
     found = found.assign(score_low=found["score"] - half, score_high=found["score"] + half)
     return found[["model", *HEAD, "score", "score_low", "score_high"]]
+
+
+def repetitions(rows: pd.DataFrame) -> pd.DataFrame:
+    """How the induction heads of each model were found, by definition: `model`, `definition`,
+    `tokens` (fewer than in `DEFINITIONS` where the context window is short), `copies`, `sequences`.
+
+    Args:
+        rows: of induction scores.
+    """
+    columns = ["model", "definition", *Repetition._fields]
+    return rows[columns].drop_duplicates(ignore_index=True)
 
 
 def scores(of_heads: pd.DataFrame, of_induction: pd.DataFrame) -> pd.DataFrame:

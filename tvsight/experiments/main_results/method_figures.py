@@ -12,8 +12,8 @@ from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 UNPATCHED = ("baseline", "icl")
-ROW = 0.2
-"""Height of a task, in inches."""
+ROW, LABEL = 0.2, 0.27
+"""Height of a task, and of the two lines that name a method beside its gap, in inches."""
 
 
 def methods(table: pd.DataFrame, means: pd.DataFrame, model: str, about: str = "") -> Plot:
@@ -26,7 +26,8 @@ def methods(table: pd.DataFrame, means: pd.DataFrame, model: str, about: str = "
     of_model = table[table["model"] == model]
     tasks = of_model.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
     places = {task: float(place) for place, task in enumerate(tasks["task"])}
-    figure = new_figure(TWO_COLUMNS, 1.1 + ROW * len(tasks))
+    labels = len(set(of_model["procedure"]) - set(UNPATCHED))
+    figure = new_figure(TWO_COLUMNS, 1.1 + max(ROW * len(tasks), LABEL * labels))
     left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
     ends = of_model.groupby("task", sort=False)["accuracy"].agg(["min", "max"])
     lines = [places[str(task)] for task in ends.index]
