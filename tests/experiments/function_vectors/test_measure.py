@@ -8,6 +8,7 @@ from tests.experiments.function_vectors.conftest import Case
 from tests.helpers.method_prompts import EPISODES, dummies, few_shot, with_added
 from tests.helpers.reference import Answer
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
+from tvsight.errors import MeasurementError
 from tvsight.execution import run
 from tvsight.experiments.function_vectors.measure import (
     Comparison,
@@ -230,3 +231,22 @@ def test_effects_of_the_first_prompts_come_with_the_means(case: Case) -> None:
     assert float(found["log_effect"][1, 2, 3]) == pytest.approx(
         float(after - before), abs=TOLERANCE
     )
+
+
+def test_effects_of_solved_episodes_leave_out_the_others(case: Case) -> None:
+    dev = case.prompts.dev
+    answers = [case.reference.answer(prompt).token for prompt in few_shot(dev)]
+    accepted = [[answers[0]], [answers[1] + 1], [answers[2]], [answers[3] + 1]]
+    found = run(case.model.decoder, measure_effects, dev | {"accepted": accepted}, True)
+    assert found["episodes"] == [0, 2]
+    states = [case.reference.last_heads(few_shot(dev)[episode]) for episode in (0, 2)]
+    means = torch.stack(states).mean(dim=0)
+    torch.testing.assert_close(found["means"], means, atol=1e-4, rtol=1e-4)
+    prompt, token = dev["shuffled"][2], dev["expected"][2]
+    before = case.reference.answer(prompt).log_probabilities[token].exp()
+    assert float(found["probability"][1]) == pytest.approx(float(before), abs=1e-5)
+    after = case.reference.answer_with(prompt, [(2, 3)], means).log_probabilities[token].exp()
+    assert float(found["effect"][1, 2, 3]) == pytest.approx(float(after - before), abs=1e-6)
+
+    with pytest.raises(MeasurementError, match="answers no dev query right"):
+        run(case.model.decoder, measure_effects, dev | {"accepted": [[]] * EPISODES}, True)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ def test_a_request_names_heads_counts_draws_and_the_other_tasks() -> None:
 def test_the_order_of_tasks_changes_nothing_and_the_number_of_heads_does() -> None:
     assert identities(options()) == identities(options("list_first,to_upper,next_letter"))
     assert identities(options(heads=3))["to_upper"] != identities(options())["to_upper"]
+
+
+def test_the_protocol_of_todd_has_function_vectors_of_its_own() -> None:
+    todd = Options(tasks=TASKS, protocol="todd").with_protocol
+    same = replace(todd, protocol="paper")
+    for task, identity in identities(todd).items():
+        assert identity == identities(same)[task] | {"queries": "solved"}
 
 
 def test_random_draws_depend_on_seed_and_task(model: Model) -> None:

@@ -46,7 +46,8 @@ class Options(RunConfig):
     chosen here."""
     protocol: Literal["paper", "todd"] = field(default="paper", metadata=RUNTIME)
     """`todd`: the prompts of Todd et al. (2024), as --template question --shots 10 --division todd
-    --episodes-per-split 100 have them. Their filter is the column *Where ICL is right*."""
+    --episodes-per-split 100 have them, and their filter: means and effects are of the dev queries
+    that ICL answers right. On test it is the column *Where ICL is right*."""
     prompts: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=RUNTIME
     )

@@ -2,7 +2,7 @@
 
 Procedures: `function_vector`, the sum of the heads of largest effect as it arrives in the residual
 stream; `raw_vector`, the sum before the norm of blocks that normalise their attention's output;
-`random_heads`, as many heads drawn at random; `bottom_heads`, those of the smallest effect;
+`random_heads`, as many heads drawn at random; `bottom_heads`, those of the most negative effect;
 `other_function_vector`, that of another task, each in turn; `random_addition`, a random direction
 of the same length. Each is added after a block at the last token of a zero-shot prompt. At that of
 a few-shot prompt with shuffled labels stand the function vector and the vectors of other methods:
@@ -10,11 +10,12 @@ a few-shot prompt with shuffled labels stand the function vector and the vectors
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
 
+from tvsight.errors import MeasurementError
 from tvsight.experiments.main_results.measure import learn_vectors
 from tvsight.experiments.measuring import (
     Patch,
@@ -43,6 +44,8 @@ RAW = "raw_vector"
 class HeadEffects(TypedDict):
     """The causal effects of every head on the first dev prompts. See `function_vector.Effects`."""
 
+    episodes: list[int]
+    """The number of each prompt in the split, `[prompts]`."""
     means: Tensor
     """`[depth, heads, head_width]`."""
     probability: Tensor
@@ -103,22 +106,42 @@ class Comparison(TypedDict):
 
 
 def measure_effects(
-    decoder: Decoder, dev: MethodTokens, progress: Progress | None = None
+    decoder: Decoder, dev: MethodTokens, solved: bool = False, progress: Progress | None = None
 ) -> HeadEffects:
-    """The mean of every head, and its causal effect on the first dev prompts."""
+    """The mean of every head, and its causal effect on the first dev prompts.
+
+    Args:
+        solved: only of episodes that in-context learning answers right, as Todd et al. have it.
+
+    Raises:
+        MeasurementError: when there are none.
+    """
     say = progress or silent
     say("mean heads")
-    means = mean_heads(decoder, few_shot(dev))
+    prompts = few_shot(dev)
+    kept = solved_episodes(decoder, dev) if solved else list(range(len(prompts)))
+    if not kept:
+        raise MeasurementError("in-context learning answers no dev query right.")
+    means = mean_heads(decoder, [prompts[episode] for episode in kept])
     say("effects")
-    shuffled = dev["shuffled"][:EFFECT_PROMPTS]
-    found = effects(decoder, shuffled, dev["expected"][: len(shuffled)], means)
+    first = kept[:EFFECT_PROMPTS]
+    shuffled = [dev["shuffled"][episode] for episode in first]
+    found = effects(decoder, shuffled, [dev["expected"][episode] for episode in first], means)
     return {
+        "episodes": first,
         "means": means.cpu(),
         "probability": found.probability,
         "log_probability": found.log_probability,
         "effect": found.effect,
         "log_effect": found.log_effect,
     }
+
+
+def solved_episodes(decoder: Decoder, prompts: MethodTokens) -> list[int]:
+    """The numbers of the episodes whose few-shot prompt is answered right."""
+    icl = _Prompts(decoder, few_shot(prompts), prompts["expected"]).read({})["baseline"]
+    pairs = zip(icl["token"].tolist(), prompts["accepted"], strict=True)
+    return [episode for episode, (token, accepted) in enumerate(pairs) if token in accepted]
 
 
 def measure(
@@ -133,12 +156,12 @@ def measure(
     vectors = make_vectors(decoder, learnt)
     say("zero-shot prompts")
     swept = {name: _added(vectors["one"][name]) for name in (VECTOR, RAW)}
-    zero_shot = in_context(decoder, _zero_shot(dev), _zero_shot(test), swept, vectors)
+    zero_shot = in_context(decoder, dev, test, "zero_shot", swept, vectors)
     say("vectors of other methods")
     beside = learn_beside(decoder, dev, test)
     say("shuffled labels")
     swept = {VECTOR: swept[VECTOR], **beside}
-    shuffled = in_context(decoder, _shuffled(dev), _shuffled(test), swept, None)
+    shuffled = in_context(decoder, dev, test, "shuffled", swept, None)
     flat = [*vectors["one"].values(), *vectors["curve"], *vectors["random_heads"]]
     flat += [of_split for one in beside.values() for of_split in (one.dev, one.test)]
     return {
@@ -198,14 +221,6 @@ class Applied(NamedTuple):
     test: Tensor
 
 
-class Context(NamedTuple):
-    """The prompts of one split in one context."""
-
-    prompts: Sequence[Sequence[int]]
-    expected: Sequence[int]
-    accepted: Sequence[Sequence[int]]
-
-
 def learn_beside(decoder: Decoder, dev: MethodTokens, test: MethodTokens) -> dict[str, Applied]:
     """The vectors of the other methods, from the demonstrations with the right labels."""
     on_dev, on_test = (learn_vectors(decoder, prompts) for prompts in (dev, test))
@@ -217,8 +232,9 @@ def learn_beside(decoder: Decoder, dev: MethodTokens, test: MethodTokens) -> dic
 
 def in_context(
     decoder: Decoder,
-    dev: Context,
-    test: Context,
+    dev: MethodTokens,
+    test: MethodTokens,
+    context: Literal["zero_shot", "shuffled"],
     swept: Mapping[str, Applied],
     controls: Vectors | None,
 ) -> InContext:
@@ -229,12 +245,12 @@ def in_context(
         controls: the controls and the curve, where they are measured; they take the block of the
             function vector.
     """
-    on_dev = _Prompts(decoder, dev)
+    on_dev = _Prompts(decoder, dev[context], dev["expected"])
     every = list(range(decoder.depth))
     read = on_dev.read({name: (one.method, one.dev, every) for name, one in swept.items()})
-    layers = {name: best_layer(read[name], dev.accepted) for name in swept}
+    layers = {name: best_layer(read[name], dev["accepted"]) for name in swept}
 
-    on_test = _Prompts(decoder, test)
+    on_test = _Prompts(decoder, test[context], test["expected"])
     wanted = {name: (one.method, one.test, [layers[name]]) for name, one in swept.items()}
     wanted["third"] = (*wanted[VECTOR][:2], [decoder.depth // 3])
     if controls is not None:
@@ -243,7 +259,7 @@ def in_context(
         draws = enumerate(controls["random_heads"])
         further |= {f"random_heads {number}": one for number, one in draws}
         if controls["others"]:
-            further["other_function_vector"] = _in_turn(controls["others"], len(test.prompts))
+            further["other_function_vector"] = _in_turn(controls["others"], len(test["expected"]))
         wanted |= {
             name: (function_vector.METHOD, of, [layers[VECTOR]]) for name, of in further.items()
         }
@@ -269,21 +285,15 @@ def _in_turn(vectors: Sequence[Tensor], episodes: int) -> Tensor:
     return torch.stack([vectors[number % len(vectors)] for number in range(episodes)])[:, None]
 
 
-def _zero_shot(of: MethodTokens) -> Context:
-    return Context(of["zero_shot"], of["expected"], of["accepted"])
-
-
-def _shuffled(of: MethodTokens) -> Context:
-    return Context(of["shuffled"], of["expected"], of["accepted"])
-
-
 class _Prompts:
     """Prompts of one context, each run once up to its last token."""
 
-    def __init__(self, decoder: Decoder, asked: Context) -> None:
-        once, self.index = distinct([tuple(prompt) for prompt in asked.prompts])
+    def __init__(
+        self, decoder: Decoder, prompts: Sequence[Sequence[int]], expected: Sequence[int]
+    ) -> None:
+        once, self.index = distinct([tuple(prompt) for prompt in prompts])
         self.decoder = decoder
-        self.expected = asked.expected
+        self.expected = expected
         self.cached: CachedPrompts = cache_prompts(decoder, once)
         self.unpatched = unpatched_states(decoder, self.cached)[self.index]
 
@@ -301,7 +311,8 @@ class _Prompts:
             placed = method.applied(of_blocks, self.unpatched[:, layers])
             patches[name] = Patch(self.index, layers, placed)
         final = {"baseline": self.unpatched[:, [-1]]}
-        final |= patch_together(self.decoder, self.cached, patches)
+        if patches:
+            final |= patch_together(self.decoder, self.cached, patches)
         read = read_together(
             self.decoder, {name: (of, self.expected) for name, of in final.items()}
         )

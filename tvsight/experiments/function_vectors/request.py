@@ -58,8 +58,9 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         config, lambda plan, source: methods.requests(plan, source, mean_state)
     )
     found = methods.joined(central, {mean_state.title: of_mean})
+    solved = options.protocol == "todd"
     of_heads = runner.outcome(
-        config, lambda plan, source: effects.requests(plan, source, options.heads)
+        config, lambda plan, source: effects.requests(plan, source, options.heads, solved)
     )
 
     def of(known: Outcome | None) -> Experiment:
@@ -94,6 +95,7 @@ def requests(
             "draws": DRAWS,
             "sources": {other.name: other.checksum for other in every if other != task},
         }
+        further |= effects.chosen_queries(options.protocol == "todd")
         of_task = identity(plan, NAME, source, task) | further
         wanted.append(FunctionVectors(plan, of_task, task, [o.name for o in every], known, thetas))
     return wanted
