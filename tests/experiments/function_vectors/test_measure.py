@@ -237,7 +237,8 @@ def test_effects_of_solved_episodes_leave_out_the_others(case: Case) -> None:
     dev = case.prompts.dev
     answers = [case.reference.answer(prompt).token for prompt in few_shot(dev)]
     accepted = [[answers[0]], [answers[1] + 1], [answers[2]], [answers[3] + 1]]
-    found = run(case.model.decoder, measure_effects, dev | {"accepted": accepted}, True)
+    asked = dev | {"accepted": accepted}
+    found = run(case.model.decoder, measure_effects, asked, True, remote="local")
     assert found["episodes"] == [0, 2]
     states = [case.reference.last_heads(few_shot(dev)[episode]) for episode in (0, 2)]
     means = torch.stack(states).mean(dim=0)
