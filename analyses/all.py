@@ -85,6 +85,7 @@ def main(options: RunConfig) -> int:
         if one.outcome.results:
             display.title(name)
             with _noted(one, "drawing", options.fail_fast), display.console:
+                one.drawn.name_only(one.outcome.whole_models)
                 renamed = one.outcome.renamed(runner.labels).in_order()
                 one.report.draw(renamed, _options(name, options), display, one.drawn)
                 display.written(one.drawn.files)

@@ -42,6 +42,7 @@ def analyse(
     outcome = collect(runner, options)
     if outcome.results:
         drawn = Drawn(options, name)
+        drawn.name_only(outcome.whole_models)
         with display.console:  # what is printed waits until the files are written
             draw(outcome.renamed(runner.labels).in_order(), options, display, drawn)
             display.written(drawn.files)

@@ -16,17 +16,7 @@ from pathlib import Path
 
 from analyses.analysis import analyse
 from analyses.command import FAILURE_EXIT, command
-from tvsight.config import VECTOR_RULES
 from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, NAME, Options
-
-MEASURED_AS_THEY_ARE = (("prompts",), "a file of prompts is measured as it is, in one go")
-RULES = FUNCTION_VECTOR_RULES._replace(
-    excludes={
-        **FUNCTION_VECTOR_RULES.excludes,
-        **dict.fromkeys(("division", "max_job_episodes", "fail_fast"), MEASURED_AS_THEY_ARE),
-    },
-    unused=VECTOR_RULES.unused,
-)
 
 
 def main(options: Options) -> int:
@@ -40,11 +30,13 @@ def main(options: Options) -> int:
 
 def replayed(options: Options, file: str) -> int:
     """Measure the prompts of a file again, and compare; returns the exit code."""
-    from tvsight.experiments.function_vectors import replay
+    from tvsight.experiments.function_vectors import prompt_files, replay
     from tvsight.models.loading import load
     from tvsight.output.console import Display
 
-    content = replay.read_prompts(Path(file))
+    content = prompt_files.read_prompts(Path(file))
+    # Other code measured in float32, and effects are compared within 1e-4.
+    dtype = "float32" if options.dtype == "auto" else options.dtype
     display = Display()
     failed = False
     for name in options.model:
@@ -52,9 +44,9 @@ def replayed(options: Options, file: str) -> int:
             name,
             options.revision,
             options.device,
-            options.dtype,
-            options.trust_remote_code,
-            options.allow_pickled_weights,
+            dtype,
+            trust_remote_code=options.trust_remote_code,
+            allow_pickled_weights=options.allow_pickled_weights,
         )
         compared = replay.replay(model, content)
         display.table(replay.cells(compared), f"{model.name}: measured again")
@@ -63,4 +55,4 @@ def replayed(options: Options, file: str) -> int:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, RULES)
+    command(Options, main, __doc__, FUNCTION_VECTOR_RULES)

@@ -21,7 +21,7 @@ from analyses.sharing import Export
 from tests.helpers.commands import ROOT, SETTINGS, analysis
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError
-from tvsight.experiments.function_vectors import replay
+from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, prompt_files, replay
 from tvsight.models import loading
 from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
@@ -111,9 +111,9 @@ def test_a_mistake_ends_a_command_with_one_line(command: str, said: str) -> None
 
 def test_an_option_with_its_default_excludes_no_other() -> None:
     typed = ["--protocol", "paper", "--template", "question"]
-    _check(function_vectors.Options(template="question"), typed, function_vectors.RULES)
+    _check(function_vectors.Options(template="question"), typed, FUNCTION_VECTOR_RULES)
     with pytest.raises(UsageError, match="--protocol excludes --template: "):
-        _check(function_vectors.Options(protocol="todd"), typed, function_vectors.RULES)
+        _check(function_vectors.Options(protocol="todd"), typed, FUNCTION_VECTOR_RULES)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_options_that_a_replay_of_prompts_would_ignore_are_refused(
     typed: str, given: dict[str, Any]
 ) -> None:
     chosen = function_vectors.Options(prompts="x", **given)
-    with pytest.raises(UsageError, match=f"{typed} excludes --prompts: a file of prompts is"):
-        _check(chosen, ["--prompts", "x", typed], function_vectors.RULES)
+    with pytest.raises(UsageError, match=f"--prompts excludes {typed}: the file"):
+        _check(chosen, ["--prompts", "x", typed], FUNCTION_VECTOR_RULES)
 
 
 @pytest.mark.parametrize("given", ["trust_remote_code", "allow_pickled_weights"])
@@ -142,7 +142,7 @@ def test_a_replay_of_prompts_loads_what_is_trusted(
         asked.append(known.bind(*arguments).arguments)
         raise UsageError("enough")
 
-    monkeypatch.setattr(replay, "read_prompts", lambda path: {})
+    monkeypatch.setattr(prompt_files, "read_prompts", lambda path: {})
     monkeypatch.setattr(loading, "load", load)
     with pytest.raises(UsageError, match="enough"):
         function_vectors.main(function_vectors.Options(prompts=str(file), **{given: True}))

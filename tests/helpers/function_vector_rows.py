@@ -8,6 +8,7 @@ import pandas as pd
 
 from tests.helpers.example_rows import answer, task_rows
 from tvsight.experiments.function_vectors import EFFECTS, NAME
+from tvsight.experiments.function_vectors.numbers import METHODS
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
@@ -28,7 +29,18 @@ RANDOM_HEADS = (3, 5)
 """Right answers by draw."""
 CURVE = {1: 6, 3: 14}
 """Right answers by number of heads, besides `SIZE`."""
-SHUFFLED = {"baseline": 8, "function_vector": 13}
+SHUFFLED = {
+    "baseline": 8,
+    "function_vector": 13,
+    "task_vector": 16,
+    "averaged_vector": 14,
+    "mean_state": 11,
+}
+BLOCKS = {
+    "zero_shot": {"function_vector": LAYER, "raw_vector": 2},
+    "shuffled": {"function_vector": 4, "task_vector": 5, "averaged_vector": 1, "mean_state": 0},
+}
+"""The block of each procedure that has its own."""
 AT_THIRD = {"zero_shot": 7, "shuffled": 9}
 EFFECT = {
     "one": [[0.5, 0.1, 0.0, 0.0], [0.0, 0.4, -0.2, 0.0]],
@@ -87,23 +99,23 @@ def vector_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFr
             shared | answer(split, n, f"{name} {n}", n < count) | condition for n in range(size)
         )
 
-    for context in ("zero_shot", "shuffled"):
+    for context, blocks in BLOCKS.items():
         plain: dict[str, Any] = {"context": context}
-        best = plain | {"layer": LAYER, "heads": SIZE, "layer_rule": "dev"}
+        best = plain | {"layer": blocks["function_vector"], "heads": SIZE, "layer_rule": "dev"}
         add("dev", 0, **plain, procedure="baseline")
-        swept = (
-            ("function_vector", "raw_vector") if context == "zero_shot" else ("function_vector",)
-        )
-        for name in swept:
+        for name, chosen in blocks.items():
+            heads = None if name in METHODS else SIZE
             for block in range(DEPTH):
-                right = 6 if block == LAYER else 0
+                right = 6 if block == chosen else 0
                 near = {"cosine": COSINES[block], "cosine_centred": COSINES[block] / 2}
                 similar = near if name == "function_vector" else {}
-                add("dev", right, **plain, procedure=name, heads=SIZE, layer=block, **similar)
+                add("dev", right, **plain, procedure=name, heads=heads, layer=block, **similar)
         right_of = dict(ZERO_SHOT) if context == "zero_shot" else dict(SHUFFLED)
         add("test", right_of.pop("baseline", 2) - less, **plain, procedure="baseline")
         for name, right in right_of.items():
-            add("test", right - less, **best, procedure=name)
+            own = {"heads": None} if name in METHODS else {}
+            own |= {"layer": blocks[name]} if name in blocks else {}
+            add("test", right - less, **best | own, procedure=name)
         third = best | {"layer": THIRD, "layer_rule": "third"}
         add("test", AT_THIRD[context] - less, **third, procedure="function_vector")
     best = {"context": "zero_shot", "layer": LAYER, "layer_rule": "dev"}

@@ -43,12 +43,19 @@ def effect_rows(
     return pd.DataFrame(rows)[list(columns)].astype(columns)
 
 
-def induction_rows(scores: Mapping[Head, float], model: str = "a-model") -> pd.DataFrame:
-    """The induction scores of heads; others have 0.01, and by the second definition half."""
+def induction_rows(
+    scores: Mapping[Head, float], model: str = "a-model", tokens: int = 100
+) -> pd.DataFrame:
+    """The induction scores of heads; others have 0.01, and by the second definition half.
+
+    Args:
+        tokens: as many as the context window has room for.
+    """
     rows = [
         {
             **{"model": model, "task": "random_tokens", "category": "custom"},
-            **{"definition": name, **of._asdict(), "layer": layer, "head": head},
+            **{"definition": name, **of._asdict(), "tokens": min(of.tokens, tokens)},
+            **{"layer": layer, "head": head},
             "score": scores.get((layer, head), 0.01) / (1 + number),
             **{"deviation": 0.1, "measured_on": "cpu"},
         }

@@ -19,7 +19,8 @@ from tvsight.interventions.decoder import ALIASES, Decoder, adapt
 from tvsight.models.random import random_llama
 
 DEPTH, HEADS = RANDOM_SHAPE["num_hidden_layers"], RANDOM_SHAPE["num_attention_heads"]
-HEAD_WIDTH = RANDOM_SHAPE["hidden_size"] // HEADS
+SIZE = RANDOM_SHAPE["hidden_size"]
+HEAD_WIDTH = SIZE // HEADS
 PROMPTS = [[5, 6, 7], [8, 9]]
 VALUES = torch.ones(DEPTH, HEADS, HEAD_WIDTH)
 NOT_APART = {
@@ -33,6 +34,16 @@ NOT_APART = {
     ),
 }
 """Architectures with a residual stream at a known place, whose heads are not."""
+
+WHY = {
+    "no projection at a known path": (
+        f"its blocks have no output projection at any of {', '.join(PROJECTIONS)}"
+    ),
+    "a projection that is not called": (
+        "its blocks use the weights of self_attention.dense without calling it as a module"
+    ),
+}
+"""The reason that each is refused with."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +69,7 @@ def without_heads(name: str, **options: Any) -> Decoder:
     return adapt(TransformersModel(model, rename=ALIASES, **given))
 
 
-def assert_refused(decoder: Decoder, name: str) -> None:
+def assert_refused(decoder: Decoder, name: str, why: str) -> None:
     """Everything that is done to heads is refused, and residual streams are read."""
     cached = cache_prompts(decoder, PROMPTS)
     unpatched = unpatched_states(decoder, cached)
@@ -74,25 +85,29 @@ def assert_refused(decoder: Decoder, name: str) -> None:
     ):
         with pytest.raises(UsageError) as refused:
             use()
-        assert str(refused.value) == (
-            f"The attention heads of {name} cannot be told apart: its blocks use no output "
-            f"projection at any of {', '.join(PROJECTIONS)}, or the size of its input is no "
-            "multiple of the number of heads."
-        )
+        assert str(refused.value) == (f"The attention heads of {name} cannot be told apart: {why}.")
 
 
 @pytest.mark.parametrize("case", NOT_APART)
 def test_a_model_whose_heads_cannot_be_told_apart_is_refused_where_they_are_used(case: str) -> None:
     name, options = NOT_APART[case]
     decoder = without_heads(name, **options)
-    assert_refused(decoder, name.replace("Config", "ForCausalLM"))
+    assert_refused(decoder, name.replace("Config", "ForCausalLM"), WHY[case])
 
 
-@pytest.mark.parametrize("number", [HEADS - 1, 0])
-def test_heads_whose_number_does_not_divide_their_size_cannot_be_told_apart(number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (HEADS - 1, f"the input of self_attn.o_proj, {SIZE} numbers, is no multiple of 3 heads"),
+        (0, "its configuration names no number of attention heads"),
+    ],
+)
+def test_heads_whose_number_does_not_divide_their_size_cannot_be_told_apart(
+    number: int, why: str
+) -> None:
     decoder = random_llama(RANDOM_SHAPE, "cpu", torch.float32)
     decoder.nn.config.num_attention_heads = number
-    assert_refused(adapt(decoder.nn), "LlamaForCausalLM")
+    assert_refused(adapt(decoder.nn), "LlamaForCausalLM", why)
 
 
 @pytest.mark.parametrize(

@@ -188,11 +188,14 @@ def difference_columns(first: pd.DataFrame, second: pd.DataFrame, name: str) -> 
     its `_low` and `_high`, and `_p`, one-sided, that it is.
 
     Args:
-        first, second: rows of one split, one per episode.
+        first, second: rows of one split, one per episode and draw. Each draw of one is paired with
+            every draw of the other.
     """
-    other = pd.Series(second["correct"].array, second["episode"]).loc[first["episode"]]
-    pairs = (first["correct"], other, first["query"])
-    return difference(*pairs).columns(name) | {f"{name}_p": better_than(*pairs)}
+    pairs = first[["episode", "query", "correct"]].merge(
+        second[["episode", "correct"]], "left", on="episode", suffixes=("", "_other")
+    )
+    paired = (pairs["correct"], pairs["correct_other"], pairs["query"])
+    return difference(*paired).columns(name) | {f"{name}_p": better_than(*paired)}
 
 
 def frame(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tvsight.experiments.answer_sets import accepted_answers, in_answer_set
-from tvsight.experiments.function_vectors.numbers import effects
+from tvsight.experiments.function_vectors.head_numbers import effects
 from tvsight.experiments.token_projections import numbers as projections
 from tvsight.explorer.overview import curve, plain
 from tvsight.explorer.runs import Run

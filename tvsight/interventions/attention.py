@@ -51,21 +51,32 @@ class Attention:
         self.normalises_output = hasattr(block, "post_feedforward_layernorm")
         self._of = type(nn._module).__name__
         self._path = next((path for path in PROJECTIONS if _has(block, path)), "")
+        self._why = "they were not looked for"
 
     def observe(self, nn: TransformersModel) -> None:
-        """Find out how wide heads are, by a forward on fake tensors that needs no weights."""
+        """Find out how wide heads are, by a forward on fake tensors that needs no weights; or why
+        they cannot be told apart."""
         heads = integer(getattr(nn.config.get_text_config(), "num_attention_heads", None))
-        if not (self._path and heads):
+        if not self._path:
+            known = ", ".join(PROJECTIONS)
+            self._why = f"its blocks have no output projection at any of {known}"
+            return
+        if not heads:
+            self._why = "its configuration names no number of attention heads"
             return
         try:
             with nn.scan({"input_ids": torch.tensor([[1, 2]])}) as tracer:
                 size = save(self.projection(nn.blocks[0]).input.shape[-1])
                 tracer.stop()
-        except OutOfOrderError:  # its weights are used without it, as by BLOOM's `slow_but_exact`
+        except OutOfOrderError:  # as in BLOOM's `slow_but_exact`
+            self._why = f"its blocks use the weights of {self._path} without calling it as a module"
             return
-        if size % heads == 0:
-            self.heads = heads
-            self.head_width = size // heads
+        if size % heads:
+            self._why = (
+                f"the input of {self._path}, {size} numbers, is no multiple of {heads} heads"
+            )
+            return
+        self.heads, self.head_width = heads, size // heads
 
     def read(self, block: Any) -> Tensor:
         """Read the heads of a block in a trace: `[rows, positions, heads, head_width]`."""
@@ -117,9 +128,7 @@ class Attention:
         """
         if not self.heads:
             raise RefusedError(
-                f"The attention heads of {self._of} cannot be told apart: "
-                f"its blocks use no output projection at any of {', '.join(PROJECTIONS)}, or the "
-                "size of its input is no multiple of the number of heads."
+                f"The attention heads of {self._of} cannot be told apart: {self._why}."
             )
         for head in heads:
             if not self._exists(head):

@@ -1,6 +1,6 @@
 """The tables and figures of one analysis: where they go, and which were written."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ import pandas as pd
 
 from tvsight.config import RunConfig, command
 from tvsight.errors import UsageError
+from tvsight.models import resolve
 from tvsight.output import tables
 from tvsight.output.plots import Plot
 from tvsight.output.tables import Wording
@@ -37,6 +38,17 @@ class Drawn:
         self.name = name
         self.files: list[Path] = []
         self._names: set[str] = set()
+
+    def name_only(self, models: Collection[str]) -> None:
+        """Let captions name these models alone of those that the options name, where there are any:
+        the command that they quote would measure the others.
+
+        Args:
+            models: names, as results have them.
+        """
+        chosen = self.options.model
+        named = [name for name in chosen if resolve(name, self.options.revision).name in models]
+        self.options = replace(self.options, model=tuple(named) or chosen)
 
     def of(self, kind: str, note: str = "") -> "Drawn":
         """The same tables and figures of something else, such as the vector of another method, in

@@ -128,10 +128,19 @@ def whole_prompts(tokens: PromptTokens) -> list[TokenIds]:
     return [[*shared, *query] for shared, query in both]
 
 
-def check_window(model: "Model", prompts: Sequence[TokenIds]) -> None:
+def check_window(
+    model: "Model",
+    prompts: Sequence[TokenIds],
+    remedy: str = (
+        "Give fewer demonstrations (--shots), shorter inputs, or a model with a longer window."
+    ),
+) -> None:
     """Check that prompts fit the model's context window.
 
     Beyond it learned positions do not exist, and rotary positions were not trained.
+
+    Args:
+        remedy: a sentence on what to do where one does not.
 
     Raises:
         UsageError: when a prompt is longer.
@@ -142,8 +151,7 @@ def check_window(model: "Model", prompts: Sequence[TokenIds]) -> None:
         raise UsageError(
             f"The longest prompt has {longest} tokens, and the context window of {model.name} is "
             f"{window} tokens ({longer} of {len(prompts)} prompts {'is' if longer == 1 else 'are'} "
-            "longer). Give fewer demonstrations (--shots), shorter inputs, or a model with a "
-            "longer window."
+            f"longer). {remedy}"
         )
 
 

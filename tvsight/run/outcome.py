@@ -93,6 +93,16 @@ class Outcome:
         return [pd.DataFrame(rows)] if rows else []
 
     @property
+    def whole_models(self) -> set[str]:
+        """The models that have results of every experiment here, those of further methods aside.
+        An analysis draws these: others lack what it is about."""
+        models: dict[str, set[str]] = {}
+        for result in self.results:
+            if not result.method:
+                models.setdefault(result.experiment, set()).add(result.key.model)
+        return set.intersection(*models.values()) if models else set()
+
+    @property
     def paths(self) -> dict[Key, Path]:
         """The folder of each result."""
         return {result.key: result.path for result in self.results}

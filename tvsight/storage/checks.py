@@ -167,7 +167,11 @@ def check_effects(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
         raise DamagedResult("an effect or a log-probability is not a finite number")
     if not rows["effect"].between(-1, 1).all() or not rows["probability"].between(0, 1).all():
         raise DamagedResult("an effect is not between -1 and 1, or a probability between 0 and 1")
-    whole = {name: range(int(rows[name].max()) + 1) for name in ("episode", "layer", "head")}
+    whole: dict[str, Sequence[int]] = {
+        name: range(int(rows[name].max()) + 1) for name in ("episode", "layer", "head")
+    }
+    if "queries" in identity:  # some episodes alone
+        whole["episode"] = list(rows["episode"].unique())
     if not _is_product(rows, whole):
         raise DamagedResult("a head lacks its effect on a prompt, or has two")
     return len(whole["layer"])

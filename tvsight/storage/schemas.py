@@ -119,6 +119,7 @@ SCHEMAS = {
         },
         NULLABLE | {"heads", "draw", "layer_rule", "cosine", "cosine_centred"},
         ("procedure", "layer", "context", "heads", "draw", "layer_rule"),
+        version=2,
     ),
     "induction_scores": Schema(
         {

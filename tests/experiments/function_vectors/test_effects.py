@@ -69,6 +69,23 @@ def test_a_model_whose_heads_cannot_be_told_apart_is_refused(
         next(request_of_one.steps(model))
 
 
+def test_effects_of_solved_episodes_are_another_result_with_their_numbers(model: Model) -> None:
+    config = RunConfig(shots=3, episodes_per_split=12)
+    plan = Plan(config, EXAMPLE, [half_accepted()], {})
+    source = ModelSource("directory", "qwen2", "/nowhere")
+    (every,), (solved,) = (requests(plan, source, solved=chosen) for chosen in (False, True))
+    assert solved.identity == every.identity | {"queries": "solved"}
+    found, whole = (complete(one.steps(model), model.decoder, Here()) for one in (solved, every))
+    assert check_rows(found.rows, solved.identity) == DEPTH
+    numbers = found.rows["episode"].unique().tolist()
+    assert 0 < len(numbers) < 12
+    assert numbers != list(range(len(numbers)))
+    queries = whole.rows.groupby("episode")["query"].first()
+    assert found.rows.groupby("episode")["query"].first().tolist() == queries[numbers].tolist()
+    (job,) = next(solved.steps(model))
+    assert rehearse(job, model.decoder, model.dtype) > 0
+
+
 def test_an_effect_that_is_no_number_is_an_error(model: Model, request_of_one: HeadEffects) -> None:
     steps = request_of_one.steps(model)
     next(steps)

@@ -13,14 +13,14 @@ from tests.helpers.function_vector_rows import (
     three_tasks,
 )
 from tests.helpers.legible import assert_legible
-from tvsight.experiments.function_vectors import figures, numbers
+from tvsight.experiments.function_vectors import figures, head_numbers, numbers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 
 
 def head_map(tables: Tables) -> tuple[Plot, pd.DataFrame]:
-    effects = numbers.effects(tables.effects)
-    heads = numbers.universal(effects, SIZE)
+    effects = head_numbers.effects(tables.effects)
+    heads = head_numbers.universal(effects, SIZE)
     return figures.head_map(heads, effects, "a-model", SIZE), heads
 
 
@@ -31,7 +31,7 @@ def by_heads(tables: Tables) -> tuple[Plot, pd.DataFrame, pd.DataFrame]:
 
 
 def shared_heads(tables: Tables) -> Plot:
-    pairs = numbers.overlap(numbers.effects(tables.effects), SIZE)
+    pairs = head_numbers.overlap(head_numbers.effects(tables.effects), SIZE)
     return figures.shared_heads(pairs, "a-model", SIZE)
 
 
@@ -70,10 +70,12 @@ def test_the_curve_stands_beside_levels_and_controls() -> None:
     accuracy = means.set_index("procedure")["accuracy"]
     for name in figures.LEVELS:
         assert list(lines[title(name)].get_ydata()) == [accuracy[name]] * 2
-    for name in numbers.CONTROLS:
+    for place, name in enumerate(numbers.CONTROLS):
         line = lines[title(name)]
-        assert (list(line.get_xdata()), list(line.get_ydata())) == ([SIZE], [accuracy[name]])
+        assert list(line.get_xdata()) == pytest.approx([SIZE * figures.APART ** (place - 2)])
+        assert list(line.get_ydata()) == [accuracy[name]]
         assert line.get_marker() == PROCEDURES[name].marker
+        assert not line.get_clip_on()
     assert plot.title == "a-model: with 2 heads function vectors reach 0.60, task vectors 0.75"
 
 
@@ -86,6 +88,8 @@ def test_shared_heads_are_a_symmetric_map_with_an_empty_diagonal() -> None:
     assert off.tolist() == [1] * 6
     assert plot.title == "Two tasks share 1.00 of 2 heads on average, where chance is 0.50"
     assert "0 of 3 pairs share more" in plot.caption
+    ticks = plot.figure.axes[1].get_yticks()
+    assert ticks.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("tables", [eighteen_tasks, three_tasks, one_task])

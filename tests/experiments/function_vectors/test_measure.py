@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from tests.experiments.function_vectors.conftest import Case
-from tests.helpers.method_prompts import EPISODES, few_shot, with_added
+from tests.helpers.method_prompts import EPISODES, dummies, few_shot, with_added
 from tests.helpers.reference import Answer
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
+from tvsight.errors import MeasurementError
 from tvsight.execution import run
 from tvsight.experiments.function_vectors.measure import (
     Comparison,
@@ -17,9 +18,15 @@ from tvsight.experiments.function_vectors.measure import (
 )
 from tvsight.experiments.measuring import at
 from tvsight.interventions.answers import Answers
+from tvsight.prompts.tokens import MethodTokens
 
 TOLERANCE = 2e-4
 CONTEXTS = ("zero_shot", "shuffled")
+SWEPT = {
+    "zero_shot": ("function_vector", "raw_vector"),
+    "shuffled": ("function_vector", "task_vector", "averaged_vector", "mean_state"),
+}
+"""The procedures of each context that have a block of their own."""
 
 
 def expected_vectors(case: Case) -> dict[str, Tensor]:
@@ -82,26 +89,73 @@ def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Ten
     assert same is (case.reference.kind == "qwen2")
 
 
+def learnt_from(case: Case, tokens: MethodTokens) -> dict[str, Tensor]:
+    """The vectors of the other methods for the episodes of a split, `[episodes, depth, width]`,
+    from prompts with the right labels; the mean state is that of dev."""
+    own = torch.stack(
+        [
+            torch.stack([case.reference.residual_streams(prompt) for prompt in prompts]).mean(dim=0)
+            for prompts in dummies(tokens)
+        ]
+    )
+    of_dev = [case.reference.residual_streams(prompt) for prompt in few_shot(case.prompts.dev)]
+    return {
+        "task_vector": own,
+        "averaged_vector": torch.stack([own[others].mean(dim=0) for others in tokens["others"]]),
+        "mean_state": torch.stack(of_dev).mean(dim=0).expand(own.shape),
+    }
+
+
+def answers_with(
+    case: Case, name: str, tokens: MethodTokens, context: str, block: int, vector: Tensor
+) -> list[Answer]:
+    """The answers of a split with a vector of a procedure after a block.
+
+    Args:
+        vector: `[width]`, or `[episodes, depth, width]` for a method of `learnt_from`.
+    """
+    prompts = tokens["zero_shot"] if context == "zero_shot" else tokens["shuffled"]
+    of_episodes = vector.expand(EPISODES, DEPTH, WIDTH)[:, block]
+    if name in ("task_vector", "averaged_vector"):  # written over
+        pairs = zip(prompts, of_episodes, strict=True)
+        return [case.reference.answer(prompt, block, one) for prompt, one in pairs]
+    return [
+        with_added(case.reference, prompt, block, one)
+        for prompt, one in zip(prompts, of_episodes, strict=True)
+    ]
+
+
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_dev_has_every_block_and_the_best_is_chosen(
+def test_each_vector_is_applied_after_every_block_on_dev_and_after_its_own_best_on_test(
     case: Case, vectors: dict[str, Tensor], measured: Comparison, context: str
 ) -> None:
-    dev = case.prompts.dev
-    prompts = dev["zero_shot"] if context == "zero_shot" else dev["shuffled"]
+    dev, test = case.prompts
     found = measured["contexts"][context]
-    swept = ("function_vector", "raw_vector") if context == "zero_shot" else ("function_vector",)
-    assert set(found["dev"]) == {"baseline", *swept}
-    plain = [case.reference.answer(prompt) for prompt in prompts]
-    assert_answers(found["dev"]["baseline"], plain, dev["expected"])
-    correct = []
-    for block in range(DEPTH):
-        for name in swept:
-            expected = [with_added(case.reference, p, block, vectors[name]) for p in prompts]
+    assert set(found["dev"]) == {"baseline", *SWEPT[context]}
+    assert set(found["layers"]) == {*SWEPT[context]}
+    for split, tokens in (("dev", dev), ("test", test)):
+        prompts = tokens["zero_shot"] if context == "zero_shot" else tokens["shuffled"]
+        plain = [case.reference.answer(prompt) for prompt in prompts]
+        read = found["dev"] if split == "dev" else found["test"]
+        assert_answers(read["baseline"], plain, tokens["expected"])
+    on_dev, on_test = (vectors | learnt_from(case, tokens) for tokens in (dev, test))
+    for name in SWEPT[context]:
+        correct = []
+        for block in range(DEPTH):
+            expected = answers_with(case, name, dev, context, block, on_dev[name])
             assert_answers(at(found["dev"][name], block), expected, dev["expected"])
-            if name == "function_vector":
-                accepted = zip(expected, dev["accepted"], strict=True)
-                correct.append(sum(one.token in tokens for one, tokens in accepted))
-    assert found["layer"] == correct.index(max(correct))
+            accepted = zip(expected, dev["accepted"], strict=True)
+            correct.append(sum(one.token in tokens for one, tokens in accepted))
+        layer = found["layers"][name]
+        assert layer == correct.index(max(correct)), name
+        expected = answers_with(case, name, test, context, layer, on_test[name])
+        assert_answers(found["test"][name], expected, test["expected"])
+
+
+def test_the_raw_sum_has_a_block_of_its_own(case: Case, measured: Comparison) -> None:
+    layers = measured["contexts"]["zero_shot"]["layers"]
+    apart = layers["raw_vector"] != layers["function_vector"]
+    assert apart is (case.reference.kind != "qwen2"), layers
 
 
 def test_test_has_every_control_after_the_chosen_block(
@@ -109,7 +163,7 @@ def test_test_has_every_control_after_the_chosen_block(
 ) -> None:
     test = case.prompts.test
     found, prompts = measured["contexts"]["zero_shot"], test["zero_shot"]
-    layer = found["layer"]
+    layer = found["layers"]["function_vector"]
 
     def check(answers: Answers, of_episodes: list[Tensor], block: int = layer) -> None:
         expected = [
@@ -118,9 +172,10 @@ def test_test_has_every_control_after_the_chosen_block(
         ]
         assert_answers(answers, expected, test["expected"])
 
-    single = ("function_vector", "raw_vector", "bottom_heads", "random_addition")
-    assert set(found["test"]) == {"baseline", "other_function_vector", *single}
-    for name in single:
+    single = ("bottom_heads", "random_addition")
+    swept = SWEPT["zero_shot"]
+    assert set(found["test"]) == {"baseline", "other_function_vector", *swept, *single}
+    for name in ("function_vector", *single):
         check(found["test"][name], [vectors[name]] * EPISODES)
     turns = [vectors["other 0" if number % 2 == 0 else "other 2"] for number in range(EPISODES)]
     check(found["test"]["other_function_vector"], turns)
@@ -132,19 +187,16 @@ def test_test_has_every_control_after_the_chosen_block(
     check(found["third"], [vectors["function_vector"]] * EPISODES, DEPTH // 3)
 
 
-def test_shuffled_prompts_have_the_function_vector_alone(
+def test_shuffled_prompts_have_the_methods_and_no_controls(
     case: Case, vectors: dict[str, Tensor], measured: Comparison
 ) -> None:
     test, found = case.prompts.test, measured["contexts"]["shuffled"]
-    assert set(found["test"]) == {"baseline", "function_vector"}
+    assert set(found["test"]) == {"baseline", *SWEPT["shuffled"]}
     assert (found["curve"], found["random_heads"]) == ([], [])
+    third = DEPTH // 3
     vector = vectors["function_vector"]
-    for answers, block in (
-        (found["test"]["function_vector"], found["layer"]),
-        (found["third"], DEPTH // 3),
-    ):
-        expected = [with_added(case.reference, p, block, vector) for p in test["shuffled"]]
-        assert_answers(answers, expected, test["expected"])
+    expected = answers_with(case, "function_vector", test, "shuffled", third, vector)
+    assert_answers(found["third"], expected, test["expected"])
 
 
 def test_lengths_are_those_of_the_vectors(vectors: dict[str, Tensor], measured: Comparison) -> None:
@@ -179,3 +231,23 @@ def test_effects_of_the_first_prompts_come_with_the_means(case: Case) -> None:
     assert float(found["log_effect"][1, 2, 3]) == pytest.approx(
         float(after - before), abs=TOLERANCE
     )
+
+
+def test_effects_of_solved_episodes_leave_out_the_others(case: Case) -> None:
+    dev = case.prompts.dev
+    answers = [case.reference.answer(prompt).token for prompt in few_shot(dev)]
+    accepted = [[answers[0]], [answers[1] + 1], [answers[2]], [answers[3] + 1]]
+    asked = dev | {"accepted": accepted}
+    found = run(case.model.decoder, measure_effects, asked, True, remote="local")
+    assert found["episodes"] == [0, 2]
+    states = [case.reference.last_heads(few_shot(dev)[episode]) for episode in (0, 2)]
+    means = torch.stack(states).mean(dim=0)
+    torch.testing.assert_close(found["means"], means, atol=1e-4, rtol=1e-4)
+    prompt, token = dev["shuffled"][2], dev["expected"][2]
+    before = case.reference.answer(prompt).log_probabilities[token].exp()
+    assert float(found["probability"][1]) == pytest.approx(float(before), abs=1e-5)
+    after = case.reference.answer_with(prompt, [(2, 3)], means).log_probabilities[token].exp()
+    assert float(found["effect"][1, 2, 3]) == pytest.approx(float(after - before), abs=1e-6)
+
+    with pytest.raises(MeasurementError, match="answers no dev query right"):
+        run(case.model.decoder, measure_effects, dev | {"accepted": [[]] * EPISODES}, True)

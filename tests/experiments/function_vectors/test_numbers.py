@@ -3,6 +3,7 @@ import pytest
 
 from tests.helpers.function_vector_rows import (
     AT_THIRD,
+    BLOCKS,
     CURVE,
     EFFECT,
     LAYER,
@@ -11,23 +12,21 @@ from tests.helpers.function_vector_rows import (
     SIZE,
     ZERO_SHOT,
     N,
-    effect_rows,
     of_task,
     one_task,
     three_tasks,
 )
 from tvsight.experiments.function_vectors.numbers import (
+    CHOSEN,
     COMPARED,
+    METHODS,
     TESTED,
     by_task,
     counts,
     curve,
-    effects,
     over_tasks,
-    overlap,
-    ranking,
+    shuffled,
     task_line,
-    universal,
     zero_shot,
 )
 from tvsight.statistics.tests import SIGNIFICANCE, holm
@@ -39,69 +38,8 @@ def table() -> pd.DataFrame:
     return by_task(central, vectors, SIZE)
 
 
-def test_effects_are_means_over_prompts_with_their_ranks() -> None:
-    found = effects(three_tasks().effects).set_index(["task", "layer", "head"])
-    assert len(found) == 3 * 2 * 4
-    for task, effect in EFFECT.items():
-        for layer, of_layer in enumerate(effect):
-            for head, value in enumerate(of_layer):
-                row = found.loc[(task, layer, head)]
-                assert row["effect"] == pytest.approx(value)
-                assert row["log_effect"] == pytest.approx(2 * value)
-                # Two prompts, 0.02 apart: the standard error is 0.01.
-                assert row["effect_high"] - row["effect"] == pytest.approx(1.96 * 0.01)
-                assert row["effect"] - row["effect_low"] == pytest.approx(1.96 * 0.01)
-                assert row["prompts"] == 2
-    assert found.loc[("one", 0, 0), "rank"] == 1
-    assert found.loc[("one", 1, 1), "rank"] == 2
-    assert found.loc[("one", 1, 2), "rank"] == 8
-
-
-def test_heads_of_equal_effect_come_from_the_lowest() -> None:
-    rows = effect_rows("one", [[0.0, 0.5, 0.0], [0.5, 0.0, 0.1]])
-    assert ranking(rows) == [(0, 1), (1, 0), (1, 2), (0, 0), (0, 2), (1, 1)]
-    mixed = rows.sort_values(["head", "layer"], ascending=False)
-    assert ranking(mixed) == ranking(rows)
-
-
-def test_means_over_tasks_come_by_effect_with_the_vectors_that_have_the_head() -> None:
-    found = universal(effects(three_tasks().effects), SIZE)
-    first = found.iloc[0]
-    assert (first["layer"], first["head"], first["tasks"], first["in_top"]) == (0, 0, 3, 3)
-    assert first["effect"] == pytest.approx((0.5 + 0.3 + 0.1) / 3)
-    assert first["effect_low"] <= first["effect"] <= first["effect_high"]
-    assert found["effect"].is_monotonic_decreasing
-    by_head = found.set_index(["layer", "head"])["in_top"]
-    assert by_head[(1, 3)] == by_head[(1, 1)] == by_head[(0, 3)] == 1
-    assert by_head.sum() == 3 * SIZE
-
-
-def test_shared_heads_are_compared_with_random_sets() -> None:
-    found = overlap(effects(three_tasks().effects), SIZE)
-    assert found[["task", "other"]].to_numpy().tolist() == [
-        ["one", "two"],
-        ["one", "three"],
-        ["two", "three"],
-    ]
-    assert found["shared"].tolist() == [1, 1, 1]
-    assert found["expected"].tolist() == pytest.approx([2 * 2 / 8] * 3)
-    # Of 28 pairs of 8 heads, 15 have neither of two given ones.
-    assert found["p"].tolist() == pytest.approx([13 / 28] * 3)
-    assert found["p_holm"].tolist() == pytest.approx([1.0] * 3)
-    assert found["more"].tolist() == [False] * 3
-
-
-def test_the_same_heads_of_many_are_more_than_random() -> None:
-    many = [[0.5, 0.4, *[0.0] * 18]]
-    same = pd.concat([effect_rows(task, many) for task in ("one", "two")], ignore_index=True)
-    (pair,) = overlap(effects(same), SIZE).to_dict("records")
-    assert pair["p"] == pytest.approx(1 / 190)
-    assert (pair["shared"], pair["more"]) == (2, True)
-    assert overlap(effects(effect_rows("one", many)), SIZE).empty
-
-
 def test_accuracies_are_the_shares_of_right_answers(table: pd.DataFrame) -> None:
-    right = {"baseline": 2, "icl": 18, "task_vector": 15, "mean_state": 9}
+    right = {"baseline": 2, "icl": 18, "task_vector": 15, "averaged_vector": 14, "mean_state": 9}
     right |= ZERO_SHOT | {"third": AT_THIRD["zero_shot"], "shuffled_third": AT_THIRD["shuffled"]}
     right |= {f"shuffled_{name}": count for name, count in SHUFFLED.items()}
     expected = {name: count / N for name, count in right.items()}
@@ -110,16 +48,24 @@ def test_accuracies_are_the_shares_of_right_answers(table: pd.DataFrame) -> None
     for _, row in table.iterrows():
         assert {name: row[name] for name in COMPARED} == pytest.approx(expected)
         assert (row["n"], row["queries"], row["layer"]) == (N, N, LAYER)
+        chosen = {f"shuffled_{name}": block for name, block in BLOCKS["shuffled"].items()}
+        chosen["raw_vector"] = BLOCKS["zero_shot"]["raw_vector"]
+        assert {name: row[f"{name}_layer"] for name in CHOSEN} == chosen
     assert (table["shuffled_function_vector_low"] < SHUFFLED["function_vector"] / N).all()
 
 
-def test_differences_are_paired_and_of_several_draws_the_first_counts(table: pd.DataFrame) -> None:
+def test_differences_are_paired_and_random_heads_with_all_their_draws(table: pd.DataFrame) -> None:
     row = table.iloc[0]
     assert row["over_baseline"] == pytest.approx((12 - 2) / N)
     assert row["behind_task_vector"] == pytest.approx((15 - 12) / N)
-    assert row["over_random_heads"] == pytest.approx((12 - RANDOM_HEADS[0]) / N)
+    draws = sum(RANDOM_HEADS) / len(RANDOM_HEADS)
+    assert row["over_random_heads"] == pytest.approx((12 - draws) / N)
+    assert row["over_random_heads"] == pytest.approx(row["function_vector"] - row["random_heads"])
+    # Seven queries lead by two of two draws, two by one. Signs that sum up to as much: all alike.
+    assert row["over_random_heads_p"] == pytest.approx(2**-9)
     assert row["over_other"] == pytest.approx((12 - 4) / N)
     assert row["over_shuffled"] == pytest.approx((13 - 8) / N)
+    assert row["behind_shuffled_task_vector"] == pytest.approx((16 - 13) / N)
     # Ten episodes differ, all in one direction: one of 2 ** 10 swaps is as far.
     assert row["over_baseline_p"] == pytest.approx(2**-10)
     assert row["behind_task_vector_p"] == pytest.approx(2**-3)
@@ -176,6 +122,21 @@ def test_the_rows_of_one_method_are_those_of_the_chosen_size_and_block() -> None
     assert len(test) == N
     assert test["correct"].sum() == ZERO_SHOT["function_vector"]
     assert sorted(found.loc[found["split"] == "dev", "layer"].unique()) == list(range(6))
+
+
+def test_methods_with_shuffled_labels_stand_beside_icl_with_the_right_ones() -> None:
+    central, _, vectors = three_tasks()
+    found = shuffled(central, vectors)
+    assert list(found) == list(central)
+    test = found[(found["split"] == "test") & (found["task"] == "two")]
+    right = test.groupby("procedure", sort=False)["correct"].sum().to_dict()
+    assert right == SHUFFLED | {"icl": 18}
+    assert list(right) == ["baseline", "icl", *METHODS, "function_vector"]
+    assert (test.groupby("procedure").size() == N).all()
+    by_name = found[found["split"] == "dev"].groupby("procedure")["layer"].nunique().to_dict()
+    assert by_name == {"baseline": 0, **dict.fromkeys((*METHODS, "function_vector"), 6)}
+    layers = test.groupby("procedure")["layer"].first().dropna().to_dict()
+    assert layers == BLOCKS["shuffled"]
 
 
 def test_the_line_of_a_task_has_both_contexts() -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tvsight.errors import RefusedError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.function_vectors import NAME, Options
-from tvsight.experiments.function_vectors.request import COUNTS, DRAWS, requests
+from tvsight.experiments.function_vectors.request import BESIDE, COUNTS, DRAWS, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.run.planning import read_plan
@@ -43,7 +44,7 @@ def test_a_request_names_heads_counts_draws_and_the_other_tasks() -> None:
     assert list(found) == TASKS.split(",")
     for task, identity in found.items():
         assert identity["experiment"] == NAME
-        assert (identity["heads"], identity["draws"]) == (10, DRAWS)
+        assert (identity["heads"], identity["draws"], identity["version"]) == (10, DRAWS, 2)
         assert identity["counts"] == list(COUNTS)
         assert identity["sources"] == {
             other: packaged_tasks()[other].checksum for other in found if other != task
@@ -53,6 +54,13 @@ def test_a_request_names_heads_counts_draws_and_the_other_tasks() -> None:
 def test_the_order_of_tasks_changes_nothing_and_the_number_of_heads_does() -> None:
     assert identities(options()) == identities(options("list_first,to_upper,next_letter"))
     assert identities(options(heads=3))["to_upper"] != identities(options())["to_upper"]
+
+
+def test_the_protocol_of_todd_has_function_vectors_of_its_own() -> None:
+    todd = Options(tasks=TASKS, protocol="todd").with_protocol
+    same = replace(todd, protocol="paper")
+    for task, identity in identities(todd).items():
+        assert identity == identities(same)[task] | {"queries": "solved"}
 
 
 def test_random_draws_depend_on_seed_and_task(model: Model) -> None:
@@ -116,7 +124,13 @@ def test_rows_are_complete(rows: pd.DataFrame) -> None:
     draws = zero_shot.loc[zero_shot["procedure"] == "random_heads", "draw"]
     assert sorted(draws.unique()) == list(range(DRAWS))
     shuffled = test[test["context"] == "shuffled"]
-    assert set(shuffled["procedure"]) == {"baseline", "function_vector"}
+    assert set(shuffled["procedure"]) == {"baseline", "function_vector", *BESIDE}
+    beside = rows[rows["procedure"].isin(BESIDE)]
+    assert set(beside["context"]) == {"shuffled"}
+    assert beside["heads"].isna().all()
+    assert (beside.loc[beside["split"] == "test", "layer_rule"] == "dev").all()
+    one_block = test[test["layer_rule"] == "dev"].groupby(["context", "procedure"])["layer"]
+    assert (one_block.nunique() == 1).all()
     dev = rows[rows["split"] == "dev"]
     assert dev["layer_rule"].isna().all()
     for (_, name), swept in dev.groupby(["context", "procedure"]):

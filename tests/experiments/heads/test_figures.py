@@ -5,14 +5,15 @@ from tests.helpers.head_rows import SCORES, ablations_of_two, effects_of_two, in
 from tests.helpers.legible import assert_legible, texts
 from tvsight.experiments.heads import KINDS
 from tvsight.experiments.heads.figures import APART, NAMED, by_share, scatter
-from tvsight.experiments.heads.numbers import agreement, by_task, over_tasks, scores
+from tvsight.experiments.heads.numbers import agreement, by_task, over_tasks, repetitions, scores
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES
 
 
-def scored() -> tuple[Plot, pd.DataFrame]:
-    table = scores(pd.concat(effects_of_two()), induction_rows(SCORES))
-    return scatter(table, agreement(table), "a-model"), table
+def scored(tokens: int = 100) -> tuple[Plot, pd.DataFrame]:
+    of_induction = induction_rows(SCORES, tokens=tokens)
+    table = scores(pd.concat(effects_of_two()), of_induction)
+    return scatter(table, agreement(table), repetitions(of_induction), "a-model"), table
 
 
 def averaged(*models: str) -> pd.DataFrame:
@@ -38,6 +39,11 @@ def test_every_head_is_a_point_and_the_top_ones_are_named() -> None:
     )
     assert "12 heads" in plot.note
     assert "100 sequences" in plot.note
+    assert "the repetition of 50 random tokens" in plot.caption
+
+
+def test_a_caption_says_how_many_tokens_a_short_window_had_room_for() -> None:
+    assert "the repetition of 31 random tokens" in scored(31)[0].caption
 
 
 @pytest.mark.parametrize("models", [("a-model",), ("a-model", "b-model")])

@@ -11,7 +11,7 @@ from tests.helpers.head_rows import (
     effects_of_two,
     induction_rows,
 )
-from tvsight.experiments.function_vectors.numbers import effects
+from tvsight.experiments.function_vectors.head_numbers import effects
 from tvsight.experiments.heads import CHOOSES
 from tvsight.experiments.heads.numbers import (
     agreement,

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
-from tests.helpers.head_rows import outcome
+from tests.helpers.head_rows import SCORES, induction_rows, outcome
 from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
-from tvsight.experiments.heads import NAME
+from tvsight.experiments.heads import INDUCTION, NAME
 from tvsight.experiments.heads.report import draw
 
 
@@ -37,6 +39,18 @@ def test_tables_say_the_numbers() -> None:
     (heads,) = files.cells["heads_scores"]
     assert heads.iloc[0]["FV score"].startswith("0.300 [0.100, 0.500]")
     assert heads.iloc[0]["Induction, 50 tokens 2 times"] == "0.200 [0.180, 0.220]"
+
+
+def test_headings_say_how_many_tokens_were_repeated() -> None:
+    found = outcome("a-model", "b-model")
+    for number, one in enumerate(found.results):
+        if one.experiment == INDUCTION and one.key.model == "b-model":
+            found.results[number] = replace(one, rows=induction_rows(SCORES, "b-model", tokens=31))
+    files = Recorded(NAME)
+    draw(found, RunConfig(), Told(), files)
+    (heads,) = files.cells["heads_scores"]
+    headings = [heading for heading in heads if heading.startswith("Induction, ")]
+    assert headings == ["Induction, 31 to 50 tokens 2 times", "Induction, 31 to 100 tokens 4 times"]
 
 
 def test_without_a_second_task_the_scores_alone_are_drawn() -> None:

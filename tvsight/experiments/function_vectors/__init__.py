@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from tvsight.config import IDENTITY, RULES, RUNTIME, RunConfig
+from tvsight.config import IDENTITY, RUNTIME, VECTOR_RULES, RunConfig
 from tvsight.errors import UsageError
 
 NAME = "function_vectors"
@@ -18,9 +18,9 @@ TODD: dict[str, Any] = {
     "episodes_per_split": 100,
 }
 """The protocol of Todd et al., as options."""
-FUNCTION_VECTOR_RULES = RULES._replace(
+FUNCTION_VECTOR_RULES = VECTOR_RULES._replace(
     excludes={
-        **RULES.excludes,
+        **VECTOR_RULES.excludes,
         "protocol": (
             (*TODD, "episodes", "prompts"),
             "a protocol sets the prompts and their number",
@@ -30,8 +30,9 @@ FUNCTION_VECTOR_RULES = RULES._replace(
                 *("tasks", "task_file", "shots", "dummy_queries", "episodes_per_split", "seed"),
                 *("template", "episodes", "heads", "remote", "remote_simulated", "host", "redraw"),
                 *("dry_run", "save_episodes", "vectors", "captions", "svg", "results"),
+                *("division", "max_job_episodes", "fail_fast"),
             ),
-            "the file brings its own prompts, which are measured here, and nothing is stored",
+            "the file brings its own prompts, which are measured here in one go and not stored",
         ),
     }
 )
@@ -46,12 +47,13 @@ class Options(RunConfig):
     chosen here."""
     protocol: Literal["paper", "todd"] = field(default="paper", metadata=RUNTIME)
     """`todd`: the prompts of Todd et al. (2024), as --template question --shots 10 --division todd
-    --episodes-per-split 100 have them. Their filter is the column *Where ICL is right*."""
+    --episodes-per-split 100 have them, and their filter: means and effects are of the dev queries
+    that ICL answers right. On test it is the column *Where ICL is right*."""
     prompts: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
         default=None, metadata=RUNTIME
     )
-    """Replay a file of prompts that other code measured, and say what differs. Nothing is
-    stored."""
+    """Replay a file of prompts that other code measured, and say what differs. Nothing is stored.
+    `--dtype auto` is float32 here, on a GPU too."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

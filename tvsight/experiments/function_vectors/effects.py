@@ -10,7 +10,7 @@ import pandas as pd
 from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import EFFECTS
-from tvsight.experiments.function_vectors.numbers import effects, ranking
+from tvsight.experiments.function_vectors.head_numbers import effects, ranking
 from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode
@@ -73,17 +73,32 @@ def with_known_heads(
     return tasks, KnownHeads(Store(plan.config.results), results)
 
 
-def requests(plan: Plan, source: ModelSource, least: int = 1) -> "list[HeadEffects]":
+def requests(
+    plan: Plan, source: ModelSource, least: int = 1, solved: bool = False
+) -> "list[HeadEffects]":
     """One request per task. Only a redraw does without the means of the heads.
 
     Args:
         least: the number of heads that a model must have.
+        solved: only of dev episodes that in-context learning answers right.
     """
     needs = not plan.config.redraw
     return [
-        HeadEffects(plan, identity(plan, EFFECTS, source, task), task, least, needs_vectors=needs)
+        HeadEffects(
+            plan,
+            identity(plan, EFFECTS, source, task) | chosen_queries(solved),
+            task,
+            least,
+            needs_vectors=needs,
+        )
         for task in plan.tasks
     ]
+
+
+def chosen_queries(solved: bool) -> dict[str, str]:
+    """The part of an identity that says which dev queries means and effects are of; empty for all
+    of them."""
+    return {"queries": "solved"} if solved else {}
 
 
 def check_enough_heads(model: "Model", count: int) -> None:
@@ -123,7 +138,9 @@ class HeadEffects(Request):
         of_split = asked(model, self.task, episodes, self.plan.template)
         dev = method_tokens(self.plan, self.task, model, episodes, of_split)["dev"]
         size = 4 * depth * attention.heads * attention.head_width
-        (found,) = yield [Job(measure_effects, (dev,), size, prompts=1)]
+        solved = "queries" in self.identity
+        # A rehearsal's model answers nothing right.
+        (found,) = yield [Job(measure_effects, (dev, solved), size, prompts=1, small=(False,))]
         if not (found["effect"].isfinite().all() and found["means"].isfinite().all()):
             raise MeasurementError(
                 "an effect or a head holds NaN or infinity; try a wider --dtype."
@@ -146,22 +163,22 @@ class HeadEffects(Request):
 
     def _frame(self, dev: "Asked", found: "Found", model: "Model") -> pd.DataFrame:
         effect, log_effect = (found[name].double().numpy() for name in ("effect", "log_effect"))
-        prompts = len(effect)
-        episode, layer, head = (axis.ravel() for axis in np.indices(effect.shape))
+        number, layer, head = (axis.ravel() for axis in np.indices(effect.shape))
+        asked = [dev.episodes[episode] for episode in found["episodes"]]
         of_prompt = pd.DataFrame(
             {
-                "query": [one.query for one in dev.episodes[:prompts]],
-                "expected": [one.accepted[0] for one in dev.episodes[:prompts]],
+                "episode": found["episodes"],
+                "query": [one.query for one in asked],
+                "expected": [one.accepted[0] for one in asked],
                 "probability": found["probability"].double().tolist(),
                 "log_probability": found["log_probability"].double().tolist(),
             }
         )
-        rows = of_prompt.iloc[episode].reset_index(drop=True)
+        rows = of_prompt.iloc[number].reset_index(drop=True)
         rows = rows.assign(
             model=model.name,
             task=self.task.name,
             category=self.task.category,
-            episode=episode,
             layer=layer,
             head=head,
             effect=effect.ravel(),

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from tvsight.experiments.function_vectors.numbers import CONTROLS, VECTOR
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
@@ -20,6 +21,8 @@ SIMILARITIES = {
 """Names and looks of the cosines."""
 NAMED = 5
 """Heads that are named in the map."""
+APART = 1.07
+"""The factor between the places of neighbouring controls, so that none hides another."""
 LEVELS = ("baseline", "icl", "task_vector", "mean_state")
 """Procedures whose mean is a level beside the curve."""
 
@@ -28,8 +31,8 @@ def head_map(heads: pd.DataFrame, table: pd.DataFrame, model: str, count: int) -
     """The mean effect of every head over tasks, block by head.
 
     Args:
-        heads: from `numbers.universal`.
-        table: from `numbers.effects`.
+        heads: from `head_numbers.universal`.
+        table: from `head_numbers.effects`.
         count: heads in a function vector.
     """
     rows = heads[heads["model"] == model]
@@ -106,15 +109,18 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
             axes.axhline(
                 value, color=level.colour, linewidth=1.1, linestyle="--", label=level.title
             )
-        for name in [name for name in CONTROLS if name in of_model.index]:
+        controls = [name for name in CONTROLS if name in of_model.index]
+        for place, name in enumerate(controls):
             control = PROCEDURES[name]
             axes.plot(
-                count,
+                count * APART ** (place - len(controls) // 2),
                 of_model.loc[name, "accuracy"],
                 control.marker,
                 color=control.colour,
                 markersize=4.4,
                 label=control.title,
+                clip_on=False,  # one at 0 is whole
+                zorder=3,
             )
         axes.set(xscale="log", ylim=(0, 1), xlabel="Heads in the vector (log scale)")
         ticks = sorted(set(curve["heads"].astype(int)))
@@ -128,7 +134,8 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
     )
     caption = (
         f"{note} The vector is added after the block that is best on dev with {count} heads. "
-        f"Controls, with {count} heads where they are heads: see the table."
+        f"Controls, with {count} heads where they are heads, stand side by side: see the table. "
+        "Bottom heads: those of the most negative effect. The raw sum has a block of its own."
     )
     of_model = means[means["model"] == models[0]].set_index("procedure")["accuracy"]
     title = (
@@ -180,7 +187,7 @@ def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
     """The number of heads that the function vectors of two tasks share, task by task.
 
     Args:
-        pairs: from `numbers.overlap`.
+        pairs: from `head_numbers.overlap`.
         count: heads in a function vector.
     """
     of_model = pairs[pairs["model"] == model]
@@ -203,7 +210,7 @@ def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
         annot_kws={"fontsize": 6},
         xticklabels=titles,
         yticklabels=titles,
-        cbar_kws={"label": f"Shared heads, of {count}"},
+        cbar_kws={"label": f"Shared heads, of {count}", "ticks": MaxNLocator(integer=True)},
     )
     axes.tick_params(axis="both", length=0)
     mean = of_model["shared"].mean()

@@ -2,18 +2,21 @@
 
 Procedures: `function_vector`, the sum of the heads of largest effect as it arrives in the residual
 stream; `raw_vector`, the sum before the norm of blocks that normalise their attention's output;
-`random_heads`, as many heads drawn at random; `bottom_heads`, those of the smallest effect;
+`random_heads`, as many heads drawn at random; `bottom_heads`, those of the most negative effect;
 `other_function_vector`, that of another task, each in turn; `random_addition`, a random direction
-of the same length. Each is added after a block at the last token of a zero-shot prompt, and the
-function vector also of a few-shot prompt with shuffled labels.
+of the same length. Each is added after a block at the last token of a zero-shot prompt. At that of
+a few-shot prompt with shuffled labels stand the function vector and the vectors of other methods:
+`task_vector`, `averaged_vector`, `mean_state`, learnt from the prompts with the right labels.
 """
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
 
+from tvsight.errors import MeasurementError
+from tvsight.experiments.main_results.measure import learn_vectors
 from tvsight.experiments.measuring import (
     Patch,
     Progress,
@@ -29,13 +32,20 @@ from tvsight.interventions.application import CachedPrompts, cache_prompts, unpa
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions
+from tvsight.methods import averaged_vector, function_vector, mean_state, task_vector
 from tvsight.methods.function_vector import EFFECT_PROMPTS, effects, few_shot, mean_heads, summed
+from tvsight.methods.method import Method, learn_both
 from tvsight.prompts.tokens import MethodTokens
+
+VECTOR = "function_vector"
+RAW = "raw_vector"
 
 
 class HeadEffects(TypedDict):
     """The causal effects of every head on the first dev prompts. See `function_vector.Effects`."""
 
+    episodes: list[int]
+    """The number of each prompt in the split, `[prompts]`."""
     means: Tensor
     """`[depth, heads, head_width]`."""
     probability: Tensor
@@ -68,11 +78,13 @@ class InContext(TypedDict):
     """The answers in one context: zero-shot prompts, or few-shot ones with shuffled labels."""
 
     dev: dict[str, Answers]
-    """`baseline` `[episodes]`; each vector after every block, `[episodes, depth]`."""
-    layer: int
-    """The block that is best for the function vector on dev."""
+    """`baseline` `[episodes]`; each vector that has its block chosen, after every block,
+    `[episodes, depth]`."""
+    layers: dict[str, int]
+    """The block of each of these vectors: the one that is best for it on dev."""
     test: dict[str, Answers]
-    """By procedure, every value `[episodes]`."""
+    """By procedure, every value `[episodes]`: such a vector after its block, controls after that of
+    the function vector."""
     third: Answers
     """The function vector on test after block `depth // 3`, as its authors have it."""
     curve: list[Answers]
@@ -94,22 +106,42 @@ class Comparison(TypedDict):
 
 
 def measure_effects(
-    decoder: Decoder, dev: MethodTokens, progress: Progress | None = None
+    decoder: Decoder, dev: MethodTokens, solved: bool = False, progress: Progress | None = None
 ) -> HeadEffects:
-    """The mean of every head, and its causal effect on the first dev prompts."""
+    """The mean of every head, and its causal effect on the first dev prompts.
+
+    Args:
+        solved: only of episodes that in-context learning answers right, as Todd et al. have it.
+
+    Raises:
+        MeasurementError: when there are none.
+    """
     say = progress or silent
     say("mean heads")
-    means = mean_heads(decoder, few_shot(dev))
+    prompts = few_shot(dev)
+    kept = solved_episodes(decoder, dev) if solved else list(range(len(prompts)))
+    if not kept:
+        raise MeasurementError("in-context learning answers no dev query right.")
+    means = mean_heads(decoder, [prompts[episode] for episode in kept])
     say("effects")
-    shuffled = dev["shuffled"][:EFFECT_PROMPTS]
-    found = effects(decoder, shuffled, dev["expected"][: len(shuffled)], means)
+    first = kept[:EFFECT_PROMPTS]
+    shuffled = [dev["shuffled"][episode] for episode in first]
+    found = effects(decoder, shuffled, [dev["expected"][episode] for episode in first], means)
     return {
+        "episodes": first,
         "means": means.cpu(),
         "probability": found.probability,
         "log_probability": found.log_probability,
         "effect": found.effect,
         "log_effect": found.log_effect,
     }
+
+
+def solved_episodes(decoder: Decoder, prompts: MethodTokens) -> list[int]:
+    """The numbers of the episodes whose few-shot prompt is answered right."""
+    icl = _Prompts(decoder, few_shot(prompts), prompts["expected"]).read({})["baseline"]
+    pairs = zip(icl["token"].tolist(), prompts["accepted"], strict=True)
+    return [episode for episode, (token, accepted) in enumerate(pairs) if token in accepted]
 
 
 def measure(
@@ -123,10 +155,15 @@ def measure(
     say = progress or silent
     vectors = make_vectors(decoder, learnt)
     say("zero-shot prompts")
-    zero_shot = in_context(decoder, dev, test, dev["zero_shot"], test["zero_shot"], vectors, True)
+    swept = {name: _added(vectors["one"][name]) for name in (VECTOR, RAW)}
+    zero_shot = in_context(decoder, dev, test, "zero_shot", swept, vectors)
+    say("vectors of other methods")
+    beside = learn_beside(decoder, dev, test)
     say("shuffled labels")
-    shuffled = in_context(decoder, dev, test, dev["shuffled"], test["shuffled"], vectors, False)
+    swept = {VECTOR: swept[VECTOR], **beside}
+    shuffled = in_context(decoder, dev, test, "shuffled", swept, None)
     flat = [*vectors["one"].values(), *vectors["curve"], *vectors["random_heads"]]
+    flat += [of_split for one in beside.values() for of_split in (one.dev, one.test)]
     return {
         "contexts": {"zero_shot": zero_shot, "shuffled": shuffled},
         "vectors": torch.stack(vectors["every"]).cpu(),
@@ -175,80 +212,108 @@ def make_vectors(decoder: Decoder, learnt: Learnt) -> Vectors:
     }
 
 
+class Applied(NamedTuple):
+    """The vectors of one procedure, and how they are applied. Both tensors are
+    `[episodes, depth, width]`, or of a shape that expands to it."""
+
+    method: Method
+    dev: Tensor
+    test: Tensor
+
+
+def learn_beside(decoder: Decoder, dev: MethodTokens, test: MethodTokens) -> dict[str, Applied]:
+    """The vectors of the other methods, from the demonstrations with the right labels."""
+    on_dev, on_test = (learn_vectors(decoder, prompts) for prompts in (dev, test))
+    methods = {"task_vector": task_vector.METHOD, "averaged_vector": averaged_vector.METHOD}
+    found = {name: Applied(of, on_dev[name], on_test[name]) for name, of in methods.items()}
+    of_task = learn_both(decoder, dev, test, mean_state.METHOD)
+    return {**found, "mean_state": Applied(mean_state.METHOD, *of_task)}
+
+
 def in_context(
     decoder: Decoder,
     dev: MethodTokens,
     test: MethodTokens,
-    dev_prompts: Sequence[Sequence[int]],
-    test_prompts: Sequence[Sequence[int]],
-    vectors: Vectors,
-    controls: bool,
+    context: Literal["zero_shot", "shuffled"],
+    swept: Mapping[str, Applied],
+    controls: Vectors | None,
 ) -> InContext:
-    """Add vectors to the prompts of one context: after every block on dev, the best on test.
+    """Apply vectors to the prompts of one context: after every block on dev, the best on test.
 
     Args:
-        controls: measure the controls and the curve too.
+        swept: vectors that have their own block, the function vector among them.
+        controls: the controls and the curve, where they are measured; they take the block of the
+            function vector.
     """
-    swept = ("function_vector", "raw_vector") if controls else ("function_vector",)
-    on_dev = _Prompts(decoder, dev_prompts)
-    added = {name: vectors["one"][name] for name in swept}
-    read = on_dev.read(added, list(range(decoder.depth)), dev["expected"])
-    layer = best_layer(read["function_vector"], dev["accepted"])
+    on_dev = _Prompts(decoder, dev[context], dev["expected"])
+    every = list(range(decoder.depth))
+    read = on_dev.read({name: (one.method, one.dev, every) for name, one in swept.items()})
+    layers = {name: best_layer(read[name], dev["accepted"]) for name in swept}
 
-    on_test = _Prompts(decoder, test_prompts)
-    wanted = dict(vectors["one"] if controls else added)
-    if controls:
-        wanted |= {f"curve {number}": vector for number, vector in enumerate(vectors["curve"])}
-        draws = enumerate(vectors["random_heads"])
-        wanted |= {f"random_heads {number}": vector for number, vector in draws}
-    tested = on_test.read(wanted, [layer], test["expected"], vectors["others"] if controls else [])
-    third = decoder.depth // 3
-    at_third = on_test.read(added, [third], test["expected"])["function_vector"]
+    on_test = _Prompts(decoder, test[context], test["expected"])
+    wanted = {name: (one.method, one.test, [layers[name]]) for name, one in swept.items()}
+    wanted["third"] = (*wanted[VECTOR][:2], [decoder.depth // 3])
+    if controls is not None:
+        further = {name: one for name, one in controls["one"].items() if name not in swept}
+        further |= {f"curve {number}": one for number, one in enumerate(controls["curve"])}
+        draws = enumerate(controls["random_heads"])
+        further |= {f"random_heads {number}": one for number, one in draws}
+        if controls["others"]:
+            further["other_function_vector"] = _in_turn(controls["others"], len(test["expected"]))
+        wanted |= {
+            name: (function_vector.METHOD, of, [layers[VECTOR]]) for name, of in further.items()
+        }
+    tested = on_test.read(wanted)
     of_test = {name: at(one, 0) if name != "baseline" else one for name, one in tested.items()}
     return {
         "dev": read,
-        "layer": layer,
+        "layers": layers,
+        "third": of_test.pop("third"),
         "test": {name: one for name, one in of_test.items() if " " not in name},
-        "third": at(at_third, 0),
         "curve": [of_test[name] for name in of_test if name.startswith("curve ")],
         "random_heads": [of_test[name] for name in of_test if name.startswith("random_heads ")],
     }
 
 
+def _added(vector: Tensor) -> Applied:
+    """One vector that is added, the same for all episodes and blocks."""
+    return Applied(function_vector.METHOD, vector, vector)
+
+
+def _in_turn(vectors: Sequence[Tensor], episodes: int) -> Tensor:
+    """Vectors that episodes take in turn, `[episodes, 1, width]`."""
+    return torch.stack([vectors[number % len(vectors)] for number in range(episodes)])[:, None]
+
+
 class _Prompts:
     """Prompts of one context, each run once up to its last token."""
 
-    def __init__(self, decoder: Decoder, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, decoder: Decoder, prompts: Sequence[Sequence[int]], expected: Sequence[int]
+    ) -> None:
         once, self.index = distinct([tuple(prompt) for prompt in prompts])
         self.decoder = decoder
+        self.expected = expected
         self.cached: CachedPrompts = cache_prompts(decoder, once)
         self.unpatched = unpatched_states(decoder, self.cached)[self.index]
 
-    def read(
-        self,
-        vectors: dict[str, Tensor],
-        layers: list[int],
-        expected: Sequence[int],
-        others: Sequence[Tensor] = (),
-    ) -> dict[str, Answers]:
-        """The answers without a vector, `baseline` `[episodes]`, and with each vector added after
-        each of `layers`, `[episodes, layers]`.
+    def read(self, applied: Mapping[str, tuple[Method, Tensor, list[int]]]) -> dict[str, Answers]:
+        """The answers without a vector, `baseline` `[episodes]`, and with each vector after each of
+        its blocks, `[episodes, blocks]`.
 
         Args:
-            others: vectors that episodes take in turn, under `other_function_vector`.
+            applied: how the vectors are applied; they, `[episodes, depth, width]` or of a shape
+                that expands to it; and their blocks.
         """
-        states = self.unpatched[:, layers]
-        of_episodes = {name: vector.expand(states.shape) for name, vector in vectors.items()}
-        if others:
-            turn = torch.stack(
-                [others[episode % len(others)] for episode in range(len(self.index))]
-            )
-            of_episodes["other_function_vector"] = turn[:, None].expand(states.shape)
-        patches = {
-            name: Patch(self.index, layers, states + vector.to(states))
-            for name, vector in of_episodes.items()
-        }
+        patches = {}
+        for name, (method, vectors, layers) in applied.items():
+            of_blocks = vectors.expand(self.unpatched.shape)[:, layers]
+            placed = method.applied(of_blocks, self.unpatched[:, layers])
+            patches[name] = Patch(self.index, layers, placed)
         final = {"baseline": self.unpatched[:, [-1]]}
-        final |= patch_together(self.decoder, self.cached, patches)
-        read = read_together(self.decoder, {name: (of, expected) for name, of in final.items()})
+        if patches:
+            final |= patch_together(self.decoder, self.cached, patches)
+        read = read_together(
+            self.decoder, {name: (of, self.expected) for name, of in final.items()}
+        )
         return {name: at(one, 0) if name == "baseline" else one for name, one in read.items()}

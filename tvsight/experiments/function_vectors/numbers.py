@@ -1,28 +1,27 @@
-"""Effects of heads, and accuracies of function vectors and of their controls."""
-
-from itertools import combinations
+"""Accuracies of function vectors, of their controls and of other vectors."""
 
 import pandas as pd
-from scipy.stats import hypergeom
 
+from tvsight.experiments.function_vectors.head_numbers import KEYS
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import interval
 from tvsight.statistics.intervals import accuracy, mean_difference, mean_of, mean_over_tasks
 from tvsight.statistics.intervals import recovered_gap as gap
-from tvsight.statistics.tests import SIGNIFICANCE, holm, with_holm
+from tvsight.statistics.tests import SIGNIFICANCE, with_holm
 
 VECTOR = "function_vector"
-HEAD = ["layer", "head"]
-KEYS = ["model", "task"]
+METHODS = ("task_vector", "averaged_vector", "mean_state")
+"""The other methods, which stand beside the function vector in both contexts."""
 CONTROLS = (
     *("random_heads", "bottom_heads", "other_function_vector", "random_addition"),
     "raw_vector",
 )
 COMPARED = (
-    *("baseline", "icl", "task_vector", "mean_state", VECTOR, "third"),
+    *("baseline", "icl", *METHODS, VECTOR, "third"),
     *CONTROLS,
-    *("shuffled_baseline", "shuffled_function_vector", "shuffled_third"),
+    *("shuffled_baseline", *(f"shuffled_{name}" for name in METHODS)),
+    *("shuffled_function_vector", "shuffled_third"),
 )
 """The columns of the table of tasks: zero-shot, then in few-shot prompts with shuffled labels.
 `third` is the function vector after the block at a third of the depth, as its authors have it."""
@@ -32,101 +31,11 @@ TESTED = {
     "over_random_heads": ("function_vector", "random_heads"),
     "over_other": ("function_vector", "other_function_vector"),
     "over_shuffled": ("shuffled_function_vector", "shuffled_baseline"),
+    "behind_shuffled_task_vector": ("shuffled_task_vector", "shuffled_function_vector"),
 }
-"""Paired differences, by the name of their columns."""
-
-
-def effects(rows: pd.DataFrame) -> pd.DataFrame:
-    """The mean effect of every head on every task (the AIE of Todd et al., equation 4).
-
-    Args:
-        rows: of head effects.
-
-    Returns:
-        `model`, `task`, `layer`, `head`, `prompts`, `effect` with `_low` and `_high` (normal
-        approximation over prompts, 95 %), `log_effect`, and `rank` in its task, from 1, of
-        equal heads the lowest first.
-    """
-    groups = rows.groupby([*KEYS, *HEAD], sort=False, observed=True)
-    table = groups.agg(
-        prompts=("effect", "size"),
-        effect=("effect", "mean"),
-        error=("effect", "sem"),
-        log_effect=("log_effect", "mean"),
-    ).reset_index()
-    half = 1.96 * table.pop("error")
-    table = table.assign(effect_low=table["effect"] - half, effect_high=table["effect"] + half)
-    by_effect = table.sort_values(["effect", *HEAD], ascending=[False, True, True])
-    return table.assign(rank=by_effect.groupby(KEYS, observed=True).cumcount() + 1)
-
-
-def ranking(rows: pd.DataFrame) -> list[tuple[int, int]]:
-    """The heads of one task, those of the largest mean effect first; of equal ones, the lowest.
-
-    Args:
-        rows: of the head effects of one task.
-    """
-    order = effects(rows).sort_values("rank")
-    return [(int(layer), int(head)) for layer, head in order[HEAD].itertuples(index=False)]
-
-
-def universal(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The mean effect of every head over tasks, the largest first, a row per model and head.
-
-    Args:
-        table: from `effects`.
-        count: heads in a function vector.
-
-    Returns:
-        `model`, `layer`, `head`, `tasks`, `effect` with `_low` and `_high` (bootstrap over tasks),
-        and `in_top`, the number of tasks whose function vector has the head.
-    """
-    found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        rows = []
-        for (layer, head), of_head in of_model.groupby(HEAD):
-            in_top = int((of_head["rank"] <= count).sum())
-            row = {"model": model, "layer": layer, "head": head, "tasks": len(of_head)}
-            rows.append({**row, **mean_of(of_head, "effect").columns("effect"), "in_top": in_top})
-        by_effect = pd.DataFrame(rows).sort_values("effect", ascending=False, kind="stable")
-        found.append(by_effect)
-    return pd.concat(found, ignore_index=True)
-
-
-def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The heads that two tasks have in common, a row per model and pair.
-
-    Args:
-        table: from `effects`.
-        count: heads in a function vector.
-
-    Returns:
-        `model`, `task`, `other`, `shared`, `expected` (of two random sets of heads), `p` (that
-        random sets share as many, hypergeometric), `p_holm`, adjusted for the pairs of a model, and
-        `more`, whether that is below 5 %.
-    """
-    found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        top = of_model[of_model["rank"] <= count]
-        sets = {
-            task: set(of_task[HEAD].itertuples(index=False, name=None))
-            for task, of_task in top.groupby("task", sort=False, observed=True)
-        }
-        heads = len(of_model[HEAD].drop_duplicates())
-        for task, other in combinations(sets, 2):
-            shared = len(sets[task] & sets[other])
-            found.append(
-                {
-                    **{"model": model, "task": task, "other": other, "shared": shared},
-                    "expected": count**2 / heads,
-                    "p": float(hypergeom.sf(shared - 1, heads, count, count)),
-                }
-            )
-    table = pd.DataFrame(found)
-    if table.empty:
-        return table
-    p_holm = table.groupby("model", sort=False)["p"].transform(holm)
-    return table.assign(p_holm=p_holm, more=p_holm < SIGNIFICANCE)
+"""Paired differences, by the name of their columns. Of random heads every draw is paired."""
+CHOSEN = ("raw_vector", *(f"shuffled_{name}" for name in (*METHODS, VECTOR)))
+"""Procedures whose block is chosen on their own dev sweep, besides the function vector."""
 
 
 def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -138,12 +47,12 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
         count: heads in the vector.
 
     Returns:
-        `model`, `category`, `task`, `n`, `queries`, `layer`, `layer_p` (see `layers.layer_p`),
-        `layer_identified`; the accuracy of each of `COMPARED`, and `<name>_given_icl`, that among
-        the episodes that ICL gets right (as Todd et al. report it); each of `TESTED` (both with
-        `_low` and `_high`), its `_p`, one-sided, by permuting queries, and `_p_holm`, adjusted for
-        the tasks of the model. Where there is one task alone, nothing is said of another one's
-        vector.
+        `model`, `category`, `task`, `n`, `queries`; `layer`, `layer_p` (see `layers.layer_p`) and
+        `layer_identified` of the function vector in zero-shot prompts, and `<name>_layer` of each
+        of `CHOSEN`; the accuracy of each of `COMPARED`, and `<name>_given_icl`, that among the
+        episodes that ICL gets right (as Todd et al. report it); each of `TESTED` (both with `_low`
+        and `_high`), its `_p`, one-sided, by permuting queries, and `_p_holm`, adjusted for the
+        tasks of the model. Where there is one task alone, nothing is said of another one's vector.
     """
     found = []
     for (model, task), of_task in rows.groupby(KEYS, sort=False, observed=True):
@@ -161,13 +70,14 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
             "layer_p": p_value,
             "layer_identified": p_value < SIGNIFICANCE,
         }
+        row |= {f"{name}_layer": int(answered[name]["layer"].iloc[0]) for name in CHOSEN}
         solved = answered["icl"].loc[answered["icl"]["correct"], "episode"]
         for name, run in answered.items():
             row |= accuracy(run["correct"], run["query"]).columns(name)
             row[f"{name}_given_icl"] = run.loc[run["episode"].isin(solved), "correct"].mean()
         for name, (first, second) in TESTED.items():
             if second in answered:
-                row |= difference_columns(answered[first], _once(answered[second]), name)
+                row |= difference_columns(answered[first], answered[second], name)
         found.append(row)
     table = pd.DataFrame(found)
     tested = ["layer_p", *(f"{name}_p" for name in TESTED)]
@@ -276,10 +186,21 @@ def zero_shot(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: of function vectors.
     """
-    kept = rows[(rows["context"] == "zero_shot") & (rows["procedure"] == VECTOR)]
-    heads = kept.loc[kept["split"] == "dev", "heads"].iloc[0]
-    rules = kept["layer_rule"].isna() | (kept["layer_rule"] == "dev")
-    return kept[rules & (kept["heads"] == heads)]
+    return _of_method(rows, "zero_shot", VECTOR)
+
+
+def shuffled(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all methods in few-shot prompts with shuffled labels, in the columns of the
+    central comparison: `baseline` is such a prompt without a vector, `icl` has the right labels.
+
+    Args:
+        central: rows of the central comparison.
+        rows: of function vectors.
+    """
+    icl = central[(central["procedure"] == "icl") & (central["split"] == "test")]
+    parts = [_of_method(rows, "shuffled", name) for name in ("baseline", *METHODS, VECTOR)]
+    parts.insert(1, icl.merge(rows[KEYS].drop_duplicates()))
+    return pd.concat(parts, ignore_index=True)[list(central)]
 
 
 def task_line(rows: pd.DataFrame) -> str:
@@ -297,22 +218,27 @@ def task_line(rows: pd.DataFrame) -> str:
 def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
     """The test rows of each of `COMPARED` that was measured."""
     own = central[central["split"] == "test"]
-    names = ("baseline", "icl", "task_vector", "mean_state")
-    found = {name: own[own["procedure"] == name] for name in names}
+    found = {name: own[own["procedure"] == name] for name in ("baseline", "icl", *METHODS)}
     test = rows[rows["split"] == "test"]
     for prefix, context in (("", "zero_shot"), ("shuffled_", "shuffled")):
         asked = test[test["context"] == context]
         sized = asked[asked["heads"] == count]
         vector = sized[sized["procedure"] == VECTOR]
-        if prefix:
-            found[f"{prefix}baseline"] = asked[asked["procedure"] == "baseline"]
         found[f"{prefix}{VECTOR}"] = vector[vector["layer_rule"] == "dev"]
         found[f"{prefix}third"] = vector[vector["layer_rule"] == "third"]
-        for name in () if prefix else CONTROLS:
-            found[name] = sized[sized["procedure"] == name]
+        if prefix:
+            further = {name: asked for name in ("baseline", *METHODS)}
+        else:
+            further = dict.fromkeys(CONTROLS, sized)
+        for name, among in further.items():
+            found[f"{prefix}{name}"] = among[among["procedure"] == name]
     return {name: found[name] for name in COMPARED if len(found[name])}
 
 
-def _once(run: pd.DataFrame) -> pd.DataFrame:
-    """A run with one row per episode: of several draws, the first."""
-    return run[run["draw"].isna() | (run["draw"] == 0)] if "draw" in run else run
+def _of_method(rows: pd.DataFrame, context: str, procedure: str) -> pd.DataFrame:
+    """The rows of a procedure in one context; those of a function vector with the chosen number of
+    heads, after the chosen block."""
+    kept = rows[(rows["context"] == context) & (rows["procedure"] == procedure)]
+    heads = rows.loc[rows["split"] == "dev", "heads"].dropna().iloc[0]
+    of_size = kept["heads"].isna() | (kept["heads"] == heads)
+    return kept[of_size & (kept["layer_rule"].isna() | (kept["layer_rule"] == "dev"))]

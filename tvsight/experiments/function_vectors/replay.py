@@ -1,12 +1,10 @@
-"""Replay a file of prompts that other code measured, and compare effect by effect.
+"""Measure a file of prompts again that other code measured, and compare effect by effect.
 
-docs/function_vectors.md describes the file: prompts as texts, and the effects, heads, vector and
-answers that were found. Nothing is sampled here, and nothing is stored.
+Prompts are texts, and come with the effects, heads, vector and answers that were found. Nothing is
+sampled here, and nothing is stored.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 import pandas as pd
@@ -21,21 +19,13 @@ from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions
 from tvsight.methods.function_vector import effects, mean_heads, summed, top_heads
 from tvsight.models.loading import Model
+from tvsight.prompts import check_window
 from tvsight.prompts.filtering import answer_tokens
 
 TOLERANCE = 1e-4
 """Largest difference of an effect, and of an entry of the vector."""
 TIE = 1e-5
 """Heads whose mean effects are this near may change places."""
-KEYS = (
-    "mean_prompts",
-    "aie_prompts",
-    "aie_by_prompt",
-    "top_heads",
-    "vector",
-    "zero_shot",
-    "blocks",
-)
 
 
 class Compared(NamedTuple):
@@ -62,50 +52,26 @@ class Replayed(TypedDict):
     """The same with the vector added after each block, `[blocks, prompts, vocabulary]`."""
 
 
-def read_prompts(path: Path) -> dict[str, Any]:
-    """A file of prompts.
-
-    Raises:
-        UsageError: when it cannot be read, or lacks a field.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--prompts {path}: {error}") from error
-    _check_fields(path, "the file", content, KEYS)
-    for name in ("aie_prompts", "zero_shot"):
-        for number, one in enumerate(content[name]):
-            where = f"{name}[{number}]"
-            _check_fields(path, where, one, ("prompt", "answer", "answer_token"))
-            if name == "zero_shot":
-                _check_fields(path, where, one, ("clean", "fv"))
-                _check_fields(path, f"{where}.clean", one["clean"], ("token",))
-                _check_fields(path, f"{where}.fv", one["fv"], [*map(str, content["blocks"])])
-                for block, answer in one["fv"].items():
-                    _check_fields(path, f"{where}.fv[{block}]", answer, ("token", "changed"))
-    return dict(content)
-
-
-def _check_fields(path: Path, where: str, entry: object, fields: Sequence[str]) -> None:
-    missing = [name for name in fields if not isinstance(entry, dict) or name not in entry]
-    if missing:
-        raise UsageError(
-            f"--prompts {path}: {where} has no field {missing[0]!r}. The fields are "
-            f"{', '.join(fields)}; see docs/function_vectors.md."
-        )
-
-
 def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
     """Measure everything in a file again, and compare.
 
+    Args:
+        content: from `prompt_files.read_prompts`.
+
     Raises:
-        UsageError: when the tokens of a prompt's answer are others than in the file, or its effects
-            are of another model.
+        RefusedError: when the heads of the model cannot be told apart.
+        UsageError: when the tokens of a prompt's answer are others than in the file, a prompt is
+            longer than the context window, or what was found is of another model.
     """
     asked = [*content["aie_prompts"], *content["zero_shot"]]
     _check_tokens(model, asked)
     decoder = model.decoder
     decoder.attention.check([(layer, head) for layer, head, _ in content["top_heads"]])
+    count, total = len(content["top_heads"]), decoder.depth * decoder.attention.heads
+    if count > total:
+        raise UsageError(
+            f"--prompts: top_heads has {count} entries; {model.name} has {total} heads."
+        )
     shape = [len(content["aie_prompts"]), decoder.depth, decoder.attention.heads]
     theirs = _tensor("aie_by_prompt", content, shape)
     _tensor("vector", content, [decoder.width])
@@ -123,8 +89,9 @@ def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
             "zero_shot": [one["prompt"] for one in content["zero_shot"]],
         }.items()
     }
+    every = [prompt for prompts in ids.values() for prompt in prompts]
+    check_window(model, every, "Give shorter prompts, or a model with a longer window.")
     expected = [one["answer_token"] for one in content["aie_prompts"]]
-    count = len(content["top_heads"])
     found = execution.run(decoder, _measure, ids, expected, count, list(content["blocks"]))
     return _compare(content, found, theirs)
 
@@ -137,7 +104,7 @@ def _tensor(name: str, content: Mapping[str, Any], shape: list[int]) -> Tensor:
     """
     try:
         found = torch.tensor(content[name], dtype=torch.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UsageError(f"--prompts: {name}: {error}") from error
     if list(found.shape) != shape:
         raise UsageError(
@@ -163,9 +130,10 @@ def _check_tokens(model: Model, asked: Sequence[Mapping[str, Any]]) -> None:
     prompts, answers = ([one[name] for one in asked] for name in ("prompt", "answer"))
     for one, tokens in zip(asked, answer_tokens(model.tokenizer, prompts, answers), strict=True):
         if tokens[:1] != [one["answer_token"]]:
+            found = f"with {tokens[0]}" if tokens else "with no token of its own"
             raise UsageError(
                 f"--prompts: the answer {one['answer']!r} begins with token {one['answer_token']} "
-                f"in the file, and with {tokens[:1]} for the tokenizer of {model.name}."
+                f"in the file, and {found} for the tokenizer of {model.name}."
             )
 
 

@@ -40,8 +40,8 @@ COUNTS = (1, 2, 3, 5, 10, 20, 40)
 """Numbers of heads of the curve, as far as a model has them."""
 DRAWS = 3
 """Sets of random heads."""
-BESIDE = "mean_state"
-"""The method of section 2.2 of Todd et al., which function vectors are compared with."""
+BESIDE = ("task_vector", "averaged_vector", "mean_state")
+"""The other methods that stand beside function vectors, which have no heads."""
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
@@ -65,12 +65,14 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
         central = main_results.collect_with_vectors(runner, options)
     thetas = None if options.dry_run else TaskVectors(Store(options.results), central.paths)
     config = replace(options, save_episodes=None)  # the central comparison has written them
-    mean_state = runner.outcome(
-        config, lambda plan, source: methods.requests(plan, source, METHODS[BESIDE])
+    mean_state = METHODS["mean_state"]  # section 2.2 of Todd et al.
+    of_mean = runner.outcome(
+        config, lambda plan, source: methods.requests(plan, source, mean_state)
     )
-    found = methods.joined(central, {METHODS[BESIDE].title: mean_state})
+    found = methods.joined(central, {mean_state.title: of_mean})
+    solved = options.protocol == "todd"
     of_heads = runner.outcome(
-        config, lambda plan, source: effects.requests(plan, source, options.heads)
+        config, lambda plan, source: effects.requests(plan, source, options.heads, solved)
     )
     if options.redraw:
         for result in of_heads.results:
@@ -124,6 +126,7 @@ def requests(
             "draws": DRAWS,
             "sources": {other.name: other.checksum for other in every if other != task},
         }
+        further |= effects.chosen_queries(options.protocol == "todd")
         of_task = identity(plan, NAME, source, task) | further
         wanted.append(FunctionVectors(plan, of_task, task, [o.name for o in every], known, thetas))
     return wanted
@@ -231,27 +234,30 @@ class FunctionVectors(Request):
         dev, test = of_split["dev"], of_split["test"]
         rows = []
         for context, found in result["contexts"].items():
-            layer, baseline = found["layer"], found["dev"]["baseline"]
+            layers = found["layers"]
+            depth = found["dev"]["function_vector"]["token"].shape[1]
             plain: dict[str, Any] = {
                 "context": context,
                 **dict.fromkeys(("heads", "draw", "layer_rule", "cosine", "cosine_centred")),
             }
             sized = plain | {"heads": learnt["heads"]}
-            best = sized | {"layer_rule": "dev"}
-            rows += dev.rows(baseline, "baseline", **plain)
-            for procedure, read in found["dev"].items():
-                if procedure != "baseline":
-                    similar = cosines if procedure == "function_vector" else {}
-                    for block in range(read["token"].shape[1]):
-                        near = {name: of_block[block] for name, of_block in similar.items()}
-                        rows += dev.rows(at(read, block), procedure, block, **sized | near)
+            rows += dev.rows(found["dev"]["baseline"], "baseline", **plain)
+            for procedure in layers:
+                labels = plain if procedure in BESIDE else sized
+                similar = cosines if procedure == "function_vector" else {}
+                for block in range(depth):
+                    near = {name: of_block[block] for name, of_block in similar.items()}
+                    read = at(found["dev"][procedure], block)
+                    rows += dev.rows(read, procedure, block, **labels | near)
             rows += test.rows(found["test"]["baseline"], "baseline", **plain)
+            layer = layers["function_vector"]
+            best = sized | {"layer_rule": "dev"}
             for procedure, read in found["test"].items():
                 if procedure != "baseline":
-                    rows += test.rows(read, procedure, layer, **best)
-            third = found["dev"]["function_vector"]["token"].shape[1] // 3
+                    labels = plain | {"layer_rule": "dev"} if procedure in BESIDE else best
+                    rows += test.rows(read, procedure, layers.get(procedure, layer), **labels)
             rows += test.rows(
-                found["third"], "function_vector", third, **sized | {"layer_rule": "third"}
+                found["third"], "function_vector", depth // 3, **sized | {"layer_rule": "third"}
             )
             for size, read in zip(learnt["counts"], found["curve"], strict=False):
                 if size != learnt["heads"]:

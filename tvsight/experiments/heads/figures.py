@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tvsight.experiments.heads import CHOOSES, DEFINITIONS, DRAWS, KINDS
+from tvsight.experiments.heads import CHOOSES, DRAWS, KINDS
 from tvsight.output.labels import counted, display_name, number
 from tvsight.output.panels import legend_above, model_panels, whiskers
 from tvsight.output.placing import name_points
@@ -18,12 +18,13 @@ APART = 1.03
 """The factor between the places of neighbouring lines, so that whiskers stand side by side."""
 
 
-def scatter(table: pd.DataFrame, agreed: pd.DataFrame, model: str) -> Plot:
+def scatter(table: pd.DataFrame, agreed: pd.DataFrame, repeated: pd.DataFrame, model: str) -> Plot:
     """The FV score of every head against its induction score.
 
     Args:
         table: from `numbers.scores`.
         agreed: from `numbers.agreement`.
+        repeated: from `numbers.repetitions`.
     """
     rows = table[table["model"] == model]
     known = agreed[agreed["model"] == model].iloc[0]
@@ -65,20 +66,21 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, model: str) -> Plot:
     axes.margins(0.08)
     figure.legend(ncols=2, loc="outside upper left", fontsize=6.5)
     name_points(figure, axes, points)
-    of = DEFINITIONS[CHOOSES]
+    chooses = (repeated["model"] == model) & (repeated["definition"] == CHOOSES)
+    of = repeated[chooses].iloc[0]
     tasks = counted(rows["tasks"].max(), "task")
     note = (
         f"{display_name(model)}, {known['heads']} heads, named block.head. Means over {tasks} and "
-        f"{of.sequences} sequences."
+        f"{of['sequences']} sequences."
     )
     caption = (
         f"{note} FV score: the change of the answer's probability when the head of a prompt with "
         "shuffled labels is replaced by its mean over prompts with the right ones. Induction "
-        f"score: the attention from each token of the repetition of {of.tokens} random tokens to "
-        f"the token after its earlier copy. Spearman's correlation {number(known['correlation'])}; "
-        f"of the two definitions of the induction score {number(known['definitions'])}. Of the "
-        f"{known['top']} heads of largest score, both have {known['shared']}; random sets would "
-        f"share {number(known['expected'])}."
+        f"score: the attention from each token of the repetition of {of['tokens']} random tokens "
+        "to the token after its earlier copy. Spearman's correlation "
+        f"{number(known['correlation'])}; of the two definitions of the induction score "
+        f"{number(known['definitions'])}. Of the {known['top']} heads of largest score, both have "
+        f"{known['shared']}; random sets would share {number(known['expected'])}."
     )
     title = (
         f"The {known['top']} heads of largest FV score and as many of largest induction score have "

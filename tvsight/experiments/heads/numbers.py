@@ -3,11 +3,12 @@
 import pandas as pd
 from scipy.stats import hypergeom, spearmanr
 
-from tvsight.experiments.function_vectors.numbers import HEAD, KEYS, effects, universal
-from tvsight.experiments.heads import CHOOSES, DEFINITIONS, KINDS
+from tvsight.experiments.function_vectors.head_numbers import HEAD, KEYS, effects, universal
+from tvsight.experiments.heads import CHOOSES, DEFINITIONS, KINDS, Repetition
+from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import number
-from tvsight.statistics.intervals import accuracy, difference, mean_difference, mean_of
-from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
+from tvsight.statistics.intervals import accuracy, mean_difference, mean_of
+from tvsight.statistics.tests import SIGNIFICANCE, with_holm
 
 TOP = 0.1
 """Share of the heads whose overlap is counted."""
@@ -24,7 +25,7 @@ def by_fv(tables: pd.DataFrame) -> list[tuple[int, int]]:
     """All heads of a model, those of the largest mean effect over tasks first.
 
     Args:
-        tables: from `function_vectors.numbers.effects`, of the tasks that choose.
+        tables: from `function_vectors.head_numbers.effects`, of the tasks that choose.
     """
     return _ranked(tables.groupby(HEAD)["effect"].mean())
 
@@ -52,6 +53,17 @@ def induction(rows: pd.DataFrame, definition: str) -> pd.DataFrame:
     half = 1.96 * found["deviation"] / found["sequences"] ** 0.5
     found = found.assign(score_low=found["score"] - half, score_high=found["score"] + half)
     return found[["model", *HEAD, "score", "score_low", "score_high"]]
+
+
+def repetitions(rows: pd.DataFrame) -> pd.DataFrame:
+    """How the induction heads of each model were found, by definition: `model`, `definition`,
+    `tokens` (fewer than in `DEFINITIONS` where the context window is short), `copies`, `sequences`.
+
+    Args:
+        rows: of induction scores.
+    """
+    columns = ["model", "definition", *Repetition._fields]
+    return rows[columns].drop_duplicates(ignore_index=True)
 
 
 def scores(of_heads: pd.DataFrame, of_induction: pd.DataFrame) -> pd.DataFrame:
@@ -194,13 +206,8 @@ def _ranked(values: pd.Series) -> list[tuple[int, int]]:
 
 
 def _lead(first: pd.DataFrame | None, second: pd.DataFrame, name: str) -> dict[str, float]:
-    """By how much one run is right more often than another, and the p-value that it is. Each draw
-    of one is paired with the other, or with all its draws."""
+    """See `difference_columns`; empty without a first run."""
     if first is None:
         nothing = float("nan")
         return dict.fromkeys((name, f"{name}_low", f"{name}_high", f"{name}_p"), nothing)
-    pairs = first[["episode", "query", "correct"]].merge(
-        second[["episode", "correct"]], on="episode", suffixes=("", "_other")
-    )
-    paired = (pairs["correct"], pairs["correct_other"], pairs["query"])
-    return difference(*paired).columns(name) | {f"{name}_p": better_than(*paired)}
+    return difference_columns(first, second, name)

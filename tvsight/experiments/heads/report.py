@@ -16,7 +16,7 @@ from tvsight.experiments.heads import (
 )
 from tvsight.experiments.heads.request import collect
 from tvsight.output.drawn import Drawn
-from tvsight.output.labels import MISSING, display_name, interval, number, small, task_title
+from tvsight.output.labels import MISSING, display_name, interval, number, sizes, small, task_title
 from tvsight.output.procedures import PROCEDURES
 from tvsight.output.tables import Wording
 
@@ -62,7 +62,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     else:
         display.note("No heads were ablated: they are chosen on other tasks, so two are needed.")
     if of_heads.results and scored.results:
-        _draw_scores(numbers.scores(of_heads.table, scored.table), display, drawn)
+        table = numbers.scores(of_heads.table, scored.table)
+        _draw_scores(table, numbers.repetitions(scored.table), display, drawn)
 
 
 def _draw_ablations(ablated: "Outcome", display: "Display", drawn: Drawn) -> None:
@@ -76,16 +77,18 @@ def _draw_ablations(ablated: "Outcome", display: "Display", drawn: Drawn) -> Non
     drawn.figure(figures.by_share(means))
 
 
-def _draw_scores(table: pd.DataFrame, display: "Display", drawn: Drawn) -> None:
+def _draw_scores(
+    table: pd.DataFrame, repeated: pd.DataFrame, display: "Display", drawn: Drawn
+) -> None:
     agreed = numbers.agreement(table)
     agreed_cells = _agreement_cells(agreed)
     display.table(agreed_cells, AGREEMENT_TABLE.title)
     drawn.table(agreed, [agreed_cells], "agreement", names=NAMES, wording=AGREEMENT_TABLE)
-    head_cells = _head_cells(table)
+    head_cells = _head_cells(table, repeated)
     display.table(head_cells, HEAD_TABLE.title)
     drawn.table(table, [head_cells], "scores", names=NAMES, wording=HEAD_TABLE)
     for model in table["model"].unique():
-        drawn.figure(figures.scatter(table, agreed, model), "scores", model)
+        drawn.figure(figures.scatter(table, agreed, repeated, model), "scores", model)
 
 
 def _mean_cells(means: pd.DataFrame) -> pd.DataFrame:
@@ -153,11 +156,12 @@ def _agreement_cells(agreed: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _head_cells(table: pd.DataFrame) -> pd.DataFrame:
+def _head_cells(table: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
     """The heads of the largest scores as texts.
 
     Args:
         table: from `numbers.scores`.
+        repeated: from `numbers.repetitions`.
     """
     shown = table[(table["fv_rank"] <= SHOWN) | (table["induction_rank"] <= SHOWN)]
     other = next(name for name in DEFINITIONS if name != CHOOSES)
@@ -168,17 +172,17 @@ def _head_cells(table: pd.DataFrame) -> pd.DataFrame:
             "Head": str(head["head"]),
             "FV score": _fine(head, "fv"),
             "FV rank": str(head["fv_rank"]),
-            _spelt(CHOOSES): _fine(head, "induction"),
+            _spelt(repeated, CHOOSES): _fine(head, "induction"),
             "Induction rank": str(head["induction_rank"]),
-            _spelt(other): f"{head[f'induction_{other}']:.3f}",
+            _spelt(repeated, other): f"{head[f'induction_{other}']:.3f}",
         }
         for _, head in shown.iterrows()
     )
 
 
-def _spelt(definition: str) -> str:
-    of = DEFINITIONS[definition]
-    return f"Induction, {of.tokens} tokens {of.copies} times"
+def _spelt(repeated: pd.DataFrame, definition: str) -> str:
+    of = repeated[repeated["definition"] == definition]
+    return f"Induction, {sizes(of['tokens'])} tokens {sizes(of['copies'])} times"
 
 
 def _fine(head: pd.Series, name: str) -> str:

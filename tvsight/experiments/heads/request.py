@@ -10,7 +10,7 @@ import pandas as pd
 
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import effects
-from tvsight.experiments.function_vectors.numbers import effects as mean_effects
+from tvsight.experiments.function_vectors.head_numbers import effects as mean_effects
 from tvsight.experiments.heads import CHOOSES, DEFINITIONS, DRAWS, NAME, SHARES, Options
 from tvsight.experiments.heads import induction as induction_scores
 from tvsight.experiments.heads.numbers import by_fv, by_induction, task_line

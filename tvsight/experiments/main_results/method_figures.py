@@ -12,23 +12,29 @@ from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 UNPATCHED = ("baseline", "icl")
-ROW = 0.2
-"""Height of a task, in inches."""
+ROW, LABEL = 0.2, 0.27
+"""Height of a task, and of the two lines that name a method beside its gap, in inches."""
 
 
 def methods(
-    table: pd.DataFrame, means: pd.DataFrame, model: str, accuracy: str = "accuracy"
+    table: pd.DataFrame,
+    means: pd.DataFrame,
+    model: str,
+    accuracy: str = "accuracy",
+    about: str = "",
 ) -> Plot:
     """Accuracy of every method on each task of a model, and the recovered gap of each method.
 
     Args:
         table, means: from `method_numbers.by_task` and `.over_tasks`.
         accuracy: from `answers_report.accuracy`.
+        about: see `method_report.draw`.
     """
     of_model = table[table["model"] == model]
     tasks = of_model.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
     places = {task: float(place) for place, task in enumerate(tasks["task"])}
-    figure = new_figure(TWO_COLUMNS, 1.1 + ROW * len(tasks))
+    labels = len(set(of_model["procedure"]) - set(UNPATCHED))
+    figure = new_figure(TWO_COLUMNS, 1.1 + max(ROW * len(tasks), LABEL * labels))
     left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
     ends = of_model.groupby("task", sort=False)["accuracy"].agg(["min", "max"])
     lines = [places[str(task)] for task in ends.index]
@@ -51,21 +57,22 @@ def methods(
     if not known["layer_identified"].all():
         note += " Hollow: not identified."
         caption += f" Hollow: {NOT_IDENTIFIED}."
-    return Plot(figure, finding(means[means["model"] == model]), caption, note)
+    return Plot(figure, finding(means[means["model"] == model], about), caption, note)
 
 
-def finding(means: pd.DataFrame) -> str:
+def finding(means: pd.DataFrame, about: str = "") -> str:
     """The recovered gap of each method, the largest first.
 
     Args:
         means: rows of one model from `method_numbers.over_tasks`.
+        about: see `method_report.draw`.
     """
     kept = means[~means["procedure"].isin(UNPATCHED)].sort_values("recovered_gap", ascending=False)
     parts = [
         f"{title(row['procedure']).lower()} {number(row['recovered_gap'])}"
         for _, row in kept.iterrows()
     ]
-    return f"Recovered gap: {', '.join(parts)}"
+    return f"{f'Recovered gap {about}'.rstrip()}: {', '.join(parts)}"
 
 
 def _dots(axes: Axes, rows: pd.DataFrame, lines: list[float], procedure: str) -> None:

@@ -24,23 +24,27 @@ TABLE = Wording(
 )
 
 
-def draw(rows: pd.DataFrame, display: "Display", drawn: "Drawn", always: bool = False) -> None:
+def draw(
+    rows: pd.DataFrame, display: "Display", drawn: "Drawn", about: str = "", *, always: bool = False
+) -> None:
     """Write table and figures where there are further methods.
 
     Args:
         rows: of the central comparison with those of further methods.
-        always: also where there are none.
+        about: ends what titles say is shown, such as `with shuffled labels`.
+        always: also where there are no further methods.
     """
     if not (always or method_numbers.further(rows)):
         return
     table = method_numbers.by_task(rows)
     means = method_numbers.over_tasks(table)
     cells = _cells(means)
-    display.table(cells, TABLE.title, ["Block (median)"])
-    drawn.table(table, [cells], "methods", names=NAMES, wording=TABLE)
+    wording = TABLE._replace(title=f"{TABLE.title} {about}".rstrip())
+    display.table(cells, wording.title, ["Block (median)"])
+    drawn.table(table, [cells], "methods", names=NAMES, wording=wording)
     named = answers_report.accuracy(rows)
     for model in table["model"].unique():
-        drawn.figure(method_figures.methods(table, means, model, named), "methods", model)
+        drawn.figure(method_figures.methods(table, means, model, named, about), "methods", model)
 
 
 def _cells(means: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,105 @@
+"""Effects of heads: means over prompts and tasks, ranks, and heads that tasks share."""
+
+from itertools import combinations
+
+import pandas as pd
+from scipy.stats import hypergeom
+
+from tvsight.statistics.intervals import mean_of
+from tvsight.statistics.tests import SIGNIFICANCE, holm
+
+HEAD = ["layer", "head"]
+KEYS = ["model", "task"]
+
+
+def effects(rows: pd.DataFrame) -> pd.DataFrame:
+    """The mean effect of every head on every task (the AIE of Todd et al., equation 4).
+
+    Args:
+        rows: of head effects.
+
+    Returns:
+        `model`, `task`, `layer`, `head`, `prompts`, `effect` with `_low` and `_high` (normal
+        approximation over prompts, 95 %), `log_effect`, and `rank` in its task, from 1, of
+        equal heads the lowest first.
+    """
+    groups = rows.groupby([*KEYS, *HEAD], sort=False, observed=True)
+    table = groups.agg(
+        prompts=("effect", "size"),
+        effect=("effect", "mean"),
+        error=("effect", "sem"),
+        log_effect=("log_effect", "mean"),
+    ).reset_index()
+    half = 1.96 * table.pop("error")
+    table = table.assign(effect_low=table["effect"] - half, effect_high=table["effect"] + half)
+    by_effect = table.sort_values(["effect", *HEAD], ascending=[False, True, True])
+    return table.assign(rank=by_effect.groupby(KEYS, observed=True).cumcount() + 1)
+
+
+def ranking(rows: pd.DataFrame) -> list[tuple[int, int]]:
+    """The heads of one task, those of the largest mean effect first; of equal ones, the lowest.
+
+    Args:
+        rows: of the head effects of one task.
+    """
+    order = effects(rows).sort_values("rank")
+    return [(int(layer), int(head)) for layer, head in order[HEAD].itertuples(index=False)]
+
+
+def universal(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The mean effect of every head over tasks, the largest first, a row per model and head.
+
+    Args:
+        table: from `effects`.
+        count: heads in a function vector.
+
+    Returns:
+        `model`, `layer`, `head`, `tasks`, `effect` with `_low` and `_high` (bootstrap over tasks),
+        and `in_top`, the number of tasks whose function vector has the head.
+    """
+    found = []
+    for model, of_model in table.groupby("model", sort=False, observed=True):
+        rows = []
+        for (layer, head), of_head in of_model.groupby(HEAD):
+            in_top = int((of_head["rank"] <= count).sum())
+            row = {"model": model, "layer": layer, "head": head, "tasks": len(of_head)}
+            rows.append({**row, **mean_of(of_head, "effect").columns("effect"), "in_top": in_top})
+        by_effect = pd.DataFrame(rows).sort_values("effect", ascending=False, kind="stable")
+        found.append(by_effect)
+    return pd.concat(found, ignore_index=True)
+
+
+def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The heads that two tasks have in common, a row per model and pair.
+
+    Args:
+        table: from `effects`.
+        count: heads in a function vector.
+
+    Returns:
+        `model`, `task`, `other`, `shared`, `expected` (of two random sets of heads), `p` (that
+        random sets share as many, hypergeometric), `p_holm`, adjusted for the pairs of a model, and
+        `more`, whether that is below 5 %.
+    """
+    found = []
+    for model, of_model in table.groupby("model", sort=False, observed=True):
+        top = of_model[of_model["rank"] <= count]
+        sets = {
+            task: set(of_task[HEAD].itertuples(index=False, name=None))
+            for task, of_task in top.groupby("task", sort=False, observed=True)
+        }
+        heads = len(of_model[HEAD].drop_duplicates())
+        for task, other in combinations(sets, 2):
+            shared = len(sets[task] & sets[other])
+            found.append(
+                {
+                    **{"model": model, "task": task, "other": other, "shared": shared},
+                    "expected": count**2 / heads,
+                    "p": float(hypergeom.sf(shared - 1, heads, count, count)),
+                }
+            )
+    table = pd.DataFrame(found)
+    if table.empty:
+        return table
+    p_holm = table.groupby("model", sort=False)["p"].transform(holm)
+    return table.assign(p_holm=p_holm, more=p_holm < SIGNIFICANCE)
