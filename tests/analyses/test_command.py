@@ -21,7 +21,7 @@ from analyses.sharing import Export
 from tests.helpers.commands import ROOT, SETTINGS, analysis
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError
-from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, prompt_files, replay
+from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, prompt_files
 from tvsight.models import loading
 from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
@@ -138,8 +138,8 @@ def test_a_replay_of_prompts_loads_what_is_trusted(
 ) -> None:
     file, asked, known = tmp_path / "prompts.json", [], inspect.signature(loading.load)
 
-    def load(*arguments: object) -> NoReturn:
-        asked.append(known.bind(*arguments).arguments)
+    def load(*arguments: object, **named: object) -> NoReturn:
+        asked.append(known.bind(*arguments, **named).arguments)
         raise UsageError("enough")
 
     monkeypatch.setattr(prompt_files, "read_prompts", lambda path: {})
