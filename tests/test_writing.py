@@ -21,6 +21,13 @@ def test_a_file_appears_when_it_is_complete_and_keeps_its_suffix(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_file_has_the_permissions_of_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "new").touch()
+    with whole_file(tmp_path / "vector") as new:
+        new.touch(mode=0o600)  # as safetensors does
+    assert (tmp_path / "vector").stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 def test_a_failure_leaves_the_earlier_file_and_nothing_else(
     tmp_path: Path, error: BaseException

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from stat import S_IMODE
 
 MARK = 8
 """Random digits in the name of a file that is being written."""
@@ -30,7 +31,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     new = path.with_name(f".new-{uuid.uuid4().hex[:MARK]}-{path.name}")
     with _writing_beside(path):
         try:
+            new.touch()
+            mode = new.stat().st_mode
+            new.unlink()
             yield new
+            new.chmod(S_IMODE(mode))  # safetensors makes its files private
             flush(new)
             new.replace(path)
         finally:

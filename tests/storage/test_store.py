@@ -57,6 +57,11 @@ def test_vectors_come_back_bit_by_bit(store: Store) -> None:
     assert {values.dtype for values in found.values()} == {torch.float16}
 
 
+def test_whoever_may_read_rows_may_read_vectors(store: Store) -> None:
+    modes = {file.stat().st_mode for file in (store.root / RESULT.path).iterdir()}
+    assert len(modes) == 1
+
+
 def test_a_manifest_says_what_was_asked_and_how_it_was_made(store: Store) -> None:
     manifest = store.verified(RESULT.path)
     assert manifest["identity"] == IDENTITY

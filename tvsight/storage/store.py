@@ -1,9 +1,8 @@
 """Rows and vectors on disk, in folders that are named by a hash of their identity.
 
 `<results>/<experiment>/<model>/<task>-<key>/` holds `rows.parquet`, `episodes.parquet` and
-`vectors.safetensors` where these were kept, and `manifest.json`. A result exists if and only if
-its manifest does and the checksums in it hold. It is written to a sibling folder that is renamed
-when complete.
+`vectors.safetensors` where these were kept, and `manifest.json`. A result exists if and only if its
+manifest does and its checksums hold. It is written to a sibling that is renamed when complete.
 """
 
 import re
@@ -232,6 +231,7 @@ class Store:
                 episode_tables.write(episodes, new / EPISODES, FILE_VERSION)
             if vectors is not None:
                 save_file(vectors, new / VECTORS, FILE_VERSION)
+                shutil.copymode(new / ROWS, new / VECTORS)  # safetensors makes it private
             elif (target / VECTORS).exists():
                 shutil.copyfile(target / VECTORS, new / VECTORS)
             files = {file.name: checksum(file) for file in sorted(new.iterdir())}
