@@ -65,6 +65,10 @@ def claims_of_heads() -> dict[str, str]:
         "shuffled context": (
             f"from {vector('shuffled_baseline')} to {vector('shuffled_function_vector')}"
         ),
+        "others in the shuffled context": (
+            f"the mean state, added, reaches {vector('shuffled_mean_state')} and the task vector, "
+            f"written over, {vector('shuffled_task_vector')}"
+        ),
         "third": (
             f"after a third of the depth, where its authors add it, {vector('third')} instead of "
             f"{vector('function_vector')}"

@@ -66,7 +66,7 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
     tasks = counted(of_model["tasks"].max(), "task")
     note = (
         f"{display_name(model)}, means over {tasks}. Bands: 95 % bootstrap intervals over tasks of "
-        "the gain. Shaded: the best method helps most."
+        "the gain. Shaded: where the best one helps most."
     )
     caption = (
         f"{note} A vector helps in a context where a factor has a gain over no vector whose "
