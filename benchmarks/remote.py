@@ -20,6 +20,7 @@ from unittest.mock import patch
 import tyro
 
 from analyses.command import command
+from tvsight.config import Rules
 from tvsight.models.catalogue import EMBEDDED
 
 if TYPE_CHECKING:
@@ -264,4 +265,4 @@ def _by_request(decoder: Any, host: str, dev: Any, blocks: int) -> float:
 
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    command(Options, main, __doc__, Rules())
