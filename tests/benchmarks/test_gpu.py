@@ -112,8 +112,8 @@ def test_forwards_that_did_not_fit_are_counted_and_other_warnings_told() -> None
     ]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_it_says_so_at_once() -> None:
+def test_without_a_gpu_it_says_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="torch sees no CUDA device"):
         gpu.main(Options())
 

@@ -36,50 +36,33 @@ class Asked(NamedTuple):
 
 NONE: dict[str, Any] = {"methods": (), "method_file": None, "trust_method_file": False}
 TWO = {"tasks": "to_upper,next_letter"}
+PAIR = {"pairs": ("next_letter:to_upper",)}
+ONE = TWO | {"templates": ("arrow",)}
+SIMULATED = {"remote_simulated": True}
+OF_PAIRS = ("", "_qwen2", "_by_block_qwen2")
+OF_TEMPLATES = ("", "_by_task", "_qwen2")
+OF_CONTROLS = (
+    *("", "_means", "_shuffled", "_recognition", "_by_block", "_transfer", "_transfer_qwen2"),
+)
+OF_TOKENS = ("", "_ranks", "_overview", "_overview_qwen2", "_to_upper_qwen2", "_next_letter_qwen2")
 CASES = [
-    Asked(
-        *("conflicting_tasks", "function_vector"),
-        {"pairs": ("next_letter:to_upper",), "remote_simulated": True},
-        ("", "_qwen2", "_by_block_qwen2"),
-    ),
-    Asked(
-        *("templates", "function_vector", TWO | {"templates": ("arrow",)}),
-        ("", "_by_task", "_qwen2"),
-    ),
-    Asked(
-        *("controls", "mean_state", TWO | {"remote_simulated": True}),
-        ("", "_means", "_shuffled", "_recognition", "_by_block", "_transfer", "_transfer_qwen2"),
-    ),
-    Asked(
-        *("token_projections", "mean_state", TWO),
-        ("", "_ranks", "_overview", "_overview_qwen2", "_to_upper_qwen2", "_next_letter_qwen2"),
-    ),
+    Asked("conflicting_tasks", "function_vector", PAIR | SIMULATED, OF_PAIRS),
+    Asked("templates", "function_vector", ONE, OF_TEMPLATES),
+    Asked("controls", "mean_state", TWO | SIMULATED, OF_CONTROLS),
+    Asked("token_projections", "mean_state", TWO, OF_TOKENS),
     Asked("vector_clusters", "mean_state", TWO, ("_distances", "_qwen2")),
     Asked(
         *("vector_clusters", "median_state", TWO),
         ("", "_by_task", "_points", "_distances", "_qwen2"),
     ),
 ]
-
 OWN = [
     Asked("layer_sweep", "median_state", TWO, ()),
-    Asked("shots", "median_state", {**TWO, "shot_counts": "2", "remote_simulated": True}, ()),
-    Asked(
-        *("conflicting_tasks", "median_state", {"pairs": ("next_letter:to_upper",)}),
-        ("", "_qwen2", "_by_block_qwen2"),
-    ),
-    Asked(
-        *("templates", "median_state", TWO | {"templates": ("arrow",), "remote_simulated": True}),
-        ("", "_by_task", "_qwen2"),
-    ),
-    Asked(
-        *("controls", "median_state", TWO),
-        ("", "_means", "_shuffled", "_recognition", "_by_block", "_transfer", "_transfer_qwen2"),
-    ),
-    Asked(
-        *("token_projections", "median_state", TWO | {"remote_simulated": True}),
-        ("", "_ranks", "_overview", "_overview_qwen2", "_to_upper_qwen2", "_next_letter_qwen2"),
-    ),
+    Asked("shots", "median_state", TWO | SIMULATED | {"shot_counts": "2"}, ()),
+    Asked("conflicting_tasks", "median_state", PAIR, OF_PAIRS),
+    Asked("templates", "median_state", ONE | SIMULATED, OF_TEMPLATES),
+    Asked("controls", "median_state", TWO, OF_CONTROLS),
+    Asked("token_projections", "median_state", TWO | SIMULATED, OF_TOKENS),
 ]
 """A method of the user's own. Tests of its file have `main_results`."""
 

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from tests.helpers.example_rows import answer, task_rows
-from tvsight.experiments.function_vectors import EFFECTS, NAME
-from tvsight.experiments.function_vectors.numbers import METHODS
+from tvsight.experiments.function_vectors import BESIDE, EFFECTS, NAME
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
@@ -104,7 +103,7 @@ def vector_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFr
         best = plain | {"layer": blocks["function_vector"], "heads": SIZE, "layer_rule": "dev"}
         add("dev", 0, **plain, procedure="baseline")
         for name, chosen in blocks.items():
-            heads = None if name in METHODS else SIZE
+            heads = None if name in BESIDE else SIZE
             for block in range(DEPTH):
                 right = 6 if block == chosen else 0
                 near = {"cosine": COSINES[block], "cosine_centred": COSINES[block] / 2}
@@ -113,7 +112,7 @@ def vector_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFr
         right_of = dict(ZERO_SHOT) if context == "zero_shot" else dict(SHUFFLED)
         add("test", right_of.pop("baseline", 2) - less, **plain, procedure="baseline")
         for name, right in right_of.items():
-            own = {"heads": None} if name in METHODS else {}
+            own = {"heads": None} if name in BESIDE else {}
             own |= {"layer": blocks[name]} if name in blocks else {}
             add("test", right - less, **best | own, procedure=name)
         third = best | {"layer": THIRD, "layer_rule": "third"}

@@ -16,10 +16,10 @@ from tests.helpers.function_vector_rows import (
     one_task,
     three_tasks,
 )
+from tvsight.experiments.function_vectors import BESIDE
 from tvsight.experiments.function_vectors.numbers import (
     CHOSEN,
     COMPARED,
-    METHODS,
     TESTED,
     by_task,
     counts,
@@ -131,10 +131,10 @@ def test_methods_with_shuffled_labels_stand_beside_icl_with_the_right_ones() -> 
     test = found[(found["split"] == "test") & (found["task"] == "two")]
     right = test.groupby("procedure", sort=False)["correct"].sum().to_dict()
     assert right == SHUFFLED | {"icl": 18}
-    assert list(right) == ["baseline", "icl", *METHODS, "function_vector"]
+    assert list(right) == ["baseline", "icl", *BESIDE, "function_vector"]
     assert (test.groupby("procedure").size() == N).all()
     by_name = found[found["split"] == "dev"].groupby("procedure")["layer"].nunique().to_dict()
-    assert by_name == {"baseline": 0, **dict.fromkeys((*METHODS, "function_vector"), 6)}
+    assert by_name == {"baseline": 0, **dict.fromkeys((*BESIDE, "function_vector"), 6)}
     layers = test.groupby("procedure")["layer"].first().dropna().to_dict()
     assert layers == BLOCKS["shuffled"]
 

@@ -34,7 +34,8 @@ def payload(decoder: Decoder, job: Job, asked: str = "") -> bytes:
     function, arguments = job.function, job.arguments
     with decoder.nn.session(backend=parcel):
         # nnsight brings saved locals back by their names: `results.opened` reads this one.
-        result = nnsight.save(_sealed(decoder, function, arguments, asked))  # noqa: F841
+        result = _sealed(decoder, function, arguments, asked)
+        nnsight.save(result)
     return parcel.content
 
 

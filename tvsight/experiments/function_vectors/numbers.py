@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from tvsight.experiments.function_vectors import BESIDE
 from tvsight.experiments.function_vectors.head_numbers import KEYS
 from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import difference_columns
@@ -11,16 +12,14 @@ from tvsight.statistics.intervals import recovered_gap as gap
 from tvsight.statistics.tests import SIGNIFICANCE, with_holm
 
 VECTOR = "function_vector"
-METHODS = ("task_vector", "averaged_vector", "mean_state")
-"""The other methods, which stand beside the function vector in both contexts."""
 CONTROLS = (
     *("random_heads", "bottom_heads", "other_function_vector", "random_addition"),
     "raw_vector",
 )
 COMPARED = (
-    *("baseline", "icl", *METHODS, VECTOR, "third"),
+    *("baseline", "icl", *BESIDE, VECTOR, "third"),
     *CONTROLS,
-    *("shuffled_baseline", *(f"shuffled_{name}" for name in METHODS)),
+    *("shuffled_baseline", *(f"shuffled_{name}" for name in BESIDE)),
     *("shuffled_function_vector", "shuffled_third"),
 )
 """The columns of the table of tasks: zero-shot, then in few-shot prompts with shuffled labels.
@@ -34,7 +33,7 @@ TESTED = {
     "behind_shuffled_task_vector": ("shuffled_task_vector", "shuffled_function_vector"),
 }
 """Paired differences, by the name of their columns. Of random heads every draw is paired."""
-CHOSEN = ("raw_vector", *(f"shuffled_{name}" for name in (*METHODS, VECTOR)))
+CHOSEN = ("raw_vector", *(f"shuffled_{name}" for name in (*BESIDE, VECTOR)))
 """Procedures whose block is chosen on their own dev sweep, besides the function vector."""
 
 
@@ -198,7 +197,7 @@ def shuffled(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         rows: of function vectors.
     """
     icl = central[(central["procedure"] == "icl") & (central["split"] == "test")]
-    parts = [_of_method(rows, "shuffled", name) for name in ("baseline", *METHODS, VECTOR)]
+    parts = [_of_method(rows, "shuffled", name) for name in ("baseline", *BESIDE, VECTOR)]
     parts.insert(1, icl.merge(rows[KEYS].drop_duplicates()))
     return pd.concat(parts, ignore_index=True)[list(central)]
 
@@ -218,7 +217,7 @@ def task_line(rows: pd.DataFrame) -> str:
 def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
     """The test rows of each of `COMPARED` that was measured."""
     own = central[central["split"] == "test"]
-    found = {name: own[own["procedure"] == name] for name in ("baseline", "icl", *METHODS)}
+    found = {name: own[own["procedure"] == name] for name in ("baseline", "icl", *BESIDE)}
     test = rows[rows["split"] == "test"]
     for prefix, context in (("", "zero_shot"), ("shuffled_", "shuffled")):
         asked = test[test["context"] == context]
@@ -227,7 +226,7 @@ def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str,
         found[f"{prefix}{VECTOR}"] = vector[vector["layer_rule"] == "dev"]
         found[f"{prefix}third"] = vector[vector["layer_rule"] == "third"]
         if prefix:
-            further = {name: asked for name in ("baseline", *METHODS)}
+            further = {name: asked for name in ("baseline", *BESIDE)}
         else:
             further = dict.fromkeys(CONTROLS, sized)
         for name, among in further.items():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.function_vectors import (
+    BESIDE,
     EFFECTS,
     NAME,
     Options,
@@ -40,7 +41,7 @@ TITLES = {
     **{name: PROCEDURES[name].title for name in numbers.COMPARED if name in PROCEDURES},
     "third": "Function vector after L/3",
     "shuffled_baseline": "ICL, shuffled labels",
-    **{f"shuffled_{name}": f"{title(name)}, shuffled labels" for name in numbers.METHODS},
+    **{f"shuffled_{name}": f"{title(name)}, shuffled labels" for name in BESIDE},
     "shuffled_function_vector": "Function vector, shuffled labels",
     "shuffled_third": "Function vector after L/3, shuffled labels",
 }
@@ -75,8 +76,6 @@ HEAD_TABLE = Wording(
     "number of tasks whose function vector has it. The CSV file has every head; that of effects "
     "has every head of every task.",
 )
-
-
 EFFECT_TABLE = Wording(
     "Heads of the largest effect on each task",
     f"A row is a task with its {LARGEST} heads of largest mean effect, named block.head. Effect: "
@@ -191,7 +190,7 @@ def _task_cells(table: pd.DataFrame) -> list[pd.DataFrame]:
         table: from `numbers.by_task`.
     """
     zero_shot = ("baseline", "icl", "task_vector", "function_vector", "third", "random_heads")
-    shuffled = ("baseline", *numbers.METHODS, "function_vector", "third")
+    shuffled = ("baseline", *BESIDE, "function_vector", "third")
     found: tuple[list[dict[str, str]], list[dict[str, str]]] = ([], [])
     for _, task in table.iterrows():
         named = {"Model": display_name(task["model"]), "Category": task["category"]}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.function_vectors import NAME, Options, effects
+from tvsight.experiments.function_vectors import BESIDE, NAME, Options, effects
 from tvsight.experiments.function_vectors.effects import (
     KnownHeads,
     check_enough_heads,
@@ -40,8 +40,6 @@ COUNTS = (1, 2, 3, 5, 10, 20, 40)
 """Numbers of heads of the curve, as far as a model has them."""
 DRAWS = 3
 """Sets of random heads."""
-BESIDE = ("task_vector", "averaged_vector", "mean_state")
-"""The other methods that stand beside function vectors, which have no heads."""
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
