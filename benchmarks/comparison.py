@@ -130,7 +130,7 @@ def warm(decoder: Decoder, prompts: PromptPairs) -> None:
 def _agreement(ours: list[Any], theirs: list[Any]) -> tuple[int, int]:
     same = total = 0
     for mine, other in zip(ours, theirs, strict=True):
-        dev, test = mine["dev"], mine["test"]
+        dev, test = mine["dev"], mine["test"]["answers"]
         pairs = [
             (test[name]["token"], other[name]) for name in ("baseline", "icl", *mine["layers"])
         ]

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.arithmetic import Work, necessary_work
 from benchmarks.authors_scheme import measure as measure_as_the_authors
+from benchmarks.comparison import compare
 from benchmarks.memory import peak_gigabytes
 from benchmarks.models import random_prompts, task_prompts
 from benchmarks.padding import counted
@@ -50,6 +51,19 @@ def test_both_schemes_give_the_same_answers(
         assert torch.equal(swept["token"].T, theirs[f"sweep_{procedure}"])
         assert torch.equal(ours["test"]["answers"][procedure]["token"], theirs[procedure])
     assert len(set(theirs["sweep_task_vector"].flatten().tolist())) > 10
+
+
+def test_a_comparison_prints_times_ratios_and_agreement(
+    decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.rates.SECONDS", 0.01)
+    said: list[str] = []
+    measured, seconds = compare(decoder, [prompts], 2, 1, said.append)
+    assert len(measured) == 1
+    assert seconds > 0
+    assert said[0].startswith("tvsight, measured 2 x (")
+    answers = 20 * (4 + 2 * decoder.depth)
+    assert f"same answers {answers} of {answers}" in "\n".join(said)
 
 
 def test_the_engine_does_the_necessary_work_and_little_more(
