@@ -11,7 +11,7 @@ from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import CONTEXTS, CONTROLS, METHODS, NAME, VECTOR
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import schema
+from tvsight.storage.schemas import SCORE_TYPES, schema
 
 N = 20
 BASELINE, ICL = 2, 16
@@ -23,7 +23,8 @@ CONTROL = 3
 SHOWN = ("zero_shot", "natural")
 """Contexts of the rows. In the second no vector is right more often than none."""
 TEXTS = 4
-"""Episodes with signs of collapse."""
+"""Episodes after whose prompts text is generated. Three of its answers are right with a vector that
+is applied once, one with a vector at every token."""
 LAYER = 3
 
 
@@ -45,9 +46,11 @@ def steering_rows(
                 "test", number, f"query {number}", number < count - less
             )
             row |= {"alpha": alpha, **labels}
+            row |= {"rank": 1, "answer_gap": count / 2, "icl_divergence": 3 - (alpha or 0) / 2}
             in_text = number < TEXTS and labels["context"] == "zero_shot"
             if in_text and labels["procedure"] in ("baseline", VECTOR):
                 row |= {"repeated_once": 0.1 * number, "repeated_every": (alpha or 0.4) / 8}
+                row |= {"exact_once": number < 3, "exact_every": number < 1}
                 row |= {"divergence": alpha} if layer else {}
             rows.append(row)
 
@@ -61,7 +64,7 @@ def steering_rows(
                 add(count - 2 * place, alpha, procedure=VECTOR, mode="add", **of)
                 for control in CONTROLS if context == "zero_shot" else ():
                     add(CONTROL, alpha, procedure=control, mode="add", **of)
-    columns = schema(NAME).columns
+    columns = schema(NAME).columns_with(SCORE_TYPES)
     return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight.interventions import answers, batching
+from tvsight.interventions.answers import Icl
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import load
 from tvsight.models.random import random_llama
@@ -68,18 +70,32 @@ def test_scores_compare_the_answers_of_fifty_rows_at_a_time(
         monkeypatch.setattr(batching, "GPU_LOGIT_BYTES", 4 * 7 * decoder.vocabulary)
     states = 3 * torch.randn(70, 2, decoder.width, generator=torch.Generator().manual_seed(0))
     expected = [row % 9 for row in range(50)] + [200 + row % 5 for row in range(20)]
-    found = answers.scores(decoder, states, states[:, 0], expected)
+    icl = Icl(states[:, 0], expected)
+    found = answers.scores(decoder, states, expected, icl)
     assert found["gap"].shape == found["divergence"].shape == (70, 2)
     assert (found["divergence"][:, 0] == 0).all()
     assert (found["divergence"][:, 1] > 0).all()
     for rows in (slice(50), slice(50, 70)):
-        part = answers.scores(decoder, states[rows], states[rows, 0], expected[rows])
+        of_rows = Icl(states[rows, 0], expected[rows])
+        part = answers.scores(decoder, states[rows], expected[rows], of_rows)
         gap, divergence = found["gap"][rows], found["divergence"][rows]
         torch.testing.assert_close(part["gap"], gap, rtol=0, atol=1e-5)
         torch.testing.assert_close(part["divergence"], divergence, rtol=0, atol=1e-5)
-    alone = answers.scores(decoder, states[:3], states[:3, 0], [7, 7, 7])
+    alone = answers.scores(decoder, states[:3], [7, 7, 7], Icl(states[:3, 0], [7, 7, 7]))
     assert not alone["gap"].any()
     assert not alone["divergence"].any()
+
+
+def test_answers_may_be_spelled_otherwise_in_context(decoder: Decoder) -> None:
+    """Under another template the same answers have other tokens, two of them one in common."""
+    states = 3 * torch.randn(4, decoder.width, generator=torch.Generator().manual_seed(0))
+    icl = 3 * torch.randn(4, decoder.width, generator=torch.Generator().manual_seed(1))
+    expected, spelled = [9, 8, 7, 7], [1, 2, 3, 4]
+    found = answers.scores(decoder, states, expected, Icl(icl, spelled))
+    whole = [decoder.unembed(of).log_softmax(dim=-1) for of in (states, icl)]
+    gaps, divergences = gaps_and_divergences(*whole, expected, spelled)
+    assert found["gap"].tolist() == pytest.approx(gaps, abs=1e-5)
+    assert found["divergence"].tolist() == pytest.approx(divergences, abs=1e-5)
 
 
 def test_tied_leaders_have_no_margin_wherever_a_tile_ends(

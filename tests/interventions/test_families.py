@@ -10,12 +10,13 @@ from torch import Tensor
 
 from tests.helpers import reference
 from tests.helpers.phrases import EPISODES, complete_prompts, token_ids
+from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, FAMILIES, WIDTH
 from tvsight import execution
 from tvsight.experiments.main_results.measure import VECTORS, Comparison, measure, measure_dev
 from tvsight.experiments.measuring import at
 from tvsight.interventions import application, learning
-from tvsight.interventions.answers import Answers, Scores
+from tvsight.interventions.answers import Answers
 from tvsight.interventions.generation import ENDED, Patches, force, generate
 from tvsight.models.loading import Model, load
 from tvsight.prompts import PromptTokens
@@ -124,23 +125,19 @@ def test_scores_among_answers_are_those_of_the_reference(
     dev_icl = [plain.answer(prompts.few_shot) for prompts in complete_prompts(measured.dev)]
     expected = measured.dev["expected"]
     assert len(set(expected)) > 1
-    assert_same_scores(found["dev"]["scores"]["baseline"], wanted.dev_baseline, dev_icl, expected)
+    assert_same_scores(found["dev"]["baseline"], wanted.dev_baseline, dev_icl, expected)
     for procedure in VECTORS:
-        swept = found["dev"]["scores"][procedure]
         for layer, answers in enumerate(getattr(wanted, procedure).sweep):
-            of_block: Scores = {
-                "gap": swept["gap"][:, layer],
-                "divergence": swept["divergence"][:, layer],
-            }
-            assert_same_scores(of_block, answers, dev_icl, expected)
+            swept = at(found["dev"]["sweep"][procedure], layer)
+            assert_same_scores(swept, answers, dev_icl, expected)
     tested = {
         "baseline": wanted.baseline,
         "icl": wanted.icl,
         **{name: getattr(wanted, name).test for name in VECTORS},
     }
-    assert found["test"]["scores"].keys() == tested.keys()
+    assert found["test"]["answers"].keys() == tested.keys()
     for name, answers in tested.items():
-        of_test = found["test"]["scores"][name]
+        of_test = found["test"]["answers"][name]
         assert_same_scores(of_test, answers, wanted.icl, measured.test["expected"])
 
 
@@ -231,16 +228,12 @@ def assert_same_answers(
 
 
 def assert_same_scores(
-    found: Scores,
+    found: Answers,
     wanted: Sequence[reference.Answer],
     icl: Sequence[reference.Answer],
     expected: Sequence[int],
 ) -> None:
-    for row, (answer, aimed, token) in enumerate(zip(wanted, icl, expected, strict=True)):
-        wrong = next(other for other in [*expected[row:], *expected] if other != token)
-        gap = answer.log_probabilities[token] - answer.log_probabilities[wrong]
-        assert_close(found["gap"][row], gap)
-        among = sorted(set(expected))
-        own = answer.log_probabilities[among].log_softmax(dim=0)
-        other = aimed.log_probabilities[among].log_softmax(dim=0)
-        assert_close(found["divergence"][row], (other.exp() * (other - own)).sum())
+    distributions = [[one.log_probabilities for one in of] for of in (wanted, icl)]
+    gaps, divergences = gaps_and_divergences(*distributions, expected)
+    assert_close(found["gap"], torch.tensor(gaps))
+    assert_close(found["divergence"], torch.tensor(divergences))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tvsight.errors import MeasurementError
-from tvsight.interventions.answers import Answers, answers, mapped, part
+from tvsight.interventions.answers import Answers, Icl, answers, mapped, part, scores
 from tvsight.interventions.application import CachedPrompts, apply_vectors
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.precision import TIE
@@ -47,31 +47,34 @@ def patch_together(
 
 
 def read_together(
-    decoder: Decoder, groups: Mapping[str, tuple[Tensor, Sequence[int]]]
+    decoder: Decoder, groups: Mapping[str, tuple[Tensor, Sequence[int]]], icl: Icl | None = None
 ) -> dict[str, Answers]:
     """Unembed several groups of states in one run.
 
     Args:
         groups: states `[rows, ..., width]`, and the expected token of each row.
+        icl: in-context learning on the rows of every group; None: no scores that need it.
 
     Returns:
         For each group its answers, every value `[rows, ...]`.
     """
     shapes = {name: states.shape[:-1] for name, (states, _) in groups.items()}
-    states = torch.cat([states.flatten(0, -2) for states, _ in groups.values()])
+    flat = torch.cat([states.flatten(0, -2) for states, _ in groups.values()])
     expected = [
         token
         for name, (_, of_rows) in groups.items()
         for token in of_rows
         for _ in range(shapes[name][1:].numel())
     ]
-    read = answers(decoder, states, expected)
-    found = {}
+    read = answers(decoder, flat, expected)
+    found: dict[str, Answers] = {}
     start = 0
     for name, shape in shapes.items():
         own = slice(start, start + shape.numel())
         start = own.stop
         found[name] = part(read, own, shape)
+        if icl is not None:
+            found[name] |= scores(decoder, *groups[name], icl)
     return found
 
 

@@ -15,7 +15,7 @@ from tvsight.storage.episode_tables import tabled as table_of
 from tvsight.storage.schemas import SCORED, Schema
 
 if TYPE_CHECKING:
-    from tvsight.interventions.answers import Answers, Scores
+    from tvsight.interventions.answers import Answers
     from tvsight.models.loading import Model
     from tvsight.prompts import Episode, PromptTokens, Template
     from tvsight.prompts.episodes import Split
@@ -35,19 +35,13 @@ class Asked(NamedTuple):
     tokens: "PromptTokens"
 
     def rows(
-        self,
-        read: "Answers",
-        procedure: str,
-        layer: int | None = None,
-        scores: "Scores | None" = None,
-        **labels: Any,
+        self, read: "Answers", procedure: str, layer: int | None = None, **labels: Any
     ) -> list[dict[str, Any]]:
         """One row per episode of one procedure (and, for a patched one, one layer).
 
         Args:
             read: every value `[episodes]`.
             layer: 0-based block after which a vector was applied; None where none was.
-            scores: of the same, every value `[episodes]`.
             labels: further columns of the experiment's schema, the same in every row.
 
         Raises:
@@ -64,7 +58,7 @@ class Asked(NamedTuple):
         log_probabilities = read["log_probability"].tolist()
         margins = read["margin"].tolist()
         ranks = read["rank"].tolist()
-        further = [{} for _ in self.episodes] if scores is None else _among_answers(scores)
+        further = [{} for _ in self.episodes] if "gap" not in read else _among_answers(read)
         return [
             {
                 "model": self.model.name,
@@ -89,28 +83,22 @@ class Asked(NamedTuple):
             for number, episode in enumerate(self.episodes)
         ]
 
-    def swept(
-        self, read: "Answers", procedure: str, scores: "Scores | None" = None, **labels: Any
-    ) -> list[dict[str, Any]]:
+    def swept(self, read: "Answers", procedure: str, **labels: Any) -> list[dict[str, Any]]:
         """The rows of a vector that was applied after every block, see `rows`.
 
         Args:
-            read, scores: every value `[episodes, depth]`.
+            read: every value `[episodes, depth]`.
         """
         from tvsight.experiments.measuring import at  # torch, once all is in order
 
         found = []
         for block in range(read["token"].shape[1]):
-            of_block: Scores | None = None
-            if scores is not None:
-                gap, divergence = scores["gap"][:, block], scores["divergence"][:, block]
-                of_block = {"gap": gap, "divergence": divergence}
-            found += self.rows(at(read, block), procedure, block, of_block, **labels)
+            found += self.rows(at(read, block), procedure, block, **labels)
         return found
 
 
-def _among_answers(scores: "Scores") -> list[dict[str, float]]:
-    gaps, divergences = scores["gap"].tolist(), scores["divergence"].tolist()
+def _among_answers(read: "Answers") -> list[dict[str, float]]:
+    gaps, divergences = read["gap"].tolist(), read["divergence"].tolist()
     return [
         {"answer_gap": gap, "icl_divergence": divergence}
         for gap, divergence in zip(gaps, divergences, strict=True)

@@ -1,7 +1,7 @@
 """Turn states of the last block into the next token, and into scores of the expected one."""
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -14,8 +14,9 @@ COMPARED_WITH = 50
 it, so their scores are those of the whole split."""
 
 
-class Answers(TypedDict):
-    """The answers read from states. Every value has the shape of the states without their width."""
+class Answers(TypedDict, total=False):
+    """The answers read from states. Every value has the shape of the states without their width.
+    `gap` and `divergence` are there where in-context learning is known."""
 
     token: Tensor
     """The greedy next token."""
@@ -25,16 +26,20 @@ class Answers(TypedDict):
     """The largest logit minus the second largest."""
     rank: Tensor
     """The place of the expected token among all tokens, 1 for the most probable."""
-
-
-class Scores(TypedDict):
-    """Scores of states among the answers of a task. Every value has the shape of the states without
-    their width."""
-
     gap: Tensor
     """The log-probability of the expected token minus that of a wrong answer, in nats."""
     divergence: Tensor
-    """KL divergence in nats of the answers from those of in-context learning, KL(ICL ‖ states)."""
+    """KL divergence in nats of the task's answers from those of in-context learning,
+    KL(ICL ‖ states)."""
+
+
+class Icl(NamedTuple):
+    """In-context learning on some episodes."""
+
+    states: Tensor
+    """After the last block, `[episodes, width]`."""
+    expected: Sequence[int]
+    """The expected token of each episode, as its prompt spells it."""
 
 
 def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> Answers:
@@ -64,12 +69,9 @@ def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> Answer
 
 def mapped(read: Answers, change: Callable[[Tensor], Tensor]) -> Answers:
     """The answers with every value changed alike."""
-    return {
-        "token": change(read["token"]),
-        "log_probability": change(read["log_probability"]),
-        "margin": change(read["margin"]),
-        "rank": change(read["rank"]),
-    }
+    values: Any = read
+    changed: Any = {name: change(of) for name, of in values.items()}
+    return changed
 
 
 def part(read: Answers, rows: slice, shape: Sequence[int]) -> Answers:
@@ -77,7 +79,7 @@ def part(read: Answers, rows: slice, shape: Sequence[int]) -> Answers:
     return mapped(read, lambda values: values[rows].view(*shape))
 
 
-def scores(decoder: Decoder, states: Tensor, icl: Tensor, expected: Sequence[int]) -> Scores:
+def scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) -> Answers:
     """Compare states among the answers of their task.
 
     These are the expected tokens of `COMPARED_WITH` rows in a row, and probabilities are
@@ -86,14 +88,14 @@ def scores(decoder: Decoder, states: Tensor, icl: Tensor, expected: Sequence[int
 
     Args:
         states: `[rows, ..., width]`.
-        icl: the states of in-context learning on the same prompts, `[rows, width]`.
         expected: a token id per row.
+        icl: in-context learning on the same queries. Its prompts may spell answers otherwise.
 
     Returns:
-        Every value `[rows, ...]`, on the CPU.
+        `gap` and `divergence`, `[rows, ...]`, on the CPU.
     """
     parts = [
-        _scores(decoder, states[own], icl[own], expected[own])
+        _scores(decoder, states[own], expected[own], Icl(icl.states[own], icl.expected[own]))
         for start in range(0, len(expected), COMPARED_WITH)
         for own in (slice(start, start + COMPARED_WITH),)
     ]
@@ -103,17 +105,19 @@ def scores(decoder: Decoder, states: Tensor, icl: Tensor, expected: Sequence[int
     }
 
 
-def _scores(decoder: Decoder, states: Tensor, icl: Tensor, expected: Sequence[int]) -> Scores:
-    tokens = sorted(set(expected))
-    right = [tokens.index(token) for token in expected]
+def _scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) -> Answers:
+    spelled = list(zip(expected, icl.expected, strict=True))
+    both = sorted(set(spelled))
+    tokens, icl_tokens = [token for token, _ in both], [token for _, token in both]
+    right = [both.index(one) for one in spelled]
     wrong = [
-        next((place for place in (*right[row:], *right[:row]) if place != own), own)
+        next((at for at in (*right[row:], *right[:row]) if tokens[at] != tokens[own]), own)
         for row, own in enumerate(right)
     ]
     logits = _logits_of(decoder, states, tokens)
     found = logits.log_softmax(dim=-1)
-    aimed = _logits_of(decoder, icl, tokens).log_softmax(dim=-1)
-    aimed = aimed.view(len(icl), *[1] * (states.ndim - 2), len(tokens))
+    aimed = _logits_of(decoder, icl.states, icl_tokens).log_softmax(dim=-1)
+    aimed = aimed.view(len(expected), *[1] * (states.ndim - 2), len(tokens))
     rows = range(len(expected))
     return {
         "gap": logits[rows, ..., right] - logits[rows, ..., wrong],

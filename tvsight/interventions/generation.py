@@ -47,6 +47,8 @@ class Forced(TypedDict):
     first: Answers
     """The answers read at the prompt's last token, where the first token of the given answer is
     expected. Every value `[rows]`."""
+    states: Tensor
+    """The states they were read from, `[rows, width]`, on the device of the last block."""
     answer_log_probability: Tensor
     """The natural logarithm of the probability of the whole given answer, `[rows]`."""
 
@@ -95,7 +97,7 @@ def force(
         given: the tokens of the answer of each row, at least one.
 
     Returns:
-        Every value on the CPU.
+        Every value but the states on the CPU.
 
     Raises:
         UsageError: when there is no such prompt or block, vectors have another shape or type, or an
@@ -107,10 +109,13 @@ def force(
     shape = (len(given), max(map(len, given)))
     token, rank = torch.zeros(2, *shape, dtype=torch.long)
     log_probability, margin = torch.zeros(2, *shape)
+    first_states = torch.empty_like(patches.vectors)
 
     def run(prefixes: Prefixes, tokens: list[int], rows: list[int]) -> None:
         def follow(step: int, places: list[int], states: Tensor) -> list[int | None]:
             own = [rows[place] for place in places]
+            if step == 0:
+                first_states[own] = states.to(first_states)
             expected = [given[row][step] for row in own]
             read = answers(decoder, states, expected)
             token[own, step] = read["token"]
@@ -130,7 +135,8 @@ def force(
         "margin": margin[:, 0],
         "rank": rank[:, 0],
     }
-    return {"first": first, "answer_log_probability": log_probability.sum(dim=1)}
+    whole = log_probability.sum(dim=1)
+    return {"first": first, "states": first_states, "answer_log_probability": whole}
 
 
 def _in_batches(

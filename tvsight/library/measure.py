@@ -15,12 +15,11 @@ from tvsight.experiments.main_results.measure import (
     Comparison,
     OnDev,
     OnTest,
-    icl_states,
+    in_context_learning,
     measure_method,
 )
 from tvsight.experiments.measuring import Progress, distinct, read_together
 from tvsight.interventions import generation
-from tvsight.interventions.answers import scores
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches
@@ -107,25 +106,19 @@ def learn_vector(
     """
     vector = learn(decoder, dev, method, settings).mean(dim=0)
     of_task = Method(given, of="task", use=method.use)
-    icl = icl_states(decoder, test)
+    icl = in_context_learning(decoder, test["shared"], test["query"], test["expected"])
     found = measure_method(
         decoder, dev, test, of_task, {"vector": vector}, icl=icl, progress=progress
     )
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
     baseline = unpatched_states(decoder, cache_prompts(decoder, prompts))[index, -1]
-    states = {"baseline": baseline, "icl": icl}
-    read = read_together(decoder, {name: (of, test["expected"]) for name, of in states.items()})
+    states = {"baseline": baseline, "icl": icl.states}
+    groups = {name: (of, test["expected"]) for name, of in states.items()}
+    read = read_together(decoder, groups, icl)
     finite = found["finite"] and all(bool(of.isfinite().all()) for of in states.values())
-    dev_scores, test_scores = found["dev"]["scores"], found["scores"]
-    on_dev: OnDev = {
-        **found["dev"],
-        "sweep": {"vector": found["dev"]["sweep"]["method"]},
-        "scores": {"baseline": dev_scores["baseline"], "vector": dev_scores["method"]},
-    }
-    of_states = {name: scores(decoder, of, icl, test["expected"]) for name, of in states.items()}
+    on_dev: OnDev = {**found["dev"], "sweep": {"vector": found["dev"]["sweep"]["method"]}}
     on_test: OnTest = {
         "answers": read | {"vector": found["test"]},
-        "scores": of_states | {"vector": test_scores},
         "finite": finite,
         "vectors": vector[:0],
     }

@@ -152,12 +152,17 @@ SCHEMAS = {
             "method": "str",
             "mode": "str",
             "alpha": "float64",
+            "exact_once": "boolean",
+            "exact_every": "boolean",
             "repeated_once": "float64",
             "repeated_every": "float64",
             "divergence": "float64",
         },
-        NULLABLE | {"method", "mode", "alpha", "repeated_once", "repeated_every", "divergence"},
+        NULLABLE
+        | {"method", "mode", "alpha", "exact_once", "exact_every"}
+        | {"repeated_once", "repeated_every", "divergence"},
         ("procedure", "layer", "context", "method", "mode", "alpha"),
+        version=2,
     ),
     "controls": Schema(
         {**COLUMN_TYPES, "source": "str"},

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.helpers.reference import Answer, Reference
+from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
@@ -25,7 +26,7 @@ from tvsight.models.loading import Model, load
 from tvsight.prompts import template
 from tvsight.run.planning import read_plan
 from tvsight.statistics.tests import best_better_than
-from tvsight.storage.schemas import schema
+from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.tasks import Pair, Task
 
 EPISODES = 12
@@ -47,6 +48,8 @@ class Measured(NamedTuple):
     """Dev answers to zero-shot prompts, after each block."""
     conflict: dict[str, list[list[Answer]]]
     """Answers to conflicting prompts after each block, by split."""
+    of_patched: dict[str, list[Answer]]
+    """In-context learning of the patched task, by split."""
 
     def of(self, split: str, procedure: str, **columns: str) -> pd.DataFrame:
         rows = self.rows
@@ -95,7 +98,7 @@ def measured(
     phases: list[str] = []
     rows = complete(pair.steps(model), model.decoder, Here(phases.append)).rows
     hooked, ids = Reference(tiny_checkpoint("qwen2")), lambda text: model.tokenizer(text).input_ids
-    baseline, icl, conflict, zero_shot = {}, {}, {}, []
+    baseline, icl, of_patched, conflict, zero_shot = {}, {}, {}, {}, []
     for split in ("dev", "test"):
         of_split = [c for c in conflicts if c.patched.split == split]
         vectors = [
@@ -114,6 +117,10 @@ def measured(
         ]
         baseline[split] = [hooked.answer(prompt) for prompt in bare]
         icl[split] = [hooked.answer(prompt) for prompt in few]
+        of_patched[split] = [
+            hooked.answer(ids(EXAMPLE.few_shot(c.patched.demonstrations, c.patched.query)))
+            for c in of_split
+        ]
         swept = [
             [
                 [hooked.answer(prompt, b, v[b]) for prompt, v in zip(prompts, vectors, strict=True)]
@@ -123,7 +130,7 @@ def measured(
         ]
         conflict[split] = swept[1]
         zero_shot = zero_shot or swept[0]
-    return Measured(conflicts, rows, phases, baseline, icl, zero_shot, conflict)
+    return Measured(conflicts, rows, phases, baseline, icl, zero_shot, conflict, of_patched)
 
 
 def assert_answered(model: Model, rows: pd.DataFrame, wanted: list[Answer]) -> None:
@@ -140,7 +147,7 @@ def assert_answered(model: Model, rows: pd.DataFrame, wanted: list[Answer]) -> N
 
 def test_rows_have_the_columns_types_and_conditions_of_the_schema(measured: Measured) -> None:
     expected = schema(NAME)
-    assert measured.rows.dtypes.astype(str).to_dict() == expected.columns_with(["rank"])
+    assert measured.rows.dtypes.astype(str).to_dict() == expected.columns_with(SCORE_TYPES)
     assert set(measured.rows["task"]) == {"one→two"}
     counts = measured.rows.groupby(["split", *expected.conditions], dropna=False).size()
     assert set(counts) == {EPISODES}
@@ -158,6 +165,23 @@ def test_conflicting_prompts_answer_what_the_reference_answers(
     swept = measured.of("dev", "task_vector", scored_as=scored_as, layer_rule="conflict")
     for block, wanted in enumerate(measured.conflict["dev"]):
         assert_answered(model, swept[swept["layer"] == block], wanted)
+
+
+@pytest.mark.parametrize("scored_as", ["demonstrations", "patched"])
+def test_divergences_are_from_in_context_learning_of_the_task_that_is_scored(
+    model: Model, measured: Measured, scored_as: str
+) -> None:
+    icl = (measured.icl if scored_as == "demonstrations" else measured.of_patched)["test"]
+    rows = measured.of("test", "task_vector", scored_as=scored_as, layer_rule="conflict")
+    (layer,) = rows["layer"].unique()
+    texts = rows["expected"].tolist()
+    expected = [model.tokenizer(text, add_special_tokens=False).input_ids[0] for text in texts]
+    both = [[one.log_probabilities for one in of] for of in (measured.conflict["test"][layer], icl)]
+    gaps, divergences = gaps_and_divergences(*both, expected)
+    assert rows["answer_gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
+    assert rows["icl_divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
+    zero = measured.of("test", "icl", scored_as=scored_as)["icl_divergence"].max() == 0
+    assert zero == (scored_as == "demonstrations")
 
 
 def test_zero_shot_prompts_answer_what_the_reference_answers(

@@ -9,6 +9,7 @@ from torch import Tensor
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.reference import Answer, Reference, task_vector
 from tests.helpers.reference import Prompts as ReferencePrompts
+from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.execution import run
 from tvsight.experiments.controls.measure import ControlPrompts, measure, measure_split
@@ -30,6 +31,8 @@ class Case(NamedTuple):
     prompts: ControlPrompts
     few_shot: list[list[int]]
     """The whole prompt of each query after demonstrations with permuted answers."""
+    icl: list[Answer]
+    """Answers after the demonstrations as they are."""
     means: Tensor
     vectors: dict[str, Tensor]
     """For each control `[episodes, depth, width]`, computed one prompt at a time."""
@@ -75,6 +78,7 @@ def case(model: Model, reference: Reference, episodes: list[Episode]) -> Case:
     prompts = ControlPrompts(
         **few_shot_tokens,
         shuffled=whole_prompts(few_shot_tokens),
+        right=tokenise(model, dev, "exact", EXAMPLE)["shared"],
         seeds=[100 + number for number in range(EPISODES)],
         norms=norms,
         deviations=deviations,
@@ -103,7 +107,8 @@ def case(model: Model, reference: Reference, episodes: list[Episode]) -> Case:
     asked_after = [
         ids(model, EXAMPLE.few_shot(few_shot.demonstrations, few_shot.query)) for few_shot in shown
     ]
-    return Case(prompts, asked_after, means, vectors)
+    icl = [reference.answer(ids(model, EXAMPLE.few_shot(e.demonstrations, e.query))) for e in dev]
+    return Case(prompts, asked_after, icl, means, vectors)
 
 
 @pytest.mark.parametrize("layers", [list(range(DEPTH)), [LAYER]], ids=["swept", "chosen"])
@@ -116,17 +121,17 @@ def test_every_procedure_answers_as_the_reference_does(
     for procedure, vectors in case.vectors.items():
         read = found["controls"][procedure]
         for column, block in enumerate(layers):
-            assert_answers(reference, case.prompts, block, vectors, at(read, column))
+            assert_answers(reference, case, block, vectors, at(read, column))
         assert read["log_probability"].unique().numel() > 1
     for vector, read in zip(case.means.float(), found["mean_vectors"], strict=True):
         vectors = vector.expand(EPISODES, -1, -1)
-        assert_answers(reference, case.prompts, LAYER, vectors, at(read, 0))
+        assert_answers(reference, case, LAYER, vectors, at(read, 0))
     for procedure, prompts in (
         ("baseline", case.prompts["zero_shot"]),
         ("icl_shuffled", case.few_shot),
     ):
         wanted = [reference.answer(prompt) for prompt in prompts]
-        assert_same(wanted, case.prompts, found["unpatched"][procedure])
+        assert_same(wanted, case, found["unpatched"][procedure])
 
 
 def test_controls_run_the_same_as_a_server_sees_them(model: Model, case: Case) -> None:
@@ -146,19 +151,23 @@ def mean_vectors() -> Tensor:
 
 
 def assert_answers(
-    reference: Reference, prompts: ControlPrompts, block: int, vectors: Tensor, found: Answers
+    reference: Reference, case: Case, block: int, vectors: Tensor, found: Answers
 ) -> None:
     """The answers of the zero-shot prompts with a vector of each episode after a block."""
     wanted = [
         reference.answer(prompt, block, vectors[number, block])
-        for number, prompt in enumerate(prompts["zero_shot"])
+        for number, prompt in enumerate(case.prompts["zero_shot"])
     ]
-    assert_same(wanted, prompts, found)
+    assert_same(wanted, case, found)
 
 
-def assert_same(wanted: list[Answer], prompts: ControlPrompts, found: Answers) -> None:
+def assert_same(wanted: list[Answer], case: Case, found: Answers) -> None:
+    distributions = [[one.log_probabilities for one in of] for of in (wanted, case.icl)]
+    gaps, divergences = gaps_and_divergences(*distributions, case.prompts["expected"])
+    assert found["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
+    assert found["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
     for number, answer in enumerate(wanted):
-        token, expected = int(found["token"][number]), prompts["expected"][number]
+        token, expected = int(found["token"][number]), case.prompts["expected"][number]
         assert token == answer.token or answer.margin < TOLERANCE
         log_probability = float(answer.log_probabilities[expected])
         assert float(found["log_probability"][number]) == pytest.approx(

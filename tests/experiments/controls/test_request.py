@@ -28,7 +28,7 @@ from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Experiment, Plan, read_plan
 from tvsight.storage.contents import check_rows
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import schema
+from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
 from tvsight.tasks import packaged_tasks
@@ -249,7 +249,7 @@ def rows(model: Model, episodes: list[Episode], means: dict[str, Tensor]) -> pd.
 
 
 def test_rows_are_complete(rows: pd.DataFrame, means: dict[str, Tensor]) -> None:
-    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(["rank"])
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(SCORE_TYPES)
     identity = {"model": "qwen2", "task": "half_accepted", "experiment": NAME}
     check_rows(rows, identity | {"episodes_per_split": EPISODES})
     dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))

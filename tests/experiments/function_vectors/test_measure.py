@@ -7,6 +7,7 @@ from torch import Tensor
 from tests.experiments.function_vectors.conftest import Case
 from tests.helpers.method_prompts import EPISODES, dummies, few_shot, with_added
 from tests.helpers.reference import Answer
+from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.execution import run
@@ -67,13 +68,19 @@ def measured(case: Case) -> Comparison:
     return run(case.model.decoder, measure, *case.prompts, case.learnt)
 
 
-def assert_answers(found: Answers, expected: list[Answer], tokens: Sequence[int]) -> None:
+def assert_answers(case: Case, found: Answers, expected: list[Answer], of: MethodTokens) -> None:
+    tokens = of["expected"]
     assert found["token"].tolist() == [one.token for one in expected]
     log_probabilities = [
         float(one.log_probabilities[token]) for one, token in zip(expected, tokens, strict=True)
     ]
     assert found["log_probability"].tolist() == pytest.approx(log_probabilities, abs=TOLERANCE)
     assert found["margin"].tolist() == pytest.approx([o.margin for o in expected], abs=TOLERANCE)
+    icl = [case.reference.answer(prompt).log_probabilities for prompt in few_shot(of)]
+    here = [one.log_probabilities for one in expected]
+    gaps, divergences = gaps_and_divergences(here, icl, tokens)
+    assert found["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
+    assert found["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
 
 
 def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Tensor]) -> None:
@@ -137,19 +144,19 @@ def test_each_vector_is_applied_after_every_block_on_dev_and_after_its_own_best_
         prompts = tokens["zero_shot"] if context == "zero_shot" else tokens["shuffled"]
         plain = [case.reference.answer(prompt) for prompt in prompts]
         read = found["dev"] if split == "dev" else found["test"]
-        assert_answers(read["baseline"], plain, tokens["expected"])
+        assert_answers(case, read["baseline"], plain, tokens)
     on_dev, on_test = (vectors | learnt_from(case, tokens) for tokens in (dev, test))
     for name in SWEPT[context]:
         correct = []
         for block in range(DEPTH):
             expected = answers_with(case, name, dev, context, block, on_dev[name])
-            assert_answers(at(found["dev"][name], block), expected, dev["expected"])
+            assert_answers(case, at(found["dev"][name], block), expected, dev)
             accepted = zip(expected, dev["accepted"], strict=True)
             correct.append(sum(one.token in tokens for one, tokens in accepted))
         layer = found["layers"][name]
         assert layer == correct.index(max(correct)), name
         expected = answers_with(case, name, test, context, layer, on_test[name])
-        assert_answers(found["test"][name], expected, test["expected"])
+        assert_answers(case, found["test"][name], expected, test)
 
 
 def test_the_raw_sum_has_a_block_of_its_own(case: Case, measured: Comparison) -> None:
@@ -170,7 +177,7 @@ def test_test_has_every_control_after_the_chosen_block(
             with_added(case.reference, prompt, block, vector)
             for prompt, vector in zip(prompts, of_episodes, strict=True)
         ]
-        assert_answers(answers, expected, test["expected"])
+        assert_answers(case, answers, expected, test)
 
     single = ("bottom_heads", "random_addition")
     swept = SWEPT["zero_shot"]
@@ -196,7 +203,7 @@ def test_shuffled_prompts_have_the_methods_and_no_controls(
     third = DEPTH // 3
     vector = vectors["function_vector"]
     expected = answers_with(case, "function_vector", test, "shuffled", third, vector)
-    assert_answers(found["third"], expected, test["expected"])
+    assert_answers(case, found["third"], expected, test)
 
 
 def test_lengths_are_those_of_the_vectors(vectors: dict[str, Tensor], measured: Comparison) -> None:

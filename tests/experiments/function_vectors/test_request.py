@@ -17,7 +17,7 @@ from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.run.planning import read_plan
 from tvsight.storage.contents import check_rows
-from tvsight.storage.schemas import schema
+from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.tasks import packaged_tasks
 
 SOURCE = ModelSource("directory", "a-model", "/nowhere/a-model")
@@ -113,7 +113,7 @@ def rows(model: Model) -> pd.DataFrame:
 
 
 def test_rows_are_complete(rows: pd.DataFrame) -> None:
-    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(["rank"])
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(SCORE_TYPES)
     test = rows[rows["split"] == "test"]
     zero_shot = test[test["context"] == "zero_shot"]
     vector = zero_shot[zero_shot["procedure"] == "function_vector"]

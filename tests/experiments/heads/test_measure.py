@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from tests.helpers.half_accepted import half_accepted
+from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.execution import run
 from tvsight.experiments.heads.measure import measure, measure_induction
@@ -112,6 +113,7 @@ def test_each_set_of_heads_is_replaced_by_its_means(
     means = torch.randn(DEPTH, HEADS, WIDTH // HEADS, generator=generator)
     found = run(model.decoder, measure, test_prompts, SETS, means, remote="local")
     assert found["ablated"]["token"].shape == (EPISODES, len(SETS))
+    distributions: list[list[Tensor]] = [[] for _ in (None, *SETS)]
     for episode in range(EPISODES):
         prompt = torch.tensor([test_prompts["shared"][episode] + test_prompts["query"][episode]])
         right = test_prompts["expected"][episode]
@@ -121,16 +123,23 @@ def test_each_set_of_heads_is_replaced_by_its_means(
                 return plain(prompt).logits[0, -1].log_softmax(dim=-1)
 
         icl = known([])
+        distributions[0].append(icl)
         assert float(found["icl"]["log_probability"][episode]) == pytest.approx(
             float(icl[right]), abs=TOLERANCE
         )
         for number, heads in enumerate(SETS):
             log_probabilities = known(heads)
+            distributions[1 + number].append(log_probabilities)
             read = {name: of[episode, number] for name, of in found["ablated"].items()}
             known_as = float(log_probabilities[right])
             assert float(read["log_probability"]) == pytest.approx(known_as, abs=TOLERANCE)
             assert read["token"] == log_probabilities.argmax()
             assert abs(known_as - float(icl[right])) > 10 * TOLERANCE
+    for number, of_set in enumerate(distributions[1:]):
+        scores = gaps_and_divergences(of_set, distributions[0], test_prompts["expected"])
+        for name, wanted in zip(("gap", "divergence"), scores, strict=True):
+            values = found["ablated"][name][:, number].tolist()
+            assert values == pytest.approx(wanted, abs=TOLERANCE)
 
 
 def test_heads_replaced_by_themselves_change_nothing(

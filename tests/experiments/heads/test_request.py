@@ -16,7 +16,7 @@ from tvsight.models.loading import Model, load
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
 from tvsight.storage.contents import HEAD_MEANS, check_rows
-from tvsight.storage.schemas import schema
+from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.storage.store import Store
 from tvsight.tasks import packaged_tasks
 
@@ -97,7 +97,7 @@ def test_rows_are_complete(model: Model, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Store, "vectors", lambda store, path: MEANS)
     request = wanted(planned(), *TASKS)[0]
     rows = complete(request.steps(model), model.decoder).rows
-    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(["rank"])
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(SCORE_TYPES)
     check_rows(rows, request.identity)
     assert set(rows["split"]) == {"test"}
     icl = rows["procedure"] == "icl"

@@ -62,10 +62,15 @@ def test_answers_are_those_of_whole_prompts(tiny_checkpoint: Callable[[str], Pat
         first, sweep = on_dev[name]["first"], one["dev"]["sweep"][name]
         assert torch.equal(first["token"], sweep["token"])
         assert torch.equal(on_dev[name]["generated"][..., 0], sweep["token"])
-        torch.testing.assert_close(first["margin"], sweep["margin"], rtol=0, atol=1e-4)
+        for value in ("margin", "gap", "divergence"):
+            torch.testing.assert_close(first[value], sweep[value], rtol=0, atol=1e-4)
     on_test = execution.run(decoder, answer_test, test, None, {}, MOST, STOPS, LAYERS, {})
     assert set(on_test) == {"baseline", "icl", "task_vector", "averaged_vector"}
     assert_same(on_test["icl"], few_shot(tokens.test), None, none)
+    for name in ("baseline", "icl"):
+        whole, known = on_test[name]["first"], one["test"]["answers"][name]
+        torch.testing.assert_close(whole["gap"][:, 0], known["gap"], rtol=0, atol=1e-4)
+        assert (whole["divergence"].max() < 1e-6) == (name == "icl")
     assert_same(on_test["baseline"], test["zero_shot"], None, none)
     assert_same(on_test["task_vector"], test["zero_shot"], LAYERS["task_vector"], own["test"])
 

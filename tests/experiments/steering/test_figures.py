@@ -8,9 +8,15 @@ from tests.helpers.legible import assert_legible, texts
 from tests.helpers.steering_rows import outcome
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import ALPHAS, CONTEXTS, CONTROLS, METHODS, NAME, VECTOR
-from tvsight.experiments.steering.figures import CONTEXT_TITLES, OVER, by_alpha, collapse
+from tvsight.experiments.steering.figures import (
+    CONTEXT_TITLES,
+    OVER,
+    TEXT_TITLES,
+    by_alpha,
+    in_text,
+)
 from tvsight.experiments.steering.numbers import by_task, over_tasks, ranges
-from tvsight.experiments.steering.numbers import collapse as collapsed
+from tvsight.experiments.steering.numbers import in_text as in_text_of
 from tvsight.output.procedures import title
 
 MODEL = "gemma-3-270m"
@@ -73,24 +79,25 @@ def test_titles_say_where_the_best_vector_helps() -> None:
     )
 
 
-def test_collapse_is_drawn_once_at_every_token_and_on_neutral_text() -> None:
-    found = collapsed(rows())
-    plot = collapse(found, MODEL)
-    once, every, neutral = plot.figure.axes
-    for axes, name in ((once, "repeated_once"), (every, "repeated_every"), (neutral, "divergence")):
+def test_text_is_drawn_with_the_vector_once_and_at_every_token() -> None:
+    found = in_text_of(rows())
+    plot = in_text(found, MODEL)
+    *drawn, names = plot.figure.axes
+    for axes, name in zip(drawn, TEXT_TITLES, strict=True):
         run = found[(found["method"] == "function_vector") & (found["mode"] == "add")]
         (line,) = (line for line in axes.lines if line.get_label() == "Function vector")
         assert list(line.get_ydata()) == run[name].tolist()
         assert len(axes.containers) == len(METHODS)
         assert axes.get_xlim()[1] > OVER
+    assert "Function vector" in {text.get_text() for text in names.get_legend().get_texts()}
     assert plot.title == (
-        "With α = 4 at every token the task vector makes 0.50 of bigrams repeat, once 0.15; "
-        "without it 0.15 do"
+        "Added once with α = 0.25 the task vector makes 0.75 of whole answers right, at every "
+        "token 0.25; with α = 4 at every token 0.50 of bigrams repeat, once 0.15"
     )
 
 
 def test_figures_are_legible() -> None:
-    for plot in (by_alpha(means(), ranges(means()), MODEL), collapse(collapsed(rows()), MODEL)):
+    for plot in (by_alpha(means(), ranges(means()), MODEL), in_text(in_text_of(rows()), MODEL)):
         assert_legible(plot)
         assert "\n" not in plot.figure.texts[-1].get_text()
         assert "over" in {text.get_text() for text in texts(plot.figure)}

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.method_prompts import EPISODES, Split, dummies, method_prompts
+from tests.helpers.method_prompts import EPISODES, Split, dummies, few_shot, method_prompts
 from tests.helpers.reference import hooked
 from tests.helpers.reference_heads import HeadsReference
+from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.execution import run
 from tvsight.experiments.measuring import at
@@ -88,6 +89,7 @@ def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path])
         "heads": 2 * torch.randn(shape, generator=generator),
         "top": TOP,
         "own": 1,
+        "blocks": {},
         "seed": 7,
     }
     test = prompts.test
@@ -169,6 +171,7 @@ def test_every_application_is_measured_in_its_contexts(
 ) -> None:
     test, found = case.prompts.test, case.found["test"][context]
     assert found["token"].shape == (EPISODES, 1 + len(APPLICATIONS[context]))
+    distributions: list[list[Tensor]] = [[] for _ in (None, *APPLICATIONS[context])]
     for episode, expected in enumerate(test["expected"]):
         prompt = (test["zero_shot"] if context == "zero_shot" else test["shuffled"])[episode]
         last = len(prompt) - 1
@@ -181,14 +184,22 @@ def test_every_application_is_measured_in_its_contexts(
         torch.testing.assert_close(
             read["log_probability"][0], torch.stack(known)[:, expected], atol=TOLERANCE, rtol=0
         )
+        for of_application, one in zip(distributions, known, strict=True):
+            of_application.append(one)
+    icl = [case.reference.answer(prompt).log_probabilities for prompt in few_shot(test)]
+    for number, of_application in enumerate(distributions):
+        gaps, divergences = gaps_and_divergences(of_application, icl, test["expected"])
+        read = at(found, number)
+        assert read["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
+        assert read["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("every", [False, True])
 def test_text_is_generated_with_the_vector_once_or_at_every_token(
     case: Case, own: dict[str, Tensor], every: bool
 ) -> None:
-    repeated = case.found["repeated"]
-    assert repeated.shape == (2, 2, 1 + len(GENERATED))
+    generated = case.found["generated"]
+    assert generated.shape == (2, 2, 1 + len(GENERATED), TOKENS)
     for episode, prompt in enumerate(case.prompts.test["zero_shot"][:2]):
         for number, one in enumerate([None, *GENERATED]):
             vector = None if one is None else scaled(case, own, one, episode)
@@ -196,10 +207,7 @@ def test_text_is_generated_with_the_vector_once_or_at_every_token(
             for _ in range(TOKENS):
                 of_next = log_probabilities(case, text, len(prompt) - 1, one, vector, every)
                 text.append(int(of_next.argmax()))
-            new = text[len(prompt) :]
-            bigrams = {(new[place], new[place + 1]) for place in range(TOKENS - 1)}
-            share = 1 - len(bigrams) / (TOKENS - 1)
-            assert float(repeated[int(every), episode, number]) == pytest.approx(share)
+            assert generated[int(every), episode, number].tolist() == text[len(prompt) :]
 
 
 def test_the_divergence_is_that_of_the_next_token_of_neutral_text(

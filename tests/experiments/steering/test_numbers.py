@@ -15,7 +15,7 @@ from tests.helpers.steering_rows import (
     steering_rows,
 )
 from tvsight.experiments.steering import CONTROLS, METHODS, VECTOR
-from tvsight.experiments.steering.numbers import by_task, collapse, over_tasks, ranges, task_line
+from tvsight.experiments.steering.numbers import by_task, in_text, over_tasks, ranges, task_line
 
 ROWS = pd.concat([steering_rows("one"), steering_rows("two", 1)], ignore_index=True)
 CENTRAL = pd.concat([central_rows("one"), central_rows("two", 1)], ignore_index=True)
@@ -65,6 +65,8 @@ def test_means_are_over_tasks_and_factors_help_most_near_the_best(means: pd.Data
     gap = (ADDED[0.5] - BASELINE) / (ICL - BASELINE)
     assert row["recovered_gap"] == pytest.approx(gap)
     assert (row["tasks"], row["gain_tasks"]) == (2, 2)
+    assert (row["answer_gap"], row["icl_divergence"]) == (ADDED[0.5] / 2, 2.75)
+    assert row["answer_gap_low"] == row["answer_gap_high"] == ADDED[0.5] / 2
     helping = means.loc[means["helps"], ["context", "method", "alpha"]]
     expected = [("zero_shot", method, alpha) for method in METHODS for alpha in (0.5, 1.0, 2.0)]
     expected.remove(("zero_shot", "function_vector", 0.5))  # 0.79 of its best
@@ -87,12 +89,14 @@ def test_ranges_name_the_best_factor_and_those_that_help_most(means: pd.DataFram
     assert pd.isna(nowhere["least_alpha"])
 
 
-def test_signs_of_collapse_are_means_of_the_episodes_that_have_them() -> None:
-    found = collapse(ROWS)
+def test_what_text_says_is_the_mean_of_the_episodes_that_have_it() -> None:
+    found = in_text(ROWS)
     assert len(found) == 1 + len(METHODS) * (1 + len(ADDED))
     row = only(found, method="task_vector", alpha=4.0)
     assert row["repeated_once"] == pytest.approx(0.1 * sum(range(TEXTS)) / TEXTS)
     assert (row["repeated_every"], row["divergence"], row["tasks"]) == (0.5, 4.0, 2)
+    assert (row["exact_once"], row["exact_every"], row["exact_gain"]) == (0.75, 0.25, -0.5)
+    assert row["exact_gain_low"] == row["exact_gain_high"] == -0.5  # the same of both tasks
     plain = only(found, procedure="baseline")
     assert plain["repeated_every"] == pytest.approx(0.05)
     assert pd.isna(plain["divergence"])

@@ -23,7 +23,7 @@ def test_every_table_and_figure_is_drawn(drawn: tuple[Recorded, str]) -> None:
     assert set(files.tables) == {f"steering{part}" for part in parts}
     names = {f"steering{part}_{model}" for model in MODELS for part in ("", "_collapse")}
     assert set(files.figures) == names
-    assert "Signs of collapse" in told
+    assert "Whole answers, and signs of collapse" in told
     assert files.escaped["steering"] >= {"Model", "Category", "Task"}
 
 
@@ -41,6 +41,8 @@ def test_tables_say_the_numbers(drawn: tuple[Recorded, str]) -> None:
     (signs,) = files.cells["steering_collapse"]
     assert signs["Mode"].tolist()[:3] == ["no vector", "written over", "added, α = 0.25"]
     assert signs["Divergence"].tolist()[0] == "–"
+    assert signs["Right, once"].str.startswith("0.75 [").all()
+    assert signs["Change"].str.startswith("-0.50 [").all()
 
 
 def test_with_one_task_no_factor_is_shown_to_help() -> None:

@@ -5,10 +5,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.helpers.example_rows import task_rows
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.config import RunConfig
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
+from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import (
     ALPHAS,
     CONTEXTS,
@@ -19,12 +21,14 @@ from tvsight.experiments.steering import (
     TOKENS,
     VECTOR,
 )
-from tvsight.experiments.steering.request import Steer, applications, requests
+from tvsight.experiments.steering.request import Steer, applications, repeated_bigrams, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
+from tvsight.run.outcome import Outcome, Stored
 from tvsight.run.planning import read_plan
 from tvsight.storage.contents import check_rows
-from tvsight.storage.schemas import schema
+from tvsight.storage.manifests import Key
+from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.tasks import packaged_tasks
 
 SOURCE = ModelSource("directory", "qwen2", "/nowhere/qwen2")
@@ -32,9 +36,9 @@ TASKS = "to_upper,next_letter,list_first"
 N = 4
 
 
-def wanted(tasks: str = TASKS, **changes: Any) -> list[Steer]:
+def wanted(tasks: str = TASKS, central: Outcome | None = None, **changes: Any) -> list[Steer]:
     options = RunConfig(tasks=tasks, **{"episodes_per_split": N, "shots": 2, **changes})
-    return requests(read_plan(options), SOURCE, None, None)
+    return requests(read_plan(options), SOURCE, central or Outcome(), None, None)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +61,27 @@ def test_the_identity_names_factors_sentences_and_the_other_tasks() -> None:
     assert reordered == found
 
 
+def test_blocks_of_the_central_comparison_are_not_swept_again(model: Model) -> None:
+    layers = {"task_vector": 1, "averaged_vector": 3}
+    rows = task_rows("to_upper", (1, 2, 3, 3), model="qwen2", layers=(1, 3))
+    central = Outcome([Stored(Key("qwen2", "to_upper"), Path(CENTRAL, "qwen2", "to_upper"), rows)])
+    request, other, _ = wanted(central=central)
+    assert request.identity["blocks"] == {f"{name}/overwrite": at for name, at in layers.items()}
+    assert other.identity["blocks"] == {}
+    rows = complete(request.steps(model), model.decoder).rows
+    dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
+    swept = dev[["method", "mode"]].dropna().drop_duplicates()
+    assert sorted(swept.itertuples(index=False, name=None)) == [
+        ("averaged_vector", "add"),
+        ("function_vector", "add"),
+        ("function_vector", "overwrite"),
+        ("task_vector", "add"),
+    ]
+    over = test[(test["mode"] == "overwrite") & (test["context"] == "zero_shot")]
+    found = over.groupby("method")["layer"].first()
+    assert {name: found[name] for name in layers} == layers
+
+
 def test_controls_are_added_in_zero_shot_prompts_alone() -> None:
     vectors = applications("natural", alone=False)
     assert len(vectors) == len(METHODS) * (1 + len(ALPHAS))
@@ -66,6 +91,11 @@ def test_controls_are_added_in_zero_shot_prompts_alone() -> None:
     assert len(zero_shot) == len(vectors) + len(CONTROLS) * len(METHODS) * len(ALPHAS)
     alone = {one["procedure"] for one in applications("zero_shot", alone=True)}
     assert alone == {VECTOR, *CONTROLS} - {"any_other_task"}
+
+
+def test_repeated_bigrams_are_those_that_were_there_before() -> None:
+    assert repeated_bigrams([1, 2, 3, 4]) == 0
+    assert repeated_bigrams([1, 2, 1, 2, 1]) == 0.5
 
 
 def test_its_job_can_be_rehearsed_and_random_directions_depend_on_task_and_seed(
@@ -90,7 +120,7 @@ def test_rows_are_complete(model: Model, tasks: str) -> None:
     rows = complete(request.steps(model), model.decoder).rows
     shipped = complete(request.steps(model), model.decoder, Here(simulated=True)).rows
     pd.testing.assert_frame_equal(shipped, rows)
-    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(["rank"])
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(SCORE_TYPES)
     assert check_rows(rows, request.identity) is None
     dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
     assert len(dev) == N * (1 + 2 * len(METHODS) * DEPTH)
@@ -105,6 +135,7 @@ def test_rows_are_complete(model: Model, tasks: str) -> None:
     assert set(test.loc[signs, "context"]) == {"zero_shot"}
     assert int(signs.sum()) == N * (1 + len(METHODS) * (1 + len(ALPHAS)))
     assert (test["divergence"].notna() == (signs & test["layer"].notna())).all()
+    assert (test[["exact_once", "exact_every"]].notna().all(axis=1) == signs).all()
     of_vectors = test[signs].groupby(["method", "mode", "alpha"], dropna=False)["divergence"]
     assert of_vectors.mean().nunique() > len(ALPHAS)
     layers = test.dropna(subset="method").groupby(["method", "mode"])["layer"].nunique()

@@ -9,6 +9,7 @@ import torch
 from tests.helpers import reference
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.misplaced import misplace
+from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
@@ -21,7 +22,7 @@ from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, UsablePairs, sample_episodes, template
 from tvsight.prompts.episodes import Sampling
 from tvsight.run.planning import Plan
-from tvsight.storage.schemas import schema
+from tvsight.storage.schemas import SCORE_TYPES, schema
 
 MINE = "in {x} out {y};"
 TEXTS = {"example": "example:{x}->{y}\n", MINE: MINE}
@@ -151,6 +152,15 @@ def test_every_variant_is_that_of_the_reference(
         assert_same(dev[dev["layer"] == block], answers, first["dev"], model)
     assert set(test["layer"]) == {wanted.layer}
     assert_same(test, wanted.test, first["test"], model)
+    icl = [
+        hooked.answer(tokenizer(few_shot(applied, episode, episode.query)).input_ids)
+        for episode in measured.plain
+        if episode.split == "test"
+    ]
+    distributions = [[one.log_probabilities for one in of] for of in (wanted.test, icl)]
+    gaps, divergences = gaps_and_divergences(*distributions, first["test"])
+    assert test["answer_gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
+    assert test["icl_divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -168,6 +178,9 @@ def test_baseline_and_icl_are_those_of_the_reference_under_each_template(
             found = rows[(rows["procedure"] == procedure) & (rows["split"] == split)]
             answers = [hooked.answer(model.tokenizer(text).input_ids) for text in texts]
             assert_same(found, answers, None, model)
+            alike = found["icl_divergence"] == 0
+            # Under `example` all answers begin with the token of a space.
+            assert alike.all() == (procedure == "icl" or name == "example")
 
 
 def assert_same(
@@ -192,7 +205,7 @@ def test_rows_have_the_columns_of_the_schema_and_the_spelling_of_the_main_templa
     measured: Measured,
 ) -> None:
     rows = measured.rows
-    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(["rank"])
+    assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(SCORE_TYPES)
     patched = rows["procedure"] == "task_vector"
     for column in ("layer", "layer_identified", "extracted_under", "dummy_queries", "dummy_choice"):
         assert (rows[column].notna() == patched).all()

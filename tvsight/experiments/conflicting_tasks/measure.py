@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
+from tvsight.experiments.main_results.measure import in_context_learning
 from tvsight.experiments.measuring import (
     Patch,
     Progress,
@@ -25,7 +26,7 @@ from tvsight.experiments.measuring import (
     read_together,
     silent,
 )
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, Icl
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.methods import task_vector
@@ -53,7 +54,8 @@ the block of each rule."""
 
 class PairAnswers(TypedDict):
     """Everything that is measured of one pair. Answers are by the task that they are scored as,
-    `demonstrations` or `patched`, whose expected tokens the log-probabilities are of."""
+    `demonstrations` or `patched`, whose expected tokens the log-probabilities are of, and whose
+    in-context learning the divergences are from."""
 
     dev: dict[str, OnDev]
     """Zero-shot prompts are scored as `patched` only."""
@@ -107,15 +109,20 @@ def measure_dev(
     """
     zero_shot = _swept(decoder, patched["zero_shot"], vectors, method)
     conflict = _swept(decoder, _conflicting(demonstrations), vectors, method)
-    groups = {
+    as_patched = {
         "zero_shot": (zero_shot, patched["expected"]),
         "conflict": (conflict, patched["expected"]),
-        "conflict as demonstrated": (conflict, demonstrations["expected"]),
     }
-    read = {name: _parted(runs) for name, runs in read_together(decoder, groups).items()}
+    as_demonstrated = {"conflict": (conflict, demonstrations["expected"])}
+    read = {
+        "patched": read_together(decoder, as_patched, _icl(decoder, patched)),
+        "demonstrations": read_together(
+            decoder, as_demonstrated, Icl(conflict[:, 0], demonstrations["expected"])
+        ),
+    }
     return {
-        "patched": {"zero_shot": read["zero_shot"], "conflict": read["conflict"]},
-        "demonstrations": {"conflict": read["conflict as demonstrated"]},
+        side: {rule: _parted(runs) for rule, runs in of_side.items()}
+        for side, of_side in read.items()
     }
 
 
@@ -141,15 +148,21 @@ def measure_test(
         placed = method.applied(vectors[:, layer], unpatched[:, layer])
         states.append(apply_vectors(decoder, cached, every, [layer] * len(every), placed))
     runs = torch.stack(states, dim=1)
-    groups = {
-        "demonstrations": (runs, demonstrations["expected"]),
-        "patched": (runs, patched["expected"]),
+    icl = {
+        "demonstrations": Icl(unpatched[:, -1], demonstrations["expected"]),
+        "patched": _icl(decoder, patched),
     }
     names = ["icl", *layers]
-    return {
-        scored_as: {name: at(read, run) for run, name in enumerate(names)}
-        for scored_as, read in read_together(decoder, groups).items()
-    }
+    found = {}
+    for scored_as, of_task in icl.items():
+        read = read_together(decoder, {"": (runs, of_task.expected)}, of_task)[""]
+        found[scored_as] = {name: at(read, run) for run, name in enumerate(names)}
+    return found
+
+
+def _icl(decoder: Decoder, patched: PromptTokens) -> Icl:
+    """In-context learning of B, with demonstrations of B."""
+    return in_context_learning(decoder, patched["shared"], patched["query"], patched["expected"])
 
 
 def _conflicting(demonstrations: PromptTokens) -> list[TokenIds]:

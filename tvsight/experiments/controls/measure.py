@@ -15,12 +15,13 @@ chosen block also `mean_vector`, the mean dev vector of each task, the task's ow
 a patch `icl_shuffled`, the query after the demonstrations with permuted answers (Min et al. 2022).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
 
+from tvsight.experiments.main_results.measure import in_context_learning
 from tvsight.experiments.measuring import (
     Patch,
     Progress,
@@ -30,7 +31,7 @@ from tvsight.experiments.measuring import (
     read_together,
     silent,
 )
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, scores
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
@@ -59,6 +60,8 @@ class ControlPrompts(TypedDict):
     expected: list[int]
     others: list[list[int]]
     shuffled: list[TokenIds]
+    right: list[TokenIds]
+    """`shared` with the right labels."""
     seeds: list[int]
     """Of the random direction."""
     norms: Tensor
@@ -172,19 +175,29 @@ def measure_split(
     prompted |= {name: patch.prompts for name, patch in patches.items()}
     expected = {name: [queries[number][1] for number in prompted[name]] for name in states}
     read = read_together(decoder, {name: (of, expected[name]) for name, of in states.items()})
-    of_pairs = read.pop("mean_vector")
+    demonstrated = (prompts["right"], prompts["query"], prompts["expected"])
+    icl = in_context_learning(decoder, *demonstrated)
+
+    def of_rows(name: str, rows: Sequence[int]) -> Answers:
+        """The answers of one procedure, the row of each episode."""
+        taken = at(read[name], rows, 0)
+        taken |= scores(decoder, states[name][rows], prompts["expected"], icl)
+        return taken
 
     def with_means(chosen: list[int]) -> Answers:
         """With the mean vector of one task for each episode, every value `[episodes, 1]`."""
-        rows = [query * tasks + task for query, task in zip(index, chosen, strict=True)]
-        return at(of_pairs, rows, 0)
+        pairs = zip(index, chosen, strict=True)
+        return of_rows("mean_vector", [query * tasks + task for query, task in pairs])
 
+    every = list(range(len(index)))
+    of_episodes = {
+        name: of_rows(name, every if name in OF_EPISODE else index)
+        for name in read
+        if name != "mean_vector"
+    }
     if others and layers == [layer]:
         # One of these answers, so that a tie cannot fall one way here and another there.
-        read["any_other_task"] = with_means(turn)
-    of_episodes = {
-        name: of if name in OF_EPISODE else at(of, index, 0) for name, of in read.items()
-    }
+        of_episodes["any_other_task"] = with_means(turn)
     return {
         "unpatched": {name: of_episodes.pop(name) for name in UNPATCHED if name in of_episodes},
         "controls": of_episodes,

@@ -10,6 +10,7 @@ from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.numbers import task_line
 from tvsight.experiments.main_results import methods
 from tvsight.experiments.main_results import request as main_results
+from tvsight.experiments.main_results.layers import chosen_layer
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
@@ -75,7 +76,7 @@ def requests(
         vectors: of `applied`; None for a dry run, which takes every task to be there.
     """
     layers = {
-        result.key.task: _layer(result.rows, method.key)
+        result.key.task: chosen_layer(result.rows, method.key)
         for result in applied.of(source.name).results
     }
     tasks = [task for task in plan.tasks if vectors is None or task.name in layers]
@@ -130,7 +131,10 @@ class Controls(Request):
         of_split = asked(model, self.task, episodes, plan.template)
         few_shot = asked(model, self.task, shuffled, plan.template)
         means = self._means(model)
-        prompts = {split: self._prompts(model, split, few_shot[split], means) for split in SPLITS}
+        prompts = {
+            split: self._prompts(model, split, of_split[split], few_shot[split], means)
+            for split in SPLITS
+        }
         layer = model.decoder.depth // 2 if self.layer is None else self.layer
         any_shuffled = list(episodes) != shuffled
         own = self._all.index(self.task)
@@ -164,7 +168,7 @@ class Controls(Request):
         return sorted([self.task, *self.others], key=lambda task: task.name)
 
     def _prompts(
-        self, model: "Model", split: Split, few_shot: Asked, means: "Tensor"
+        self, model: "Model", split: Split, right: Asked, few_shot: Asked, means: "Tensor"
     ) -> "ControlPrompts":
         import torch
 
@@ -179,6 +183,7 @@ class Controls(Request):
         return {
             **tokens,
             "shuffled": whole_prompts(tokens),
+            "right": right.tokens["shared"],
             "seeds": [_seed(f"{self._draw}/{split}/{n}/random direction") for n in numbers],
             "norms": norms,
             "deviations": deviations,
@@ -220,12 +225,6 @@ class Controls(Request):
             for task, read in zip(self._all, found["mean_vectors"], strict=True):
                 rows += episodes.rows(at(read, 0), "mean_vector", layer, source=task.name)
         return rows
-
-
-def _layer(rows: "pd.DataFrame", vector: str) -> int:
-    """The block that was chosen for a vector."""
-    tested = rows[(rows["split"] == "test") & (rows["procedure"] == vector)]
-    return int(tested["layer"].iloc[0])
 
 
 def _seed(text: str) -> int:

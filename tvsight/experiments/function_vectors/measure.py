@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tvsight.errors import MeasurementError
-from tvsight.experiments.main_results.measure import learn_vectors
+from tvsight.experiments.main_results.measure import learn_with_icl
 from tvsight.experiments.measuring import (
     Patch,
     Progress,
@@ -27,7 +27,7 @@ from tvsight.experiments.measuring import (
     read_together,
     silent,
 )
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, Icl
 from tvsight.interventions.application import CachedPrompts, cache_prompts, unpatched_states
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
@@ -154,14 +154,14 @@ def measure(
     """Add the vectors of one task in both contexts, in one job."""
     say = progress or silent
     vectors = make_vectors(decoder, learnt)
+    say("vectors of other methods")
+    beside, icl = learn_beside(decoder, dev, test)
     say("zero-shot prompts")
     swept = {name: _added(vectors["one"][name]) for name in (VECTOR, RAW)}
-    zero_shot = in_context(decoder, dev, test, "zero_shot", swept, vectors)
-    say("vectors of other methods")
-    beside = learn_beside(decoder, dev, test)
+    zero_shot = in_context(decoder, dev, test, icl, "zero_shot", swept, vectors)
     say("shuffled labels")
     swept = {VECTOR: swept[VECTOR], **beside}
-    shuffled = in_context(decoder, dev, test, "shuffled", swept, None)
+    shuffled = in_context(decoder, dev, test, icl, "shuffled", swept, None)
     flat = [*vectors["one"].values(), *vectors["curve"], *vectors["random_heads"]]
     flat += [of_split for one in beside.values() for of_split in (one.dev, one.test)]
     return {
@@ -221,19 +221,23 @@ class Applied(NamedTuple):
     test: Tensor
 
 
-def learn_beside(decoder: Decoder, dev: MethodTokens, test: MethodTokens) -> dict[str, Applied]:
-    """The vectors of the other methods, from the demonstrations with the right labels."""
-    on_dev, on_test = (learn_vectors(decoder, prompts) for prompts in (dev, test))
+def learn_beside(
+    decoder: Decoder, dev: MethodTokens, test: MethodTokens
+) -> tuple[dict[str, Applied], tuple[Icl, Icl]]:
+    """The vectors of the other methods, and in-context learning on dev and test, from the
+    demonstrations with the right labels."""
+    (on_dev, dev_icl), (on_test, test_icl) = (learn_with_icl(decoder, of) for of in (dev, test))
     methods = {"task_vector": task_vector.METHOD, "averaged_vector": averaged_vector.METHOD}
     found = {name: Applied(of, on_dev[name], on_test[name]) for name, of in methods.items()}
     of_task = learn_both(decoder, dev, test, mean_state.METHOD)
-    return {**found, "mean_state": Applied(mean_state.METHOD, *of_task)}
+    return {**found, "mean_state": Applied(mean_state.METHOD, *of_task)}, (dev_icl, test_icl)
 
 
 def in_context(
     decoder: Decoder,
     dev: MethodTokens,
     test: MethodTokens,
+    icl: tuple[Icl, Icl],
     context: Literal["zero_shot", "shuffled"],
     swept: Mapping[str, Applied],
     controls: Vectors | None,
@@ -241,16 +245,17 @@ def in_context(
     """Apply vectors to the prompts of one context: after every block on dev, the best on test.
 
     Args:
+        icl: on dev and on test.
         swept: vectors that have their own block, the function vector among them.
         controls: the controls and the curve, where they are measured; they take the block of the
             function vector.
     """
-    on_dev = _Prompts(decoder, dev[context], dev["expected"])
+    on_dev = _Prompts(decoder, dev[context], dev["expected"], icl[0])
     every = list(range(decoder.depth))
     read = on_dev.read({name: (one.method, one.dev, every) for name, one in swept.items()})
     layers = {name: best_layer(read[name], dev["accepted"]) for name in swept}
 
-    on_test = _Prompts(decoder, test[context], test["expected"])
+    on_test = _Prompts(decoder, test[context], test["expected"], icl[1])
     wanted = {name: (one.method, one.test, [layers[name]]) for name, one in swept.items()}
     wanted["third"] = (*wanted[VECTOR][:2], [decoder.depth // 3])
     if controls is not None:
@@ -289,11 +294,16 @@ class _Prompts:
     """Prompts of one context, each run once up to its last token."""
 
     def __init__(
-        self, decoder: Decoder, prompts: Sequence[Sequence[int]], expected: Sequence[int]
+        self,
+        decoder: Decoder,
+        prompts: Sequence[Sequence[int]],
+        expected: Sequence[int],
+        icl: Icl | None = None,
     ) -> None:
         once, self.index = distinct([tuple(prompt) for prompt in prompts])
         self.decoder = decoder
         self.expected = expected
+        self.icl = icl
         self.cached: CachedPrompts = cache_prompts(decoder, once)
         self.unpatched = unpatched_states(decoder, self.cached)[self.index]
 
@@ -313,7 +323,6 @@ class _Prompts:
         final = {"baseline": self.unpatched[:, [-1]]}
         if patches:
             final |= patch_together(self.decoder, self.cached, patches)
-        read = read_together(
-            self.decoder, {name: (of, self.expected) for name, of in final.items()}
-        )
+        groups = {name: (of, self.expected) for name, of in final.items()}
+        read = read_together(self.decoder, groups, self.icl)
         return {name: at(one, 0) if name == "baseline" else one for name, one in read.items()}

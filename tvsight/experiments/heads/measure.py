@@ -10,7 +10,7 @@ from typing import TypedDict
 from torch import Tensor
 
 from tvsight.experiments.measuring import Progress, distinct, read_together, silent
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, Icl
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
@@ -93,12 +93,9 @@ def measure(
     every = [(layer, head) for layer in range(len(means)) for head in range(means.shape[1])]
     own = last_heads(decoder, first)[0]
     no_op = with_heads_replaced(decoder, first, unpatched[:1], [0], [every], own)
-    read = read_together(
-        decoder,
-        {
-            "icl": (unpatched[index, -1], expected),
-            "no_op": (no_op, expected[:1]),
-            "ablated": (final.view(len(prompts), len(sets), -1)[index], expected),
-        },
-    )
+    icl = Icl(unpatched[index, -1], expected)
+    ablated = final.view(len(prompts), len(sets), -1)[index]
+    groups = {"icl": (icl.states, expected), "ablated": (ablated, expected)}
+    read = read_together(decoder, groups, icl)
+    read |= read_together(decoder, {"no_op": (no_op, expected[:1])})
     return {"icl": read["icl"], "no_op": read["no_op"], "ablated": read["ablated"]}

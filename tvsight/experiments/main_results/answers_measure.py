@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypedDict
 import torch
 from torch import Tensor
 
-from tvsight.experiments.main_results.measure import VECTORS, learn_vectors
+from tvsight.experiments.main_results.measure import VECTORS, in_context_learning, learn_with_icl
 from tvsight.experiments.measuring import Progress, distinct, silent
-from tvsight.interventions.answers import Answers, part
+from tvsight.interventions.answers import Answers, Icl, part, scores
 from tvsight.interventions.application import CachedPrompts, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import Patches, force, generate
@@ -73,9 +73,10 @@ def answer_dev(
     say("dev demonstrations")
     methods = VECTORS if method is None else {OWN: method}
     if method is None:
-        learnt = learn_vectors(decoder, dev)
+        learnt, icl = learn_with_icl(decoder, dev)
     else:
         learnt = {OWN: learn(decoder, dev, method, settings)}
+        icl = in_context_learning(decoder, dev["shared"], dev["query"], dev["expected"])
     say("layer sweep")
     prompts, index = distinct([tuple(prompt) for prompt in dev["zero_shot"]])
     cached = cache_prompts(decoder, prompts)
@@ -89,7 +90,7 @@ def answer_dev(
         groups[name] = Group(index, blocks, one.applied(learnt[name], states))
     taught = {name: learnt[name][0].cpu() for name, one in methods.items() if one.of == "task"}
     return {
-        "answers": _whole_answers(decoder, cached, groups, dev["answers"], most, set(stops)),
+        "answers": _whole_answers(decoder, cached, groups, dev["answers"], icl, most, set(stops)),
         "taught": taught,
     }
 
@@ -115,11 +116,13 @@ def answer_test(
     say("test demonstrations")
     methods = VECTORS if method is None else {OWN: method}
     if method is None:
-        learnt = learn_vectors(decoder, test)
-    elif method.of == "task":
-        learnt = {OWN: taught[OWN].to(decoder.device).expand(len(test["query"]), -1, -1)}
+        learnt, icl = learn_with_icl(decoder, test)
     else:
-        learnt = {OWN: learn(decoder, test, method, settings)}
+        if method.of == "task":
+            learnt = {OWN: taught[OWN].to(decoder.device).expand(len(test["query"]), -1, -1)}
+        else:
+            learnt = {OWN: learn(decoder, test, method, settings)}
+        icl = in_context_learning(decoder, test["shared"], test["query"], test["expected"])
     say("test queries")
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
     few_shot: list[tuple[int, ...]] = []
@@ -132,14 +135,14 @@ def answer_test(
     states = every[index]
     groups = {}
     if method is None:
-        icl = range(len(prompts), len(prompts) + len(few_shot))
+        demonstrated = range(len(prompts), len(prompts) + len(few_shot))
         groups["baseline"] = Group(index, [None], states[:, :1])
-        groups["icl"] = Group(icl, [None], every[len(prompts) :, :1])
+        groups["icl"] = Group(demonstrated, [None], every[len(prompts) :, :1])
     for name, one in methods.items():
         block = [layers[name]]
         patched = one.applied(learnt[name][:, block], states[:, block])
         groups[name] = Group(index, block, patched)
-    return _whole_answers(decoder, cached, groups, test["answers"], most, set(stops))
+    return _whole_answers(decoder, cached, groups, test["answers"], icl, most, set(stops))
 
 
 def _whole_answers(
@@ -147,6 +150,7 @@ def _whole_answers(
     cached: CachedPrompts,
     groups: Mapping[str, Group],
     given: Sequence[Sequence[int]],
+    icl: Icl,
     most: int,
     stops: set[int],
 ) -> dict[str, WholeAnswers]:
@@ -154,6 +158,7 @@ def _whole_answers(
 
     Args:
         given: the tokens of each episode's usual answer.
+        icl: in-context learning on the same episodes.
     """
     rows = [
         (prompt, layer, answer)
@@ -174,8 +179,10 @@ def _whole_answers(
         shape = (len(group.prompts), len(group.layers))
         own = slice(start, start + shape[0] * shape[1])
         start = own.stop
+        first = part(forced["first"], own, shape)
+        states = forced["states"][own].view(*shape, -1)
         found[name] = {
-            "first": part(forced["first"], own, shape),
+            "first": {**first, **scores(decoder, states, icl.expected, icl)},
             "generated": generated[own].view(*shape, most),
             "answer_log_probability": forced["answer_log_probability"][own].view(shape),
         }

@@ -61,6 +61,12 @@ def layer_p(
     return best_better_than(by_block, answers["correct"], answers["query"])
 
 
+def chosen_layer(rows: pd.DataFrame, procedure: str) -> int:
+    """The block after which a vector of one task was tested."""
+    tested = rows[(rows["split"] == "test") & (rows["procedure"] == procedure)]
+    return int(tested["layer"].iloc[0])
+
+
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over tasks after each block, and their standard deviation (the paper's band).
 

@@ -20,13 +20,13 @@ from tvsight.experiments.measuring import (
     read_together,
     silent,
 )
-from tvsight.interventions.answers import Answers, Scores, scores
+from tvsight.interventions.answers import Answers, Icl
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.methods import averaged_vector, task_vector
 from tvsight.methods.method import Method, learn_both
-from tvsight.prompts.tokens import MethodTokens, PromptTokens
+from tvsight.prompts.tokens import MethodTokens, PromptTokens, TokenIds
 
 VECTORS = {"task_vector": task_vector.METHOD, "averaged_vector": averaged_vector.METHOD}
 """θ of the episode itself, and the mean θ of the episodes that do not contain its query."""
@@ -42,8 +42,6 @@ class OnDev(TypedDict):
     """The baseline again, with each prompt's own state patched into it."""
     sweep: dict[str, Answers]
     """By vector, every value `[episodes, depth]`."""
-    scores: dict[str, Scores]
-    """Of `baseline`, `[episodes]`, and of each vector, `[episodes, depth]`."""
     finite: bool
     """Whether all vectors and all states that were unembedded are finite."""
     vectors: Tensor
@@ -56,8 +54,6 @@ class OnTest(TypedDict):
 
     answers: dict[str, Answers]
     """`baseline`, `icl` and each vector after its chosen block, every value `[episodes]`."""
-    scores: dict[str, Scores]
-    """Of the same."""
     finite: bool
     vectors: Tensor
 
@@ -79,8 +75,6 @@ class OneMethod(TypedDict):
     """The chosen block."""
     test: Answers
     """With the vector after that block, every value `[episodes]`."""
-    scores: Scores
-    """Of the same."""
     finite: bool
     vectors: dict[str, Tensor]
     """By split, as `OnDev` has them; those of a task once, `[1, depth, width]`."""
@@ -118,16 +112,9 @@ def measure_dev(
     return sweep(decoder, dev, VECTORS, learnt, icl, vectors)
 
 
-def learn_vectors(decoder: Decoder, prompts: PromptTokens) -> dict[str, Tensor]:
-    """The vectors of `VECTORS` for some episodes, `[episodes, depth, width]`."""
-    own = task_vector.learn(decoder, prompts)
-    averaged = averaged_vector.learn(decoder, prompts, own)
-    return {"task_vector": own, "averaged_vector": averaged}
-
-
-def learn_with_icl(decoder: Decoder, prompts: PromptTokens) -> tuple[dict[str, Tensor], Tensor]:
-    """The vectors of `VECTORS`, and the states of in-context learning after the last block,
-    `[episodes, width]`. Both continue the same demonstrations."""
+def learn_with_icl(decoder: Decoder, prompts: PromptTokens) -> tuple[dict[str, Tensor], Icl]:
+    """The vectors of `VECTORS` for some episodes, `[episodes, depth, width]`, and in-context
+    learning on them. Both continue the same demonstrations."""
     few_shot = [
         [*dummies, query]
         for dummies, query in zip(prompts["dummies"], prompts["query"], strict=True)
@@ -136,7 +123,7 @@ def learn_with_icl(decoder: Decoder, prompts: PromptTokens) -> tuple[dict[str, T
     own = task_vectors([of_episode[:-1] for of_episode in last])
     averaged = averaged_vector.learn(decoder, prompts, own)
     icl = torch.stack([of_episode[-1, -1] for of_episode in last])
-    return {"task_vector": own, "averaged_vector": averaged}, icl
+    return {"task_vector": own, "averaged_vector": averaged}, Icl(icl, prompts["expected"])
 
 
 def sweep(
@@ -144,7 +131,7 @@ def sweep(
     dev: PromptTokens,
     methods: Mapping[str, Method],
     learnt: dict[str, Tensor],
-    icl: Tensor | None,
+    icl: Icl,
     vectors: bool,
 ) -> OnDev:
     """Apply the vectors of some methods after every block.
@@ -152,7 +139,7 @@ def sweep(
     Args:
         methods: by name.
         learnt: their vectors, `[episodes, depth, width]`.
-        icl: states of in-context learning, `[episodes, width]`; None: no scores.
+        icl: in-context learning on the same episodes.
         vectors: return those of the first method.
     """
     prompts, index = distinct([tuple(prompt) for prompt in dev["zero_shot"]])
@@ -166,18 +153,13 @@ def sweep(
     }
     patches["no_op"] = Patch(index, [middle], unpatched[:, [middle]])
     states = {"baseline": unpatched[:, [-1]], **patch_together(decoder, cached, patches)}
-    read = read_together(decoder, {name: (of, dev["expected"]) for name, of in states.items()})
-    reached = {"baseline": unpatched[:, -1], **{name: states[name] for name in methods}}
+    groups = {name: (of, dev["expected"]) for name, of in states.items()}
+    read = read_together(decoder, groups, icl)
     own = learnt[next(iter(methods))]
     return {
         "baseline": at(read["baseline"], 0),
         "no_op": at(read["no_op"], 0),
         "sweep": {name: read[name] for name in methods},
-        "scores": {
-            name: scores(decoder, of, icl, dev["expected"])
-            for name, of in reached.items()
-            if icl is not None
-        },
         "finite": _finite(own, *states.values()),
         "vectors": _halved(own, vectors),
     }
@@ -198,14 +180,13 @@ def measure_test(
     say("test queries")
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
     cached = cache_prompts(decoder, prompts)
-    states = {"baseline": unpatched_states(decoder, cached)[index, -1], "icl": icl}
+    states = {"baseline": unpatched_states(decoder, cached)[index, -1], "icl": icl.states}
     for name, layer in layers.items():
         vector = learnt[name][:, layer]
         states[name] = apply_vectors(decoder, cached, index, [layer] * len(index), vector)
     groups = {name: (of, test["expected"]) for name, of in states.items()}
     return {
-        "answers": read_together(decoder, groups),
-        "scores": {name: scores(decoder, of, icl, test["expected"]) for name, of in states.items()},
+        "answers": read_together(decoder, groups, icl),
         "finite": _finite(learnt["task_vector"], *states.values()),
         "vectors": _halved(learnt["task_vector"], vectors),
     }
@@ -218,7 +199,7 @@ def measure_method(
     method: Method,
     settings: Mapping[str, Any],
     wanted: bool = False,
-    icl: Tensor | None = None,
+    icl: Icl | None = None,
     progress: Progress | None = None,
 ) -> OneMethod:
     """Measure one method by the same protocol: its block is chosen on dev, and reported on test.
@@ -228,13 +209,13 @@ def measure_method(
     Args:
         settings: named arguments of the method.
         wanted: return the vectors too.
-        icl: the states of `icl_states` for the test episodes, where they are known.
+        icl: in-context learning on the test episodes, where it is known.
     """
     say = progress or silent
     say("learning")
     own, vectors = learn_both(decoder, dev, test, method, settings)
     say("dev")
-    dev_icl = icl_states(decoder, dev)
+    dev_icl = in_context_learning(decoder, dev["shared"], dev["query"], dev["expected"])
     on_dev = sweep(decoder, dev, {"method": method}, {"method": own}, dev_icl, vectors=False)
     layer = best_layer(on_dev["sweep"]["method"], dev["accepted"])
     say("test")
@@ -243,25 +224,34 @@ def measure_method(
     unpatched = unpatched_states(decoder, cached)[index]
     patched = method.applied(vectors[:, layer], unpatched[:, layer])
     states = apply_vectors(decoder, cached, index, [layer] * len(index), patched)
-    read = read_together(decoder, {"method": (states, test["expected"])})
-    icl = icl_states(decoder, test) if icl is None else icl
+    if icl is None:
+        icl = in_context_learning(decoder, test["shared"], test["query"], test["expected"])
+    read = read_together(decoder, {"method": (states, test["expected"])}, icl)
     once = 1 if method.of == "task" else None
     kept = {"dev": own[:once], "test": vectors[:once]}
     return {
         "dev": on_dev,
         "layer": layer,
         "test": read["method"],
-        "scores": scores(decoder, states, icl, test["expected"]),
         "finite": on_dev["finite"] and _finite(vectors, states),
         # Copies, for the vector of a task is one tensor for both splits.
         "vectors": {split: _halved(of, wanted).clone() for split, of in kept.items()},
     }
 
 
-def icl_states(decoder: Decoder, prompts: MethodTokens) -> Tensor:
-    """The states of in-context learning after the last block, `[episodes, width]`."""
-    few_shot = last_states(decoder, prompts["shared"], [[query] for query in prompts["query"]])
-    return torch.stack([of_episode[0, -1] for of_episode in few_shot])
+def in_context_learning(
+    decoder: Decoder,
+    shared: Sequence[TokenIds],
+    queries: Sequence[TokenIds],
+    expected: Sequence[int],
+) -> Icl:
+    """In-context learning on some episodes.
+
+    Args:
+        shared, queries, expected: as `PromptTokens` has them.
+    """
+    few_shot = last_states(decoder, shared, [[query] for query in queries])
+    return Icl(torch.stack([of_episode[0, -1] for of_episode in few_shot]), expected)
 
 
 def best_layers(sweep: dict[str, Answers], accepted: Sequence[Sequence[int]]) -> dict[str, int]:

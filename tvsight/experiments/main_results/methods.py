@@ -160,9 +160,9 @@ class MethodResults(Request):
         on_dev, key = result["dev"], self.method.key
         check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
         dev, swept = of_split["dev"], on_dev["sweep"]["method"]
-        rows = dev.swept(swept, key, on_dev["scores"]["method"])
+        rows = dev.swept(swept, key)
         identified = layer_p(rows, dev.rows(on_dev["baseline"], "baseline")) < SIGNIFICANCE
-        rows += of_split["test"].rows(result["test"], key, result["layer"], result["scores"])
+        rows += of_split["test"].rows(result["test"], key, result["layer"])
         rows = [row | {"layer_identified": identified} for row in rows]
         return Measured(frame(rows, self.task.name, self.task.category), vectors, notes)
 

@@ -132,17 +132,16 @@ class MainResults(Request):
 def scored(of_split: dict[str, Asked], result: "Comparison") -> "list[dict[str, object]]":
     """Rows of all answers. Those of a vector say whether its layer is identified."""
     dev, test = of_split["dev"], of_split["test"]
-    on_dev, on_test, scores = result["dev"], result["test"]["answers"], result["test"]["scores"]
-    swept = on_dev["scores"]
-    baseline = dev.rows(on_dev["baseline"], "baseline", scores=swept["baseline"])
+    on_dev, on_test = result["dev"], result["test"]["answers"]
+    baseline = dev.rows(on_dev["baseline"], "baseline")
     rows = [
         *baseline,
-        *test.rows(on_test["baseline"], "baseline", scores=scores["baseline"]),
-        *test.rows(on_test["icl"], "icl", scores=scores["icl"]),
+        *test.rows(on_test["baseline"], "baseline"),
+        *test.rows(on_test["icl"], "icl"),
     ]
     for procedure, layer in result["layers"].items():
-        on_blocks = dev.swept(on_dev["sweep"][procedure], procedure, swept[procedure])
-        patched = test.rows(on_test[procedure], procedure, layer, scores[procedure])
+        on_blocks = dev.swept(on_dev["sweep"][procedure], procedure)
+        patched = test.rows(on_test[procedure], procedure, layer)
         identified = layer_p(on_blocks, baseline) < SIGNIFICANCE
         rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
     return rows

@@ -7,6 +7,8 @@ Options = RunConfig
 
 METHODS = ("task_vector", "averaged_vector", "function_vector")
 """The vectors, by the names of their methods."""
+SWEPT = ("task_vector", "averaged_vector")
+"""Those that the central comparison writes over every block, so that their best is known."""
 ALPHAS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Factors of a vector that is added."""
 VECTOR = "vector"

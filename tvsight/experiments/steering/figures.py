@@ -1,11 +1,11 @@
-"""Accuracy by the factor of an added vector, context by context, and signs of collapse."""
+"""Accuracy by the factor of an added vector, context by context, and what generated text says."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tvsight.experiments.steering import ALPHAS, CONTEXTS, CONTROLS, METHODS, VECTOR
+from tvsight.experiments.steering import ALPHAS, CONTEXTS, CONTROLS, METHODS, TOKENS, VECTOR
 from tvsight.output.labels import counted, display_name, number
-from tvsight.output.panels import legend_above, line, panels, whiskers
+from tvsight.output.panels import line, panels, whiskers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TWO_COLUMNS, new_figure, tinted
@@ -17,11 +17,14 @@ CONTEXT_TITLES = {
     "template": "Another template",
     "natural": "Natural text",
 }
-COLLAPSE_TITLES = {
-    "repeated_once": "Applied once",
-    "repeated_every": "Applied at every token",
-    "divergence": "Neutral text",
+TEXT_TITLES = {
+    "exact_once": ("Applied once", "Right whole answers"),
+    "exact_every": ("Applied at every token", "Right whole answers"),
+    "divergence": ("Neutral text", "KL divergence (nats)"),
+    "repeated_once": ("Applied once", "Repeated bigrams"),
+    "repeated_every": ("Applied at every token", "Repeated bigrams"),
 }
+"""Title and unit of each panel about text."""
 OVER = len(ALPHAS) + 0.2
 """The place of a vector that is written over; factors have the places 0, 1, and so on."""
 LABELS = [*(f"{alpha:g}" for alpha in ALPHAS), "over"]
@@ -170,22 +173,21 @@ def _finding(ranges: pd.DataFrame) -> str:
     )
 
 
-def collapse(collapsed: pd.DataFrame, model: str) -> Plot:
-    """Repeated bigrams and divergence on neutral text by factor.
+def in_text(means: pd.DataFrame, model: str) -> Plot:
+    """Whole answers, repeated bigrams and divergence on neutral text by factor.
 
     Args:
-        collapsed: from `numbers.collapse`.
+        means: from `numbers.in_text`.
     """
-    of_model = collapsed[collapsed["model"] == model]
+    of_model = means[means["model"] == model]
     places = {alpha: place for place, alpha in enumerate(ALPHAS)}
     of_model = of_model.assign(place=of_model["alpha"].map(places))
     plain = of_model[of_model["procedure"] == "baseline"].iloc[0]
-    figure = new_figure(TWO_COLUMNS, 2.5)
-    drawn = list(figure.subplots(1, len(COLLAPSE_TITLES)))
-    for axes, (name, heading) in zip(drawn, COLLAPSE_TITLES.items(), strict=True):
+    figure = new_figure(TWO_COLUMNS, 4.6)
+    *drawn, rest = figure.subplots(2, 3).ravel()
+    for axes, (name, (heading, label)) in zip(drawn, TEXT_TITLES.items(), strict=True):
         if name != "divergence":
             _level(axes, plain[name], "baseline")
-            axes.set(ylim=(0, 1), ylabel="Repeated bigrams")
         for number_of, method in enumerate(METHODS):
             run = of_model[of_model["method"] == method]
             added = run[run["mode"] == "add"].sort_values("place")
@@ -195,27 +197,37 @@ def collapse(collapsed: pd.DataFrame, model: str) -> Plot:
             _marker(axes, over, name, method, OVER + APART * (number_of - 1))
         axes.set_title(heading, loc="left")
         axes.set_xticks([*range(len(ALPHAS)), OVER], LABELS)
-        axes.set(xlim=(-0.5, OVER + 0.5), xlabel="Factor α")
+        axes.set(xlim=(-0.5, OVER + 0.5), ylim=(BELOW, 1), ylabel=label)
         axes.yaxis.grid(True)
-    drawn[-1].set(ylabel="KL divergence (nats)", ylim=(0, None))
-    legend_above(figure, drawn[0], 4, 6.5)
+        axes.set_xlabel("Factor α")
+        if name == "divergence":
+            axes.set_ylim(0, None)
+    rest.axis("off")
+    rest.legend(*drawn[0].get_legend_handles_labels(), loc="center left")
     note = (
         f"{display_name(model)}, means over {counted(of_model['tasks'].max(), 'task')}. Bands: "
         "95 % bootstrap intervals over tasks."
     )
     caption = (
-        f"{note} Repeated bigrams: 1 − different / all, of the tokens that are generated after "
-        "zero-shot prompts, with the vector at the last token of the prompt, or at every generated "
-        "token too. Neutral text: the divergence of the next token's distribution with a vector at "
-        "the last token from that without. over: the vector is written over the residual stream."
+        f"{note} {TOKENS} tokens are generated after zero-shot prompts, with the vector at their "
+        "last token, or at every generated token too. Right whole answers: exact match of "
+        "the text up to the template's end of an answer. Repeated bigrams: 1 − different / all. "
+        "Neutral text: the divergence of the next token's distribution with a vector at the last "
+        "token from that without. over: the vector is written over the residual stream."
     )
-    most = of_model[(of_model["method"] == METHODS[0]) & (of_model["mode"] == "add")]
-    large = most.iloc[int(most["alpha"].argmax())]
-    every, once, without = map(
-        number, (large["repeated_every"], large["repeated_once"], plain["repeated_once"])
+    return Plot(figure, _finding_in_text(of_model), caption, note)
+
+
+def _finding_in_text(means: pd.DataFrame) -> str:
+    """What a vector at every token changes, at the factor with the most right answers once, and at
+    the largest."""
+    theta = means[(means["method"] == METHODS[0]) & (means["mode"] == "add")]
+    best = theta.iloc[int(theta["exact_once"].argmax())]
+    large = theta.iloc[int(theta["alpha"].argmax())]
+    once, every = number(best["exact_once"]), number(best["exact_every"])
+    repeated = number(large["repeated_every"])
+    return (
+        f"Added once with α = {best['alpha']:g} the task vector makes {once} of whole answers "
+        f"right, at every token {every}; with α = {large['alpha']:g} at every token {repeated} of "
+        f"bigrams repeat, once {number(large['repeated_once'])}"
     )
-    finding = (
-        f"With α = {large['alpha']:g} at every token the task vector makes {every} of bigrams "
-        f"repeat, once {once}; without it {without} do"
-    )
-    return Plot(figure, finding, caption, note)

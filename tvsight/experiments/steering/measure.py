@@ -8,14 +8,13 @@ after the block that is best on zero-shot dev prompts for its method and mode wi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from tvsight.experiments.main_results.measure import OnDev, best_layers, learn_vectors, sweep
+from tvsight.experiments.main_results.measure import OnDev, best_layers, learn_with_icl, sweep
 from tvsight.experiments.measuring import (
     Patch,
     Progress,
@@ -24,7 +23,7 @@ from tvsight.experiments.measuring import (
     read_together,
     silent,
 )
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, Icl
 from tvsight.interventions.application import CachedPrompts, cache_prompts, unpatched_states
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
@@ -57,6 +56,8 @@ class Learnt(TypedDict):
     """The heads of each function vector."""
     own: int
     """The number of the task that is measured."""
+    blocks: dict[str, int]
+    """The chosen block of each `<method>/<mode>` that is swept already."""
     seed: int
     """Of the random directions."""
 
@@ -65,14 +66,14 @@ class Steered(TypedDict):
     """Everything that is measured of one task."""
 
     dev: OnDev
-    """Each `<method>/<mode>` after every block, with a factor of 1."""
+    """Each further `<method>/<mode>` after every block, with a factor of 1."""
     layers: dict[str, int]
     """The chosen block of each `<method>/<mode>`."""
     test: dict[str, Answers]
     """By context, every value `[episodes, 1 + applications]`; the first without a vector."""
-    repeated: Tensor
-    """Share of repeated bigrams in text after the first zero-shot prompts, with the vector applied
-    at their last token, and at every generated token too: `[2, episodes, 1 + applications]`."""
+    generated: Tensor
+    """Tokens after the first zero-shot prompts, with the vector applied at their last token, and at
+    every generated token too: `[2, episodes, 1 + applications, tokens]`."""
     divergence: Tensor
     """KL divergence in nats of the next token of neutral sentences with a vector from that without,
     `[sentences, applications]`."""
@@ -86,6 +87,8 @@ class Vectors(NamedTuple):
     """Those of another task; empty where there is none."""
     directions: Tensor
     """Random, of length 1, `[episodes, width]`."""
+    icl: Icl
+    """In-context learning on these episodes."""
 
 
 class Steering(NamedTuple):
@@ -125,15 +128,16 @@ def measure(
     say = progress or silent
     say("blocks on dev")
     functions = function_vectors(decoder, learnt)
-    own = own_vectors(decoder, dev, functions[learnt["own"]])
+    own, icl = own_vectors(decoder, dev, functions[learnt["own"]])
     methods = {
         f"{name}/{mode}": replace(task_vector.METHOD, use=mode)
         for name in own
         for mode in ("overwrite", "add")
+        if f"{name}/{mode}" not in learnt["blocks"]
     }
     learnt_by = {name: own[name.partition("/")[0]] for name in methods}
-    on_dev = sweep(decoder, dev, methods, learnt_by, None, vectors=False)
-    layers = best_layers(on_dev["sweep"], dev["accepted"])
+    on_dev = sweep(decoder, dev, methods, learnt_by, icl, vectors=False)
+    layers = {**learnt["blocks"], **best_layers(on_dev["sweep"], dev["accepted"])}
 
     say("vectors on test")
     vectors = make_vectors(decoder, test, functions, learnt)
@@ -144,14 +148,14 @@ def measure(
     steering = Steering(vectors, layers, applications["generated"])
     say("generated text")
     episodes, tokens = generated
-    repeated = repetition(decoder, test["zero_shot"][:episodes], tokens, steering)
+    texts = generated_text(decoder, test["zero_shot"][:episodes], tokens, steering)
     say("neutral text")
     shifted = divergence(decoder, neutral["prompts"], steering)
     return {
         "dev": on_dev,
         "layers": layers,
         "test": answers,
-        "repeated": repeated,
+        "generated": texts,
         "divergence": shifted,
     }
 
@@ -167,15 +171,18 @@ def function_vectors(decoder: Decoder, learnt: Learnt) -> Tensor:
     )
 
 
-def own_vectors(decoder: Decoder, prompts: PromptTokens, function: Tensor) -> dict[str, Tensor]:
-    """The vectors of a task for some episodes, by method, `[episodes, depth, width]`.
+def own_vectors(
+    decoder: Decoder, prompts: PromptTokens, function: Tensor
+) -> tuple[dict[str, Tensor], Icl]:
+    """The vectors of a task for some episodes, by method, `[episodes, depth, width]`, and
+    in-context learning on them.
 
     Args:
         function: the function vector, `[width]`.
     """
-    learnt = learn_vectors(decoder, prompts)
+    learnt, icl = learn_with_icl(decoder, prompts)
     theta = learnt["task_vector"]
-    return {**learnt, "function_vector": function.to(theta).expand(theta.shape)}
+    return {**learnt, "function_vector": function.to(theta).expand(theta.shape)}, icl
 
 
 def make_vectors(
@@ -187,7 +194,7 @@ def make_vectors(
         functions: from `function_vectors`.
     """
     tasks, task = len(functions), learnt["own"]
-    own = own_vectors(decoder, prompts, functions[task])
+    own, icl = own_vectors(decoder, prompts, functions[task])
     theta = own["task_vector"]
     drawn = torch.randn(
         (len(theta), decoder.width), generator=torch.Generator().manual_seed(learnt["seed"])
@@ -199,7 +206,7 @@ def make_vectors(
         means = learnt["thetas"].to(theta)[turn]
         function = functions.to(theta)[turn, None].expand(theta.shape)
         others = {"task_vector": means, "averaged_vector": means, "function_vector": function}
-    return Vectors(own, others, normalize(drawn, dim=-1).to(theta))
+    return Vectors(own, others, normalize(drawn, dim=-1).to(theta), icl)
 
 
 def in_context(
@@ -215,7 +222,8 @@ def in_context(
     unpatched = unpatched_states(decoder, cached)[index]
     final = steered(decoder, cached, index, unpatched, steering)
     states = torch.cat([unpatched[:, -1:], final], dim=1)
-    return read_together(decoder, {"": (states, [expected for _, expected in asked])})[""]
+    groups = {"": (states, [expected for _, expected in asked])}
+    return read_together(decoder, groups, steering.vectors.icl)[""]
 
 
 def steered(
@@ -253,10 +261,10 @@ def scaled(vectors: Vectors, application: Application, block: int) -> Tensor:
     return found if application["alpha"] is None else application["alpha"] * found
 
 
-def repetition(
+def generated_text(
     decoder: Decoder, prompts: Sequence[TokenIds], tokens: int, steering: Steering
 ) -> Tensor:
-    """The share of repeated bigrams in generated text, `[2, prompts, 1 + applications]`: with the
+    """The tokens that follow some prompts, `[2, prompts, 1 + applications, tokens]`: with the
     vector applied once, and at every generated token.
 
     Args:
@@ -277,10 +285,8 @@ def repetition(
     found = []
     for every in (False, True):
         patches = Patches(rows, layers, flat, added, every)
-        texts = generate(decoder, cached, patches, tokens, ()).tolist()
-        shares = [1 - len(set(pairwise(text))) / (tokens - 1) for text in texts]
-        found.append(torch.tensor(shares).view(shape))
-    return torch.stack(found)
+        found.append(generate(decoder, cached, patches, tokens, ()).view(*shape, tokens))
+    return torch.stack(found).int()
 
 
 def divergence(decoder: Decoder, prompts: Sequence[TokenIds], steering: Steering) -> Tensor:

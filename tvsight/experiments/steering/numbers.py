@@ -15,8 +15,10 @@ CONDITION = ["context", "procedure", "method", "mode", "alpha"]
 """Columns that tell apart what was measured; the last three are empty without a vector."""
 ENOUGH = 0.8
 """Share of the accuracy of the best factor that one has which helps most."""
-COLLAPSE = ("repeated_once", "repeated_every", "divergence")
-"""Signs of collapse."""
+SCORES = ("answer_gap", "icl_divergence")
+"""Scores beyond accuracy, in nats."""
+IN_TEXT = ("exact_once", "exact_every", "repeated_once", "repeated_every", "divergence")
+"""Whole answers in generated text that are right, and signs of collapse."""
 
 
 def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +32,7 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         `model`, `category`, `task`, the columns of `CONDITION`, `n`, `queries`, `layer`;
         `accuracy`, and `gain` over no vector in the same context (both with `_low` and `_high`),
         its `gain_p`, one-sided, by permuting queries; `baseline`, the accuracy without a vector in
-        the same context; `icl`, that of in-context learning.
+        the same context; `icl`, that of in-context learning; the mean of each of `SCORES`.
     """
     icl = central[(central["split"] == "test") & (central["procedure"] == "icl")]
     icl_of = icl.groupby(KEYS, observed=True)["correct"].mean().to_dict()
@@ -46,6 +48,7 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
             row |= accuracy(run["correct"], run["query"]).columns("accuracy")
             row |= difference_columns(run, baseline, "gain")
             row |= {"baseline": baseline["correct"].mean(), "icl": icl_of[model, task]}
+            row |= {name: run[name].mean() for name in SCORES}
             found.append(row)
     return pd.DataFrame(found)
 
@@ -58,7 +61,7 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `model`, the columns of `CONDITION`, `tasks` (their number); `accuracy`, `baseline`, `icl`,
-        `gain` and `recovered_gap` (empty without a vector), each with `_low` and `_high`;
+        `gain`, `SCORES` and `recovered_gap` (empty without a vector), with `_low` and `_high`;
         `gain_tasks`, the tasks with a gain (5 %, Holm's correction for the tasks); and `helps`,
         whether a vector helps most with this factor: a gain over no vector whose interval is above
         0, and at least `ENOUGH` of the accuracy of its own best factor in this context.
@@ -66,7 +69,7 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     found = []
     for keys, run in table.groupby(["model", *CONDITION], sort=False, dropna=False):
         row = {**dict(zip(["model", *CONDITION], keys, strict=True)), "tasks": len(run)}
-        for name in ("accuracy", "baseline", "icl", "gain"):
+        for name in ("accuracy", "baseline", "icl", "gain", *SCORES):
             row |= mean_of(run, name).columns(name)
         ends = run[["baseline", "icl", "accuracy"]]
         known = ends if row["procedure"] != "baseline" else ends[:0]
@@ -114,24 +117,27 @@ def ranges(means: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def collapse(rows: pd.DataFrame) -> pd.DataFrame:
-    """Signs of collapse, means over tasks: a row per model and way to apply a vector.
+def in_text(rows: pd.DataFrame) -> pd.DataFrame:
+    """Whole answers and signs of collapse, means over tasks: a row per model and way to apply a
+    vector.
 
     Args:
         rows: of steering.
 
     Returns:
         `model`, `procedure`, `method`, `mode`, `alpha` (as in `over_tasks`), `tasks`; and each of
-        `COLLAPSE` with `_low` and `_high`, bootstrap intervals over tasks. The divergence is empty
-        without a vector.
+        `IN_TEXT`, and `exact_gain`, `exact_every` minus `exact_once`, with `_low` and `_high`,
+        bootstrap intervals over tasks. The divergence is empty without a vector.
     """
     known = rows[(rows["split"] == "test") & rows["repeated_once"].notna()]
     by = ["model", *CONDITION[1:]]
-    of_tasks = known.groupby([*by, "task"], sort=False, dropna=False)[list(COLLAPSE)].mean()
+    values = known[[*by, "task"]].join(known[list(IN_TEXT)].astype(float))
+    of_tasks = values.groupby([*by, "task"], sort=False, dropna=False).mean()
+    of_tasks["exact_gain"] = of_tasks["exact_every"] - of_tasks["exact_once"]
     found = []
     for keys, run in of_tasks.reset_index().groupby(by, sort=False, dropna=False):
         row = {**dict(zip(by, keys, strict=True)), "tasks": len(run)}
-        for name in COLLAPSE:
+        for name in (*IN_TEXT, "exact_gain"):
             row |= mean_of(run, name).columns(name)
         found.append(row)
     return pd.DataFrame(found)

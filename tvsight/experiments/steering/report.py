@@ -32,12 +32,13 @@ RANGE_TABLE = Wording(
     "another task's in place of the own one. The third has the tasks, zero-shot, written over "
     "and added with α = 1, each after its block.",
 )
-COLLAPSE_TABLE = Wording(
-    "Signs of collapse",
-    "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Repeated: 1 − different "
-    "/ all bigrams of the text that is generated after zero-shot prompts, with the vector at their "
-    "last token, or at every generated token too. Divergence: KL divergence in nats of the next "
-    "token of neutral sentences with a vector at the last token from that without.",
+TEXT_TABLE = Wording(
+    "Whole answers, and signs of collapse",
+    "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Text is generated after "
+    "zero-shot prompts, with the vector at their last token (once), or at every generated token "
+    "too. Right: exact match of the whole answer, up to where the template ends it. Change: every "
+    "token minus once. Repeated: 1 − different / all bigrams. Divergence: KL divergence in nats of "
+    "the next token of neutral sentences with a vector at the last token from that without.",
 )
 
 
@@ -55,21 +56,21 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
     rows = steered.table
     table = numbers.by_task(outcome.only(CENTRAL).table, rows)
     means = numbers.over_tasks(table)
-    ranges, collapsed = numbers.ranges(means), numbers.collapse(rows)
+    ranges, of_text = numbers.ranges(means), numbers.in_text(rows)
     range_cells, control_cells = _range_cells(ranges), _control_cells(means)
-    collapse_cells = _collapse_cells(collapsed)
+    text_cells = _text_cells(of_text)
     display.table(range_cells, RANGE_TABLE.title)
     display.table(control_cells, "Controls, in zero-shot prompts")
-    display.table(collapse_cells, COLLAPSE_TABLE.title)
+    display.table(text_cells, TEXT_TABLE.title)
 
     cells = [range_cells, control_cells, _task_cells(table), *steered.note_cells]
     drawn.table(table, cells, names=NAMES, wording=RANGE_TABLE)
     drawn.numbers(means, "means")
     drawn.numbers(ranges, "ranges")
-    drawn.table(collapsed, [collapse_cells], "collapse", names=NAMES, wording=COLLAPSE_TABLE)
+    drawn.table(of_text, [text_cells], "collapse", names=NAMES, wording=TEXT_TABLE)
     for model in means["model"].unique():
         drawn.figure(figures.by_alpha(means, ranges, model), model)
-        drawn.figure(figures.collapse(collapsed, model), "collapse", model)
+        drawn.figure(figures.in_text(of_text, model), "collapse", model)
 
 
 def _range_cells(ranges: pd.DataFrame) -> pd.DataFrame:
@@ -134,22 +135,25 @@ def _task_cells(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _collapse_cells(collapsed: pd.DataFrame) -> pd.DataFrame:
-    """The signs of collapse, as texts.
+def _text_cells(means: pd.DataFrame) -> pd.DataFrame:
+    """What generated text says, as texts.
 
     Args:
-        collapsed: from `numbers.collapse`.
+        means: from `numbers.in_text`.
     """
     return pd.DataFrame(
         {
             "Model": display_name(row["model"]),
             "Vector": MISSING if pd.isna(row["method"]) else title(row["method"]),
             "Mode": _mode(row),
+            "Right, once": interval(row, "exact_once"),
+            "Right, every token": interval(row, "exact_every"),
+            "Change": interval(row, "exact_gain"),
             "Repeated, once": interval(row, "repeated_once"),
             "Repeated, every token": interval(row, "repeated_every"),
             "Divergence": interval(row, "divergence"),
         }
-        for _, row in collapsed.iterrows()
+        for _, row in means.iterrows()
     )
 
 

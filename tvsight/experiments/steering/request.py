@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,7 +16,9 @@ from tvsight.experiments.function_vectors.effects import (
     check_enough_heads,
     with_known_heads,
 )
+from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.main_results import request as main_results
+from tvsight.experiments.main_results.layers import chosen_layer
 from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.experiments.steering import (
     ALPHAS,
@@ -24,29 +27,30 @@ from tvsight.experiments.steering import (
     HEADS,
     METHODS,
     NAME,
+    SWEPT,
     TOKENS,
     VECTOR,
     Options,
 )
 from tvsight.experiments.steering.contexts import NEUTRAL, in_contexts, other_template, sentences
-from tvsight.experiments.steering.numbers import task_line
+from tvsight.experiments.steering.numbers import IN_TEXT, task_line
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode, check_window, episodes_digest
+from tvsight.prompts.generated import answer_text
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Experiment, Plan, Request, identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
 from tvsight.tasks import Task
+from tvsight.tasks.whole_answers import score
 
 if TYPE_CHECKING:
     from tvsight.experiments.steering.measure import Application, Learnt, Steered
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
-PLAIN: dict[str, Any] = dict.fromkeys(
-    ("method", "mode", "alpha", "repeated_once", "repeated_every", "divergence")
-)
+PLAIN: dict[str, Any] = dict.fromkeys(("method", "mode", "alpha", *IN_TEXT))
 """The columns of an answer without a vector."""
 
 
@@ -67,13 +71,17 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
     else:
         found = main_results.collect_with_vectors(runner, options)
     thetas = None if options.dry_run else TaskVectors(Store(options.results), found.paths)
+    # The blocks are part of the identity: take them from the store where they are known.
+    central = (
+        runner.stored(options, main_results.requests) if options.dry_run else found.only(CENTRAL)
+    )
     config = replace(options, save_episodes=None)  # the central comparison has written them
     of_heads = runner.outcome(
         config, lambda plan, source: effects.requests(plan, source, least=HEADS)
     )
 
     def of(known: Outcome | None) -> Experiment:
-        return lambda plan, source: requests(plan, source, known, thetas)
+        return lambda plan, source: requests(plan, source, central, known, thetas)
 
     steered = runner.outcome(config, of(None if options.dry_run else of_heads))
     found.add(of_heads)
@@ -82,20 +90,30 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
 
 
 def requests(
-    plan: Plan, source: ModelSource, of_heads: Outcome | None, thetas: TaskVectors | None
+    plan: Plan,
+    source: ModelSource,
+    central: Outcome,
+    of_heads: Outcome | None,
+    thetas: TaskVectors | None,
 ) -> "list[Steer]":
     """One request per task whose vectors and effects of heads are known.
 
     Args:
+        central: the central comparison, which has swept the vectors that are written over.
         of_heads: the effects of heads; None for a dry run, which takes them to be there.
         thetas: the task vectors of the central comparison; None for a dry run.
     """
     tasks, known = with_known_heads(plan, source, of_heads, thetas)
     # By name, since the others take turns: the order of --tasks changes no number.
     every = sorted(tasks, key=lambda other: other.name)
+    swept = {
+        one.key.task: {f"{name}/overwrite": chosen_layer(one.rows, name) for name in SWEPT}
+        for one in central.of(source.name).results
+    }
     wanted = []
     for task in tasks:
         further = {
+            "blocks": swept.get(task.name, {}),
             "alphas": list(ALPHAS),
             "heads": HEADS,
             "generated": [EPISODES, TOKENS],
@@ -182,7 +200,7 @@ class Steer(Request):
         if not (on_dev["finite"] and result["divergence"].isfinite().all()):
             raise MeasurementError("a state holds NaN or infinity; try a wider --dtype.")
         check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
-        rows = _dev_rows(dev, result) + _test_rows(contexts, result, applied)
+        rows = _dev_rows(dev, result) + self._test_rows(contexts, result, applied)
         return Measured(frame(rows, self.task.name, self.task.category, schema(NAME)), None, notes)
 
     def line(self, rows: pd.DataFrame) -> str:
@@ -192,6 +210,43 @@ class Steer(Request):
     def episodes(self, model: "Model") -> Sequence[Episode]:
         """The episodes of the task."""
         return self.plan.episodes(self.task, model)[0]
+
+    def _test_rows(
+        self, contexts: dict[str, Asked], result: "Steered", applied: "dict[str, list[Application]]"
+    ) -> list[dict[str, Any]]:
+        from tvsight.experiments.measuring import at
+
+        rows = []
+        for context, of in contexts.items():
+            plain = PLAIN | {"context": context}
+            for number in range(1 + len(applied[context])):
+                read = at(result["test"][context], number)
+                if number == 0:
+                    found = of.rows(read, "baseline", **plain)
+                else:
+                    one = applied[context][number - 1]
+                    layer = result["layers"][f"{one['method']}/{one['mode']}"]
+                    labels: dict[str, Any] = {**plain, **one}
+                    found = of.rows(read, layer=layer, **labels)
+                if context == "zero_shot" and number <= len(applied["generated"]):
+                    self._add_text(found, of, result, number)
+                rows += found
+        return rows
+
+    def _add_text(
+        self, rows: list[dict[str, Any]], of: Asked, result: "Steered", number: int
+    ) -> None:
+        """Add what was measured in text to the rows of one application on the first episodes."""
+        for name, texts in zip(("once", "every"), result["generated"].tolist(), strict=True):
+            for row, episode, of_episode in zip(rows, of.episodes, texts, strict=False):
+                tokens = of_episode[number]
+                answer = answer_text(of.model, tokens, self.plan.template)
+                found = score(answer, episode.query, episode.accepted)
+                row |= {f"exact_{name}": found.exact, f"repeated_{name}": repeated_bigrams(tokens)}
+        if number:
+            shifts = result["divergence"][:, number - 1].tolist()
+            for row, shifted in zip(rows, shifts, strict=False):
+                row["divergence"] = shifted
 
     def _others(self, model: "Model") -> list[Episode]:
         """The test episodes of the next task by name; none where there is one task."""
@@ -221,6 +276,7 @@ class Steer(Request):
             "heads": heads,
             "top": top,
             "own": self.every.index(self.task),
+            "blocks": self.identity["blocks"],
             "seed": random.Random(draw).getrandbits(63),
         }
 
@@ -246,34 +302,7 @@ def _dev_rows(dev: Asked, result: "Steered") -> list[dict[str, Any]]:
     return rows
 
 
-def _test_rows(
-    contexts: dict[str, Asked], result: "Steered", applied: "dict[str, list[Application]]"
-) -> list[dict[str, Any]]:
-    from tvsight.experiments.measuring import at
-
-    rows = []
-    for context, of in contexts.items():
-        plain = PLAIN | {"context": context}
-        for number in range(1 + len(applied[context])):
-            read = at(result["test"][context], number)
-            if number == 0:
-                found = of.rows(read, "baseline", **plain)
-            else:
-                one = applied[context][number - 1]
-                layer = result["layers"][f"{one['method']}/{one['mode']}"]
-                labels: dict[str, Any] = {**plain, **one}
-                found = of.rows(read, layer=layer, **labels)
-            if context == "zero_shot" and number <= len(applied["generated"]):
-                _add_collapse(found, result, number)
-            rows += found
-    return rows
-
-
-def _add_collapse(rows: list[dict[str, Any]], result: "Steered", number: int) -> None:
-    """Add what was measured in text to the rows of one application on the first episodes."""
-    once, every = result["repeated"][:, :, number].tolist()
-    for row, of_once, of_every in zip(rows, once, every, strict=False):
-        row |= {"repeated_once": of_once, "repeated_every": of_every}
-    if number:
-        for row, shifted in zip(rows, result["divergence"][:, number - 1].tolist(), strict=False):
-            row["divergence"] = shifted
+def repeated_bigrams(tokens: Sequence[int]) -> float:
+    """1 − different / all bigrams of a text of at least two tokens."""
+    bigrams = list(pairwise(tokens))
+    return 1 - len(set(bigrams)) / len(bigrams)

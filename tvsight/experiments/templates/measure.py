@@ -19,7 +19,7 @@ from tvsight.experiments.measuring import (
     read_together,
     silent,
 )
-from tvsight.interventions.answers import Answers
+from tvsight.interventions.answers import Answers, Icl
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
@@ -68,9 +68,9 @@ class TemplatePrompts(TypedDict):
 class OnSplit(TypedDict):
     """Answers on the episodes of one split."""
 
-    unpatched: dict[str, Answers]
-    """`baseline`, `icl`, and `no_op`: the baseline again, with each prompt's own state patched into
-    it. Every value `[episodes * templates]`, the templates of an episode in a row."""
+    unpatched: list[dict[str, Answers]]
+    """By template: `baseline`, `icl`, and `no_op`, the baseline again, with each prompt's own state
+    patched into it. Every value `[episodes]`."""
     patched: list[Answers]
     """By variant, every value `[episodes, its blocks]`."""
 
@@ -191,7 +191,8 @@ def measure_split(
 ) -> OnSplit:
     """Answer prompts under each template without a vector, and with each variant after some blocks.
 
-    Every few-shot prompt runs once, for any number of variants, and all answers are read together.
+    Every few-shot prompt runs once, for any number of variants, and all answers under one template
+    are read together.
 
     Args:
         layers: the blocks of each variant.
@@ -214,7 +215,13 @@ def measure_split(
     themselves = Patch(every, [middle], unpatched[:, [middle]])
     no_op = patch_together(decoder, cached, {"no_op": themselves})["no_op"][:, 0]
     unvaried = {"baseline": unpatched[:, -1], "icl": icl, "no_op": no_op}
-    groups = {name: (states, expected) for name, states in unvaried.items()}
+    groups: list[dict[str, tuple[Tensor, list[int]]]] = [
+        {
+            name: (states[number::templates], expected[number::templates])
+            for name, states in unvaried.items()
+        }
+        for number in range(templates)
+    ]
     # One variant after the other: the vectors of all together would not fit where these do.
     for number, (variant, blocks) in enumerate(zip(variants, layers, strict=True)):
         name = str(number)
@@ -224,15 +231,16 @@ def measure_split(
             if learnt
             else task_vectors([states[variant["members"]] for states in learnt_from])
         )
-        applied_to = every[variant["applied"] :: templates]
+        template = variant["applied"]
+        applied_to = every[template::templates]
         own = unpatched[list(applied_to)][:, list(blocks)]
         patch = Patch(applied_to, blocks, method.applied(vectors[:, list(blocks)], own))
         patched = patch_together(decoder, cached, {name: patch})
-        groups[name] = (patched[name], [expected[prompt] for prompt in applied_to])
-    read = read_together(decoder, groups)
+        groups[template][name] = (patched[name], expected[template::templates])
+    read = [read_together(decoder, of_template, Icl(*of_template["icl"])) for of_template in groups]
     return {
-        "unpatched": {name: read[name] for name in unvaried},
-        "patched": [read[str(number)] for number in range(len(variants))],
+        "unpatched": [{name: of[name] for name in unvaried} for of in read],
+        "patched": [read[one["applied"]][str(number)] for number, one in enumerate(variants)],
     }
 
 

@@ -151,8 +151,8 @@ class Templates(Request):
         ]
         (result,) = yield [Job(measure.measure, (*prompts, variants, *further), prompts=2)]
         for split in SPLITS:
-            unpatched = result[split]["unpatched"]
-            check_no_op(unpatched["baseline"], unpatched["no_op"], model.dtype)
+            for unpatched in result[split]["unpatched"]:
+                check_no_op(unpatched["baseline"], unpatched["no_op"], model.dtype)
         rows = scored(names, under, number, variants, result, self.method.key)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": common.spaced}
@@ -191,10 +191,9 @@ def scored(
     baselines: list[list[dict[str, Any]]] = []
     for number, name in enumerate(names):
         for split in SPLITS:
-            here, unpatched = shown[number][split], result[split]["unpatched"]
-            own = range(number, len(here.episodes) * len(names), len(names))
-            rows += here.rows(at(unpatched["icl"], own, 0), "icl", applied_under=name)
-            baseline = here.rows(at(unpatched["baseline"], own, 0), "baseline", applied_under=name)
+            here, unpatched = shown[number][split], result[split]["unpatched"][number]
+            rows += here.rows(unpatched["icl"], "icl", applied_under=name)
+            baseline = here.rows(unpatched["baseline"], "baseline", applied_under=name)
             rows += baseline
             if split == "dev":
                 baselines.append(baseline)

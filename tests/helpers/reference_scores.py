@@ -1,0 +1,31 @@
+"""Scores among the answers of a task, from whole distributions, one row at a time."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def gaps_and_divergences(
+    found: Sequence[Tensor],
+    icl: Sequence[Tensor],
+    expected: Sequence[int],
+    icl_expected: Sequence[int] | None = None,
+) -> tuple[list[float], list[float]]:
+    """The gap and the divergence from in-context learning of up to fifty episodes. The gap is 0 where
+    all have one token.
+
+    Args:
+        found, icl: log-probabilities of all tokens, of each episode.
+        expected: the token of each episode.
+        icl_expected: the same in the prompts of in-context learning, where they spell it otherwise.
+    """
+    spelled = [*zip(expected, icl_expected or expected, strict=True)]
+    here, there = zip(*sorted(set(spelled)), strict=True)
+    gaps, divergences = [], []
+    for row, (own, aimed) in enumerate(zip(found, icl, strict=True)):
+        token = expected[row]
+        wrong = next((other for other in [*expected[row:], *expected] if other != token), token)
+        gaps.append(float(own[token] - own[wrong]))
+        given, wanted = own[[*here]].log_softmax(dim=0), aimed[[*there]].log_softmax(dim=0)
+        divergences.append(float((wanted.exp() * (wanted - given)).sum()))
+    return gaps, divergences
