@@ -11,8 +11,8 @@ def gaps_and_divergences(
     expected: Sequence[int],
     icl_expected: Sequence[int] | None = None,
 ) -> tuple[list[float], list[float]]:
-    """The gap and the divergence from in-context learning of up to fifty episodes. The gap is 0 where
-    all have one token.
+    """The gap and the divergence from in-context learning of up to fifty episodes. Where all have
+    one token, the gap is 0.
 
     Args:
         found, icl: log-probabilities of all tokens, of each episode.

@@ -37,6 +37,17 @@ def collapsed(alpha: float, column: str) -> str:
     return number(row("steering_collapse", model=GEMMA, **where)[column])
 
 
+def whole(column: str) -> str:
+    where = {"method": "averaged_vector", "mode": "overwrite"}
+    return interval(row("steering_collapse", model=GEMMA, **where), column)
+
+
+def divergence(procedure: str = "vector", **where: object) -> str:
+    """From in-context learning, zero-shot."""
+    found = row("steering_means", model=GEMMA, context="zero_shot", procedure=procedure, **where)
+    return number(found["icl_divergence"])
+
+
 def claims_of_steering() -> dict[str, str]:
     """Every claim, by a short name."""
     plain = row("steering_collapse", model=GEMMA, procedure="baseline")
@@ -65,6 +76,16 @@ def claims_of_steering() -> dict[str, str]:
         "controls of adding": (
             f"a random direction answers {control('random_addition')}, the negated vector "
             f"{control('negated')}, another task's {control('any_other_task')}"
+        ),
+        "whole answers": (
+            f"Written over once, the averaged vector makes {whole('exact_once')} of whole answers "
+            f"right; written over every generated token, {whole('exact_every')}"
+        ),
+        "scores": (
+            "Its KL divergence from ICL is "
+            f"{divergence(method='averaged_vector', mode='overwrite')} nats, where the function "
+            f"vector added with α = 1 has {divergence(method='function_vector', alpha=1)} and no "
+            f"vector {divergence('baseline')}"
         ),
         "collapse": (
             f"at every generated token, the task vector with α = 2 makes "

@@ -89,11 +89,14 @@ def test_text_is_drawn_with_the_vector_once_and_at_every_token() -> None:
         assert list(line.get_ydata()) == run[name].tolist()
         assert len(axes.containers) == len(METHODS)
         assert axes.get_xlim()[1] > OVER
+        assert axes.get_ylim()[1] >= run[name].max()
     assert "Function vector" in {text.get_text() for text in names.get_legend().get_texts()}
     assert plot.title == (
-        "Added once with α = 0.25 the task vector makes 0.75 of whole answers right, at every "
-        "token 0.25; with α = 4 at every token 0.50 of bigrams repeat, once 0.15"
+        "Written over once, the task vector makes 0.75 of whole answers right, at every token "
+        "0.25; added with α = 4 at every token it makes 0.50 of bigrams repeat, once 0.15"
     )
+    added = in_text(found[found["mode"] != "overwrite"], MODEL).title
+    assert added.startswith("Added with α = 0.25 once, the task vector makes 0.75 of")
 
 
 def test_figures_are_legible() -> None:

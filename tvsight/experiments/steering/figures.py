@@ -186,8 +186,6 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
     figure = new_figure(TWO_COLUMNS, 4.6)
     *drawn, rest = figure.subplots(2, 3).ravel()
     for axes, (name, (heading, label)) in zip(drawn, TEXT_TITLES.items(), strict=True):
-        if name != "divergence":
-            _level(axes, plain[name], "baseline")
         for number_of, method in enumerate(METHODS):
             run = of_model[of_model["method"] == method]
             added = run[run["mode"] == "add"].sort_values("place")
@@ -197,11 +195,13 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
             _marker(axes, over, name, method, OVER + APART * (number_of - 1))
         axes.set_title(heading, loc="left")
         axes.set_xticks([*range(len(ALPHAS)), OVER], LABELS)
-        axes.set(xlim=(-0.5, OVER + 0.5), ylim=(BELOW, 1), ylabel=label)
+        axes.set(xlim=(-0.5, OVER + 0.5), xlabel="Factor α", ylabel=label)
         axes.yaxis.grid(True)
-        axes.set_xlabel("Factor α")
         if name == "divergence":
             axes.set_ylim(0, None)
+        else:
+            _level(axes, plain[name], "baseline")
+            axes.set_ylim(BELOW, 1)
     rest.axis("off")
     rest.legend(*drawn[0].get_legend_handles_labels(), loc="center left")
     note = (
@@ -219,15 +219,17 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
 
 
 def _finding_in_text(means: pd.DataFrame) -> str:
-    """What a vector at every token changes, at the factor with the most right answers once, and at
-    the largest."""
-    theta = means[(means["method"] == METHODS[0]) & (means["mode"] == "add")]
-    best = theta.iloc[int(theta["exact_once"].argmax())]
-    large = theta.iloc[int(theta["alpha"].argmax())]
+    """The vector that makes most whole answers right when it is applied once, and how much the
+    largest factor repeats."""
+    vectors = means[means["procedure"] == VECTOR]
+    best = vectors.iloc[int(vectors["exact_once"].argmax())]
+    of_best = vectors[(vectors["method"] == best["method"]) & (vectors["mode"] == "add")]
+    large = of_best.iloc[int(of_best["alpha"].argmax())]
+    applied = "Written over" if best["mode"] == "overwrite" else f"Added with α = {best['alpha']:g}"
     once, every = number(best["exact_once"]), number(best["exact_every"])
     repeated = number(large["repeated_every"])
     return (
-        f"Added once with α = {best['alpha']:g} the task vector makes {once} of whole answers "
-        f"right, at every token {every}; with α = {large['alpha']:g} at every token {repeated} of "
-        f"bigrams repeat, once {number(large['repeated_once'])}"
+        f"{applied} once, the {title(best['method']).lower()} makes {once} of whole answers right, "
+        f"at every token {every}; added with α = {large['alpha']:g} at every token it makes "
+        f"{repeated} of bigrams repeat, once {number(large['repeated_once'])}"
     )
