@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tvsight.experiments.conflicting_tasks.measure import PairAnswers
-    from tvsight.interventions.answers import Answers
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
@@ -159,21 +158,13 @@ def scored(
         asked_as: the episodes of each split, by the task that answers are scored as.
         vector: the procedure of the vector.
     """
-    from tvsight.experiments.measuring import at
-
-    def as_patched(read: "Answers", layer: int | None = None) -> list[dict[str, Any]]:
-        """Dev answers, scored as answers of the patched task."""
-        return asked_as["patched"]["dev"].rows(read, vector, layer)
-
-    def on_blocks(read: "Answers") -> list[dict[str, Any]]:
-        blocks = range(read["token"].shape[1])
-        return [row for block in blocks for row in as_patched(at(read, block), block)]
-
     layers = result["layers"]
-    identified = {
-        rule: layer_p(on_blocks(swept["blocks"]), as_patched(swept["unpatched"])) < SIGNIFICANCE
-        for rule, swept in result["dev"]["patched"].items()
-    }
+    as_patched = asked_as["patched"]["dev"]
+    identified = {}
+    for rule, swept in result["dev"]["patched"].items():
+        on_blocks = as_patched.swept(swept["blocks"], vector)
+        unpatched = as_patched.rows(swept["unpatched"], UNPATCHED[rule])
+        identified[rule] = layer_p(on_blocks, unpatched) < SIGNIFICANCE
     rows = []
     for scored_as, of_split in asked_as.items():
         dev, test = of_split["dev"], of_split["test"]
@@ -186,9 +177,7 @@ def scored(
             of_rule = of_prompt | {"layer_rule": rule}
             of_vector = test.rows(on_test[rule], vector, layer, **of_rule)
             if rule in on_dev:
-                blocks = on_dev[rule]["blocks"]
-                for block in range(blocks["token"].shape[1]):
-                    of_vector += dev.rows(at(blocks, block), vector, block, **of_rule)
+                of_vector += dev.swept(on_dev[rule]["blocks"], vector, **of_rule)
             rows += [row | {"layer_identified": identified[rule]} for row in of_vector]
     return rows
 

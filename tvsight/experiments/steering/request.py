@@ -289,16 +289,13 @@ def _of_one_head(learnt: "Learnt") -> "Learnt":
 
 def _dev_rows(dev: Asked, result: "Steered") -> list[dict[str, Any]]:
     """The rows that chose the blocks."""
-    from tvsight.experiments.measuring import at
-
     plain = PLAIN | {"context": "zero_shot"}
     rows = dev.rows(result["dev"]["baseline"], "baseline", **plain)
     for name, read in result["dev"]["sweep"].items():
         method, _, mode = name.partition("/")
         alpha = 1.0 if mode == "add" else None
         labels = plain | {"method": method, "mode": mode, "alpha": alpha}
-        for block in range(read["token"].shape[1]):
-            rows += dev.rows(at(read, block), VECTOR, block, **labels)
+        rows += dev.swept(read, VECTOR, **labels)
     return rows
 
 
