@@ -83,7 +83,7 @@ def test_its_controls_are_added_too(case: Case) -> None:
     means = torch.randn(tasks, DEPTH, WIDTH, generator=generator).half()
     lengths = 1 + torch.rand(EPISODES, DEPTH, generator=generator)
     drawn = {"seeds": list(range(EPISODES)), "norms": lengths, "deviations": lengths / 2}
-    dev, test = ({**of_split, **drawn} for of_split in case.prompts)
+    dev, test = ({**of, **drawn, "right": of["shared"]} for of in case.prompts)
     found = case.both(controls.measure, dev, test, means, own, layer, True, METHOD, {})
     directions = torch.stack(
         [
