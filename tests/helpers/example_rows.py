@@ -68,7 +68,10 @@ def whole_rows() -> pd.DataFrame:
         f1=rows["correct"].map({True: 1.0, False: 0.5}),
         first_word=True,
         answer_log_probability=-1.5,
-    ).astype(ANSWER_TYPES)
+        rank=1,
+        answer_gap=0.5,
+        icl_divergence=0.25,
+    ).astype(ANSWER_TYPES | SCORE_TYPES)
 
 
 GAPS = {"baseline": -1.0, "icl": 4.0, "task_vector": 3.0, "averaged_vector": 3.5}

@@ -10,12 +10,10 @@ from tvsight.output.plots import Plot
 from tvsight.run.outcome import Outcome
 
 
-def test_the_table_is_written_for_whole_answers_alone() -> None:
+def test_the_table_of_whole_answers_has_a_place_of_its_own() -> None:
     recorded, display = Recorded(NAME), Told()
     rows = task_rows("one", (2, 18, 15, 14))
     assert answers_report.place(rows, recorded) is recorded
-    answers_report.draw(rows, display, recorded)
-    assert (recorded.tables, display.text) == ({}, "")
     answers_report.draw(whole_rows(), display, answers_report.place(whole_rows(), recorded))
     name = f"{NAME}_answers_scores"
     assert list(recorded.tables) == [name, f"{name}_means"]

@@ -42,9 +42,7 @@ def accuracy(rows: pd.DataFrame) -> str:
 
 
 def draw(rows: pd.DataFrame, display: "Display", drawn: "Drawn") -> None:
-    """Write and show the table of scores, where rows are of whole answers."""
-    if not are_whole(rows):
-        return
+    """Write and show the table of scores of whole answers."""
     table = answers_numbers.by_task(rows)
     means = answers_numbers.over_tasks(table)
     cells = _cells(means)

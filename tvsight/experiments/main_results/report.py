@@ -150,8 +150,10 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: Dr
     for model in table["model"].unique():
         drawn.figure(task_figures.task_by_task(table, model, others, named), "by_task", model)
         drawn.figure(task_figures.against_icl(table, model, named), "against_icl", model)
-    answers_report.draw(rows, display, drawn)
-    score_report.draw(rows, options, display, drawn)
+    if whole:
+        answers_report.draw(rows, display, drawn)
+    else:
+        score_report.draw(rows, options, display, drawn)
     method_report.draw(rows, display, drawn)
 
 
