@@ -140,7 +140,7 @@ def _applied(model: Any, task: Any) -> str:
     from tvsight.prompts import templates
 
     decoder, query = model.decoder, task.pairs[0].input
-    loaded = LoadedModel(model.source, decoder, model.dtype, model.device)
+    loaded = LoadedModel(**vars(model))
     theta = Vector(loaded, task.name, torch.zeros(decoder.depth, decoder.width), layer=1)
     prompt = templates.template("example").query(f" {query}")
     inputs = model.tokenizer(prompt, return_tensors="pt").to(decoder.device)

@@ -190,7 +190,7 @@ def _seconds(
         store.prepare()
         parts: list[Part] = []
         for model in models:
-            asked = complete(requests(read_plan(config), model.source), model.source, "float32")
+            asked = complete(requests(read_plan(config), model.source), model.weights, "float32")
             parts.append((Measurements(config, store, model, quiet), asked, place))
         started = time.perf_counter()
         measure(parts, quiet, Outcome())

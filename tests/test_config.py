@@ -14,7 +14,6 @@ from tvsight.errors import UsageError
 from tvsight.experiments.layer_sweep import Options
 from tvsight.experiments.main_results.request import requests
 from tvsight.prompts import Episode, write_episodes
-from tvsight.run import planning
 from tvsight.run.planning import complete, read_plan, sources
 
 TASK_FILE, EPISODES = "mine.json", "episodes.jsonl"
@@ -57,9 +56,6 @@ CHANGED: dict[str, Any] = {
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     """A run of a hub model in a folder with a task file and an episode file. No hub is asked."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        planning, "weights_identity", lambda source: f"{source.location}@{source.revision}"
-    )
     Path(TASK_FILE).write_text(json.dumps({"name": "mine", "pairs": [[x, x] for x in LETTERS]}))
     pairs = (("a", "A"),)
     write_episodes(
@@ -84,7 +80,9 @@ def keys(config: RunConfig) -> list[str]:
     return [
         request.result.key
         for source in sources(config)
-        for request in complete(requests(chosen, source), source, config.dtype)
+        for request in complete(
+            requests(chosen, source), f"{source.location}@{source.revision}", config.dtype
+        )
     ]
 
 

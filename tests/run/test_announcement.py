@@ -48,7 +48,7 @@ def test_the_size_of_vectors_is_that_of_all_episodes_of_the_jobs(
     )
     model, store, shown = load(str(checkpoint), device="cpu"), Store(tmp_path), io.StringIO()
     store.prepare()
-    asked = complete(requests(read_plan(config), model.source), model.source, "float32")
+    asked = complete(requests(read_plan(config), model.source), model.weights, "float32")
     display = Display(Console(file=shown, width=200))
     measurements = Measurements(config, store, model, display)
     measure([(measurements, asked, Distant())], display, Outcome())

@@ -112,7 +112,7 @@ class Run:
 
     def requests(self) -> list[Request]:
         asked = requests(read_plan(self.config), self.model.source)
-        return complete(asked, self.model.source, "float32")
+        return complete(asked, self.model.weights, "float32")
 
     def go(
         self,
@@ -227,7 +227,7 @@ def test_models_on_a_server_are_measured_side_by_side(of: Callable[..., Run], mo
     parts: list[Part] = []
     for one in (model, other):
         measurements = Measurements(run.config, run.store, one, display)
-        asked = complete(requests(read_plan(run.config), one.source), one.source, "float32")
+        asked = complete(requests(read_plan(run.config), one.source), one.weights, "float32")
         parts.append((measurements, asked, Remote(client, run.store.root, "float32", 1)))
     measure(parts, display, run.outcome)
     assert isinstance(display.console.file, io.StringIO)

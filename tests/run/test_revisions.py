@@ -139,7 +139,7 @@ def test_a_run_notes_another_name_of_a_stored_commit(
 ) -> None:
     put(config, "step1000")
     weights = f"commit:{COMMITS['step1000']}"
-    monkeypatch.setattr("tvsight.run.planning.weights_identity", lambda source: weights)
+    monkeypatch.setattr("tvsight.run.runner.weights_identity", lambda source: weights)
     measured = replace(config, redraw=False, dtype="float32", device="cpu", revision="v1")
     runner = Runner(Display(Console(file=io.StringIO())))
     assert margin(runner.outcome(measured, requests)) == MARGIN["step1000"]

@@ -31,7 +31,7 @@ REMOTE = {"remote": True, "host": HOST, "shots": 3, "tasks": "to_upper,next_lett
 
 
 def requests(config: RunConfig, model: Model) -> list[Request]:
-    return complete(asked_of(read_plan(config), model.source), model.source, "float32")
+    return complete(asked_of(read_plan(config), model.source), model.weights, "float32")
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def load(
         model = load_here(
             name, revision, device, dtype, trust_remote_code, allow_pickled_weights, report
         )
-    return LoadedModel(model.source, model.decoder, model.dtype, model.device, remote)
+    return LoadedModel(**vars(model), remote=remote)
 
 
 def _on_server(model: LoadedModel, job: Job) -> Any:

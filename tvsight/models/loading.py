@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -15,7 +15,7 @@ from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tvsight.errors import UsageError, integer, unexpected
+from tvsight.errors import RefusedError, UsageError, integer, unexpected
 from tvsight.interventions.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models import packages
 from tvsight.models.catalogue import catalogue
@@ -29,8 +29,9 @@ from tvsight.models.checkpoints import (
     unreported,
 )
 from tvsight.models.precision import DTYPES, Device, resolve_device, resolve_dtype
-from tvsight.models.sources import ModelSource, hub_failure, resolve
+from tvsight.models.sources import ModelSource, hub_failure, resolve, weights_identity
 from tvsight.models.validation import validate
+from tvsight.models.weights import changes, check_files, fingerprint, owned
 
 if TYPE_CHECKING:
     from tvsight.tasks.matching import Vocabulary
@@ -43,6 +44,9 @@ MEMORY_SHARE = 0.9
 """Share of a GPU's free memory that weights may fill before several GPUs are used."""
 
 
+_CHANGED = "The checkpoint {} changed while it was loaded; load it again."
+
+
 @dataclass(frozen=True)
 class Model:
     """A loaded checkpoint, with its standard view and its source."""
@@ -52,6 +56,11 @@ class Model:
     dtype: str
     device: str
     """The device in words: `cpu`, or the name of the GPU."""
+    weights: str
+    """The identity of the weights that were read, see `weights_identity`."""
+    at_load: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The fingerprint of the model in memory, see `weights.fingerprint`; empty where a server has
+    the weights."""
 
     @property
     def name(self) -> str:
@@ -62,6 +71,32 @@ class Model:
     def tokenizer(self) -> Any:
         """The tokenizer that belongs to the weights."""
         return self.decoder.tokenizer
+
+    def check(self) -> None:
+        """Check that the model is what was loaded, on disk and in memory, so that what was measured
+        with it has its identity.
+
+        Raises:
+            RefusedError: when the files of the checkpoint or the model changed since.
+        """
+        source = self.source  # of a hub model all files are those of one commit
+        replaced = source.kind == "directory" and weights_identity(source) != self.weights
+        if source.package is not None:
+            replaced = packages.damage(packages.checkpoint_path(source.package)) is not None
+        if replaced:
+            raise RefusedError(
+                f"The files of the checkpoint {self.name} changed since it was loaded, so nothing "
+                "more is stored. Measure a checkpoint that is written once, or start again."
+            )
+        if not self.at_load:
+            return
+        changed = changes(self.at_load, fingerprint(self.decoder.nn._module))
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            raise RefusedError(
+                f"{self.name} changed in memory since it was loaded ({changed[0]}{more}), so "
+                "nothing is stored under its name. Save the changed model and load it from there."
+            )
 
     @cached_property
     def vocabulary(self) -> "Vocabulary":
@@ -106,19 +141,24 @@ def load(
     place = resolve_device(device)
     precision = resolve_dtype(dtype, place)
     location = _location(source, report)
-    decoder = _skeleton(source, location, trust_remote_code)
+    identity = weights_identity(source)
+    if source.kind == "directory":
+        check_files(source.name, Path(location))
+    pinned = _pinned(source, identity)
+    decoder = _skeleton(pinned, location, trust_remote_code)
     weights = DTYPES[precision]
     placement = _placement(decoder.nn, place, weights)
     options = {
-        "revision": source.revision,
+        "revision": pinned.revision,
         "trust_remote_code": trust_remote_code,
         "dtype": weights,
         # None: safetensors where there are some.
         "use_safetensors": None if allow_pickled_weights else True,
         "device_map": placement.get("device_map"),
     }
-    module, loading = _weights(source, location, decoder.depth, options)
+    module, loading = _weights(pinned, location, decoder.depth, options)
     check_tensors(source.name, decoder.depth, loading)
+    owned(module)
     decoder.nn = _traced(module, decoder.tokenizer, device=placement.get("device"))
     if decoder.dtype != weights:  # transformers falls back to float32 without a word
         raise UsageError(
@@ -126,8 +166,10 @@ def load(
         )
     module.requires_grad_(False)
     validate(decoder)
+    if _location(source, report) != location or weights_identity(source) != identity:
+        raise UsageError(_CHANGED.format(source.name))
     words = torch.cuda.get_device_name() if place == "cuda" else "cpu"
-    return Model(source, decoder, precision, words)
+    return Model(source, decoder, precision, words, identity, fingerprint(module))
 
 
 @one_at_a_time
@@ -152,10 +194,14 @@ def load_remote(
             f"--remote: {name} is {what}, and a server knows hub models only. Name {other} with "
             "--model, or use --remote-simulated."
         )
+    identity = weights_identity(source)
+    # Not pinned to the commit: the server knows the model under the revision that is asked for.
     decoder = _skeleton(source, source.location, trust_remote_code)
     loading = load_headers(decoder.nn._module, source.location, source.revision)
     check_tensors(source.name, decoder.depth, loading)
-    return Model(source, decoder, dtype, "NDIF")
+    if weights_identity(source) != identity:
+        raise UsageError(_CHANGED.format(source.name))
+    return Model(source, decoder, dtype, "NDIF", identity)
 
 
 def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
@@ -222,6 +268,12 @@ def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> De
             )
         ),
     )
+
+
+def _pinned(source: ModelSource, identity: str) -> ModelSource:
+    """The source with the commit of a hub model, so that all its files are of one."""
+    commit = identity.removeprefix("commit:")
+    return replace(source, revision=commit) if source.kind == "hub" else source
 
 
 def _traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> TransformersModel:

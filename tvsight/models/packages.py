@@ -69,8 +69,8 @@ def checkpoint(package: Package, report: Report = print) -> Path:
         UsageError: when the packages are missing or damaged, or the cache cannot be written.
     """
     target = checkpoint_path(package)
-    damage = _damage(target)
-    if damage is None:
+    found = damage(target)
+    if found is None:
         return target
     try:
         parts = part_paths(package)
@@ -78,15 +78,15 @@ def checkpoint(package: Package, report: Report = print) -> Path:
         if not target.exists():
             raise
         raise UsageError(
-            f"The converted {package.display_name} {damage} ({target}). {error}"
+            f"The converted {package.display_name} {found} ({target}). {error}"
         ) from error
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f"{target.name}.lock")):
-            damage = _damage(target)  # another process may have converted it
-            if damage is not None:
+            found = damage(target)  # another process may have converted it
+            if found is not None:
                 if target.exists():
-                    report(f"The converted {package.display_name} {damage}: it is converted again.")
+                    report(f"The converted {package.display_name} {found}: it is converted again.")
                 _convert(package, parts, target, report)
     except OSError as error:
         raise UsageError(
@@ -97,7 +97,7 @@ def checkpoint(package: Package, report: Report = print) -> Path:
     return target
 
 
-def _damage(target: Path) -> str | None:
+def damage(target: Path) -> str | None:
     """What differs from the conversion, or None."""
     try:
         files = sorted(path for path in target.iterdir() if not path.name.startswith("."))

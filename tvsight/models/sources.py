@@ -121,8 +121,8 @@ def _directory_digest(directory: Path) -> str:
         UsageError: when a file cannot be read.
     """
     try:
-        files = {path.relative_to(directory): path for path in sorted(directory.rglob("*"))}
-        states = {name: file_state(path) for name, path in files.items() if _counts(name, path)}
+        files = checkpoint_files(directory)
+        states = {name: file_state(path) for name, path in files.items()}
         known = _digests.get(directory)
         if known is None or known[0] != states:
             digest = hashlib.sha256()
@@ -136,6 +136,12 @@ def _directory_digest(directory: Path) -> str:
             f"The checkpoint {directory.name} cannot be read: {error.strerror or error}"
         ) from error
     return known[1]
+
+
+def checkpoint_files(directory: Path) -> dict[Path, Path]:
+    """The files that identify a checkpoint, by their names relative to its directory."""
+    files = {path.relative_to(directory): path for path in sorted(directory.rglob("*"))}
+    return {name: path for name, path in files.items() if _counts(name, path)}
 
 
 def _counts(name: Path, path: Path) -> bool:

@@ -187,6 +187,7 @@ class Measurements:
             "jobs": [vars(job.history) for job in measurement.jobs if job.history.job_id],
         }
         vectors = measured.vectors or None
+        self.model.check()
         self.store.save(request.result, measured.rows, vectors, origin, measured.episodes)
         self._tell(request, measured.rows)
         return State.STORED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tvsight.config import RunConfig, one_seed, protocol
 from tvsight.errors import UsageError, nearest
-from tvsight.models import ModelSource, resolve, weights_identity
+from tvsight.models import ModelSource, resolve
 from tvsight.prompts.episode_files import episodes_digest, read_episodes
 from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, sample_episodes
 from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, usable_pairs
@@ -166,13 +166,14 @@ def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> di
     }
 
 
-def complete(asked: Sequence[Request], source: ModelSource, dtype: str) -> list[Request]:
+def complete(asked: Sequence[Request], weights: str, dtype: str) -> list[Request]:
     """Add weights and precision to the identity of requests.
 
     Args:
+        weights: from `weights_identity`, or of the loaded model.
         dtype: the precision that will be used, `auto` resolved.
     """
-    known = {"weights": weights_identity(source), "dtype": dtype}
+    known = {"weights": weights, "dtype": dtype}
     return [replace(request, identity=request.identity | known) for request in asked]
 
 

@@ -98,7 +98,10 @@ class Runner:
         from tvsight.run import places  # torch, once all is in order
 
         dtype = places.dtype(config)
-        wanted = [(source, complete(experiment(plan, source), source, dtype)) for source in models]
+        wanted = [
+            (source, complete(experiment(plan, source), self._weights(source), dtype))
+            for source in models
+        ]
         for _, of_model in wanted:
             _refuse_later(store, of_model)
         store.prepare()
@@ -110,6 +113,10 @@ class Runner:
             if missing or config.save_episodes:
                 place = self._places(config, dtype)
                 model = self._model(place, source)
+                if any(one.identity["weights"] != model.weights for one in of_model):
+                    raise UsageError(
+                        f"{source.name} changed before it was loaded; run the command again."
+                    )
                 measurements = Measurements(config, store, model, self.display)
                 if config.save_episodes:
                     measurements.save_episodes(of_model)
@@ -146,7 +153,7 @@ class Runner:
 
         dtype = places.dtype(config)
         for source in sources(config):
-            of_model = complete(experiment(plan, source), source, dtype)
+            of_model = complete(experiment(plan, source), self._weights(source), dtype)
             missing = [request for request in of_model if not _whole(store, request)]
             self._say_stored(source, of_model, missing)
             if config.remote and missing:
@@ -272,6 +279,12 @@ class Runner:
         if self._place is None:
             self._place = Places(config, dtype, self.display)
         return self._place
+
+    def _weights(self, source: ModelSource) -> str:
+        """The identity of a model's weights: of those in memory, where it is loaded."""
+        if self._loaded is not None and self._loaded[0] == source:
+            return self._loaded[1].weights
+        return weights_identity(source)
 
     def _model(self, place: "Places", source: ModelSource) -> "Model":
         if self._loaded is None or self._loaded[0] != source:
