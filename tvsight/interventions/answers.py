@@ -96,16 +96,11 @@ def scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) 
     Returns:
         `gap` and `divergence`, `[rows, ...]`, on the CPU.
     """
-    parts = [
-        _scores(
-            decoder,
-            states[own],
-            expected[own],
-            Icl(icl.states[own], icl.expected[own], icl.accepted[own]),
-        )
-        for start in range(0, len(expected), COMPARED_WITH)
-        for own in (slice(start, start + COMPARED_WITH),)
-    ]
+    parts = []
+    for start in range(0, len(expected), COMPARED_WITH):
+        own = slice(start, start + COMPARED_WITH)
+        known = Icl(icl.states[own], icl.expected[own], icl.accepted[own])
+        parts.append(_scores(decoder, states[own], expected[own], known))
     return {
         "gap": torch.cat([part["gap"] for part in parts]),
         "divergence": torch.cat([part["divergence"] for part in parts]),

@@ -89,14 +89,11 @@ def _differing(entries: Sequence[Entry]) -> list[str]:
     """The fields in which results differ that one could take for the same."""
     values: dict[tuple[str, ...], set[object]] = {}
     for entry in entries:
-        model, task = str(entry.identity["model"]), str(entry.identity["task"])
+        model, task, kind = (str(entry.identity[name]) for name in ("model", "task", "experiment"))
         for name, value in _fields(entry).items():
-            group: tuple[str, ...] = (model, task, entry.path.parts[0])
-            if name in SETTINGS:
-                group = (model,) if name != "episodes" else (model, task)
-            elif name == "task_data":
-                group = (model, task)
-            values.setdefault((name, *group), set()).add(value)
+            of_run = name in SETTINGS and name != "episodes"
+            own = () if of_run else (task,) if name in ("task_data", "episodes") else (task, kind)
+            values.setdefault((name, model, *own), set()).add(value)
     return list(dict.fromkeys(name for (name, *_), several in values.items() if len(several) > 1))
 
 
