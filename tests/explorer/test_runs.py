@@ -10,6 +10,7 @@ from tests.helpers.example_store import IDENTITY, MADE
 from tests.helpers.explored import MODEL, TASK, TASKS, explored_folder, explored_store, rows_of
 from tvsight import writing
 from tvsight.errors import UsageError
+from tvsight.explorer import CENTRAL
 from tvsight.explorer.runs import Run, labels, read_folder
 from tvsight.storage import store as stores
 from tvsight.storage.choice import Choice
@@ -106,7 +107,7 @@ def test_methods_of_one_name_and_several_sources_are_not_joined(store: Store) ->
 
 def test_all_that_is_redrawn_together_belongs_together() -> None:
     found, _ = entries(Store(ROOT / "results"))
-    kept, apart = together(found)
+    kept, apart = together(found, CENTRAL)
     assert (len(kept), apart) == (len(found), [])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tvsight.explorer import EXPERIMENTS
+from tvsight.explorer import CENTRAL, EXPERIMENTS
 from tvsight.output.labels import display_name
 from tvsight.prompts.templates import Template, template_name
 from tvsight.run.outcome import Stored
@@ -110,7 +110,8 @@ def read_folder(
         UsageError: when there is no such folder, or a chosen name is in none of its results.
     """
     readable, unusable = found or entries(store)
-    kept, apart = together(one for one in readable if one.identity["experiment"] in EXPERIMENTS)
+    used = (one for one in readable if one.identity["experiment"] in EXPERIMENTS)
+    kept, apart = together(used, CENTRAL)
     chosen = choice.of(readable)
     paths = {entry.path for entry in chosen}
     problems = list(unusable)

@@ -4,7 +4,7 @@ Names do not decide that. A task of a user's file may have other pairs than a ye
 another source. `--redraw` asks for equal identities, which is stricter: such results agree.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from tvsight.storage.inspection import Entry
@@ -17,8 +17,6 @@ SETTINGS = (
 """The fields of an identity that a run has in common."""
 USUAL = {"division": "halves"}
 """What a field means that an identity lacks."""
-CENTRAL = ("main_results", "answers")
-"""Of a task with several data, these say which is meant."""
 
 Run = tuple[Any, ...]
 """A value of each of `SETTINGS`."""
@@ -44,15 +42,18 @@ def data_of(identity: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     return found
 
 
-def together(found: Iterable[Entry]) -> tuple[list[Entry], list[tuple[Entry, str]]]:
+def together(
+    found: Iterable[Entry], central: Container[str]
+) -> tuple[list[Entry], list[tuple[Entry, str]]]:
     """The results that can stand together in their runs, and the others with what contradicts.
 
-    The newest central comparison of a task says which data the task has in its run, and then the
-    newest of the other results.
+    Args:
+        central: experiments whose newest result says which data a task has in its run; where there
+            is none, the newest of the other results does.
     """
 
     def newest(entry: Entry) -> tuple[bool, str]:
-        return entry.identity["experiment"] in CENTRAL, str(entry.manifest["written"])
+        return entry.identity["experiment"] in central, str(entry.manifest["written"])
 
     known: dict[Run, dict[tuple[str, str], Any]] = {}
     kept, apart = [], []

@@ -152,7 +152,7 @@ def _finding(means: pd.DataFrame) -> str:
     most = of_model[of_model["heads"] == of_model["heads"].max()].set_index("kind")
     accuracy = {kind: number(most.loc[kind, "accuracy"]) for kind in ("fv", "induction", "random")}
     return (
-        f"Heads at their mean over the same task: ICL goes from {number(most['icl'].iloc[0])} to "
-        f"{accuracy['fv']} with the {most['heads'].iloc[0]} top FV heads, to "
+        f"ICL goes from {number(most['icl'].iloc[0])} to {accuracy['fv']} with "
+        f"{most['heads'].iloc[0]} top FV heads at their mean over the task, to "
         f"{accuracy['induction']} with induction heads, to {accuracy['random']} with random ones"
     )
