@@ -25,7 +25,7 @@ APART = 1.07
 """The factor between the places of neighbouring controls, so that none hides another."""
 SETTINGS = (
     "The function vector has a fixed number of heads and α = 1, as its authors have it. The task "
-    "vector is written over, so the levels do not say which vector holds more."
+    "vector is written over, so the numbers do not say which vector holds more."
 )
 LEVELS = ("baseline", "icl", "task_vector", "mean_state")
 """Procedures whose mean is a level beside the curve."""
