@@ -7,12 +7,13 @@ another source. `--redraw` asks for equal identities, which is stricter: such re
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
+from tvsight.config import SAMPLING
 from tvsight.storage.inspection import Entry
 from tvsight.tasks.task import ARROW
 
 SETTINGS = (
-    *("model", "weights", "dtype", "template", "shots", "dummy_queries", "episodes_per_split"),
-    *("seed", "division", "episodes", "answer_tokens", "scoring"),
+    *("model", "weights", "dtype", "template", *SAMPLING),
+    *("division", "episodes", "answer_tokens", "scoring"),
 )
 """The fields of an identity that a run has in common."""
 USUAL = {"division": "halves"}
