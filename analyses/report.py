@@ -47,7 +47,7 @@ def main(options: Options) -> int:
     for problem in problems:
         display.note(f"Left out: {problem.reason}")
     display.written([output])
-    return FAILURE_EXIT if problems else 0
+    return FAILURE_EXIT if any(problem.kind != "different" for problem in problems) else 0
 
 
 if __name__ == "__main__":

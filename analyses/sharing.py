@@ -136,13 +136,14 @@ def _whole(action: _Sent, store: "Store", display: "Display") -> "tuple[list[Ent
 
 def _blocks(action: _Sent, store: "Store", chosen: "Sequence[Entry]") -> dict[Path, int]:
     """The block whose vectors figures need, of each result, where only these are sent; results of
-    one model and one state of its weights share it."""
+    one run share it."""
     if action.vectors != "figures":
         return {}
     import pandas as pd
 
     from tvsight.experiments.main_results import NAME as MAIN_RESULTS
     from tvsight.experiments.main_results.layers import common_block
+    from tvsight.storage.joining import run_of
 
     found: dict[Path, int] = {}
     with_vectors = [
@@ -150,13 +151,9 @@ def _blocks(action: _Sent, store: "Store", chosen: "Sequence[Entry]") -> dict[Pa
         for entry in chosen
         if entry.has_vectors and entry.identity["experiment"] == MAIN_RESULTS
     ]
-    for weights in {_weights(entry) for entry in with_vectors}:
-        of_weights = [entry for entry in with_vectors if _weights(entry) == weights]
-        rows = pd.concat([store.rows(entry.path) for entry in of_weights])
+    for run in {run_of(entry.identity) for entry in with_vectors}:
+        of_run = [entry for entry in with_vectors if run_of(entry.identity) == run]
+        rows = pd.concat([store.rows(entry.path) for entry in of_run])
         (block,) = common_block(rows, action.layer).values()
-        found |= {entry.path: block for entry in of_weights}
+        found |= {entry.path: block for entry in of_run}
     return found
-
-
-def _weights(entry: "Entry") -> tuple[str, str]:
-    return entry.identity["model"], str(entry.identity.get("weights"))

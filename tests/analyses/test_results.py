@@ -198,13 +198,14 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
-def test_revisions_are_listed_and_exported_each_with_its_own_block(
+def test_revisions_are_listed_and_runs_exported_each_with_its_own_block(
     store: Store, tmp_path: Path
 ) -> None:
-    peaks = {"step1000": 0, "step2000": 3}
-    for name, block in peaks.items():
+    peaks = {("step1000", 0): 0, ("step2000", 0): 3, ("step2000", 1): 5}
+    for (name, seed), block in peaks.items():
         weights = name[-4:] * 10
-        asked = Result(CURRENT.identity | {"weights": f"commit:{weights}"})
+        own = {"weights": f"commit:{weights}", "seed": seed}
+        asked = Result(CURRENT.identity | own)
         right = (ROWS["layer"] == block).fillna(False)
         rows = ROWS.assign(correct=right.astype(bool).astype(ROWS["correct"].dtype))
         store.save(asked, rows, VECTORS, MADE | {"source": {"kind": "hub", "asked": [name]}})
@@ -219,7 +220,8 @@ def test_revisions_are_listed_and_exported_each_with_its_own_block(
         manifest = there.verified(path)
         (name,) = manifest.get("source", {}).get("asked", [""])
         if name:
-            assert f"at_{peaks[name]}" in there.vectors(path)
+            block = peaks[name, manifest["identity"]["seed"]]
+            assert f"at_{block}" in there.vectors(path)
 
 
 def test_an_export_leaves_damage_out_by_name(store: Store, tmp_path: Path) -> None:

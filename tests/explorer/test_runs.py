@@ -1,17 +1,22 @@
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from tests.helpers.commands import ROOT
 from tests.helpers.damages import flip
 from tests.helpers.example_store import IDENTITY, MADE
-from tests.helpers.explored import MODEL, TASKS, explored_folder, explored_store, rows_of
+from tests.helpers.explored import MODEL, TASK, TASKS, explored_folder, explored_store, rows_of
 from tvsight import writing
 from tvsight.errors import UsageError
+from tvsight.explorer import CENTRAL
 from tvsight.explorer.runs import Run, labels, read_folder
 from tvsight.storage import store as stores
 from tvsight.storage.choice import Choice
 from tvsight.storage.contents import read_rows
+from tvsight.storage.inspection import entries
+from tvsight.storage.joining import together
 from tvsight.storage.store import Result, Store
 
 
@@ -50,6 +55,60 @@ def test_the_newest_of_two_results_of_other_pairs_is_taken(store: Store) -> None
     store.save(Result(identity), newer, None, {**MADE, "written": "2099-01-01T00:00:00+00:00"})
     (found,) = explored_folder(store).runs[0].of("main_results", "antonyms")
     assert found.path == Result(identity).path
+    (older,) = explored_folder(store).problems
+    assert older.reason == "other pairs of antonyms than the newest results of its run"
+
+
+LATER = {**MADE, "written": "2099-01-01T00:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "change", "why"),
+    [
+        ("methods", {}, ""),
+        ("methods", {"task_data": "1f"}, "other pairs of antonyms"),
+        ("methods", {"sources": {TASK: "1f"}}, f"other pairs of {TASK}"),
+        ("methods", {"sources": {TASK: "0f"}}, ""),
+        ("methods", {"sources": {"unmeasured": "1f"}}, ""),
+        ("methods", {"dtype": "bfloat16"}, ""),  # of another run, which has no central comparison
+    ],
+)
+def test_results_of_other_data_are_not_joined_by_name(
+    store: Store, experiment: str, change: dict[str, Any], why: str
+) -> None:
+    """Whichever is newer, the central comparison says which data a task has."""
+    rows = rows_of("antonyms", (0, 6, 6, 6))
+    rows = rows[rows["procedure"] == "task_vector"].assign(procedure="mean_state")
+    method = {"method": "mean_state", "method_settings": {}}
+    own = {**IDENTITY, "model": MODEL, "experiment": experiment, **method}
+    result = Result(own | change)
+    store.save(result, rows, None, LATER)
+    folder = explored_folder(store)
+    is_there = any(run.of(experiment, "antonyms") for run in folder.runs)
+    assert is_there == (not why and "dtype" not in change)
+    assert [(one.path, one.kind, one.reason) for one in folder.problems] == (
+        [(result.path, "different", f"{why} than the newest results of its run")] if why else []
+    )
+
+
+def test_methods_of_one_name_and_several_sources_are_not_joined(store: Store) -> None:
+    for source, task, made in (("1a", "antonyms", MADE), ("2b", TASK, LATER)):
+        rows = rows_of(task, (0, 6, 6, 6))
+        rows = rows[rows["procedure"] == "task_vector"].assign(procedure="mine")
+        method = {"method": "mine", "method_settings": {}, "method_source": source}
+        own = {**IDENTITY, "model": MODEL, "experiment": "methods", "task": task, **method}
+        store.save(Result(own), rows, None, {"written": "2000-01-01T00:00:00+00:00"} | made)
+    folder = explored_folder(store)
+    assert [one.key.task for one in folder.runs[0].results["methods"]] == [TASK]
+    assert [one.reason for one in folder.problems] == [
+        "other method of mine than the newest results of its run"
+    ]
+
+
+def test_all_that_is_redrawn_together_belongs_together() -> None:
+    found, _ = entries(Store(ROOT / "results"))
+    kept, apart = together(found, CENTRAL)
+    assert (len(kept), apart) == (len(found), [])
 
 
 def test_damage_is_left_out_and_named(store: Store) -> None:

@@ -25,6 +25,8 @@ SHOWN = ("zero_shot", "natural")
 TEXTS = 4
 """Episodes after whose prompts text is generated. Three of its answers are right with a vector that
 is applied once, one with a vector at every token."""
+SENTENCES = 12
+"""Neutral sentences. Those after the first `TEXTS` are moved twice as far."""
 LAYER = 3
 
 
@@ -51,7 +53,9 @@ def steering_rows(
             if in_text and labels["procedure"] in ("baseline", VECTOR):
                 row |= {"repeated_once": 0.1 * number, "repeated_every": (alpha or 0.4) / 8}
                 row |= {"exact_once": number < 3, "exact_every": number < 1}
-                row |= {"divergence": alpha} if layer else {}
+            if number < SENTENCES and layer and labels["context"] == "zero_shot":
+                known = alpha if number < TEXTS else 2 * (alpha or 0)
+                row |= {"divergence": known} if labels["procedure"] == VECTOR else {}
             rows.append(row)
 
     for context in contexts:

@@ -70,18 +70,19 @@ def test_scores_compare_the_answers_of_fifty_rows_at_a_time(
         monkeypatch.setattr(batching, "GPU_LOGIT_BYTES", 4 * 7 * decoder.vocabulary)
     states = 3 * torch.randn(70, 2, decoder.width, generator=torch.Generator().manual_seed(0))
     expected = [row % 9 for row in range(50)] + [200 + row % 5 for row in range(20)]
-    icl = Icl(states[:, 0], expected)
+    accepted = [[token] for token in expected]
+    icl = Icl(states[:, 0], expected, accepted)
     found = answers.scores(decoder, states, expected, icl)
     assert found["gap"].shape == found["divergence"].shape == (70, 2)
     assert (found["divergence"][:, 0] == 0).all()
     assert (found["divergence"][:, 1] > 0).all()
     for rows in (slice(50), slice(50, 70)):
-        of_rows = Icl(states[rows, 0], expected[rows])
+        of_rows = Icl(states[rows, 0], expected[rows], accepted[rows])
         part = answers.scores(decoder, states[rows], expected[rows], of_rows)
         gap, divergence = found["gap"][rows], found["divergence"][rows]
         torch.testing.assert_close(part["gap"], gap, rtol=0, atol=1e-5)
         torch.testing.assert_close(part["divergence"], divergence, rtol=0, atol=1e-5)
-    alone = answers.scores(decoder, states[:3], [7, 7, 7], Icl(states[:3, 0], [7, 7, 7]))
+    alone = answers.scores(decoder, states[:3], [7, 7, 7], Icl(states[:3, 0], [7, 7, 7], [[]] * 3))
     assert not alone["gap"].any()
     assert not alone["divergence"].any()
 
@@ -91,11 +92,34 @@ def test_answers_may_be_spelled_otherwise_in_context(decoder: Decoder) -> None:
     states = 3 * torch.randn(4, decoder.width, generator=torch.Generator().manual_seed(0))
     icl = 3 * torch.randn(4, decoder.width, generator=torch.Generator().manual_seed(1))
     expected, spelled = [9, 8, 7, 7], [1, 2, 3, 4]
-    found = answers.scores(decoder, states, expected, Icl(icl, spelled))
+    found = answers.scores(decoder, states, expected, Icl(icl, spelled, [[]] * 4))
     whole = [decoder.unembed(of).log_softmax(dim=-1) for of in (states, icl)]
     gaps, divergences = gaps_and_divergences(*whole, expected, spelled)
     assert found["gap"].tolist() == pytest.approx(gaps, abs=1e-5)
     assert found["divergence"].tolist() == pytest.approx(divergences, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "wrong"),
+    [
+        ([[9], [8], [7]], [8, 7, 9]),
+        ([[9, 8], [8], [7]], [7, 7, 9]),  # the next answer is another right one
+        ([[9], [8, 7, 9], [9, 7]], [8, 8, 8]),  # no answer is wrong; the first of them is right
+    ],
+)
+def test_the_wrong_answer_is_none_that_the_query_accepts(
+    decoder: Decoder, accepted: list[list[int]], wrong: list[int]
+) -> None:
+    states = 3 * torch.randn(3, decoder.width, generator=torch.Generator().manual_seed(0))
+    icl = Icl(states, [9, 8, 7], accepted)
+    logits = decoder.unembed(states)
+    gaps = logits[range(3), [9, 8, 7]] - logits[range(3), wrong]
+    found = answers.scores(decoder, states, [9, 8, 7], icl)["gap"]
+    torch.testing.assert_close(found, gaps, rtol=0, atol=1e-5)
+    known = gaps_and_divergences(
+        decoder.unembed(states).log_softmax(dim=-1), logits, [9, 8, 7], accepted=accepted
+    )[0]
+    assert found.tolist() == pytest.approx(known, abs=1e-5)
 
 
 def test_tied_leaders_have_no_margin_wherever_a_tile_ends(

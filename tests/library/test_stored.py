@@ -9,8 +9,12 @@ import pytest
 
 import tvsight
 from tests.helpers.commands import ROOT
+from tests.helpers.example_store import IDENTITY
 from tests.helpers.small_runs import TASKS, First, first, run
 from tvsight.errors import Remark, UsageError
+from tvsight.library.stored import _differing
+from tvsight.storage.inspection import Entry
+from tvsight.storage.manifests import Result
 
 __all__ = ["first"]
 READ = """
@@ -48,6 +52,30 @@ def test_what_differs_between_results_of_a_task_is_a_column(first: First, tmp_pa
         task: {2, 3} if task == "to_upper" else {3} for task in TASKS
     }
     assert "seed" not in rows
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "there"),
+    [
+        ("weights", {"experiment": "methods", "method": "m", "weights": "other"}, True),
+        ("weights", {"task": "another", "weights": "other"}, True),
+        ("task_data", {"experiment": "methods", "method": "m", "task_data": "other"}, True),
+        ("task_data", {"task": "another", "task_data": "other"}, False),
+        ("division", {"division": "todd"}, True),
+        ("sources", {"sources": {"a": "1"}}, True),
+        ("sources", {"experiment": "methods", "sources": {"a": "1"}}, False),
+    ],
+)
+def test_results_that_one_could_take_for_the_same_are_told_apart(
+    name: str, changes: dict[str, object], there: bool
+) -> None:
+    own: dict[str, object] = {**IDENTITY, "sources": {"b": "2"}}
+    both = [entry_of(own), entry_of(own | changes)]
+    assert (name in _differing(both)) == there
+
+
+def entry_of(identity: dict[str, object]) -> Entry:
+    return Entry(Result(identity).path, {"identity": identity}, 0)
 
 
 def test_a_damaged_result_is_left_out_with_a_warning(first: First, tmp_path: Path) -> None:

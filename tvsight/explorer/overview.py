@@ -96,7 +96,11 @@ def draws(runs: Sequence[dict[str, Any]]) -> dict[str, str]:
         runs: as `overview` and `plain` make them.
     """
     sets = {
-        frozenset(task["task"] for task in run["tasks"] if task["accuracy"][name][0] is not None)
+        frozenset(
+            (task["task"], task["data"])
+            for task in run["tasks"]
+            if task["accuracy"][name][0] is not None
+        )
         for run in runs
         for name in run["procedures"]
     }
@@ -135,6 +139,7 @@ def _task_row(run: Run, row: dict[Any, Any], compared: list[str]) -> dict[str, A
     kept = ("task", "category", "n", "queries", "layer", "chance", "chance_answer", "chance_share")
     return {
         **{name: row[name] for name in kept},
+        "data": run.data[row["task"]],
         "identified": bool(row["layer_identified"]),
         "accuracy": {name: [row[name + end] for end in ENDS] for name in compared},
         "difference": {

@@ -2,28 +2,23 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from tvsight.explorer import EXPERIMENTS
+from tvsight.explorer import CENTRAL, EXPERIMENTS
 from tvsight.output.labels import display_name
 from tvsight.prompts.templates import Template, template_name
 from tvsight.run.outcome import Stored
 from tvsight.storage.choice import Choice
 from tvsight.storage.inspection import Entry, Finding, entries
+from tvsight.storage.joining import SETTINGS, run_of, together
 from tvsight.storage.manifests import Key
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 from tvsight.tasks import in_order
-
-SETTINGS = (
-    *("weights", "dtype", "template", "shots", "dummy_queries", "episodes_per_split", "seed"),
-    *("division", "episodes", "answer_tokens", "scoring"),
-)
-"""The fields of an identity that a run has in common."""
 
 FEW = ("model", "task", "category", "measured_on")
 """Columns of every experiment with few values. As categories they take a tenth of the time."""
@@ -37,6 +32,8 @@ class Run:
     settings: dict[str, Any]
     results: dict[str, list[Stored]] = field(default_factory=dict)
     """By experiment, one for each task and method."""
+    data: dict[str, str] = field(default_factory=dict)
+    """The checksum of the pairs of each task."""
 
     @property
     def options(self) -> dict[str, str]:
@@ -50,7 +47,7 @@ class Run:
             "episodes": known["episodes_per_split"],
             "dummy queries": known["dummy_queries"],
             "answer tokens": known["answer_tokens"] or 1,
-            "division": known["division"] or "halves",
+            "division": known["division"],
         }
         texts = {
             name: "from a file" if value is None else str(value) for name, value in shown.items()
@@ -113,20 +110,24 @@ def read_folder(
         UsageError: when there is no such folder, or a chosen name is in none of its results.
     """
     readable, unusable = found or entries(store)
-    problems = list(unusable)
+    used = (one for one in readable if one.identity["experiment"] in EXPERIMENTS)
+    kept, apart = together(used, CENTRAL)
     chosen = choice.of(readable)
+    paths = {entry.path for entry in chosen}
+    problems = list(unusable)
+    problems += [Finding(one.path, "different", why) for one, why in apart if one.path in paths]
     counts = Counter((entry.identity["model"], entry.identity["experiment"]) for entry in chosen)
-    runs: dict[str, Run] = {}
-    for entry in _newest(chosen):
+    runs: dict[tuple[Any, ...], Run] = {}
+    for entry in _newest([entry for entry in kept if entry.path in paths]):
         try:
             store.verified(entry.path, keep_rows=True)
         except (DamagedResult, LaterVersion) as damage:
             problems.append(Finding(entry.path, "damaged", str(damage)))
             continue
         identity = entry.identity
-        settings = {name: identity.get(name) for name in SETTINGS}
-        key = json.dumps([identity["model"], settings], sort_keys=True)
-        run = runs.setdefault(key, Run(identity["model"], settings))
+        settings = dict(zip(SETTINGS, run_of(identity), strict=True))
+        run = runs.setdefault(run_of(identity), Run(identity["model"], settings))
+        run.data[identity["task"]] = str(identity.get("task_data"))
         key_of = Key(identity["model"], identity["task"])
         rows = store.rows(entry.path).astype(dict.fromkeys(FEW, "category"))
         store.forget(entry.path)  # rows are in memory once
@@ -153,14 +154,16 @@ def labels(runs: Sequence[Run]) -> list[str]:
     return named
 
 
-def _newest(chosen: Iterable[Entry]) -> list[Entry]:
-    """The newest of the results that only differ in what no option says: pairs, a file's text."""
-    found: dict[str, Entry] = {}
-    for entry in sorted(chosen, key=lambda entry: str(entry.manifest["written"])):
-        identity = entry.identity
-        if identity["experiment"] in EXPERIMENTS:
-            names = (*SETTINGS, "experiment", "model", "task", "method")
-            found[json.dumps([identity.get(name) for name in names])] = entry
+def _newest(kept: Sequence[Entry]) -> list[Entry]:
+    """The newest of the results that only differ in options of their experiment.
+
+    Args:
+        kept: from `together`, the newest of an experiment first.
+    """
+    found: dict[tuple[Any, ...], Entry] = {}
+    for entry in kept:
+        own = (entry.identity.get(name) for name in ("experiment", "task", "method"))
+        found.setdefault((run_of(entry.identity), *own), entry)
     return sorted(found.values(), key=lambda entry: entry.path)
 
 

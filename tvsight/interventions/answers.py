@@ -40,6 +40,8 @@ class Icl(NamedTuple):
     """After the last block, `[episodes, width]`."""
     expected: Sequence[int]
     """The expected token of each episode, as its prompt spells it."""
+    accepted: Sequence[Sequence[int]]
+    """The tokens that count as correct, of each episode."""
 
 
 def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> Answers:
@@ -83,8 +85,8 @@ def scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) 
     """Compare states among the answers of their task.
 
     These are the expected tokens of `COMPARED_WITH` rows in a row, and probabilities are
-    renormalised over them. The wrong answer of a row is the next of them that differs from its own;
-    where all are the same, the gap is 0.
+    renormalised over them. The wrong answer of a row is the next of them that its query does not
+    accept; where it accepts all, the gap is 0.
 
     Args:
         states: `[rows, ..., width]`.
@@ -94,11 +96,11 @@ def scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) 
     Returns:
         `gap` and `divergence`, `[rows, ...]`, on the CPU.
     """
-    parts = [
-        _scores(decoder, states[own], expected[own], Icl(icl.states[own], icl.expected[own]))
-        for start in range(0, len(expected), COMPARED_WITH)
-        for own in (slice(start, start + COMPARED_WITH),)
-    ]
+    parts = []
+    for start in range(0, len(expected), COMPARED_WITH):
+        own = slice(start, start + COMPARED_WITH)
+        known = Icl(icl.states[own], icl.expected[own], icl.accepted[own])
+        parts.append(_scores(decoder, states[own], expected[own], known))
     return {
         "gap": torch.cat([part["gap"] for part in parts]),
         "divergence": torch.cat([part["divergence"] for part in parts]),
@@ -110,9 +112,12 @@ def _scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl)
     both = sorted(set(spelled))
     tokens, icl_tokens = [token for token, _ in both], [token for _, token in both]
     right = [both.index(one) for one in spelled]
+    known = [{*of, token} for of, token in zip(icl.accepted, expected, strict=True)]
     wrong = [
-        next((at for at in (*right[row:], *right[:row]) if tokens[at] != tokens[own]), own)
-        for row, own in enumerate(right)
+        next(
+            (at for at in (*right[row:], *right[:row]) if not accepted.intersection(both[at])), own
+        )
+        for row, (own, accepted) in enumerate(zip(right, known, strict=True))
     ]
     logits = _logits_of(decoder, states, tokens)
     found = logits.log_softmax(dim=-1)

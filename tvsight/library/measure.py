@@ -106,7 +106,7 @@ def learn_vector(
     """
     vector = learn(decoder, dev, method, settings).mean(dim=0)
     of_task = Method(given, of="task", use=method.use)
-    icl = in_context_learning(decoder, test["shared"], test["query"], test["expected"])
+    icl = in_context_learning(decoder, test)
     found = measure_method(
         decoder, dev, test, of_task, {"vector": vector}, icl=icl, progress=progress
     )

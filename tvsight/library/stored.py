@@ -1,13 +1,15 @@
 """Read all stored rows of a results folder as one table, without torch."""
 
+import json
 import warnings
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import Remark, UsageError, nearest, unexpected
 from tvsight.storage.inspection import Entry, check, superseded
+from tvsight.storage.joining import SETTINGS, USUAL
 from tvsight.storage.store import Store
 from tvsight.texts import one_line
 
@@ -26,8 +28,10 @@ def read(folder: str | PathLike[str] = "results", experiment: str | None = None)
 
     Returns:
         The rows that docs/results.md describes, after a column `experiment`. Every field of the
-        identity in which two results of one experiment, model and task differ, such as `shots` or
-        `seed`, is a column too. Cells are empty where a result has no such value. The column `rank`
+        identity in which results that one could take for the same differ is a column too: an option
+        such as `shots` or `seed` among the results of a model, `task_data` among those of a model
+        and task, any other among those of an experiment too. Several values are one text, as JSON.
+        Cells are empty where a result has no such value. The column `rank`
         is the place of the answer among all tokens; in rows of `token_projections` it is that of a
         token, a word or the answers in an unembedded vector.
 
@@ -49,8 +53,9 @@ def read(folder: str | PathLike[str] = "results", experiment: str | None = None)
     for entry in entries:
         rows = store.rows(entry.path)
         rows.insert(0, "experiment", entry.path.parts[0])
-        further = [name for name in fields if name not in rows and name in entry.identity]
-        rows = rows.assign(**{name: entry.identity[name] for name in further})
+        known = _fields(entry)
+        further = [name for name in fields if name not in rows and name in known]
+        rows = rows.assign(**{name: known[name] for name in further})
         # Of these types a column may have empty cells.
         kinds = {name: NULLABLE.get(str(kind)) for name, kind in rows.dtypes.items()}
         parts.append(rows.astype({name: kind for name, kind in kinds.items() if kind}))
@@ -81,11 +86,20 @@ def _entries(store: Store, experiment: str | None) -> list[Entry]:
 
 
 def _differing(entries: Sequence[Entry]) -> list[str]:
-    """The fields with one value each in which results of one experiment, model and task differ."""
+    """The fields in which results differ that one could take for the same."""
     values: dict[tuple[str, ...], set[object]] = {}
     for entry in entries:
-        group = (entry.path.parts[0], str(entry.identity["model"]), str(entry.identity["task"]))
-        for name, value in entry.identity.items():
-            if not isinstance(value, dict | list):
-                values.setdefault((name, *group), set()).add(value)
+        model, task, kind = (str(entry.identity[name]) for name in ("model", "task", "experiment"))
+        for name, value in _fields(entry).items():
+            of_run = name in SETTINGS and name != "episodes"
+            own = () if of_run else (task,) if name in ("task_data", "episodes") else (task, kind)
+            values.setdefault((name, model, *own), set()).add(value)
     return list(dict.fromkeys(name for (name, *_), several in values.items() if len(several) > 1))
+
+
+def _fields(entry: Entry) -> dict[str, Any]:
+    """The identity of a result, with usual values where it lacks them."""
+    return {
+        name: json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+        for name, value in (USUAL | entry.identity).items()
+    }

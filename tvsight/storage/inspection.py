@@ -23,7 +23,8 @@ from tvsight.writing import reason
 
 Kind = Literal["damaged", "superseded", "later", "left over", "different", "in use"]
 """Kinds of findings: `superseded` results are of an older tvsight, `later` ones of a later. Of
-results that are pulled, `different` ones would replace others, and others are `in use`."""
+results that are pulled, `different` ones would replace others, and others are `in use`; of those
+that are shown together, `different` ones are of other data."""
 Seen = Callable[[Path], object]
 """Called with each result that was looked at."""
 STALE_S = 3600

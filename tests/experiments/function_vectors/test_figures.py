@@ -76,7 +76,10 @@ def test_the_curve_stands_beside_levels_and_controls() -> None:
         assert list(line.get_ydata()) == [accuracy[name]]
         assert line.get_marker() == PROCEDURES[name].marker
         assert not line.get_clip_on()
-    assert plot.title == "a-model: with 2 heads function vectors reach 0.60, task vectors 0.75"
+    assert plot.title == (
+        "a-model: function vectors of 2 heads, added with α = 1, answer 0.60; task vectors, "
+        "written over, 0.75"
+    )
 
 
 def test_shared_heads_are_a_symmetric_map_with_an_empty_diagonal() -> None:

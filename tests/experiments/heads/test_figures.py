@@ -64,8 +64,8 @@ def test_lines_are_the_means_of_each_kind_and_icl_is_a_level(models: tuple[str, 
         ticks = [label.get_text() for label in axes.get_xticklabels()]
         assert ticks == ["1\n5 %", "3\n20 %"]
     assert plot.title == (
-        "ICL goes from 0.70 to 0.10 without the 3 top FV heads, to 0.50 without as many induction "
-        "heads, to 0.57 without random ones"
+        "ICL goes from 0.70 to 0.10 with 3 top FV heads at their mean over the task, to 0.50 with "
+        "induction heads, to 0.57 with random ones"
     )
 
 

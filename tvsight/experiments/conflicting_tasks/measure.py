@@ -115,9 +115,9 @@ def measure_dev(
     }
     as_demonstrated = {"conflict": (conflict, demonstrations["expected"])}
     read = {
-        "patched": read_together(decoder, as_patched, _icl(decoder, patched)),
+        "patched": read_together(decoder, as_patched, in_context_learning(decoder, patched)),
         "demonstrations": read_together(
-            decoder, as_demonstrated, Icl(conflict[:, 0], demonstrations["expected"])
+            decoder, as_demonstrated, _known(conflict[:, 0], demonstrations)
         ),
     }
     return {
@@ -149,8 +149,8 @@ def measure_test(
         states.append(apply_vectors(decoder, cached, every, [layer] * len(every), placed))
     runs = torch.stack(states, dim=1)
     icl = {
-        "demonstrations": Icl(unpatched[:, -1], demonstrations["expected"]),
-        "patched": _icl(decoder, patched),
+        "demonstrations": _known(unpatched[:, -1], demonstrations),
+        "patched": in_context_learning(decoder, patched),
     }
     names = ["icl", *layers]
     found = {}
@@ -160,9 +160,8 @@ def measure_test(
     return found
 
 
-def _icl(decoder: Decoder, patched: PromptTokens) -> Icl:
-    """In-context learning of B, with demonstrations of B."""
-    return in_context_learning(decoder, patched["shared"], patched["query"], patched["expected"])
+def _known(states: Tensor, prompts: PromptTokens) -> Icl:
+    return Icl(states, prompts["expected"], prompts["accepted"])
 
 
 def _conflicting(demonstrations: PromptTokens) -> list[TokenIds]:

@@ -175,8 +175,7 @@ def measure_split(
     prompted |= {name: patch.prompts for name, patch in patches.items()}
     expected = {name: [queries[number][1] for number in prompted[name]] for name in states}
     read = read_together(decoder, {name: (of, expected[name]) for name, of in states.items()})
-    demonstrated = (prompts["right"], prompts["query"], prompts["expected"])
-    icl = in_context_learning(decoder, *demonstrated)
+    icl = in_context_learning(decoder, prompts, prompts["right"])
 
     def of_rows(name: str, rows: Sequence[int]) -> Answers:
         """The answers of one procedure, the row of each episode."""

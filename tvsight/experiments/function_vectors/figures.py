@@ -23,6 +23,10 @@ NAMED = 5
 """Heads that are named in the map."""
 APART = 1.07
 """The factor between the places of neighbouring controls, so that none hides another."""
+SETTINGS = (
+    "The function vector has a fixed number of heads and α = 1, as its authors have it. The task "
+    "vector is written over, so the numbers do not say which vector holds more."
+)
 LEVELS = ("baseline", "icl", "task_vector", "mean_state")
 """Procedures whose mean is a level beside the curve."""
 
@@ -135,12 +139,14 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
     caption = (
         f"{note} The vector is added after the block that is best on dev with {count} heads. "
         f"Controls, with {count} heads where they are heads, stand side by side: see the table. "
-        "Bottom heads: those of the most negative effect. The raw sum has a block of its own."
+        "Bottom heads: those of the most negative effect. The raw sum has a block of its own. "
+        f"{SETTINGS}"
     )
     of_model = means[means["model"] == models[0]].set_index("procedure")["accuracy"]
     title = (
-        f"{display_name(models[0])}: with {counted(count, 'head')} function vectors reach "
-        f"{number(of_model[VECTOR])}, task vectors {number(of_model['task_vector'])}"
+        f"{display_name(models[0])}: function vectors of {counted(count, 'head')}, added with α = "
+        f"1, answer {number(of_model[VECTOR])}; task vectors, written over, "
+        f"{number(of_model['task_vector'])}"
     )
     return Plot(figure, title, caption, note)
 

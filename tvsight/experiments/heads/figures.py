@@ -135,8 +135,10 @@ def by_share(means: pd.DataFrame) -> Plot:
         "Whiskers: 95 % bootstrap intervals over tasks."
     )
     caption = (
-        f"{note} The heads are replaced by their means over few-shot dev prompts of the task, at "
-        "the last token. FV heads of a task are chosen by their mean effect on the other tasks. "
+        f"{note} The heads are replaced by their means over few-shot dev prompts of the same "
+        "task, at the last token. This removes what depends on the query alone, and leaves what a "
+        "function vector sums. FV heads of a task are chosen by their mean effect on the other "
+        "tasks. "
         "“No top …”: the top heads of the other kind, as many, are left out before the choice. "
         "A share that has no more heads than a smaller one is left out. Neighbouring lines are "
         "moved apart a little."
@@ -150,7 +152,7 @@ def _finding(means: pd.DataFrame) -> str:
     most = of_model[of_model["heads"] == of_model["heads"].max()].set_index("kind")
     accuracy = {kind: number(most.loc[kind, "accuracy"]) for kind in ("fv", "induction", "random")}
     return (
-        f"ICL goes from {number(most['icl'].iloc[0])} to {accuracy['fv']} without the "
-        f"{most['heads'].iloc[0]} top FV heads, to {accuracy['induction']} without as many "
-        f"induction heads, to {accuracy['random']} without random ones"
+        f"ICL goes from {number(most['icl'].iloc[0])} to {accuracy['fv']} with "
+        f"{most['heads'].iloc[0]} top FV heads at their mean over the task, to "
+        f"{accuracy['induction']} with induction heads, to {accuracy['random']} with random ones"
     )

@@ -93,7 +93,7 @@ def measure(
     every = [(layer, head) for layer in range(len(means)) for head in range(means.shape[1])]
     own = last_heads(decoder, first)[0]
     no_op = with_heads_replaced(decoder, first, unpatched[:1], [0], [every], own)
-    icl = Icl(unpatched[index, -1], expected)
+    icl = Icl(unpatched[index, -1], expected, test["accepted"])
     ablated = final.view(len(prompts), len(sets), -1)[index]
     groups = {"icl": (icl.states, expected), "ablated": (ablated, expected)}
     read = read_together(decoder, groups, icl)

@@ -31,13 +31,15 @@ NAMES = ["Model", "Category", "Task", "Ablated"]
 SHOWN = 10
 """Heads of each score in the table of heads."""
 MEAN_TABLE = Wording(
-    "In-context learning without the heads of the largest scores",
-    "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Lost: ICL minus this. "
+    "In-context learning with the heads of the largest scores at their mean over the task",
+    "A row is a mean over tasks. Ablated: heads that are replaced at the last token by their mean "
+    "over few-shot dev prompts of the same task, which removes only what depends on the query. "
+    "[ ]: 95 % bootstrap interval over tasks. Lost: ICL minus this. "
     "Below random: as many random heads minus this. Below the other kind: induction heads minus "
     "this for FV heads, and the reverse. Tasks are paired; beside each difference stands the "
     "number of tasks where it is above 0 (permutation of queries, Holm's correction for the tasks, "
-    "5 %). Heads are chosen on the other tasks. The second table has the tasks, without the "
-    "largest sets of heads.",
+    "5 %). Heads are chosen on the other tasks. The second table has the tasks, with the largest "
+    "sets of heads.",
 )
 HEAD_TABLE = Wording(
     "Heads of the largest FV and induction scores",

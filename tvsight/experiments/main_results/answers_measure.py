@@ -76,7 +76,7 @@ def answer_dev(
         learnt, icl = learn_with_icl(decoder, dev)
     else:
         learnt = {OWN: learn(decoder, dev, method, settings)}
-        icl = in_context_learning(decoder, dev["shared"], dev["query"], dev["expected"])
+        icl = in_context_learning(decoder, dev)
     say("layer sweep")
     prompts, index = distinct([tuple(prompt) for prompt in dev["zero_shot"]])
     cached = cache_prompts(decoder, prompts)
@@ -122,7 +122,7 @@ def answer_test(
             learnt = {OWN: taught[OWN].to(decoder.device).expand(len(test["query"]), -1, -1)}
         else:
             learnt = {OWN: learn(decoder, test, method, settings)}
-        icl = in_context_learning(decoder, test["shared"], test["query"], test["expected"])
+        icl = in_context_learning(decoder, test)
     say("test queries")
     prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
     few_shot: list[tuple[int, ...]] = []

@@ -123,7 +123,8 @@ def learn_with_icl(decoder: Decoder, prompts: PromptTokens) -> tuple[dict[str, T
     own = task_vectors([of_episode[:-1] for of_episode in last])
     averaged = averaged_vector.learn(decoder, prompts, own)
     icl = torch.stack([of_episode[-1, -1] for of_episode in last])
-    return {"task_vector": own, "averaged_vector": averaged}, Icl(icl, prompts["expected"])
+    known = Icl(icl, prompts["expected"], prompts["accepted"])
+    return {"task_vector": own, "averaged_vector": averaged}, known
 
 
 def sweep(
@@ -215,7 +216,7 @@ def measure_method(
     say("learning")
     own, vectors = learn_both(decoder, dev, test, method, settings)
     say("dev")
-    dev_icl = in_context_learning(decoder, dev["shared"], dev["query"], dev["expected"])
+    dev_icl = in_context_learning(decoder, dev)
     on_dev = sweep(decoder, dev, {"method": method}, {"method": own}, dev_icl, vectors=False)
     layer = best_layer(on_dev["sweep"]["method"], dev["accepted"])
     say("test")
@@ -225,7 +226,7 @@ def measure_method(
     patched = method.applied(vectors[:, layer], unpatched[:, layer])
     states = apply_vectors(decoder, cached, index, [layer] * len(index), patched)
     if icl is None:
-        icl = in_context_learning(decoder, test["shared"], test["query"], test["expected"])
+        icl = in_context_learning(decoder, test)
     read = read_together(decoder, {"method": (states, test["expected"])}, icl)
     once = 1 if method.of == "task" else None
     kept = {"dev": own[:once], "test": vectors[:once]}
@@ -240,18 +241,18 @@ def measure_method(
 
 
 def in_context_learning(
-    decoder: Decoder,
-    shared: Sequence[TokenIds],
-    queries: Sequence[TokenIds],
-    expected: Sequence[int],
+    decoder: Decoder, prompts: PromptTokens, shared: Sequence[TokenIds] | None = None
 ) -> Icl:
     """In-context learning on some episodes.
 
     Args:
-        shared, queries, expected: as `PromptTokens` has them.
+        shared: demonstrations in place of those of the prompts, as `PromptTokens` has them.
     """
-    few_shot = last_states(decoder, shared, [[query] for query in queries])
-    return Icl(torch.stack([of_episode[0, -1] for of_episode in few_shot]), expected)
+    few_shot = last_states(
+        decoder, shared or prompts["shared"], [[query] for query in prompts["query"]]
+    )
+    states = torch.stack([of_episode[0, -1] for of_episode in few_shot])
+    return Icl(states, prompts["expected"], prompts["accepted"])
 
 
 def best_layers(sweep: dict[str, Answers], accepted: Sequence[Sequence[int]]) -> dict[str, int]:

@@ -127,11 +127,13 @@ def in_text(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `model`, `procedure`, `method`, `mode`, `alpha` (as in `over_tasks`), `tasks`; and each of
         `IN_TEXT`, and `exact_gain`, `exact_every` minus `exact_once`, with `_low` and `_high`,
-        bootstrap intervals over tasks. The divergence is empty without a vector.
+        bootstrap intervals over tasks. Each is the mean of the episodes that have it: text is
+        generated on fewer than there are neutral sentences. The divergence is empty without a
+        vector.
     """
-    known = rows[(rows["split"] == "test") & rows["repeated_once"].notna()]
     by = ["model", *CONDITION[1:]]
-    values = known[[*by, "task"]].join(known[list(IN_TEXT)].astype(float))
+    known = rows.loc[rows["split"] == "test", list(IN_TEXT)].astype(float).dropna(how="all")
+    values = rows.loc[known.index, [*by, "task"]].join(known)
     of_tasks = values.groupby([*by, "task"], sort=False, dropna=False).mean()
     of_tasks["exact_gain"] = of_tasks["exact_every"] - of_tasks["exact_once"]
     found = []

@@ -237,7 +237,8 @@ def measure_split(
         patch = Patch(applied_to, blocks, method.applied(vectors[:, list(blocks)], own))
         patched = patch_together(decoder, cached, {name: patch})
         groups[template][name] = (patched[name], expected[template::templates])
-    read = [read_together(decoder, of_template, Icl(*of_template["icl"])) for of_template in groups]
+    known = [Icl(*of_template["icl"], prompts["accepted"]) for of_template in groups]
+    read = [read_together(decoder, *of) for of in zip(groups, known, strict=True)]
     return {
         "unpatched": [{name: of[name] for name in unvaried} for of in read],
         "patched": [read[one["applied"]][str(number)] for number, one in enumerate(variants)],

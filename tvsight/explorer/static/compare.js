@@ -27,10 +27,10 @@ async function meanLead(a, b, leads) {
   return h("p", { class: "lead" }, named(a), " minus ", named(b), ": ", h("strong", {}, interval(ends)), `, mean of ${leads.length} tasks, paired, with a bootstrap interval over tasks.`);
 }
 
-/** Tasks of both sides. Where the episodes are the same, each has a test that permutes queries. */
+/** Tasks of both sides with the same pairs. Where the episodes are the same, each has a test that permutes queries. */
 async function pairs(a, b) {
   const has = ({ run, name }, task) => row(run, task)?.accuracy[name][0] != null;
-  const common = data.runs[a.run].tasks.map((one) => one.task).filter((task) => has(a, task) && has(b, task));
+  const common = data.runs[a.run].tasks.map((one) => one.task).filter((task) => has(a, task) && has(b, task) && row(a.run, task).data === row(b.run, task).data);
   const rows = await Promise.all(common.map(async (task) => {
     const [first, second] = await Promise.all([detail(a.run, task), detail(b.run, task)]);
     const queries = [first, second].map((found) => episodes(found, "test").map((one) => one.query));

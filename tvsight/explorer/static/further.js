@@ -64,9 +64,9 @@ function steering(found) {
 
 function ablated(found) {
   if (!found.ablated.length) return null;
-  return h("section", {}, h("h2", {}, "ICL without heads"), sortable("Test accuracy of ICL without some attention heads; random heads: mean over draws", [
-    { head: "Heads", key: (one) => one.kind ?? "", cell: (one) => (one.kind ? one.kind.replaceAll("_", " ") : "none is missing") },
-    { head: "Missing", right: true, key: (one) => one.heads ?? 0, cell: (one) => String(one.heads ?? 0) },
+  return h("section", {}, h("h2", {}, "ICL with heads at their mean"), sortable("Test accuracy of ICL with some attention heads at their mean over the same task; random heads: mean over draws", [
+    { head: "Heads", key: (one) => one.kind ?? "", cell: (one) => (one.kind ? one.kind.replaceAll("_", " ") : "none is replaced") },
+    { head: "Replaced", right: true, key: (one) => one.heads ?? 0, cell: (one) => String(one.heads ?? 0) },
     { head: "Accuracy", right: true, key: (one) => one.accuracy, cell: (one) => number(one.accuracy) },
   ], found.ablated));
 }
