@@ -72,7 +72,11 @@ def _run(
     if issubclass(options, RunConfig):
         groups = [getattr(chosen, entry.name) for entry in fields(chosen)]
         chosen = options(**{name: value for group in groups for name, value in vars(group).items()})
-    _check(getattr(chosen, "action", chosen), sys.argv[1:], rules)
+    given = _check(getattr(chosen, "action", chosen), sys.argv[1:], rules)
+    if isinstance(chosen, RunConfig) and chosen.remote:
+        from tvsight.run.places import prepared
+
+        chosen = prepared(chosen, named="model" in given)
     return main(chosen)
 
 
@@ -146,8 +150,9 @@ def _say_remarks() -> None:
     warnings.showwarning = show
 
 
-def _check(chosen: Any, arguments: Sequence[str], rules: Rules) -> None:
-    """Check that no option is repeated, empty, or contradicts another."""
+def _check(chosen: Any, arguments: Sequence[str], rules: Rules) -> dict[str, str]:
+    """Check that no option is repeated, empty, or contradicts another; returns those that are
+    given, as typed, by field."""
     check_values(chosen)
     known = {entry.name for entry in fields(chosen)}
     given: dict[str, str] = {}
@@ -165,6 +170,7 @@ def _check(chosen: Any, arguments: Sequence[str], rules: Rules) -> None:
         given[name] = typed
     usual = {entry.name for entry in fields(chosen) if getattr(chosen, entry.name) == entry.default}
     check_given(given, rules, usual)
+    return given
 
 
 def _unfailing(stream: TextIO | None, faults: list[OSError]) -> TextIO:

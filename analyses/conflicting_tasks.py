@@ -17,6 +17,7 @@ from tvsight.experiments.conflicting_tasks import NAME, Options
 UNUSED = {
     "tasks": "--pairs chooses the tasks here.",
     "max_job_episodes": "each pair of tasks is one job.",
+    "vectors": "it stores no vectors.",
 }
 
 

@@ -39,7 +39,7 @@ def main(options: Options) -> int:
     """Print deployed models, versions and known jobs; returns the exit code."""
     from tvsight.execution.ndif.client import NdifClient
     from tvsight.execution.ndif.patience import Patience
-    from tvsight.execution.ndif.preflight import key_warning
+    from tvsight.execution.ndif.preflight import key_warning, require_key
     from tvsight.output.console import Display
     from tvsight.storage.job_records import Records
 
@@ -49,6 +49,7 @@ def main(options: Options) -> int:
         display.note(f"Job {options.forget} is forgotten: the next run submits it anew.")
         return 0
     client = NdifClient(options.host, Patience(retries=1), display.note)
+    require_key(client)
     if warning := key_warning(client):
         display.note(warning)
     client.check()

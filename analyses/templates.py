@@ -15,7 +15,10 @@ from analyses.command import command
 from tvsight.config import RULES
 from tvsight.experiments.templates import NAME, Options
 
-UNUSED = {"max_job_episodes": "its jobs are not cut by episodes."}
+UNUSED = {
+    "max_job_episodes": "its jobs are not cut by episodes.",
+    "vectors": "it stores no vectors.",
+}
 
 
 def main(options: Options) -> int:

@@ -1,7 +1,5 @@
 """Every analysis into an empty folder: seconds and memory of each, and what is left to measure."""
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -9,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.memory import waited
 from tvsight.experiments import EXPERIMENTS
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 
@@ -58,11 +57,7 @@ def _run(name: str, options: list[str]) -> Ended:
     with tempfile.TemporaryFile() as shown:
         command = [sys.executable, "-m", f"analyses.{name}", *options]
         root = Path(__file__).parent.parent
-        process = subprocess.Popen(command, cwd=root, stdout=shown, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        code, gigabytes = waited(command, root, shown)
         shown.seek(0)
         text = shown.read().decode(errors="replace")
-    unit = 1 if sys.platform == "darwin" else 1024
-    seconds = time.perf_counter() - began
-    return Ended(seconds, used.ru_maxrss * unit / 1e9, process.returncode, text)
+    return Ended(time.perf_counter() - began, gigabytes, code, text)

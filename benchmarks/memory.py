@@ -2,14 +2,27 @@
 
 import re
 import resource
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
 STATUS = Path("/proc/self/status")
+UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in which `getrusage` counts memory."""
+STARTER = """
+import os, subprocess, sys
+started = subprocess.Popen(sys.argv[1:], stderr=subprocess.STDOUT)
+_, status, used = os.wait4(started.pid, 0)
+started.returncode = os.waitstatus_to_exitcode(status)
+print(started.returncode, used.ru_maxrss, file=sys.stderr)
+"""
+"""A small process that starts a command and waits for it. What the system says of the memory of a
+command begins with the peak of the process that started it."""
 
 
 def peak_gigabytes() -> float:
@@ -20,8 +33,25 @@ def peak_gigabytes() -> float:
     """
     if STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())):
         return int(found[1]) * 1024 / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT / 1e9
+
+
+def waited(command: Sequence[str], folder: Path, output: IO[bytes]) -> tuple[int, float]:
+    """Run a command, and wait for its end; its exit code, and its peak resident memory in GB.
+
+    Args:
+        output: receives all that it prints.
+    """
+    started = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", STARTER, *command],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        check=True,
+    )
+    code, peak = map(int, started.stderr.split())
+    return code, peak * UNIT / 1e9
 
 
 def peak_of(device: "torch.device") -> str:

@@ -1,7 +1,7 @@
 """The costs of an NDIF server: jobs, bytes, time over the same work here, and time over
 the way that tutorials show, with one blocking request for each block and batch of prompts.
 
-    python -m benchmarks.remote --host http://127.0.0.1:8001 --model local/gemma-3-270m
+    python -m benchmarks.remote --host http://127.0.0.1:8001 --model google/gemma-3-270m
 
 The server must hold the embedded model under that name, in float32, and run on this machine for the
 times to compare. `python -m tests.ndif.serve` starts one. Takes half an hour on two cores, most of

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.commands import analysis
+from tests.helpers.parsers import parsers
 from tvsight.config import REPLACED, RULES, RunConfig, check_given, command, field_names, option
 from tvsight.errors import UsageError
 from tvsight.experiments.layer_sweep import Options
@@ -107,7 +108,8 @@ def test_several_seeds_are_refused_where_one_is_meant(config: RunConfig) -> None
 
 
 @pytest.mark.parametrize(
-    ("seed", "why"), [((), "at least one seed was expected"), ((1, 0, 1), "named twice")]
+    ("seed", "why"),
+    [((), "at least one seed was expected"), ((1, 0, 1), "--seed: 1 is named twice")],
 )
 def test_seeds_are_given_and_differ(seed: tuple[int, ...], why: str) -> None:
     with pytest.raises(UsageError, match=why):
@@ -150,16 +152,16 @@ def typed(*names: str) -> dict[str, str]:
 
 
 def test_rules_are_about_options_that_there_are() -> None:
-    about = {*RULES.needs, *RULES.needs.values(), *RULES.excludes}
-    for others, _ in RULES.excludes.values():
-        about |= set(others)
-    assert about <= {entry.name for entry in fields(RunConfig)}
+    known = {entry.name for options, _ in parsers().values() for entry in fields(options)}
+    for _, rules in parsers().values():
+        about = {*rules.needs, *rules.needs.values(), *rules.excludes, *rules.unused}
+        assert about.union(*(others for others, _ in rules.excludes.values())) <= known
 
 
 def test_a_redraw_goes_with_what_says_which_results_are_drawn_and_with_nothing_else() -> None:
     drawing = {"results", "captions", "svg"}
     for name in field_names("identity") | drawing:
-        check_given(typed("redraw", name), RULES)
+        check_given(typed("redraw", "model", name), RULES)
     for name in field_names("runtime") - drawing - {"redraw"}:
         with pytest.raises(UsageError, match=f"--redraw excludes {typed(name)[name]}: "):
             check_given(typed(name, "redraw"), RULES)
@@ -177,6 +179,8 @@ def test_a_redraw_goes_with_what_says_which_results_are_drawn_and_with_nothing_e
         (("retries", "remote_simulated"), "--retries does nothing without --remote: "),
         (("max_in_flight",), "--max-in-flight does nothing without --remote: "),
         (("job_minutes",), "--job-minutes does nothing without --remote: "),
+        (("score", "paper_curves"), "--score excludes --paper-curves: the paper's curves are of"),
+        (("answer_tokens", "vectors"), "--answer-tokens excludes --no-vectors: whole answers"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(names: tuple[str, ...], said: str) -> None:
@@ -187,7 +191,8 @@ def test_options_that_do_not_go_together_are_refused(names: tuple[str, ...], sai
 @pytest.mark.parametrize(
     "names",
     [
-        ("remote", "host", "retries", "max_in_flight", "job_minutes", "trust_remote_code"),
+        ("remote", "host", "retries", "max_in_flight", "job_minutes"),
+        ("model", "revision", "trust_remote_code", "allow_pickled_weights"),
         ("dry_run", "remote", "host", "retries", "max_job_episodes", "vectors"),
         ("episodes", "template", "device", "save_episodes"),
         ("redraw", "episodes", "template", "dtype", "task_file"),
@@ -224,8 +229,10 @@ def test_a_template_is_what_it_says_not_how_it_is_called(config: RunConfig) -> N
     assert keys(replace(config, template="example:{x}->{y}\\n")) == keys(config)
 
 
-def test_a_model_that_is_named_twice_is_asked_once(config: RunConfig) -> None:
-    assert keys(replace(config, model=("org/model", "org/model"))) == keys(config)
+def test_a_model_with_two_names_is_refused(config: RunConfig) -> None:
+    same = "--model: pythia-2.8b and EleutherAI/pythia-2.8b are the same. Name it once."
+    with pytest.raises(UsageError, match=re.escape(same)):
+        keys(replace(config, model=("pythia-2.8b", "EleutherAI/pythia-2.8b")))
 
 
 @pytest.mark.parametrize("name", ["shots", "dummy_queries", "episodes_per_split"])

@@ -17,6 +17,7 @@ from tvsight.config import RULES, Rules
 from tvsight.errors import UsageError
 from tvsight.methods import METHODS
 from tvsight.models.catalogue import catalogue
+from tvsight.run import places
 from tvsight.tasks import select
 
 NOT_HERE = {"my_checkpoint", "NAME", "median_state.py"}
@@ -67,6 +68,7 @@ def read(module: str, arguments: Arguments) -> Any:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(command, "command", noted)
+        patched.setattr(places, "prepared", lambda chosen, named: chosen)  # no server is asked
         patched.setattr(sys, "argv", [module, *arguments])
         runpy.run_module(f"analyses.{module}", run_name="__main__")
     (options,) = found

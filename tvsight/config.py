@@ -7,7 +7,7 @@ does not). Only the first kind enters a result's key.
 import math
 import re
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -34,6 +34,8 @@ SAMPLING = ("shots", "dummy_queries", "episodes_per_split", "seed")
 """Options that say how episodes are sampled."""
 REPLACED = ("tasks", *SAMPLING, "division")
 """Options that have no effect when episodes come from a file."""
+SEPARATED = ("tasks", "shot_counts")
+"""Options whose text is a list, separated by commas."""
 
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?")
@@ -67,10 +69,18 @@ RULES = Rules(
             "the server holds and runs the model",
         ),
         "episodes": (REPLACED, "the file brings its own tasks, demonstrations and dummy queries"),
+        "score": (("paper_curves",), "the paper's curves are of accuracies"),
+        "answer_tokens": (
+            ("paper_curves", "vectors"),
+            "whole answers are drawn without the paper's curves and stored without vectors",
+        ),
     },
-    needs=dict.fromkeys(("host", "max_in_flight", "retries", "job_minutes"), "remote"),
+    needs=dict.fromkeys(("host", "max_in_flight", "retries", "job_minutes"), "remote")
+    | dict.fromkeys(("revision", "trust_remote_code", "allow_pickled_weights"), "model")
+    | {"trust_method_file": "method_file"},
 )
-"""Rules of every run. --dry-run goes with most options, because it previews their effect."""
+"""Rules of every command that measures, with the options that only some of them have. --dry-run
+goes with most options, because it previews their effect."""
 VECTOR_RULES = RULES._replace(unused={"vectors": "this analysis is about the vectors."})
 
 
@@ -81,7 +91,8 @@ class RunConfig:
     model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
         default=(EMBEDDED,), metadata=IDENTITY
     )
-    """Models: an alias (see `python -m analyses.models`), a checkpoint directory, or a hub id."""
+    """Models: an alias (see `python -m analyses.models`), a checkpoint directory, or a hub id. With
+    --remote, GPT-J 6B by default, or the first of the aliases that the server runs."""
     tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = field(
         default="paper", metadata=IDENTITY
     )
@@ -190,8 +201,6 @@ class RunConfig:
             values = getattr(self, name)
             if not values:
                 raise UsageError(f"--{name}: at least one {name} was expected.")
-        if len(set(self.seed)) < len(self.seed):
-            raise UsageError("--seed: a seed is named twice.")
 
 
 def option(name: str) -> str:
@@ -206,11 +215,16 @@ def check_values(options: Any) -> None:
         options: a dataclass, one field an option.
 
     Raises:
-        UsageError: for an empty text, and for a number that is NaN or infinite.
+        UsageError: for an empty text, a number that is NaN or infinite, and an entry named twice.
     """
     for entry in fields(options):
         value = getattr(options, entry.name)
-        for one in value if isinstance(value, tuple) else (value,):
+        values = value if isinstance(value, tuple) else (value,)
+        if entry.name in SEPARATED and isinstance(value, str):
+            words = [word.strip() for word in value.split(",") if word.strip()]
+            refuse_repeated(entry.name, words, [word.lstrip("0") for word in words])
+        refuse_repeated(entry.name, values, values)
+        for one in values:
             if isinstance(one, str) and not one.strip():
                 raise UsageError(
                     f"{option(entry.name)} {one!r}: the text is empty. Give a value, or leave "
@@ -218,6 +232,24 @@ def check_values(options: Any) -> None:
                 )
             if isinstance(one, float) and not math.isfinite(one):
                 raise UsageError(f"{option(entry.name)} {one}: a finite number was expected.")
+
+
+def refuse_repeated(name: str, entries: Sequence[object], meant: Sequence[Hashable]) -> None:
+    """Refuse a list in which two entries mean the same.
+
+    Args:
+        meant: what each entry stands for.
+
+    Raises:
+        UsageError: with both entries.
+    """
+    first: dict[Hashable, object] = {}
+    for entry, meaning in zip(entries, meant, strict=True):
+        if meaning in first:
+            other = first[meaning]
+            same = "is named twice" if other == entry else f"and {entry} are the same"
+            raise UsageError(f"{option(name)}: {other} {same}. Name it once.")
+        first[meaning] = entry
 
 
 def check_given(given: Mapping[str, str], rules: Rules, usual: Collection[str] = ()) -> None:

@@ -19,6 +19,7 @@ from analyses.analysis import analyse
 from analyses.command import _check
 from analyses.sharing import Export
 from tests.helpers.commands import ROOT, SETTINGS, analysis
+from tests.helpers.forked_commands import fork
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError
 from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, prompt_files
@@ -33,6 +34,13 @@ from tvsight.storage.manifests import Key
 TABLE = "tables/main_results.csv"
 MEASURED = ("--tasks", "to_upper", "--episodes-per-split", "4", "--shots", "3")
 PIPE = 4096
+
+
+def test_commands_are_forked_whatever_packages_have_set_on_import() -> None:
+    """Else the same command would write figures in another way, once a test has used sklearn."""
+    environment = os.environ | SETTINGS
+    assert fork().suits(environment | {"KMP_INIT_AT_FORK": "FALSE", "COLUMNS": "80"})
+    assert not fork().suits(environment | {"HF_ENDPOINT": "http://elsewhere"})
 
 
 @pytest.mark.parametrize(
@@ -90,6 +98,7 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
         ),
         ("shots --shots 3", "--shots: --shot-counts gives the numbers"),
         ("templates --max-job-episodes 100", "--max-job-episodes: its jobs are not cut"),
+        ("templates --no-vectors", "--no-vectors: it stores no vectors"),
         ("conflicting_tasks --pairs", "--pairs: at least one value was expected"),
         ("tasks --tasks paper --tasks all", "--tasks is given more than once"),
         ("tasks --template arrow", "--template does nothing without --model: "),

@@ -63,11 +63,13 @@ class Fork:
     """The process that commands are forked from.
 
     Args:
-        environment: its variables; a command may have others only of `OF_THE_TEST`.
+        environment: its variables; a command may have others only of `OF_THE_TEST`, and of those
+            that a package sets when it is imported (sklearn does), as a test's process may have
+            done since.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = _kept(environment)
+        self._started_in = environment
         self._folder = tempfile.TemporaryDirectory(prefix="fork-")
         self._socket = str(Path(self._folder.name) / "socket")
         self._process = subprocess.Popen(
@@ -78,12 +80,15 @@ class Fork:
             stdout=subprocess.PIPE,
         )
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"ready\n", "the process to fork from has died"
+        ready = self._process.stdout.readline()
+        assert ready, "the process to fork from has died"
+        self._apart = OF_THE_TEST | set(json.loads(ready))
         atexit.register(self._end)
 
     def suits(self, environment: Mapping[str, str]) -> bool:
         """Whether what was imported has read the same settings."""
-        return _kept(environment) == self._environment
+        differing = environment.items() ^ self._started_in.items()
+        return {name for name, _ in differing} <= self._apart
 
     def run(
         self,
@@ -120,12 +125,9 @@ def fork() -> Fork:
     return Fork(os.environ | SETTINGS)
 
 
-def _kept(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in OF_THE_TEST}
-
-
 def main(path: str) -> None:
     """Fork commands until nobody asks for more."""
+    before = set(os.environ)
     reports = sorted((ROOT / "tvsight" / "experiments").glob("*/report.py"))
     of_experiments = [f"tvsight.experiments.{file.parent.name}" for file in reports]
     for module in (*IMPORTED, *(f"{name}.report" for name in of_experiments)):
@@ -139,7 +141,7 @@ def main(path: str) -> None:
     listener.bind(path)
     listener.listen()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that serve
-    print("ready", flush=True)
+    print(json.dumps(sorted(set(os.environ) - before)), flush=True)
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:

@@ -14,8 +14,8 @@ BUCKET = "ndif-results"
 DTYPE = "float32"
 """The precision in which the server holds models."""
 TINY, OTHER = "local/tiny-llama", "local/tiny-gpt2"
-EMBEDDED = "local/gemma-3-270m"
-"""What the hub calls the models of the tests."""
+EMBEDDED = "google/gemma-3-270m"
+"""What the hub calls the models of the tests. The last is in the catalogue."""
 
 PRETEND_GPU_BYTES = 8_000_000_000
 """The controller places models on nodes with a GPU, and where they fit."""

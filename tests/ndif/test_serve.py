@@ -15,7 +15,7 @@ import pytest
 from tests.helpers.commands import ROOT
 from tests.ndif.conftest import skip_where_missing
 from tests.ndif.processes import wait_until
-from tests.ndif.settings import TINY
+from tests.ndif.settings import EMBEDDED
 
 START_LIMIT_S = 240.0
 
@@ -28,14 +28,15 @@ def scratch() -> Iterator[Path]:
 
 
 def started(directory: Path, scratch: Path, log: Path) -> "subprocess.Popen[bytes]":
-    """A server of a tiny model as a shell starts it in the background: SIGINT is ignored.
+    """A server of a tiny model, under a name of the catalogue, as a shell starts it in the
+    background: SIGINT is ignored.
 
     Its user has run Ray before, which left a token in the home: Ray would ask for it.
     """
     token = scratch / "home" / ".ray" / "auth_token"
     token.parent.mkdir(parents=True)
     token.write_text("of-another-cluster")
-    code = f"from tests.ndif.serve import *; serve([{TINY!r}], Path({str(directory)!r}))"
+    code = f"from tests.ndif.serve import *; serve([{EMBEDDED!r}], Path({str(directory)!r}))"
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-c", code],
@@ -89,6 +90,18 @@ def test_what_is_printed_measures_and_the_server_ends_in_the_background(
         assert done.returncode == 0, done.stdout + done.stderr
         assert "deployed in float32" in done.stdout
         assert len(list(tmp_path.glob("results/main_results/*/country_capital-*"))) == 1
+        # Without a model it is the one that the server runs.
+        unnamed = command.replace(f" --model {EMBEDDED}", "").replace("/results", "/unnamed")
+        assert "--model" not in unnamed
+        for each in (unnamed.replace("--remote", "--remote --dry-run"), unnamed):
+            assert not (tmp_path / "unnamed").exists()
+            shell = ["bash", "-e", "-c", each]
+            done = subprocess.run(shell, cwd=ROOT, env=environment, capture_output=True, text=True)
+            assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+            told = " ".join(done.stdout.split())
+            assert f"No --model was named: {EMBEDDED} on http://127.0.0.1:" in told
+            assert "the first of the catalogue, since EleutherAI/gpt-j-6b does not run" in told
+        assert len(list(tmp_path.glob("unnamed/main_results/*/country_capital-*"))) == 1
         # Without the precision it is refused before anything is sent.
         careless = command.replace(" --dtype float32", "").replace("/results", "/others")
         shell = ["bash", "-e", "-c", careless]

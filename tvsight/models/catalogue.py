@@ -67,3 +67,6 @@ def _entry(package: dict[str, Any] | None = None, **fields: Any) -> CatalogueEnt
 
 EMBEDDED = "gemma-3-270m"
 """Alias of the embedded model, which is measured by default."""
+HOSTED = "gpt-j-6b"
+"""Alias of the model that is measured by default on a server, where that runs it: one of the paper,
+which NDIF holds and whose licence nobody has to accept."""

@@ -190,6 +190,6 @@ def hub_failure(source: ModelSource, error: Exception | None) -> str:
     offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
     return (
         f"The hub could not be reached{offline} and {repo} is not in its local cache ({kind}). "
-        f"With a connection, run `hf download {repo}`, or give a local checkpoint directory, or "
-        f"use the embedded model: `--model {EMBEDDED}`."
+        f"With a connection, repeat the command, or run `hf download {repo}` for later; without "
+        f"one, measure a local checkpoint directory or the embedded model: `--model {EMBEDDED}`."
     )

@@ -1,17 +1,19 @@
 """Choose where jobs run, and load models for it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvsight.config import RunConfig
-from tvsight.errors import RefusedError
-from tvsight.models import ModelSource
+from tvsight.errors import RefusedError, ServerError
+from tvsight.models import ModelSource, resolve, weights_identity
+from tvsight.models.catalogue import HOSTED
 from tvsight.models.loading import Model, load, load_remote
 from tvsight.models.precision import resolve_device, resolve_dtype
 from tvsight.models.processor import bfloat16_rate, faster_precision
 from tvsight.output.console import Display
-from tvsight.run.planning import Request
+from tvsight.run.planning import Request, read_plan
 
 if TYPE_CHECKING:
     from tvsight.execution import Place
@@ -26,6 +28,41 @@ def dtype(config: RunConfig) -> str:
     if config.remote:
         return NDIF_DTYPE if config.dtype == "auto" else config.dtype
     return resolve_dtype(config.dtype, resolve_device(config.device))
+
+
+def prepared(config: RunConfig, named: bool) -> RunConfig:
+    """The options of a run on a server, with the model that is measured.
+
+    What a person may still lack is asked for in this order: a key, the hub, the server.
+
+    Args:
+        named: whether a model was named; else it is `preflight.usual_model`, and a line says so.
+
+    Raises:
+        RefusedError: when the server needs a key and there is none. A dry run needs none.
+        UsageError: for an unknown task or template, when the hub cannot be reached either, or when
+            the server runs no model of the catalogue.
+        ServerError: when no server answers.
+    """
+    from tvsight.execution.ndif import preflight
+    from tvsight.execution.ndif.client import NdifClient
+    from tvsight.execution.ndif.patience import Patience
+
+    display = Display()
+    client = NdifClient(config.host, Patience(retries=config.retries), display.note)
+    if not config.dry_run:
+        preflight.require_key(client)
+    if named:
+        return config
+    read_plan(config)
+    try:
+        client.connect()
+        model, why = preflight.usual_model(client)
+    except ServerError:
+        weights_identity(resolve(HOSTED))
+        raise
+    display.note(f"No --model was named: {model} on {client.host}, {why}.")
+    return replace(config, model=(model,))
 
 
 class Places:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvsight.config import RunConfig, one_seed, protocol
+from tvsight.config import RunConfig, one_seed, protocol, refuse_repeated
 from tvsight.errors import UsageError, nearest
 from tvsight.models import ModelSource, resolve
 from tvsight.prompts.episode_files import episodes_digest, read_episodes
@@ -183,12 +183,13 @@ def incomplete(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sources(config: RunConfig) -> list[ModelSource]:
-    """The models of a run, each once.
+    """The models of a run.
 
     Raises:
-        UsageError: for an unknown name, or two directories of one name.
+        UsageError: for an unknown name, two names of one model, or two directories of one name.
     """
-    found = list(dict.fromkeys(resolve(name, config.revision) for name in config.model))
+    found = [resolve(name, config.revision) for name in config.model]
+    refuse_repeated("model", config.model, found)
     names = [source.name for source in found]
     for name in names:
         if names.count(name) > 1:

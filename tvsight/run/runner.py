@@ -327,7 +327,8 @@ def _stored_sources(config: RunConfig, store: Store) -> list[ModelSource]:
         return sources(config)
     except UsageError:
         names = [Path(name).name for name in config.model]
-        if config.revision is not None or not all(any(store.paths(model=n)) for n in names):
+        stored = len({*names}) == len(names) and all(any(store.paths(model=n)) for n in names)
+        if config.revision is not None or not stored:
             raise
         return [ModelSource("directory", name, "") for name in names]
 

@@ -110,16 +110,20 @@ class NdifClient:
             ServerError: when no NDIF server answers.
             UsageError: when it does not accept the key.
         """
-        few = min(self.patience.retries, FEW_RETRIES)
-        if not self._ask("GET", "/connected", _is_ndif, accept=NO_SERVER, retries=few):
-            raise ServerError(
-                f"{self.host} answers, but is no NDIF server. Check --host (or NDIF_HOST)."
-            )
+        self.connect()
         if CONFIG.API.APIKEY:
             self._headers["ndif-api-key"] = CONFIG.API.APIKEY
         # A request without its payload: refused for the key first, for the payload only after it.
         data = {"data": '{"model_key": ""}'}
         self._ask("POST", "/request", lambda response: None, accept=(422,), data=data)
+
+    def connect(self) -> None:
+        """Check that an NDIF server is there, which gets no key. Raises ServerError."""
+        few = min(self.patience.retries, FEW_RETRIES)
+        if not self._ask("GET", "/connected", _is_ndif, accept=NO_SERVER, retries=few):
+            raise ServerError(
+                f"{self.host} answers, but is no NDIF server. Check --host (or NDIF_HOST)."
+            )
 
     def get(self, path: str) -> dict[str, Any]:
         """Get a JSON document of the server: `/status`, `/env`."""

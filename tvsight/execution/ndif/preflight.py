@@ -10,11 +10,12 @@ import torch
 from nnsight import CONFIG
 from nnsight.ndif import EnvComparison, get_local_env
 
-from tvsight.errors import RefusedError, ServerError, TvsightError
+from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
 from tvsight.execution.here import run
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.client import NdifClient
 from tvsight.interventions.decoder import Decoder
+from tvsight.models.catalogue import HOSTED, catalogue
 from tvsight.models.precision import DTYPES
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts.tokens import few_episodes
@@ -32,6 +33,10 @@ SHALLOW = TINY | {
     "intermediate_size": 2,
 }
 """Shape of a rehearsal's model. The matrices that are as long as the states are wide are thin."""
+PUBLIC = ".ndif.us"
+"""The end of the names of NDIF's own servers."""
+RUNS = ("RUNNING", "DEPLOYING")
+"""States of models that a server runs, or is about to. Those that lie on its disk have none."""
 REPOSITORY = re.compile(r'"repo_id":\s*"([^"]+)"')
 """The id on the hub, in a server's name for a model."""
 
@@ -45,6 +50,19 @@ def key_warning(client: NdifClient) -> str | None:
         f"{client.host} is no https address: the API key travels in plain text, and whoever sees "
         "the connection can read it."
     )
+
+
+def require_key(client: NdifClient) -> None:
+    """Check that there is a key for NDIF itself, which always needs one. Nobody is asked.
+
+    Raises:
+        RefusedError: when there is none.
+    """
+    if f".{urlsplit(client.host).hostname}".endswith(PUBLIC) and not CONFIG.API.APIKEY:
+        raise RefusedError(
+            f"{client.host} needs an API key: get one at https://login.ndif.us, set NDIF_API_KEY "
+            "or run `python -c 'import nnsight; nnsight.login()'`, and repeat the command."
+        )
 
 
 def versions(client: NdifClient) -> EnvComparison:
@@ -86,6 +104,33 @@ def deployments(client: NdifClient) -> list[dict[str, Any]]:
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
         raise ServerError(f"{client.host}/status does not say what is deployed there.")
     return [{"name": name, **entry} for name, entry in found.items()]
+
+
+def usual_model(client: NdifClient) -> tuple[str, str]:
+    """The hub id of the model of a run that names none, and why it is that one.
+
+    It is `HOSTED` where the server runs it, else the first of the catalogue that it runs. Pinned
+    models come before others, which some keys may not use.
+
+    Raises:
+        ServerError: when the server does not say what it runs.
+        UsageError: when it runs no model of the catalogue.
+    """
+    running = [one for one in deployments(client) if one.get("application_state") in RUNS]
+    names = sorted({str(one["repo_id"]) for one in running if one.get("repo_id")})
+    pinned = {str(one.get("repo_id")).lower() for one in running if one.get("pinned", True)}
+    known = catalogue()
+    paper = known[HOSTED].hub_id
+    ids = [paper, *(entry.hub_id for entry in known.values())]
+    there = [one for one in ids if one.lower() in map(str.lower, names)]
+    if not there:
+        listed = f"{', '.join(names)}, none of the catalogue" if names else "no model now"
+        raise UsageError(f"{client.host} runs {listed}: name a model with --model.")
+    model = next((one for one in there if one.lower() in pinned), there[0])
+    if model == paper:
+        return model, "the paper's, which runs there"
+    lacks = "is not pinned" if paper in there else "does not run"
+    return model, f"the first of the catalogue, since {paper} {lacks} there"
 
 
 def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:

@@ -23,7 +23,7 @@ class Options(AnswerOptions):
 
     @property
     def counts(self) -> list[int]:
-        """The numbers, each once, ascending.
+        """The numbers, ascending.
 
         Raises:
             UsageError: when the option holds something else.
@@ -33,4 +33,4 @@ class Options(AnswerOptions):
             raise UsageError(
                 f"--shot-counts {self.shot_counts!r}: numbers were expected, as in 1,2,5"
             )
-        return sorted({int(word) for word in words})
+        return sorted(map(int, words))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tvsight.config import refuse_repeated
 from tvsight.errors import UsageError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results.layers import layer_p
@@ -90,9 +91,14 @@ def requests(
 
 
 def compared_templates(main: Template, names: Sequence[str]) -> dict[str, Template]:
-    """The templates of `names`, each once, by the name that rows give them. `main` comes first
-    where it is not among them."""
+    """The templates of `names`, by the name that rows give them. `main` comes first where it is not
+    among them.
+
+    Raises:
+        UsageError: for an unknown template, or two names of one.
+    """
     found = [template(name) for name in names]
+    refuse_repeated("templates", names, found)
     compared = found if main in found else [main, *found]
     return {template_name(one): one for one in compared}
 
