@@ -5,6 +5,7 @@ no code of a result.
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
 from tvsight.execution.ndif.exchange import TooLong, exchange
 from tvsight.execution.ndif.patience import Fault, Patience, patiently
 from tvsight.execution.ndif.results import WrongResult, read
+from tvsight.foreign import Unusable, parsed
 
 Read = TypeVar("Read")
 
@@ -43,8 +45,10 @@ UNHEARD = PASSING | {503}
 TOO_LARGE = 413
 NO_SERVER = tuple(range(300, 500))
 """Statuses by which another server may answer `/connected`: redirects and refusals."""
-LONGEST_TEXT = 500
-"""Most characters that are shown of an answer that is no JSON."""
+LONGEST_TEXT = 1000
+"""Most characters that are shown of what a server says."""
+JOB_ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+"""A server's name for a job. It becomes part of an address."""
 LONGEST_ANSWER = 16_000_000
 """Most bytes of an answer that is no result."""
 GONE = frozenset({400, 403, 404, 410})
@@ -143,7 +147,7 @@ class NdifClient:
             return self._ask(
                 "POST",
                 "/request",
-                lambda response: str(_document(response)["id"]),
+                _job_id,
                 repeatable=False,
                 data={"data": json.dumps(envelope)},
                 files={"blob": ("request", payload, "application/octet-stream")},
@@ -222,7 +226,7 @@ class NdifClient:
                 if link:
                     raise WrongResult(f"it has {error}, more than its job can bring") from error
                 raise Fault(f"{what}: the answer has {error}") from error
-            except httpx.InvalidURL as error:
+            except (httpx.InvalidURL, ValueError, OverflowError) as error:  # of an address
                 if link:
                     raise WrongResult(f"no link leads to it: {error}") from error
                 raise UsageError(f"--host {self.host}: {error}") from error
@@ -287,21 +291,36 @@ class NdifClient:
     def _words(self, response: httpx.Response) -> str:
         """Why, in the server's words; a key that they repeat is left out."""
         try:
-            body = response.json()
+            body = parsed(response.content)
+        except Unusable as error:
+            body = str(error)
         except ValueError:
             is_page = "html" in response.headers.get("content-type", "")
-            body = response.reason_phrase if is_page else response.text[:LONGEST_TEXT]
+            body = response.reason_phrase if is_page else response.text
         detail = body.get("detail", body) if isinstance(body, dict) else body
         key = CONFIG.API.APIKEY
-        return str(detail).replace(key, "…") if key else str(detail)
+        return brief(str(detail).replace(key, "…") if key else str(detail))
+
+
+def brief(text: str) -> str:
+    """What a server says, without the middle of a long text."""
+    half = LONGEST_TEXT // 2
+    return text if len(text) <= LONGEST_TEXT else f"{text[:half]} … {text[-half:]}"
 
 
 def _document(response: httpx.Response) -> dict[str, Any]:
     """The JSON object of an answer."""
-    document = response.json()
+    document = parsed(response.content)
     if not isinstance(document, dict):
         raise TypeError(f"a JSON object was expected, got {type(document).__name__}")
     return document
+
+
+def _job_id(response: httpx.Response) -> str:
+    job_id = str(_document(response)["id"])
+    if not JOB_ID.fullmatch(job_id):
+        raise ValueError("no name for a job")
+    return job_id
 
 
 def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
@@ -309,7 +328,7 @@ def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
         return None
     answer = _document(response)
     if answer.get("id", job_id) != job_id:
-        raise Fault(f"the answer about job {job_id} is about job {answer['id']}")
+        raise Fault(f"the answer about job {job_id} is about job {brief(str(answer['id']))}")
     state = STATES.get(answer["status"], "running")
     link = answer.get("data")
     text = str(answer.get("description") or "")
