@@ -195,6 +195,7 @@ def test_any_answer_of_a_server_is_used_or_refused(
     broken: list[Any] = ["", b"", 200]
     monkeypatch.setattr(client, "exchange", exchange)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(preflight, "get_local_env", lambda: fuzzed.SAID["/env"][1])
     monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", KEY)
     Records(tmp_path).write(JobRecord("antonyms-0123456789ab-0", "id", HOST, "m", "d", "2026"))
     codes, asked = Counter[int](), NdifClient(HOST, Patience(retries=1))

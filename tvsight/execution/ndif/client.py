@@ -18,7 +18,7 @@ import httpx
 from nnsight import CONFIG
 
 from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
-from tvsight.execution.ndif.exchange import TooLong, exchange
+from tvsight.execution.ndif.exchange import TooLong, brief, document, exchange
 from tvsight.execution.ndif.patience import Fault, Patience, patiently
 from tvsight.execution.ndif.results import WrongResult, read
 from tvsight.foreign import Unusable, parsed
@@ -45,8 +45,6 @@ UNHEARD = PASSING | {503}
 TOO_LARGE = 413
 NO_SERVER = tuple(range(300, 500))
 """Statuses by which another server may answer `/connected`: redirects and refusals."""
-LONGEST_TEXT = 1000
-"""Most characters that are shown of what a server says."""
 JOB_ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
 """A server's name for a job. It becomes part of an address."""
 LONGEST_ANSWER = 16_000_000
@@ -127,7 +125,7 @@ class NdifClient:
 
     def get(self, path: str) -> dict[str, Any]:
         """Get a JSON document of the server: `/status`, `/env`."""
-        return self._ask("GET", path, _document)
+        return self._ask("GET", path, document)
 
     def submit(self, model_key: str, payload: bytes, job_id: str) -> str:
         """Submit a job. It is sent again only where the server certainly did not receive it.
@@ -302,22 +300,8 @@ class NdifClient:
         return brief(str(detail).replace(key, "…") if key else str(detail))
 
 
-def brief(text: str) -> str:
-    """What a server says, without the middle of a long text."""
-    half = LONGEST_TEXT // 2
-    return text if len(text) <= LONGEST_TEXT else f"{text[:half]} … {text[-half:]}"
-
-
-def _document(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object of an answer."""
-    document = parsed(response.content)
-    if not isinstance(document, dict):
-        raise TypeError(f"a JSON object was expected, got {type(document).__name__}")
-    return document
-
-
 def _job_id(response: httpx.Response) -> str:
-    job_id = str(_document(response)["id"])
+    job_id = str(document(response)["id"])
     if not JOB_ID.fullmatch(job_id):
         raise ValueError("no name for a job")
     return job_id
@@ -326,7 +310,7 @@ def _job_id(response: httpx.Response) -> str:
 def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
     if response.status_code == 404:
         return None
-    answer = _document(response)
+    answer = document(response)
     if answer.get("id", job_id) != job_id:
         raise Fault(f"the answer about job {job_id} is about job {brief(str(answer['id']))}")
     state = STATES.get(answer["status"], "running")
@@ -338,6 +322,6 @@ def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
 def _is_ndif(response: httpx.Response) -> bool:
     """Whether an answer to `/connected` comes from an NDIF server."""
     try:
-        return response.is_success and _document(response).get("status") == "connected"
+        return response.is_success and document(response).get("status") == "connected"
     except (ValueError, TypeError):
         return False

@@ -13,7 +13,8 @@ from nnsight.ndif import EnvComparison, get_local_env
 from tvsight.errors import RefusedError, ServerError, TvsightError
 from tvsight.execution.here import run
 from tvsight.execution.jobs import Job
-from tvsight.execution.ndif.client import NdifClient, brief
+from tvsight.execution.ndif.client import NdifClient
+from tvsight.execution.ndif.exchange import brief
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.precision import DTYPES
 from tvsight.models.random import TINY, random_llama

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 from tvsight.errors import RefusedError, ServerError, TvsightError
 from tvsight.execution.jobs import Job, JobHistory
-from tvsight.execution.ndif.client import Answer, NdifClient, ResultGone, Unanswered, brief
+from tvsight.execution.ndif.client import Answer, NdifClient, ResultGone, Unanswered
+from tvsight.execution.ndif.exchange import brief
 from tvsight.execution.ndif.parcel import digest, payload
 from tvsight.execution.ndif.patience import pause
 from tvsight.execution.ndif.preflight import not_pinned, other_precision, rehearse
