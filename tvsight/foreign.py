@@ -23,7 +23,6 @@ KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
 }
 
 
@@ -82,8 +81,8 @@ def parsed(text: str | bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        json.JSONDecodeError: when it is no JSON.
-        Unusable: when it is JSON, but not as the module says, or bytes are no text.
+        json.JSONDecodeError, UnicodeDecodeError: when it is no JSON.
+        Unusable: when it is JSON, but not as the module says.
     """
     try:
         value = json.loads(
@@ -93,8 +92,6 @@ def parsed(text: str | bytes) -> Any:
             parse_float=_finite,
             parse_int=_whole,
         )
-    except UnicodeDecodeError as error:
-        raise Unusable("not UTF-8 text") from error
     except RecursionError as error:
         raise Unusable("too deep") from error
     level = [value]

@@ -21,7 +21,7 @@ from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
 from tvsight.execution.ndif.exchange import TooLong, brief, document, exchange
 from tvsight.execution.ndif.patience import Fault, Patience, patiently
 from tvsight.execution.ndif.results import WrongResult, read
-from tvsight.foreign import Unusable, parsed
+from tvsight.foreign import parsed
 
 Read = TypeVar("Read")
 
@@ -290,8 +290,6 @@ class NdifClient:
         """Why, in the server's words; a key that they repeat is left out."""
         try:
             body = parsed(response.content)
-        except Unusable as error:
-            body = str(error)
         except ValueError:
             is_page = "html" in response.headers.get("content-type", "")
             body = response.reason_phrase if is_page else response.text
