@@ -89,6 +89,7 @@ def test_any_file_is_read_or_refused(
     assert min(outcomes["used"], outcomes["refused"]) > INPUTS / 50, outcomes
 
 
+@pytest.mark.filterwarnings("ignore::tvsight.errors.Remark")
 def test_any_file_of_a_vector_is_read_or_refused(
     tmp_path: Path, tiny_checkpoint: Callable[[str], Path]
 ) -> None:

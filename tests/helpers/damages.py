@@ -179,6 +179,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
             [None, [], 10**30, float("nan"), "0001-01-01T00:00:00+23:00", "9999-12-31T23:59-23:00"]
         )
     },
+    **{
+        f"{name} that is none": (edited(lambda m, n=name: m["identity"].update({n: [1]})), "lacks")
+        for name in ("template", "shots", "seed", "dtype", "scoring", "episodes_per_split")
+    },
     "half a character": (edited(lambda m: m["identity"].update(task="\ud800")), "manifest"),
     "a time that is none": (edited(lambda m: m.update(written="today")), "time"),
     "a file elsewhere": (edited(lambda m: m["files"].update({"../../../x": "0"})), "no place"),

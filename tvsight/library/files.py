@@ -21,6 +21,7 @@ NAME = "values"
 FIELDS = ("model", "task", "kind", "layer", "adds", "template", "spaced", "version")
 """The metadata of every such file, as plain strings. `report` may be among them."""
 LAYER = re.compile(r"\d{1,4}")
+MAX_TEXT = 2000
 MAX_FILE_BYTES = 1_000_000_000
 INSTALL_GGUF = 'pip install "gguf>=0.17"'
 
@@ -54,9 +55,11 @@ def read_vector(path: Path, model: str) -> tuple[Tensor, dict[str, str], Report 
             values = file.get_tensor(NAME)
         if not about.keys() >= set(FIELDS) or not LAYER.fullmatch(about["layer"]):
             raise ValueError("its metadata is incomplete")
+        if max(len(about[name]) for name in FIELDS) > MAX_TEXT:
+            raise ValueError(f"a text in it has more than {MAX_TEXT} characters")
         report = Report.from_json(about["report"]) if "report" in about else None
     except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
-        why = one_line(reason(error))
+        why = one_line(reason(error))[:MAX_TEXT]
         named = one_line(str(path))
         raise UsageError(f"{named}: expected a vector that Vector.save wrote: {why}.") from error
     if about["model"] != model:

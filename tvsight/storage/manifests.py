@@ -17,6 +17,9 @@ from tvsight.writing import folder_name, whole_file
 
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 EPISODES = "episodes.parquet"
+TEXTS = ("task_data", "template", "episodes", "weights", "dtype", "division", "method")
+NUMBERS = ("shots", "dummy_queries", "episodes_per_split", "seed", "scoring", "version")
+"""Fields of an identity, by kind, where it has them."""
 MOST_BYTES = 100_000_000_000
 """Of a file of a result. A file with holes may say that it is larger than any disk."""
 ODD = (TypeError, ValueError, LookupError, ArithmeticError, MemoryError)
@@ -95,7 +98,7 @@ def _read(folder: Path) -> dict[str, Any]:
         complete = (
             ROWS in dict(manifest["files"])
             and isinstance(manifest["files"], dict)
-            and isinstance(manifest["identity"], dict)
+            and _is_identity(manifest["identity"])
             and isinstance(manifest["versions"]["tvsight"], str)
             and _is_time(manifest["written"])
         )
@@ -105,6 +108,12 @@ def _read(folder: Path) -> dict[str, Any]:
     if not complete:
         raise DamagedResult(f"{MANIFEST} lacks identity, versions, time or {ROWS}") from lacking
     return manifest
+
+
+def _is_identity(fields: dict[str, Any]) -> bool:
+    """Whether the fields that every experiment knows are texts and whole numbers."""
+    kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(NUMBERS, int)}
+    return all(type(fields.get(name)) in (kind, type(None)) for name, kind in kinds.items())
 
 
 def _is_time(text: str) -> bool:

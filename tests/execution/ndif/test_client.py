@@ -278,7 +278,7 @@ def test_an_answer_that_is_no_document_is_a_fault(answered: Answers, body: bytes
         NdifClient(HOST).submit("m", b"", "id")
 
 
-@pytest.mark.parametrize("detail", ["x" * 3_000_000, [[0] * 10**6], "\x1b[31m" * 10**5])
+@pytest.mark.parametrize("detail", ["x" * 3_000_000, [[0] * 10**6], "\x1b[31m\n" * 10**5])
 def test_a_long_refusal_is_cut(answered: Answers, detail: object) -> None:
     answered.append(httpx.Response(404, json={"detail": detail}))
     with pytest.raises(RefusedError) as refused:

@@ -22,6 +22,7 @@ from tvsight.execution.ndif.exchange import TooLong, brief, document, exchange
 from tvsight.execution.ndif.patience import Fault, Patience, patiently
 from tvsight.execution.ndif.results import WrongResult, read
 from tvsight.foreign import parsed
+from tvsight.texts import one_line
 
 Read = TypeVar("Read")
 
@@ -295,7 +296,7 @@ class NdifClient:
             body = response.reason_phrase if is_page else response.text
         detail = body.get("detail", body) if isinstance(body, dict) else body
         key = CONFIG.API.APIKEY
-        return brief(str(detail).replace(key, "…") if key else str(detail))
+        return brief(one_line(str(detail).replace(key, "…") if key else str(detail)))
 
 
 def _job_id(response: httpx.Response) -> str:
