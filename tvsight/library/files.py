@@ -59,7 +59,7 @@ def read_vector(path: Path, model: str) -> tuple[Tensor, dict[str, str], Report 
             raise ValueError(f"a text in it has more than {MAX_TEXT} characters")
         report = Report.from_json(about["report"]) if "report" in about else None
     except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
-        why = one_line(reason(error))[:MAX_TEXT]
+        why = one_line(reason(error)[:MAX_TEXT])
         named = one_line(str(path))
         raise UsageError(f"{named}: expected a vector that Vector.save wrote: {why}.") from error
     if about["model"] != model:

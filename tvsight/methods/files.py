@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
 
 from tvsight.errors import UsageError, nearest
 from tvsight.foreign import DOCUMENT_BYTES, Unusable, read_bytes
@@ -14,6 +13,8 @@ from tvsight.methods import METHODS, MethodEntry
 from tvsight.texts import one_line
 
 KEY = re.compile(r"[a-z][a-z0-9_]*")
+MAX_WHY = 300
+"""Most characters that are shown of an error of a user's file."""
 MODULE = "tvsight_method_"
 """Prefix of the module of a user's file, so that it takes no other module's place."""
 
@@ -67,7 +68,7 @@ def read_method(path: Path) -> MethodEntry:
             del sys.modules[name]
             if isinstance(error, KeyboardInterrupt):
                 raise
-            why = shorten(one_line(str(error)), 300, placeholder="…")
+            why = one_line(str(error)[:MAX_WHY])
             raise UsageError(f"--method-file {path}: {type(error).__name__}: {why}") from error
     from tvsight.methods.method import Method  # torch, which the file has imported
 

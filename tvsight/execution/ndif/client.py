@@ -296,7 +296,7 @@ class NdifClient:
             body = response.reason_phrase if is_page else response.text
         detail = body.get("detail", body) if isinstance(body, dict) else body
         key = CONFIG.API.APIKEY
-        return brief(one_line(str(detail).replace(key, "…") if key else str(detail)))
+        return one_line(brief(str(detail).replace(key, "…") if key else str(detail)))
 
 
 def _job_id(response: httpx.Response) -> str:
