@@ -12,14 +12,12 @@ from typing import Any, NamedTuple
 from tvsight import __version__
 from tvsight.foreign import read_json
 from tvsight.storage.contents import OLDEST_SCHEMA, SCHEMA_VERSION, DamagedResult
+from tvsight.storage.schemas import NUMBERS, TEXTS
 from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.writing import folder_name, whole_file
 
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 EPISODES = "episodes.parquet"
-TEXTS = ("task_data", "template", "episodes", "weights", "dtype", "division", "method")
-NUMBERS = ("shots", "dummy_queries", "episodes_per_split", "seed", "scoring", "version")
-"""Fields of an identity, by kind, where it has them."""
 MOST_BYTES = 100_000_000_000
 """Of a file of a result. A file with holes may say that it is larger than any disk."""
 ODD = (TypeError, ValueError, LookupError, ArithmeticError, MemoryError)
