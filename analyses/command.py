@@ -45,6 +45,7 @@ def leave(run: Callable[[], int]) -> None:
     interrupted.
     """
     faults: list[OSError] = []
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; a wrong one would end the program
     sys.stdout = _unfailing(sys.stdout, faults)
     sys.stderr = _unfailing(sys.stderr, [])
     code = _caught(run)
@@ -59,16 +60,19 @@ def _run(
     options: type[Options], main: Callable[[Options], int], description: str, rules: Rules
 ) -> int:
     _say_remarks()
-    chosen = tyro.cli(
-        _grouped(options),
-        prog=PROGRAM.get() or _module(),
-        description=description,
-        config=(
-            tyro.conf.FlagCreatePairsOff,
-            tyro.conf.OmitArgPrefixes,
-            tyro.conf.OmitSubcommandPrefixes,
-        ),
-    )
+    try:
+        chosen = tyro.cli(
+            _grouped(options),
+            prog=PROGRAM.get() or _module(),
+            description=description,
+            config=(
+                tyro.conf.FlagCreatePairsOff,
+                tyro.conf.OmitArgPrefixes,
+                tyro.conf.OmitSubcommandPrefixes,
+            ),
+        )
+    except SystemExit as end:  # --help, or a mistake that tyro has explained
+        return int(end.code or 0)
     if issubclass(options, RunConfig):
         groups = [getattr(chosen, entry.name) for entry in fields(chosen)]
         chosen = options(**{name: value for group in groups for name, value in vars(group).items()})
@@ -118,8 +122,6 @@ def _caught(run: Callable[[], int]) -> int:
     """The exit code of a function; its error is printed."""
     try:
         return run()
-    except SystemExit as end:  # --help, or a mistake that tyro has explained
-        return int(end.code or 0)
     except UsageError as error:
         return _complain(str(error), USAGE_EXIT)
     except ServerError as error:
@@ -131,6 +133,11 @@ def _caught(run: Callable[[], int]) -> int:
         return _complain(
             "Interrupted. What is complete is kept: repeat the command to go on.", INTERRUPT_EXIT
         )
+    except Exception:
+        raise
+    except BaseException as error:  # of a method file, or of code in a checkpoint
+        ended = f"Code that is not of tvsight ended the program: {type(error).__name__} {error}"
+        return _complain(ended, FAILURE_EXIT)
 
 
 def _say_remarks() -> None:

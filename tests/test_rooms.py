@@ -11,7 +11,7 @@ from tests.helpers.commands import ROOT
 from tests.helpers.imports import imports, loaded_with, module_of, modules, tree, uses
 
 ORDER = (
-    ("tvsight.errors", "tvsight.texts", "tvsight.writing"),
+    ("tvsight.errors", "tvsight.foreign", "tvsight.texts", "tvsight.writing"),
     ("tvsight.statistics",),
     ("tvsight.paper",),
     ("tvsight.tasks",),

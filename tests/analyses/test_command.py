@@ -16,7 +16,7 @@ import pytest
 
 from analyses import function_vectors
 from analyses.analysis import analyse
-from analyses.command import _check
+from analyses.command import _check, leave
 from analyses.sharing import Export
 from tests.helpers.commands import ROOT, SETTINGS, analysis
 from tests.helpers.forked_commands import fork
@@ -280,3 +280,24 @@ def test_files_are_written_before_anything_is_printed(
     assert there
     assert all(there)
     assert screen.getvalue().index("0.50") < screen.getvalue().index("Wrote")
+
+
+def test_figures_are_drawn_whatever_shows_them_elsewhere(run: tuple[str | Path, ...]) -> None:
+    process = drawn_anew(run, subprocess.DEVNULL, MPLBACKEND="no backend")
+    _, said = process.communicate()
+    assert (process.returncode, said) == (0, "")
+    assert has_table(run)
+
+
+@pytest.mark.parametrize("end", [SystemExit(0), SystemExit("x"), type("End", (BaseException,), {})])
+def test_foreign_code_that_ends_the_program_is_a_failure(
+    end: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> int:
+        raise end
+
+    with pytest.raises(SystemExit) as ended:
+        leave(run)
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: Code that is not of tvsight ended the program: ")

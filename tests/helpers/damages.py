@@ -173,6 +173,17 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no schema": (edited(lambda m: m.pop("schema_version")), "manifest"),
     "a schema that is a text": (edited(lambda m: m.update(schema_version="x")), "manifest"),
     "a nested manifest": (lambda f: (f / "manifest.json").write_text("[" * 10**5), "manifest"),
+    **{
+        f"written {number}": (edited(lambda m, of=of: m.update(written=of)), "manifest.json")
+        for number, of in enumerate(
+            [None, [], 10**30, float("nan"), "0001-01-01T00:00:00+23:00", "9999-12-31T23:59-23:00"]
+        )
+    },
+    **{
+        f"{name} that is none": (edited(lambda m, n=name: m["identity"].update({n: [1]})), "lacks")
+        for name in ("template", "shots", "seed", "dtype", "scoring", "episodes_per_split")
+    },
+    "half a character": (edited(lambda m: m["identity"].update(task="\ud800")), "manifest"),
     "a time that is none": (edited(lambda m: m.update(written="today")), "time"),
     "a file elsewhere": (edited(lambda m: m["files"].update({"../../../x": "0"})), "no place"),
     "a file besides": (lambda f: (f / "more.parquet").write_text(""), "more.parquet has no place"),

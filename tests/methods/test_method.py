@@ -55,3 +55,11 @@ def test_vectors_are_written_over_states_or_added(use: Any, expected: float) -> 
     placed = Method(returning(None), use=use).applied(torch.ones(2, WIDTH), states)
     assert placed.dtype == torch.bfloat16
     assert placed.unique().tolist() == [expected]
+
+
+def test_a_method_that_ends_the_program_fails_alone() -> None:
+    def ends(decoder: object, prompts: object) -> Tensor:
+        raise SystemExit(0)
+
+    with pytest.raises(MeasurementError, match=r"ended the program, exit\(0\)"):
+        learn(DECODER, PROMPTS, Method(ends))

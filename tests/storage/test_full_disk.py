@@ -1,6 +1,7 @@
 """A real disk that is full, has no files left, or is mounted read-only."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,6 +12,8 @@ import pytest
 from tests.helpers.commands import Finished, analysis
 from tests.helpers.example_store import MADE, OTHER, RESULT, ROWS, VECTORS
 from tvsight.errors import StorageError, UsageError
+from tvsight.output.plots import Plot
+from tvsight.output.theme import new_figure
 from tvsight.storage.archive import export
 from tvsight.storage.inspection import entries, remove, verify
 from tvsight.storage.job_records import JobRecord, Records
@@ -152,3 +155,21 @@ def test_a_run_on_a_disk_that_fills_up_ends_with_one_line_and_can_be_repeated(
     assert process.returncode == 2
     assert "Read-only file system" in process.stderr
     assert len(process.stderr.splitlines()) == 1
+
+
+def test_a_figure_that_finds_no_room_is_named(mount: Mount) -> None:
+    disk, refused = mount("size=512k"), 0
+    for leave in range(0, 100_000, 8192):
+        figure = new_figure(3.3, 2.0)
+        figure.subplots().plot([0, 1])
+        filler = fill(disk, leave)
+        try:
+            Plot(figure, "Title", "Caption").write(disk / "figures", "figure", svg=True)
+        except UsageError as error:
+            refused += "No space left on device" in str(error)
+        else:
+            assert {file.suffix for file in (disk / "figures").iterdir()} >= {".pdf", ".svg"}
+            break
+        filler.unlink()
+        shutil.rmtree(disk / "figures", ignore_errors=True)
+    assert refused == leave // 8192 > 2

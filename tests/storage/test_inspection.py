@@ -1,10 +1,11 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -290,3 +291,21 @@ def disk(folder: Path) -> int:
     return sum(
         file.lstat().st_size for file in folder.rglob("*") if not file.is_dir() or file.is_symlink()
     )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda lock: lock.symlink_to("/dev/zero"), lambda lock: lock.symlink_to("none"), Path.mkdir],
+    ids=["a link", "a dead link", "a folder"],
+)
+def test_a_lock_that_is_no_file_is_named_and_removed(
+    make: Callable[[Path], object], tmp_path: Path
+) -> None:
+    store = two_results(tmp_path)
+    lock = Path(store.lock(OTHER).lock_file)
+    make(lock)
+    with pytest.raises(StorageError, match=re.escape(f"{lock} cannot be written")):
+        store.acquire(OTHER)
+    assert lock.name in [found.path.name for found in removable(store)]
+    remove(store, removable(store))
+    assert not os.path.lexists(lock)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tvsight.errors import StorageError
+from tvsight.foreign import Unusable, check_file, read_text
 
+MAX_FILE_BYTES = 500_000_000
 WIDTH = 1000
 """Largest width of a picture in the page, in pixels."""
 QUALITY = 70
@@ -37,9 +39,7 @@ def figures(results: Path, beside: str | None) -> list[dict[str, Any]]:
 def tables(results: Path, found: list[dict[str, Any]]) -> dict[str, str]:
     """The tables of some figures' numbers as CSV, by name."""
     names = sorted({one["table"] for one in found if one["table"]})
-    return {
-        name: (results / "tables" / f"{name}.csv").read_text(encoding="utf-8") for name in names
-    }
+    return {name: _text(results / "tables" / f"{name}.csv") for name in names}
 
 
 def _figure(file: Path, tables: set[str], beside: str | None) -> dict[str, Any]:
@@ -54,6 +54,7 @@ def _picture(file: Path) -> dict[str, Any]:
     from PIL import Image
 
     try:
+        check_file(file, MAX_FILE_BYTES)
         with Image.open(file) as image, io.BytesIO() as packed:
             high = round(image.height * WIDTH / max(WIDTH, image.width))
             small = image.convert("RGB").resize(
@@ -61,7 +62,7 @@ def _picture(file: Path) -> dict[str, Any]:
             )
             small.save(packed, "WEBP", quality=QUALITY, method=2)
             picture = base64.b64encode(packed.getvalue()).decode()
-    except (OSError, ValueError) as error:
+    except Exception as error:  # damage makes it fail in ways that it does not document
         raise StorageError(f"{file} cannot be read as a picture; draw it again.") from error
     return {"picture": picture, "width": small.width, "height": small.height}
 
@@ -70,10 +71,17 @@ def _caption(file: Path) -> tuple[str, str]:
     """Title and caption as plain text; empty where there is no such file."""
     if not file.exists():
         return "", ""
-    text = file.read_text(encoding="utf-8")
+    text = _text(file)
     found = TITLE.match(text)
     title, rest = (found[1], text[found.end() :]) if found else ("", text)
     return _plain(title), _plain(rest)
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_text(file, MAX_FILE_BYTES)
+    except Unusable as error:
+        raise StorageError(f"{file}: {error}; draw it again.") from error
 
 
 def _plain(text: str) -> str:

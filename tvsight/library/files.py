@@ -1,5 +1,6 @@
 """Files of a vector: safetensors, and GGUF control vectors of llama.cpp."""
 
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from tvsight import __version__
 from tvsight.errors import Remark, UsageError
+from tvsight.foreign import check_file
 from tvsight.library.report import Report
 from tvsight.texts import one_line
 from tvsight.writing import reason, whole_file
@@ -18,6 +20,9 @@ NAME = "values"
 """The tensor in a file of a vector."""
 FIELDS = ("model", "task", "kind", "layer", "adds", "template", "spaced", "version")
 """The metadata of every such file, as plain strings. `report` may be among them."""
+LAYER = re.compile(r"\d{1,4}")
+MAX_TEXT = 2000
+MAX_FILE_BYTES = 1_000_000_000
 INSTALL_GGUF = 'pip install "gguf>=0.17"'
 
 
@@ -44,14 +49,17 @@ def read_vector(path: Path, model: str) -> tuple[Tensor, dict[str, str], Report 
         UsageError: when there is no such file, or it holds no vector.
     """
     try:
+        check_file(path, MAX_FILE_BYTES)
         with safe_open(path, framework="pt") as file:
             about = dict(file.metadata() or {})
             values = file.get_tensor(NAME)
-        if not about.keys() >= set(FIELDS) or not about["layer"].isdecimal():
+        if not about.keys() >= set(FIELDS) or not LAYER.fullmatch(about["layer"]):
             raise ValueError("its metadata is incomplete")
+        if max(len(about[name]) for name in FIELDS) > MAX_TEXT:
+            raise ValueError(f"a text in it has more than {MAX_TEXT} characters")
         report = Report.from_json(about["report"]) if "report" in about else None
-    except (OSError, SafetensorError, ValueError) as error:
-        why = one_line(reason(error))
+    except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
+        why = one_line(reason(error)[:MAX_TEXT])
         named = one_line(str(path))
         raise UsageError(f"{named}: expected a vector that Vector.save wrote: {why}.") from error
     if about["model"] != model:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from html import escape
+from typing import Any
 
 import pandas as pd
 
+from tvsight.foreign import parsed
 from tvsight.output.labels import block, counted, number
 from tvsight.statistics.intervals import Estimate, accuracy
 
@@ -67,13 +69,14 @@ class Report:
             ValueError: when it is none.
         """
         try:
-            read = json.loads(text)
-            test = {name: Estimate(**read["test"][name]) for name in TITLES}
+            read = parsed(text)
+            test = {name: _estimate(read["test"][name]) for name in TITLES}
             dev = tuple(float(share) for share in read["dev"])
-            return cls(
-                int(read["episodes"]), int(read["layer"]), bool(read["identified"]), dev, test
-            )
-        except (TypeError, KeyError, RecursionError) as error:
+            layer = int(read["layer"])
+            if not 0 <= layer < len(dev):
+                raise ValueError(f"no report: block {layer} of {len(dev)}")
+            return cls(int(read["episodes"]), layer, bool(read["identified"]), dev, test)
+        except (TypeError, KeyError, OverflowError) as error:
             raise ValueError(f"no report: {error}") from error
 
     def __str__(self) -> str:
@@ -95,6 +98,11 @@ class Report:
         where = block(self.layer, len(self.dev))
         best = f"Dev accuracy is best after {where}: {number(self.dev[self.layer])}."
         return best if self.identified else f"{best} No block beats the baseline on dev."
+
+
+def _estimate(read: Mapping[str, Any]) -> Estimate:
+    value, low, high = (float(read[name]) for name in ("value", "low", "high"))
+    return Estimate(value, low, high, int(read["n"]), int(read["distinct"]))
 
 
 def _shown(accuracy: Estimate) -> str:

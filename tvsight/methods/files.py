@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tvsight.errors import UsageError, nearest
+from tvsight.foreign import DOCUMENT_BYTES, Unusable, read_bytes
 from tvsight.methods import METHODS, MethodEntry
 from tvsight.texts import one_line
 
 KEY = re.compile(r"[a-z][a-z0-9_]*")
+MAX_WHY = 300
+"""Most characters that are shown of an error of a user's file."""
 MODULE = "tvsight_method_"
 """Prefix of the module of a user's file, so that it takes no other module's place."""
 
@@ -49,9 +52,9 @@ def read_method(path: Path) -> MethodEntry:
         UsageError: when it cannot be read or run, or defines no method.
     """
     try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"--method-file {path}: {error.strerror or error}.") from error
+        text = read_bytes(path, DOCUMENT_BYTES)
+    except Unusable as error:
+        raise UsageError(f"--method-file {path}: {error}.") from error
     checksum = hashlib.sha256(text).hexdigest()
     name = f"{MODULE}{checksum[:16]}"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
@@ -61,9 +64,12 @@ def read_method(path: Path) -> MethodEntry:
         sys.modules[name] = module
         try:
             exec(compile(text, str(path), "exec"), vars(module))
-        except Exception as error:
+        except BaseException as error:  # its own code may end with any, `SystemExit` among them
             del sys.modules[name]
-            raise UsageError(f"--method-file {path}: {type(error).__name__}: {error}") from error
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            why = one_line(str(error)[:MAX_WHY])
+            raise UsageError(f"--method-file {path}: {type(error).__name__}: {why}") from error
     from tvsight.methods.method import Method  # torch, which the file has imported
 
     found = vars(sys.modules[name])

@@ -44,10 +44,13 @@ def learn(
         settings: named arguments of its function.
 
     Raises:
-        MeasurementError: when it returns another shape.
+        MeasurementError: when it returns another shape, or calls `exit`.
     """
     needed = {name: learn(decoder, prompts, other) for name, other in method.needs.items()}
-    vectors = method.learn(decoder, prompts, **needed, **settings)
+    try:
+        vectors = method.learn(decoder, prompts, **needed, **settings)
+    except SystemExit as end:
+        raise MeasurementError(f"A method ended the program, exit({end.code!r}).") from end
     episodes = len(prompts["shared"])
     shape = [decoder.depth, decoder.width]
     if method.of == "episode":

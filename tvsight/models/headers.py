@@ -1,6 +1,5 @@
 """Read the names and shapes of a checkpoint's tensors, without its weights."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,11 +10,14 @@ from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.constants import SAFETENSORS_INDEX_FILE, SAFETENSORS_SINGLE_FILE
 from huggingface_hub.utils import build_hf_headers, get_session
 
+from tvsight.foreign import check_file, parsed, read_json
+
 Shapes = Mapping[str, Sequence[int] | None]
 """Shape by tensor. None: the name comes from an index, which has no shapes."""
 HEADER_BYTES = 100_000_000
 """The longest header that the format allows."""
 CHUNK_BYTES = 1 << 16
+WEIGHTS_BYTES = 10**13
 TIMEOUT_S = 10
 
 
@@ -37,10 +39,11 @@ def tensor_shapes(location: str, revision: str | None = None) -> Shapes | None:
 def _in_directory(directory: Path) -> Shapes | None:
     files = [directory / SAFETENSORS_SINGLE_FILE]
     if not files[0].is_file():
-        index = json.loads((directory / SAFETENSORS_INDEX_FILE).read_text())
+        index = read_json(directory / SAFETENSORS_INDEX_FILE, HEADER_BYTES)
         files = [directory / part for part in sorted(set(index["weight_map"].values()))]
     shapes: dict[str, Sequence[int] | None] = {}
     for file in files:
+        check_file(file, WEIGHTS_BYTES)
         with file.open("rb") as opened:
             part = _header(iter(partial(opened.read, CHUNK_BYTES), b""))
         if part is None:
@@ -71,7 +74,7 @@ def _on_hub(repo: str, revision: str | None) -> Shapes | None:
                 return shapes
     url = hf_hub_url(repo, SAFETENSORS_INDEX_FILE, revision=revision)
     index = get_session().get(url, headers=build_hf_headers(), timeout=TIMEOUT_S)
-    return dict.fromkeys(index.raise_for_status().json()["weight_map"])
+    return dict.fromkeys(parsed(index.raise_for_status().content)["weight_map"])
 
 
 def _header(chunks: Iterable[bytes]) -> Shapes | None:
@@ -83,7 +86,7 @@ def _header(chunks: Iterable[bytes]) -> Shapes | None:
         if len(content) >= 8 and length > HEADER_BYTES:
             return None
         if len(content) >= 8 + length:
-            header = json.loads(content[8 : 8 + length])
+            header = parsed(bytes(content[8 : 8 + length]))
             header.pop("__metadata__", None)
             return {name: tensor["shape"] for name, tensor in header.items()}
     return None

@@ -20,6 +20,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from tvsight.errors import UsageError
+from tvsight.foreign import read_json
 from tvsight.models import conversion
 from tvsight.models.catalogue import Package
 from tvsight.writing import checksum
@@ -118,7 +119,7 @@ def _differs(target: Path, files: tuple[tuple[str, tuple[int, int, int]], ...]) 
     if CHECKSUMS not in names:
         return f"has no {CHECKSUMS}"
     try:
-        wanted = set(json.loads((target / CHECKSUMS).read_bytes()).items())
+        wanted = set(read_json(target / CHECKSUMS).items())
     except (ValueError, AttributeError, TypeError):
         return f"is damaged ({CHECKSUMS})"
     found = set(_checksums(target, [name for name in names if name != CHECKSUMS]).items())

@@ -107,7 +107,9 @@ class Plot:
                     if kind == "png":
                         _save_png(figure, new)
                     elif kind in UNDATED:
-                        figure.savefig(new, metadata=UNDATED[kind])
+                        drawn = BytesIO()  # a file that takes no more spoils what matplotlib says
+                        figure.savefig(drawn, format=kind, metadata=UNDATED[kind])
+                        new.write_bytes(drawn.getvalue())
                     else:
                         new.write_text(self._as_markdown(command), encoding="utf-8")
         except OSError as error:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from tvsight import __version__
 from tvsight.errors import UsageError, nearest
+from tvsight.foreign import Unusable, parsed, read_text
 from tvsight.prompts.episodes import SPLITS, Episode, Split
 from tvsight.tasks.words import is_encodable, shown
 from tvsight.writing import whole_file
@@ -48,16 +49,10 @@ def read_episodes(path: Path) -> list[Episode]:
         UsageError: when the file is no file of episodes; it names the line and what was expected.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"--episodes {path}: larger than {MAX_FILE_BYTES // 1_000_000} MB.")
         # Not splitlines(): it also splits at characters that a word may contain.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise UsageError(f"--episodes {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--episodes {path}: not UTF-8 text (byte {error.start}).") from error
-    except ValueError as error:
-        raise UsageError(f"--episodes {str(path)!r}: not the name of a file.") from error
+        lines = read_text(path, MAX_FILE_BYTES).split("\n")
+    except Unusable as error:
+        raise UsageError(f"--episodes {path}: {error}.") from error
     episodes: list[Episode] = []
     asked: dict[Episode, int] = {}
     for number, line in enumerate(lines, start=1):
@@ -108,21 +103,13 @@ def _line(episode: Episode) -> str:
 
 def _fields(line: str, place: str) -> dict[str, Any]:
     try:
-        fields = json.loads(line, object_pairs_hook=lambda pairs: _once(pairs, place))
-    except (ValueError, RecursionError) as error:
+        fields = parsed(line)
+    except Unusable as error:
+        raise UsageError(f"{place}: {error}.") from error
+    except ValueError as error:
         raise UsageError(f"{place}: not JSON. Each line was expected to be {FORM}") from error
     if not isinstance(fields, dict):
         raise UsageError(f"{place}: a JSON object was expected: {FORM}")
-    return fields
-
-
-def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
-    """A JSON object as a dictionary. A repeated key, which would hide a value, is refused."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"{place}: {shown(twice)} is there twice; once was expected.")
     return fields
 
 

@@ -50,7 +50,8 @@ def check_scored(
     keys["episode"] = rows["episode"].to_numpy()
     for split, of_split in keys.groupby(rows["split"].to_numpy()):
         count = episodes or int(of_split["episode"].max()) + 1
-        if sorted(of_split["episode"].unique()) != list(range(count)):
+        there = of_split["episode"]
+        if (there.nunique(), there.min(), there.max()) != (count, 0, count - 1):
             raise DamagedResult(f"the rows on {split} are not of episodes 0 to {count - 1}")
         asked = of_split[["episode", *asks, "query", "expected"]].drop_duplicates()
         if asked.duplicated(["episode", *asks]).any():

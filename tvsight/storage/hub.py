@@ -12,6 +12,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import TvsightError, UsageError
+from tvsight.foreign import read_json
 from tvsight.storage.archive import Vectors, members
 from tvsight.storage.card import card
 from tvsight.storage.inspection import Entry
@@ -243,10 +244,10 @@ def manifests_at(
 def claimed(file: Path, path: Path) -> dict[str, Any] | None:
     """The manifest in a file, where it says that it is of the result at a path; unverified."""
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = read_json(file)
         is_own = Result(manifest["identity"]).path == path and dict(manifest["files"])
         needed = (manifest["versions"]["tvsight"], manifest["written"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return manifest if is_own and all(needed) else None
 

@@ -269,7 +269,7 @@ def superseded(entry: Entry) -> str:
 
 def _is_held(lock: Path) -> bool:
     """Whether a process that runs holds a lock."""
-    if not lock.is_file():
+    if not os.path.lexists(lock):
         return False
     try:
         with FileLock(lock, blocking=False):
@@ -286,6 +286,9 @@ def _remove_lock(path: Path) -> bool:
     Returns:
         Whether it was free.
     """
+    if path.is_symlink() or not path.is_file():  # nobody can hold it
+        _remove(path)
+        return True
     try:
         with FileLock(path, blocking=False):
             path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tvsight import __version__
 from tvsight.errors import StorageError
+from tvsight.foreign import read_json
 from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.writing import whole_file
 
@@ -138,7 +139,7 @@ class Records:
         version: object = None
         why = "no readable job record"
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields = read_json(path)
             writer = fields.get("written_by", "of an unknown version")
             version = fields["version"]
             if version != RECORD_VERSION:
@@ -152,7 +153,7 @@ class Records:
             if not all(isinstance(v, kinds.get(name, str)) for name, v in fields.items()):
                 raise TypeError(why)
             record = replace(record, faults=tuple(map(str, record.faults)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             is_newer = isinstance(version, int | float) and version > RECORD_VERSION
             if not is_newer and not is_later(writer):
                 return why

@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tvsight import __version__
+from tvsight.foreign import read_json
 from tvsight.storage.contents import OLDEST_SCHEMA, SCHEMA_VERSION, DamagedResult
+from tvsight.storage.schemas import NUMBERS, TEXTS
 from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.writing import folder_name, whole_file
 
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 EPISODES = "episodes.parquet"
+MOST_BYTES = 100_000_000_000
+"""Of a file of a result. A file with holes may say that it is larger than any disk."""
+ODD = (TypeError, ValueError, LookupError, ArithmeticError, MemoryError)
+"""Errors of checks for which a manifest says a list where a number was expected, say."""
 
 
 class Key(NamedTuple):
@@ -74,12 +80,12 @@ def read_manifest(root: Path, path: Path) -> dict[str, Any]:
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = read_json(folder / MANIFEST)
         version = manifest["schema_version"]
         if type(version) is not int:
             raise TypeError(version)
         writer = _writer(manifest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedResult(f"no readable {MANIFEST}") from error
     if not OLDEST_SCHEMA <= version <= SCHEMA_VERSION:
         raise OtherSchema(
@@ -90,9 +96,9 @@ def _read(folder: Path) -> dict[str, Any]:
         complete = (
             ROWS in dict(manifest["files"])
             and isinstance(manifest["files"], dict)
-            and isinstance(manifest["identity"], dict)
+            and _is_identity(manifest["identity"])
             and isinstance(manifest["versions"]["tvsight"], str)
-            and datetime.fromisoformat(manifest["written"]).tzinfo is not None
+            and _is_time(manifest["written"])
         )
         lacking: Exception | None = None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -100,6 +106,18 @@ def _read(folder: Path) -> dict[str, Any]:
     if not complete:
         raise DamagedResult(f"{MANIFEST} lacks identity, versions, time or {ROWS}") from lacking
     return manifest
+
+
+def _is_identity(fields: dict[str, Any]) -> bool:
+    """Whether the fields that every experiment knows are texts and whole numbers."""
+    kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(NUMBERS, int)}
+    return all(type(fields.get(name)) in (kind, type(None)) for name, kind in kinds.items())
+
+
+def _is_time(text: str) -> bool:
+    """Whether a text is a time, with its zone, that every archive can hold."""
+    time = datetime.fromisoformat(text)
+    return time.tzinfo is not None and 1980 < time.year < 2107
 
 
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
@@ -116,8 +134,8 @@ def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
     if not isinstance(sizes, dict):
         raise DamagedResult(f"{MANIFEST} does not say how large the files are")
     for name in named:
-        if not found[name]:
-            raise DamagedResult(f"{name} is empty, or is no file")
+        if not 0 < found[name] <= MOST_BYTES:
+            raise DamagedResult(f"{name} is empty, too large, or is no file")
         if found[name] != sizes.get(name, found[name]):
             raise DamagedResult(f"{name} has {found[name]} bytes, not {sizes[name]}")
 
@@ -126,9 +144,9 @@ def later_writer(folder: Path) -> str | None:
     """The version of tvsight that wrote the result in a folder, where that is later than this one
     or wrote a later schema; None otherwise, and where no manifest can be read."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
         schema, writer = manifest.get("schema_version"), _writer(manifest)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError):
         return None
     is_newer = isinstance(schema, int | float) and schema > SCHEMA_VERSION
     return writer if is_newer or is_later(writer) else None
@@ -143,11 +161,13 @@ def naming(root: Path, path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except DamagedResult as damage:
+    except (DamagedResult, *ODD) as error:
+        odd = DamagedResult(f"what {MANIFEST} says of it cannot be checked")
+        damage = error if isinstance(error, DamagedResult) else odd
         writer = later_writer(root / path)
         if writer is None:
-            raise type(damage)(f"{path}: {damage}") from damage
-        raise later_version(path, writer, str(damage)) from damage
+            raise type(damage)(f"{path}: {damage}") from error
+        raise later_version(path, writer, str(damage)) from error
 
 
 def later_version(path: Path, writer: str, why: str) -> LaterVersion:

@@ -210,6 +210,9 @@ SCHEMAS = {
     ),
 }
 """By the name of the experiment."""
+TEXTS = ("task_data", "template", "episodes", "weights", "dtype", "division", "method")
+NUMBERS = ("shots", "dummy_queries", "episodes_per_split", "seed", "scoring", "version")
+"""Fields of an identity, by kind, where it has them."""
 
 
 def schema(experiment: str) -> Schema:

@@ -116,7 +116,7 @@ class Store:
         except Timeout:
             return None
         except OSError as error:
-            raise _unwritable(self.root / LOCKS, error) from error
+            raise _unwritable(error.filename or self.root / LOCKS, error) from error
         return lock
 
     def holds(self, result: Result, with_vectors: bool = False, with_scores: bool = False) -> bool:
@@ -323,7 +323,7 @@ class Store:
                 yield path
 
 
-def _unwritable(path: Path, error: Exception) -> StorageError:
+def _unwritable(path: Path | str, error: Exception) -> StorageError:
     return StorageError(
         f"{path} cannot be written: {reason(error)}. Results that were complete are untouched; "
         "repeat the command when there is room."

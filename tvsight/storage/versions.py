@@ -1,6 +1,6 @@
 """Recognise what a later tvsight wrote. This one never moves, replaces or removes it."""
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from tvsight import __version__
 from tvsight.errors import UsageError
@@ -17,5 +17,5 @@ def is_later(writer: object) -> bool:
     """Whether a version of tvsight is later than this one. Unknown versions are not."""
     try:
         return Version(str(writer)) > Version(__version__)
-    except InvalidVersion:
+    except ValueError:  # no version, or one of more digits than a number may have
         return False

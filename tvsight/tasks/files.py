@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tvsight.errors import Remark, UsageError, nearest
+from tvsight.foreign import Unusable, parsed, read_text
 from tvsight.tasks.csv_rows import csv_rows
 from tvsight.tasks.examples import FORM, read_examples
 from tvsight.tasks.task import CATEGORIES, MATCH_RULES, Category, MatchRule, Pair, Task
@@ -124,54 +125,27 @@ def invert(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
 
 def _file_text(file: Path) -> str:
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"{file}: larger than {MAX_FILE_BYTES // 1_000_000} MB.")
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{file}: not UTF-8 text (byte {error.start}). Save it in the encoding UTF-8."
-        ) from error
-    except ValueError as error:
-        raise UsageError(f"{str(file)!r}: not the name of a file.") from error
+        return read_text(file, MAX_FILE_BYTES)
+    except Unusable as error:
+        raise UsageError(f"{file}: {error}.") from error
 
 
 def _parsed(text: str, where: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return parsed(text)
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{where}, line {error.lineno}: not JSON ({error.msg}). A task file is an object such "
             'as {"name": "my_task", "pairs": [["input", "answer"], ...]}, a list of examples such '
             f"as [{FORM}, ...], or two columns in a file whose name ends in .csv."
         ) from error
-    except _RepeatedKey as repeated:
-        raise UsageError(f"{where}: the key {shown(repeated.key)} is there twice.") from repeated
-    except (RecursionError, ValueError) as error:
-        raise UsageError(f"{where}: too deep or too long a value for a task file.") from error
+    except Unusable as error:
+        raise UsageError(f"{where}: {error}.") from error
 
 
 def _object_of(content: Any, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"{where}: a JSON object was expected, found {type(content).__name__}.")
-    return content
-
-
-class _RepeatedKey(Exception):
-    """A JSON object has a key twice; `json` alone would drop the first."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-
-def _object(entries: list[tuple[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for key, value in entries:
-        if key in content:
-            raise _RepeatedKey(key)
-        content[key] = value
     return content
 
 

@@ -266,3 +266,33 @@ def test_a_result_that_no_link_leads_to_is_not_blamed_on_the_host(answered: Answ
 def test_a_host_without_a_scheme_is_refused() -> None:
     with pytest.raises(UsageError, match="--host 'localhost:8001'"):
         NdifClient("localhost:8001")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, rb'{"id": "\ud800"}', b'{"id": NaN}', b'{"id": "../x y"}', b"\xff\xfe{"],
+)
+def test_an_answer_that_is_no_document_is_a_fault(answered: Answers, body: bytes) -> None:
+    answered.append(httpx.Response(200, content=body))
+    with pytest.raises(Unanswered, match="not one of an NDIF server"):
+        NdifClient(HOST).submit("m", b"", "id")
+
+
+@pytest.mark.parametrize("detail", ["x" * 3_000_000, [[0] * 10**6], "\x1b[31m\n" * 10**5])
+def test_a_long_refusal_is_cut(answered: Answers, detail: object) -> None:
+    answered.append(httpx.Response(404, json={"detail": detail}))
+    with pytest.raises(RefusedError) as refused:
+        NdifClient(HOST).get("/status")
+    assert len(str(refused.value)) < 2000
+    answered.append(httpx.Response(404, content=b"[" * 100_000))
+    with pytest.raises(RefusedError, match=r"\[\[ … \[\["):
+        NdifClient(HOST).get("/status")
+
+
+@pytest.mark.parametrize("error", [OverflowError("port must be 0-65535"), UnicodeError("label")])
+def test_an_address_that_leads_nowhere_is_a_wrong_result(
+    answered: Answers, error: Exception
+) -> None:
+    answered.append(error)
+    with pytest.raises(WrongResult, match="no link leads to it"):
+        NdifClient(HOST).result("http://store:99999/", MOST)

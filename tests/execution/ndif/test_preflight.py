@@ -125,6 +125,13 @@ def test_a_hub_that_cannot_be_asked_for_the_model_is_named() -> None:
         deployment(deployed(), decoder(OSError("offline")), "bfloat16")
 
 
+def test_what_is_said_of_a_model_has_the_kind_that_it_should_have() -> None:
+    odd = {"dtype": ["x"], "execution_timeout_seconds": "x", "pinned": None, "more": 1}
+    said = {"deployments": {"n" * 9999: odd | {"repo_id": "r"}}}
+    (entry,) = preflight.deployments(client(status=said))
+    assert (len(entry.pop("name")) < 1200, entry) == (True, {"repo_id": "r"})
+
+
 @pytest.mark.parametrize("status", [{"deployments": ["one"]}, {"deployments": {"one": 1}}])
 def test_a_server_that_does_not_say_what_it_holds_is_an_error(status: dict[str, Any]) -> None:
     with pytest.raises(ServerError, match="does not say what is deployed"):

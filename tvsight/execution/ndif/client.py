@@ -5,6 +5,7 @@ no code of a result.
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -17,9 +18,11 @@ import httpx
 from nnsight import CONFIG
 
 from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
-from tvsight.execution.ndif.exchange import TooLong, exchange
+from tvsight.execution.ndif.exchange import TooLong, brief, document, exchange
 from tvsight.execution.ndif.patience import Fault, Patience, patiently
 from tvsight.execution.ndif.results import WrongResult, read
+from tvsight.foreign import parsed
+from tvsight.texts import one_line
 
 Read = TypeVar("Read")
 
@@ -43,8 +46,8 @@ UNHEARD = PASSING | {503}
 TOO_LARGE = 413
 NO_SERVER = tuple(range(300, 500))
 """Statuses by which another server may answer `/connected`: redirects and refusals."""
-LONGEST_TEXT = 500
-"""Most characters that are shown of an answer that is no JSON."""
+JOB_ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+"""A server's name for a job. It becomes part of an address."""
 LONGEST_ANSWER = 16_000_000
 """Most bytes of an answer that is no result."""
 GONE = frozenset({400, 403, 404, 410})
@@ -127,7 +130,7 @@ class NdifClient:
 
     def get(self, path: str) -> dict[str, Any]:
         """Get a JSON document of the server: `/status`, `/env`."""
-        return self._ask("GET", path, _document)
+        return self._ask("GET", path, document)
 
     def submit(self, model_key: str, payload: bytes, job_id: str) -> str:
         """Submit a job. It is sent again only where the server certainly did not receive it.
@@ -147,7 +150,7 @@ class NdifClient:
             return self._ask(
                 "POST",
                 "/request",
-                lambda response: str(_document(response)["id"]),
+                _job_id,
                 repeatable=False,
                 data={"data": json.dumps(envelope)},
                 files={"blob": ("request", payload, "application/octet-stream")},
@@ -226,7 +229,7 @@ class NdifClient:
                 if link:
                     raise WrongResult(f"it has {error}, more than its job can bring") from error
                 raise Fault(f"{what}: the answer has {error}") from error
-            except httpx.InvalidURL as error:
+            except (httpx.InvalidURL, ValueError, OverflowError) as error:  # of an address
                 if link:
                     raise WrongResult(f"no link leads to it: {error}") from error
                 raise UsageError(f"--host {self.host}: {error}") from error
@@ -291,29 +294,28 @@ class NdifClient:
     def _words(self, response: httpx.Response) -> str:
         """Why, in the server's words; a key that they repeat is left out."""
         try:
-            body = response.json()
+            body = parsed(response.content)
         except ValueError:
             is_page = "html" in response.headers.get("content-type", "")
-            body = response.reason_phrase if is_page else response.text[:LONGEST_TEXT]
+            body = response.reason_phrase if is_page else response.text
         detail = body.get("detail", body) if isinstance(body, dict) else body
         key = CONFIG.API.APIKEY
-        return str(detail).replace(key, "…") if key else str(detail)
+        return one_line(brief(str(detail).replace(key, "…") if key else str(detail)))
 
 
-def _document(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object of an answer."""
-    document = response.json()
-    if not isinstance(document, dict):
-        raise TypeError(f"a JSON object was expected, got {type(document).__name__}")
-    return document
+def _job_id(response: httpx.Response) -> str:
+    job_id = str(document(response)["id"])
+    if not JOB_ID.fullmatch(job_id):
+        raise ValueError("no name for a job")
+    return job_id
 
 
 def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
     if response.status_code == 404:
         return None
-    answer = _document(response)
+    answer = document(response)
     if answer.get("id", job_id) != job_id:
-        raise Fault(f"the answer about job {job_id} is about job {answer['id']}")
+        raise Fault(f"the answer about job {job_id} is about job {brief(str(answer['id']))}")
     state = STATES.get(answer["status"], "running")
     link = answer.get("data")
     text = str(answer.get("description") or "")
@@ -323,6 +325,6 @@ def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
 def _is_ndif(response: httpx.Response) -> bool:
     """Whether an answer to `/connected` comes from an NDIF server."""
     try:
-        return response.is_success and _document(response).get("status") == "connected"
+        return response.is_success and document(response).get("status") == "connected"
     except (ValueError, TypeError):
         return False

@@ -11,10 +11,14 @@ from typing import Any
 
 import httpx
 
+from tvsight.foreign import parsed
+
 SLOWEST = 50_000
 """Bytes a second. A large body has its time at this speed beside the limit."""
 CONNECT_SHARE = 0.5
 """Share of the limit for the connection alone. Without one a request was certainly not received."""
+LONGEST_TEXT = 1000
+"""Most characters that are shown of what a server says."""
 TOLD_EVERY_S = 5.0
 """Seconds between messages to somebody who waits."""
 
@@ -58,6 +62,20 @@ def exchange(
             tell_at += TOLD_EVERY_S
         under_way.join(min(left, max(0.0, tell_at - passed)))
     return under_way.answer()
+
+
+def document(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of an answer."""
+    found = parsed(response.content)
+    if not isinstance(found, dict):
+        raise TypeError(f"a JSON object was expected, got {type(found).__name__}")
+    return found
+
+
+def brief(text: str) -> str:
+    """What a server says, without the middle of a long text."""
+    half = LONGEST_TEXT // 2
+    return text if len(text) <= LONGEST_TEXT else f"{text[:half]} … {text[-half:]}"
 
 
 class _Exchange(threading.Thread):

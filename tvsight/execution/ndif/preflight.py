@@ -14,12 +14,22 @@ from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
 from tvsight.execution.here import run
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.client import NdifClient
+from tvsight.execution.ndif.exchange import brief
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.catalogue import HOSTED, catalogue
 from tvsight.models.precision import DTYPES
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts.tokens import few_episodes
 
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("model_key", "repo_id", "revision", "dtype"), str),
+    **dict.fromkeys(("application_state", "deployment_level"), str),
+    "pinned": bool,
+    "execution_timeout_seconds": (int, float),
+}
+"""What a server says of a deployed model, and its kind. Anything else is left out."""
+LONGEST_ENVIRONMENT = 100_000
+"""Most characters of all versions that a server names."""
 REHEARSED = 2
 """Episodes of a rehearsal: the fewest that can differ in length. Each brings states of the real
 depth and width."""
@@ -72,8 +82,12 @@ def versions(client: NdifClient) -> EnvComparison:
         ServerError: when the server does not say.
     """
     try:
-        return EnvComparison(get_local_env(), client.get("/env"))
-    except (AttributeError, IndexError, TypeError) as error:
+        compared = EnvComparison(get_local_env(), client.get("/env"))
+        said = "".join(one["remote"] for one in compared.packages.values())
+        if len(said) > LONGEST_ENVIRONMENT:
+            raise ValueError("longer than the names of versions are")
+        return compared
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise ServerError(f"{client.host}/env does not say what is installed there.") from error
 
 
@@ -95,7 +109,8 @@ def version_warnings(compared: EnvComparison) -> list[str]:
 
 
 def deployments(client: NdifClient) -> list[dict[str, Any]]:
-    """The models that the server has deployed, or has on its disk: one entry per replica.
+    """The models that the server has deployed, or has on its disk: one entry per replica, with
+    those of `FIELDS` that are of their kind.
 
     Raises:
         ServerError: when the server does not say.
@@ -103,7 +118,15 @@ def deployments(client: NdifClient) -> list[dict[str, Any]]:
     found = client.get("/status").get("deployments", {})
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
         raise ServerError(f"{client.host}/status does not say what is deployed there.")
-    return [{"name": name, **entry} for name, entry in found.items()]
+    return [
+        {"name": brief(name)}
+        | {
+            field: brief(value) if isinstance(value, str) else value
+            for field, value in entry.items()
+            if isinstance(value, FIELDS.get(field, ()))
+        }
+        for name, entry in found.items()
+    ]
 
 
 def usual_model(client: NdifClient) -> tuple[str, str]:

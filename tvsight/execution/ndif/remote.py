@@ -12,6 +12,7 @@ from uuid import uuid4
 from tvsight.errors import RefusedError, ServerError, TvsightError
 from tvsight.execution.jobs import Job, JobHistory
 from tvsight.execution.ndif.client import Answer, NdifClient, ResultGone, Unanswered
+from tvsight.execution.ndif.exchange import brief
 from tvsight.execution.ndif.parcel import digest, payload
 from tvsight.execution.ndif.patience import pause
 from tvsight.execution.ndif.preflight import not_pinned, other_precision, rehearse
@@ -242,7 +243,7 @@ class _Submitted:
 
     def _failed(self, text: str) -> None:
         if PASSING in text:
-            self._again(text)
+            self._again(brief(text))
             return
         advice = ""
         if OVER_LIMIT in text:
@@ -250,7 +251,8 @@ class _Submitted:
         self._place.records.forget(self._record.name)
         if PINNED_ONLY in text:
             raise not_pinned(self._client, self._record.model)
-        raise JobFailed(f"job {self._record.job_id} on {self._record.host}: {text}{advice}")
+        what = f"job {self._record.job_id} on {self._record.host}"
+        raise JobFailed(f"{what}: {brief(text)}{advice}")
 
     def _again(self, fault: str) -> None:
         """Submit once more after a pause, a bounded number of times."""

@@ -1,13 +1,14 @@
 """Read files of prompts that other code measured; docs/function_vectors.md describes them."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tvsight.errors import UsageError, integer, unexpected
+from tvsight.foreign import read_json
 
+MAX_FILE_BYTES = 500_000_000
 KEYS = (
     "mean_prompts",
     "aie_prompts",
@@ -27,13 +28,6 @@ class Kind(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def _is_text(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(value.encode())
-    except UnicodeEncodeError:  # half a character, as JSON can spell it
-        return False
-
-
 def _is_whole(value: Any) -> bool:
     number = integer(value)
     return number is not None and number >= 0
@@ -48,7 +42,7 @@ def _is_head(value: Any) -> bool:
     return whole and _is_number(value[2])
 
 
-TEXT = Kind("a text", _is_text)
+TEXT = Kind("a text", lambda value: isinstance(value, str) and bool(value))
 WHOLE = Kind("a whole number from 0", _is_whole)
 NUMBER = Kind("a finite number", _is_number)
 HEAD = Kind("[block, head, mean effect]", _is_head)
@@ -65,8 +59,8 @@ def read_prompts(path: Path) -> dict[str, Any]:
         UsageError: when it cannot be read, lacks a field, or one holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path, MAX_FILE_BYTES)
+    except ValueError as error:
         raise UsageError(f"--prompts {path}: {error}") from error
     _check_fields(path, "the file", content, KEYS)
     for name, kind in {
