@@ -215,6 +215,7 @@ def test_a_reader_that_leaves_ends_nothing(run: tuple[str | Path, ...]) -> None:
     assert has_table(run)
 
 
+@pytest.mark.slow
 def test_a_full_device_is_said_once_the_files_are_written(run: tuple[str | Path, ...]) -> None:
     with open("/dev/full", "w") as full:
         process = drawn_anew(run, full.fileno())
