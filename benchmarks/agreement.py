@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from benchmarks.arithmetic import synchronise
 from benchmarks.comparison import PromptPairs, warm
-from benchmarks.rates import synchronise
 from tvsight import execution
 from tvsight.experiments.main_results.measure import Comparison, measure
 from tvsight.interventions.decoder import Decoder

@@ -1,12 +1,32 @@
-"""The floor: the floating-point operations that a measurement cannot do without."""
+"""The floor: the floating-point operations that a measurement cannot do without, and their rate.
 
+A floor is only honest when no other way to cut the same products is faster, so the engine's own
+way is always one of those tried.
+"""
+
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from benchmarks.rates import block_weights
+import torch
+from torch import Tensor
+
 from tvsight.experiments.main_results.measure import VECTORS
+from tvsight.interventions.batching import ANSWER_ROWS, CPU_ROWS, CPU_TOKENS, logit_tile
 from tvsight.interventions.decoder import Decoder
 from tvsight.prompts import PromptTokens
 from tvsight.prompts.tokens import MethodTokens
+
+BLOCK_ROWS = (CPU_ROWS, 512, CPU_TOKENS, 16384)
+"""Rows of states that are multiplied with the weights of a block."""
+TILES = ((256, 16384), (1024, 2048), (2048, 4096))
+"""Rows and tokens of the logits that are made at a time, beside the engine's own tile."""
+SECONDS = 0.5
+"""Least time over which the rate of one size is measured."""
+
+Rates = dict[str, float]
+"""Operations per second by size, in words."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,73 @@ def work_of_heads(decoder: Decoder, prompts: MethodTokens, count: int) -> Work:
         blocks=token_blocks * _block_flops(decoder) + 4 * _attention_width(decoder) * attended,
         answers=2.0 * rows * unembedding.numel(),
     )
+
+
+def block_rates(decoder: Decoder) -> Rates:
+    """Rates of the matrix products of one block."""
+    weights = block_weights(decoder)
+    return {f"{rows} rows": _rate(weights, rows, decoder.device) for rows in BLOCK_ROWS}
+
+
+def answer_rates(decoder: Decoder) -> Rates:
+    """Rates of the matrix product of the unembedding, a tile of its logits at a time."""
+    weight = decoder.nn.unembed._module.weight
+    vocabulary = len(weight)
+    own = logit_tile(decoder.device, ANSWER_ROWS, vocabulary, whole=False)
+    tiles = dict.fromkeys((rows, min(tokens, vocabulary)) for rows, tokens in (own, *TILES))
+    return {
+        f"{rows} rows x {tokens} tokens": _rate(weight[:tokens].split(tokens), rows, decoder.device)
+        for rows, tokens in tiles
+    }
+
+
+def best_rates(decoder: Decoder) -> tuple[float, float]:
+    """The best rate of the products of a block, and of those of the unembedding."""
+    return max(block_rates(decoder).values()), max(answer_rates(decoder).values())
+
+
+def block_weights(decoder: Decoder) -> list[Tensor]:
+    """The matrices of the first block."""
+    block = decoder.blocks[0]._module
+    return [weight.detach() for weight in block.parameters() if weight.dim() == 2]
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for a GPU to finish."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _rate(weights: Sequence[Tensor], rows: int, device: torch.device) -> float:
+    """The best rate of `rows` states times each matrix that is seen within `SECONDS`.
+
+    Results are written into memory that is there already: a product alone is measured.
+    """
+    products = [
+        partial(
+            torch.mm,
+            weight.new_ones(rows, weight.shape[1]),
+            weight.T,
+            out=weight.new_empty(rows, len(weight)),
+        )
+        for weight in weights
+    ]
+    operations = 2.0 * rows * sum(weight.numel() for weight in weights)
+    _seconds(products, device)
+    best, spent = 0.0, 0.0
+    while spent < SECONDS:
+        taken = _seconds(products, device)
+        best, spent = max(best, operations / taken), spent + taken
+    return best
+
+
+def _seconds(products: Sequence[Callable[[], Tensor]], device: torch.device) -> float:
+    synchronise(device)
+    started = time.perf_counter()
+    for product in products:
+        product()
+    synchronise(device)
+    return time.perf_counter() - started
 
 
 def _block_flops(decoder: Decoder) -> float:

@@ -7,10 +7,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import authors_scheme, rates
-from benchmarks.arithmetic import necessary_work
+from benchmarks import arithmetic, authors_scheme
 from benchmarks.memory import peak_of
-from benchmarks.padding import Padding, counted
 from tvsight import execution
 from tvsight.experiments.main_results.measure import Comparison, measure
 from tvsight.interventions.decoder import Decoder
@@ -35,15 +33,9 @@ def compare(
     Returns:
         What tvsight measured of each task, and its median seconds.
     """
-    paddings: list[Padding] = []
 
     def tvsight() -> list[Any]:
-        results = []
-        for pair in prompts:
-            with counted() as padding:
-                results.append(execution.run(decoder, measure, *pair))
-            paddings.append(padding)
-        return results
+        return [execution.run(decoder, measure, *pair) for pair in prompts]
 
     def theirs() -> list[Any]:
         with torch.no_grad():
@@ -64,11 +56,11 @@ def compare(
                 continue
             started = time.perf_counter()
             results[name] = run()
-            rates.synchronise(decoder.device)
+            arithmetic.synchronise(decoder.device)
             seconds[name].append(time.perf_counter() - started)
             peaks.setdefault(name, peak_of(decoder.device))
-        block_rates.append(rates.block_rates(decoder))
-        answer_rates.append(rates.answer_rates(decoder))
+        block_rates.append(arithmetic.block_rates(decoder))
+        answer_rates.append(arithmetic.answer_rates(decoder))
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     for name, taken in seconds.items():
         each = ", ".join(f"{second:.1f}" for second in taken)
@@ -83,11 +75,6 @@ def compare(
         ratio = medians["authors' scheme"] / medians["tvsight"]
         same, total = _agreement(results["tvsight"], results["authors' scheme"])
         say(f"authors' scheme over tvsight: {ratio:.2f} x; same answers {same} of {total}")
-    everything = Padding(sum(p.positions for p in paddings), sum(p.tokens for p in paddings))
-    say(
-        f"padding: {everything.share:.1%} of the positions of all forwards, at most "
-        f"{max(p.share for p in paddings):.1%} of a task's"
-    )
     return results["tvsight"], medians["tvsight"]
 
 
@@ -99,7 +86,7 @@ def _floor(
     say: Callable[[str], None],
 ) -> float:
     """Seconds of the necessary work at the best rates of matrix products."""
-    work = [necessary_work(decoder, *pair) for pair in prompts]
+    work = [arithmetic.necessary_work(decoder, *pair) for pair in prompts]
     parts = {
         "blocks": (sum(w.blocks for w in work), block_rates),
         "answers": (sum(w.answers for w in work), answer_rates),

@@ -1,9 +1,8 @@
 """The speed on a GPU: random models of known shapes in bfloat16, then a real model's answers.
 
 For each shape it prints seconds a task of the central comparison and of the effects of all heads,
-the fraction of this device's own rate of matrix products, peak memory, and the operations that
-take the time. Last come the answers of a real model on this device, compared with those in float32
-on the CPU.
+the fraction of this device's own rate of matrix products, and peak memory. Last come the answers of
+a real model on this device, compared with those in float32 on the CPU.
 
     python -m benchmarks.gpu
     python -m benchmarks.gpu --device cpu --shapes tiny --tasks none    without a GPU, in a minute
@@ -81,15 +80,12 @@ def measure_shape(shape: str, device: "torch.device", repeats: int, say: Say) ->
     """Measure a random model: the central comparison, then the effects of all heads."""
     import torch
 
-    from benchmarks import operations
-    from benchmarks.arithmetic import work_of_heads
+    from benchmarks.arithmetic import best_rates, work_of_heads
     from benchmarks.comparison import compare
     from benchmarks.memory import peak_of, reset_peak
     from benchmarks.models import SHAPES, random_method_prompts, random_prompts
-    from benchmarks.rates import best_rates
     from tvsight import execution
     from tvsight.experiments.function_vectors.measure import measure_effects
-    from tvsight.experiments.main_results.measure import measure
     from tvsight.methods.function_vector import EFFECT_PROMPTS
     from tvsight.models.random import random_llama
 
@@ -99,8 +95,6 @@ def measure_shape(shape: str, device: "torch.device", repeats: int, say: Say) ->
     _, seconds = compare(decoder, pairs, repeats, 0, say)
     of_task = seconds / RANDOM_TASKS
     say(f"central comparison: {of_task:.3f} s a task (bar {COMPARISON_BAR})")
-    comparison = partial(execution.run, decoder, measure, *pairs[0])
-    operations.report(operations.profiled(comparison, device), of_task, say)
 
     reset_peak(device)
     prompts = random_method_prompts(decoder.vocabulary, SHOTS)
@@ -113,7 +107,6 @@ def measure_shape(shape: str, device: "torch.device", repeats: int, say: Say) ->
         f"effects of all heads: {of_task:.3f} s a task (bar {HEADS_BAR}), {floor / of_task:.0%} of "
         f"the rate of matrix products; {peak}"
     )
-    operations.report(operations.profiled(effects, device), of_task, say)
 
 
 def compare_answers(options: Options, say: Say) -> None:

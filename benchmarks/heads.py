@@ -54,9 +54,8 @@ class Timed(NamedTuple):
 
 def main(options: Options) -> int:
     """Measure and print."""
-    from benchmarks.arithmetic import work_of_heads
+    from benchmarks.arithmetic import best_rates, work_of_heads
     from benchmarks.models import method_prompts
-    from benchmarks.rates import best_rates
     from tvsight import execution
     from tvsight.experiments.function_vectors.measure import measure_effects
     from tvsight.methods.function_vector import EFFECT_PROMPTS

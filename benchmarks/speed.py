@@ -5,7 +5,6 @@ operations that cannot be left out over this device's own rate of matrix product
 
     python -m benchmarks.speed                              the embedded model, all 18 tasks
     python -m benchmarks.speed --tasks antonyms,es_en --authors-repeats 3
-    python -m benchmarks.speed --growth --overheads         more of it
     python -m benchmarks.speed --all --tasks es_en          every analysis, in an empty folder
     python -m benchmarks.speed --dtype bfloat16             and beside float32: time and answers
 
@@ -40,10 +39,6 @@ class Options:
     """The same for the authors' scheme, which takes several times as long; at most --repeats."""
     alone: bool = False
     """Leave out the authors' scheme."""
-    growth: bool = False
-    """Also print how time and memory grow with episodes, demonstrations and depth."""
-    overheads: bool = False
-    """Also print what a run costs besides arithmetic, by name."""
     all: bool = False
     """Instead run every analysis into an empty folder, and print seconds and memory of each."""
 
@@ -75,7 +70,6 @@ def main(options: Options) -> int:
     console.print(f"import, load and tokenise: {time.perf_counter() - started:.1f} s")
     authors_repeats = 0 if options.alone else options.authors_repeats
     measured, seconds = compare(decoder, prompts, options.repeats, authors_repeats, console.print)
-    device = str(decoder.device)
     is_half = decoder.dtype != DTYPES["float32"]
     del decoder, model
     if is_half:
@@ -86,18 +80,6 @@ def main(options: Options) -> int:
             seconds,
             console.print,
         )
-    if options.overheads:
-        from benchmarks import overheads
-
-        overheads.report(
-            lambda: load(options.model, device=options.device, dtype=options.dtype),
-            select(options.tasks)[0],
-            console.print,
-        )
-    if options.growth:
-        from benchmarks import growth
-
-        growth.report(device, console.print)
     return 0
 
 

@@ -35,21 +35,37 @@ FIRST = (
 """Files that take longest: the other processes do the rest meanwhile."""
 
 
-settings.register_profile("tvsight", deadline=None)  # a machine may do other things too
-settings.load_profile("tvsight")
+SLOW = ("tests/benchmarks/", "tests/ndif/")
+"""Folders of which every test is slow."""
+EXAMPLES = 15
+"""Of a property, where slow tests are left out."""
+
+# Without deadlines: a machine may do other things too.
+settings.register_profile("every", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=EXAMPLES)
+
+
+def leaves_slow_tests_out(config: pytest.Config) -> bool:
+    """Whether the option `-m` is that of `pyproject.toml`."""
+    return "not slow" in config.getoption("markexpr")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("fast" if leaves_slow_tests_out(config) else "every")
     if config.getoption("numprocesses", None):  # processes share the cores, threads would compete
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         starts = [number for number, name in enumerate(FIRST) if item.nodeid.startswith(name)]
         return starts[0] if starts else len(FIRST)
 
     items.sort(key=place)
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:
@@ -58,10 +74,10 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
-def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
     """One process more than there are cores where a server is tested: that one mostly waits."""
     cores = yield
-    return cores + (server.missing() is None)
+    return cores + (not leaves_slow_tests_out(config) and server.missing() is None)
 
 
 @pytest.hookimpl(optionalhook=True)

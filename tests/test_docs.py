@@ -207,6 +207,7 @@ def test_the_table_of_a_large_remote_run_is_computed_from_the_catalogue() -> Non
     assert f"take {operations / 1e12 / 3600:.1f}/R hours" in text
 
 
+@pytest.mark.slow
 def test_the_page_of_architectures_is_made_from_the_tests() -> None:
     """In a process of its own, because it collects tests."""
     command = [sys.executable, "-m", "tests.helpers.families", "--print"]

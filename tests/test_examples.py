@@ -66,6 +66,7 @@ def test_addresses_are_those_of_the_project(script: Path) -> None:
     assert f"]({BADGE}{name}/blob/main/examples/first_look.ipynb)" in readme
 
 
+@pytest.mark.slow
 @needs_embedded
 def test_the_first_look_runs(run: Callable[..., dict[str, Any]]) -> None:
     found = run("first_look", {"EPISODES": "3", "TASKS": '["to_upper"]'})
@@ -77,6 +78,7 @@ def test_the_first_look_runs(run: Callable[..., dict[str, Any]]) -> None:
     assert {*found["stored"]["experiment"]} == {"main_results", "answers"}
 
 
+@pytest.mark.slow
 def test_the_notebook_for_a_server_runs_on_a_simulated_one(
     run: Callable[..., dict[str, Any]], tiny_checkpoint: Callable[[str], Path]
 ) -> None:

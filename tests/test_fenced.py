@@ -108,15 +108,16 @@ def check_command(line: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("line", sorted({line for line, _ in commands()}))
-def test_every_command_has_options_tasks_and_models_that_exist(line: str) -> None:
+def test_every_command_has_options_tasks_and_models_that_exist() -> None:
     marked = {
         part.strip()
         for block in blocks()
         if block.reason
         for part in re.split(r"\n|&&", block.code)
     }
-    assert check_command(line) or line in marked
+    lines = {line for line, _ in commands()}
+    assert len(lines) > 50
+    assert [line for line in sorted(lines) if not (check_command(line) or line in marked)] == []
 
 
 def test_a_command_that_does_not_exist_is_noticed() -> None:

@@ -11,6 +11,8 @@ import pytest
 import tvsight
 from tests.helpers.commands import ROOT
 
+pytestmark = pytest.mark.slow
+
 API = ROOT / "docs" / "api.md"
 BESIDE = ("index", "contributing", "agents", "changelog")
 """Pages that lie outside docs/."""

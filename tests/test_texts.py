@@ -96,7 +96,14 @@ def test_nothing_raw_reaches_the_terminal(word: str, terminal: bool) -> None:
     assert "💀" not in shown
 
 
-@pytest.mark.parametrize("word", WORDS)
+WORST = ("odd line breaks", "Markdown marks", "LaTeX")
+"""Words that tables and figures get in every run of the tests."""
+
+
+@pytest.mark.parametrize(
+    "word",
+    [name if name in WORST else pytest.param(name, marks=pytest.mark.slow) for name in WORDS],
+)
 def test_no_name_breaks_a_table_or_a_figure(word: str, tmp_path: Path) -> None:
     text = WORDS[word]
     rows = [task_rows(text, (1, 9, 8, 7), model=text, category=text), task_rows("b", (0, 9, 9, 9))]

@@ -20,6 +20,8 @@ from tests.helpers.commands import ROOT, SETTINGS, Finished
 from tests.helpers.embedded import PACKAGE, missing
 from tvsight import __version__
 
+pytestmark = pytest.mark.slow
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOURCES = ("tvsight", "analyses")
 EMBEDDED = PACKAGE.part.partition("{")[0]

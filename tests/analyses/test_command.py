@@ -194,6 +194,7 @@ def has_table(run: tuple[str | Path, ...]) -> bool:
     return (Path(run[run.index("--results") + 1]) / TABLE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
 def test_characters_that_a_terminal_lacks_are_replaced(
     run: tuple[str | Path, ...], encoding: str
@@ -213,6 +214,7 @@ def test_help_is_shown_in_any_encoding() -> None:
     assert "the hidden state ? at" in shown
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_nothing(run: tuple[str | Path, ...]) -> None:
     process = drawn_anew(run, subprocess.PIPE)
     assert process.stdout is not None
@@ -222,6 +224,7 @@ def test_a_reader_that_leaves_ends_nothing(run: tuple[str | Path, ...]) -> None:
     assert has_table(run)
 
 
+@pytest.mark.slow
 def test_a_full_device_is_said_once_the_files_are_written(run: tuple[str | Path, ...]) -> None:
     with open("/dev/full", "w") as full:
         process = drawn_anew(run, full.fileno())
@@ -239,6 +242,7 @@ def test_a_closed_output_ends_nothing(run: tuple[str | Path, ...], options: str)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_full_pipe_that_does_not_block_is_waited_for(run: tuple[str | Path, ...]) -> None:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE)

@@ -102,6 +102,7 @@ def test_help_waits_for_no_heavy_package(name: str, helps: dict[str, End]) -> No
     assert HEAVY & {*helps[name].modules} == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_redraw_imports_no_code_of_models(
     name: str, redraws: dict[str, End], results: Path

@@ -68,6 +68,7 @@ def test_an_analysis_has_the_same_help_under_its_own_name(tmp_path: Path, typed:
     assert any("The server. By default NDIF_HOST" in line for line in rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -171,6 +171,7 @@ def test_clean_asks_a_person(store: Store, answer: str, removed: bool) -> None:
     assert left.name.encode() in shown
 
 
+@pytest.mark.slow
 def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path) -> None:
     of_model = ROOT / "results" / "main_results" / EMBEDDED
     chosen = ("--tasks", "paper", "--experiment", "main_results", "--model", EMBEDDED)

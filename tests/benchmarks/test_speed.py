@@ -6,24 +6,18 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.arithmetic import Work, necessary_work
+from benchmarks.arithmetic import Work, answer_rates, block_rates, necessary_work
 from benchmarks.authors_scheme import measure as measure_as_the_authors
 from benchmarks.comparison import compare
 from benchmarks.memory import peak_gigabytes
-from benchmarks.models import random_prompts, task_prompts
-from benchmarks.padding import counted
-from benchmarks.rates import answer_rates, block_rates
-from tests.helpers.embedded import needs_embedded
+from benchmarks.models import random_prompts
 from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight import execution
 from tvsight.experiments.main_results.measure import measure
-from tvsight.interventions import traces
 from tvsight.interventions.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
 from tvsight.interventions.decoder import Decoder
-from tvsight.models import EMBEDDED, load
 from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
-from tvsight.tasks import select
 
 MAX_EXCESS = 1.25
 """Work beyond the necessary: padding, which batches keep under a tenth of long prompts and under
@@ -56,7 +50,7 @@ def test_both_schemes_give_the_same_answers(
 def test_a_comparison_prints_times_ratios_and_agreement(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.rates.SECONDS", 0.01)
+    monkeypatch.setattr("benchmarks.arithmetic.SECONDS", 0.01)
     said: list[str] = []
     measured, seconds = compare(decoder, [prompts], 2, 1, said.append)
     assert len(measured) == 1
@@ -83,46 +77,10 @@ def test_the_authors_scheme_does_more_than_twice_the_work(
     assert theirs > 2 * ours
 
 
-def test_padding_stays_under_a_tenth_of_all_tokens(decoder: Decoder) -> None:
-    dev, test = next(random_prompts(RANDOM_SHAPE["vocab_size"], tasks=1))
-    with counted() as padding:
-        execution.run(decoder, measure, dev, test)
-    fewest = sum(len(shared) for side in (dev, test) for shared in side["shared"])
-    fewest += sum(len(d) for side in (dev, test) for several in side["dummies"] for d in several)
-    fewest += sum(map(len, dev["query"] + test["query"]))
-    zero_shot = [{tuple(prompt) for prompt in side["zero_shot"]} for side in (dev, test)]
-    fewest += sum(len(prompt) for prompts in zero_shot for prompt in prompts)
-    assert padding.tokens == fewest
-    assert 0 < padding.share < 0.1
-
-
-@needs_embedded
-def test_padding_stays_under_a_tenth_of_the_positions_of_every_task_of_the_paper() -> None:
-    model = load(EMBEDDED, device="cpu", dtype="float32")
-    shape = RANDOM_SHAPE | {"hidden_size": 8, "num_hidden_layers": 2}
-    small = random_llama(shape | {"vocab_size": len(model.tokenizer)}, "cpu", torch.float32)
-    shares = {}
-    for task in select("paper"):
-        with counted() as padding:
-            execution.run(small, measure, *task_prompts(model, task))
-        shares[task.name] = padding.share
-    assert len(shares) == 18
-    assert 0.05 < max(shares.values()) < 0.1
-
-
-def test_padding_is_counted_position_by_position() -> None:
-    with counted() as padding:
-        traces.padded([[1, 2, 3], [4]], "left")
-        traces.padded([[5, 6]], "right")
-    traces.padded([[7], [8, 9]], "left")
-    assert (padding.positions, padding.tokens) == (8, 6)
-    assert padding.share == pytest.approx(0.25)
-
-
 def test_rates_include_the_engines_own_sizes(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.rates.SECONDS", 0.01)
+    monkeypatch.setattr("benchmarks.arithmetic.SECONDS", 0.01)
     rows, tokens = logit_tile(decoder.device, ANSWER_ROWS, decoder.vocabulary, whole=False)
     assert f"{rows} rows x {tokens} tokens" in answer_rates(decoder)
     assert f"{CPU_TOKENS} rows" in block_rates(decoder)
@@ -130,13 +88,13 @@ def test_rates_include_the_engines_own_sizes(
 
 def test_a_rate_is_that_of_the_product_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))
-    monkeypatch.setattr("benchmarks.rates.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("benchmarks.arithmetic.time.perf_counter", lambda: next(clock))
     wide = random_llama(RANDOM_SHAPE | {"vocab_size": 20000}, "cpu", torch.float32)
     with FlopCounterMode(display=False) as counter:
         rates = answer_rates(wide)
     # With a clock that ticks once a reading, each size runs twice and takes one second.
     assert counter.get_total_flops() == 2 * sum(rates.values())
-    assert len({*rates}) > 5
+    assert len(rates) == 4
 
 
 def test_peak_memory_grows_with_what_is_held() -> None:

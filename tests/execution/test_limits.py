@@ -24,6 +24,8 @@ from tvsight.models.loading import Model
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import Episode, tokenise
 
+pytestmark = pytest.mark.slow
+
 DEEPEST = 126
 """Blocks of Llama-3.1-405B, the deepest model of the catalogue."""
 VOCABULARY = 128_256

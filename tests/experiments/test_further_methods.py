@@ -133,6 +133,7 @@ def test_a_method_has_results_tables_and_figures_of_its_own(
         pd.testing.assert_frame_equal(table, found.tables[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", OWN, ids=lambda one: one.name)
 def test_a_method_of_the_users_own_runs_through_the_other_analyses(
     place: Place, asked: Asked
@@ -168,6 +169,7 @@ def test_rows_name_the_method_and_the_identity_adds_it(place: Place, name: str) 
     assert identities[asked.method].keys() == identities[""].keys() | own
 
 
+@pytest.mark.slow
 def test_a_method_that_is_stored_without_vectors_is_measured_again_where_they_are_needed(
     place: Place, tmp_path: Path
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_method_that_is_stored_without_vectors_is_measured_again_where_they_ar
     assert len(found["dev"]) == 1
 
 
+@pytest.mark.slow
 def test_a_command_writes_a_method_into_files_of_its_own(place: Place, tmp_path: Path) -> None:
     where = ("--model", place.checkpoint, "--results", tmp_path, "--tasks", "to_upper,next_letter")
     sizes = ("--shots", "3", "--episodes-per-split", "4", "--methods", "mean_state")

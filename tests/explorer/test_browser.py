@@ -20,6 +20,8 @@ from tvsight.statistics.tests import better_than
 from tvsight.storage.choice import Choice
 from tvsight.storage.store import Store
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 

@@ -41,7 +41,7 @@ class Collector:
 def tests_by_file() -> dict[str, Families]:
     """The tests that run on families, by file from the root of the repository."""
     collector = Collector()
-    options = ["--collect-only", "-q", "-n0", "-p", "no:cacheprovider"]
+    options = ["--collect-only", "-q", "-n0", "-m", "", "-p", "no:cacheprovider"]
     with contextlib.redirect_stdout(io.StringIO()):
         code = pytest.main([*options, *(str(ROOT / folder) for folder in FOLDERS)], [collector])
     assert code == 0, f"the tests cannot be collected: exit code {code}"

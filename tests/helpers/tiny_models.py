@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -74,6 +75,12 @@ _CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "phi": ("PhiConfig", _SIZES | {"intermediate_size": 64}),
 }
 FAMILIES = tuple(_CONFIGS)
+FEW = ("llama", "gemma3", "gpt2")
+"""Families that every run of the tests measures."""
+EVERY_FAMILY = [
+    name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES
+]
+"""Parameters of a test or fixture: the others are slow."""
 
 SEED = 0
 """With this one the answers of every family vary."""

@@ -22,7 +22,10 @@ def decoder() -> Decoder:
 
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize(("rows", "logits"), [(1024, 1 << 22), (7, 91), (3, 1), (1024, 20 * 128)])
-@pytest.mark.parametrize("name", ["gptj", "gemma2", "opt_projected"])
+@pytest.mark.parametrize(
+    "name",
+    ["gemma2", *(pytest.param(n, marks=pytest.mark.slow) for n in ("gptj", "opt_projected"))],
+)
 def test_answers_read_in_tiles_are_those_of_whole_logits(
     name: str,
     rows: int,

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.helpers import reference
 from tests.helpers.phrases import EPISODES, complete_prompts, token_ids
 from tests.helpers.reference_scores import gaps_and_divergences
-from tests.helpers.tiny_models import DEPTH, FAMILIES, WIDTH
+from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, WIDTH
 from tvsight import execution
 from tvsight.experiments.main_results.measure import VECTORS, Comparison, measure, measure_dev
 from tvsight.experiments.measuring import at
@@ -44,7 +44,7 @@ class Measured(NamedTuple):
     test: PromptTokens
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=EVERY_FAMILY)
 def family(request: pytest.FixtureRequest) -> str:
     return request.param
 

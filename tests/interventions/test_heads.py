@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.helpers import tiny_models
 from tests.helpers.phrases import complete_prompts, token_ids
 from tests.helpers.reference_heads import NORMS, HeadsReference
-from tests.helpers.tiny_models import DEPTH, FAMILIES, HEADS, WIDTH
+from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, HEADS, WIDTH
 from tvsight import execution
 from tvsight.interventions import application, heads
 from tvsight.interventions.application import cache_prompts, unpatched_states
@@ -55,7 +55,10 @@ class Patched(NamedTuple):
     """The same of the prompts as they are."""
 
 
-@pytest.fixture(scope="module", params=[*FAMILIES, *CHANGES])
+@pytest.fixture(
+    scope="module",
+    params=[*EVERY_FAMILY, *(pytest.param(name, marks=pytest.mark.slow) for name in CHANGES)],
+)
 def family(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -190,6 +193,7 @@ def test_what_arrives_of_heads_sums_to_what_their_block_adds(
         assert torch.equal(arrived, raw) != normalises
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gpt2", "gemma2", "gemma3", "olmo2"], indirect=True)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_in_half_precision_heads_write_the_same_up_to_rounding(

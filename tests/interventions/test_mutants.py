@@ -12,6 +12,8 @@ import pytest
 from tests.helpers.commands import ROOT, Finished
 from tests.helpers.forked_commands import fork
 
+pytestmark = pytest.mark.slow
+
 FAMILIES, EPISODES = "tests/interventions/test_families.py", "tests/prompts/test_episodes.py"
 TRACES, DECODER = "tests/interventions/test_traces.py", "tests/interventions/test_decoder.py"
 HEADS = "tests/interventions/test_heads.py"
@@ -128,7 +130,7 @@ def outcome_of(folder: Path, files: Iterable[str], words: str) -> Finished:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV"))}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
     # The plugin of anyio cannot be imported after nnsight, which gives every object a `save`.
-    options = ["-q", "-x", "-n0", "-p", "no:cacheprovider", "-p", "no:anyio", "-k", words]
+    options = ["-q", "-x", "-n0", "-p", "no:cacheprovider", "-p", "no:anyio", "-m", "", "-k", words]
     again = [name for name in COPIED if (ROOT / name).is_dir()]
     return fork().run("pytest", [*options, *files], folder, environment, again)
 

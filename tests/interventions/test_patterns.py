@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from tests.helpers.tiny_models import DEPTH, FAMILIES, HEADS
+from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, HEADS
 from tvsight.errors import UsageError
 from tvsight.execution import run
 from tvsight.interventions.patterns import Eager, attention_paid
@@ -25,7 +25,7 @@ def expected(checkpoint: Path) -> Tensor:
     return torch.stack([sum(block[:, :, q, k] for q, k in PAIRS) for block in read], dim=1)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_the_sums_are_those_of_transformers_and_attention_stays_as_it_was(
     tiny_checkpoint: Callable[[str], Path], family: str
 ) -> None:

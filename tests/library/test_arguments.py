@@ -231,6 +231,7 @@ except tvsight.errors.UsageError as error:
 """
 
 
+@pytest.mark.slow
 def test_python_without_assertions_refuses_the_same(checkpoint: Path) -> None:
     command = [sys.executable, "-O", "-c", OPTIMISED, str(checkpoint)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)

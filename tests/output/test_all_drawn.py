@@ -29,6 +29,8 @@ from tvsight.output.drawn import Drawn
 from tvsight.output.plots import Plot
 from tvsight.texts import latex
 
+pytestmark = pytest.mark.slow
+
 MODELS, SEEDS = ("gemma-3-270m", "smollm2-135m", "qwen2.5-coder-1.5b"), (0, 1, 2)
 """What the reference results hold."""
 SCORES = ("gap", "kl", "rank")

@@ -28,7 +28,7 @@ def shown(width: int | None = None, terminal: bool = True) -> str:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("width", range(16, 140))
+@pytest.mark.parametrize("width", [16, 40, 90, 139])
 def test_no_terminal_is_too_narrow_for_numbers(width: int) -> None:
     text = shown(width)
     assert [number for number in NUMBERS if number not in text] == []

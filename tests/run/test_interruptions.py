@@ -23,6 +23,8 @@ from tests.helpers.runs import PHASES, Kill, Runs, forking
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.storage.store import DRAWN, Store
 
+pytestmark = pytest.mark.slow
+
 TASKS = "to_upper,to_lower,next_letter,prev_letter,list_first,list_last"
 KILLS = 30
 ROUND = {"measuring": 4, "saving": 6, "drawing": 2}
@@ -30,7 +32,7 @@ ROUND = {"measuring": 4, "saving": 6, "drawing": 2}
 PATIENCE_S = 2.0
 """What a process computes from Ctrl-C to its end, at most. A busy machine takes longer for it."""
 LIMIT_S = 300
-LONG, FEW = 200, 20
+LONG, FEW = 100, 20
 GROWTH = 1.1
 """Resident memory after many tasks, over that after few."""
 

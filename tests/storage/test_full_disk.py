@@ -19,6 +19,8 @@ from tvsight.storage.inspection import entries, remove, verify
 from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import Store
 
+pytestmark = pytest.mark.slow
+
 Mount = Callable[[str], Path]
 SMALL = ("--episodes-per-split", "4", "--shots", "3")
 

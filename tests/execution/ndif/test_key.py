@@ -161,6 +161,7 @@ def test_a_server_gets_the_key_once_it_has_shown_what_it_is_and_its_object_store
     assert store.with_key() == []
 
 
+@pytest.mark.slow
 def test_an_analysis_sends_its_key_to_no_host_of_another_kind(
     hosts: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_redraw_gives_the_same_bytes(finished: Run, tmp_path: Path) -> None:
         assert again == (finished.results / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_redraw_names_the_pairs_that_are_not_stored(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.results / "conflicting_tasks", tmp_path / "conflicting_tasks")
     process = asked(
@@ -121,6 +122,7 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(finished: Run, tmp_pa
     assert not results.exists()
 
 
+@pytest.mark.slow
 def test_a_simulated_server_measures_a_task_of_ones_own(finished: Run, tmp_path: Path) -> None:
     letters = [chr(97 + number) for number in range(26)]
     pairs = [[x, y] for x, y in zip(letters, letters[2:] + letters[:2], strict=True)]
@@ -136,6 +138,7 @@ def test_a_simulated_server_measures_a_task_of_ones_own(finished: Run, tmp_path:
     assert found["pairs"] == {"conflicting": 26}
 
 
+@pytest.mark.slow
 def test_a_pair_that_the_tokenizer_leaves_too_few_queries_fails_alone(
     finished: Run, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_the_draw_depends_on_names_and_seed_only() -> None:
     assert len({tuple(queries) for queries in asked}) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_another_hash_seed_draws_the_same_episodes(hash_seed: str) -> None:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}

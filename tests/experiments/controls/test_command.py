@@ -48,6 +48,7 @@ def test_controls_are_measured_once_planned_and_drawn_again(
     assert {name: (tmp_path / name).read_bytes() for name in DRAWN} == drawn
 
 
+@pytest.mark.slow
 def test_one_task_is_measured_without_others_and_a_bad_one_is_named(
     checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from tvsight.models.loading import Model
 
 FILE = ROOT / "tests" / "data" / "function_vectors" / "country_capital.json"
 
-pytestmark = needs_embedded
+pytestmark = [needs_embedded, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

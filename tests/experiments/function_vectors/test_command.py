@@ -70,6 +70,7 @@ def test_a_wrong_number_of_heads_is_refused_at_once(checkpoint: Path) -> None:
     assert ended.stderr == "error: --heads 0: at least 1 was expected.\n"
 
 
+@pytest.mark.slow
 def test_one_task_has_no_other_function_vector(checkpoint: Path, tmp_path: Path) -> None:
     one = ("--tasks", "to_upper", "--model", checkpoint, "--results", tmp_path, *SIZES)
     ended = analysis("function_vectors", *one)

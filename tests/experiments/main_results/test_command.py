@@ -170,6 +170,7 @@ def test_a_task_that_fails_is_named_and_the_others_are_drawn(finished: Run, tmp_
     assert table["task"].tolist() == ["to_upper"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fail_fast", [False, True])
 def test_a_fault_in_a_library_is_a_task_that_failed(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path, fail_fast: bool
@@ -221,6 +222,7 @@ def test_a_mistake_is_explained_in_one_line_before_anything_is_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.jsonl", "file"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["\x1b[31m<script>$x^{$|`_a_`\u202e😀\n..", "-rf", "x" * 200])
 def test_a_checkpoint_of_any_name_is_measured_and_shown_harmless(
     checkpoint: Path, tmp_path: Path, name: str

@@ -63,6 +63,7 @@ def test_a_run_is_measured_once_drawn_and_drawn_again(
     assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
 
 
+@pytest.mark.slow
 def test_a_task_that_cannot_be_measured_is_named_and_the_rest_is_drawn(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_redraw_gives_the_same_bytes(finished: Run, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (finished.results / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_all_tokens_are_shown_harmless(finished: Run, tmp_path: Path) -> None:
     for experiment in ("main_results", "token_projections"):
         shutil.copytree(finished.results / experiment, tmp_path / experiment)
@@ -110,6 +111,7 @@ def test_all_tokens_are_shown_harmless(finished: Run, tmp_path: Path) -> None:
     assert not table.loc[table["source"] == "tvsight", "token"].str.isalpha().all()
 
 
+@pytest.mark.slow
 def test_what_a_server_would_see_gives_the_same_rows(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.results / "main_results", tmp_path / "main_results")
     results = ("--results", tmp_path, "--remote-simulated")

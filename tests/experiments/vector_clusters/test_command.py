@@ -74,6 +74,7 @@ def test_the_central_comparison_is_measured_with_its_vectors(
     assert points["task"].tolist() == [task for task in TASKS for _ in range(4)]
 
 
+@pytest.mark.slow
 def test_a_redraw_gives_the_same_bytes_whatever_the_number_of_threads(
     finished: tuple[Path, Finished],
     checkpoint: Path,
@@ -90,6 +91,7 @@ def test_a_redraw_gives_the_same_bytes_whatever_the_number_of_threads(
     assert written[0] == written[1]
 
 
+@pytest.mark.slow
 def test_options_of_the_picture_change_it_alone(
     finished: tuple[Path, Finished], checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_redraw_gives_the_same_bytes(finished: Run, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (finished.results / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_block_and_distance_are_chosen(finished: Run, tmp_path: Path) -> None:
     euclidean, cosine = tmp_path / "euclidean", tmp_path / "cosine"
     assert finished.again(euclidean, layer=1, distance="euclidean") == 0
@@ -107,6 +108,7 @@ def test_block_and_distance_are_chosen(finished: Run, tmp_path: Path) -> None:
     assert asked["superiority"].item() == pytest.approx(table.loc["pooled", "superiority"])
 
 
+@pytest.mark.slow
 def test_one_task_says_what_cannot_be_compared(
     finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
