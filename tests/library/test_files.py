@@ -1,7 +1,8 @@
 """Files of vectors, read back by other readers than those that wrote them."""
 
 import builtins
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ import pytest
 import torch
 from gguf import GGUFReader
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import tvsight
 from tests.helpers.hostile import WORDS
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import Remark, UsageError
+from tvsight.library.model import LoadedModel
 from tvsight.library.vector import Vector
+from tvsight.models import weights_identity
 
 
 def test_a_file_has_the_values_and_plain_texts_about_them(theta: Vector, tmp_path: Path) -> None:
@@ -27,7 +30,8 @@ def test_a_file_has_the_values_and_plain_texts_about_them(theta: Vector, tmp_pat
     assert about == {
         **{"model": theta.model.name, "task": "to_upper", "kind": "task_vector", "layer": "2"},
         **{"adds": "False", "spaced": "True", "template": "example:{x}->{y}\n"},
-        "version": tvsight.__version__,
+        **{"version": tvsight.__version__, "revision": "", "dtype": "float32"},
+        "weights": weights_identity(theta.model.source),
     }
     assert [path.name for path in tmp_path.iterdir()] == ["theta.safetensors"]
 
@@ -39,22 +43,80 @@ def test_what_decides_an_answer_returns(
     saved = replace(theta, **changes)
     saved.save(tmp_path / "theta")
     read = tvsight.read_vector(theta.model, tmp_path / "theta")
-    for name in ("task", "layer", "kind", "adds", "template", "spaced", "report"):
+    for name in ("task", "layer", "kind", "adds", "template", "spaced", "report", "origin"):
         assert getattr(read, name) == getattr(saved, name), name
 
 
-def test_a_vector_of_another_model_is_said(theta: Vector, tmp_path: Path) -> None:
-    source = replace(theta.model.source, name="other")
-    replace(theta, model=replace(theta.model, source=source)).save(tmp_path / "theta")
-    with pytest.warns(Remark, match="was learnt with other, not with"):
-        tvsight.read_vector(theta.model, tmp_path / "theta")
+@pytest.mark.parametrize("changes", [{"name": "other"}, {"dtype": "bfloat16"}], ids=str)
+def test_another_name_or_precision_of_the_weights_is_said(
+    theta: Vector, changes: dict[str, str], tmp_path: Path
+) -> None:
+    origin = theta.origin
+    assert origin is not None
+    named = {"model" if name == "name" else name: value for name, value in changes.items()}
+    replace(theta, origin=origin._replace(**named)).save(tmp_path / "theta")
+    with pytest.warns(
+        Remark, match=rf"was learnt with .*{named.popitem()[1]}.*, not with local-gpt2 "
+    ):
+        read = tvsight.read_vector(theta.model, tmp_path / "theta")
+    read.save(tmp_path / "again")  # which says no more than is known
+    with safe_open(tmp_path / "again", framework="pt") as file:
+        assert [file.metadata()[name] for name in ("model", "dtype")] == [
+            changes.get("name", "local-gpt2"),
+            changes.get("dtype", "float32"),
+        ]
 
 
-def damaged(file: Path, **about: str) -> None:
+@pytest.fixture(scope="module")
+def others(theta: Vector, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """A model of the same folder name and shape with other weights."""
+    source = Path(theta.model.source.location)
+    folder = tmp_path_factory.mktemp("others") / source.name
+    shutil.copytree(source, folder)
+    tensors = load_file(folder / "model.safetensors")
+    changed = {name: 1.01 * values for name, values in tensors.items()}
+    save_file(changed, folder / "model.safetensors", {"format": "pt"})
+    return tvsight.load(folder, device="cpu")
+
+
+def test_a_vector_of_other_weights_is_refused_with_both_named(
+    theta: Vector, others: LoadedModel, tmp_path: Path
+) -> None:
+    assert others.name == theta.model.name
+    digests = [weights_identity(model.source)[:19] for model in (theta.model, others)]
+    assert digests[0] != digests[1]
+    told = r"^vector: it was learnt with local-gpt2 \({}, float32\), and the model is .* \({}, "
+    theta.save(tmp_path / "theta")
+    calls: list[Callable[[], object]] = [
+        lambda: tvsight.read_vector(others, tmp_path / "theta"),
+        lambda: replace(theta, model=others),
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match=told.format(*digests)):
+            call()
+    with pytest.raises(UsageError, match=told.format(*digests[::-1])):
+        replace(Vector(others, "to_upper", theta.values, 2), model=theta.model)
+
+
+def test_a_file_that_names_no_weights_is_said(
+    theta: Vector, others: LoadedModel, tmp_path: Path
+) -> None:
+    theta.save(tmp_path / "theta")
+    damaged(tmp_path / "theta", without=("weights", "revision", "dtype"))
+    for model in (theta.model, others):
+        with pytest.warns(
+            Remark, match="with local-gpt2, and not with which weights: an earlier tvsight"
+        ):
+            read = tvsight.read_vector(model, tmp_path / "theta")
+        assert torch.equal(read.values, theta.values)
+
+
+def damaged(file: Path, without: Sequence[str] = (), **about: str) -> None:
     """Write a file with some metadata changed."""
     with safe_open(file, framework="pt") as read:
         metadata, values = read.metadata(), read.get_tensor("values")
-    save_file({"values": values}, file, metadata | about)
+    known = {name: text for name, text in metadata.items() if name not in without}
+    save_file({"values": values}, file, known | about)
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -96,6 +158,8 @@ def test_a_control_vector_has_one_direction(
     assert known["general.architecture"] == "controlvector"
     assert known["controlvector.model_hint"] == "gpt2"
     assert known["controlvector.layer_count"] == 1
+    assert known["tvsight.weights"] == weights_identity(theta.model.source)
+    assert (known["tvsight.model"], known["tvsight.dtype"]) == ("local-gpt2", "float32")
 
 
 def test_block_0_has_no_control_vector(theta: Vector, tmp_path: Path) -> None:

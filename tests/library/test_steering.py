@@ -1,8 +1,11 @@
 """Steering by an nnsight edit, beside plain hooks, and its end."""
 
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import permutations
 from pathlib import Path
+from threading import Barrier, Thread
 from typing import Any
 
 import numpy as np
@@ -70,6 +73,111 @@ def test_steered_text_is_that_of_plain_hooks(
     assert model.generate(TEXT, TOKENS) == before
 
 
+PLACES = pytest.mark.parametrize("remote", [False, True], ids=["here", "simulated server"])
+
+
+@PLACES
+def test_blocks_end_in_any_order(theta: Vector, simulated: LoadedModel, remote: bool) -> None:
+    model = simulated if remote else theta.model
+    steering = Vector(model, "to_upper", theta.values, 2)
+    modules = [envoy._module for envoy in model.decoder.blocks]
+
+    def expected(layers: tuple[int, ...]) -> str:
+        with ExitStack() as hooks:
+            for layer in layers:
+                hooks.enter_context(hooked(modules[layer], 2 * theta.values[layer]))
+            return plain(model)
+
+    assert len({expected(layers) for layers in ((), (1,), (2,), (3,), (1, 3))}) == 5
+    before = list(warnings.filters)
+    for order in permutations((1, 2, 3)):
+        blocks = {layer: steering.steering(2, layer) for layer in (1, 2, 3)}
+        for block in blocks.values():
+            block.__enter__()
+        for number, layer in enumerate(order, 1):
+            blocks[layer].__exit__(None, None, None)
+            blocks[layer].__exit__(None, None, None)  # which takes no other block's vector away
+            assert model.generate(TEXT, TOKENS) == expected(tuple(sorted(order[number:])))
+    assert warnings.filters == before
+    assert tvsight.answer(model, "a") == tvsight.answer(theta.model, "a")
+
+
+@PLACES
+def test_generators_and_threads_leave_no_steering(
+    theta: Vector, simulated: LoadedModel, remote: bool
+) -> None:
+    model = simulated if remote else theta.model
+    steering, before = Vector(model, "to_upper", theta.values, 2), model.generate(TEXT, TOKENS)
+
+    def texts(alpha: float) -> Iterator[str]:
+        with steering.steering(alpha):
+            yield model.generate(TEXT, TOKENS)
+            yield model.generate(TEXT, TOKENS)
+
+    one, other = texts(2), texts(-1)
+    alone, _ = next(one), next(other)
+    one.close()
+    with steering.steering(-1, layer=2):
+        pass
+    assert next(other) not in (alone, before)
+    other.close()
+    assert model.generate(TEXT, TOKENS) == before
+
+    both, ended = Barrier(2, timeout=60), Barrier(2, timeout=60)
+
+    def first() -> None:
+        with steering.steering(2):
+            both.wait()
+        ended.wait()
+
+    def second() -> None:
+        with steering.steering(-1):
+            both.wait()
+            ended.wait()
+
+    threads = [Thread(target=first), Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert model.generate(TEXT, TOKENS) == before
+    assert tvsight.answer(model, "a") == tvsight.answer(theta.model, "a")
+
+
+@PLACES
+def test_a_block_is_entered_once(theta: Vector, simulated: LoadedModel, remote: bool) -> None:
+    model = simulated if remote else theta.model
+    block = Vector(model, "to_upper", theta.values, 2).steering(2)
+    before = model.generate(TEXT, TOKENS)
+    with block, pytest.raises(UsageError, match=r"^steering: this block was entered before"):
+        block.__enter__()
+    with pytest.raises(UsageError, match=r"^steering: this block was entered before"), block:
+        pass
+    assert model.generate(TEXT, TOKENS) == before
+
+
+def test_a_block_leaves_edits_that_are_not_its_own(theta: Vector) -> None:
+    model = theta.model
+    nn, before = model.decoder.nn, model.generate(TEXT, TOKENS)
+    with hooked(nn._module.transformer.h[1], 2 * theta.values[1]):
+        expected = plain(model)
+    assert expected != before
+    try:
+        block = theta.steering(2)
+        block.__enter__()
+        with nn.edit(inplace=True) as tracer:
+            for _ in tracer.iter[:TOKENS]:
+                nn.transformer.h[1].output[:, -1] += 2 * theta.values[1]
+        block.__exit__(None, None, None)
+        assert model.generate(TEXT, TOKENS) == expected
+        with theta.steering(2):
+            nn.clear_edits()
+            assert model.generate(TEXT, TOKENS) == before
+    finally:
+        nn.clear_edits()
+    assert model.generate(TEXT, TOKENS) == before
+
+
 def test_an_exception_ends_the_steering(theta: Vector) -> None:
     model = theta.model
     nn_before, before = model.decoder.nn, model.generate(TEXT, TOKENS)
@@ -94,7 +202,7 @@ def test_traces_of_ones_own_are_steered_meanwhile(theta: Vector) -> None:
     torch.testing.assert_close(after[:-1], before[:-1])
 
 
-@pytest.mark.parametrize("remote", [False, True], ids=["here", "simulated server"])
+@PLACES
 def test_nothing_is_measured_of_a_steered_model(
     theta: Vector, simulated: LoadedModel, remote: bool, tmp_path: Path
 ) -> None:

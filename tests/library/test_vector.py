@@ -109,6 +109,13 @@ WRONG: dict[str, Callable[[Any], Any]] = {
     "^demonstrations: expected pairs": lambda theta: theta.apply("a", demonstrations="ab"),
     "^Unknown template": lambda theta: theta.apply("a", prompt="arow"),
     "^model: expected what tvsight.load returns": lambda theta: replace(theta, model="gpt2"),
+    "^adds: expected True or False, got str": lambda theta: replace(theta, adds="no"),
+    "^spaced: expected True or False, got int": lambda theta: replace(theta, spaced=1),
+    "^report: expected a report of .* got dict": lambda theta: replace(theta, report={}),
+    "^origin: expected the origin .* got str": lambda theta: replace(theta, origin="gpt2"),
+    "^task: expected UTF-8 text": lambda theta: replace(theta, task=None),
+    "^kind: expected UTF-8 text": lambda theta: replace(theta, kind=b"task_vector"),
+    "^prompt: expected a template": lambda theta: replace(theta, template=3),
     "^The longest prompt": lambda theta: theta.apply("a", tokens=128),
 }
 

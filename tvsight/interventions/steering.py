@@ -1,60 +1,76 @@
 """Steering: a vector is added at every generated position, for a while, and text is generated."""
 
+from collections.abc import Collection
+from inspect import signature
+from typing import Any
+
 import torch
 from nnsight import save
+from nnsight.intervention.interleaver import OutOfOrderError
 from torch import Tensor
+from transformers import DynamicCache
 
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import TokenIds
 
 
-class Steered:
-    """Adds a vector to the residual stream at the last position of every forward of a block.
+def steered(decoder: Decoder, layer: int, vector: Tensor) -> Any:
+    """A copy of the nnsight model with one more edit, its last, which adds a vector to the residual
+    stream at the last position of every forward of a block.
 
-    In a generation these are the prompt's last token and each generated one. It is an nnsight edit
-    of a copy of the model's envoy, which takes the envoy's place in a `with` block. So it holds for
-    every trace of the model, others may be stacked on it, and whatever ends the block ends it. A
-    class, because a server gets a function's source without its decorators.
+    In a generation these are the prompt's last token and each generated one. The copy shares the
+    weights; the model itself stays as it is.
+
+    Args:
+        vector: `[width]`, in the precision of the model.
     """
-
-    def __init__(self, decoder: Decoder, layer: int, vector: Tensor) -> None:
-        """Prepare it.
-
-        Args:
-            vector: `[width]`, in the precision of the model.
-        """
-        self.decoder = decoder
-        self.layer = layer
-        self.vector = vector
-        self.before = decoder.nn
-
-    def __enter__(self) -> None:
-        decoder, layer, vector = self.decoder, self.layer, self.vector
-        self.before = decoder.nn
-        with self.before.edit() as (tracer, edited):
-            block = edited.blocks[layer]
-            for _ in tracer.iter[:]:
+    with decoder.nn.edit() as (tracer, edited):
+        block = edited.blocks[layer]
+        for step in tracer.iter[:]:
+            try:
                 states = decoder.read(block).clone()
-                states[:, -1] += vector.to(states.device)
-                decoder.write(block, states)
-        decoder.nn = edited
-
-    def __exit__(self, *_: object) -> None:
-        self.decoder.nn = self.before
+            except OutOfOrderError:  # the run has no further forward
+                if step == 0:
+                    raise
+                break
+            states[:, -1] += vector.to(states.device)
+            decoder.write(block, states)
+    return edited
 
 
 def generate(decoder: Decoder, tokens: TokenIds, most: int) -> list[int]:
     """The tokens that follow a prompt, greedily, up to and with the end of the text.
 
-    Edits of the model hold. Penalties and sampling in the checkpoint's own settings do not.
+    All forwards are those of one trace, as in the model's own `generate`, so edits of the model
+    hold. Of the checkpoint's settings of generation only the tokens that end a text count.
 
     Args:
         most: the largest number of tokens.
     """
     ids = torch.tensor([list(tokens)])
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    greedy = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0}
-    with decoder.nn.generate(inputs, max_new_tokens=most, **greedy) as tracer:
-        found = save(tracer.result)
-    following: list[int] = found[0, len(tokens) :].tolist()
-    return following
+    module = decoder.nn._module
+    ends = end_tokens(module)
+    # A prompt's logits but the last would only fill the memory.
+    known = signature(type(module).forward).parameters
+    last = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+
+    def greedily(input_ids: Tensor, attention_mask: Tensor) -> list[int]:
+        cache = decoder.continuing(DynamicCache(config=decoder.nn.config))
+        mask, following = attention_mask, list[int]()
+        while len(following) < most and not ends.intersection(following[-1:]):
+            logits = module(**decoder.inputs(input_ids, mask), **cache, **last).logits
+            following.append(int(logits[0, -1].argmax()))
+            input_ids = mask.new_tensor([following[-1:]])
+            mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+        return following
+
+    arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    with decoder.nn.trace(arguments, fn=greedily) as tracer:
+        found: list[int] = save(tracer.result)
+    return found
+
+
+def end_tokens(module: Any) -> set[int]:
+    """The tokens that end a text, by a model's settings of generation."""
+    ends = getattr(module.generation_config, "eos_token_id", None)
+    return set(ends if isinstance(ends, Collection) else [] if ends is None else [ends])

@@ -12,6 +12,7 @@ from torch import Tensor
 from tvsight import __version__
 from tvsight.errors import Remark, UsageError
 from tvsight.foreign import check_file
+from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.texts import one_line
 from tvsight.writing import reason, whole_file
@@ -19,7 +20,8 @@ from tvsight.writing import reason, whole_file
 NAME = "values"
 """The tensor in a file of a vector."""
 FIELDS = ("model", "task", "kind", "layer", "adds", "template", "spaced", "version")
-"""The metadata of every such file, as plain strings. `report` may be among them."""
+"""The metadata of every such file, as plain strings. Those of `Origin` are among them, except in
+files of before, and `report` may be."""
 LAYER = re.compile(r"\d{1,4}")
 MAX_TEXT = 2000
 MAX_FILE_BYTES = 1_000_000_000
@@ -30,7 +32,7 @@ def write_vector(path: Path, values: Tensor, about: Mapping[str, str]) -> None:
     """Write a vector `[depth, width]` with its metadata, whole or not at all.
 
     Args:
-        about: all of `FIELDS` but the version.
+        about: all of `FIELDS` and `Origin` but the version.
 
     Raises:
         UsageError: when the file cannot be written.
@@ -39,11 +41,11 @@ def write_vector(path: Path, values: Tensor, about: Mapping[str, str]) -> None:
     _write(path, lambda new: save_file({NAME: values.contiguous()}, new, metadata))
 
 
-def read_vector(path: Path, model: str) -> tuple[Tensor, dict[str, str], Report | None]:
-    """A vector, its metadata and its report.
+def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Origin, Report | None]:
+    """A vector, its metadata, its origin and its report.
 
     Args:
-        model: the name of the model that it is read for.
+        model: the model that it is read for, and the origin of a vector whose file says none.
 
     Raises:
         UsageError: when there is no such file, or it holds no vector.
@@ -62,13 +64,22 @@ def read_vector(path: Path, model: str) -> tuple[Tensor, dict[str, str], Report 
         why = one_line(reason(error)[:MAX_TEXT])
         named = one_line(str(path))
         raise UsageError(f"{named}: expected a vector that Vector.save wrote: {why}.") from error
-    if about["model"] != model:
-        known = one_line(about["model"])
-        warnings.warn(f"{path} was learnt with {known}, not with {model}.", Remark, stacklevel=3)
-    return values, about, report
+    name, told = one_line(about["model"]), one_line(str(path))
+    if not about.keys() >= set(Origin._fields):
+        warnings.warn(
+            f"{told} says that it was learnt with {name}, and not with which weights: an earlier "
+            f"tvsight wrote it. It is taken for one of {model}; save it again if it is.",
+            Remark,
+            stacklevel=3,
+        )
+        return values, about, model, report
+    origin = Origin(*(one_line(about[field][:MAX_TEXT]) for field in Origin._fields))
+    if (origin.model, origin.dtype) != (model.model, model.dtype):
+        warnings.warn(f"{told} was learnt with {origin}, not with {model}.", Remark, stacklevel=3)
+    return values, about, origin, report
 
 
-def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str) -> None:
+def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str, origin: Origin) -> None:
     """Write a control vector of llama.cpp with one direction `[width]`.
 
     llama.cpp adds the tensor `direction.N` to the output of block N, counted from 0, at every
@@ -87,6 +98,8 @@ def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str) -> Non
         try:
             writer.add_string("controlvector.model_hint", architecture)
             writer.add_uint32("controlvector.layer_count", 1)
+            for name, value in origin._asdict().items():
+                writer.add_string(f"tvsight.{name}", value)
             writer.add_tensor(f"direction.{layer}", vector.numpy())
             writer.write_header_to_file()
             writer.write_kv_data_to_file()

@@ -5,7 +5,6 @@ method.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any, TypedDict
 
 import torch
@@ -24,7 +23,7 @@ from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches
 from tvsight.interventions.learning import last_states, task_vectors
-from tvsight.interventions.steering import Steered, generate
+from tvsight.interventions.steering import generate, steered
 from tvsight.methods.method import Method, learn
 from tvsight.prompts.tokens import MethodTokens
 
@@ -85,10 +84,13 @@ def generated(
         most: the largest number of tokens.
         added: blocks, and vectors that are added after them at every generated position.
     """
-    with ExitStack() as steering:
+    unsteered = decoder.nn
+    try:
         for layer, vector in added:
-            steering.enter_context(Steered(decoder, layer, vector))
+            decoder.nn = steered(decoder, layer, vector)
         return generate(decoder, prompts["prompts"][0], most)
+    finally:
+        decoder.nn = unsteered
 
 
 def learn_vector(

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from html import escape
 from os import PathLike
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import uuid4
 
 import torch
-from torch import Tensor
 
 from tvsight.errors import UsageError, integer, unexpected
 from tvsight.execution.here import run as run_here
@@ -25,6 +24,9 @@ from tvsight.prompts import check_window
 from tvsight.tasks.words import is_encodable
 from tvsight.texts import one_line
 
+if TYPE_CHECKING:
+    from tvsight.library.steering import Steering
+
 Remote = Literal[False, True, "simulated"]
 Result = TypeVar("Result")
 
@@ -36,8 +38,8 @@ class LoadedModel(Model):
     remote: Remote = False
     """Whether an NDIF server has the weights. `simulated`: they are here, and every call goes
     through the serialisation that a server would see."""
-    added: list[tuple[int, Tensor]] = field(default_factory=list, compare=False)
-    """Blocks and vectors of the steering that a job brings along, where the model is remote."""
+    added: list["Steering"] = field(default_factory=list, compare=False)
+    """The blocks of steering whose vectors a job brings along, where the model is remote."""
 
     @worded
     def generate(self, text: str, tokens: int = 20) -> str:
@@ -61,7 +63,8 @@ class LoadedModel(Model):
         if not prompt:
             raise unexpected("text", "at least one token", text)
         check_window(self, [[*prompt, *range(most - 1)]])
-        found = self.run(measure.generated, {"prompts": [prompt]}, most, self.added)
+        added = [(of.layer, of.vector) for of in self.added]
+        found = self.run(measure.generated, {"prompts": [prompt]}, most, added)
         return str(self.tokenizer.decode(found, skip_special_tokens=True))
 
     @one_at_a_time

@@ -1,8 +1,6 @@
 """A vector of a task, as an object: apply it, steer with it, save it."""
 
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from os import PathLike
@@ -10,9 +8,8 @@ from os import PathLike
 import torch
 from torch import Tensor
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, unexpected
 from tvsight.interventions.decoder import one_at_a_time
-from tvsight.interventions.steering import Steered
 from tvsight.library import files, measure
 from tvsight.library.arguments import (
     as_path,
@@ -28,7 +25,9 @@ from tvsight.library.arguments import (
     whole,
 )
 from tvsight.library.model import LoadedModel
+from tvsight.library.origin import Origin
 from tvsight.library.report import Report
+from tvsight.library.steering import Steering
 from tvsight.library.wording import worded
 from tvsight.output.labels import block
 from tvsight.prompts import Template, check_window
@@ -41,8 +40,9 @@ class Vector:
     """A vector of a task after every block of a model, and the block where it is applied.
 
     Raises:
-        UsageError: for values of another shape than the model's, values that are not finite, or a
-            block that the model does not have.
+        UsageError: for values of another shape than the model's, values that are not finite, a
+            block that the model does not have, an origin of other weights than the model's, or any
+            other field of the wrong kind.
     """
 
     model: LoadedModel
@@ -62,6 +62,8 @@ class Vector:
     """Whether words begin with a space in its prompts."""
     report: Report | None = None
     """How it was chosen and tested; None where it was not learnt here."""
+    origin: Origin | None = None
+    """The weights that it was learnt with; by default those of its model."""
 
     def __post_init__(self) -> None:
         check_loaded(self.model)
@@ -69,12 +71,23 @@ class Vector:
         values = dense("values", self.values, [decoder.depth, decoder.width])
         values = held("values", values, torch.device("cpu"), torch.float32).clone()
         (layer,) = decoder.block_numbers([self.layer])
+        for name, kind, expected in (
+            ("adds", bool, "True or False"),
+            ("spaced", bool, "True or False"),
+            ("report", Report | None, "a report of tvsight.task_vector, or None"),
+            ("origin", Origin | None, "the origin of another vector, or None"),
+        ):
+            if not isinstance(value := getattr(self, name), kind):
+                raise unexpected(name, expected, value)
+        if self.origin is not None:
+            self.origin.check(self.model)
         for name, checked in {
             "values": values,
             "layer": layer,
             "task": as_text("task", self.task),
             "kind": as_text("kind", self.kind),
             "template": as_template(self.template),
+            "origin": self._origin,
         }.items():
             object.__setattr__(self, name, checked)
 
@@ -118,30 +131,21 @@ class Vector:
         found = model.run(measure.answer, {"prompts": [ids]}, patch, self.adds, most, stops)
         return answer_text(model, found, template)
 
-    @contextmanager
-    def steering(self, alpha: float = 1.0, layer: int | None = None) -> Iterator[None]:
+    def steering(self, alpha: float = 1.0, layer: int | None = None) -> Steering:
         """Add `alpha` times the vector after its block at every generated position, for a while.
 
-        It steers `model.generate` and your own traces of `model.decoder.nn`, by an nnsight edit
-        that is gone when the block ends. Blocks may be nested; their vectors add up. Everything
-        else that tvsight measures refuses a model that is being steered. On a server it steers
-        `model.generate` alone.
+        It steers `model.generate` and your own traces of `model.decoder.nn`, in every thread, by an
+        nnsight edit that is gone when the `with` block ends. Blocks may overlap and end in any
+        order; their vectors add up. Everything else that tvsight measures refuses a model that is
+        being steered. On a server it steers `model.generate` alone.
+
+        Returns:
+            A context manager, to be entered once.
 
         Raises:
             UsageError: when `alpha` is no finite number, or the model has no such block.
         """
-        place, vector = self._at(layer, finite("alpha", alpha))
-        if not self.model.remote:
-            with warnings.catch_warnings(), Steered(self.model.decoder, place, vector):
-                # The edit waits for a further step, which the last step is not followed by.
-                warnings.filterwarnings("ignore", ".*was never reached", UserWarning)
-                yield
-            return
-        self.model.added.append((place, vector))
-        try:
-            yield
-        finally:
-            self.model.added.pop()
+        return Steering(self.model, *self._at(layer, finite("alpha", alpha)))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a safetensors file, which `tvsight.read_vector` reads.
@@ -150,7 +154,7 @@ class Vector:
             UsageError: when it cannot be written; an earlier file stays as it was.
         """
         file = as_path("path", path)
-        about = {"model": self.model.name, "task": self.task, "kind": self.kind}
+        about = {**self._origin._asdict(), "task": self.task, "kind": self.kind}
         about |= {"layer": str(self.layer), "adds": str(self.adds), "spaced": str(self.spaced)}
         about |= {"template": as_template(self.template).text}
         if self.report is not None:
@@ -173,9 +177,8 @@ class Vector:
         if place == 0:
             raise UsageError("layer: llama.cpp adds nothing after block 0; name another.")
         kind = str(self.model.decoder.nn.config.get_text_config().model_type)
-        files.write_gguf(
-            as_path("path", path), self.values[place], place, kind.removesuffix("_text")
-        )
+        architecture, file = kind.removesuffix("_text"), as_path("path", path)
+        files.write_gguf(file, self.values[place], place, architecture, self._origin)
 
     def __repr__(self) -> str:
         report = "" if self.report is None else f"; {self.report}"
@@ -193,6 +196,10 @@ class Vector:
         names = [one_line(name) for name in (self.kind, self.task, self.model.name)]
         return [*names, f"[{depth}, {width}]", where]
 
+    @property
+    def _origin(self) -> Origin:
+        return self.origin or Origin.of(self.model)
+
     def _word(self, text: str) -> str:
         return f" {text}" if self.spaced and not as_text("word", text)[:1].isspace() else text
 
@@ -205,17 +212,19 @@ class Vector:
 
 
 def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
-    """Read a vector that `Vector.save` wrote, for a model of the same shape.
+    """Read a vector that `Vector.save` wrote, for a model of the same weights.
 
     Raises:
         UsageError: when there is no such file, it holds no vector, or the vector is of another
-            depth or width than the model.
+            depth or width than the model, or was learnt with other weights.
 
     Warns:
-        Remark: when it was learnt with a model of another name.
+        Remark: when the weights had another name or precision, or when the file is of an earlier
+            tvsight and does not say which weights it was learnt with.
     """
     check_loaded(model)
-    values, about, report = files.read_vector(as_path("path", path), model.name)
+    file = as_path("path", path)
+    values, about, origin, report = files.read_vector(file, Origin.of(model))
     return Vector(
         model,
         about["task"],
@@ -226,4 +235,5 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
         template=Template(about["template"]),
         spaced=about["spaced"] == "True",
         report=report,
+        origin=origin,
     )
