@@ -44,7 +44,8 @@ class Verify:
 
 @dataclass(frozen=True)
 class Clean:
-    """Remove damaged and superseded results and leftovers, after a question."""
+    """Remove damaged and superseded results and leftovers, after a question. What tvsight did not
+    write stays, and so do whole results in a folder that was copied or renamed."""
 
     results: Folder = "results"
     """The results folder."""
@@ -128,10 +129,15 @@ def _verify(action: Verify, store: "Store", display: "Display") -> int:
 
 
 def _clean(action: Clean, store: "Store", display: "Display") -> int:
-    from tvsight.storage.inspection import removable, remove
+    from tvsight.storage.inspection import remove, sorted_out
+    from tvsight.storage.ownership import put_all_back
 
+    put_all_back(store)
     with progress(_results(store), "checking") as seen:
-        findings = removable(store, seen)
+        findings, kept = sorted_out(store, seen)
+    if kept:
+        display.note("Not tvsight's to remove, and kept:")
+        name_findings(display, kept)
     if not findings:
         display.note(f"{counted(seen.count)} checked. Nothing to remove.")
         return 0

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tvsight.writing import whole_file
+from tvsight.writing import has, whole_file
 
 
 def test_a_file_appears_when_it_is_complete_and_keeps_its_suffix(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("before")
     with whole_file(target) as new:
-        assert (new.parent, new.suffix) == (tmp_path, ".csv")
+        assert (new.parent.parent, new.name) == (tmp_path, "table.csv")
         new.write_text("after")
         assert target.read_text() == "before"
     assert target.read_text() == "after"
@@ -61,7 +61,7 @@ from pathlib import Path
 from tvsight.writing import whole_file
 with whole_file(Path(sys.argv[1])) as new:
     new.write_text("half")
-    print(new.name, flush=True)
+    print(new.relative_to(Path(sys.argv[1]).parent), flush=True)
     time.sleep(60)
 """
 
@@ -80,7 +80,7 @@ def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written_again(tmp_
         process.kill()
     with whole_file(target) as new:
         new.write_text("after")
-        assert not (tmp_path / left).exists()
+        assert not (tmp_path / left).parent.exists()
         with whole_file(tmp_path / "other.csv") as at_the_same_time:
             at_the_same_time.write_text("x")
             assert new.exists()
@@ -115,3 +115,46 @@ def test_a_failure_to_flush_is_a_failure(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="quota"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", ["foreign", "link", "link to nothing", "link to our own", "pipe"])
+def test_what_somebody_else_wrote_stays_and_is_named(tmp_path: Path, there: str) -> None:
+    target, other = tmp_path / "page.html", tmp_path / "other.html"
+    if there.startswith("link"):
+        target.symlink_to(other)
+        if there != "link to nothing":
+            other.write_text("OURS" if there == "link to our own" else "of somebody else")
+    elif there == "pipe":
+        os.mkfifo(target)
+    else:
+        target.write_text("of somebody else")
+    before = [(path.name, path.lstat()[:2]) for path in sorted(tmp_path.iterdir())]
+
+    def write() -> None:
+        with whole_file(target, has(b"OURS")) as new:
+            new.write_text("OURS")
+
+    with pytest.raises(FileExistsError, match=r"did not write page\.html"):
+        write()
+    assert [(path.name, path.lstat()[:2]) for path in sorted(tmp_path.iterdir())] == before
+
+
+@pytest.mark.parametrize("there", ["", "OURS", "OURS, of an earlier version"])
+def test_an_own_or_empty_file_is_replaced(tmp_path: Path, there: str) -> None:
+    target = tmp_path / "page.html"
+    target.write_text(there)
+    with whole_file(target, has(b"OURS")) as new:
+        new.write_text("OURS, new")
+    assert target.read_text() == "OURS, new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_that_comes_while_another_is_written_stays(tmp_path: Path) -> None:
+    def write() -> None:
+        with whole_file(tmp_path / "page.html", has(b"OURS")) as new:
+            new.write_text("OURS")
+            (tmp_path / "page.html").write_text("of somebody else")
+
+    with pytest.raises(FileExistsError):
+        write()
+    assert (tmp_path / "page.html").read_text() == "of somebody else"

@@ -1,8 +1,12 @@
 from pathlib import Path
 
+import pytest
+
+from analyses.report import Options, main
 from tests.helpers.commands import analysis
 from tests.helpers.damages import flip
 from tests.helpers.explored import explored_store
+from tvsight.errors import UsageError
 
 
 def test_a_page_is_written_and_damage_is_named(tmp_path: Path) -> None:
@@ -12,3 +16,13 @@ def test_a_page_is_written_and_damage_is_named(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "Left out: " in ended.stdout
     assert (tmp_path / "report" / "index.html").stat().st_size < 2_000_000
+
+
+def test_a_file_of_somebody_else_stays_and_a_page_is_replaced(tmp_path: Path) -> None:
+    store, foreign = explored_store(tmp_path / "results"), tmp_path / "mine.html"
+    for _ in range(2):
+        assert main(Options(str(store.root))) == 0
+    foreign.write_text("<title>mine</title>")
+    with pytest.raises(UsageError, match=r"--output .*did not write mine\.html, which is there"):
+        main(Options(str(store.root), str(foreign)))
+    assert foreign.read_text() == "<title>mine</title>"

@@ -11,6 +11,7 @@ from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import Result, Store
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
+from tvsight.writing import make_marked
 
 IDENTITY: dict[str, Any] = {
     "experiment": "main_results",
@@ -69,7 +70,7 @@ def record(store: Store, name: str) -> Path:
 def unfinished(store: Store, result: Result) -> Path:
     """What a killed process leaves of a result, with its lock."""
     path = store.root / result.path.with_name(f".new-{result.path.name}-01234567")
-    path.mkdir(parents=True)
+    make_marked(path)
     (path / "rows.parquet").write_bytes(b"PAR1")
     with store.lock(result):
         pass

@@ -201,3 +201,19 @@ def test_any_name_returns_from_a_file(theta: Vector, words: str, tmp_path: Path)
     replace(theta, task=words, kind=words).save(tmp_path / "theta")
     read = tvsight.read_vector(theta.model, tmp_path / "theta")
     assert (read.task, read.kind) == (words, words)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "gguf"])
+def test_a_file_of_somebody_else_stays_and_an_own_one_is_replaced(
+    theta: Vector, tmp_path: Path, kind: str
+) -> None:
+    foreign, own = tmp_path / f"foreign.{kind}", tmp_path / f"own.{kind}"
+    write = theta.save if kind == "safetensors" else theta.save_gguf
+    save_file({"values": theta.values}, foreign)  # of the format, but no vector of tvsight
+    before = foreign.read_bytes()
+    with pytest.raises(UsageError, match=rf"did not write foreign\.{kind}"):
+        write(foreign)
+    assert foreign.read_bytes() == before
+    for _ in range(2):
+        write(own)
+    assert len(list(tmp_path.iterdir())) == 2

@@ -87,3 +87,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/figures cannot be written"):
         plot().write(tmp_path / "file" / "figures", "figure")
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg", "caption.md"])
+def test_a_file_of_somebody_else_stays(tmp_path: Path, kind: str) -> None:
+    for _ in range(2):  # an own one is replaced
+        plot().write(tmp_path, "some", svg=True)
+    (tmp_path / f"some.{kind}").write_text("mine")
+    with pytest.raises(UsageError, match=rf"did not write some\.{kind}, which is there; move it"):
+        plot().write(tmp_path, "some", svg=True)
+    assert (tmp_path / f"some.{kind}").read_text() == "mine"

@@ -202,3 +202,13 @@ def from_latex(text: str) -> list[list[str]]:
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)&", row)] for row in rows]
     known = re.compile("|".join(map(re.escape, LATEX)))
     return [[known.sub(lambda found: LATEX[found[0]], cell) for cell in row] for row in cells]
+
+
+@pytest.mark.parametrize("kind", ["csv", "md", "tex"])
+def test_a_file_of_somebody_else_stays(table: Table, tmp_path: Path, kind: str) -> None:
+    for _ in range(2):  # an own one is replaced
+        write(tmp_path, "main", *table)
+    (tmp_path / f"main.{kind}").write_text("name,phone\n")
+    with pytest.raises(UsageError, match=rf"did not write main\.{kind}, which is there; move it"):
+        write(tmp_path, "main", *table)
+    assert (tmp_path / f"main.{kind}").read_text() == "name,phone\n"

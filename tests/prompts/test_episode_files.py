@@ -14,6 +14,7 @@ from tvsight.prompts import (
     Episode,
     Sampling,
     UsablePairs,
+    check_target,
     episodes_digest,
     read_episodes,
     sample_episodes,
@@ -260,3 +261,16 @@ def test_the_digest_changes_with_any_episode_and_their_order() -> None:
     digests = [episodes, episodes[::-1], episodes[:1], episodes_of(" x"), []]
     assert len({episodes_digest(chosen) for chosen in digests}) == len(digests)
     assert episodes_digest(iter(episodes)) == episodes_digest(episodes_of())
+
+
+def test_a_file_of_somebody_else_stays_and_an_own_one_is_replaced(tmp_path: Path) -> None:
+    own, foreign = tmp_path / "own.jsonl", tmp_path / "foreign.jsonl"
+    foreign.write_text('{"task": "to_upper"}\n')
+    for _ in range(2):
+        write_episodes(own, episodes_of())
+        check_target(own)
+    with pytest.raises(OSError, match=r"did not write foreign\.jsonl"):
+        write_episodes(foreign, episodes_of())
+    with pytest.raises(UsageError, match=r"^--save-episodes .*did not write foreign\.jsonl"):
+        check_target(foreign)
+    assert foreign.read_text() == '{"task": "to_upper"}\n'

@@ -35,13 +35,22 @@ from tvsight.storage.inspection import (
     leftovers,
     removable,
     remove,
+    sorted_out,
     verify,
 )
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import DAMAGED, Result, Store
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
+from tvsight.writing import make_marked
 
+NOT_OWN = {
+    *("no manifest", "empty manifest", "cut manifest", "manifest of bytes", "a nested manifest"),
+    *("manifest that is a list", "manifest that is a folder", "no identity", "another identity"),
+    *("an identity without a task", "an identity that is a text", "a file besides"),
+    *("rows that are a folder", "a file in its place"),
+}
+"""Damages after which nothing says that all of the folder is tvsight's."""
 OLD_PAIRS = RESULT
 OLD_SCORING = Result(CURRENT.identity | {"scoring": 0})
 
@@ -104,8 +113,12 @@ def test_verify_names_every_damage_and_no_other_result(store: Store, spoilt: str
     assert finding.path == CURRENT.path
     assert finding == damage(store, CURRENT.path)
     assert damage(store, OWN.path) is None
-    assert finding.kind == ("superseded" if "older schema" in spoilt else "damaged")
-    assert removable(store) == [finding]
+    kinds = {"another identity": "misplaced"}
+    assert finding.kind == kinds.get(
+        spoilt, "superseded" if "older schema" in spoilt else "damaged"
+    )
+    found, kept = sorted_out(store)
+    assert (found, kept) == (([], [finding]) if spoilt in NOT_OWN else ([finding], []))
 
 
 @pytest.mark.parametrize("later", LATER)
@@ -153,8 +166,7 @@ def test_what_was_moved_aside_is_told_apart(store: Store) -> None:
 def test_what_a_killed_run_leaves_is_left_over(store: Store) -> None:
     path = unfinished(store, RESULT)
     for probe in (store.root / ".new-0", store.root / "tables" / ".new-0-a.csv"):
-        probe.parent.mkdir(exist_ok=True)
-        probe.write_text("")
+        make_marked(probe)
         os.utime(probe, (0, 0))
     assert told(verify(store)) == {
         path.name: "left over",
@@ -268,14 +280,14 @@ def test_what_cannot_be_removed_is_an_error(store: Store, monkeypatch: pytest.Mo
     def fail(path: Path) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("tvsight.storage.inspection.shutil.rmtree", fail)
+    monkeypatch.setattr("tvsight.writing.shutil.rmtree", fail)
     with pytest.raises(StorageError, match="cannot be removed: Read-only file system"):
         remove(store, removable(store))
 
 
 def test_a_recent_file_is_not_left_over(store: Store) -> None:
     probe = store.root / ".new-0"
-    probe.write_text("")
+    make_marked(probe)
     for age, left in ((10, 0), (7200, 1)):
         os.utime(probe, (time.time() - age, time.time() - age))
         assert len(list(leftovers(store))) == left

@@ -11,6 +11,7 @@ import tvsight
 from tvsight.errors import StorageError
 from tvsight.storage.job_records import RECORD_VERSION, JobRecord, Records
 from tvsight.storage.versions import LaterVersion
+from tvsight.writing import make_marked
 
 RECORD = JobRecord(
     "to_upper-0123-0",
@@ -80,10 +81,13 @@ def test_what_a_killed_process_began_to_write_goes_with_the_record(records: Reco
     records.write(RECORD)
     other = replace(RECORD, name="to_upper-0123-01")
     records.write(other)
-    (records.folder / f".new-01234567-{RECORD.name}.json").write_text("{")
-    (records.folder / f".new-01234567-{other.name}.json").write_text("{")
+    foreign = f".new-89abcdef-{RECORD.name}.json"
+    (records.folder / foreign).mkdir()
+    (records.folder / foreign / "notes").write_text("")
+    for name in (RECORD.name, other.name):
+        make_marked(records.folder / f".new-01234567-{name}.json")
     records.forget(RECORD.name)
-    kept = [f".new-01234567-{other.name}.json", f"{other.name}.json"]
+    kept = [f".new-01234567-{other.name}.json", foreign, f"{other.name}.json"]
     assert sorted(path.name for path in records.folder.iterdir()) == kept
 
 

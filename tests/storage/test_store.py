@@ -32,8 +32,9 @@ from tests.helpers.example_store import (
 )
 from tvsight.errors import StorageError, UsageError
 from tvsight.storage import store as module
+from tvsight.storage.contents import SCHEMA_VERSION
 from tvsight.storage.inspection import verify
-from tvsight.storage.store import SCHEMA_VERSION, DamagedResult, Result, Store
+from tvsight.storage.store import DamagedResult, Result, Store
 from tvsight.writing import FRESH_NS, folder_name
 
 names = st.text(min_size=1) | st.text(alphabet="./\\a é\n", min_size=1)

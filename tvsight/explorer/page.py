@@ -25,13 +25,15 @@ from tvsight.explorer.runs import Folder, read_folder
 from tvsight.storage.choice import Choice
 from tvsight.storage.inspection import Finding
 from tvsight.storage.store import Store
-from tvsight.writing import reason, whole_file
+from tvsight.writing import has, reason, whole_file
 
 SCRIPTS = (
     *("dom.js", "data.js", "charts.js", "overview.js", "task.js", "further.js", "episode.js"),
     *("statistics.js", "compare.js", "figures.js", "app.js"),
 )
 """The parts of the page's script, in the order in which they use each other."""
+MARK = b"<title>Task vectors: results to explore</title>"
+"""By which a page is known, which may be replaced."""
 UNSAFE = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"})
 """Characters that could end the element that JSON stands in, or a line of a script."""
 
@@ -52,7 +54,7 @@ def write_page(store: Store, choice: Choice, output: Path) -> list[Finding]:
     text = page(folder, store, _beside(store.root, output))
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(output) as new:
+        with whole_file(output, has(MARK, within=20_000)) as new:
             new.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--output {output} cannot be written: {reason(error)}.") from error

@@ -15,7 +15,7 @@ from tvsight.foreign import check_file
 from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.texts import one_line
-from tvsight.writing import reason, whole_file
+from tvsight.writing import has, reason, whole_file
 
 NAME = "values"
 """The tensor in a file of a vector."""
@@ -25,6 +25,8 @@ files of before, and `report` may be."""
 LAYER = re.compile(r"\d{1,4}")
 MAX_TEXT = 2000
 MAX_FILE_BYTES = 1_000_000_000
+MARK = "tvsight.version"
+"""A field of GGUF files, by which they are known."""
 INSTALL_GGUF = 'pip install "gguf>=0.17"'
 
 
@@ -38,7 +40,7 @@ def write_vector(path: Path, values: Tensor, about: Mapping[str, str]) -> None:
         UsageError: when the file cannot be written.
     """
     metadata = {**about, "version": __version__}
-    _write(path, lambda new: save_file({NAME: values.contiguous()}, new, metadata))
+    _write(path, lambda new: save_file({NAME: values.contiguous()}, new, metadata), _is_vector)
 
 
 def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Origin, Report | None]:
@@ -96,6 +98,7 @@ def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str, origin
     def write(new: Path) -> None:
         writer = GGUFWriter(new, "controlvector")
         try:
+            writer.add_string(MARK, __version__)
             writer.add_string("controlvector.model_hint", architecture)
             writer.add_uint32("controlvector.layer_count", 1)
             for name, value in origin._asdict().items():
@@ -107,12 +110,20 @@ def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str, origin
         finally:
             writer.close()
 
-    _write(path, write)
+    _write(path, write, has(MARK.encode(), within=1000))
 
 
-def _write(path: Path, write: Callable[[Path], None]) -> None:
+def _is_vector(path: Path) -> bool:
     try:
-        with whole_file(path) as new:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).keys() >= set(FIELDS)
+    except (OSError, SafetensorError):
+        return False
+
+
+def _write(path: Path, write: Callable[[Path], None], is_own: Callable[[Path], bool]) -> None:
+    try:
+        with whole_file(path, is_own) as new:
             write(new)
     except (OSError, SafetensorError) as error:
         named = one_line(str(path))

@@ -14,7 +14,7 @@ from tvsight.errors import UsageError
 from tvsight.output.lettering import balanced, wrapped
 from tvsight.output.theme import arranged
 from tvsight.texts import markdown
-from tvsight.writing import whole_file
+from tvsight.writing import has, whole_file
 
 Captions = Literal["short", "full", "none"]
 TITLE, NOTE = 9.0, 6.5
@@ -30,6 +30,13 @@ HINTED = 0.98
 """A measured line is up to 2 % longer when it is drawn, for its letters are set on pixels."""
 UNDATED = {"pdf": {"CreationDate": None, "Producer": None}, "svg": {"Date": None, "Creator": None}}
 """Metadata that would differ from one redraw to the next."""
+FORMS = {
+    "png": has(b"\x89PNG"),
+    "pdf": has(b"%PDF"),
+    "svg": has(b"Matplotlib", within=5000),
+    "caption.md": has(b"**"),
+}
+"""By which a file of that name is known as a figure, which may be replaced."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Plot:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for kind, path in zip(kinds, paths, strict=True):
-                with whole_file(path) as new:
+                with whole_file(path, FORMS[kind]) as new:
                     if kind == "png":
                         _save_png(figure, new)
                     elif kind in UNDATED:

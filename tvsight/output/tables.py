@@ -1,7 +1,7 @@
 """Tables: the numbers as CSV, and the same cells as text for Markdown and LaTeX."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from tvsight.errors import UsageError
 from tvsight.output.labels import MISSING
 from tvsight.output.procedures import word
 from tvsight.texts import latex, markdown, one_line
-from tvsight.writing import whole_file
+from tvsight.writing import has, whole_file
 
 LONG = 80
 """Characters in a cell from which LaTeX breaks its column into lines."""
@@ -85,11 +85,26 @@ def _written(folder: Path, texts: dict[str, str]) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            with whole_file(folder / name) as new:
+            with whole_file(folder / name, _form(text)) as new:
                 new.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
     return [folder / name for name in texts]
+
+
+def _form(text: str) -> Callable[[Path], bool]:
+    """A test of the file that a table takes the place of: whether it is such a table, of any
+    version. Markdown and LaTeX of tables begin alike; CSV files have a column in common."""
+    for mark in ("# ", PREAMBLE):
+        if text.startswith(mark):
+            return has(mark.encode())
+    columns = set(text.partition("\n")[0].split(","))
+
+    def shares_columns(path: Path) -> bool:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return bool(columns & set(file.readline().rstrip("\n").split(",")))
+
+    return shares_columns
 
 
 def _csv(numbers: pd.DataFrame) -> str:

@@ -16,10 +16,12 @@ from tvsight.errors import UsageError, nearest
 from tvsight.foreign import Unusable, parsed, read_text
 from tvsight.prompts.episodes import SPLITS, Episode, Split
 from tvsight.tasks.words import is_encodable, shown
-from tvsight.writing import whole_file
+from tvsight.writing import has, reason, refuse_foreign, whole_file
 
 EPISODES_VERSION = 1
 VERSION_KEY = "episodes_version"
+is_own = has(f'{{"{VERSION_KEY}": '.encode())
+"""Whether `write_episodes` has written a file, which may be replaced then."""
 MAX_WORD = 5000
 """Most characters in a word: more than in a task file, for the space that a word begins with."""
 MAX_FILE_BYTES = 500_000_000
@@ -30,14 +32,27 @@ FORM = (
 )
 
 
+def check_target(path: Path) -> None:
+    """Check that episodes may be written to a file, before anything is measured.
+
+    Raises:
+        UsageError: when something else is there.
+    """
+    try:
+        refuse_foreign(path, is_own)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--save-episodes {path}: {reason(error)}") from error
+
+
 def write_episodes(path: Path, episodes: Iterable[Episode]) -> None:
     """Write a line with the version of the format, then one episode a line.
 
     Raises:
-        OSError: when the file cannot be written; an earlier one is untouched.
+        OSError: when the file cannot be written, or is none of tvsight's; an earlier one is
+            untouched.
     """
     header = json.dumps({VERSION_KEY: EPISODES_VERSION, "tvsight": __version__})
-    with whole_file(path) as new:
+    with whole_file(path, is_own) as new:
         lines = [header, *map(_line, episodes)]
         new.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 

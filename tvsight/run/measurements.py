@@ -30,6 +30,7 @@ from tvsight.run.planning import Request
 from tvsight.run.provenance import provenance
 from tvsight.run.travel import size
 from tvsight.storage.manifests import Key
+from tvsight.storage.ownership import put_back
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 
@@ -136,10 +137,10 @@ class Measurements:
 
     def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "Measurement | None":
         """Begin a measurement; None where another process has stored the result meanwhile."""
+        put_back(self.store, request.result.path)
         if _is_whole(self.store, request, self.display):
             self._tell(request, self.store.rows(request.result.path))
             return None
-        self.store.clear_leftovers(request.result)
         self.display.task(self._named(request))
         return Measurement(request, lock, place, self.model, partial(self._announce, request))
 

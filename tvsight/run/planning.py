@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tvsight.config import RunConfig, one_seed, protocol, refuse_repeated
 from tvsight.errors import UsageError, nearest
 from tvsight.models import ModelSource, resolve
-from tvsight.prompts.episode_files import episodes_digest, read_episodes
+from tvsight.prompts.episode_files import check_target, episodes_digest, read_episodes
 from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, sample_episodes
 from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, usable_pairs
 from tvsight.prompts.replay import REPLAYED, suited
@@ -115,8 +115,11 @@ def read_plan(config: RunConfig) -> Plan:
     """Make a plan of the options: read the tasks, template and files that they name.
 
     Raises:
-        UsageError: for an unknown task or template, or a broken file.
+        UsageError: for an unknown task or template, a broken file, or one that tvsight did not
+            write where episodes are to be saved.
     """
+    if config.save_episodes:
+        check_target(Path(config.save_episodes))
     chosen_template = template(config.template)
     if config.episodes is None:
         tasks = select(config.tasks, config.task_file)

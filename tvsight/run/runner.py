@@ -25,6 +25,7 @@ from tvsight.run.revisions import (
     stored_revisions,
 )
 from tvsight.storage.manifests import Key, Result, later_writer, note_asked
+from tvsight.storage.ownership import put_all_back
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 
@@ -105,6 +106,7 @@ class Runner:
         for _, of_model in wanted:
             _refuse_later(store, of_model)
         store.prepare()
+        put_all_back(store)
         outcome = Outcome()
         parts: list[Part] = []
         for source, of_model in wanted:
@@ -178,6 +180,7 @@ class Runner:
         """
         plan = read_plan(config)
         store = Store(config.results)
+        put_all_back(store)
         outcome = Outcome()
         for source in _stored_sources(config, store):
             manifests, unusable = self._manifests.of(store, source.name)

@@ -1,34 +1,36 @@
 """List a results folder, verify it, and find what can be deleted."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError, UsageError
-from tvsight.storage.job_records import JOBS, Records
-from tvsight.storage.manifests import VECTORS, OtherSchema, later_writer
+from tvsight.storage.job_records import JOBS, Records, is_record
+from tvsight.storage.manifests import VECTORS, Misplaced, OtherSchema, later_writer
+from tvsight.storage.ownership import is_redundant, lock_of, owns, place_of, unfinished
 from tvsight.storage.schemas import schema
-from tvsight.storage.store import DAMAGED, DRAWN, LOCKS, NEW, DamagedResult, Store
+from tvsight.storage.store import DAMAGED, DRAWN, LOCKS, RESULT_NAME, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion, is_later
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
 from tvsight.tasks.task import ARROW
-from tvsight.writing import reason
+from tvsight.writing import NEW, reason, remove_marked
 
-Kind = Literal["damaged", "superseded", "later", "left over", "different", "in use"]
-"""Kinds of findings: `superseded` results are of an older tvsight, `later` ones of a later. Of
-results that are pulled, `different` ones would replace others, and others are `in use`; of those
-that are shown together, `different` ones are of other data."""
+Kind = Literal["damaged", "superseded", "later", "left over", "misplaced", "different", "in use"]
+"""Kinds of findings: `superseded` results are of an older tvsight, `later` ones of a later, and
+`misplaced` ones are whole, in a folder that somebody has copied or renamed. Of results that are
+pulled, `different` ones would replace others, and others are `in use`; of those that are shown
+together, `different` ones are of other data."""
 Seen = Callable[[Path], object]
 """Called with each result that was looked at."""
 STALE_S = 3600
 """Age in seconds from which nobody is still writing a file that is not complete."""
+NOT_COMPLETED = "a result that was not completed"
 
 
 def nobody(path: Path) -> None:
@@ -74,6 +76,8 @@ class Finding:
     """Bytes on the disk."""
     is_aside: bool = False
     """Whether a run has moved it out of the way."""
+    is_kept: bool = False
+    """Whether `clean` leaves it alone, since it is whole or holds what tvsight did not write."""
 
 
 def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Finding]]:
@@ -112,12 +116,18 @@ def damage(store: Store, path: Path) -> Finding | None:
 
 
 def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
-    """List all that `clean` removes: damaged and superseded results, and what is left over.
+    """All that `clean` removes; see `sorted_out`."""
+    return sorted_out(store, seen)[0]
+
+
+def sorted_out(store: Store, seen: Seen = nobody) -> tuple[list[Finding], list[Finding]]:
+    """List all that `clean` removes: damaged and superseded results, and what is left over; and the
+    damaged and misplaced ones that it keeps, since they are not tvsight's, or are whole.
 
     A result is superseded when no command of this tvsight uses it any more: its schema or its
     scoring is older, or it is of a packaged task that has other pairs now. Results of another model
     revision, precision, seed or template stay, and so do results of the user's own tasks, and
-    results and job records of a later tvsight.
+    results and job records of a later tvsight, and whatever tvsight does not own.
 
     Args:
         seen: called with each result that was checked, for progress.
@@ -131,41 +141,43 @@ def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
         if isinstance(checked, Finding):
             findings.append(checked)
         elif why := superseded(checked):
-            older.append(Finding(checked.path, "superseded", why, checked.size))
-    findings += [*_aside(store), *leftovers(store)]
-    return [*(finding for finding in findings if finding.kind != "later"), *older]
+            is_kept = not owns(store.root, checked.path)
+            older.append(Finding(checked.path, "superseded", why, checked.size, is_kept=is_kept))
+    findings += [*_aside(store), *leftovers(store), *older]
+    kept = [one for one in findings if one.is_kept and one.kind != "later"]
+    return [finding for finding in findings if not finding.is_kept], kept
 
 
 def leftovers(store: Store) -> Iterator[Finding]:
     """List what killed runs have left, and records and locks that nobody needs.
 
-    Files of a process that still runs are not among them.
+    Files of a process that still runs are not among them, and neither is what others left.
     """
     names = {path.name for path in store.paths()}
-    unfinished = [
-        path
-        for place in (store.root, *(store.root / name for name in DRAWN), store.root / JOBS)
-        for path in place.glob(f"{NEW}*")
-    ]
-    for path in sorted(unfinished):
-        if time.time() - path.lstat().st_mtime > STALE_S:
-            yield _leftover(store, path, "a file that was not completed")
-    for path in sorted(store.root.glob(f"*/*/{NEW}*")):
-        lock = store.root / LOCKS / f"{path.name.removeprefix(NEW)[:-9]}.lock"
-        if path.is_dir() and not _is_held(lock):
-            yield _leftover(store, path, "a result that was not completed")
+    for name in ("", *DRAWN, JOBS):
+        for path in sorted((store.root / name).glob(f"{NEW}*")):
+            is_old = time.time() - path.lstat().st_mtime > STALE_S
+            if is_old and owns(store.root, path.relative_to(store.root)):
+                yield _leftover(store, path, "a file that was not completed")
+    for inside in unfinished(store):
+        if owns(store.root, inside) and not _is_held(lock_of(store, place_of(inside))):
+            is_kept = not is_redundant(store, inside)
+            why = "a result that was not put in its place" if is_kept else NOT_COMPLETED
+            yield replace(_leftover(store, store.root / inside, why), is_kept=is_kept)
     records = Records(store.root)
     for path, why in records.unusable():
-        yield _leftover(store, path, why)
+        yield replace(_leftover(store, path, why), is_kept=not is_record(path))
     for path, why in records.later():
-        yield Finding(path.relative_to(store.root), "later", why, _size(path))
+        inside = path.relative_to(store.root)
+        yield Finding(inside, "later", why, _size(path), is_kept=True)
     for record in records.all():
         result = record.name.rsplit("-", 1)[0]
         if result in names and not _is_held(store.root / LOCKS / f"{result}.lock"):
             path = records.folder / f"{record.name}.json"
             yield _leftover(store, path, "the record of a job whose result is stored")
     for path in sorted((store.root / LOCKS).glob("*.lock")):
-        if path.stem not in names and not _is_held(path):
+        is_own = RESULT_NAME.fullmatch(path.stem) and path.is_file() and not path.is_symlink()
+        if is_own and not path.stat().st_size and path.stem not in names and not _is_held(path):
             yield _leftover(store, path, "the lock of a measurement that did not end in a result")
 
 
@@ -185,11 +197,14 @@ def remove(store: Store, findings: Iterable[Finding]) -> int:
             if finding.path.parts[0] == LOCKS:
                 freed += finding.size if _remove_lock(path) else 0
                 continue
-            name = finding.path.name.removeprefix(NEW)
-            lock = store.root / LOCKS / f"{name[:-9] if name != finding.path.name else name}.lock"
-            if _is_held(lock) or later_writer(path) is not None:
+            if finding.path.parts[0] == JOBS and path.is_file() and not path.is_symlink():
+                path.unlink()
+            elif owns(store.root, finding.path) and not _is_held(
+                lock_of(store, place_of(finding.path))
+            ):
+                remove_marked(path)
+            else:
                 continue
-            _remove(path)
             freed += finding.size
         except OSError as error:
             raise StorageError(
@@ -225,19 +240,23 @@ def check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
         return Entry(path, store.read_manifest(path) if quick else store.verified(path), size)
     except LaterVersion as found:
         kind, why = "later", str(found)
+    except Misplaced as found:
+        kind, why = "misplaced", str(found)
     except DamagedResult as found:
         kind, why = "superseded" if isinstance(found, OtherSchema) else "damaged", str(found)
-    return Finding(path, kind, why.removeprefix(f"{path}: "), size)
+    why, is_kept = why.removeprefix(f"{path}: "), kind in ("later", "misplaced")
+    return Finding(path, kind, why, size, is_kept=is_kept or not owns(store.root, path))
 
 
 def _aside(store: Store) -> Iterator[Finding]:
     for path in sorted((store.root / DAMAGED).glob("*")):
         inside, writer = path.relative_to(store.root), later_writer(path)
         if writer is None:
-            yield Finding(inside, "damaged", "moved aside by a run", _size(path), is_aside=True)
+            is_kept = not owns(store.root, inside)
+            yield Finding(inside, "damaged", "moved aside by a run", _size(path), True, is_kept)
         else:
             why = f"moved aside by a run, though a later tvsight ({writer}) wrote it: move it back"
-            yield Finding(inside, "later", why, _size(path))
+            yield Finding(inside, "later", why, _size(path), is_kept=True)
 
 
 def _leftover(store: Store, path: Path, why: str) -> Finding:
@@ -295,13 +314,6 @@ def _remove_lock(path: Path) -> bool:
     except Timeout:
         return False
     return True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

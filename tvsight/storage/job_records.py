@@ -14,7 +14,7 @@ from tvsight import __version__
 from tvsight.errors import StorageError
 from tvsight.foreign import read_json
 from tvsight.storage.versions import LaterVersion, is_later
-from tvsight.writing import whole_file
+from tvsight.writing import clear_unfinished, whole_file
 
 JOBS = ".jobs"
 RECORD_VERSION = 2
@@ -116,8 +116,7 @@ class Records:
         """
         path = self._path(name)
         try:
-            for unfinished in self.folder.glob(f".new-????????-{path.name}"):
-                unfinished.unlink(missing_ok=True)
+            clear_unfinished(path)
             path.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"{path} cannot be removed: {error.strerror or error}") from error
@@ -165,3 +164,14 @@ class Records:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"
+
+
+def is_record(path: Path) -> bool:
+    """Whether some version of tvsight wrote a file. It appears whole, so what cannot be read is
+    somebody else's."""
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    known = isinstance(fields, dict) and "version" in fields
+    return known and not path.is_symlink() and bool({"written_by", "job_id"} & fields.keys())

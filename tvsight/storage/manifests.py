@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from tvsight.foreign import read_json
 from tvsight.storage.contents import OLDEST_SCHEMA, SCHEMA_VERSION, DamagedResult
 from tvsight.storage.schemas import NUMBERS, TEXTS
 from tvsight.storage.versions import LaterVersion, is_later
-from tvsight.writing import folder_name, whole_file
+from tvsight.writing import checksum, folder_name, whole_file
 
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 EPISODES = "episodes.parquet"
@@ -22,6 +22,8 @@ MOST_BYTES = 100_000_000_000
 """Of a file of a result. A file with holes may say that it is larger than any disk."""
 ODD = (TypeError, ValueError, LookupError, ArithmeticError, MemoryError)
 """Errors of checks for which a manifest says a list where a number was expected, say."""
+FILES = {ROWS, EPISODES, VECTORS, MANIFEST}
+"""Names of all files of a result."""
 
 
 class Key(NamedTuple):
@@ -58,23 +60,31 @@ class OtherSchema(DamagedResult):
     """A result of a schema that this tvsight does not read."""
 
 
-def read_manifest(root: Path, path: Path) -> dict[str, Any]:
+class Misplaced(DamagedResult):
+    """A result in the place of another, or in a folder that somebody has renamed."""
+
+
+def read_manifest(root: Path, path: Path, place: Path | None = None) -> dict[str, Any]:
     """The manifest in the folder of a result, relative to a results folder. It has all fields that
     every manifest has, and the files beside it are those that it names; they are not opened.
 
+    Args:
+        place: where the result belongs, by default where it is.
+
     Raises:
         DamagedResult: with what is wrong.
+        Misplaced: when nothing is, but that it belongs elsewhere.
         LaterVersion: when that is so of a result that a later tvsight wrote.
     """
     with naming(root, path):
         manifest = _read(root / path)
         try:
-            belongs = Result(manifest["identity"]).path == path
+            own = Result(manifest["identity"]).path
         except (KeyError, TypeError, AttributeError) as error:
             raise DamagedResult(f"{MANIFEST} has no whole identity") from error
-        if not belongs:
-            raise DamagedResult("the manifest belongs to another result")
         _check_files(root / path, manifest)
+        if own != (place or path):
+            raise Misplaced(f"the manifest belongs to another result, {own}")
     return manifest
 
 
@@ -176,6 +186,24 @@ def later_version(path: Path, writer: str, why: str) -> LaterVersion:
         f"{path}: {why}. A later tvsight wrote it ({writer}; this is {__version__}): use that "
         "version here, or name another folder with --results. It was neither moved nor changed."
     )
+
+
+def write_manifest(folder: Path, result: Result, provenance: dict[str, Any]) -> None:
+    """Write the manifest of a result whose other files are in a folder.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    files = {file.name: checksum(file) for file in sorted(folder.glob("[!.]*"))}
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "identity": result.identity,
+        "files": files,
+        "sizes": {name: (folder / name).stat().st_size for name in files},
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance,
+    }
+    (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
 
 
 def note_asked(folder: Path, manifest: dict[str, Any], revision: str) -> None:

@@ -1,6 +1,7 @@
 """Results of a data set on the hub, downloaded, verified, and put into a results folder."""
 
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from tvsight.errors import StorageError, UsageError
 from tvsight.storage.hub import Repository, claimed, download, hub, results_in
 from tvsight.storage.inspection import Entry, Finding, Seen, check, nobody
 from tvsight.storage.manifests import MANIFEST, ROWS, Result
-from tvsight.storage.store import NEW, Store
-from tvsight.writing import flush, reason
+from tvsight.storage.ownership import put_all_back, put_back
+from tvsight.storage.store import Store
+from tvsight.writing import MARK, MARKER, NEW, flush, put, reason
 
 
 @dataclass
@@ -41,6 +43,7 @@ def pull(store: Store, where: Repository, seen: Seen = nobody) -> Pulled:
         StorageError: when the results folder cannot be written. What came before is stored.
     """
     store.prepare()
+    put_all_back(store)
     pulled = Pulled()
     with _incoming(store) as incoming:
         with hub(where) as api:
@@ -64,6 +67,7 @@ def _incoming(store: Store) -> Iterator[Store]:
     """A folder beside the results for what is downloaded, while the block lasts."""
     try:
         with tempfile.TemporaryDirectory(prefix=NEW, dir=store.root) as folder:
+            (Path(folder) / MARKER).touch()
             yield Store(folder)
     except OSError as error:
         raise StorageError(
@@ -115,11 +119,10 @@ def _take(store: Store, incoming: Store, path: Path, pulled: Pulled) -> None:
         for file in folder.iterdir():
             flush(file)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            if isinstance(check(store, path), Finding):
-                store.set_aside(path)
-            else:
-                target.rename(incoming.root / f"replaced-{path.name}")
-        folder.rename(target)
-        flush(target.parent)
+        if target.exists() and isinstance(check(store, path), Finding):
+            store.set_aside(path)
+        # Beside its place it is found whenever this process is killed.
+        new = folder.rename(target.with_name(f"{NEW}{path.name}-{uuid.uuid4().hex[:MARK]}"))
+        put(new, target)
+        put_back(store, path)
     pulled.stored.append(found)

@@ -2,7 +2,8 @@
 
 `<results>/<experiment>/<model>/<task>-<key>/` holds `rows.parquet`, `episodes.parquet` and
 `vectors.safetensors` where these were kept, and `manifest.json`. A result exists if and only if its
-manifest does and its checksums hold. It is written to a sibling that is renamed when complete.
+manifest does and its checksums hold. It is written to a marked sibling that takes its place when
+complete.
 """
 
 import re
@@ -10,7 +11,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,6 @@ from tvsight.errors import StorageError
 from tvsight.storage import episode_tables
 from tvsight.storage.contents import (
     FILE_VERSION,
-    SCHEMA_VERSION,
     DamagedResult,
     check_rows,
     check_vectors,
@@ -29,18 +29,29 @@ from tvsight.storage.contents import (
 )
 from tvsight.storage.manifests import (
     EPISODES,
-    MANIFEST,
+    FILES,
     ROWS,
     VECTORS,
     Result,
     later_version,
     later_writer,
-    manifest_text,
     naming,
     read_manifest,
+    write_manifest,
 )
 from tvsight.storage.schemas import SCORE_TYPES
-from tvsight.writing import checksum, file_state, flush, folder_name, reason
+from tvsight.writing import (
+    MARKER,
+    NEW,
+    checksum,
+    file_state,
+    flush,
+    folder_name,
+    make_marked,
+    put,
+    reason,
+    remove_marked,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +59,6 @@ if TYPE_CHECKING:
 
 DAMAGED = ".damaged"
 LOCKS = ".locks"
-NEW = ".new-"
-"""Prefix of the names of folders and files that are not complete."""
 DRAWN = ("tables", "figures")
 """Folders beside the experiments that hold tables and figures."""
 RESULT_NAME = re.compile(r".+-[0-9a-f]{12}")
@@ -141,7 +150,9 @@ class Store:
             return False
         return True
 
-    def verified(self, path: Path, keep_rows: bool = False) -> dict[str, Any]:
+    def verified(
+        self, path: Path, keep_rows: bool = False, place: Path | None = None
+    ) -> dict[str, Any]:
         """The manifest of the result in a folder, after checking all that it promises: checksums,
         the columns and types of the rows, that they are complete, and the shapes of the vectors.
 
@@ -149,6 +160,7 @@ class Store:
 
         Args:
             keep_rows: keep the rows in memory for `rows`.
+            place: where the result belongs, by default where it is.
 
         Raises:
             DamagedResult: with the file and what is wrong with it.
@@ -158,7 +170,7 @@ class Store:
         state = self.state(path)  # of the files as they are read, or as they were before
         known = _verified.get(folder)
         if known is None or known.state != state:
-            manifest, rows = self._verify(path)
+            manifest, rows = self._verify(path, place)
             known = _verified[folder] = _Verified(state, manifest, rows if keep_rows else None)
         return known.manifest
 
@@ -170,8 +182,8 @@ class Store:
         except OSError:
             return {"": (uuid.uuid4().int,)}
 
-    def _verify(self, path: Path) -> "tuple[dict[str, Any], pd.DataFrame]":
-        manifest = self.read_manifest(path)
+    def _verify(self, path: Path, place: Path | None) -> "tuple[dict[str, Any], pd.DataFrame]":
+        manifest = read_manifest(self.root, path, place)
         folder = self.root / path
         with naming(self.root, path):
             for name, expected in manifest["files"].items():
@@ -210,8 +222,8 @@ class Store:
         """Write a result. It appears whole or not at all.
 
         It replaces one that is there already (without the vectors or scores that are wanted now),
-        and takes over its vectors where there are no new ones. A process that is killed between the
-        two moves leaves neither, and the result is measured again.
+        and takes over its vectors where there are no new ones. Whenever the process is killed, one
+        of the two is whole; `leftovers.put_back` finds it.
 
         Raises:
             StorageError: when the disk is full or the folder cannot be written; earlier results
@@ -223,9 +235,8 @@ class Store:
 
         target = self.root / result.path
         new = target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}")
-        replaced = target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}")
         try:
-            new.mkdir(parents=True)
+            make_marked(new)
             write_rows(rows, new / ROWS)
             if episodes is not None:
                 episode_tables.write(episodes, new / EPISODES, FILE_VERSION)
@@ -234,33 +245,18 @@ class Store:
                 shutil.copymode(new / ROWS, new / VECTORS)  # safetensors makes it private
             elif (target / VECTORS).exists():
                 shutil.copyfile(target / VECTORS, new / VECTORS)
-            files = {file.name: checksum(file) for file in sorted(new.iterdir())}
-            manifest = {
-                "schema_version": SCHEMA_VERSION,
-                "identity": result.identity,
-                "files": files,
-                "sizes": {name: (new / name).stat().st_size for name in files},
-                "written": datetime.now(UTC).isoformat(timespec="seconds"),
-                **provenance,
-            }
-            (new / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+            write_manifest(new, result, provenance)
             for file in new.iterdir():
                 flush(file)
             if target.exists():
                 self.refuse_later(result.path, "it would give way to another")
-                target.rename(replaced)
-            new.rename(target)
-            flush(target.parent)
+            (new / MARKER).unlink()  # from here on the manifest says whose it is
+            put(new, target)
         except (OSError, SafetensorError) as error:
             raise _unwritable(result.path, error) from error
         finally:
-            shutil.rmtree(new, ignore_errors=True)
-            shutil.rmtree(replaced, ignore_errors=True)
-
-    def clear_leftovers(self, result: Result) -> None:
-        """Remove what a killed process left of a result. The caller holds its lock."""
-        for folder in (self.root / result.path).parent.glob(f"{NEW}{result.path.name}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                remove_marked(new)
 
     def rows(self, path: Path) -> "pd.DataFrame":
         """The rows of a verified result."""
@@ -293,9 +289,12 @@ class Store:
         """
         self.refuse_later(path, "it would be moved")
         place = self.root / DAMAGED / f"{path.name}-{uuid.uuid4().hex[:8]}"
+        folder = self.root / path
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            (self.root / path).rename(place)
+            if folder.is_dir() and {file.name for file in folder.iterdir()} <= FILES:
+                (folder / MARKER).touch()  # the manifest may be what is damaged
+            folder.rename(place)
         except OSError as error:
             raise StorageError(
                 f"{path} is damaged and cannot be moved to {DAMAGED}: {reason(error)}. "
