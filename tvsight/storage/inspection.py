@@ -305,13 +305,16 @@ def _remove_lock(path: Path) -> bool:
     Returns:
         Whether it was free.
     """
-    if path.is_symlink() or not path.is_file():  # nobody can hold it
-        _remove(path)
-        return True
     try:
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()  # one with files in it is somebody's
+            return True
+        if path.is_symlink() or not path.is_file():  # nobody can hold it
+            path.unlink()
+            return True
         with FileLock(path, blocking=False):
             path.unlink(missing_ok=True)
-    except Timeout:
+    except OSError:  # held, or not to be removed
         return False
     return True
 
