@@ -14,12 +14,12 @@ from tvsight.prompts import (
     Episode,
     Sampling,
     UsablePairs,
-    check_target,
     episodes_digest,
     read_episodes,
     sample_episodes,
     write_episodes,
 )
+from tvsight.prompts.episode_files import check_target
 from tvsight.tasks import Pair
 
 WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(str.strip)

@@ -33,7 +33,7 @@ UNDATED = {"pdf": {"CreationDate": None, "Producer": None}, "svg": {"Date": None
 FORMS = {
     "png": has(b"\x89PNG"),
     "pdf": has(b"%PDF"),
-    "svg": has(b"Matplotlib", within=5000),
+    "svg": has(b"<svg", within=1000),
     "caption.md": has(b"**"),
 }
 """By which a file of that name is known as a figure, which may be replaced."""

@@ -41,17 +41,12 @@ def owns(root: Path, path: Path) -> bool:
         return False
     if any(file.is_symlink() or not file.is_file() for file in inside if file not in temporary):
         return False
-    return is_marked or _is_claimed(folder, place_of(path))
-
-
-def _is_claimed(folder: Path, place: Path) -> bool:
-    """Whether the manifest in a folder is that of the result which belongs in a place."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        own = Result(manifest["identity"]).path
-        return own == place or (place.parts[0] == DAMAGED and own.name == place.name)
+        own, place = Result(manifest["identity"]).path, place_of(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False
+        return is_marked
+    return own == place or (path.parts[0] == DAMAGED and own.name == place.name)
 
 
 def whole(store: Store, path: Path) -> dict[str, Any] | None:
