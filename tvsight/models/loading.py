@@ -3,8 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
@@ -15,7 +14,7 @@ from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tvsight.errors import RefusedError, UsageError, integer, unexpected
+from tvsight.errors import UsageError, integer, unexpected
 from tvsight.interventions.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models import packages
 from tvsight.models.catalogue import catalogue
@@ -28,13 +27,14 @@ from tvsight.models.checkpoints import (
     missing_experts,
     unreported,
 )
+from tvsight.models.model import Model
 from tvsight.models.precision import DTYPES, Device, resolve_device, resolve_dtype
 from tvsight.models.sources import ModelSource, hub_failure, resolve, weights_identity
 from tvsight.models.validation import validate
-from tvsight.models.weights import changes, check_files, fingerprint, owned
+from tvsight.models.weights import check_files, fingerprint, owned
 
 if TYPE_CHECKING:
-    from tvsight.tasks.matching import Vocabulary
+    pass
 
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """Transformers' message about a checkpoint without weights of the allowed kinds."""
@@ -45,65 +45,6 @@ MEMORY_SHARE = 0.9
 
 
 _CHANGED = "The checkpoint {} changed while it was loaded; load it again."
-
-
-@dataclass(frozen=True)
-class Model:
-    """A loaded checkpoint, with its standard view and its source."""
-
-    source: ModelSource
-    decoder: Decoder
-    dtype: str
-    device: str
-    """The device in words: `cpu`, or the name of the GPU."""
-    weights: str
-    """The identity of the weights that were read, see `weights_identity`."""
-    at_load: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """The fingerprint of the model in memory, see `weights.fingerprint`; empty where a server has
-    the weights."""
-
-    @property
-    def name(self) -> str:
-        """The name used in rows, tables and folders."""
-        return self.source.name
-
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer that belongs to the weights."""
-        return self.decoder.tokenizer
-
-    def check(self) -> None:
-        """Check that the model is what was loaded, on disk and in memory, so that what was measured
-        with it has its identity.
-
-        Raises:
-            RefusedError: when the files of the checkpoint or the model changed since.
-        """
-        source = self.source  # of a hub model all files are those of one commit
-        replaced = source.kind == "directory" and weights_identity(source) != self.weights
-        if source.package is not None:
-            replaced = packages.damage(packages.checkpoint_path(source.package)) is not None
-        if replaced:
-            raise RefusedError(
-                f"The files of the checkpoint {self.name} changed since it was loaded, so nothing "
-                "more is stored. Measure a checkpoint that is written once, or start again."
-            )
-        if not self.at_load:
-            return
-        changed = changes(self.at_load, fingerprint(self.decoder.nn._module))
-        if changed:
-            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-            raise RefusedError(
-                f"{self.name} changed in memory since it was loaded ({changed[0]}{more}), so "
-                "nothing is stored under its name. Save the changed model and load it from there."
-            )
-
-    @cached_property
-    def vocabulary(self) -> "Vocabulary":
-        """The tokenizer's vocabulary, indexed for scoring on first use."""
-        from tvsight.tasks.matching import Vocabulary
-
-        return Vocabulary(self.tokenizer)
 
 
 @one_at_a_time

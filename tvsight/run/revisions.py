@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tvsight.errors import UsageError, nearest
-from tvsight.storage.manifests import asked_names
+from tvsight.errors import StorageError, UsageError, nearest
+from tvsight.models import ModelSource
+from tvsight.storage.manifests import asked_names, later_writer, note_asked
+from tvsight.storage.store import Store
 
 DEFAULT = "main"
 """The hub's revision where none is named."""
@@ -87,3 +90,14 @@ def refuse_unknown(model: str, asked: str | None, there: list[Revision]) -> None
         f"{what}: no result of {model} is of {'its default revision' if asked is None else 'it'}."
         f"{close} There are: {'; '.join(revision.text for revision in there)}."
     )
+
+
+def note_name(store: Store, source: ModelSource, path: Path) -> None:
+    """Note the name of a revision in the manifest of a result that was measured under another."""
+    folder = store.root / path
+    if source.kind != "hub" or later_writer(folder) is not None:
+        return
+    try:
+        note_asked(folder, store.read_manifest(path), source.revision or DEFAULT)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error

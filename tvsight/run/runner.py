@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvsight.config import RunConfig
-from tvsight.errors import StorageError, UsageError
+from tvsight.errors import UsageError
 from tvsight.models import ModelSource, weights_identity
 from tvsight.output.console import Display
 from tvsight.output.labels import AT
@@ -17,14 +17,14 @@ from tvsight.run.measurements import Measurements, Part, is_stored, measure
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.run.planning import Experiment, Request, complete, incomplete, read_plan, sources
 from tvsight.run.revisions import (
-    DEFAULT,
     SHORT,
     Revision,
     asked_revisions,
+    note_name,
     refuse_unknown,
     stored_revisions,
 )
-from tvsight.storage.manifests import Key, Result, later_writer, note_asked
+from tvsight.storage.manifests import Key, Result
 from tvsight.storage.ownership import put_all_back
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
@@ -133,7 +133,7 @@ class Runner:
         for source, of_model in wanted:
             for request in of_model:
                 if is_stored(store, request, self.display):
-                    _note_asked(store, source, request.result.path)
+                    note_name(store, source, request.result.path)
                     self._manifests.forget(request.result.path)
                     outcome.results.append(Stored.read(store, request.result.path))
             if of_model:
@@ -302,17 +302,6 @@ def _state(identity: Mapping[str, Any]) -> str:
     """Precision and weights, as a short text."""
     kind, _, digits = str(identity.get("weights", "")).partition(":")
     return f"{identity.get('dtype', '')} of {kind} {digits[:SHORT]}"
-
-
-def _note_asked(store: Store, source: ModelSource, path: Path) -> None:
-    """Note the name of a revision in the manifest of a result that was measured under another."""
-    folder = store.root / path
-    if source.kind != "hub" or later_writer(folder) is not None:
-        return
-    try:
-        note_asked(folder, store.read_manifest(path), source.revision or DEFAULT)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _refuse_later(store: Store, asked: list[Request]) -> None:

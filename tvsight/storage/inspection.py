@@ -306,15 +306,9 @@ def _remove_lock(path: Path) -> bool:
         Whether it was free.
     """
     try:
-        if path.is_dir() and not path.is_symlink():
-            path.rmdir()  # one with files in it is somebody's
-            return True
-        if path.is_symlink() or not path.is_file():  # nobody can hold it
-            path.unlink()
-            return True
         with FileLock(path, blocking=False):
             path.unlink(missing_ok=True)
-    except OSError:  # held, or not to be removed
+    except Timeout:
         return False
     return True
 
