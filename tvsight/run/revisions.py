@@ -1,7 +1,7 @@
 """Tell the stored revisions of a hub model apart, by commit and by the names that were used."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,3 +101,9 @@ def note_name(store: Store, source: ModelSource, path: Path) -> None:
         note_asked(folder, store.read_manifest(path), source.revision or DEFAULT)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def state(identity: Mapping[str, Any]) -> str:
+    """Precision and weights, as a short text."""
+    kind, _, digits = str(identity.get("weights", "")).partition(":")
+    return f"{identity.get('dtype', '')} of {kind} {digits[:SHORT]}"

@@ -17,11 +17,11 @@ from tvsight.run.measurements import Measurements, Part, is_stored, measure
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.run.planning import Experiment, Request, complete, incomplete, read_plan, sources
 from tvsight.run.revisions import (
-    SHORT,
     Revision,
     asked_revisions,
     note_name,
     refuse_unknown,
+    state,
     stored_revisions,
 )
 from tvsight.storage.manifests import Key, Result
@@ -213,9 +213,9 @@ class Runner:
                     needed = {"vectors": request.needs_vectors, "scores": request.needs_scores}
                     lacking = " and ".join(name for name, wanted in needed.items() if wanted)
                     what = f" with its {lacking}" if lacking else ""
-                    others = {_state(of["identity"]) for of in of_request.values()}
-                    others -= {_state(known)}
-                    of_others = f" as {_state(known)}; {', '.join(sorted(others))} is there"
+                    others = {state(of["identity"]) for of in of_request.values()}
+                    others -= {state(known)}
+                    of_others = f" as {state(known)}; {', '.join(sorted(others))} is there"
                     key = Key(source.name, request.name)
                     outcome.failures[key] = f"not in the store{what}{of_others if others else ''}"
                 else:
@@ -296,12 +296,6 @@ class Runner:
         if self._check is not None:
             self._check(self._loaded[1])
         return self._loaded[1]
-
-
-def _state(identity: Mapping[str, Any]) -> str:
-    """Precision and weights, as a short text."""
-    kind, _, digits = str(identity.get("weights", "")).partition(":")
-    return f"{identity.get('dtype', '')} of {kind} {digits[:SHORT]}"
 
 
 def _refuse_later(store: Store, asked: list[Request]) -> None:
