@@ -28,13 +28,13 @@ def rows() -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def tested(of_task: pd.DataFrame, procedure: str) -> pd.DataFrame:
+def asked_of(of_task: pd.DataFrame, procedure: str) -> pd.DataFrame:
     return of_task[(of_task["split"] == "test") & (of_task["procedure"] == procedure)]
 
 
 def against(of_task: pd.DataFrame, run: pd.DataFrame) -> summaries.Pair | None:
     is_vector = run["procedure"].iloc[0] == "vector"
-    return (run, tested(of_task, "none")) if is_vector else None
+    return (run, asked_of(of_task, "none")) if is_vector else None
 
 
 @pytest.fixture(scope="module")
