@@ -6,7 +6,7 @@ sides. It would be refuted by a flat curve, or by one that is highest at either 
 that of `analyses.main_results`, which is measured where it is missing.
 
     python -m analyses.layer_sweep
-    python -m analyses.layer_sweep --least-peak 0.75 --no-paper-curves
+    python -m analyses.layer_sweep --least-peak 0.75
 """
 
 from analyses.analysis import analyse

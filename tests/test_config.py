@@ -288,8 +288,8 @@ def test_a_command_names_what_changes_its_figures_and_no_path_or_free_text() -> 
     assert command("main_results", private) == (
         "python -m analyses.main_results --model ... --task-file ... --template ..."
     )
-    own = Options(paper_curves=False)
-    assert command("layer_sweep", own) == "python -m analyses.layer_sweep --no-paper-curves"
+    own = Options(least_peak=0.75)
+    assert command("layer_sweep", own) == "python -m analyses.layer_sweep --least-peak 0.75"
 
 
 def test_help_names_every_option() -> None:

@@ -81,10 +81,7 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
     [
         ("main_results --model A --model B", "--model is given more than once"),
         ("main_results --redraw --save-episodes x", "--redraw excludes --save-episodes: "),
-        (
-            "layer_sweep --no-paper-curves --no-paper-curves",
-            "--no-paper-curves is given more than once",
-        ),
+        ("layer_sweep --no-vectors --no-vectors", "--no-vectors is given more than once"),
         ("vector_clusters --perplexity nan", "--perplexity nan: a finite number"),
         ("vector_clusters --perplexity inf", "--perplexity inf: a finite number"),
         ("vector_clusters --no-vectors", "--no-vectors: this analysis is about the vectors"),

@@ -37,7 +37,6 @@ TWO_TASKS = ("--tasks", "to_upper,next_letter")
 SMALL: dict[str, tuple[str, ...]] = {
     "controls": (),  # a task's vector is compared with those of all other tasks
     "conflicting_tasks": ("--pairs", "next_letter:to_upper"),
-    "transfer_geometry": (),  # which draws those
     "function_vectors": (),  # other tasks' vectors are controls
     "heads": (),  # heads are chosen on the other tasks
     "steering": (),  # other tasks' vectors are controls

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from tests.helpers.reference_tables import GEMMA, QWEN, SMOL, row, table
+from tvsight.experiments.controls.distance_numbers import ALL
 from tvsight.experiments.main_results.layers import over_tasks, paper_by_layer, peaks
 from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED
-from tvsight.experiments.transfer_geometry.numbers import ALL
 from tvsight.output.labels import interval, number, small
 from tvsight.statistics.tests import SIGNIFICANCE
 
@@ -69,7 +69,7 @@ def depths() -> str:
 
 def related(model: str) -> tuple[str, str]:
     """The rank correlation of distance and transfer, and its p-value."""
-    found = row("transfer_geometry", model=model, ranked=ALL)
+    found = row("controls_distances", model=model, ranked=ALL)
     return interval(found, "correlation"), f"p = {small(found['correlation_p'])}"
 
 
@@ -126,8 +126,11 @@ def claims() -> dict[str, str]:
     shuffled = {model: row("controls_shuffled", model=model) for model in (GEMMA, SMOL)}
     religion = row("controls", model=GEMMA, task="location_religion")
     geometry = {model: related(model) for model in (GEMMA, SMOL)}
-    lower = row("transfer_geometry_pairs", model=GEMMA, task="to_lower", source="en_es")
-    nearest = row("transfer_geometry_by_task", model=GEMMA, task="to_lower")
+    lower = row("controls_transfer", model=GEMMA, task="to_lower", source="en_es")
+    apart_from = table("vector_clusters_distances")
+    near = apart_from[(apart_from["model"] == GEMMA) & (apart_from["task"] == "to_lower")]
+    near = near.sort_values("distance")["other"].tolist()
+    nearest = row("controls_transfer", model=GEMMA, task="to_lower", source=near[0])
     conflict = row("conflicting_tasks", model=GEMMA, task="en_es→en_fr", layer_rule="zero_shot")
     return {
         "gap": (
@@ -221,12 +224,14 @@ def claims() -> dict[str, str]:
             f"{transferred('prev_letter', 'prev_letter')})"
         ),
         "transfer": (
-            f"over {len(table('transfer_geometry_pairs')) // 2} ordered pairs of tasks, the rank "
+            f"over {row('controls_distances', model=GEMMA, ranked=ALL)['pairs']} ordered pairs of "
+            "tasks, the rank "
             "correlation of distance and accuracy with the other task's vector is "
             f"{geometry[GEMMA][0]} on Gemma ({geometry[GEMMA][1]}) and {geometry[SMOL][0]} on "
             f"SmolLM2 ({geometry[SMOL][1]}, both by permuting tasks); yet on Gemma `to_lower` "
-            f"answers {number(lower['accuracy'])} with the vector of its {lower['nearness']}th "
-            f"nearest task, `en_es`, and {number(nearest['accuracy'])} with that of the nearest one"
+            f"answers {number(lower['accuracy'])} with the vector of its "
+            f"{near.index('en_es') + 1}th nearest task, `en_es`, and "
+            f"{number(nearest['accuracy'])} with that of the nearest one"
         ),
         "distances": (
             f"with probability {apart(AS_THEY_ARE)}, and {apart(CENTRED)} once the mean over tasks "

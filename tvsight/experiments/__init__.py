@@ -9,7 +9,6 @@ EXPERIMENTS = (
     "token_projections",
     "controls",
     "function_vectors",
-    "transfer_geometry",
     "heads",
     "steering",
     "conflicting_tasks",

@@ -10,18 +10,25 @@ from typing import Any
 
 import pandas as pd
 
-from tvsight.output.labels import display_name, interval
-from tvsight.output.procedures import title
-from tvsight.output.tables import Wording
-from tvsight.statistics.intervals import accuracy, mean_of, mean_over_tasks
+from tvsight.output import columns as c
+from tvsight.output.page import Table
+from tvsight.statistics.summaries import Mean, Ratio, by_group, over_tasks, right, sizes
 from tvsight.tasks import MatchRule, packaged_tasks
 from tvsight.tasks.matching import matches
 
-RECOGNITION_TABLE = Wording(
+RECOGNITION = Table(
     "Answers of the task, and the right ones among them",
     "A row is a procedure, averaged over tasks. In the answer set: the share of predictions that "
     "are an answer of the task to some query (recognition of the task). Right among them: accuracy "
     "within that set (learning of the mapping). [ ]: 95 % bootstrap interval over tasks.",
+    (
+        *(c.MODEL, c.PROCEDURE, c.TASKS),
+        c.estimate("An answer of the task", "in_set"),
+        c.estimate("Right among these", "accuracy_in_set"),
+        c.estimate("Right", "accuracy"),
+    ),
+    part="recognition",
+    secondary=["Right"],
 )
 
 
@@ -67,24 +74,23 @@ def recognition(rows: pd.DataFrame) -> pd.DataFrame:
         the task to any input) and `accuracy_in_set` (share of those that are right; none where
         there is none), each with `_low` and `_high`.
     """
-    found = []
-    test = rows[rows["split"] == "test"]
-    for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
-        tested = test[(test["model"] == model) & (test["task"] == task)]
-        in_set = in_answer_set(tested, *accepted_answers(of_task))
-        for procedure, run in tested.assign(in_set=in_set).groupby("procedure", sort=False):
-            of_set = run[run["in_set"]]
-            share = accuracy(run["in_set"], run["query"])
-            found.append(
-                {
-                    **{"model": model, "category": run["category"].iloc[0], "task": task},
-                    **{"procedure": procedure, "n": share.n, "queries": share.distinct},
-                    **accuracy(run["correct"], run["query"]).columns("accuracy"),
-                    **share.columns("in_set"),
-                    **accuracy(of_set["correct"], of_set["query"]).columns("accuracy_in_set"),
-                }
-            )
-    return pd.DataFrame(found)
+    accepted = {
+        names: accepted_answers(of_task)
+        for names, of_task in rows.groupby(["model", "task"], sort=False, observed=True)
+    }
+
+    def summary(run: pd.DataFrame) -> dict[str, Any]:
+        in_set = in_answer_set(run, *accepted[run["model"].iloc[0], run["task"].iloc[0]])
+        known = run.assign(in_set=in_set)
+        return {
+            **sizes(run),
+            **right(run),
+            **right(known, "in_set", "in_set"),
+            **right(known[in_set], "accuracy_in_set"),
+        }
+
+    keys = ["model", "category", "task", "procedure"]
+    return by_group(rows[rows["split"] == "test"], keys, summary, order=["model", "task"])
 
 
 def in_answer_set(
@@ -110,19 +116,9 @@ def recognition_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         `in_set`, and `accuracy_in_set`, the ratio of these two means, so that a task counts by its
         predictions in the set; each with `_low` and `_high`.
     """
-    means = []
-    for (model, procedure), of_tasks in table.groupby(["model", "procedure"], sort=False):
-        both = of_tasks[["accuracy", "in_set"]]
-        among = mean_over_tasks(both, lambda means: means[..., 0] / means[..., 1])
-        means.append(
-            {
-                **{"model": model, "procedure": procedure, "tasks": len(of_tasks)},
-                **mean_of(of_tasks, "accuracy").columns("accuracy"),
-                **mean_of(of_tasks, "in_set").columns("in_set"),
-                **among.columns("accuracy_in_set"),
-            }
-        )
-    return pd.DataFrame(means)
+    among = Ratio(lambda means: means[..., 0] / means[..., 1], ("accuracy", "in_set"))
+    means: dict[str, Mean] = {"accuracy": "accuracy", "in_set": "in_set", "accuracy_in_set": among}
+    return over_tasks(table, ["procedure"], means)
 
 
 def accepted_answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], MatchRule]:
@@ -135,26 +131,6 @@ def accepted_answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], Ma
     if task is None:
         return of_queries, "exact"
     return of_queries | {pair.input: pair.answers for pair in task.pairs}, task.match
-
-
-def recognition_table(means: pd.DataFrame) -> pd.DataFrame:
-    """Recognition of the task's answers and learning of its mapping, as texts.
-
-    Args:
-        means: from `answer_sets.recognition_over_tasks`.
-    """
-    rows = [
-        {
-            "Model": display_name(mean["model"]),
-            "Procedure": title(mean["procedure"]),
-            "Tasks": str(mean["tasks"]),
-            "An answer of the task": interval(mean, "in_set"),
-            "Right among these": interval(mean, "accuracy_in_set"),
-            "Right": interval(mean, "accuracy"),
-        }
-        for _, mean in means.iterrows()
-    ]
-    return pd.DataFrame(rows)
 
 
 def _is_one_of(text: str, answers: "set[str] | tuple[str, ...]", rule: MatchRule) -> bool:

@@ -1,6 +1,6 @@
 """Tidy rows from measured tensors: one row per scored prediction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -9,8 +9,7 @@ from tvsight.errors import MeasurementError
 from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.shuffling import shuffled_labels
 from tvsight.prompts.tokens import tokenise, whole_prompts
-from tvsight.statistics.intervals import accuracy, difference
-from tvsight.statistics.tests import better_than
+from tvsight.statistics.intervals import accuracy
 from tvsight.storage.episode_tables import tabled as table_of
 from tvsight.storage.schemas import SCORED, Schema
 
@@ -154,36 +153,6 @@ def method_tokens(
         split: {**of_split[split].tokens, "shuffled": whole_prompts(permuted[split].tokens)}
         for split in SPLITS
     }
-
-
-def by_group(
-    table: pd.DataFrame, keys: Sequence[str], summary: Callable[[pd.DataFrame], dict[str, Any]]
-) -> pd.DataFrame:
-    """One row per group of rows: its keys, and its summary.
-
-    Args:
-        keys: the columns that tell groups apart.
-        summary: the further columns of a group.
-    """
-    groups = table.groupby(list(keys), sort=False, observed=True)
-    return pd.DataFrame(
-        [dict(zip(keys, names, strict=True)) | summary(group) for names, group in groups]
-    )
-
-
-def difference_columns(first: pd.DataFrame, second: pd.DataFrame, name: str) -> dict[str, float]:
-    """By how much one run is right more often than another on the same episodes: columns `name`,
-    its `_low` and `_high`, and `_p`, one-sided, that it is.
-
-    Args:
-        first, second: rows of one split, one per episode and draw. Each draw of one is paired with
-            every draw of the other.
-    """
-    pairs = first[["episode", "query", "correct"]].merge(
-        second[["episode", "correct"]], "left", on="episode", suffixes=("", "_other")
-    )
-    paired = (pairs["correct"], pairs["correct_other"], pairs["query"])
-    return difference(*paired).columns(name) | {f"{name}_p": better_than(*paired)}
 
 
 def frame(

@@ -1,6 +1,8 @@
 """The wording of models, tasks, blocks, numbers and remarks in all outputs."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -58,7 +60,7 @@ def block(layer: int, depth: int) -> str:
     return f"block {layer} of 0–{depth - 1}"
 
 
-def interval(values: pd.Series, name: str) -> str:
+def interval(values: Mapping[str, Any] | pd.Series, name: str) -> str:
     """`0.62 [0.48, 0.74]` from the entries `name`, `name_low`, `name_high`."""
     value, low, high = (values[name + end] for end in ("", "_low", "_high"))
     if pd.isna(value) or pd.isna(low):

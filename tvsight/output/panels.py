@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
+from tvsight.output import marks
 from tvsight.output.labels import display_name, shortened
 from tvsight.output.lettering import fitting
+from tvsight.output.marks import grid_of_panels
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
@@ -22,7 +22,6 @@ from tvsight.output.theme import (
     text_on,
 )
 
-BAND_ALPHA = 0.15
 BLOCK_AXIS = "Block after which the vector is applied"
 MOST_TICKS = 12
 """Ticks of an axis of blocks in a panel of usual width."""
@@ -45,13 +44,11 @@ def panels(count: int, per_row: int, height: float) -> tuple[Figure, list[Axes]]
     rows = -(-count // columns)
     width = ONE_COLUMN * 1.5 if columns == 1 else TWO_COLUMNS
     figure = new_figure(width, height + 2.2 * rows)
-    drawn = list(figure.subplots(rows, columns, sharey=True, squeeze=False).ravel())
-    for axes in drawn[count:]:
-        axes.remove()
-    for axes in drawn[:count]:
+    drawn = grid_of_panels(figure, count, columns, sharey=True)
+    for axes in drawn:
         axes.set_ylim(0, 1)
         axes.yaxis.grid(True)
-    return figure, drawn[:count]
+    return figure, drawn
 
 
 def model_panels(models: Sequence[str], height: float, alone: float) -> tuple[Figure, list[Axes]]:
@@ -97,8 +94,7 @@ def line(
         label=label,
     )
     if band:
-        low, high = (means[f"accuracy_{end}"].astype(float) for end in ("low", "high"))
-        axes.fill_between(places, low, high, color=drawn_as.colour, alpha=BAND_ALPHA, linewidth=0)
+        marks.band(axes, places, means, "accuracy", drawn_as.colour)
 
 
 def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = None) -> None:
@@ -109,14 +105,6 @@ def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = 
     """
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, ncols=columns, loc="outside upper left", fontsize=size)
-
-
-def whiskers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """From the values of a column down and up to the ends of their intervals, `[2, rows]`; 0 where
-    there is no interval."""
-    value = table[name].to_numpy(dtype=float)
-    low, high = (table[f"{name}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
-    return np.nan_to_num(np.clip([value - low, high - value], 0, None))
 
 
 def category_runs(categories: pd.Series) -> list[tuple[str, int, int]]:

@@ -5,6 +5,7 @@ episodes of a query at once. It changes the sign of the query's difference.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,13 @@ def best_better_than(swept: ArrayLike, baseline: ArrayLike, queries: ArrayLike) 
     """
     leads = _leads(swept, baseline, queries)
     leads = leads[leads.any(axis=1)].astype(np.float32)
+    return _best_p(leads.shape, leads.tobytes())
+
+
+@lru_cache(maxsize=4096)
+def _best_p(shape: tuple[int, ...], lead: bytes) -> float:
+    """The p-value of leads `[queries, blocks]`, as bytes. Several views are of the same rows."""
+    leads = np.frombuffer(lead, dtype=np.float32).reshape(shape)
     count = len(leads)
     if count <= MOST_ENUMERATED:
         signs = (np.arange(2**count)[:, None] >> np.arange(count) & 1) * 2 - 1

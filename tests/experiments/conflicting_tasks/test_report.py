@@ -6,7 +6,8 @@ from tests.helpers.conflict_rows import pair_rows
 from tvsight.config import RunConfig
 from tvsight.experiments.conflicting_tasks import NAME, Options
 from tvsight.experiments.conflicting_tasks.numbers import beside_paper, by_pair
-from tvsight.experiments.conflicting_tasks.report import draw, pair_cells
+from tvsight.experiments.conflicting_tasks.report import TABLE, draw
+from tvsight.output import columns
 from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
 from tvsight.paper import paper_by_pair
@@ -16,7 +17,7 @@ from tvsight.storage.manifests import Key
 
 def test_the_papers_numbers_are_texts_without_what_it_does_not_report() -> None:
     rows = pd.concat([pair_rows("own→two"), pair_rows("en_es→en_fr")])
-    texts = pair_cells(beside_paper(by_pair(rows), paper_by_pair()))
+    texts = columns.texts(beside_paper(by_pair(rows), paper_by_pair()), TABLE.all_of())
     assert texts.iloc[-1].tolist() == [
         "en → es",
         "en → fr",

@@ -16,17 +16,16 @@ def test_it_is_a_view_of_the_central_comparison() -> None:
     assert report.collect is request.collect
 
 
-@pytest.mark.parametrize("paper_curves", [False, True])
-def test_the_papers_curves_are_drawn_unless_they_are_left_out(paper_curves: bool) -> None:
+def test_the_papers_curves_are_drawn_beside_ours() -> None:
     drawn, display = Recorded(NAME), Told()
-    report.draw(outcome_of(*RESULTS), Options(paper_curves=paper_curves), display, drawn)
+    report.draw(outcome_of(*RESULTS), Options(), display, drawn)
     assert set(drawn.figures) == {"layer_sweep", "layer_sweep_by_task_a-model"}
     right = drawn.figures["layer_sweep"].figure.axes[-1]
     labels = [str(line.get_label()) for line in right.lines]
     assert labels[0] == "a-model"
-    assert sum("(paper)" in label for label in labels) == 3 * paper_curves
+    assert sum("(paper)" in label for label in labels) == 3
     assert "LLaMA 7B (paper)" in display.text
-    assert ("(paper)" in drawn.figures["layer_sweep"].caption) is paper_curves
+    assert "(paper)" in drawn.figures["layer_sweep"].caption
     assert "(paper)" in drawn.wordings["layer_sweep"].note
 
 
@@ -64,7 +63,7 @@ def test_the_table_holds_every_cell_and_its_texts_the_peaks() -> None:
         "Accuracy": "1.00",
         "Near the peak": "2 to 2",
     }
-    assert drawn.escaped["layer_sweep"] >= {"Model", "Task"}
+    assert drawn.escaped["layer_sweep"] >= {"Model"}
 
 
 def test_a_further_method_has_its_peak_in_table_and_caption_and_its_accuracies() -> None:

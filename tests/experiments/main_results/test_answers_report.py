@@ -6,6 +6,7 @@ from tvsight.experiments import layer_sweep, shots
 from tvsight.experiments.layer_sweep import report as sweep_report
 from tvsight.experiments.main_results import NAME, answers_report, report
 from tvsight.experiments.shots import report as shots_report
+from tvsight.output.page import Page
 from tvsight.output.plots import Plot
 from tvsight.run.outcome import Outcome
 
@@ -14,7 +15,8 @@ def test_the_table_of_whole_answers_has_a_place_of_its_own() -> None:
     recorded, display = Recorded(NAME), Told()
     rows = task_rows("one", (2, 18, 15, 14))
     assert answers_report.place(rows, recorded) is recorded
-    answers_report.draw(whole_rows(), display, answers_report.place(whole_rows(), recorded))
+    page = Page(display, answers_report.place(whole_rows(), recorded))
+    answers_report.draw(whole_rows(), page)
     name = f"{NAME}_answers_scores"
     assert list(recorded.tables) == [name, f"{name}_means"]
     (cells,) = recorded.cells[name]

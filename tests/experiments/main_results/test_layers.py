@@ -8,11 +8,11 @@ from tvsight.errors import UsageError
 from tvsight.experiments.main_results.layers import (
     by_layer,
     common_block,
-    layer_p,
     over_tasks,
     paper_by_layer,
     peaks,
 )
+from tvsight.statistics.summaries import layer_p
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from tests.helpers.recorded import Recorded, Told
 from tvsight.errors import UsageError
 from tvsight.experiments import layer_sweep
 from tvsight.experiments.main_results import NAME, Options, report, score_report
+from tvsight.output.page import Page
 
 
 def outcome():
@@ -14,9 +15,9 @@ def outcome():
 
 def test_the_table_is_written_where_rows_have_scores() -> None:
     recorded, display = Recorded(NAME), Told()
-    score_report.draw(task_rows("old", (0, 9, 5, 5)), Options(), display, recorded)
+    score_report.draw(task_rows("old", (0, 9, 5, 5)), Options(), Page(display, recorded))
     assert (recorded.tables, display.text) == ({}, "")
-    score_report.draw(scored_rows(), Options(), display, recorded)
+    score_report.draw(scored_rows(), Options(), Page(display, recorded))
     (cells,) = recorded.cells[f"{NAME}_scores"]
     shown = cells.set_index("Procedure")
     assert shown.loc["Task vector", "Gap"].startswith("3.00 [")

@@ -96,7 +96,7 @@ def test_options_of_the_picture_change_it_alone(
     finished: tuple[Path, Finished], checkpoint: Path, tmp_path: Path
 ) -> None:
     results = copied(finished, tmp_path)
-    chosen = options(checkpoint, results, redraw=True, perplexity=1.5, tsne_seed=3)
+    chosen = options(checkpoint, results, redraw=True, perplexity=1.5)
     assert main(chosen) == 0
     same = {
         name: (results / name).read_bytes() == (finished[0] / name).read_bytes() for name in DRAWN
@@ -145,7 +145,6 @@ def test_a_dry_run_draws_nothing(
     [
         ({"perplexity": 0.0}, "--perplexity 0.0: more than 0"),
         ({"perplexity": float("nan")}, "--perplexity nan: a finite number"),
-        ({"tsne_seed": -1}, "--tsne-seed -1: 0 to"),
         ({"shots": 0}, "--shots 0: at least 1"),
     ],
 )

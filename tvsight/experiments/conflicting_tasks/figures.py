@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import SCORED_AS
 from tvsight.output.labels import NOT_IDENTIFIED, block, counted, display_name, sizes, task_title
 from tvsight.output.lettering import fitting
+from tvsight.output.marks import grid_of_panels, legend_of
 from tvsight.output.panels import block_ticks
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about
@@ -158,10 +159,8 @@ def _panels(pairs: list[str], height: float) -> tuple[Figure, list[Axes]]:
     rows = math.ceil(len(pairs) / columns)
     # One pair alone leaves room for the legend above it.
     figure = new_figure(TWO_COLUMNS, 0.55 + (height + 0.35) * rows)
-    drawn = list(figure.subplots(rows, COLUMNS, sharey=True, squeeze=False).ravel())
-    for axes in drawn[len(pairs) :]:
-        axes.remove()
-    for axes, pair in zip(drawn, pairs, strict=False):
+    drawn = grid_of_panels(figure, len(pairs), COLUMNS, rows, sharey=True)
+    for axes, pair in zip(drawn, pairs, strict=True):
         names = (
             f"{letter}: {task_title(name)}"
             for letter, name in zip("AB", tasks_of(pair), strict=True)
@@ -170,24 +169,15 @@ def _panels(pairs: list[str], height: float) -> tuple[Figure, list[Axes]]:
         axes.set_title(
             "\n".join(fitting(name, room, SMALL) for name in names), loc="left", fontsize=SMALL
         )
-    return figure, drawn[: len(pairs)]
+    return figure, drawn
 
 
 def _legend(figure: Figure, panels: list[Axes], names: Sequence[str]) -> None:
     """One legend of what any panel shows, above all of them, in a given order."""
-    handles: dict[str, Any] = {}
-    for axes in panels:
-        handles |= {
-            label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-    shown = [name for name in names if name in handles]
-    figure.legend(
-        [handles[name] for name in shown],
-        shown,
-        ncols=2 if len(shown) > len(SWEEPS) else len(shown),
-        loc="outside upper left",
-        fontsize=7,
-    )
+    drawn = {label for axes in panels for label in axes.get_legend_handles_labels()[1]}
+    shown = [name for name in names if name in drawn]
+    columns = 2 if len(shown) > len(SWEEPS) else len(shown)
+    legend_of(figure, panels, shown, ncols=columns, fontsize=7)
 
 
 def _arrow(axes: Axes, row: pd.Series, arrow: Arrow, vector: str) -> None:

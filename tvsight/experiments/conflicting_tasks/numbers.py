@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import by_layer, layer_p
-from tvsight.statistics.intervals import accuracy
+from tvsight.experiments.main_results.layers import by_layer
+from tvsight.statistics.summaries import identified, right, sizes
 from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
 
 FAMILY = ["model", "layer_rule"]
@@ -139,23 +139,17 @@ def _summary(test: pd.DataFrame, dev: pd.DataFrame, rule: str, vector: str) -> d
     unpatched, patched = test[test["procedure"] == "icl"], test[test["layer_rule"] == rule]
     on_b = dev[dev["scored_as"] == "patched"]
     without = on_b[on_b["procedure"] == UNPATCHED[rule]]
-    p_value = layer_p(on_b[on_b["layer_rule"] == rule], without)
     first = patched.iloc[0]
-    of_patched = patched[patched["scored_as"] == "patched"]
     summary: dict[str, object] = {
         **{name: first[name] for name in ("model", "category", "task", "layer_rule")},
         "layer": int(first["layer"]),
         "depth": int(dev["layer"].max()) + 1,
-        "layer_p": p_value,
-        "layer_identified": p_value < SIGNIFICANCE,
-        "n": len(of_patched),
-        "queries": of_patched["query"].nunique(),
+        **identified(on_b[on_b["layer_rule"] == rule], without),
+        **sizes(patched),
     }
     for procedure, run in (("icl", unpatched), (vector, patched)):
         for scored_as in SCORED_AS:
-            of_task = run[run["scored_as"] == scored_as]
-            estimate = accuracy(of_task["correct"], of_task["query"])
-            summary |= estimate.columns(f"{procedure}_{scored_as}")
+            summary |= right(run[run["scored_as"] == scored_as], f"{procedure}_{scored_as}")
     summary["icl_follows"], before = followed(unpatched)
     summary[f"{vector}_follows"], after = followed(patched)
     overrides_p = max(before["demonstrations"], after["patched"])

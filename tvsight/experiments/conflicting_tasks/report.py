@@ -1,31 +1,71 @@
 """Tables and figures of conflicting tasks."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import pandas as pd
 
 from tvsight.experiments.conflicting_tasks import figures, numbers
 from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import RULE_NAMES
 from tvsight.experiments.conflicting_tasks.request import collect
 from tvsight.experiments.main_results.methods import each_vector
-from tvsight.output.drawn import Drawn
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, task_title
+from tvsight.output import columns as c
+from tvsight.output.labels import NOT_IDENTIFIED, task_title
+from tvsight.output.page import Page, Table
 from tvsight.output.procedures import about
-from tvsight.output.tables import Wording
 from tvsight.paper import paper_by_pair
 
 if TYPE_CHECKING:
     from tvsight.experiments.conflicting_tasks import Options
     from tvsight.output.console import Display
+    from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
-TASKS = ["Demonstrations (A)", "Vector (B)"]
-NAMES = [*TASKS, "Model", "Task"]
-"""Columns with words from elsewhere."""
-TABLE = Wording(
+FOLLOWED_NAMES = {"demonstrations": "A", "patched": "B", "neither": "none"}
+
+
+def _ours(heading: str, text: Callable[[c.Row], str]) -> c.Column:
+    """A column that the paper has nothing for."""
+    return c.Column(heading, lambda row: text(row) if row["source"] == "tvsight" else "")
+
+
+def _block(row: c.Row) -> str:
+    rule = f"({RULE_NAMES[row['layer_rule']]})"
+    return f"{row['layer']} {rule}" if row["source"] == "tvsight" else rule
+
+
+def _columns(vector: str) -> tuple[c.Column, ...]:
+    def follows(row: c.Row) -> str:
+        before, after = (FOLLOWED_NAMES[row[f"{of}_follows"]] for of in ("icl", vector))
+        return f"{before}, then {after}"
+
+    return (
+        c.Column("Demonstrations (A)", lambda row: task_title(tasks_of(row["task"])[0]), True),
+        c.Column("Vector (B)", lambda row: task_title(tasks_of(row["task"])[1]), True),
+        *(c.MODEL_OR_PAPERS, c.Column("Block (best in)", _block)),
+        *(c.estimate("ICL on A", "icl_demonstrations"), c.estimate("ICL on B", "icl_patched")),
+        c.estimate("Patched on A", f"{vector}_demonstrations"),
+        c.estimate("Patched on B", f"{vector}_patched"),
+        _ours("Follows", follows),
+        _ours("Overrides", lambda row: "yes" if row["overrides_holm"] else "no"),
+        _ours("n (queries)", lambda row: f"{row['n']} ({row['queries']})"),
+        _ours("Note", lambda row: "" if row["layer_identified"] else NOT_IDENTIFIED),
+    )
+
+
+def _seen(vector: str) -> list[c.Column]:
+    """The columns on the terminal."""
+    a, b, model, *rest = _columns(vector)
+    pair = c.Column("A / B", lambda row: f"{a.text(row)} / {b.text(row)}")
+    return [
+        model,
+        pair,
+        *(column for column in rest if column.heading not in ("Overrides", "Note")),
+    ]
+
+
+TABLE = Table(
     "Demonstrations of task A, vector of task B: test accuracy on both",
     "A row is a pair of tasks and a block: the one best for B in zero-shot prompts (the paper's "
     "rule), or in conflicting prompts, on dev. ICL: the prompt without a vector; patched: with the "
@@ -35,86 +75,38 @@ TABLE = Wording(
     "table below counts them. n: test episodes, with the number of different queries in brackets. "
     "Layer not identified: on dev no block beats the same prompts without a vector. (paper): "
     "reported by Hendel et al. (2023), without intervals.",
+    _columns,
+    shown=False,
 )
-FOLLOWED_NAMES = {"demonstrations": "A", "patched": "B", "neither": "none"}
+COUNT_TABLE = Table(
+    "Pairs whose demonstrations the vector overrides",
+    "",
+    (
+        *(c.MODEL, c.named("Block best in", "layer_rule", RULE_NAMES.__getitem__)),
+        *(c.of("Overrides (5 %)", "overrides", "pairs"),),
+        *(c.of("Overrides (Holm, 5 %)", "overrides_holm", "pairs"), c.plain("Tests", "pairs")),
+    ),
+)
 
 
-def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: Drawn) -> None:
+def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the table, of each vector."""
     for vector, of_vector, files in each_vector(outcome, drawn):
-        _draw(of_vector, vector, display, files)
+        _draw(of_vector, vector, Page(display, files))
 
 
-def _draw(outcome: "Outcome", vector: str, display: "Display", drawn: Drawn) -> None:
+def _draw(outcome: "Outcome", vector: str, page: Page) -> None:
     rows, paper = outcome.table, paper_by_pair()
     table = numbers.by_pair(rows, vector)
     whole = numbers.beside_paper(table, paper, vector)
-    texts = pair_cells(whole, vector)
-    shown = texts.drop(columns=[*TASKS, "Overrides", "Note"])
-    shown.insert(1, "A / B", texts[TASKS[0]] + " / " + texts[TASKS[1]])
     heading = (
         f"Demonstrations of A, {about('vector of B', vector)}: accuracy on both, test episodes, "
         "with 95 % intervals. The vector overrides where A is followed, then B"
     )
-    display.table(shown, heading, ["n (queries)"])
-
-    counts = _counts(numbers.overridden(table))
-    display.table(counts, about("Pairs whose demonstrations the vector overrides", vector))
-    wording = TABLE._replace(title=about(TABLE.title, vector))
-    drawn.table(whole, [texts, counts, *outcome.note_cells], names=NAMES, wording=wording)
+    page.show(Table(heading, "", _seen(vector), secondary=("n (queries)",)), whole)
+    below = [(COUNT_TABLE.of(vector), numbers.overridden(table))]
+    page.table(TABLE.of(vector), whole, below=below, notes=outcome.note_cells)
     blocks, unpatched = numbers.by_block(rows, vector), numbers.unpatched_on_dev(rows)
     for model in table["model"].unique():
-        drawn.figure(figures.by_pair(table, paper, model, vector), model)
-        drawn.figure(figures.by_block(blocks, unpatched, model, vector), "by_block", model)
-
-
-def pair_cells(whole: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
-    """Ours and the paper's numbers as texts.
-
-    Args:
-        whole: from `numbers.beside_paper`.
-        vector: the procedure of the vector.
-    """
-    return pd.DataFrame([_cells(row, vector) for _, row in whole.iterrows()])
-
-
-def _counts(overridden: pd.DataFrame) -> pd.DataFrame:
-    """The pairs that the vector overrides, as texts.
-
-    Args:
-        overridden: from `numbers.overridden`.
-    """
-    return pd.DataFrame(
-        {
-            "Model": display_name(row["model"]),
-            "Block best in": RULE_NAMES[row["layer_rule"]],
-            "Overrides (5 %)": f"{row['overrides']} of {row['pairs']}",
-            "Overrides (Holm, 5 %)": f"{row['overrides_holm']} of {row['pairs']}",
-            "Tests": str(row["pairs"]),
-        }
-        for _, row in overridden.iterrows()
-    )
-
-
-def _cells(row: pd.Series, vector: str) -> dict[str, str]:
-    demonstrated, patched = tasks_of(row["task"])
-    is_ours, rule = row["source"] == "tvsight", RULE_NAMES[row["layer_rule"]]
-    cells = {
-        "Demonstrations (A)": task_title(demonstrated),
-        "Vector (B)": task_title(patched),
-        "Model": display_name(row["model"]) + ("" if is_ours else " (paper)"),
-        "Block (best in)": (f"{row['layer']} " if is_ours else "") + f"({rule})",
-        "ICL on A": interval(row, "icl_demonstrations"),
-        "ICL on B": interval(row, "icl_patched"),
-        "Patched on A": interval(row, f"{vector}_demonstrations"),
-        "Patched on B": interval(row, f"{vector}_patched"),
-    }
-    if not is_ours:
-        return cells | dict.fromkeys(("Follows", "Overrides", "n (queries)", "Note"), "")
-    before, after = FOLLOWED_NAMES[row["icl_follows"]], FOLLOWED_NAMES[row[f"{vector}_follows"]]
-    return cells | {
-        "Follows": f"{before}, then {after}",
-        "Overrides": "yes" if row["overrides_holm"] else "no",
-        "n (queries)": f"{row['n']} ({row['queries']})",
-        "Note": "" if row["layer_identified"] else NOT_IDENTIFIED,
-    }
+        page.figure(figures.by_pair(table, paper, model, vector), model)
+        page.figure(figures.by_block(blocks, unpatched, model, vector), "by_block", model)

@@ -16,7 +16,6 @@ from tvsight.experiments.conflicting_tasks.episodes import (
     sample_conflicts,
 )
 from tvsight.experiments.conflicting_tasks.numbers import UNPATCHED, pair_line
-from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.methods import with_further_methods
 from tvsight.experiments.rows import Asked, asked, frame, method_tokens
 from tvsight.methods import TASK_VECTOR, MethodEntry
@@ -26,6 +25,7 @@ from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.summaries import layer_p
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Task, packaged_tasks

@@ -8,14 +8,8 @@ from matplotlib.axes import Axes
 
 from tvsight.output.labels import block, counted, display_name, number, sizes
 from tvsight.output.lettering import wrapped
-from tvsight.output.panels import (
-    BAND_ALPHA,
-    BLOCK_AXIS,
-    MOST_TICKS,
-    block_ticks,
-    label_ends,
-    panels,
-)
+from tvsight.output.marks import band, grid_of_panels, level
+from tvsight.output.panels import BLOCK_AXIS, MOST_TICKS, block_ticks, label_ends, panels
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import CONTROLS, PROCEDURES, beside, title, word
 from tvsight.output.theme import TWO_COLUMNS, new_figure
@@ -56,10 +50,8 @@ def means(table: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vector
     across = min(ACROSS, len(models))
     down = -(-len(models) // across)
     figure = new_figure(TWO_COLUMNS, down * (0.75 + ROW * (lowest + 1)))
-    drawn = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
-    for axes in drawn[len(models) :]:
-        axes.remove()
-    for axes, model in zip(drawn, models, strict=False):
+    drawn = grid_of_panels(figure, len(models), across, sharex=True, sharey=True)
+    for axes, model in zip(drawn, models, strict=True):
         of_model = summary[summary["model"] == model].set_index("procedure")
         tasks = table[table["model"] == model]
         for upper, lower in rows[:-1]:
@@ -102,7 +94,7 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vect
     for axes, model, peak in zip(drawn, models, peaks, strict=True):
         of_model = blocks[blocks["model"] == model]
         ends = {"ICL (test)": (levels[model], PROCEDURES["icl"].colour)}
-        axes.axhline(levels[model], color=PROCEDURES["icl"].colour, linestyle="--", linewidth=1.0)
+        level(axes, levels[model], "icl", 1.0)
         for name, of_procedure in of_model.groupby("procedure", sort=False):
             colour = _curve(axes, str(name), of_procedure)
             ends[title(str(name))] = (of_procedure["accuracy"].iloc[-1], colour)
@@ -196,8 +188,7 @@ def _curve(axes: Axes, name: str, means: pd.DataFrame) -> str:
     width = 1.6 if is_coloured else 0.9
     axes.plot(layers, means["accuracy"], color=colour, linewidth=width, label=title(name), **look)
     if is_coloured:
-        low, high = (means[f"accuracy_{end}"].astype(float) for end in ("low", "high"))
-        axes.fill_between(layers, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
+        band(axes, layers, means, "accuracy", colour)
     return colour
 
 

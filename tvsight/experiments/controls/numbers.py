@@ -5,11 +5,21 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError
 from tvsight.experiments.answer_sets import recognition
-from tvsight.experiments.main_results.layers import by_layer, layer_p
+from tvsight.experiments.main_results.layers import by_layer
 from tvsight.output.labels import interval
 from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, beside, title
-from tvsight.statistics.intervals import accuracy, mean_difference, mean_of, mean_over_tasks
-from tvsight.statistics.tests import SIGNIFICANCE, better_than, holm, with_holm
+from tvsight.statistics import summaries
+from tvsight.statistics.summaries import (
+    ENDS,
+    Ratio,
+    averaged,
+    by_group,
+    identified,
+    right,
+    significant,
+    sizes,
+)
+from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
 
 SIGNS = ("better", "worse")
 TASK = ["model", "task"]
@@ -40,35 +50,25 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, vector: str = "task_vecto
     Raises:
         MeasurementError: when the two are not of the same episodes.
     """
-    summaries = []
+    found = []
     for (model, task), of_task in rows.groupby(TASK, sort=False, observed=True):
-        dev, test = (_split(central, str(model), str(task), split) for split in ("dev", "test"))
+        same = central[(central["model"] == model) & (central["task"] == task)]
+        dev, test = (same[same["split"] == split] for split in ("dev", "test"))
         swept, unpatched = (dev[dev["procedure"] == name] for name in (vector, "baseline"))
-        p_value = layer_p(swept, unpatched)
         best = _best_other(of_task)
         answered = _answers(test, of_task, best, vector)
         own = answered[vector]
-        first = own.iloc[0]
-        summary: dict[str, object] = {
-            **{name: first[name] for name in ("model", "category", "task")},
-            "n": len(own),
-            "queries": own["query"].nunique(),
-            "layer": int(first["layer"]),
-            "layer_p": p_value,
-            "layer_identified": p_value < SIGNIFICANCE,
-        }
+        row = {name: own[name].iloc[0] for name in ("model", "category", "task")} | sizes(own)
+        row |= {"layer": int(own["layer"].iloc[0]), **identified(swept, unpatched)}
         for name in beside(BESIDE_CONTROLS, vector):
-            of_procedure = answered[name]
-            summary |= accuracy(of_procedure["correct"], of_procedure["query"]).columns(name)
-        summary["best_other_source"] = best
+            row |= right(answered[name], name)
+        row["best_other_source"] = best
         for name in TESTED:
             compared = answered[COMPARED_WITH.get(name, vector)]
-            better, worse = _paired(str(task), compared, answered[name])
-            summary |= {f"better_{name}": better, f"worse_{name}": worse}
-        summaries.append(summary)
-    return with_holm(
-        pd.DataFrame(summaries), [f"{sign}_{name}" for name in TESTED for sign in SIGNS]
-    )
+            p_values = _paired(str(task), compared, answered[name])
+            row |= {f"{sign}_{name}": p for sign, p in zip(SIGNS, p_values, strict=True)}
+        found.append(row)
+    return with_holm(pd.DataFrame(found), [f"{sign}_{name}" for name in TESTED for sign in SIGNS])
 
 
 def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
@@ -85,22 +85,19 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         `better`, `worse`: the number of tasks where the vector is right more often, or less often,
         after Holm's correction for that many tests (none for procedures outside `TESTED`).
     """
-    rows = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        for name in beside(BESIDE_CONTROLS, vector):
-            known = of_model[of_model[name].notna()]
-            if known.empty:
-                continue
-            row = {"model": model, "procedure": name, "tasks": len(known)}
-            row |= mean_of(known, name).columns("accuracy")
-            if name != vector:
-                compared = COMPARED_WITH.get(name, vector)
-                row |= {"compared_with": compared}
-                row |= mean_difference(known, compared, name).columns("lead")
-            for sign in SIGNS if name in TESTED else ():
-                row[sign] = int((known[f"{sign}_{name}_holm"] < SIGNIFICANCE).sum())
-            rows.append(row)
-    return pd.DataFrame(rows).astype({"better": "Int64", "worse": "Int64"})
+    names = beside(BESIDE_CONTROLS, vector)
+    against = {name: COMPARED_WITH.get(name, vector) for name in names if name != vector}
+
+    def more(run: pd.DataFrame) -> dict[str, object]:
+        name = str(run["procedure"].iloc[0])
+        counts = {s: significant(run, f"{s}_{name}_holm") for s in SIGNS if name in TESTED}
+        return {"compared_with": against.get(name), **dict.fromkeys(SIGNS), **counts}
+
+    means: dict[str, summaries.Mean] = {"accuracy": "accuracy", "lead": ("compared", "accuracy")}
+    of_procedures = summaries.long(table, names, compared=against)
+    found = summaries.over_tasks(of_procedures, ["procedure"], means, more=more)
+    found.insert(6, "compared_with", found.pop("compared_with"))
+    return found.astype({"better": "Int64", "worse": "Int64"})
 
 
 def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
@@ -117,24 +114,17 @@ def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.Data
         bootstrap over tasks.
     """
     columns = ["shuffled_labels", vector, "icl_shuffled", "icl"]
-    rows = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        means = of_model.loc[of_model["icl_shuffled"].notna(), columns]
-        share = mean_over_tasks(means, lambda of: of[..., 0] / of[..., 1])
-        icl = mean_over_tasks(means, lambda of: of[..., 2] / of[..., 3])
-        difference = mean_over_tasks(
-            means, lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3]
-        )
-        rows.append(
-            {
-                "model": model,
-                "tasks": len(means),
-                **share.columns("vector_share"),
-                **icl.columns("icl_share"),
-                **difference.columns("difference"),
-            }
-        )
-    return pd.DataFrame(rows)
+    shares = {
+        "vector_share": Ratio(lambda of: of[..., 0] / of[..., 1], columns),
+        "icl_share": Ratio(lambda of: of[..., 2] / of[..., 3], columns),
+        "difference": Ratio(lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3], columns),
+    }
+
+    def summary(of_model: pd.DataFrame) -> dict[str, float]:
+        known = of_model[of_model["icl_shuffled"].notna()]
+        return {"tasks": len(known), **averaged(known, shares)}
+
+    return by_group(table, ["model"], summary)
 
 
 def recognised(
@@ -175,27 +165,14 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         patched = of_task[of_task["procedure"] == "mean_vector"]
         on_dev = patched[patched["split"] == "dev"].groupby("source")["correct"].mean()
         test = patched[patched["split"] == "test"]
-        own = test[test["source"] == task]
-        others = test[test["source"] != task]
+        own, others = test[test["source"] == task], test[test["source"] != task]
         for source, of_pair in pd.concat([own, others]).groupby("source", sort=False):
-            pairs.append(
-                {
-                    "model": model,
-                    "category": categories[model, task],
-                    "task": task,
-                    "source_category": categories[model, source],
-                    "source": source,
-                    **accuracy(of_pair["correct"], of_pair["query"]).columns("accuracy"),
-                    "n": len(of_pair),
-                    "dev_accuracy": on_dev[source],
-                    "best_on_dev": source == best,
-                    "better": _paired(str(task), own, of_pair)[0] if source != task else np.nan,
-                }
-            )
-    table = pd.DataFrame(pairs)
-    if table.empty:
-        return table
-    return table.assign(better_holm=table.groupby(TASK, sort=False)["better"].transform(holm))
+            row = {"model": model, "category": categories[model, task], "task": task}
+            row |= {"source_category": categories[model, source], "source": source}
+            row |= {**right(of_pair), "n": len(of_pair), "dev_accuracy": on_dev[source]}
+            better = _paired(str(task), own, of_pair)[0] if source != task else np.nan
+            pairs.append(row | {"best_on_dev": source == best, "better": better})
+    return with_holm(pd.DataFrame(pairs), ["better"], TASK) if pairs else pd.DataFrame()
 
 
 def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -212,29 +189,25 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         more often), `beaten` (at the level `SIGNIFICANCE`), `sources`, and `not_worse`: the number
         of sources that the own vector does not beat after Holm's correction for that many tests.
     """
-    rows = []
-    for _, of_task in pairs.groupby(TASK, sort=False):
+
+    def summary(of_task: pd.DataFrame) -> dict[str, object]:
         is_own = of_task["source"] == of_task["task"]
-        own = of_task[is_own].iloc[0]
         others = of_task[~is_own]
+        own, best = of_task[is_own].iloc[0], others[others["best_on_dev"]].iloc[0]
         near = others["source_category"] == own["category"]
-        best = others[others["best_on_dev"]].iloc[0]
-        ends = ("", "_low", "_high")
-        rows.append(
-            {
-                **{name: own[name] for name in ("model", "category", "task")},
-                **{f"accuracy{end}": own[f"accuracy{end}"] for end in ends},
-                "same_category": others["accuracy"][near].mean(),
-                "other_categories": others["accuracy"][~near].mean(),
-                "best_source": best["source"] if best["dev_accuracy"] else "",
-                **{f"best{end}": best[f"accuracy{end}"] for end in ends},
-                "better": best["better"],
-                "beaten": bool(best["better"] < SIGNIFICANCE),
-                "sources": len(others),
-                "not_worse": int((others["better_holm"] >= SIGNIFICANCE).sum()),
-            }
-        )
-    return pd.DataFrame(rows)
+        return {
+            **{f"accuracy{end}": own[f"accuracy{end}"] for end in ENDS},
+            "same_category": others["accuracy"][near].mean(),
+            "other_categories": others["accuracy"][~near].mean(),
+            "best_source": best["source"] if best["dev_accuracy"] else "",
+            **{f"best{end}": best[f"accuracy{end}"] for end in ENDS},
+            "better": best["better"],
+            "beaten": bool(best["better"] < SIGNIFICANCE),
+            "sources": len(others),
+            "not_worse": int((others["better_holm"] >= SIGNIFICANCE).sum()),
+        }
+
+    return by_group(pairs, ["model", "category", "task"], summary)
 
 
 def by_block(
@@ -251,21 +224,16 @@ def by_block(
     """
     tasks = pd.MultiIndex.from_frame(rows[TASK].drop_duplicates())
     same = central[pd.MultiIndex.from_frame(central[TASK]).isin(tasks)]
-    means = []
-    for procedure in (vector, *CONTROLS):
-        table = by_layer(same if procedure == vector else rows, procedure)
-        keys = ["model", "layer", "relative_depth"]
-        for block, of_block in table.groupby(keys, sort=False):
-            means.append(
-                {
-                    **dict(zip(keys, block, strict=True)),
-                    "procedure": procedure,
-                    "tasks": len(of_block),
-                    "n": of_block["n"].max(),
-                    **mean_of(of_block, "accuracy").columns("accuracy"),
-                }
-            )
-    return pd.DataFrame(means)
+    swept = [
+        by_layer(same if name == vector else rows, name).assign(procedure=name)
+        for name in (vector, *CONTROLS)
+    ]
+    return by_group(
+        pd.concat(swept, ignore_index=True),
+        ["model", "layer", "relative_depth", "procedure"],
+        lambda run: {"tasks": len(run), "n": run["n"].max(), **averaged(run, ["accuracy"])},
+        order=["procedure"],
+    )
 
 
 def task_line(rows: pd.DataFrame) -> str:
@@ -275,8 +243,7 @@ def task_line(rows: pd.DataFrame) -> str:
     for name in (*CONTROLS, "icl_shuffled"):
         of_control = test[test["procedure"] == name]
         if len(of_control) and name != "no_op":
-            found = accuracy(of_control["correct"], of_control["query"])
-            parts.append(f"{title(name)} {interval(pd.Series(found.columns(name)), name)}")
+            parts.append(f"{title(name)} {interval(right(of_control, name), name)}")
     return f"{'  '.join(parts)}  block {test['layer'].max()}  n {test['episode'].nunique()}"
 
 
@@ -304,10 +271,6 @@ def _best_other(of_task: pd.DataFrame) -> str | None:
     ]
     right = others.groupby("source")["correct"].mean()
     return None if right.empty else str(right.idxmax())
-
-
-def _split(rows: pd.DataFrame, model: str, task: str, split: str) -> pd.DataFrame:
-    return rows[(rows["model"] == model) & (rows["task"] == task) & (rows["split"] == split)]
 
 
 def _paired(task: str, vector: pd.DataFrame, control: pd.DataFrame) -> tuple[float, float]:

@@ -4,71 +4,147 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.answer_sets import (
-    RECOGNITION_TABLE,
-    recognition_over_tasks,
-    recognition_table,
+from tvsight.errors import UsageError
+from tvsight.experiments.answer_sets import RECOGNITION, recognition_over_tasks
+from tvsight.experiments.controls import (
+    NAME,
+    Options,
+    distance_figures,
+    distance_numbers,
+    figures,
+    numbers,
 )
-from tvsight.experiments.controls import NAME, Options, figures, numbers
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.controls.transfer_figures import matrix
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.experiments.main_results.methods import NAME as METHODS
 from tvsight.experiments.main_results.methods import each_vector
-from tvsight.output.drawn import Drawn
-from tvsight.output.labels import (
-    MISSING,
-    NOT_IDENTIFIED,
-    display_name,
-    interval,
-    number,
-    task_title,
-)
-from tvsight.output.procedures import BESIDE_CONTROLS, about, beside, title, word
-from tvsight.output.tables import Wording
+from tvsight.experiments.main_results.vector_sets import at_common_block
+from tvsight.output import columns as c
+from tvsight.output.labels import MISSING, NOT_IDENTIFIED, display_name, task_title
+from tvsight.output.page import Page, Table
+from tvsight.output.procedures import BESIDE_CONTROLS, beside, title
+from tvsight.statistics.summaries import by_group, wide
 from tvsight.statistics.tests import SIGNIFICANCE
+from tvsight.storage.store import Store
+from tvsight.storage.task_vectors import TaskVectors
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
+    from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
-NAMES = ["Model", "Category", "Task", "Best other task on dev", "Which (by whose)"]
-"""Columns with words from elsewhere."""
 PATCHED = "All vectors are applied after the block that was chosen for the {vector} on dev."
-TASK_TABLE = Wording(
+
+
+def _unbeaten(task: c.Row) -> str:
+    """The controls of a task that the vector is not better than."""
+    names = [name for name in numbers.TESTED if name != "icl_shuffled"]
+    unbeaten = [title(name) for name in names if task[f"better_{name}"] >= SIGNIFICANCE]
+    return ", ".join(unbeaten) or MISSING
+
+
+def _block(task: c.Row) -> str:
+    return f"{task['layer']}" + ("" if task["layer_identified"] else f" ({NOT_IDENTIFIED})")
+
+
+TASKS = Table(
     "Test accuracy with the {vector} and with its controls, task by task",
     f"A row is a task. [ ]: 95 % interval over the task's queries. {PATCHED} Layer not identified: "
     "no block beats the baseline on dev. Not beaten: controls that the vector compared with them "
     "does not answer better than, by permuting queries at 5 %.",
+    lambda vector: (
+        *(c.MODEL, c.CATEGORY, c.TASK, *c.procedures(beside(BESIDE_CONTROLS, vector))),
+        *(c.Column("Block", _block), c.Column("Not beaten (5 %)", _unbeaten)),
+    ),
+    heading="accuracy on test episodes, with 95 % intervals",
+    secondary=("Category", "ICL", "Block"),
+    each_model=True,
 )
-MEAN_TABLE = Wording(
+MEANS = Table(
     "Mean test accuracy with the {vector} and with its controls",
     f"A row is what is patched in. [ ]: 95 % bootstrap interval over tasks. {PATCHED} Lead: the "
     "accuracy of the vector compared with it minus its own, tasks paired. Better and worse: the "
     "number of tasks where that vector answers more, or less, often, after Holm's correction.",
+    (
+        *(c.MODEL, c.PROCEDURE, c.TASKS, c.estimate("Accuracy", "accuracy")),
+        c.named("Vector compared with", "compared_with", title),
+        c.estimate("Lead of the vector", "lead"),
+        c.of("Tasks where the vector is better (Holm, 5 %)", "better"),
+        c.of("Tasks where the vector is worse (Holm, 5 %)", "worse"),
+    ),
+    part="means",
+    heading="Means over tasks, with bootstrap intervals over tasks",
 )
-SHUFFLED_TABLE = Wording(
+SHARES = Table(
     "What shuffled labels leave of ICL and of the {vector}",
     "A row is a model. Shares are ratios of means over tasks. [ ]: 95 % bootstrap interval over "
     "tasks.",
+    (
+        *(c.MODEL, c.TASKS),
+        c.estimate("Vector with shuffled labels / {vector}", "vector_share"),
+        c.estimate("ICL with shuffled labels / ICL", "icl_share"),
+        c.estimate("Difference", "difference"),
+    ),
+    part="shuffled",
+    heading="Shares that shuffled labels leave, with intervals over tasks",
 )
-BLOCK_TABLE = Wording(
+BLOCKS = Table(
     "Mean dev accuracy after each block, with the {vector} and with its controls",
     "A row is a block, numbered from 0. [ ]: 95 % bootstrap interval over tasks.",
+    (),
+    part="by_block",
+    shown=False,
 )
-TRANSFER_TABLE = Wording(
+TRANSFER = Table(
     "Test accuracy with the vectors of other tasks",
     "A row is the task that is asked. All vectors are means over a task's dev episodes. [ ]: 95 % "
     "interval over the task's queries. Same category, other categories: means over the tasks whose "
     "vector is applied. The best other task is chosen on dev, where none may be right. Not beaten: "
     "the number of others whose vector the own one does not answer better than. The CSV file has "
     "every pair.",
+    (
+        *(c.MODEL, c.CATEGORY, c.TASK, c.estimate("Own mean vector", "accuracy")),
+        c.number("Same category", "same_category"),
+        c.number("Other categories", "other_categories"),
+        c.named("Best other task on dev", "best_source", task_title, words=True),
+        c.estimate("Its accuracy", "best"),
+        c.flag("Beaten (5 %)", "beaten"),
+        c.of("Others not beaten (Holm, 5 %)", "not_worse", "sources"),
+    ),
+    part="transfer",
+    heading="The mean vectors of other tasks on test",
+    secondary=("Category",),
+)
+UNBEATEN = Table(
+    "Tasks whose own mean vector does not beat the best other one",
+    "",
+    (
+        *(c.MODEL, c.of("Not beaten", "unbeaten")),
+        c.named("Which (by whose)", "which", str, words=True),
+    ),
+)
+
+DISTANCES = Table(
+    "Do nearer task vectors work in each other's place?",
+    "A row is a model and a way to rank its ordered pairs of tasks: all of them together, or those "
+    "of one asked task among themselves, with the mean over tasks. Rank correlation: Spearman's, "
+    "of the Euclidean distance of the tasks' mean vectors and the test accuracy with the other "
+    "task's vector; below 0 where nearer vectors answer more. [ ]: 95 % interval from resampling "
+    "tasks. p: two-sided, from permuting tasks (Mantel's test), since pairs that share a task are "
+    "not independent.",
+    (
+        *(c.MODEL, c.BLOCK, c.plain("Ranked", "ranked"), c.TASKS, c.plain("Pairs", "pairs")),
+        *(c.estimate("Rank correlation", "correlation"), c.small("p (Mantel)", "correlation_p")),
+    ),
+    part="distances",
+    secondary=("Tasks",),
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
+def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables, of each vector."""
     if not outcome.only(NAME).results:
         display.note("No task has controls: nothing to draw.")
@@ -78,13 +154,13 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
         if of_vector.only(NAME).results:
             applied = of_vector.only(METHODS).results
             known = pd.concat([central, *(of.rows for of in applied)], ignore_index=True)
-            _draw(of_vector, known, vector, display, files)
+            pairs = _draw(of_vector, known, vector, Page(display, files))
+            if vector == "task_vector" and len(pairs):
+                _draw_distances(outcome.only(MAIN_RESULTS), pairs, options, Page(display, files))
 
 
-def _draw(
-    outcome: "Outcome", central: pd.DataFrame, vector: str, display: "Display", drawn: Drawn
-) -> None:
-    """Write and show one vector beside its controls.
+def _draw(outcome: "Outcome", central: pd.DataFrame, vector: str, page: Page) -> pd.DataFrame:
+    """Write and show one vector beside its controls; returns the pairs of tasks.
 
     Args:
         central: rows of the central comparison, with those of the vector.
@@ -92,191 +168,65 @@ def _draw(
     rows = outcome.only(NAME).table
     table = numbers.by_task(central, rows, vector)
     means = numbers.over_tasks(table, vector)
-    shares = numbers.shuffled_shares(table, vector)
     blocks = numbers.by_block(central, rows, vector)
     recognised = numbers.recognised(central, rows, vector)
     pairs = numbers.transfer(central, rows)
-    _say_missing(table, display)
-
-    task_table, mean_table = _task_table(table, vector), _mean_table(means)
-    share_table = _shares(shares, vector)
-    for model, of_model in task_table.groupby("Model", sort=False):
-        heading = f"{model}: accuracy on test episodes, with 95 % intervals"
-        display.table(of_model.drop(columns="Model"), heading, ["Category", "ICL", "Block"])
-    display.table(mean_table, "Means over tasks, with bootstrap intervals over tasks")
-    display.table(share_table, "Shares that shuffled labels leave, with intervals over tasks")
-    cells = [task_table, *outcome.note_cells]
-    drawn.table(table, cells, names=NAMES, wording=TASK_TABLE.of(vector))
-    drawn.table(means, [mean_table], "means", names=NAMES, wording=MEAN_TABLE.of(vector))
-    wording = SHUFFLED_TABLE.of(vector)
-    drawn.table(shares, [share_table], "shuffled", names=NAMES, wording=wording)
-    recognition_means = recognition_table(recognition_over_tasks(recognised))
-    display.table(recognition_means, RECOGNITION_TABLE.title, ["Right"])
-    cells = [recognition_means]
-    drawn.table(recognised, cells, "recognition", names=NAMES, wording=RECOGNITION_TABLE)
-    drawn.figure(figures.means(table, means, vector))
-    wording = BLOCK_TABLE.of(vector)
-    drawn.table(blocks, [_block_table(blocks)], "by_block", names=NAMES, wording=wording)
-    drawn.figure(figures.curves(blocks, means, vector), "by_block")
+    _say_missing(table, page)
+    page.table(TASKS.of(vector), table, notes=outcome.note_cells)
+    page.table(MEANS.of(vector), means)
+    page.table(SHARES.of(vector), numbers.shuffled_shares(table, vector))
+    page.table(RECOGNITION, recognised, recognition_over_tasks(recognised))
+    page.figure(figures.means(table, means, vector))
+    applied = (c.MODEL, c.BLOCK, *c.procedures(blocks["procedure"].unique()))
+    by_block = wide(blocks, ["model", "layer"], "procedure")
+    page.table(BLOCKS.of(vector)._replace(columns=applied), blocks, by_block)
+    page.figure(figures.curves(blocks, means, vector), "by_block")
     if pairs.empty:
-        return
+        return pairs
     of_tasks = numbers.transfer_by_task(pairs)
-    transfer_table, unbeaten = _transfer_table(of_tasks), _unbeaten(of_tasks)
-    heading = about("The mean vectors of other tasks on test", vector)
-    display.table(transfer_table, heading, ["Category"])
-    display.table(unbeaten, "Tasks whose own mean vector does not beat the best other one")
-    cells = [transfer_table, unbeaten]
-    wording = TRANSFER_TABLE._replace(title=about(TRANSFER_TABLE.title, vector))
-    drawn.table(pairs, cells, "transfer", names=NAMES, wording=wording)
+    unbeaten = by_group(of_tasks, ["model"], _beaten_by_whom)
+    page.table(TRANSFER.of(vector), pairs, of_tasks, below=[(UNBEATEN, unbeaten)])
     for model in pairs["model"].unique():
-        drawn.figure(matrix(pairs, of_tasks, model, vector), "transfer", model)
+        page.figure(matrix(pairs, of_tasks, model, vector), "transfer", model)
+    return pairs
 
 
-def _say_missing(table: pd.DataFrame, display: "Display") -> None:
+def _draw_distances(
+    central: "Outcome", transfer: pd.DataFrame, options: Options, page: Page
+) -> None:
+    """How far the vectors of tasks are apart, and how well each works in the other's place."""
+    rows = central.table
+    measured = rows[rows["model"].isin(transfer["model"])]
+    try:
+        sets = at_common_block(measured, TaskVectors(Store(options.results), central.paths))
+    except UsageError as error:
+        page.note(f"No distances between vectors: {error}")
+        return
+    pairs = distance_numbers.pairs(transfer, sets)
+    correlations = distance_numbers.correlations(pairs)
+    page.table(DISTANCES, correlations)
+    means, depths = distance_numbers.by_distance(pairs), {of.model: of.depth for of in sets}
+    page.figure(distance_figures.scatter(pairs, means, correlations, depths), "distances")
+
+
+def _beaten_by_whom(of_model: pd.DataFrame) -> dict[str, object]:
+    """How many and which tasks the best other task's vector does as well on."""
+    unbeaten = of_model[~of_model["beaten"]]
+    pairs = zip(unbeaten["task"], unbeaten["best_source"].replace("", MISSING), strict=True)
+    which = ", ".join(f"{task} ({source})" for task, source in pairs)
+    return {"unbeaten": len(unbeaten), "tasks": len(of_model), "which": which}
+
+
+def _say_missing(table: pd.DataFrame, page: Page) -> None:
     for model, of_model in table.groupby("model", sort=False):
         name = display_name(str(model))
         if of_model["any_other_task"].isna().all():
-            display.note(
+            page.note(
                 f"{name}: only one task, so there are no vectors of other tasks to compare with. "
                 "Ask for more with --tasks."
             )
         for task in of_model["task"][of_model["shuffled_labels"].isna()]:
-            display.note(
+            page.note(
                 f"{name}, {task}: no permutation of the answers among the demonstrations changes "
                 "them, so there are no shuffled labels. Ask for more with --shots."
             )
-
-
-def _task_table(table: pd.DataFrame, vector: str) -> pd.DataFrame:
-    """Accuracies by task as texts.
-
-    Args:
-        table: from `numbers.by_task`.
-    """
-    rows = []
-    for _, task in table.iterrows():
-        unbeaten = [
-            title(name)
-            for name in numbers.TESTED
-            if name != "icl_shuffled" and task[f"better_{name}"] >= SIGNIFICANCE
-        ]
-        mark = "" if task["layer_identified"] else f" ({NOT_IDENTIFIED})"
-        rows.append(
-            {
-                "Model": display_name(task["model"]),
-                "Category": task["category"],
-                "Task": task_title(task["task"]),
-                **{title(name): interval(task, name) for name in beside(BESIDE_CONTROLS, vector)},
-                "Block": f"{task['layer']}{mark}",
-                "Not beaten (5 %)": ", ".join(unbeaten) or "–",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _mean_table(means: pd.DataFrame) -> pd.DataFrame:
-    """Means over tasks as texts.
-
-    Args:
-        means: from `numbers.over_tasks`.
-    """
-    rows = []
-    for _, mean in means.iterrows():
-        tested, compared = not pd.isna(mean["better"]), mean["compared_with"]
-        rows.append(
-            {
-                "Model": display_name(mean["model"]),
-                "Procedure": title(mean["procedure"]),
-                "Tasks": str(mean["tasks"]),
-                "Accuracy": interval(mean, "accuracy"),
-                "Vector compared with": title(compared) if isinstance(compared, str) else "–",
-                "Lead of the vector": interval(mean, "lead"),
-                **{
-                    f"Tasks where the vector is {sign} (Holm, 5 %)": (
-                        f"{mean[sign]} of {mean['tasks']}" if tested else "–"
-                    )
-                    for sign in numbers.SIGNS
-                },
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _shares(shares: pd.DataFrame, vector: str) -> pd.DataFrame:
-    """Shares under shuffled labels as texts.
-
-    Args:
-        shares: from `numbers.shuffled_shares`.
-    """
-    rows = [
-        {
-            "Model": display_name(share["model"]),
-            "Tasks": str(share["tasks"]),
-            f"Vector with shuffled labels / {word(vector)}": interval(share, "vector_share"),
-            "ICL with shuffled labels / ICL": interval(share, "icl_share"),
-            "Difference": interval(share, "difference"),
-        }
-        for _, share in shares.iterrows()
-    ]
-    return pd.DataFrame(rows)
-
-
-def _block_table(blocks: pd.DataFrame) -> pd.DataFrame:
-    """Means after each block as texts.
-
-    Args:
-        blocks: from `numbers.by_block`.
-    """
-    rows = []
-    for (model, layer), of_block in blocks.groupby(["model", "layer"], sort=False):
-        row = {"Model": display_name(str(model)), "Block": str(layer)}
-        for _, mean in of_block.iterrows():
-            row[title(mean["procedure"])] = interval(mean, "accuracy")
-        rows.append(row)
-    return pd.DataFrame(rows).fillna("–")
-
-
-def _transfer_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The vectors of other tasks, as texts.
-
-    Args:
-        table: from `numbers.transfer_by_task`.
-    """
-    rows = [
-        {
-            "Model": display_name(task["model"]),
-            "Category": task["category"],
-            "Task": task_title(task["task"]),
-            "Own mean vector": interval(task, "accuracy"),
-            "Same category": number(task["same_category"]),
-            "Other categories": number(task["other_categories"]),
-            "Best other task on dev": task_title(task["best_source"]) or MISSING,
-            "Its accuracy": interval(task, "best"),
-            "Beaten (5 %)": "yes" if task["beaten"] else "no",
-            "Others not beaten (Holm, 5 %)": f"{task['not_worse']} of {task['sources']}",
-        }
-        for _, task in table.iterrows()
-    ]
-    return pd.DataFrame(rows)
-
-
-def _unbeaten(table: pd.DataFrame) -> pd.DataFrame:
-    """How many and which tasks the best other task's vector does as well on, as texts.
-
-    Args:
-        table: from `numbers.transfer_by_task`.
-    """
-    rows = []
-    for model, of_model in table.groupby("model", sort=False):
-        unbeaten = of_model[~of_model["beaten"]]
-        sources = unbeaten["best_source"].replace("", MISSING)
-        pairs = zip(unbeaten["task"], sources, strict=True)
-        rows.append(
-            {
-                "Model": display_name(str(model)),
-                "Not beaten": f"{len(unbeaten)} of {len(of_model)}",
-                "Which (by whose)": ", ".join(f"{task} ({source})" for task, source in pairs)
-                or "–",
-            }
-        )
-    return pd.DataFrame(rows)

@@ -7,10 +7,11 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
+from tvsight.output.marks import say_cells
 from tvsight.output.panels import category_strip
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import about
-from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, new_figure, text_on
+from tvsight.output.theme import COLOUR_MAP, new_figure
 from tvsight.tasks import in_order
 
 CELL, CELL_HEIGHT, LEAST_SIDE = 0.22, 0.2, 1.7
@@ -84,13 +85,7 @@ def matrix(
 def _cells(axes: Axes, values: np.ndarray) -> None:
     """A heat map of accuracies that says them."""
     axes.imshow(values, cmap=COLOUR_MAP, norm=Normalize(0, 1), aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        if not np.isnan(value):
-            colour = text_on(COLOUR_MAP(value))
-            said = number(value) if value else "·"
-            axes.text(
-                column, row, said, ha="center", va="center", fontsize=LEAST_TYPE, color=colour
-            )
+    say_cells(axes, values, lambda value: number(value) if value else "·")
 
 
 def _own_is_best(best: pd.DataFrame) -> str:

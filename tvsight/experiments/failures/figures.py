@@ -2,17 +2,17 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
 from tvsight.experiments.failures.numbers import KINDS, OTHER, PROCEDURES
 from tvsight.output.labels import counted, display_name, shortened, sizes, task_title
+from tvsight.output.marks import say_cells
 from tvsight.output.panels import category_runs, legend_above, name_categories
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import title
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
+from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
 
 KIND_NAMES = {
     "query": "The query itself",
@@ -121,11 +121,8 @@ def _matrix(axes: Axes, grid: pd.DataFrame) -> None:
     axes.tick_params(axis="both", length=0)
     for label in axes.get_xticklabels():
         label.set(rotation=90)
-    for (row, column), times in np.ndenumerate(grid.to_numpy()):
-        if times:
-            style: Any = {"ha": "center", "va": "center", "fontsize": 6.5}
-            colour = text_on(COLOUR_MAP(values[row, column]))
-            axes.text(column + 0.5, row + 0.5, str(times), color=colour, **style)
+    counts = grid.to_numpy()
+    say_cells(axes, counts, lambda times: str(times) if times else "", values, 0.5, 6.5)
 
 
 def _most(of_model: pd.DataFrame) -> str:

@@ -7,9 +7,10 @@ from matplotlib.ticker import MaxNLocator
 
 from tvsight.experiments.function_vectors.numbers import CONTROLS, VECTOR
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
-from tvsight.output.panels import block_ticks, legend_above, model_panels, whiskers
+from tvsight.output.marks import band, level, look_of, whiskered
+from tvsight.output.panels import block_ticks, legend_above, model_panels
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES
+from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
 
 DIVERGING = "PuOr"
@@ -76,11 +77,11 @@ def head_map(heads: pd.DataFrame, table: pd.DataFrame, model: str, count: int) -
         "probability of the answer's first token (AIE of Todd et al. 2024). Dev episodes."
     )
     first = rows.iloc[0]
-    title = (
+    found = (
         f"Head {first['head']} of block {first['layer']} has the largest mean effect, "
         f"{number(first['effect'])}; it is in the vectors of {first['in_top']} of {tasks}"
     )
-    return Plot(figure, title, caption, note)
+    return Plot(figure, found, caption, note)
 
 
 def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
@@ -95,37 +96,17 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
     figure, panels = model_panels(models, 3.1, alone=0.7)
     for axes, model in zip(panels, models, strict=True):
         curve = curves[curves["model"] == model]
-        drawn_as = PROCEDURES[VECTOR]
-        axes.errorbar(
-            curve["heads"].astype(float),
-            curve["accuracy"],
-            yerr=whiskers(curve, "accuracy"),
-            color=drawn_as.colour,
-            fmt=f"-{drawn_as.marker}",
-            markersize=3.6,
-            elinewidth=0.8,
-            label=drawn_as.title,
-        )
+        look = look_of(VECTOR) | {"linestyle": "-", "markersize": 3.6, "elinewidth": 0.8}
+        places = curve["heads"].astype(float)
+        whiskered(axes, curve, "accuracy", places, label=title(VECTOR), **look)
         of_model = means[means["model"] == model].set_index("procedure")
         for name in LEVELS:
-            level = PROCEDURES[name]
-            value = of_model.loc[name, "accuracy"]
-            axes.axhline(
-                value, color=level.colour, linewidth=1.1, linestyle="--", label=level.title
-            )
+            level(axes, of_model.loc[name, "accuracy"], name, label=title(name))
         controls = [name for name in CONTROLS if name in of_model.index]
         for place, name in enumerate(controls):
-            control = PROCEDURES[name]
-            axes.plot(
-                count * APART ** (place - len(controls) // 2),
-                of_model.loc[name, "accuracy"],
-                control.marker,
-                color=control.colour,
-                markersize=4.4,
-                label=control.title,
-                clip_on=False,  # one at 0 is whole
-                zorder=3,
-            )
+            at = count * APART ** (place - len(controls) // 2)
+            look = look_of(name) | {"markersize": 4.4, "label": title(name), "zorder": 3}
+            axes.plot(at, of_model.loc[name, "accuracy"], clip_on=False, **look)  # whole at 0 too
         axes.set(xscale="log", ylim=(0, 1), xlabel="Heads in the vector (log scale)")
         ticks = sorted(set(curve["heads"].astype(int)))
         axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
@@ -143,12 +124,12 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
         f"{SETTINGS}"
     )
     of_model = means[means["model"] == models[0]].set_index("procedure")["accuracy"]
-    title = (
+    found = (
         f"{display_name(models[0])}: function vectors of {counted(count, 'head')}, added with α = "
         f"1, answer {number(of_model[VECTOR])}; task vectors, written over, "
         f"{number(of_model['task_vector'])}"
     )
-    return Plot(figure, title, caption, note)
+    return Plot(figure, found, caption, note)
 
 
 def similarity(cosines: pd.DataFrame) -> Plot:
@@ -164,8 +145,7 @@ def similarity(cosines: pd.DataFrame) -> Plot:
         layers = of_model["layer"].astype(float)
         for name, (label, colour, marker) in SIMILARITIES.items():
             axes.plot(layers, of_model[name], f"-{marker}", color=colour, ms=3, label=label)
-            low, high = of_model[f"{name}_low"], of_model[f"{name}_high"]
-            axes.fill_between(layers, low, high, color=colour, alpha=0.2, linewidth=0)
+            band(axes, layers, of_model, name, colour, 0.2)
         axes.axhline(0, color="0.5", linewidth=0.8, zorder=1)
         axes.set(xlabel=f"Block (0–{int(layers.max())})", ylim=(-0.25, 1))
         axes.set_xticks(block_ticks(len(layers), [], 9))
@@ -182,11 +162,11 @@ def similarity(cosines: pd.DataFrame) -> Plot:
     )
     first = cosines[cosines["model"] == models[0]]
     peak = first.iloc[int(first["cosine_centred"].fillna(-1).argmax())]
-    title = (
+    found = (
         "Without their means over tasks, function and task vectors have a cosine of at most "
         f"{number(peak['cosine_centred'])}"
     )
-    return Plot(figure, title, caption, note)
+    return Plot(figure, found, caption, note)
 
 
 def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
@@ -229,8 +209,8 @@ def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
         f"{note} {more} of {len(of_model)} pairs share more than such sets do (hypergeometric, "
         "Holm's correction, 5 %)."
     )
-    title = (
+    found = (
         f"Two tasks share {number(mean)} of {count} heads on average, where chance is "
         f"{number(expected)}"
     )
-    return Plot(figure, title, caption, note)
+    return Plot(figure, found, caption, note)

@@ -5,8 +5,8 @@ from itertools import combinations
 import pandas as pd
 from scipy.stats import hypergeom
 
-from tvsight.statistics.intervals import mean_of
-from tvsight.statistics.tests import SIGNIFICANCE, holm
+from tvsight.statistics import summaries
+from tvsight.statistics.tests import SIGNIFICANCE, with_holm
 
 HEAD = ["layer", "head"]
 KEYS = ["model", "task"]
@@ -57,16 +57,16 @@ def universal(table: pd.DataFrame, count: int) -> pd.DataFrame:
         `model`, `layer`, `head`, `tasks`, `effect` with `_low` and `_high` (bootstrap over tasks),
         and `in_top`, the number of tasks whose function vector has the head.
     """
-    found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        rows = []
-        for (layer, head), of_head in of_model.groupby(HEAD):
-            in_top = int((of_head["rank"] <= count).sum())
-            row = {"model": model, "layer": layer, "head": head, "tasks": len(of_head)}
-            rows.append({**row, **mean_of(of_head, "effect").columns("effect"), "in_top": in_top})
-        by_effect = pd.DataFrame(rows).sort_values("effect", ascending=False, kind="stable")
-        found.append(by_effect)
-    return pd.concat(found, ignore_index=True)
+    ordered = table.sort_values(HEAD, kind="stable")
+    models = list(table["model"].unique())
+    ordered = ordered.sort_values("model", key=lambda of: of.map(models.index), kind="stable")
+    means = summaries.over_tasks(
+        ordered, HEAD, ["effect"], more=lambda run: {"in_top": int((run["rank"] <= count).sum())}
+    )
+    means = means.sort_values("effect", ascending=False, kind="stable")
+    return means.sort_values(
+        "model", key=lambda of: of.map(models.index), kind="stable", ignore_index=True
+    )
 
 
 def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -101,5 +101,5 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
     table = pd.DataFrame(found)
     if table.empty:
         return table
-    p_holm = table.groupby("model", sort=False)["p"].transform(holm)
-    return table.assign(p_holm=p_holm, more=p_holm < SIGNIFICANCE)
+    table = with_holm(table, ["p"])
+    return table.assign(more=table["p_holm"] < SIGNIFICANCE)

@@ -4,12 +4,9 @@ import pandas as pd
 
 from tvsight.experiments.function_vectors import BESIDE
 from tvsight.experiments.function_vectors.head_numbers import KEYS
-from tvsight.experiments.main_results.layers import layer_p
-from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import interval
-from tvsight.statistics.intervals import accuracy, mean_difference, mean_of, mean_over_tasks
-from tvsight.statistics.intervals import recovered_gap as gap
-from tvsight.statistics.tests import SIGNIFICANCE, with_holm
+from tvsight.statistics import summaries
+from tvsight.statistics.summaries import averaged, gap, identified, paired, right, sizes
 
 VECTOR = "function_vector"
 CONTROLS = (
@@ -60,27 +57,19 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
         vector = answered[VECTOR]
         dev = of_task[(of_task["split"] == "dev") & (of_task["context"] == "zero_shot")]
         swept, unpatched = (dev[dev["procedure"] == name] for name in (VECTOR, "baseline"))
-        p_value = layer_p(swept, unpatched)
         row = {name: vector[name].iloc[0] for name in ("model", "category", "task")}
-        row |= {
-            "n": vector["episode"].nunique(),
-            "queries": vector["query"].nunique(),
-            "layer": int(vector["layer"].iloc[0]),
-            "layer_p": p_value,
-            "layer_identified": p_value < SIGNIFICANCE,
-        }
+        row |= {**sizes(vector), "layer": int(vector["layer"].iloc[0])}
+        row |= identified(swept, unpatched)
         row |= {f"{name}_layer": int(answered[name]["layer"].iloc[0]) for name in CHOSEN}
         solved = answered["icl"].loc[answered["icl"]["correct"], "episode"]
         for name, run in answered.items():
-            row |= accuracy(run["correct"], run["query"]).columns(name)
+            row |= right(run, name)
             row[f"{name}_given_icl"] = run.loc[run["episode"].isin(solved), "correct"].mean()
         for name, (first, second) in TESTED.items():
             if second in answered:
-                row |= difference_columns(answered[first], answered[second], name)
+                row |= paired(answered[first], answered[second], name)
         found.append(row)
-    table = pd.DataFrame(found)
-    tested = ["layer_p", *(f"{name}_p" for name in TESTED)]
-    return with_holm(table, [name for name in tested if name in table])
+    return summaries.adjusted(pd.DataFrame(found), ["layer", *TESTED])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -95,23 +84,27 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         less accurate than the function vector in the same context, tasks paired), each with `_low`
         and `_high`.
     """
-    found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        for name in COMPARED:
-            if name not in of_model or of_model[name].isna().all():
-                continue
-            row = {"model": model, "procedure": name, "tasks": len(of_model)}
-            row |= mean_of(of_model, name).columns("accuracy")
-            row |= mean_of(of_model.dropna(subset="icl_given_icl"), f"{name}_given_icl").columns(
-                "given_icl"
-            )
-            if not name.startswith("shuffled"):
-                ends = of_model[["baseline", "icl", name]]
-                row |= mean_over_tasks(ends, gap).columns("recovered_gap")
-            against = "shuffled_function_vector" if name.startswith("shuffled") else VECTOR
-            row |= mean_difference(of_model, against, name).columns("below")
-            found.append(row)
-    return pd.DataFrame(found)
+    known = table.assign(solved=table["icl_given_icl"].notna())
+    zero_shot = [name for name in COMPARED if not name.startswith("shuffled")]
+    long = summaries.long(
+        known,
+        COMPARED,
+        given_icl={name: f"{name}_given_icl" for name in COMPARED},
+        below={n: VECTOR if n in zero_shot else "shuffled_function_vector" for n in COMPARED},
+        recovered={name: name for name in zero_shot},
+    )
+    long = long.assign(given_icl=long["given_icl"].where(long["solved"]))
+    means: dict[str, summaries.Mean] = {"accuracy": "accuracy"}
+    found = summaries.over_tasks(
+        long,
+        ["procedure"],
+        means,
+        more=lambda run: {
+            **averaged(run[run["solved"]], ["given_icl"]),
+            **averaged(run, {"recovered_gap": gap("recovered"), "below": ("below", "accuracy")}),
+        },
+    )
+    return found
 
 
 def counts(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,14 +116,9 @@ def counts(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `model`, `tasks`, `identified`, and each of `TESTED`.
     """
-    groups = table.groupby("model", sort=False, observed=True)
     names = {"identified": "layer_p_holm", **{name: f"{name}_p_holm" for name in TESTED}}
-    found = {
-        name: groups[column].agg(lambda values: int((values < SIGNIFICANCE).sum()))
-        for name, column in names.items()
-        if column in table
-    }
-    return pd.DataFrame({"tasks": groups.size(), **found}).reset_index()
+    known = {name: column for name, column in names.items() if column in table}
+    return summaries.over_tasks(table, [], [], known)
 
 
 def curve(rows: pd.DataFrame) -> pd.DataFrame:
@@ -148,14 +136,11 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
         & (rows["procedure"] == VECTOR)
         & (rows["layer_rule"] == "dev")
     ]
-    found = []
-    for model, of_model in test.groupby("model", sort=False, observed=True):
-        accuracies = of_model.groupby(["heads", "task"], observed=True)["correct"].mean()
-        for heads, values in accuracies.groupby("heads"):
-            mean = mean_of(values.to_frame("accuracy"), "accuracy")
-            row = {"model": model, "heads": heads, "tasks": len(values)}
-            found.append({**row, **mean.columns("accuracy")})
-    return pd.DataFrame(found)
+    parts = [
+        of_model.groupby(["model", "heads", "task"], observed=True)["correct"].mean()
+        for _, of_model in test.groupby("model", sort=False, observed=True)
+    ]
+    return summaries.over_tasks(pd.concat(parts).rename("accuracy").reset_index(), ["heads"])
 
 
 def cosines(rows: pd.DataFrame) -> pd.DataFrame:
@@ -170,13 +155,7 @@ def cosines(rows: pd.DataFrame) -> pd.DataFrame:
     """
     asked = rows[(rows["context"] == "zero_shot") & rows["cosine"].notna()]
     known = asked.drop_duplicates([*KEYS, "layer"])
-    found = []
-    for (model, layer), of_block in known.groupby(["model", "layer"], sort=False, observed=True):
-        row = {"model": model, "layer": layer, "tasks": len(of_block)}
-        for name in ("cosine", "cosine_centred"):
-            row |= mean_of(of_block, name).columns(name)
-        found.append(row)
-    return pd.DataFrame(found)
+    return summaries.over_tasks(known, ["layer"], ["cosine", "cosine_centred"])
 
 
 def zero_shot(rows: pd.DataFrame) -> pd.DataFrame:
@@ -209,8 +188,7 @@ def task_line(rows: pd.DataFrame) -> str:
     vector = test[(test["procedure"] == VECTOR) & (test["heads"] == heads)]
     parts = []
     for context, run in vector.groupby("context", sort=False):
-        found = pd.Series(accuracy(run["correct"], run["query"]).columns("a"))
-        parts.append(f"{str(context).replace('_', '-')} {interval(found, 'a')}")
+        parts.append(f"{str(context).replace('_', '-')} {interval(right(run), 'accuracy')}")
     return f"{'  '.join(parts)}  block {vector['layer'].iloc[0]}  {heads} heads"
 
 

@@ -1,13 +1,16 @@
 """The two scores of heads, and accuracy by the number of heads that are taken out."""
 
+from typing import Any
+
 import pandas as pd
 
 from tvsight.experiments.heads import CHOOSES, DRAWS, KINDS
 from tvsight.output.labels import counted, display_name, number
-from tvsight.output.panels import legend_above, model_panels, whiskers
+from tvsight.output.marks import level, look_of, whiskered
+from tvsight.output.panels import legend_above, model_panels
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES
+from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import ONE_COLUMN, new_figure
 
 NAMED = 5
@@ -82,11 +85,11 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, repeated: pd.DataFrame, m
         f"{number(known['definitions'])}. Of the {known['top']} heads of largest score, both have "
         f"{known['shared']}; random sets would share {number(known['expected'])}."
     )
-    title = (
+    found = (
         f"The {known['top']} heads of largest FV score and as many of largest induction score have "
         f"{known['shared']} in common; chance is {number(known['expected'])}"
     )
-    return Plot(figure, title, caption, note)
+    return Plot(figure, found, caption, note)
 
 
 def by_share(means: pd.DataFrame) -> Plot:
@@ -99,28 +102,13 @@ def by_share(means: pd.DataFrame) -> Plot:
     figure, panels = model_panels(models, 3.2, alone=0.75)
     for axes, model in zip(panels, models, strict=True):
         of_model = means[means["model"] == model]
-        icl = PROCEDURES["icl"]
-        axes.axhline(
-            of_model["icl"].iloc[0],
-            color=icl.colour,
-            linewidth=1.1,
-            linestyle="--",
-            label=icl.title,
-        )
+        level(axes, of_model["icl"].iloc[0], "icl", label=title("icl"))
         for place, kind in enumerate(KINDS):
-            line, drawn_as = of_model[of_model["kind"] == kind], PROCEDURES[f"ablated_{kind}"]
-            axes.errorbar(
-                line["heads"].astype(float) * APART ** (place - len(KINDS) // 2),
-                line["accuracy"],
-                yerr=whiskers(line, "accuracy"),
-                color=drawn_as.colour,
-                marker=drawn_as.marker,
-                linestyle=":" if "excluding" in kind else "-",
-                markersize=3.6,
-                linewidth=1.2,
-                elinewidth=0.7,
-                label=drawn_as.title,
-            )
+            line, name = of_model[of_model["kind"] == kind], f"ablated_{kind}"
+            at = line["heads"].astype(float) * APART ** (place - len(KINDS) // 2)
+            look = look_of(name) | {"linestyle": ":" if "excluding" in kind else "-"}
+            sizes: Any = {"markersize": 3.6, "linewidth": 1.2, "elinewidth": 0.7}
+            whiskered(axes, line, "accuracy", at, label=title(name), **look, **sizes)
         ticks = sorted(set(of_model["heads"].astype(int)))
         axes.set(xscale="log", ylim=(0, 1), xlabel="Ablated heads (log scale)")
         shares = of_model.groupby("heads")["share"].min()

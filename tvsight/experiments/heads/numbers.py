@@ -3,12 +3,11 @@
 import pandas as pd
 from scipy.stats import hypergeom, spearmanr
 
-from tvsight.experiments.function_vectors.head_numbers import HEAD, KEYS, effects, universal
+from tvsight.experiments.function_vectors.head_numbers import HEAD, effects, universal
 from tvsight.experiments.heads import CHOOSES, DEFINITIONS, KINDS, Repetition
-from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import number
-from tvsight.statistics.intervals import accuracy, mean_difference, mean_of
-from tvsight.statistics.tests import SIGNIFICANCE, with_holm
+from tvsight.statistics import summaries
+from tvsight.statistics.summaries import ENDS, by_group, right, sizes
 
 TOP = 0.1
 """Share of the heads whose overlap is counted."""
@@ -108,23 +107,21 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
         `shared` (heads in the top tenth of both), `expected` by chance, and `p`, that random sets
         share as many (hypergeometric).
     """
-    found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
+
+    def summary(of_model: pd.DataFrame) -> dict[str, float]:
         heads = len(of_model)
         top = max(1, int(TOP * heads + 1e-9))
         shared = int(((of_model["fv_rank"] <= top) & (of_model["induction_rank"] <= top)).sum())
         (other,) = (f"induction_{name}" for name in DEFINITIONS if name != CHOOSES)
-        found.append(
-            {
-                "model": str(model),
-                "heads": heads,
-                "correlation": float(spearmanr(of_model["fv"], of_model["induction"]).statistic),
-                "definitions": float(spearmanr(of_model["induction"], of_model[other]).statistic),
-                **{"top": top, "shared": shared, "expected": top**2 / heads},
-                "p": float(hypergeom.sf(shared - 1, heads, top, top)),
-            }
-        )
-    return pd.DataFrame(found)
+        return {
+            "heads": heads,
+            "correlation": float(spearmanr(of_model["fv"], of_model["induction"]).statistic),
+            "definitions": float(spearmanr(of_model["induction"], of_model[other]).statistic),
+            **{"top": top, "shared": shared, "expected": top**2 / heads},
+            "p": float(hypergeom.sf(shared - 1, heads, top, top)),
+        }
+
+    return by_group(table, ["model"], summary)
 
 
 def by_task(rows: pd.DataFrame) -> pd.DataFrame:
@@ -141,26 +138,35 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         queries, with `_p_holm`, adjusted for the tasks of the model. What a kind is not compared
         with is empty.
     """
-    found = []
-    for (model, task), of_task in rows.groupby(KEYS, sort=False, observed=True):
-        icl = of_task[of_task["procedure"] == "icl"]
-        ablated = of_task[of_task["kind"].notna()]
-        for share, of_share in ablated.groupby("share"):
-            runs = {kind: of_share[of_share["kind"] == kind] for kind in KINDS}
-            for kind, run in runs.items():
-                row = {"model": model, "category": run["category"].iloc[0], "task": task}
-                row |= {"kind": kind, "share": share, "heads": int(run["heads"].iloc[0])}
-                row |= {"n": run["episode"].nunique(), "queries": run["query"].nunique()}
-                row |= accuracy(run["correct"], run["query"]).columns("accuracy")
-                row |= accuracy(icl["correct"], icl["query"]).columns("icl")
-                row |= _lead(icl, run, "loss")
-                random = runs["random"] if kind != "random" else None
-                row |= _lead(random, run, "below_random")
-                other = runs[AGAINST[kind]] if kind in AGAINST else None
-                row |= _lead(other, run, "below_other")
-                found.append(row)
-    names = ["loss_p", "below_random_p", "below_other_p"]
-    return with_holm(pd.DataFrame(found), names, ("model", "kind", "share"))
+    ablated = rows[rows["kind"].notna()]
+    ablated = ablated.assign(place=ablated["kind"].map(list(KINDS).index))
+
+    def against(other: str | None) -> summaries.Contrast:
+        def pair(of_task: pd.DataFrame, run: pd.DataFrame) -> summaries.Pair | None:
+            kind = run["kind"].iloc[0]
+            named = AGAINST.get(kind) if other is None else other
+            if named in (None, kind):
+                return None
+            same = of_task["share"] == run["share"].iloc[0]
+            return of_task[same & (of_task["kind"] == named)], run
+
+        return pair
+
+    table = summaries.by_task(
+        rows,
+        ["kind", "share"],
+        {
+            "loss": lambda of_task, run: (of_task[of_task["procedure"] == "icl"], run),
+            "below_random": against("random"),
+            "below_other": against(None),
+        },
+        lambda _, run: {"heads": int(run["heads"].iloc[0]), **sizes(run)},
+        lambda of_task, run: right(of_task[of_task["procedure"] == "icl"], "icl"),
+        tested=ablated.sort_values(["share", "place"], kind="stable"),
+    )
+    for end in ENDS:
+        table.insert(list(table).index("loss"), f"icl{end}", table.pop(f"icl{end}"))
+    return summaries.adjusted(table, ["loss", "below_random", "below_other"], "kind", "share")
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -174,20 +180,12 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         `below_random` and `below_other`, each with `_low` and `_high`; and `<name>_tasks` of the
         last three, the tasks with an adjusted p-value below 5 %.
     """
-    found = []
-    groups = ["model", "share", "kind"]
-    for (model, share, kind), run in table.groupby(groups, sort=False, observed=True):
-        row = {"model": model, "kind": kind, "share": share, "heads": run["heads"].iloc[0]}
-        row |= {"tasks": len(run)}
-        for name in ("accuracy", "icl"):
-            row |= mean_of(run, name).columns(name)
-        row |= mean_difference(run, "icl", "accuracy").columns("loss")
-        for name in ("below_random", "below_other"):
-            row |= mean_of(run, name).columns(name)
-        for name in ("loss", "below_random", "below_other"):
-            row[f"{name}_tasks"] = int((run[f"{name}_p_holm"] < SIGNIFICANCE).sum())
-        found.append(row)
-    return pd.DataFrame(found)
+    means: dict[str, summaries.Mean] = {
+        **{"accuracy": "accuracy", "icl": "icl", "loss": ("icl", "accuracy")},
+        **{name: name for name in ("below_random", "below_other")},
+    }
+    counts = {f"{n}_tasks": f"{n}_p_holm" for n in ("loss", "below_random", "below_other")}
+    return summaries.over_tasks(table, ["kind", "share", "heads"], means, counts)
 
 
 def task_line(rows: pd.DataFrame) -> str:
@@ -203,11 +201,3 @@ def _ranked(values: pd.Series) -> list[tuple[int, int]]:
     """Heads by value, the largest first; of equal ones, the lowest."""
     order = values.sort_index().sort_values(ascending=False, kind="stable")
     return [(int(layer), int(head)) for layer, head in order.index]
-
-
-def _lead(first: pd.DataFrame | None, second: pd.DataFrame, name: str) -> dict[str, float]:
-    """See `difference_columns`; empty without a first run."""
-    if first is None:
-        nothing = float("nan")
-        return dict.fromkeys((name, f"{name}_low", f"{name}_high", f"{name}_p"), nothing)
-    return difference_columns(first, second, name)

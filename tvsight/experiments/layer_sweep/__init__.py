@@ -16,9 +16,6 @@ NAME = "layer_sweep"
 class Options(MainOptions):
     """Options of a run, and of this figure."""
 
-    paper_curves: bool = field(default=True, metadata=RUNTIME)
-    """Leave out the paper's own curves (LLaMA 7B, GPT-J 6B, Pythia 6.9B), which are drawn beside
-    ours."""
     least_peak: Annotated[float | None, tyro.conf.arg(metavar="ACCURACY")] = field(
         default=None, metadata=RUNTIME
     )

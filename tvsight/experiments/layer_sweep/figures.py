@@ -16,6 +16,7 @@ from tvsight.output.labels import (
     sizes,
     task_title,
 )
+from tvsight.output.marks import level, say_cells
 from tvsight.output.panels import (
     BLOCK_AXIS,
     block_ticks,
@@ -27,14 +28,7 @@ from tvsight.output.panels import (
 )
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES, title, word
-from tvsight.output.theme import (
-    COLOUR_MAP,
-    TASK_MARKERS,
-    TWO_COLUMNS,
-    model_colours,
-    new_figure,
-    text_on,
-)
+from tvsight.output.theme import COLOUR_MAP, TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure
 
 PAPER_STYLES = ("--", ":", "-.")
 PAPER_COLOUR = "0.45"
@@ -80,11 +74,11 @@ def curves(
     legend_above(figure, drawn[-1], 3)
     for axes, model in zip(drawn, models, strict=False):
         of_model = tested[tested["model"] == model]
-        level = {name: of_model[name].mean() for name in ("icl", "baseline")}
-        for name, value in level.items():
-            axes.axhline(value, color=PROCEDURES[name].colour, linewidth=1.1, linestyle="--")
+        levels = {name: of_model[name].mean() for name in ("icl", "baseline")}
+        for name, value in levels.items():
+            level(axes, value, name)
         last = means[(means["source"] == "tvsight") & (means["model"] == model)].iloc[-1]
-        ends = {SHORT[name]: (value, PROCEDURES[name].colour) for name, value in level.items()}
+        ends = {SHORT[name]: (value, PROCEDURES[name].colour) for name, value in levels.items()}
         ends["Mean"] = (last["accuracy"], PROCEDURES["task_vector"].colour)
         ends |= _methods(axes, methods[methods["model"] == model])
         label_ends(figure, axes, {name: end for name, end in ends.items() if pd.notna(end[0])})
@@ -128,11 +122,7 @@ def heat_map(
     known = tested[tested["model"] == model].set_index("task").loc[order]
     levels = known[list(COMPARED)]
     sns.heatmap(levels, ax=right, cbar=False, yticklabels=False, **style)
-    for row, (_, values) in enumerate(levels.iterrows()):
-        for column, value in enumerate(values.dropna()):
-            colour = text_on(COLOUR_MAP(value))
-            text = {"ha": "center", "va": "center", "fontsize": 6, "color": colour}
-            right.text(column + 0.5, row + 0.5, number(value), **text)
+    say_cells(right, levels.to_numpy(), number, shift=0.5)
     right.set_xticks([0.5, 1.5, 2.5], [SHORT[name] for name in COMPARED], rotation=90)
     chosen = of_model[of_model["chosen"]]
     is_known = chosen["task"].map(known["layer_identified"]).fillna(True).astype(bool)

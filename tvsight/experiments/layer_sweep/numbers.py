@@ -2,16 +2,10 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import (
-    by_layer,
-    layer_p,
-    over_tasks,
-    paper_by_layer,
-    peaks,
-)
+from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
 from tvsight.experiments.main_results.method_numbers import VECTOR, further
 from tvsight.output.procedures import COMPARED
-from tvsight.statistics.tests import SIGNIFICANCE
+from tvsight.statistics.summaries import identified
 
 METHOD_KEYS = ["model", "task", "procedure"]
 """The columns of a table of methods without rows."""
@@ -104,11 +98,11 @@ def on_test(rows: pd.DataFrame) -> pd.DataFrame:
         names: _identified(of_task)
         for names, of_task in dev.groupby(["model", "task"], sort=False, observed=True)
     }
-    identified = pd.Series(known, dtype="boolean").reindex(table.index)
-    return table.astype(float).assign(layer_identified=identified).reset_index()
+    of_tasks = pd.Series(known, dtype="boolean").reindex(table.index)
+    return table.astype(float).assign(layer_identified=of_tasks).reset_index()
 
 
 def _identified(dev: pd.DataFrame) -> bool | None:
     """Whether a block beats the baseline, from the dev rows of a task; None without a baseline."""
     swept, unpatched = (dev[dev["procedure"] == name] for name in ("task_vector", "baseline"))
-    return None if unpatched.empty else layer_p(swept, unpatched) < SIGNIFICANCE
+    return None if unpatched.empty else identified(swept, unpatched)["layer_identified"]

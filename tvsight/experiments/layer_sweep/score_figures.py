@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from tvsight.experiments.main_results.score_figures import EXPLAINED, plain_logarithms
 from tvsight.experiments.main_results.score_numbers import Score, best, procedures
 from tvsight.output.labels import block, display_name, number, sizes
+from tvsight.output.marks import level
 from tvsight.output.panels import block_ticks, label_ends, legend_above, model_panels
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
@@ -37,10 +38,9 @@ def curves(table: pd.DataFrame, means: pd.DataFrame, score: Score) -> Plot:
     drawn[0].set_ylabel(f"{score.title}, on dev")
     for axes, model in zip(drawn, models, strict=True):
         ends = _means(axes, vectors[vectors["model"] == model], score.column)
-        level = means[(means["model"] == model) & means["layer"].isna()][score.column].iloc[0]
-        baseline = PROCEDURES["baseline"]
-        axes.axhline(level, color=baseline.colour, linewidth=1.1, linestyle="--")
-        ends[baseline.title] = (float(level), baseline.colour)
+        value = means[(means["model"] == model) & means["layer"].isna()][score.column].iloc[0]
+        level(axes, value, "baseline")
+        ends[title("baseline")] = (float(value), PROCEDURES["baseline"].colour)
         if not score.is_ratio:  # names at the ends of lines are placed on a linear axis
             label_ends(figure, axes, ends)
     if score.is_ratio:
@@ -82,6 +82,6 @@ def _where(means: pd.DataFrame, score: Score, models: list[str]) -> str:
         return f"{what}: {extreme} after block {places}"
     row = _best_block(means, score, models[0])
     depth = int(means["layer"].max()) + 1
-    level = means[means["layer"].isna()][score.column].iloc[0]
+    unpatched = means[means["layer"].isna()][score.column].iloc[0]
     where, value = block(int(row["layer"]), depth), number(row[score.column])
-    return f"{what}: {extreme}, {value}, after {where}; {number(level)} without a vector"
+    return f"{what}: {extreme}, {value}, after {where}; {number(unpatched)} without a vector"

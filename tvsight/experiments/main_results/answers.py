@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results import longest_answer
-from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import Asked, asked, frame, method_tokens, tabled
 from tvsight.methods import MethodEntry
 from tvsight.models import ModelSource
@@ -20,6 +19,7 @@ from tvsight.prompts.generated import answer_text, check_separator, stop_tokens
 from tvsight.prompts.tokens import AnswerTokens
 from tvsight.run.outcome import Measured
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.summaries import layer_p
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Task

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from tvsight.experiments.rows import by_group
-from tvsight.statistics.intervals import accuracy, mean_of
+from tvsight.statistics import summaries
+from tvsight.statistics.summaries import TASK, averaged, by_group, right, sizes
 
 SCORES = ("exact", "f1", "first_word", "answer_log_probability")
 
@@ -24,16 +24,14 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     def summary(run: pd.DataFrame) -> dict[str, float]:
         queries = run["query"]
         return {
-            "n": len(run),
-            "queries": queries.nunique(),
-            **accuracy(run["correct"], queries).columns("exact"),
-            **mean_of(run, "f1", queries).columns("f1"),
-            **accuracy(run["first_word"], queries).columns("first_word"),
-            **mean_of(run, SCORES[3], queries).columns(SCORES[3]),
+            **sizes(run),
+            **right(run, "exact"),
+            **averaged(run, ["f1"], queries),
+            **right(run, "first_word", "first_word"),
+            **averaged(run, [SCORES[3]], queries),
         }
 
-    keys = ("model", "category", "task", "procedure")
-    return by_group(rows[rows["split"] == "test"], keys, summary)
+    return by_group(rows[rows["split"] == "test"], [*TASK, "procedure"], summary)
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -46,11 +44,4 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         One row per model and procedure: `model`, `procedure`, `tasks` (their number) and each of
         `SCORES` with `_low` and `_high`.
     """
-
-    def summary(run: pd.DataFrame) -> dict[str, float]:
-        columns: dict[str, float] = {"tasks": len(run)}
-        for name in SCORES:
-            columns |= mean_of(run, name).columns(name)
-        return columns
-
-    return by_group(table, ("model", "procedure"), summary)
+    return summaries.over_tasks(table, ["procedure"], SCORES)

@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from tvsight.experiments.main_results.numbers import MIN_ICL_GAIN
+from tvsight.output import marks
 from tvsight.output.labels import (
     MISSING,
     NOT_IDENTIFIED,
@@ -20,7 +21,7 @@ from tvsight.output.labels import (
     sizes,
     task_title,
 )
-from tvsight.output.panels import whiskers
+from tvsight.output.marks import look_of, rows_of, whiskered
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES
 from tvsight.output.theme import TWO_COLUMNS, new_figure, tinted
@@ -91,32 +92,24 @@ def models(by_size: pd.DataFrame) -> Plot:
     gaps = figure.add_subplot(grid[0, 1])
     depths = figure.add_subplot(grid[1, 1], sharex=gaps)
     rows = rows.assign(place=range(len(rows)))
-    ends = rows[list(COMPARED)]
-    dumbbells.hlines(rows["place"], ends.min(axis=1), ends.max(axis=1), color="0.75", linewidth=1)
+    marks.dumbbells(dumbbells, rows["place"], rows[list(COMPARED)], color="0.75", linewidth=1)
     for is_paper, tint in ((False, 1.0), (True, PAPER_TINT)):
         kept = rows[rows["paper"] == is_paper]
         for procedure in COMPARED:
             drawn_as = PROCEDURES[procedure]
             colour = tinted(drawn_as.colour, tint)
             name = None if is_paper else drawn_as.title
-            shape: Any = {
-                "marker": drawn_as.marker,
-                "linestyle": "",
-                "markersize": 4.6,
-                "label": name,
-            }
-            dumbbells.plot(kept[procedure], kept["place"], color=colour, **shape)
+            look = look_of(procedure) | {"color": colour, "markersize": 4.6, "label": name}
+            dumbbells.plot(kept[procedure], kept["place"], **look)
         source = "Reported by Hendel et al. (2023)" if is_paper else "Measured here"
         dots: Any = {"fmt": "o", "color": tinted("0.1", tint), "markersize": 4, "elinewidth": 0.8}
         for axes, name in ((gaps, "recovered_gap"), (depths, "relative_depth")):
             found = kept[kept["parameters"].notna() & kept[name].notna()]
-            size, value = found["parameters"], found[name].astype(float)
-            axes.errorbar(size, value, yerr=whiskers(found, name), label=source, **dots)
+            known = found.astype({name: float})
+            whiskered(axes, known, name, known["parameters"], label=source, **dots)
     names = [display_name(row["model"]) for _, row in rows.iterrows()]
-    dumbbells.set_yticks(rows["place"], names)
-    dumbbells.tick_params(axis="y", length=0)
+    rows_of(dumbbells, names, rows["place"])
     dumbbells.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(rows) - 0.4), xlabel="Mean test accuracy")
-    dumbbells.xaxis.grid(True)
     low, high = gaps.get_ylim()
     gaps.set(xscale="log", ylabel="Recovered gap", ylim=(min(0.0, low), max(1.05, high)))
     gaps.tick_params(labelbottom=False, which="both")
@@ -147,14 +140,7 @@ def _bars(axes: Axes, places: np.ndarray, bars: pd.DataFrame, procedure: str) ->
     colour = PROCEDURES[procedure].colour
     tints = [tinted(colour, PAPER_TINT if paper else 1.0) for paper in bars["paper"]]
     axes.bar(places, bars[procedure], width=0.24, color=tints, label=PROCEDURES[procedure].title)
-    axes.errorbar(
-        places,
-        bars[procedure],
-        yerr=whiskers(bars, procedure),
-        fmt="none",
-        ecolor="0.35",
-        elinewidth=0.7,
-    )
+    whiskered(axes, bars, procedure, places, fmt="none", ecolor="0.35", elinewidth=0.7)
 
 
 def _other_seeds(

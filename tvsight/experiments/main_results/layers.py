@@ -1,13 +1,9 @@
 """Dev accuracy against the patched block: the numbers of Figure 3 of the paper."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import pandas as pd
 
 from tvsight.errors import UsageError
 from tvsight.paper import paper_layers
-from tvsight.statistics.tests import best_better_than
 
 PEAK_SHARE = 0.9
 """Blocks whose mean accuracy is at least this share of the best one's are near the peak."""
@@ -32,33 +28,6 @@ def by_layer(rows: pd.DataFrame, procedure: str = "task_vector") -> pd.DataFrame
     where = pd.MultiIndex.from_frame(table[["model", "task"]])
     table["chosen"] = table["layer"].to_numpy() == chosen.reindex(where).to_numpy()
     return _with_depth(table)
-
-
-def layer_p(
-    swept: pd.DataFrame | Sequence[Mapping[str, Any]],
-    unpatched: pd.DataFrame | Sequence[Mapping[str, Any]],
-) -> float:
-    """One-sided p-value that the best block of a sweep beats the same prompts without a patch,
-    whichever block that is; see `best_better_than`.
-
-    Where the baseline is as good, an early block wins although nothing was transferred there, and
-    the accuracy at that block says nothing about task vectors. The layer is *identified* where
-    this p-value is below `SIGNIFICANCE`.
-
-    Args:
-        swept: dev rows of one vector after each block.
-        unpatched: dev rows of the same episodes without a patch.
-
-    Raises:
-        ValueError: when a block lacks an episode, or has one twice.
-    """
-    ordered = pd.DataFrame(swept)[["layer", "episode", "correct"]].sort_values(["layer", "episode"])
-    answers = pd.DataFrame(unpatched)[["episode", "correct", "query"]].sort_values("episode")
-    shape = (-1, len(answers))
-    if (ordered["episode"].to_numpy().reshape(shape) != answers["episode"].to_numpy()).any():
-        raise ValueError("a block does not have every episode of the baseline once")
-    by_block = ordered["correct"].to_numpy(dtype=bool).reshape(shape).T
-    return best_better_than(by_block, answers["correct"], answers["query"])
 
 
 def chosen_layer(rows: pd.DataFrame, procedure: str) -> int:

@@ -1,12 +1,11 @@
 """Several methods side by side, task by task."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, sizes, task_title
-from tvsight.output.panels import legend_above, shade_categories, whiskers
+from tvsight.output.marks import dumbbells, look_of, rows_of, whiskered
+from tvsight.output.panels import legend_above, shade_categories
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
@@ -38,13 +37,11 @@ def methods(
     left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
     ends = of_model.groupby("task", sort=False)["accuracy"].agg(["min", "max"])
     lines = [places[str(task)] for task in ends.index]
-    left.hlines(lines, ends["min"], ends["max"], color="0.8", linewidth=0.8)
+    dumbbells(left, lines, ends, color="0.8", linewidth=0.8)
     for procedure, rows in of_model.groupby("procedure", sort=False):
         _dots(left, rows, [places[task] for task in rows["task"]], str(procedure))
-    left.set_yticks(list(places.values()), [task_title(task) for task in places])
+    rows_of(left, [task_title(task) for task in places])
     left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(places) - 0.4), xlabel=f"Test {accuracy}")
-    left.tick_params(axis="y", length=0)
-    left.xaxis.grid(True)
     shade_categories(tasks["category"], left)
     _gaps(right, means[means["model"] == model])
     legend_above(figure, left, 3)
@@ -78,7 +75,7 @@ def finding(means: pd.DataFrame, about: str = "") -> str:
 def _dots(axes: Axes, rows: pd.DataFrame, lines: list[float], procedure: str) -> None:
     drawn_as = PROCEDURES[procedure]
     known = rows["layer_identified"].fillna(True).astype(bool).tolist()
-    shape: Any = {"marker": drawn_as.marker, "color": drawn_as.colour, "linestyle": ""}
+    shape = look_of(procedure)
     axes.plot([], [], markersize=4.6, label=drawn_as.title, **shape)
     for is_known, face in ((True, drawn_as.colour), (False, "white")):
         at = [number for number, one in enumerate(known) if one == is_known]
@@ -90,16 +87,8 @@ def _gaps(axes: Axes, means: pd.DataFrame) -> None:
     """The recovered gap of each method, the first at the top."""
     kept = means[~means["procedure"].isin(UNPATCHED)].iloc[::-1].reset_index(drop=True)
     for place, (_, row) in enumerate(kept.iterrows()):
-        drawn_as = PROCEDURES[row["procedure"]]
-        axes.errorbar(
-            row["recovered_gap"],
-            place,
-            xerr=whiskers(row.to_frame().T, "recovered_gap"),
-            fmt=drawn_as.marker,
-            color=drawn_as.colour,
-            markersize=5,
-            elinewidth=0.9,
-        )
+        look = look_of(row["procedure"]) | {"markersize": 5, "elinewidth": 0.9}
+        whiskered(axes, row.to_frame().T, "recovered_gap", place, upright=False, **look)
     axes.axvline(0, color="0.5", linewidth=0.8, zorder=1)
     axes.axvline(1, color="0.5", linewidth=0.8, linestyle="--", zorder=1)
     axes.set(ylim=(-0.5, len(kept) - 0.3), xlabel="Recovered gap (dashed: ICL)")

@@ -2,17 +2,13 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import layer_p
-from tvsight.experiments.rows import difference_columns
 from tvsight.output.procedures import CENTRAL
-from tvsight.statistics.intervals import accuracy, mean_difference, mean_of, mean_over_tasks
-from tvsight.statistics.intervals import recovered_gap as gap
-from tvsight.statistics.tests import SIGNIFICANCE, with_holm
+from tvsight.statistics import summaries
+from tvsight.statistics.summaries import gap, identified, significant, sizes
 
 VECTOR = "task_vector"
 """The method that others are compared with."""
 UNPATCHED = ("baseline", "icl")
-KEYS = ["model", "task"]
 
 
 def further(rows: pd.DataFrame) -> list[str]:
@@ -34,26 +30,26 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         `behind_vector_p`, one-sided, by permuting queries, with `_holm`, adjusted for the tasks of
         the model and procedure.
     """
-    found = []
-    for _, of_task in rows.groupby(KEYS, sort=False, observed=True):
-        dev, test = (of_task[of_task["split"] == split] for split in ("dev", "test"))
-        by_procedure = dict(list(test.groupby("procedure", sort=False, observed=True)))
-        baseline, vector = by_procedure["baseline"], by_procedure[VECTOR]
-        for name, run in by_procedure.items():
-            row = {column: run[column].iloc[0] for column in ("model", "category", "task")}
-            row |= {"procedure": name, "n": len(run), "queries": run["query"].nunique()}
-            row |= {"layer": None, "layer_identified": None}
-            if name not in UNPATCHED:
-                swept = dev[dev["procedure"] == name]
-                p_value = layer_p(swept, dev[dev["procedure"] == "baseline"])
-                row["layer"] = int(run["layer"].iloc[0])
-                row["layer_identified"] = p_value < SIGNIFICANCE
-            row |= accuracy(run["correct"], run["query"]).columns("accuracy")
-            row |= difference_columns(run, baseline, "over_baseline")
-            row |= difference_columns(vector, run, "behind_vector")
-            found.append(row)
-    table = pd.DataFrame(found).astype({"layer": "Int64", "layer_identified": "boolean"})
-    return with_holm(table, ["over_baseline_p", "behind_vector_p"], ["model", "procedure"])
+
+    def lead(of_task: pd.DataFrame, run: pd.DataFrame) -> dict[str, object]:
+        name = run["procedure"].iloc[0]
+        if name in UNPATCHED:
+            return {**sizes(run), "layer": None, "layer_identified": None}
+        dev = of_task[of_task["split"] == "dev"]
+        swept, unpatched = (dev[dev["procedure"] == of] for of in (name, "baseline"))
+        known = identified(swept, unpatched)["layer_identified"]
+        return {**sizes(run), "layer": int(run["layer"].iloc[0]), "layer_identified": known}
+
+    def tested(of_task: pd.DataFrame, name: str) -> pd.DataFrame:
+        return of_task[(of_task["split"] == "test") & (of_task["procedure"] == name)]
+
+    contrasts: dict[str, summaries.Contrast] = {
+        "over_baseline": lambda of_task, run: (run, tested(of_task, "baseline")),
+        "behind_vector": lambda of_task, run: (tested(of_task, VECTOR), run),
+    }
+    table = summaries.by_task(rows, ["procedure"], contrasts, lead)
+    table = table.astype({"layer": "Int64", "layer_identified": "boolean"})
+    return summaries.adjusted(table, list(contrasts), "procedure")
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -69,23 +65,27 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         the baseline, and the task vector beats it, after Holm's correction) and `identified` (where
         its layer is; none without a vector).
     """
-    found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        wide = of_model.pivot(index="task", columns="procedure", values="accuracy")
-        # In the order of all tables, so that the bootstrap draws the same tasks as there.
-        wide = wide.loc[of_model["task"].unique()].dropna()
-        for name in of_model["procedure"].unique():
-            of_name = of_model[(of_model["procedure"] == name) & of_model["task"].isin(wide.index)]
-            row = {"model": model, "procedure": name, "tasks": len(wide)}
-            row |= mean_of(wide, name).columns("accuracy")
-            ends = wide[["baseline", "icl", name]]
-            row |= mean_over_tasks(ends, gap).columns("recovered_gap")
-            row |= mean_difference(wide, VECTOR, name).columns("behind_vector")
-            row |= {
-                "layer": of_name["layer"].median(),
-                "beats_baseline": int((of_name["over_baseline_p_holm"] < SIGNIFICANCE).sum()),
-                "beaten_by_vector": int((of_name["behind_vector_p_holm"] < SIGNIFICANCE).sum()),
-                "identified": of_name["layer_identified"].sum(min_count=1),
-            }
-            found.append(row)
-    return pd.DataFrame(found).astype({"identified": "Int64"})
+    every = table.groupby("model")["procedure"].transform("nunique")
+    complete = table.groupby(["model", "task"])["procedure"].transform("nunique") == every
+    ends = {
+        name: table[table["procedure"] == name].set_index(["model", "task"])["accuracy"]
+        for name in (*UNPATCHED, VECTOR)
+    }
+    kept = table[complete]
+    of = pd.MultiIndex.from_frame(kept[["model", "task"]])
+    beside = {name: end.reindex(of).to_numpy() for name, end in ends.items()}
+
+    def more(run: pd.DataFrame) -> dict[str, object]:
+        return {
+            "layer": run["layer"].median(),
+            "beats_baseline": significant(run, "over_baseline_p_holm"),
+            "beaten_by_vector": significant(run, "behind_vector_p_holm"),
+            "identified": run["layer_identified"].sum(min_count=1),
+        }
+
+    means: dict[str, summaries.Mean] = {
+        **{"accuracy": "accuracy", "recovered_gap": gap()},
+        "behind_vector": (VECTOR, "accuracy"),
+    }
+    found = summaries.over_tasks(kept.assign(**beside), ["procedure"], means, more=more)
+    return found.astype({"identified": "Int64"})

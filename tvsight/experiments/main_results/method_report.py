@@ -1,32 +1,33 @@
 """Table and figures of several methods side by side."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from tvsight.experiments.main_results import answers_report, method_figures, method_numbers
-from tvsight.output.labels import MISSING, display_name, interval
+from tvsight.output import columns as c
+from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
-from tvsight.output.tables import Wording
 
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-
-NAMES = ["Model", "Method"]
-"""Columns with words from elsewhere."""
-TABLE = Wording(
+TABLE = Table(
     "Methods side by side",
     "A row is a mean over the tasks that have every method. [ ]: 95 % bootstrap interval over "
     "tasks. Behind the task vector: its mean lead, tasks paired. The last columns count tasks, "
     "with Holm's correction for that many tests. Each method has its block chosen on dev, per "
     "task; block: the median. The CSV file has every task.",
+    (
+        *(c.MODEL, c.named("Method", "procedure", title, words=True)),
+        c.estimate("Accuracy", "accuracy"),
+        c.estimate("Recovered gap", "recovered_gap", but=method_numbers.UNPATCHED),
+        c.estimate("Behind the task vector", "behind_vector"),
+        c.general("Block (median)", "layer"),
+        c.of("Beats baseline (Holm)", "beats_baseline"),
+        c.of("Task vector beats it (Holm)", "beaten_by_vector"),
+    ),
+    part="methods",
+    secondary=("Block (median)",),
 )
 
 
-def draw(
-    rows: pd.DataFrame, display: "Display", drawn: "Drawn", about: str = "", *, always: bool = False
-) -> None:
+def draw(rows: pd.DataFrame, page: Page, about: str = "", *, always: bool = False) -> None:
     """Write table and figures where there are further methods.
 
     Args:
@@ -38,40 +39,7 @@ def draw(
         return
     table = method_numbers.by_task(rows)
     means = method_numbers.over_tasks(table)
-    cells = _cells(means)
-    wording = TABLE._replace(title=f"{TABLE.title} {about}".rstrip())
-    display.table(cells, wording.title, ["Block (median)"])
-    drawn.table(table, [cells], "methods", names=NAMES, wording=wording)
+    page.table(TABLE._replace(title=f"{TABLE.title} {about}".rstrip()), table, means)
     named = answers_report.accuracy(rows)
     for model in table["model"].unique():
-        drawn.figure(method_figures.methods(table, means, model, named, about), "methods", model)
-
-
-def _cells(means: pd.DataFrame) -> pd.DataFrame:
-    """The means as texts.
-
-    Args:
-        means: from `method_numbers.over_tasks`.
-    """
-    rows = []
-    for _, mean in means.iterrows():
-        patched = pd.notna(mean["layer"])
-        of_tasks = {
-            heading: f"{mean[name]} of {mean['tasks']}"
-            for heading, name in (
-                ("Beats baseline (Holm)", "beats_baseline"),
-                ("Task vector beats it (Holm)", "beaten_by_vector"),
-            )
-        }
-        rows.append(
-            {
-                "Model": display_name(mean["model"]),
-                "Method": title(mean["procedure"]),
-                "Accuracy": interval(mean, "accuracy"),
-                "Recovered gap": interval(mean, "recovered_gap") if patched else MISSING,
-                "Behind the task vector": interval(mean, "behind_vector"),
-                "Block (median)": f"{mean['layer']:g}" if patched else MISSING,
-                **of_tasks,
-            }
-        )
-    return pd.DataFrame(rows)
+        page.figure(method_figures.methods(table, means, model, named, about), "methods", model)

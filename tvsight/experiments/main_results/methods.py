@@ -11,7 +11,6 @@ from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results import MethodOptions, answers, longest_answer, shown_score
-from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.rows import asked, frame, method_tokens
 from tvsight.methods import CENTRAL, MethodEntry
 from tvsight.methods.files import named_methods
@@ -21,6 +20,7 @@ from tvsight.output.labels import number
 from tvsight.prompts import Episode
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.summaries import layer_p
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.manifests import Key
 from tvsight.tasks import Task

@@ -2,23 +2,24 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from tvsight.experiments.answer_sets import chance
-from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.method_numbers import further
-from tvsight.experiments.rows import difference_columns
 from tvsight.models.catalogue import catalogue
 from tvsight.output.labels import AT, NOT_IDENTIFIED, interval
 from tvsight.output.procedures import CENTRAL, COMPARED, title
 from tvsight.paper import paper_layers
-from tvsight.statistics.intervals import (
-    accuracy,
-    mean_difference,
-    mean_of,
-    mean_over_tasks,
-    recovered_gap,
-    share_of_icl,
+from tvsight.statistics import summaries
+from tvsight.statistics.intervals import recovered_gap, share_of_icl
+from tvsight.statistics.summaries import (
+    Mean,
+    Ratio,
+    averaged,
+    by_group,
+    identified,
+    paired,
+    right,
+    sizes,
 )
 from tvsight.statistics.tests import SIGNIFICANCE, with_holm
 from tvsight.tasks.overlap import word_lists
@@ -32,6 +33,17 @@ DIFFERENCES = {
     "icl_minus_task_vector": ("icl", "task_vector"),
 }
 """Paired differences of accuracies, by the name of their columns."""
+MEANS: dict[str, Mean] = {
+    **{name: name for name in CENTRAL},
+    "share_of_icl": Ratio(share_of_icl, COMPARED),
+    "recovered_gap": Ratio(recovered_gap, COMPARED),
+    **DIFFERENCES,
+}
+"""What is averaged over tasks."""
+COUNTS = {"identified": "layer_p_holm"} | {
+    f"{name}_tasks": f"{name}_p_holm" for name in DIFFERENCES
+}
+"""Numbers of tasks, by the p-values that are to be below `SIGNIFICANCE`."""
 QUARTILES = {"": 0.5, "_low": 0.25, "_high": 0.75}
 """Of the blocks chosen for tasks, which are far off where the layer is not identified."""
 SUMMARISED = [
@@ -73,15 +85,21 @@ def over_tasks(table: pd.DataFrame, resampled: str = "tasks") -> pd.DataFrame:
         `by_task` also `identified`, and `<difference>_tasks`: the numbers of tasks whose layer is
         identified, or whose difference is positive, after Holm's correction for that many tests.
     """
-    means = []
-    for model, group in table.groupby("model", sort=False, observed=True):
+
+    def summary(group: pd.DataFrame) -> dict[str, object]:
         names = group["task"].astype(str).tolist()
-        clusters, distinct = pd.factorize(
-            np.asarray(names if resampled == "tasks" else word_lists(names), dtype=object)
-        )
-        counts = {"tasks": len(group), "clusters": len(distinct)}
-        means.append({"model": model, "resampled": resampled, **counts, **_means(group, clusters)})
-    return pd.DataFrame(means)
+        clusters = names if resampled == "tasks" else word_lists(names)
+        known = {name: of for name, of in MEANS.items() if not isinstance(of, str) or of in group}
+        return {
+            **{"resampled": resampled, "tasks": len(group), "clusters": len(set(clusters))},
+            "icl_gains": int(gains_from_icl(group).sum()),
+            **averaged(group, known, pd.factorize(np.asarray(clusters, dtype=object))[0]),
+            **{
+                name: summaries.significant(group, of) for name, of in COUNTS.items() if of in group
+            },
+        }
+
+    return by_group(table, ["model"], summary)
 
 
 def gains_from_icl(table: pd.DataFrame) -> pd.Series:
@@ -112,8 +130,7 @@ def means(table: pd.DataFrame, paper: pd.DataFrame | None) -> pd.DataFrame:
         *(part.assign(source="tvsight") for part in ours),
         *(part.assign(source="paper") for part in theirs),
     ]
-    counts = ["identified", *(f"{name}_tasks" for name in DIFFERENCES)]
-    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(counts, "Int64"))
+    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def bars(means: pd.DataFrame) -> pd.DataFrame:
@@ -220,39 +237,18 @@ def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
     parts = dict(list(rows.groupby(["split", "procedure"], sort=False, observed=True)))
     answered = {name: run for (split, name), run in parts.items() if split == "test"}
     vector = answered["task_vector"]
-    p_value = layer_p(parts["dev", "task_vector"], parts["dev", "baseline"])
     summary: dict[str, object] = {
         **{name: vector[name].iloc[0] for name in ("model", "task", "category")},
-        "n": len(vector),
-        "queries": vector["query"].nunique(),
+        **sizes(vector),
         "layer": int(vector["layer"].iloc[0]),
         "averaged_layer": int(answered["averaged_vector"]["layer"].iloc[0]),
-        "layer_p": p_value,
-        "layer_identified": p_value < SIGNIFICANCE,
+        **identified(parts["dev", "task_vector"], parts["dev", "baseline"]),
     }
     for name in (*CENTRAL, *further(rows)):
-        run = answered[name]
-        summary |= accuracy(run["correct"], run["query"]).columns(name)
+        summary |= right(answered[name], name)
     for name, (first, second) in DIFFERENCES.items():
-        summary |= difference_columns(answered[first], answered[second], name)
+        summary |= paired(answered[first], answered[second], name)
     return summary | chance(rows)
-
-
-def _means(group: pd.DataFrame, clusters: ArrayLike) -> dict[str, float]:
-    columns: dict[str, float] = {"icl_gains": int(gains_from_icl(group).sum())}
-    for procedure in CENTRAL:
-        if procedure in group:
-            columns |= mean_of(group, procedure, clusters).columns(procedure)
-    compared = group[list(COMPARED)]
-    columns |= mean_over_tasks(compared, share_of_icl, clusters).columns("share_of_icl")
-    columns |= mean_over_tasks(compared, recovered_gap, clusters).columns("recovered_gap")
-    for name, pair in DIFFERENCES.items():
-        columns |= mean_difference(group, *pair, clusters).columns(name)
-    if "layer_p_holm" in group:
-        columns["identified"] = int((group["layer_p_holm"] < SIGNIFICANCE).sum())
-        for name in DIFFERENCES:
-            columns[f"{name}_tasks"] = int(significant(group, name).sum())
-    return columns
 
 
 def task_line(rows: pd.DataFrame) -> str:

@@ -9,7 +9,6 @@ from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results import NAME, longest_answer, shown_score
 from tvsight.experiments.main_results import answers as whole_answers
-from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.methods import with_methods
 from tvsight.experiments.main_results.numbers import task_line
 from tvsight.experiments.rows import Asked, asked, frame, tabled
@@ -18,6 +17,7 @@ from tvsight.output.labels import example
 from tvsight.prompts import Episode, PromptTokens, parts
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.summaries import layer_p
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.tasks import Task
 

@@ -1,16 +1,15 @@
 """A score beyond accuracy, task by task."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tvsight.experiments.main_results.score_numbers import Score, procedures
 from tvsight.output.labels import display_name, number, sizes, task_title
-from tvsight.output.panels import legend_above, shade_categories, whiskers
+from tvsight.output.marks import dumbbells, look_of, rows_of, whiskered
+from tvsight.output.panels import legend_above, shade_categories
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES
+from tvsight.output.procedures import title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 ROW = 0.2
@@ -36,23 +35,20 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
     figure = new_figure(TWO_COLUMNS, 1.1 + ROW * (len(tasks) + 2))
     axes, top = figure.subplots(1), len(tasks) + 0.6
     ends = of_model.groupby("task", sort=False)[score.column].agg(["min", "max"])
-    axes.hlines([places[str(task)] for task in ends.index], ends["min"], ends["max"], color="0.8")
+    dumbbells(axes, [places[str(task)] for task in ends.index], ends, color="0.8")
     for procedure in procedures(of_model):
-        drawn_as = PROCEDURES[procedure]
-        style: Any = {"marker": drawn_as.marker, "color": drawn_as.colour, "linestyle": ""}
+        style = look_of(procedure)
         rows = of_model[of_model["procedure"] == procedure]
         lines = [places[task] for task in rows["task"]]
-        axes.plot(rows[score.column], lines, markersize=4.6, label=drawn_as.title, **style)
+        axes.plot(rows[score.column], lines, markersize=4.6, label=title(procedure), **style)
         of_mean = mean[mean["procedure"] == procedure]
-        whisker = whiskers(of_mean, score.column)
-        axes.errorbar(of_mean[score.column], [top], xerr=whisker, markersize=6, **style)
-    axes.set_yticks([*places.values(), top], [*map(task_title, places), "Mean over tasks"])
+        whiskered(axes, of_mean, score.column, [top], upright=False, markersize=6, **style)
+    names = [*map(task_title, places), "Mean over tasks"]
+    rows_of(axes, names, [*places.values(), top])
     axes.set(ylim=(-0.6, top + 0.6), xlabel=f"{score.title}, on test")
     if score.is_ratio:
         axes.set_xscale("log")
         plain_logarithms(axes.xaxis)
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.grid(True)
     shade_categories(tasks["category"], axes)
     legend_above(figure, axes, 4)
     note = (

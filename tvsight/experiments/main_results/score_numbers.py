@@ -1,18 +1,21 @@
 """Scores beyond accuracy, on test and after every block, with intervals."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tvsight.experiments.rows import by_group
 from tvsight.output.procedures import CENTRAL
-from tvsight.statistics.intervals import accuracy, mean_of, mean_over_tasks, recovered_gap
+from tvsight.statistics.intervals import recovered_gap
+from tvsight.statistics.summaries import Ratio, averaged, by_group, right
 from tvsight.storage.schemas import SCORE_TYPES
 
 TOP = (1, 2, 3)
 """Ranks up to which answers are counted."""
 KEYS = ["model", "category", "task", "procedure"]
+RECOVERED = ("answer_gap", "icl_divergence")
+"""Scores of which the share of the way from the baseline to ICL is taken."""
 
 
 class Score(NamedTuple):
@@ -53,13 +56,11 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     """
 
     def summary(run: pd.DataFrame) -> dict[str, float]:
-        queries = run["query"]
-        columns: dict[str, float] = {"n": len(run), "queries": queries.nunique()}
-        for most in TOP:
-            columns |= accuracy(run["rank"] <= most, queries).columns(f"top_{most}")
-        for column in ("log_probability", *MEASURED):
-            columns |= _mean(run, column, queries)
-        return columns
+        top = {f"top_{most}": run.assign(top=run["rank"] <= most) for most in TOP}
+        columns: dict[str, float] = {"n": len(run), "queries": run["query"].nunique()}
+        for name, known in top.items():
+            columns |= right(known, name, "top")
+        return columns | _means(run, ("log_probability", *MEASURED), run["query"])
 
     return by_group(rows[rows["split"] == "test"], KEYS, summary)
 
@@ -75,18 +76,23 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         of `by_task`; and of the gap and of the divergence `<score>_recovered`, the share of the way
         from the baseline to ICL, of means. Each with `_low` and `_high`.
     """
-    found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        for name, run in of_model.groupby("procedure", sort=False, observed=True):
-            row = {"model": model, "procedure": name, "tasks": len(run)}
-            for column in (*(f"top_{most}" for most in TOP), "log_probability", *MEASURED):
-                row |= _mean(run, column)
-            for column in ("answer_gap", "icl_divergence"):
-                wide = of_model.pivot(index="task", columns="procedure", values=column)
-                ends = wide.loc[run["task"], ["baseline", "icl", name]]
-                row |= mean_over_tasks(ends, recovered_gap).columns(f"{column}_recovered")
-            found.append(row)
-    return pd.DataFrame(found)
+    names = (*(f"top_{most}" for most in TOP), "log_probability", *MEASURED)
+    ends = {
+        f"{end}_{name}": table[table["procedure"] == end].set_index(["model", "task"])[name]
+        for end in ("baseline", "icl")
+        for name in RECOVERED
+    }
+
+    def summary(run: pd.DataFrame) -> dict[str, float]:
+        of = pd.MultiIndex.from_frame(run[["model", "task"]])
+        run = run.assign(**{name: end.reindex(of).to_numpy() for name, end in ends.items()})
+        shares = {
+            f"{name}_recovered": Ratio(recovered_gap, (f"baseline_{name}", f"icl_{name}", name))
+            for name in RECOVERED
+        }
+        return {"tasks": len(run), **_means(run, names), **averaged(run, shares)}
+
+    return by_group(table, ["model", "procedure"], summary, order=["model"])
 
 
 def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
@@ -133,10 +139,10 @@ def best(means: pd.DataFrame, score: Score) -> pd.Series:
     return means.iloc[int(values.argmin() if score.less_is_better else values.argmax())]
 
 
-def _mean(table: pd.DataFrame, column: str, groups: pd.Series | None = None) -> dict[str, float]:
-    """The mean of a column with its interval; of the rank the geometric one."""
-    if column != "rank":
-        return mean_of(table, column, groups).columns(column)
-    logarithms = pd.DataFrame({column: np.log(table[column].astype(float))})
-    found = mean_of(logarithms, column, groups).columns(column)
-    return {name: float(np.exp(value)) for name, value in found.items()}
+def _means(
+    table: pd.DataFrame, names: Sequence[str], groups: pd.Series | None = None
+) -> dict[str, float]:
+    """The means of columns with their intervals; of the rank the geometric one."""
+    known = table.assign(rank=np.log(table["rank"].astype(float)))
+    found = averaged(known, names, groups)
+    return {n: float(np.exp(of)) if n.startswith("rank") else of for n, of in found.items()}

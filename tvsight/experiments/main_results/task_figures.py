@@ -1,5 +1,7 @@
 """The central comparison task by task, and the task vector against ICL."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -14,10 +16,11 @@ from tvsight.output.labels import (
     sizes,
     task_title,
 )
-from tvsight.output.panels import shade_categories, whiskers
+from tvsight.output.marks import dumbbells, look_of, whiskered
+from tvsight.output.panels import shade_categories
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import COMPARED, PROCEDURES
+from tvsight.output.procedures import COMPARED, title
 from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, new_figure
 
 DIFFERENCE = "icl_minus_task_vector"
@@ -40,16 +43,14 @@ def task_by_task(
     rows = _sorted(table[table["model"] == model]).iloc[::-1].reset_index(drop=True)
     figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(rows))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2.6, 1])
-    ends = rows[list(COMPARED)]
-    left.hlines(rows.index, ends.min(axis=1), ends.max(axis=1), color="0.75", linewidth=1)
+    dumbbells(left, rows.index, rows[list(COMPARED)], color="0.75", linewidth=1)
     left.plot(rows["chance"], rows.index, "|", color="0.1", markersize=6, label="Chance", zorder=3)
     others = seeds[(seeds["model"] == model) & seeds["task"].isin(rows["task"])]
     places = dict(zip(rows["task"], rows.index, strict=True))
     lines = others["task"].map(places).astype(float)
     for procedure, size in SIZES.items():
-        drawn_as = PROCEDURES[procedure]
-        shape = {"color": drawn_as.colour, "marker": drawn_as.marker, "linestyle": ""}
-        left.plot(rows[procedure], rows.index, markersize=size, label=drawn_as.title, **shape)
+        shape = look_of(procedure)
+        left.plot(rows[procedure], rows.index, markersize=size, label=title(procedure), **shape)
         left.plot(others[procedure], lines - 0.34, markersize=1.8, clip_on=False, **shape)
     _differences(right, rows)
     marks = ["" if found else " *" for found in rows["layer_identified"]]
@@ -125,17 +126,9 @@ def _differences(axes: Axes, rows: pd.DataFrame) -> None:
     ahead = significant(rows, DIFFERENCE)
     for is_ahead, face in ((True, "0.1"), (False, "white")):
         kept = rows[ahead == is_ahead]
-        axes.errorbar(
-            kept[DIFFERENCE],
-            kept.index,
-            xerr=whiskers(kept, DIFFERENCE),
-            fmt="o",
-            color="0.1",
-            markerfacecolor=face,
-            markersize=3.8,
-            elinewidth=0.8,
-            markeredgewidth=0.8,
-        )
+        look: Any = {"color": "0.1", "markerfacecolor": face, "markersize": 3.8, "fmt": "o"}
+        edges: Any = {"elinewidth": 0.8, "markeredgewidth": 0.8}
+        whiskered(axes, kept, DIFFERENCE, kept.index, upright=False, **look, **edges)
     axes.axvline(0, color="0.5", linewidth=0.8, zorder=1)
 
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from tvsight.output.labels import counted, display_name, number
 from tvsight.output.lettering import wrapped
-from tvsight.output.panels import label_ends, line, procedure_ends, whiskers
+from tvsight.output.marks import level, whiskered
+from tvsight.output.panels import label_ends, line, procedure_ends
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, title
+from tvsight.output.procedures import title
 from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
 
 NARROWEST = 1.7
@@ -44,19 +44,13 @@ def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Pl
         of_model = means[means["model"] == model]
         for procedure, of_procedure in of_model.groupby("procedure", sort=False):
             if procedure == "baseline":  # which is asked without demonstrations
-                _level(upper, of_procedure["accuracy"].iloc[0])
+                value, name = of_procedure["accuracy"].iloc[0], str(procedure)
+                level(upper, value, name, 1.2, label=title(name))
                 continue
             line(upper, of_procedure, "shots", str(procedure), title(str(procedure)), band=False)
         lag = of_model[of_model["procedure"] == LAG]
-        lower.errorbar(
-            lag["shots"],
-            lag["behind_icl"],
-            yerr=whiskers(lag, "behind_icl"),
-            fmt="o",
-            color="0.1",
-            markersize=3.4,
-            elinewidth=0.9,
-        )
+        dots: Any = {"fmt": "o", "color": "0.1", "markersize": 3.4, "elinewidth": 0.9}
+        whiskered(lower, lag, "behind_icl", lag["shots"], **dots)
         lower.axhline(0, color="0.5", linewidth=0.8, zorder=1)
         tasks = counted(of_model["tasks"].max(), "task").replace(" ", "\u00a0")
         name = wrapped(f"{display_name(model)} ({tasks})", NAME_ROOM, NAME_SIZE)
@@ -80,13 +74,6 @@ def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Pl
         f"block is chosen anew, on dev, for each number.{_left_out(alone)}"
     )
     return Plot(figure, _growth(means), caption, note)
-
-
-def _level(axes: Axes, accuracy: float) -> None:
-    """The baseline, which is the same whatever the number of demonstrations."""
-    drawn_as = PROCEDURES["baseline"]
-    look: dict[str, Any] = {"color": drawn_as.colour, "linestyle": "--", "linewidth": 1.2}
-    axes.axhline(accuracy, label=drawn_as.title, **look)
 
 
 def _left_out(alone: pd.DataFrame) -> str:

@@ -6,8 +6,8 @@ import pandas as pd
 
 from tvsight.experiments.main_results.numbers import by_task
 from tvsight.output.procedures import CENTRAL
-from tvsight.statistics.intervals import mean_difference, mean_of
-from tvsight.statistics.tests import SIGNIFICANCE, holm
+from tvsight.statistics import summaries
+from tvsight.statistics.summaries import averaged, significant
 
 LAYERS = {"task_vector": "layer", "averaged_vector": "averaged_layer"}
 """The column of a task table with the chosen block of each vector procedure."""
@@ -43,29 +43,22 @@ def over_tasks(table: pd.DataFrame, methods: Sequence[str] = ()) -> pd.DataFrame
         `lags`, the numbers of tasks where it beats the baseline, and ICL beats it, after Holm's
         correction for that many tests.
     """
-    means = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        counts = of_model.groupby("task", observed=True)["shots"].nunique()
-        complete = of_model["task"].map(counts) == of_model["shots"].nunique()
-        for shots, group in of_model[complete].groupby("shots"):
-            for procedure in (*CENTRAL, *methods):
-                layer = group[LAYERS[procedure]].median() if procedure in LAYERS else None
-                row = {
-                    "model": model,
-                    "shots": shots,
-                    "procedure": procedure,
-                    "tasks": len(group),
-                    **mean_of(group, procedure).columns("accuracy"),
-                    "layer": layer,
-                }
-                if procedure != "icl":
-                    row |= mean_difference(group, "icl", procedure).columns("behind_icl")
-                if procedure == "task_vector":
-                    row |= {name: _significant(group, of) for name, of in TESTED.items()}
-                means.append(row)
-    table = pd.DataFrame(means)
-    return table if table.empty else table.astype(dict.fromkeys(TESTED, "Int64"))
+    of_task = table.groupby(["model", "task"], observed=True)["shots"].transform("nunique")
+    every = table.groupby("model", observed=True)["shots"].transform("nunique")
+    procedures = (*CENTRAL, *methods)
+    complete = table[of_task == every]
+    by_procedure = summaries.long(
+        complete,
+        procedures,
+        behind_icl={name: "icl" for name in procedures if name != "icl"},
+        block=LAYERS,
+    ).sort_values("shots", kind="stable")
 
+    def more(run: pd.DataFrame) -> dict[str, object]:
+        is_vector = run["procedure"].iloc[0] == "task_vector"
+        counts = {name: significant(run, f"{of}_p") for name, of in TESTED.items() if is_vector}
+        behind = averaged(run, {"behind_icl": ("behind_icl", "accuracy")})
+        return {"layer": run["block"].median(), **behind, **dict.fromkeys(TESTED), **counts}
 
-def _significant(group: pd.DataFrame, difference: str) -> int:
-    return int((holm(group[f"{difference}_p"]) < SIGNIFICANCE).sum())
+    found = summaries.over_tasks(by_procedure, ["shots", "procedure"], more=more)
+    return found if found.empty else found.astype(dict.fromkeys(TESTED, "Int64"))

@@ -4,8 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tvsight.experiments.steering import ALPHAS, CONTEXTS, CONTROLS, METHODS, TOKENS, VECTOR
+from tvsight.output.columns import Row
 from tvsight.output.labels import counted, display_name, number
-from tvsight.output.panels import line, panels, whiskers
+from tvsight.output.marks import legend_of, level, look_of, whiskered
+from tvsight.output.panels import line, panels
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import TWO_COLUMNS, new_figure, tinted
@@ -60,12 +62,7 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
         axes.set_ylabel("Mean test accuracy")
     for axes in drawn[-3:]:
         axes.set_xlabel("Factor α of the added vector")
-    known = {
-        label: handle
-        for axes in (drawn[0], drawn[-1])
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend([*known.values()], [*known], ncols=4, loc="outside upper left", fontsize=6.5)
+    legend_of(figure, (drawn[0], drawn[-1]), ncols=4, fontsize=6.5)
     tasks = counted(of_model["tasks"].max(), "task")
     note = (
         f"{display_name(model)}, means over {tasks}. Bands: 95 % bootstrap intervals over tasks of "
@@ -86,9 +83,9 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
 def _context(axes: Axes, rows: pd.DataFrame, ranges: pd.DataFrame, context: str) -> None:
     """The vectors of one context."""
     baseline = rows[rows["procedure"] == "baseline"].iloc[0]
-    _level(axes, baseline["accuracy"], "baseline")
+    level(axes, baseline["accuracy"], "baseline", label=title("baseline"))
     if context == "zero_shot":
-        _level(axes, baseline["icl"], "icl")
+        level(axes, baseline["icl"], "icl", label=title("icl"))
     vectors = _paired(rows[rows["procedure"] == VECTOR])
     best = _best(ranges, context)["method"]
     for alpha in vectors.loc[(vectors["method"] == best) & vectors["helps"], "place"]:
@@ -105,7 +102,7 @@ def _context(axes: Axes, rows: pd.DataFrame, ranges: pd.DataFrame, context: str)
 def _controls(axes: Axes, rows: pd.DataFrame, method: str) -> None:
     """One method's vector, and what is added in its place."""
     baseline = rows.loc[rows["procedure"] == "baseline", "accuracy"].iloc[0]
-    _level(axes, baseline, "baseline")
+    level(axes, baseline, "baseline", label=title("baseline"))
     added = _paired(rows[(rows["method"] == method) & (rows["mode"] == "add")])
     line(axes, added[added["procedure"] == VECTOR], "place", method, title(method))
     for control in CONTROLS:
@@ -113,11 +110,6 @@ def _controls(axes: Axes, rows: pd.DataFrame, method: str) -> None:
         if len(run):
             line(axes, run, "place", control, title(control))
     axes.set_title(f"Controls of the {title(method).lower()}", loc="left")
-
-
-def _level(axes: Axes, value: float, procedure: str) -> None:
-    level = PROCEDURES[procedure]
-    axes.axhline(value, color=level.colour, linewidth=1.1, linestyle="--", label=level.title)
 
 
 def _paired(rows: pd.DataFrame) -> pd.DataFrame:
@@ -129,16 +121,8 @@ def _paired(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _marker(axes: Axes, rows: pd.DataFrame, name: str, method: str, place: float) -> None:
     """The value of a vector that is written over."""
-    drawn_as = PROCEDURES[method]
-    axes.errorbar(
-        [place] * len(rows),
-        rows[name],
-        yerr=whiskers(rows, name),
-        fmt=drawn_as.marker,
-        color=drawn_as.colour,
-        markersize=3.4,
-        elinewidth=0.8,
-    )
+    look = look_of(method) | {"markersize": 3.4, "elinewidth": 0.8}
+    whiskered(axes, rows, name, [place] * len(rows), **look)
 
 
 def _best(ranges: pd.DataFrame, context: str) -> pd.Series:
@@ -147,7 +131,7 @@ def _best(ranges: pd.DataFrame, context: str) -> pd.Series:
     return rows.iloc[int(rows["best"].argmax())]
 
 
-def spelt(ranges: pd.Series) -> str:
+def spelt(ranges: Row | pd.Series) -> str:
     """`0.5 to 2`, the factors that help most."""
     low, high = (f"{ranges[f'{end}_alpha']:g}" for end in ("least", "most"))
     return low if low == high else f"{low} to {high}"
@@ -200,7 +184,7 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
         if name == "divergence":
             axes.set_ylim(0, None)
         else:
-            _level(axes, plain[name], "baseline")
+            level(axes, plain[name], "baseline", label=title("baseline"))
             axes.set_ylim(BELOW, 1)
     rest.axis("off")
     rest.legend(*drawn[0].get_legend_handles_labels(), loc="center left")

@@ -2,13 +2,11 @@
 
 import pandas as pd
 
-from tvsight.experiments.rows import difference_columns
 from tvsight.experiments.steering import METHODS, VECTOR
 from tvsight.output.labels import number
 from tvsight.output.procedures import title
-from tvsight.statistics.intervals import accuracy, mean_of, mean_over_tasks
-from tvsight.statistics.intervals import recovered_gap as gap
-from tvsight.statistics.tests import SIGNIFICANCE, holm
+from tvsight.statistics import summaries
+from tvsight.statistics.summaries import ENDS, by_group, gap, sizes
 
 KEYS = ["model", "task"]
 CONDITION = ["context", "procedure", "method", "mode", "alpha"]
@@ -34,23 +32,28 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         its `gain_p`, one-sided, by permuting queries; `baseline`, the accuracy without a vector in
         the same context; `icl`, that of in-context learning; the mean of each of `SCORES`.
     """
-    icl = central[(central["split"] == "test") & (central["procedure"] == "icl")]
-    icl_of = icl.groupby(KEYS, observed=True)["correct"].mean().to_dict()
+    few_shot = central[(central["split"] == "test") & (central["procedure"] == "icl")]
+    icl_of = few_shot.groupby(KEYS, observed=True)["correct"].mean()
     test = rows[rows["split"] == "test"]
-    found = []
-    for (model, task, _), asked in test.groupby([*KEYS, "context"], sort=False):
-        baseline = asked[asked["procedure"] == "baseline"]
-        for condition, run in asked.groupby(CONDITION, sort=False, dropna=False):
-            first = run.iloc[0]
-            row = {"model": model, "category": first["category"], "task": task}
-            row |= dict(zip(CONDITION, condition, strict=True))
-            row |= {"n": len(run), "queries": run["query"].nunique(), "layer": first["layer"]}
-            row |= accuracy(run["correct"], run["query"]).columns("accuracy")
-            row |= difference_columns(run, baseline, "gain")
-            row |= {"baseline": baseline["correct"].mean(), "icl": icl_of[model, task]}
-            row |= {name: run[name].mean() for name in SCORES}
-            found.append(row)
-    return pd.DataFrame(found)
+    place = ["model", "task", "context"]
+    unpatched = test[test["procedure"] == "baseline"]
+    plain = dict(iter(unpatched.groupby(place, sort=False, observed=True)))
+
+    def unsteered(run: pd.DataFrame) -> pd.DataFrame:
+        return plain[tuple(run[place].iloc[0])]
+
+    def more(_: pd.DataFrame, run: pd.DataFrame) -> dict[str, float]:
+        icl = icl_of[tuple(run[KEYS].iloc[0])]
+        ends = {"baseline": unsteered(run)["correct"].mean(), "icl": icl}
+        return {**ends, **{name: run[name].mean() for name in SCORES}}
+
+    return summaries.by_task(
+        test,
+        CONDITION,
+        {"gain": lambda _, run: (run, unsteered(run))},
+        lambda _, run: {**sizes(run), "layer": run["layer"].iloc[0]},
+        more,
+    )
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -66,21 +69,15 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         whether a vector helps most with this factor: a gain over no vector whose interval is above
         0, and at least `ENOUGH` of the accuracy of its own best factor in this context.
     """
-    found = []
-    for keys, run in table.groupby(["model", *CONDITION], sort=False, dropna=False):
-        row = {**dict(zip(["model", *CONDITION], keys, strict=True)), "tasks": len(run)}
-        for name in ("accuracy", "baseline", "icl", "gain", *SCORES):
-            row |= mean_of(run, name).columns(name)
-        ends = run[["baseline", "icl", "accuracy"]]
-        known = ends if row["procedure"] != "baseline" else ends[:0]
-        row |= mean_over_tasks(known, gap).columns("recovered_gap")
-        row["gain_tasks"] = int((holm(run["gain_p"]) < SIGNIFICANCE).sum())
-        found.append(row)
-    means = pd.DataFrame(found)
-    added = (means["procedure"] == VECTOR) & (means["mode"] == "add")
+    names = ("accuracy", "baseline", "icl", "gain", *SCORES)
+    steered = table.assign(steered=table["accuracy"].where(table["procedure"] != "baseline"))
+    means: dict[str, summaries.Mean] = {name: name for name in names}
+    means["recovered_gap"] = gap("steered")
+    found = summaries.over_tasks(steered, CONDITION, means, {"gain_tasks": "gain_p"})
+    added = (found["procedure"] == VECTOR) & (found["mode"] == "add")
     of = ["model", "context", "method"]
-    best = means[added].groupby(of)["accuracy"].transform("max").reindex(means.index)
-    return means.assign(helps=(means["accuracy"] >= ENOUGH * best) & (means["gain_low"] > 0))
+    best = found[added].groupby(of)["accuracy"].transform("max").reindex(found.index)
+    return found.assign(helps=(found["accuracy"] >= ENOUGH * best) & (found["gain_low"] > 0))
 
 
 def ranges(means: pd.DataFrame) -> pd.DataFrame:
@@ -96,15 +93,13 @@ def ranges(means: pd.DataFrame) -> pd.DataFrame:
         factors with which it helps most, and `least_alpha` and `most_alpha`, the smallest and
         largest of them.
     """
-    found = []
-    vectors = means[means["procedure"] == VECTOR]
-    for keys, of_vector in vectors.groupby(["model", "context", "method"], sort=False):
+
+    def summary(of_vector: pd.DataFrame) -> dict[str, object]:
         added = of_vector[of_vector["mode"] == "add"].sort_values("alpha")
         best = added.iloc[int(added["accuracy"].argmax())]
         over = of_vector[of_vector["mode"] == "overwrite"].iloc[0]
         helping = added.loc[added["helps"], "alpha"]
-        row = dict(zip(("model", "context", "method"), keys, strict=True))
-        row |= {"tasks": best["tasks"], "best_alpha": best["alpha"], "helping": len(helping)}
+        row = {"tasks": best["tasks"], "best_alpha": best["alpha"], "helping": len(helping)}
         row |= {"least_alpha": helping.min(), "most_alpha": helping.max()}
         for name, of, column in (
             ("baseline", best, "baseline"),
@@ -112,9 +107,11 @@ def ranges(means: pd.DataFrame) -> pd.DataFrame:
             ("best", best, "accuracy"),
             ("recovered_gap", best, "recovered_gap"),
         ):
-            row |= {f"{name}{end}": of[f"{column}{end}"] for end in ("", "_low", "_high")}
-        found.append(row)
-    return pd.DataFrame(found)
+            row |= {f"{name}{end}": of[f"{column}{end}"] for end in ENDS}
+        return row
+
+    vectors = means[means["procedure"] == VECTOR]
+    return by_group(vectors, ["model", "context", "method"], summary)
 
 
 def in_text(rows: pd.DataFrame) -> pd.DataFrame:
@@ -136,13 +133,8 @@ def in_text(rows: pd.DataFrame) -> pd.DataFrame:
     values = rows.loc[known.index, [*by, "task"]].join(known)
     of_tasks = values.groupby([*by, "task"], sort=False, dropna=False).mean()
     of_tasks["exact_gain"] = of_tasks["exact_every"] - of_tasks["exact_once"]
-    found = []
-    for keys, run in of_tasks.reset_index().groupby(by, sort=False, dropna=False):
-        row = {**dict(zip(by, keys, strict=True)), "tasks": len(run)}
-        for name in (*IN_TEXT, "exact_gain"):
-            row |= mean_of(run, name).columns(name)
-        found.append(row)
-    return pd.DataFrame(found)
+    names = (*IN_TEXT, "exact_gain")
+    return summaries.over_tasks(of_tasks.reset_index(), CONDITION[1:], names)
 
 
 def task_line(rows: pd.DataFrame) -> str:

@@ -8,20 +8,29 @@ from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import CONTROLS, METHODS, NAME, VECTOR, Options, figures, numbers
 from tvsight.experiments.steering.figures import CONTEXT_TITLES
 from tvsight.experiments.steering.request import collect
-from tvsight.output.drawn import Drawn
-from tvsight.output.labels import MISSING, display_name, interval, task_title
+from tvsight.output import columns as c
+from tvsight.output.labels import MISSING, interval
+from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
-from tvsight.output.tables import Wording
+from tvsight.statistics.summaries import by_group, wide
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
+    from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
-NAMES = ["Model", "Category", "Task", "Vector", "Context"]
-"""Columns with words from elsewhere."""
-RANGE_TABLE = Wording(
+VECTOR_COLUMN = c.named("Vector", "method", title, words=True)
+
+
+def _mode(row: c.Row) -> str:
+    if pd.isna(row["mode"]):
+        return "no vector"
+    return "written over" if row["mode"] == "overwrite" else f"added, α = {row['alpha']:g}"
+
+
+RANGE_TABLE = Table(
     "Vectors that are added with a factor α, or written over",
     "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Helps most with: the "
     "factors that have a gain over no vector whose interval is above 0, and at least 80 % of the "
@@ -31,18 +40,54 @@ RANGE_TABLE = Wording(
     "the controls, zero-shot: a random direction of the same length, the negated vector and "
     "another task's in place of the own one. The third has the tasks, zero-shot, written over "
     "and added with α = 1, each after its block.",
+    (
+        *(c.MODEL, c.named("Context", "context", CONTEXT_TITLES.__getitem__, words=True)),
+        *(VECTOR_COLUMN, c.estimate("No vector", "baseline")),
+        *(c.estimate("Written over", "overwrite"), c.general("Best α", "best_alpha")),
+        *(c.estimate("Added with it", "best"), c.estimate("Recovered gap", "recovered_gap")),
+        c.Column("Helps most with", lambda row: figures.spelt(row) if row["helping"] else MISSING),
+    ),
 )
-TEXT_TABLE = Wording(
+CONTROL_TABLE = Table(
+    "Controls, in zero-shot prompts",
+    "",
+    (
+        *(c.MODEL, VECTOR_COLUMN, c.general("α", "alpha"), c.estimate("Own", VECTOR)),
+        *c.procedures(CONTROLS),
+    ),
+)
+TASK_TABLE = Table(
+    "",
+    "",
+    (
+        *(c.MODEL, c.CATEGORY, c.TASK, c.estimate("No vector", "accuracy")),
+        *(
+            c.plain(f"{title(method)}{added}", f"{method}{added}")
+            for method in METHODS
+            for added in ("", ", added")
+        ),
+    ),
+    shown=False,
+)
+TEXT_TABLE = Table(
     "Whole answers, and signs of collapse",
     "A row is a mean over tasks. [ ]: 95 % bootstrap interval over tasks. Text is generated after "
     "zero-shot prompts, with the vector at their last token (once), or at every generated token "
     "too. Right: exact match of the whole answer, up to where the template ends it. Change: every "
     "token minus once. Repeated: 1 − different / all bigrams. Divergence: KL divergence in nats of "
     "the next token of neutral sentences with a vector at the last token from that without.",
+    (
+        *(c.MODEL, VECTOR_COLUMN, c.Column("Mode", _mode)),
+        *(c.estimate("Right, once", "exact_once"), c.estimate("Right, every token", "exact_every")),
+        *(c.estimate("Change", "exact_gain"), c.estimate("Repeated, once", "repeated_once")),
+        c.estimate("Repeated, every token", "repeated_every"),
+        c.estimate("Divergence", "divergence"),
+    ),
+    part="collapse",
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
+def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables."""
     steered = outcome.only(NAME)
     if not steered.results:
@@ -54,110 +99,37 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn)
             "show that a factor helps."
         )
     rows = steered.table
+    page = Page(display, drawn)
     table = numbers.by_task(outcome.only(CENTRAL).table, rows)
     means = numbers.over_tasks(table)
     ranges, of_text = numbers.ranges(means), numbers.in_text(rows)
-    range_cells, control_cells = _range_cells(ranges), _control_cells(means)
-    text_cells = _text_cells(of_text)
-    display.table(range_cells, RANGE_TABLE.title)
-    display.table(control_cells, "Controls, in zero-shot prompts")
-    display.table(text_cells, TEXT_TABLE.title)
-
-    cells = [range_cells, control_cells, _task_cells(table), *steered.note_cells]
-    drawn.table(table, cells, names=NAMES, wording=RANGE_TABLE)
-    drawn.numbers(means, "means")
-    drawn.numbers(ranges, "ranges")
-    drawn.table(of_text, [text_cells], "collapse", names=NAMES, wording=TEXT_TABLE)
-    for model in means["model"].unique():
-        drawn.figure(figures.by_alpha(means, ranges, model), model)
-        drawn.figure(figures.in_text(of_text, model), "collapse", model)
-
-
-def _range_cells(ranges: pd.DataFrame) -> pd.DataFrame:
-    """The factors that help most, as texts.
-
-    Args:
-        ranges: from `numbers.ranges`.
-    """
-    return pd.DataFrame(
-        {
-            "Model": display_name(row["model"]),
-            "Context": CONTEXT_TITLES[row["context"]],
-            "Vector": title(row["method"]),
-            "No vector": interval(row, "baseline"),
-            "Written over": interval(row, "overwrite"),
-            "Best α": f"{row['best_alpha']:g}",
-            "Added with it": interval(row, "best"),
-            "Recovered gap": interval(row, "recovered_gap"),
-            "Helps most with": figures.spelt(row) if row["helping"] else MISSING,
-        }
-        for _, row in ranges.iterrows()
-    )
-
-
-def _control_cells(means: pd.DataFrame) -> pd.DataFrame:
-    """The accuracies of the controls, as texts.
-
-    Args:
-        means: from `numbers.over_tasks`.
-    """
     added = means[(means["context"] == "zero_shot") & (means["mode"] == "add")]
-    found = []
-    for (model, method, alpha), of in added.groupby(["model", "method", "alpha"], sort=False):
-        runs = {run["procedure"]: interval(run, "accuracy") for _, run in of.iterrows()}
-        row = {"Model": display_name(str(model)), "Vector": title(str(method))}
-        row |= {"α": f"{alpha:g}", "Own": runs[VECTOR]}
-        row |= {title(control): runs.get(control, MISSING) for control in CONTROLS}
-        found.append(row)
-    return pd.DataFrame(found)
+    controls = wide(added, ["model", "method", "alpha"], "procedure")
+    none = {f"{name}{end}": None for name in CONTROLS for end in ("", "_low", "_high")}
+    controls = controls.assign(**{name: none[name] for name in none if name not in controls})
+    below = [(CONTROL_TABLE, controls), (TASK_TABLE, _by_task(table))]
+    page.table(RANGE_TABLE, table, ranges, below, steered.note_cells)
+    page.numbers(means, "means")
+    page.numbers(ranges, "ranges")
+    page.table(TEXT_TABLE, of_text)
+    for model in means["model"].unique():
+        page.figure(figures.by_alpha(means, ranges, model), model)
+        page.figure(figures.in_text(of_text, model), "collapse", model)
 
 
-def _task_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """The zero-shot accuracy of each task, as texts.
+def _by_task(table: pd.DataFrame) -> pd.DataFrame:
+    """The zero-shot accuracy of each task without a vector, and with each written over and added,
+    with its block."""
 
-    Args:
-        table: from `numbers.by_task`.
-    """
-    zero_shot = table[table["context"] == "zero_shot"]
-    found = []
-    for (model, task), of in zero_shot.groupby(["model", "task"], sort=False):
+    def summary(of: pd.DataFrame) -> dict[str, object]:
         plain = of[of["procedure"] == "baseline"].iloc[0]
-        row = {"Model": display_name(str(model)), "Category": plain["category"]}
-        row |= {"Task": task_title(str(task)), "No vector": interval(plain, "accuracy")}
+        row: dict[str, object] = {str(name): value for name, value in plain.items()}
         vectors = of[of["procedure"] == VECTOR]
         for method in METHODS:
             run = vectors[vectors["method"] == method]
-            over = run[run["mode"] == "overwrite"].iloc[0]
-            added = run[run["alpha"] == 1].iloc[0]
-            row[title(method)] = f"{interval(over, 'accuracy')} after {over['layer']}"
-            row[f"{title(method)}, added"] = f"{interval(added, 'accuracy')} after {added['layer']}"
-        found.append(row)
-    return pd.DataFrame(found)
+            for name, is_one in (("", run["mode"] == "overwrite"), (", added", run["alpha"] == 1)):
+                one = run[is_one].iloc[0]
+                row[f"{method}{name}"] = f"{interval(one, 'accuracy')} after {one['layer']}"
+        return row
 
-
-def _text_cells(means: pd.DataFrame) -> pd.DataFrame:
-    """What generated text says, as texts.
-
-    Args:
-        means: from `numbers.in_text`.
-    """
-    return pd.DataFrame(
-        {
-            "Model": display_name(row["model"]),
-            "Vector": MISSING if pd.isna(row["method"]) else title(row["method"]),
-            "Mode": _mode(row),
-            "Right, once": interval(row, "exact_once"),
-            "Right, every token": interval(row, "exact_every"),
-            "Change": interval(row, "exact_gain"),
-            "Repeated, once": interval(row, "repeated_once"),
-            "Repeated, every token": interval(row, "repeated_every"),
-            "Divergence": interval(row, "divergence"),
-        }
-        for _, row in means.iterrows()
-    )
-
-
-def _mode(row: pd.Series) -> str:
-    if pd.isna(row["mode"]):
-        return "no vector"
-    return "written over" if row["mode"] == "overwrite" else f"added, α = {row['alpha']:g}"
+    return by_group(table[table["context"] == "zero_shot"], ["model", "task"], summary)

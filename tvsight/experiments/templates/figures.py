@@ -7,8 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tvsight.experiments.templates.numbers import CHOICES, Standard
+from tvsight.output.columns import Row
 from tvsight.output.labels import counted, display_name, number, shortened, sizes
-from tvsight.output.panels import legend_above, whiskers
+from tvsight.output.marks import rows_of, whiskered
+from tvsight.output.panels import legend_above
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about, title, word
 from tvsight.output.theme import TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure, text_in
@@ -51,21 +53,18 @@ def matrix(
     for place, (name, colour) in enumerate(zip(extracted, colours, strict=True)):
         kept = means[means["extracted_under"] == name]
         shift = 0.25 - 0.5 * place / max(1, len(extracted) - 1)
-        axes.errorbar(
-            kept["accuracy"],
-            kept["applied_under"].map(rows) + shift,
-            xerr=whiskers(kept, "accuracy"),
-            fmt=TASK_MARKERS[place],
-            color=colour,
-            markersize=5,
-            elinewidth=0.9,
-            label=f"Vector from “{shortened(name)}” prompts",
-        )
-    axes.set_yticks(list(rows.values()), [_written_out(name) for name in rows])
+        at, label = kept["applied_under"].map(rows) + shift, f"“{shortened(name)}” prompts"
+        look: Any = {
+            "fmt": TASK_MARKERS[place],
+            "color": colour,
+            "markersize": 5,
+            "elinewidth": 0.9,
+        }
+        label = f"Vector from {label}"
+        whiskered(axes, kept, "accuracy", at, upright=False, label=label, **look)
+    rows_of(axes, [_written_out(name) for name in rows])
     axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.5), xlabel="Mean test accuracy")
     axes.set_ylabel("Applied under")
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.grid(True)
     for place in range(0, len(rows), 2):
         axes.axhspan(place - 0.5, place + 0.5, color="0.96", zorder=0)
     legend_above(figure, axes, 3)
@@ -107,14 +106,14 @@ def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard
     return Plot(figure, _by_choice(choices), caption, note)
 
 
-def blocks(means: pd.Series) -> str:
+def blocks(means: Row | pd.Series) -> str:
     """`10 (8–12)`: median and range of the blocks chosen, from a row of `numbers.over_tasks`."""
     first = means["layer_first"]
     last = means["layer_last"]
     return f"{means['layer_median']:g}" + (f" ({first}–{last})" if first != last else "")
 
 
-def dummies_named(row: pd.Series) -> str:
+def dummies_named(row: Row | pd.Series) -> str:
     """`2 of another task`, `the query itself`: the dummy queries of a row with `VARIANT`."""
     name = CHOICES[row["dummy_choice"]]
     return name if row["dummy_choice"] == "query" else f"{row['dummy_queries']} {name}"
@@ -124,19 +123,9 @@ def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
     """Accuracies with their intervals; hollow where θ is an upper bound."""
     drawn_as = PROCEDURES["task_vector"]
     places = range(len(means))
-    axes.errorbar(
-        places,
-        means["accuracy"],
-        yerr=whiskers(means, "accuracy"),
-        fmt=drawn_as.marker + line,
-        color=drawn_as.colour,
-        markersize=4.5,
-        linewidth=1.2,
-        elinewidth=0.9,
-        capsize=2,
-        label=drawn_as.title,
-        zorder=3,
-    )
+    look: Any = {"fmt": drawn_as.marker + line, "color": drawn_as.colour, "label": drawn_as.title}
+    sizes_of: Any = {"markersize": 4.5, "linewidth": 1.2, "elinewidth": 0.9, "capsize": 2}
+    whiskered(axes, means, "accuracy", places, zorder=3, **look, **sizes_of)
     for place, is_bound in zip(places, means["dummy_choice"] == "query", strict=True):
         if is_bound:
             hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}

@@ -8,18 +8,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import layer_p
-from tvsight.experiments.rows import difference_columns
 from tvsight.output.labels import interval
 from tvsight.output.procedures import title
-from tvsight.statistics.intervals import (
-    accuracy,
-    mean_difference,
-    mean_of,
-    mean_over_tasks,
-    recovered_gap,
-)
-from tvsight.statistics.tests import SIGNIFICANCE, with_holm
+from tvsight.statistics import summaries
+from tvsight.statistics.summaries import ENDS, identified, significant, sizes
+from tvsight.statistics.tests import with_holm
 
 CHOICES = {"task": "of the task", "foreign": "of another task", "query": "the query itself"}
 """The sources of dummy queries. The paper's are inputs of the task."""
@@ -49,11 +42,34 @@ def by_variant(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
         this one was applied under) with `_low`, `_high` and the one-sided `_p`; each p-value with
         `_holm`, adjusted for the tasks of the same model and variant.
     """
-    tasks = rows.groupby(["model", "task"], sort=False, observed=True)
-    found = [row for _, of_task in tasks for row in _variants(of_task, vector)]
+
+    def own(of_task: pd.DataFrame, run: pd.DataFrame) -> summaries.Pair | None:
+        first, test = run.iloc[0], of_task[of_task["split"] == "test"]
+        if first["procedure"] != vector:
+            return None
+        matrix = of_templates(test, standard(test))
+        here = matrix["applied_under"] == first["applied_under"]
+        return matrix[here & (matrix["extracted_under"] == matrix["applied_under"])], run
+
+    def lead(of_task: pd.DataFrame, run: pd.DataFrame) -> dict[str, object]:
+        first = run.iloc[0]
+        if first["procedure"] != vector:
+            return {"layer_identified": None}
+        dev = of_task[of_task["split"] == "dev"]
+        here = dev["applied_under"] == first["applied_under"]
+        swept = dev[dev["procedure"] == vector]
+        swept = swept[(swept[VARIANT] == first[VARIANT]).all(axis=1)]
+        return identified(swept, dev[here & (dev["procedure"] == "baseline")])
+
+    table = summaries.by_task(
+        rows, ["procedure", *VARIANT, "layer"], {"loss": own}, lead, lambda _, run: sizes(run)
+    )
     types = {name: rows[name].dtype for name in (*VARIANT, "layer", "layer_identified")}
-    table = pd.DataFrame(found).astype(types)
-    return with_holm(table, ["layer_p", "loss_p"], ["model", *VARIANT])
+    estimate = [f"accuracy{end}" for end in ENDS]
+    loss = [*(f"loss{end}" for end in ENDS), "loss_p"]
+    order = [*summaries.TASK, "procedure", *VARIANT, "layer", *estimate, "n", "queries"]
+    order += ["layer_identified", "layer_p", *loss]
+    return with_holm(table[order].astype(types), ["layer_p", "loss_p"], ["model", *VARIANT])
 
 
 def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
@@ -80,55 +96,27 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         "own": matrix[matrix["extracted_under"] == matrix["applied_under"]],
     }
     place = ["model", "applied_under", "task"]
-    accuracies = {name: of.set_index(place)["accuracy"] for name, of in references.items()}
-    found: list[dict[str, object]] = []
-    for variant, group in vectors.groupby(["model", *VARIANT], sort=False, observed=True):
-        where = pd.MultiIndex.from_frame(group[place])
-        columns = {name: of.reindex(where).to_numpy() for name, of in accuracies.items()}
-        values = pd.DataFrame({**columns, "vector": group["accuracy"].to_numpy()})
-        shares = mean_over_tasks(values[["baseline", "icl", "vector"]], recovered_gap)
-        layers = group["layer"].astype(int)
-        found.append(
-            {
-                **dict(zip(["model", *VARIANT], variant, strict=True)),
-                "tasks": len(group),
-                **mean_of(values, "vector").columns("accuracy"),
-                **mean_of(values, "baseline").columns("baseline"),
-                **mean_of(values, "icl").columns("icl"),
-                **mean_difference(values, "vector", "baseline").columns("gain"),
-                **shares.columns("recovered_gap"),
-                **mean_difference(values, "vector", "own").columns("difference"),
-                "layer_median": layers.median(),
-                "layer_first": layers.min(),
-                "layer_last": layers.max(),
-                "identified": int((group["layer_p_holm"] < SIGNIFICANCE).sum()),
-                "lost": int((group["loss_p_holm"] < SIGNIFICANCE).sum()),
-            }
-        )
-    return pd.DataFrame(found)
+    where = pd.MultiIndex.from_frame(vectors[place])
+    ends = {
+        name: of.set_index(place)["accuracy"].reindex(where).to_numpy()
+        for name, of in references.items()
+    }
+    means: dict[str, summaries.Mean] = {
+        **{name: name for name in ("accuracy", "baseline", "icl")},
+        **{"gain": ("accuracy", "baseline"), "recovered_gap": summaries.gap()},
+        "difference": ("accuracy", "own"),
+    }
 
+    def more(run: pd.DataFrame) -> dict[str, float]:
+        layers = run["layer"].astype(int)
+        return {
+            **{"layer_median": layers.median(), "layer_first": layers.min()},
+            "layer_last": layers.max(),
+            "identified": significant(run, "layer_p_holm"),
+            "lost": significant(run, "loss_p_holm"),
+        }
 
-def _variants(rows: pd.DataFrame, vector: str) -> list[dict[str, object]]:
-    dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
-    baseline = dev[dev["procedure"] == "baseline"]
-    sweeps = dict(tuple(dev[dev["procedure"] == vector].groupby(VARIANT, observed=True)))
-    own = of_templates(test, standard(test))
-    own = own[own["extracted_under"] == own["applied_under"]]
-    keys = ["model", "category", "task", "procedure", *VARIANT, "layer"]
-    found = []
-    for key, run in test.groupby(keys, sort=False, observed=True, dropna=False):
-        named = dict(zip(keys, key, strict=True))
-        estimate = accuracy(run["correct"], run["query"])
-        counts = {"n": estimate.n, "queries": estimate.distinct}
-        row = named | estimate.columns("accuracy") | counts | {"layer_identified": None}
-        if named["procedure"] == vector:
-            here = named["applied_under"]
-            sweep = sweeps[tuple(named[name] for name in VARIANT)]
-            p_value = layer_p(sweep, baseline[baseline["applied_under"] == here])
-            row |= {"layer_p": p_value, "layer_identified": p_value < SIGNIFICANCE}
-            row |= difference_columns(own[own["applied_under"] == here], run, "loss")
-        found.append(row)
-    return found
+    return summaries.over_tasks(vectors.assign(**ends), VARIANT, means, more=more)
 
 
 def standard(table: pd.DataFrame) -> Standard:

@@ -7,165 +7,155 @@ import pandas as pd
 from tvsight.experiments.main_results.methods import each_vector
 from tvsight.experiments.templates import Options, figures, numbers
 from tvsight.experiments.templates.request import collect
-from tvsight.output.drawn import Drawn
-from tvsight.output.labels import display_name, interval, number, task_title
-from tvsight.output.procedures import about, title
-from tvsight.output.tables import Wording
+from tvsight.output import columns as c
+from tvsight.output.labels import interval
+from tvsight.output.page import Page, Table
+from tvsight.output.procedures import title
+from tvsight.statistics.summaries import by_group
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
+    from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
-NAMES = ["Model", "Category", "Task", "Extracted under", "Applied under"]
-"""Columns with words from elsewhere."""
 MEANS = (
     "[ ]: 95 % bootstrap interval over tasks. Against own: minus the accuracy of the vector that "
     "was extracted under the same template from the task's own dummy queries. Block: the median of "
     "those chosen on dev, with their range over tasks. Identified: the number of tasks where a "
     "block beats the baseline on dev."
 )
-MATRIX_TABLE = Wording(
-    "Mean test accuracy by template",
-    "A row is the template that the vector was extracted under, and the one that it was applied "
-    f"under; baseline and ICL are those of the latter. {MEANS}",
-)
-DUMMY_TABLE = Wording(
-    "Mean test accuracy by number and choice of dummy queries",
-    "A row is where the dummy queries come from, and how many a vector is the mean over. θ of the "
-    f"query itself may hold its answer. {MEANS}",
-)
-TASK_TABLE = Wording(
-    "Test accuracy by template and by dummy queries, task by task",
-    "A row of the first table is a task and a pair of templates, of the second a task. [ ]: 95 % "
-    "interval over the task's queries; after @ the block chosen on dev. n: test episodes, with the "
-    "number of different queries in brackets.",
-)
 NO_DUMMIES = "Dummy queries are varied for the task vector alone, which is made from them."
 """Said of the vectors of other methods."""
 SECONDARY = ["Gain over baseline", "Against own", "Identified (Holm)", "Own better (Holm)"]
 """Columns that a narrow terminal leaves out."""
+TEMPLATES = (
+    c.plain("Extracted under", "extracted_under", words=True),
+    c.plain("Applied under", "applied_under", words=True),
+)
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
-    """Write tables and figures, and show the tables, of each vector. Dummy queries are varied for
-    the task vector alone."""
-    for vector, of_vector, files in each_vector(outcome, drawn):
-        table = numbers.by_variant(of_vector.table, vector)
-        means = numbers.over_tasks(table, vector)
-        by_task = [_draw_matrix(table, means, vector, display, files)]
-        if vector == "task_vector":
-            by_task.append(_draw_dummy_queries(table, means, display, files))
-        by_task += of_vector.note_cells
-        files.table(table, by_task, "by_task", names=NAMES, wording=_worded(TASK_TABLE, vector))
-
-
-def _draw_matrix(
-    table: pd.DataFrame, means: pd.DataFrame, vector: str, display: "Display", drawn: Drawn
-) -> pd.DataFrame:
-    """The template × template matrix; returns its cells task by task."""
-    standard = numbers.standard(table)
-    matrix = numbers.of_templates(means, standard)
-    extracted, applied = matrix["extracted_under"], matrix["applied_under"]
-    cells = _cells(matrix, {"Extracted under": extracted, "Applied under": applied}, vector)
-    heading = about("Test accuracy, mean over tasks, by template", vector)
-    display.table(cells, f"{heading} (95 % intervals)", SECONDARY)
-    drawn.table(matrix, [cells], names=NAMES, wording=_worded(MATRIX_TABLE, vector))
-    for model in table["model"].unique():
-        of_model = table[table["model"] == model]
-        shown = matrix[matrix["model"] == model]
-        drawn.figure(figures.matrix(model, shown, of_model, standard, vector), model)
-    return _task_cells(numbers.of_templates(table, standard), table, vector)
-
-
-def _draw_dummy_queries(
-    table: pd.DataFrame, means: pd.DataFrame, display: "Display", drawn: Drawn
-) -> pd.DataFrame:
-    """The numbers and choices of dummy queries; returns their cells task by task."""
-    standard = numbers.standard(table)
-    dummies = numbers.of_dummy_queries(means, standard)
-    choices, counts = dummies["dummy_choice"].map(numbers.CHOICES), dummies["dummy_queries"]
-    cells = _cells(dummies, {"Dummy queries": choices, "Number": counts.astype(str)})
-    display.table(cells, "The same by dummy queries", SECONDARY)
-    drawn.table(dummies, [cells], "dummy_queries", names=NAMES, wording=DUMMY_TABLE)
-    for model in table["model"].unique():
-        of_model = table[table["model"] == model]
-        points = dummies[dummies["model"] == model]
-        curves = figures.dummy_queries(model, points, of_model, standard)
-        drawn.figure(curves, "dummy_queries", model)
-    return _dummy_task_cells(numbers.of_dummy_queries(table, standard))
-
-
-def _worded(wording: Wording, vector: str) -> Wording:
-    """The words above a table of one vector."""
-    if vector == "task_vector":
-        return wording
-    return Wording(about(wording.title, vector), f"{wording.note} {NO_DUMMIES}")
-
-
-def _cells(
-    means: pd.DataFrame, variant: dict[str, pd.Series], vector: str = "task_vector"
-) -> pd.DataFrame:
-    """Means over tasks as texts.
-
-    Args:
-        means: from `numbers.over_tasks`.
-        variant: the columns that name the variant of each row.
-    """
-    rows = [row for _, row in means.iterrows()]
-    return pd.DataFrame(
-        {
-            "Model": means["model"].map(display_name),
-            **variant,
-            title("baseline"): means["baseline"].map(number),
-            title("icl"): means["icl"].map(number),
-            title(vector): [interval(row, "accuracy") for row in rows],
-            "Gain over baseline": [interval(row, "gain") for row in rows],
-            "Against own": [interval(row, "difference") for row in rows],
-            "Block (range)": [figures.blocks(row) for row in rows],
-            "Identified (Holm)": [f"{row['identified']} of {row['tasks']}" for row in rows],
-            "Own better (Holm)": [f"{row['lost']} of {row['tasks']}" for row in rows],
-        }
+def _columns(*variant: c.Column, vector: str = "task_vector") -> tuple[c.Column, ...]:
+    """Those of means over tasks."""
+    return (
+        *(c.MODEL, *variant, *(c.number(title(name), name) for name in ("baseline", "icl"))),
+        c.estimate(title(vector), "accuracy"),
+        *(c.estimate("Gain over baseline", "gain"), c.estimate("Against own", "difference")),
+        *(c.Column("Block (range)", figures.blocks), c.of("Identified (Holm)", "identified")),
+        c.of("Own better (Holm)", "lost"),
     )
 
 
-def _task_cells(matrix: pd.DataFrame, table: pd.DataFrame, vector: str) -> pd.DataFrame:
-    """Task by task, a row per cell of the template × template matrix.
-
-    Args:
-        matrix, table: from `numbers.by_variant`, the first of the matrix alone.
-    """
-    place = ["model", "task", "applied_under"]
-    known = table[table["procedure"] != vector].set_index([*place, "procedure"])["accuracy"]
-    rows = [
-        {
-            **_named(cell),
-            "Extracted under": cell["extracted_under"],
-            "Applied under": cell["applied_under"],
-            **{title(name): number(known[(*cell[place], name)]) for name in ("baseline", "icl")},
-            f"{title(vector)} @ block": _with_block(cell),
-            "n (queries)": f"{cell['n']} ({cell['queries']})",
-        }
-        for _, cell in matrix.iterrows()
-    ]
-    return pd.DataFrame(rows)
-
-
-def _dummy_task_cells(dummies: pd.DataFrame) -> pd.DataFrame:
-    """Task by task, a column per number and choice of dummy queries."""
-    rows = []
-    for _, group in dummies.groupby(["model", "task"], sort=False, observed=True):
-        cells = {figures.dummies_named(cell): _with_block(cell) for _, cell in group.iterrows()}
-        rows.append(_named(group.iloc[0]) | cells)
-    return pd.DataFrame(rows).fillna("")
-
-
-def _named(row: pd.Series) -> dict[str, str]:
-    model = display_name(row["model"])
-    return {"Model": model, "Category": row["category"], "Task": task_title(row["task"])}
-
-
-def _with_block(cell: pd.Series) -> str:
+def _with_block(cell: c.Row) -> str:
     """`0.62 [0.48, 0.74] @10`, the block after the at-sign."""
     return f"{interval(cell, 'accuracy')} @{cell['layer']}"
+
+
+MATRIX_TABLE = Table(
+    "Mean test accuracy by template",
+    "A row is the template that the vector was extracted under, and the one that it was applied "
+    f"under; baseline and ICL are those of the latter. {MEANS}",
+    lambda vector: _columns(*TEMPLATES, vector=vector),
+    heading="Test accuracy, mean over tasks, by template",
+    secondary=SECONDARY,
+)
+DUMMY_TABLE = Table(
+    "Mean test accuracy by number and choice of dummy queries",
+    "A row is where the dummy queries come from, and how many a vector is the mean over. θ of the "
+    f"query itself may hold its answer. {MEANS}",
+    _columns(
+        c.named("Dummy queries", "dummy_choice", numbers.CHOICES.__getitem__),
+        c.plain("Number", "dummy_queries"),
+    ),
+    part="dummy_queries",
+    heading="The same by dummy queries",
+    secondary=SECONDARY,
+)
+TASK_TABLE = Table(
+    "Test accuracy by template and by dummy queries, task by task",
+    "A row of the first table is a task and a pair of templates, of the second a task. [ ]: 95 % "
+    "interval over the task's queries; after @ the block chosen on dev. n: test episodes, with the "
+    "number of different queries in brackets.",
+    lambda vector: (
+        *(c.MODEL, c.CATEGORY, c.TASK, *TEMPLATES),
+        *(c.number(title(name), name) for name in ("baseline", "icl")),
+        *(c.Column(f"{title(vector)} @ block", _with_block), c.QUERIES),
+    ),
+    part="by_task",
+    shown=False,
+)
+
+
+def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+    """Write tables and figures, and show the tables, of each vector. Dummy queries are varied for
+    the task vector alone."""
+    for vector, of_vector, files in each_vector(outcome, drawn):
+        page = Page(display, files)
+        table = numbers.by_variant(of_vector.table, vector)
+        means, standard = numbers.over_tasks(table, vector), numbers.standard(table)
+        _draw_matrix(table, means, standard, vector, page)
+        below = []
+        if vector == "task_vector":
+            _draw_dummy_queries(table, means, standard, page)
+            below = [_dummy_tasks(numbers.of_dummy_queries(table, standard))]
+        cells = _with_unpatched(numbers.of_templates(table, standard), table)
+        page.table(_worded(TASK_TABLE, vector), table, cells, below, of_vector.note_cells)
+
+
+def _draw_matrix(
+    table: pd.DataFrame, means: pd.DataFrame, standard: numbers.Standard, vector: str, page: Page
+) -> None:
+    """The template × template matrix."""
+    matrix = numbers.of_templates(means, standard)
+    declared = _worded(MATRIX_TABLE, vector)
+    page.table(declared._replace(heading=f"{declared.heading} (95 % intervals)"), matrix)
+    for model in table["model"].unique():
+        of_model = table[table["model"] == model]
+        shown = matrix[matrix["model"] == model]
+        page.figure(figures.matrix(model, shown, of_model, standard, vector), model)
+
+
+def _draw_dummy_queries(
+    table: pd.DataFrame, means: pd.DataFrame, standard: numbers.Standard, page: Page
+) -> None:
+    """The numbers and choices of dummy queries."""
+    dummies = numbers.of_dummy_queries(means, standard)
+    page.table(DUMMY_TABLE, dummies)
+    for model in table["model"].unique():
+        of_model, points = (of[of["model"] == model] for of in (table, dummies))
+        curves = figures.dummy_queries(model, points, of_model, standard)
+        page.figure(curves, "dummy_queries", model)
+
+
+def _worded(table: Table, vector: str) -> Table:
+    """A table of one vector."""
+    if vector == "task_vector":
+        return table
+    return table._replace(note=f"{table.note} {NO_DUMMIES}").of(vector)
+
+
+def _with_unpatched(matrix: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The cells of the template × template matrix with the accuracies without a vector."""
+    place = ["model", "task", "applied_under"]
+    where = pd.MultiIndex.from_frame(matrix[place])
+    ends = {
+        name: table[table["procedure"] == name].set_index(place)["accuracy"].reindex(where)
+        for name in ("baseline", "icl")
+    }
+    return matrix.assign(**{name: of.to_numpy() for name, of in ends.items()})
+
+
+def _dummy_tasks(dummies: pd.DataFrame) -> tuple[Table, pd.DataFrame]:
+    """Task by task, a column per number and choice of dummy queries."""
+    named = dummies.assign(
+        named=[figures.dummies_named(cell) for cell in dummies.to_dict("records")],
+        said=[_with_block(cell) for cell in dummies.to_dict("records")],
+    )
+    rows = by_group(
+        named,
+        ["model", "category", "task"],
+        lambda of: dict(zip(of["named"], of["said"], strict=True)),
+    )
+    columns = [c.named(name, name, str) for name in named["named"].unique()]
+    return Table("", "", (c.MODEL, c.CATEGORY, c.TASK, *columns), shown=False), rows

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tvsight.config import refuse_repeated
 from tvsight.errors import UsageError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results.layers import layer_p
 from tvsight.experiments.main_results.methods import with_further_methods
 from tvsight.experiments.rows import Asked, asked, frame, method_tokens
 from tvsight.experiments.templates import NAME, Options
@@ -26,6 +25,7 @@ from tvsight.prompts.filtering import shared_first_tokens, spaced_pair
 from tvsight.prompts.templates import template_name
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
+from tvsight.statistics.summaries import layer_p
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Task

@@ -21,12 +21,8 @@ class Options(VectorOptions, OneVectorOptions):
         default=30.0, metadata=RUNTIME
     )
     """Perplexity of t-SNE: about how many neighbours each vector has. Few vectors lower it."""
-    tsne_seed: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=0, metadata=RUNTIME)
-    """Seed of t-SNE."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.perplexity > 0:
             raise UsageError(f"--perplexity {self.perplexity}: more than 0 was expected.")
-        if not 0 <= self.tsne_seed < 2**32:
-            raise UsageError(f"--tsne-seed {self.tsne_seed}: 0 to 4294967295 was expected.")

@@ -17,6 +17,7 @@ from tvsight.experiments.vector_clusters.numbers import (
     DRAWN,
     LEFT_OUT,
     TASK,
+    TSNE_SEED,
     Embedding,
     Tree,
 )
@@ -263,7 +264,7 @@ def _about(
     lines = [
         f"{given.where}: {counted(len(given.names), 'task')}, n = {given.sizes} test episodes "
         "each. Colour: the category, with a tint for each task.",
-        f"t-SNE: perplexity {embedding.perplexity:.3g}{cut}, seed {embedding.seed}, begun from "
+        f"t-SNE: perplexity {embedding.perplexity:.3g}{cut}, seed {TSNE_SEED}, begun from "
         "the first two principal components; Euclidean distances between the vectors as they are, "
         "neither scaled nor centred.",
     ]

@@ -27,6 +27,7 @@ TASK, CATEGORY, LEFT_OUT = "task", "category", "category, own task left out"
 task: this tells whether a category is more than its tasks."""
 
 
+TSNE_SEED = 0
 DRAWN: Metric = "euclidean"
 """The distance that t-SNE sees."""
 WAYS: dict[str, tuple[Metric, str]] = {
@@ -57,7 +58,6 @@ class Embedding(NamedTuple):
     perplexity: float
     bounded: bool
     """Whether the number of vectors allows no larger perplexity."""
-    seed: int
 
 
 class Tree(NamedTuple):
@@ -145,7 +145,7 @@ def by_task(given: VectorSet) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def embedding(given: VectorSet, perplexity: float, seed: int) -> Embedding | None:
+def embedding(given: VectorSet, perplexity: float) -> Embedding | None:
     """Place the vectors in two dimensions by t-SNE.
 
     Args:
@@ -155,7 +155,7 @@ def embedding(given: VectorSet, perplexity: float, seed: int) -> Embedding | Non
         None when there are too few vectors.
     """
     possible = possible_perplexity(perplexity, len(given.vectors))
-    places = embedded(given.vectors, possible, seed)
+    places = embedded(given.vectors, possible, TSNE_SEED)
     if places is None:
         return None
     points = pd.DataFrame(
@@ -169,7 +169,7 @@ def embedding(given: VectorSet, perplexity: float, seed: int) -> Embedding | Non
             "y": places[:, 1],
         }
     )
-    return Embedding(points, possible, possible != perplexity, seed)
+    return Embedding(points, possible, possible != perplexity)
 
 
 def below_chance(of_tasks: pd.DataFrame, groupings: pd.DataFrame) -> dict[str, float]:

@@ -14,28 +14,27 @@ from tvsight.experiments.main_results.methods import (
 from tvsight.experiments.main_results.request import collect_with_vectors
 from tvsight.experiments.main_results.vector_sets import VectorSet, vector_sets
 from tvsight.experiments.vector_clusters import Options, figures, numbers
-from tvsight.output.drawn import Drawn
-from tvsight.output.labels import MISSING, display_name, interval, number, spread, task_title
+from tvsight.output import columns as c
+from tvsight.output.labels import MISSING, number, spread, task_title
+from tvsight.output.page import Page, Table
 from tvsight.output.procedures import word
-from tvsight.output.tables import Wording
 
 if TYPE_CHECKING:
     from tvsight.methods import MethodEntry
     from tvsight.output.console import Display
+    from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
     from tvsight.run.runner import Runner
 
 __all__ = ["collect", "draw"]
 
-NAMES = ["Model", "Category", "Task", "Taken for", "Nearest task"]
-"""Columns with words from elsewhere."""
 LEFT_OUT_COLUMNS = {
     "euclidean": "Category without own task",
     "cosine": "The same, cosine",
     "centred": "The same, mean subtracted",
 }
 """Titles of the columns of a category without the own task, by `numbers.WAYS`."""
-TABLE = Wording(
+TABLE = Table(
     "Do {vector}s cluster by task, and by category?",
     "A row is a grouping of the vectors (the number of groups in brackets) and a way to compare "
     "them; subtracting the mean over tasks leaves Euclidean distances as they are. "
@@ -44,20 +43,48 @@ TABLE = Wording(
     "is that of the group sizes. Own task left out: nothing is learnt from the vector's own task. "
     "n: vectors, with the number of units that the interval resamples in brackets (queries, or "
     "tasks where the own task is left out).",
+    (
+        *(c.MODEL, c.BLOCK, c.with_sizes("Grouped by", "grouping", "groups")),
+        *(c.named("Distance", "measure", str.title), c.plain("Vectors", "vectors")),
+        *(c.number("Silhouette", "silhouette"), c.estimate("Nearest centroid", "accuracy")),
+        *(c.number("Chance", "chance"), c.with_sizes("n (units)", "asked", "units")),
+    ),
+    heading="Do {vector}s cluster?",
+    secondary=("n (units)",),
 )
-TASK_TABLE = Wording(
+TASK_TABLE = Table(
     "Do {vector}s cluster? Task by task, by Euclidean distance",
     "A row is a task. [ ]: 95 % interval over queries. Taken for: the task that its vectors are "
     "most often mistaken for, and the share of them. Category without own task: the share whose "
     "category is named right when nothing is learnt from the task itself, by Euclidean distance, "
     "by cosine distance, and by cosine distance with the mean subtracted. n: vectors, with the "
     "number of different queries in brackets.",
+    (
+        *(c.MODEL, c.CATEGORY, c.TASK, c.number("Silhouette", "silhouette")),
+        c.estimate("Nearest centroid", "accuracy"),
+        c.named("Taken for", "taken_for", task_title, words=True),
+        c.Column(
+            "Share", lambda row: number(row["taken_for_share"]) if row["taken_for"] else MISSING
+        ),
+        *(c.number(title, f"category_left_out_{way}") for way, title in LEFT_OUT_COLUMNS.items()),
+        c.with_sizes("n (queries)", "n", "units"),
+    ),
+    part="by_task",
+    heading="Task by task, Euclidean distance",
+    secondary=(*("Category", "Silhouette", *list(LEFT_OUT_COLUMNS.values())[1:], "n (queries)"),),
 )
-DISTANCE_TABLE = Wording(
+DISTANCE_TABLE = Table(
     "Distances between the {vector}s of tasks",
     "A row is a task. A task has one such vector, the same for all its episodes, so there is "
     "nothing that could cluster by task: no silhouette, no centroid and no picture of points. "
     "Distances are Euclidean. The CSV file has every pair of tasks.",
+    (
+        *(c.MODEL, c.BLOCK, c.CATEGORY, c.TASK),
+        c.named("Nearest task", "nearest", task_title, words=True),
+        c.Column("Its distance", lambda row: spread(row["distance"], math.nan)),
+        c.Column("Mean distance", lambda row: spread(row["mean"], math.nan)),
+    ),
+    part="distances",
 )
 
 
@@ -71,130 +98,68 @@ def collect(runner: "Runner", options: Options) -> "Outcome":
     return with_further_methods(collect_with_vectors(runner, options), options, measured)
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: Drawn) -> None:
+def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables, of each vector."""
     for vector, of_vector, files in each_vector(outcome, drawn):
+        page = Page(display, files)
         sets = vector_sets(of_vector, options, vector)
         if vector != "task_vector" and all(given.is_of_tasks for given in sets):
-            _draw_distances(of_vector, sets, vector, display, files)
+            _draw_distances(of_vector, sets, vector, page)
         else:
-            _draw_clusters(of_vector, sets, vector, options, display, files)
+            _draw_clusters(of_vector, sets, vector, options, page)
 
 
-def _draw_distances(
-    outcome: "Outcome", sets: list[VectorSet], vector: str, display: "Display", drawn: Drawn
-) -> None:
+def _draw_distances(outcome: "Outcome", sets: list[VectorSet], vector: str, page: Page) -> None:
     """The distances of a method that makes one vector for each task."""
     of_models = [numbers.between_tasks(given) for given in sets]
     apart = pd.concat(of_models, ignore_index=True)
-    cells, wording = _distance_cells(sets), DISTANCE_TABLE.of(vector)
-    display.table(cells, wording.title)
-    drawn.table(apart, [cells, *outcome.note_cells], "distances", names=NAMES, wording=wording)
+    page.table(DISTANCE_TABLE.of(vector), apart, _nearest(sets), notes=outcome.note_cells)
     for given, of_model in zip(sets, of_models, strict=True):
         tree = numbers.tree(given)
-        display.note(f"{given.where}: each task has one {word(vector)}, so nothing clusters.")
+        page.note(f"{given.where}: each task has one {word(vector)}, so nothing clusters.")
         if tree is not None:
-            drawn.figure(figures.distances(tree, of_model, given, vector), given.model)
+            page.figure(figures.distances(tree, of_model, given, vector), given.model)
 
 
 def _draw_clusters(
-    outcome: "Outcome",
-    sets: list[VectorSet],
-    vector: str,
-    options: Options,
-    display: "Display",
-    drawn: Drawn,
+    outcome: "Outcome", sets: list[VectorSet], vector: str, options: Options, page: Page
 ) -> None:
     """The clusters of vectors of episodes."""
     groupings = pd.concat([numbers.groupings(given) for given in sets], ignore_index=True)
     by_task = pd.concat([numbers.by_task(given) for given in sets], ignore_index=True)
-    cells, task_cells = _cells(groupings), _task_cells(by_task)
-    display.table(cells, f"Do {word(vector)}s cluster?", secondary=["n (units)"])
-    heading = "Task by task, Euclidean distance"
-    secondary = ["Category", "Silhouette", *list(LEFT_OUT_COLUMNS.values())[1:], "n (queries)"]
-    display.table(task_cells, heading, secondary=secondary)
-    cells_and_notes = [cells, *outcome.note_cells]
-    drawn.table(groupings, cells_and_notes, names=NAMES, wording=TABLE.of(vector))
-    drawn.table(by_task, [task_cells], "by_task", names=NAMES, wording=TASK_TABLE.of(vector))
+    page.table(TABLE.of(vector), groupings, notes=outcome.note_cells)
+    page.table(TASK_TABLE.of(vector), by_task)
     of_models = [groupings[groupings["model"] == given.model] for given in sets]
     for given, of_model in zip(sets, of_models, strict=True):
-        display.note(f"{given.where}.")
+        page.note(f"{given.where}.")
         for reason in numbers.not_computed(of_model):
-            display.note(reason)
+            page.note(reason)
     points = []
     for given, of_model in zip(sets, of_models, strict=True):
-        embedding = numbers.embedding(given, options.perplexity, options.tsne_seed)
+        embedding = numbers.embedding(given, options.perplexity)
         if embedding is None:
-            display.note(f"{given.model}: {len(given.vectors)} vectors are too few for t-SNE.")
+            page.note(f"{given.model}: {len(given.vectors)} vectors are too few for t-SNE.")
             continue
         of_tasks = by_task[by_task["model"] == given.model]
         below = numbers.below_chance(of_tasks, of_model)
         tree = numbers.tree(given)
         plot = figures.clusters(embedding, tree, given, of_model, below, vector)
-        drawn.figure(plot, given.model)
+        page.figure(plot, given.model)
         points.append(embedding.points)
     if points:
-        drawn.numbers(pd.concat(points, ignore_index=True), "points")
+        page.numbers(pd.concat(points, ignore_index=True), "points")
     apart = [numbers.between_tasks(given) for given in sets]
-    drawn.numbers(pd.concat(apart, ignore_index=True), "distances")
+    page.numbers(pd.concat(apart, ignore_index=True), "distances")
 
 
-def _distance_cells(sets: list[VectorSet]) -> pd.DataFrame:
+def _nearest(sets: list[VectorSet]) -> pd.DataFrame:
     """The nearest other task of each, a row per model and task."""
     rows = []
     for given in sets:
         apart = numbers.between_tasks(given)
         for task in given.names:
             others = apart[apart["task"] == task].set_index("other")["distance"]
-            alone = others.empty
-            rows.append(
-                {
-                    "Model": display_name(given.model),
-                    "Block": str(given.layer),
-                    "Category": given.category[task],
-                    "Task": task_title(task),
-                    "Nearest task": MISSING if alone else task_title(str(others.idxmin())),
-                    "Its distance": MISSING if alone else spread(others.min(), math.nan),
-                    "Mean distance": MISSING if alone else spread(others.mean(), math.nan),
-                }
-            )
+            row = {"model": given.model, "layer": given.layer, "category": given.category[task]}
+            row |= {"task": task, "nearest": "" if others.empty else str(others.idxmin())}
+            rows.append(row | {"distance": others.min(), "mean": others.mean()})
     return pd.DataFrame(rows)
-
-
-def _cells(groupings: pd.DataFrame) -> pd.DataFrame:
-    """A row per model, grouping and measure."""
-    return pd.DataFrame(
-        {
-            "Model": display_name(row["model"]),
-            "Block": str(row["layer"]),
-            "Grouped by": f"{row['grouping']} ({row['groups']})",
-            "Distance": str(row["measure"]).title(),
-            "Vectors": row["vectors"],
-            "Silhouette": number(row["silhouette"]),
-            "Nearest centroid": interval(row, "accuracy"),
-            "Chance": number(row["chance"]),
-            "n (units)": f"{row['asked']} ({row['units']})",
-        }
-        for _, row in groupings.iterrows()
-    )
-
-
-def _task_cells(by_task: pd.DataFrame) -> pd.DataFrame:
-    """A row per model and task."""
-    return pd.DataFrame(
-        {
-            "Model": display_name(row["model"]),
-            "Category": row["category"],
-            "Task": task_title(row["task"]),
-            "Silhouette": number(row["silhouette"]),
-            "Nearest centroid": interval(row, "accuracy"),
-            "Taken for": task_title(row["taken_for"]) if row["taken_for"] else MISSING,
-            "Share": number(row["taken_for_share"]) if row["taken_for"] else MISSING,
-            **{
-                title: number(row[f"category_left_out_{way}"])
-                for way, title in LEFT_OUT_COLUMNS.items()
-            },
-            "n (queries)": f"{row['n']} ({row['units']})",
-        }
-        for _, row in by_task.iterrows()
-    )

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tvsight.experiments.transfer_geometry.numbers import ALL, remarkable
+from tvsight.experiments.controls.distance_numbers import ALL, remarkable
 from tvsight.output.labels import (
     block,
     counted,
@@ -16,6 +16,7 @@ from tvsight.output.labels import (
     small,
     task_title,
 )
+from tvsight.output.marks import grid_of_panels, legend_of
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
 from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, new_figure
@@ -45,10 +46,8 @@ def scatter(
     across = min(MOST_ACROSS, len(models))
     down = -(-len(models) // across)
     figure = new_figure(ALONE if len(models) == 1 else TWO_COLUMNS, 0.5 + HEIGHT * down)
-    drawn = list(figure.subplots(down, across, squeeze=False, sharey=True).ravel())
-    for axes in drawn[len(models) :]:
-        axes.remove()
-    for axes, model in zip(drawn, models, strict=False):
+    drawn = grid_of_panels(figure, len(models), across, sharey=True)
+    for axes, model in zip(drawn, models, strict=True):
         of_model = pairs[pairs["model"] == model]
         _points(axes, of_model)
         of_parts = means[means["model"] == model]
@@ -63,20 +62,7 @@ def scatter(
         axes.set_xlabel("Euclidean distance of mean vectors")
     for axes in drawn[::across]:
         axes.set_ylabel("Test accuracy with the other's vector")
-    handles = {
-        label: handle
-        for axes in drawn[: len(models)]
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        ncols=3,
-        loc="outside upper left",
-        fontsize=7,
-        columnspacing=1.2,
-        handletextpad=0.4,
-    )
+    legend_of(figure, drawn, ncols=3, fontsize=7, columnspacing=1.2, handletextpad=0.4)
     for axes, model in zip(drawn, models, strict=False):
         _names(figure, axes, pairs[pairs["model"] == model])
     note = (

@@ -9,6 +9,7 @@ from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_clusters.numbers import between_tasks
 from tvsight.statistics.geometry import Floats
 from tvsight.statistics.matrices import rank_correlation
+from tvsight.statistics.summaries import by_group
 from tvsight.statistics.tests import SIGNIFICANCE
 
 ALL, WITHIN = "all pairs", "within each task"
@@ -22,31 +23,18 @@ answers."""
 
 
 def pairs(transfer: pd.DataFrame, sets: Sequence[VectorSet]) -> pd.DataFrame:
-    """Bring together what is known of each ordered pair of tasks.
+    """The ordered pairs of different tasks with their distance.
 
     Args:
         transfer: from `controls.numbers.transfer`.
         sets: the vectors of each model after one block.
 
     Returns:
-        A row per asked task and other task: `model`, `layer` (the block of the distance),
-        `category`, `task`, `source_category`, `source` (whose mean vector is applied), `distance`
-        (Euclidean, of the mean vectors), `nearness` (1 for the nearest source of the task),
-        `accuracy`, `accuracy_low`, `accuracy_high` (with the vector of the source), `n` (test
-        episodes), and `own` (accuracy with the task's own mean vector).
+        The columns of `transfer`, and `layer` (the block of the distance) and `distance`
+        (Euclidean, of the mean vectors).
     """
-    columns = ["model", "layer", "category", "task", "source_category", "source", "distance"]
-    columns += ["nearness", "accuracy", "accuracy_low", "accuracy_high", "n", "own"]
-    if transfer.empty or not sets:
-        return pd.DataFrame(columns=columns)
     apart = pd.concat([between_tasks(given) for given in sets], ignore_index=True)
-    is_own = transfer["source"] == transfer["task"]
-    own = transfer[is_own].set_index(["model", "task"])["accuracy"]
-    table = transfer[~is_own].merge(apart.rename(columns={"other": "source"}))
-    keys = pd.MultiIndex.from_frame(table[["model", "task"]])
-    of_task = table.groupby(["model", "task"], sort=False, observed=True)["distance"]
-    nearness = of_task.rank(method="first").astype(int)
-    return table.assign(own=own.reindex(keys).to_numpy(), nearness=nearness)[columns]
+    return transfer.merge(apart.rename(columns={"other": "source"}))
 
 
 def correlations(table: pd.DataFrame) -> pd.DataFrame:
@@ -61,52 +49,20 @@ def correlations(table: pd.DataFrame) -> pd.DataFrame:
         `correlation_p`, two-sided, from permuting tasks, and `significant`, whether that is below
         `SIGNIFICANCE`. NaN where it cannot be computed.
     """
-    rows = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
+
+    def ranks(of_model: pd.DataFrame) -> dict[str, object]:
         apart, answered = (_matrix(of_model, name) for name in ("distance", "accuracy"))
-        for ranked in (ALL, WITHIN):
-            found = rank_correlation(apart, answered, by_row=ranked == WITHIN)
-            rows.append(
-                {
-                    "model": model,
-                    "layer": of_model["layer"].iloc[0],
-                    "ranked": ranked,
-                    "tasks": found.estimate.distinct,
-                    "pairs": found.estimate.n,
-                    **found.estimate.columns("correlation"),
-                    "correlation_p": found.p_value,
-                    "significant": found.p_value < SIGNIFICANCE,
-                }
-            )
-    return pd.DataFrame(rows)
+        found = rank_correlation(apart, answered, by_row=of_model["ranked"].iloc[0] == WITHIN)
+        return {
+            "tasks": found.estimate.distinct,
+            "pairs": found.estimate.n,
+            **found.estimate.columns("correlation"),
+            "correlation_p": found.p_value,
+            "significant": found.p_value < SIGNIFICANCE,
+        }
 
-
-def by_task(table: pd.DataFrame) -> pd.DataFrame:
-    """The effect of the nearest other task's vector on each task: one row per model and task.
-
-    Args:
-        table: from `pairs`.
-
-    Returns:
-        `model`, `category`, `task`, `own`; `nearest` (the task), `distance`, `accuracy` with its
-        vector, `_low`, `_high`; `sources` (other tasks), and `better`: the number of those that
-        are farther, and whose vectors are right more often.
-    """
-    rows = []
-    for _, of_task in table.groupby(["model", "task"], sort=False, observed=True):
-        nearest = of_task[of_task["nearness"] == 1].iloc[0]
-        ends = ("", "_low", "_high")
-        rows.append(
-            {
-                **{name: nearest[name] for name in ("model", "category", "task", "own")},
-                "nearest": nearest["source"],
-                "distance": nearest["distance"],
-                **{f"accuracy{end}": nearest[f"accuracy{end}"] for end in ends},
-                "sources": len(of_task),
-                "better": int((of_task["accuracy"] > nearest["accuracy"]).sum()),
-            }
-        )
-    return pd.DataFrame(rows)
+    both = pd.concat([table.assign(ranked=ranked) for ranked in (ALL, WITHIN)])
+    return by_group(both, ["model", "layer", "ranked"], ranks, order=["model"])
 
 
 def by_distance(table: pd.DataFrame) -> pd.DataFrame:

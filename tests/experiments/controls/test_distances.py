@@ -4,20 +4,22 @@ import pytest
 from scipy.stats import spearmanr
 
 from tests.helpers.control_rows import CATEGORIES, eighteen_tasks, three_tasks
+from tests.helpers.legible import assert_legible
 from tests.helpers.vector_examples import eighteen, vector_set
-from tvsight.experiments.controls.numbers import transfer
-from tvsight.experiments.transfer_geometry.numbers import (
+from tvsight.experiments.controls.distance_figures import MEANS, OTHERS_NAME, scatter
+from tvsight.experiments.controls.distance_numbers import (
     ALL,
     MOST_ACCURATE,
     MOST_NEAR,
     PARTS,
     WITHIN,
     by_distance,
-    by_task,
     correlations,
     pairs,
     remarkable,
 )
+from tvsight.experiments.controls.numbers import transfer
+from tvsight.output.labels import number
 from tvsight.statistics.matrices import rank_correlation
 
 
@@ -37,17 +39,13 @@ def test_each_pair_has_its_distance_and_the_accuracy_with_the_others_vector(
     given = vector_set(CATEGORIES)
     means = {task: given.vectors[given.tasks == task].mean(axis=0) for task in CATEGORIES}
     answered = {("one", "two"): 0.5, ("two", "one"): 0.6, ("two", "three"): 0.1}
-    own = {"one": 0.75, "two": 0.55, "three": 0.3}
     assert len(three) == 6
     for _, row in three.iterrows():
         task, source = row["task"], row["source"]
         assert row["distance"] == pytest.approx(np.linalg.norm(means[task] - means[source]))
         assert row["accuracy"] == pytest.approx(answered.get((task, source), 0))
-        assert row["own"] == pytest.approx(own[task])
         assert (row["category"], row["source_category"]) == (CATEGORIES[task], CATEGORIES[source])
         assert (row["layer"], row["n"]) == (3, 20)
-    nearest = three[three["nearness"] == 1].set_index("task")["source"]
-    assert nearest[["one", "two"]].tolist() == ["two", "one"]
 
 
 def test_a_task_without_controls_is_asked_nothing_and_correlated_with_none() -> None:
@@ -59,11 +57,6 @@ def test_a_task_without_controls_is_asked_nothing_and_correlated_with_none() -> 
     assert found["tasks"].tolist() == [2, 2]
     assert found[["correlation", "correlation_p"]].isna().all(axis=None)
     assert not found["significant"].any()
-
-
-def test_without_vectors_or_controls_there_are_no_pairs() -> None:
-    assert pairs(transfer(*three_tasks()), []).empty
-    assert pairs(pd.DataFrame(), [vector_set(CATEGORIES)]).empty
 
 
 def test_correlations_are_over_all_pairs_and_within_each_asked_task(many: pd.DataFrame) -> None:
@@ -89,17 +82,6 @@ def test_rows_of_the_matrices_are_asked_tasks(many: pd.DataFrame) -> None:
         assert found.loc[ranked, "significant"] == (expected.p_value < 0.05)
 
 
-def test_of_each_task_the_nearest_other_and_how_many_do_better() -> None:
-    table = by_task(pairs(transfer(*three_tasks()), [vector_set(CATEGORIES)])).set_index("task")
-    assert table.loc["one", ["nearest", "accuracy", "own"]].tolist() == ["two", 0.5, 0.75]
-    assert table.loc["two", ["nearest", "accuracy"]].tolist() == ["one", 0.6]
-    assert table["better"].to_dict() == {"one": 0, "two": 0, "three": 0}
-    swapped = {"one": "algorithmic", "two": "knowledge", "three": "algorithmic"}
-    far = by_task(pairs(transfer(*three_tasks()), [vector_set(swapped)])).set_index("task")
-    assert far.loc["one", ["nearest", "accuracy", "better"]].tolist() == ["three", 0.0, 1]
-    assert set(far["sources"]) == {2}
-
-
 def test_means_are_over_parts_of_equal_size_by_distance(many: pd.DataFrame) -> None:
     table = by_distance(many)
     assert table["pairs"].tolist() == [62, 61, 61, 61, 61]
@@ -122,3 +104,16 @@ def test_the_nearest_pairs_and_the_most_accurate_are_remarkable(many: pd.DataFra
     least = many["accuracy"].nlargest(MOST_ACCURATE).min()
     assert (found["accuracy"] >= least).sum() >= MOST_ACCURATE
     assert len(both) == len(set(both)) <= 2 * MOST_NEAR + MOST_ACCURATE
+
+
+def test_every_pair_is_a_point_and_the_title_says_the_correlation(many: pd.DataFrame) -> None:
+    found = correlations(many)
+    plot = scatter(many, by_distance(many), found, {"a-model": 6})
+    (axes,) = plot.figure.axes
+    points = {str(line.get_label()): line.get_xydata() for line in axes.lines}
+    assert sum(len(points[name]) for name in points if name != MEANS) == len(many) == 306
+    apart = many[many["category"] != many["source_category"]]
+    assert np.array_equal(points[OTHERS_NAME], apart[["distance", "accuracy"]].to_numpy())
+    assert plot.title.endswith(f"rank correlation {number(found['correlation'].iloc[0])}")
+    assert len(axes.texts) > 0
+    assert_legible(plot)

@@ -1,0 +1,130 @@
+"""Marks that figures share: points with whiskers, bands, levels, dumbbells, cells that say their
+numbers, and grids of panels."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from tvsight.output.procedures import PROCEDURES
+from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, text_on
+
+BAND_ALPHA = 0.15
+
+
+def whiskers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """From the values of a column down and up to the ends of their intervals, `[2, rows]`; 0 where
+    there is no interval."""
+    value = table[name].to_numpy(dtype=float)
+    low, high = (table[f"{name}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
+    return np.nan_to_num(np.clip([value - low, high - value], 0, None))
+
+
+def whiskered(
+    axes: Axes, rows: pd.DataFrame, name: str, at: Any, upright: bool = True, **look: Any
+) -> None:
+    """The values of a column as points with their intervals.
+
+    Args:
+        at: their places along the other axis.
+        upright: whether values are heights.
+        look: of `Axes.errorbar`; `fmt` is the marker, and the line.
+    """
+    ends = whiskers(rows, name)
+    if upright:
+        axes.errorbar(at, rows[name], yerr=ends, **look)
+    else:
+        axes.errorbar(rows[name], at, xerr=ends, **look)
+
+
+def band(
+    axes: Axes, places: Any, rows: pd.DataFrame, name: str, colour: Any, alpha: float = BAND_ALPHA
+) -> None:
+    """The intervals of a column as a band."""
+    low, high = (rows[f"{name}_{end}"].astype(float) for end in ("low", "high"))
+    axes.fill_between(places, low, high, color=colour, alpha=alpha, linewidth=0)
+
+
+def level(axes: Axes, value: float, procedure: str, width: float = 1.1, **look: Any) -> None:
+    """The value of a procedure that has none along the axis: a dashed line, in its colour."""
+    colour = PROCEDURES[procedure].colour
+    axes.axhline(value, color=colour, linewidth=width, linestyle="--", **look)
+
+
+def look_of(procedure: str) -> dict[str, Any]:
+    """Colour and marker of a procedure, for points without a line."""
+    drawn_as = PROCEDURES[procedure]
+    return {"color": drawn_as.colour, "marker": drawn_as.marker, "linestyle": ""}
+
+
+def dumbbells(axes: Axes, places: ArrayLike, ends: pd.DataFrame, **look: Any) -> None:
+    """A line in each row from its least value to its greatest, behind the points."""
+    axes.hlines(places, ends.min(axis=1), ends.max(axis=1), **look)
+
+
+def rows_of(axes: Axes, names: Sequence[str], places: Any = None) -> None:
+    """Name the rows of a panel, from the bottom."""
+    axes.set_yticks(range(len(names)) if places is None else places, names)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.grid(True)
+
+
+def say_cells(
+    axes: Axes,
+    values: NDArray[Any],
+    said: Callable[[Any], str],
+    shades: NDArray[Any] | None = None,
+    shift: float = 0.0,
+    size: float = LEAST_TYPE,
+) -> None:
+    """Write the value of each cell of a heat map into it.
+
+    Args:
+        said: the text of a value; nothing is written where it is empty.
+        shades: what the cells are coloured by, where that is not the values.
+        shift: from the number of a row or column to its middle.
+    """
+    for (row, column), value in np.ndenumerate(values):
+        shade = (values if shades is None else shades)[row, column]
+        if not pd.isna(shade) and (text := said(value)):
+            style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
+            colour = text_on(COLOUR_MAP(shade))
+            axes.text(column + shift, row + shift, text, color=colour, **style)
+
+
+def grid_of_panels(
+    figure: Figure, count: int, across: int, down: int = 0, **shared: Any
+) -> list[Axes]:
+    """So many panels in rows, the last row not always full.
+
+    Args:
+        across: panels in a row.
+        shared: of `Figure.subplots`.
+    """
+    rows = down or -(-count // across)
+    drawn = list(figure.subplots(rows, across, squeeze=False, **shared).ravel())
+    for axes in drawn[count:]:
+        axes.remove()
+    return drawn[:count]
+
+
+def legend_of(
+    figure: Figure, panels: Iterable[Axes], names: Sequence[str] | None = None, **look: Any
+) -> None:
+    """One legend above all panels of what any of them shows.
+
+    Args:
+        names: what is named, in this order; by default all.
+        look: of `Figure.legend`.
+    """
+    handles: dict[str, Any] = {}
+    for axes in panels:
+        handles |= {
+            label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+    shown = [name for name in (handles if names is None else names) if name in handles]
+    figure.legend([handles[name] for name in shown], shown, loc="outside upper left", **look)

@@ -1,0 +1,129 @@
+"""The page of one analysis: declared tables, each shown and written, figures, notes."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from tvsight.output.columns import Column, texts
+from tvsight.output.procedures import about, word
+from tvsight.output.tables import Wording
+
+if TYPE_CHECKING:
+    from tvsight.output.console import Display
+    from tvsight.output.drawn import Drawn
+    from tvsight.output.plots import Plot
+
+NAMES = ("Model", "Task")
+"""Columns with words from elsewhere in tables of remarks."""
+
+
+class Table(NamedTuple):
+    """A table, declared. `{vector}` in its words is the name of the vector that it is about."""
+
+    title: str
+    """What it shows, without a full stop."""
+    note: str
+    """How to read it, in sentences: what a row is, what brackets hold, how many cases stand behind
+    a number."""
+    columns: Sequence[Column] | Callable[[str], Sequence[Column]]
+    """Or these of a vector, for `of`."""
+    part: str = ""
+    """What follows the analysis in the name of the file."""
+    heading: str = ""
+    """The title on the terminal, where that is another."""
+    secondary: Sequence[str] = ()
+    """Columns that a narrow terminal leaves out."""
+    filed: Sequence[str] = ()
+    """Columns that are in files alone."""
+    each_model: bool = False
+    """Whether the terminal has a table for each model."""
+    shown: bool = True
+    """Whether the terminal has it."""
+
+    def all_of(self, vector: str = "task_vector") -> Sequence[Column]:
+        """The columns."""
+        return self.columns(vector) if callable(self.columns) else self.columns
+
+    def of(self, vector: str) -> "Table":
+        """The same of one vector."""
+
+        def worded(text: str) -> str:
+            named = text.format(vector=word(vector))
+            return named if named != text else about(text, vector) if text else ""
+
+        columns = [
+            c._replace(heading=c.heading.format(vector=word(vector))) for c in self.all_of(vector)
+        ]
+        title, heading, note = worded(self.title), worded(self.heading), self.note
+        return self._replace(
+            title=title, heading=heading, note=note.format(vector=word(vector)), columns=columns
+        )
+
+
+class Page(NamedTuple):
+    """Where an analysis shows and writes what it found."""
+
+    display: "Display"
+    drawn: "Drawn"
+
+    def table(
+        self,
+        table: Table,
+        numbers: pd.DataFrame,
+        rows: pd.DataFrame | None = None,
+        below: Sequence[tuple[Table, pd.DataFrame]] = (),
+        notes: Sequence[pd.DataFrame] = (),
+    ) -> None:
+        """Show a table, and write it as CSV, Markdown and LaTeX.
+
+        Args:
+            numbers: what the CSV file has.
+            rows: what the texts are made from, where that is not the same.
+            below: further tables of texts in the same files, with what they are made from.
+            notes: tables of remarks beneath.
+
+        Raises:
+            UsageError: when the folder cannot be written, or there is a table of this name.
+        """
+        parts = [(table, numbers if rows is None else rows), *below]
+        cells = [texts(of, declared.all_of()) for declared, of in parts]
+        for (declared, _), shown in zip(parts, cells, strict=True):
+            self._show(declared, shown)
+        names = [
+            column.heading for declared, _ in parts for column in declared.all_of() if column.words
+        ]
+        self.drawn.table(
+            numbers,
+            [*cells, *notes],
+            *filter(None, [table.part]),
+            names=[*names, *(NAMES if notes else ())],
+            wording=Wording(table.title, table.note),
+        )
+
+    def numbers(self, numbers: pd.DataFrame, part: str) -> None:
+        """Write numbers as CSV alone, when they are drawn and too many to read."""
+        self.drawn.numbers(numbers, part)
+
+    def figure(self, plot: "Plot", *parts: str) -> None:
+        """Write a figure."""
+        self.drawn.figure(plot, *parts)
+
+    def note(self, text: str) -> None:
+        """Show a line of text."""
+        self.display.note(text)
+
+    def show(self, table: Table, rows: pd.DataFrame) -> None:
+        """Show a table alone."""
+        self._show(table, texts(rows, table.all_of()))
+
+    def _show(self, table: Table, cells: pd.DataFrame) -> None:
+        if not table.shown:
+            return
+        heading, secondary = table.heading or table.title, list(table.secondary)
+        shown = cells.drop(columns=list(table.filed))
+        if not table.each_model:
+            self.display.table(shown, heading, secondary)
+            return
+        for model, of_model in shown.groupby("Model", sort=False):
+            self.display.table(of_model.drop(columns="Model"), f"{model}: {heading}", secondary)
