@@ -91,6 +91,7 @@ def test_a_kill_at_any_step_loses_no_complete_result(
         if first == "clean":
             remove(store, removable(store))
         put_all_back(store)
+        remove(store, removable(store))
         assert store.holds(CURRENT), f"lost when killed at step {steps}"
         kept[store.holds(CURRENT, with_vectors=True)] += 1
         left = store.root.glob(f"*/*/.new-{CURRENT.path.name}-*/*")

@@ -112,8 +112,10 @@ def put_back(store: Store, place: Path) -> None:
 
 
 def put_all_back(store: Store) -> None:
-    """The same for all results that no process is measuring, where the folder can be written."""
-    for place in dict.fromkeys(map(place_of, unfinished(store))):
+    """Put back whatever is complete and that no process is measuring, where the folder can be
+    written. What is not complete stays, for `clean` to ask about."""
+    lost = [path for path in unfinished(store) if not is_redundant(store, path)]
+    for place in dict.fromkeys(map(place_of, lost)):
         with suppress(OSError, Timeout), FileLock(lock_of(store, place), blocking=False):
             put_back(store, place)
 
