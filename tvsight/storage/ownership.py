@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tvsight.storage.job_records import Records, result_of
 from tvsight.storage.manifests import FILES, MANIFEST, Result, later_writer
 from tvsight.storage.store import DAMAGED, LOCKS, RESULT_NAME, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
@@ -107,6 +108,10 @@ def put_back(store: Store, place: Path) -> None:
             put(folder, target)
             (target / MARKER).unlink(missing_ok=True)
             store.forget(place)
+            records = Records(store.root)
+            for record in records.all():  # its jobs are of no use any more
+                if result_of(record.name) == place.name:
+                    records.forget(record.name)
         with suppress(OSError):
             remove_marked(folder)
 
