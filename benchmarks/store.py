@@ -39,13 +39,21 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 """By title, a module of `analyses` and its arguments."""
 WITH_PEAK = """
-import atexit, runpy, sys
+import atexit, os, runpy, sys
 from benchmarks.memory import peak_gigabytes
-atexit.register(lambda: print(f"peak {peak_gigabytes()}", file=sys.__stderr__))
+
+def say_peak():
+    print(f"peak {peak_gigabytes()}", file=sys.__stderr__, flush=True)
+
+def begin(*_):
+    say_peak()
+    os._exit(0)
+
+atexit.register(say_peak)
 del sys.argv[0]
 if "--seed" in sys.argv:
     from tvsight.execution import Here
-    Here.begin = lambda *_: sys.exit()
+    Here.begin = begin
 runpy.run_module(f"analyses.{sys.argv[0]}", run_name="__main__", alter_sys=True)
 """
 """A run, which alone names a seed, ends where its first job would begin."""

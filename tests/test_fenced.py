@@ -71,8 +71,8 @@ def read(module: str, arguments: Arguments) -> Any:
         patched.setattr(places, "prepared", lambda chosen, named: chosen)  # no server is asked
         patched.setattr(sys, "argv", [module, *arguments])
         runpy.run_module(f"analyses.{module}", run_name="__main__")
-    (options,) = found
-    return options
+    assert found, "the command was refused"
+    return found[0]
 
 
 def check_pip(arguments: Arguments) -> None:

@@ -93,7 +93,7 @@ def test_no_job_record_is_opened_that_is_none(kind: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (r'{"a": ["\ud800"]}', "half of a character"),
+        (r'{"a": ["b\ud800"]}', r"half of a character, 'b\\ud800'"),
         (r'{"\udfff": 1}', "half of a character"),
         ("[" * 100_000, "too deep"),
         ("[" * 51 + "]" * 51, "too deep"),

@@ -8,6 +8,7 @@ are finite, no key hides another, and nothing lies deep.
 import json
 import math
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +19,8 @@ MAX_DIGITS = 300
 """Most digits of a whole number: the most that a float can hold."""
 DOCUMENT_BYTES = 10_000_000
 """Most bytes of a document about something else: a manifest, a job record, an index."""
+HALF = re.compile(r".{0,30}[\ud800-\udfff]")
+"""Half of a surrogate pair, which JSON can spell and no file can hold, with what is before it."""
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -96,10 +99,9 @@ def parsed(text: str | bytes) -> Any:
         raise Unusable("too deep") from error
     level = [value]
     for _ in range(MAX_DEPTH):
-        try:
-            "".join(one for one in level if isinstance(one, str)).encode()
-        except UnicodeEncodeError as error:
-            raise Unusable("a text with half of a character") from error
+        half = HALF.search("\n".join(one for one in level if isinstance(one, str)))
+        if half:
+            raise Unusable(f"half of a character, {half[0]!a}")
         level = [inner for one in level for inner in _inside(one)]
         if not level:
             return value

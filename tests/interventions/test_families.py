@@ -125,11 +125,11 @@ def test_scores_among_answers_are_those_of_the_reference(
     dev_icl = [plain.answer(prompts.few_shot) for prompts in complete_prompts(measured.dev)]
     expected = measured.dev["expected"]
     assert len(set(expected)) > 1
-    assert_same_scores(found["dev"]["baseline"], wanted.dev_baseline, dev_icl, expected)
+    assert_same_scores(found["dev"]["baseline"], wanted.dev_baseline, dev_icl, measured.dev)
     for procedure in VECTORS:
         for layer, answers in enumerate(getattr(wanted, procedure).sweep):
             swept = at(found["dev"]["sweep"][procedure], layer)
-            assert_same_scores(swept, answers, dev_icl, expected)
+            assert_same_scores(swept, answers, dev_icl, measured.dev)
     tested = {
         "baseline": wanted.baseline,
         "icl": wanted.icl,
@@ -138,7 +138,7 @@ def test_scores_among_answers_are_those_of_the_reference(
     assert found["test"]["answers"].keys() == tested.keys()
     for name, answers in tested.items():
         of_test = found["test"]["answers"][name]
-        assert_same_scores(of_test, answers, wanted.icl, measured.test["expected"])
+        assert_same_scores(of_test, answers, wanted.icl, measured.test)
 
 
 def test_answers_vary_so_that_a_wrong_one_shows(measured: Measured) -> None:
@@ -231,9 +231,11 @@ def assert_same_scores(
     found: Answers,
     wanted: Sequence[reference.Answer],
     icl: Sequence[reference.Answer],
-    expected: Sequence[int],
+    of: PromptTokens,
 ) -> None:
     distributions = [[one.log_probabilities for one in of] for of in (wanted, icl)]
-    gaps, divergences = gaps_and_divergences(*distributions, expected)
+    gaps, divergences = gaps_and_divergences(
+        *distributions, of["expected"], accepted=of["accepted"]
+    )
     assert_close(found["gap"], torch.tensor(gaps))
     assert_close(found["divergence"], torch.tensor(divergences))

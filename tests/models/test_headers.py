@@ -63,6 +63,7 @@ def remote(path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None = N
     """Load the directory as if the hub had it."""
     source = ModelSource("hub", "mine", str(path), revision)
     monkeypatch.setattr(loading, "resolve", lambda *_: source)
+    monkeypatch.setattr(loading, "weights_identity", lambda _: "commit:0")
     loading.load_remote("mine", "bfloat16")
 
 

@@ -142,8 +142,8 @@ def test_a_hand_written_file_may_have_empty_lines_and_several_tasks(tmp_path: Pa
     ("line", "part"),
     [
         ("{", 'not JSON. Each line was expected to be {"task": ...'),
-        ("[" * 100_000, "not JSON."),
-        ("9" * 5_000, "not JSON."),
+        ("[" * 100_000, "too deep."),
+        ("9" * 5_000, "is no number of JSON."),
         ("[]", 'a JSON object was expected: {"task": ...'),
         ("3", "a JSON object was expected"),
     ],
@@ -219,7 +219,7 @@ def test_an_episode_that_cannot_be_measured_is_refused_by_number(
 def test_a_key_that_is_there_twice_is_refused_by_number(tmp_path: Path) -> None:
     line = DEV.replace('"query"', '"query": " x", "query"')
     message = refusal(tmp_path / "own.jsonl", DEV, line, TEST)
-    assert "own.jsonl, line 2: 'query' is there twice" in message
+    assert "own.jsonl, line 2: the key 'query' is there twice" in message
 
 
 def test_an_episode_of_one_split_cannot_be_one_of_the_other(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_of_a_branch_that_moved_the_newest_commit_is_drawn_for_every_task(
     for task in ("antonyms", "to_upper"):
         put(config, "main", task)
     moved = put(config, "main", weights="commit:" + "e5" * 20)
-    edit(moved, written="2999-01-01T00:00:00+00:00")
+    edit(moved, written="2099-01-01T00:00:00+00:00")
     outcome, labels = redrawn(replace(config, tasks="antonyms,to_upper"), None)
     assert list(outcome.paths) == [("org/model", "antonyms")]
     (why,) = outcome.failures.values()

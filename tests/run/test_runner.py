@@ -239,7 +239,7 @@ def test_of_two_precisions_the_store_gives_the_newest_unless_one_is_asked_for(
     before = set(paths(config))
     half = run(replace(config, dtype="bfloat16")).table
     (new,) = set(paths(config)) - before
-    rewrite(Path(config.results) / new / "manifest.json", written="2999-01-01T00:00:00+00:00")
+    rewrite(Path(config.results) / new / "manifest.json", written="2099-01-01T00:00:00+00:00")
     assert not half.equals(first.rows("to_upper"))
     assert_same(stored(config).table, half)
     assert_same(stored(replace(config, dtype="float32")).table, first.rows("to_upper"))

@@ -14,6 +14,7 @@ from tests.helpers.example_store import CURRENT, MADE, ROWS, VECTORS, two_result
 from tvsight import writing
 from tvsight.storage import pull
 from tvsight.storage.inspection import removable, remove, sorted_out, verify
+from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.ownership import put_all_back
 from tvsight.storage.store import Store
 from tvsight.writing import MARKER
@@ -91,6 +92,7 @@ def test_a_kill_at_any_step_loses_no_complete_result(
         if first == "clean":
             remove(store, removable(store))
         put_all_back(store)
+        remove(store, removable(store))
         assert store.holds(CURRENT), f"lost when killed at step {steps}"
         kept[store.holds(CURRENT, with_vectors=True)] += 1
         left = store.root.glob(f"*/*/.new-{CURRENT.path.name}-*/*")
@@ -108,9 +110,13 @@ def test_a_result_under_an_unfinished_name_is_named_kept_and_put_back(store: Sto
     ((found,), (kept,)) = verify(store), sorted_out(store)[1]
     assert (found, found.is_kept) == (kept, True)
     assert removable(store) == []
+    records = Records(store.root)
+    for name in (CURRENT.path.name, "antonyms-0123456789ab"):
+        records.write(JobRecord(f"{name}-0", "id", "http://host", "m", "d", "2026-01-01"))
     put_all_back(store)
     assert store.holds(CURRENT)
     assert verify(store) == []
+    assert [record.name for record in records.all()] == ["antonyms-0123456789ab-0"]
 
 
 def test_one_that_is_being_measured_is_not_put_back(store: Store) -> None:

@@ -69,4 +69,4 @@ def test_a_quick_look_takes_manifests_that_do_not_say_how_large_files_are(store:
     assert verify(store, quick=True) == verify(store) == []
     (store.root / CURRENT.path / "vectors.safetensors").write_bytes(b"")
     (finding,) = verify(store, quick=True)
-    assert finding.reason == "vectors.safetensors is empty, or is no file"
+    assert finding.reason == "vectors.safetensors is empty, too large, or is no file"

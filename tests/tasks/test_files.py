@@ -75,7 +75,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, file: str) -> 
     [
         ("", ["own.json, line 1: not JSON"]),
         ('{"name": "own",\n"pairs": [}', ["own.json, line 2: not JSON", '{"name": "my_task"']),
-        ("[" * 100_000, ["own.json: too deep or too long"]),
+        ("[" * 100_000, ["own.json: too deep"]),
         ("9" * 5_000, ["own.json"]),
         ('"own"', ["own.json: a JSON object was expected, found str"]),
         ('{"pairs": [["a", "b"]]}', ["own.json: name: a short text was expected, found None"]),
@@ -133,7 +133,6 @@ def test_a_wrong_header_is_refused(tmp_path: Path, header: dict[str, Any], part:
         (["c", "d" * (MAX_WORD + 1)], f"'{'d' * 56}...: at most 4,000 characters"),
         (["c" * 5000, "d"], f"'{'c' * 56}...: at most 4,000 characters were expected, found 5,000"),
         (["a", "d"], "the input 'a' is there twice. Give it once (in JSON with a list"),
-        (["\ud800", "d"], r"'\ud800'"),
     ],
 )
 def test_a_wrong_pair_is_refused_with_its_number(tmp_path: Path, pair: Any, part: str) -> None:
@@ -232,5 +231,5 @@ def test_a_file_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent\.json: No such file or directory"):
         read_task_file(str(tmp_path / "absent.json"))
-    with pytest.raises(UsageError, match="Is a directory"):
+    with pytest.raises(UsageError, match="a folder, where a file was expected"):
         read_task_file(str(tmp_path))

@@ -59,8 +59,8 @@ def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Orig
             values = file.get_tensor(NAME)
         if not about.keys() >= set(FIELDS) or not LAYER.fullmatch(about["layer"]):
             raise ValueError("its metadata is incomplete")
-        if max(len(about[name]) for name in FIELDS) > MAX_TEXT:
-            raise ValueError(f"a text in it has more than {MAX_TEXT} characters")
+        if len(about["template"]) > MAX_TEXT:
+            raise ValueError(f"its template has more than {MAX_TEXT} characters")
         report = Report.from_json(about["report"]) if "report" in about else None
     except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
         why = one_line(reason(error)[:MAX_TEXT])

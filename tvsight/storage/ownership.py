@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tvsight.storage.job_records import Records, result_of
 from tvsight.storage.manifests import FILES, MANIFEST, Result, later_writer
 from tvsight.storage.store import DAMAGED, LOCKS, RESULT_NAME, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
@@ -107,13 +108,19 @@ def put_back(store: Store, place: Path) -> None:
             put(folder, target)
             (target / MARKER).unlink(missing_ok=True)
             store.forget(place)
+            records = Records(store.root)
+            for record in records.all():  # its jobs are of no use any more
+                if result_of(record.name) == place.name:
+                    records.forget(record.name)
         with suppress(OSError):
             remove_marked(folder)
 
 
 def put_all_back(store: Store) -> None:
-    """The same for all results that no process is measuring, where the folder can be written."""
-    for place in dict.fromkeys(map(place_of, unfinished(store))):
+    """Put back whatever is complete and that no process is measuring, where the folder can be
+    written. What is not complete stays, for `clean` to ask about."""
+    lost = [path for path in unfinished(store) if not is_redundant(store, path)]
+    for place in dict.fromkeys(map(place_of, lost)):
         with suppress(OSError, Timeout), FileLock(lock_of(store, place), blocking=False):
             put_back(store, place)
 

@@ -177,7 +177,14 @@ def test_divergences_are_from_in_context_learning_of_the_task_that_is_scored(
     texts = rows["expected"].tolist()
     expected = [model.tokenizer(text, add_special_tokens=False).input_ids[0] for text in texts]
     both = [[one.log_probabilities for one in of] for of in (measured.conflict["test"][layer], icl)]
-    gaps, divergences = gaps_and_divergences(*both, expected)
+    conflicts = [one for one in measured.conflicts if one.patched.split == "test"]
+    side = "demonstrated" if scored_as == "demonstrations" else "patched"
+    words = [{word.strip() for word in getattr(one, side).accepted} for one in conflicts]
+    accepted = [
+        [token for token, text in enumerate(model.vocabulary.texts) if text.strip() in right]
+        for right in words
+    ]
+    gaps, divergences = gaps_and_divergences(*both, expected, accepted=accepted)
     assert rows["answer_gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
     assert rows["icl_divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
     zero = measured.of("test", "icl", scored_as=scored_as)["icl_divergence"].max() == 0

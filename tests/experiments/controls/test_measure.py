@@ -163,7 +163,10 @@ def assert_answers(
 
 def assert_same(wanted: list[Answer], case: Case, found: Answers) -> None:
     distributions = [[one.log_probabilities for one in of] for of in (wanted, case.icl)]
-    gaps, divergences = gaps_and_divergences(*distributions, case.prompts["expected"])
+    known = case.prompts
+    gaps, divergences = gaps_and_divergences(
+        *distributions, known["expected"], accepted=known["accepted"]
+    )
     assert found["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
     assert found["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
     for number, answer in enumerate(wanted):

@@ -78,7 +78,7 @@ def assert_answers(case: Case, found: Answers, expected: list[Answer], of: Metho
     assert found["margin"].tolist() == pytest.approx([o.margin for o in expected], abs=TOLERANCE)
     icl = [case.reference.answer(prompt).log_probabilities for prompt in few_shot(of)]
     here = [one.log_probabilities for one in expected]
-    gaps, divergences = gaps_and_divergences(here, icl, tokens)
+    gaps, divergences = gaps_and_divergences(here, icl, tokens, accepted=of["accepted"])
     assert found["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
     assert found["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
 

@@ -136,7 +136,9 @@ def test_each_set_of_heads_is_replaced_by_its_means(
             assert read["token"] == log_probabilities.argmax()
             assert abs(known_as - float(icl[right])) > 10 * TOLERANCE
     for number, of_set in enumerate(distributions[1:]):
-        scores = gaps_and_divergences(of_set, distributions[0], test_prompts["expected"])
+        scores = gaps_and_divergences(
+            of_set, distributions[0], test_prompts["expected"], accepted=test_prompts["accepted"]
+        )
         for name, wanted in zip(("gap", "divergence"), scores, strict=True):
             values = found["ablated"][name][:, number].tolist()
             assert values == pytest.approx(wanted, abs=TOLERANCE)

@@ -188,7 +188,9 @@ def test_every_application_is_measured_in_its_contexts(
             of_application.append(one)
     icl = [case.reference.answer(prompt).log_probabilities for prompt in few_shot(test)]
     for number, of_application in enumerate(distributions):
-        gaps, divergences = gaps_and_divergences(of_application, icl, test["expected"])
+        gaps, divergences = gaps_and_divergences(
+            of_application, icl, test["expected"], accepted=test["accepted"]
+        )
         read = at(found, number)
         assert read["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
         assert read["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)

@@ -158,7 +158,8 @@ def test_every_variant_is_that_of_the_reference(
         if episode.split == "test"
     ]
     distributions = [[one.log_probabilities for one in of] for of in (wanted.test, icl)]
-    gaps, divergences = gaps_and_divergences(*distributions, first["test"])
+    accepted = [one.accepted for one in prompts["test"]]
+    gaps, divergences = gaps_and_divergences(*distributions, first["test"], accepted=accepted)
     assert test["answer_gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
     assert test["icl_divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
 

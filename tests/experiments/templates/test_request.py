@@ -55,7 +55,7 @@ def test_what_changes_a_number_changes_the_key(change: dict[str, Any]) -> None:
     [
         {"names": ("arrow", "example")},
         {"names": ("arrow",)},
-        {"names": ("{x}->{y}\\n", "example", "example")},
+        {"names": ("{x}->{y}\\n", "example")},
         {"numbers": (4, 1, 2, 2)},
         {"vectors": False},
     ],
@@ -72,6 +72,8 @@ def test_the_own_template_is_put_first_where_it_is_missing() -> None:
         "in:{x} out:{y}\\n",
     ]
     assert list(compared_templates(main, ("arrow", "question"))) == ["arrow", "question"]
+    with pytest.raises(UsageError, match="--templates: example is named twice"):
+        compared_templates(main, ("example", "arrow", "example"))
     with pytest.raises(UsageError, match="Unknown template 'arow'"):
         compared_templates(main, ("arow",))
 
