@@ -50,9 +50,9 @@ def test_every_task_has_a_row_and_every_category_a_mean(cells: list[pd.DataFrame
     means = ["mean of algorithmic", "mean of custom"]
     assert list(tasks.index) == [UPPER, "next letter", means[0], AWKWARD, means[1]]
     assert tasks.loc[UPPER, "ICL"] == "0.95 [0.76, 0.99]"
-    assert tasks["Block"].tolist() == ["3", "3", "", "3", ""]
+    assert tasks["Block"].tolist() == ["3", "3", "–", "3", "–"]
     assert tasks["Note"].tolist() == ["", "", "", "layer not identified", ""]
-    assert tasks["n (queries)"].tolist() == ["20 (20)", "20 (20)", "", "20 (20)", ""]
+    assert tasks["n (queries)"].tolist() == ["20 (20)", "20 (20)", "–", "20 (20)", "–"]
     assert tasks.loc[means, PROCEDURES].to_numpy().tolist() == [
         ["0.03", "0.55", "0.50", "0.47"],
         ["0.10", "0.55", "0.45", "0.45"],

@@ -241,10 +241,10 @@ def long(table: pd.DataFrame, names: Sequence[str], **further: Mapping[str, str]
     """One row per row of a table and each of its columns `names` that has a number there, in the
     columns `procedure` and `accuracy`, with `further` columns, each from the one that is named."""
     parts = []
-    for name in names:
-        known = table[table[name].notna()] if name in table else table[:0]
+    for name in filter(table.columns.__contains__, names):
+        known = table[table[name].notna()]
         columns = {new: known[of[name]] for new, of in further.items() if name in of}
-        parts.append(known.assign(procedure=name, accuracy=known.get(name), **columns))
+        parts.append(known.assign(procedure=name, accuracy=known[name], **columns))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -50,6 +50,7 @@ def test_every_table_and_figure_is_written(tmp_path: Path) -> None:
     ):
         assert title in said
     assert "Ask for more" not in said
+    assert "No distances between vectors: they are not stored." in said
 
 
 def test_tables_say_the_numbers_and_which_controls_are_not_beaten(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def _summary(test: pd.DataFrame, dev: pd.DataFrame, rule: str, vector: str) -> d
         "layer": int(first["layer"]),
         "depth": int(dev["layer"].max()) + 1,
         **identified(on_b[on_b["layer_rule"] == rule], without),
-        **sizes(patched),
+        **sizes(patched[patched["scored_as"] == "patched"]),
     }
     for procedure, run in (("icl", unpatched), (vector, patched)):
         for scored_as in SCORED_AS:

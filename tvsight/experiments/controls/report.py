@@ -199,8 +199,9 @@ def _draw_distances(
     measured = rows[rows["model"].isin(transfer["model"])]
     try:
         sets = at_common_block(measured, TaskVectors(Store(options.results), central.paths))
-    except UsageError as error:
-        page.note(f"No distances between vectors: {error}")
+    except (UsageError, FileNotFoundError) as error:
+        why = error if isinstance(error, UsageError) else "they are not stored."
+        page.note(f"No distances between vectors: {why}")
         return
     pairs = distance_numbers.pairs(transfer, sets)
     correlations = distance_numbers.correlations(pairs)

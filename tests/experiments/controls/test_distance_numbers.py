@@ -4,9 +4,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from tests.helpers.control_rows import CATEGORIES, eighteen_tasks, three_tasks
-from tests.helpers.legible import assert_legible
 from tests.helpers.vector_examples import eighteen, vector_set
-from tvsight.experiments.controls.distance_figures import MEANS, OTHERS_NAME, scatter
 from tvsight.experiments.controls.distance_numbers import (
     ALL,
     MOST_ACCURATE,
@@ -19,7 +17,6 @@ from tvsight.experiments.controls.distance_numbers import (
     remarkable,
 )
 from tvsight.experiments.controls.numbers import transfer
-from tvsight.output.labels import number
 from tvsight.statistics.matrices import rank_correlation
 
 
@@ -104,16 +101,3 @@ def test_the_nearest_pairs_and_the_most_accurate_are_remarkable(many: pd.DataFra
     least = many["accuracy"].nlargest(MOST_ACCURATE).min()
     assert (found["accuracy"] >= least).sum() >= MOST_ACCURATE
     assert len(both) == len(set(both)) <= 2 * MOST_NEAR + MOST_ACCURATE
-
-
-def test_every_pair_is_a_point_and_the_title_says_the_correlation(many: pd.DataFrame) -> None:
-    found = correlations(many)
-    plot = scatter(many, by_distance(many), found, {"a-model": 6})
-    (axes,) = plot.figure.axes
-    points = {str(line.get_label()): line.get_xydata() for line in axes.lines}
-    assert sum(len(points[name]) for name in points if name != MEANS) == len(many) == 306
-    apart = many[many["category"] != many["source_category"]]
-    assert np.array_equal(points[OTHERS_NAME], apart[["distance", "accuracy"]].to_numpy())
-    assert plot.title.endswith(f"rank correlation {number(found['correlation'].iloc[0])}")
-    assert len(axes.texts) > 0
-    assert_legible(plot)
