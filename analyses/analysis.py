@@ -31,9 +31,9 @@ def analyse(
     Raises:
         UsageError: for an unknown method or a file that defines none, before anything is measured.
     """
-    from tvsight.experiments.main_results.methods import further_methods
     from tvsight.output.console import Display
     from tvsight.output.drawn import Drawn
+    from tvsight.protocol.methods import further_methods
     from tvsight.run.runner import Runner
 
     further_methods(options)  # an unknown one is refused before the others are measured

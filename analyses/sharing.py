@@ -142,7 +142,7 @@ def _blocks(action: _Sent, store: "Store", chosen: "Sequence[Entry]") -> dict[Pa
     import pandas as pd
 
     from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-    from tvsight.experiments.main_results.layers import common_block
+    from tvsight.protocol.layers import common_block
     from tvsight.storage.joining import run_of
 
     found: dict[Path, int] = {}

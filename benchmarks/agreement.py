@@ -9,9 +9,9 @@ from torch import Tensor
 from benchmarks.arithmetic import synchronise
 from benchmarks.comparison import PromptPairs, warm
 from tvsight import execution
-from tvsight.experiments.main_results.measure import Comparison, measure
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.precision import TIE
+from tvsight.protocol.measure import Comparison, measure
 
 DECIDED = TIE["bfloat16"]
 """The margin in float32 above which half precision should not change an answer."""
@@ -79,8 +79,9 @@ def agreement(
     changes: dict[str, list[float]] = {}
     for (_, test), ours, theirs in zip(prompts, measured, reference, strict=True):
         moved += sum(ours["layers"][name] != layer for name, layer in theirs["layers"].items())
-        for procedure, wanted in theirs["test"]["answers"].items():
-            token = ours["test"]["answers"][procedure]["token"]
+        for one, other in zip(ours["test"]["read"], theirs["test"]["read"], strict=True):
+            procedure, wanted = other["procedure"], other["answers"]
+            token = one["answers"]["token"]
             equal = token == wanted["token"]
             clear = wanted["margin"] > DECIDED
             answers += equal.numel()

@@ -12,11 +12,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from tvsight.experiments.main_results.measure import VECTORS
 from tvsight.interventions.batching import ANSWER_ROWS, CPU_ROWS, CPU_TOKENS, logit_tile
 from tvsight.interventions.decoder import Decoder
 from tvsight.prompts import PromptTokens
-from tvsight.prompts.tokens import MethodTokens
+from tvsight.protocol.measure import VECTORS
 
 BLOCK_ROWS = (CPU_ROWS, 512, CPU_TOKENS, 16384)
 """Rows of states that are multiplied with the weights of a block."""
@@ -77,7 +76,7 @@ def necessary_work(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> W
     )
 
 
-def work_of_heads(decoder: Decoder, prompts: MethodTokens, count: int) -> Work:
+def work_of_heads(decoder: Decoder, prompts: PromptTokens, count: int) -> Work:
     """Count the work of the effects of all heads on one task: every prompt once, then for each head
     and prompt one token from the head's block upwards, and its logits.
 

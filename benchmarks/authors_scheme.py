@@ -23,7 +23,7 @@ BATCH = 50
 
 
 def measure(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> dict[str, Tensor]:
-    """The answers that `tvsight.experiments.main_results.measure` gives, in the authors' way.
+    """The answers that `tvsight.protocol.measure` gives, in the authors' way.
 
     Returns:
         Token ids: `baseline`, `icl`, `task_vector`, `averaged_vector` on test `[episodes]`, and

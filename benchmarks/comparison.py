@@ -10,8 +10,9 @@ import torch
 from benchmarks import arithmetic, authors_scheme
 from benchmarks.memory import peak_of
 from tvsight import execution
-from tvsight.experiments.main_results.measure import Comparison, measure
 from tvsight.interventions.decoder import Decoder
+from tvsight.protocol.conditions import Read
+from tvsight.protocol.measure import Comparison, measure
 
 PromptPairs = Sequence[tuple[Any, Any]]
 """Dev and test prompts of each task."""
@@ -114,16 +115,22 @@ def warm(decoder: Decoder, prompts: PromptPairs) -> None:
     execution.run(decoder, measure, dev, test)
 
 
+def tokens_of(split: str, read: Read, theirs: dict[str, Any]) -> tuple[Any, Any]:
+    """The tokens of one condition, and those of the authors' scheme."""
+    name, tokens = read["procedure"], read["answers"]["token"].T
+    if split == "dev":
+        return tokens, theirs[f"sweep_{name}"]
+    return tokens.flatten(), theirs[name]
+
+
 def _agreement(ours: list[Any], theirs: list[Any]) -> tuple[int, int]:
     same = total = 0
     for mine, other in zip(ours, theirs, strict=True):
-        dev, test = mine["dev"], mine["test"]["answers"]
-        pairs = [
-            (test[name]["token"], other[name]) for name in ("baseline", "icl", *mine["layers"])
-        ]
-        for procedure, swept in dev["sweep"].items():
-            pairs.append((swept["token"].T, other[f"sweep_{procedure}"]))
-        for first, second in pairs:
+        read = [(split, one) for split in ("dev", "test") for one in mine[split]["read"]]
+        for split, one in read:
+            if split == "dev" and one["procedure"] not in mine["layers"]:
+                continue  # the authors' scheme answers no dev prompt without a vector
+            first, second = tokens_of(split, one, other)
             same += int((first == second.cpu()).sum())
             total += first.numel()
     return same, total

@@ -85,9 +85,9 @@ def measure_shape(shape: str, device: "torch.device", repeats: int, say: Say) ->
     from benchmarks.memory import peak_of, reset_peak
     from benchmarks.models import SHAPES, random_method_prompts, random_prompts
     from tvsight import execution
-    from tvsight.experiments.function_vectors.measure import measure_effects
     from tvsight.methods.function_vector import EFFECT_PROMPTS
     from tvsight.models.random import random_llama
+    from tvsight.protocol.causal_effects import measure_effects
 
     decoder = random_llama(SHAPES[shape], str(device), torch.bfloat16)
     reset_peak(device)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tvsight.interventions.decoder import Decoder
-    from tvsight.prompts.tokens import MethodTokens
+    from tvsight.prompts.tokens import PromptTokens
 
 SIX = "antonyms,country_capital,en_fr,present_simple_past_simple,to_upper,next_letter"
 
@@ -57,9 +57,9 @@ def main(options: Options) -> int:
     from benchmarks.arithmetic import best_rates, work_of_heads
     from benchmarks.models import method_prompts
     from tvsight import execution
-    from tvsight.experiments.function_vectors.measure import measure_effects
     from tvsight.methods.function_vector import EFFECT_PROMPTS
     from tvsight.models import load
+    from tvsight.protocol.causal_effects import measure_effects
     from tvsight.tasks import select
 
     model = load(options.model, device=options.device)
@@ -92,7 +92,7 @@ def main(options: Options) -> int:
     return 0
 
 
-def their_way(decoder: "Decoder", prompts: "MethodTokens", means: "Tensor", count: int) -> Timed:
+def their_way(decoder: "Decoder", prompts: "PromptTokens", means: "Tensor", count: int) -> Timed:
     """Effects `[count, depth, heads]`, by one whole forward per prompt and head."""
     import torch
 

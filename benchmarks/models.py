@@ -11,7 +11,6 @@ from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tvsight.config import RunConfig
-from tvsight.experiments.rows import asked, method_tokens
 from tvsight.methods.function_vector import few_shot
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY
@@ -23,7 +22,8 @@ from tvsight.prompts import (
     tokenise,
     usable_pairs,
 )
-from tvsight.prompts.tokens import MethodTokens, averaged_together
+from tvsight.prompts.tokens import averaged_together
+from tvsight.protocol.rows import asked, method_tokens
 from tvsight.run.planning import read_plan
 from tvsight.tasks import Task
 
@@ -69,7 +69,7 @@ def task_prompts(
     return dev, test
 
 
-def method_prompts(model: Model, task: Task, shots: int) -> MethodTokens:
+def method_prompts(model: Model, task: Task, shots: int) -> PromptTokens:
     """Dev prompts of a task with those whose labels are shuffled, as `analyses.function_vectors`
     has them."""
     plan = read_plan(RunConfig(tasks=task.name, shots=shots))
@@ -106,7 +106,7 @@ def random_prompts(
         yield dev, test
 
 
-def random_method_prompts(vocabulary: int, shots: int) -> MethodTokens:
+def random_method_prompts(vocabulary: int, shots: int) -> PromptTokens:
     """Prompts of random tokens for the effects of heads. Other random prompts, as long, stand for
     those whose labels are shuffled."""
     dev, shuffled = next(random_prompts(vocabulary, 1, shots))

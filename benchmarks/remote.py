@@ -177,8 +177,8 @@ def _seconds(
     from rich.console import Console
 
     from tvsight.config import RunConfig
-    from tvsight.experiments.main_results.request import requests
     from tvsight.output.console import Display
+    from tvsight.protocol.central import requests
     from tvsight.run.measurements import Measurements, Part, measure
     from tvsight.run.outcome import Outcome
     from tvsight.run.planning import complete, read_plan
@@ -220,7 +220,7 @@ def _tutorial(client: Any, there: "Model", blocks: int, say: Say) -> None:
 def _one_job(client: Any, there: "Model", dev: Any) -> float:
     from tvsight.execution import Job
     from tvsight.execution.ndif.remote import Remote
-    from tvsight.experiments.main_results.measure import measure_dev
+    from tvsight.protocol.measure import measure_dev
 
     with TemporaryDirectory() as folder:
         place = Remote(client, Path(folder), "float32")

@@ -13,8 +13,8 @@ from tests.helpers.parsers import parsers
 from tvsight.config import REPLACED, RULES, RunConfig, check_given, command, field_names, option
 from tvsight.errors import UsageError
 from tvsight.experiments.layer_sweep import Options
-from tvsight.experiments.main_results.request import requests
 from tvsight.prompts import Episode, write_episodes
+from tvsight.protocol.central import requests
 from tvsight.run.planning import complete, read_plan, sources
 
 TASK_FILE, EPISODES = "mine.json", "episodes.jsonl"

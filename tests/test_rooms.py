@@ -23,6 +23,7 @@ ORDER = (
     ("tvsight.storage",),
     ("tvsight.execution",),
     ("tvsight.run",),
+    ("tvsight.protocol",),
     ("tvsight.experiments",),
     ("tvsight.explorer",),
     ("tvsight.library",),
@@ -31,7 +32,12 @@ ORDER = (
 """Every room, after those that it may use. Those of one floor may use each other."""
 FOR_TYPES: dict[str, set[str]] = {}
 """By module: modules of later rooms that it names in annotations alone."""
-TRAVELS = ("tvsight.interventions", "tvsight.methods", "tvsight.experiments.measuring")
+TRAVELLING = (
+    *("tvsight.protocol.conditions", "tvsight.protocol.measure"),
+    *("tvsight.protocol.generated", "tvsight.protocol.causal_effects"),
+)
+"""The files of the protocol that are shipped to a server."""
+TRAVELS = ("tvsight.interventions", "tvsight.methods", *TRAVELLING)
 """What is shipped to a server by source, besides every `*measure.py`."""
 LIGHT = ("tvsight.methods", "tvsight.methods.files")
 """What names the methods, and does not travel with them."""
@@ -50,25 +56,16 @@ FURTHER = {
     "contexts.py": ["steering"],
     "induction.py": ["heads"],
     "prompt_files.py": ["function_vectors"],
-    "layers.py": ["main_results"],
-    "vector_sets.py": ["main_results"],
     "task_figures.py": ["main_results"],
-    "methods.py": ["main_results"],
-    "head_numbers.py": ["function_vectors"],
     "method_numbers.py": ["main_results"],
     "method_figures.py": ["main_results"],
     "method_report.py": ["main_results"],
     "score_numbers.py": ["main_results"],
     "score_figures.py": ["main_results", "layer_sweep"],
     "score_report.py": ["main_results"],
-    "answers.py": ["main_results"],
-    "answers_measure.py": ["main_results"],
     "answers_numbers.py": ["main_results"],
     "answers_report.py": ["main_results"],
     "transfer_figures.py": ["controls"],
-    "distance_numbers.py": ["controls"],
-    "distance_figures.py": ["controls"],
-    "effects.py": ["function_vectors"],
     "replay.py": ["function_vectors"],
 }
 """Files that an experiment may have, and which may."""

@@ -6,18 +6,22 @@ import torch
 
 from benchmarks.agreement import DECIDED, Agreement, agreement, report
 from benchmarks.models import random_prompts
+from tests.helpers.reads import answers_of
 from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight import execution
-from tvsight.experiments.main_results.measure import Comparison, measure
 from tvsight.models.random import random_llama
+from tvsight.protocol.measure import Comparison, measure
 
 PROMPTS: Any = [({}, {"accepted": [[1], [2, 3], [4], [5]]})] * 2
 
 
 def comparison(layer: int, **tokens: list[int]) -> Comparison:
     margin = torch.tensor([DECIDED + 0.01, DECIDED - 0.01, 5.0, 0.0])
-    answers = {name: {"token": torch.tensor(of), "margin": margin} for name, of in tokens.items()}
-    found = {"layers": {"task_vector": layer}, "test": {"answers": answers}}
+    read = [
+        {"procedure": name, "answers": {"token": torch.tensor(of), "margin": margin}}
+        for name, of in tokens.items()
+    ]
+    found = {"layers": {"task_vector": layer}, "test": {"read": read}}
     return cast(Comparison, found)
 
 
@@ -62,7 +66,7 @@ def test_the_report_measures_the_reference_itself() -> None:
     decoder = random_llama(RANDOM_SHAPE, "cpu", torch.float32)
     prompts = list(random_prompts(RANDOM_SHAPE["vocab_size"], tasks=1, per_split=10))
     measured = [execution.run(decoder, measure, *pair) for pair in prompts]
-    measured[0]["test"]["answers"]["icl"]["token"][:3] += 1
+    answers_of(measured[0]["test"]["read"], "icl")["token"][:3] += 1
     lines: list[str] = []
     report(lambda: decoder, prompts, measured, 1e-9, lines.append)
     assert lines[0].startswith("float32, measured once: ")

@@ -8,16 +8,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.arithmetic import Work, answer_rates, block_rates, necessary_work
 from benchmarks.authors_scheme import measure as measure_as_the_authors
-from benchmarks.comparison import compare
+from benchmarks.comparison import compare, tokens_of
 from benchmarks.memory import peak_gigabytes
 from benchmarks.models import random_prompts
 from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight import execution
-from tvsight.experiments.main_results.measure import measure
 from tvsight.interventions.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
+from tvsight.protocol.measure import measure
 
 MAX_EXCESS = 1.25
 """Work beyond the necessary: padding, which batches keep under a tenth of long prompts and under
@@ -39,11 +39,10 @@ def test_both_schemes_give_the_same_answers(
 ) -> None:
     ours = execution.run(decoder, measure, *prompts)
     theirs = measure_as_the_authors(decoder, *prompts)
-    for name in ("baseline", "icl"):
-        assert torch.equal(ours["test"]["answers"][name]["token"], theirs[name])
-    for procedure, swept in ours["dev"]["sweep"].items():
-        assert torch.equal(swept["token"].T, theirs[f"sweep_{procedure}"])
-        assert torch.equal(ours["test"]["answers"][procedure]["token"], theirs[procedure])
+    for split in ("dev", "test"):
+        for one in ours[split]["read"]:
+            if split == "test" or one["procedure"] in ours["layers"]:
+                assert torch.equal(*tokens_of(split, one, theirs))
     assert len(set(theirs["sweep_task_vector"].flatten().tolist())) > 10
 
 

@@ -16,10 +16,10 @@ import tvsight
 from tvsight.execution import Job
 from tvsight.execution.ndif.parcel import payload
 from tvsight.execution.ndif.preflight import rehearse
-from tvsight.experiments.main_results.measure import measure
 from tvsight.models import loading
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import template, tokenise
+from tvsight.protocol.measure import measure
 
 
 def peak_mb() -> float:

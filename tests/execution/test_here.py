@@ -7,9 +7,9 @@ import torch
 
 from tvsight.config import RunConfig
 from tvsight.execution import Here, Job, complete
-from tvsight.experiments.main_results.measure import PHASES
-from tvsight.experiments.main_results.request import requests
 from tvsight.models.loading import Model
+from tvsight.protocol.central import requests
+from tvsight.protocol.measure import PHASES
 from tvsight.run.outcome import Measured
 from tvsight.run.planning import read_plan
 

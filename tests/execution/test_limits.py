@@ -16,13 +16,14 @@ from transformers import LlamaConfig
 from tests.execution import client_memory, result_memory
 from tests.helpers import tiny_models
 from tests.helpers.commands import ROOT
+from tests.helpers.reads import answers_of
 from tests.helpers.tiny_llama import EXAMPLE
 from tvsight.config import RunConfig
 from tvsight.execution import run
-from tvsight.experiments.main_results.measure import measure
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import Episode, tokenise
+from tvsight.protocol.measure import measure
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,8 @@ def blown_up(value: Any, name: str, sizes: dict[int, int], precision: torch.dtyp
     them: logits have that precision, the logarithm of their sum has more."""
     if isinstance(value, dict):
         return {key: blown_up(part, key, sizes, precision) for key, part in value.items()}
+    if isinstance(value, list):
+        return [blown_up(part, name, sizes, precision) for part in value]
     if not isinstance(value, Tensor):
         return value
     shape = [sizes.get(length, length) for length in value.shape]
@@ -77,8 +80,8 @@ def test_a_result_without_vectors_stays_small_for_the_deepest_model(
     torch.manual_seed(0)
     sizes = {count: 50, depth: DEEPEST}
     large = blown_up(small, "", sizes, torch.bfloat16)
-    assert large["dev"]["sweep"]["task_vector"]["token"].shape == (50, DEEPEST)
-    assert large["dev"]["sweep"]["task_vector"]["token"].dtype == torch.long
+    tokens = answers_of(large["dev"]["read"], "task_vector")["token"]
+    assert (tokens.shape, tokens.dtype) == ((50, DEEPEST), torch.long)
     file = io.BytesIO()
     torch.save({"result": {"value": large, "dtype": "bfloat16", "device": "a GPU"}}, file)
     sent = zstandard.ZstdCompressor(level=SERVER_LEVEL).compress(file.getvalue())

@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 
 from tests.helpers.method_prompts import EPISODES, Split, few_shot, method_prompts, with_added
+from tests.helpers.reads import answers_of, where
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.execution import run
 from tvsight.experiments.conflicting_tasks import measure as conflicting_tasks
 from tvsight.experiments.controls import measure as controls
-from tvsight.experiments.measuring import at
 from tvsight.experiments.templates import measure as templates
 from tvsight.interventions.answers import Answers
 from tvsight.methods.mean_state import METHOD
 from tvsight.models.loading import Model, load
-from tvsight.prompts.tokens import MethodTokens
+from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol.conditions import at
 
 TOLERANCE = 3e-4
 
@@ -36,10 +37,11 @@ class Case(NamedTuple):
         """The return value of a job here, which is that of a server."""
         here = run(self.model.decoder, function, *arguments)
         there = run(self.model.decoder, function, *arguments, remote="local")
-        torch.testing.assert_close(there, here)
+        for split in ("dev", "test"):
+            torch.testing.assert_close(tensors(there[split]), tensors(here[split]))
         return here
 
-    def mean(self, tokens: MethodTokens) -> Tensor:
+    def mean(self, tokens: PromptTokens) -> Tensor:
         """The mean state of few-shot prompts, `[depth, width]`."""
         states = [self.reference.residual_streams(prompt) for prompt in few_shot(tokens)]
         return torch.stack(states).mean(dim=0)
@@ -58,6 +60,14 @@ class Case(NamedTuple):
             assert token == answer.token or answer.margin < TOLERANCE
 
 
+def tensors(value: Any) -> list[Tensor]:
+    """The tensors of a nested value, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [tensor for part in parts for tensor in tensors(part)]
+
+
 @pytest.fixture(scope="module")
 def case(tiny_checkpoint: Callable[[str], Path]) -> Case:
     checkpoint = tiny_checkpoint("qwen2")
@@ -70,11 +80,12 @@ def test_it_is_added_to_conflicting_prompts_and_learnt_on_dev_for_both(case: Cas
     found = case.both(conflicting_tasks.measure, dev, dev, test, test, METHOD, {})
     mean = case.mean(dev).expand(EPISODES, -1, -1)
     for rule, prompts in (("zero_shot", dev["zero_shot"]), ("conflict", few_shot(dev))):
-        blocks = found["dev"]["patched"][rule]["blocks"]
+        blocks = answers_of(found["dev"]["patched"], "vector", layer_rule=rule)
         for block in range(DEPTH):
             case.check(at(blocks, block), prompts, block, mean[:, block])
-        layer = found["layers"][rule]
-        case.check(found["test"]["patched"][rule], few_shot(test), layer, mean[:, layer])
+        (tested,) = where(found["test"]["patched"], "vector", layer_rule=rule)
+        (layer,) = tested["blocks"]
+        case.check(at(tested["answers"], 0), few_shot(test), layer, mean[:, layer])
 
 
 def test_its_controls_are_added_too(case: Case) -> None:
@@ -84,7 +95,9 @@ def test_its_controls_are_added_too(case: Case) -> None:
     lengths = 1 + torch.rand(EPISODES, DEPTH, generator=generator)
     drawn = {"seeds": list(range(EPISODES)), "norms": lengths, "deviations": lengths / 2}
     dev, test = ({**of, **drawn, "right": of["shared"]} for of in case.prompts)
-    found = case.both(controls.measure, dev, test, means, own, layer, True, METHOD, {})
+    found = case.both(
+        controls.measure, dev, test, means, ["0", "1", "2"], own, layer, True, METHOD, {}
+    )
     directions = torch.stack(
         [
             torch.randn(DEPTH, WIDTH, generator=torch.Generator().manual_seed(seed))
@@ -101,21 +114,23 @@ def test_its_controls_are_added_too(case: Case) -> None:
         "any_other_task": whole[[0, 2]].repeat(EPISODES // 2, 1, 1),
         "no_op": torch.zeros(EPISODES, DEPTH, WIDTH),
     }
-    assert found["dev"]["controls"].keys() == wanted.keys()
+    known = {one["procedure"] for one in found["dev"]}
+    assert known == {*wanted, "baseline", "icl_shuffled", "mean_vector"}
     for name, vectors in wanted.items():
         asked = case.prompts.dev["zero_shot"]
         for block in range(DEPTH):
-            read = at(found["dev"]["controls"][name], block)
+            read = at(answers_of(found["dev"], name), block)
             case.check(read, asked, block, vectors[:, block])
         asked = case.prompts.test["zero_shot"]
-        case.check(at(found["test"]["controls"][name], 0), asked, layer, vectors[:, layer])
-    for task, read in enumerate(found["test"]["mean_vectors"]):
+        case.check(at(answers_of(found["test"], name), 0), asked, layer, vectors[:, layer])
+    for task in range(tasks):
+        read = answers_of(found["test"], "mean_vector", source=str(task))
         vectors = whole[task].expand(EPISODES, -1, -1)
         case.check(at(read, 0), case.prompts.test["zero_shot"], layer, vectors[:, layer])
 
 
 def test_it_is_learnt_under_one_template_and_added_under_another(case: Case) -> None:
-    def other(tokens: MethodTokens) -> MethodTokens:
+    def other(tokens: PromptTokens) -> PromptTokens:
         """The same with another token before each query."""
         return {
             **tokens,
@@ -133,9 +148,9 @@ def test_it_is_learnt_under_one_template_and_added_under_another(case: Case) -> 
     for number, variant in enumerate(variants):
         mean = case.mean(under[variant["extracted"]].dev).expand(EPISODES, -1, -1)
         asked = under[variant["applied"]]
-        swept = found["dev"]["patched"][number]
+        swept = answers_of(found["dev"][variant["applied"]], "vector", variant=number)
         for block in range(DEPTH):
             case.check(at(swept, block), asked.dev["zero_shot"], block, mean[:, block])
-        layer = found["layers"][number]
-        tested = at(found["test"]["patched"][number], 0)
-        case.check(tested, asked.test["zero_shot"], layer, mean[:, layer])
+        (tested,) = where(found["test"][variant["applied"]], "vector", variant=number)
+        (layer,) = tested["blocks"]
+        case.check(at(tested["answers"], 0), asked.test["zero_shot"], layer, mean[:, layer])

@@ -15,9 +15,9 @@ from tests.helpers.commands import analysis
 from tests.helpers.example_method import write_example
 from tests.helpers.recorded import Recorded, Told
 from tests.helpers.small_runs import refuse
-from tvsight.experiments.main_results import MethodOptions
-from tvsight.experiments.main_results.methods import requests
 from tvsight.methods import METHODS
+from tvsight.protocol.methods import requests
+from tvsight.protocol.options import MethodOptions
 from tvsight.run import places
 from tvsight.run.outcome import Outcome
 from tvsight.run.runner import Runner

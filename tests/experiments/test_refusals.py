@@ -101,7 +101,7 @@ def test_a_check_of_models_ends_with_its_block(
     runner, checked = Runner(Told()), []
     model = (str(tiny_checkpoint("qwen2")),)
     options = options_of("main_results", model=model, results=str(tmp_path))
-    experiment = import_module("tvsight.experiments.main_results.request").requests
+    experiment = import_module("tvsight.protocol.central").requests
     with suppress(RefusedError), runner.requiring(lambda model: checked.append(model.name)):
         runner.outcome(options, experiment)
         raise RefusedError

@@ -4,9 +4,9 @@ import pandas as pd
 
 from tests.helpers.reference_tables import GEMMA, QWEN, SMOL, row, table
 from tvsight.experiments.controls.distance_numbers import ALL
-from tvsight.experiments.main_results.layers import over_tasks, paper_by_layer, peaks
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED
 from tvsight.output.labels import interval, number, small
+from tvsight.protocol.layers import over_tasks, paper_by_layer, peaks
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED
 from tvsight.statistics.tests import SIGNIFICANCE
 
 OURS = {GEMMA: "Gemma", SMOL: "SmolLM2", QWEN: "Qwen"}

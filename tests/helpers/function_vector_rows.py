@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from tests.helpers.example_rows import answer, task_rows
-from tvsight.experiments.function_vectors import BESIDE, EFFECTS, NAME
+from tvsight.experiments.function_vectors import BESIDE, NAME
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
+from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
 from tvsight.storage.schemas import COLUMN_TYPES, schema

@@ -14,8 +14,8 @@ from typing import Any
 from rich.console import Console
 
 from tvsight.config import RunConfig
-from tvsight.experiments.main_results.request import requests
 from tvsight.output.console import Display
+from tvsight.protocol.central import requests
 from tvsight.run.runner import Runner
 
 

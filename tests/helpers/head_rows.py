@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from tests.helpers.example_rows import answer
-from tvsight.experiments.function_vectors import EFFECTS
 from tvsight.experiments.heads import DEFINITIONS, INDUCTION, KINDS, NAME
+from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
 from tvsight.storage.schemas import schema

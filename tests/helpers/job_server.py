@@ -17,7 +17,7 @@ from tvsight.execution.ndif.parcel import digest
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.remote import Remote
 from tvsight.execution.ndif.results import WrongResult, seal
-from tvsight.experiments.main_results.measure import measure
+from tvsight.protocol.measure import measure
 from tvsight.storage.job_records import JobRecord
 
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://server", "key", "digest", "2026-01-01T00:00:00")

@@ -8,10 +8,10 @@ from tests.helpers.half_accepted import half_accepted
 from tests.helpers.reference import Answer
 from tests.helpers.reference_heads import HeadsReference
 from tvsight.config import RunConfig
-from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models.loading import Model
 from tvsight.prompts import Sampling, sample_episodes, template, usable_pairs
-from tvsight.prompts.tokens import MethodTokens
+from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol.rows import asked, method_tokens
 from tvsight.run.planning import Plan
 
 EPISODES = 4
@@ -21,8 +21,8 @@ EXAMPLE = template("example")
 class Split(NamedTuple):
     """The prompts of dev and test."""
 
-    dev: MethodTokens
-    test: MethodTokens
+    dev: PromptTokens
+    test: PromptTokens
 
 
 def method_prompts(model: Model) -> Split:
@@ -37,12 +37,12 @@ def method_prompts(model: Model) -> Split:
     return Split(tokens["dev"], tokens["test"])
 
 
-def few_shot(tokens: MethodTokens) -> list[list[int]]:
+def few_shot(tokens: PromptTokens) -> list[list[int]]:
     """The whole prompt of each query."""
     return [tokens["shared"][n] + query for n, query in enumerate(tokens["query"])]
 
 
-def dummies(tokens: MethodTokens) -> list[list[list[int]]]:
+def dummies(tokens: PromptTokens) -> list[list[list[int]]]:
     """The whole prompts of the dummy queries of each episode."""
     return [
         [tokens["shared"][n] + dummy for dummy in of_episode]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tvsight.experiments import measuring
 from tvsight.interventions import application
 from tvsight.interventions.decoder import Decoder
+from tvsight.protocol import conditions
 
 
 def misplace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,4 +15,4 @@ def misplace(monkeypatch: pytest.MonkeyPatch) -> None:
     def one_block_too_low(decoder: Decoder, prompts: Any, chosen: Any, layers: Any, v: Any) -> Any:
         return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], v)
 
-    monkeypatch.setattr(measuring, "apply_vectors", one_block_too_low)
+    monkeypatch.setattr(conditions, "apply_vectors", one_block_too_low)

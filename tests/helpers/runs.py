@@ -27,7 +27,7 @@ from tests.helpers.drafts import draft
 PHASES = ("measuring", "saving", "drawing")
 IMPORTED = (
     "analyses.main_results",
-    "tvsight.experiments.main_results.measure",
+    "tvsight.protocol.measure",
     "tvsight.experiments.main_results.report",
     "tvsight.models.loading",
 )
@@ -110,7 +110,7 @@ def _run(fields: dict[str, Any], events: Path) -> int:
     from analyses import main_results as command
     from tvsight.config import RunConfig
     from tvsight.experiments.main_results import report
-    from tvsight.experiments.main_results.request import MainResults
+    from tvsight.protocol.central import MainResults
     from tvsight.storage.store import Store
 
     began = time.monotonic()

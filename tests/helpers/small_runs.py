@@ -17,8 +17,8 @@ from tests.helpers.other_steps import with_steps
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.experiments.main_results.request import requests
 from tvsight.output.console import Display
+from tvsight.protocol.central import requests
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Experiment, Plan, Request
 from tvsight.run.runner import Runner

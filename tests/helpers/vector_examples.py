@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tvsight.experiments.main_results.vector_sets import VectorSet
+from tvsight.protocol.vector_sets import VectorSet
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 WIDTH = 12

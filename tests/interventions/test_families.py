@@ -10,16 +10,17 @@ from torch import Tensor
 
 from tests.helpers import reference
 from tests.helpers.phrases import EPISODES, complete_prompts, token_ids
+from tests.helpers.reads import by_procedure
 from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, WIDTH
 from tvsight import execution
-from tvsight.experiments.main_results.measure import VECTORS, Comparison, measure, measure_dev
-from tvsight.experiments.measuring import at
 from tvsight.interventions import application, learning
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.generation import ENDED, Patches, force, generate
 from tvsight.models.loading import Model, load
 from tvsight.prompts import PromptTokens
+from tvsight.protocol.conditions import at
+from tvsight.protocol.measure import VECTORS, Comparison, measure, measure_dev
 
 TOLERANCE = 1e-4
 """Of vectors, log-probabilities, and the margin below which an answer is undecided."""
@@ -88,15 +89,19 @@ def test_task_vectors_are_the_residual_streams_of_the_reference(
 
 def test_answers_without_a_vector_are_those_of_the_reference(measured: Measured) -> None:
     found, wanted = measured.found, measured.wanted
-    assert_same_answers(found["dev"]["baseline"], wanted.dev_baseline, measured.dev["expected"])
-    answers, expected = found["test"]["answers"], measured.test["expected"]
+    assert_same_answers(
+        by_procedure(found["dev"]["read"])["baseline"],
+        wanted.dev_baseline,
+        measured.dev["expected"],
+    )
+    answers, expected = by_procedure(found["test"]["read"]), measured.test["expected"]
     assert_same_answers(answers["baseline"], wanted.baseline, expected)
     assert_same_answers(answers["icl"], wanted.icl, expected)
 
 
 @pytest.mark.parametrize("procedure", VECTORS)
 def test_the_layer_sweep_is_that_of_the_reference(measured: Measured, procedure: str) -> None:
-    assert_same_sweep(measured, measured.found["dev"]["sweep"][procedure], procedure)
+    assert_same_sweep(measured, by_procedure(measured.found["dev"]["read"])[procedure], procedure)
 
 
 @pytest.mark.parametrize("rows_per_forward", [ONE_LAYER, ALL_LAYERS])
@@ -105,7 +110,7 @@ def test_the_sweep_does_not_depend_on_which_layers_share_a_forward(
 ) -> None:
     monkeypatch.setattr(application, "rows_per_forward", lambda decoder, length: rows_per_forward)
     found = execution.run(model.decoder, measure_dev, measured.dev)
-    assert_same_sweep(measured, found["sweep"]["task_vector"], "task_vector")
+    assert_same_sweep(measured, by_procedure(found["read"])["task_vector"], "task_vector")
 
 
 @pytest.mark.parametrize("procedure", VECTORS)
@@ -114,7 +119,7 @@ def test_the_chosen_layer_and_its_test_answers_are_those_of_the_reference(
 ) -> None:
     wanted = getattr(measured.wanted, procedure)
     assert measured.found["layers"][procedure] == wanted.layer
-    found = measured.found["test"]["answers"][procedure]
+    found = by_procedure(measured.found["test"]["read"])[procedure]
     assert_same_answers(found, wanted.test, measured.test["expected"])
 
 
@@ -125,20 +130,22 @@ def test_scores_among_answers_are_those_of_the_reference(
     dev_icl = [plain.answer(prompts.few_shot) for prompts in complete_prompts(measured.dev)]
     expected = measured.dev["expected"]
     assert len(set(expected)) > 1
-    assert_same_scores(found["dev"]["baseline"], wanted.dev_baseline, dev_icl, measured.dev)
+    assert_same_scores(
+        by_procedure(found["dev"]["read"])["baseline"], wanted.dev_baseline, dev_icl, expected
+    )
     for procedure in VECTORS:
         for layer, answers in enumerate(getattr(wanted, procedure).sweep):
-            swept = at(found["dev"]["sweep"][procedure], layer)
-            assert_same_scores(swept, answers, dev_icl, measured.dev)
+            swept = at(by_procedure(found["dev"]["read"])[procedure], layer)
+            assert_same_scores(swept, answers, dev_icl, expected)
     tested = {
         "baseline": wanted.baseline,
         "icl": wanted.icl,
         **{name: getattr(wanted, name).test for name in VECTORS},
     }
-    assert found["test"]["answers"].keys() == tested.keys()
+    assert by_procedure(found["test"]["read"]).keys() == tested.keys()
     for name, answers in tested.items():
-        of_test = found["test"]["answers"][name]
-        assert_same_scores(of_test, answers, wanted.icl, measured.test)
+        of_test = by_procedure(found["test"]["read"])[name]
+        assert_same_scores(of_test, answers, wanted.icl, measured.test["expected"])
 
 
 def test_answers_vary_so_that_a_wrong_one_shows(measured: Measured) -> None:

@@ -9,7 +9,6 @@ import torch
 from benchmarks.models import random_prompts
 from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight import execution
-from tvsight.experiments.main_results.measure import VECTORS, Comparison, measure
 from tvsight.interventions import batching, heads, traces
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import cache_prompts, unpatched_states
@@ -18,6 +17,7 @@ from tvsight.interventions.prefixes import Prefixes
 from tvsight.models import precision
 from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
+from tvsight.protocol.measure import Comparison, measure
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,10 @@ def assert_same_measurement(found: Comparison, wanted: Comparison) -> None:
             found[split]["vectors"], wanted[split]["vectors"], rtol=1e-3, atol=1e-5
         )
     assert found["layers"] == wanted["layers"]
-    for name in ("baseline", "no_op"):
-        assert_same_answers(found["dev"][name], wanted["dev"][name])
-    for name in ("baseline", "icl", *VECTORS):
-        assert_same_answers(found["test"]["answers"][name], wanted["test"]["answers"][name])
-    for name in VECTORS:
-        assert_same_answers(found["dev"]["sweep"][name], wanted["dev"]["sweep"][name])
+    for split in ("dev", "test"):
+        for one, other in zip(found[split]["read"], wanted[split]["read"], strict=True):
+            assert (one["procedure"], one["blocks"]) == (other["procedure"], other["blocks"])
+            assert_same_answers(one["answers"], other["answers"])
 
 
 def assert_same_answers(found: Answers, wanted: Answers) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 FAMILIES, EPISODES = "tests/interventions/test_families.py", "tests/prompts/test_episodes.py"
 TRACES, DECODER = "tests/interventions/test_traces.py", "tests/interventions/test_decoder.py"
 HEADS = "tests/interventions/test_heads.py"
-MEASURING = "tests/experiments/test_measuring.py"
+MEASURING = "tests/protocol/test_conditions.py"
 ANNOUNCED = "tests/run/test_announcement.py"
 COPIED = ("tvsight", "tests", "benchmarks", "analyses", "pyproject.toml")
 
@@ -64,14 +64,14 @@ MUTANTS = {
         "every_draw_is_fit",
     ),
     "of equally good blocks the highest is chosen": Mutant(
-        "tvsight/experiments/measuring.py",
+        "tvsight/protocol/measure.py",
         "correct.index(max(correct))",
         "len(correct) - 1 - correct[::-1].index(max(correct))",
         MEASURING,
         "is_the_lowest",
     ),
     "a patch may change what it should not": Mutant(
-        "tvsight/experiments/measuring.py",
+        "tvsight/protocol/measure.py",
         'baseline["margin"] > TIE[dtype]',
         'baseline["margin"] > 1e9',
         MEASURING,

@@ -10,9 +10,9 @@ from tests.helpers.commands import analysis
 from tests.helpers.example_method import example, write_example
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.experiments.main_results.methods import NAME
 from tvsight.methods import CENTRAL, METHODS
 from tvsight.methods.files import named_methods, read_method
+from tvsight.protocol.methods import NAME
 from tvsight.storage.store import Store
 
 SIZES = ("--tasks", "to_upper", "--episodes-per-split", "4", "--shots", "3")

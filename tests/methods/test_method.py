@@ -8,6 +8,7 @@ from torch import Tensor
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.methods.method import Method, learn
+from tvsight.protocol.conditions import Condition
 
 DECODER: Any = SimpleNamespace(depth=DEPTH, width=WIDTH)
 PROMPTS: Any = {"shared": [[1], [2], [3]]}
@@ -52,7 +53,7 @@ def test_what_is_needed_and_settings_arrive_by_name() -> None:
 @pytest.mark.parametrize(("use", "expected"), [("overwrite", 1.0), ("add", 3.0)])
 def test_vectors_are_written_over_states_or_added(use: Any, expected: float) -> None:
     states = torch.full((2, WIDTH), 2.0, dtype=torch.bfloat16)
-    placed = Method(returning(None), use=use).applied(torch.ones(2, WIDTH), states)
+    placed = Condition("", torch.ones(WIDTH), [0], use).applied(states[:, None])
     assert placed.dtype == torch.bfloat16
     assert placed.unique().tolist() == [expected]
 

@@ -18,10 +18,10 @@ from tests.helpers.changed_checkpoints import configure, refusal
 from tests.helpers.small_runs import Measuring, run
 from tvsight.config import RunConfig
 from tvsight.errors import RefusedError
-from tvsight.experiments.main_results.request import requests
 from tvsight.models import loading, weights_identity
 from tvsight.models.loading import Model, load
 from tvsight.models.weights import changes, fingerprint
+from tvsight.protocol.central import requests
 from tvsight.storage.store import Store
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

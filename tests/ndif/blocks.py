@@ -6,8 +6,8 @@ In the rehearsal, which is recognised by its model's vocabulary, they do neither
 from time import sleep
 from typing import Any
 
-from tvsight.experiments.main_results.measure import measure as measure_at_once
 from tvsight.models.random import TINY
+from tvsight.protocol.measure import measure as measure_at_once
 
 SECONDS = 5.0
 REHEARSAL_VOCABULARY = TINY["vocab_size"]

@@ -16,8 +16,8 @@ from tvsight.execution import Job
 from tvsight.execution.ndif import client as ndif
 from tvsight.execution.ndif.client import NdifClient
 from tvsight.execution.ndif.patience import Patience
-from tvsight.experiments.main_results.request import MainResults
 from tvsight.models.precision import DTYPES
+from tvsight.protocol.central import MainResults
 
 LIMIT_S = 300
 """No client lives longer."""
@@ -42,7 +42,7 @@ QUICK = {
     "tvsight.experiments.main_results.report.draw": nothing,
 }
 """Every client here waits for seconds where others wait for minutes, and draws nothing."""
-SLOW_BLOCK = {"tvsight.experiments.main_results.measure.measure": blocks.measure}
+SLOW_BLOCK = {"tvsight.protocol.measure.measure": blocks.measure}
 BROKEN = "next_letter"
 """The task of `ONE_BROKEN` whose block raises."""
 
@@ -59,7 +59,7 @@ def _breaking(steps: Any) -> Iterator[list[Job]]:
 
 
 _steps = MainResults.steps
-STEPS = "tvsight.experiments.main_results.request.MainResults.steps"
+STEPS = "tvsight.protocol.central.MainResults.steps"
 ONE_BROKEN = {STEPS: one_broken}
 
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.execution import Here
-from tvsight.experiments.main_results.request import requests
 from tvsight.models.loading import load
 from tvsight.output.console import Display
+from tvsight.protocol.central import requests
 from tvsight.run.measurements import Measurements, measure
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import complete, read_plan

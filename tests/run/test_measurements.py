@@ -22,10 +22,10 @@ from tvsight.execution.ndif.client import Answer
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.remote import Remote
 from tvsight.execution.ndif.results import seal
-from tvsight.experiments.main_results.request import requests
 from tvsight.models.loading import Model
 from tvsight.output import console
 from tvsight.output.console import Display
+from tvsight.protocol.central import requests
 from tvsight.run.measurements import Measurements, Part, measure
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Request, complete, read_plan

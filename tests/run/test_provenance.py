@@ -21,11 +21,11 @@ from safetensors import safe_open
 
 from tests.helpers.commands import ROOT, analysis
 from tvsight.config import RunConfig
-from tvsight.experiments.main_results.request import requests
 from tvsight.interventions.decoder import Decoder
 from tvsight.models import resolve
 from tvsight.models.precision import TIE
 from tvsight.output.console import Display
+from tvsight.protocol.central import requests
 from tvsight.run import provenance
 from tvsight.run.runner import Runner
 from tvsight.storage.store import Store

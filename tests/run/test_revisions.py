@@ -14,10 +14,10 @@ from tests.helpers.commands import analysis
 from tests.helpers.example_rows import task_rows
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results.request import requests
 from tvsight.models import ModelSource
 from tvsight.output.console import Display
 from tvsight.output.labels import display_name
+from tvsight.protocol.central import requests
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import read_plan
 from tvsight.run.provenance import model_source

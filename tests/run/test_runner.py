@@ -34,10 +34,10 @@ from tests.helpers.small_runs import (
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results import Options
-from tvsight.experiments.main_results.request import requests
 from tvsight.models import resolve
 from tvsight.output.console import Display
 from tvsight.prompts import read_episodes
+from tvsight.protocol.central import requests
 from tvsight.run import places
 from tvsight.run.runner import Runner
 from tvsight.storage.manifests import Result

@@ -20,8 +20,8 @@ from tvsight.errors import UsageError
 from tvsight.execution import Job
 from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.parcel import digest, payload
-from tvsight.experiments.main_results.request import requests as asked_of
 from tvsight.models.loading import Model
+from tvsight.protocol.central import requests as asked_of
 from tvsight.run.planning import Request, complete, read_plan
 from tvsight.run.travel import COLUMNS, preview, size
 from tvsight.storage.job_records import JobRecord, Records

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tvsight.experiments.answer_sets import accepted_answers, in_answer_set
-from tvsight.experiments.function_vectors.head_numbers import effects
 from tvsight.experiments.token_projections import numbers as projections
 from tvsight.explorer.overview import curve, plain
 from tvsight.explorer.runs import Run
 from tvsight.prompts.episodes import SPLITS
+from tvsight.protocol.answer_sets import accepted_answers, in_answer_set
+from tvsight.protocol.head_numbers import effects
 from tvsight.statistics.intervals import accuracy
 from tvsight.storage.store import Store
 from tvsight.texts import printable

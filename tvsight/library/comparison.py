@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tvsight.errors import MeasurementError, Remark, UsageError, nearest, unexpected
-from tvsight.experiments.main_results import AnswerOptions
-from tvsight.experiments.main_results.request import collect
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library.arguments import as_text, check_model, whole
 from tvsight.library.model import LoadedModel
 from tvsight.library.wording import in_python, worded
 from tvsight.output.console import Display
+from tvsight.protocol.central import collect
+from tvsight.protocol.options import AnswerOptions
 from tvsight.run.runner import Runner
 
 if TYPE_CHECKING:

@@ -1,10 +1,7 @@
 """Learn the vector of a task, choose its block on dev, and test it."""
 
 from tvsight.config import LEAST, RunConfig
-from tvsight.errors import MeasurementError, UsageError, nearest
-from tvsight.experiments.main_results.request import scored
-from tvsight.experiments.measuring import check_no_op
-from tvsight.experiments.rows import asked, frame, method_tokens
+from tvsight.errors import UsageError, nearest
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import as_task, as_template, as_text, check_model, whole
@@ -14,6 +11,7 @@ from tvsight.library.vector import Vector
 from tvsight.library.wording import worded
 from tvsight.methods import METHODS
 from tvsight.prompts import Template
+from tvsight.protocol.rows import asked, finite_vectors, frame, method_tokens, scored
 from tvsight.run.planning import Plan
 from tvsight.tasks import Task
 
@@ -66,10 +64,9 @@ def task_vector(
         measure.learn_vector, prompts["dev"], prompts["test"], how, settings, prompts=2
     )
     comparison = found["comparison"]
-    if not (comparison["dev"]["finite"] and comparison["test"]["finite"]):
-        raise MeasurementError(f"{task.name}: vectors or states hold NaN or infinity.")
-    check_no_op(comparison["dev"]["baseline"], comparison["dev"]["no_op"], model.dtype)
-    report = Report.of(frame(scored(of_split, comparison), task.name, task.category))
+    finite_vectors(comparison)
+    rows = scored(of_split, comparison, model.dtype)
+    report = Report.of(frame(rows, task.name, task.category))
     return Vector(
         model,
         task.name,

@@ -10,14 +10,6 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from tvsight.experiments.main_results.measure import (
-    Comparison,
-    OnDev,
-    OnTest,
-    in_context_learning,
-    measure_method,
-)
-from tvsight.experiments.measuring import Progress, distinct, read_together
 from tvsight.interventions import generation
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
@@ -25,7 +17,16 @@ from tvsight.interventions.generation import ENDED, Patches
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.interventions.steering import generate, steered
 from tvsight.methods.method import Method, learn
-from tvsight.prompts.tokens import MethodTokens
+from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol.conditions import Progress
+from tvsight.protocol.measure import (
+    Comparison,
+    Extracted,
+    after_chosen,
+    best_layers,
+    in_context_learning,
+    sweep,
+)
 
 Prompts = Mapping[str, Sequence[Sequence[int]]]
 
@@ -95,8 +96,8 @@ def generated(
 
 def learn_vector(
     decoder: Decoder,
-    dev: MethodTokens,
-    test: MethodTokens,
+    dev: PromptTokens,
+    test: PromptTokens,
     method: Method,
     settings: Mapping[str, Any],
     progress: Progress | None = None,
@@ -107,29 +108,17 @@ def learn_vector(
         settings: named arguments of the method.
     """
     vector = learn(decoder, dev, method, settings).mean(dim=0)
-    of_task = Method(given, of="task", use=method.use)
-    icl = in_context_learning(decoder, test)
-    found = measure_method(
-        decoder, dev, test, of_task, {"vector": vector}, icl=icl, progress=progress
+    methods = {"vector": method}
+    on_dev, on_test = (
+        Extracted({"vector": vector[None]}, in_context_learning(decoder, of)) for of in (dev, test)
     )
-    prompts, index = distinct([tuple(prompt) for prompt in test["zero_shot"]])
-    baseline = unpatched_states(decoder, cache_prompts(decoder, prompts))[index, -1]
-    states = {"baseline": baseline, "icl": icl.states}
-    groups = {name: (of, test["expected"]) for name, of in states.items()}
-    read = read_together(decoder, groups, icl)
-    finite = found["finite"] and all(bool(of.isfinite().all()) for of in states.values())
-    on_dev: OnDev = {**found["dev"], "sweep": {"vector": found["dev"]["sweep"]["method"]}}
-    on_test: OnTest = {
-        "answers": read | {"vector": found["test"]},
-        "finite": finite,
-        "vectors": vector[:0],
-    }
+    found = sweep(decoder, dev, methods, on_dev)
+    layers = best_layers(found["read"], dev["accepted"])
     return {
         "vector": vector.float().cpu(),
-        "comparison": {"dev": on_dev, "layers": {"vector": found["layer"]}, "test": on_test},
+        "comparison": {
+            "dev": found,
+            "layers": layers,
+            "test": after_chosen(decoder, test, methods, on_test, layers),
+        },
     }
-
-
-def given(decoder: Decoder, prompts: MethodTokens, vector: Tensor) -> Tensor:
-    """A vector that is learnt already, as a method that learns it."""
-    return vector

@@ -8,8 +8,8 @@ from typing import ParamSpec, TypeVar
 
 from tvsight.config import option
 from tvsight.errors import TvsightError
-from tvsight.experiments.main_results import AnswerOptions
 from tvsight.prompts.filtering import WHOLE
+from tvsight.protocol.options import AnswerOptions
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

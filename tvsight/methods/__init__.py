@@ -42,6 +42,12 @@ class MethodEntry:
         another one is named."""
         return {} if self == TASK_VECTOR else self.identity
 
+    @property
+    def further(self) -> "tuple[Method, dict[str, Any]] | tuple[()]":
+        """The method and its settings, as further arguments of a job; none for the task vector,
+        which jobs make as they go."""
+        return () if self.key == "task_vector" else (self.load(), dict(self.settings))
+
     def load(self) -> "Method":
         """The method itself, by its module."""
         method: Method = import_module(self.module or f"{__name__}.{self.key}").METHOD

@@ -16,7 +16,7 @@ from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions, last_heads, with_heads_replaced
 from tvsight.methods.method import Method
-from tvsight.prompts.tokens import MethodTokens, PromptTokens
+from tvsight.prompts.tokens import PromptTokens
 
 EFFECT_PROMPTS = 25
 """Prompts with shuffled labels over which effects are averaged, as the authors have it."""
@@ -35,7 +35,7 @@ class Effects(NamedTuple):
     """The change of its logarithm, which shows small effects near 0 and 1."""
 
 
-def learn(decoder: Decoder, prompts: MethodTokens, heads: int, normalised: bool = True) -> Tensor:
+def learn(decoder: Decoder, prompts: PromptTokens, heads: int, normalised: bool = True) -> Tensor:
     """The sum of what the `heads` heads of largest mean effect write, `[depth, width]`, the same
     for every block.
 

@@ -10,28 +10,25 @@ from tvsight.errors import MeasurementError
 from tvsight.interventions.decoder import Decoder
 from tvsight.prompts.tokens import PromptTokens
 
+Use = Literal["overwrite", "add"]
+
 
 @dataclass(frozen=True)
 class Method:
     """One way to make a vector."""
 
     learn: Callable[..., Tensor]
-    """`learn(decoder, prompts)`, where `prompts` is a `MethodTokens` of one split: a
+    """`learn(decoder, prompts)`, where `prompts` is a `PromptTokens` of one split: a
     vector after every block, `[episodes, depth, width]`, or `[depth, width]` for a method of a
     task. What another method has learnt comes as a further argument, see `needs`. It travels
     to servers: torch, nnsight and plain Python only."""
     of: Literal["episode", "task"] = "episode"
     """An episode has a vector of its own, learnt from its own demonstrations; a task has one,
     learnt from its dev episodes."""
-    use: Literal["overwrite", "add"] = "overwrite"
+    use: Use = "overwrite"
     """The vector takes the place of the residual stream at the last token, or is added to it."""
     needs: Mapping[str, "Method"] = field(default_factory=dict)
     """Methods that are learnt before it, by the names of the arguments that bring their vectors."""
-
-    def applied(self, vectors: Tensor, states: Tensor) -> Tensor:
-        """The states that take the place of `states`, of the same shape and precision."""
-        placed = vectors.to(states)
-        return placed if self.use == "overwrite" else states + placed
 
 
 def learn(

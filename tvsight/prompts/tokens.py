@@ -1,7 +1,7 @@
 """Episodes as token ids. Nothing else leaves this machine when a measurement runs elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from tvsight.errors import UsageError
 from tvsight.prompts.episodes import Episode
@@ -11,6 +11,8 @@ from tvsight.tasks import MatchRule
 from tvsight.tasks.words import shown
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tvsight.models.loading import Model
 
 TokenIds = list[int]
@@ -43,41 +45,20 @@ class PromptTokens(TypedDict):
     """Positions of the episodes for the averaged vector: of `AVERAGED_OVER` episodes in a row, all
     that do not contain the query. Where there are none, the episode itself, whose prompts for θ
     do not contain its query either."""
-
-
-class MethodTokens(TypedDict):
-    """The fields of `PromptTokens`, and few-shot prompts from which the mapping was taken.
-
-    It does not inherit them, since a server cannot build such a class from its source.
+    shuffled: NotRequired[list[TokenIds]]
+    """The prompt `S, x→` with its answers permuted among the demonstrations: for methods that
+    compare it."""
+    answers: NotRequired[list[TokenIds]]
+    """Every token of the usual answer: for whole answers."""
+    right: NotRequired[list[TokenIds]]
+    """For controls, whose few-shot prompts all have shuffled labels: `shared` with the right ones.
     """
-
-    shared: list[TokenIds]
-    query: list[TokenIds]
-    dummies: list[list[TokenIds]]
-    zero_shot: list[TokenIds]
-    accepted: list[TokenIds]
-    expected: list[int]
-    others: list[list[int]]
-    shuffled: list[TokenIds]
-    """The prompt `S, x→` with its answers permuted among the demonstrations."""
-
-
-class AnswerTokens(TypedDict):
-    """The fields of `MethodTokens`, and whole answers."""
-
-    shared: list[TokenIds]
-    query: list[TokenIds]
-    dummies: list[list[TokenIds]]
-    zero_shot: list[TokenIds]
-    accepted: list[TokenIds]
-    expected: list[int]
-    others: list[list[int]]
-    shuffled: list[TokenIds]
-    answers: list[TokenIds]
-    """Every token of the usual answer."""
-
-
-Prompts = TypeVar("Prompts", PromptTokens, AnswerTokens)
+    seeds: NotRequired[list[int]]
+    """For controls: of the random direction."""
+    norms: NotRequired["Tensor"]
+    """For controls: the length of θ after each block, `[episodes, depth]`."""
+    deviations: NotRequired["Tensor"]
+    """For controls: the length of θ minus the mean vector of all tasks, `[episodes, depth]`."""
 
 
 def tokenise(
@@ -173,7 +154,7 @@ def accepted_tokens(
     return sorted(found - {model.tokenizer.unk_token_id})
 
 
-def parts(tokens: Prompts, most: int | None) -> list[Prompts]:
+def parts(tokens: PromptTokens, most: int | None) -> list[PromptTokens]:
     """Split prompts into parts of at most `most` episodes, where `others` allows it."""
     total = len(tokens["shared"])
     if most is None or total <= most:
@@ -182,10 +163,10 @@ def parts(tokens: Prompts, most: int | None) -> list[Prompts]:
     return [_part(tokens, slice(start, start + size)) for start in range(0, total, size)]
 
 
-def _part(tokens: Prompts, chosen: slice) -> Prompts:
+def _part(tokens: PromptTokens, chosen: slice) -> PromptTokens:
     part = {name: entries[chosen] for name, entries in cast(dict[str, list[Any]], tokens).items()}
     part["others"] = [[o - chosen.start for o in others] for others in part["others"]]
-    return cast(Prompts, part)
+    return cast(PromptTokens, part)
 
 
 def few_episodes(prompts: Mapping[str, Any], count: int, vocabulary: int) -> dict[str, Any]:

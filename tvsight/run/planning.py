@@ -106,6 +106,17 @@ class Request(ABC):
         return str(self.identity["task"])
 
 
+@dataclass(frozen=True)
+class TaskRequest(Request):
+    """A request for one result of one model on the episodes of one task."""
+
+    task: Task
+
+    def episodes(self, model: "Model") -> Sequence[Episode]:
+        """The episodes of the task."""
+        return self.plan.episodes(self.task, model)[0]
+
+
 Experiment = Callable[[Plan, ModelSource], Sequence[Request]]
 """The requests of a plan for one model, in the order of its tasks. Their identity lacks weights and
 precision."""

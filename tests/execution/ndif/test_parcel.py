@@ -11,10 +11,10 @@ import zstandard
 from tests.helpers.tiny_llama import EXAMPLE, KEY
 from tvsight.execution import Job
 from tvsight.execution.ndif.parcel import digest, payload
-from tvsight.experiments.main_results.measure import measure
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import Episode, tokenise
+from tvsight.protocol.measure import measure
 
 
 def test_what_is_sent_holds_no_weights(model: Model, episodes: list[Episode]) -> None:

@@ -17,14 +17,14 @@ from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.preflight import REHEARSED, SHALLOW, deployment, rehearse
 from tvsight.experiments.conflicting_tasks import request as conflicting_tasks
 from tvsight.experiments.controls import request as controls
-from tvsight.experiments.main_results import request as main_results
-from tvsight.experiments.main_results.measure import measure
 from tvsight.experiments.templates import request as templates
 from tvsight.experiments.token_projections import request as token_projections
 from tvsight.models import ModelSource
 from tvsight.models.loading import Model
 from tvsight.output.console import Display
 from tvsight.prompts import Episode, tokenise
+from tvsight.protocol import central
+from tvsight.protocol.measure import measure
 from tvsight.run.outcome import Outcome
 from tvsight.run.places import Places
 from tvsight.run.planning import Plan, Request, read_plan
@@ -253,7 +253,7 @@ def test_a_job_counts_the_episodes_of_its_prompts() -> None:
 
 
 REQUESTS: dict[str, Callable[[Plan, ModelSource], Sequence[Request]]] = {
-    "main_results": main_results.requests,
+    "main_results": central.requests,
     "controls": lambda plan, source: controls.requests(plan, source, Outcome(), None),
     "templates": lambda plan, source: templates.requests(plan, source, ["arrow"], [1, 2]),
     "token_projections": lambda plan, source: token_projections.requests(plan, source, None),

@@ -28,7 +28,7 @@ from tvsight.execution.ndif import remote
 from tvsight.execution.ndif.client import Unanswered
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.remote import Remote
-from tvsight.experiments.main_results.measure import measure, measure_dev
+from tvsight.protocol.measure import measure, measure_dev
 from tvsight.storage.job_records import JOBS, Records
 
 

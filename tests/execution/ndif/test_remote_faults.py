@@ -31,7 +31,7 @@ from tvsight.execution.ndif.client import Answer, ResultGone
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.preflight import not_pinned
 from tvsight.execution.ndif.remote import JobFailed
-from tvsight.experiments.main_results.measure import measure
+from tvsight.protocol.measure import measure
 from tvsight.storage.job_records import Records
 
 

@@ -17,9 +17,9 @@ from tvsight.execution import Job
 from tvsight.execution.here import run
 from tvsight.execution.ndif.parcel import _sealed
 from tvsight.execution.ndif.results import WrongResult, fingerprint, read, seal, unseal
-from tvsight.experiments.main_results.measure import measure
 from tvsight.models.loading import Model
 from tvsight.prompts import Episode, tokenise
+from tvsight.protocol.measure import measure
 
 ASKED, MOST = "0123456789abcdef", 10_000_000
 FLIPS = 600

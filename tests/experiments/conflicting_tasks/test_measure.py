@@ -17,13 +17,13 @@ from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
-from tvsight.experiments import measuring
 from tvsight.experiments.conflicting_tasks import NAME
 from tvsight.experiments.conflicting_tasks.episodes import Conflict
 from tvsight.experiments.conflicting_tasks.request import ConflictingTasks
 from tvsight.interventions.application import apply_vectors
 from tvsight.models.loading import Model, load
 from tvsight.prompts import template
+from tvsight.protocol import conditions
 from tvsight.run.planning import read_plan
 from tvsight.statistics.tests import best_better_than
 from tvsight.storage.schemas import SCORE_TYPES, schema
@@ -259,7 +259,7 @@ def test_a_patch_at_the_wrong_block_is_refused(
     def one_too_low(decoder: Any, prompts: Any, chosen: Any, layers: Any, vectors: Any) -> Any:
         return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], vectors)
 
-    monkeypatch.setattr(measuring, "apply_vectors", one_too_low)
+    monkeypatch.setattr(conditions, "apply_vectors", one_too_low)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         complete(pair.steps(model), model.decoder)
 

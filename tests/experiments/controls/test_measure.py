@@ -7,20 +7,22 @@ import torch
 from torch import Tensor
 
 from tests.helpers.half_accepted import half_accepted
+from tests.helpers.reads import answers_of
 from tests.helpers.reference import Answer, Reference, task_vector
 from tests.helpers.reference import Prompts as ReferencePrompts
 from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.execution import run
-from tvsight.experiments.controls.measure import ControlPrompts, measure, measure_split
-from tvsight.experiments.measuring import at
+from tvsight.experiments.controls.measure import measure
 from tvsight.interventions.answers import Answers
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode, Sampling, sample_episodes, template, tokenise, usable_pairs
 from tvsight.prompts.shuffling import shuffled_labels
-from tvsight.prompts.tokens import whole_prompts
+from tvsight.prompts.tokens import PromptTokens, whole_prompts
+from tvsight.protocol.conditions import at
 
 EPISODES, LAYER, TASKS, OWN = 6, 2, 4, 1
+NAMES = [f"task {number}" for number in range(TASKS)]
 EXAMPLE = template("example")
 TOLERANCE = 1e-4
 
@@ -28,7 +30,7 @@ TOLERANCE = 1e-4
 class Case(NamedTuple):
     """The dev episodes of a task, as a job has them, and the vectors that it applies."""
 
-    prompts: ControlPrompts
+    prompts: PromptTokens
     few_shot: list[list[int]]
     """The whole prompt of each query after demonstrations with permuted answers."""
     icl: list[Answer]
@@ -75,7 +77,7 @@ def case(model: Model, reference: Reference, episodes: list[Episode]) -> Case:
     others = means[[task for task in range(TASKS) if task != OWN]].float()
     generator = torch.Generator().manual_seed(1)
     norms, deviations = (1 + torch.rand(EPISODES, DEPTH, generator=generator) for _ in range(2))
-    prompts = ControlPrompts(
+    prompts = PromptTokens(
         **few_shot_tokens,
         shuffled=whole_prompts(few_shot_tokens),
         right=tokenise(model, dev, "exact", EXAMPLE)["shared"],
@@ -111,39 +113,39 @@ def case(model: Model, reference: Reference, episodes: list[Episode]) -> Case:
     return Case(prompts, asked_after, icl, means, vectors)
 
 
-@pytest.mark.parametrize("layers", [list(range(DEPTH)), [LAYER]], ids=["swept", "chosen"])
+@pytest.mark.parametrize(("split", "layers"), [("dev", list(range(DEPTH))), ("test", [LAYER])])
 def test_every_procedure_answers_as_the_reference_does(
-    model: Model, reference: Reference, case: Case, layers: list[int]
+    model: Model, reference: Reference, case: Case, split: str, layers: list[int]
 ) -> None:
-    arguments = (case.prompts, case.means, OWN, LAYER, layers, True)
-    found = run(model.decoder, measure_split, *arguments)
-    assert found["controls"].keys() == case.vectors.keys()
+    arguments = (case.prompts, case.prompts, case.means, NAMES, OWN, LAYER, True)
+    found = run(model.decoder, measure, *arguments)[split]
+    unpatched = ("baseline", "icl_shuffled")
+    known = {one["procedure"] for one in found}
+    assert known == {*case.vectors, *unpatched, "mean_vector"}
     for procedure, vectors in case.vectors.items():
-        read = found["controls"][procedure]
+        read = answers_of(found, procedure)
         for column, block in enumerate(layers):
             assert_answers(reference, case, block, vectors, at(read, column))
         assert read["log_probability"].unique().numel() > 1
-    for vector, read in zip(case.means.float(), found["mean_vectors"], strict=True):
+    for vector, name in zip(case.means.float(), NAMES, strict=True):
         vectors = vector.expand(EPISODES, -1, -1)
+        read = answers_of(found, "mean_vector", source=name)
         assert_answers(reference, case, LAYER, vectors, at(read, 0))
-    for procedure, prompts in (
-        ("baseline", case.prompts["zero_shot"]),
-        ("icl_shuffled", case.few_shot),
+    for procedure, prompts in zip(
+        unpatched, (case.prompts["zero_shot"], case.few_shot), strict=True
     ):
         wanted = [reference.answer(prompt) for prompt in prompts]
-        assert_same(wanted, case, found["unpatched"][procedure])
+        assert_same(wanted, case, answers_of(found, procedure))
 
 
 def test_controls_run_the_same_as_a_server_sees_them(model: Model, case: Case) -> None:
-    arguments = (case.prompts, case.prompts, case.means, OWN, LAYER, True)
-    here = run(model.decoder, measure, *arguments, None)
-    there = run(model.decoder, measure, *arguments, None, remote="local")
+    arguments = (case.prompts, case.prompts, case.means, NAMES, OWN, LAYER, True)
+    here = run(model.decoder, measure, *arguments)
+    there = run(model.decoder, measure, *arguments, remote="local")
     for split in ("dev", "test"):
-        assert here[split]["controls"].keys() == there[split]["controls"].keys()
-        for name, of in here[split]["controls"].items():
-            torch.testing.assert_close(of, there[split]["controls"][name])
-        torch.testing.assert_close(here[split]["unpatched"], there[split]["unpatched"])
-        torch.testing.assert_close(here[split]["mean_vectors"], there[split]["mean_vectors"])
+        for one, other in zip(here[split], there[split], strict=True):
+            torch.testing.assert_close(other.pop("answers"), one.pop("answers"))
+            assert one == other
 
 
 def mean_vectors() -> Tensor:

@@ -18,12 +18,12 @@ from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
 from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.request import Controls, collect, requests
-from tvsight.experiments.main_results.request import requests as central_requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.output.procedures import CONTROLS
 from tvsight.prompts import sample_episodes, template, usable_pairs, write_episodes
 from tvsight.prompts.episodes import Episode, Sampling
+from tvsight.protocol.central import requests as central_requests
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Experiment, Plan, read_plan
 from tvsight.storage.contents import check_rows

@@ -13,9 +13,10 @@ from tests.helpers.function_vector_rows import (
     three_tasks,
 )
 from tests.helpers.legible import assert_legible
-from tvsight.experiments.function_vectors import figures, head_numbers, numbers
+from tvsight.experiments.function_vectors import figures, numbers
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
+from tvsight.protocol import head_numbers
 
 
 def head_map(tables: Tables) -> tuple[Plot, pd.DataFrame]:

@@ -6,20 +6,17 @@ from torch import Tensor
 
 from tests.experiments.function_vectors.conftest import Case
 from tests.helpers.method_prompts import EPISODES, dummies, few_shot, with_added
+from tests.helpers.reads import answers_of, where
 from tests.helpers.reference import Answer
 from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.execution import run
-from tvsight.experiments.function_vectors.measure import (
-    Comparison,
-    make_vectors,
-    measure,
-    measure_effects,
-)
-from tvsight.experiments.measuring import at
+from tvsight.experiments.function_vectors.measure import Comparison, make_vectors, measure
 from tvsight.interventions.answers import Answers
-from tvsight.prompts.tokens import MethodTokens
+from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol.causal_effects import measure_effects
+from tvsight.protocol.conditions import Read, at
 
 TOLERANCE = 2e-4
 CONTEXTS = ("zero_shot", "shuffled")
@@ -68,7 +65,7 @@ def measured(case: Case) -> Comparison:
     return run(case.model.decoder, measure, *case.prompts, case.learnt)
 
 
-def assert_answers(case: Case, found: Answers, expected: list[Answer], of: MethodTokens) -> None:
+def assert_answers(case: Case, found: Answers, expected: list[Answer], of: PromptTokens) -> None:
     tokens = of["expected"]
     assert found["token"].tolist() == [one.token for one in expected]
     log_probabilities = [
@@ -96,7 +93,7 @@ def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Ten
     assert same is (case.reference.kind == "qwen2")
 
 
-def learnt_from(case: Case, tokens: MethodTokens) -> dict[str, Tensor]:
+def learnt_from(case: Case, tokens: PromptTokens) -> dict[str, Tensor]:
     """The vectors of the other methods for the episodes of a split, `[episodes, depth, width]`,
     from prompts with the right labels; the mean state is that of dev."""
     own = torch.stack(
@@ -114,7 +111,7 @@ def learnt_from(case: Case, tokens: MethodTokens) -> dict[str, Tensor]:
 
 
 def answers_with(
-    case: Case, name: str, tokens: MethodTokens, context: str, block: int, vector: Tensor
+    case: Case, name: str, tokens: PromptTokens, context: str, block: int, vector: Tensor
 ) -> list[Answer]:
     """The answers of a split with a vector of a procedure after a block.
 
@@ -132,78 +129,93 @@ def answers_with(
     ]
 
 
+def chosen(measured: Comparison, context: str, name: str, **labels: int) -> Read:
+    """A vector on test after the block that was chosen on dev."""
+    if name in ("function_vector", "raw_vector"):
+        labels = {"heads": 3, **labels}
+    (found,) = where(measured["test"], name, context=context, layer_rule="dev", **labels)
+    return found
+
+
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_each_vector_is_applied_after_every_block_on_dev_and_after_its_own_best_on_test(
     case: Case, vectors: dict[str, Tensor], measured: Comparison, context: str
 ) -> None:
     dev, test = case.prompts
-    found = measured["contexts"][context]
-    assert set(found["dev"]) == {"baseline", *SWEPT[context]}
-    assert set(found["layers"]) == {*SWEPT[context]}
+    of_dev = [one for one in measured["dev"] if one["labels"]["context"] == context]
+    assert {one["procedure"] for one in of_dev} == {"baseline", *SWEPT[context]}
     for split, tokens in (("dev", dev), ("test", test)):
         prompts = tokens["zero_shot"] if context == "zero_shot" else tokens["shuffled"]
         plain = [case.reference.answer(prompt) for prompt in prompts]
-        read = found["dev"] if split == "dev" else found["test"]
-        assert_answers(case, read["baseline"], plain, tokens)
+        read = answers_of(measured[split], "baseline", context=context)
+        assert_answers(case, read, plain, tokens)
     on_dev, on_test = (vectors | learnt_from(case, tokens) for tokens in (dev, test))
     for name in SWEPT[context]:
         correct = []
         for block in range(DEPTH):
             expected = answers_with(case, name, dev, context, block, on_dev[name])
-            assert_answers(case, at(found["dev"][name], block), expected, dev)
+            assert_answers(case, at(answers_of(of_dev, name), block), expected, dev)
             accepted = zip(expected, dev["accepted"], strict=True)
             correct.append(sum(one.token in tokens for one, tokens in accepted))
-        layer = found["layers"][name]
+        tested = chosen(measured, context, name)
+        (layer,) = tested["blocks"]
         assert layer == correct.index(max(correct)), name
         expected = answers_with(case, name, test, context, layer, on_test[name])
-        assert_answers(case, found["test"][name], expected, test)
+        assert_answers(case, at(tested["answers"], 0), expected, test)
 
 
 def test_the_raw_sum_has_a_block_of_its_own(case: Case, measured: Comparison) -> None:
-    layers = measured["contexts"]["zero_shot"]["layers"]
-    apart = layers["raw_vector"] != layers["function_vector"]
-    assert apart is (case.reference.kind != "qwen2"), layers
+    blocks = [chosen(measured, "zero_shot", name)["blocks"] for name in SWEPT["zero_shot"]]
+    assert (blocks[0] != blocks[1]) is (case.reference.kind != "qwen2"), blocks
 
 
 def test_test_has_every_control_after_the_chosen_block(
     case: Case, vectors: dict[str, Tensor], measured: Comparison
 ) -> None:
     test = case.prompts.test
-    found, prompts = measured["contexts"]["zero_shot"], test["zero_shot"]
-    layer = found["layers"]["function_vector"]
+    prompts = test["zero_shot"]
+    (layer,) = chosen(measured, "zero_shot", "function_vector")["blocks"] or []
 
-    def check(answers: Answers, of_episodes: list[Tensor], block: int = layer) -> None:
+    def check(read: Read, of_episodes: list[Tensor], block: int = layer) -> None:
+        assert read["blocks"] == [block]
         expected = [
             with_added(case.reference, prompt, block, vector)
             for prompt, vector in zip(prompts, of_episodes, strict=True)
         ]
-        assert_answers(case, answers, expected, test)
+        assert_answers(case, at(read["answers"], 0), expected, test)
 
+    of_test = [one for one in measured["test"] if one["labels"]["context"] == "zero_shot"]
     single = ("bottom_heads", "random_addition")
-    swept = SWEPT["zero_shot"]
-    assert set(found["test"]) == {"baseline", "other_function_vector", *swept, *single}
+    further = ("baseline", "other_function_vector", "random_heads")
+    assert {one["procedure"] for one in of_test} == {*further, *SWEPT["zero_shot"], *single}
     for name in ("function_vector", *single):
-        check(found["test"][name], [vectors[name]] * EPISODES)
+        check(chosen(measured, "zero_shot", name), [vectors[name]] * EPISODES)
     turns = [vectors["other 0" if number % 2 == 0 else "other 2"] for number in range(EPISODES)]
-    check(found["test"]["other_function_vector"], turns)
-    for number, answers in enumerate(found["random_heads"]):
-        check(answers, [vectors[f"draw {number}"]] * EPISODES)
-    assert len(found["random_heads"]) == 2
-    for count, answers in zip(case.learnt["counts"], found["curve"], strict=True):
-        check(answers, [vectors[f"curve {count}"]] * EPISODES)
-    check(found["third"], [vectors["function_vector"]] * EPISODES, DEPTH // 3)
+    check(chosen(measured, "zero_shot", "other_function_vector"), turns)
+    for draw in range(2):
+        read = chosen(measured, "zero_shot", "random_heads", draw=draw)
+        check(read, [vectors[f"draw {draw}"]] * EPISODES)
+    assert len(where(of_test, "random_heads")) == 2
+    for count in case.learnt["counts"]:
+        read = chosen(measured, "zero_shot", "function_vector", heads=count)
+        check(read, [vectors[f"curve {count}"]] * EPISODES)
+    (third,) = where(of_test, "function_vector", layer_rule="third")
+    check(third, [vectors["function_vector"]] * EPISODES, DEPTH // 3)
 
 
 def test_shuffled_prompts_have_the_methods_and_no_controls(
     case: Case, vectors: dict[str, Tensor], measured: Comparison
 ) -> None:
-    test, found = case.prompts.test, measured["contexts"]["shuffled"]
-    assert set(found["test"]) == {"baseline", *SWEPT["shuffled"]}
-    assert (found["curve"], found["random_heads"]) == ([], [])
+    test = case.prompts.test
+    of_test = [one for one in measured["test"] if one["labels"]["context"] == "shuffled"]
+    assert {one["procedure"] for one in of_test} == {"baseline", *SWEPT["shuffled"]}
+    assert len(where(of_test, "function_vector")) == 2
     third = DEPTH // 3
-    vector = vectors["function_vector"]
-    expected = answers_with(case, "function_vector", test, "shuffled", third, vector)
-    assert_answers(case, found["third"], expected, test)
+    expected = answers_with(
+        case, "function_vector", test, "shuffled", third, vectors["function_vector"]
+    )
+    (read,) = where(of_test, "function_vector", layer_rule="third")
+    assert_answers(case, at(read["answers"], 0), expected, test)
 
 
 def test_lengths_are_those_of_the_vectors(vectors: dict[str, Tensor], measured: Comparison) -> None:
@@ -219,7 +231,7 @@ def test_without_other_tasks_the_rest_is_measured(case: Case) -> None:
     own = {"own": 0, "means": learnt["means"][1:2], "ranking": learnt["ranking"][1:2]}
     alone = {**learnt, **own}
     found = run(case.model.decoder, measure, *case.prompts, alone)
-    assert "other_function_vector" not in found["contexts"]["zero_shot"]["test"]
+    assert where(found["test"], "other_function_vector") == []
 
 
 def test_effects_of_the_first_prompts_come_with_the_means(case: Case) -> None:

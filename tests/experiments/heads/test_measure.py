@@ -124,7 +124,7 @@ def test_each_set_of_heads_is_replaced_by_its_means(
 
         icl = known([])
         distributions[0].append(icl)
-        assert float(found["icl"]["log_probability"][episode]) == pytest.approx(
+        assert float(found["icl"]["answers"]["log_probability"][episode]) == pytest.approx(
             float(icl[right]), abs=TOLERANCE
         )
         for number, heads in enumerate(SETS):
@@ -149,8 +149,9 @@ def test_heads_replaced_by_themselves_change_nothing(
 ) -> None:
     means = torch.zeros(DEPTH, HEADS, WIDTH // HEADS)
     found = run(model.decoder, measure, test_prompts, SETS, means)
-    first = found["icl"]["log_probability"][:1]
-    torch.testing.assert_close(found["no_op"]["log_probability"], first, atol=TOLERANCE, rtol=0)
+    first, no_op = (one["answers"]["log_probability"] for one in found["check"])
+    assert torch.equal(first, found["icl"]["answers"]["log_probability"][:1])
+    torch.testing.assert_close(no_op, first, atol=TOLERANCE, rtol=0)
 
 
 def test_a_rehearsal_has_one_small_head_in_a_block(test_prompts: PromptTokens) -> None:

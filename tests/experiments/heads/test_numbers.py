@@ -11,7 +11,6 @@ from tests.helpers.head_rows import (
     effects_of_two,
     induction_rows,
 )
-from tvsight.experiments.function_vectors.head_numbers import effects
 from tvsight.experiments.heads import CHOOSES
 from tvsight.experiments.heads.numbers import (
     agreement,
@@ -22,6 +21,7 @@ from tvsight.experiments.heads.numbers import (
     scores,
     task_line,
 )
+from tvsight.protocol.head_numbers import effects
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from tests.helpers.head_rows import outcome_for
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.config import RunConfig
 from tvsight.execution.here import complete
-from tvsight.experiments.function_vectors import EFFECTS
 from tvsight.experiments.heads import DRAWS, INDUCTION, KINDS, NAME
 from tvsight.experiments.heads.request import Ablations, ablations, counts, requests
 from tvsight.models import ModelSource
 from tvsight.models.loading import Model, load
+from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
 from tvsight.storage.contents import HEAD_MEANS, check_rows

@@ -8,10 +8,10 @@ from tests.helpers.example_rows import swept_rows, task_rows
 from tests.helpers.function_vector_rows import method_rows
 from tests.helpers.legible import assert_legible
 from tvsight.experiments.layer_sweep import figures, numbers
-from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES
 from tvsight.output.theme import READABLE, contrast
+from tvsight.protocol.layers import by_layer, over_tasks, paper_by_layer
 
 PAPER = ["GPT-J 6B (paper)", "LLaMA 7B (paper)", "Pythia 6.9B (paper)"]
 

@@ -4,7 +4,7 @@ import pytest
 from tests.helpers.example_rows import swept_rows, task_rows
 from tests.helpers.function_vector_rows import method_rows
 from tvsight.experiments.layer_sweep.numbers import by_method, curves, highest, of_methods, on_test
-from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
+from tvsight.protocol.layers import by_layer, over_tasks, paper_by_layer, peaks
 
 
 @pytest.fixture

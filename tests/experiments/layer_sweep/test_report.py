@@ -7,7 +7,7 @@ from tests.helpers.recorded import Recorded, Told
 from tvsight.errors import UsageError
 from tvsight.experiments.layer_sweep import NAME, Options, report
 from tvsight.experiments.main_results import request
-from tvsight.experiments.main_results.layers import by_layer
+from tvsight.protocol.layers import by_layer
 
 RESULTS = (swept_rows("one", [0, 2, 4, 1]), swept_rows("two", [0, 4, 4, 3]))
 

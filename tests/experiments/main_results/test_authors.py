@@ -6,11 +6,12 @@ import pytest
 
 from tests.helpers.commands import ROOT
 from tests.helpers.embedded import needs_embedded
+from tests.helpers.reads import answers_of
 from tvsight.execution import run
-from tvsight.experiments.main_results.measure import measure
 from tvsight.models import EMBEDDED, load
 from tvsight.models.loading import Model
 from tvsight.prompts import read_episodes, template, tokenise
+from tvsight.protocol.measure import measure
 from tvsight.tasks import task
 
 DATA = ROOT / "tests" / "data" / "authors"
@@ -43,7 +44,7 @@ def test_answers_are_those_of_the_authors_code(embedded_model: Model, name: str)
     result = run(embedded_model.decoder, measure, dev, test)
     assert result["layers"]["task_vector"] == answers["layer"]
     for procedure in ("icl", "task_vector"):
-        tokens = result["test"]["answers"][procedure]["token"]
+        tokens = answers_of(result["test"]["read"], procedure)["token"]
         texts = [embedded_model.vocabulary.texts[token] for token in tokens]
         expected = [answer[procedure] for answer in answers["test"]]
         agreeing = sum(

@@ -11,9 +11,9 @@ import tvsight
 from tests.helpers.commands import ROOT
 from tests.helpers.tiny_models import DEPTH
 from tvsight.execution import complete
-from tvsight.experiments.main_results.request import in_parts
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import template, tokenise
+from tvsight.protocol.central import in_parts
 
 EPISODES, AT_MOST = 70, 50
 WIDTH = 256

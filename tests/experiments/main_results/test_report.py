@@ -4,9 +4,9 @@ import pytest
 from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
-from tvsight.experiments.answer_sets import recognition
 from tvsight.experiments.main_results import NAME, numbers, report, request
 from tvsight.paper import paper_by_task
+from tvsight.protocol.answer_sets import recognition
 
 RESULTS = (
     task_rows("one", (1, 12, 10, 8)),

@@ -6,7 +6,6 @@ from string import Formatter
 import pytest
 
 from tvsight.config import RunConfig
-from tvsight.experiments.rows import Asked
 from tvsight.experiments.steering import CONTEXTS
 from tvsight.experiments.steering.contexts import (
     FRAMES,
@@ -17,6 +16,7 @@ from tvsight.experiments.steering.contexts import (
 )
 from tvsight.models.loading import Model, load
 from tvsight.prompts import TEMPLATES, Episode, Template
+from tvsight.protocol.rows import Asked
 from tvsight.run.planning import Plan, read_plan
 from tvsight.tasks import CATEGORIES
 

@@ -9,40 +9,39 @@ import torch
 from torch import Tensor
 
 from tests.helpers.method_prompts import EPISODES, Split, dummies, few_shot, method_prompts
+from tests.helpers.reads import where
 from tests.helpers.reference import hooked
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.execution import run
-from tvsight.experiments.measuring import at
-from tvsight.experiments.steering.measure import Application, Learnt, Steered, measure
+from tvsight.experiments.steering.measure import Learnt, Steered, measure
 from tvsight.models.loading import load
+from tvsight.protocol.conditions import at
 
 TOLERANCE = 2e-4
 TOKENS = 6
 TOP = [[(0, 1), (2, 3)], [(1, 0), (3, 2), (4, 1)], [(2, 2)]]
 
 
-def application(procedure: str, method: str, mode: str, alpha: float | None) -> Application:
-    return {"procedure": procedure, "method": f"{method}_vector", "mode": mode, "alpha": alpha}
+Application = dict[str, Any]
+"""The procedure, method, mode and factor of a condition."""
+METHODS, ALPHAS = ("task_vector", "averaged_vector", "function_vector"), (0.5, 2.0)
+CONTROLS = ("random_addition", "negated", "any_other_task")
 
 
-GENERATED = [
-    application("vector", "task", "overwrite", None),
-    application("vector", "averaged", "add", 0.5),
-    application("vector", "function", "add", 4.0),
-]
-APPLICATIONS = {
-    "zero_shot": [
-        *GENERATED,
-        application("random_addition", "task", "add", 2.0),
-        application("negated", "averaged", "add", 0.25),
-        application("any_other_task", "function", "add", 2.0),
-        application("any_other_task", "averaged", "add", 1.0),
-    ],
-    "shuffled": [application("vector", "function", "overwrite", None), *GENERATED],
-    "generated": GENERATED,
-}
+def applications(*procedures: str) -> list[Application]:
+    return [
+        {"procedure": procedure, "method": method, "mode": mode, "alpha": alpha}
+        for procedure in procedures
+        for method in METHODS
+        for mode, alpha in (("overwrite", None), *(("add", alpha) for alpha in ALPHAS))
+        if procedure == "vector" or mode == "add"
+    ]
+
+
+GENERATED = applications("vector")
+APPLICATIONS = {"zero_shot": applications("vector", *CONTROLS), "shuffled": GENERATED}
 NEUTRAL = [[5, 6, 7, 8], [9, 10, 11]]
 
 
@@ -97,7 +96,7 @@ def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path])
         name: list(zip(test[name], test["expected"], strict=True))
         for name in ("zero_shot", "shuffled")
     }
-    given = (contexts, {"prompts": NEUTRAL}, APPLICATIONS, learnt, (2, TOKENS))
+    given = (contexts, {"prompts": NEUTRAL}, CONTROLS, ALPHAS, learnt, (2, TOKENS))
     found = run(model.decoder, measure, *prompts, *given)
     return Case(HeadsReference(checkpoint), prompts, learnt, found)
 
@@ -151,8 +150,9 @@ def log_probabilities(
 
 def test_blocks_are_chosen_on_dev_with_a_factor_of_one(case: Case) -> None:
     dev, own = case.prompts.dev, case.vectors("dev")
-    for name, swept in case.found["dev"]["sweep"].items():
-        method, _, mode = name.partition("/")
+    assert len(where(case.found["dev"], "vector", alpha=1.0)) == 3
+    for one in where(case.found["dev"], "vector"):
+        method, mode, swept = one["labels"]["method"], one["labels"]["mode"], one["answers"]
         right = [0] * DEPTH
         for episode, prompt in enumerate(dev["zero_shot"]):
             streams = case.reference.residual_streams(prompt)
@@ -162,7 +162,7 @@ def test_blocks_are_chosen_on_dev_with_a_factor_of_one(case: Case) -> None:
                 token = case.reference.answer(prompt, block, patched).token
                 assert int(swept["token"][episode, block]) == token
                 right[block] += token in dev["accepted"][episode]
-        assert case.found["layers"][name] == right.index(max(right))
+        assert case.found["layers"][f"{method}/{mode}"] == right.index(max(right))
 
 
 @pytest.mark.parametrize("context", ["zero_shot", "shuffled"])
@@ -170,7 +170,13 @@ def test_every_application_is_measured_in_its_contexts(
     case: Case, own: dict[str, Tensor], context: str
 ) -> None:
     test, found = case.prompts.test, case.found["test"][context]
-    assert found["token"].shape == (EPISODES, 1 + len(APPLICATIONS[context]))
+    baseline, *patched = found
+    assert baseline["procedure"] == "baseline"
+    for one, read in zip(APPLICATIONS[context], patched, strict=True):
+        named = {"procedure": read["procedure"], **read["labels"]}
+        assert named == {**one, "context": context}
+        assert read["blocks"] == [layer_of(case, one)]
+    columns = [baseline["answers"], *(at(read["answers"], 0) for read in patched)]
     distributions: list[list[Tensor]] = [[] for _ in (None, *APPLICATIONS[context])]
     for episode, expected in enumerate(test["expected"]):
         prompt = (test["zero_shot"] if context == "zero_shot" else test["shuffled"])[episode]
@@ -179,19 +185,15 @@ def test_every_application_is_measured_in_its_contexts(
         for one in APPLICATIONS[context]:
             vector = scaled(case, own, one, episode)
             known.append(log_probabilities(case, prompt, last, one, vector))
-        read = at(found, [episode], 0)
-        assert read["token"][0].tolist() == [int(of.argmax()) for of in known]
-        torch.testing.assert_close(
-            read["log_probability"][0], torch.stack(known)[:, expected], atol=TOLERANCE, rtol=0
-        )
+        tokens = [int(read["token"][episode]) for read in columns]
+        assert tokens == [int(of.argmax()) for of in known]
+        read = torch.stack([read["log_probability"][episode] for read in columns])
+        torch.testing.assert_close(read, torch.stack(known)[:, expected], atol=TOLERANCE, rtol=0)
         for of_application, one in zip(distributions, known, strict=True):
             of_application.append(one)
     icl = [case.reference.answer(prompt).log_probabilities for prompt in few_shot(test)]
-    for number, of_application in enumerate(distributions):
-        gaps, divergences = gaps_and_divergences(
-            of_application, icl, test["expected"], accepted=test["accepted"]
-        )
-        read = at(found, number)
+    for of_application, read in zip(distributions, columns, strict=True):
+        gaps, divergences = gaps_and_divergences(of_application, icl, test["expected"])
         assert read["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
         assert read["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
 
@@ -201,7 +203,7 @@ def test_text_is_generated_with_the_vector_once_or_at_every_token(
     case: Case, own: dict[str, Tensor], every: bool
 ) -> None:
     generated = case.found["generated"]
-    assert generated.shape == (2, 2, 1 + len(GENERATED), TOKENS)
+    assert generated.shape == (2, 1 + len(GENERATED), 2, TOKENS)
     for episode, prompt in enumerate(case.prompts.test["zero_shot"][:2]):
         for number, one in enumerate([None, *GENERATED]):
             vector = None if one is None else scaled(case, own, one, episode)
@@ -209,7 +211,7 @@ def test_text_is_generated_with_the_vector_once_or_at_every_token(
             for _ in range(TOKENS):
                 of_next = log_probabilities(case, text, len(prompt) - 1, one, vector, every)
                 text.append(int(of_next.argmax()))
-            assert generated[int(every), episode, number].tolist() == text[len(prompt) :]
+            assert generated[int(every), number, episode].tolist() == text[len(prompt) :]
 
 
 def test_the_divergence_is_that_of_the_next_token_of_neutral_text(

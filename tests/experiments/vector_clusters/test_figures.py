@@ -8,11 +8,11 @@ from matplotlib.text import Annotation
 
 from tests.helpers.legible import assert_legible
 from tests.helpers.vector_examples import FOUR, ONE, eighteen, vector_set
-from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_clusters.figures import clusters, distances
 from tvsight.experiments.vector_clusters.numbers import between_tasks, embedding, groupings, tree
 from tvsight.output.labels import task_title
 from tvsight.output.plots import Plot
+from tvsight.protocol.vector_sets import VectorSet
 from tvsight.tasks import packaged_tasks
 
 ALL = {name: task.category for name, task in packaged_tasks().items()}

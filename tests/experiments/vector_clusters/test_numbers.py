@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from tests.helpers.vector_examples import FOUR, ONE, eighteen, vector_set
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_clusters.numbers import (
     CATEGORY,
     LEFT_OUT,
@@ -19,6 +18,7 @@ from tvsight.experiments.vector_clusters.numbers import (
     not_computed,
     tree,
 )
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.statistics.geometry import distances, embedded, silhouettes
 from tvsight.statistics.intervals import wilson
 

@@ -5,9 +5,9 @@ import pytest
 from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tests.helpers.vector_examples import FOUR, ONE, vector_set
-from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_clusters import NAME, Options, report
 from tvsight.experiments.vector_clusters.numbers import by_task
+from tvsight.protocol.vector_sets import VectorSet
 
 
 def written(monkeypatch: pytest.MonkeyPatch, *sets: VectorSet) -> tuple[Recorded, Told]:

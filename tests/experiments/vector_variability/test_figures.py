@@ -7,11 +7,11 @@ from matplotlib.patches import StepPatch
 
 from tests.helpers.legible import assert_legible
 from tests.helpers.vector_examples import FOUR, ONE, eighteen, vector_set
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_variability.figures import NAMES, SHOWN, TOUCH, by_task, overall
 from tvsight.experiments.vector_variability.numbers import MEAN, POOLED, densities, separations
 from tvsight.output.labels import number, task_title
 from tvsight.output.plots import Plot
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.statistics.geometry import Metric
 from tvsight.tasks import packaged_tasks
 

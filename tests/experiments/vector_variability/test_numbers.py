@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from tests.helpers.vector_examples import FOUR, ONE, vector_set
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_variability import numbers
 from tvsight.experiments.vector_variability.numbers import (
     MEAN,
@@ -16,6 +15,7 @@ from tvsight.experiments.vector_variability.numbers import (
     treated,
     variants,
 )
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.statistics.geometry import Metric, distances, overlap, pooled, superiority
 
 

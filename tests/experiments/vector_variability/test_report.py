@@ -7,11 +7,11 @@ import pytest
 from tests.helpers.example_rows import outcome_of
 from tests.helpers.recorded import Recorded, Told
 from tests.helpers.vector_examples import FOUR, ONE, vector_set
-from tvsight.experiments.main_results.request import collect_with_vectors
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_variability import NAME, Options, report
 from tvsight.experiments.vector_variability.numbers import separations
 from tvsight.output.labels import spread
+from tvsight.protocol.central import collect_with_vectors
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 
 
 def written(

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 from tvsight.config import IDENTITY
-from tvsight.experiments.main_results import OneVectorOptions
+from tvsight.protocol.options import OneVectorOptions
 
 NAME = "conflicting_tasks"
 PAPER_PAIRS = (

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import by_layer
+from tvsight.protocol.layers import by_layer
 from tvsight.statistics.summaries import identified, right, sizes
 from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
 

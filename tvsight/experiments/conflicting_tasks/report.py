@@ -7,12 +7,12 @@ from tvsight.experiments.conflicting_tasks import figures, numbers
 from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import RULE_NAMES
 from tvsight.experiments.conflicting_tasks.request import collect
-from tvsight.experiments.main_results.methods import each_vector
 from tvsight.output import columns as c
 from tvsight.output.labels import NOT_IDENTIFIED, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import about
 from tvsight.paper import paper_by_pair
+from tvsight.protocol.methods import each_vector
 
 if TYPE_CHECKING:
     from tvsight.experiments.conflicting_tasks import Options

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError, nearest
 from tvsight.execution.jobs import Job, Steps
@@ -16,13 +18,13 @@ from tvsight.experiments.conflicting_tasks.episodes import (
     sample_conflicts,
 )
 from tvsight.experiments.conflicting_tasks.numbers import UNPATCHED, pair_line
-from tvsight.experiments.main_results.methods import with_further_methods
-from tvsight.experiments.rows import Asked, asked, frame, method_tokens
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.prompts import PromptTokens
 from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
+from tvsight.protocol.methods import with_further_methods
+from tvsight.protocol.rows import Asked, asked, frame, method_tokens
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.statistics.summaries import layer_p
@@ -31,8 +33,6 @@ from tvsight.storage.schemas import schema
 from tvsight.tasks import Task, packaged_tasks
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tvsight.experiments.conflicting_tasks.measure import PairAnswers
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
@@ -100,8 +100,8 @@ class ConflictingTasks(Request):
             MeasurementError: when logits hold NaN or infinity, or a no-op patch changes an answer.
             UsageError: when a prompt or an answer does not suit the tokenizer.
         """
-        from tvsight.experiments.conflicting_tasks import measure  # torch, once all is in order
-        from tvsight.experiments.measuring import check_no_op
+        from tvsight.experiments.conflicting_tasks import measure
+        from tvsight.protocol.measure import check_no_op
 
         conflicts, notes = self.conflicts(model)
         ours = [conflict.demonstrated for conflict in conflicts]
@@ -114,15 +114,13 @@ class ConflictingTasks(Request):
             side: {split: of_split[split].tokens for split in SPLITS}
             for side, of_split in asked_as.items()
         }
-        further: tuple[Any, ...] = ()
         if self.method != TASK_VECTOR:
             of_patched = asked_as["patched"]
             sides["patched"] = method_tokens(self.plan, self.patched, model, theirs, of_patched)
-            further = (self.method.load(), dict(self.method.settings))
         prompts = tuple(sides[side][split] for split in SPLITS for side in sides)
-        (result,) = yield [Job(measure.measure, (*prompts, *further), prompts=len(prompts))]
-        conflict = result["dev"]["patched"]["conflict"]
-        check_no_op(conflict["unpatched"], conflict["no_op"], model.dtype)
+        arguments = (*prompts, *self.method.further)
+        (result,) = yield [Job(measure.measure, arguments, prompts=len(prompts))]
+        check_no_op(result["dev"]["demonstrations"], model.dtype, "icl")
         rows = scored(asked_as, result, self.method.key)
         data = frame(rows, self.name, self.demonstrated.category, schema(NAME))
         return Measured(data, notes=notes)
@@ -144,7 +142,7 @@ class ConflictingTasks(Request):
         names = (one.name, other.name)
         return sample_conflicts(names, usable, queries, self.plan.sampling), notes
 
-    def line(self, rows: "pd.DataFrame") -> str:
+    def line(self, rows: pd.DataFrame) -> str:
         """Accuracy on both tasks, without the vector and with it."""
         return pair_line(rows, self.method.key)
 
@@ -158,28 +156,21 @@ def scored(
         asked_as: the episodes of each split, by the task that answers are scored as.
         vector: the procedure of the vector.
     """
-    layers = result["layers"]
-    as_patched = asked_as["patched"]["dev"]
-    identified = {}
-    for rule, swept in result["dev"]["patched"].items():
-        on_blocks = as_patched.swept(swept["blocks"], vector)
-        unpatched = as_patched.rows(swept["unpatched"], UNPATCHED[rule])
-        identified[rule] = layer_p(on_blocks, unpatched) < SIGNIFICANCE
-    rows = []
-    for scored_as, of_split in asked_as.items():
-        dev, test = of_split["dev"], of_split["test"]
-        on_dev, on_test = result["dev"][scored_as], result["test"][scored_as]
-        of_prompt: dict[str, Any] = {"scored_as": scored_as, "layer_rule": None}
-        rows += test.rows(on_test["icl"], "icl", **of_prompt)
-        for rule, swept in on_dev.items():
-            rows += dev.rows(swept["unpatched"], UNPATCHED[rule], **of_prompt)
-        for rule, layer in layers.items():
-            of_rule = of_prompt | {"layer_rule": rule}
-            of_vector = test.rows(on_test[rule], vector, layer, **of_rule)
-            if rule in on_dev:
-                of_vector += dev.swept(on_dev[rule]["blocks"], vector, **of_rule)
-            rows += [row | {"layer_identified": identified[rule]} for row in of_vector]
-    return rows
+    rows = [
+        row | ({"procedure": vector} if row["layer_rule"] is not None else {})
+        for scored_as, of_split in asked_as.items()
+        for split in SPLITS
+        for read in result[split][scored_as]
+        if read["procedure"] != "no_op"
+        for row in of_split[split].labelled(read)
+    ]
+    table = pd.DataFrame(rows)
+    on_dev = table[(table["split"] == "dev") & (table["scored_as"] == "patched")]
+    identified = {
+        rule: layer_p(swept, on_dev[on_dev["procedure"] == UNPATCHED[str(rule)]]) < SIGNIFICANCE
+        for rule, swept in on_dev.groupby("layer_rule")
+    }
+    return [row | {"layer_identified": identified.get(row["layer_rule"])} for row in rows]
 
 
 def _pairs_of_tasks(plan: Plan, pairs: Sequence[str]) -> list[tuple[Task, Task]]:

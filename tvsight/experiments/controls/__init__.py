@@ -1,6 +1,6 @@
 """Controls: other vectors that are patched in place of the task vector."""
 
-from tvsight.experiments.main_results import OneVectorOptions
+from tvsight.protocol.options import OneVectorOptions
 
 NAME = "controls"
 Options = OneVectorOptions

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tvsight.experiments.main_results.vector_sets import VectorSet
 from tvsight.experiments.vector_clusters.numbers import between_tasks
+from tvsight.protocol.vector_sets import VectorSet
 from tvsight.statistics.geometry import Floats
 from tvsight.statistics.matrices import rank_correlation
 from tvsight.statistics.summaries import by_group

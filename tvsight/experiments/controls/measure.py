@@ -21,78 +21,37 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from tvsight.experiments.main_results.measure import in_context_learning
-from tvsight.experiments.measuring import (
-    Patch,
-    Progress,
-    at,
-    distinct,
-    patch_together,
-    read_together,
-    silent,
-)
-from tvsight.interventions.answers import Answers, scores
-from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.methods import task_vector
 from tvsight.methods.method import Method, learn_both
-from tvsight.prompts.tokens import TokenIds
-
-UNPATCHED = ("baseline", "icl_shuffled")
-"""Procedures without a patch."""
-OF_EPISODE = (
-    *("random_vector", "random_deviation", "any_other_task"),
-    *("shuffled_labels", "icl_shuffled"),
+from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol.conditions import (
+    BASELINE,
+    Condition,
+    Progress,
+    Prompts,
+    Read,
+    no_op,
+    read_states,
+    silent,
 )
-"""Procedures that differ between episodes of one query; the others are measured once per query."""
-
-
-class ControlPrompts(TypedDict):
-    """The prompts of some episodes, one entry per episode: the fields of `MethodTokens`, whose
-    few-shot prompts all have shuffled labels, and further ones."""
-
-    shared: list[TokenIds]
-    query: list[TokenIds]
-    dummies: list[list[TokenIds]]
-    zero_shot: list[TokenIds]
-    accepted: list[TokenIds]
-    expected: list[int]
-    others: list[list[int]]
-    shuffled: list[TokenIds]
-    right: list[TokenIds]
-    """`shared` with the right labels."""
-    seeds: list[int]
-    """Of the random direction."""
-    norms: Tensor
-    """The length of θ after each block, `[episodes, depth]`."""
-    deviations: Tensor
-    """The length of θ minus the mean vector of all tasks, `[episodes, depth]`."""
-
-
-class SplitAnswers(TypedDict):
-    """The answers of one split. Every tensor begins with the episodes."""
-
-    unpatched: dict[str, Answers]
-    """`baseline`, and `icl_shuffled` where labels are shuffled, every value `[episodes]`."""
-    controls: dict[str, Answers]
-    """By control, every value `[episodes, layers]`."""
-    mean_vectors: list[Answers]
-    """With the mean vector of each task after the chosen block, every value `[episodes, 1]`."""
+from tvsight.protocol.measure import in_context_learning
 
 
 class ControlAnswers(TypedDict):
-    """Everything that is measured of one task."""
+    """Everything that is measured of one task: on dev after every block, on test after one."""
 
-    dev: SplitAnswers
-    test: SplitAnswers
+    dev: list[Read]
+    test: list[Read]
 
 
 def measure(
     decoder: Decoder,
-    dev: ControlPrompts,
-    test: ControlPrompts,
+    dev: PromptTokens,
+    test: PromptTokens,
     means: Tensor,
+    names: Sequence[str],
     own: int,
     layer: int,
     shuffled: bool,
@@ -104,107 +63,68 @@ def measure(
 
     Args:
         means: the mean dev vector of every task, `[tasks, depth, width]`.
+        names: of these tasks.
         own: the number of this task among them.
         layer: the block after which the test episodes are patched.
         shuffled: whether the few-shot prompts have shuffled labels, and are of interest.
-        method: makes the vectors, and applies them and the controls; None for the task vector.
+        method: makes the vectors, and says how they and the controls are applied; None for the
+            task vector.
         settings: named arguments of the method.
     """
     say = progress or silent
-    blocks = list(range(decoder.depth))
-    learnt: tuple[Tensor, Tensor] | tuple[None, None] = (None, None)
+    use = (method or task_vector.METHOD).use
+    learnt: tuple[Tensor | None, Tensor | None] = (None, None)
     if method is not None and shuffled:
         learnt = learn_both(decoder, dev, test, method, settings)
+    of_tasks = [
+        Condition("mean_vector", mean[None], [layer], use, {"source": name})
+        for mean, name in zip(means, names, strict=True)
+    ]
+    others = [task for task in range(len(names)) if task != own]
+
+    def split(prompts: PromptTokens, blocks: Sequence[int], vectors: Tensor | None) -> list[Read]:
+        icl = in_context_learning(decoder, prompts, prompts["right"])
+        zero_shot = Prompts(decoder, prompts["zero_shot"], prompts["expected"], icl)
+        applied = _random_vectors(decoder, prompts, means.float())
+        found = []
+        if shuffled:
+            own_shuffled, states = _few_shot(decoder, prompts)
+            applied["shuffled_labels"] = own_shuffled if vectors is None else vectors
+            found.append(read_states(decoder, "icl_shuffled", states, icl, source=None))
+        turn = [others[episode % len(others)] for episode in range(len(icl.expected)) if others]
+        if others:
+            applied["other_tasks_mean"] = means[others].float().mean(dim=0, keepdim=True)
+        if others and blocks != [layer]:
+            applied["any_other_task"] = means[turn]
+        controls = [
+            Condition(name, of, blocks, use, {"source": None}) for name, of in applied.items()
+        ]
+        read = zero_shot.read([BASELINE, no_op(blocks, source=None), *controls, *of_tasks])
+        if others and blocks == [layer]:
+            # One of these answers, so that a tie cannot fall one way here and another there.
+            found.append(_in_turn(read[-len(names) :], turn))
+        return [*found, *read]
+
     say("controls on dev")
-    on_dev = measure_split(decoder, dev, means, own, layer, blocks, shuffled, method, learnt[0])
+    on_dev = split(dev, list(range(decoder.depth)), learnt[0])
     say("controls on test")
-    on_test = measure_split(decoder, test, means, own, layer, [layer], shuffled, method, learnt[1])
-    return {"dev": on_dev, "test": on_test}
+    return {"dev": on_dev, "test": split(test, [layer], learnt[1])}
 
 
-def measure_split(
-    decoder: Decoder,
-    prompts: ControlPrompts,
-    means: Tensor,
-    own: int,
-    layer: int,
-    layers: list[int],
-    shuffled: bool,
-    method: Method | None = None,
-    learnt: Tensor | None = None,
-) -> SplitAnswers:
-    """Apply the controls after some blocks, and unembed them together.
-
-    Args:
-        means, own, shuffled, method: as `measure` takes them.
-        layer: the block after which the mean vector of each task is applied.
-        layers: the blocks after which the controls are applied.
-        learnt: the vectors of `method` from shuffled labels, `[episodes, depth, width]`.
-    """
-    keys = zip(map(tuple, prompts["zero_shot"]), prompts["expected"], strict=True)
-    queries, index = distinct(list(keys))
-    once = range(len(queries))
-    cached = cache_prompts(decoder, [prompt for prompt, _ in queries])
-    unpatched = unpatched_states(decoder, cached)
-    tasks = len(means)
-    others = [task for task in range(tasks) if task != own]
-    turn = [others[episode % len(others)] for episode in range(len(index)) if others]
-
-    applied = (task_vector.METHOD if method is None else method).applied
-    states = {"baseline": unpatched[:, -1]}
-    vectors = _random_vectors(decoder, prompts, means.float())
-    if shuffled:
-        own_shuffled, states["icl_shuffled"] = _few_shot(decoder, prompts)
-        vectors["shuffled_labels"] = own_shuffled if learnt is None else learnt
-    if others and layers != [layer]:
-        vectors["any_other_task"] = means[turn]
-    patches = {
-        name: Patch(index, layers, applied(of_episodes[:, layers], unpatched[:, layers][index]))
-        for name, of_episodes in vectors.items()
-    }
-    patches["no_op"] = Patch(once, layers, unpatched[:, layers])
-    if others:
-        mean = means[others][:, layers].float().mean(dim=0).expand(len(once), -1, -1)
-        patches["other_tasks_mean"] = Patch(once, layers, applied(mean, unpatched[:, layers]))
-    asked = [query for query in once for _ in means]
-    each = applied(means[:, [layer]].repeat(len(once), 1, 1), unpatched[:, [layer]][asked])
-    patches["mean_vector"] = Patch(asked, [layer], each)
-    states |= patch_together(decoder, cached, patches)
-
-    prompted = {"baseline": once, "icl_shuffled": index}
-    prompted |= {name: patch.prompts for name, patch in patches.items()}
-    expected = {name: [queries[number][1] for number in prompted[name]] for name in states}
-    read = read_together(decoder, {name: (of, expected[name]) for name, of in states.items()})
-    icl = in_context_learning(decoder, prompts, prompts["right"])
-
-    def of_rows(name: str, rows: Sequence[int]) -> Answers:
-        """The answers of one procedure, the row of each episode."""
-        taken = at(read[name], rows, 0)
-        taken |= scores(decoder, states[name][rows], prompts["expected"], icl)
-        return taken
-
-    def with_means(chosen: list[int]) -> Answers:
-        """With the mean vector of one task for each episode, every value `[episodes, 1]`."""
-        pairs = zip(index, chosen, strict=True)
-        return of_rows("mean_vector", [query * tasks + task for query, task in pairs])
-
-    every = list(range(len(index)))
-    of_episodes = {
-        name: of_rows(name, every if name in OF_EPISODE else index)
-        for name in read
-        if name != "mean_vector"
-    }
-    if others and layers == [layer]:
-        # One of these answers, so that a tie cannot fall one way here and another there.
-        of_episodes["any_other_task"] = with_means(turn)
+def _in_turn(of_tasks: Sequence[Read], turn: Sequence[int]) -> Read:
+    """The answers of each episode with the vector of another task, `turn[episode]`."""
+    every: Any = [one["answers"] for one in of_tasks]
+    rows = range(len(turn))
+    answers: Any = {name: torch.stack([of[name] for of in every])[turn, rows] for name in every[0]}
     return {
-        "unpatched": {name: of_episodes.pop(name) for name in UNPATCHED if name in of_episodes},
-        "controls": of_episodes,
-        "mean_vectors": [with_means([task] * len(index)) for task in range(tasks)],
+        **of_tasks[0],
+        "procedure": "any_other_task",
+        "labels": {"source": None},
+        "answers": answers,
     }
 
 
-def _few_shot(decoder: Decoder, prompts: ControlPrompts) -> tuple[Tensor, Tensor]:
+def _few_shot(decoder: Decoder, prompts: PromptTokens) -> tuple[Tensor, Tensor]:
     """θ of the few-shot prompts, `[episodes, depth, width]`, and the states after the last block
     from which they answer their query, `[episodes, width]`."""
     continuations = zip(prompts["dummies"], prompts["query"], strict=True)
@@ -214,7 +134,7 @@ def _few_shot(decoder: Decoder, prompts: ControlPrompts) -> tuple[Tensor, Tensor
     return own, torch.stack([of_episode[-1, -1] for of_episode in last])
 
 
-def _random_vectors(decoder: Decoder, prompts: ControlPrompts, means: Tensor) -> dict[str, Tensor]:
+def _random_vectors(decoder: Decoder, prompts: PromptTokens, means: Tensor) -> dict[str, Tensor]:
     """The random vectors of each episode, `[episodes, depth, width]`, by procedure.
 
     Drawn on the CPU, so that every device gets the same ones. One direction serves both, and where

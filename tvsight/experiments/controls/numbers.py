@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from tvsight.errors import MeasurementError
-from tvsight.experiments.answer_sets import recognition
-from tvsight.experiments.main_results.layers import by_layer
 from tvsight.output.labels import interval
 from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, beside, title
+from tvsight.protocol.answer_sets import recognition
+from tvsight.protocol.layers import by_layer
 from tvsight.statistics import summaries
 from tvsight.statistics.summaries import (
     ENDS,

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.errors import UsageError
-from tvsight.experiments.answer_sets import RECOGNITION, recognition_over_tasks
 from tvsight.experiments.controls import (
     NAME,
     Options,
@@ -17,13 +16,14 @@ from tvsight.experiments.controls import (
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.controls.transfer_figures import matrix
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.experiments.main_results.methods import NAME as METHODS
-from tvsight.experiments.main_results.methods import each_vector
-from tvsight.experiments.main_results.vector_sets import at_common_block
 from tvsight.output import columns as c
 from tvsight.output.labels import MISSING, NOT_IDENTIFIED, display_name, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import BESIDE_CONTROLS, beside, title
+from tvsight.protocol.answer_sets import RECOGNITION, recognition_over_tasks
+from tvsight.protocol.methods import NAME as METHODS
+from tvsight.protocol.methods import each_vector
+from tvsight.protocol.vector_sets import at_common_block
 from tvsight.statistics.summaries import by_group, wide
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.store import Store

@@ -3,23 +3,22 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.numbers import task_line
-from tvsight.experiments.main_results import methods
-from tvsight.experiments.main_results import request as main_results
-from tvsight.experiments.main_results.layers import chosen_layer
-from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
-from tvsight.prompts import Episode, episodes_digest
+from tvsight.prompts import episodes_digest
 from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.prompts.shuffling import kept_labels, shuffled_labels
 from tvsight.prompts.tokens import whole_prompts
+from tvsight.protocol import central, methods
+from tvsight.protocol.layers import chosen_layer
+from tvsight.protocol.rows import Asked, asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, Request, identity
+from tvsight.run.planning import Experiment, Plan, Request, TaskRequest, identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tvsight.config import RunConfig
-    from tvsight.experiments.controls.measure import ControlAnswers, ControlPrompts
+    from tvsight.experiments.controls.measure import PromptTokens
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     """The central comparison with its vectors, and the controls of each task that has one; the same
     for each further method."""
-    central = main_results.collect_with_vectors(runner, options)
+    found = central.collect_with_vectors(runner, options)
     later = replace(options, save_episodes=None)  # the central comparison has written them
 
     def controlled(applied: Outcome, method: MethodEntry, experiment: Experiment) -> Outcome:
@@ -58,7 +57,7 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
         return controlled(methods.stored_vectors(runner, later, method), method, experiment)
 
-    found = controlled(central, TASK_VECTOR, main_results.requests)
+    found = controlled(found, TASK_VECTOR, central.requests)
     return methods.with_further_methods(found, options, measured)
 
 
@@ -95,10 +94,9 @@ def requests(
 
 
 @dataclass(frozen=True)
-class Controls(Request):
+class Controls(TaskRequest):
     """The controls of one task."""
 
-    task: Task
     others: list[Task]
     """The tasks whose vectors are applied to it."""
     layer: int | None
@@ -120,7 +118,8 @@ class Controls(Request):
             UsageError: when a prompt or an answer does not suit the tokenizer, or only a part of
                 the task's vectors is stored.
         """
-        from tvsight.experiments.controls import measure  # torch, once all is in order
+        from tvsight.experiments.controls import measure
+        from tvsight.protocol.measure import check_no_op
 
         plan = self.plan
         episodes, notes = plan.episodes(self.task, model)
@@ -136,14 +135,21 @@ class Controls(Request):
             for split in SPLITS
         }
         layer = model.decoder.depth // 2 if self.layer is None else self.layer
-        any_shuffled = list(episodes) != shuffled
-        own = self._all.index(self.task)
-        arguments = (prompts["dev"], prompts["test"], means, own, layer, any_shuffled)
-        further: tuple[Any, ...] = ()
-        if self.method != TASK_VECTOR:
-            further = (self.method.load(), dict(self.method.settings))
-        (result,) = yield [Job(measure.measure, (*arguments, *further), prompts=2)]
-        rows = self._rows(model, of_split, result, layer)
+        names = [task.name for task in self._all]
+        arguments = (
+            *(prompts["dev"], prompts["test"], means, names, names.index(self.task.name)),
+            *(layer, list(episodes) != shuffled),
+        )
+        (result,) = yield [Job(measure.measure, (*arguments, *self.method.further), prompts=2)]
+        for split in SPLITS:
+            check_no_op(result[split], model.dtype)
+        rows = [
+            row
+            for split in SPLITS
+            for read in result[split]
+            if read["procedure"] != "baseline"
+            for row in of_split[split].labelled(read)
+        ]
         kept = sum(map(kept_labels, episodes, shuffled))
         total = sum(len(episode.demonstrations) for episode in episodes)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
@@ -152,10 +158,6 @@ class Controls(Request):
     def line(self, rows: "pd.DataFrame") -> str:
         """The accuracy of each control."""
         return task_line(rows)
-
-    def episodes(self, model: "Model") -> Sequence[Episode]:
-        """The episodes of the task."""
-        return self.plan.episodes(self.task, model)[0]
 
     @property
     def _draw(self) -> str:
@@ -169,7 +171,7 @@ class Controls(Request):
 
     def _prompts(
         self, model: "Model", split: Split, right: Asked, few_shot: Asked, means: "Tensor"
-    ) -> "ControlPrompts":
+    ) -> "PromptTokens":
         import torch
 
         numbers, tokens = range(len(few_shot.episodes)), few_shot.tokens
@@ -203,28 +205,6 @@ class Controls(Request):
             for row, task in enumerate(self._all):
                 means[row] = self.vectors.mean(model.name, task.name).half()
         return means
-
-    def _rows(
-        self, model: "Model", of_split: dict[str, Asked], result: "ControlAnswers", layer: int
-    ) -> list[dict[str, Any]]:
-        from tvsight.experiments.measuring import at, check_no_op
-
-        rows = []
-        for split in SPLITS:
-            episodes, found = of_split[split], result[split]
-            baseline = found["unpatched"].pop("baseline")
-            for procedure, read in found["unpatched"].items():
-                rows += episodes.rows(read, procedure, source=None)
-            for procedure, read in found["controls"].items():
-                blocks = range(model.decoder.depth) if split == "dev" else [layer]
-                for column, block in enumerate(blocks):
-                    of_block = at(read, column)
-                    if procedure == "no_op":
-                        check_no_op(baseline, of_block, model.dtype)
-                    rows += episodes.rows(of_block, procedure, block, source=None)
-            for task, read in zip(self._all, found["mean_vectors"], strict=True):
-                rows += episodes.rows(at(read, 0), "mean_vector", layer, source=task.name)
-        return rows
 
 
 def _seed(text: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from tvsight.experiments.answer_sets import accepted_answers
+from tvsight.protocol.answer_sets import accepted_answers
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import matches
 

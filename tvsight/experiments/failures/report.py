@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from tvsight.experiments.failures import figures, numbers
-from tvsight.experiments.main_results.request import collect
 from tvsight.output import columns as c
 from tvsight.output.labels import task_title
 from tvsight.output.page import Page, Table
+from tvsight.protocol.central import collect
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig

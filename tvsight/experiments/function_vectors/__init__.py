@@ -9,8 +9,6 @@ from tvsight.config import IDENTITY, RUNTIME, VECTOR_RULES, RunConfig
 from tvsight.errors import UsageError
 
 NAME = "function_vectors"
-EFFECTS = "head_effects"
-"""The folder of the causal effects of heads, which other analyses use too."""
 BESIDE = ("task_vector", "averaged_vector", "mean_state")
 """The other methods that stand beside function vectors, which have no heads."""
 TODD: dict[str, Any] = {

@@ -10,49 +10,24 @@ a few-shot prompt with shuffled labels stand the function vector and the vectors
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
 
-from tvsight.errors import MeasurementError
-from tvsight.experiments.main_results.measure import learn_with_icl
-from tvsight.experiments.measuring import (
-    Patch,
-    Progress,
-    at,
-    best_layer,
-    distinct,
-    patch_together,
-    read_together,
-    silent,
-)
-from tvsight.interventions.answers import Answers, Icl
-from tvsight.interventions.application import CachedPrompts, cache_prompts, unpatched_states
+from tvsight.interventions.answers import Icl
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions
 from tvsight.methods import averaged_vector, function_vector, mean_state, task_vector
-from tvsight.methods.function_vector import EFFECT_PROMPTS, effects, few_shot, mean_heads, summed
+from tvsight.methods.function_vector import summed
 from tvsight.methods.method import Method, learn_both
-from tvsight.prompts.tokens import MethodTokens
+from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, silent
+from tvsight.protocol.measure import best_layers, extract_with_icl
 
 VECTOR = "function_vector"
 RAW = "raw_vector"
-
-
-class HeadEffects(TypedDict):
-    """The causal effects of every head on the first dev prompts. See `function_vector.Effects`."""
-
-    episodes: list[int]
-    """The number of each prompt in the split, `[prompts]`."""
-    means: Tensor
-    """`[depth, heads, head_width]`."""
-    probability: Tensor
-    log_probability: Tensor
-    effect: Tensor
-    """`[prompts, depth, heads]`."""
-    log_effect: Tensor
 
 
 class Learnt(TypedDict):
@@ -74,30 +49,15 @@ class Learnt(TypedDict):
     """Of the random direction."""
 
 
-class InContext(TypedDict):
-    """The answers in one context: zero-shot prompts, or few-shot ones with shuffled labels."""
-
-    dev: dict[str, Answers]
-    """`baseline` `[episodes]`; each vector that has its block chosen, after every block,
-    `[episodes, depth]`."""
-    layers: dict[str, int]
-    """The block of each of these vectors: the one that is best for it on dev."""
-    test: dict[str, Answers]
-    """By procedure, every value `[episodes]`: such a vector after its block, controls after that of
-    the function vector."""
-    third: Answers
-    """The function vector on test after block `depth // 3`, as its authors have it."""
-    curve: list[Answers]
-    """By number of heads, on test; none in the second context."""
-    random_heads: list[Answers]
-    """By draw; none in the second context."""
-
-
 class Comparison(TypedDict):
     """Everything that is measured of one task."""
 
-    contexts: dict[str, InContext]
-    """`zero_shot` and `shuffled`."""
+    dev: list[Read]
+    """In each context `baseline`, and each vector that has a block of its own after every block."""
+    test: list[Read]
+    """In each context `baseline`, and each vector after its block; zero-shot also the controls and
+    the curve, after the block of the function vector, and it after block `depth // 3`, as its
+    authors have it."""
     vectors: Tensor
     """The function vector of every task, `[tasks, width]`."""
     norms: dict[str, float]
@@ -105,49 +65,10 @@ class Comparison(TypedDict):
     finite: bool
 
 
-def measure_effects(
-    decoder: Decoder, dev: MethodTokens, solved: bool = False, progress: Progress | None = None
-) -> HeadEffects:
-    """The mean of every head, and its causal effect on the first dev prompts.
-
-    Args:
-        solved: only of episodes that in-context learning answers right, as Todd et al. have it.
-
-    Raises:
-        MeasurementError: when there are none.
-    """
-    say = progress or silent
-    say("mean heads")
-    prompts = few_shot(dev)
-    kept = solved_episodes(decoder, dev) if solved else list(range(len(prompts)))
-    if not kept:
-        raise MeasurementError("in-context learning answers no dev query right.")
-    means = mean_heads(decoder, [prompts[episode] for episode in kept])
-    say("effects")
-    first = kept[:EFFECT_PROMPTS]
-    shuffled = [dev["shuffled"][episode] for episode in first]
-    found = effects(decoder, shuffled, [dev["expected"][episode] for episode in first], means)
-    return {
-        "episodes": first,
-        "means": means.cpu(),
-        "probability": found.probability,
-        "log_probability": found.log_probability,
-        "effect": found.effect,
-        "log_effect": found.log_effect,
-    }
-
-
-def solved_episodes(decoder: Decoder, prompts: MethodTokens) -> list[int]:
-    """The numbers of the episodes whose few-shot prompt is answered right."""
-    icl = _Prompts(decoder, few_shot(prompts), prompts["expected"]).read({})["baseline"]
-    pairs = zip(icl["token"].tolist(), prompts["accepted"], strict=True)
-    return [episode for episode, (token, accepted) in enumerate(pairs) if token in accepted]
-
-
 def measure(
     decoder: Decoder,
-    dev: MethodTokens,
-    test: MethodTokens,
+    dev: PromptTokens,
+    test: PromptTokens,
     learnt: Learnt,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -156,16 +77,43 @@ def measure(
     vectors = make_vectors(decoder, learnt)
     say("vectors of other methods")
     beside, icl = learn_beside(decoder, dev, test)
-    say("zero-shot prompts")
-    swept = {name: _added(vectors["one"][name]) for name in (VECTOR, RAW)}
-    zero_shot = in_context(decoder, dev, test, icl, "zero_shot", swept, vectors)
-    say("shuffled labels")
-    swept = {VECTOR: swept[VECTOR], **beside}
-    shuffled = in_context(decoder, dev, test, icl, "shuffled", swept, None)
+    sized = {"heads": learnt["heads"]}
+    added = {name: Applied.added(vectors["one"][name], sized) for name in (VECTOR, RAW)}
+    contexts = {"zero_shot": added, "shuffled": {VECTOR: added[VECTOR], **beside}}
+    found: dict[str, list[Read]] = {"dev": [], "test": []}
+    spelled = {"zero_shot": (dev["zero_shot"], test["zero_shot"])}
+    spelled["shuffled"] = (dev["shuffled"], test["shuffled"])
+    for context, swept in contexts.items():
+        say({"zero_shot": "zero-shot prompts", "shuffled": "shuffled labels"}[context])
+        plain = {"context": context}
+        every = range(decoder.depth)
+        on_dev = Prompts(decoder, spelled[context][0], dev["expected"], icl[0])
+        baseline = BASELINE._replace(labels=plain)
+        read = on_dev.read(
+            [baseline, *(one.after(name, "dev", every, **plain) for name, one in swept.items())]
+        )
+        layers = best_layers(read, dev["accepted"])
+        found["dev"] += read
+
+        chosen = {**plain, "layer_rule": "dev"}
+        third = [decoder.depth // 3]
+        conditions = [
+            one.after(name, "test", [layers[name]], **chosen) for name, one in swept.items()
+        ]
+        at_third = swept[VECTOR].after(VECTOR, "test", third, **plain, layer_rule="third")
+        conditions.append(at_third)
+        if context == "zero_shot":
+            further = _controls(vectors, learnt, len(test["expected"]))
+            conditions += [
+                one.after(name, "test", [layers[VECTOR]], **chosen) for name, one in further
+            ]
+        on_test = Prompts(decoder, spelled[context][1], test["expected"], icl[1])
+        found["test"] += on_test.read([baseline, *conditions])
     flat = [*vectors["one"].values(), *vectors["curve"], *vectors["random_heads"]]
     flat += [of_split for one in beside.values() for of_split in (one.dev, one.test)]
     return {
-        "contexts": {"zero_shot": zero_shot, "shuffled": shuffled},
+        "dev": found["dev"],
+        "test": found["test"],
         "vectors": torch.stack(vectors["every"]).cpu(),
         "norms": {name: float(vector.norm()) for name, vector in vectors["one"].items()},
         "finite": all(bool(vector.isfinite().all()) for vector in flat),
@@ -219,110 +167,53 @@ class Applied(NamedTuple):
     method: Method
     dev: Tensor
     test: Tensor
+    labels: Mapping[str, Any] = {}
+
+    @classmethod
+    def added(cls, vector: Tensor, labels: Mapping[str, Any]) -> "Applied":
+        """One vector that is added, for both splits."""
+        return cls(function_vector.METHOD, vector, vector, labels)
+
+    def after(self, name: str, split: str, blocks: Sequence[int], **labels: Any) -> Condition:
+        """The procedure after some blocks."""
+        vectors = self.dev if split == "dev" else self.test
+        return Condition(name, vectors, blocks, self.method.use, {**self.labels, **labels})
 
 
 def learn_beside(
-    decoder: Decoder, dev: MethodTokens, test: MethodTokens
+    decoder: Decoder, dev: PromptTokens, test: PromptTokens
 ) -> tuple[dict[str, Applied], tuple[Icl, Icl]]:
     """The vectors of the other methods, and in-context learning on dev and test, from the
     demonstrations with the right labels."""
-    (on_dev, dev_icl), (on_test, test_icl) = (learn_with_icl(decoder, of) for of in (dev, test))
+    on_dev, on_test = (extract_with_icl(decoder, of) for of in (dev, test))
     methods = {"task_vector": task_vector.METHOD, "averaged_vector": averaged_vector.METHOD}
-    found = {name: Applied(of, on_dev[name], on_test[name]) for name, of in methods.items()}
-    of_task = learn_both(decoder, dev, test, mean_state.METHOD)
-    return {**found, "mean_state": Applied(mean_state.METHOD, *of_task)}, (dev_icl, test_icl)
-
-
-def in_context(
-    decoder: Decoder,
-    dev: MethodTokens,
-    test: MethodTokens,
-    icl: tuple[Icl, Icl],
-    context: Literal["zero_shot", "shuffled"],
-    swept: Mapping[str, Applied],
-    controls: Vectors | None,
-) -> InContext:
-    """Apply vectors to the prompts of one context: after every block on dev, the best on test.
-
-    Args:
-        icl: on dev and on test.
-        swept: vectors that have their own block, the function vector among them.
-        controls: the controls and the curve, where they are measured; they take the block of the
-            function vector.
-    """
-    on_dev = _Prompts(decoder, dev[context], dev["expected"], icl[0])
-    every = list(range(decoder.depth))
-    read = on_dev.read({name: (one.method, one.dev, every) for name, one in swept.items()})
-    layers = {name: best_layer(read[name], dev["accepted"]) for name in swept}
-
-    on_test = _Prompts(decoder, test[context], test["expected"], icl[1])
-    wanted = {name: (one.method, one.test, [layers[name]]) for name, one in swept.items()}
-    wanted["third"] = (*wanted[VECTOR][:2], [decoder.depth // 3])
-    if controls is not None:
-        further = {name: one for name, one in controls["one"].items() if name not in swept}
-        further |= {f"curve {number}": one for number, one in enumerate(controls["curve"])}
-        draws = enumerate(controls["random_heads"])
-        further |= {f"random_heads {number}": one for number, one in draws}
-        if controls["others"]:
-            further["other_function_vector"] = _in_turn(controls["others"], len(test["expected"]))
-        wanted |= {
-            name: (function_vector.METHOD, of, [layers[VECTOR]]) for name, of in further.items()
-        }
-    tested = on_test.read(wanted)
-    of_test = {name: at(one, 0) if name != "baseline" else one for name, one in tested.items()}
-    return {
-        "dev": read,
-        "layers": layers,
-        "third": of_test.pop("third"),
-        "test": {name: one for name, one in of_test.items() if " " not in name},
-        "curve": [of_test[name] for name in of_test if name.startswith("curve ")],
-        "random_heads": [of_test[name] for name in of_test if name.startswith("random_heads ")],
+    found = {
+        name: Applied(of, on_dev.vectors[name], on_test.vectors[name])
+        for name, of in methods.items()
     }
+    of_task = learn_both(decoder, dev, test, mean_state.METHOD)
+    found["mean_state"] = Applied(mean_state.METHOD, *of_task)
+    return found, (on_dev.icl, on_test.icl)
 
 
-def _added(vector: Tensor) -> Applied:
-    """One vector that is added, the same for all episodes and blocks."""
-    return Applied(function_vector.METHOD, vector, vector)
-
-
-def _in_turn(vectors: Sequence[Tensor], episodes: int) -> Tensor:
-    """Vectors that episodes take in turn, `[episodes, 1, width]`."""
-    return torch.stack([vectors[number % len(vectors)] for number in range(episodes)])[:, None]
-
-
-class _Prompts:
-    """Prompts of one context, each run once up to its last token."""
-
-    def __init__(
-        self,
-        decoder: Decoder,
-        prompts: Sequence[Sequence[int]],
-        expected: Sequence[int],
-        icl: Icl | None = None,
-    ) -> None:
-        once, self.index = distinct([tuple(prompt) for prompt in prompts])
-        self.decoder = decoder
-        self.expected = expected
-        self.icl = icl
-        self.cached: CachedPrompts = cache_prompts(decoder, once)
-        self.unpatched = unpatched_states(decoder, self.cached)[self.index]
-
-    def read(self, applied: Mapping[str, tuple[Method, Tensor, list[int]]]) -> dict[str, Answers]:
-        """The answers without a vector, `baseline` `[episodes]`, and with each vector after each of
-        its blocks, `[episodes, blocks]`.
-
-        Args:
-            applied: how the vectors are applied; they, `[episodes, depth, width]` or of a shape
-                that expands to it; and their blocks.
-        """
-        patches = {}
-        for name, (method, vectors, layers) in applied.items():
-            of_blocks = vectors.expand(self.unpatched.shape)[:, layers]
-            placed = method.applied(of_blocks, self.unpatched[:, layers])
-            patches[name] = Patch(self.index, layers, placed)
-        final = {"baseline": self.unpatched[:, [-1]]}
-        if patches:
-            final |= patch_together(self.decoder, self.cached, patches)
-        groups = {name: (of, self.expected) for name, of in final.items()}
-        read = read_together(self.decoder, groups, self.icl)
-        return {name: at(one, 0) if name == "baseline" else one for name, one in read.items()}
+def _controls(vectors: Vectors, learnt: Learnt, episodes: int) -> list[tuple[str, Applied]]:
+    """The controls and the curve of some test episodes."""
+    sized = {"heads": learnt["heads"]}
+    found = [
+        (name, Applied.added(vector, sized))
+        for name, vector in vectors["one"].items()
+        if name not in (VECTOR, RAW)
+    ]
+    found += [
+        (VECTOR, Applied.added(vector, {"heads": size}))
+        for size, vector in zip(learnt["counts"], vectors["curve"], strict=True)
+        if size != learnt["heads"]
+    ]
+    found += [
+        ("random_heads", Applied.added(vector, sized | {"draw": draw}))
+        for draw, vector in enumerate(vectors["random_heads"])
+    ]
+    if others := vectors["others"]:
+        in_turn = torch.stack([others[number % len(others)] for number in range(episodes)])
+        found.append(("other_function_vector", Applied.added(in_turn[:, None], sized)))
+    return found

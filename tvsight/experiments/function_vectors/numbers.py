@@ -3,8 +3,8 @@
 import pandas as pd
 
 from tvsight.experiments.function_vectors import BESIDE
-from tvsight.experiments.function_vectors.head_numbers import KEYS
 from tvsight.output.labels import interval
+from tvsight.protocol.head_numbers import KEYS
 from tvsight.statistics import summaries
 from tvsight.statistics.summaries import averaged, gap, identified, paired, right, sizes
 

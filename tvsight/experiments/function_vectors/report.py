@@ -4,15 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.function_vectors import (
-    BESIDE,
-    EFFECTS,
-    NAME,
-    Options,
-    figures,
-    head_numbers,
-    numbers,
-)
+from tvsight.experiments.function_vectors import BESIDE, NAME, Options, figures, numbers
 from tvsight.experiments.function_vectors.request import collect
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.main_results import method_report
@@ -20,6 +12,8 @@ from tvsight.output import columns as c
 from tvsight.output.labels import task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import PROCEDURES, title
+from tvsight.protocol import head_numbers
+from tvsight.protocol.options import EFFECTS
 from tvsight.statistics.summaries import ENDS, by_group
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Ask for the function vectors of a task in both contexts, and turn their answers into rows."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,25 +8,19 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.function_vectors import BESIDE, NAME, Options, effects
-from tvsight.experiments.function_vectors.effects import (
-    KnownHeads,
-    check_enough_heads,
-    with_known_heads,
-)
+from tvsight.experiments.function_vectors import NAME, Options
 from tvsight.experiments.function_vectors.numbers import task_line
-from tvsight.experiments.main_results import methods
-from tvsight.experiments.main_results import request as main_results
-from tvsight.experiments.rows import Asked, asked, frame, method_tokens
 from tvsight.methods import METHODS
 from tvsight.models import ModelSource
-from tvsight.prompts import Episode
+from tvsight.protocol import central, methods
+from tvsight.protocol import head_effects as effects
+from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_known_heads
+from tvsight.protocol.rows import Asked, asked, frame, method_tokens
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, Request, identity, read_plan, sources
+from tvsight.run.planning import Experiment, Plan, TaskRequest, identity, read_plan, sources
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
-from tvsight.tasks import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,16 +51,16 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
 def _collect(runner: "Runner", options: Options) -> Outcome:
     if options.redraw:
-        central = runner.outcome(options, main_results.requests)
+        compared = runner.outcome(options, central.requests)
     else:
-        central = main_results.collect_with_vectors(runner, options)
-    thetas = None if options.dry_run else TaskVectors(Store(options.results), central.paths)
+        compared = central.collect_with_vectors(runner, options)
+    thetas = None if options.dry_run else TaskVectors(Store(options.results), compared.paths)
     config = replace(options, save_episodes=None)  # the central comparison has written them
     mean_state = METHODS["mean_state"]  # section 2.2 of Todd et al.
     of_mean = runner.outcome(
         config, lambda plan, source: methods.requests(plan, source, mean_state)
     )
-    found = methods.joined(central, {mean_state.title: of_mean})
+    found = methods.joined(compared, {mean_state.title: of_mean})
     solved = options.protocol == "todd"
     of_heads = runner.outcome(
         config, lambda plan, source: effects.requests(plan, source, options.heads, solved)
@@ -131,10 +124,9 @@ def requests(
 
 
 @dataclass(frozen=True)
-class FunctionVectors(Request):
+class FunctionVectors(TaskRequest):
     """The function vector of one task, and its controls."""
 
-    task: Task
     names: list[str]
     """All tasks in the order of their names, this one included."""
     known: KnownHeads | None
@@ -164,17 +156,13 @@ class FunctionVectors(Request):
         (result,) = yield [Job(measure, arguments, prompts=2, small=(_of_one_head(learnt),))]
         if not result["finite"]:
             raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
-        rows = self._rows(of_split, result, learnt, self._cosines(model, result["vectors"]))
+        rows = self._rows(of_split, result, self._cosines(model, result["vectors"]))
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         return Measured(data, None, {**notes, "vector_lengths": result["norms"]})
 
     def line(self, rows: pd.DataFrame) -> str:
         """The accuracy in both contexts."""
         return task_line(rows)
-
-    def episodes(self, model: "Model") -> Sequence[Episode]:
-        """The episodes of the task."""
-        return self.plan.episodes(self.task, model)[0]
 
     def _learnt(self, model: "Model") -> "Learnt":
         import torch
@@ -221,49 +209,17 @@ class FunctionVectors(Request):
         }
 
     def _rows(
-        self,
-        of_split: dict[str, Asked],
-        result: "Comparison",
-        learnt: "Learnt",
-        cosines: dict[str, list[float]],
+        self, of_split: dict[str, Asked], result: "Comparison", cosines: dict[str, list[float]]
     ) -> list[dict[str, Any]]:
-        from tvsight.experiments.measuring import at
-
+        plain = dict.fromkeys(("heads", "draw", "layer_rule", "cosine", "cosine_centred"))
         dev, test = of_split["dev"], of_split["test"]
-        rows = []
-        for context, found in result["contexts"].items():
-            layers = found["layers"]
-            depth = found["dev"]["function_vector"]["token"].shape[1]
-            plain: dict[str, Any] = {
-                "context": context,
-                **dict.fromkeys(("heads", "draw", "layer_rule", "cosine", "cosine_centred")),
-            }
-            sized = plain | {"heads": learnt["heads"]}
-            rows += dev.rows(found["dev"]["baseline"], "baseline", **plain)
-            for procedure in layers:
-                labels = plain if procedure in BESIDE else sized
-                similar = cosines if procedure == "function_vector" else {}
-                for block in range(depth):
-                    near = {name: of_block[block] for name, of_block in similar.items()}
-                    read = at(found["dev"][procedure], block)
-                    rows += dev.rows(read, procedure, block, **labels | near)
-            rows += test.rows(found["test"]["baseline"], "baseline", **plain)
-            layer = layers["function_vector"]
-            best = sized | {"layer_rule": "dev"}
-            for procedure, read in found["test"].items():
-                if procedure != "baseline":
-                    labels = plain | {"layer_rule": "dev"} if procedure in BESIDE else best
-                    rows += test.rows(read, procedure, layers.get(procedure, layer), **labels)
-            rows += test.rows(
-                found["third"], "function_vector", depth // 3, **sized | {"layer_rule": "third"}
-            )
-            for size, read in zip(learnt["counts"], found["curve"], strict=False):
-                if size != learnt["heads"]:
-                    of_size = best | {"heads": size}
-                    rows += test.rows(read, "function_vector", layer, **of_size)
-            for draw, read in enumerate(found["random_heads"]):
-                rows += test.rows(read, "random_heads", layer, **best | {"draw": draw})
-        return rows
+        rows: list[dict[str, Any]] = [
+            plain | row for read in result["dev"] for row in dev.labelled(read)
+        ]
+        for row in rows:
+            if row["procedure"] == "function_vector":
+                row |= {name: of_block[row["layer"]] for name, of_block in cosines.items()}
+        return [*rows, *(plain | row for read in result["test"] for row in test.labelled(read))]
 
 
 def _of_one_head(learnt: "Learnt") -> "Learnt":

@@ -9,15 +9,23 @@ from typing import TypedDict
 
 from torch import Tensor
 
-from tvsight.experiments.measuring import Progress, distinct, read_together, silent
-from tvsight.interventions.answers import Answers, Icl
-from tvsight.interventions.application import cache_prompts, unpatched_states
+from tvsight.interventions.answers import Answers, Icl, scores
+from tvsight.interventions.application import cache_prompts
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import last_heads, with_heads_replaced
 from tvsight.interventions.patterns import attention_paid
 from tvsight.methods.function_vector import few_shot
 from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol.conditions import (
+    Progress,
+    Prompts,
+    Read,
+    at,
+    read_states,
+    read_together,
+    silent,
+)
 
 
 class Sequences(TypedDict):
@@ -29,10 +37,10 @@ class Sequences(TypedDict):
 class Ablated(TypedDict):
     """The answers to few-shot prompts."""
 
-    icl: Answers
-    """With every head as it is, `[episodes]`."""
-    no_op: Answers
-    """To the first prompt, with every head replaced by itself, `[1]`."""
+    icl: Read
+    """With every head as it is."""
+    check: list[Read]
+    """To the first prompt: `icl`, and `no_op`, with every head replaced by itself."""
     ablated: Answers
     """Without each set of heads, `[episodes, sets]`."""
 
@@ -81,21 +89,25 @@ def measure(
         means: what takes the place of a head, `[depth, heads, head_width]`.
     """
     say = progress or silent
-    expected = test["expected"]
     say("few-shot prompts")
-    prompts, index = distinct([tuple(prompt) for prompt in few_shot(test)])
-    cached = cache_prompts(decoder, prompts)
-    unpatched = unpatched_states(decoder, cached)
+    prompts = Prompts(decoder, few_shot(test), test["expected"])
     say("ablation")
-    places = [prompt for prompt in range(len(prompts)) for _ in sets]
-    final = with_heads_replaced(decoder, cached, unpatched, places, [*sets] * len(prompts), means)
-    first = cache_prompts(decoder, prompts[:1])
+    count, own = len(prompts.own), prompts.own
+    rows = [prompt for prompt in range(count) for _ in sets]
+    final = with_heads_replaced(decoder, prompts.cached, own, rows, [*sets] * count, means)
+    ablated = final.view(count, len(sets), -1)[prompts.index]
+    icl = Icl(own[prompts.index, -1], test["expected"], test["accepted"])
+    (read,) = read_together(decoder, [(ablated, icl.expected)])
+    read |= scores(decoder, ablated, icl.expected, icl)
+
+    first = cache_prompts(decoder, few_shot(test)[:1])
     every = [(layer, head) for layer in range(len(means)) for head in range(means.shape[1])]
-    own = last_heads(decoder, first)[0]
-    no_op = with_heads_replaced(decoder, first, unpatched[:1], [0], [every], own)
-    icl = Icl(unpatched[index, -1], expected, test["accepted"])
-    ablated = final.view(len(prompts), len(sets), -1)[index]
-    groups = {"icl": (icl.states, expected), "ablated": (ablated, expected)}
-    read = read_together(decoder, groups, icl)
-    read |= read_together(decoder, {"no_op": (no_op, expected[:1])})
-    return {"icl": read["icl"], "no_op": read["no_op"], "ablated": read["ablated"]}
+    themselves = last_heads(decoder, first)[0]
+    no_op = with_heads_replaced(decoder, first, own[:1], [0], [every], themselves)
+    (unchanged,) = read_together(decoder, [(no_op, icl.expected[:1])])
+    in_context = read_states(decoder, "icl", icl.states, icl)
+    check: list[Read] = [
+        {**in_context, "answers": at(in_context["answers"], [0], 0)},
+        {**in_context, "procedure": "no_op", "answers": unchanged},
+    ]
+    return {"icl": in_context, "check": check, "ablated": read}

@@ -3,9 +3,9 @@
 import pandas as pd
 from scipy.stats import hypergeom, spearmanr
 
-from tvsight.experiments.function_vectors.head_numbers import HEAD, effects, universal
 from tvsight.experiments.heads import CHOOSES, DEFINITIONS, KINDS, Repetition
 from tvsight.output.labels import number
+from tvsight.protocol.head_numbers import HEAD, effects, universal
 from tvsight.statistics import summaries
 from tvsight.statistics.summaries import ENDS, by_group, right, sizes
 

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.function_vectors import EFFECTS
 from tvsight.experiments.heads import (
     CHOOSES,
     DEFINITIONS,
@@ -20,6 +19,7 @@ from tvsight.output import columns as c
 from tvsight.output.labels import sizes
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
+from tvsight.protocol.options import EFFECTS
 from tvsight.statistics.summaries import wide
 
 if TYPE_CHECKING:

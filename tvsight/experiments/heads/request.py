@@ -2,27 +2,24 @@
 
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.function_vectors import effects
-from tvsight.experiments.function_vectors.head_numbers import effects as mean_effects
 from tvsight.experiments.heads import CHOOSES, DEFINITIONS, DRAWS, NAME, SHARES, Options
 from tvsight.experiments.heads import induction as induction_scores
 from tvsight.experiments.heads.numbers import by_fv, by_induction, task_line
-from tvsight.experiments.rows import asked, frame
 from tvsight.models import ModelSource
-from tvsight.prompts import Episode
+from tvsight.protocol import head_effects as effects
+from tvsight.protocol.head_numbers import effects as mean_effects
+from tvsight.protocol.rows import asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, Request, identity
+from tvsight.run.planning import Experiment, Plan, TaskRequest, identity
 from tvsight.storage.contents import HEAD_MEANS
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
-from tvsight.tasks import Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,10 +105,9 @@ def requests(
 
 
 @dataclass(frozen=True)
-class Ablations(Request):
+class Ablations(TaskRequest):
     """In-context learning on one task without some heads, chosen on the other tasks."""
 
-    task: Task
     ranked: Ranked | None
     """None for a dry run."""
 
@@ -124,7 +120,8 @@ class Ablations(Request):
                 model cannot be told apart.
         """
         from tvsight.experiments.heads.measure import measure
-        from tvsight.experiments.measuring import at, check_no_op
+        from tvsight.protocol.conditions import at
+        from tvsight.protocol.measure import check_no_op
 
         model.decoder.attention.check()
         episodes, notes = self.plan.episodes(self.task, model)
@@ -133,11 +130,11 @@ class Ablations(Request):
         heads = [one.heads for one in sets]
         one_head = ([[(layer, 0) for layer, _ in of_set] for of_set in heads], means[:, :1, :2])
         (result,) = yield [Job(measure, (test.tokens, heads, means), prompts=1, small=one_head)]
-        check_no_op(at(result["icl"], [0], 0), result["no_op"], model.dtype)
+        check_no_op(result["check"], model.dtype, "icl")
         plain: dict[str, Any] = {"kind": None, "share": None, "heads": None, "draw": None}
-        rows = test.rows(result["icl"], "icl", **plain)
+        rows = [plain | row for row in test.labelled(result["icl"])]
         for number, one in enumerate(sets):
-            named = plain | {"kind": one.kind, "share": one.share, "draw": one.draw}
+            named: dict[str, Any] = {"kind": one.kind, "share": one.share, "draw": one.draw}
             named["heads"] = len(one.heads)
             rows += test.rows(at(result["ablated"], number), f"ablated_{one.kind}", **named)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
@@ -146,10 +143,6 @@ class Ablations(Request):
     def line(self, rows: pd.DataFrame) -> str:
         """The accuracy with and without heads."""
         return task_line(rows)
-
-    def episodes(self, model: "Model") -> Sequence[Episode]:
-        """The episodes of the task."""
-        return self.plan.episodes(self.task, model)[0]
 
     def _sets(self, model: "Model") -> list[Ablation]:
         depth, count = model.decoder.depth, model.decoder.attention.heads

@@ -6,7 +6,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from tvsight.experiments.main_results.layers import PEAK_SHARE
 from tvsight.output.labels import (
     NOT_IDENTIFIED,
     block,
@@ -29,6 +28,7 @@ from tvsight.output.panels import (
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES, title, word
 from tvsight.output.theme import COLOUR_MAP, TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure
+from tvsight.protocol.layers import PEAK_SHARE
 
 PAPER_STYLES = ("--", ":", "-.")
 PAPER_COLOUR = "0.45"

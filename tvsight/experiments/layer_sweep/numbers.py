@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import by_layer, over_tasks, paper_by_layer, peaks
 from tvsight.experiments.main_results.method_numbers import VECTOR, further
 from tvsight.output.procedures import COMPARED
+from tvsight.protocol.layers import by_layer, over_tasks, paper_by_layer, peaks
 from tvsight.statistics.summaries import identified
 
 METHOD_KEYS = ["model", "task", "procedure"]

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.layer_sweep import Options, figures, numbers, score_figures
-from tvsight.experiments.main_results import answers_report, score_numbers, shown_score
-from tvsight.experiments.main_results.layers import by_layer
+from tvsight.experiments.main_results import answers_report, score_numbers
 from tvsight.experiments.main_results.method_numbers import VECTOR
-from tvsight.experiments.main_results.request import collect
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
+from tvsight.protocol.central import collect
+from tvsight.protocol.layers import by_layer
+from tvsight.protocol.options import shown_score
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from tvsight.experiments.answer_sets import chance
 from tvsight.experiments.main_results.method_numbers import further
 from tvsight.models.catalogue import catalogue
-from tvsight.output.labels import AT, NOT_IDENTIFIED, interval
-from tvsight.output.procedures import CENTRAL, COMPARED, title
+from tvsight.output.labels import AT
+from tvsight.output.procedures import CENTRAL, COMPARED
 from tvsight.paper import paper_layers
+from tvsight.protocol.answer_sets import chance
 from tvsight.statistics import summaries
 from tvsight.statistics.intervals import recovered_gap, share_of_icl
 from tvsight.statistics.summaries import (
@@ -249,14 +249,3 @@ def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
     for name, (first, second) in DIFFERENCES.items():
         summary |= paired(answered[first], answered[second], name)
     return summary | chance(rows)
-
-
-def task_line(rows: pd.DataFrame) -> str:
-    """The central comparison of one task in a line."""
-    summary = by_task(rows).iloc[0]
-    parts = [f"{title(name)} {interval(summary, name)}" for name in COMPARED]
-    mark = "" if summary["layer_identified"] else f" ({NOT_IDENTIFIED})"
-    return (
-        f"{'  '.join(parts)}  block {summary['layer']}{mark}  n {summary['n']} "
-        f"({summary['queries']} queries)"
-    )

@@ -4,22 +4,22 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.answer_sets import RECOGNITION, recognition, recognition_over_tasks
 from tvsight.experiments.main_results import (
     answers_report,
     figures,
     method_report,
     numbers,
     score_report,
-    shown_score,
     task_figures,
 )
-from tvsight.experiments.main_results.request import collect
 from tvsight.output import columns as c
 from tvsight.output.labels import MISSING, counted, number, shortened, spread, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import CENTRAL, COMPARED, title
 from tvsight.paper import paper_by_task
+from tvsight.protocol.answer_sets import RECOGNITION, recognition, recognition_over_tasks
+from tvsight.protocol.central import collect
+from tvsight.protocol.options import shown_score
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.main_results import score_figures, score_numbers, shown_score
+from tvsight.experiments.main_results import score_figures, score_numbers
 from tvsight.experiments.main_results.score_numbers import SCORES
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
+from tvsight.protocol.options import shown_score
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig

@@ -7,7 +7,7 @@ import tyro
 
 from tvsight.config import IDENTITY
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import AnswerOptions
+from tvsight.protocol.options import AnswerOptions
 
 NAME = "shots"
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from tvsight.experiments.main_results import answers_report
 from tvsight.experiments.main_results.method_numbers import further
-from tvsight.experiments.main_results.methods import with_methods
-from tvsight.experiments.main_results.request import requests
 from tvsight.experiments.shots import Options, figures, numbers
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
+from tvsight.protocol.central import requests
+from tvsight.protocol.methods import with_methods
 from tvsight.run.outcome import Outcome
 from tvsight.statistics.summaries import wide
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
-from tvsight.experiments.rows import Asked, asked, method_tokens
 from tvsight.prompts import Episode, PromptTokens, Template, tokenise
 from tvsight.prompts.templates import TEMPLATES
 from tvsight.prompts.tokens import whole_prompts
+from tvsight.protocol.rows import Asked, asked, method_tokens
 from tvsight.run.planning import Plan
 from tvsight.tasks import Task
 

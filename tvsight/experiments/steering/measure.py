@@ -7,42 +7,26 @@ after the block that is best on zero-shot dev prompts for its method and mode wi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from tvsight.experiments.main_results.measure import OnDev, best_layers, learn_with_icl, sweep
-from tvsight.experiments.measuring import (
-    Patch,
-    Progress,
-    distinct,
-    patch_together,
-    read_together,
-    silent,
-)
-from tvsight.interventions.answers import Answers, Icl
-from tvsight.interventions.application import CachedPrompts, cache_prompts, unpatched_states
+from tvsight.interventions.answers import Icl
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
-from tvsight.interventions.generation import Patches, generate
+from tvsight.interventions.generation import generate
 from tvsight.interventions.heads import contributions
-from tvsight.methods import task_vector
 from tvsight.methods.function_vector import summed
+from tvsight.methods.method import Use
 from tvsight.prompts.tokens import PromptTokens, TokenIds
+from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, no_op, silent
+from tvsight.protocol.measure import best_layer, extract_with_icl
 
-
-class Application(TypedDict):
-    """One way to apply a vector."""
-
-    procedure: str
-    method: str
-    mode: str
-    """`overwrite` or `add`."""
-    alpha: float | None
-    """The factor of a vector that is added; None for one that is written over."""
+MODES: tuple[Use, ...] = ("overwrite", "add")
+VECTOR = "vector"
+"""The procedure that applies a task's own vector."""
 
 
 class Learnt(TypedDict):
@@ -65,18 +49,20 @@ class Learnt(TypedDict):
 class Steered(TypedDict):
     """Everything that is measured of one task."""
 
-    dev: OnDev
-    """Each further `<method>/<mode>` after every block, with a factor of 1."""
+    dev: list[Read]
+    """`baseline`, `no_op`, and each further `<method>/<mode>` after every block, with a factor of
+    1."""
     layers: dict[str, int]
     """The chosen block of each `<method>/<mode>`."""
-    test: dict[str, Answers]
-    """By context, every value `[episodes, 1 + applications]`; the first without a vector."""
+    test: dict[str, list[Read]]
+    """By context; the first without a vector."""
     generated: Tensor
     """Tokens after the first zero-shot prompts, with the vector applied at their last token, and at
-    every generated token too: `[2, episodes, 1 + applications, tokens]`."""
+    every generated token too: `[2, conditions, episodes, tokens]`. The conditions are the first of
+    the zero-shot context."""
     divergence: Tensor
     """KL divergence in nats of the next token of neutral sentences with a vector from that without,
-    `[sentences, applications]`."""
+    `[sentences, conditions - 1]`."""
 
 
 class Vectors(NamedTuple):
@@ -91,27 +77,14 @@ class Vectors(NamedTuple):
     """In-context learning on these episodes."""
 
 
-class Steering(NamedTuple):
-    """Vectors, and where and how they are applied."""
-
-    vectors: Vectors
-    layers: Mapping[str, int]
-    """By `<method>/<mode>`."""
-    applications: Sequence[Application]
-
-    @property
-    def blocks(self) -> list[int]:
-        """The block of each application."""
-        return [self.layers[f"{one['method']}/{one['mode']}"] for one in self.applications]
-
-
 def measure(
     decoder: Decoder,
     dev: PromptTokens,
     test: PromptTokens,
     contexts: Mapping[str, Sequence[tuple[TokenIds, int]]],
     neutral: Mapping[str, Sequence[TokenIds]],
-    applications: Mapping[str, Sequence[Application]],
+    controls: Sequence[str],
+    alphas: Sequence[float],
     learnt: Learnt,
     generated: tuple[int, int],
     progress: Progress | None = None,
@@ -121,43 +94,71 @@ def measure(
     Args:
         contexts: the prompt and the expected token of each test episode, by context.
         neutral: under `prompts`, sentences that have nothing to do with a task.
-        applications: by context, and `generated` for text and neutral sentences.
+        controls: the procedures beside the task's own vector, in zero-shot prompts.
+        alphas: the factors of a vector that is added.
         generated: the number of zero-shot test prompts after which text is generated, and its
             length in tokens, at least 2.
     """
     say = progress or silent
     say("blocks on dev")
     functions = function_vectors(decoder, learnt)
-    own, icl = own_vectors(decoder, dev, functions[learnt["own"]])
-    methods = {
-        f"{name}/{mode}": replace(task_vector.METHOD, use=mode)
-        for name in own
-        for mode in ("overwrite", "add")
-        if f"{name}/{mode}" not in learnt["blocks"]
+    on_dev = _sweep(decoder, dev, functions, learnt)
+    layers = learnt["blocks"] | {
+        f"{one['labels']['method']}/{one['labels']['mode']}": best_layer(
+            one["answers"], dev["accepted"]
+        )
+        for one in on_dev
+        if one["procedure"] == VECTOR
     }
-    learnt_by = {name: own[name.partition("/")[0]] for name in methods}
-    on_dev = sweep(decoder, dev, methods, learnt_by, icl, vectors=False)
-    layers = {**learnt["blocks"], **best_layers(on_dev["sweep"], dev["accepted"])}
-
     say("vectors on test")
     vectors = make_vectors(decoder, test, functions, learnt)
-    answers = {}
+    alone = not vectors.others
+    own = conditions(vectors, layers, [VECTOR], alphas)
+    beside = [name for name in controls if not (alone and name == "any_other_task")]
+    found = {}
     for name, asked in contexts.items():
         say(name.replace("_", " "))
-        answers[name] = in_context(decoder, asked, Steering(vectors, layers, applications[name]))
-    steering = Steering(vectors, layers, applications["generated"])
+        spelled = [prompt for prompt, _ in asked]
+        expected = [token for _, token in asked]
+        applied = [BASELINE, *own]
+        if name == "zero_shot":
+            applied += conditions(vectors, layers, beside, alphas)
+        applied = [one._replace(labels={**one.labels, "context": name}) for one in applied]
+        found[name] = Prompts(decoder, spelled, expected, vectors.icl).read(applied)
     say("generated text")
     episodes, tokens = generated
-    texts = generated_text(decoder, test["zero_shot"][:episodes], tokens, steering)
+    first = Prompts(decoder, test["zero_shot"][:episodes], test["expected"][:episodes])
+    texts = generated_text(first, own, tokens)
     say("neutral text")
-    shifted = divergence(decoder, neutral["prompts"], steering)
+    shifted = divergence(decoder, neutral["prompts"], own, len(vectors.directions))
     return {
         "dev": on_dev,
         "layers": layers,
-        "test": answers,
+        "test": found,
         "generated": texts,
         "divergence": shifted,
     }
+
+
+def _sweep(decoder: Decoder, dev: PromptTokens, functions: Tensor, learnt: Learnt) -> list[Read]:
+    """The dev prompts with each vector and mode that is not swept yet, after every block."""
+    own, icl = own_vectors(decoder, dev, functions[learnt["own"]])
+    context = {"context": "zero_shot"}
+    swept = [
+        Condition(
+            VECTOR,
+            vectors,
+            range(decoder.depth),
+            mode,
+            context | {"method": method, "mode": mode, "alpha": 1.0 if mode == "add" else None},
+        )
+        for method, vectors in own.items()
+        for mode in MODES
+        if f"{method}/{mode}" not in learnt["blocks"]
+    ]
+    prompts = Prompts(decoder, dev["zero_shot"], dev["expected"], icl)
+    baseline = BASELINE._replace(labels=context)
+    return prompts.read([baseline, no_op([decoder.depth // 2], **context), *swept])
 
 
 def function_vectors(decoder: Decoder, learnt: Learnt) -> Tensor:
@@ -180,9 +181,9 @@ def own_vectors(
     Args:
         function: the function vector, `[width]`.
     """
-    learnt, icl = learn_with_icl(decoder, prompts)
-    theta = learnt["task_vector"]
-    return {**learnt, "function_vector": function.to(theta).expand(theta.shape)}, icl
+    vectors, icl = extract_with_icl(decoder, prompts)
+    theta = vectors["task_vector"]
+    return {**vectors, "function_vector": function.to(theta).expand(theta.shape)}, icl
 
 
 def make_vectors(
@@ -209,98 +210,76 @@ def make_vectors(
     return Vectors(own, others, normalize(drawn, dim=-1).to(theta), icl)
 
 
-def in_context(
-    decoder: Decoder, asked: Sequence[tuple[TokenIds, int]], steering: Steering
-) -> Answers:
-    """The answers in one context, every value `[episodes, 1 + applications]`.
+def conditions(
+    vectors: Vectors, layers: Mapping[str, int], procedures: Sequence[str], alphas: Sequence[float]
+) -> list[Condition]:
+    """Every way to apply the vectors: written over, and added with each factor. Controls are only
+    added.
 
     Args:
-        asked: the prompt and the expected token of each episode.
+        layers: the block of each `<method>/<mode>`.
     """
-    prompts, index = distinct([tuple(prompt) for prompt, _ in asked])
-    cached = cache_prompts(decoder, prompts)
-    unpatched = unpatched_states(decoder, cached)[index]
-    final = steered(decoder, cached, index, unpatched, steering)
-    states = torch.cat([unpatched[:, -1:], final], dim=1)
-    groups = {"": (states, [expected for _, expected in asked])}
-    return read_together(decoder, groups, steering.vectors.icl)[""]
+    found = []
+    for procedure in procedures:
+        for method in vectors.own:
+            ways: list[tuple[Use, float | None]] = [("add", alpha) for alpha in alphas]
+            for mode, alpha in [("overwrite", None), *ways] if procedure == VECTOR else ways:
+                block = layers[f"{method}/{mode}"]
+                made = _made(vectors, procedure, method, block) * (1 if alpha is None else alpha)
+                labels = {"method": method, "mode": mode, "alpha": alpha}
+                found.append(Condition(procedure, made[:, None], [block], mode, labels))
+    return found
 
 
-def steered(
-    decoder: Decoder,
-    cached: CachedPrompts,
-    index: Sequence[int],
-    unpatched: Tensor,
-    steering: Steering,
-) -> Tensor:
-    """The states after the last block, `[episodes, applications, width]`.
-
-    Args:
-        index: the prompt of each episode.
-        unpatched: the state of each episode after every block, `[episodes, depth, width]`.
-    """
-    applied = [
-        (unpatched[:, block] if one["mode"] == "add" else 0)
-        + scaled(steering.vectors, one, block)[: len(index)]
-        for one, block in zip(steering.applications, steering.blocks, strict=True)
-    ]
-    patch = Patch(index, steering.blocks, torch.stack(applied, dim=1).to(unpatched))
-    return patch_together(decoder, cached, {"": patch})[""]
-
-
-def scaled(vectors: Vectors, application: Application, block: int) -> Tensor:
-    """The vector of each episode that an application writes or adds, `[episodes, width]`."""
-    method, procedure = application["method"], application["procedure"]
-    found = vectors.own[method][:, block]
+def _made(vectors: Vectors, procedure: str, method: str, block: int) -> Tensor:
+    """The vector of each episode for one procedure after a block, `[episodes, width]`."""
+    own = vectors.own[method][:, block]
     if procedure == "negated":
-        found = -found
-    elif procedure == "random_addition":
-        found = vectors.directions * found.norm(dim=-1, keepdim=True)
-    elif procedure == "any_other_task":
-        found = vectors.others[method][:, block]
-    return found if application["alpha"] is None else application["alpha"] * found
+        return -own
+    if procedure == "random_addition":
+        return vectors.directions * own.norm(dim=-1, keepdim=True)
+    return own if procedure == VECTOR else vectors.others[method][:, block]
 
 
-def generated_text(
-    decoder: Decoder, prompts: Sequence[TokenIds], tokens: int, steering: Steering
-) -> Tensor:
-    """The tokens that follow some prompts, `[2, prompts, 1 + applications, tokens]`: with the
-    vector applied once, and at every generated token.
+def generated_text(prompts: Prompts, applied: Sequence[Condition], tokens: int) -> Tensor:
+    """The tokens that follow some prompts, `[2, 1 + conditions, prompts, tokens]`: without a
+    vector and with each, applied once, and at every generated token.
 
     Args:
+        applied: conditions of at least as many episodes.
         tokens: the length of each text.
     """
-    cached = cache_prompts(decoder, prompts)
-    applications = steering.applications
-    vectors = [
-        scaled(steering.vectors, one, block)[: len(prompts)]
-        for one, block in zip(applications, steering.blocks, strict=True)
+    count = len(prompts.index)
+    of_first = [BASELINE, *_of_first(applied, count)]
+    texts = [
+        generate(prompts.decoder, prompts.cached, prompts.patches(of_first, every), tokens, ())
+        for every in (False, True)
     ]
-    shape = (len(prompts), 1 + len(applications))
-    unpatched = torch.zeros_like(vectors[0])
-    flat = torch.stack([unpatched, *vectors], dim=1).flatten(0, 1)
-    rows = [prompt for prompt in range(shape[0]) for _ in range(shape[1])]
-    layers = [None, *steering.blocks] * len(prompts)
-    added = [False, *(one["mode"] == "add" for one in applications)] * len(prompts)
-    found = []
-    for every in (False, True):
-        patches = Patches(rows, layers, flat, added, every)
-        found.append(generate(decoder, cached, patches, tokens, ()).view(*shape, tokens))
-    return torch.stack(found).int()
+    return torch.stack(texts).view(2, len(of_first), count, tokens).int()
 
 
-def divergence(decoder: Decoder, prompts: Sequence[TokenIds], steering: Steering) -> Tensor:
+def divergence(
+    decoder: Decoder, sentences: Sequence[TokenIds], applied: Sequence[Condition], episodes: int
+) -> Tensor:
     """The KL divergence in nats of the next token with a vector from that without,
-    `[prompts, applications]`. The n-th prompt has the vector of the n-th episode; prompts beyond
-    the number of episodes are left out."""
-    count = min(len(prompts), len(steering.vectors.directions))
-    cached = cache_prompts(decoder, prompts[:count])
-    unpatched = unpatched_states(decoder, cached)
-    final = steered(decoder, cached, range(count), unpatched, steering)
-    before = decoder.unembed(unpatched[:, -1]).float().log_softmax(dim=-1)
+    `[sentences, conditions]`. The n-th sentence has the vector of the n-th episode; sentences
+    beyond the number of episodes are left out."""
+    count = min(len(sentences), episodes)
+    # No token is expected here; numbers keep equal sentences apart.
+    prompts = Prompts(decoder, sentences[:count], range(count))
+    before = decoder.unembed(prompts.own[:, -1]).float().log_softmax(dim=-1)
     weights = before.exp()
-    found = [
-        (weights * (before - decoder.unembed(states).float().log_softmax(dim=-1))).sum(dim=-1)
-        for states in final.unbind(dim=1)
-    ]
+    found = []
+    for states in prompts.states(_of_first(applied, count)):
+        after = decoder.unembed(states[:, 0]).float().log_softmax(dim=-1)
+        found.append((weights * (before - after)).sum(dim=-1))
     return torch.stack(found, dim=1).cpu()
+
+
+def _of_first(applied: Sequence[Condition], count: int) -> list[Condition]:
+    """The conditions of the first episodes."""
+    return [one._replace(vectors=_first(one.vectors, count)) for one in applied]
+
+
+def _first(vectors: Tensor | None, count: int) -> Tensor | None:
+    return None if vectors is None else vectors[:count]

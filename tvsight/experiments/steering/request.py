@@ -10,26 +10,15 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.function_vectors import effects
-from tvsight.experiments.function_vectors.effects import (
-    KnownHeads,
-    check_enough_heads,
-    with_known_heads,
-)
 from tvsight.experiments.main_results import NAME as CENTRAL
-from tvsight.experiments.main_results import request as main_results
-from tvsight.experiments.main_results.layers import chosen_layer
-from tvsight.experiments.rows import Asked, asked, frame
 from tvsight.experiments.steering import (
     ALPHAS,
     CONTROLS,
     EPISODES,
     HEADS,
-    METHODS,
     NAME,
     SWEPT,
     TOKENS,
-    VECTOR,
     Options,
 )
 from tvsight.experiments.steering.contexts import NEUTRAL, in_contexts, other_template, sentences
@@ -37,8 +26,13 @@ from tvsight.experiments.steering.numbers import IN_TEXT, task_line
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode, check_window, episodes_digest
 from tvsight.prompts.generated import answer_text
+from tvsight.protocol import central
+from tvsight.protocol import head_effects as effects
+from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_known_heads
+from tvsight.protocol.layers import chosen_layer
+from tvsight.protocol.rows import Asked, asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, Request, identity
+from tvsight.run.planning import Experiment, Plan, TaskRequest, identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -46,7 +40,7 @@ from tvsight.tasks import Task
 from tvsight.tasks.whole_answers import score
 
 if TYPE_CHECKING:
-    from tvsight.experiments.steering.measure import Application, Learnt, Steered
+    from tvsight.experiments.steering.measure import Learnt, Steered
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
@@ -67,21 +61,19 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
 def _collect(runner: "Runner", options: Options) -> Outcome:
     if options.redraw:
-        found = runner.outcome(options, main_results.requests)
+        found = runner.outcome(options, central.requests)
     else:
-        found = main_results.collect_with_vectors(runner, options)
+        found = central.collect_with_vectors(runner, options)
     thetas = None if options.dry_run else TaskVectors(Store(options.results), found.paths)
     # The blocks are part of the identity: take them from the store where they are known.
-    central = (
-        runner.stored(options, main_results.requests) if options.dry_run else found.only(CENTRAL)
-    )
+    swept = runner.stored(options, central.requests) if options.dry_run else found.only(CENTRAL)
     config = replace(options, save_episodes=None)  # the central comparison has written them
     of_heads = runner.outcome(
         config, lambda plan, source: effects.requests(plan, source, least=HEADS)
     )
 
     def of(known: Outcome | None) -> Experiment:
-        return lambda plan, source: requests(plan, source, central, known, thetas)
+        return lambda plan, source: requests(plan, source, swept, known, thetas)
 
     steered = runner.outcome(config, of(None if options.dry_run else of_heads))
     found.add(of_heads)
@@ -129,33 +121,10 @@ def requests(
     return wanted
 
 
-def applications(context: str, alone: bool) -> "list[Application]":
-    """The ways to apply a vector in a context, in the order of the answers.
-
-    Args:
-        alone: there is no other task, whose vector would be a control.
-    """
-    controls = CONTROLS if context == "zero_shot" else ()
-    procedures = [name for name in controls if not (alone and name == "any_other_task")]
-    found: list[Application] = []
-    for procedure in (VECTOR, *procedures):
-        for method in METHODS:
-            applied: Application = {
-                "procedure": procedure,
-                "method": method,
-                "mode": "overwrite",
-                "alpha": None,
-            }
-            found += [applied] if procedure == VECTOR else []
-            found += [{**applied, "mode": "add", "alpha": alpha} for alpha in ALPHAS]
-    return found
-
-
 @dataclass(frozen=True)
-class Steer(Request):
+class Steer(TaskRequest):
     """The vectors of one task in all contexts."""
 
-    task: Task
     every: list[Task]
     """All tasks in the order of their names, this one included."""
     known: KnownHeads | None
@@ -175,8 +144,8 @@ class Steer(Request):
             RefusedError: when the heads of the model cannot be told apart, or are too few.
             UsageError: when a prompt or an answer does not suit the tokenizer.
         """
-        from tvsight.experiments.measuring import check_no_op
         from tvsight.experiments.steering.measure import measure
+        from tvsight.protocol.measure import check_no_op
 
         plan = self.plan
         learnt = self._learnt(model)
@@ -187,59 +156,39 @@ class Steer(Request):
             name: list(zip(of.tokens["zero_shot"], of.tokens["expected"], strict=True))
             for name, of in contexts.items()
         }
-        alone = len(self.every) == 1
-        applied = {name: applications(name, alone) for name in (*contexts, "generated")}
         neutral = {"prompts": model.tokenizer(list(NEUTRAL)).input_ids}
         check_window(model, [[*prompt, *[0] * TOKENS] for prompt, _ in prompts["zero_shot"]])
         tokens = (dev.tokens, contexts["zero_shot"].tokens, prompts, neutral)
-        generated = (EPISODES, TOKENS)
-        small = (applied, _of_one_head(learnt), generated)
-        job = Job(measure, (*tokens, applied, learnt, generated), prompts=4, small=small)
-        (result,) = yield [job]
-        on_dev = result["dev"]
-        if not (on_dev["finite"] and result["divergence"].isfinite().all()):
+        how, generated = (CONTROLS, ALPHAS), (EPISODES, TOKENS)
+        small = (*how, _of_one_head(learnt), generated)
+        (result,) = yield [Job(measure, (*tokens, *how, learnt, generated), prompts=4, small=small)]
+        if not result["divergence"].isfinite().all():
             raise MeasurementError("a state holds NaN or infinity; try a wider --dtype.")
-        check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
-        rows = _dev_rows(dev, result) + self._test_rows(contexts, result, applied)
+        check_no_op(result["dev"], model.dtype)
+        rows = [
+            PLAIN | row
+            for read in result["dev"]
+            if read["procedure"] != "no_op"
+            for row in dev.labelled(read)
+        ]
+        for context, reads in result["test"].items():
+            for number, read in enumerate(reads):
+                of_read = [PLAIN | row for row in contexts[context].labelled(read)]
+                if context == "zero_shot" and number < result["generated"].shape[1]:
+                    self._add_text(of_read, contexts[context], result, number)
+                rows += of_read
         return Measured(frame(rows, self.task.name, self.task.category, schema(NAME)), None, notes)
 
     def line(self, rows: pd.DataFrame) -> str:
         """The accuracy of each vector, written over and added, in zero-shot prompts."""
         return task_line(rows)
 
-    def episodes(self, model: "Model") -> Sequence[Episode]:
-        """The episodes of the task."""
-        return self.plan.episodes(self.task, model)[0]
-
-    def _test_rows(
-        self, contexts: dict[str, Asked], result: "Steered", applied: "dict[str, list[Application]]"
-    ) -> list[dict[str, Any]]:
-        from tvsight.experiments.measuring import at
-
-        rows = []
-        for context, of in contexts.items():
-            plain = PLAIN | {"context": context}
-            for number in range(1 + len(applied[context])):
-                read = at(result["test"][context], number)
-                if number == 0:
-                    found = of.rows(read, "baseline", **plain)
-                else:
-                    one = applied[context][number - 1]
-                    layer = result["layers"][f"{one['method']}/{one['mode']}"]
-                    labels: dict[str, Any] = {**plain, **one}
-                    found = of.rows(read, layer=layer, **labels)
-                if context == "zero_shot" and number <= len(applied["generated"]):
-                    self._add_text(found, of, result, number)
-                rows += found
-        return rows
-
     def _add_text(
         self, rows: list[dict[str, Any]], of: Asked, result: "Steered", number: int
     ) -> None:
         """Add what was measured in text to the rows of one application on the first episodes."""
         for name, texts in zip(("once", "every"), result["generated"].tolist(), strict=True):
-            for row, episode, of_episode in zip(rows, of.episodes, texts, strict=False):
-                tokens = of_episode[number]
+            for row, episode, tokens in zip(rows, of.episodes, texts[number], strict=False):
                 answer = answer_text(of.model, tokens, self.plan.template)
                 found = score(answer, episode.query, episode.accepted)
                 row |= {f"exact_{name}": found.exact, f"repeated_{name}": repeated_bigrams(tokens)}
@@ -285,18 +234,6 @@ def _of_one_head(learnt: "Learnt") -> "Learnt":
     """The same of a model with one head of two numbers in each block, for a rehearsal."""
     top = [[(layer, 0) for layer, _ in heads] for heads in learnt["top"]]
     return {**learnt, "heads": learnt["heads"][:, :, :1, :2].contiguous(), "top": top}
-
-
-def _dev_rows(dev: Asked, result: "Steered") -> list[dict[str, Any]]:
-    """The rows that chose the blocks."""
-    plain = PLAIN | {"context": "zero_shot"}
-    rows = dev.rows(result["dev"]["baseline"], "baseline", **plain)
-    for name, read in result["dev"]["sweep"].items():
-        method, _, mode = name.partition("/")
-        alpha = 1.0 if mode == "add" else None
-        labels = plain | {"method": method, "mode": mode, "alpha": alpha}
-        rows += dev.swept(read, VECTOR, **labels)
-    return rows
 
 
 def repeated_bigrams(tokens: Sequence[int]) -> float:

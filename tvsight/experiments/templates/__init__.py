@@ -7,7 +7,7 @@ import tyro
 
 from tvsight.config import IDENTITY
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import OneVectorOptions
+from tvsight.protocol.options import OneVectorOptions
 
 NAME = "templates"
 MOST_TEMPLATES = 5

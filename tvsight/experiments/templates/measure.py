@@ -11,21 +11,23 @@ from typing import Any, TypedDict, TypeVar
 import torch
 from torch import Tensor
 
-from tvsight.experiments.measuring import (
-    Patch,
-    Progress,
-    best_layer,
-    patch_together,
-    read_together,
-    silent,
-)
-from tvsight.interventions.answers import Answers, Icl
-from tvsight.interventions.application import cache_prompts, unpatched_states
+from tvsight.interventions.answers import Icl
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.methods import task_vector
 from tvsight.methods.method import Method, learn_both
-from tvsight.prompts.tokens import MethodTokens, PromptTokens, TokenIds
+from tvsight.prompts.tokens import PromptTokens, TokenIds
+from tvsight.protocol.conditions import (
+    BASELINE,
+    Condition,
+    Progress,
+    Prompts,
+    Read,
+    no_op,
+    read_states,
+    silent,
+)
+from tvsight.protocol.measure import best_layer
 
 Entry = TypeVar("Entry")
 
@@ -65,24 +67,13 @@ class TemplatePrompts(TypedDict):
     """
 
 
-class OnSplit(TypedDict):
-    """Answers on the episodes of one split."""
-
-    unpatched: list[dict[str, Answers]]
-    """By template: `baseline`, `icl`, and `no_op`, the baseline again, with each prompt's own state
-    patched into it. Every value `[episodes]`."""
-    patched: list[Answers]
-    """By variant, every value `[episodes, its blocks]`."""
-
-
 class TemplateAnswers(TypedDict):
-    """Everything that is measured of one task."""
+    """Everything that is measured of one task, by template that prompts are spelled under."""
 
-    dev: OnSplit
-    """With each variant after every block."""
-    layers: list[int]
-    """The chosen block of each variant."""
-    test: OnSplit
+    dev: list[list[Read]]
+    """`baseline`, `icl`, `no_op`, and each variant after every block, labelled by its number as
+    `variant`."""
+    test: list[list[Read]]
     """With each variant after its chosen block."""
 
 
@@ -132,7 +123,7 @@ def side_by_side(
     }
 
 
-def under(prompts: TemplatePrompts, variant: Variant) -> MethodTokens:
+def under(prompts: TemplatePrompts, variant: Variant) -> PromptTokens:
     """The prompts that the vector of a variant is extracted from, as a method learns from them."""
     template = variant["extracted"]
     continuations = [of_episode[template] for of_episode in prompts["continuations"]]
@@ -163,7 +154,6 @@ def measure(
         method: makes the vectors; None for task vectors.
         settings: named arguments of the method.
     """
-    every = [range(decoder.depth)] * len(variants)
     learnt: dict[str, dict[int, Tensor]] = {"dev": {}, "test": {}}
     for variant in variants:
         template = variant["extracted"]
@@ -172,11 +162,17 @@ def measure(
             both = learn_both(decoder, *of_template, method, settings)
             learnt["dev"][template], learnt["test"][template] = both
     made = method or task_vector.METHOD
+    every = [range(decoder.depth)] * len(variants)
     on_dev = measure_split(decoder, dev, variants, every, "dev", made, learnt["dev"], progress)
-    layers = [best_layer(swept, dev["accepted"]) for swept in on_dev["patched"]]
-    chosen = [[layer] for layer in layers]
+    layers = {
+        read["labels"]["variant"]: [best_layer(read["answers"], dev["accepted"])]
+        for of_template in on_dev
+        for read in of_template
+        if "variant" in read["labels"]
+    }
+    chosen = [layers[number] for number in range(len(variants))]
     on_test = measure_split(decoder, test, variants, chosen, "test", made, learnt["test"], progress)
-    return {"dev": on_dev, "layers": layers, "test": on_test}
+    return {"dev": on_dev, "test": on_test}
 
 
 def measure_split(
@@ -188,7 +184,7 @@ def measure_split(
     method: Method,
     learnt: Mapping[int, Tensor],
     progress: Progress | None = None,
-) -> OnSplit:
+) -> list[list[Read]]:
     """Answer prompts under each template without a vector, and with each variant after some blocks.
 
     Every few-shot prompt runs once, for any number of variants, and all answers under one template
@@ -202,47 +198,35 @@ def measure_split(
     say = progress or silent
     # Prompts are numbered episode by episode, so those of a template are every `templates`-th.
     templates = len(prompts["shared"][0])
-    expected = _in_a_row(prompts["expected"])
-    every = range(len(expected))
     say(f"{split} demonstrations")
     last = last_states(decoder, _in_a_row(prompts["shared"]), _in_a_row(prompts["continuations"]))
-    icl = torch.stack([states[-1, -1] for states in last])
-
     say(f"{split} queries")
-    cached = cache_prompts(decoder, _in_a_row(prompts["zero_shot"]))
-    unpatched = unpatched_states(decoder, cached)
-    middle = decoder.depth // 2
-    themselves = Patch(every, [middle], unpatched[:, [middle]])
-    no_op = patch_together(decoder, cached, {"no_op": themselves})["no_op"][:, 0]
-    unvaried = {"baseline": unpatched[:, -1], "icl": icl, "no_op": no_op}
-    groups: list[dict[str, tuple[Tensor, list[int]]]] = [
-        {
-            name: (states[number::templates], expected[number::templates])
-            for name, states in unvaried.items()
-        }
-        for number in range(templates)
-    ]
-    # One variant after the other: the vectors of all together would not fit where these do.
-    for number, (variant, blocks) in enumerate(zip(variants, layers, strict=True)):
-        name = str(number)
-        learnt_from = last[variant["extracted"] :: templates]
-        vectors = (
-            learnt[variant["extracted"]]
-            if learnt
-            else task_vectors([states[variant["members"]] for states in learnt_from])
-        )
-        template = variant["applied"]
-        applied_to = every[template::templates]
-        own = unpatched[list(applied_to)][:, list(blocks)]
-        patch = Patch(applied_to, blocks, method.applied(vectors[:, list(blocks)], own))
-        patched = patch_together(decoder, cached, {name: patch})
-        groups[template][name] = (patched[name], expected[template::templates])
-    known = [Icl(*of_template["icl"], prompts["accepted"]) for of_template in groups]
-    read = [read_together(decoder, *of) for of in zip(groups, known, strict=True)]
-    return {
-        "unpatched": [{name: of[name] for name in unvaried} for of in read],
-        "patched": [read[one["applied"]][str(number)] for number, one in enumerate(variants)],
-    }
+    found = []
+    for template in range(templates):
+        zero_shot = [of_episode[template] for of_episode in prompts["zero_shot"]]
+        expected = [of_episode[template] for of_episode in prompts["expected"]]
+        few_shot = torch.stack([states[-1, -1] for states in last[template::templates]])
+        icl = Icl(few_shot, expected, prompts["accepted"])
+        own = Prompts(decoder, zero_shot, expected, icl)
+        conditions = [BASELINE, no_op([decoder.depth // 2])]
+        states = own.states(conditions)
+        # One variant after the other: the vectors of all together would not fit where these do.
+        for number, variant in enumerate(variants):
+            if variant["applied"] != template:
+                continue
+            extracted, members = variant["extracted"], variant["members"]
+            vectors = (
+                learnt[extracted]
+                if learnt
+                else task_vectors([of[members] for of in last[extracted::templates]])
+            )
+            labels = {"variant": number}
+            one = Condition("vector", vectors, layers[number], method.use, labels)
+            states += own.states([one])
+            conditions.append(one._replace(vectors=vectors.new_empty(len(vectors), 0, 0)))
+        in_context = read_states(decoder, "icl", icl.states, icl)
+        found.append([in_context, *own.answers(conditions, states)])
+    return found
 
 
 def _in_a_row(by_episode: Sequence[Sequence[Entry]]) -> list[Entry]:

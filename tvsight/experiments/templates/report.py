@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.main_results.methods import each_vector
 from tvsight.experiments.templates import Options, figures, numbers
 from tvsight.experiments.templates.request import collect
 from tvsight.output import columns as c
 from tvsight.output.labels import interval
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
+from tvsight.protocol.methods import each_vector
 from tvsight.statistics.summaries import by_group
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tvsight.config import refuse_repeated
 from tvsight.errors import UsageError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results.methods import with_further_methods
-from tvsight.experiments.rows import Asked, asked, frame, method_tokens
 from tvsight.experiments.templates import NAME, Options
 from tvsight.experiments.templates.episodes import (
     common_pairs,
@@ -23,10 +21,10 @@ from tvsight.prompts import Template, sample_episodes, template
 from tvsight.prompts.episodes import SPLITS, check_enough_pairs
 from tvsight.prompts.filtering import shared_first_tokens, spaced_pair
 from tvsight.prompts.templates import template_name
+from tvsight.protocol.methods import with_further_methods
+from tvsight.protocol.rows import Asked, asked, frame, method_tokens, with_identified
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
-from tvsight.statistics.summaries import layer_p
-from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Task
 
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
 
     from tvsight.experiments.templates.measure import TemplateAnswers, Variant
     from tvsight.models.loading import Model
+    from tvsight.protocol.conditions import Read
     from tvsight.run.runner import Runner
 
 ADVICE = "Lower --shots or the largest of --dummy-numbers."
@@ -123,8 +122,8 @@ class Templates(Request):
             MeasurementError: when logits hold NaN or infinity, or a no-op patch changes an answer.
             UsageError: when too few pairs suit the tokenizer, or a prompt or an answer does not.
         """
-        from tvsight.experiments.measuring import check_no_op  # torch, once all is in order
         from tvsight.experiments.templates import measure
+        from tvsight.protocol.measure import check_no_op
 
         plan, most = self.plan, self.numbers[-1]
         shots, standard, seed = plan.config.shots, plan.config.dummy_queries, plan.sampling.seed
@@ -142,10 +141,8 @@ class Templates(Request):
         number = names.index(main)
         variants = measure.variants_of(len(names), number, self.numbers, standard)
         shuffled: dict[str, list[Any]] = {split: [] for split in SPLITS}
-        further: tuple[Any, ...] = ()
         if self.method != TASK_VECTOR:
             variants = variants[: len(names) ** 2]
-            further = (self.method.load(), dict(self.method.settings))
             for (name, one), of in zip(self.templates.items(), under, strict=True):
                 of_template = replace(plan, template=one)
                 known = method_tokens(of_template, self.task, model, spelled[name], of)
@@ -155,10 +152,11 @@ class Templates(Request):
             measure.side_by_side([of[split].tokens for of in under], shuffled[split])
             for split in SPLITS
         ]
-        (result,) = yield [Job(measure.measure, (*prompts, variants, *further), prompts=2)]
+        arguments = (*prompts, variants, *self.method.further)
+        (result,) = yield [Job(measure.measure, arguments, prompts=2)]
         for split in SPLITS:
-            for unpatched in result[split]["unpatched"]:
-                check_no_op(unpatched["baseline"], unpatched["no_op"], model.dtype)
+            for reads in result[split]:
+                check_no_op(reads, model.dtype)
         rows = scored(names, under, number, variants, result, self.method.key)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": common.spaced}
@@ -187,37 +185,32 @@ def scored(
         main: the template in whose spelling rows name queries and answers.
         vector: the procedure of the vectors.
     """
-    from tvsight.experiments.measuring import at
-
-    shown = [
-        {split: of[split]._replace(episodes=under[main][split].episodes) for split in SPLITS}
-        for of in under
-    ]
     rows: list[dict[str, Any]] = []
-    baselines: list[list[dict[str, Any]]] = []
-    for number, name in enumerate(names):
+    for number, of in enumerate(under):
+        own: list[dict[str, Any]] = []
         for split in SPLITS:
-            here, unpatched = shown[number][split], result[split]["unpatched"][number]
-            rows += here.rows(unpatched["icl"], "icl", applied_under=name)
-            baseline = here.rows(unpatched["baseline"], "baseline", applied_under=name)
-            rows += baseline
-            if split == "dev":
-                baselines.append(baseline)
-    for number, variant in enumerate(variants):
-        applied, layer = variant["applied"], result["layers"][number]
-        labels: dict[str, Any] = {
-            "extracted_under": names[variant["extracted"]],
-            "applied_under": names[applied],
-            "dummy_queries": len(variant["members"]),
-            "dummy_choice": variant["dummy_choice"],
-        }
-        swept = result["dev"]["patched"][number]
-        on_blocks = shown[applied]["dev"].swept(swept, vector, **labels)
-        tested = at(result["test"]["patched"][number], 0)
-        patched = shown[applied]["test"].rows(tested, vector, layer, **labels)
-        identified = layer_p(on_blocks, baselines[applied]) < SIGNIFICANCE
-        rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
+            shown = of[split]._replace(episodes=under[main][split].episodes)
+            for read in result[split][number]:
+                if read["procedure"] != "no_op":
+                    labels = {"applied_under": names[number], **_labels(read, names, variants)}
+                    named = vector if read["procedure"] == "vector" else read["procedure"]
+                    own += shown.labelled({**read, "procedure": named, "labels": labels})
+        rows += with_identified(
+            own, ["procedure", "extracted_under", "dummy_queries", "dummy_choice"]
+        )
     return rows
+
+
+def _labels(read: "Read", names: Sequence[str], variants: "Sequence[Variant]") -> dict[str, Any]:
+    """The columns of a variant; none where no vector was applied."""
+    if "variant" not in read["labels"]:
+        return {}
+    variant = variants[read["labels"]["variant"]]
+    return {
+        "extracted_under": names[variant["extracted"]],
+        "dummy_queries": len(variant["members"]),
+        "dummy_choice": variant["dummy_choice"],
+    }
 
 
 def _check_sampled(plan: Plan) -> None:

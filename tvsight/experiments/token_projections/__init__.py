@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tvsight.config import RUNTIME
-from tvsight.experiments.main_results import OneVectorOptions
+from tvsight.protocol.options import OneVectorOptions
 
 NAME = "token_projections"
 

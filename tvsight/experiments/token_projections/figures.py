@@ -13,13 +13,13 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
-from tvsight.experiments.main_results.layers import PEAK_SHARE
 from tvsight.output.labels import block, counted, display_name, task_title
 from tvsight.output.lettering import fitting, font
 from tvsight.output.panels import block_ticks, category_strip
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about, word
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
+from tvsight.protocol.layers import PEAK_SHARE
 from tvsight.tasks import in_order
 
 RANKS = 10

@@ -11,8 +11,8 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from tvsight.experiments.measuring import Progress, silent
 from tvsight.interventions.decoder import Decoder
+from tvsight.protocol.conditions import Progress, silent
 
 ROWS = 32
 """Vectors that are unembedded together; all logits of a vector are needed at once for ranks."""

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results.layers import by_layer, peaks
-from tvsight.experiments.main_results.layers import over_tasks as layer_means
+from tvsight.protocol.layers import by_layer, peaks
+from tvsight.protocol.layers import over_tasks as layer_means
 from tvsight.texts import printable
 
 SHOWN = 20

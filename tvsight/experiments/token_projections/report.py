@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.experiments.main_results.methods import NAME as METHODS
-from tvsight.experiments.main_results.methods import each_vector
 from tvsight.experiments.token_projections import NAME, Options, figures, numbers
 from tvsight.experiments.token_projections.request import collect
 from tvsight.output import columns as c
@@ -14,6 +12,8 @@ from tvsight.output.labels import small
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import about, word
 from tvsight.paper import paper_top_tokens
+from tvsight.protocol.methods import NAME as METHODS
+from tvsight.protocol.methods import each_vector
 from tvsight.statistics.summaries import by_group
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results.methods import stored_vectors, with_further_methods
-from tvsight.experiments.main_results.request import collect_with_vectors
 from tvsight.experiments.token_projections import NAME
 from tvsight.experiments.token_projections.numbers import task_line
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.prompts import Template
 from tvsight.prompts.filtering import answer_tokens, usable_pairs
+from tvsight.protocol.central import collect_with_vectors
+from tvsight.protocol.methods import stored_vectors, with_further_methods
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.storage.schemas import schema

@@ -8,7 +8,7 @@ import tyro
 
 from tvsight.config import RUNTIME
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import OneVectorOptions, VectorOptions
+from tvsight.protocol.options import OneVectorOptions, VectorOptions
 
 NAME = "vector_clusters"
 

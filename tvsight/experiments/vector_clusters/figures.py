@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_clusters.numbers import (
     CATEGORY,
     DRAWN,
@@ -34,6 +33,7 @@ from tvsight.output.theme import (
     new_figure,
     text_in,
 )
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 
 Places = NDArray[np.float64]
 """Points of a plane, `[n, 2]`, or one of them."""

@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.main_results.methods import (
-    each_vector,
-    stored_vectors,
-    with_further_methods,
-)
-from tvsight.experiments.main_results.request import collect_with_vectors
-from tvsight.experiments.main_results.vector_sets import VectorSet, vector_sets
 from tvsight.experiments.vector_clusters import Options, figures, numbers
 from tvsight.output import columns as c
 from tvsight.output.labels import MISSING, number, spread, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import word
+from tvsight.protocol.central import collect_with_vectors
+from tvsight.protocol.methods import each_vector, stored_vectors, with_further_methods
+from tvsight.protocol.vector_sets import VectorSet, vector_sets
 
 if TYPE_CHECKING:
     from tvsight.methods import MethodEntry

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tvsight.config import RUNTIME
-from tvsight.experiments.main_results import VectorOptions
+from tvsight.protocol.options import VectorOptions
 
 NAME = "vector_variability"
 

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.experiments.vector_variability.numbers import MEAN, POOLED
 from tvsight.output.labels import counted, interval, number, task_title
 from tvsight.output.plots import Plot
 from tvsight.output.theme import TWO_COLUMNS, new_figure
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 
 KINDS: dict[str, dict[str, Any]] = {
     # The larger kind lies below and is light; outlines keep the two apart where they overlap.

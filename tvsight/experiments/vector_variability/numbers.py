@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 from tvsight.statistics.geometry import (
     Floats,
     Metric,

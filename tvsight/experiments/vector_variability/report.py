@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.main_results.request import collect_with_vectors as collect
-from tvsight.experiments.main_results.vector_sets import AS_THEY_ARE, CENTRED, vector_sets
 from tvsight.experiments.vector_variability import Options, figures, numbers
 from tvsight.output import columns as c
 from tvsight.output.labels import spread
 from tvsight.output.page import Page, Table
+from tvsight.protocol.central import collect_with_vectors as collect
+from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, vector_sets
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display

@@ -4,29 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from tvsight.config import RunConfig, one_seed
-from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import NAME, longest_answer, shown_score
-from tvsight.experiments.main_results import answers as whole_answers
-from tvsight.experiments.main_results.methods import with_methods
-from tvsight.experiments.main_results.numbers import task_line
-from tvsight.experiments.rows import Asked, asked, frame, tabled
 from tvsight.models import ModelSource
-from tvsight.output.labels import example
-from tvsight.prompts import Episode, PromptTokens, parts
+from tvsight.output.labels import NOT_IDENTIFIED, example, interval
+from tvsight.output.procedures import COMPARED, title
+from tvsight.prompts import PromptTokens, parts
+from tvsight.protocol import whole_answers
+from tvsight.protocol.methods import with_methods
+from tvsight.protocol.options import NAME, longest_answer, shown_score
+from tvsight.protocol.rows import asked, finite_vectors, frame, scored, tabled
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Plan, Request, identity
-from tvsight.statistics.summaries import layer_p
-from tvsight.statistics.tests import SIGNIFICANCE
-from tvsight.tasks import Task
+from tvsight.run.planning import Plan, Request, TaskRequest, identity
+from tvsight.statistics.intervals import accuracy
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from tvsight.experiments.main_results.measure import Comparison
     from tvsight.interventions.decoder import Decoder
     from tvsight.models.loading import Model
+    from tvsight.protocol.measure import Comparison
     from tvsight.run.runner import Runner
 
 
@@ -78,10 +75,8 @@ def requests(plan: Plan, source: ModelSource, needs_vectors: bool = False) -> Se
 
 
 @dataclass(frozen=True)
-class MainResults(Request):
+class MainResults(TaskRequest):
     """The central comparison of one task."""
-
-    task: Task
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """Baseline, ICL and vectors on the same episodes.
@@ -95,56 +90,22 @@ class MainResults(Request):
                 numbers that half precision does not have.
             UsageError: when a prompt or an answer does not suit the tokenizer.
         """
-        from tvsight.experiments.measuring import check_no_op  # torch, once all is in order
-
         plan = self.plan
         episodes, notes = plan.episodes(self.task, model)
         of_split = asked(model, self.task, episodes, plan.template)
         dev, test = of_split["dev"].tokens, of_split["test"].tokens
-        keep_vectors = plan.config.vectors
         result = yield from in_parts(
-            model.decoder, dev, test, keep_vectors, plan.config.max_job_episodes
+            model.decoder, dev, test, plan.config.vectors, plan.config.max_job_episodes
         )
-        if not (result["dev"]["finite"] and result["test"]["finite"]):
-            raise MeasurementError(
-                "the residual stream holds NaN or infinity; try a wider --dtype."
-            )
-        vectors = {split: result[split]["vectors"] for split in ("dev", "test")}
-        if not all(half.isfinite().all() for half in vectors.values()):
-            raise MeasurementError(
-                "task vectors hold numbers beyond 65504, so they cannot be stored in half "
-                "precision. --no-vectors keeps the rows alone."
-            )
-        check_no_op(result["dev"]["baseline"], result["dev"]["no_op"], model.dtype)
-        rows = scored(of_split, result)
+        vectors = finite_vectors(result, "--no-vectors keeps the rows alone.")
+        rows = scored(of_split, result, model.dtype)
         data = frame(rows, self.task.name, self.task.category)
-        return Measured(data, vectors if keep_vectors else None, notes, tabled(of_split))
+        kept = vectors if plan.config.vectors else None
+        return Measured(data, kept, notes, tabled(of_split))
 
-    def line(self, rows: "pd.DataFrame") -> str:
+    def line(self, rows: pd.DataFrame) -> str:
         """The comparison, and the first pair, by which a file that was read wrongly is seen."""
         return f"{task_line(rows)}  first pair {example(self.task.pairs[0])}"
-
-    def episodes(self, model: "Model") -> Sequence[Episode]:
-        """The episodes of the task."""
-        return self.plan.episodes(self.task, model)[0]
-
-
-def scored(of_split: dict[str, Asked], result: "Comparison") -> "list[dict[str, object]]":
-    """Rows of all answers. Those of a vector say whether its layer is identified."""
-    dev, test = of_split["dev"], of_split["test"]
-    on_dev, on_test = result["dev"], result["test"]["answers"]
-    baseline = dev.rows(on_dev["baseline"], "baseline")
-    rows = [
-        *baseline,
-        *test.rows(on_test["baseline"], "baseline"),
-        *test.rows(on_test["icl"], "icl"),
-    ]
-    for procedure, layer in result["layers"].items():
-        on_blocks = dev.swept(on_dev["sweep"][procedure], procedure)
-        patched = test.rows(on_test[procedure], procedure, layer)
-        identified = layer_p(on_blocks, baseline) < SIGNIFICANCE
-        rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
-    return rows
 
 
 def in_parts(
@@ -154,7 +115,7 @@ def in_parts(
     not grow with their number."""
     import torch
 
-    from tvsight.experiments.main_results import measure
+    from tvsight.protocol import measure
 
     dev_parts, test_parts = parts(dev, most), parts(test, most)
     size = decoder.depth * decoder.width * torch.half.itemsize if vectors else 0
@@ -177,6 +138,22 @@ def in_parts(
     ]
     jobs[0] = replace(jobs[0], later=tuple(test_jobs(dict.fromkeys(measure.VECTORS, 0))))
     on_dev = measure.joined((yield jobs))
-    layers = measure.best_layers(on_dev["sweep"], dev["accepted"])
+    layers = measure.best_layers(on_dev["read"], dev["accepted"])
     on_test = measure.joined((yield test_jobs(layers)))
     return {"dev": on_dev, "layers": layers, "test": on_test}
+
+
+def task_line(rows: pd.DataFrame) -> str:
+    """The central comparison of one task in a line."""
+    test = rows[rows["split"] == "test"]
+    parts = []
+    for name in COMPARED:
+        own = test[test["procedure"] == name]
+        columns = accuracy(own["correct"], own["query"]).columns(name)
+        parts.append(f"{title(name)} {interval(pd.Series(columns), name)}")
+    tested = test[test["procedure"] == "task_vector"]
+    mark = "" if tested["layer_identified"].all() else f" ({NOT_IDENTIFIED})"
+    return (
+        f"{'  '.join(parts)}  block {tested['layer'].iloc[0]}{mark}  n {len(tested)} "
+        f"({tested['query'].nunique()} queries)"
+    )

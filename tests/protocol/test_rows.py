@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from tvsight.errors import MeasurementError
-from tvsight.experiments import rows
+from tvsight.protocol import rows
 from tvsight.statistics.intervals import Estimate
 from tvsight.storage.schemas import COLUMN_TYPES
 

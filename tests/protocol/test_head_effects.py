@@ -14,10 +14,10 @@ from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
-from tvsight.experiments.function_vectors import EFFECTS
-from tvsight.experiments.function_vectors.effects import HeadEffects, KnownHeads, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
+from tvsight.protocol.head_effects import HeadEffects, KnownHeads, requests
+from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Stored
 from tvsight.run.planning import Plan
 from tvsight.storage.contents import HEAD_MEANS, check_rows

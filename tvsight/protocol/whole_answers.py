@@ -1,13 +1,12 @@
 """Ask for the central comparison, or for one method, in whole answers."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import longest_answer
-from tvsight.experiments.rows import Asked, asked, frame, method_tokens, tabled
 from tvsight.methods import MethodEntry
 from tvsight.models import ModelSource
 from tvsight.output.labels import number
@@ -16,11 +15,11 @@ from tvsight.prompts import Episode, Template, check_window, parts
 from tvsight.prompts.episodes import Split
 from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.generated import answer_text, check_separator, stop_tokens
-from tvsight.prompts.tokens import AnswerTokens
+from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol.options import longest_answer
+from tvsight.protocol.rows import Asked, asked, frame, method_tokens, tabled, with_identified
 from tvsight.run.outcome import Measured
 from tvsight.run.planning import Plan, Request, identity
-from tvsight.statistics.summaries import layer_p
-from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.schemas import schema
 from tvsight.tasks import Task
 from tvsight.tasks.whole_answers import score
@@ -28,8 +27,8 @@ from tvsight.tasks.whole_answers import score
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.experiments.main_results.answers_measure import WholeAnswers
     from tvsight.models.loading import Model
+    from tvsight.protocol.generated import WholeAnswers
 
 NAME, METHOD_NAME = "answers", "method_answers"
 """The folders of these results: of the central comparison, and of further methods."""
@@ -71,9 +70,7 @@ class AnswerResults(Request):
                 shape, or a no-op patch changes an answer.
             UsageError: when a prompt or an answer does not suit the tokenizer.
         """
-        from tvsight.experiments.main_results import answers_measure as measure
-        from tvsight.experiments.main_results.measure import joined
-        from tvsight.experiments.measuring import at, check_no_op
+        from tvsight.protocol import generated, measure
 
         plan, most = self.plan, longest_answer(self.plan.config)
         episodes, notes = self._episodes(model)
@@ -84,47 +81,40 @@ class AnswerResults(Request):
         notes |= {"cut_answers": {"longer": longer, "of": len(lengths), "longest": max(lengths)}}
         # A method may learn one vector from all dev episodes, so these stay together.
         size = plan.config.max_job_episodes if self.method is None else None
-        method = None if self.method is None else self.method.load()
+        further = None if self.method is None else (self.method.key, self.method.load())
         settings = {} if self.method is None else dict(self.method.settings)
-        how = (method, settings, most, stop_tokens(model, plan.template))
+        how = (further, settings, most, stop_tokens(model, plan.template))
 
         def test_jobs(layers: Mapping[str, int], taught: Mapping[str, Any]) -> list[Job]:
             return [
-                Job(measure.answer_test, (part, *how, layers, taught), prompts=1)
+                Job(generated.answer_test, (part, *how, layers, taught), prompts=1)
                 for part in parts(prompts["test"], size)
             ]
 
         jobs = [
-            Job(measure.answer_dev, (part, *how), prompts=1) for part in parts(prompts["dev"], size)
+            Job(generated.answer_dev, (part, *how), prompts=1)
+            for part in parts(prompts["dev"], size)
         ]
-        names = list(measure.VECTORS) if method is None else [measure.OWN]
+        names = measure.VECTORS if self.method is None else [self.method.key]
         jobs[0] = replace(jobs[0], later=tuple(test_jobs(dict.fromkeys(names, 0), {})))
-        on_dev = joined((yield jobs))
-        answers = on_dev["answers"]
-        check_no_op(
-            at(answers["baseline"]["first"], 0), at(answers["no_op"]["first"], 0), model.dtype
-        )
+        on_dev = measure.joined((yield jobs))
         dev, test = (Written(of_split[split], plan.template) for split in ("dev", "test"))
-        baseline = dev.rows(answers["baseline"], "baseline")
-        swept = {
-            name: [
-                dev.rows(answers[name], self._key(name), block, block)
-                for block in range(model.decoder.depth)
-            ]
-            for name in names
-        }
-        layers = {name: most_exact(by_block) for name, by_block in swept.items()}
-        on_test = joined((yield test_jobs(layers, on_dev["taught"])))
-        rows = list(baseline) if method is None else []
-        for name in ("baseline", "icl"):
-            rows += test.rows(on_test[name], name) if name in on_test else []
-        for name, by_block in swept.items():
-            on_blocks = [row for block in by_block for row in block]
-            patched = test.rows(on_test[name], self._key(name), 0, layers[name])
-            identified = layer_p(on_blocks, baseline) < SIGNIFICANCE
-            rows += [row | {"layer_identified": identified} for row in (*on_blocks, *patched)]
+        measure.check_no_op([one["read"] for one in on_dev["answers"]], model.dtype)
+        rows = [
+            row
+            for one in on_dev["answers"]
+            if one["read"]["procedure"] != "no_op"
+            for row in dev.rows(one)
+        ]
+        layers = {name: most_exact(rows, name) for name in names}
+        on_test = measure.joined((yield test_jobs(layers, on_dev["taught"])))
+        rows = with_identified([*rows, *(row for one in on_test for row in test.rows(one))])
+        if self.method is not None:  # the baseline is of the central comparison
+            rows = [row for row in rows if row["procedure"] == self.method.key]
         data = frame(rows, self.task.name, self.task.category, schema(self.identity["experiment"]))
-        return Measured(data, notes=notes, episodes=tabled(of_split) if method is None else None)
+        return Measured(
+            data, notes=notes, episodes=tabled(of_split) if self.method is None else None
+        )
 
     def line(self, rows: "pd.DataFrame") -> str:
         """The share of exact answers of each procedure, and the block."""
@@ -150,7 +140,7 @@ class AnswerResults(Request):
 
     def _prompts(
         self, model: "Model", episodes: Sequence[Episode], of_split: Mapping[str, Asked]
-    ) -> dict[Split, AnswerTokens]:
+    ) -> dict[Split, PromptTokens]:
         """The prompts of each split with the tokens of the usual answers.
 
         Raises:
@@ -158,7 +148,7 @@ class AnswerResults(Request):
         """
         tokens = method_tokens(self.plan, self._whole, model, episodes, of_split)
         most = longest_answer(self.plan.config)
-        found: dict[Split, AnswerTokens] = {}
+        found: dict[Split, PromptTokens] = {}
         for split, prompts in tokens.items():
             usual = [(e.query, e.accepted[:1]) for e in of_split[split].episodes]
             cut = cut_answers(model.tokenizer, usual, self.plan.template)
@@ -173,9 +163,6 @@ class AnswerResults(Request):
             )
         return found
 
-    def _key(self, name: str) -> str:
-        return name if self.method is None else self.method.key
-
 
 @dataclass(frozen=True)
 class Written:
@@ -184,33 +171,24 @@ class Written:
     asked: Asked
     template: Template
 
-    def rows(
-        self, read: "WholeAnswers", procedure: str, place: int = 0, layer: int | None = None
-    ) -> list[Row]:
-        """One row per episode of one procedure.
-
-        Args:
-            place: of the answers along the blocks of `read`.
-            layer: 0-based block after which a vector was applied; None where none was.
+    def rows(self, answers: "WholeAnswers") -> list[Row]:
+        """The rows of one condition: of each block after the other.
 
         Raises:
             MeasurementError: when a log-probability or a margin is not a finite number.
         """
-        from tvsight.experiments.measuring import at
-
-        model = self.asked.model
-        whole = read["answer_log_probability"][:, place]
+        whole, read = answers["answer_log_probability"], answers["read"]
         if not whole.isfinite().all():
             raise MeasurementError(
-                f"{procedure}: the probability of an answer is zero. A wider --dtype may help."
+                f"{read['procedure']}: the probability of an answer is zero. A wider --dtype may "
+                "help."
             )
+        columns = (answers["generated"].transpose(0, 1).flatten(0, 1), whole.T.flatten())
         return [
-            row | self._scored(row, answer_text(model, tokens, self.template), log_probability)
-            for row, tokens, log_probability in zip(
-                self.asked.rows(at(read["first"], place), procedure, layer),
-                read["generated"][:, place].tolist(),
-                whole.tolist(),
-                strict=True,
+            row
+            | self._scored(row, answer_text(self.asked.model, tokens, self.template), probability)
+            for row, tokens, probability in zip(
+                self.asked.labelled(read), *(values.tolist() for values in columns), strict=True
             )
         ]
 
@@ -226,7 +204,8 @@ class Written:
         }
 
 
-def most_exact(by_block: Sequence[Sequence[Row]]) -> int:
-    """The block with the most exact answers; of several, the lowest."""
-    exact = [sum(row["correct"] for row in rows) for rows in by_block]
-    return exact.index(max(exact))
+def most_exact(rows: Sequence[Row], procedure: str) -> int:
+    """The block after which a vector has the most exact answers; of several, the lowest."""
+    exact = Counter({row["layer"]: 0 for row in rows if row["procedure"] == procedure})
+    exact.update(row["layer"] for row in rows if row["procedure"] == procedure and row["correct"])
+    return max(sorted(exact), key=exact.__getitem__)

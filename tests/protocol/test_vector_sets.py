@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.helpers.example_rows import swept_rows
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results.vector_sets import at_common_block
+from tvsight.protocol.vector_sets import at_common_block
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors, part
 

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from tvsight.experiments.answer_sets import chance, recognition, recognition_over_tasks
+from tvsight.protocol.answer_sets import chance, recognition, recognition_over_tasks
 
 RELIGION = {" Italy": " Christianity", " Iran": " Islam", " Spain": " Christianity"}
 

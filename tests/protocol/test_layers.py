@@ -5,13 +5,7 @@ import pytest
 
 from tests.helpers.example_rows import swept_rows
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results.layers import (
-    by_layer,
-    common_block,
-    over_tasks,
-    paper_by_layer,
-    peaks,
-)
+from tvsight.protocol.layers import by_layer, common_block, over_tasks, paper_by_layer, peaks
 from tvsight.statistics.summaries import layer_p
 
 

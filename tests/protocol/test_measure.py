@@ -1,7 +1,8 @@
 import torch
 
-from tvsight.experiments.main_results.measure import OnTest, joined
 from tvsight.interventions.answers import Answers
+from tvsight.protocol.conditions import Read
+from tvsight.protocol.measure import OnSplit, joined
 
 
 def read(tokens: list[int]) -> Answers:
@@ -13,13 +14,16 @@ def read(tokens: list[int]) -> Answers:
 
 
 def test_parts_of_a_split_are_joined_in_order_and_are_finite_when_all_are() -> None:
-    def part(tokens: list[int], finite: bool) -> OnTest:
+    def part(tokens: list[int], finite: bool) -> OnSplit:
         vectors = torch.tensor(tokens).half().view(-1, 1, 1)
-        return {"answers": {"icl": read(tokens)}, "finite": finite, "vectors": vectors}
+        icl: Read = {"procedure": "icl", "blocks": None, "labels": {}, "answers": read(tokens)}
+        return {"read": [icl], "finite": finite, "vectors": vectors}
 
     whole = joined([part([1, 2], True), part([3], True)])
-    assert whole["answers"]["icl"]["token"].tolist() == [1, 2, 3]
-    assert whole["answers"]["icl"]["gap"].tolist() == [0.5, 1, 1.5]
+    (icl,) = whole["read"]
+    assert (icl["procedure"], icl["blocks"]) == ("icl", None)
+    assert icl["answers"]["token"].tolist() == [1, 2, 3]
+    assert icl["answers"]["gap"].tolist() == [0.5, 1, 1.5]
     assert whole["vectors"].flatten().tolist() == [1, 2, 3]
     assert whole["finite"] is True
     assert joined([part([1], True), part([2], False)])["finite"] is False

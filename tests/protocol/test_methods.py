@@ -20,11 +20,11 @@ from tvsight.execution import Here, complete
 from tvsight.execution.ndif.parcel import digest
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.experiments.main_results import MethodOptions
-from tvsight.experiments.main_results.methods import NAME, MethodResults, joined, requests
 from tvsight.methods import METHODS, MethodEntry
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
+from tvsight.protocol.methods import NAME, MethodResults, joined, requests
+from tvsight.protocol.options import MethodOptions
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
 from tvsight.storage.contents import check_rows

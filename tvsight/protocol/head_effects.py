@@ -1,6 +1,6 @@
 """Ask for the causal effect of every attention head on a task, and turn it into rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,13 +9,12 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.function_vectors import EFFECTS
-from tvsight.experiments.function_vectors.head_numbers import effects, ranking
-from tvsight.experiments.rows import asked, method_tokens
 from tvsight.models import ModelSource
-from tvsight.prompts import Episode
+from tvsight.protocol.head_numbers import effects, ranking
+from tvsight.protocol.options import EFFECTS
+from tvsight.protocol.rows import asked, method_tokens
 from tvsight.run.outcome import Measured, Outcome, Stored
-from tvsight.run.planning import Plan, Request, identity
+from tvsight.run.planning import Plan, TaskRequest, identity
 from tvsight.storage.contents import HEAD_MEANS
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
@@ -25,10 +24,10 @@ from tvsight.tasks import Task
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tvsight.experiments.function_vectors.measure import HeadEffects as Found
-    from tvsight.experiments.rows import Asked
     from tvsight.interventions.attention import Head
     from tvsight.models.loading import Model
+    from tvsight.protocol.causal_effects import HeadEffects as Found
+    from tvsight.protocol.rows import Asked
 
 
 class KnownHeads:
@@ -115,10 +114,9 @@ def check_enough_heads(model: "Model", count: int) -> None:
 
 
 @dataclass(frozen=True)
-class HeadEffects(Request):
+class HeadEffects(TaskRequest):
     """The causal effect of every head on one task, and the mean of every head."""
 
-    task: Task
     least: int
     """The number of heads that the model must have."""
 
@@ -130,7 +128,7 @@ class HeadEffects(Request):
             RefusedError: when the heads of the model cannot be told apart, or are too few.
             UsageError: when a prompt does not suit the tokenizer.
         """
-        from tvsight.experiments.function_vectors.measure import measure_effects
+        from tvsight.protocol.causal_effects import measure_effects
 
         attention, depth = model.decoder.attention, model.decoder.depth
         check_enough_heads(model, self.least)
@@ -156,10 +154,6 @@ class HeadEffects(Request):
             for _, head in means.iterrows()
         ]
         return f"largest effects {', '.join(named)}"
-
-    def episodes(self, model: "Model") -> Sequence[Episode]:
-        """The episodes of the task."""
-        return self.plan.episodes(self.task, model)[0]
 
     def _frame(self, dev: "Asked", found: "Found", model: "Model") -> pd.DataFrame:
         effect, log_effect = (found[name].double().numpy() for name in ("effect", "log_effect"))

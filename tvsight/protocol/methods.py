@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.config import RunConfig
-from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.main_results import MethodOptions, answers, longest_answer, shown_score
-from tvsight.experiments.rows import asked, frame, method_tokens
 from tvsight.methods import CENTRAL, MethodEntry
 from tvsight.methods.files import named_methods
 from tvsight.models import ModelSource
 from tvsight.output import procedures
 from tvsight.output.labels import number
-from tvsight.prompts import Episode
+from tvsight.protocol import whole_answers
+from tvsight.protocol.options import MethodOptions, longest_answer, shown_score
+from tvsight.protocol.rows import asked, finite_vectors, frame, method_tokens, scored
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Plan, Request, identity
-from tvsight.statistics.summaries import layer_p
-from tvsight.statistics.tests import SIGNIFICANCE
+from tvsight.run.planning import Plan, Request, TaskRequest, identity
 from tvsight.storage.manifests import Key
-from tvsight.tasks import Task
 
 if TYPE_CHECKING:
     from tvsight.models.loading import Model
@@ -104,7 +100,7 @@ def requests(
         needs_vectors: measure again what was stored without vectors.
     """
     if longest_answer(plan.config) > 1:
-        return answers.requests(plan, source, method)
+        return whole_answers.requests(plan, source, method)
     return [
         MethodResults(
             plan,
@@ -119,10 +115,9 @@ def requests(
 
 
 @dataclass(frozen=True)
-class MethodResults(Request):
+class MethodResults(TaskRequest):
     """One method on one task."""
 
-    task: Task
     method: MethodEntry
 
     def steps(self, model: "Model") -> Steps[Measured]:
@@ -135,46 +130,29 @@ class MethodResults(Request):
             UsageError: when a prompt or an answer does not suit the tokenizer, or the method needs
                 attention heads that the model does not show.
         """
-        from tvsight.experiments.main_results.measure import measure_method
-        from tvsight.experiments.measuring import check_no_op
+        from tvsight.protocol.measure import measure_method
 
         episodes, notes = self.plan.episodes(self.task, model)
         of_split = asked(model, self.task, episodes, self.plan.template)
         prompts = method_tokens(self.plan, self.task, model, episodes, of_split)
-        method = self.method.load()
-        settings, wanted = dict(self.method.settings), self.needs_vectors
-        arguments = (prompts["dev"], prompts["test"], method, settings, wanted)
+        method, wanted = self.method.load(), self.needs_vectors
+        how = (self.method.key, method, dict(self.method.settings), wanted)
         size = model.decoder.depth * model.decoder.width * 2 if wanted else 0
         size *= 2 if method.of == "task" else len(episodes)
+        arguments = (prompts["dev"], prompts["test"], *how)
         (result,) = yield [Job(measure_method, arguments, size, prompts=2)]
-        if not result["finite"]:
-            raise MeasurementError(
-                f"{self.method.title}: vectors or states hold NaN or infinity; try a wider --dtype."
-            )
-        vectors = result["vectors"] if wanted else None
-        if vectors is not None and not all(of.isfinite().all() for of in vectors.values()):
-            raise MeasurementError(
-                f"{self.method.title}: vectors hold numbers beyond 65504, so they cannot be stored "
-                "in half precision."
-            )
-        on_dev, key = result["dev"], self.method.key
-        check_no_op(on_dev["baseline"], on_dev["no_op"], model.dtype)
-        dev, swept = of_split["dev"], on_dev["sweep"]["method"]
-        rows = dev.swept(swept, key)
-        identified = layer_p(rows, dev.rows(on_dev["baseline"], "baseline")) < SIGNIFICANCE
-        rows += of_split["test"].rows(result["test"], key, result["layer"])
-        rows = [row | {"layer_identified": identified} for row in rows]
-        return Measured(frame(rows, self.task.name, self.task.category), vectors, notes)
+        vectors = finite_vectors(result)
+        known = ("baseline", "icl")  # of the central comparison
+        rows = scored(of_split, result, model.dtype)
+        rows = [row for row in rows if row["procedure"] not in known]
+        data = frame(rows, self.task.name, self.task.category)
+        return Measured(data, vectors if wanted else None, notes)
 
     def line(self, rows: pd.DataFrame) -> str:
         """Its accuracy and block."""
         test = rows[rows["split"] == "test"]
         layer = test["layer"].iloc[0]
         return f"{self.method.title} {number(test['correct'].mean())}  block {layer}"
-
-    def episodes(self, model: "Model") -> Sequence[Episode]:
-        """The episodes of the task."""
-        return self.plan.episodes(self.task, model)[0]
 
 
 def joined(central: Outcome, others: Mapping[str, Outcome]) -> Outcome:

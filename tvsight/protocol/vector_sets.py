@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tvsight.experiments.main_results import VectorOptions
-from tvsight.experiments.main_results.layers import by_layer, over_tasks, peaks
 from tvsight.output.labels import block, display_name
+from tvsight.protocol.layers import by_layer, over_tasks, peaks
+from tvsight.protocol.options import VectorOptions
 from tvsight.statistics.geometry import Floats, Labels
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors

@@ -15,12 +15,12 @@ from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.main_results import Options, answers, methods
-from tvsight.experiments.main_results import request as main_results
-from tvsight.experiments.main_results.answers import METHOD_NAME, NAME, AnswerResults
 from tvsight.methods import METHODS
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import Template, tokens
+from tvsight.protocol import central
+from tvsight.protocol.whole_answers import METHOD_NAME, NAME, AnswerResults
 from tvsight.run.planning import Plan
 from tvsight.storage.contents import check_rows
 from tvsight.tasks.whole_answers import Score
@@ -47,9 +47,9 @@ def request_of(method: str | None = None, **others: Any) -> AnswerResults:
 
 def test_with_one_token_requests_and_identities_are_those_of_before() -> None:
     of_run = plan(RunConfig())
-    (wanted,) = main_results.requests(of_run, SOURCE)
-    (found,) = main_results.requests(plan(Options()), SOURCE)
-    assert isinstance(found, main_results.MainResults)
+    (wanted,) = central.requests(of_run, SOURCE)
+    (found,) = central.requests(plan(Options()), SOURCE)
+    assert isinstance(found, central.MainResults)
     assert found.identity == wanted.identity
     method = METHODS["mean_state"]
     (wanted,) = methods.requests(of_run, SOURCE, method)
@@ -59,12 +59,12 @@ def test_with_one_token_requests_and_identities_are_those_of_before() -> None:
 
 
 def test_the_number_of_tokens_is_a_part_of_the_identity() -> None:
-    (central,) = main_results.requests(plan(), SOURCE)
-    assert (central.identity["experiment"], central.identity["answer_tokens"]) == (NAME, MOST)
+    (wanted,) = central.requests(plan(), SOURCE)
+    assert (wanted.identity["experiment"], wanted.identity["answer_tokens"]) == (NAME, MOST)
     (method,) = methods.requests(plan(), SOURCE, METHODS["mean_state"])
     assert method.identity["experiment"] == METHOD_NAME
     assert method.identity["method"] == "mean_state"
-    assert central.identity != request_of(answer_tokens=5).identity
+    assert wanted.identity != request_of(answer_tokens=5).identity
 
 
 @pytest.mark.parametrize("method", [None, "mean_state"])
@@ -125,4 +125,4 @@ def test_options_that_measure_nothing_are_refused() -> None:
         Options(answer_tokens=0)
     unending = Plan(Options(answer_tokens=2), Template("{x}: {y} "), [half_accepted()], {})
     with pytest.raises(UsageError, match=r"^--answer-tokens: the template"):
-        main_results.requests(unending, SOURCE)
+        central.requests(unending, SOURCE)

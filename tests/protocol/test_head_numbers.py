@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.function_vector_rows import EFFECT, SIZE, effect_rows, three_tasks
-from tvsight.experiments.function_vectors.head_numbers import effects, overlap, ranking, universal
+from tvsight.protocol.head_numbers import effects, overlap, ranking, universal
 
 
 def test_effects_are_means_over_prompts_with_their_ranks() -> None:

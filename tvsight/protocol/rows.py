@@ -10,15 +10,20 @@ from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.shuffling import shuffled_labels
 from tvsight.prompts.tokens import tokenise, whole_prompts
 from tvsight.statistics.intervals import accuracy
+from tvsight.statistics.summaries import layer_p
+from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.episode_tables import tabled as table_of
 from tvsight.storage.schemas import SCORED, Schema
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tvsight.interventions.answers import Answers
     from tvsight.models.loading import Model
     from tvsight.prompts import Episode, PromptTokens, Template
     from tvsight.prompts.episodes import Split
-    from tvsight.prompts.tokens import MethodTokens
+    from tvsight.protocol.conditions import Read
+    from tvsight.protocol.measure import Comparison
     from tvsight.run.planning import Plan
     from tvsight.tasks import Task
 
@@ -82,18 +87,18 @@ class Asked(NamedTuple):
             for number, episode in enumerate(self.episodes)
         ]
 
-    def swept(self, read: "Answers", procedure: str, **labels: Any) -> list[dict[str, Any]]:
-        """The rows of a vector that was applied after every block, see `rows`.
+    def labelled(self, read: "Read") -> list[dict[str, Any]]:
+        """The rows of one condition: of each block after the other."""
+        from tvsight.protocol.conditions import at  # imports torch
 
-        Args:
-            read: every value `[episodes, depth]`.
-        """
-        from tvsight.experiments.measuring import at  # torch, once all is in order
-
-        found = []
-        for block in range(read["token"].shape[1]):
-            found += self.rows(at(read, block), procedure, block, **labels)
-        return found
+        answers, named, labels = read["answers"], read["procedure"], read["labels"]
+        if read["blocks"] is None:
+            return self.rows(answers, named, **labels)
+        return [
+            row
+            for place, block in enumerate(read["blocks"])
+            for row in self.rows(at(answers, place), named, block, **labels)
+        ]
 
 
 def _among_answers(read: "Answers") -> list[dict[str, float]]:
@@ -143,7 +148,7 @@ def method_tokens(
     model: "Model",
     episodes: "Sequence[Episode]",
     of_split: Mapping[str, Asked],
-) -> "dict[Split, MethodTokens]":
+) -> "dict[Split, PromptTokens]":
     """The prompts of a method by split: those of the central comparison, and the same with the
     shuffled labels of the controls."""
     draw = f"{plan.sampling.seed}/{task.name}" if task.name not in plan.replayed else task.name
@@ -153,6 +158,70 @@ def method_tokens(
         split: {**of_split[split].tokens, "shuffled": whole_prompts(permuted[split].tokens)}
         for split in SPLITS
     }
+
+
+def finite_vectors(result: "Comparison", remedy: str = "") -> "dict[str, Tensor]":
+    """The vectors of both splits in half precision.
+
+    Args:
+        remedy: a sentence on what to do where they cannot be stored.
+
+    Raises:
+        MeasurementError: when they hold NaN or infinity, or numbers beyond half precision.
+    """
+    if not (result["dev"]["finite"] and result["test"]["finite"]):
+        raise MeasurementError("vectors or states hold NaN or infinity; try a wider --dtype.")
+    vectors: dict[str, Tensor] = {split: result[split]["vectors"] for split in SPLITS}
+    if not all(half.isfinite().all() for half in vectors.values()):
+        raise MeasurementError(
+            "vectors hold numbers beyond 65504, so they cannot be stored in half precision. "
+            f"{remedy}".rstrip()
+        )
+    return vectors
+
+
+def scored(
+    of_split: Mapping[str, Asked], result: "Comparison", dtype: str
+) -> "list[dict[str, Any]]":
+    """Rows of all answers. Those of a vector say whether its layer is identified.
+
+    Raises:
+        MeasurementError: when a no-op patch changes an answer, or logits hold NaN or infinity.
+    """
+    from tvsight.protocol.measure import check_no_op  # imports torch
+
+    check_no_op(result["dev"]["read"], dtype)
+    rows = [
+        row
+        for split in SPLITS
+        for one in result[split]["read"]
+        if one["procedure"] != "no_op"
+        for row in of_split[split].labelled(one)
+    ]
+    return with_identified(rows)
+
+
+def with_identified(
+    rows: "list[dict[str, Any]]", keys: Sequence[str] = ("procedure",)
+) -> "list[dict[str, Any]]":
+    """The rows of one task, those of vectors with whether their layer is identified.
+
+    Args:
+        rows: with the dev rows of the baseline and of every sweep among them.
+        keys: the columns that tell vectors apart.
+    """
+    table = pd.DataFrame(rows)
+    on_dev, by = table["split"] == "dev", list(keys)
+    baseline = table[on_dev & (table["procedure"] == "baseline")]
+    swept = table[on_dev & table["layer"].notna()]
+    identified = {
+        vector: layer_p(of_vector, baseline) < SIGNIFICANCE
+        for vector, of_vector in swept.groupby(by, sort=False)
+    }
+    return [
+        row | {"layer_identified": identified.get(tuple(row.get(name) for name in by))}
+        for row in rows
+    ]
 
 
 def frame(

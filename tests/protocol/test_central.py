@@ -18,19 +18,14 @@ from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
-from tvsight.experiments.main_results import measure
-from tvsight.experiments.main_results.measure import PHASES, VECTORS
-from tvsight.experiments.main_results.request import (
-    MainResults,
-    collect,
-    collect_with_vectors,
-    requests,
-)
 from tvsight.interventions import application
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import Model, load
 from tvsight.prompts import Episode
 from tvsight.prompts.templates import template
+from tvsight.protocol import conditions
+from tvsight.protocol.central import MainResults, collect, collect_with_vectors, requests
+from tvsight.protocol.measure import VECTORS
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
 from tvsight.statistics.tests import best_better_than
@@ -170,7 +165,10 @@ def test_vectors_of_every_episode_and_block_are_returned(measured: Measured) -> 
 
 
 def test_progress_hears_of_each_phase_once(measured: Measured) -> None:
-    assert measured.phases == list(PHASES)
+    assert measured.phases == [
+        *("dev demonstrations", "layer sweep"),
+        *("test demonstrations", "test queries"),
+    ]
 
 
 def test_weights_that_are_not_numbers_are_refused(tiny_checkpoint: Callable[[str], Path]) -> None:
@@ -193,8 +191,8 @@ def test_states_of_queries_that_are_not_numbers_are_refused(
             states[0, -1, 0] = torch.inf
         return states
 
-    monkeypatch.setattr(measure, "unpatched_states", spoilt)
-    with pytest.raises(MeasurementError, match="residual stream holds NaN or infinity"):
+    monkeypatch.setattr(conditions, "unpatched_states", spoilt)
+    with pytest.raises(MeasurementError, match="the logits hold NaN or infinity"):
         complete(request(model).steps(model), model.decoder)
 
 

@@ -11,19 +11,21 @@ from torch import Tensor
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.execution import run
-from tvsight.experiments.measuring import (
-    Patch,
-    at,
-    best_layer,
-    check_no_op,
-    distinct,
-    patch_together,
-    read_together,
-)
-from tvsight.interventions.answers import Answers, answers
-from tvsight.interventions.application import apply_vectors, cache_prompts
+from tvsight.interventions.answers import Answers, answers, mapped
+from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import load
+from tvsight.protocol.conditions import (
+    BASELINE,
+    Condition,
+    Prompts,
+    Read,
+    at,
+    distinct,
+    no_op,
+    read_together,
+)
+from tvsight.protocol.measure import best_layer, check_no_op
 
 PROMPTS = [[0, 70, 71, 72], [0, 80, 81], [0, 70, 71, 72, 90, 91]]
 TOLERANCE = 1e-4
@@ -60,40 +62,79 @@ def grid(*shape: int) -> Answers:
     }
 
 
-def patched_together(decoder: Decoder, patches: dict[str, Patch]) -> dict[str, Tensor]:
-    return patch_together(decoder, cache_prompts(decoder, PROMPTS), patches)
+CONDITIONS = [
+    BASELINE,
+    Condition("every block", random(3, DEPTH, WIDTH), range(DEPTH)),
+    Condition("one block", random(3, 1, WIDTH, seed=1), [3]),
+    Condition("of the task, blocks backwards", random(1, DEPTH, WIDTH, seed=2), [3, 0]),
+    Condition("added", random(WIDTH, seed=3), [1, 2], "add"),
+    no_op([2]),
+]
+EPISODES = [2, 0, 0]
+"""The prompt of each episode: the second and the third have the same."""
 
 
-def patched_one_by_one(decoder: Decoder, patches: dict[str, Patch]) -> dict[str, Tensor]:
+def states_of(decoder: Decoder) -> list[Tensor]:
+    prompts = Prompts(decoder, [PROMPTS[n] for n in EPISODES], [70, 80, 80])
+    states = prompts.states(CONDITIONS)
+    return [of if len(of) == len(EPISODES) else of[prompts.index] for of in states]
+
+
+def states_one_by_one(decoder: Decoder) -> list[Tensor]:
+    """The same with one patch a forward."""
     cached = cache_prompts(decoder, PROMPTS)
-    states = {name: torch.empty_like(patch.vectors) for name, patch in patches.items()}
-    for name, patch in patches.items():
-        for row, prompt in enumerate(patch.prompts):
-            for column, layer in enumerate(patch.layers):
-                vector = patch.vectors[row, [column]]
-                states[name][row, column] = apply_vectors(
-                    decoder, cached, [prompt], [layer], vector
-                )
-    return states
+    unpatched = unpatched_states(decoder, cached)[EPISODES]
+    found = []
+    for one in CONDITIONS:
+        if one.vectors is None:
+            found.append(unpatched[:, [-1]])
+            continue
+        vectors = one.vectors.expand(unpatched.shape)
+        if one.use == "add":
+            vectors = vectors + unpatched
+        found.append(
+            torch.stack(
+                [
+                    torch.cat(
+                        [
+                            apply_vectors(decoder, cached, [prompt], [block], vectors[[row], block])
+                            for block in one.blocks
+                        ]
+                    )
+                    for row, prompt in enumerate(EPISODES)
+                ]
+            )
+        )
+    return found
 
 
-def test_groups_that_are_patched_together_have_the_states_of_each_patch(decoder: Decoder) -> None:
-    patches = {
-        "every block": Patch([2, 0, 0], range(DEPTH), random(3, DEPTH, WIDTH)),
-        "one block": Patch(range(3), [3], random(3, 1, WIDTH, seed=1)),
-        "blocks backwards": Patch([1], [4, 0], random(1, 1, WIDTH, seed=2).expand(1, 2, WIDTH)),
-    }
-    found = run(decoder, patched_together, patches)
-    wanted = run(decoder, patched_one_by_one, patches)
-    assert list(found) == list(patches)
-    for name, states in found.items():
-        torch.testing.assert_close(states, wanted[name], rtol=0, atol=TOLERANCE)
-    rows = torch.cat([states.flatten(0, 1) for states in found.values()])
+def test_conditions_that_run_together_have_the_states_of_each_patch(decoder: Decoder) -> None:
+    found, wanted = run(decoder, states_of), run(decoder, states_one_by_one)
+    for one, states, expected in zip(CONDITIONS, found, wanted, strict=True):
+        torch.testing.assert_close(states, expected, rtol=0, atol=TOLERANCE, msg=one.procedure)
+    torch.testing.assert_close(found[-1], found[0], rtol=0, atol=TOLERANCE)
+    rows = torch.cat([states[:2].flatten(0, 1) for states in found[1:-1]])
     assert min(float((a - b).abs().max()) for a, b in combinations(rows, 2)) > 10 * TOLERANCE
 
 
+def read_conditions(decoder: Decoder) -> list[Read]:
+    return Prompts(decoder, [PROMPTS[n] for n in EPISODES], [70, 80, 80]).read(CONDITIONS)
+
+
+def test_answers_come_with_what_identifies_their_rows(decoder: Decoder) -> None:
+    labelled = CONDITIONS[2]._replace(labels={"source": "x"})
+    assert [one["procedure"] for one in run(decoder, read_conditions)] == [
+        one.procedure for one in CONDITIONS
+    ]
+    prompts = Prompts(decoder, PROMPTS, [70, 80, 90])
+    baseline, patched = prompts.read([BASELINE, labelled])
+    assert (baseline["blocks"], baseline["answers"]["token"].shape) == (None, (3,))
+    assert (patched["blocks"], patched["answers"]["token"].shape) == ([3], (3, 1))
+    assert (baseline["labels"], patched["labels"]) == ({}, {"source": "x"})
+
+
 def answered_one_by_one(decoder: Decoder, states: Tensor, expected: list[int]) -> Answers:
-    """As `read_together` answers for one group."""
+    """As `read_together` answers one group."""
     rows = states.flatten(0, -2)
     tokens = [token for token in expected for _ in range(len(rows) // len(expected))]
     read = [answers(decoder, row[None], [token]) for row, token in zip(rows, tokens, strict=True)]
@@ -107,19 +148,18 @@ def answered_one_by_one(decoder: Decoder, states: Tensor, expected: list[int]) -
 
 
 def test_groups_that_are_read_together_have_the_answers_of_each_state(decoder: Decoder) -> None:
-    groups = {
-        "one": (random(3, WIDTH), [70, 71, 72]),
-        "by layer": (random(2, DEPTH, WIDTH, seed=1), [80, 90]),
-        "by layer and source": (random(2, 3, 2, WIDTH, seed=2), [75, 85]),
-    }
+    groups = [
+        (random(3, WIDTH), [70, 71, 72]),
+        (random(2, DEPTH, WIDTH, seed=1), [80, 90]),
+        (random(2, 3, 2, WIDTH, seed=2), [75, 85]),
+    ]
     found = run(decoder, read_together, groups)
-    assert list(found) == list(groups)
-    for name, (states, expected) in groups.items():
+    for read, (states, expected) in zip(found, groups, strict=True):
         wanted = run(decoder, answered_one_by_one, states, expected)
-        assert found[name]["token"].equal(wanted["token"])
+        assert read["token"].equal(wanted["token"])
         for value in ("log_probability", "margin"):
-            torch.testing.assert_close(found[name][value], wanted[value], rtol=0, atol=TOLERANCE)
-    together = torch.cat([of["log_probability"].flatten() for of in found.values()])
+            torch.testing.assert_close(read[value], wanted[value], rtol=0, atol=TOLERANCE)
+    together = torch.cat([of["log_probability"].flatten() for of in found])
     assert len(together.unique()) == len(together)
 
 
@@ -162,11 +202,18 @@ def test_the_best_layer_has_the_most_accepted_answers_and_is_the_lowest(
 
 
 def test_only_ties_may_change_under_a_no_op_patch() -> None:
+    def check(baseline: Answers, patched: Answers, dtype: str = "float32") -> None:
+        of_block = mapped(patched, lambda values: values[:, None])
+        plain: Read = {"procedure": "icl", "blocks": None, "labels": {}, "answers": baseline}
+        check_no_op(
+            [plain, {**plain, "procedure": "no_op", "answers": of_block}], dtype, unpatched="icl"
+        )
+
     baseline = read([4, 7], [0.5, 1e-4])
-    check_no_op(baseline, read([4, 8]), "float32")
+    check(baseline, read([4, 8]))
     with pytest.raises(MeasurementError, match="changed 1 of 2"):
-        check_no_op(baseline, read([5, 7]), "float32")
-    check_no_op(read([4, 7], [0.2, 0.2]), read([5, 8]), "bfloat16")
+        check(baseline, read([5, 7]))
+    check(read([4, 7], [0.2, 0.2]), read([5, 8]), "bfloat16")
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2))))

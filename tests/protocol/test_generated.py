@@ -9,26 +9,27 @@ import torch
 from torch import Tensor
 
 from tests.helpers.method_prompts import EPISODES, few_shot, method_prompts
+from tests.helpers.reads import by_procedure
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH
 from tvsight import execution
-from tvsight.experiments.main_results import measure
-from tvsight.experiments.main_results.answers_measure import (
-    OWN,
-    WholeAnswers,
-    answer_dev,
-    answer_test,
-)
 from tvsight.methods import METHODS
 from tvsight.models.loading import load
-from tvsight.prompts.tokens import AnswerTokens, MethodTokens
+from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol import measure
+from tvsight.protocol.generated import WholeAnswers, answer_dev, answer_test
 
+OWN = "mean_state"
 MOST = 3
 STOPS = list(range(0, 300, 5))
 LAYERS = {"task_vector": 2, "averaged_vector": 3, OWN: 1}
 
 
-def with_answers(tokens: MethodTokens) -> AnswerTokens:
+def named(answers: list[WholeAnswers]) -> dict[str, WholeAnswers]:
+    return {one["read"]["procedure"]: one for one in answers}
+
+
+def with_answers(tokens: PromptTokens) -> PromptTokens:
     return {**tokens, "answers": [[first, 7 + n] for n, first in enumerate(tokens["expected"])]}
 
 
@@ -54,22 +55,24 @@ def test_answers_are_those_of_whole_prompts(tiny_checkpoint: Callable[[str], Pat
         for split, of in (("dev", tokens.dev), ("test", tokens.test))
     }
     none = torch.empty(0)
-    on_dev = execution.run(decoder, answer_dev, dev, None, {}, MOST, STOPS)["answers"]
+    swept = by_procedure(one["dev"]["read"])
+    on_dev = named(execution.run(decoder, answer_dev, dev, None, {}, MOST, STOPS)["answers"])
     assert_same(on_dev["baseline"], dev["zero_shot"], None, none)
     for layer in range(DEPTH):
         assert_same(on_dev["task_vector"], dev["zero_shot"], layer, own["dev"])
     for name in ("task_vector", "averaged_vector"):
-        first, sweep = on_dev[name]["first"], one["dev"]["sweep"][name]
+        first, sweep = on_dev[name]["read"]["answers"], swept[name]
         assert torch.equal(first["token"], sweep["token"])
         assert torch.equal(on_dev[name]["generated"][..., 0], sweep["token"])
         for value in ("margin", "gap", "divergence"):
             torch.testing.assert_close(first[value], sweep[value], rtol=0, atol=1e-4)
-    on_test = execution.run(decoder, answer_test, test, None, {}, MOST, STOPS, LAYERS, {})
+    tested = execution.run(decoder, answer_test, test, None, {}, MOST, STOPS, LAYERS, {})
+    on_test = named(tested)
     assert set(on_test) == {"baseline", "icl", "task_vector", "averaged_vector"}
     assert_same(on_test["icl"], few_shot(tokens.test), None, none)
     for name in ("baseline", "icl"):
-        whole, known = on_test[name]["first"], one["test"]["answers"][name]
-        torch.testing.assert_close(whole["gap"][:, 0], known["gap"], rtol=0, atol=1e-4)
+        whole, known = on_test[name]["read"]["answers"], by_procedure(one["test"]["read"])[name]
+        torch.testing.assert_close(whole["gap"], known["gap"], rtol=0, atol=1e-4)
         assert (whole["divergence"].max() < 1e-6) == (name == "icl")
     assert_same(on_test["baseline"], test["zero_shot"], None, none)
     assert_same(on_test["task_vector"], test["zero_shot"], LAYERS["task_vector"], own["test"])
@@ -82,15 +85,16 @@ def test_a_vector_of_the_task_is_that_of_dev(
     model = load(str(tiny_checkpoint("gpt2")), device="cpu")
     reference = HeadsReference(tiny_checkpoint("gpt2"))
     tokens = method_prompts(model)
-    how: tuple[Any, ...] = (METHODS[name].load(), {}, MOST, STOPS)
+    how: tuple[Any, ...] = ((name, METHODS[name].load()), {}, MOST, STOPS)
     on_dev = execution.run(model.decoder, answer_dev, with_answers(tokens.dev), *how)
-    assert on_dev["answers"][OWN]["answer_log_probability"].shape == (EPISODES, DEPTH)
+    assert named(on_dev["answers"])[OWN]["answer_log_probability"].shape == (EPISODES, DEPTH)
     mean = on_dev["taught"][OWN]
     states = [reference.residual_streams(prompt) for prompt in few_shot(tokens.dev)]
     torch.testing.assert_close(mean, torch.stack(states).mean(dim=0), rtol=0, atol=1e-4)
-    on_test = execution.run(
+    tested = execution.run(
         model.decoder, answer_test, with_answers(tokens.test), *how, LAYERS, on_dev["taught"]
     )
+    on_test = named(tested)
     assert set(on_test) == {OWN}
     layer = LAYERS[OWN]
     for episode, prompt in enumerate(tokens.test["zero_shot"]):

@@ -1,0 +1,232 @@
+"""Conditions: the vectors that are applied to prompts, and the answers under each. It travels."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import copy
+from typing import Any, NamedTuple, TypedDict, TypeVar
+
+import torch
+from torch import Tensor
+
+from tvsight.interventions.answers import Answers, Icl, answers, mapped, part, scores
+from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
+from tvsight.interventions.decoder import Decoder
+from tvsight.interventions.generation import Patches
+from tvsight.methods.method import Use
+
+Progress = Callable[[str], None]
+"""Called with the name of each phase of a job."""
+Item = TypeVar("Item", bound=Hashable)
+
+
+class Condition(NamedTuple):
+    """A vector for each prompt, applied at its last token after each of some blocks."""
+
+    procedure: str
+    vectors: Tensor | None = None
+    """`[episodes, depth, width]`, or a shape that expands to it. Where the first dimension is 1 or
+    missing, the vector is the same for all episodes, and is applied once per distinct prompt.
+    None: no vector."""
+    blocks: Sequence[int] = ()
+    use: Use = "overwrite"
+    labels: Mapping[str, Any] = {}
+    """Further columns of its rows."""
+
+    def applied(self, states: Tensor) -> Tensor:
+        """What takes the place of the residual stream, `[prompts, blocks, width]`.
+
+        Args:
+            states: of the prompts that it is applied to, `[prompts, depth, width]`.
+        """
+        before = states[:, list(self.blocks)]
+        if self.vectors is None:
+            return before
+        vectors = self.vectors.expand(states.shape)[:, list(self.blocks)].to(states)
+        return vectors if self.use == "overwrite" else before + vectors
+
+
+class Read(TypedDict):
+    """The answers under one condition, and what identifies their rows."""
+
+    procedure: str
+    blocks: list[int] | None
+    """None where no vector was applied."""
+    labels: dict[str, Any]
+    answers: Answers
+    """Every value `[episodes, blocks]`; `[episodes]` where no vector was applied."""
+
+
+BASELINE = Condition("baseline")
+
+
+def no_op(blocks: Sequence[int], **labels: Any) -> Condition:
+    """A prompt's own state, written back."""
+    return Condition("no_op", torch.zeros(1), blocks, "add", labels)
+
+
+class Prompts:
+    """The prompts of some episodes. Each distinct one is run once, up to its last token.
+
+    Args:
+        expected: the token whose probability is read, per episode.
+        icl: in-context learning on the episodes; None: no scores that need it.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        prompts: Sequence[Sequence[int]],
+        expected: Sequence[int],
+        icl: Icl | None = None,
+    ) -> None:
+        pairs, self.index = distinct(list(zip(map(tuple, prompts), expected, strict=True)))
+        self.decoder, self.icl, self.expected = decoder, icl, expected
+        self.cached = cache_prompts(decoder, [prompt for prompt, _ in pairs])
+        self.own = unpatched_states(decoder, self.cached)
+        """The states after every block, `[distinct prompts, depth, width]`."""
+
+    def read(self, conditions: Sequence[Condition]) -> list[Read]:
+        """The answers under each condition. All are patched in one run, and unembedded in one."""
+        return self.answers(conditions, self.states(conditions))
+
+    def scored_as(self, icl: Icl) -> "Prompts":
+        """The same prompts, scored by the answers of another task.
+
+        Args:
+            icl: in-context learning of that task on the same queries.
+        """
+        other = copy(self)
+        other.expected, other.icl = icl.expected, icl
+        return other
+
+    def states(self, conditions: Sequence[Condition]) -> list[Tensor]:
+        """The states after the last block under each condition, `[its prompts, blocks, width]`."""
+        patched = [(one, self._prompts(one)) for one in conditions if one.vectors is not None]
+        found = iter(())
+        if patched:
+            prompts = [n for one, rows in patched for n in rows for _ in one.blocks]
+            blocks = [block for one, rows in patched for _ in rows for block in one.blocks]
+            placed = [one.applied(self.own[list(rows)]).flatten(0, 1) for one, rows in patched]
+            final = apply_vectors(self.decoder, self.cached, prompts, blocks, torch.cat(placed))
+            found = iter(final.split([len(vectors) for vectors in placed]))
+        return [
+            self.own[:, [-1]]
+            if one.vectors is None
+            else next(found).unflatten(0, (-1, len(one.blocks)))
+            for one in conditions
+        ]
+
+    def answers(self, conditions: Sequence[Condition], states: Sequence[Tensor]) -> list[Read]:
+        """The answers from the states of some conditions.
+
+        Args:
+            states: from `states`.
+        """
+        expected = torch.zeros(len(self.own), dtype=torch.long)
+        expected[self.index] = torch.tensor(list(self.expected))
+        groups = []
+        for one, final in zip(conditions, states, strict=True):
+            groups.append((final, expected[list(self._prompts(one))].tolist()))
+        found: list[Read] = []
+        reads = read_together(self.decoder, groups)
+        for one, final, read in zip(conditions, states, reads, strict=True):
+            if self._is_shared(one):
+                read, final = at(read, self.index, 0), final[self.index]
+            if self.icl is not None:
+                read |= scores(self.decoder, final, self.expected, self.icl)
+            blocks = None if one.vectors is None else list(one.blocks)
+            read = at(read, 0) if blocks is None else read
+            found.append(
+                Read(procedure=one.procedure, blocks=blocks, labels=dict(one.labels), answers=read)
+            )
+        return found
+
+    def patches(self, conditions: Sequence[Condition], every: bool = False) -> Patches:
+        """Rows that continue the prompts: each condition, episode and block, in this order.
+
+        Args:
+            every: patch every generated token too.
+        """
+        states = self.own[self.index]
+        rows: list[int] = []
+        blocks: list[int | None] = []
+        vectors, added = [], []
+        for one in conditions:
+            of_blocks = one.blocks if one.vectors is not None else [None]
+            rows += [row for row in self.index for _ in of_blocks]
+            blocks += [*of_blocks] * len(self.index)
+            added += [one.use == "add"] * (len(self.index) * len(of_blocks))
+            if one.vectors is None:
+                vectors.append(torch.zeros_like(states[:, 0]))
+            else:
+                chosen = one.vectors.expand(states.shape)[:, list(one.blocks)]
+                vectors.append(chosen.to(states).flatten(0, 1))
+        return Patches(rows, blocks, torch.cat(vectors), added, every)
+
+    def _is_shared(self, condition: Condition) -> bool:
+        """Whether all episodes have the same vector."""
+        vectors = condition.vectors
+        return vectors is None or vectors.ndim < 3 or len(vectors) == 1
+
+    def _prompts(self, condition: Condition) -> Sequence[int]:
+        return range(len(self.own)) if self._is_shared(condition) else self.index
+
+
+def read_states(decoder: Decoder, procedure: str, states: Tensor, icl: Icl, **labels: Any) -> Read:
+    """The answers of prompts that ran without a vector.
+
+    Args:
+        states: after the last block, `[episodes, width]`.
+        icl: in-context learning on the same episodes.
+    """
+    (read,) = read_together(decoder, [(states, icl.expected)])
+    read |= scores(decoder, states, icl.expected, icl)
+    return Read(procedure=procedure, blocks=None, labels=labels, answers=read)
+
+
+def read_together(
+    decoder: Decoder, groups: Sequence[tuple[Tensor, Sequence[int]]]
+) -> list[Answers]:
+    """Unembed several groups of states in one run.
+
+    Args:
+        groups: states `[rows, ..., width]`, and the expected token of each row.
+
+    Returns:
+        For each group its answers, every value `[rows, ...]`.
+    """
+    shapes = [states.shape[:-1] for states, _ in groups]
+    flat = torch.cat([states.flatten(0, -2) for states, _ in groups])
+    expected = [
+        token
+        for shape, (_, of_rows) in zip(shapes, groups, strict=True)
+        for token in of_rows
+        for _ in range(shape[1:].numel())
+    ]
+    read = answers(decoder, flat, expected)
+    ends = torch.tensor([0, *(shape.numel() for shape in shapes)]).cumsum(0).tolist()
+    return [
+        part(read, slice(start, end), shape)
+        for start, end, shape in zip(ends, ends[1:], shapes, strict=False)
+    ]
+
+
+def at(read: Answers, index: int | Tensor | Sequence[int], dimension: int = 1) -> Answers:
+    """The answers at one place of a dimension, or in a new order along it."""
+
+    def taken(values: Tensor) -> Tensor:
+        if isinstance(index, int):
+            return values.select(dimension, index)
+        return values.index_select(dimension, torch.as_tensor(index))
+
+    return mapped(read, taken)
+
+
+def distinct(items: Sequence[Item]) -> tuple[list[Item], list[int]]:
+    """Each item once, and the number of every given item among them."""
+    numbers: dict[Item, int] = {}
+    index = [numbers.setdefault(item, len(numbers)) for item in items]
+    return list(numbers), index
+
+
+def silent(phase: str) -> None:
+    """No-op progress callback."""
