@@ -1,4 +1,3 @@
-import pandas as pd
 import pytest
 
 from tvsight.errors import MeasurementError
@@ -16,15 +15,3 @@ def test_accuracies_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) 
         rows.frame([row], "a_task", "custom")
     with pytest.raises(MeasurementError, match="no episode"):
         rows.frame([], "a_task", "custom")
-
-
-def test_a_difference_is_that_of_the_same_episodes_in_any_order() -> None:
-    queries = list("aabbcc")
-    first = pd.DataFrame(
-        {"episode": range(6), "query": queries, "correct": [True] * 4 + [False] * 2}
-    )
-    second = first.assign(correct=[False] * 3 + [True] + [False] * 2).iloc[::-1]
-    found = rows.difference_columns(first, second, "lead")
-    assert set(found) == {"lead", "lead_low", "lead_high", "lead_p"}
-    assert found["lead"] == pytest.approx(0.5)
-    assert found["lead_p"] == 1 / 4

@@ -14,12 +14,12 @@ from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
-from tvsight.experiments.main_results import Options, answers, methods
 from tvsight.methods import METHODS
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import Template, tokens
-from tvsight.protocol import central
+from tvsight.protocol import central, methods, whole_answers
+from tvsight.protocol.options import AnswerOptions
 from tvsight.protocol.whole_answers import METHOD_NAME, NAME, AnswerResults
 from tvsight.run.planning import Plan
 from tvsight.storage.contents import check_rows
@@ -36,24 +36,24 @@ def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
 
 def plan(options: RunConfig | None = None, **others: Any) -> Plan:
     sizes = {"shots": 3, "episodes_per_split": 4, "answer_tokens": MOST}
-    return Plan(options or Options(**(sizes | others)), EXAMPLE, [half_accepted()], {})
+    return Plan(options or AnswerOptions(**(sizes | others)), EXAMPLE, [half_accepted()], {})
 
 
 def request_of(method: str | None = None, **others: Any) -> AnswerResults:
     entry = None if method is None else METHODS[method]
-    (one,) = answers.requests(plan(**others), SOURCE, entry)
+    (one,) = whole_answers.requests(plan(**others), SOURCE, entry)
     return one
 
 
 def test_with_one_token_requests_and_identities_are_those_of_before() -> None:
     of_run = plan(RunConfig())
     (wanted,) = central.requests(of_run, SOURCE)
-    (found,) = central.requests(plan(Options()), SOURCE)
+    (found,) = central.requests(plan(AnswerOptions()), SOURCE)
     assert isinstance(found, central.MainResults)
     assert found.identity == wanted.identity
     method = METHODS["mean_state"]
     (wanted,) = methods.requests(of_run, SOURCE, method)
-    (found,) = methods.requests(plan(Options()), SOURCE, method)
+    (found,) = methods.requests(plan(AnswerOptions()), SOURCE, method)
     assert isinstance(found, methods.MethodResults)
     assert found.identity == wanted.identity
 
@@ -74,7 +74,7 @@ def test_rows_are_complete_and_the_same_on_a_simulated_server(
     def odd(predicted: str, query: str, accepted: object) -> Score:
         return Score(len(predicted) % 2 == 1, 1.0, True)
 
-    monkeypatch.setattr(answers, "score", odd)
+    monkeypatch.setattr(whole_answers, "score", odd)
     asked = request_of(method)
     found = complete(asked.steps(model), model.decoder, Here())
     rows = found.rows
@@ -101,7 +101,7 @@ def test_long_splits_are_measured_in_parts(model: Model, monkeypatch: pytest.Mon
     asked = request_of()
     assert len(next(asked.steps(model))) == 1
     whole = complete(asked.steps(model), model.decoder, Here()).rows
-    monkeypatch.setattr(answers, "parts", lambda prompts, most: tokens.parts(prompts, 2))
+    monkeypatch.setattr(whole_answers, "parts", lambda prompts, most: tokens.parts(prompts, 2))
     assert len(next(asked.steps(model))) == 2
     cut = complete(asked.steps(model), model.decoder, Here()).rows
     same = ["procedure", "split", "episode", "layer", "query", "predicted"]
@@ -115,14 +115,14 @@ def test_answers_without_probability_are_an_error(model: Model) -> None:
     steps = request_of().steps(model)
     (job,) = next(steps)
     read = job.function(model.decoder, *job.arguments)
-    read["answers"]["baseline"]["answer_log_probability"][0] = -float("inf")
+    read["answers"][0]["answer_log_probability"][0] = -float("inf")
     with pytest.raises(MeasurementError, match="baseline: the probability of an answer is zero"):
         steps.send([read])
 
 
 def test_options_that_measure_nothing_are_refused() -> None:
     with pytest.raises(UsageError, match=r"^--answer-tokens 0: at least 1 was expected"):
-        Options(answer_tokens=0)
-    unending = Plan(Options(answer_tokens=2), Template("{x}: {y} "), [half_accepted()], {})
+        AnswerOptions(answer_tokens=0)
+    unending = Plan(AnswerOptions(answer_tokens=2), Template("{x}: {y} "), [half_accepted()], {})
     with pytest.raises(UsageError, match=r"^--answer-tokens: the template"):
         central.requests(unending, SOURCE)

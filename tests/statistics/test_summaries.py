@@ -111,3 +111,15 @@ def test_the_best_block_of_one_result_is_tested_once() -> None:
     assert tests._best_p.cache_info().misses == 1
     assert tests._best_p.cache_info().hits == 1
     assert tests.best_better_than(swept, [1, 0, 0], ["a", "b", "c"]) != first
+
+
+def test_a_difference_is_that_of_the_same_episodes_in_any_order() -> None:
+    queries = list("aabbcc")
+    first = pd.DataFrame(
+        {"episode": range(6), "query": queries, "correct": [True] * 4 + [False] * 2}
+    )
+    second = first.assign(correct=[False] * 3 + [True] + [False] * 2).iloc[::-1]
+    found = summaries.paired(first, second, "lead")
+    assert set(found) == {"lead", "lead_low", "lead_high", "lead_p"}
+    assert found["lead"] == pytest.approx(0.5)
+    assert found["lead_p"] == 1 / 4

@@ -174,7 +174,7 @@ def test_a_plan_sends_as_much_as_a_run(model: Model) -> None:
     wanted = requests(planned(episodes_per_split=4, shots=2), SOURCE, Outcome(), None)
     assert [one.identity["layer"] for one in wanted] == [None] * 3
     (job,) = next(wanted[0].steps(model))
-    dev, _, vectors, _, layer, _ = job.arguments
+    dev, _, vectors, _, _, layer, *_ = job.arguments
     assert vectors.shape == (3, DEPTH, WIDTH)
     assert vectors.dtype == torch.half
     assert dev["norms"].shape == dev["deviations"].shape == (4, DEPTH)
@@ -186,7 +186,7 @@ def test_stored_vectors_reach_the_job(model: Model) -> None:
     of_four, source = planned(episodes_per_split=4, shots=2), replace(SOURCE, name="qwen2")
     wanted = requests(of_four, source, central(*LAYERS, model="qwen2"), vectors)
     (job,) = next(wanted[0].steps(model))
-    dev, test, means, own, layer, shuffled = job.arguments
+    dev, test, means, _, own, layer, shuffled, *_ = job.arguments
     # In the order of their names: list_first, next_letter, to_upper.
     assert means[:, 0, 0].tolist() == [2, 1, 0]
     assert own == 2

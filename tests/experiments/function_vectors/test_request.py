@@ -11,8 +11,8 @@ from tests.helpers.tiny_models import DEPTH, HEADS
 from tvsight.errors import RefusedError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
-from tvsight.experiments.function_vectors import NAME, Options
-from tvsight.experiments.function_vectors.request import BESIDE, COUNTS, DRAWS, requests
+from tvsight.experiments.function_vectors import BESIDE, NAME, Options
+from tvsight.experiments.function_vectors.request import COUNTS, DRAWS, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.run.planning import read_plan

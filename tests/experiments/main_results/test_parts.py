@@ -46,6 +46,9 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from leaves(inner, f"{name}/{key}")
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from leaves(inner, f"{name}/{inner['procedure']}")
     else:
         yield name, value
 

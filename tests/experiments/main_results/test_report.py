@@ -4,8 +4,9 @@ import pytest
 from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
-from tvsight.experiments.main_results import NAME, numbers, report, request
+from tvsight.experiments.main_results import NAME, numbers, report
 from tvsight.paper import paper_by_task
+from tvsight.protocol import central
 from tvsight.protocol.answer_sets import recognition
 
 RESULTS = (
@@ -24,7 +25,7 @@ def drawing() -> tuple[Recorded, str]:
 
 
 def test_all_results_are_collected() -> None:
-    assert report.collect is request.collect
+    assert report.collect is central.collect
 
 
 def test_numbers_are_those_of_tasks_and_of_means(drawing: tuple[Recorded, str]) -> None:

@@ -21,7 +21,7 @@ from tvsight.experiments.steering import (
     TOKENS,
     VECTOR,
 )
-from tvsight.experiments.steering.request import Steer, applications, repeated_bigrams, requests
+from tvsight.experiments.steering.request import Steer, repeated_bigrams, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.run.outcome import Outcome, Stored
@@ -82,17 +82,6 @@ def test_blocks_of_the_central_comparison_are_not_swept_again(model: Model) -> N
     assert {name: found[name] for name in layers} == layers
 
 
-def test_controls_are_added_in_zero_shot_prompts_alone() -> None:
-    vectors = applications("natural", alone=False)
-    assert len(vectors) == len(METHODS) * (1 + len(ALPHAS))
-    assert {one["procedure"] for one in vectors} == {VECTOR}
-    zero_shot = applications("zero_shot", alone=False)
-    assert zero_shot[: len(vectors)] == vectors
-    assert len(zero_shot) == len(vectors) + len(CONTROLS) * len(METHODS) * len(ALPHAS)
-    alone = {one["procedure"] for one in applications("zero_shot", alone=True)}
-    assert alone == {VECTOR, *CONTROLS} - {"any_other_task"}
-
-
 def test_repeated_bigrams_are_those_that_were_there_before() -> None:
     assert repeated_bigrams([1, 2, 3, 4]) == 0
     assert repeated_bigrams([1, 2, 1, 2, 1]) == 0.5
@@ -106,11 +95,11 @@ def test_its_job_can_be_rehearsed_and_random_directions_depend_on_task_and_seed(
         return one
 
     first = job()
-    learnt = first.arguments[5]
+    learnt = first.arguments[-2]
     assert learnt["thetas"].shape == (3, DEPTH, WIDTH)
     assert learnt["heads"].shape == (3, DEPTH, HEADS, model.decoder.attention.head_width)
-    assert len({learnt["seed"], job(1).arguments[5]["seed"]}) == 2
-    assert job(seed=(1,)).arguments[5]["seed"] != learnt["seed"]
+    assert len({learnt["seed"], job(1).arguments[-2]["seed"]}) == 2
+    assert job(seed=(1,)).arguments[-2]["seed"] != learnt["seed"]
     assert rehearse(first, model.decoder, model.dtype) > 0
 
 
@@ -128,7 +117,13 @@ def test_rows_are_complete(model: Model, tasks: str) -> None:
     contexts = [name for name in CONTEXTS if not (alone and name == "other_task")]
     assert list(test["context"].unique()) == contexts
     for context, of_context in test.groupby("context"):
-        assert len(of_context) == N * (1 + len(applications(str(context), alone)))
+        own = of_context[of_context["procedure"] == VECTOR]
+        assert len(own) == N * len(METHODS) * (1 + len(ALPHAS))
+        beside = set(of_context["procedure"]) - {VECTOR, "baseline"}
+        controls = set(CONTROLS) - ({"any_other_task"} if alone else set())
+        assert beside == (controls if context == "zero_shot" else set())
+        added = of_context[of_context["procedure"].isin(beside)]
+        assert len(added) == N * len(beside) * len(METHODS) * len(ALPHAS)
     assert (test["alpha"].notna() == (test["mode"] == "add")).all()
     signs = test["repeated_once"].notna()
     assert set(test.loc[signs, "procedure"]) == {"baseline", VECTOR}

@@ -158,11 +158,11 @@ def scored(
     """
     rows = [
         row | ({"procedure": vector} if row["layer_rule"] is not None else {})
-        for scored_as, of_split in asked_as.items()
+        for scored_as in ("patched", "demonstrations")  # zero-shot prompts are of the first alone
         for split in SPLITS
         for read in result[split][scored_as]
         if read["procedure"] != "no_op"
-        for row in of_split[split].labelled(read)
+        for row in asked_as[scored_as][split].labelled(read)
     ]
     table = pd.DataFrame(rows)
     on_dev = table[(table["split"] == "dev") & (table["scored_as"] == "patched")]

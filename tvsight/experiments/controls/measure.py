@@ -92,18 +92,21 @@ def measure(
             applied["shuffled_labels"] = own_shuffled if vectors is None else vectors
             found.append(read_states(decoder, "icl_shuffled", states, icl, source=None))
         turn = [others[episode % len(others)] for episode in range(len(icl.expected)) if others]
+        of_others = {}
         if others:
-            applied["other_tasks_mean"] = means[others].float().mean(dim=0, keepdim=True)
+            of_others["other_tasks_mean"] = means[others].float().mean(dim=0, keepdim=True)
         if others and blocks != [layer]:
-            applied["any_other_task"] = means[turn]
-        controls = [
-            Condition(name, of, blocks, use, {"source": None}) for name, of in applied.items()
-        ]
-        read = zero_shot.read([BASELINE, no_op(blocks, source=None), *controls, *of_tasks])
+            of_others["any_other_task"] = means[turn]
+        controls, beside = (
+            [Condition(name, one, blocks, use, {"source": None}) for name, one in of.items()]
+            for of in (applied, of_others)
+        )
+        conditions = [BASELINE, *controls, no_op(blocks, source=None), *beside, *of_tasks]
+        found += zero_shot.read(conditions)
         if others and blocks == [layer]:
             # One of these answers, so that a tie cannot fall one way here and another there.
-            found.append(_in_turn(read[-len(names) :], turn))
-        return [*found, *read]
+            found.append(_in_turn(found[-len(names) :], turn))
+        return found
 
     say("controls on dev")
     on_dev = split(dev, list(range(decoder.depth)), learnt[0])

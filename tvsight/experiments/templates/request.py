@@ -198,7 +198,8 @@ def scored(
         rows += with_identified(
             own, ["procedure", "extracted_under", "dummy_queries", "dummy_choice"]
         )
-    return rows
+    order = {None: -1} | {name: number for number, name in enumerate(names)}
+    return sorted(rows, key=lambda row: order[row.get("extracted_under")])
 
 
 def _labels(read: "Read", names: Sequence[str], variants: "Sequence[Variant]") -> dict[str, Any]:
