@@ -179,7 +179,6 @@ def test_a_redraw_goes_with_what_says_which_results_are_drawn_and_with_nothing_e
         (("retries", "remote_simulated"), "--retries does nothing without --remote: "),
         (("max_in_flight",), "--max-in-flight does nothing without --remote: "),
         (("job_minutes",), "--job-minutes does nothing without --remote: "),
-        (("score", "paper_curves"), "--score excludes --paper-curves: the paper's curves are of"),
         (("answer_tokens", "vectors"), "--answer-tokens excludes --no-vectors: whole answers"),
     ],
 )

@@ -66,6 +66,8 @@ FURTHER = {
     "answers_numbers.py": ["main_results"],
     "answers_report.py": ["main_results"],
     "transfer_figures.py": ["controls"],
+    "distance_figures.py": ["controls"],
+    "distance_numbers.py": ["controls"],
     "replay.py": ["function_vectors"],
 }
 """Files that an experiment may have, and which may."""

@@ -69,11 +69,7 @@ RULES = Rules(
             "the server holds and runs the model",
         ),
         "episodes": (REPLACED, "the file brings its own tasks, demonstrations and dummy queries"),
-        "score": (("paper_curves",), "the paper's curves are of accuracies"),
-        "answer_tokens": (
-            ("paper_curves", "vectors"),
-            "whole answers are drawn without the paper's curves and stored without vectors",
-        ),
+        "answer_tokens": (("vectors",), "whole answers are stored without vectors"),
     },
     needs=dict.fromkeys(("host", "max_in_flight", "retries", "job_minutes"), "remote")
     | dict.fromkeys(("revision", "trust_remote_code", "allow_pickled_weights"), "model")
