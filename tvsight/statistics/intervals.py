@@ -158,12 +158,17 @@ def _resampled_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> ND
     return drawn @ sums / (drawn @ counts)[:, None]
 
 
-@lru_cache(maxsize=3)
 def times_drawn(n: int) -> NDArray[np.float64]:
     """How often each of `n` clusters is in each bootstrap sample, `[RESAMPLES, n]`."""
+    return _times_drawn(n).astype(float)
+
+
+@lru_cache(maxsize=64)  # tasks differ in the number of their queries
+def _times_drawn(n: int) -> NDArray[np.uint8]:
     drawn = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
     cells = drawn + n * np.arange(RESAMPLES)[:, None]
-    return np.bincount(cells.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(float)
+    counts = np.bincount(cells.ravel(), minlength=RESAMPLES * n)
+    return counts.reshape(RESAMPLES, n).astype(np.uint8)  # at most some twelve
 
 
 def _quantiles(values: NDArray[np.float64]) -> tuple[float, float]:

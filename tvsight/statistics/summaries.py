@@ -62,10 +62,14 @@ def paired(first: pd.DataFrame, second: pd.DataFrame, name: str) -> dict[str, fl
         first, second: rows of one split, one per episode and draw. Each draw of one is paired with
             every draw of the other.
     """
-    pairs = first[["episode", "query", "correct"]].merge(
-        second[["episode", "correct"]], "left", on="episode", suffixes=("", "_other")
-    )
-    both = (pairs["correct"], pairs["correct_other"], pairs["query"])
+    other = second.set_index("episode")["correct"]
+    if other.index.is_unique:  # as a rule; a join takes ten times as long
+        both = (first["correct"], other.reindex(first["episode"]), first["query"])
+    else:
+        pairs = first[["episode", "query", "correct"]].merge(
+            second[["episode", "correct"]], "left", on="episode", suffixes=("", "_other")
+        )
+        both = (pairs["correct"], pairs["correct_other"], pairs["query"])
     return difference(*both).columns(name) | {f"{name}_p": better_than(*both)}
 
 
