@@ -155,7 +155,8 @@ def _by_cluster(
 def _resampled_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Means of bootstrap samples of clusters, `[RESAMPLES, columns]`."""
     drawn = times_drawn(len(counts))
-    return drawn @ sums / (drawn @ counts)[:, None]
+    alike = (counts == counts[0]).all()  # as where no query repeats: each sample has as many rows
+    return drawn @ sums / (counts.sum() if alike else (drawn @ counts)[:, None])
 
 
 def times_drawn(n: int) -> NDArray[np.float64]:
