@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 RESAMPLES = 10_000
+FEW = 64
+"""Clusters whose bootstrap samples are kept for each number of them."""
 CONFIDENCE = 0.95
 SEED = 0
 """Seed of the bootstrap. It is fixed so that a redrawn table is identical."""
@@ -161,15 +163,17 @@ def _resampled_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> ND
 
 def times_drawn(n: int) -> NDArray[np.float64]:
     """How often each of `n` clusters is in each bootstrap sample, `[RESAMPLES, n]`."""
-    return _times_drawn(n).astype(float)
+    return _few(n) if n <= FEW else _many(n)
 
 
-@lru_cache(maxsize=64)  # tasks differ in the number of their queries
-def _times_drawn(n: int) -> NDArray[np.uint8]:
+def _times_drawn(n: int) -> NDArray[np.float64]:
     drawn = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
     cells = drawn + n * np.arange(RESAMPLES)[:, None]
-    counts = np.bincount(cells.ravel(), minlength=RESAMPLES * n)
-    return counts.reshape(RESAMPLES, n).astype(np.uint8)  # at most some twelve
+    return np.bincount(cells.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(float)
+
+
+# Tasks differ in the number of their queries: 4 MB for 50, and 80 MB for 1,000.
+_few, _many = lru_cache(maxsize=FEW)(_times_drawn), lru_cache(maxsize=2)(_times_drawn)
 
 
 def _quantiles(values: NDArray[np.float64]) -> tuple[float, float]:
