@@ -42,25 +42,17 @@ def matrix(
     axes = figure.subplots()
     rows = {name: place for place, name in enumerate(reversed(applied))}
     first = means.drop_duplicates("applied_under")
+    places = first["applied_under"].map(rows)
     for name, style in (("icl", "-"), ("baseline", ":")):
-        for _, row in first.iterrows():
-            place = rows[row["applied_under"]]
-            label = f"{title(name)}, no vector" if place == 0 else "_none"
-            shade = text_in(PROCEDURES[name].colour)
-            low, high = place - 0.4, place + 0.4
-            axes.vlines(row[name], low, high, color=shade, linestyle=style, lw=1.4, label=label)
+        look: Any = {"color": text_in(PROCEDURES[name].colour), "linestyle": style, "lw": 1.4}
+        label = f"{title(name)}, no vector"
+        axes.vlines(first[name], places - 0.4, places + 0.4, label=label, **look)
     colours = model_colours(len(extracted))
     for place, (name, colour) in enumerate(zip(extracted, colours, strict=True)):
         kept = means[means["extracted_under"] == name]
-        shift = 0.25 - 0.5 * place / max(1, len(extracted) - 1)
-        at, label = kept["applied_under"].map(rows) + shift, f"“{shortened(name)}” prompts"
-        look: Any = {
-            "fmt": TASK_MARKERS[place],
-            "color": colour,
-            "markersize": 5,
-            "elinewidth": 0.9,
-        }
-        label = f"Vector from {label}"
+        at = kept["applied_under"].map(rows) + 0.25 - 0.5 * place / max(1, len(extracted) - 1)
+        look = {"fmt": TASK_MARKERS[place], "color": colour, "markersize": 5, "elinewidth": 0.9}
+        label = f"Vector from “{shortened(name)}” prompts"
         whiskered(axes, kept, "accuracy", at, upright=False, label=label, **look)
     rows_of(axes, [_written_out(name) for name in rows])
     axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.5), xlabel="Mean test accuracy")
@@ -126,11 +118,10 @@ def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
     look: Any = {"fmt": drawn_as.marker + line, "color": drawn_as.colour, "label": drawn_as.title}
     sizes_of: Any = {"markersize": 4.5, "linewidth": 1.2, "elinewidth": 0.9, "capsize": 2}
     whiskered(axes, means, "accuracy", places, zorder=3, **look, **sizes_of)
-    for place, is_bound in zip(places, means["dummy_choice"] == "query", strict=True):
-        if is_bound:
-            hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}
-            accuracy = means["accuracy"].iloc[place]
-            axes.plot(place, accuracy, drawn_as.marker, color=drawn_as.colour, **hollow)
+    bounds = means[means["dummy_choice"] == "query"]
+    hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}
+    at = [place for place, row in zip(places, means.index, strict=True) if row in bounds.index]
+    axes.plot(at, bounds["accuracy"], drawn_as.marker, color=drawn_as.colour, **hollow)
 
 
 def _references(axes: Axes, means: pd.Series) -> None:

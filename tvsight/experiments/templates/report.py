@@ -11,7 +11,7 @@ from tvsight.output.labels import interval
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.protocol.methods import each_vector
-from tvsight.statistics.summaries import by_group
+from tvsight.statistics.summaries import TASK, by_group
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -99,7 +99,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         if vector == "task_vector":
             _draw_dummy_queries(table, means, standard, page)
             below = [_dummy_tasks(numbers.of_dummy_queries(table, standard))]
-        cells = _with_unpatched(numbers.of_templates(table, standard), table)
+        cells = numbers.with_unpatched(numbers.of_templates(table, standard), table)
         page.table(_worded(TASK_TABLE, vector), table, cells, below, of_vector.note_cells)
 
 
@@ -135,27 +135,12 @@ def _worded(table: Table, vector: str) -> Table:
     return table._replace(note=f"{table.note} {NO_DUMMIES}").of(vector)
 
 
-def _with_unpatched(matrix: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The cells of the template × template matrix with the accuracies without a vector."""
-    place = ["model", "task", "applied_under"]
-    where = pd.MultiIndex.from_frame(matrix[place])
-    ends = {
-        name: table[table["procedure"] == name].set_index(place)["accuracy"].reindex(where)
-        for name in ("baseline", "icl")
-    }
-    return matrix.assign(**{name: of.to_numpy() for name, of in ends.items()})
-
-
 def _dummy_tasks(dummies: pd.DataFrame) -> tuple[Table, pd.DataFrame]:
     """Task by task, a column per number and choice of dummy queries."""
+    cells = dummies.to_dict("records")
     named = dummies.assign(
-        named=[figures.dummies_named(cell) for cell in dummies.to_dict("records")],
-        said=[_with_block(cell) for cell in dummies.to_dict("records")],
+        named=list(map(figures.dummies_named, cells)), said=list(map(_with_block, cells))
     )
-    rows = by_group(
-        named,
-        ["model", "category", "task"],
-        lambda of: dict(zip(of["named"], of["said"], strict=True)),
-    )
+    rows = by_group(named, TASK, lambda of: dict(zip(of["named"], of["said"], strict=True)))
     columns = [c.named(name, name, str) for name in named["named"].unique()]
     return Table("", "", (c.MODEL, c.CATEGORY, c.TASK, *columns), shown=False), rows
