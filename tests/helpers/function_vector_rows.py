@@ -67,9 +67,10 @@ def method_rows(
     labels: dict[str, Any] = {"model": "a-model", "task": task, "category": category}
     labels |= {"procedure": procedure, "layer_identified": True}
     labels |= {"read_position": "last", "write_position": "last"}
-    rows = run("test", N, right, layer=layer)
+    rows = []
     for block in range(DEPTH):
         rows += run("dev", 6, 6 if block == layer else 2, layer=block)
+    rows += run("test", N, right, layer=layer)
     return pd.DataFrame(rows).assign(**labels)[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
 
 

@@ -74,12 +74,12 @@ def line(
     label: str,
     band: bool = True,
     width: float = 1.2,
-    name: str = "accuracy",
+    value: str = "accuracy",
 ) -> None:
     """A column of one procedure, in its colour and with its marker.
 
     Args:
-        means: one row per point, with `name`, and `name_low` and `name_high` for a band.
+        means: one row per point, with `value`, its `_low` and `_high`.
         along: the column that the horizontal axis is.
         band: draw the interval too.
     """
@@ -87,7 +87,7 @@ def line(
     places = means[along].astype(float)
     axes.plot(
         places,
-        means[name],
+        means[value],
         color=drawn_as.colour,
         marker=drawn_as.marker,
         markersize=3.4,
@@ -95,7 +95,7 @@ def line(
         label=label,
     )
     if band:
-        marks.band(axes, places, means, name, drawn_as.colour)
+        marks.band(axes, places, means, value, drawn_as.colour)
 
 
 def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = None) -> None:

@@ -81,12 +81,15 @@ def assert_answers(case: Case, found: Answers, expected: list[Answer], of: Promp
 
 
 def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Tensor]) -> None:
-    made = run(case.model.decoder, make_vectors, case.learnt)
-    found = dict(made["one"])
-    found |= {f"curve {n}": v for n, v in zip(case.learnt["counts"], made["curve"], strict=True)}
-    found |= {f"draw {number}": one for number, one in enumerate(made["random_heads"])}
-    found |= dict(zip(("other 0", "other 2"), made["others"], strict=True))
+    made, every = run(case.model.decoder, make_vectors, case.learnt, EPISODES)
+    found = {"other 0": every[0], "other 2": every[2], "curve 3": every[1]}
+    for one in made[:-1]:
+        name, heads, draw = one.procedure, one.labels["heads"], one.labels.get("draw")
+        name = f"curve {heads}" if heads != 3 else name if draw is None else f"draw {draw}"
+        found[name] = one.vectors
     assert set(found) == set(vectors)
+    turns = torch.stack([every[0], every[2]] * (EPISODES // 2))
+    torch.testing.assert_close(made[-1].vectors[:, 0], turns)
     for name, vector in vectors.items():
         torch.testing.assert_close(found[name], vector, atol=1e-3, rtol=1e-3)
     same = bool(torch.allclose(found["raw_vector"], found["function_vector"], atol=1e-4))

@@ -73,81 +73,86 @@ def measure(
 ) -> Comparison:
     """Add the vectors of one task in both contexts, in one job."""
     say = progress or silent
-    vectors = make_vectors(decoder, learnt)
-    own = {name: _added(name, vectors["one"][name], learnt["heads"]) for name in (VECTOR, RAW)}
+    added, functions = make_vectors(decoder, learnt, len(test["expected"]))
+    own, controls = added[:2], added[2:]
     say("vectors of other methods")
     beside, icl = learn_beside(decoder, dev, test)
     read: dict[str, list[Read]] = {"dev": [], "test": []}
-    used: list[Condition] = []
     for context in ("zero_shot", "shuffled"):
         say({"zero_shot": "zero-shot prompts", "shuffled": "shuffled labels"}[context])
         alone = context == "zero_shot"
-        swept = list(own.values()) if alone else [own[VECTOR], *beside["dev"]]
+        swept = own if alone else [own[0], *beside["dev"]]
         every = [BASELINE, *(one._replace(blocks=range(decoder.depth)) for one in swept)]
         asked = dev["zero_shot"] if alone else dev["shuffled"]
         on_dev = Prompts(decoder, asked, dev["expected"], icl["dev"])
         read["dev"] += on_dev.read([one.labelled(context=context) for one in every])
         layers = best_layers(read["dev"][-len(swept) :], dev["accepted"])
 
-        tested = swept if alone else [own[VECTOR], *beside["test"]]
+        tested = swept if alone else [own[0], *beside["test"]]
         conditions = [one._replace(blocks=[layers[one.procedure]]) for one in tested]
-        third = own[VECTOR]._replace(blocks=[decoder.depth // 3])
+        third = own[0]._replace(blocks=[decoder.depth // 3])
         conditions.append(third.labelled(layer_rule="third"))
         if alone:
-            further = _controls(vectors, learnt, len(test["expected"]))
-            conditions += [one._replace(blocks=[layers[VECTOR]]) for one in further]
+            conditions += [one._replace(blocks=[layers[VECTOR]]) for one in controls]
         asked = test["zero_shot"] if alone else test["shuffled"]
         on_test = Prompts(decoder, asked, test["expected"], icl["test"])
         labelled = [one.labelled(context=context, layer_rule="dev") for one in conditions]
         read["test"] += on_test.read([BASELINE.labelled(context=context), *labelled])
-        used += [*swept, *conditions]
+    every_one = [one.vectors for one in (*added, *beside["dev"], *beside["test"])]
+    made = [vectors for vectors in every_one if vectors is not None]
     return {
         "dev": read["dev"],
         "test": read["test"],
-        "vectors": torch.stack(vectors["every"]).cpu(),
-        "norms": {name: float(vector.norm()) for name, vector in vectors["one"].items()},
-        "finite": all(one.vectors is not None and _finite(one.vectors) for one in used),
+        "vectors": functions.cpu(),
+        "norms": {
+            one.procedure: float(of.norm()) for one, of in zip(added[:4], made, strict=False)
+        },
+        "finite": all(bool(vectors.isfinite().all()) for vectors in made),
     }
 
 
-class Vectors(TypedDict):
-    """The vectors of a task, each `[width]`."""
+def make_vectors(decoder: Decoder, learnt: Learnt, episodes: int) -> tuple[list[Condition], Tensor]:
+    """Every sum of heads that is added, and what stands in its place, from the means and rankings
+    of all tasks.
 
-    one: dict[str, Tensor]
-    """By procedure."""
-    curve: list[Tensor]
-    random_heads: list[Tensor]
-    every: list[Tensor]
-    """The function vector of every task."""
-    others: list[Tensor]
-    """Those of the other tasks."""
+    Args:
+        episodes: in test, among which the other tasks take turns.
 
-
-def make_vectors(decoder: Decoder, learnt: Learnt) -> Vectors:
-    """Every vector of a task from the means and rankings of all tasks."""
+    Returns:
+        The function vector and the raw sum; then the controls, and the curve; and the function
+        vector of every task, `[tasks, width]`.
+    """
     count, own = learnt["heads"], learnt["own"]
     means = learnt["means"].to(device=decoder.device, dtype=decoder.dtype)
     ranking = learnt["ranking"][own]
     arrived = contributions(decoder, means[own], normalised=True).float()
     raw = contributions(decoder, means[own]).float()
     direction = torch.randn(decoder.width, generator=torch.Generator().manual_seed(learnt["seed"]))
-    every = [
-        summed(contributions(decoder, of_task, normalised=True).float(), heads[:count])
-        for of_task, heads in zip(means, learnt["ranking"], strict=True)
+    every = torch.stack(
+        [
+            summed(contributions(decoder, of_task, normalised=True).float(), heads[:count])
+            for of_task, heads in zip(means, learnt["ranking"], strict=True)
+        ]
+    )
+    vector, others = every[own], torch.cat([every[:own], every[own + 1 :]])
+
+    def added(name: str, vector: Tensor, heads: int = count, **labels: Any) -> Condition:
+        return Condition(name, vector, use="add", labels={"heads": heads, **labels})
+
+    found = [
+        added(VECTOR, vector),
+        added(RAW, summed(raw, ranking[:count])),
+        added("bottom_heads", summed(arrived, ranking[-count:])),
+        added("random_addition", (direction / direction.norm()).to(vector) * vector.norm()),
     ]
-    vector = every[own]
-    return {
-        "one": {
-            "function_vector": vector,
-            "raw_vector": summed(raw, ranking[:count]),
-            "bottom_heads": summed(arrived, ranking[-count:]),
-            "random_addition": (direction / direction.norm()).to(vector) * vector.norm(),
-        },
-        "curve": [summed(arrived, ranking[:size]) for size in learnt["counts"]],
-        "random_heads": [summed(arrived, heads) for heads in learnt["random_heads"]],
-        "every": every,
-        "others": [of_task for task, of_task in enumerate(every) if task != own],
-    }
+    sizes = [size for size in learnt["counts"] if size != count]
+    found += [added(VECTOR, summed(arrived, ranking[:size]), size) for size in sizes]
+    for draw, heads in enumerate(learnt["random_heads"]):
+        found.append(added("random_heads", summed(arrived, heads), draw=draw))
+    if len(others):
+        in_turn = others[torch.arange(episodes) % len(others)]
+        found.append(added("other_function_vector", in_turn[:, None]))
+    return found, every
 
 
 def learn_beside(
@@ -166,28 +171,3 @@ def learn_beside(
         for split, of in extracted.items()
     }
     return found, {split: of.icl for split, of in extracted.items()}
-
-
-def _added(name: str, vector: Tensor, heads: int, **labels: Any) -> Condition:
-    """A sum of heads, or what stands in its place."""
-    return Condition(name, vector, use="add", labels={"heads": heads, **labels})
-
-
-def _finite(vectors: Tensor) -> bool:
-    return bool(vectors.isfinite().all())
-
-
-def _controls(vectors: Vectors, learnt: Learnt, episodes: int) -> list[Condition]:
-    """The controls and the curve of some test episodes."""
-    heads, one = learnt["heads"], vectors["one"]
-    found = [_added(name, one[name], heads) for name in ("bottom_heads", "random_addition")]
-    curve = zip(learnt["counts"], vectors["curve"], strict=True)
-    found += [_added(VECTOR, vector, size) for size, vector in curve if size != heads]
-    found += [
-        _added("random_heads", vector, heads, draw=draw)
-        for draw, vector in enumerate(vectors["random_heads"])
-    ]
-    if others := vectors["others"]:
-        in_turn = torch.stack([others[number % len(others)] for number in range(episodes)])
-        found.append(_added("other_function_vector", in_turn[:, None], heads))
-    return found

@@ -105,7 +105,7 @@ def _vectors(axes: Axes, rows: pd.DataFrame, name: str) -> None:
     """A column for each method: by factor, and of the vector that is written over."""
     for number_of, method in enumerate(METHODS):
         run = rows[rows["method"] == method]
-        line(axes, run[run["mode"] == "add"], "place", method, title(method), name=name)
+        line(axes, run[run["mode"] == "add"], "place", method, title(method), value=name)
         over = run[run["mode"] == "overwrite"]
         places = [OVER + APART * (number_of - 1)] * len(over)
         whiskered(axes, over, name, places, **look_of(method), markersize=3.4, elinewidth=0.8)

@@ -12,7 +12,7 @@ from tvsight.output import columns as c
 from tvsight.output.labels import MISSING, interval
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
-from tvsight.statistics.summaries import wide
+from tvsight.statistics.summaries import ENDS, wide
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -105,8 +105,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     ranges, of_text = numbers.ranges(means), numbers.in_text(rows)
     added = means[(means["context"] == "zero_shot") & (means["mode"] == "add")]
     controls = wide(added, ["model", "method", "alpha"], "procedure")
-    none = {f"{name}{end}": None for name in CONTROLS for end in ("", "_low", "_high")}
-    controls = controls.assign(**{name: none[name] for name in none if name not in controls})
+    named = [f"{name}{end}" for name in CONTROLS for end in ENDS]
+    controls = controls.reindex(columns=list(dict.fromkeys([*controls, *named])))
     below = [(CONTROL_TABLE, controls), (TASK_TABLE, _by_task(table))]
     page.table(RANGE_TABLE, table, ranges, below, steered.note_cells)
     page.numbers(means, "means")
