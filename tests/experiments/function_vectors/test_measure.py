@@ -6,19 +6,16 @@ from torch import Tensor
 
 from tests.experiments.function_vectors.conftest import Case
 from tests.helpers.method_prompts import EPISODES, dummies, few_shot, with_added
-from tests.helpers.reads import answers_of, where
+from tests.helpers.reads import TOLERANCE, answers_of, assert_answered, where
 from tests.helpers.reference import Answer
-from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.execution import run
 from tvsight.experiments.function_vectors.measure import Comparison, make_vectors, measure
-from tvsight.interventions.answers import Answers
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.causal_effects import measure_effects
 from tvsight.protocol.conditions import Read, at
 
-TOLERANCE = 2e-4
 CONTEXTS = ("zero_shot", "shuffled")
 SWEPT = {
     "zero_shot": ("function_vector", "raw_vector"),
@@ -63,21 +60,6 @@ def vectors(case: Case) -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def measured(case: Case) -> Comparison:
     return run(case.model.decoder, measure, *case.prompts, case.learnt)
-
-
-def assert_answers(case: Case, found: Answers, expected: list[Answer], of: PromptTokens) -> None:
-    tokens = of["expected"]
-    assert found["token"].tolist() == [one.token for one in expected]
-    log_probabilities = [
-        float(one.log_probabilities[token]) for one, token in zip(expected, tokens, strict=True)
-    ]
-    assert found["log_probability"].tolist() == pytest.approx(log_probabilities, abs=TOLERANCE)
-    assert found["margin"].tolist() == pytest.approx([o.margin for o in expected], abs=TOLERANCE)
-    icl = [case.reference.answer(prompt).log_probabilities for prompt in few_shot(of)]
-    here = [one.log_probabilities for one in expected]
-    gaps, divergences = gaps_and_divergences(here, icl, tokens, accepted=of["accepted"])
-    assert found["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
-    assert found["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
 
 
 def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Tensor]) -> None:
@@ -151,20 +133,20 @@ def test_each_vector_is_applied_after_every_block_on_dev_and_after_its_own_best_
         prompts = tokens["zero_shot"] if context == "zero_shot" else tokens["shuffled"]
         plain = [case.reference.answer(prompt) for prompt in prompts]
         read = answers_of(measured[split], "baseline", context=context)
-        assert_answers(case, read, plain, tokens)
+        assert_answered(case.reference, read, plain, tokens)
     on_dev, on_test = (vectors | learnt_from(case, tokens) for tokens in (dev, test))
     for name in SWEPT[context]:
         correct = []
         for block in range(DEPTH):
             expected = answers_with(case, name, dev, context, block, on_dev[name])
-            assert_answers(case, at(answers_of(of_dev, name), block), expected, dev)
+            assert_answered(case.reference, at(answers_of(of_dev, name), block), expected, dev)
             accepted = zip(expected, dev["accepted"], strict=True)
             correct.append(sum(one.token in tokens for one, tokens in accepted))
         tested = chosen(measured, context, name)
         (layer,) = tested["blocks"]
         assert layer == correct.index(max(correct)), name
         expected = answers_with(case, name, test, context, layer, on_test[name])
-        assert_answers(case, at(tested["answers"], 0), expected, test)
+        assert_answered(case.reference, at(tested["answers"], 0), expected, test)
 
 
 def test_the_raw_sum_has_a_block_of_its_own(case: Case, measured: Comparison) -> None:
@@ -185,7 +167,7 @@ def test_test_has_every_control_after_the_chosen_block(
             with_added(case.reference, prompt, block, vector)
             for prompt, vector in zip(prompts, of_episodes, strict=True)
         ]
-        assert_answers(case, at(read["answers"], 0), expected, test)
+        assert_answered(case.reference, at(read["answers"], 0), expected, test)
 
     of_test = [one for one in measured["test"] if one["labels"]["context"] == "zero_shot"]
     single = ("bottom_heads", "random_addition")
@@ -218,7 +200,7 @@ def test_shuffled_prompts_have_the_methods_and_no_controls(
         case, "function_vector", test, "shuffled", third, vectors["function_vector"]
     )
     (read,) = where(of_test, "function_vector", layer_rule="third")
-    assert_answers(case, at(read["answers"], 0), expected, test)
+    assert_answered(case.reference, at(read["answers"], 0), expected, test)
 
 
 def test_lengths_are_those_of_the_vectors(vectors: dict[str, Tensor], measured: Comparison) -> None:

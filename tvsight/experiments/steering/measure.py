@@ -22,7 +22,7 @@ from tvsight.methods.function_vector import summed
 from tvsight.methods.method import Use
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, no_op, silent
-from tvsight.protocol.measure import best_layer, extract_with_icl
+from tvsight.protocol.measure import best_layers, extract_with_icl
 
 MODES: tuple[Use, ...] = ("overwrite", "add")
 VECTOR = "vector"
@@ -96,13 +96,7 @@ def measure(
     say("blocks on dev")
     functions = function_vectors(decoder, learnt)
     on_dev = _sweep(decoder, dev, functions, learnt)
-    layers = learnt["blocks"] | {
-        f"{one['labels']['method']}/{one['labels']['mode']}": best_layer(
-            one["answers"], dev["accepted"]
-        )
-        for one in on_dev
-        if one["procedure"] == VECTOR
-    }
+    layers = learnt["blocks"] | best_layers(on_dev, dev["accepted"], _swept)
     say("vectors on test")
     vectors, icl = make_vectors(decoder, test, functions, learnt)
     own = conditions(vectors, layers, [VECTOR], alphas)
@@ -129,6 +123,10 @@ def measure(
         "generated": texts,
         "divergence": shifted,
     }
+
+
+def _swept(read: Read) -> str:
+    return f"{read['labels']['method']}/{read['labels']['mode']}"
 
 
 def _sweep(decoder: Decoder, dev: PromptTokens, functions: Tensor, learnt: Learnt) -> list[Read]:

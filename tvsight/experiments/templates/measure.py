@@ -27,7 +27,7 @@ from tvsight.protocol.conditions import (
     read_states,
     silent,
 )
-from tvsight.protocol.measure import best_layer
+from tvsight.protocol.measure import best_layers
 
 
 class Variant(TypedDict):
@@ -143,13 +143,8 @@ def measure(
     made = method or task_vector.METHOD
     every = [range(decoder.depth)] * len(variants)
     on_dev = measure_split(decoder, dev, variants, every, "dev", made, learnt["dev"], progress)
-    layers = {
-        read["labels"]["variant"]: [best_layer(read["answers"], dev["accepted"])]
-        for of_template in on_dev
-        for read in of_template
-        if "variant" in read["labels"]
-    }
-    chosen = [layers[number] for number in range(len(variants))]
+    layers = best_layers(_in_a_row(on_dev), dev["accepted"], lambda one: one["labels"]["variant"])
+    chosen = [[layers[number]] for number in range(len(variants))]
     on_test = measure_split(decoder, test, variants, chosen, "test", made, learnt["test"], progress)
     return {"dev": on_dev, "test": on_test}
 
@@ -179,14 +174,14 @@ def measure_split(
     templates = len(prompts["shared"][0])
     say(f"{split} demonstrations")
     shared, dummies, queries = (_in_a_row(prompts[of]) for of in ("shared", "dummies", "query"))
-    few_shot = [[*of, query] for of, query in zip(dummies, queries, strict=True)]
-    last = last_states(decoder, shared, few_shot)
+    rest = [[*of, query] for of, query in zip(dummies, queries, strict=True)]
+    last = last_states(decoder, shared, rest)
     say(f"{split} queries")
     found = []
     for template in range(templates):
         asked = _of_template(prompts, template)
-        states_of = torch.stack([states[-1, -1] for states in last[template::templates]])
-        icl = Icl(states_of, asked["expected"], asked["accepted"])
+        few_shot = torch.stack([of_episode[-1, -1] for of_episode in last[template::templates]])
+        icl = Icl(few_shot, asked["expected"], asked["accepted"])
         own = Prompts(decoder, asked["zero_shot"], asked["expected"], icl)
         conditions = [BASELINE, no_op([decoder.depth // 2])]
         states = own.states(conditions)
@@ -194,12 +189,11 @@ def measure_split(
         for number, variant in enumerate(variants):
             if variant["applied"] != template:
                 continue
-            extracted, members = variant["extracted"], variant["members"]
-            of_template = last[extracted::templates]
-            vectors = (
-                learnt[extracted] if learnt else task_vectors([o[members] for o in of_template])
-            )
-            labels = {"variant": number}
+            extracted, labels = variant["extracted"], {"variant": number}
+            states_of = [
+                of_episode[variant["members"]] for of_episode in last[extracted::templates]
+            ]
+            vectors = learnt[extracted] if learnt else task_vectors(states_of)
             one = Condition("vector", vectors, layers[number], method.use, labels)
             states += own.states([one])
             conditions.append(one._replace(vectors=vectors.new_empty(len(vectors), 0, 0)))
