@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from tvsight.experiments.templates.numbers import CHOICES, Standard
 from tvsight.output.columns import Row
 from tvsight.output.labels import counted, display_name, number, shortened, sizes
-from tvsight.output.marks import rows_of, whiskered
+from tvsight.output.marks import look_of, rows_of, whiskered
 from tvsight.output.panels import legend_above
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about, title, word
@@ -113,15 +113,14 @@ def dummies_named(row: Row | pd.Series) -> str:
 
 def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
     """Accuracies with their intervals; hollow where θ is an upper bound."""
-    drawn_as = PROCEDURES["task_vector"]
-    places = range(len(means))
-    look: Any = {"fmt": drawn_as.marker + line, "color": drawn_as.colour, "label": drawn_as.title}
-    sizes_of: Any = {"markersize": 4.5, "linewidth": 1.2, "elinewidth": 0.9, "capsize": 2}
-    whiskered(axes, means, "accuracy", places, zorder=3, **look, **sizes_of)
+    look = look_of("task_vector")
+    size: Any = {"markersize": 4.5, "linewidth": 1.2, "elinewidth": 0.9, "capsize": 2, "zorder": 3}
+    line_of: Any = {**look, "linestyle": line, "label": title("task_vector")}
+    places = pd.Series(range(len(means)), means.index)
+    whiskered(axes, means, "accuracy", places, **line_of, **size)
     bounds = means[means["dummy_choice"] == "query"]
-    hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}
-    at = [place for place, row in zip(places, means.index, strict=True) if row in bounds.index]
-    axes.plot(at, bounds["accuracy"], drawn_as.marker, color=drawn_as.colour, **hollow)
+    hollow = look | {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}
+    axes.plot(places[bounds.index], bounds["accuracy"], **hollow)
 
 
 def _references(axes: Axes, means: pd.Series) -> None:

@@ -93,39 +93,24 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     for vector, of_vector, files in each_vector(outcome, drawn):
         page = Page(display, files)
         table = numbers.by_variant(of_vector.table, vector)
+        by_model = {str(name): of for name, of in table.groupby("model", sort=False)}
         means, standard = numbers.over_tasks(table, vector), numbers.standard(table)
-        _draw_matrix(table, means, standard, vector, page)
+        matrix, declared = numbers.of_templates(means, standard), _worded(MATRIX_TABLE, vector)
+        page.table(declared._replace(heading=f"{declared.heading} (95 % intervals)"), matrix)
+        for model, of_model in by_model.items():
+            shown = matrix[matrix["model"] == model]
+            page.figure(figures.matrix(model, shown, of_model, standard, vector), model)
         below = []
         if vector == "task_vector":
-            _draw_dummy_queries(table, means, standard, page)
+            dummies = numbers.of_dummy_queries(means, standard)
+            page.table(DUMMY_TABLE, dummies)
+            for model, of_model in by_model.items():
+                shown = dummies[dummies["model"] == model]
+                curves = figures.dummy_queries(model, shown, of_model, standard)
+                page.figure(curves, "dummy_queries", model)
             below = [_dummy_tasks(numbers.of_dummy_queries(table, standard))]
         cells = numbers.with_unpatched(numbers.of_templates(table, standard), table)
         page.table(_worded(TASK_TABLE, vector), table, cells, below, of_vector.note_cells)
-
-
-def _draw_matrix(
-    table: pd.DataFrame, means: pd.DataFrame, standard: numbers.Standard, vector: str, page: Page
-) -> None:
-    """The template × template matrix."""
-    matrix = numbers.of_templates(means, standard)
-    declared = _worded(MATRIX_TABLE, vector)
-    page.table(declared._replace(heading=f"{declared.heading} (95 % intervals)"), matrix)
-    for model in table["model"].unique():
-        of_model = table[table["model"] == model]
-        shown = matrix[matrix["model"] == model]
-        page.figure(figures.matrix(model, shown, of_model, standard, vector), model)
-
-
-def _draw_dummy_queries(
-    table: pd.DataFrame, means: pd.DataFrame, standard: numbers.Standard, page: Page
-) -> None:
-    """The numbers and choices of dummy queries."""
-    dummies = numbers.of_dummy_queries(means, standard)
-    page.table(DUMMY_TABLE, dummies)
-    for model in table["model"].unique():
-        of_model, points = (of[of["model"] == model] for of in (table, dummies))
-        curves = figures.dummy_queries(model, points, of_model, standard)
-        page.figure(curves, "dummy_queries", model)
 
 
 def _worded(table: Table, vector: str) -> Table:
