@@ -69,7 +69,7 @@ def by_pair(
     """
     ours = table[table["model"] == model]
     pairs = list(dict.fromkeys(ours["task"]))
-    figure, panels = _panels(pairs, 1.35)
+    figure, panels = _panels(pairs, 1.35, "Accuracy on B")
     start: Any = {"color": ICL.colour, "markersize": 4.5, "clip_on": False, "zorder": 4}
     for axes, pair in zip(panels, pairs, strict=True):
         axes.plot([0, 1], [1, 0], color="0.85", linewidth=0.7, zorder=0)
@@ -89,7 +89,6 @@ def by_pair(
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_xlabel("On A", labelpad=1)
         axes.set_aspect("equal")
-    _named(panels, "Accuracy on B")
     _legend(figure, panels, [WITHOUT, *(arrow.name for arrow in ARROWS[::-1]), PAPER.name])
     caption, note = _about(ours, model, vector)
     return Plot(figure, about(_overridden(ours), vector), caption, note)
@@ -108,7 +107,7 @@ def by_block(
     of_model = table[table["model"] == model]
     levels = unpatched[unpatched["model"] == model]
     pairs = list(dict.fromkeys(of_model["task"]))
-    figure, panels = _panels(pairs, 1.45)
+    figure, panels = _panels(pairs, 1.45, "Dev accuracy")
     depth = int(of_model["layer"].max()) + 1
     for axes, pair in zip(panels, pairs, strict=True):
         of_pair = of_model[of_model["task"] == pair]
@@ -120,7 +119,6 @@ def by_block(
         axes.yaxis.grid(True)
         for layer in chosen:
             axes.axvspan(layer - 0.5, layer + 0.5, color="0.92", zorder=0)
-    _named(panels, "Dev accuracy")
     _legend(figure, panels, list(SWEEPS))
     note = (
         f"{display_name(model)}, blocks 0–{depth - 1}. n = {sizes(of_model['n'])} dev episodes per "
@@ -131,11 +129,12 @@ def by_block(
     return Plot(figure, about(_exchanged(of_model, levels), vector), caption, note)
 
 
-def _panels(pairs: list[str], height: float) -> tuple[Figure, list[Axes]]:
+def _panels(pairs: list[str], height: float, accuracy: str) -> tuple[Figure, list[Axes]]:
     """A panel for each pair, with both names above it.
 
     Args:
         height: of a panel with its labels, in inches.
+        accuracy: what the vertical axes are.
     """
     rows = -(-len(pairs) // COLUMNS)
     # One pair alone leaves room for the legend above it.
@@ -146,13 +145,9 @@ def _panels(pairs: list[str], height: float) -> tuple[Figure, list[Axes]]:
         both = zip("AB", map(task_title, tasks_of(pair)), strict=True)
         names = [fitting(f"{letter}: {name}", room, SMALL) for letter, name in both]
         axes.set_title("\n".join(names), loc="left", fontsize=SMALL)
-    return figure, drawn
-
-
-def _named(panels: list[Axes], accuracy: str) -> None:
-    """What the vertical axis of each row of panels is."""
-    for axes in panels[::COLUMNS]:
+    for axes in drawn[::COLUMNS]:
         axes.set_ylabel(accuracy, labelpad=2)
+    return figure, drawn
 
 
 def _legend(figure: Figure, panels: list[Axes], names: Sequence[str]) -> None:
