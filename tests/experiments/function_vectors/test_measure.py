@@ -1,17 +1,27 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.experiments.function_vectors.conftest import Case
-from tests.helpers.method_prompts import EPISODES, dummies, few_shot, with_added
+from tests.helpers.method_prompts import (
+    EPISODES,
+    Split,
+    dummies,
+    few_shot,
+    method_prompts,
+    with_added,
+)
 from tests.helpers.reads import TOLERANCE, answers_of, assert_answered, where
 from tests.helpers.reference import Answer
+from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.execution import run
-from tvsight.experiments.function_vectors.measure import Comparison, make_vectors, measure
+from tvsight.experiments.function_vectors.measure import Comparison, Learnt, make_vectors, measure
+from tvsight.models.loading import Model, load
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.causal_effects import measure_effects
 from tvsight.protocol.conditions import Read, at
@@ -22,6 +32,38 @@ SWEPT = {
     "shuffled": ("function_vector", "task_vector", "averaged_vector", "mean_state"),
 }
 """The procedures of each context that have a block of their own."""
+
+
+EVERY = [(layer, head) for layer in range(DEPTH) for head in range(HEADS)]
+
+
+class Case(NamedTuple):
+    """A model, the same in plain PyTorch, prompts, and means and rankings of three tasks."""
+
+    model: Model
+    reference: HeadsReference
+    prompts: Split
+    learnt: Learnt
+
+
+@pytest.fixture(scope="module", params=["qwen2", "gemma3"])
+def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path]) -> Case:
+    checkpoint = tiny_checkpoint(request.param)
+    model = load(str(checkpoint), device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, DEPTH, HEADS, model.decoder.attention.head_width)
+    orders = [torch.randperm(len(EVERY), generator=generator).tolist() for _ in range(3)]
+    learnt: Learnt = {
+        "means": 2 * torch.randn(shape, generator=generator),
+        "ranking": [[EVERY[place] for place in order] for order in orders],
+        "own": 1,
+        "counts": [1, 3, 5],
+        "heads": 3,
+        "random_heads": [EVERY[2:5], EVERY[9:12]],
+        "seed": 7,
+    }
+    assert model.decoder.width == WIDTH
+    return Case(model, HeadsReference(checkpoint), method_prompts(model), learnt)
 
 
 def expected_vectors(case: Case) -> dict[str, Tensor]:
