@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tests.helpers.example_rows import answer, typed
 from tvsight.experiments.conflicting_tasks import NAME
-from tvsight.storage.schemas import schema
 
-COLUMNS = schema(NAME).columns
 DEV = 8
 SWEPT = {
     ("zero_shot", "patched"): (0, 6, 8),
@@ -34,58 +33,29 @@ def pair_rows(
             after the block of each rule (2 and 1).
         queries: of each test episode; all different unless given.
     """
-    asked = queries or [f"query {number}" for number in range(n)]
-    rows = []
-    for procedure, rule, layer, (on_a, on_b) in (
-        ("icl", None, None, icl),
-        ("task_vector", "zero_shot", 2, zero_shot),
-        ("task_vector", "conflict", 1, conflict),
+    rows: list[dict[str, object]] = []
+
+    def add(split: str, right: Sequence[bool], scored_as: str, **columns: object) -> None:
+        asked = (
+            queries if queries and split == "test" else [f"query {k}" for k in range(len(right))]
+        )
+        space = " " if scored_as == "demonstrations" else ""
+        for number, is_right in enumerate(right):
+            row = answer(split, number, space + asked[number], is_right)
+            rows.append(row | {"scored_as": scored_as, **columns})
+
+    for (on_a, on_b), columns in (
+        (icl, {"procedure": "icl"}),
+        (zero_shot, {"procedure": "task_vector", "layer_rule": "zero_shot", "layer": 2}),
+        (conflict, {"procedure": "task_vector", "layer_rule": "conflict", "layer": 1}),
     ):
-        for number, query in enumerate(asked):
-            for scored_as, space, right in (
-                ("demonstrations", " ", number < on_a),
-                ("patched", "", number >= n - on_b),
-            ):
-                rows.append(_row("test", procedure, rule, layer, scored_as, number, right))
-                rows[-1]["query"] = space + query
-    for number in range(DEV):
-        rows.append(_row("dev", "baseline", None, None, "patched", number, True))
-        rows.append(_row("dev", "icl", None, None, "demonstrations", number, number < 6))
-        rows.append(_row("dev", "icl", None, None, "patched", number, number > 5))
-        for (rule, scored_as), right in SWEPT.items():
-            for layer, count in enumerate(right):
-                is_right = number < count
-                row = _row("dev", "task_vector", rule, layer, scored_as, number, is_right)
-                rows.append(row)
-    data = pd.DataFrame(rows).assign(model=model, task=pair, category="custom")
-    return data[list(COLUMNS)].astype(COLUMNS)
-
-
-def _row(
-    split: str,
-    procedure: str,
-    rule: str | None,
-    layer: int | None,
-    scored_as: str,
-    episode: int,
-    correct: bool,
-) -> dict[str, object]:
-    position = None if layer is None else "last"
-    return {
-        "procedure": procedure,
-        "split": split,
-        "layer": layer,
-        "layer_identified": None if rule is None else rule == "conflict",
-        "read_position": position,
-        "write_position": position,
-        "episode": episode,
-        "query": f"dev {episode}",
-        "expected": " yes",
-        "predicted": " yes",
-        "correct": correct,
-        "log_probability": -0.5,
-        "margin": 1.0,
-        "measured_on": "cpu",
-        "scored_as": scored_as,
-        "layer_rule": rule,
-    }
+        add("test", [k < on_a for k in range(n)], "demonstrations", **columns)
+        add("test", [k >= n - on_b for k in range(n)], "patched", **columns)
+    add("dev", [True] * DEV, "patched", procedure="baseline")
+    add("dev", [k < 6 for k in range(DEV)], "demonstrations", procedure="icl")
+    add("dev", [k > 5 for k in range(DEV)], "patched", procedure="icl")
+    for (rule, scored_as), counts in SWEPT.items():
+        for layer, count in enumerate(counts):
+            swept = {"procedure": "task_vector", "layer_rule": rule, "layer": layer}
+            add("dev", [k < count for k in range(DEV)], scored_as, **swept)
+    return typed(rows, NAME, model=model, task=pair, category="custom")

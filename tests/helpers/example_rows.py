@@ -7,7 +7,7 @@ import pandas as pd
 
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import ANSWER_TYPES, COLUMN_TYPES, SCORE_TYPES
+from tvsight.storage.schemas import ANSWER_TYPES, COLUMN_TYPES, SCORE_TYPES, schema
 
 PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
 
@@ -152,3 +152,20 @@ def outcome_of(*results: pd.DataFrame, experiment: str = "main_results") -> Outc
         key = Key(rows["model"].iloc[0], rows["task"].iloc[0])
         stored.append(Stored(key, Path(experiment, key.model, f"{key.task}-{number}"), rows))
     return Outcome(stored)
+
+
+def run(split: str, count: int, right: int, **columns: object) -> list[dict[str, object]]:
+    """The rows of one run: `count` episodes of a split, the first `right` of them right."""
+    name = "query" if split == "test" else f"{split} query"
+    return [answer(split, n, f"{name} {n}", n < right) | columns for n in range(count)]
+
+
+def typed(rows: Sequence[dict[str, object]], experiment: str, **columns: object) -> pd.DataFrame:
+    """Rows of an experiment in the columns of its schema.
+
+    Args:
+        columns: the same in all rows.
+    """
+    types = schema(experiment).columns_with({name for row in rows for name in row})
+    data = pd.DataFrame(rows).assign(**columns)
+    return data.reindex(columns=list(types)).astype(types)

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from tests.helpers.example_rows import answer, task_rows
+from tests.helpers.example_rows import run, task_rows, typed
 from tvsight.experiments.function_vectors import BESIDE, NAME
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import COLUMN_TYPES, schema
+from tvsight.storage.schemas import COLUMN_TYPES
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 N, LAYER, THIRD, DEPTH, HEADS = 20, 3, 1, 6, 4
@@ -64,18 +64,14 @@ def method_rows(
     task: str, right: int, procedure: str = "mean_state", layer: int = 2, category: str = "custom"
 ) -> pd.DataFrame:
     """The rows of one further method: on dev two of six episodes are right, all after `layer`."""
-    shared: dict[str, Any] = {"model": "a-model", "task": task, "category": category}
-    shared |= {"procedure": procedure, "layer_identified": True}
-    shared |= {"read_position": "last", "write_position": "last"}
-    rows = [
-        shared | answer("dev", n, f"dev query {n}", n < 2 or block == layer) | {"layer": block}
-        for block in range(DEPTH)
-        for n in range(6)
-    ]
-    rows += [
-        shared | answer("test", n, f"query {n}", n < right) | {"layer": layer} for n in range(N)
-    ]
-    return pd.DataFrame(rows)[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
+    labels: dict[str, Any] = {"model": "a-model", "task": task, "category": category}
+    labels |= {"procedure": procedure, "layer_identified": True}
+    labels |= {"read_position": "last", "write_position": "last"}
+    rows = []
+    for block in range(DEPTH):
+        rows += run("dev", 6, 6 if block == layer else 2, layer=block)
+    rows += run("test", N, right, layer=layer)
+    return pd.DataFrame(rows).assign(**labels)[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
 
 
 COSINES = [0.1 * block for block in range(DEPTH)]
@@ -88,16 +84,10 @@ def vector_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFr
     Args:
         less: how many answers fewer are right than the constants say, with every procedure.
     """
-    columns = schema(NAME).columns
-    shared = dict.fromkeys(columns) | {"model": "a-model", "task": task, "category": category}
     rows: list[dict[str, Any]] = []
 
     def add(split: str, count: int, **condition: Any) -> None:
-        size = N if split == "test" else 6
-        name = "query" if split == "test" else "dev query"
-        rows.extend(
-            shared | answer(split, n, f"{name} {n}", n < count) | condition for n in range(size)
-        )
+        rows.extend(run(split, N if split == "test" else 6, count, **condition))
 
     for context, blocks in BLOCKS.items():
         plain: dict[str, Any] = {"context": context}
@@ -123,23 +113,21 @@ def vector_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFr
         add("test", right - less, **best, heads=size, procedure="function_vector")
     for draw, right in enumerate(RANDOM_HEADS):
         add("test", right - less, **best, heads=SIZE, draw=draw, procedure="random_heads")
-    return pd.DataFrame(rows)[list(columns)].astype(columns)
+    return typed(rows, NAME, model="a-model", task=task, category=category)
 
 
 def effect_rows(task: str, effect: list[list[float]], category: str = "custom") -> pd.DataFrame:
     """The effects of every head on two prompts, by 0.01 below and above the mean."""
-    columns = schema(EFFECTS).columns
-    shared = {"model": "a-model", "task": task, "category": category, "measured_on": "cpu"}
-    rows = [
-        shared
-        | {"episode": episode, "query": f"dev query {episode}", "expected": " yes"}
+    rows: list[dict[str, object]] = [
+        {"episode": episode, "query": f"dev query {episode}", "expected": " yes"}
         | {"layer": layer, "head": head, "effect": value + 0.01 * (2 * episode - 1)}
         | {"log_effect": 2 * value, "probability": 0.2, "log_probability": -1.6}
         for episode in range(2)
         for layer, of_layer in enumerate(effect)
         for head, value in enumerate(of_layer)
     ]
-    return pd.DataFrame(rows)[list(columns)].astype(columns)
+    labels = {"model": "a-model", "task": task, "category": category, "measured_on": "cpu"}
+    return typed(rows, EFFECTS, **labels)
 
 
 def of_task(
@@ -169,19 +157,14 @@ def one_task() -> Tables:
 def eighteen_tasks() -> Tables:
     """The paper's tasks, with 18 blocks of four heads."""
     categories = {name: task.category for name, task in packaged_tasks().items()}
-    return joined(
-        *(
-            of_task(
-                task,
-                [[((7 * n + 5 * layer + head) % 13) / 40 - 0.05 for head in range(4)]
-                 for layer in range(18)],
-                categories[task],
-                number % 2,
-            )
-            for number, task in enumerate(PAPER_TASKS)
-            for n in [number]
-        )
-    )  # fmt: skip
+    found = []
+    for number, task in enumerate(PAPER_TASKS):
+        effect = [
+            [((7 * number + 5 * layer + head) % 13) / 40 - 0.05 for head in range(4)]
+            for layer in range(18)
+        ]
+        found.append(of_task(task, effect, categories[task], number % 2))
+    return joined(*found)
 
 
 def outcome(tables: Tables) -> Outcome:

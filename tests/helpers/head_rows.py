@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.helpers.example_rows import answer
+from tests.helpers.example_rows import run, typed
 from tvsight.experiments.heads import DEFINITIONS, INDUCTION, KINDS, NAME
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import schema
 
 N = 20
 DEPTH, HEADS = 3, 4
@@ -19,6 +18,7 @@ SIZES = {0.05: 1, 0.2: 3}
 RIGHT = {"fv": 4, "induction": 12, "random": 14, "fv_excluding": 6, "induction_excluding": 14}
 """Right answers of `N` without the largest sets, of the first task."""
 ICL = 16
+EVERY = [(layer, head) for layer in range(DEPTH) for head in range(HEADS)]
 Head = tuple[int, int]
 
 
@@ -27,20 +27,17 @@ def effect_rows(
 ) -> pd.DataFrame:
     """The effects of some heads on the same prompts; those of the others are zero."""
     prompts = len(next(iter(effects.values())))
-    rows = [
+    rows: list[dict[str, object]] = [
         {
-            **{"model": model, "task": task, "category": "knowledge", "episode": prompt},
-            **{"query": f"query {prompt}", "expected": " yes", "layer": layer, "head": head},
-            "effect": effects.get((layer, head), [0.0] * prompts)[prompt],
-            **{"log_effect": 0.0, "probability": 0.5, "log_probability": -0.7},
-            "measured_on": "cpu",
+            **{"episode": prompt, "query": f"query {prompt}", "layer": head[0], "head": head[1]},
+            "effect": effects.get(head, [0.0] * prompts)[prompt],
+            **{"expected": " yes", "log_effect": 0.0, "probability": 0.5, "log_probability": -0.7},
         }
         for prompt in range(prompts)
-        for layer in range(DEPTH)
-        for head in range(HEADS)
+        for head in EVERY
     ]
-    columns = schema(EFFECTS).columns
-    return pd.DataFrame(rows)[list(columns)].astype(columns)
+    labels = {"model": model, "task": task, "category": "knowledge", "measured_on": "cpu"}
+    return typed(rows, EFFECTS, **labels)
 
 
 def induction_rows(
@@ -51,20 +48,17 @@ def induction_rows(
     Args:
         tokens: as many as the context window has room for.
     """
-    rows = [
+    rows: list[dict[str, object]] = [
         {
-            **{"model": model, "task": "random_tokens", "category": "custom"},
             **{"definition": name, **of._asdict(), "tokens": min(of.tokens, tokens)},
-            **{"layer": layer, "head": head},
+            **{"layer": layer, "head": head, "deviation": 0.1},
             "score": scores.get((layer, head), 0.01) / (1 + number),
-            **{"deviation": 0.1, "measured_on": "cpu"},
         }
         for number, (name, of) in enumerate(DEFINITIONS.items())
-        for layer in range(DEPTH)
-        for head in range(HEADS)
+        for layer, head in EVERY
     ]
-    columns = schema(INDUCTION).columns
-    return pd.DataFrame(rows)[list(columns)].astype(columns)
+    labels = {"model": model, "task": "random_tokens", "category": "custom", "measured_on": "cpu"}
+    return typed(rows, INDUCTION, **labels)
 
 
 def ablation_rows(
@@ -73,8 +67,7 @@ def ablation_rows(
     """`N` episodes per set of heads, the first `right[kind]` of them right without the largest set,
     and one less than with ICL without the smaller. Each further draw of random heads has one less.
     """
-    plain = {"kind": None, "share": None, "heads": None, "draw": None}
-    conditions = [({"procedure": "icl"} | plain, icl)]
+    conditions: list[tuple[dict[str, object], int]] = [({"procedure": "icl"}, icl)]
     for share, heads in SIZES.items():
         largest = share == max(SIZES)
         for kind in KINDS:
@@ -82,17 +75,8 @@ def ablation_rows(
                 labels = {"kind": kind, "share": share, "heads": heads, "draw": draw}
                 count = (right[kind] if largest else icl - 1) - (draw or 0)
                 conditions.append(({"procedure": f"ablated_{kind}"} | labels, count))
-    rows = [
-        {
-            **{"model": model, "task": task, "category": "knowledge"},
-            **answer("test", number, f"query {number}", number < count),
-            **condition,
-        }
-        for condition, count in conditions
-        for number in range(N)
-    ]
-    columns = schema(NAME).columns
-    return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
+    rows = [row for labels, count in conditions for row in run("test", N, count, **labels)]
+    return typed(rows, NAME, model=model, task=task, category="knowledge")
 
 
 def effects_of_two(model: str = "a-model") -> list[pd.DataFrame]:

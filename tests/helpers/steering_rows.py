@@ -6,12 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from tests.helpers.example_rows import answer, task_rows
+from tests.helpers.example_rows import run, task_rows, typed
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import CONTEXTS, CONTROLS, METHODS, NAME, VECTOR
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import SCORE_TYPES, schema
 
 N = 20
 BASELINE, ICL = 2, 16
@@ -41,22 +40,21 @@ def steering_rows(
     rows: list[dict[str, Any]] = []
 
     def add(count: int, alpha: float | None, **labels: Any) -> None:
+        scores = {"rank": 1, "answer_gap": count / 2, "icl_divergence": 3 - (alpha or 0) / 2}
         layer = LAYER if "method" in labels else None
-        for number in range(N):
-            row: dict[str, Any] = {"model": model, "task": task, "category": "knowledge"}
-            row |= {"layer": layer} | answer(
-                "test", number, f"query {number}", number < count - less
-            )
-            row |= {"alpha": alpha, **labels}
-            row |= {"rank": 1, "answer_gap": count / 2, "icl_divergence": 3 - (alpha or 0) / 2}
-            in_text = number < TEXTS and labels["context"] == "zero_shot"
-            if in_text and labels["procedure"] in ("baseline", VECTOR):
+        found: list[dict[str, Any]] = run(
+            "test", N, count - less, layer=layer, alpha=alpha, **labels
+        )
+        for number, row in enumerate(found):
+            row |= scores
+            if labels["context"] != "zero_shot" or labels["procedure"] not in ("baseline", VECTOR):
+                continue
+            if number < TEXTS:
                 row |= {"repeated_once": 0.1 * number, "repeated_every": (alpha or 0.4) / 8}
                 row |= {"exact_once": number < 3, "exact_every": number < 1}
-            if number < SENTENCES and layer and labels["context"] == "zero_shot":
-                known = alpha if number < TEXTS else 2 * (alpha or 0)
-                row |= {"divergence": known} if labels["procedure"] == VECTOR else {}
-            rows.append(row)
+            if number < SENTENCES and layer:
+                row["divergence"] = alpha if number < TEXTS else 2 * (alpha or 0)
+        rows.extend(found)
 
     for context in contexts:
         add(BASELINE, None, context=context, procedure="baseline")
@@ -68,8 +66,7 @@ def steering_rows(
                 add(count - 2 * place, alpha, procedure=VECTOR, mode="add", **of)
                 for control in CONTROLS if context == "zero_shot" else ():
                     add(CONTROL, alpha, procedure=control, mode="add", **of)
-    columns = schema(NAME).columns_with(SCORE_TYPES)
-    return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
+    return typed(rows, NAME, model=model, task=task, category="knowledge")
 
 
 def central_rows(task: str, less: int = 0, model: str = "a-model") -> pd.DataFrame:

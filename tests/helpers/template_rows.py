@@ -2,10 +2,9 @@
 
 import pandas as pd
 
-from tests.helpers.example_rows import answer
+from tests.helpers.example_rows import run, typed
 from tvsight.experiments.templates import NAME
 from tvsight.experiments.templates.numbers import VARIANT, by_variant
-from tvsight.storage.schemas import schema
 
 N = 20
 UNPATCHED = {"baseline": {"arrow": 1, "example": 2}, "icl": {"arrow": 17, "example": 18}}
@@ -25,28 +24,18 @@ VECTORS = {
 def variant_rows(task: str, less: int = 0, layer: int = 10, model: str = "a-model") -> pd.DataFrame:
     """Test rows with the numbers above less `less`, and dev rows by which a block above the ninth
     is identified."""
-    shared = {"model": model, "task": task, "category": "custom"}
     rows: list[dict[str, object]] = []
-
-    def add(columns: dict[str, object], right: int, layers: list[int | None]) -> None:
-        rows.extend(
-            shared | columns | answer("test", n, f"query {n}", n < right) | {"layer": layers[-1]}
-            for n in range(N)
-        )
-        rows.extend(
-            shared | columns | answer("dev", n, f"dev {n}", (block or 0) > 9) | {"layer": block}
-            for block in layers
-            for n in range(6)
-        )
-
     for procedure, of in UNPATCHED.items():
         for applied, right in of.items():
-            add({"procedure": procedure, "applied_under": applied}, right, [None])
+            columns: dict[str, object] = {"procedure": procedure, "applied_under": applied}
+            rows += run("test", N, right, **columns) + run("dev", 6, 0, **columns)
     for variant, right in VECTORS.items():
         columns = dict(zip(VARIANT, variant, strict=True)) | {"procedure": "task_vector"}
-        add(columns | {"layer_identified": layer > 9}, right - less, [0, layer])
-    types = schema(NAME).columns
-    return pd.DataFrame(rows).reindex(columns=list(types)).astype(types)
+        columns["layer_identified"] = layer > 9
+        rows += run("test", N, right - less, layer=layer, **columns)
+        for block in (0, layer):
+            rows += run("dev", 6, 6 if block > 9 else 0, layer=block, **columns)
+    return typed(rows, NAME, model=model, task=task, category="custom")
 
 
 def two_tasks() -> pd.DataFrame:

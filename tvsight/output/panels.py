@@ -74,11 +74,12 @@ def line(
     label: str,
     band: bool = True,
     width: float = 1.2,
+    value: str = "accuracy",
 ) -> None:
-    """The accuracies of one procedure, in its colour and with its marker.
+    """A column of one procedure, in its colour and with its marker.
 
     Args:
-        means: one row per point, with `accuracy`, `accuracy_low`, `accuracy_high`.
+        means: one row per point, with `value`, its `_low` and `_high`.
         along: the column that the horizontal axis is.
         band: draw the interval too.
     """
@@ -86,7 +87,7 @@ def line(
     places = means[along].astype(float)
     axes.plot(
         places,
-        means["accuracy"],
+        means[value],
         color=drawn_as.colour,
         marker=drawn_as.marker,
         markersize=3.4,
@@ -94,7 +95,7 @@ def line(
         label=label,
     )
     if band:
-        marks.band(axes, places, means, "accuracy", drawn_as.colour)
+        marks.band(axes, places, means, value, drawn_as.colour)
 
 
 def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = None) -> None:

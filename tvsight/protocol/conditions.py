@@ -43,6 +43,10 @@ class Condition(NamedTuple):
         vectors = self.vectors.expand(states.shape)[:, list(self.blocks)].to(states)
         return vectors if self.use == "overwrite" else before + vectors
 
+    def labelled(self, **labels: Any) -> "Condition":
+        """The same with further columns, where it does not have them itself."""
+        return self._replace(labels={**labels, **self.labels})
+
 
 class Read(TypedDict):
     """The answers under one condition, and what identifies their rows."""

@@ -4,7 +4,7 @@ A vector is applied after every block on the dev episodes; the block with the be
 chosen, and the test episodes are measured there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict, TypeVar
 
 import torch
@@ -222,10 +222,18 @@ def in_context_learning(
     return Icl(states, prompts["expected"], prompts["accepted"])
 
 
-def best_layers(read: Sequence[Read], accepted: Sequence[Sequence[int]]) -> dict[str, int]:
-    """The block with the best dev accuracy, for each vector that was applied after several."""
+def best_layers(
+    read: Sequence[Read],
+    accepted: Sequence[Sequence[int]],
+    key: Callable[[Read], Any] = lambda one: one["procedure"],
+) -> dict[Any, int]:
+    """The block with the best dev accuracy, for each vector that was applied after several.
+
+    Args:
+        key: what tells vectors apart.
+    """
     return {
-        one["procedure"]: best_layer(one["answers"], accepted)
+        key(one): best_layer(one["answers"], accepted)
         for one in read
         if one["blocks"] is not None and len(one["blocks"]) > 1
     }

@@ -42,14 +42,10 @@ class Measured(NamedTuple):
     conflicts: list[Conflict]
     rows: pd.DataFrame
     phases: list[str]
-    baseline: dict[str, list[Answer]]
-    icl: dict[str, list[Answer]]
-    zero_shot: list[list[Answer]]
-    """Dev answers to zero-shot prompts, after each block."""
-    conflict: dict[str, list[list[Answer]]]
-    """Answers to conflicting prompts after each block, by split."""
-    of_patched: dict[str, list[Answer]]
-    """In-context learning of the patched task, by split."""
+    answers: dict[tuple[str, str], list[Answer]]
+    """By prompts and split: `zero_shot`, `conflict`, and `patched`, the few-shot ones of B."""
+    swept: dict[tuple[str, str], list[list[Answer]]]
+    """With the vector, after each block."""
 
     def of(self, split: str, procedure: str, **columns: str) -> pd.DataFrame:
         rows = self.rows
@@ -98,39 +94,33 @@ def measured(
     phases: list[str] = []
     rows = complete(pair.steps(model), model.decoder, Here(phases.append)).rows
     hooked, ids = Reference(tiny_checkpoint("qwen2")), lambda text: model.tokenizer(text).input_ids
-    baseline, icl, of_patched, conflict, zero_shot = {}, {}, {}, {}, []
+    answers, swept = {}, {}
     for split in ("dev", "test"):
         of_split = [c for c in conflicts if c.patched.split == split]
-        vectors = [
-            torch.stack(
-                [
-                    hooked.residual_streams(ids(EXAMPLE.few_shot(c.patched.demonstrations, dummy)))
-                    for dummy in c.patched.dummy_queries
-                ]
-            ).mean(dim=0)
-            for c in of_split
-        ]
-        bare = [ids(EXAMPLE.query(c.patched.query)) for c in of_split]
-        few = [
-            ids(EXAMPLE.few_shot(c.demonstrated.demonstrations, c.demonstrated.query))
-            for c in of_split
-        ]
-        baseline[split] = [hooked.answer(prompt) for prompt in bare]
-        icl[split] = [hooked.answer(prompt) for prompt in few]
-        of_patched[split] = [
-            hooked.answer(ids(EXAMPLE.few_shot(c.patched.demonstrations, c.patched.query)))
-            for c in of_split
-        ]
-        swept = [
-            [
-                [hooked.answer(prompt, b, v[b]) for prompt, v in zip(prompts, vectors, strict=True)]
-                for b in range(DEPTH)
+        vectors = []
+        for c in of_split:
+            few_shot = [
+                EXAMPLE.few_shot(c.patched.demonstrations, d) for d in c.patched.dummy_queries
             ]
-            for prompts in (bare, few)
-        ]
-        conflict[split] = swept[1]
-        zero_shot = zero_shot or swept[0]
-    return Measured(conflicts, rows, phases, baseline, icl, zero_shot, conflict, of_patched)
+            streams = [hooked.residual_streams(ids(prompt)) for prompt in few_shot]
+            vectors.append(torch.stack(streams).mean(dim=0))
+        prompts = {
+            "zero_shot": [EXAMPLE.query(c.patched.query) for c in of_split],
+            "conflict": [
+                EXAMPLE.few_shot(c.demonstrated.demonstrations, c.demonstrated.query)
+                for c in of_split
+            ],
+            "patched": [
+                EXAMPLE.few_shot(c.patched.demonstrations, c.patched.query) for c in of_split
+            ],
+        }
+        for name, texts in prompts.items():
+            answers[name, split] = [hooked.answer(ids(text)) for text in texts]
+            pairs = list(zip(map(ids, texts), vectors, strict=True))
+            swept[name, split] = [
+                [hooked.answer(p, b, v[b]) for p, v in pairs] for b in range(DEPTH)
+            ]
+    return Measured(conflicts, rows, phases, answers, swept)
 
 
 def assert_answered(model: Model, rows: pd.DataFrame, wanted: list[Answer]) -> None:
@@ -161,9 +151,9 @@ def test_conflicting_prompts_answer_what_the_reference_answers(
 ) -> None:
     for split in ("dev", "test"):
         asked = measured.of(split, "icl", scored_as=scored_as)
-        assert_answered(model, asked, measured.icl[split])
+        assert_answered(model, asked, measured.answers["conflict", split])
     swept = measured.of("dev", "task_vector", scored_as=scored_as, layer_rule="conflict")
-    for block, wanted in enumerate(measured.conflict["dev"]):
+    for block, wanted in enumerate(measured.swept["conflict", "dev"]):
         assert_answered(model, swept[swept["layer"] == block], wanted)
 
 
@@ -171,12 +161,13 @@ def test_conflicting_prompts_answer_what_the_reference_answers(
 def test_divergences_are_from_in_context_learning_of_the_task_that_is_scored(
     model: Model, measured: Measured, scored_as: str
 ) -> None:
-    icl = (measured.icl if scored_as == "demonstrations" else measured.of_patched)["test"]
+    icl = measured.answers["conflict" if scored_as == "demonstrations" else "patched", "test"]
     rows = measured.of("test", "task_vector", scored_as=scored_as, layer_rule="conflict")
     (layer,) = rows["layer"].unique()
     texts = rows["expected"].tolist()
     expected = [model.tokenizer(text, add_special_tokens=False).input_ids[0] for text in texts]
-    both = [[one.log_probabilities for one in of] for of in (measured.conflict["test"][layer], icl)]
+    found = measured.swept["conflict", "test"][layer]
+    both = [[one.log_probabilities for one in of] for of in (found, icl)]
     conflicts = [one for one in measured.conflicts if one.patched.split == "test"]
     side = "demonstrated" if scored_as == "demonstrations" else "patched"
     words = [{word.strip() for word in getattr(one, side).accepted} for one in conflicts]
@@ -194,10 +185,10 @@ def test_divergences_are_from_in_context_learning_of_the_task_that_is_scored(
 def test_zero_shot_prompts_answer_what_the_reference_answers(
     model: Model, measured: Measured
 ) -> None:
-    assert_answered(model, measured.of("dev", "baseline"), measured.baseline["dev"])
+    assert_answered(model, measured.of("dev", "baseline"), measured.answers["zero_shot", "dev"])
     swept = measured.of("dev", "task_vector", layer_rule="zero_shot")
     assert set(swept["scored_as"]) == {"patched"}
-    for block, wanted in enumerate(measured.zero_shot):
+    for block, wanted in enumerate(measured.swept["zero_shot", "dev"]):
         assert_answered(model, swept[swept["layer"] == block], wanted)
 
 
@@ -213,7 +204,7 @@ def test_each_rule_tests_the_first_block_that_is_best_at_the_patched_task(
         asked = measured.of("test", "task_vector", scored_as=scored_as, layer_rule=rule)
         (layer,) = asked["layer"].unique()
         assert layer == by_layer.idxmax()
-        assert_answered(model, asked, measured.conflict["test"][layer])
+        assert_answered(model, asked, measured.swept["conflict", "test"][layer])
 
 
 @pytest.mark.parametrize(("rule", "unpatched"), zip(RULES, ("baseline", "icl"), strict=True))

@@ -64,24 +64,6 @@ def test_function_vectors_are_measured_once_planned_and_drawn_again(
         assert refused.stderr == "error: --heads 21: qwen2 has 20 heads.\n"
 
 
-def test_a_wrong_number_of_heads_is_refused_at_once(checkpoint: Path) -> None:
-    ended = analysis("function_vectors", "--model", checkpoint, "--heads", "0")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "error: --heads 0: at least 1 was expected.\n"
-
-
-@pytest.mark.slow
-def test_one_task_has_no_other_function_vector(checkpoint: Path, tmp_path: Path) -> None:
-    one = ("--tasks", "to_upper", "--model", checkpoint, "--results", tmp_path, *SIZES)
-    ended = analysis("function_vectors", *one)
-    assert "Traceback" not in ended.stdout + ended.stderr
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "Only one task: there is no other task's vector" in ended.stdout
-    assert not (tmp_path / "tables" / "function_vectors_overlap.csv").exists()
-    means = pd.read_csv(tmp_path / "tables" / "function_vectors_means.csv")
-    assert set(COMPARED) - set(means["procedure"]) == {"other_function_vector"}
-
-
 def test_the_protocol_of_todd_sets_prompts_and_their_number() -> None:
     assert Options().with_protocol == Options()
     plan = read_plan(Options(tasks="antonyms", protocol="todd").with_protocol)

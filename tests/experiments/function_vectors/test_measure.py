@@ -1,30 +1,69 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.experiments.function_vectors.conftest import Case
-from tests.helpers.method_prompts import EPISODES, dummies, few_shot, with_added
-from tests.helpers.reads import answers_of, where
+from tests.helpers.method_prompts import (
+    EPISODES,
+    Split,
+    dummies,
+    few_shot,
+    method_prompts,
+    with_added,
+)
+from tests.helpers.reads import TOLERANCE, answers_of, assert_answered, where
 from tests.helpers.reference import Answer
-from tests.helpers.reference_scores import gaps_and_divergences
+from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.execution import run
-from tvsight.experiments.function_vectors.measure import Comparison, make_vectors, measure
-from tvsight.interventions.answers import Answers
+from tvsight.experiments.function_vectors.measure import Comparison, Learnt, make_vectors, measure
+from tvsight.models.loading import Model, load
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.causal_effects import measure_effects
 from tvsight.protocol.conditions import Read, at
 
-TOLERANCE = 2e-4
 CONTEXTS = ("zero_shot", "shuffled")
 SWEPT = {
     "zero_shot": ("function_vector", "raw_vector"),
     "shuffled": ("function_vector", "task_vector", "averaged_vector", "mean_state"),
 }
 """The procedures of each context that have a block of their own."""
+
+
+EVERY = [(layer, head) for layer in range(DEPTH) for head in range(HEADS)]
+
+
+class Case(NamedTuple):
+    """A model, the same in plain PyTorch, prompts, and means and rankings of three tasks."""
+
+    model: Model
+    reference: HeadsReference
+    prompts: Split
+    learnt: Learnt
+
+
+@pytest.fixture(scope="module", params=["qwen2", "gemma3"])
+def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path]) -> Case:
+    checkpoint = tiny_checkpoint(request.param)
+    model = load(str(checkpoint), device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, DEPTH, HEADS, model.decoder.attention.head_width)
+    orders = [torch.randperm(len(EVERY), generator=generator).tolist() for _ in range(3)]
+    learnt: Learnt = {
+        "means": 2 * torch.randn(shape, generator=generator),
+        "ranking": [[EVERY[place] for place in order] for order in orders],
+        "own": 1,
+        "counts": [1, 3, 5],
+        "heads": 3,
+        "random_heads": [EVERY[2:5], EVERY[9:12]],
+        "seed": 7,
+    }
+    assert model.decoder.width == WIDTH
+    return Case(model, HeadsReference(checkpoint), method_prompts(model), learnt)
 
 
 def expected_vectors(case: Case) -> dict[str, Tensor]:
@@ -65,28 +104,16 @@ def measured(case: Case) -> Comparison:
     return run(case.model.decoder, measure, *case.prompts, case.learnt)
 
 
-def assert_answers(case: Case, found: Answers, expected: list[Answer], of: PromptTokens) -> None:
-    tokens = of["expected"]
-    assert found["token"].tolist() == [one.token for one in expected]
-    log_probabilities = [
-        float(one.log_probabilities[token]) for one, token in zip(expected, tokens, strict=True)
-    ]
-    assert found["log_probability"].tolist() == pytest.approx(log_probabilities, abs=TOLERANCE)
-    assert found["margin"].tolist() == pytest.approx([o.margin for o in expected], abs=TOLERANCE)
-    icl = [case.reference.answer(prompt).log_probabilities for prompt in few_shot(of)]
-    here = [one.log_probabilities for one in expected]
-    gaps, divergences = gaps_and_divergences(here, icl, tokens, accepted=of["accepted"])
-    assert found["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
-    assert found["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
-
-
 def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Tensor]) -> None:
-    made = run(case.model.decoder, make_vectors, case.learnt)
-    found = dict(made["one"])
-    found |= {f"curve {n}": v for n, v in zip(case.learnt["counts"], made["curve"], strict=True)}
-    found |= {f"draw {number}": one for number, one in enumerate(made["random_heads"])}
-    found |= dict(zip(("other 0", "other 2"), made["others"], strict=True))
+    made, every = run(case.model.decoder, make_vectors, case.learnt, EPISODES)
+    found = {"other 0": every[0], "other 2": every[2], "curve 3": every[1]}
+    for one in made[:-1]:
+        name, heads, draw = one.procedure, one.labels["heads"], one.labels.get("draw")
+        name = f"curve {heads}" if heads != 3 else name if draw is None else f"draw {draw}"
+        found[name] = one.vectors
     assert set(found) == set(vectors)
+    turns = torch.stack([every[0], every[2]] * (EPISODES // 2))
+    torch.testing.assert_close(made[-1].vectors[:, 0], turns)
     for name, vector in vectors.items():
         torch.testing.assert_close(found[name], vector, atol=1e-3, rtol=1e-3)
     same = bool(torch.allclose(found["raw_vector"], found["function_vector"], atol=1e-4))
@@ -148,20 +175,20 @@ def test_each_vector_is_applied_after_every_block_on_dev_and_after_its_own_best_
         prompts = tokens["zero_shot"] if context == "zero_shot" else tokens["shuffled"]
         plain = [case.reference.answer(prompt) for prompt in prompts]
         read = answers_of(measured[split], "baseline", context=context)
-        assert_answers(case, read, plain, tokens)
+        assert_answered(case.reference, read, plain, tokens)
     on_dev, on_test = (vectors | learnt_from(case, tokens) for tokens in (dev, test))
     for name in SWEPT[context]:
         correct = []
         for block in range(DEPTH):
             expected = answers_with(case, name, dev, context, block, on_dev[name])
-            assert_answers(case, at(answers_of(of_dev, name), block), expected, dev)
+            assert_answered(case.reference, at(answers_of(of_dev, name), block), expected, dev)
             accepted = zip(expected, dev["accepted"], strict=True)
             correct.append(sum(one.token in tokens for one, tokens in accepted))
         tested = chosen(measured, context, name)
         (layer,) = tested["blocks"]
         assert layer == correct.index(max(correct)), name
         expected = answers_with(case, name, test, context, layer, on_test[name])
-        assert_answers(case, at(tested["answers"], 0), expected, test)
+        assert_answered(case.reference, at(tested["answers"], 0), expected, test)
 
 
 def test_the_raw_sum_has_a_block_of_its_own(case: Case, measured: Comparison) -> None:
@@ -182,7 +209,7 @@ def test_test_has_every_control_after_the_chosen_block(
             with_added(case.reference, prompt, block, vector)
             for prompt, vector in zip(prompts, of_episodes, strict=True)
         ]
-        assert_answers(case, at(read["answers"], 0), expected, test)
+        assert_answered(case.reference, at(read["answers"], 0), expected, test)
 
     of_test = [one for one in measured["test"] if one["labels"]["context"] == "zero_shot"]
     single = ("bottom_heads", "random_addition")
@@ -215,7 +242,7 @@ def test_shuffled_prompts_have_the_methods_and_no_controls(
         case, "function_vector", test, "shuffled", third, vectors["function_vector"]
     )
     (read,) = where(of_test, "function_vector", layer_rule="third")
-    assert_answers(case, at(read["answers"], 0), expected, test)
+    assert_answered(case.reference, at(read["answers"], 0), expected, test)
 
 
 def test_lengths_are_those_of_the_vectors(vectors: dict[str, Tensor], measured: Comparison) -> None:

@@ -1,32 +1,24 @@
 """The measurements, against plain PyTorch: one prompt at a time, whole, through module hooks."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from tests.helpers.half_accepted import half_accepted
-from tests.helpers.reference_scores import gaps_and_divergences
+from tests.helpers.method_prompts import EPISODES, few_shot, method_prompts
+from tests.helpers.reads import TOLERANCE, assert_answered
+from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.execution import run
 from tvsight.experiments.heads.measure import measure, measure_induction
 from tvsight.models.loading import Model, load
 from tvsight.models.random import random_llama
-from tvsight.prompts import (
-    PromptTokens,
-    Sampling,
-    sample_episodes,
-    template,
-    tokenise,
-    usable_pairs,
-)
+from tvsight.prompts import PromptTokens
+from tvsight.protocol.conditions import at
 
-FAMILY, EPISODES, TOLERANCE = "gemma3", 4, 1e-4
+FAMILY = "gemma3"
 SETS = [[(0, 1)], [(4, 3), (1, 0), (1, 2)], [(2, head) for head in range(HEADS)]]
 BEGIN, TOKENS = 3, 6
 COPIES = [(TOKENS, 2), (TOKENS, 4)]
@@ -38,18 +30,13 @@ def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
 
 
 @pytest.fixture(scope="module")
-def plain(tiny_checkpoint: Callable[[str], Path]) -> Any:
-    checkpoint = tiny_checkpoint(FAMILY)
-    return AutoModelForCausalLM.from_pretrained(checkpoint, attn_implementation="eager").eval()
+def reference(tiny_checkpoint: Callable[[str], Path]) -> HeadsReference:
+    return HeadsReference(tiny_checkpoint(FAMILY))
 
 
 @pytest.fixture(scope="module")
 def test_prompts(model: Model) -> PromptTokens:
-    task, example = half_accepted(), template("example")
-    usable = usable_pairs(task, model.tokenizer, example, model.name)
-    sampling = Sampling(shots=3, dummy_queries=2, per_split=EPISODES, seed=0)
-    sampled = sample_episodes(task.name, usable, sampling)
-    return tokenise(model, [e for e in sampled if e.split == "test"], "exact", example)
+    return method_prompts(model).test
 
 
 def said(times: int) -> list[list[int]]:
@@ -58,8 +45,10 @@ def said(times: int) -> list[list[int]]:
 
 
 def test_induction_is_the_attention_to_what_followed_each_earlier_copy(
-    model: Model, plain: Any
+    model: Model, tiny_checkpoint: Callable[[str], Path]
 ) -> None:
+    checkpoint = tiny_checkpoint(FAMILY)
+    plain = AutoModelForCausalLM.from_pretrained(checkpoint, attn_implementation="eager").eval()
     given = [{"prompts": said(times)} for _, times in COPIES]
     found = run(model.decoder, measure_induction, *given, COPIES, remote="local")
     for scores, of, (_, times) in zip(found, given, COPIES, strict=True):
@@ -80,68 +69,21 @@ def test_induction_is_the_attention_to_what_followed_each_earlier_copy(
         assert (scores > 0).any()
 
 
-@contextmanager
-def replaced(plain: Any, heads: Sequence[tuple[int, int]], means: Tensor) -> Iterator[None]:
-    """While open, heads have their mean at the last token."""
-    wide = means.shape[-1]
-
-    def hook(layer: int) -> Callable[..., Any]:
-        def before(module: Any, arguments: Any) -> Any:
-            states = arguments[0].clone()
-            for block, head in heads:
-                if block == layer:
-                    states[0, -1, head * wide : (head + 1) * wide] = means[layer, head]
-            return (states,)
-
-        return before
-
-    handles = [
-        block.self_attn.o_proj.register_forward_pre_hook(hook(layer))
-        for layer, block in enumerate(plain.model.layers)
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def test_each_set_of_heads_is_replaced_by_its_means(
-    model: Model, plain: Any, test_prompts: PromptTokens
+    model: Model, reference: HeadsReference, test_prompts: PromptTokens
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     means = torch.randn(DEPTH, HEADS, WIDTH // HEADS, generator=generator)
     found = run(model.decoder, measure, test_prompts, SETS, means, remote="local")
     assert found["ablated"]["token"].shape == (EPISODES, len(SETS))
-    distributions: list[list[Tensor]] = [[] for _ in (None, *SETS)]
-    for episode in range(EPISODES):
-        prompt = torch.tensor([test_prompts["shared"][episode] + test_prompts["query"][episode]])
-        right = test_prompts["expected"][episode]
-
-        def known(heads: Sequence[tuple[int, int]], prompt: Tensor = prompt) -> Tensor:
-            with torch.no_grad(), replaced(plain, heads, means):
-                return plain(prompt).logits[0, -1].log_softmax(dim=-1)
-
-        icl = known([])
-        distributions[0].append(icl)
-        assert float(found["icl"]["answers"]["log_probability"][episode]) == pytest.approx(
-            float(icl[right]), abs=TOLERANCE
-        )
-        for number, heads in enumerate(SETS):
-            log_probabilities = known(heads)
-            distributions[1 + number].append(log_probabilities)
-            read = {name: of[episode, number] for name, of in found["ablated"].items()}
-            known_as = float(log_probabilities[right])
-            assert float(read["log_probability"]) == pytest.approx(known_as, abs=TOLERANCE)
-            assert read["token"] == log_probabilities.argmax()
-            assert abs(known_as - float(icl[right])) > 10 * TOLERANCE
-    for number, of_set in enumerate(distributions[1:]):
-        scores = gaps_and_divergences(
-            of_set, distributions[0], test_prompts["expected"], accepted=test_prompts["accepted"]
-        )
-        for name, wanted in zip(("gap", "divergence"), scores, strict=True):
-            values = found["ablated"][name][:, number].tolist()
-            assert values == pytest.approx(wanted, abs=TOLERANCE)
+    prompts = few_shot(test_prompts)
+    icl = found["icl"]["answers"]
+    assert_answered(reference, icl, [reference.answer(one) for one in prompts], test_prompts)
+    for number, heads in enumerate(SETS):
+        expected = [reference.answer_with(prompt, heads, means) for prompt in prompts]
+        read = at(found["ablated"], number)
+        assert_answered(reference, read, expected, test_prompts)
+        assert ((read["log_probability"] - icl["log_probability"]).abs() > 10 * TOLERANCE).all()
 
 
 def test_heads_replaced_by_themselves_change_nothing(

@@ -1,31 +1,35 @@
 from dataclasses import replace
 
-import pytest
-
+from tests.helpers.golden import assert_golden
 from tests.helpers.head_rows import SCORES, induction_rows, outcome
+from tests.helpers.legible import assert_legible
 from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
 from tvsight.experiments.heads import INDUCTION, NAME
 from tvsight.experiments.heads.report import draw
+from tvsight.run.outcome import Outcome
 
 
-def drawn(*models: str, ablated: bool = True) -> tuple[Recorded, str]:
+def drawn(found: Outcome) -> tuple[Recorded, str]:
     files, display = Recorded(NAME), Told()
-    draw(outcome(*models, ablated=ablated), RunConfig(), display, files)
-    return files, display.text
+    draw(found, RunConfig(), display, files)
+    return files, " ".join(display.text.split())
 
 
-@pytest.mark.parametrize("models", [("a-model",), ("a-model", "b-model")])
-def test_every_table_and_figure_is_drawn(models: tuple[str, ...]) -> None:
-    files, told = drawn(*models)
-    assert set(files.tables) == {"heads", "heads_means", "heads_agreement", "heads_scores"}
-    assert set(files.figures) == {"heads", *(f"heads_scores_{model}" for model in models)}
-    assert "at their mean over the task" in " ".join(told.split())
-    assert files.escaped["heads"] >= {"Model", "Category", "Task"}
+def test_figures_are_those_of_before_and_legible() -> None:
+    files, _ = drawn(outcome("a-model", "b-model"))
+    assert list(files.figures) == ["heads", "heads_scores_a-model", "heads_scores_b-model"]
+    for name in ("heads", "heads_scores_a-model"):
+        assert_golden(name.removesuffix("_a-model"), files.figures[name])
+        assert_legible(files.figures[name])
+    assert_legible(drawn(outcome("a-model"))[0].figures["heads"])
 
 
 def test_tables_say_the_numbers() -> None:
-    files, _ = drawn("a-model")
+    files, told = drawn(outcome("a-model"))
+    assert set(files.tables) == {"heads", "heads_means", "heads_agreement", "heads_scores"}
+    assert "at their mean over the task" in told
+    assert files.escaped["heads"] >= {"Model", "Category", "Task"}
     means, tasks = files.cells["heads"]
     largest = means[means["Heads"] == "3"].set_index("Ablated")
     assert largest.loc["FV heads", "Accuracy"] == "0.10 [0.00, 0.20]"
@@ -41,19 +45,19 @@ def test_tables_say_the_numbers() -> None:
     assert heads.iloc[0]["Induction, 50 tokens 2 times"] == "0.200 [0.180, 0.220]"
 
 
-def test_headings_say_how_many_tokens_were_repeated() -> None:
+def test_headings_and_captions_say_how_many_tokens_were_repeated() -> None:
     found = outcome("a-model", "b-model")
     for number, one in enumerate(found.results):
         if one.experiment == INDUCTION and one.key.model == "b-model":
             found.results[number] = replace(one, rows=induction_rows(SCORES, "b-model", tokens=31))
-    files = Recorded(NAME)
-    draw(found, RunConfig(), Told(), files)
+    files, _ = drawn(found)
     (heads,) = files.cells["heads_scores"]
     headings = [heading for heading in heads if heading.startswith("Induction, ")]
     assert headings == ["Induction, 31 to 50 tokens 2 times", "Induction, 31 to 100 tokens 4 times"]
+    assert "the repetition of 31 random tokens" in files.figures["heads_scores_b-model"].caption
 
 
 def test_without_a_second_task_the_scores_alone_are_drawn() -> None:
-    files, told = drawn("a-model", ablated=False)
+    files, told = drawn(outcome("a-model", ablated=False))
     assert set(files.tables) == {"heads_agreement", "heads_scores"}
     assert "two are needed" in told

@@ -8,18 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.method_prompts import EPISODES, Split, dummies, few_shot, method_prompts
-from tests.helpers.reads import where
+from tests.helpers.method_prompts import EPISODES, Split, dummies, method_prompts, with_added
+from tests.helpers.reads import TOLERANCE, assert_answered, where
 from tests.helpers.reference import hooked
 from tests.helpers.reference_heads import HeadsReference
-from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.execution import run
 from tvsight.experiments.steering.measure import Learnt, Steered, measure
 from tvsight.models.loading import load
 from tvsight.protocol.conditions import at
 
-TOLERANCE = 2e-4
 TOKENS = 6
 TOP = [[(0, 1), (2, 3)], [(1, 0), (3, 2), (4, 1)], [(2, 2)]]
 
@@ -176,26 +174,19 @@ def test_every_application_is_measured_in_its_contexts(
         named = {"procedure": read["procedure"], **read["labels"]}
         assert named == {**one, "context": context}
         assert read["blocks"] == [layer_of(case, one)]
-    columns = [baseline["answers"], *(at(read["answers"], 0) for read in patched)]
-    distributions: list[list[Tensor]] = [[] for _ in (None, *APPLICATIONS[context])]
-    for episode, expected in enumerate(test["expected"]):
-        prompt = (test["zero_shot"] if context == "zero_shot" else test["shuffled"])[episode]
-        last = len(prompt) - 1
-        known = [log_probabilities(case, prompt, last)]
-        for one in APPLICATIONS[context]:
+    prompts = test["zero_shot"] if context == "zero_shot" else test["shuffled"]
+    reference = case.reference
+    plain = [reference.answer(prompt) for prompt in prompts]
+    assert_answered(reference, baseline["answers"], plain, test)
+    for one, read in zip(APPLICATIONS[context], patched, strict=True):
+        block, expected = layer_of(case, one), []
+        for episode, prompt in enumerate(prompts):
             vector = scaled(case, own, one, episode)
-            known.append(log_probabilities(case, prompt, last, one, vector))
-        tokens = [int(read["token"][episode]) for read in columns]
-        assert tokens == [int(of.argmax()) for of in known]
-        read = torch.stack([read["log_probability"][episode] for read in columns])
-        torch.testing.assert_close(read, torch.stack(known)[:, expected], atol=TOLERANCE, rtol=0)
-        for of_application, one in zip(distributions, known, strict=True):
-            of_application.append(one)
-    icl = [case.reference.answer(prompt).log_probabilities for prompt in few_shot(test)]
-    for of_application, read in zip(distributions, columns, strict=True):
-        gaps, divergences = gaps_and_divergences(of_application, icl, test["expected"])
-        assert read["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)
-        assert read["divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
+            if one["mode"] == "add":
+                expected.append(with_added(reference, prompt, block, vector))
+            else:
+                expected.append(reference.answer(prompt, block, vector))
+        assert_answered(reference, at(read["answers"], 0), expected, test)
 
 
 @pytest.mark.parametrize("every", [False, True])

@@ -1,34 +1,46 @@
 import pytest
 
+from tests.helpers.golden import assert_golden
+from tests.helpers.legible import assert_legible
 from tests.helpers.recorded import Recorded, Told
 from tests.helpers.steering_rows import SHOWN, outcome
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import ALPHAS, METHODS, NAME, Options
+from tvsight.experiments.steering.figures import by_alpha, in_text
 from tvsight.experiments.steering.report import draw
 from tvsight.run.outcome import Outcome
 
-MODELS = ("a-model", "b-model")
+MODELS = ("gemma-3-270m", "b-model")
+
+
+def drawn(found: Outcome) -> tuple[Recorded, str]:
+    files, display = Recorded(NAME), Told()
+    draw(found, Options(), display, files)
+    return files, " ".join(display.text.split())
 
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[Recorded, str]:
-    files, display = Recorded(NAME), Told()
-    draw(outcome(*MODELS, contexts=SHOWN), Options(), display, files)
-    return files, display.text
+def both() -> tuple[Recorded, str]:
+    return drawn(outcome(*MODELS))
 
 
-def test_every_table_and_figure_is_drawn(drawn: tuple[Recorded, str]) -> None:
-    files, told = drawn
-    parts = ("", "_means", "_ranges", "_collapse")
-    assert set(files.tables) == {f"steering{part}" for part in parts}
+def test_figures_are_those_of_before_and_legible(both: tuple[Recorded, str]) -> None:
+    files, _ = both
     names = {f"steering{part}_{model}" for model in MODELS for part in ("", "_collapse")}
     assert set(files.figures) == names
+    for part in ("", "_collapse"):
+        plot = files.figures[f"steering{part}_{MODELS[0]}"]
+        assert_golden(f"steering{part}", plot)
+        assert_legible(plot)
+
+
+def test_tables_say_the_numbers(both: tuple[Recorded, str]) -> None:
+    files, told = both
+    assert set(files.tables) == {
+        f"steering{part}" for part in ("", "_means", "_ranges", "_collapse")
+    }
     assert "Whole answers, and signs of collapse" in told
     assert files.escaped["steering"] >= {"Model", "Category", "Task"}
-
-
-def test_tables_say_the_numbers(drawn: tuple[Recorded, str]) -> None:
-    files, _ = drawn
     ranged, controls, tasks = files.cells["steering"]
     first, natural = ranged.iloc[0], ranged[ranged["Context"] == "Natural text"].iloc[0]
     assert first["Added with it"].startswith("0.68 [")
@@ -45,17 +57,26 @@ def test_tables_say_the_numbers(drawn: tuple[Recorded, str]) -> None:
     assert signs["Change"].str.startswith("-0.50 [").all()
 
 
+def test_titles_say_what_is_drawn(both: tuple[Recorded, str]) -> None:
+    tables = both[0].tables
+    means, ranges = tables["steering_means"], tables["steering_ranges"]
+    assert by_alpha(means, ranges.assign(helping=0), MODELS[0]).title == (
+        "Added to zero-shot prompts, no vector is shown to help with any α (0.68 at best, 0.08 "
+        "without); written over, the task vector reaches 0.62"
+    )
+    signs = tables["steering_collapse"]
+    added = in_text(signs[signs["mode"] != "overwrite"], MODELS[0]).title
+    assert added.startswith("Added with α = 0.25 once, the task vector makes 0.75 of")
+
+
 def test_with_one_task_no_factor_is_shown_to_help() -> None:
-    files, display = Recorded(NAME), Told()
-    of_both = outcome("a-model", contexts=SHOWN[:1])
-    draw(Outcome(of_both.results[:2]), Options(), display, files)
-    assert "no interval over tasks" in " ".join(display.text.split())
-    ranged, *_ = files.cells["steering"]
-    assert set(ranged["Helps most with"]) == {"–"}
+    files, told = drawn(Outcome(outcome("a-model", contexts=SHOWN[:1]).results[:2]))
+    assert "no interval over tasks" in told
+    assert set(files.cells["steering"][0]["Helps most with"]) == {"–"}
+    assert len(files.figures["steering_a-model"].figure.axes) == 2  # a context, and the controls
 
 
 def test_without_a_result_there_is_nothing_to_draw() -> None:
-    files, display = Recorded(NAME), Told()
-    draw(outcome("a-model").only(CENTRAL), Options(), display, files)
-    assert "nothing to draw" in display.text
+    files, told = drawn(outcome("a-model").only(CENTRAL))
+    assert "nothing to draw" in told
     assert files.tables == files.figures == {}

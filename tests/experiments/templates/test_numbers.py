@@ -4,7 +4,6 @@ import pytest
 from tests.helpers.template_rows import UNPATCHED, VECTORS, N, two_tasks, variant_rows
 from tvsight.experiments.templates.numbers import (
     VARIANT,
-    by_variant,
     of_dummy_queries,
     of_templates,
     over_tasks,
@@ -67,12 +66,6 @@ def test_blocks_have_a_median_and_a_range(table: pd.DataFrame) -> None:
     assert found["identified"] == 1
 
 
-def test_one_task_has_no_interval_over_tasks(table: pd.DataFrame) -> None:
-    alone = over_tasks(table[table["task"] == "one"])
-    assert alone["accuracy_low"].isna().all()
-    assert alone["accuracy"].notna().all()
-
-
 def test_the_matrix_and_the_dummy_queries_share_one_cell(table: pd.DataFrame) -> None:
     means = over_tasks(table)
     own = standard(means)
@@ -87,16 +80,6 @@ def test_the_matrix_and_the_dummy_queries_share_one_cell(table: pd.DataFrame) ->
         ["foreign", 2],
         ["query", 1],
     ]
-
-
-def test_models_are_summarised_apart() -> None:
-    rows = pd.concat(
-        [variant_rows("one"), variant_rows("one", 4, model="b-model")], ignore_index=True
-    )
-    means = over_tasks(by_variant(rows))
-    assert set(means["tasks"]) == {1}
-    cell = means[(means["dummy_choice"] == "query")].set_index("model")["accuracy"]
-    assert cell.to_dict() == {"a-model": 0.9, "b-model": 0.7}
 
 
 def test_a_line_names_the_own_vector_and_the_others() -> None:

@@ -1,10 +1,8 @@
 """Accuracy on the demonstrated and on the patched task: by pair, and by block."""
 
-import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +11,7 @@ from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import SCORED_AS
 from tvsight.output.labels import NOT_IDENTIFIED, block, counted, display_name, sizes, task_title
 from tvsight.output.lettering import fitting
-from tvsight.output.marks import grid_of_panels, legend_of
+from tvsight.output.marks import grid_of_panels, legend_of, whiskers
 from tvsight.output.panels import block_ticks
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about
@@ -44,11 +42,13 @@ ARROWS = (
 """In order from back to front, so that both are seen where they coincide."""
 PAPER = Arrow("", "Reported by Hendel et al. (LLaMA 13B)", "0.45", "o", 4.4, hollow=True)
 WITHOUT = "Without a vector (ICL)"
-SCORED_STYLES = {"demonstrations": (ICL.colour, "-"), "patched": (VECTOR.colour, "--")}
-"""Lines are told apart without colour too."""
-SWEEPS = ("A, in the conflict", "B, in the conflict", "B, in zero-shot prompts")
-"""The lines by block, those of the conflict in the order of `SCORED_STYLES`."""
-ZERO_SHOT_COLOUR = "0.6"
+SWEEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "A, in the conflict": ("conflict", "demonstrations", {"color": ICL.colour, "lw": 1.4}),
+    "B, in the conflict": ("conflict", "patched", {"color": VECTOR.colour, "lw": 1.4, "ls": "--"}),
+    "B, in zero-shot prompts": ("zero_shot", "patched", {"color": "0.6", "lw": 1, "zorder": 1.9}),
+}
+"""The lines by block: rule, task that answers are scored as, and look, told apart without colour
+too."""
 NARROW_TICKS = 4
 """Ticks along the blocks of a panel."""
 COLUMNS = 5
@@ -69,43 +69,26 @@ def by_pair(
     """
     ours = table[table["model"] == model]
     pairs = list(dict.fromkeys(ours["task"]))
-    figure, panels = _panels(pairs, 1.35)
+    figure, panels = _panels(pairs, 1.35, "Accuracy on B")
+    start: Any = {"color": ICL.colour, "markersize": 4.5, "clip_on": False, "zorder": 4}
     for axes, pair in zip(panels, pairs, strict=True):
         axes.plot([0, 1], [1, 0], color="0.85", linewidth=0.7, zorder=0)
-        reports = paper[(paper["task"] == pair) & (vector == "task_vector")]
-        for _, reported in reports.iterrows():
-            _arrow(axes, reported, PAPER, vector)
-        of_pair = ours[ours["task"] == pair].set_index("layer_rule")
-        rules = [arrow for arrow in ARROWS if arrow.rule in of_pair.index]
-        for number, arrow in enumerate(rules):
-            row = of_pair.loc[arrow.rule]
+        reported = paper[(paper["task"] == pair) & (vector == "task_vector")]
+        _arrows(axes, reported, PAPER, vector)
+        of_pair = ours[ours["task"] == pair]
+        rules = [arrow for arrow in ARROWS if arrow.rule in set(of_pair["layer_rule"])]
+        for below, arrow in zip(range(len(rules) - 1, -1, -1), rules, strict=True):
+            row = of_pair[of_pair["layer_rule"] == arrow.rule]
             _whiskers(axes, row, arrow.colour, vector)
-            _arrow(axes, row, arrow, vector)
-            axes.text(
-                0.99,
-                0.97 - 0.13 * (len(rules) - 1 - number),
-                _block(row),
-                ha="right",
-                va="center",
-                fontsize=LEAST_TYPE,
-                color=text_in(arrow.colour),
-            )
-        first = of_pair.iloc[0]
-        start = [first[f"icl_{scored_as}"] for scored_as in SCORED_AS]
-        axes.plot(
-            *start,
-            ICL.marker,
-            color=ICL.colour,
-            markersize=4.5,
-            clip_on=False,
-            zorder=4,
-            label=WITHOUT,
-        )
+            _arrows(axes, row, arrow, vector)
+            corner: Any = {"ha": "right", "va": "center", "fontsize": LEAST_TYPE}
+            height, colour = 0.97 - 0.13 * below, text_in(arrow.colour)
+            axes.text(0.99, height, _block(row.iloc[0]), color=colour, **corner)
+        without = of_pair[[f"icl_{scored_as}" for scored_as in SCORED_AS]].iloc[0]
+        axes.plot(*without, ICL.marker, label=WITHOUT, **start)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_xlabel("On A", labelpad=1)
         axes.set_aspect("equal")
-    for axes in panels[::COLUMNS]:
-        axes.set_ylabel("Accuracy on B", labelpad=2)
     _legend(figure, panels, [WITHOUT, *(arrow.name for arrow in ARROWS[::-1]), PAPER.name])
     caption, note = _about(ours, model, vector)
     return Plot(figure, about(_overridden(ours), vector), caption, note)
@@ -124,22 +107,19 @@ def by_block(
     of_model = table[table["model"] == model]
     levels = unpatched[unpatched["model"] == model]
     pairs = list(dict.fromkeys(of_model["task"]))
-    figure, panels = _panels(pairs, 1.45)
+    figure, panels = _panels(pairs, 1.45, "Dev accuracy")
     depth = int(of_model["layer"].max()) + 1
     for axes, pair in zip(panels, pairs, strict=True):
         of_pair = of_model[of_model["task"] == pair]
         _draw_sweeps(axes, of_pair, levels[levels["task"] == pair])
         axes.set(ylim=(-0.02, 1.02), yticks=(0, 0.5, 1), xlim=(-0.5, depth - 0.5))
-        conflict = of_pair[of_pair["chosen"] & (of_pair["layer_rule"] == "conflict")]
-        chosen = sorted(set(conflict["layer"]))
+        chosen = sorted(set(_at_its_best(of_pair)["layer"]))
         axes.set_xticks(block_ticks(depth, chosen, NARROW_TICKS))
         axes.set_xlabel("Block", labelpad=1)
         axes.yaxis.grid(True)
         for layer in chosen:
             axes.axvspan(layer - 0.5, layer + 0.5, color="0.92", zorder=0)
-    for axes in panels[::COLUMNS]:
-        axes.set_ylabel("Dev accuracy", labelpad=2)
-    _legend(figure, panels, SWEEPS)
+    _legend(figure, panels, list(SWEEPS))
     note = (
         f"{display_name(model)}, blocks 0–{depth - 1}. n = {sizes(of_model['n'])} dev episodes per "
         "pair and block. Dotted: without a vector. Shaded: best for B in the conflict."
@@ -149,26 +129,24 @@ def by_block(
     return Plot(figure, about(_exchanged(of_model, levels), vector), caption, note)
 
 
-def _panels(pairs: list[str], height: float) -> tuple[Figure, list[Axes]]:
+def _panels(pairs: list[str], height: float, accuracy: str) -> tuple[Figure, list[Axes]]:
     """A panel for each pair, with both names above it.
 
     Args:
         height: of a panel with its labels, in inches.
+        accuracy: what the vertical axes are.
     """
-    columns = min(COLUMNS, len(pairs))
-    rows = math.ceil(len(pairs) / columns)
+    rows = -(-len(pairs) // COLUMNS)
     # One pair alone leaves room for the legend above it.
     figure = new_figure(TWO_COLUMNS, 0.55 + (height + 0.35) * rows)
     drawn = grid_of_panels(figure, len(pairs), COLUMNS, rows, sharey=True)
+    room = TWO_COLUMNS / COLUMNS - 0.3
     for axes, pair in zip(drawn, pairs, strict=True):
-        names = (
-            f"{letter}: {task_title(name)}"
-            for letter, name in zip("AB", tasks_of(pair), strict=True)
-        )
-        room = TWO_COLUMNS / COLUMNS - 0.3
-        axes.set_title(
-            "\n".join(fitting(name, room, SMALL) for name in names), loc="left", fontsize=SMALL
-        )
+        both = zip("AB", map(task_title, tasks_of(pair)), strict=True)
+        names = [fitting(f"{letter}: {name}", room, SMALL) for letter, name in both]
+        axes.set_title("\n".join(names), loc="left", fontsize=SMALL)
+    for axes in drawn[::COLUMNS]:
+        axes.set_ylabel(accuracy, labelpad=2)
     return figure, drawn
 
 
@@ -180,44 +158,22 @@ def _legend(figure: Figure, panels: list[Axes], names: Sequence[str]) -> None:
     legend_of(figure, panels, shown, ncols=columns, fontsize=7)
 
 
-def _arrow(axes: Axes, row: pd.Series, arrow: Arrow, vector: str) -> None:
-    """A line from the accuracies without a vector to those with it, which have a marker."""
-    ends = ("icl", vector)
-    (x, y), (to_x, to_y) = ([row[f"{end}_{scored_as}"] for scored_as in SCORED_AS] for end in ends)
-    axes.plot(
-        [x, to_x],
-        [y, to_y],
-        color=arrow.colour,
-        linestyle="--" if arrow.hollow else "-",
-        marker=arrow.marker,
-        markerfacecolor="white" if arrow.hollow else arrow.colour,
-        clip_on=False,
-        markevery=[1],
-        markersize=arrow.size,
-        linewidth=arrow.size / 4,
-        zorder=3,
-        label=arrow.name,
-    )
+def _arrows(axes: Axes, rows: pd.DataFrame, arrow: Arrow, vector: str) -> None:
+    """Lines from the accuracies without a vector to those with it, which have a marker."""
+    look: Any = {"marker": arrow.marker, "markersize": arrow.size, "linewidth": arrow.size / 4}
+    look |= {"linestyle": "--" if arrow.hollow else "-", "label": arrow.name}
+    look |= {"markerfacecolor": "white" if arrow.hollow else arrow.colour, "color": arrow.colour}
+    for row in rows.to_dict("records"):
+        ends = ([row[f"{end}_{scored_as}"] for end in ("icl", vector)] for scored_as in SCORED_AS)
+        axes.plot(*ends, markevery=[1], clip_on=False, zorder=3, **look)
 
 
-def _whiskers(axes: Axes, row: pd.Series, colour: str, vector: str) -> None:
+def _whiskers(axes: Axes, row: pd.DataFrame, colour: str, vector: str) -> None:
     """The intervals at both ends of an arrow, paler than it."""
+    look: Any = {"fmt": "none", "ecolor": tinted(colour, 0.45), "elinewidth": 0.7, "zorder": 1}
     for end in ("icl", vector):
-        names = [f"{end}_{scored_as}" for scored_as in SCORED_AS]
-        errors = [
-            [[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]] for name in names
-        ]
-        x, y = (row[name] for name in names)
-        axes.errorbar(
-            x,
-            y,
-            xerr=np.clip(errors[0], 0, None),
-            yerr=np.clip(errors[1], 0, None),
-            fmt="none",
-            ecolor=tinted(colour, 0.45),
-            elinewidth=0.7,
-            zorder=1,
-        )
+        x, y = (f"{end}_{scored_as}" for scored_as in SCORED_AS)
+        axes.errorbar(row[x], row[y], xerr=whiskers(row, x), yerr=whiskers(row, y), **look)
 
 
 def _block(row: pd.Series) -> str:
@@ -228,20 +184,18 @@ def _block(row: pd.Series) -> str:
 
 def _draw_sweeps(axes: Axes, of_pair: pd.DataFrame, levels: pd.DataFrame) -> None:
     """The sweeps of one pair, and the levels without a vector."""
-    zero_shot = _sweep(of_pair, "zero_shot", "patched")
-    axes.plot(*zero_shot, "-", color=ZERO_SHOT_COLOUR, linewidth=1, label=SWEEPS[2])
-    for name, (scored_as, (colour, style)) in zip(SWEEPS, SCORED_STYLES.items(), strict=False):
-        axes.plot(
-            *_sweep(of_pair, "conflict", scored_as), style, color=colour, linewidth=1.4, label=name
-        )
-        (level,) = levels.loc[levels["scored_as"] == scored_as, "accuracy"]
-        axes.axhline(level, color=colour, linestyle=":", linewidth=0.9, zorder=1)
+    by_sweep = dict(iter(of_pair.groupby(["layer_rule", "scored_as"])))
+    for name, (rule, scored_as, look) in SWEEPS.items():
+        sweep = by_sweep[rule, scored_as]
+        axes.plot(sweep["layer"].astype(float), sweep["accuracy"], label=name, **look)
+        if rule == "conflict":
+            (level,) = levels.loc[levels["scored_as"] == scored_as, "accuracy"]
+            axes.axhline(level, color=look["color"], linestyle=":", linewidth=0.9, zorder=1)
 
 
-def _sweep(table: pd.DataFrame, rule: str, scored_as: str) -> tuple[pd.Series, pd.Series]:
-    """Blocks, and the accuracy after each."""
-    sweep = table[(table["layer_rule"] == rule) & (table["scored_as"] == scored_as)]
-    return sweep["layer"].astype(float), sweep["accuracy"]
+def _at_its_best(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows after the block that is best for B in the conflict."""
+    return table[table["chosen"] & (table["layer_rule"] == "conflict")]
 
 
 def _overridden(ours: pd.DataFrame) -> str:
@@ -256,7 +210,7 @@ def _overridden(ours: pd.DataFrame) -> str:
 def _exchanged(of_model: pd.DataFrame, levels: pd.DataFrame) -> str:
     """The finding by block: in how many pairs A is answered less often with the vector, and B
     more often, after the block that is best for B in the conflict."""
-    chosen = of_model[of_model["chosen"] & (of_model["layer_rule"] == "conflict")]
+    chosen = _at_its_best(of_model)
     both = chosen.merge(levels, on=["model", "task", "scored_as"], suffixes=("", "_without"))
     change = (both["accuracy"] - both["accuracy_without"]).groupby(both["scored_as"])
     down = int((change.get_group("demonstrations") < 0).sum())

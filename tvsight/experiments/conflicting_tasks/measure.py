@@ -82,12 +82,10 @@ def measure(
                 layers[rule] = best_layer(read[1]["answers"], dev_patched["accepted"])
     say("test conflicts")
     conflict = Prompts(decoder, whole_prompts(test_demonstrations), test_demonstrations["expected"])
-    conditions = [
-        Condition("icl"),
-        *(
-            Condition(VECTOR, tested, [layer], method.use, {"layer_rule": rule})
-            for rule, layer in layers.items()
-        ),
+    conditions = [Condition("icl")]
+    conditions += [
+        Condition(VECTOR, tested, [layer], method.use, {"layer_rule": rule})
+        for rule, layer in layers.items()
     ]
     sides = _sides(decoder, conflict, test_demonstrations, test_patched)
     return {"dev": dev, "test": _answers(conflict, conditions, sides)}
@@ -110,9 +108,9 @@ def _answers(
 ) -> dict[str, list[Read]]:
     """The answers under each condition, scored as each task."""
     states = prompts.states(conditions)
-    found = {}
-    for name, icl in sides.items():
-        plain = {"layer_rule": None, "scored_as": name}
-        labelled = [one._replace(labels={**plain, **one.labels}) for one in conditions]
-        found[name] = prompts.scored_as(icl).answers(labelled, states)
-    return found
+    return {
+        name: prompts.scored_as(icl).answers(
+            [one.labelled(layer_rule=None, scored_as=name) for one in conditions], states
+        )
+        for name, icl in sides.items()
+    }

@@ -1,9 +1,11 @@
 """Accuracies on both tasks of a pair, with intervals, and which of them a prompt follows."""
 
+from typing import Any
+
 import pandas as pd
 
 from tvsight.protocol.layers import by_layer
-from tvsight.statistics.summaries import identified, right, sizes
+from tvsight.statistics.summaries import TASK, by_group, identified, right, sizes
 from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
 
 FAMILY = ["model", "layer_rule"]
@@ -34,12 +36,29 @@ def by_pair(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
         larger of the two), and `overrides_p_holm`, adjusted for the pairs of the same model and
         rule; `overrides` and `overrides_holm`, whether these are below `SIGNIFICANCE`.
     """
-    summaries = []
-    for _, of_pair in rows.groupby(["model", "task"], sort=False, observed=True):
-        is_test = of_pair["split"] == "test"
-        for rule in of_pair["layer_rule"].dropna().unique():
-            summaries.append(_summary(of_pair[is_test], of_pair[~is_test], str(rule), vector))
-    table = with_holm(pd.DataFrame(summaries), ["overrides_p"], within=FAMILY)
+    pairs = dict(iter(rows.groupby(["model", "task"], sort=False, observed=True)))
+
+    def summary(patched: pd.DataFrame) -> dict[str, Any]:
+        first = patched.iloc[0]
+        of_pair, rule = pairs[first["model"], first["task"]], first["layer_rule"]
+        dev, icl = of_pair[of_pair["split"] == "dev"], of_pair[of_pair["procedure"] == "icl"]
+        on_b = dev[dev["scored_as"] == "patched"]
+        without = on_b[on_b["procedure"] == UNPATCHED[rule]]
+        row: dict[str, Any] = {"layer": int(first["layer"]), "depth": int(dev["layer"].max()) + 1}
+        row |= identified(on_b[on_b["layer_rule"] == rule], without)
+        row |= sizes(patched[patched["scored_as"] == "patched"])
+        runs = {"icl": icl[icl["split"] == "test"], vector: patched}
+        for procedure, run in runs.items():
+            for scored_as in SCORED_AS:
+                row |= right(run[run["scored_as"] == scored_as], f"{procedure}_{scored_as}")
+        (before, without_p), (after, with_p) = map(followed, runs.values())
+        p_value = max(without_p["demonstrations"], with_p["patched"])
+        row |= {"icl_follows": before, f"{vector}_follows": after, "overrides_p": p_value}
+        return row | {"overrides": p_value < SIGNIFICANCE}
+
+    patched = rows[(rows["split"] == "test") & rows["layer_rule"].notna()]
+    table = by_group(patched, [*TASK, "layer_rule"], summary, order=["model", "task"])
+    table = with_holm(table, ["overrides_p"], within=FAMILY)
     return table.assign(overrides_holm=table["overrides_p_holm"] < SIGNIFICANCE)
 
 
@@ -53,13 +72,12 @@ def overridden(table: pd.DataFrame) -> pd.DataFrame:
         `model`, `layer_rule`, `pairs` (as many tests), `overrides` and `overrides_holm`: the
         numbers of pairs before and after Holm's correction.
     """
-    families = table.groupby(FAMILY, sort=False, observed=True)
-    counts = families.agg(
-        pairs=("task", "size"),
-        overrides=("overrides", "sum"),
-        overrides_holm=("overrides_holm", "sum"),
-    )
-    return counts.reset_index()
+
+    def counts(of_rule: pd.DataFrame) -> dict[str, int]:
+        names = ("overrides", "overrides_holm")
+        return {"pairs": len(of_rule), **{name: int(of_rule[name].sum()) for name in names}}
+
+    return by_group(table, FAMILY, counts)
 
 
 def followed(run: pd.DataFrame) -> tuple[str, dict[str, float]]:
@@ -86,12 +104,12 @@ def by_block(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
     """Dev accuracy after each block: one row per model, pair, `layer_rule` (whose sweep it is),
     `scored_as` and block, in the columns of `layers.by_layer`."""
     patched = rows[rows["procedure"] == vector]
-    sweeps = []
-    for rule, scored_as in patched[["layer_rule", "scored_as"]].drop_duplicates().to_numpy():
-        where = (patched["layer_rule"] == rule) & (patched["scored_as"] == scored_as)
-        swept = by_layer(patched[where], vector)
-        sweeps.append(swept.assign(layer_rule=rule, scored_as=scored_as))
-    return pd.concat(sweeps, ignore_index=True)
+    sweeps = patched.groupby(["layer_rule", "scored_as"], sort=False, observed=True)
+    parts = [
+        by_layer(swept, vector).assign(layer_rule=str(rule), scored_as=str(scored_as))
+        for (rule, scored_as), swept in sweeps
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def unpatched_on_dev(rows: pd.DataFrame) -> pd.DataFrame:
@@ -133,24 +151,3 @@ def pair_line(rows: pd.DataFrame, vector: str = "task_vector") -> str:
             f"{row[f'{vector}_patched']:.2f}{mark}"
         )
     return f"{'  '.join(parts)}  n {first['n']} ({first['queries']} queries)"
-
-
-def _summary(test: pd.DataFrame, dev: pd.DataFrame, rule: str, vector: str) -> dict[str, object]:
-    unpatched, patched = test[test["procedure"] == "icl"], test[test["layer_rule"] == rule]
-    on_b = dev[dev["scored_as"] == "patched"]
-    without = on_b[on_b["procedure"] == UNPATCHED[rule]]
-    first = patched.iloc[0]
-    summary: dict[str, object] = {
-        **{name: first[name] for name in ("model", "category", "task", "layer_rule")},
-        "layer": int(first["layer"]),
-        "depth": int(dev["layer"].max()) + 1,
-        **identified(on_b[on_b["layer_rule"] == rule], without),
-        **sizes(patched[patched["scored_as"] == "patched"]),
-    }
-    for procedure, run in (("icl", unpatched), (vector, patched)):
-        for scored_as in SCORED_AS:
-            summary |= right(run[run["scored_as"] == scored_as], f"{procedure}_{scored_as}")
-    summary["icl_follows"], before = followed(unpatched)
-    summary[f"{vector}_follows"], after = followed(patched)
-    overrides_p = max(before["demonstrations"], after["patched"])
-    return summary | {"overrides_p": overrides_p, "overrides": overrides_p < SIGNIFICANCE}

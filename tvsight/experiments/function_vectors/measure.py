@@ -9,8 +9,7 @@ a few-shot prompt with shuffled labels stand the function vector and the vectors
 `task_vector`, `averaged_vector`, `mean_state`, learnt from the prompts with the right labels.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -19,12 +18,12 @@ from tvsight.interventions.answers import Icl
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions
-from tvsight.methods import averaged_vector, function_vector, mean_state, task_vector
+from tvsight.methods import mean_state
 from tvsight.methods.function_vector import summed
-from tvsight.methods.method import Method, learn_both
+from tvsight.methods.method import learn_both
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, silent
-from tvsight.protocol.measure import best_layers, extract_with_icl
+from tvsight.protocol.measure import VECTORS, best_layers, extract_with_icl
 
 VECTOR = "function_vector"
 RAW = "raw_vector"
@@ -74,146 +73,101 @@ def measure(
 ) -> Comparison:
     """Add the vectors of one task in both contexts, in one job."""
     say = progress or silent
-    vectors = make_vectors(decoder, learnt)
+    added, functions = make_vectors(decoder, learnt, len(test["expected"]))
+    own, controls = added[:2], added[2:]
     say("vectors of other methods")
     beside, icl = learn_beside(decoder, dev, test)
-    sized = {"heads": learnt["heads"]}
-    added = {name: Applied.added(vectors["one"][name], sized) for name in (VECTOR, RAW)}
-    contexts = {"zero_shot": added, "shuffled": {VECTOR: added[VECTOR], **beside}}
-    found: dict[str, list[Read]] = {"dev": [], "test": []}
-    spelled = {"zero_shot": (dev["zero_shot"], test["zero_shot"])}
-    spelled["shuffled"] = (dev["shuffled"], test["shuffled"])
-    for context, swept in contexts.items():
+    read: dict[str, list[Read]] = {"dev": [], "test": []}
+    for context in ("zero_shot", "shuffled"):
         say({"zero_shot": "zero-shot prompts", "shuffled": "shuffled labels"}[context])
-        plain = {"context": context}
-        every = range(decoder.depth)
-        on_dev = Prompts(decoder, spelled[context][0], dev["expected"], icl[0])
-        baseline = BASELINE._replace(labels=plain)
-        read = on_dev.read(
-            [baseline, *(one.after(name, "dev", every, **plain) for name, one in swept.items())]
-        )
-        layers = best_layers(read, dev["accepted"])
-        found["dev"] += read
+        alone = context == "zero_shot"
+        swept = own if alone else [own[0], *beside["dev"]]
+        every = [BASELINE, *(one._replace(blocks=range(decoder.depth)) for one in swept)]
+        asked = dev["zero_shot"] if alone else dev["shuffled"]
+        on_dev = Prompts(decoder, asked, dev["expected"], icl["dev"])
+        read["dev"] += on_dev.read([one.labelled(context=context) for one in every])
+        layers = best_layers(read["dev"][-len(swept) :], dev["accepted"])
 
-        chosen = {**plain, "layer_rule": "dev"}
-        third = [decoder.depth // 3]
-        conditions = [
-            one.after(name, "test", [layers[name]], **chosen) for name, one in swept.items()
-        ]
-        at_third = swept[VECTOR].after(VECTOR, "test", third, **plain, layer_rule="third")
-        conditions.append(at_third)
-        if context == "zero_shot":
-            further = _controls(vectors, learnt, len(test["expected"]))
-            conditions += [
-                one.after(name, "test", [layers[VECTOR]], **chosen) for name, one in further
-            ]
-        on_test = Prompts(decoder, spelled[context][1], test["expected"], icl[1])
-        found["test"] += on_test.read([baseline, *conditions])
-    flat = [*vectors["one"].values(), *vectors["curve"], *vectors["random_heads"]]
-    flat += [of_split for one in beside.values() for of_split in (one.dev, one.test)]
+        tested = swept if alone else [own[0], *beside["test"]]
+        conditions = [one._replace(blocks=[layers[one.procedure]]) for one in tested]
+        third = own[0]._replace(blocks=[decoder.depth // 3])
+        conditions.append(third.labelled(layer_rule="third"))
+        if alone:
+            conditions += [one._replace(blocks=[layers[VECTOR]]) for one in controls]
+        asked = test["zero_shot"] if alone else test["shuffled"]
+        on_test = Prompts(decoder, asked, test["expected"], icl["test"])
+        labelled = [one.labelled(context=context, layer_rule="dev") for one in conditions]
+        read["test"] += on_test.read([BASELINE.labelled(context=context), *labelled])
+    every_one = [one.vectors for one in (*added, *beside["dev"], *beside["test"])]
+    made = [vectors for vectors in every_one if vectors is not None]
     return {
-        "dev": found["dev"],
-        "test": found["test"],
-        "vectors": torch.stack(vectors["every"]).cpu(),
-        "norms": {name: float(vector.norm()) for name, vector in vectors["one"].items()},
-        "finite": all(bool(vector.isfinite().all()) for vector in flat),
+        "dev": read["dev"],
+        "test": read["test"],
+        "vectors": functions.cpu(),
+        "norms": {
+            one.procedure: float(of.norm()) for one, of in zip(added[:4], made, strict=False)
+        },
+        "finite": all(bool(vectors.isfinite().all()) for vectors in made),
     }
 
 
-class Vectors(TypedDict):
-    """The vectors of a task, each `[width]`."""
+def make_vectors(decoder: Decoder, learnt: Learnt, episodes: int) -> tuple[list[Condition], Tensor]:
+    """Every sum of heads that is added, and what stands in its place, from the means and rankings
+    of all tasks.
 
-    one: dict[str, Tensor]
-    """By procedure."""
-    curve: list[Tensor]
-    random_heads: list[Tensor]
-    every: list[Tensor]
-    """The function vector of every task."""
-    others: list[Tensor]
-    """Those of the other tasks."""
+    Args:
+        episodes: in test, among which the other tasks take turns.
 
-
-def make_vectors(decoder: Decoder, learnt: Learnt) -> Vectors:
-    """Every vector of a task from the means and rankings of all tasks."""
+    Returns:
+        The function vector and the raw sum; then the controls, and the curve; and the function
+        vector of every task, `[tasks, width]`.
+    """
     count, own = learnt["heads"], learnt["own"]
     means = learnt["means"].to(device=decoder.device, dtype=decoder.dtype)
     ranking = learnt["ranking"][own]
     arrived = contributions(decoder, means[own], normalised=True).float()
     raw = contributions(decoder, means[own]).float()
     direction = torch.randn(decoder.width, generator=torch.Generator().manual_seed(learnt["seed"]))
-    every = [
-        summed(contributions(decoder, of_task, normalised=True).float(), heads[:count])
-        for of_task, heads in zip(means, learnt["ranking"], strict=True)
+    every = torch.stack(
+        [
+            summed(contributions(decoder, of_task, normalised=True).float(), heads[:count])
+            for of_task, heads in zip(means, learnt["ranking"], strict=True)
+        ]
+    )
+    vector, others = every[own], torch.cat([every[:own], every[own + 1 :]])
+
+    def added(name: str, vector: Tensor, heads: int = count, **labels: Any) -> Condition:
+        return Condition(name, vector, use="add", labels={"heads": heads, **labels})
+
+    found = [
+        added(VECTOR, vector),
+        added(RAW, summed(raw, ranking[:count])),
+        added("bottom_heads", summed(arrived, ranking[-count:])),
+        added("random_addition", (direction / direction.norm()).to(vector) * vector.norm()),
     ]
-    vector = every[own]
-    return {
-        "one": {
-            "function_vector": vector,
-            "raw_vector": summed(raw, ranking[:count]),
-            "bottom_heads": summed(arrived, ranking[-count:]),
-            "random_addition": (direction / direction.norm()).to(vector) * vector.norm(),
-        },
-        "curve": [summed(arrived, ranking[:size]) for size in learnt["counts"]],
-        "random_heads": [summed(arrived, heads) for heads in learnt["random_heads"]],
-        "every": every,
-        "others": [of_task for task, of_task in enumerate(every) if task != own],
-    }
-
-
-class Applied(NamedTuple):
-    """The vectors of one procedure, and how they are applied. Both tensors are
-    `[episodes, depth, width]`, or of a shape that expands to it."""
-
-    method: Method
-    dev: Tensor
-    test: Tensor
-    labels: Mapping[str, Any] = {}
-
-    @classmethod
-    def added(cls, vector: Tensor, labels: Mapping[str, Any]) -> "Applied":
-        """One vector that is added, for both splits."""
-        return cls(function_vector.METHOD, vector, vector, labels)
-
-    def after(self, name: str, split: str, blocks: Sequence[int], **labels: Any) -> Condition:
-        """The procedure after some blocks."""
-        vectors = self.dev if split == "dev" else self.test
-        return Condition(name, vectors, blocks, self.method.use, {**self.labels, **labels})
+    sizes = [size for size in learnt["counts"] if size != count]
+    found += [added(VECTOR, summed(arrived, ranking[:size]), size) for size in sizes]
+    for draw, heads in enumerate(learnt["random_heads"]):
+        found.append(added("random_heads", summed(arrived, heads), draw=draw))
+    if len(others):
+        in_turn = others[torch.arange(episodes) % len(others)]
+        found.append(added("other_function_vector", in_turn[:, None]))
+    return found, every
 
 
 def learn_beside(
     decoder: Decoder, dev: PromptTokens, test: PromptTokens
-) -> tuple[dict[str, Applied], tuple[Icl, Icl]]:
-    """The vectors of the other methods, and in-context learning on dev and test, from the
-    demonstrations with the right labels."""
-    on_dev, on_test = (extract_with_icl(decoder, of) for of in (dev, test))
-    methods = {"task_vector": task_vector.METHOD, "averaged_vector": averaged_vector.METHOD}
+) -> tuple[dict[str, list[Condition]], dict[str, Icl]]:
+    """The vectors of the other methods, and in-context learning, by split, from the demonstrations
+    with the right labels."""
+    splits = {"dev": dev, "test": test}
+    extracted = {split: extract_with_icl(decoder, of) for split, of in splits.items()}
+    of_task = dict(zip(splits, learn_both(decoder, dev, test, mean_state.METHOD), strict=True))
     found = {
-        name: Applied(of, on_dev.vectors[name], on_test.vectors[name])
-        for name, of in methods.items()
+        split: [
+            *(Condition(name, one, use=VECTORS[name].use) for name, one in of.vectors.items()),
+            Condition("mean_state", of_task[split], use=mean_state.METHOD.use),
+        ]
+        for split, of in extracted.items()
     }
-    of_task = learn_both(decoder, dev, test, mean_state.METHOD)
-    found["mean_state"] = Applied(mean_state.METHOD, *of_task)
-    return found, (on_dev.icl, on_test.icl)
-
-
-def _controls(vectors: Vectors, learnt: Learnt, episodes: int) -> list[tuple[str, Applied]]:
-    """The controls and the curve of some test episodes."""
-    sized = {"heads": learnt["heads"]}
-    found = [
-        (name, Applied.added(vector, sized))
-        for name, vector in vectors["one"].items()
-        if name not in (VECTOR, RAW)
-    ]
-    found += [
-        (VECTOR, Applied.added(vector, {"heads": size}))
-        for size, vector in zip(learnt["counts"], vectors["curve"], strict=True)
-        if size != learnt["heads"]
-    ]
-    found += [
-        ("random_heads", Applied.added(vector, sized | {"draw": draw}))
-        for draw, vector in enumerate(vectors["random_heads"])
-    ]
-    if others := vectors["others"]:
-        in_turn = torch.stack([others[number % len(others)] for number in range(episodes)])
-        found.append(("other_function_vector", Applied.added(in_turn[:, None], sized)))
-    return found
+    return found, {split: of.icl for split, of in extracted.items()}

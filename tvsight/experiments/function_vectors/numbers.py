@@ -1,12 +1,23 @@
 """Accuracies of function vectors, of their controls and of other vectors."""
 
+from typing import Any
+
 import pandas as pd
 
 from tvsight.experiments.function_vectors import BESIDE
 from tvsight.output.labels import interval
 from tvsight.protocol.head_numbers import KEYS
 from tvsight.statistics import summaries
-from tvsight.statistics.summaries import averaged, gap, identified, paired, right, sizes
+from tvsight.statistics.summaries import (
+    TASK,
+    averaged,
+    by_group,
+    gap,
+    identified,
+    paired,
+    right,
+    sizes,
+)
 
 VECTOR = "function_vector"
 CONTROLS = (
@@ -50,15 +61,14 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
         and `_high`), its `_p`, one-sided, by permuting queries, and `_p_holm`, adjusted for the
         tasks of the model. Where there is one task alone, nothing is said of another one's vector.
     """
-    found = []
-    for (model, task), of_task in rows.groupby(KEYS, sort=False, observed=True):
-        same = central[(central["model"] == model) & (central["task"] == task)]
-        answered = _answers(same, of_task, count)
+    compared = dict(iter(central.groupby(KEYS, sort=False, observed=True)))
+
+    def summary(of_task: pd.DataFrame) -> summaries.Columns:
+        answered = _answers(compared[tuple(of_task[KEYS].iloc[0])], of_task, count)
         vector = answered[VECTOR]
         dev = of_task[(of_task["split"] == "dev") & (of_task["context"] == "zero_shot")]
         swept, unpatched = (dev[dev["procedure"] == name] for name in (VECTOR, "baseline"))
-        row = {name: vector[name].iloc[0] for name in ("model", "category", "task")}
-        row |= {**sizes(vector), "layer": int(vector["layer"].iloc[0])}
+        row: dict[str, Any] = {**sizes(vector), "layer": int(vector["layer"].iloc[0])}
         row |= identified(swept, unpatched)
         row |= {f"{name}_layer": int(answered[name]["layer"].iloc[0]) for name in CHOSEN}
         solved = answered["icl"].loc[answered["icl"]["correct"], "episode"]
@@ -68,8 +78,10 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
         for name, (first, second) in TESTED.items():
             if second in answered:
                 row |= paired(answered[first], answered[second], name)
-        found.append(row)
-    return summaries.adjusted(pd.DataFrame(found), ["layer", *TESTED])
+        return row
+
+    table = by_group(rows, TASK, summary, order=KEYS)
+    return summaries.adjusted(table, ["layer", *TESTED])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -94,17 +106,13 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         recovered={name: name for name in zero_shot},
     )
     long = long.assign(given_icl=long["given_icl"].where(long["solved"]))
-    means: dict[str, summaries.Mean] = {"accuracy": "accuracy"}
-    found = summaries.over_tasks(
-        long,
-        ["procedure"],
-        means,
-        more=lambda run: {
-            **averaged(run[run["solved"]], ["given_icl"]),
-            **averaged(run, {"recovered_gap": gap("recovered"), "below": ("below", "accuracy")}),
-        },
-    )
-    return found
+
+    def more(run: pd.DataFrame) -> dict[str, float]:
+        solved = averaged(run[run["solved"]], ["given_icl"])
+        gaps = averaged(run, {"recovered_gap": gap("recovered"), "below": ("below", "accuracy")})
+        return solved | gaps
+
+    return summaries.over_tasks(long, ["procedure"], more=more)
 
 
 def counts(table: pd.DataFrame) -> pd.DataFrame:
@@ -136,11 +144,13 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
         & (rows["procedure"] == VECTOR)
         & (rows["layer_rule"] == "dev")
     ]
-    parts = [
-        of_model.groupby(["model", "heads", "task"], observed=True)["correct"].mean()
-        for _, of_model in test.groupby("model", sort=False, observed=True)
-    ]
-    return summaries.over_tasks(pd.concat(parts).rename("accuracy").reset_index(), ["heads"])
+    of_tasks = by_group(
+        test.sort_values(["heads", "task"], kind="stable"),
+        ["model", "heads", "task"],
+        lambda run: {"accuracy": run["correct"].mean()},
+        order=["model"],
+    )
+    return summaries.over_tasks(of_tasks, ["heads"])
 
 
 def cosines(rows: pd.DataFrame) -> pd.DataFrame:
@@ -196,20 +206,15 @@ def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str,
     """The test rows of each of `COMPARED` that was measured."""
     own = central[central["split"] == "test"]
     found = {name: own[own["procedure"] == name] for name in ("baseline", "icl", *BESIDE)}
-    test = rows[rows["split"] == "test"]
-    for prefix, context in (("", "zero_shot"), ("shuffled_", "shuffled")):
-        asked = test[test["context"] == context]
-        sized = asked[asked["heads"] == count]
-        vector = sized[sized["procedure"] == VECTOR]
-        found[f"{prefix}{VECTOR}"] = vector[vector["layer_rule"] == "dev"]
-        found[f"{prefix}third"] = vector[vector["layer_rule"] == "third"]
-        if prefix:
-            further = {name: asked for name in ("baseline", *BESIDE)}
-        else:
-            further = dict.fromkeys(CONTROLS, sized)
-        for name, among in further.items():
-            found[f"{prefix}{name}"] = among[among["procedure"] == name]
-    return {name: found[name] for name in COMPARED if len(found[name])}
+    test = rows[(rows["split"] == "test") & (rows["heads"].isna() | (rows["heads"] == count))]
+    for (context, procedure), run in test.groupby(["context", "procedure"], observed=True):
+        prefix = "shuffled_" if context == "shuffled" else ""
+        if prefix or procedure != "baseline":  # that of the central comparison stands zero-shot
+            at_third = run["layer_rule"] == "third"
+            found[f"{prefix}{procedure}"] = run[~at_third]
+            if procedure == VECTOR:
+                found[f"{prefix}third"] = run[at_third]
+    return {name: found[name] for name in COMPARED if name in found}
 
 
 def _of_method(rows: pd.DataFrame, context: str, procedure: str) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Tables and figures of function vectors."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -62,26 +63,22 @@ MEAN_TABLE = Table(
         c.estimate("Below the function vector", "below"),
     ),
 )
-ZERO_SHOT_TABLE, SHUFFLED_TABLE = (
-    Table("", "", (c.MODEL, c.CATEGORY, c.TASK, *accuracies, *further), shown=False)
-    for accuracies, further in (
-        (
-            [
-                c.estimate(TITLES[name], name)
-                for name in (*numbers.COMPARED[:3], "function_vector", "third", "random_heads")
-            ],
-            (c.BLOCK, c.IDENTIFIED),
-        ),
-        (
-            [
-                c.estimate(TITLES[f"shuffled_{name}"], f"shuffled_{name}")
-                for name in ("baseline", *BESIDE, "function_vector", "third")
-            ],
-            (c.plain("Block of the function vector", "shuffled_function_vector_layer"),),
-        ),
-    )
+
+
+def _of_tasks(names: Iterable[str], *further: c.Column) -> Table:
+    accuracies = (c.estimate(TITLES[name], name) for name in names)
+    return Table("", "", (c.MODEL, c.CATEGORY, c.TASK, *accuracies, *further), shown=False)
+
+
+ZERO_SHOT_TABLE = _of_tasks(
+    (*numbers.COMPARED[:3], numbers.VECTOR, "third", "random_heads"), c.BLOCK, c.IDENTIFIED
 )
-"""The tasks in zero-shot prompts, and in few-shot prompts with shuffled labels."""
+"""The tasks in zero-shot prompts."""
+SHUFFLED_TABLE = _of_tasks(
+    (f"shuffled_{name}" for name in ("baseline", *BESIDE, numbers.VECTOR, "third")),
+    c.plain("Block of the function vector", "shuffled_function_vector_layer"),
+)
+"""In few-shot prompts with shuffled labels."""
 HEAD_TABLE = Table(
     "Heads of the largest mean effect",
     "A row is a head, of the ten of largest mean effect over tasks in its model. Effect: the "

@@ -10,7 +10,7 @@ from tvsight.output.marks import level, look_of, whiskered
 from tvsight.output.panels import legend_above, model_panels
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, title
+from tvsight.output.procedures import title
 from tvsight.output.theme import ONE_COLUMN, new_figure
 
 NAMED = 5
@@ -32,38 +32,27 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, repeated: pd.DataFrame, m
     rows = table[table["model"] == model]
     known = agreed[agreed["model"] == model].iloc[0]
     high, copying = rows["fv_rank"] <= NAMED, rows["induction_rank"] <= NAMED
-    fv, induction = (PROCEDURES[f"ablated_{kind}"] for kind in ("fv", "induction"))
-    groups = (
-        ("Other heads", REST, "o", ~high & ~copying),
-        (f"{NAMED} of largest FV score", fv.colour, fv.marker, high & ~copying),
-        (
-            f"{NAMED} of largest induction score",
-            induction.colour,
-            induction.marker,
-            ~high & copying,
-        ),
-        ("Both", BOTH, "D", high & copying),
-    )
+    fv, induction = (look_of(f"ablated_{kind}") for kind in ("fv", "induction"))
+    groups = {
+        "Other heads": (~high & ~copying, {"color": REST, "marker": "o", "linestyle": ""}),
+        f"{NAMED} of largest FV score": (high & ~copying, fv),
+        f"{NAMED} of largest induction score": (~high & copying, induction),
+        "Both": (high & copying, {"color": BOTH, "marker": "D", "linestyle": ""}),
+    }
     figure = new_figure(1.5 * ONE_COLUMN, 3.6)
     axes = figure.subplots()
     points = {}
-    for label, colour, marker, members in groups:
+    for label, (members, look) in groups.items():
         of_group = rows[members]
         if of_group.empty:
             continue
-        axes.plot(
-            of_group["induction"],
-            of_group["fv"],
-            marker,
-            color=colour,
-            markersize=4.2 if label != "Other heads" else 3.0,
-            markeredgewidth=0,
-            label=label,
-        )
-        for _, head in of_group.iterrows():
-            if label != "Other heads":
+        size = 3.0 if label == "Other heads" else 4.2
+        places = of_group["induction"], of_group["fv"]
+        axes.plot(*places, **look, markersize=size, markeredgewidth=0, label=label)
+        if label != "Other heads":
+            for head in of_group.to_dict("records"):
                 name = f"{head['layer']}.{head['head']}"
-                points[name] = (float(head["induction"]), float(head["fv"]), colour)
+                points[name] = (float(head["induction"]), float(head["fv"]), look["color"])
     axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     axes.set(xlabel="Induction score", ylabel="FV score")
     axes.margins(0.08)

@@ -81,14 +81,12 @@ def scores(of_heads: pd.DataFrame, of_induction: pd.DataFrame) -> pd.DataFrame:
     both = of_heads["model"].isin(of_induction["model"])
     mean = universal(effects(of_heads[both]), 0).drop(columns="in_top")
     table = mean.rename(columns=lambda name: name.replace("effect", "fv"))
-    chooses = induction(of_induction, CHOOSES)
-    chooses = chooses.rename(columns=lambda name: name.replace("score", "induction"))
-    table = table.merge(chooses, on=["model", *HEAD])
-    for name in DEFINITIONS:
+    for name in (CHOOSES, *(name for name in DEFINITIONS if name != CHOOSES)):
+        found = induction(of_induction, name)
         if name != CHOOSES:
-            other = induction(of_induction, name)[["model", *HEAD, "score"]]
-            other = other.rename(columns={"score": f"induction_{name}"})
-            table = table.merge(other, on=["model", *HEAD])
+            found = found[["model", *HEAD, "score"]].rename(columns={"score": f"score_{name}"})
+        found = found.rename(columns=lambda name: name.replace("score", "induction"))
+        table = table.merge(found, on=["model", *HEAD])
     for name in ("fv", "induction"):
         ranked = table.groupby("model", observed=True)[name].rank(ascending=False, method="first")
         table[f"{name}_rank"] = ranked.astype(int)
@@ -141,24 +139,23 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     ablated = rows[rows["kind"].notna()]
     ablated = ablated.assign(place=ablated["kind"].map(list(KINDS).index))
 
-    def against(other: str | None) -> summaries.Contrast:
-        def pair(of_task: pd.DataFrame, run: pd.DataFrame) -> summaries.Pair | None:
-            kind = run["kind"].iloc[0]
-            named = AGAINST.get(kind) if other is None else other
-            if named in (None, kind):
-                return None
-            same = of_task["share"] == run["share"].iloc[0]
-            return of_task[same & (of_task["kind"] == named)], run
-
-        return pair
+    def same_share(
+        of_task: pd.DataFrame, run: pd.DataFrame, kind: str | None
+    ) -> summaries.Pair | None:
+        if kind in (None, run["kind"].iloc[0]):
+            return None
+        same = of_task["share"] == run["share"].iloc[0]
+        return of_task[same & (of_task["kind"] == kind)], run
 
     table = summaries.by_task(
         rows,
         ["kind", "share"],
         {
             "loss": lambda of_task, run: (of_task[of_task["procedure"] == "icl"], run),
-            "below_random": against("random"),
-            "below_other": against(None),
+            "below_random": lambda of_task, run: same_share(of_task, run, "random"),
+            "below_other": lambda of_task, run: same_share(
+                of_task, run, AGAINST.get(run["kind"].iloc[0])
+            ),
         },
         lambda _, run: {"heads": int(run["heads"].iloc[0]), **sizes(run)},
         lambda of_task, run: right(of_task[of_task["procedure"] == "icl"], "icl"),

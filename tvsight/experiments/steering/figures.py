@@ -45,18 +45,25 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
         means: from `numbers.over_tasks`.
         ranges: from `numbers.ranges`.
     """
-    of_model, ranged = means[means["model"] == model], ranges[ranges["model"] == model]
-    contexts = [name for name in CONTEXTS if name in set(of_model["context"])]
+    of_model, ranged = _placed(means[means["model"] == model]), ranges[ranges["model"] == model]
+    # Bands are the intervals of the gain, around the accuracy.
+    ends = {
+        f"accuracy_{end}": of_model["baseline"] + of_model[f"gain_{end}"] for end in ("low", "high")
+    }
+    by_context = dict(iter(of_model.assign(**ends).groupby("context")))
+    contexts = [name for name in CONTEXTS if name in by_context]
     figure, drawn = panels(len(contexts) + 1, 3, 0.9)
     for axes, context in zip(drawn, contexts, strict=False):
-        _context(axes, of_model[of_model["context"] == context], ranged, context)
+        _levels(axes, by_context[context], context == "zero_shot")
+        vectors = by_context[context][by_context[context]["procedure"] == VECTOR]
+        shown = _best(ranged, context)["method"]
+        for place in vectors.loc[(vectors["method"] == shown) & vectors["helps"], "place"]:
+            colour = tinted(PROCEDURES[shown].colour, SHADE)
+            axes.axvspan(place - 0.5, place + 0.5, color=colour, linewidth=0, zorder=0)
+        _vectors(axes, vectors, "accuracy")
+        axes.set_title(CONTEXT_TITLES[context], loc="left")
     best = _best(ranged, "zero_shot")["method"]
-    _controls(drawn[-1], of_model[of_model["context"] == "zero_shot"], best)
-    for axes in drawn[:-1]:
-        axes.set_xticks([*range(len(ALPHAS)), OVER], LABELS)
-        axes.set_xlim(-0.5, OVER + 0.5)
-    drawn[-1].set_xticks(range(len(ALPHAS)), LABELS[:-1])  # controls are added alone
-    drawn[-1].set_xlim(-0.5, len(ALPHAS) - 0.5)
+    _controls(drawn[-1], by_context["zero_shot"], best)
     drawn[-1].set_ylim(BELOW, 1)  # of all panels
     for axes in drawn[::3]:
         axes.set_ylabel("Mean test accuracy")
@@ -80,49 +87,43 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
     return Plot(figure, _finding(ranged), caption, note)
 
 
-def _context(axes: Axes, rows: pd.DataFrame, ranges: pd.DataFrame, context: str) -> None:
-    """The vectors of one context."""
-    baseline = rows[rows["procedure"] == "baseline"].iloc[0]
-    level(axes, baseline["accuracy"], "baseline", label=title("baseline"))
-    if context == "zero_shot":
-        level(axes, baseline["icl"], "icl", label=title("icl"))
-    vectors = _paired(rows[rows["procedure"] == VECTOR])
-    best = _best(ranges, context)["method"]
-    for alpha in vectors.loc[(vectors["method"] == best) & vectors["helps"], "place"]:
-        colour = tinted(PROCEDURES[best].colour, SHADE)
-        axes.axvspan(alpha - 0.5, alpha + 0.5, color=colour, linewidth=0, zorder=0)
+def _placed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows in the order of their factors, with their place."""
+    places = rows["alpha"].map({alpha: place for place, alpha in enumerate(ALPHAS)})
+    return rows.assign(place=places).sort_values("place", kind="stable")
+
+
+def _levels(axes: Axes, rows: pd.DataFrame, with_icl: bool = False) -> None:
+    """The accuracies without a vector."""
+    plain = rows[rows["procedure"] == "baseline"].iloc[0]
+    level(axes, plain["accuracy"], "baseline", label=title("baseline"))
+    if with_icl:
+        level(axes, plain["icl"], "icl", label=title("icl"))
+
+
+def _vectors(axes: Axes, rows: pd.DataFrame, name: str) -> None:
+    """A column for each method: by factor, and of the vector that is written over."""
     for number_of, method in enumerate(METHODS):
-        run = vectors[vectors["method"] == method]
-        line(axes, run[run["mode"] == "add"], "place", method, title(method))
+        run = rows[rows["method"] == method]
+        line(axes, run[run["mode"] == "add"], "place", method, title(method), value=name)
         over = run[run["mode"] == "overwrite"]
-        _marker(axes, over, "accuracy", method, OVER + APART * (number_of - 1))
-    axes.set_title(CONTEXT_TITLES[context], loc="left")
+        places = [OVER + APART * (number_of - 1)] * len(over)
+        whiskered(axes, over, name, places, **look_of(method), markersize=3.4, elinewidth=0.8)
+    axes.set_xticks([*range(len(ALPHAS)), OVER], LABELS)
+    axes.set_xlim(-0.5, OVER + 0.5)
 
 
 def _controls(axes: Axes, rows: pd.DataFrame, method: str) -> None:
     """One method's vector, and what is added in its place."""
-    baseline = rows.loc[rows["procedure"] == "baseline", "accuracy"].iloc[0]
-    level(axes, baseline, "baseline", label=title("baseline"))
-    added = _paired(rows[(rows["method"] == method) & (rows["mode"] == "add")])
-    line(axes, added[added["procedure"] == VECTOR], "place", method, title(method))
-    for control in CONTROLS:
-        run = added[added["procedure"] == control]
+    _levels(axes, rows)
+    added = rows[(rows["method"] == method) & (rows["mode"] == "add")]
+    for name in (VECTOR, *CONTROLS):
+        run, drawn_as = added[added["procedure"] == name], method if name == VECTOR else name
         if len(run):
-            line(axes, run, "place", control, title(control))
+            line(axes, run, "place", drawn_as, title(drawn_as))
     axes.set_title(f"Controls of the {title(method).lower()}", loc="left")
-
-
-def _paired(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with their place, and with the interval of the gain around their accuracy."""
-    ends = {f"accuracy_{end}": rows["baseline"] + rows[f"gain_{end}"] for end in ("low", "high")}
-    places = rows["alpha"].map({alpha: place for place, alpha in enumerate(ALPHAS)})
-    return rows.assign(place=places, **ends).sort_values("place")
-
-
-def _marker(axes: Axes, rows: pd.DataFrame, name: str, method: str, place: float) -> None:
-    """The value of a vector that is written over."""
-    look = look_of(method) | {"markersize": 3.4, "elinewidth": 0.8}
-    whiskered(axes, rows, name, [place] * len(rows), **look)
+    axes.set_xticks(range(len(ALPHAS)), LABELS[:-1])  # controls are added alone
+    axes.set_xlim(-0.5, len(ALPHAS) - 0.5)
 
 
 def _best(ranges: pd.DataFrame, context: str) -> pd.Series:
@@ -164,22 +165,13 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
         means: from `numbers.in_text`.
     """
     of_model = means[means["model"] == model]
-    places = {alpha: place for place, alpha in enumerate(ALPHAS)}
-    of_model = of_model.assign(place=of_model["alpha"].map(places))
     plain = of_model[of_model["procedure"] == "baseline"].iloc[0]
     figure = new_figure(TWO_COLUMNS, 4.6)
     *drawn, rest = figure.subplots(2, 3).ravel()
     for axes, (name, (heading, label)) in zip(drawn, TEXT_TITLES.items(), strict=True):
-        for number_of, method in enumerate(METHODS):
-            run = of_model[of_model["method"] == method]
-            added = run[run["mode"] == "add"].sort_values("place")
-            as_drawn = {f"accuracy{end}": added[f"{name}{end}"] for end in ("", "_low", "_high")}
-            line(axes, added.assign(**as_drawn), "place", method, title(method))
-            over = run[run["mode"] == "overwrite"]
-            _marker(axes, over, name, method, OVER + APART * (number_of - 1))
+        _vectors(axes, _placed(of_model), name)
         axes.set_title(heading, loc="left")
-        axes.set_xticks([*range(len(ALPHAS)), OVER], LABELS)
-        axes.set(xlim=(-0.5, OVER + 0.5), xlabel="Factor α", ylabel=label)
+        axes.set(xlabel="Factor α", ylabel=label)
         axes.yaxis.grid(True)
         if name == "divergence":
             axes.set_ylim(0, None)

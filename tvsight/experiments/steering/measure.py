@@ -7,7 +7,7 @@ after the block that is best on zero-shot dev prompts for its method and mode wi
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from tvsight.methods.function_vector import summed
 from tvsight.methods.method import Use
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, no_op, silent
-from tvsight.protocol.measure import best_layer, extract_with_icl
+from tvsight.protocol.measure import best_layers, extract_with_icl
 
 MODES: tuple[Use, ...] = ("overwrite", "add")
 VECTOR = "vector"
@@ -65,16 +65,9 @@ class Steered(TypedDict):
     `[sentences, conditions - 1]`."""
 
 
-class Vectors(NamedTuple):
-    """The vectors of some episodes, by method `[episodes, depth, width]`."""
-
-    own: dict[str, Tensor]
-    others: dict[str, Tensor]
-    """Those of another task; empty where there is none."""
-    directions: Tensor
-    """Random, of length 1, `[episodes, width]`."""
-    icl: Icl
-    """In-context learning on these episodes."""
+Vectors = dict[str, dict[str, Tensor]]
+"""The vectors of some episodes, by procedure and method, `[episodes, depth, width]`. Those of
+another task are missing where there is none."""
 
 
 def measure(
@@ -103,34 +96,26 @@ def measure(
     say("blocks on dev")
     functions = function_vectors(decoder, learnt)
     on_dev = _sweep(decoder, dev, functions, learnt)
-    layers = learnt["blocks"] | {
-        f"{one['labels']['method']}/{one['labels']['mode']}": best_layer(
-            one["answers"], dev["accepted"]
-        )
-        for one in on_dev
-        if one["procedure"] == VECTOR
-    }
+    layers = learnt["blocks"] | best_layers(on_dev, dev["accepted"], _swept)
     say("vectors on test")
-    vectors = make_vectors(decoder, test, functions, learnt)
-    alone = not vectors.others
+    vectors, icl = make_vectors(decoder, test, functions, learnt)
     own = conditions(vectors, layers, [VECTOR], alphas)
-    beside = [name for name in controls if not (alone and name == "any_other_task")]
+    beside = [name for name in controls if name in vectors]
     found = {}
     for name, asked in contexts.items():
         say(name.replace("_", " "))
-        spelled = [prompt for prompt, _ in asked]
-        expected = [token for _, token in asked]
         applied = [BASELINE, *own]
         if name == "zero_shot":
             applied += conditions(vectors, layers, beside, alphas)
-        applied = [one._replace(labels={**one.labels, "context": name}) for one in applied]
-        found[name] = Prompts(decoder, spelled, expected, vectors.icl).read(applied)
+        applied = [one.labelled(context=name) for one in applied]
+        spelled, expected = map(list, zip(*asked, strict=True))
+        found[name] = Prompts(decoder, spelled, expected, icl).read(applied)
     say("generated text")
     episodes, tokens = generated
     first = Prompts(decoder, test["zero_shot"][:episodes], test["expected"][:episodes])
     texts = generated_text(first, own, tokens)
     say("neutral text")
-    shifted = divergence(decoder, neutral["prompts"], own, len(vectors.directions))
+    shifted = divergence(decoder, neutral["prompts"], own, len(test["expected"]))
     return {
         "dev": on_dev,
         "layers": layers,
@@ -138,6 +123,10 @@ def measure(
         "generated": texts,
         "divergence": shifted,
     }
+
+
+def _swept(read: Read) -> str:
+    return f"{read['labels']['method']}/{read['labels']['mode']}"
 
 
 def _sweep(decoder: Decoder, dev: PromptTokens, functions: Tensor, learnt: Learnt) -> list[Read]:
@@ -157,8 +146,9 @@ def _sweep(decoder: Decoder, dev: PromptTokens, functions: Tensor, learnt: Learn
         if f"{method}/{mode}" not in learnt["blocks"]
     ]
     prompts = Prompts(decoder, dev["zero_shot"], dev["expected"], icl)
-    baseline = BASELINE._replace(labels=context)
-    return prompts.read([baseline, no_op([decoder.depth // 2], **context), *swept])
+    return prompts.read(
+        [BASELINE.labelled(**context), no_op([decoder.depth // 2], **context), *swept]
+    )
 
 
 def function_vectors(decoder: Decoder, learnt: Learnt) -> Tensor:
@@ -188,8 +178,8 @@ def own_vectors(
 
 def make_vectors(
     decoder: Decoder, prompts: PromptTokens, functions: Tensor, learnt: Learnt
-) -> Vectors:
-    """All vectors of some episodes.
+) -> tuple[Vectors, Icl]:
+    """All vectors of some episodes, and in-context learning on them.
 
     Args:
         functions: from `function_vectors`.
@@ -200,14 +190,21 @@ def make_vectors(
     drawn = torch.randn(
         (len(theta), decoder.width), generator=torch.Generator().manual_seed(learnt["seed"])
     )
-    others = {}
-    if tasks > 1:
-        in_turn = [other for other in range(tasks) if other != task]
+    directions = normalize(drawn, dim=-1).to(theta)[:, None]
+    found = {
+        VECTOR: own,
+        "negated": {name: -of for name, of in own.items()},
+        "random_addition": {
+            name: directions * of.norm(dim=-1, keepdim=True) for name, of in own.items()
+        },
+    }
+    if in_turn := [other for other in range(tasks) if other != task]:
         turn = [in_turn[episode % len(in_turn)] for episode in range(len(theta))]
         means = learnt["thetas"].to(theta)[turn]
         function = functions.to(theta)[turn, None].expand(theta.shape)
         others = {"task_vector": means, "averaged_vector": means, "function_vector": function}
-    return Vectors(own, others, normalize(drawn, dim=-1).to(theta), icl)
+        found["any_other_task"] = others
+    return found, icl
 
 
 def conditions(
@@ -219,26 +216,16 @@ def conditions(
     Args:
         layers: the block of each `<method>/<mode>`.
     """
+    added: list[tuple[Use, float | None]] = [("add", alpha) for alpha in alphas]
     found = []
     for procedure in procedures:
-        for method in vectors.own:
-            ways: list[tuple[Use, float | None]] = [("add", alpha) for alpha in alphas]
-            for mode, alpha in [("overwrite", None), *ways] if procedure == VECTOR else ways:
+        for method, of_blocks in vectors[procedure].items():
+            for mode, alpha in [("overwrite", None), *added] if procedure == VECTOR else added:
                 block = layers[f"{method}/{mode}"]
-                made = _made(vectors, procedure, method, block) * (1 if alpha is None else alpha)
+                made = of_blocks[:, [block]] * (1 if alpha is None else alpha)
                 labels = {"method": method, "mode": mode, "alpha": alpha}
-                found.append(Condition(procedure, made[:, None], [block], mode, labels))
+                found.append(Condition(procedure, made, [block], mode, labels))
     return found
-
-
-def _made(vectors: Vectors, procedure: str, method: str, block: int) -> Tensor:
-    """The vector of each episode for one procedure after a block, `[episodes, width]`."""
-    own = vectors.own[method][:, block]
-    if procedure == "negated":
-        return -own
-    if procedure == "random_addition":
-        return vectors.directions * own.norm(dim=-1, keepdim=True)
-    return own if procedure == VECTOR else vectors.others[method][:, block]
 
 
 def generated_text(prompts: Prompts, applied: Sequence[Condition], tokens: int) -> Tensor:
@@ -278,8 +265,5 @@ def divergence(
 
 def _of_first(applied: Sequence[Condition], count: int) -> list[Condition]:
     """The conditions of the first episodes."""
-    return [one._replace(vectors=_first(one.vectors, count)) for one in applied]
-
-
-def _first(vectors: Tensor | None, count: int) -> Tensor | None:
-    return None if vectors is None else vectors[:count]
+    vectors = ((one, one.vectors) for one in applied)
+    return [one._replace(vectors=of[:count]) for one, of in vectors if of is not None]

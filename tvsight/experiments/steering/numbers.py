@@ -8,7 +8,6 @@ from tvsight.output.procedures import title
 from tvsight.statistics import summaries
 from tvsight.statistics.summaries import ENDS, by_group, gap, sizes
 
-KEYS = ["model", "task"]
 CONDITION = ["context", "procedure", "method", "mode", "alpha"]
 """Columns that tell apart what was measured; the last three are empty without a vector."""
 ENOUGH = 0.8
@@ -33,7 +32,7 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         the same context; `icl`, that of in-context learning; the mean of each of `SCORES`.
     """
     few_shot = central[(central["split"] == "test") & (central["procedure"] == "icl")]
-    icl_of = few_shot.groupby(KEYS, observed=True)["correct"].mean()
+    icl = few_shot.groupby(["model", "task"], observed=True)["correct"].mean()
     test = rows[rows["split"] == "test"]
     place = ["model", "task", "context"]
     unpatched = test[test["procedure"] == "baseline"]
@@ -43,8 +42,7 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         return plain[tuple(run[place].iloc[0])]
 
     def more(_: pd.DataFrame, run: pd.DataFrame) -> dict[str, float]:
-        icl = icl_of[tuple(run[KEYS].iloc[0])]
-        ends = {"baseline": unsteered(run)["correct"].mean(), "icl": icl}
+        ends = {"baseline": unsteered(run)["correct"].mean(), "icl": icl[*run[place[:2]].iloc[0]]}
         return {**ends, **{name: run[name].mean() for name in SCORES}}
 
     return summaries.by_task(
@@ -101,14 +99,10 @@ def ranges(means: pd.DataFrame) -> pd.DataFrame:
         helping = added.loc[added["helps"], "alpha"]
         row = {"tasks": best["tasks"], "best_alpha": best["alpha"], "helping": len(helping)}
         row |= {"least_alpha": helping.min(), "most_alpha": helping.max()}
-        for name, of, column in (
-            ("baseline", best, "baseline"),
-            ("overwrite", over, "accuracy"),
-            ("best", best, "accuracy"),
-            ("recovered_gap", best, "recovered_gap"),
-        ):
-            row |= {f"{name}{end}": of[f"{column}{end}"] for end in ENDS}
-        return row
+        row |= {f"baseline{end}": best[f"baseline{end}"] for end in ENDS}
+        row |= {f"overwrite{end}": over[f"accuracy{end}"] for end in ENDS}
+        row |= {f"best{end}": best[f"accuracy{end}"] for end in ENDS}
+        return row | {f"recovered_gap{end}": best[f"recovered_gap{end}"] for end in ENDS}
 
     vectors = means[means["procedure"] == VECTOR]
     return by_group(vectors, ["model", "context", "method"], summary)

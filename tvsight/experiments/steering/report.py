@@ -12,7 +12,7 @@ from tvsight.output import columns as c
 from tvsight.output.labels import MISSING, interval
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
-from tvsight.statistics.summaries import by_group, wide
+from tvsight.statistics.summaries import ENDS, wide
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -105,8 +105,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     ranges, of_text = numbers.ranges(means), numbers.in_text(rows)
     added = means[(means["context"] == "zero_shot") & (means["mode"] == "add")]
     controls = wide(added, ["model", "method", "alpha"], "procedure")
-    none = {f"{name}{end}": None for name in CONTROLS for end in ("", "_low", "_high")}
-    controls = controls.assign(**{name: none[name] for name in none if name not in controls})
+    named = [f"{name}{end}" for name in CONTROLS for end in ENDS]
+    controls = controls.reindex(columns=list(dict.fromkeys([*controls, *named])))
     below = [(CONTROL_TABLE, controls), (TASK_TABLE, _by_task(table))]
     page.table(RANGE_TABLE, table, ranges, below, steered.note_cells)
     page.numbers(means, "means")
@@ -120,16 +120,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
 def _by_task(table: pd.DataFrame) -> pd.DataFrame:
     """The zero-shot accuracy of each task without a vector, and with each written over and added,
     with its block."""
-
-    def summary(of: pd.DataFrame) -> dict[str, object]:
-        plain = of[of["procedure"] == "baseline"].iloc[0]
-        row: dict[str, object] = {str(name): value for name, value in plain.items()}
-        vectors = of[of["procedure"] == VECTOR]
-        for method in METHODS:
-            run = vectors[vectors["method"] == method]
-            for name, is_one in (("", run["mode"] == "overwrite"), (", added", run["alpha"] == 1)):
-                one = run[is_one].iloc[0]
-                row[f"{method}{name}"] = f"{interval(one, 'accuracy')} after {one['layer']}"
-        return row
-
-    return by_group(table[table["context"] == "zero_shot"], ["model", "task"], summary)
+    zero_shot = table[table["context"] == "zero_shot"]
+    plain = zero_shot[zero_shot["procedure"] == "baseline"].set_index(["model", "task"])
+    vectors = zero_shot[(zero_shot["procedure"] == VECTOR) & (zero_shot["alpha"].fillna(1) == 1)]
+    for (method, mode), run in vectors.groupby(["method", "mode"]):
+        texts = [f"{interval(one, 'accuracy')} after {one['layer']}" for _, one in run.iterrows()]
+        places = pd.MultiIndex.from_frame(run[["model", "task"]])
+        plain[f"{method}{', added' if mode == 'add' else ''}"] = pd.Series(texts, places)
+    return plain.reset_index()

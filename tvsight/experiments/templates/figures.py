@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from tvsight.experiments.templates.numbers import CHOICES, Standard
 from tvsight.output.columns import Row
 from tvsight.output.labels import counted, display_name, number, shortened, sizes
-from tvsight.output.marks import rows_of, whiskered
+from tvsight.output.marks import look_of, rows_of, whiskered
 from tvsight.output.panels import legend_above
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about, title, word
@@ -42,25 +42,17 @@ def matrix(
     axes = figure.subplots()
     rows = {name: place for place, name in enumerate(reversed(applied))}
     first = means.drop_duplicates("applied_under")
+    places = first["applied_under"].map(rows)
     for name, style in (("icl", "-"), ("baseline", ":")):
-        for _, row in first.iterrows():
-            place = rows[row["applied_under"]]
-            label = f"{title(name)}, no vector" if place == 0 else "_none"
-            shade = text_in(PROCEDURES[name].colour)
-            low, high = place - 0.4, place + 0.4
-            axes.vlines(row[name], low, high, color=shade, linestyle=style, lw=1.4, label=label)
+        look: Any = {"color": text_in(PROCEDURES[name].colour), "linestyle": style, "lw": 1.4}
+        label = f"{title(name)}, no vector"
+        axes.vlines(first[name], places - 0.4, places + 0.4, label=label, **look)
     colours = model_colours(len(extracted))
     for place, (name, colour) in enumerate(zip(extracted, colours, strict=True)):
         kept = means[means["extracted_under"] == name]
-        shift = 0.25 - 0.5 * place / max(1, len(extracted) - 1)
-        at, label = kept["applied_under"].map(rows) + shift, f"“{shortened(name)}” prompts"
-        look: Any = {
-            "fmt": TASK_MARKERS[place],
-            "color": colour,
-            "markersize": 5,
-            "elinewidth": 0.9,
-        }
-        label = f"Vector from {label}"
+        at = kept["applied_under"].map(rows) + 0.25 - 0.5 * place / max(1, len(extracted) - 1)
+        look = {"fmt": TASK_MARKERS[place], "color": colour, "markersize": 5, "elinewidth": 0.9}
+        label = f"Vector from “{shortened(name)}” prompts"
         whiskered(axes, kept, "accuracy", at, upright=False, label=label, **look)
     rows_of(axes, [_written_out(name) for name in rows])
     axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.5), xlabel="Mean test accuracy")
@@ -121,16 +113,14 @@ def dummies_named(row: Row | pd.Series) -> str:
 
 def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
     """Accuracies with their intervals; hollow where θ is an upper bound."""
-    drawn_as = PROCEDURES["task_vector"]
-    places = range(len(means))
-    look: Any = {"fmt": drawn_as.marker + line, "color": drawn_as.colour, "label": drawn_as.title}
-    sizes_of: Any = {"markersize": 4.5, "linewidth": 1.2, "elinewidth": 0.9, "capsize": 2}
-    whiskered(axes, means, "accuracy", places, zorder=3, **look, **sizes_of)
-    for place, is_bound in zip(places, means["dummy_choice"] == "query", strict=True):
-        if is_bound:
-            hollow: dict[str, Any] = {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}
-            accuracy = means["accuracy"].iloc[place]
-            axes.plot(place, accuracy, drawn_as.marker, color=drawn_as.colour, **hollow)
+    look = look_of("task_vector")
+    size: Any = {"markersize": 4.5, "linewidth": 1.2, "elinewidth": 0.9, "capsize": 2, "zorder": 3}
+    line_of: Any = {**look, "linestyle": line, "label": title("task_vector")}
+    places = pd.Series(range(len(means)), means.index)
+    whiskered(axes, means, "accuracy", places, **line_of, **size)
+    bounds = means[means["dummy_choice"] == "query"]
+    hollow = look | {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}
+    axes.plot(places[bounds.index], bounds["accuracy"], **hollow)
 
 
 def _references(axes: Axes, means: pd.Series) -> None:

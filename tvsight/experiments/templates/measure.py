@@ -6,7 +6,7 @@ the task vector the templates alone vary.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -27,9 +27,7 @@ from tvsight.protocol.conditions import (
     read_states,
     silent,
 )
-from tvsight.protocol.measure import best_layer
-
-Entry = TypeVar("Entry")
+from tvsight.protocol.measure import best_layers
 
 
 class Variant(TypedDict):
@@ -46,25 +44,11 @@ class Variant(TypedDict):
     """The continuations over whose states θ is the mean: one for each dummy query."""
 
 
-class TemplatePrompts(TypedDict):
-    """The prompts of some episodes under several templates: an entry per episode, and in it, except
-    in `accepted`, one per template. Plain lists, so that it crosses to a server unchanged."""
-
-    shared: list[list[TokenIds]]
-    """The common beginning of an episode's few-shot prompts."""
-    continuations: list[list[list[TokenIds]]]
-    """The rest of these prompts: each dummy query, and last the query."""
-    zero_shot: list[list[TokenIds]]
-    """The whole prompt `x→`."""
-    accepted: list[TokenIds]
-    """Tokens that count as correct. White space does not count, so they are common to all."""
-    others: list[list[int]]
-    """As `PromptTokens` has them, common to all."""
-    expected: list[list[int]]
-    """First token of the most usual answer."""
-    shuffled: list[list[TokenIds]]
-    """The few-shot prompt with its answers permuted; for other methods than the task vector only.
-    """
+TemplatePrompts = dict[str, list[Any]]
+"""The prompts of some episodes under several templates: under each name of `PromptTokens` an entry
+per episode, and in it, except in `COMMON`, one per template. It crosses to a server unchanged."""
+COMMON = ("accepted", "others")
+"""White space does not count, so the accepted tokens are common to all templates."""
 
 
 class TemplateAnswers(TypedDict):
@@ -108,34 +92,29 @@ def side_by_side(
     Args:
         shuffled: the prompts with permuted answers, by template.
     """
-    continuations = [
-        [[*dummies, query] for dummies, query in zip(of["dummies"], of["query"], strict=True)]
-        for of in tokens
-    ]
-    return {
-        "shared": _by_episode([of["shared"] for of in tokens]),
-        "continuations": _by_episode(continuations),
-        "zero_shot": _by_episode([of["zero_shot"] for of in tokens]),
-        "accepted": tokens[0]["accepted"],
-        "others": tokens[0]["others"],
-        "expected": _by_episode([of["expected"] for of in tokens]),
-        "shuffled": _by_episode(shuffled) or [[] for _ in tokens[0]["accepted"]],
+    by_template: dict[str, Sequence[Sequence[Any]]] = {
+        name: [cast("dict[str, list[Any]]", of)[name] for of in tokens] for name in tokens[0]
+    }
+    common = {name: list(by_template.pop(name)[0]) for name in COMMON}
+    if shuffled:
+        by_template["shuffled"] = shuffled
+    return common | {
+        name: [list(of_episode) for of_episode in zip(*of, strict=True)]
+        for name, of in by_template.items()
     }
 
 
 def under(prompts: TemplatePrompts, variant: Variant) -> PromptTokens:
     """The prompts that the vector of a variant is extracted from, as a method learns from them."""
-    template = variant["extracted"]
-    continuations = [of_episode[template] for of_episode in prompts["continuations"]]
+    found = _of_template(prompts, variant["extracted"])
+    found["dummies"] = [[of[n] for n in variant["members"]] for of in found["dummies"]]
+    return cast(PromptTokens, found)
+
+
+def _of_template(prompts: TemplatePrompts, template: int) -> dict[str, list[Any]]:
     return {
-        "shared": [of_episode[template] for of_episode in prompts["shared"]],
-        "query": [of_episode[-1] for of_episode in continuations],
-        "dummies": [[of_episode[n] for n in variant["members"]] for of_episode in continuations],
-        "zero_shot": [of_episode[template] for of_episode in prompts["zero_shot"]],
-        "accepted": prompts["accepted"],
-        "expected": [of_episode[template] for of_episode in prompts["expected"]],
-        "others": prompts["others"],
-        "shuffled": [of_episode[template] for of_episode in prompts["shuffled"]],
+        name: entries if name in COMMON else [of_episode[template] for of_episode in entries]
+        for name, entries in prompts.items()
     }
 
 
@@ -164,13 +143,8 @@ def measure(
     made = method or task_vector.METHOD
     every = [range(decoder.depth)] * len(variants)
     on_dev = measure_split(decoder, dev, variants, every, "dev", made, learnt["dev"], progress)
-    layers = {
-        read["labels"]["variant"]: [best_layer(read["answers"], dev["accepted"])]
-        for of_template in on_dev
-        for read in of_template
-        if "variant" in read["labels"]
-    }
-    chosen = [layers[number] for number in range(len(variants))]
+    layers = best_layers(_in_a_row(on_dev), dev["accepted"], lambda one: one["labels"]["variant"])
+    chosen = [[layers[number]] for number in range(len(variants))]
     on_test = measure_split(decoder, test, variants, chosen, "test", made, learnt["test"], progress)
     return {"dev": on_dev, "test": on_test}
 
@@ -199,28 +173,27 @@ def measure_split(
     # Prompts are numbered episode by episode, so those of a template are every `templates`-th.
     templates = len(prompts["shared"][0])
     say(f"{split} demonstrations")
-    last = last_states(decoder, _in_a_row(prompts["shared"]), _in_a_row(prompts["continuations"]))
+    shared, dummies, queries = (_in_a_row(prompts[of]) for of in ("shared", "dummies", "query"))
+    rest = [[*of, query] for of, query in zip(dummies, queries, strict=True)]
+    last = last_states(decoder, shared, rest)
     say(f"{split} queries")
     found = []
     for template in range(templates):
-        zero_shot = [of_episode[template] for of_episode in prompts["zero_shot"]]
-        expected = [of_episode[template] for of_episode in prompts["expected"]]
-        few_shot = torch.stack([states[-1, -1] for states in last[template::templates]])
-        icl = Icl(few_shot, expected, prompts["accepted"])
-        own = Prompts(decoder, zero_shot, expected, icl)
+        asked = _of_template(prompts, template)
+        few_shot = torch.stack([of_episode[-1, -1] for of_episode in last[template::templates]])
+        icl = Icl(few_shot, asked["expected"], asked["accepted"])
+        own = Prompts(decoder, asked["zero_shot"], asked["expected"], icl)
         conditions = [BASELINE, no_op([decoder.depth // 2])]
         states = own.states(conditions)
         # One variant after the other: the vectors of all together would not fit where these do.
         for number, variant in enumerate(variants):
             if variant["applied"] != template:
                 continue
-            extracted, members = variant["extracted"], variant["members"]
-            vectors = (
-                learnt[extracted]
-                if learnt
-                else task_vectors([of[members] for of in last[extracted::templates]])
-            )
-            labels = {"variant": number}
+            extracted, labels = variant["extracted"], {"variant": number}
+            states_of = [
+                of_episode[variant["members"]] for of_episode in last[extracted::templates]
+            ]
+            vectors = learnt[extracted] if learnt else task_vectors(states_of)
             one = Condition("vector", vectors, layers[number], method.use, labels)
             states += own.states([one])
             conditions.append(one._replace(vectors=vectors.new_empty(len(vectors), 0, 0)))
@@ -229,10 +202,5 @@ def measure_split(
     return found
 
 
-def _in_a_row(by_episode: Sequence[Sequence[Entry]]) -> list[Entry]:
+def _in_a_row(by_episode: Sequence[Sequence[Any]]) -> list[Any]:
     return [entry for of_episode in by_episode for entry in of_episode]
-
-
-def _by_episode(by_template: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Entries by template and, in it, by episode, turned the other way round."""
-    return [list(of_episode) for of_episode in zip(*by_template, strict=True)]

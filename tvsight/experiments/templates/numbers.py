@@ -4,9 +4,10 @@ A variant is named by the template that the vector was extracted under, the temp
 applied under, and the number and choice of the dummy queries.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from tvsight.output.labels import interval
 from tvsight.output.procedures import title
@@ -88,19 +89,10 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         tasks whose block is identified, and whose own vector is better, after Holm's correction for
         that many tests.
     """
-    vectors = table[table["procedure"] == vector]
+    vectors = with_unpatched(table[table["procedure"] == vector], table)
     matrix = of_templates(vectors, standard(table))
-    references = {
-        "baseline": table[table["procedure"] == "baseline"],
-        "icl": table[table["procedure"] == "icl"],
-        "own": matrix[matrix["extracted_under"] == matrix["applied_under"]],
-    }
-    place = ["model", "applied_under", "task"]
-    where = pd.MultiIndex.from_frame(vectors[place])
-    ends = {
-        name: of.set_index(place)["accuracy"].reindex(where).to_numpy()
-        for name, of in references.items()
-    }
+    own = matrix[matrix["extracted_under"] == matrix["applied_under"]]
+    vectors = vectors.assign(own=_where_applied(vectors, own))
     means: dict[str, summaries.Mean] = {
         **{name: name for name in ("accuracy", "baseline", "icl")},
         **{"gain": ("accuracy", "baseline"), "recovered_gap": summaries.gap()},
@@ -116,7 +108,20 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
             "lost": significant(run, "loss_p_holm"),
         }
 
-    return summaries.over_tasks(vectors.assign(**ends), VARIANT, means, more=more)
+    return summaries.over_tasks(vectors, VARIANT, means, more=more)
+
+
+def with_unpatched(vectors: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of vectors with the accuracies `baseline` and `icl` of the template that each was
+    applied under."""
+    unpatched = {name: table[table["procedure"] == name] for name in ("baseline", "icl")}
+    return vectors.assign(**{name: _where_applied(vectors, of) for name, of in unpatched.items()})
+
+
+def _where_applied(vectors: pd.DataFrame, table: pd.DataFrame) -> NDArray[Any]:
+    place = ["model", "applied_under", "task"]
+    where = pd.MultiIndex.from_frame(vectors[place])
+    return table.set_index(place)["accuracy"].reindex(where).to_numpy()
 
 
 def standard(table: pd.DataFrame) -> Standard:
@@ -148,19 +153,16 @@ def of_dummy_queries(table: pd.DataFrame, standard: Standard) -> pd.DataFrame:
 def task_line(rows: pd.DataFrame, vector: str = "task_vector") -> str:
     """One task in a line: the main template's own vector, and those of the others under it."""
     table = by_variant(rows, vector)
-    own = standard(table)
-    here = table[table["applied_under"] == own.template]
-    matrix = of_templates(here, own)
-    is_own = matrix["extracted_under"] == own.template
-    baseline = here[here["procedure"] == "baseline"].iloc[0]
-    icl = here[here["procedure"] == "icl"].iloc[0]
-    patched = matrix[is_own].iloc[0]
-    others = matrix.loc[~is_own, "accuracy"]
+    main = standard(table)
+    here = table[table["applied_under"] == main.template]
+    matrix = of_templates(here, main)
+    is_own = matrix["extracted_under"] == main.template
+    unpatched = here.drop_duplicates("procedure").set_index("procedure").loc[["baseline", "icl"]]
+    patched, others = matrix[is_own].iloc[0], matrix.loc[~is_own, "accuracy"]
     parts = [
-        f"Baseline {interval(baseline, 'accuracy')}",
-        f"ICL {interval(icl, 'accuracy')}",
-        f"{title(vector)} {interval(patched, 'accuracy')}  block {patched['layer']}",
+        f"{title(str(name))} {interval(run, 'accuracy')}" for name, run in unpatched.iterrows()
     ]
+    parts.append(f"{title(vector)} {interval(patched, 'accuracy')}  block {patched['layer']}")
     if len(others):
         parts.append(f"of other templates {others.min():.2f} to {others.max():.2f}")
     return "  ".join(parts)

@@ -11,7 +11,7 @@ from tvsight.output.labels import interval
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.protocol.methods import each_vector
-from tvsight.statistics.summaries import by_group
+from tvsight.statistics.summaries import TASK, by_group
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -93,39 +93,24 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     for vector, of_vector, files in each_vector(outcome, drawn):
         page = Page(display, files)
         table = numbers.by_variant(of_vector.table, vector)
+        by_model = {str(name): of for name, of in table.groupby("model", sort=False)}
         means, standard = numbers.over_tasks(table, vector), numbers.standard(table)
-        _draw_matrix(table, means, standard, vector, page)
+        matrix, declared = numbers.of_templates(means, standard), _worded(MATRIX_TABLE, vector)
+        page.table(declared._replace(heading=f"{declared.heading} (95 % intervals)"), matrix)
+        for model, of_model in by_model.items():
+            shown = matrix[matrix["model"] == model]
+            page.figure(figures.matrix(model, shown, of_model, standard, vector), model)
         below = []
         if vector == "task_vector":
-            _draw_dummy_queries(table, means, standard, page)
+            dummies = numbers.of_dummy_queries(means, standard)
+            page.table(DUMMY_TABLE, dummies)
+            for model, of_model in by_model.items():
+                shown = dummies[dummies["model"] == model]
+                curves = figures.dummy_queries(model, shown, of_model, standard)
+                page.figure(curves, "dummy_queries", model)
             below = [_dummy_tasks(numbers.of_dummy_queries(table, standard))]
-        cells = _with_unpatched(numbers.of_templates(table, standard), table)
+        cells = numbers.with_unpatched(numbers.of_templates(table, standard), table)
         page.table(_worded(TASK_TABLE, vector), table, cells, below, of_vector.note_cells)
-
-
-def _draw_matrix(
-    table: pd.DataFrame, means: pd.DataFrame, standard: numbers.Standard, vector: str, page: Page
-) -> None:
-    """The template × template matrix."""
-    matrix = numbers.of_templates(means, standard)
-    declared = _worded(MATRIX_TABLE, vector)
-    page.table(declared._replace(heading=f"{declared.heading} (95 % intervals)"), matrix)
-    for model in table["model"].unique():
-        of_model = table[table["model"] == model]
-        shown = matrix[matrix["model"] == model]
-        page.figure(figures.matrix(model, shown, of_model, standard, vector), model)
-
-
-def _draw_dummy_queries(
-    table: pd.DataFrame, means: pd.DataFrame, standard: numbers.Standard, page: Page
-) -> None:
-    """The numbers and choices of dummy queries."""
-    dummies = numbers.of_dummy_queries(means, standard)
-    page.table(DUMMY_TABLE, dummies)
-    for model in table["model"].unique():
-        of_model, points = (of[of["model"] == model] for of in (table, dummies))
-        curves = figures.dummy_queries(model, points, of_model, standard)
-        page.figure(curves, "dummy_queries", model)
 
 
 def _worded(table: Table, vector: str) -> Table:
@@ -135,27 +120,12 @@ def _worded(table: Table, vector: str) -> Table:
     return table._replace(note=f"{table.note} {NO_DUMMIES}").of(vector)
 
 
-def _with_unpatched(matrix: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The cells of the template × template matrix with the accuracies without a vector."""
-    place = ["model", "task", "applied_under"]
-    where = pd.MultiIndex.from_frame(matrix[place])
-    ends = {
-        name: table[table["procedure"] == name].set_index(place)["accuracy"].reindex(where)
-        for name in ("baseline", "icl")
-    }
-    return matrix.assign(**{name: of.to_numpy() for name, of in ends.items()})
-
-
 def _dummy_tasks(dummies: pd.DataFrame) -> tuple[Table, pd.DataFrame]:
     """Task by task, a column per number and choice of dummy queries."""
+    cells = dummies.to_dict("records")
     named = dummies.assign(
-        named=[figures.dummies_named(cell) for cell in dummies.to_dict("records")],
-        said=[_with_block(cell) for cell in dummies.to_dict("records")],
+        named=list(map(figures.dummies_named, cells)), said=list(map(_with_block, cells))
     )
-    rows = by_group(
-        named,
-        ["model", "category", "task"],
-        lambda of: dict(zip(of["named"], of["said"], strict=True)),
-    )
+    rows = by_group(named, TASK, lambda of: dict(zip(of["named"], of["said"], strict=True)))
     columns = [c.named(name, name, str) for name in named["named"].unique()]
     return Table("", "", (c.MODEL, c.CATEGORY, c.TASK, *columns), shown=False), rows
