@@ -1,4 +1,4 @@
-"""Write the numbers of the documents anew, from the tables of the reference results.
+"""Write the numbers of the documents anew, from the reference results and those of benchmarks.
 
     python -m benchmarks.document_numbers
 
@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from tvsight.protocol.layers import over_tasks, paper_by_layer, peaks
 
 ROOT = Path(__file__).parent.parent
 TABLES = ROOT / "results" / "tables"
+MEASURED = ROOT / "benchmarks" / "results"
 DECLARED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 BLOCK = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 FIELD = re.compile(r"\{(\w+)(?::([^}]*))?\}")
@@ -77,7 +79,7 @@ def rows_of(spec: Spec) -> pd.DataFrame:
     Raises:
         ValueError: when no row is chosen.
     """
-    rows = SOURCES.get(spec["table"], read)(spec["table"])
+    rows = measured(spec) if "file" in spec else SOURCES.get(spec["table"], read)(spec["table"])
     for column, values in spec.get("where", {}).items():
         kept = values if isinstance(values, list) else [values]
         rows = pd.concat([rows[rows[column] == value] for value in kept])
@@ -89,7 +91,7 @@ def rows_of(spec: Spec) -> pd.DataFrame:
         sums = groups.agg(spec["each"], numeric_only=True).filter(regex="(?<!_low)(?<!_high)$")
         rows = sums.assign(counted=groups.size()).reset_index()
     if rows.empty:
-        raise ValueError(f"{spec['table']} has no row for {spec['columns']}")
+        raise ValueError(f"{spec.get('table', spec.get('file'))} has no row for {spec['columns']}")
     return _computed(rows, spec.get("then", {}))
 
 
@@ -124,6 +126,13 @@ def _field(row: Mapping[Any, Any], name: str, form: str) -> str:
 def read(name: str) -> pd.DataFrame:
     """A table of the reference results."""
     return pd.read_csv(TABLES / f"{name}.csv")
+
+
+def measured(spec: Spec) -> pd.DataFrame:
+    """The numbers in a benchmark's output: a row per match of the pattern, by its named groups."""
+    text = (MEASURED / spec["file"]).read_text(encoding="utf-8")
+    found = [match.groupdict() for match in re.finditer(spec["pattern"], text, re.DOTALL)]
+    return pd.read_csv(StringIO(pd.DataFrame(found).to_csv(index=False)))  # numbers are numbers
 
 
 def _peaks(_: str) -> pd.DataFrame:

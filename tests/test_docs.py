@@ -205,6 +205,8 @@ def test_every_declared_table_is_shown_and_every_block_is_closed() -> None:
         ("transfers", "| `to_lower` | `en_es` | 8 | 1.00 | 1.00 |"),
         ("steering", "| 0.43 [0.29, 0.56], α = 0.5 |"),
         ("errors", "| They repeat the query | 65 | 119 |"),
+        ("speed", "| … over the arithmetic lower bound, at most | 1.8 |"),
+        ("store", "| redraw 18 tasks | 8.6 s | 9.3 s |"),
         ("sizes", "| `gpt-j-6b` | 6.1 | 24 GB | 12 GB | 1,260 | 88 |"),
     ],
 )
