@@ -67,7 +67,7 @@ print("task vector:", tvsight.answer(model, episode.query, patch=(layer, theta[l
 # %% [markdown]
 # ## A vector of a task
 #
-# It is learnt, swept over all blocks on dev and tested in one job.
+# It is extracted, swept over all blocks on dev and tested in one job.
 
 # %%
 vector = tvsight.task_vector(model, TASKS[0], episodes=EPISODES, shots=SHOTS, seed=SEED)

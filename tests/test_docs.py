@@ -12,19 +12,28 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
+import pandas as pd
 import pytest
 import tyro
 
+from benchmarks import document_numbers
 from tests.helpers.commands import ROOT, analysis
+from tests.helpers.embedded import needs_embedded
 from tests.helpers.imports import tree
-from tvsight.config import option
-from tvsight.models.catalogue import catalogue
+from tvsight.config import RunConfig, option
+from tvsight.models.loading import load_tokenizer
+from tvsight.run.planning import read_plan
 from tvsight.storage import schemas
 from tvsight.storage.episode_tables import EPISODE_TYPES
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
+if TYPE_CHECKING:
+    from tvsight.models.loading import Model
+
+GEMMA = "gemma-3-270m"
 RESULTS = ROOT / "docs" / "results.md"
 COMMANDS = sorted(
     file.stem
@@ -160,51 +169,62 @@ def test_every_link_in_the_documents_leads_to_a_file() -> None:
     assert broken == []
 
 
-def test_the_table_of_sizes_is_computed_from_the_catalogue() -> None:
-    text = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
-    row = re.compile(
-        r"^\| `(.+)` \| ([\d.]+) \| (.+) GB \| (.+) GB \| (.+) \| (.+) \|$", re.MULTILINE
-    )
-    found = row.findall(text)
-    assert len(found) > 5
-    for alias, *cells in found:
-        parameters = catalogue()[alias].parameters
-        operations = 2 * parameters * 104_100
-        expected = [
-            f"{parameters / 1e9:.1f}",
-            *(f"{bytes_each * parameters / 1e9:,.0f}" for bytes_each in (4, 2)),
-            f"{operations / 1e12:,.0f}",
-            f"{operations / 238e9 / 60:,.0f}",
-        ]
-        assert cells == expected, alias
+@pytest.mark.parametrize("page", document_numbers.pages(), ids=lambda page: page.name)
+def test_numbers_are_those_of_the_committed_results(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert document_numbers.written(text) == text, "run python -m benchmarks.document_numbers"
+    # Outside its blocks, a page has no number with an interval, and a page of findings no accuracy.
+    outside = document_numbers.BLOCK.sub("", text)
+    typed = {"README.md": r"\n## What holds\n.*?\n## ", "findings.md": ".*"}.get(page.name, "$")
+    found = re.search(typed, outside, re.DOTALL)
+    assert found is not None
+    assert re.findall(r"-?\d\.\d\d\b", found[0]) == []
+    assert re.findall(r"\d\.\d+ \[-?\d", outside) == []
 
 
-def test_the_table_of_a_large_remote_run_is_computed_from_the_catalogue() -> None:
-    text = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8")
-    row = re.compile(
-        r"^\| `(.+)` \| (\d+) \| ([\d,]+) \| (.+ GB) \| (.+ MB) \|(.+)\|$", re.MULTILINE
-    )
-    found = row.findall(text)
-    assert len(found) == 10
-    vectors_gb = operations = 0.0
-    for alias, blocks, width, node, of_task, rest in found:
-        parameters = catalogue()[alias].parameters
-        values = 2 * 100 * int(blocks) * int(width.replace(",", ""))
-        work = 2 * parameters * 104_100
-        assert node == f"{2 * parameters * 1.15 / 1e9 + 0.524:,.0f} GB", alias
-        assert of_task == f"{values / 1e6:,.0f} MB", alias
-        expected = [
-            f"{18 * values / 1e9:.1f} GB",
-            f"{work / 1e15:.1f}",
-            f"{work / 238e9 / 3600:.1f}",
-        ]
-        assert [cell.strip() for cell in rest.split("|")] == expected, alias
-        vectors_gb += 18 * values / 1e9
-        operations += work
-    assert f"| vectors down | {vectors_gb:.1f} GB" in text
-    hours = operations / 238e9 / 3600
-    assert f"| server's time | {operations / 1e15:.1f} PFLOP, {hours:.0f} hours" in text
-    assert f"take {operations / 1e12 / 3600:.1f}/R hours" in text
+def test_every_declared_table_is_shown_and_every_block_is_closed() -> None:
+    text = documents()
+    shown = re.findall(r"^<!-- generated: (.+) -->$", text, re.MULTILINE)
+    assert len(shown) == len(document_numbers.BLOCK.findall(text)) == text.count("<!-- end -->")
+    declared = document_numbers.DECLARED["tables"]
+    parts = {part for spec in declared.values() for part in map(str, spec.get("parts", []))}
+    assert {*declared} == {*shown} | ({*declared} & parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (
+            "central",
+            "| Recovered gap | 0.86 [0.75, 0.97] | 0.81 [0.71, 0.91] | 0.90 [0.83, 0.96] |",
+        ),
+        ("central", "| Tasks on which the vector beats the baseline | 16 of 18 | 12 of 18 |"),
+        ("unbeaten", "| SmolLM2 135M | 9 of 18 |"),
+        ("blocks", "| The paper's seven, as reported | – | – | 0.44 to 0.50 |"),
+        ("recognition", "| ICL, shuffled labels | 0.95 | 0.40 |"),
+        ("transfers", "| `to_lower` | `en_es` | 8 | 1.00 | 1.00 |"),
+        ("steering", "| 0.43 [0.29, 0.56], α = 0.5 |"),
+        ("errors", "| They repeat the query | 65 | 119 |"),
+        ("speed", "| … over the arithmetic lower bound, at most | 1.8 |"),
+        ("store", "| redraw 18 tasks | 8.6 s | 9.3 s |"),
+        ("sizes", "| `gpt-j-6b` | 6.1 | 24 GB | 12 GB | 1,260 | 88 |"),
+    ],
+)
+def test_a_generated_table_says(name: str, line: str) -> None:
+    """Chosen, ordered, counted, summed up, divided and ranked as was worked out before."""
+    assert line in document_numbers.markdown(name)
+
+
+def test_a_block_is_replaced_and_the_text_around_it_stays() -> None:
+    old = "before\n<!-- generated: tokens -->\n| 7 of 18 |\n<!-- end -->\nafter\n"
+    new = document_numbers.written(old)
+    assert new.startswith("before\n<!-- generated: tokens -->\n\n| ")
+    assert new.endswith("| 8 of 18 |\n\n<!-- end -->\nafter\n")
+    assert document_numbers.written(new) == new
+    with pytest.raises(KeyError, match="tokes"):
+        document_numbers.written(old.replace("tokens", "tokes"))
+    with pytest.raises(ValueError, match="shots has no row"):
+        document_numbers.cells({"table": "shots", "where": {"model": "x"}, "columns": {}})
 
 
 @pytest.mark.slow
@@ -214,3 +234,34 @@ def test_the_page_of_architectures_is_made_from_the_tests() -> None:
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     committed = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
     assert committed == made, "run python -m tests.helpers.families"
+
+
+def capitals() -> pd.DataFrame:
+    """The first test episode about capitals in the reference results: a row per procedure."""
+    folder = ROOT / "results" / "main_results" / GEMMA
+    for file in folder.glob("country_capital-*/manifest.json"):
+        asked = json.loads(file.read_text(encoding="utf-8"))["identity"]
+        if (asked["shots"], asked["seed"]) == (5, 0):
+            rows = pd.read_parquet(file.parent / "rows.parquet")
+            return rows[(rows["split"] == "test") & (rows["episode"] == 0)].set_index("procedure")
+    raise AssertionError("capitals were not measured")
+
+
+@needs_embedded
+def test_the_first_look_and_the_schematic_show_an_episode_as_it_was_measured() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("\n## A first look\n")[2].partition("\n## ")[0]
+    schematic = (ROOT / "docs" / "schematic.svg").read_text(encoding="utf-8")
+    rows = capitals()
+    predicted, layer = rows["predicted"].str.strip(), rows["layer"]["task_vector"]
+    shown = dict(re.findall(r"^(baseline|ICL|task vector): +(\S+)$", section, re.MULTILINE))
+    procedures = {"baseline": "baseline", "ICL": "icl", "task vector": "task_vector"}
+    assert shown == {said: predicted[name] for said, name in procedures.items()}
+    assert f"({layer}, theta[{layer}])" in section
+    assert f">block {layer}<" in schematic
+    plan = read_plan(RunConfig(tasks="country_capital"))
+    model = cast("Model", SimpleNamespace(tokenizer=load_tokenizer(GEMMA), name=GEMMA))
+    episode = next(e for e in plan.episodes(plan.tasks[0], model)[0] if e.split == "test")
+    words = [word for pair in episode.demonstrations for word in pair]
+    words += [episode.query, episode.dummy_queries[0], *shown.values()]
+    assert [word for word in words if word.strip() not in schematic] == []

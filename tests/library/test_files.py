@@ -56,7 +56,7 @@ def test_another_name_or_precision_of_the_weights_is_said(
     named = {"model" if name == "name" else name: value for name, value in changes.items()}
     replace(theta, origin=origin._replace(**named)).save(tmp_path / "theta")
     with pytest.warns(
-        Remark, match=rf"was learnt with .*{named.popitem()[1]}.*, not with local-gpt2 "
+        Remark, match=rf"was extracted with .*{named.popitem()[1]}.*, not with local-gpt2 "
     ):
         read = tvsight.read_vector(theta.model, tmp_path / "theta")
     read.save(tmp_path / "again")  # which says no more than is known
@@ -85,7 +85,7 @@ def test_a_vector_of_other_weights_is_refused_with_both_named(
     assert others.name == theta.model.name
     digests = [weights_identity(model.source)[:19] for model in (theta.model, others)]
     assert digests[0] != digests[1]
-    told = r"^vector: it was learnt with local-gpt2 \({}, float32\), and the model is .* \({}, "
+    told = r"^vector: it was extracted with local-gpt2 \({}, float32\), and the model is .* \({}, "
     theta.save(tmp_path / "theta")
     calls: list[Callable[[], object]] = [
         lambda: tvsight.read_vector(others, tmp_path / "theta"),

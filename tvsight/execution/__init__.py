@@ -1,4 +1,4 @@
-"""Run jobs here, here as if on a server, or on an NDIF server."""
+"""Places that run jobs: this process, this process as if a server, and an NDIF server."""
 
 from typing import TYPE_CHECKING, Any
 

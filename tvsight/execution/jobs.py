@@ -47,7 +47,7 @@ class Job:
 
 @dataclass
 class JobHistory:
-    """The way of a job to its result. Its fields stand in the manifest."""
+    """A job's id, device and faults, as stored in the manifest."""
 
     job_id: str | None = None
     """The server's name for it; None where no server took part."""

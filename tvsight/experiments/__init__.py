@@ -1,4 +1,4 @@
-"""One folder per figure or table, with files of the same names in each."""
+"""Experiments: one folder per figure or table, with files of the same names in each."""
 
 EXPERIMENTS = (
     "main_results",

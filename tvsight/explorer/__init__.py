@@ -1,4 +1,4 @@
-"""Stored results as one page to explore, and as text."""
+"""The explorer: stored results as one page, and as text."""
 
 NAME = "report"
 """The folder of the page in a results folder."""

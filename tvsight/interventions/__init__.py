@@ -1,1 +1,1 @@
-"""Read and overwrite the residual stream of a decoder: torch and nnsight only."""
+"""Interventions on a decoder, torch and nnsight only: read states and heads, patch activations."""

@@ -1,4 +1,4 @@
-"""The function f of the paper, which applies θ to a zero-shot prompt (section 2.1)."""
+"""Activation patching: the function f of the paper, θ in a zero-shot prompt (section 2.1)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""The function A of the paper, which learns θ from demonstrations (section 2.1)."""
+"""The function A of the paper, which extracts θ from demonstrations (section 2.1)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Beginnings of prompts with their keys and values, from which any number of rows continue."""
+"""KV cache: beginnings of prompts with keys and values, from which any number of rows continue."""
 
 from collections.abc import Callable, Sequence
 from copy import copy

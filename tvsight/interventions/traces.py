@@ -1,11 +1,11 @@
 """The tracing contexts: cache prompts, read the residual stream and the attention heads, overwrite
 them.
 
-The paper's two functions are built on them. The function A learns: it runs `S, x'→` with a dummy
+The paper's two functions are built on them. The function A extracts: it runs `S, x'→` with a dummy
 query x', and the residual stream at `→` after a block is the task vector θ (`learning`). The
 function f applies: it runs `x→` with that state overwritten by θ, and reads the next token
-(`application`, `answers`). Both begin from keys and values that are computed once, because an
-intervention does not change states at earlier tokens.
+(`application`, `answers`): activation patching. Both begin from a KV cache that is computed once,
+because an intervention does not change states at earlier tokens.
 
 Everything in this room takes torch and plain Python and returns tensors. It runs the same on this
 machine and, shipped by source, on a server.

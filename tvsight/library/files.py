@@ -69,15 +69,16 @@ def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Orig
     name, told = one_line(about["model"]), one_line(str(path))
     if not about.keys() >= set(Origin._fields):
         warnings.warn(
-            f"{told} says that it was learnt with {name}, and not with which weights: an earlier "
-            f"tvsight wrote it. It is taken for one of {model}; save it again if it is.",
+            f"{told} says that it was extracted with {name}, and not with which weights: an "
+            f"earlier tvsight wrote it. It is taken for one of {model}; save it again if it is.",
             Remark,
             stacklevel=3,
         )
         return values, about, model, report
     origin = Origin(*(one_line(about[field][:MAX_TEXT]) for field in Origin._fields))
     if (origin.model, origin.dtype) != (model.model, model.dtype):
-        warnings.warn(f"{told} was learnt with {origin}, not with {model}.", Remark, stacklevel=3)
+        said = f"{told} was extracted with {origin}, not with {model}."
+        warnings.warn(said, Remark, stacklevel=3)
     return values, about, origin, report
 
 

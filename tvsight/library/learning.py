@@ -35,7 +35,7 @@ def task_vector(
 
     Args:
         task: a task, or the name of a packaged one.
-        episodes: number of dev episodes that it is learnt from; as many test it.
+        episodes: number of dev episodes that it is extracted from; as many test it.
         shots: demonstrations of an episode.
         method: `task_vector`, `averaged_vector`, `mean_state` or `function_vector`.
         prompt: a template, or the name or text of one; by default the paper's.

@@ -1,4 +1,4 @@
-"""Measure one prompt, or the episodes that a vector is learnt from, for the library.
+"""Measure one prompt, or the episodes that a vector is extracted from, for the library.
 
 Every function takes the decoder and prompts, `{"prompts": [token ids, ...]}` or the prompts of a
 method.

@@ -1,4 +1,4 @@
-"""Origin of a vector: the weights that it was learnt with."""
+"""Origin of a vector: the weights that it was extracted with."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, model: LoadedModel) -> "Origin":
-        """The origin of what is learnt with a model."""
+        """The origin of what is extracted with a model."""
         return cls(model.name, model.weights, model.source.revision or "", model.dtype)
 
     def check(self, model: LoadedModel) -> None:
@@ -31,7 +31,7 @@ class Origin(NamedTuple):
         here = Origin.of(model)
         if self.weights != here.weights:
             raise UsageError(
-                f"vector: it was learnt with {self}, and the model is {here}: these are other "
+                f"vector: it was extracted with {self}, and the model is {here}: these are other "
                 "weights. Load that model, or learn the vector again with tvsight.task_vector."
             )
 

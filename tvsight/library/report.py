@@ -18,7 +18,7 @@ TITLES = {"baseline": "Baseline", "icl": "ICL", "vector": "Vector"}
 
 @dataclass(frozen=True)
 class Report:
-    """Accuracies of one vector, on the dev episodes that it was learnt from and on test."""
+    """Accuracies of one vector, on the dev episodes that it was extracted from and on test."""
 
     episodes: int
     """Number of episodes of a split."""

@@ -53,7 +53,7 @@ class Vector:
     layer: int
     """The block after which it is applied, 0-based."""
     kind: str = "task_vector"
-    """The method that learnt it."""
+    """The method that extracted it."""
     adds: bool = False
     """Whether it is added to the residual stream. Otherwise it replaces the stream."""
     template: Template | str | None = None
@@ -61,9 +61,9 @@ class Vector:
     spaced: bool = True
     """Whether words begin with a space in its prompts."""
     report: Report | None = None
-    """How it was chosen and tested; None where it was not learnt here."""
+    """How it was chosen and tested; None where it was not extracted here."""
     origin: Origin | None = None
-    """The weights that it was learnt with; by default those of its model."""
+    """The weights that it was extracted with; by default those of its model."""
 
     def __post_init__(self) -> None:
         check_loaded(self.model)
@@ -216,11 +216,11 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
 
     Raises:
         UsageError: when there is no such file, it holds no vector, or the vector is of another
-            depth or width than the model, or was learnt with other weights.
+            depth or width than the model, or was extracted with other weights.
 
     Warns:
         Remark: when the weights had another name or precision, or when the file is of an earlier
-            tvsight and does not say which weights it was learnt with.
+            tvsight and does not say which weights it was extracted with.
     """
     check_loaded(model)
     file = as_path("path", path)

@@ -1,6 +1,6 @@
 """Ways to make a vector from demonstrations, one file each.
 
-A method is measured by the protocol of the central comparison: learnt from the prompts of an
+A method is measured by the protocol of the central comparison: extracted from the prompts of an
 episode or a task, applied after every block on dev, and on test after the block that was best
 there. docs/adding_a_method.md shows how to write one. Nothing here imports torch, so that a redraw
 can name methods; `load` imports the file of one.

@@ -1,4 +1,4 @@
-"""A method: how a vector is learnt, and how it is applied."""
+"""A method: how a vector is extracted, and how it is applied."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,15 +20,15 @@ class Method:
     learn: Callable[..., Tensor]
     """`learn(decoder, prompts)`, where `prompts` is a `PromptTokens` of one split: a
     vector after every block, `[episodes, depth, width]`, or `[depth, width]` for a method of a
-    task. What another method has learnt comes as a further argument, see `needs`. It travels
+    task. What another method has extracted comes as a further argument, see `needs`. It travels
     to servers: torch, nnsight and plain Python only."""
     of: Literal["episode", "task"] = "episode"
-    """An episode has a vector of its own, learnt from its own demonstrations; a task has one,
-    learnt from its dev episodes."""
+    """An episode has a vector of its own, extracted from its own demonstrations; a task has one,
+    extracted from its dev episodes."""
     use: Use = "overwrite"
     """The vector takes the place of the residual stream at the last token, or is added to it."""
     needs: Mapping[str, "Method"] = field(default_factory=dict)
-    """Methods that are learnt before it, by the names of the arguments that bring their vectors."""
+    """Methods that come before it, by the names of the arguments that bring their vectors."""
 
 
 def learn(
@@ -68,7 +68,7 @@ def learn_both(
     settings: Mapping[str, Any] = {},
 ) -> tuple[Tensor, Tensor]:
     """The vectors of a method for dev and test, each `[episodes, depth, width]`. That of a task is
-    learnt on dev."""
+    extracted on dev."""
     on_dev = learn(decoder, dev, method, settings)
     if method.of == "task":
         return on_dev, on_dev[:1].expand(len(test["shared"]), -1, -1)

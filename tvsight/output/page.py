@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tvsight.output.plots import Plot
 
 NAMES = ("Model", "Task")
-"""Columns with words from elsewhere in tables of remarks."""
+"""Text columns of tables of remarks: user-supplied text, escaped."""
 
 
 class Table(NamedTuple):

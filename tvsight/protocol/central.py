@@ -1,4 +1,4 @@
-"""Ask for the central comparison of a task, and turn its answers into rows."""
+"""The central comparison: build the job of a task and turn its output into rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,5 @@
-"""Ask for the causal effect of every attention head on a task, and turn it into rows."""
+"""Causal mediation: build the job of the effect of every attention head on a task, and turn its
+output into rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Carry out a run: plan it, choose where it is measured, measure it and store the results."""
+"""Runs: the plan, the places where it is measured, the measurements, and what is stored."""

@@ -161,7 +161,7 @@ class Measurements:
             self._under_way.remove(measurement)
             named = self._named(measurement.request)
             self._ended.extend((named, *line) for line in measurement.lines())
-            if state is State.STORED:  # a task that failed may have jobs that are of use yet
+            if state is State.STORED:  # a failed task's finished jobs can still be reused
                 place.finished(measurement.names)
             measurement.lock.release()
         return moved

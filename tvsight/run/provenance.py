@@ -23,7 +23,7 @@ def provenance(model: "Model", weights: str, seconds: float) -> dict[str, Any]:
     Args:
         weights: the part of the identity that `models.weights_identity` gave.
     """
-    from tvsight.models.precision import TIE  # torch, once all is in order
+    from tvsight.models.precision import TIE  # imports torch: only after the options are validated
 
     versions = {name: package_version(name) for name in PACKAGES}
     tokenizer = model.tokenizer.backend_tokenizer.to_str()

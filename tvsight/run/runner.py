@@ -96,7 +96,7 @@ class Runner:
         store = Store(config.results)
         if config.save_episodes and len(models) > 1:
             raise UsageError("--save-episodes: episodes depend on the tokenizer; name one model.")
-        from tvsight.run import places  # torch, once all is in order
+        from tvsight.run import places  # imports torch: only after the options are validated
 
         dtype = places.dtype(config)
         wanted = [
@@ -291,7 +291,7 @@ class Runner:
 
     def _model(self, place: "Places", source: ModelSource) -> "Model":
         if self._loaded is None or self._loaded[0] != source:
-            self._loaded = None  # the one before goes before the next one comes
+            self._loaded = None  # free the previous model before loading the next
             self._loaded = source, place.load(source)
         if self._check is not None:
             self._check(self._loaded[1])

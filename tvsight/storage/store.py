@@ -107,7 +107,7 @@ class Store:
     def lock(self, result: Result) -> FileLock:
         """The lock that a process holds while it measures a result.
 
-        It falls when its process ends, however that ends. Its empty file stays.
+        It is released when the process exits. Its empty file stays.
         """
         folder = self.root / LOCKS
         folder.mkdir(parents=True, exist_ok=True)

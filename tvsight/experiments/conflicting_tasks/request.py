@@ -1,4 +1,4 @@
-"""Ask for conflicting tasks, one result per pair, and turn the answers into rows."""
+"""Build the job of each pair of conflicting tasks and turn its output into rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Ask for the controls of a task, and turn their answers into rows."""
+"""Build the controls job of a task and turn its output into rows."""
 
 import hashlib
 from collections.abc import Sequence

@@ -83,7 +83,7 @@ def matrix(
 
 
 def _cells(axes: Axes, values: np.ndarray) -> None:
-    """A heat map of accuracies that says them."""
+    """A heat map with the accuracy written in each cell."""
     axes.imshow(values, cmap=COLOUR_MAP, norm=Normalize(0, 1), aspect="auto")
     say_cells(axes, values, lambda value: number(value) if value else "·")
 

@@ -6,7 +6,7 @@ stream; `raw_vector`, the sum before the norm of blocks that normalise their att
 `other_function_vector`, that of another task, each in turn; `random_addition`, a random direction
 of the same length. Each is added after a block at the last token of a zero-shot prompt. At that of
 a few-shot prompt with shuffled labels stand the function vector and the vectors of other methods:
-`task_vector`, `averaged_vector`, `mean_state`, learnt from the prompts with the right labels.
+`task_vector`, `averaged_vector`, `mean_state`, extracted from the prompts with the right labels.
 """
 
 from typing import Any, TypedDict

@@ -1,4 +1,4 @@
-"""Ask for the function vectors of a task in both contexts, and turn their answers into rows."""
+"""Build the job of a task's function vectors in both contexts and turn its output into rows."""
 
 import random
 from dataclasses import dataclass, replace

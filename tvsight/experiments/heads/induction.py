@@ -1,4 +1,4 @@
-"""Ask for the induction score of every attention head of a model, and turn it into rows."""
+"""Build the job of every attention head's induction score and turn its output into rows."""
 
 import random
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Ask for in-context learning without some heads, and turn the answers into rows."""
+"""Build the job of in-context learning without some heads and turn its output into rows."""
 
 import math
 import random

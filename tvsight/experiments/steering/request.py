@@ -1,4 +1,4 @@
-"""Ask for the vectors of a task in all contexts, and turn their answers into rows."""
+"""Build the job of a task's vectors in all contexts and turn its output into rows."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""Ask for vectors under other templates and of other dummy queries, and turn answers into rows."""
+"""Build the job of vectors under other templates and of other dummy queries, and turn its output
+into rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""The tokens that a task's mean vector makes probable (section 4.3)."""
+"""The logit lens: the tokens that a task's mean vector makes probable (section 4.3)."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Read vectors as if each were the last state (section 4.3 of the paper).
+"""The logit lens: vectors read as if each were the last state (section 4.3 of the paper).
 
 The mean vector of a task after each block goes through the final norm and the unembedding. So do
 random vectors of the same length. The final norm is always applied: the authors' code leaves it

@@ -1,4 +1,4 @@
-"""Ask for the tokens of a task's mean vector, and turn the answers into rows."""
+"""Build the logit-lens job of a task's mean vector and turn its output into rows."""
 
 import random
 from collections.abc import Sequence
@@ -101,7 +101,7 @@ class TokenProjections(Request):
             MeasurementError: when logits hold NaN or infinity.
             UsageError: when a word or an answer has no token of its own after a prompt.
         """
-        import torch  # once all is in order
+        import torch  # only after the options are validated
 
         from tvsight.experiments.token_projections.measure import project
 
