@@ -16,8 +16,8 @@ from tvsight.foreign import Unusable, parsed
 from tvsight.library.files import read_vector
 from tvsight.methods.files import read_method
 from tvsight.prompts import read_episodes
+from tvsight.sharing.hub import claimed
 from tvsight.storage.contents import DamagedResult
-from tvsight.storage.hub import claimed
 from tvsight.storage.job_records import Records
 from tvsight.storage.manifests import later_writer
 from tvsight.storage.versions import is_later

@@ -15,7 +15,7 @@ from tests.helpers.damages import edited, flip
 from tests.helpers.example_episodes import example_episodes
 from tests.helpers.example_store import MADE, OTHER, RESULT, ROWS, VECTORS
 from tests.helpers.hostile import WORDS
-from tvsight.storage.archive import export
+from tvsight.sharing.archive import export
 from tvsight.storage.episode_tables import EPISODE_TYPES, tabled
 from tvsight.storage.inspection import entries, verify
 from tvsight.storage.manifests import EPISODES

@@ -125,7 +125,7 @@ class Store:
         except Timeout:
             return None
         except OSError as error:
-            raise _unwritable(error.filename or self.root / LOCKS, error) from error
+            raise unwritable(error.filename or self.root / LOCKS, error) from error
         return lock
 
     def holds(self, result: Result, with_vectors: bool = False, with_scores: bool = False) -> bool:
@@ -253,7 +253,7 @@ class Store:
             (new / MARKER).unlink()  # from here on the manifest says whose it is
             put(new, target)
         except (OSError, SafetensorError) as error:
-            raise _unwritable(result.path, error) from error
+            raise unwritable(result.path, error) from error
         finally:
             with suppress(OSError):
                 remove_marked(new)
@@ -322,7 +322,8 @@ class Store:
                 yield path
 
 
-def _unwritable(path: Path | str, error: Exception) -> StorageError:
+def unwritable(path: Path | str, error: Exception) -> StorageError:
+    """The error for something in a results folder that cannot be written."""
     return StorageError(
         f"{path} cannot be written: {reason(error)}. Results that were complete are untouched; "
         "repeat the command when there is room."

@@ -13,7 +13,7 @@ import torch
 from tests.helpers.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
 from tests.helpers.hostile import WORDS
 from tvsight.errors import UsageError
-from tvsight.storage.archive import export
+from tvsight.sharing.archive import export
 from tvsight.storage.inspection import entries, verify
 from tvsight.storage.store import Result, Store
 from tvsight.storage.task_vectors import part

@@ -8,7 +8,7 @@ from huggingface_hub import DatasetCard
 from tests.helpers.example_store import IDENTITY, MADE, OTHER, RESULT
 from tests.helpers.hostile import WORDS, raw
 from tvsight.errors import UsageError
-from tvsight.storage.card import card
+from tvsight.sharing.card import card
 
 NAME = "me/mine"
 

@@ -27,7 +27,7 @@ from tests.helpers.example_store import (
     unfinished,
 )
 from tvsight.errors import UsageError
-from tvsight.storage.hub import Repository, hub, repository, results_in
+from tvsight.sharing.hub import Repository, hub, repository, results_in
 from tvsight.storage.inspection import verify
 from tvsight.storage.store import Store
 
