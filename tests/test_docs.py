@@ -22,7 +22,6 @@ from tests.helpers.imports import tree
 from tvsight.config import option
 from tvsight.models.catalogue import catalogue
 from tvsight.storage import schemas
-from tvsight.storage.episode_tables import EPISODE_TYPES
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 RESULTS = ROOT / "docs" / "results.md"
@@ -87,7 +86,7 @@ def _parts(kind: Any) -> list[Any]:
 
 
 def test_every_column_is_named() -> None:
-    columns = {*schemas.SCORED.columns, *EPISODE_TYPES}
+    columns = {*schemas.SCORED.columns, *schemas.EPISODES.columns}
     columns.update(*(schema.columns for schema in schemas.SCHEMAS.values()))
     assert sorted(columns - named_fields()) == []
 

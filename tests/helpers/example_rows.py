@@ -7,7 +7,7 @@ import pandas as pd
 
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import ANSWER_TYPES, COLUMN_TYPES, SCORE_TYPES
+from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES, schema
 
 PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
 
@@ -71,7 +71,7 @@ def whole_rows() -> pd.DataFrame:
         rank=1,
         answer_gap=0.5,
         icl_divergence=0.25,
-    ).astype(ANSWER_TYPES | SCORE_TYPES)
+    ).astype(schema("answers").columns | SCORE_TYPES)
 
 
 GAPS = {"baseline": -1.0, "icl": 4.0, "task_vector": 3.0, "averaged_vector": 3.5}

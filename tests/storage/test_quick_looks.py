@@ -32,7 +32,7 @@ def test_a_quick_look_finds_what_is_missing_or_of_another_size_and_opens_nothing
         raise AssertionError("a file was opened")
 
     monkeypatch.setattr("tvsight.storage.store.checksum", opened)
-    monkeypatch.setattr("tvsight.storage.store.read_rows", opened)
+    monkeypatch.setattr("tvsight.storage.store.read_table", opened)
     seen: list[Path] = []
     assert verify(store, seen.append, quick=True) == []
     assert seen == list(store.paths())

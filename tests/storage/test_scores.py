@@ -30,7 +30,7 @@ def test_rows_that_lack_scores_are_not_held_where_scores_are_wanted(store: Store
 def test_a_score_that_cannot_be_is_damage(store: Store, column: str, value: float) -> None:
     scored = ROWS.assign(rank=1, answer_gap=0.5, icl_divergence=0.0)
     store.save(RESULT, scored.assign(**{column: value}), None, MADE)
-    with pytest.raises(DamagedResult, match=f"{column} is not a number that it can be"):
+    with pytest.raises(DamagedResult, match=f"{column} is not a finite number"):
         store.holds(RESULT)
 
 

@@ -34,6 +34,7 @@ from tvsight.errors import StorageError, UsageError
 from tvsight.storage import store as module
 from tvsight.storage.contents import SCHEMA_VERSION
 from tvsight.storage.inspection import verify
+from tvsight.storage.schemas import Schema
 from tvsight.storage.store import DamagedResult, Result, Store
 from tvsight.writing import FRESH_NS, folder_name
 
@@ -58,7 +59,7 @@ def test_vectors_come_back_bit_by_bit(store: Store) -> None:
     assert {values.dtype for values in found.values()} == {torch.float16}
 
 
-def test_whoever_may_read_rows_may_read_vectors(store: Store) -> None:
+def test_whoever_may_read_table_may_read_vectors(store: Store) -> None:
     modes = {file.stat().st_mode for file in (store.root / RESULT.path).iterdir()}
     assert len(modes) == 1
 
@@ -84,17 +85,17 @@ class Read:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.hashed: list[str] = []
         self.rows: list[str] = []
-        self._sha256, self._read_rows = module.checksum, module.read_rows
+        self._sha256, self._read_table = module.checksum, module.read_table
         monkeypatch.setattr(module, "checksum", self.sha256)
-        monkeypatch.setattr(module, "read_rows", self.read_rows)
+        monkeypatch.setattr(module, "read_table", self.read_table)
 
     def sha256(self, file: Path) -> str:
         self.hashed.append(file.name)
         return self._sha256(file)
 
-    def read_rows(self, file: Path, experiment: str) -> pd.DataFrame:
+    def read_table(self, file: Path, expected: Schema) -> pd.DataFrame:
         self.rows.append(file.name)
-        return self._read_rows(file, experiment)
+        return self._read_table(file, expected)
 
 
 def settle() -> None:

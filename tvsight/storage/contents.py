@@ -1,4 +1,4 @@
-"""Read, write and validate the rows and vectors of a result."""
+"""Rows, episodes and vectors of a result: read, written and validated."""
 
 import re
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvsight.prompts.episodes import SPLITS
-from tvsight.storage.checks import DamagedResult, check_scored
-from tvsight.storage.schemas import schema
+from tvsight.storage.checks import DamagedResult, check_numbers, check_scored
+from tvsight.storage.schemas import Schema, schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,7 @@ AT = "at_"
 """Prefix of the name of vectors after one block; the number of the block follows."""
 ARROW_TYPES = {
     "str": ("string", "large_string"),
+    "words": ("list<element: string>",),
     "Int64": ("int64",),
     "int64": ("int64",),
     "boolean": ("bool",),
@@ -37,16 +38,15 @@ ARROW_TYPES = {
 """Types of a parquet file, by type of a schema. Versions of pandas write strings differently."""
 
 
-def read_rows(file: Path, experiment: str) -> "pd.DataFrame":
-    """The rows in a parquet file, with the columns and types of an experiment's schema.
+def read_table(file: Path, expected: Schema) -> "pd.DataFrame":
+    """The rows or episodes in a parquet file. Columns of words hold lists.
 
     Raises:
-        DamagedResult: when it cannot be read, or holds other columns or types, or empty cells
-            where none may be.
+        DamagedResult: when it cannot be read, or holds other columns or types than its schema, or
+            empty cells where none may be.
     """
     import pyarrow.parquet as parquet
 
-    expected = schema(experiment)
     try:
         table = parquet.read_table(file, partitioning=None)
         rows: pd.DataFrame = table.to_pandas()
@@ -57,12 +57,15 @@ def read_rows(file: Path, experiment: str) -> "pd.DataFrame":
     if table.column_names != list(columns) or list(rows.columns) != table.column_names:
         raise DamagedResult(f"{file.name} has other columns than its schema")
     for name, kind in columns.items():
-        found = str(table.schema.field(name).type)
+        found, cells = str(table.schema.field(name).type), table.column(name).combine_chunks()
         if found not in ARROW_TYPES[kind]:
             raise DamagedResult(f"{file.name}: column {name} holds {found}, not {kind}")
-        if name not in expected.nullable and table.column(name).null_count:
+        empty = cells.null_count + (cells.flatten().null_count if kind == "words" else 0)
+        if empty and name not in expected.nullable:
             raise DamagedResult(f"{file.name}: column {name} has empty cells")
-    return rows.astype(columns)
+        if kind == "words":
+            rows[name] = rows[name].map(list)
+    return rows.astype({name: kind for name, kind in columns.items() if kind != "words"})
 
 
 def check_rows(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int | None:
@@ -78,6 +81,7 @@ def check_rows(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int | None:
         if set(rows[name].unique()) != {identity[name]}:
             raise DamagedResult(f"the rows are of another {name} than the manifest")
     of = schema(identity["experiment"])
+    check_numbers(rows)
     if of.conditions:
         check_scored(rows, identity.get("episodes_per_split"), of.conditions, of.asks)
     return of.check(rows, identity)
@@ -139,8 +143,11 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
             )
 
 
-def write_rows(rows: "pd.DataFrame", file: Path) -> None:
-    """Write rows to a parquet file.
+def write_table(table: "pd.DataFrame", file: Path, schema: Schema | None = None) -> None:
+    """Write rows or episodes to a parquet file.
+
+    Args:
+        schema: gives the types of columns whose cells do not show them, such as empty lists.
 
     Raises:
         OSError: when the file cannot be written.
@@ -148,18 +155,20 @@ def write_rows(rows: "pd.DataFrame", file: Path) -> None:
     import pyarrow
     import pyarrow.parquet as parquet
 
-    table = pyarrow.Table.from_pandas(rows, preserve_index=False)
-    numbers = [
-        name for name in table.column_names if str(table.schema.field(name).type) == "double"
-    ]
+    kinds = {"str": pyarrow.string(), "words": pyarrow.list_(pyarrow.string())}
+    fields = schema and [(name, kinds.get(kind, kind)) for name, kind in schema.columns.items()]
+    content = pyarrow.Table.from_pandas(
+        table, fields and pyarrow.schema(fields), preserve_index=False
+    )
+    numbers = [field.name for field in content.schema if str(field.type) == "double"]
     parquet.write_table(
-        table.replace_schema_metadata(table.schema.metadata | FILE_VERSION),
+        content.replace_schema_metadata(content.schema.metadata | FILE_VERSION),
         file,
         # Half the size of the default: most bytes of a number that was computed in single
         # precision are zero, and lie together here.
         compression="zstd",
         compression_level=9,
-        use_dictionary=[name for name in table.column_names if name not in numbers],
+        use_dictionary=[name for name in content.column_names if name not in numbers],
         column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
     )
 

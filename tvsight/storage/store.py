@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError
-from tvsight.storage import episode_tables
+from tvsight.storage import episode_tables, schemas
 from tvsight.storage.contents import (
     FILE_VERSION,
     DamagedResult,
     check_rows,
     check_vectors,
-    read_rows,
-    write_rows,
+    read_table,
+    write_table,
 )
 from tvsight.storage.manifests import (
     EPISODES,
@@ -39,7 +39,7 @@ from tvsight.storage.manifests import (
     read_manifest,
     write_manifest,
 )
-from tvsight.storage.schemas import SCORE_TYPES
+from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.writing import (
     MARKER,
     NEW,
@@ -193,10 +193,10 @@ class Store:
                     holds = False
                 if not holds:
                     raise DamagedResult(f"{name} is missing or its checksum does not hold")
-            rows = read_rows(folder / ROWS, manifest["identity"]["experiment"])
+            rows = read_table(folder / ROWS, schema(manifest["identity"]["experiment"]))
             depth = check_rows(rows, manifest["identity"])
             if EPISODES in manifest["files"]:
-                episode_tables.check(episode_tables.read(folder / EPISODES), rows)
+                episode_tables.check(read_table(folder / EPISODES, schemas.EPISODES), rows)
             if VECTORS in manifest["files"]:
                 check_vectors(folder / VECTORS, rows, depth)
         return manifest, rows
@@ -237,9 +237,9 @@ class Store:
         new = target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}")
         try:
             make_marked(new)
-            write_rows(rows, new / ROWS)
+            write_table(rows, new / ROWS)
             if episodes is not None:
-                episode_tables.write(episodes, new / EPISODES, FILE_VERSION)
+                write_table(episodes, new / EPISODES, schemas.EPISODES)
             if vectors is not None:
                 save_file(vectors, new / VECTORS, FILE_VERSION)
                 shutil.copymode(new / ROWS, new / VECTORS)  # safetensors makes it private
@@ -263,7 +263,7 @@ class Store:
         known = _verified.get((self.root / path).absolute())
         if known is not None and known.rows is not None and known.state == self.state(path):
             return known.rows.copy()
-        return read_rows(self.root / path / ROWS, path.parts[0])
+        return read_table(self.root / path / ROWS, schema(path.parts[0]))
 
     def forget(self, path: Path) -> None:
         """Keep nothing of a result in memory. Its next use verifies it again."""
@@ -272,7 +272,7 @@ class Store:
     def episodes(self, path: Path) -> "pd.DataFrame | None":
         """The episodes of a verified result (see `storage.episode_tables`); None without any."""
         file = self.root / path / EPISODES
-        return episode_tables.read(file) if file.exists() else None
+        return read_table(file, schemas.EPISODES) if file.exists() else None
 
     def vectors(self, path: Path) -> "dict[str, Tensor]":
         """The vectors of a verified result, as `storage.task_vectors` describes them."""
