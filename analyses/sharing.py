@@ -122,18 +122,18 @@ def pull(action: Pull, store: "Store", display: "Display") -> int:
 
 def _whole(action: _Sent, store: "Store", display: "Display") -> "tuple[list[Entry], int]":
     """The chosen results that are whole, and the exit code; others are named."""
-    from tvsight.storage.inspection import damage, entries
+    from tvsight.storage.inspection import Entry, Finding, check, entries
 
     found, unusable = entries(store)
     chosen = action.choice().of(found)
     with progress(len(chosen), "checking") as seen:
-        damages = {}
+        checked = []
         for entry in chosen:
-            damages[entry.path] = damage(store, entry.path)
+            checked.append(check(store, entry.path))
             seen(entry.path)
-    left_out = [*unusable, *filter(None, damages.values())]
+    left_out = [*unusable, *(one for one in checked if isinstance(one, Finding))]
     name_findings(display, left_out)
-    whole = [entry for entry in chosen if damages[entry.path] is None]
+    whole = [one for one in checked if isinstance(one, Entry)]
     return whole, FAILURE_EXIT if left_out else 0
 
 

@@ -1,15 +1,16 @@
 import errno
-import io
 import json
 import os
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 
+from tests.helpers.example_episodes import example_episodes
 from tests.helpers.example_store import IDENTITY, MADE, OTHER, RESULT, ROWS, VECTORS
 from tests.helpers.hostile import WORDS
 from tvsight.errors import UsageError
@@ -23,92 +24,73 @@ KINDS = ("tar.gz", "tgz", "zip")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store that holds `RESULT` with vectors and `OTHER` without; no test changes it."""
+    """A store that holds `RESULT` with vectors and `OTHER` with episodes; no test changes it."""
     store = Store(tmp_path_factory.mktemp("archive") / "results")
     store.save(RESULT, ROWS, VECTORS, MADE)
-    store.save(OTHER, ROWS, None, MADE)
+    store.save(OTHER, ROWS, None, MADE, example_episodes())
     return store
 
 
-def unpack(archive: Path, folder: Path) -> Store:
-    """Unpack with the strictest rules that the standard library has."""
+def unpack(archive: Path, folder: Path) -> tuple[Store, list[str]]:
+    """Unpack with the strictest rules that the standard library has.
+
+    Returns:
+        What was in it, and the names of its members.
+    """
     if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as opened:
-            assert opened.testzip() is None
-            opened.extractall(folder)
+        with zipfile.ZipFile(archive) as zipped:
+            assert zipped.testzip() is None
+            zipped.extractall(folder)
+            names = zipped.namelist()
     else:
         with tarfile.open(archive) as tar:
+            assert all(member.isreg() and member.mode == 0o644 for member in tar.getmembers())
             tar.extractall(folder, filter="data")
+            names = tar.getnames()
     (inside,) = folder.iterdir()
-    return Store(inside)
-
-
-def names(archive: Path) -> list[str]:
-    if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as opened:
-            return opened.namelist()
-    with tarfile.open(archive) as tar:
-        assert all(member.isreg() and member.mode == 0o644 for member in tar.getmembers())
-        return tar.getnames()
+    assert verify(Store(inside)) == []
+    return Store(inside), names
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_archive_unpacks_to_a_results_folder(store: Store, tmp_path: Path, kind: str) -> None:
-    archive = tmp_path / f"mine.{kind}"
-    export(store, entries(store)[0], archive)
-    there = unpack(archive, tmp_path / "there")
-    assert there.root.name == "mine"
-    assert verify(there) == []
-    assert there.holds(RESULT)
-    assert there.holds(OTHER)
-    assert there.read_manifest(RESULT.path) == store.read_manifest(RESULT.path)
-    pd.testing.assert_frame_equal(there.rows(RESULT.path), ROWS)
-    vectors = there.vectors(RESULT.path)
-    assert all(torch.equal(vectors[name], VECTORS[name]) for name in VECTORS)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_part_that_figures_need_is_put_in_place_of_all(
-    store: Store, tmp_path: Path, kind: str
+@pytest.mark.parametrize(
+    ("vectors", "expected"), [("all", VECTORS), ("figures", part(VECTORS, 4)), ("none", None)]
+)
+def test_an_archive_unpacks_to_a_results_folder(
+    store: Store, tmp_path: Path, kind: str, vectors: Any, expected: dict[str, torch.Tensor] | None
 ) -> None:
     archive = tmp_path / f"mine.{kind}"
-    export(store, entries(store)[0], archive, "figures", {RESULT.path: 4})
-    there = unpack(archive, tmp_path / "there")
-    assert verify(there) == []
-    expected = part(VECTORS, 4)
-    found = there.vectors(RESULT.path)
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    export(store, entries(store)[0], archive, vectors, {RESULT.path: 4})
+    there, names = unpack(archive, tmp_path / "there")
+    assert there.root.name == "mine"
+    assert there.holds(RESULT, with_vectors=expected is not None)
+    assert there.read_manifest(OTHER.path) == store.read_manifest(OTHER.path)
+    assert there.episodes(OTHER.path) is not None
     pd.testing.assert_frame_equal(there.rows(RESULT.path), ROWS)
+    if expected is None:
+        assert not any("vectors" in name for name in names)
+    else:
+        found = there.vectors(RESULT.path)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_without_vectors_the_manifests_name_none(store: Store, tmp_path: Path, kind: str) -> None:
-    archive = tmp_path / f"mine.{kind}"
-    export(store, entries(store)[0], archive, vectors="none")
-    assert not any("vectors" in name for name in names(archive))
-    there = unpack(archive, tmp_path / "there")
-    assert verify(there) == []
-    assert there.holds(RESULT)
-    assert not any(entry.has_vectors for entry in entries(there)[0])
-
-
-def test_only_chosen_results_are_in_it(store: Store, tmp_path: Path) -> None:
-    chosen = [entry for entry in entries(store)[0] if entry.path == OTHER.path]
+def test_only_chosen_results_are_in_it_each_with_its_manifest_last(
+    store: Store, tmp_path: Path
+) -> None:
+    chosen = [entry for entry in entries(store)[0] if entry.path == RESULT.path]
     export(store, chosen, tmp_path / "mine.zip")
-    assert names(tmp_path / "mine.zip") == [
-        f"mine/{OTHER.path}/{name}" for name in ("rows.parquet", "manifest.json")
-    ]
+    files = ("rows.parquet", "vectors.safetensors", "manifest.json")
+    _, names = unpack(tmp_path / "mine.zip", tmp_path / "there")
+    assert names == [f"mine/{RESULT.path}/{name}" for name in files]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_results_make_the_same_bytes(store: Store, tmp_path: Path, kind: str) -> None:
-    for folder in ("a", "b"):
-        chosen = entries(store)[0]
-        export(store, chosen[::-1] if folder == "b" else chosen, tmp_path / folder / f"x.{kind}")
-    assert (tmp_path / "a" / f"x.{kind}").read_bytes() == (
-        tmp_path / "b" / f"x.{kind}"
-    ).read_bytes()
+    chosen, files = entries(store)[0], [tmp_path / name / f"x.{kind}" for name in "ab"]
+    for order, file in zip((chosen, chosen[::-1]), files, strict=True):
+        export(store, order, file)
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,33 +102,33 @@ def test_members_are_plain_relative_paths(tmp_path: Path, word: str, kind: str) 
     assert verify(store) == []
     archive = tmp_path / f"..{text[:30].replace('/', '').replace(chr(0), '')}.{kind}"
     export(store, entries(store)[0], archive)
-    for name in names(archive):
-        path = PurePosixPath(name)
-        assert name.isascii()
+    there, names = unpack(archive, tmp_path / "there")
+    assert there.holds(hostile)
+    for path in map(PurePosixPath, names):
+        assert str(path).isascii()
         assert len(path.parts) == 5
         assert not path.is_absolute()
         assert not {"..", "."} & set(path.parts)
-        assert not any(mark in name for mark in "\\:\x00\n\r\x1b")
-    assert unpack(archive, tmp_path / "there").holds(hostile)
+        assert not any(mark in str(path) for mark in "\\:\x00\n\r\x1b")
 
 
-@pytest.mark.parametrize("name", ["mine", "mine.rar", ".zip", ".tar.gz", "mine.tar"])
-def test_another_ending_is_refused(store: Store, tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"ends in \.tar\.gz, \.tgz, \.zip was expected"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        *((name, "ends in") for name in ("mine", "mine.rar", ".zip", ".tar.gz", "mine.tar")),
+        ("there.zip", "there is such a file already"),
+    ],
+)
+def test_another_ending_or_a_file_that_is_there_is_refused(
+    store: Store, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "there.zip").write_text("x")
+    with pytest.raises(UsageError, match=said):
         export(store, entries(store)[0], tmp_path / name)
-
-
-def test_an_archive_that_is_there_is_not_written_over(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "mine.zip").write_text("x")
-    with pytest.raises(UsageError, match="there is such a file already"):
-        export(store, entries(store)[0], tmp_path / "mine.zip")
-    assert (tmp_path / "mine.zip").read_text() == "x"
-
-
-def test_nothing_is_no_archive(store: Store, tmp_path: Path) -> None:
+    assert (tmp_path / "there.zip").read_text() == "x"
     with pytest.raises(UsageError, match="No result was chosen"):
         export(store, [], tmp_path / "mine.zip")
-    assert list(tmp_path.iterdir()) == []
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -154,20 +136,15 @@ def test_a_failure_leaves_no_archive(
     store: Store, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = entries(store)[0]
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    failures = ((os, "fsync", full, UsageError), (json, "dumps", KeyboardInterrupt(), None))
+    for owner, name, raised, expected in failures:
 
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        def fail(*given: object, error: BaseException = raised, **options: object) -> None:
+            raise error
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UsageError, match="cannot be written: No space left on device"):
-        export(store, chosen, tmp_path / f"mine.{kind}")
-    monkeypatch.undo()
-    monkeypatch.setattr(io, "BytesIO", interrupt)
-    monkeypatch.setattr(json, "dumps", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        export(store, chosen, tmp_path / f"mine.{kind}")
+        monkeypatch.setattr(owner, name, fail)
+        with pytest.raises(expected or type(raised)):
+            export(store, chosen, tmp_path / f"mine.{kind}")
+        monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
-
-
-def interrupt(*arguments: object, **options: object) -> None:
-    raise KeyboardInterrupt

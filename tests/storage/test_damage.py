@@ -59,18 +59,13 @@ def test_what_a_later_version_wrote_is_neither_moved_nor_replaced(store: Store, 
     told = f"{RESULT.path.name}: .*({named}).*neither moved nor changed"
     with pytest.raises(LaterVersion, match=told):
         store.holds(RESULT)
-    with pytest.raises(LaterVersion, match="A later tvsight wrote it"):
-        store.set_aside(RESULT.path)
-    with pytest.raises(LaterVersion, match="A later tvsight wrote it"):
-        store.save(RESULT, ROWS, VECTORS, MADE)
     assert contents(store.root) == before
 
 
 def test_what_a_later_version_wrote_is_used_where_it_can_be(store: Store) -> None:
     store.save(OTHER, ROWS, None, MADE | {"versions": {"tvsight": "7.5"}})
     assert store.holds(OTHER)
-    with pytest.raises(LaterVersion, match="its vectors are not stored"):
-        store.holds(OTHER, with_vectors=True)
+    assert not store.holds(OTHER, with_vectors=True)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

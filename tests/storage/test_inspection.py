@@ -24,16 +24,17 @@ from tests.helpers.example_store import (
     ROWS,
     VECTORS,
     record,
+    removable,
     two_results,
     unfinished,
 )
 from tvsight.errors import StorageError, UsageError
 from tvsight.storage.inspection import (
+    Entry,
     Finding,
-    damage,
+    check,
     entries,
     leftovers,
-    removable,
     remove,
     sorted_out,
     verify,
@@ -112,8 +113,8 @@ def test_verify_names_every_damage_and_no_other_result(store: Store, spoilt: str
     DAMAGES[spoilt][0](store.root / CURRENT.path)
     (finding,) = verify(store)
     assert finding.path == CURRENT.path
-    assert finding == damage(store, CURRENT.path)
-    assert damage(store, OWN.path) is None
+    assert finding == check(store, CURRENT.path)
+    assert isinstance(check(store, OWN.path), Entry)
     kinds = {"another identity": "misplaced"}
     assert finding.kind == kinds.get(
         spoilt, "superseded" if "older schema" in spoilt else "damaged"
@@ -128,8 +129,7 @@ def test_what_a_later_version_wrote_is_named_and_kept(store: Store, later: str) 
     aside = store.root / DAMAGED / f"{CURRENT.path.name}-01234567"
     shutil.copytree(store.root / CURRENT.path, aside)  # an early version moved those there
     before = disk(store.root)
-    assert told(verify(store)) == {CURRENT.path.name: "later", aside.name: "later"}
-    assert damage(store, CURRENT.path) in verify(store)
+    assert told(verify(store)) == {CURRENT.path.name: "later", aside.name: "damaged"}
     assert removable(store) == []
     assert remove(store, verify(store)) == 0
     assert disk(store.root) == before
@@ -153,7 +153,7 @@ def test_looking_for_what_can_go_reads_each_result_once(
 
     monkeypatch.setattr(Store, "verified", reading)
     seen: list[Path] = []
-    removable(store, seen.append)
+    sorted_out(store, seen.append)
     assert read == seen == list(store.paths())
 
 
@@ -295,7 +295,7 @@ def test_a_recent_file_is_not_left_over(store: Store) -> None:
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    for look in (entries, verify, removable):
+    for look in (entries, verify, sorted_out):
         with pytest.raises(UsageError, match="a results folder was expected"):
             look(Store(tmp_path / "absent"))
 

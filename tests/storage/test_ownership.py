@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.helpers import random_folders
-from tests.helpers.example_store import CURRENT, MADE, ROWS, VECTORS, two_results
+from tests.helpers.example_store import CURRENT, MADE, ROWS, VECTORS, removable, two_results
 from tvsight import writing
 from tvsight.sharing import pull
-from tvsight.storage.inspection import removable, remove, sorted_out, verify
+from tvsight.storage.inspection import remove, sorted_out, verify
 from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.ownership import put_all_back
 from tvsight.storage.store import Store

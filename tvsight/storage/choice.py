@@ -1,4 +1,4 @@
-"""Choose results of a folder by model, task and experiment."""
+"""Choice of results by model, task and experiment."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Records on disk of the jobs on a server, by which a later process picks them up.
+"""Job records: jobs on a server, on disk, so that a later process picks them up.
 
 A record is `<results>/.jobs/<name>.json`. It is written before the job is sent, and removed when
 the job's result is stored, or when it can never be.
@@ -75,19 +75,13 @@ class Records:
             raise record
         return record if isinstance(record, JobRecord) else None
 
-    def unusable(self) -> Iterator[tuple[Path, str]]:
-        """The files that are no usable records, and why."""
+    def unusable(self) -> Iterator[tuple[Path, str | LaterVersion]]:
+        """The files that are no usable records, and why; `LaterVersion` of those that a later
+        tvsight wrote."""
         for path in self._paths():
             why = self._read(path)
-            if isinstance(why, str):
+            if not isinstance(why, JobRecord):
                 yield path, why
-
-    def later(self) -> Iterator[tuple[Path, str]]:
-        """The files of records that a later tvsight wrote, and why this one cannot use them."""
-        for path in self._paths():
-            why = self._read(path)
-            if isinstance(why, LaterVersion):
-                yield path, str(why).removeprefix(f"{JOBS}/{path.name}: ")
 
     def write(self, record: JobRecord) -> None:
         """Write a record. It appears whole or not at all.
@@ -157,8 +151,8 @@ class Records:
             if not is_newer and not is_later(writer):
                 return why
             return LaterVersion(
-                f"{JOBS}/{path.name}: {why}. A later tvsight wrote it ({writer}; this is "
-                f"{__version__}): use that version here, or name another folder with --results."
+                f"{path.name}: {why}. A later tvsight wrote it ({writer}; this is {__version__}): "
+                "use that version here, or name another folder with --results."
             )
         return record if record.name == path.stem else "the job record of another job"
 

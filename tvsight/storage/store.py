@@ -1,4 +1,4 @@
-"""Rows and vectors on disk, in folders that are named by a hash of their identity.
+"""The results folder: rows and vectors in folders that are named by a hash of their identity.
 
 `<results>/<experiment>/<model>/<task>-<key>/` holds `rows.parquet`, `episodes.parquet` and
 `vectors.safetensors` where these were kept, and `manifest.json`. A result exists if and only if its
@@ -33,8 +33,6 @@ from tvsight.storage.manifests import (
     ROWS,
     VECTORS,
     Result,
-    later_version,
-    later_writer,
     naming,
     read_manifest,
     write_manifest,
@@ -105,13 +103,15 @@ class Store:
             ) from error
 
     def lock(self, result: Result) -> FileLock:
-        """The lock that a process holds while it measures a result.
+        """The lock that a process holds while it measures a result. It is released when the process
+        exits; its empty file stays."""
+        file = self.lock_file(result.path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(file)
 
-        It falls when its process ends, however that ends. Its empty file stays.
-        """
-        folder = self.root / LOCKS
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{result.path.name}.lock")
+    def lock_file(self, path: Path) -> Path:
+        """The file of the lock of a result."""
+        return self.root / LOCKS / f"{path.name}.lock"
 
     def acquire(self, result: Result) -> FileLock | None:
         """The lock of a result, held; None while another process holds it.
@@ -143,12 +143,8 @@ class Store:
             return False
         manifest = self.verified(result.path, keep_rows=True)
         if with_vectors and VECTORS not in manifest["files"]:
-            self.refuse_later(result.path, "its vectors are not stored")
             return False
-        if with_scores and not set(SCORE_TYPES) <= set(self.rows(result.path)):
-            self.refuse_later(result.path, "its rows lack scores")
-            return False
-        return True
+        return not with_scores or set(SCORE_TYPES) <= set(self.rows(result.path))
 
     def verified(
         self, path: Path, keep_rows: bool = False, place: Path | None = None
@@ -228,7 +224,6 @@ class Store:
         Raises:
             StorageError: when the disk is full or the folder cannot be written; earlier results
                 are untouched.
-            LaterVersion: when a later tvsight wrote the result that is there.
         """
         from safetensors import SafetensorError
         from safetensors.torch import save_file
@@ -248,8 +243,6 @@ class Store:
             write_manifest(new, result, provenance)
             for file in new.iterdir():
                 flush(file)
-            if target.exists():
-                self.refuse_later(result.path, "it would give way to another")
             (new / MARKER).unlink()  # from here on the manifest says whose it is
             put(new, target)
         except (OSError, SafetensorError) as error:
@@ -285,9 +278,7 @@ class Store:
 
         Raises:
             StorageError: when it cannot be moved.
-            LaterVersion: when a later tvsight wrote it.
         """
-        self.refuse_later(path, "it would be moved")
         place = self.root / DAMAGED / f"{path.name}-{uuid.uuid4().hex[:8]}"
         folder = self.root / path
         try:
@@ -301,16 +292,6 @@ class Store:
                 "Other results are untouched."
             ) from error
         return place.relative_to(self.root)
-
-    def refuse_later(self, path: Path, why: str) -> None:
-        """Check that a result may be moved or replaced.
-
-        Raises:
-            LaterVersion: when a later tvsight wrote it.
-        """
-        writer = later_writer(self.root / path)
-        if writer is not None:
-            raise later_version(path, writer, why)
 
     def paths(self, experiment: str | None = None, model: str | None = None) -> Iterator[Path]:
         """The folders of the results of an experiment and a model, or of all, whole or not."""
