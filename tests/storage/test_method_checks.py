@@ -95,25 +95,22 @@ EFFECTS: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("damage", METHOD)
-def test_damage_to_a_method_is_named(damage: str) -> None:
-    spoil, said = METHOD[damage]
+DAMAGES = {
+    f"{identity['experiment']}: {name}": (made, identity, *damage)
+    for made, identity, damages in (
+        (method, OF_METHOD, METHOD),
+        (answers, OF_ANSWERS, ANSWERS),
+        (effects, OF_EFFECTS, EFFECTS),
+    )
+    for name, damage in damages.items()
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_named(damage: str) -> None:
+    made, identity, spoil, said = DAMAGES[damage]
     with pytest.raises(DamagedResult, match=said):
-        check_rows(spoil(method()).reset_index(drop=True), OF_METHOD)
-
-
-@pytest.mark.parametrize("damage", ANSWERS)
-def test_damage_to_whole_answers_is_named(damage: str) -> None:
-    spoil, said = ANSWERS[damage]
-    with pytest.raises(DamagedResult, match=said):
-        check_rows(spoil(answers()).reset_index(drop=True), OF_ANSWERS)
-
-
-@pytest.mark.parametrize("damage", EFFECTS)
-def test_damage_to_effects_is_named(damage: str) -> None:
-    spoil, said = EFFECTS[damage]
-    with pytest.raises(DamagedResult, match=said):
-        check_rows(spoil(effects()).reset_index(drop=True), OF_EFFECTS)
+        check_rows(spoil(made()).reset_index(drop=True), identity)
 
 
 MEANS = torch.zeros(DEPTH, HEADS, HEAD_WIDTH)
