@@ -87,7 +87,7 @@ def test_no_job_record_is_opened_that_is_none(kind: str, tmp_path: Path) -> None
     records.folder.mkdir()
     ODD[kind][0](records.folder / "name-0.json")
     assert records.all() == []
-    assert [why for _, why in records.unusable()] == ["no readable job record"]
+    assert [found.why for _, found in records.unusable()] == ["no readable job record"]
 
 
 @pytest.mark.parametrize(

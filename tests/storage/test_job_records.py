@@ -56,7 +56,7 @@ def test_records_are_listed_oldest_first_without_what_cannot_be_read(records: Re
 def test_a_record_that_cannot_be_read_is_not_picked_up(records: Records, content: bytes) -> None:
     file_of(records).write_bytes(content)
     assert (records.read(RECORD.name), records.all()) == (None, [])
-    assert [why for _, why in records.unusable()] == [UNREADABLE]
+    assert [found.why for _, found in records.unusable()] == [UNREADABLE]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,8 @@ def test_a_record_of_another_form_is_not_picked_up(
     change(records, fields)
     assert records.read(RECORD.name) is None
     ((_, found),) = records.unusable()
-    assert str(found).startswith(why)
+    assert found.why.startswith(why)
+    assert found.kind == "left over"
 
 
 def test_records_of_before_versions_of_writers_were_noted_are_read(records: Records) -> None:
@@ -94,9 +95,8 @@ def test_a_record_of_a_later_version_is_refused_with_the_tvsight_that_wrote_it(
     assert records.all() == []
     with pytest.raises(LaterVersion, match=r"later tvsight wrote it \(9\.1; this is"):
         records.read(RECORD.name)
-    ((path, why),) = records.unusable()
-    assert path == file_of(records)
-    assert isinstance(why, LaterVersion)
+    ((path, found),) = records.unusable()
+    assert (path, found.kind) == (file_of(records), "later")
 
 
 def test_a_record_that_cannot_be_written_leaves_the_one_before(

@@ -177,10 +177,6 @@ def check_projections(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None
     _check_product(keys[~is_top], others)
 
 
-def nothing_more(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None:
-    """The check of experiments that have none of their own."""
-
-
 def _up_to(rows: "pd.DataFrame", name: str) -> range:
     return range(int(rows[name].max()) + 1)
 

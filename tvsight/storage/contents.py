@@ -84,7 +84,7 @@ def check_rows(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int | None:
     check_numbers(rows)
     if of.conditions:
         check_scored(rows, identity.get("episodes_per_split"), of.conditions, of.asks)
-    return of.check(rows, identity)
+    return of.check(rows, identity) if of.check else None
 
 
 def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError, UsageError
-from tvsight.storage.job_records import JOBS, Records, is_record, result_of
+from tvsight.storage.job_records import JOBS, Records, result_of
 from tvsight.storage.manifests import VECTORS, Misplaced, OtherSchema
 from tvsight.storage.ownership import is_redundant, owns, place_of, unfinished
 from tvsight.storage.schemas import schema
@@ -157,11 +157,9 @@ def leftovers(store: Store) -> Iterator[Finding]:
             yield replace(_leftover(store, store.root / inside, why), is_kept=is_kept)
     records = Records(store.root)
     for path, fault in records.unusable():
-        found = _leftover(store, path, str(fault).removeprefix(f"{path.name}: "))
-        if isinstance(fault, LaterVersion):
-            yield replace(found, kind="later", is_kept=True)
-        else:
-            yield replace(found, is_kept=not is_record(path))
+        found = _leftover(store, path, fault.why)
+        kind: Kind = "later" if fault.kind == "later" else "left over"
+        yield replace(found, kind=kind, is_kept=fault.kind != "left over")
     for record in records.all():
         result = Path(result_of(record.name))
         if result.name in names and not _is_held(store.lock_file(result)):

@@ -14,7 +14,6 @@ from tvsight.storage.checks import (
     check_induction,
     check_method,
     check_projections,
-    nothing_more,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Schema:
     version: int = 1
     """Raised where an experiment measures more or otherwise. From 2 on it is a part of the
     identity, so that earlier results are measured again."""
-    check: "Callable[[pd.DataFrame, Mapping[str, Any]], int | None]" = nothing_more
+    check: "Callable[[pd.DataFrame, Mapping[str, Any]], int | None] | None" = None
     """A further check of rows against the identity of their result. Raises `DamagedResult`; returns
     the number of blocks that were swept, where the rows say it."""
 
