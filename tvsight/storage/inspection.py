@@ -26,6 +26,12 @@ Kind = Literal["damaged", "superseded", "later", "left over", "misplaced", "diff
 `misplaced` ones are whole, in a folder that somebody has copied or renamed. Of results that are
 pulled, `different` ones would replace others, and others are `in use`; of those that are shown
 together, `different` ones are of other data."""
+FAULTS: dict[type, Kind] = {
+    LaterVersion: "later",
+    OtherSchema: "superseded",
+    Misplaced: "misplaced",
+}
+"""Kinds of results that are not damaged, by their error."""
 Seen = Callable[[Path], object]
 """Called with each result that was looked at."""
 STALE_S = 3600
@@ -113,14 +119,10 @@ def verify(
         if isinstance(checked, Finding):
             findings.append(checked)
         elif outdated and (why := superseded(checked)):
-            is_kept = not owns(store.root, checked.path)
-            found = Finding(checked.path, "superseded", why, checked.size, is_kept=is_kept)
-            findings.append(found)
+            findings.append(_fault(store, checked.path, "superseded", why))
     for path in sorted((store.root / DAMAGED).glob("*")):
-        inside = path.relative_to(store.root)
-        is_kept = not owns(store.root, inside)
-        why = "moved aside by a run"
-        findings.append(Finding(inside, "damaged", why, _size(path), True, is_kept))
+        aside = _fault(store, path.relative_to(store.root), "damaged", "moved aside by a run")
+        findings.append(replace(aside, is_aside=True))
     return [*findings, *leftovers(store)]
 
 
@@ -172,7 +174,7 @@ def leftovers(store: Store) -> Iterator[Finding]:
 
 
 def remove(store: Store, findings: Iterable[Finding]) -> int:
-    """Remove what `removable` found. What a process has begun to use meanwhile stays.
+    """Remove what `sorted_out` found. What a process has begun to use meanwhile stays.
 
     Returns:
         The bytes that were freed.
@@ -220,18 +222,18 @@ def check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
     Args:
         quick: see `verify`.
     """
-    kind: Kind = "damaged"
-    size = _size(store.root / path)
     try:
-        return Entry(path, store.read_manifest(path) if quick else store.verified(path), size)
-    except LaterVersion as found:
-        kind, why = "later", str(found)
-    except Misplaced as found:
-        kind, why = "misplaced", str(found)
-    except DamagedResult as found:
-        kind, why = "superseded" if isinstance(found, OtherSchema) else "damaged", str(found)
-    why, is_kept = why.removeprefix(f"{path}: "), kind in ("later", "misplaced")
-    return Finding(path, kind, why, size, is_kept=is_kept or not owns(store.root, path))
+        manifest = store.read_manifest(path) if quick else store.verified(path)
+    except (LaterVersion, DamagedResult) as found:
+        return _fault(
+            store, path, FAULTS.get(type(found), "damaged"), str(found).removeprefix(f"{path}: ")
+        )
+    return Entry(path, manifest, _size(store.root / path))
+
+
+def _fault(store: Store, path: Path, kind: Kind, why: str) -> Finding:
+    is_kept = kind in ("later", "misplaced") or not owns(store.root, path)
+    return Finding(path, kind, why, _size(store.root / path), is_kept=is_kept)
 
 
 def _leftover(store: Store, path: Path, why: str) -> Finding:
