@@ -136,13 +136,13 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut vectors": (resealed(lambda f: truncate(f / "vectors.safetensors")), "vectors"),
     "a block less in vectors": (
         vectors_of(dev=HALF[:, :5].contiguous()),
-        r"dev has the shape \[2, 5, 4\]; \[2, 6, 4\] was expected",
+        r"dev is F16 \[2, 5, 4\]; F16 \[2, 6, 4\] was expected",
     ),
-    "an episode less in vectors": (vectors_of(test=HALF), r"\[3, 6, 4\] was expected"),
-    "flat vectors": (vectors_of(dev=HALF.flatten()), r"shape \[48\]"),
-    "empty vectors": (vectors_of(dev=HALF[..., :0].contiguous()), r"shape \[2, 6, 0\]"),
+    "an episode less in vectors": (vectors_of(test=HALF), r"F16 \[3, 6, 4\] was expected"),
+    "flat vectors": (vectors_of(dev=HALF.flatten()), r"dev is F16 \[48\]"),
+    "empty vectors": (vectors_of(dev=HALF[..., :0].contiguous()), r"dev is F16 \[2, 6, 0\]"),
     "two widths": (vectors_of(dev=HALF[..., :2].contiguous()), r"\[3, 6, 2\] was expected"),
-    "wide numbers": (vectors_of(dev=HALF.float()), "half precision"),
+    "wide numbers": (vectors_of(dev=HALF.float()), "dev is F32"),
     "rows of another schema": (
         rows_with({b"tvsight_schema_version": b"7"}),
         "rows.parquet is of schema 7, not of 2 or earlier",
@@ -153,7 +153,7 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "vectors.safetensors is of schema 7, not of 2 or earlier",
     ),
-    "a third tensor": (vectors_of(train=HALF), "does not hold dev and test"),
+    "a third tensor": (vectors_of(train=HALF), "does not hold dev, test alone"),
 }
 """What checksums do not show."""
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {

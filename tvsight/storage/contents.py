@@ -18,9 +18,7 @@ OLDEST_SCHEMA = 1
 FILE_VERSION = {"tvsight_schema_version": str(SCHEMA_VERSION)}
 """Metadata of the files of rows and of vectors. The first files of version 1 lack it; their
 manifest, which names them by checksum, has it."""
-WHOLE = {"dev", "test"}
-NORMS = {"dev_norms", "test_norms"}
-PART = {"mean", *NORMS}
+NORMS = ("dev_norms", "test_norms")
 HEAD_MEANS = "head_means"
 """The mean of every attention head, `[depth, heads, head_width]`, in single precision; alone in the
 file of a result about heads."""
@@ -102,44 +100,34 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
     try:
         with safe_open(file, framework="numpy") as vectors:
             metadata = vectors.metadata() or {}
-            names = list(vectors.keys())
-            slices = {name: vectors.get_slice(name) for name in names}
-            shapes = {name: list(of.get_shape()) for name, of in slices.items()}
-            types = {name: of.get_dtype() for name, of in slices.items()}
+            slices = {name: vectors.get_slice(name) for name in list(vectors.keys())}
+            tensors = {name: (of.get_dtype(), list(of.get_shape())) for name, of in slices.items()}
     except (OSError, SafetensorError) as error:
         raise DamagedResult(f"{file.name} cannot be read as safetensors") from error
     _check_version(file, metadata)
-    if "head" in rows:
-        implied = {HEAD_MEANS: [depth, int(rows["head"].max()) + 1]}
-        found = {name: shape[:-1] for name, shape in shapes.items()}
-        if found != implied or 0 in shapes[HEAD_MEANS] or types[HEAD_MEANS] != "F32":
-            raise DamagedResult(f"{file.name} does not hold the mean of every head")
-        return
-    blocks = {name for name in shapes if re.fullmatch(rf"{AT}\d+", name)}
-    if set(shapes) != WHOLE and (len(blocks) != 1 or set(shapes) != PART | blocks):
-        raise DamagedResult(f"{file.name} does not hold dev and test, or a part of them")
-    if any(of != ("F32" if name in NORMS else "F16") for name, of in types.items()):
-        raise DamagedResult(f"{file.name} does not hold vectors in half precision")
-    episodes = {split: rows.loc[rows["split"] == split, "episode"].nunique() for split in SPLITS}
-    main = next(shape for name, shape in shapes.items() if name in ("dev", "mean"))
-    depth = depth or (main[-2] if len(main) > 1 else 0)
+    main = next((tensors[name][1] for name in (HEAD_MEANS, "dev", "mean") if name in tensors), [])
     width = main[-1] if main else 0
-    implied = {
-        "dev": [episodes["dev"], depth, width],
-        "test": [episodes["test"], depth, width],
-        "mean": [depth, width],
-        "dev_norms": [episodes["dev"], depth],
-        "test_norms": [episodes["test"], depth],
-        **{name: [episodes["test"], width] for name in blocks},
-    }
-    # The vector of a method may be that of the task, the same for every episode.
-    once = rows["procedure"].nunique() == 1 and main[:-2] == [1]
-    for name, shape in shapes.items():
-        if once and name in WHOLE:
-            implied[name][0] = 1
-        if shape != implied[name] or 0 in shape:
+    if "head" in rows:
+        expected = {HEAD_MEANS: ("F32", [depth, int(rows["head"].max()) + 1, width])}
+    else:
+        dev, test = (rows.loc[rows["split"] == split, "episode"].nunique() for split in SPLITS)
+        depth = depth or (main[-2] if len(main) > 1 else 0)
+        if "dev" in tensors:
+            # The vector of a method may be that of the task, the same for every episode.
+            if rows["procedure"].nunique() == 1 and main[:-2] == [1]:
+                dev = test = 1
+            expected = {"dev": ("F16", [dev, depth, width]), "test": ("F16", [test, depth, width])}
+        else:
+            after = next((name for name in tensors if re.fullmatch(rf"{AT}\d+", name)), AT)
+            expected = {"mean": ("F16", [depth, width]), after: ("F16", [test, width])}
+            expected |= {"dev_norms": ("F32", [dev, depth]), "test_norms": ("F32", [test, depth])}
+    if tensors.keys() != expected.keys():
+        raise DamagedResult(f"{file.name} does not hold {', '.join(expected)} alone")
+    for name, (kind, shape) in expected.items():
+        if tensors[name] != (kind, shape) or 0 in shape:
             raise DamagedResult(
-                f"{file.name}: {name} has the shape {shape}; {implied[name]} was expected"
+                f"{file.name}: {name} is {tensors[name][0]} {tensors[name][1]}; {kind} {shape} was "
+                "expected"
             )
 
 
