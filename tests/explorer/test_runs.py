@@ -17,7 +17,7 @@ from tvsight.storage.choice import Choice
 from tvsight.storage.contents import read_table
 from tvsight.storage.inspection import entries
 from tvsight.storage.joining import together
-from tvsight.storage.schemas import Schema
+from tvsight.storage.schemas import EPISODES, Schema
 from tvsight.storage.store import Result, Store
 
 
@@ -128,7 +128,8 @@ def test_rows_are_read_once_and_in_memory_once(
     read: list[Path] = []
 
     def noted(file: Path, expected: Schema) -> pd.DataFrame:
-        read.append(file)
+        if expected is not EPISODES:
+            read.append(file)
         return read_table(file, expected)
 
     monkeypatch.setattr(writing, "FRESH_NS", 0)  # what was written just now is read again
