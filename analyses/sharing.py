@@ -74,7 +74,7 @@ class Pull:
 
 def export(action: Export, store: "Store", display: "Display") -> int:
     """Write the archive; returns the exit code."""
-    from tvsight.storage.archive import export
+    from tvsight.sharing.archive import export
 
     whole, code = _whole(action, store, display)
     output = Path(action.output)
@@ -86,25 +86,28 @@ def export(action: Export, store: "Store", display: "Display") -> int:
 
 def push(action: Push, store: "Store", display: "Display") -> int:
     """Upload the results, or show what would be uploaded; returns the exit code."""
-    from tvsight.storage import hub
-    from tvsight.storage.card import card
+    from tvsight.sharing import hub
+    from tvsight.sharing.archive import laid_out
+    from tvsight.sharing.card import card
 
     where = hub.repository(action.url)
     whole, code = _whole(action, store, display)
-    sent = hub.contents(store, whole, action.vectors, _blocks(action, store, whole))
-    if action.dry_run:
-        display.note(card(where.name, sent.manifests, action.licence))
-    else:
-        hub.push(sent, where, action.licence, action.private, action.message)
+    blocks = _blocks(action, store, whole)
+    with laid_out(store, whole, action.vectors, blocks, hub.PRIVATE) as folder:
+        size = size_text(sum(file.stat().st_size for file in folder.glob("*/*/*/*")))
+        if action.dry_run:
+            display.note(card(where.name, hub.manifests_in(folder), action.licence))
+        else:
+            hub.push(folder, where, action.licence, action.private, action.message)
     done = "Would push to" if action.dry_run else "Pushed to"
-    display.note(f"{done} {where.url}: {counted(len(whole))}, {size_text(sent.size)}")
+    display.note(f"{done} {where.url}: {counted(len(whole))}, {size}")
     return code
 
 
 def pull(action: Pull, store: "Store", display: "Display") -> int:
     """Download, verify and store results; returns the exit code."""
-    from tvsight.storage.hub import repository
-    from tvsight.storage.pull import pull
+    from tvsight.sharing.hub import repository
+    from tvsight.sharing.pull import pull
 
     where = repository(action.url)
     pulled = pull(store, where)
@@ -119,18 +122,18 @@ def pull(action: Pull, store: "Store", display: "Display") -> int:
 
 def _whole(action: _Sent, store: "Store", display: "Display") -> "tuple[list[Entry], int]":
     """The chosen results that are whole, and the exit code; others are named."""
-    from tvsight.storage.inspection import damage, entries
+    from tvsight.storage.inspection import Entry, Finding, check, entries
 
     found, unusable = entries(store)
     chosen = action.choice().of(found)
     with progress(len(chosen), "checking") as seen:
-        damages = {}
+        checked = []
         for entry in chosen:
-            damages[entry.path] = damage(store, entry.path)
+            checked.append(check(store, entry.path))
             seen(entry.path)
-    left_out = [*unusable, *filter(None, damages.values())]
+    left_out = [*unusable, *(one for one in checked if isinstance(one, Finding))]
     name_findings(display, left_out)
-    whole = [entry for entry in chosen if damages[entry.path] is None]
+    whole = [one for one in checked if isinstance(one, Entry)]
     return whole, FAILURE_EXIT if left_out else 0
 
 

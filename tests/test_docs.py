@@ -27,7 +27,6 @@ from tvsight.config import RunConfig, option
 from tvsight.models.loading import load_tokenizer
 from tvsight.run.planning import read_plan
 from tvsight.storage import schemas
-from tvsight.storage.episode_tables import EPISODE_TYPES
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _parts(kind: Any) -> list[Any]:
 
 
 def test_every_column_is_named() -> None:
-    columns = {*schemas.SCORED.columns, *EPISODE_TYPES}
+    columns = {*schemas.SCORED.columns, *schemas.EPISODES.columns}
     columns.update(*(schema.columns for schema in schemas.SCHEMAS.values()))
     assert sorted(columns - named_fields()) == []
 

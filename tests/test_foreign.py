@@ -16,8 +16,8 @@ from tvsight.foreign import Unusable, parsed
 from tvsight.library.files import read_vector
 from tvsight.methods.files import read_method
 from tvsight.prompts import read_episodes
+from tvsight.sharing.hub import claimed
 from tvsight.storage.contents import DamagedResult
-from tvsight.storage.hub import claimed
 from tvsight.storage.job_records import Records
 from tvsight.storage.manifests import later_writer
 from tvsight.storage.versions import is_later
@@ -87,7 +87,7 @@ def test_no_job_record_is_opened_that_is_none(kind: str, tmp_path: Path) -> None
     records.folder.mkdir()
     ODD[kind][0](records.folder / "name-0.json")
     assert records.all() == []
-    assert [why for _, why in records.unusable()] == ["no readable job record"]
+    assert [found.why for _, found in records.unusable()] == ["no readable job record"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ ORDER = (
     ("tvsight.methods",),
     ("tvsight.output",),
     ("tvsight.storage",),
+    ("tvsight.sharing",),
     ("tvsight.execution",),
     ("tvsight.run",),
     ("tvsight.protocol",),

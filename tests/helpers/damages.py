@@ -104,12 +104,12 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no rows at all": (rows_of(lambda r: r.iloc[:0]), "of another model"),
     "another model": (rows_of(lambda r: r.assign(model="m")), "of another model"),
     "another task": (rows_of(lambda r: r.assign(task="t")), "of another task"),
-    "one split": (rows_of(lambda r: r[r["split"] == "dev"]), "splits dev and test"),
+    "one split": (rows_of(lambda r: r[r["split"] == "dev"]), "test lack a procedure"),
     "a third split": (rows_of(set_cell("split", "train")), "splits dev and test"),
-    "no number": (rows_of(set_cell("margin", float("nan"))), "column margin|finite"),
-    "infinity": (rows_of(set_cell("log_probability", float("-inf"))), "finite number"),
-    "a probability above one": (rows_of(set_cell("log_probability", 0.1)), "is above 0"),
-    "a negative margin": (rows_of(set_cell("margin", -1.0)), "margin below"),
+    "no number": (rows_of(set_cell("margin", float("nan"))), "margin"),
+    "infinity": (rows_of(set_cell("log_probability", float("-inf"))), "a finite number"),
+    "a probability above one": (rows_of(set_cell("log_probability", 0.1)), "ability is not"),
+    "a negative margin": (rows_of(set_cell("margin", -1.0)), "margin is not"),
     "an episode twice": (rows_of(episode_twice), "have one twice"),
     "an episode less": (rows_of(lambda r: r.drop(index=4)), "lack an episode"),
     "episodes from one": (rows_of(lambda r: r.assign(episode=r["episode"] + 1)), "0 to"),
@@ -122,11 +122,11 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no layers": (rows_of(lambda r: r.assign(layer=None).astype(ROWS.dtypes)), "one twice"),
     "no layers on test": (
         rows_of(lambda r: r.assign(layer=r["layer"].where(r["split"] == "dev"))),
-        "no layer",
+        "layer is not said",
     ),
     "not said": (
         rows_of(lambda r: r.assign(layer_identified=None).astype(ROWS.dtypes)),
-        "layer was identified",
+        "layer_identified is not said",
     ),
     "a block less": (
         rows_of(lambda r: r[~(r["layer"].eq(2).fillna(False) & (r["split"] == "dev"))]),
@@ -136,13 +136,13 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut vectors": (resealed(lambda f: truncate(f / "vectors.safetensors")), "vectors"),
     "a block less in vectors": (
         vectors_of(dev=HALF[:, :5].contiguous()),
-        r"dev has the shape \[2, 5, 4\]; \[2, 6, 4\] was expected",
+        r"dev is F16 \[2, 5, 4\]; F16 \[2, 6, 4\] was expected",
     ),
-    "an episode less in vectors": (vectors_of(test=HALF), r"\[3, 6, 4\] was expected"),
-    "flat vectors": (vectors_of(dev=HALF.flatten()), r"shape \[48\]"),
-    "empty vectors": (vectors_of(dev=HALF[..., :0].contiguous()), r"shape \[2, 6, 0\]"),
+    "an episode less in vectors": (vectors_of(test=HALF), r"F16 \[3, 6, 4\] was expected"),
+    "flat vectors": (vectors_of(dev=HALF.flatten()), r"dev is F16 \[48\]"),
+    "empty vectors": (vectors_of(dev=HALF[..., :0].contiguous()), r"dev is F16 \[2, 6, 0\]"),
     "two widths": (vectors_of(dev=HALF[..., :2].contiguous()), r"\[3, 6, 2\] was expected"),
-    "wide numbers": (vectors_of(dev=HALF.float()), "half precision"),
+    "wide numbers": (vectors_of(dev=HALF.float()), "dev is F32"),
     "rows of another schema": (
         rows_with({b"tvsight_schema_version": b"7"}),
         "rows.parquet is of schema 7, not of 2 or earlier",
@@ -153,7 +153,7 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "vectors.safetensors is of schema 7, not of 2 or earlier",
     ),
-    "a third tensor": (vectors_of(train=HALF), "does not hold dev and test"),
+    "a third tensor": (vectors_of(train=HALF), "does not hold dev, test alone"),
 }
 """What checksums do not show."""
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {

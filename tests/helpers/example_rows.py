@@ -71,7 +71,7 @@ def whole_rows() -> pd.DataFrame:
         rank=1,
         answer_gap=0.5,
         icl_divergence=0.25,
-    ).astype(ANSWER_TYPES | SCORE_TYPES)
+    ).astype(schema("answers").columns | SCORE_TYPES)
 
 
 GAPS = {"baseline": -1.0, "icl": 4.0, "task_vector": 3.0, "averaged_vector": 3.5}

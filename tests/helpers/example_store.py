@@ -7,6 +7,7 @@ import torch
 from hypothesis import strategies as st
 
 from tests.helpers.example_rows import task_rows
+from tvsight.storage.inspection import Finding, sorted_out
 from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import Result, Store
 from tvsight.tasks import packaged_tasks
@@ -60,6 +61,11 @@ def example_store(root: Path) -> Store:
     store = Store(root)
     store.save(RESULT, ROWS, VECTORS, MADE)
     return store
+
+
+def removable(store: Store) -> list[Finding]:
+    """What `clean` removes."""
+    return sorted_out(store)[0]
 
 
 def record(store: Store, name: str) -> Path:

@@ -1,5 +1,6 @@
 """Damaged results are found, named and moved aside; nothing is read as if it were right."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tests.helpers.damages import DAMAGES, LATER, edited, rows_of, vectors_of
 from tests.helpers.example_store import JSON, MADE, OTHER, RESULT, ROWS, VECTORS, example_store
 from tvsight.errors import StorageError
+from tvsight.storage.inspection import check, remove, sorted_out, verify
 from tvsight.storage.manifests import OtherSchema
 from tvsight.storage.store import DAMAGED, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
@@ -21,6 +23,19 @@ def store(tmp_path: Path) -> Store:
     return example_store(tmp_path / "results")
 
 
+NOT_OWN = {
+    *("no manifest", "empty manifest", "cut manifest", "manifest of bytes", "a nested manifest"),
+    *("manifest that is a list", "manifest that is a folder", "no identity", "another identity"),
+    *("an identity without a task", "an identity that is a text", "a file besides"),
+    *("rows that are a folder", "a file in its place", "half a character"),
+    *(name for name in DAMAGES if name.endswith(" that is none") and name != "a time that is none"),
+}
+"""Damages after which nothing says that all of the folder is tvsight's."""
+KINDS = {"another identity": "misplaced"} | {
+    name: "superseded" for name in DAMAGES if "older schema" in name
+}
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_found_named_and_moved_aside(store: Store, damage: str) -> None:
     store.save(OTHER, ROWS, None, MADE)
@@ -28,9 +43,15 @@ def test_damage_is_found_named_and_moved_aside(store: Store, damage: str) -> Non
     spoil(store.root / RESULT.path)
     with pytest.raises(DamagedResult, match=f"{RESULT.path.name}.*({named})"):
         store.holds(RESULT)
+    (finding,) = verify(store)
+    assert finding == check(store, RESULT.path)
+    assert finding.kind == KINDS.get(damage, "damaged")
+    assert finding.is_kept == (damage in NOT_OWN or finding.kind == "misplaced")
     place = store.set_aside(RESULT.path)
     assert place.parts[0] == DAMAGED
-    assert (store.root / place).exists()
+    (aside,) = verify(store)
+    assert (aside.path, aside.kind, aside.is_aside) == (place, "damaged", True)
+    assert aside.size > 0 or "file in its place" in damage
     assert not store.holds(RESULT)
     assert [path.name for path in store.paths("main_results")] == [OTHER.path.name]
     store.save(RESULT, ROWS, VECTORS, MADE)
@@ -59,18 +80,15 @@ def test_what_a_later_version_wrote_is_neither_moved_nor_replaced(store: Store, 
     told = f"{RESULT.path.name}: .*({named}).*neither moved nor changed"
     with pytest.raises(LaterVersion, match=told):
         store.holds(RESULT)
-    with pytest.raises(LaterVersion, match="A later tvsight wrote it"):
-        store.set_aside(RESULT.path)
-    with pytest.raises(LaterVersion, match="A later tvsight wrote it"):
-        store.save(RESULT, ROWS, VECTORS, MADE)
+    assert [(finding.kind, finding.is_kept) for finding in verify(store)] == [("later", True)]
+    assert (sorted_out(store), remove(store, verify(store))) == (([], []), 0)
     assert contents(store.root) == before
 
 
 def test_what_a_later_version_wrote_is_used_where_it_can_be(store: Store) -> None:
     store.save(OTHER, ROWS, None, MADE | {"versions": {"tvsight": "7.5"}})
     assert store.holds(OTHER)
-    with pytest.raises(LaterVersion, match="its vectors are not stored"):
-        store.holds(OTHER, with_vectors=True)
+    assert not store.holds(OTHER, with_vectors=True)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
@@ -105,18 +123,16 @@ def test_any_field_of_a_manifest_is_right_or_damaged(
         file.write_text(before)
 
 
-def test_damage_that_cannot_be_moved_aside_is_an_error(store: Store) -> None:
+def test_a_result_can_be_moved_aside_twice_and_not_where_there_is_no_room(store: Store) -> None:
+    for _ in range(2):
+        store.set_aside(RESULT.path)
+        store.save(RESULT, ROWS, VECTORS, MADE)
+    assert len(list((store.root / DAMAGED).iterdir())) == 2
+    shutil.rmtree(store.root / DAMAGED)
     (store.root / DAMAGED).write_text("")
     with pytest.raises(StorageError, match=r"damaged and cannot be moved to \.damaged"):
         store.set_aside(RESULT.path)
     assert store.holds(RESULT)
-
-
-def test_the_same_result_can_be_moved_aside_twice(store: Store) -> None:
-    first = store.set_aside(RESULT.path)
-    store.save(RESULT, ROWS, VECTORS, MADE)
-    second = store.set_aside(RESULT.path)
-    assert len(list((store.root / DAMAGED).iterdir())) == len({first, second}) == 2
 
 
 def contents(root: Path) -> dict[Path, bytes]:

@@ -14,7 +14,7 @@ from tests.helpers.example_store import MADE, OTHER, RESULT, ROWS, VECTORS
 from tvsight.errors import StorageError, UsageError
 from tvsight.output.plots import Plot
 from tvsight.output.theme import new_figure
-from tvsight.storage.archive import export
+from tvsight.sharing.archive import export
 from tvsight.storage.inspection import entries, remove, verify
 from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import Store

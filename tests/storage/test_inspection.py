@@ -1,18 +1,20 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers.damages import DAMAGES, LATER, truncate
+from benchmarks.store import copies
+from tests.helpers.damages import edited, flip, truncate
 from tests.helpers.example_store import (
     CURRENT,
     IDENTITY,
@@ -24,34 +26,19 @@ from tests.helpers.example_store import (
     ROWS,
     VECTORS,
     record,
+    removable,
     two_results,
     unfinished,
 )
+from tests.helpers.opened import opened
 from tvsight.errors import StorageError, UsageError
-from tvsight.storage.inspection import (
-    Finding,
-    damage,
-    entries,
-    leftovers,
-    removable,
-    remove,
-    sorted_out,
-    verify,
-)
+from tvsight.storage.inspection import Finding, entries, leftovers, remove, sorted_out, verify
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import DAMAGED, Result, Store
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import SCORING_VERSION
 from tvsight.writing import make_marked
 
-NOT_OWN = {
-    *("no manifest", "empty manifest", "cut manifest", "manifest of bytes", "a nested manifest"),
-    *("manifest that is a list", "manifest that is a folder", "no identity", "another identity"),
-    *("an identity without a task", "an identity that is a text", "a file besides"),
-    *("rows that are a folder", "a file in its place", "half a character"),
-    *(name for name in DAMAGES if name.endswith(" that is none") and name != "a time that is none"),
-}
-"""Damages after which nothing says that all of the folder is tvsight's."""
 OLD_PAIRS = RESULT
 OLD_SCORING = Result(CURRENT.identity | {"scoring": 0})
 
@@ -81,64 +68,23 @@ def told(findings: list[Finding]) -> dict[str, str]:
     return {finding.path.name: finding.kind for finding in findings}
 
 
-def test_entries_say_what_is_there(store: Store) -> None:
+def test_entries_say_what_is_there_and_a_whole_folder_has_no_findings(store: Store) -> None:
+    with store.lock(CURRENT):  # its file stays, as after every run
+        pass
+    assert verify(store) == removable(store) == []
     found, unusable = entries(store)
     assert unusable == []
     vectors = {entry.identity["task"]: entry.has_vectors for entry in found}
     assert vectors == {"antonyms": True, "my_task": False}
     (entry,) = [entry for entry in found if entry.path == CURRENT.path]
     assert entry.key == CURRENT.key
-    on_disk = sum(file.stat().st_size for file in (store.root / entry.path).iterdir())
-    assert entry.size == on_disk
-
-
-def test_what_has_no_usable_manifest_is_named(store: Store) -> None:
+    assert entry.size == disk(store.root / entry.path)
     (store.root / OWN.path / "manifest.json").write_text("")
     found, unusable = entries(store)
     assert [entry.path for entry in found] == [CURRENT.path]
     assert [(f.path, f.kind, f.reason) for f in unusable] == [
         (OWN.path, "damaged", "no readable manifest.json")
     ]
-
-
-def test_a_whole_folder_has_no_findings(store: Store) -> None:
-    with store.lock(CURRENT):  # its file stays, as after every run
-        pass
-    assert verify(store) == removable(store) == []
-
-
-@pytest.mark.parametrize("spoilt", DAMAGES)
-def test_verify_names_every_damage_and_no_other_result(store: Store, spoilt: str) -> None:
-    DAMAGES[spoilt][0](store.root / CURRENT.path)
-    (finding,) = verify(store)
-    assert finding.path == CURRENT.path
-    assert finding == damage(store, CURRENT.path)
-    assert damage(store, OWN.path) is None
-    kinds = {"another identity": "misplaced"}
-    assert finding.kind == kinds.get(
-        spoilt, "superseded" if "older schema" in spoilt else "damaged"
-    )
-    found, kept = sorted_out(store)
-    assert (found, kept) == (([], [finding]) if spoilt in NOT_OWN else ([finding], []))
-
-
-@pytest.mark.parametrize("later", LATER)
-def test_what_a_later_version_wrote_is_named_and_kept(store: Store, later: str) -> None:
-    LATER[later][0](store.root / CURRENT.path)
-    aside = store.root / DAMAGED / f"{CURRENT.path.name}-01234567"
-    shutil.copytree(store.root / CURRENT.path, aside)  # an early version moved those there
-    before = disk(store.root)
-    assert told(verify(store)) == {CURRENT.path.name: "later", aside.name: "later"}
-    assert damage(store, CURRENT.path) in verify(store)
-    assert removable(store) == []
-    assert remove(store, verify(store)) == 0
-    assert disk(store.root) == before
-
-
-def test_a_later_versions_data_of_a_task_is_not_superseded(store: Store) -> None:
-    made = MADE | {"versions": {"tvsight": "7.5"}}
-    store.save(OLD_PAIRS, ROWS, None, made)
-    assert removable(store) == []
 
 
 def test_looking_for_what_can_go_reads_each_result_once(
@@ -153,22 +99,17 @@ def test_looking_for_what_can_go_reads_each_result_once(
 
     monkeypatch.setattr(Store, "verified", reading)
     seen: list[Path] = []
-    removable(store, seen.append)
+    sorted_out(store, seen.append)
     assert read == seen == list(store.paths())
-
-
-def test_what_was_moved_aside_is_told_apart(store: Store) -> None:
-    place = store.set_aside(OWN.path)
-    (finding,) = verify(store)
-    assert (finding.path, finding.kind, finding.is_aside) == (place, "damaged", True)
-    assert finding.size > 0
 
 
 def test_what_a_killed_run_leaves_is_left_over(store: Store) -> None:
     path = unfinished(store, RESULT)
     for probe in (store.root / ".new-0", store.root / "tables" / ".new-0-a.csv"):
         make_marked(probe)
-        os.utime(probe, (0, 0))
+    assert {".new-0", ".new-0-a.csv"}.isdisjoint(told(verify(store)))  # somebody may write there
+    for probe in (store.root / ".new-0", store.root / "tables" / ".new-0-a.csv"):
+        os.utime(probe, (time.time() - 7200,) * 2)
     assert told(verify(store)) == {
         path.name: "left over",
         f"{RESULT.path.name}.lock": "left over",
@@ -219,41 +160,42 @@ def test_records_of_jobs_go_when_their_result_is_stored_or_they_cannot_be_read(
     assert left == {waiting.name, "later.json"}
 
 
-def test_results_that_nothing_asks_for_any_more_are_superseded(store: Store) -> None:
-    kept = Result(CURRENT.identity | {"weights": "sha256:34", "dtype": "bfloat16", "seed": 4})
-    for result in (OLD_PAIRS, OLD_SCORING, kept):
-        store.save(result, ROWS, None, MADE)
-    found = {finding.path: finding.reason for finding in removable(store)}
-    assert found == {
-        OLD_PAIRS.path: "other pairs of antonyms than this tvsight has",
-        OLD_SCORING.path: f"scoring 0; this is {SCORING_VERSION}",
-    }
+NOW = {name: packaged_tasks()[name].checksum for name in ("to_upper", "to_lower")}
+PAIR = {"experiment": "another", "task": "to_upper→to_lower", "task_data": NOW["to_upper"]}
+CONTROLS = CURRENT.identity | {"experiment": "controls"}
+VERSION = schema("controls").version
+SUPERSEDED: dict[str, tuple[dict[str, Any], str]] = {
+    "other pairs": (OLD_PAIRS.identity, "other pairs of antonyms than this tvsight has"),
+    "older scoring": (OLD_SCORING.identity, f"scoring 0; this is {SCORING_VERSION}"),
+    "another revision": (CURRENT.identity | {"weights": "sha256:34", "seed": 4}, ""),
+    "an earlier version": (CONTROLS, f"version 1 of its experiment; this is {VERSION}"),
+    "this version": (CONTROLS | {"version": VERSION}, ""),
+    "further pairs": (IDENTITY | PAIR | {"sources": {"to_lower": NOW["to_lower"]}}, ""),
+    "other pairs of its own": (
+        IDENTITY | PAIR | {"task_data": "others", "sources": {"to_lower": NOW["to_lower"]}},
+        "other pairs of to_upper than this tvsight has",
+    ),
+    "other further pairs": (
+        IDENTITY | PAIR | {"sources": {"to_lower": "others"}},
+        "other pairs of to_lower than this tvsight has",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SUPERSEDED)
+def test_results_that_nothing_asks_for_any_more_are_superseded(store: Store, case: str) -> None:
+    identity, why = SUPERSEDED[case]
+    rows = ROWS.assign(task=identity["task"])
+    if identity["experiment"] == "controls":
+        rows = rows.assign(source=None).astype({"source": "str"})
+    store.save(Result(identity), rows, None, MADE)
+    assert [finding.reason for finding in removable(store)] == ([why] if why else [])
     assert verify(store) == []
     remove(store, removable(store))
-    assert set(store.paths()) == {CURRENT.path, OWN.path, kept.path}
-
-
-def test_results_of_an_earlier_version_of_their_experiment_are_superseded(store: Store) -> None:
-    now = schema("controls").version
-    of_first = CURRENT.identity | {"experiment": "controls"}
-    rows = ROWS.assign(source=None).astype({"source": "str"})
-    for identity in (of_first, of_first | {"version": now}):
-        store.save(Result(identity), rows, None, MADE)
-    (found,) = removable(store)
-    assert found.reason == f"version 1 of its experiment; this is {now}"
-
-
-@pytest.mark.parametrize("old", ["to_upper", "to_lower"])
-def test_what_further_tasks_enter_is_superseded_with_any_of_them(store: Store, old: str) -> None:
-    now = {name: packaged_tasks()[name].checksum for name in ("to_upper", "to_lower")}
-    then = now | {old: "other pairs"}
-    for data in (now, then):
-        of_pair = {"task": "to_upper→to_lower", "task_data": data["to_upper"]}
-        more = {"experiment": "another", "sources": {"to_lower": data["to_lower"]}}
-        rows = ROWS.assign(task=of_pair["task"])
-        store.save(Result(IDENTITY | of_pair | more), rows, None, MADE)
-    (found,) = removable(store)
-    assert found.reason == f"other pairs of {old} than this tvsight has"
+    kept = set() if why else {Result(identity).path}
+    assert set(store.paths()) == {CURRENT.path, OWN.path} | kept
+    store.save(Result(identity), rows, None, MADE | {"versions": {"tvsight": "7.5"}})
+    assert removable(store) == []
 
 
 def test_cleaning_frees_what_it_says_and_nothing_else(store: Store) -> None:
@@ -286,16 +228,8 @@ def test_what_cannot_be_removed_is_an_error(store: Store, monkeypatch: pytest.Mo
         remove(store, removable(store))
 
 
-def test_a_recent_file_is_not_left_over(store: Store) -> None:
-    probe = store.root / ".new-0"
-    make_marked(probe)
-    for age, left in ((10, 0), (7200, 1)):
-        os.utime(probe, (time.time() - age, time.time() - age))
-        assert len(list(leftovers(store))) == left
-
-
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    for look in (entries, verify, removable):
+    for look in (entries, verify, sorted_out):
         with pytest.raises(UsageError, match="a results folder was expected"):
             look(Store(tmp_path / "absent"))
 
@@ -322,3 +256,36 @@ def test_a_lock_that_is_no_file_is_named_and_kept(
     assert lock.name not in [found.path.name for found in removable(store)]
     remove(store, removable(store))
     assert os.path.lexists(lock)
+
+
+def test_a_quick_look_finds_what_is_missing_or_of_another_size_and_opens_manifests_alone(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = store.root / CURRENT.path
+    flip(folder / "rows.parquet")
+    assert verify(store, quick=True) == []  # bytes that changed are not seen
+    assert told(verify(store)) == {NAME: "damaged"}
+    edited(lambda m: m.pop("sizes"))(folder)  # early versions did not say how large files are
+    seen: list[Path] = []
+    assert verify(store, seen.append, quick=True) == []
+    assert seen == list(store.paths())
+    (store.root / OWN.path / "rows.parquet").unlink()
+    (folder / "vectors.safetensors").write_bytes(b"")
+    found = {finding.path: finding.reason for finding in verify(store, quick=True)}
+    assert found[OWN.path] == "rows.parquet is missing"
+    assert found[CURRENT.path] == "vectors.safetensors is empty, too large, or is no file"
+    (folder / "vectors.safetensors").write_bytes(b"x")
+    edited(lambda m: m.update(sizes={"vectors.safetensors": 2}))(folder)
+    (_, finding) = sorted(verify(store, quick=True), key=lambda finding: finding.reason[0])
+    assert finding.reason == "vectors.safetensors has 1 bytes, not 2"
+
+
+@pytest.mark.parametrize("look", [entries, partial(verify, quick=True)])
+def test_a_look_opens_each_manifest_once_and_no_other_file(
+    look: Callable[[Store], object], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "results")
+    copied = list(islice(copies(two_results(tmp_path / "reference"), store), 40))
+    with store.lock(CURRENT), opened(store.root) as counts:
+        look(store)
+    assert counts == {path / "manifest.json": 1 for path in copied}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.helpers import random_folders
-from tests.helpers.example_store import CURRENT, MADE, ROWS, VECTORS, two_results
+from tests.helpers.example_store import CURRENT, MADE, ROWS, VECTORS, removable, two_results
 from tvsight import writing
-from tvsight.storage import pull
-from tvsight.storage.inspection import removable, remove, sorted_out, verify
+from tvsight.sharing import pull
+from tvsight.storage.inspection import remove, sorted_out, verify
 from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.ownership import put_all_back
 from tvsight.storage.store import Store
@@ -74,7 +74,7 @@ def pulling(store: Store, tmp_path: Path) -> Callable[[], object]:
     shutil.rmtree(incoming.root, ignore_errors=True)
     shutil.copytree(two_results(tmp_path / "theirs").root, incoming.root)
     (incoming.root / MARKER).touch()
-    return lambda: pull._take(store, incoming, CURRENT.path, pull.Pulled())
+    return lambda: pull.take(store, incoming, CURRENT.path, pull.Pulled())
 
 
 @pytest.mark.parametrize("begin", [saving, pulling])

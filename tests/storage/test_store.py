@@ -7,7 +7,7 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,12 @@ from tvsight.errors import StorageError, UsageError
 from tvsight.storage import store as module
 from tvsight.storage.contents import SCHEMA_VERSION
 from tvsight.storage.inspection import verify
+from tvsight.storage.schemas import Schema
 from tvsight.storage.store import DamagedResult, Result, Store
-from tvsight.writing import FRESH_NS, folder_name
+from tvsight.writing import FRESH_NS
 
+FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+SCORED = ROWS.assign(rank=1, answer_gap=0.5, icl_divergence=0.0)
 names = st.text(min_size=1) | st.text(alphabet="./\\a é\n", min_size=1)
 
 
@@ -46,36 +49,21 @@ def store(tmp_path: Path) -> Store:
     return example_store(tmp_path / "results")
 
 
-def test_rows_come_back_with_their_types(store: Store) -> None:
+def test_a_result_comes_back_as_it_was_saved(store: Store) -> None:
     assert store.holds(RESULT)
     pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
-
-
-def test_vectors_come_back_bit_by_bit(store: Store) -> None:
-    found = store.vectors(RESULT.path)
+    found, manifest = store.vectors(RESULT.path), store.verified(RESULT.path)
     assert set(found) == {"dev", "test"}
     assert all(torch.equal(found[name], VECTORS[name]) for name in VECTORS)
-    assert {values.dtype for values in found.values()} == {torch.float16}
-
-
-def test_whoever_may_read_rows_may_read_vectors(store: Store) -> None:
-    modes = {file.stat().st_mode for file in (store.root / RESULT.path).iterdir()}
-    assert len(modes) == 1
-
-
-def test_a_manifest_says_what_was_asked_and_how_it_was_made(store: Store) -> None:
-    manifest = store.verified(RESULT.path)
     assert manifest["identity"] == IDENTITY
     assert set(manifest["files"]) == {"rows.parquet", "vectors.safetensors"}
     assert (manifest["schema_version"], manifest["seconds"]) == (SCHEMA_VERSION, 1.5)
-
-
-def test_every_file_says_which_schema_it_is_of(store: Store) -> None:
-    folder = store.root / RESULT.path
+    folder, version = store.root / RESULT.path, str(SCHEMA_VERSION)
+    assert len({file.stat().st_mode for file in folder.iterdir()}) == 1  # who reads rows reads all
     said = parquet.read_schema(folder / "rows.parquet").metadata
-    assert said[b"tvsight_schema_version"] == str(SCHEMA_VERSION).encode()
+    assert said[b"tvsight_schema_version"] == version.encode()
     with safe_open(folder / "vectors.safetensors", framework="pt") as vectors:
-        assert vectors.metadata() == {"tvsight_schema_version": str(SCHEMA_VERSION)}
+        assert vectors.metadata() == {"tvsight_schema_version": version}
 
 
 class Read:
@@ -84,17 +72,17 @@ class Read:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.hashed: list[str] = []
         self.rows: list[str] = []
-        self._sha256, self._read_rows = module.checksum, module.read_rows
+        self._sha256, self._read_table = module.checksum, module.read_table
         monkeypatch.setattr(module, "checksum", self.sha256)
-        monkeypatch.setattr(module, "read_rows", self.read_rows)
+        monkeypatch.setattr(module, "read_table", self.read_table)
 
     def sha256(self, file: Path) -> str:
         self.hashed.append(file.name)
         return self._sha256(file)
 
-    def read_rows(self, file: Path, experiment: str) -> pd.DataFrame:
+    def read_table(self, file: Path, expected: Schema) -> pd.DataFrame:
         self.rows.append(file.name)
-        return self._read_rows(file, experiment)
+        return self._read_table(file, expected)
 
 
 def settle() -> None:
@@ -161,25 +149,38 @@ def test_a_result_that_took_the_place_of_a_verified_one_is_read(store: Store) ->
         store.verified(RESULT.path)
 
 
-def test_rows_alone_are_a_result(store: Store) -> None:
-    store.save(OTHER, ROWS, None, MADE)
-    assert store.holds(OTHER)
-    assert files_of(store, OTHER) == {"rows.parquet", "manifest.json"}
-
-
-def test_a_result_that_was_not_saved_is_not_there(store: Store) -> None:
+def test_vectors_and_scores_are_held_where_they_are_stored_and_vectors_are_kept(
+    store: Store,
+) -> None:
     assert not store.holds(OTHER)
-    assert [path.name for path in store.paths("main_results")] == [RESULT.path.name]
-    assert list(store.paths("layer_sweep")) == []
+    store.save(OTHER, ROWS, None, MADE)
+    names = {file.name for file in (store.root / OTHER.path).iterdir()}
+    assert names == {"rows.parquet", "manifest.json"}
+    assert store.holds(OTHER)
+    assert not store.holds(OTHER, with_vectors=True)
+    store.save(OTHER, ROWS, VECTORS, MADE)
+    assert not store.holds(OTHER, with_scores=True)
+    store.save(OTHER, SCORED, None, MADE)
+    assert store.holds(OTHER, with_vectors=True, with_scores=True)
+    pd.testing.assert_frame_equal(store.rows(OTHER.path), SCORED)
+    found = store.vectors(OTHER.path)
+    assert all(torch.equal(found[name], VECTORS[name]) for name in VECTORS)
+    assert not list(store.root.rglob(".new-*"))
 
 
-def test_a_key_does_not_depend_on_the_order_of_the_identity() -> None:
-    assert Result(dict(reversed(IDENTITY.items()))).key == RESULT.key
+@pytest.mark.parametrize(
+    ("column", "value"), [("rank", 0), ("answer_gap", float("inf")), ("icl_divergence", -0.1)]
+)
+def test_a_score_that_cannot_be_is_damage(store: Store, column: str, value: float) -> None:
+    store.save(RESULT, SCORED.assign(**{column: value}), None, MADE)
+    with pytest.raises(DamagedResult, match=f"{column} is not a finite number"):
+        store.holds(RESULT)
 
 
 @pytest.mark.parametrize("field", IDENTITY)
 def test_a_key_depends_on_every_part_of_the_identity(field: str) -> None:
     value = IDENTITY[field]
+    assert Result(dict(reversed(IDENTITY.items()))).key == RESULT.key
     changed = value + 1 if isinstance(value, int) else f"{value}x"
     assert Result(IDENTITY | {field: changed}).key != RESULT.key
 
@@ -199,6 +200,7 @@ def test_a_key_survives_the_manifest_that_it_is_written_to(more: dict[str, Any])
 @given(names, names, names)
 @example("..", "../..", "/etc")
 @example("...", "a/../../b", ".")
+@example("org/model-1.5b_v2", "a", "b")
 @example("a" * 300, "\x1b[31m", "\u202e" * 300)
 def test_a_path_stays_three_folders_below_the_root(experiment: str, model: str, task: str) -> None:
     path = Result(IDENTITY | {"experiment": experiment, "model": model, "task": task}).path
@@ -210,51 +212,32 @@ def test_a_path_stays_three_folders_below_the_root(experiment: str, model: str, 
     assert all(len(part) <= 122 for part in path.parts)
 
 
-def test_a_hub_id_is_one_folder() -> None:
-    assert folder_name("org/model-1.5b_v2") == "org--model-1.5b_v2"
-
-
-def test_a_result_with_vectors_takes_the_place_of_one_without(store: Store) -> None:
-    store.save(OTHER, ROWS, None, MADE)
-    assert store.holds(OTHER)
-    assert not store.holds(OTHER, with_vectors=True)
-    store.save(OTHER, ROWS, VECTORS, MADE)
-    assert store.holds(OTHER, with_vectors=True)
-    assert not list(store.root.rglob(".new-*"))
-
-
-def test_a_disk_that_is_full_at_the_rows_leaves_only_earlier_results(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", ["at the rows", 100, 20_000, *map(os.strerror, FAULTS)])
+@pytest.mark.parametrize("result", [OTHER, RESULT], ids=["new", "replaced"])
+def test_a_failure_to_write_leaves_only_earlier_results(
+    store: Store, monkeypatch: pytest.MonkeyPatch, fault: str | int, result: Result
 ) -> None:
-    def fail(table: object, path: Path, **options: object) -> None:
-        path.write_bytes(b"PAR1")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    """A disk that is full at the rows, that is cut short, or that fails when all is flushed."""
+    number = {os.strerror(number): number for number in FAULTS}.get(str(fault), errno.ENOSPC)
 
-    monkeypatch.setattr(parquet, "write_table", fail)
-    with pytest.raises(UsageError, match="No space left on device"):
-        store.save(OTHER, ROWS, VECTORS, MADE)
-    assert_holds_only_the_earlier_result(store)
-
-
-@pytest.mark.parametrize("room", [100, 20_000], ids=["for nothing", "for the rows"])
-def test_a_write_that_is_cut_short_leaves_only_earlier_results(store: Store, room: int) -> None:
-    large = {"dev": torch.zeros(100, 100, 10)}
-    with largest_file(room), pytest.raises(UsageError, match=r"antonyms.* cannot be written"):
-        store.save(OTHER, ROWS, large, MADE)
-    assert_holds_only_the_earlier_result(store)
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
-def test_a_failure_when_all_is_flushed_leaves_only_earlier_results(
-    store: Store, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    def fail(descriptor: int) -> None:
+    def fail(*given: Any, **options: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(StorageError, match=os.strerror(number)):
-        store.save(OTHER, ROWS, VECTORS, MADE)
-    assert_holds_only_the_earlier_result(store)
+    if fault == "at the rows":
+        monkeypatch.setattr(parquet, "write_table", fail)
+    elif isinstance(fault, str):
+        monkeypatch.setattr(os, "fsync", fail)
+    large = {"dev": torch.zeros(100, 100, 10)}
+    with (
+        largest_file(fault) if isinstance(fault, int) else nullcontext(),
+        pytest.raises(StorageError, match=r"antonyms.* cannot be written"),
+    ):
+        store.save(result, ROWS, large, MADE)
+    monkeypatch.undo()
+    assert store.holds(RESULT)
+    pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
+    folder = store.root / RESULT.path
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_a_folder_of_an_odd_name_adds_nothing_to_rows(tmp_path: Path) -> None:
@@ -267,26 +250,11 @@ def test_a_folder_of_an_odd_name_adds_nothing_to_rows(tmp_path: Path) -> None:
 def test_files_of_somebody_else_are_no_results(store: Store) -> None:
     for name in ("notes.txt", "antonyms", "antonyms-5b35408", ".DS_Store"):
         (store.root / RESULT.path.parent / name).write_text("")
+    (store.root / RESULT.path.with_name(f".new-{OTHER.path.name}-0")).mkdir()
     drawn = store.root / "tables" / "more" / "antonyms-5b354083980b"
     drawn.mkdir(parents=True)
     assert list(store.paths()) == list(store.paths("main_results")) == [RESULT.path]
-
-
-def test_a_result_gives_way_to_a_whole_one_only(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="cannot be written"):
-        store.save(RESULT, ROWS.iloc[:1], None, MADE)
-    assert_holds_only_the_earlier_result(store)
-
-
-def test_an_unfinished_folder_is_not_listed(store: Store) -> None:
-    (store.root / RESULT.path.with_name(f".new-{OTHER.path.name}-0")).mkdir()
-    assert list(store.paths("main_results")) == [RESULT.path]
+    assert list(store.paths("layer_sweep")) == []
 
 
 def test_preparing_makes_the_folder_and_leaves_nothing_in_it(tmp_path: Path) -> None:
@@ -301,27 +269,6 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=rf"{place} cannot be written.*--results"):
         Store(tmp_path / place).prepare()
-
-
-def test_a_lock_keeps_others_out(store: Store) -> None:
-    with store.lock(RESULT):
-        with pytest.raises(TimeoutError):
-            store.lock(RESULT).acquire(timeout=0)
-        with store.lock(OTHER):
-            pass
-    with store.lock(RESULT):
-        pass
-
-
-def files_of(store: Store, result: Result) -> set[str]:
-    return {file.name for file in (store.root / result.path).iterdir()}
-
-
-def assert_holds_only_the_earlier_result(store: Store) -> None:
-    assert store.holds(RESULT)
-    pd.testing.assert_frame_equal(store.rows(RESULT.path), ROWS)
-    folder = store.root / RESULT.path
-    assert list(folder.parent.iterdir()) == [folder]
 
 
 @contextmanager

@@ -138,7 +138,7 @@ class Measurements:
     def _begin(self, request: Request, lock: BaseFileLock, place: "Place") -> "Measurement | None":
         """Begin a measurement; None where another process has stored the result meanwhile."""
         put_back(self.store, request.result.path)
-        if _is_whole(self.store, request, self.display):
+        if is_stored(self.store, request, self.display, is_locked=True):
             self._tell(request, self.store.rows(request.result.path))
             return None
         self.display.task(self._named(request))
@@ -246,8 +246,14 @@ def measure(parts: Sequence[Part], display: Display, outcome: Outcome) -> None:
                 going[0][1].wait()
 
 
-def is_stored(store: Store, request: Request, display: Display) -> bool:
-    """Whether the store holds a request. A damaged result is named and moved aside.
+def is_stored(
+    store: Store, request: Request, display: Display | None = None, is_locked: bool = False
+) -> bool:
+    """Whether the store holds a request.
+
+    Args:
+        display: where a damaged result is named. It is then moved aside; without, it stays.
+        is_locked: whether the caller holds the lock of the result.
 
     Raises:
         StorageError: when it cannot be moved.
@@ -255,24 +261,20 @@ def is_stored(store: Store, request: Request, display: Display) -> bool:
     """
     try:
         return store.holds(request.result, request.needs_vectors, request.needs_scores)
-    except DamagedResult:
-        lock = store.acquire(request.result)
-        if lock is None:  # another process has found the damage too, and measures it
-            return False
-        try:
-            return _is_whole(store, request, display)
-        finally:
-            lock.release()
-
-
-def _is_whole(store: Store, request: Request, display: Display) -> bool:
-    """See `is_stored`. The caller holds the lock of the result."""
-    try:
-        return store.holds(request.result, request.needs_vectors, request.needs_scores)
     except DamagedResult as damage:
-        place = store.set_aside(request.result.path)
-        display.note(f"Damaged: {damage}. Moved to {place}; it is measured again.")
+        if display is None:
+            return False
+        if is_locked:
+            place = store.set_aside(request.result.path)
+            display.note(f"Damaged: {damage}. Moved to {place}; it is measured again.")
+            return False
+    lock = store.acquire(request.result)
+    if lock is None:  # another process has found the damage too, and measures it
         return False
+    try:
+        return is_stored(store, request, display, is_locked=True)
+    finally:
+        lock.release()
 
 
 def _explained(error: Exception) -> TvsightError:

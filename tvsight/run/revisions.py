@@ -8,7 +8,7 @@ from typing import Any
 
 from tvsight.errors import StorageError, UsageError, nearest
 from tvsight.models import ModelSource
-from tvsight.storage.manifests import asked_names, later_writer, note_asked
+from tvsight.storage.manifests import asked_names, note_asked
 from tvsight.storage.store import Store
 
 DEFAULT = "main"
@@ -95,7 +95,7 @@ def refuse_unknown(model: str, asked: str | None, there: list[Revision]) -> None
 def note_name(store: Store, source: ModelSource, path: Path) -> None:
     """Note the name of a revision in the manifest of a result that was measured under another."""
     folder = store.root / path
-    if source.kind != "hub" or later_writer(folder) is not None:
+    if source.kind != "hub":
         return
     try:
         note_asked(folder, store.read_manifest(path), source.revision or DEFAULT)

@@ -156,7 +156,7 @@ class Runner:
         dtype = places.dtype(config)
         for source in sources(config):
             of_model = complete(experiment(plan, source), self._weights(source), dtype)
-            missing = [request for request in of_model if not _whole(store, request)]
+            missing = [request for request in of_model if not is_stored(store, request)]
             self._say_stored(source, of_model, missing)
             if config.remote and missing:
                 model = self._model(self._places(config, dtype), source)
@@ -317,10 +317,3 @@ def _stored_sources(config: RunConfig, store: Store) -> list[ModelSource]:
         if config.revision is not None or not stored:
             raise
         return [ModelSource("directory", name, "") for name in names]
-
-
-def _whole(store: Store, request: Request) -> bool:
-    try:
-        return store.holds(request.result, request.needs_vectors, request.needs_scores)
-    except DamagedResult:
-        return False

@@ -1,7 +1,7 @@
-"""Check that rows are complete, so that every accuracy is over all its episodes."""
+"""Checks that rows are complete, so that every accuracy is over all its episodes."""
 
 from collections.abc import Mapping, Sequence
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 from tvsight.prompts.episodes import SPLITS
@@ -15,16 +15,41 @@ SWEPT = {"task_vector", "averaged_vector"}
 """Procedures that are measured after every block on dev, and after the chosen one on test."""
 ROUNDING = 1e-3
 """By how much a log-probability may exceed 0, and a margin fall below it."""
+BOUNDS = {
+    **{name: (-inf, inf) for name in ("answer_gap", "answer_log_probability", "log_effect")},
+    **{name: (0, inf) for name in ("icl_divergence", "deviation")},
+    **{name: (0, 1 + ROUNDING) for name in ("probability", "score")},
+    "log_probability": (-inf, ROUNDING),
+    "margin": (-ROUNDING, inf),
+    "rank": (1, inf),
+    "f1": (0, 1),
+    "effect": (-1, 1),
+}
+"""Least and greatest value of columns, which are finite."""
 
 
 class DamagedResult(Exception):
     """A stored result that does not hold what its manifest says."""
 
 
+def check_numbers(rows: "pd.DataFrame") -> None:
+    """Check that numbers are finite and within their `BOUNDS`.
+
+    Raises:
+        DamagedResult: with the column.
+    """
+    import numpy as np
+
+    for name in BOUNDS.keys() & set(rows):
+        low, high = BOUNDS[name]
+        if not (np.isfinite(rows[name]) & rows[name].between(low, high)).all():
+            raise DamagedResult(f"{name} is not a finite number from {low:g} to {high:g}")
+
+
 def check_scored(
     rows: "pd.DataFrame", episodes: int | None, conditions: Sequence[str], asks: Sequence[str]
 ) -> None:
-    """Check that scored predictions are numbers, and that no episode is missing.
+    """Check that no episode of scored predictions is missing.
 
     Args:
         episodes: their number in a split; None where only the rows know it.
@@ -33,15 +58,8 @@ def check_scored(
     Raises:
         DamagedResult: with what is wrong.
     """
-    import numpy as np
     import pandas as pd
 
-    numbers = rows[["log_probability", "margin"]].to_numpy()
-    if not np.isfinite(numbers).all():
-        raise DamagedResult("a log-probability or a margin is not a finite number")
-    if (numbers[:, 0] > ROUNDING).any() or (numbers[:, 1] < -ROUNDING).any():
-        raise DamagedResult("a log-probability is above 0, or a margin below")
-    _check_scores(rows)
     if not set(rows["split"].unique()) <= set(SPLITS):
         raise DamagedResult("the rows are not of the splits dev and test")
     # Texts and blocks as numbers, which are compared faster.
@@ -60,15 +78,13 @@ def check_scored(
         measured = of_split.groupby(list(conditions)).size()
         if repeated or (measured != count).any():
             raise DamagedResult(f"the rows on {split} lack an episode, or have one twice")
-
-
-def _check_scores(rows: "pd.DataFrame") -> None:
-    import numpy as np
-
-    least = {"rank": 1, "answer_gap": -np.inf, "icl_divergence": 0}
-    for name in least.keys() & set(rows):
-        if not (np.isfinite(rows[name]) & (rows[name] >= least[name])).all():
-            raise DamagedResult(f"{name} is not a number that it can be")
+    if "f1" not in rows:
+        return
+    # A first token is no less probable than the whole answer that it begins.
+    if (rows["answer_log_probability"] > rows["log_probability"] + ROUNDING).any():
+        raise DamagedResult("a whole answer is more probable than its first token")
+    if not (rows["f1"][rows["correct"]] == 1).all():
+        raise DamagedResult("F1 is not 1 where an answer is right")
 
 
 def check_central(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
@@ -80,77 +96,30 @@ def check_central(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     Raises:
         DamagedResult: with what is wrong.
     """
-    if set(rows["split"].unique()) != set(SPLITS):
-        raise DamagedResult("the rows are not of the splits dev and test")
-    has_layer = rows["procedure"].isin(SWEPT)
-    if not (rows["layer"].notna() == has_layer).all():
-        raise DamagedResult("a vector has no layer, or a prompt without a vector has one")
-    if not (rows["layer_identified"].notna() == has_layer).all():
-        raise DamagedResult("it is not said whether a layer was identified")
-    for split in SPLITS:
-        measured = rows.loc[rows["split"] == split, "procedure"]
-        if set(measured.unique()) != UNSWEPT[split] | SWEPT:
-            raise DamagedResult(f"the rows on {split} lack a procedure, or have one too many")
-    columns = ["procedure", "layer"]
-    dev, test = (rows.loc[has_layer & (rows["split"] == split), columns] for split in SPLITS)
-    depth = int(dev["layer"].max()) + 1
-    for procedure in SWEPT:
-        swept = set(dev.loc[dev["procedure"] == procedure, "layer"].unique())
-        chosen = set(test.loc[test["procedure"] == procedure, "layer"].unique())
-        if swept != set(range(depth)) or len(chosen) != 1 or not chosen <= swept:
-            raise DamagedResult(f"{procedure}: blocks are missing on dev, or not one is on test")
-    return depth
+    return _check_sweep(rows, SWEPT, UNSWEPT)
 
 
 def check_method(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
-    """Check that one method was applied after every block on dev, and after one of them on test.
-
-    Returns:
-        The number of blocks.
-
-    Raises:
-        DamagedResult: with what is wrong.
-    """
-    named = set(rows["procedure"].unique())
-    if named != {identity.get("method")} or set(rows["split"].unique()) != set(SPLITS):
-        raise DamagedResult("the rows are of another method than the manifest, or lack a split")
-    if rows[["layer", "layer_identified"]].isna().any(axis=None):
-        raise DamagedResult("a vector has no layer, or it is not said whether it is identified")
-    swept, tested = (set(rows.loc[rows["split"] == split, "layer"].unique()) for split in SPLITS)
-    if swept != set(range(len(swept))) or len(tested) != 1 or not tested <= swept:
-        raise DamagedResult("blocks are missing on dev, or not one is on test")
-    return len(swept)
+    """The same of one method, without other procedures."""
+    return _check_sweep(rows, {identity.get("method")}, {"dev": set(), "test": set()})
 
 
-def check_answers(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
-    """Check the scores of whole answers, and that the central comparison is complete.
-
-    Returns:
-        The number of blocks that were swept.
-
-    Raises:
-        DamagedResult: with what is wrong.
-    """
-    _check_whole(rows)
-    return check_central(rows, identity)
-
-
-def check_method_answers(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
-    """Check the scores of whole answers of one method, as `check_answers` and `check_method`."""
-    _check_whole(rows)
-    return check_method(rows, identity)
-
-
-def _check_whole(rows: "pd.DataFrame") -> None:
-    import numpy as np
-
-    whole = rows["answer_log_probability"]
-    # A first token is no less probable than the whole answer that it begins.
-    if not np.isfinite(whole).all() or (whole > rows["log_probability"] + ROUNDING).any():
-        raise DamagedResult("the log-probability of a whole answer is not a number that it can be")
-    right = rows["correct"]
-    if not rows["f1"].between(0, 1).all() or not (rows["f1"][right] == 1).all():
-        raise DamagedResult("F1 is not between 0 and 1, or not 1 where an answer is right")
+def _check_sweep(rows: "pd.DataFrame", swept: set[Any], unswept: Mapping[str, set[str]]) -> int:
+    for split in SPLITS:
+        measured = rows.loc[rows["split"] == split, "procedure"]
+        if set(measured.unique()) != unswept[split] | swept:
+            raise DamagedResult(f"the rows on {split} lack a procedure, or have one too many")
+    has_layer = rows["procedure"].isin(swept)
+    for name in ("layer", "layer_identified"):
+        if not (rows[name].notna() == has_layer).all():
+            raise DamagedResult(f"{name} is not said of vectors, or of prompts without one")
+    blocks = rows[has_layer].groupby(["split", "procedure"])["layer"].agg(set)
+    depth = int(max(map(max, blocks["dev"]))) + 1
+    for procedure in swept:
+        tested = blocks["test", procedure]
+        if blocks["dev", procedure] != {*range(depth)} or len(tested) != 1 or max(tested) >= depth:
+            raise DamagedResult(f"{procedure}: blocks are missing on dev, or not one is on test")
+    return depth
 
 
 def check_effects(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
@@ -162,20 +131,10 @@ def check_effects(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     Raises:
         DamagedResult: with what is wrong.
     """
-    import numpy as np
-
-    if not np.isfinite(rows[["effect", "log_effect", "log_probability"]].to_numpy()).all():
-        raise DamagedResult("an effect or a log-probability is not a finite number")
-    if not rows["effect"].between(-1, 1).all() or not rows["probability"].between(0, 1).all():
-        raise DamagedResult("an effect is not between -1 and 1, or a probability between 0 and 1")
-    whole: dict[str, Sequence[int]] = {
-        name: range(int(rows[name].max()) + 1) for name in ("episode", "layer", "head")
-    }
-    if "queries" in identity:  # some episodes alone
-        whole["episode"] = list(rows["episode"].unique())
-    if not _is_product(rows, whole):
-        raise DamagedResult("a head lacks its effect on a prompt, or has two")
-    return len(whole["layer"])
+    episodes = list(rows["episode"].unique()) if "queries" in identity else _up_to(rows, "episode")
+    blocks, heads = _up_to(rows, "layer"), _up_to(rows, "head")
+    _check_product(rows, {"episode": episodes, "layer": blocks, "head": heads})
+    return len(blocks)
 
 
 def check_induction(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
@@ -190,12 +149,9 @@ def check_induction(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int:
     definitions = identity.get("definitions")
     if not isinstance(definitions, dict):
         raise DamagedResult("the manifest does not say how induction is scored")
-    if not rows["score"].between(0, 1 + ROUNDING).all() or not rows["deviation"].ge(0).all():
-        raise DamagedResult("an induction score is not between 0 and 1, or varies by less than 0")
-    heads = {name: range(int(rows[name].max()) + 1) for name in ("layer", "head")}
-    if not _is_product(rows, {"definition": list(definitions), **heads}):
-        raise DamagedResult("a head lacks its induction score, or has two")
-    return len(heads["layer"])
+    blocks, heads = _up_to(rows, "layer"), _up_to(rows, "head")
+    _check_product(rows, {"definition": list(definitions), "layer": blocks, "head": heads})
+    return len(blocks)
 
 
 def check_projections(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None:
@@ -205,8 +161,6 @@ def check_projections(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None
     Raises:
         DamagedResult: with what is wrong.
     """
-    if not rows["rank"].ge(1).all() or not rows["probability"].between(0, 1 + ROUNDING).all():
-        raise DamagedResult("a rank is below 1, or a probability is not between 0 and 1")
     draws = identity.get("draws")
     words = identity.get("words")
     if not isinstance(draws, int) or not isinstance(words, list):
@@ -216,22 +170,22 @@ def check_projections(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None
         vector=(rows["draw"] + 1).where(is_random, -rows["draw"]),
         word=rows["token"].where(rows["kind"] == "description", rows["kind"]),
     )
-    blocks = range(int(rows["layer"].max()) + 1)
+    blocks = _up_to(rows, "layer")
     ranks = range(1, int(is_top.sum()) // len(blocks) + 1)
-    top = {"layer": blocks, "rank": ranks, "vector": range(1)}
+    _check_product(keys[is_top], {"layer": blocks, "rank": ranks, "vector": range(1)})
     others = {"layer": blocks, "word": ["answers", *words], "vector": range(draws + 1)}
-    if not (_is_product(keys[is_top], top) and _is_product(keys[~is_top], others)):
-        raise DamagedResult("tokens, answers or words after a block are missing, or are twice")
+    _check_product(keys[~is_top], others)
 
 
-def nothing_more(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> None:
-    """The check of experiments that have none of their own."""
+def _up_to(rows: "pd.DataFrame", name: str) -> range:
+    return range(int(rows[name].max()) + 1)
 
 
-def _is_product(rows: "pd.DataFrame", values: Mapping[str, Sequence[Any]]) -> bool:
-    """Whether rows hold every combination of some columns' values once, and nothing else."""
-    return (
-        len(rows) == prod(map(len, values.values()))
-        and not rows.duplicated(list(values)).any()
-        and all(rows[name].isin(of_name).all() for name, of_name in values.items())
-    )
+def _check_product(rows: "pd.DataFrame", values: Mapping[str, Sequence[Any]]) -> None:
+    """Check that rows hold every combination of some columns' values once, and nothing else."""
+    if (
+        len(rows) != prod(map(len, values.values()))
+        or rows.duplicated(list(values)).any()
+        or not all(rows[name].isin(of_name).all() for name, of_name in values.items())
+    ):
+        raise DamagedResult(f"the rows lack one by {' and '.join(values)}, or have one twice")

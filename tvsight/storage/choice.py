@@ -1,6 +1,6 @@
-"""Choose results of a folder by model, task and experiment."""
+"""Choice of results by model, task and experiment."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tvsight.errors import UsageError, nearest
@@ -23,36 +23,33 @@ class Choice:
         Raises:
             UsageError: for a name that no entry has, with the nearest ones.
         """
-        chosen = _named(list(entries), "model", self.models, "--model")
-        chosen = _named(chosen, "experiment", self.experiments, "--experiment")
         words = [word.strip() for word in self.tasks.split(",") if word.strip()]
-        if "all" in words:
-            return chosen
-        stored = {entry.identity["task"] for entry in chosen}
-        names = {name for word in words for name in _names(word, stored)}
-        return [entry for entry in chosen if entry.identity["task"] in names]
+        chosen = list(entries)
+        chosen = _restricted(chosen, "model", self.models or None, "--model", {})
+        chosen = _restricted(chosen, "experiment", self.experiments or None, "--experiment", {})
+        groups: dict[str, Sequence[str]] = {"paper": PAPER_TASKS}
+        for category in CATEGORIES:
+            of_category = [n for n, task in packaged_tasks().items() if task.category == category]
+            groups.setdefault(category, of_category)
+        return _restricted(chosen, "task", None if "all" in words else words, "--tasks", groups)
 
 
-def _named(entries: list[Entry], field: str, names: Sequence[str], option: str) -> list[Entry]:
+def _restricted(
+    entries: list[Entry],
+    field: str,
+    names: Sequence[str] | None,
+    option: str,
+    groups: Mapping[str, Sequence[str]],
+) -> list[Entry]:
+    """The entries that have one of some names, or of the names of a group; None means all."""
+    if names is None:
+        return entries
     stored = {entry.identity[field] for entry in entries}
     for name in names:
-        if name not in stored:
-            raise _unknown(option, name, stored)
-    return [entry for entry in entries if not names or entry.identity[field] in names]
-
-
-def _names(word: str, stored: set[str]) -> set[str]:
-    if word == "paper":
-        return set(PAPER_TASKS)
-    if word in CATEGORIES:
-        return {name for name, task in packaged_tasks().items() if task.category == word}
-    if word not in stored:
-        raise _unknown("--tasks", word, stored)
-    return {word}
-
-
-def _unknown(option: str, name: str, stored: set[str]) -> UsageError:
-    return UsageError(
-        f"{option} {name!r}: no result of it here.{nearest(name, stored)} "
-        "`python -m analyses.results list` says what there is."
-    )
+        if name not in stored and name not in groups:
+            raise UsageError(
+                f"{option} {name!r}: no result of it here.{nearest(name, stored)} "
+                "`python -m analyses.results list` says what there is."
+            )
+    meant = {one for name in names for one in groups.get(name, (name,))}
+    return [entry for entry in entries if entry.identity[field] in meant]

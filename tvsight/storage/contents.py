@@ -1,4 +1,4 @@
-"""Read, write and validate the rows and vectors of a result."""
+"""Rows, episodes and vectors of a result: read, written and validated."""
 
 import re
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvsight.prompts.episodes import SPLITS
-from tvsight.storage.checks import DamagedResult, check_scored
-from tvsight.storage.schemas import schema
+from tvsight.storage.checks import DamagedResult, check_numbers, check_scored
+from tvsight.storage.schemas import Schema, schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +18,7 @@ OLDEST_SCHEMA = 1
 FILE_VERSION = {"tvsight_schema_version": str(SCHEMA_VERSION)}
 """Metadata of the files of rows and of vectors. The first files of version 1 lack it; their
 manifest, which names them by checksum, has it."""
-WHOLE = {"dev", "test"}
-NORMS = {"dev_norms", "test_norms"}
-PART = {"mean", *NORMS}
+NORMS = ("dev_norms", "test_norms")
 HEAD_MEANS = "head_means"
 """The mean of every attention head, `[depth, heads, head_width]`, in single precision; alone in the
 file of a result about heads."""
@@ -28,6 +26,7 @@ AT = "at_"
 """Prefix of the name of vectors after one block; the number of the block follows."""
 ARROW_TYPES = {
     "str": ("string", "large_string"),
+    "words": ("list<element: string>",),
     "Int64": ("int64",),
     "int64": ("int64",),
     "boolean": ("bool",),
@@ -37,16 +36,15 @@ ARROW_TYPES = {
 """Types of a parquet file, by type of a schema. Versions of pandas write strings differently."""
 
 
-def read_rows(file: Path, experiment: str) -> "pd.DataFrame":
-    """The rows in a parquet file, with the columns and types of an experiment's schema.
+def read_table(file: Path, expected: Schema) -> "pd.DataFrame":
+    """The rows or episodes in a parquet file. Columns of words hold lists.
 
     Raises:
-        DamagedResult: when it cannot be read, or holds other columns or types, or empty cells
-            where none may be.
+        DamagedResult: when it cannot be read, or holds other columns or types than its schema, or
+            empty cells where none may be.
     """
     import pyarrow.parquet as parquet
 
-    expected = schema(experiment)
     try:
         table = parquet.read_table(file, partitioning=None)
         rows: pd.DataFrame = table.to_pandas()
@@ -57,12 +55,15 @@ def read_rows(file: Path, experiment: str) -> "pd.DataFrame":
     if table.column_names != list(columns) or list(rows.columns) != table.column_names:
         raise DamagedResult(f"{file.name} has other columns than its schema")
     for name, kind in columns.items():
-        found = str(table.schema.field(name).type)
+        found, cells = str(table.schema.field(name).type), table.column(name).combine_chunks()
         if found not in ARROW_TYPES[kind]:
             raise DamagedResult(f"{file.name}: column {name} holds {found}, not {kind}")
-        if name not in expected.nullable and table.column(name).null_count:
+        empty = cells.null_count + (cells.flatten().null_count if kind == "words" else 0)
+        if empty and name not in expected.nullable:
             raise DamagedResult(f"{file.name}: column {name} has empty cells")
-    return rows.astype(columns)
+        if kind == "words":
+            rows[name] = rows[name].map(list)
+    return rows.astype({name: kind for name, kind in columns.items() if kind != "words"})
 
 
 def check_rows(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int | None:
@@ -78,9 +79,10 @@ def check_rows(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int | None:
         if set(rows[name].unique()) != {identity[name]}:
             raise DamagedResult(f"the rows are of another {name} than the manifest")
     of = schema(identity["experiment"])
+    check_numbers(rows)
     if of.conditions:
         check_scored(rows, identity.get("episodes_per_split"), of.conditions, of.asks)
-    return of.check(rows, identity)
+    return of.check(rows, identity) if of.check else None
 
 
 def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
@@ -98,49 +100,42 @@ def check_vectors(file: Path, rows: "pd.DataFrame", depth: int | None) -> None:
     try:
         with safe_open(file, framework="numpy") as vectors:
             metadata = vectors.metadata() or {}
-            names = list(vectors.keys())
-            slices = {name: vectors.get_slice(name) for name in names}
-            shapes = {name: list(of.get_shape()) for name, of in slices.items()}
-            types = {name: of.get_dtype() for name, of in slices.items()}
+            slices = {name: vectors.get_slice(name) for name in list(vectors.keys())}
+            tensors = {name: (of.get_dtype(), list(of.get_shape())) for name, of in slices.items()}
     except (OSError, SafetensorError) as error:
         raise DamagedResult(f"{file.name} cannot be read as safetensors") from error
     _check_version(file, metadata)
-    if "head" in rows:
-        implied = {HEAD_MEANS: [depth, int(rows["head"].max()) + 1]}
-        found = {name: shape[:-1] for name, shape in shapes.items()}
-        if found != implied or 0 in shapes[HEAD_MEANS] or types[HEAD_MEANS] != "F32":
-            raise DamagedResult(f"{file.name} does not hold the mean of every head")
-        return
-    blocks = {name for name in shapes if re.fullmatch(rf"{AT}\d+", name)}
-    if set(shapes) != WHOLE and (len(blocks) != 1 or set(shapes) != PART | blocks):
-        raise DamagedResult(f"{file.name} does not hold dev and test, or a part of them")
-    if any(of != ("F32" if name in NORMS else "F16") for name, of in types.items()):
-        raise DamagedResult(f"{file.name} does not hold vectors in half precision")
-    episodes = {split: rows.loc[rows["split"] == split, "episode"].nunique() for split in SPLITS}
-    main = next(shape for name, shape in shapes.items() if name in ("dev", "mean"))
-    depth = depth or (main[-2] if len(main) > 1 else 0)
+    main = next((tensors[name][1] for name in (HEAD_MEANS, "dev", "mean") if name in tensors), [])
     width = main[-1] if main else 0
-    implied = {
-        "dev": [episodes["dev"], depth, width],
-        "test": [episodes["test"], depth, width],
-        "mean": [depth, width],
-        "dev_norms": [episodes["dev"], depth],
-        "test_norms": [episodes["test"], depth],
-        **{name: [episodes["test"], width] for name in blocks},
-    }
-    # The vector of a method may be that of the task, the same for every episode.
-    once = rows["procedure"].nunique() == 1 and main[:-2] == [1]
-    for name, shape in shapes.items():
-        if once and name in WHOLE:
-            implied[name][0] = 1
-        if shape != implied[name] or 0 in shape:
+    if "head" in rows:
+        expected = {HEAD_MEANS: ("F32", [depth, int(rows["head"].max()) + 1, width])}
+    else:
+        dev, test = (rows.loc[rows["split"] == split, "episode"].nunique() for split in SPLITS)
+        depth = depth or (main[-2] if len(main) > 1 else 0)
+        if "dev" in tensors:
+            # The vector of a method may be that of the task, the same for every episode.
+            if rows["procedure"].nunique() == 1 and main[:-2] == [1]:
+                dev = test = 1
+            expected = {"dev": ("F16", [dev, depth, width]), "test": ("F16", [test, depth, width])}
+        else:
+            after = next((name for name in tensors if re.fullmatch(rf"{AT}\d+", name)), AT)
+            expected = {"mean": ("F16", [depth, width]), after: ("F16", [test, width])}
+            expected |= {"dev_norms": ("F32", [dev, depth]), "test_norms": ("F32", [test, depth])}
+    if tensors.keys() != expected.keys():
+        raise DamagedResult(f"{file.name} does not hold {', '.join(expected)} alone")
+    for name, (kind, shape) in expected.items():
+        if tensors[name] != (kind, shape) or 0 in shape:
             raise DamagedResult(
-                f"{file.name}: {name} has the shape {shape}; {implied[name]} was expected"
+                f"{file.name}: {name} is {tensors[name][0]} {tensors[name][1]}; {kind} {shape} was "
+                "expected"
             )
 
 
-def write_rows(rows: "pd.DataFrame", file: Path) -> None:
-    """Write rows to a parquet file.
+def write_table(table: "pd.DataFrame", file: Path, schema: Schema | None = None) -> None:
+    """Write rows or episodes to a parquet file.
+
+    Args:
+        schema: gives the types of columns whose cells do not show them, such as empty lists.
 
     Raises:
         OSError: when the file cannot be written.
@@ -148,18 +143,20 @@ def write_rows(rows: "pd.DataFrame", file: Path) -> None:
     import pyarrow
     import pyarrow.parquet as parquet
 
-    table = pyarrow.Table.from_pandas(rows, preserve_index=False)
-    numbers = [
-        name for name in table.column_names if str(table.schema.field(name).type) == "double"
-    ]
+    kinds = {"str": pyarrow.string(), "words": pyarrow.list_(pyarrow.string())}
+    fields = schema and [(name, kinds.get(kind, kind)) for name, kind in schema.columns.items()]
+    content = pyarrow.Table.from_pandas(
+        table, fields and pyarrow.schema(fields), preserve_index=False
+    )
+    numbers = [field.name for field in content.schema if str(field.type) == "double"]
     parquet.write_table(
-        table.replace_schema_metadata(table.schema.metadata | FILE_VERSION),
+        content.replace_schema_metadata(content.schema.metadata | FILE_VERSION),
         file,
         # Half the size of the default: most bytes of a number that was computed in single
         # precision are zero, and lie together here.
         compression="zstd",
         compression_level=9,
-        use_dictionary=[name for name in table.column_names if name not in numbers],
+        use_dictionary=[name for name in content.column_names if name not in numbers],
         column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
     )
 

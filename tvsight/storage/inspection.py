@@ -1,4 +1,4 @@
-"""List a results folder, verify it, and find what can be deleted."""
+"""Inspection of a results folder: its results, their faults, and what can be deleted."""
 
 import os
 import time
@@ -10,9 +10,9 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError, UsageError
-from tvsight.storage.job_records import JOBS, Records, is_record
-from tvsight.storage.manifests import VECTORS, Misplaced, OtherSchema, later_writer
-from tvsight.storage.ownership import is_redundant, lock_of, owns, place_of, unfinished
+from tvsight.storage.job_records import JOBS, Records, result_of
+from tvsight.storage.manifests import VECTORS, Misplaced, OtherSchema
+from tvsight.storage.ownership import is_redundant, owns, place_of, unfinished
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import DAMAGED, DRAWN, LOCKS, RESULT_NAME, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion, is_later
@@ -26,6 +26,12 @@ Kind = Literal["damaged", "superseded", "later", "left over", "misplaced", "diff
 `misplaced` ones are whole, in a folder that somebody has copied or renamed. Of results that are
 pulled, `different` ones would replace others, and others are `in use`; of those that are shown
 together, `different` ones are of other data."""
+FAULTS: dict[type, Kind] = {
+    LaterVersion: "later",
+    OtherSchema: "superseded",
+    Misplaced: "misplaced",
+}
+"""Kinds of results that are not damaged, by their error."""
 Seen = Callable[[Path], object]
 """Called with each result that was looked at."""
 STALE_S = 3600
@@ -34,7 +40,7 @@ NOT_COMPLETED = "a result that was not completed"
 
 
 def nobody(path: Path) -> None:
-    """Do nothing with a result that was looked at."""
+    """No-op progress callback."""
 
 
 @dataclass(frozen=True)
@@ -95,55 +101,42 @@ def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Findin
     return usable, [of for of in checked if isinstance(of, Finding)]
 
 
-def verify(store: Store, seen: Seen = nobody, quick: bool = False) -> list[Finding]:
+def verify(
+    store: Store, seen: Seen = nobody, quick: bool = False, outdated: bool = False
+) -> list[Finding]:
     """List every result that is not what its manifest promises, and everything left over.
 
     Args:
         seen: called with each result that was checked, for progress.
         quick: compare names and sizes of files with the manifests alone. No other file is opened.
+        outdated: list whole results that are `superseded`, too.
 
     Raises:
         UsageError: when there is no such folder.
     """
-    findings = [checked for checked in _checked(store, seen, quick) if isinstance(checked, Finding)]
-    return [*findings, *_aside(store), *leftovers(store)]
-
-
-def damage(store: Store, path: Path) -> Finding | None:
-    """Verify one result. None when it is what its manifest promises."""
-    checked = check(store, path)
-    return checked if isinstance(checked, Finding) else None
-
-
-def removable(store: Store, seen: Seen = nobody) -> list[Finding]:
-    """All that `clean` removes; see `sorted_out`."""
-    return sorted_out(store, seen)[0]
+    findings = []
+    for checked in _checked(store, seen, quick):
+        if isinstance(checked, Finding):
+            findings.append(checked)
+        elif outdated and (why := superseded(checked)):
+            findings.append(_fault(store, checked.path, "superseded", why))
+    for path in sorted((store.root / DAMAGED).glob("*")):
+        aside = _fault(store, path.relative_to(store.root), "damaged", "moved aside by a run")
+        findings.append(replace(aside, is_aside=True))
+    return [*findings, *leftovers(store)]
 
 
 def sorted_out(store: Store, seen: Seen = nobody) -> tuple[list[Finding], list[Finding]]:
     """List all that `clean` removes: damaged and superseded results, and what is left over; and the
     damaged and misplaced ones that it keeps, since they are not tvsight's, or are whole.
 
-    A result is superseded when no command of this tvsight uses it any more: its schema or its
-    scoring is older, or it is of a packaged task that has other pairs now. Results of another model
-    revision, precision, seed or template stay, and so do results of the user's own tasks, and
-    results and job records of a later tvsight, and whatever tvsight does not own.
-
     Args:
         seen: called with each result that was checked, for progress.
 
     Raises:
         UsageError: when there is no such folder.
     """
-    findings: list[Finding] = []
-    older: list[Finding] = []
-    for checked in _checked(store, seen):
-        if isinstance(checked, Finding):
-            findings.append(checked)
-        elif why := superseded(checked):
-            is_kept = not owns(store.root, checked.path)
-            older.append(Finding(checked.path, "superseded", why, checked.size, is_kept=is_kept))
-    findings += [*_aside(store), *leftovers(store), *older]
+    findings = verify(store, seen, outdated=True)
     kept = [one for one in findings if one.is_kept and one.kind != "later"]
     return [finding for finding in findings if not finding.is_kept], kept
 
@@ -160,19 +153,18 @@ def leftovers(store: Store) -> Iterator[Finding]:
             if is_old and owns(store.root, path.relative_to(store.root)):
                 yield _leftover(store, path, "a file that was not completed")
     for inside in unfinished(store):
-        if owns(store.root, inside) and not _is_held(lock_of(store, place_of(inside))):
+        if owns(store.root, inside) and not _is_held(store.lock_file(place_of(inside))):
             is_kept = not is_redundant(store, inside)
             why = "a result that was not put in its place" if is_kept else NOT_COMPLETED
             yield replace(_leftover(store, store.root / inside, why), is_kept=is_kept)
     records = Records(store.root)
-    for path, why in records.unusable():
-        yield replace(_leftover(store, path, why), is_kept=not is_record(path))
-    for path, why in records.later():
-        inside = path.relative_to(store.root)
-        yield Finding(inside, "later", why, _size(path), is_kept=True)
+    for path, fault in records.unusable():
+        found = _leftover(store, path, fault.why)
+        kind: Kind = "later" if fault.kind == "later" else "left over"
+        yield replace(found, kind=kind, is_kept=fault.kind != "left over")
     for record in records.all():
-        result = record.name.rsplit("-", 1)[0]
-        if result in names and not _is_held(store.root / LOCKS / f"{result}.lock"):
+        result = Path(result_of(record.name))
+        if result.name in names and not _is_held(store.lock_file(result)):
             path = records.folder / f"{record.name}.json"
             yield _leftover(store, path, "the record of a job whose result is stored")
     for path in sorted((store.root / LOCKS).glob("*.lock")):
@@ -182,7 +174,7 @@ def leftovers(store: Store) -> Iterator[Finding]:
 
 
 def remove(store: Store, findings: Iterable[Finding]) -> int:
-    """Remove what `removable` found. What a process has begun to use meanwhile stays.
+    """Remove what `sorted_out` found. What a process has begun to use meanwhile stays.
 
     Returns:
         The bytes that were freed.
@@ -199,9 +191,9 @@ def remove(store: Store, findings: Iterable[Finding]) -> int:
                 continue
             if finding.path.parts[0] == JOBS and path.is_file() and not path.is_symlink():
                 path.unlink()
-            elif owns(store.root, finding.path) and not _is_held(
-                lock_of(store, place_of(finding.path))
-            ):
+            elif _is_held(store.lock_file(place_of(finding.path))):
+                continue
+            elif owns(store.root, finding.path):
                 remove_marked(path)
             else:
                 continue
@@ -213,16 +205,12 @@ def remove(store: Store, findings: Iterable[Finding]) -> int:
     return freed
 
 
-def _check_folder(store: Store) -> None:
+def _checked(store: Store, seen: Seen, quick: bool = False) -> Iterator[Entry | Finding]:
     if not store.root.is_dir():
         raise UsageError(
             f"--results {store.root}: a results folder was expected, and there is none. "
             "`python -m analyses.main_results --results ...` makes one."
         )
-
-
-def _checked(store: Store, seen: Seen, quick: bool = False) -> Iterator[Entry | Finding]:
-    _check_folder(store)
     for path in store.paths():
         yield check(store, path, quick)
         seen(path)
@@ -234,29 +222,18 @@ def check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
     Args:
         quick: see `verify`.
     """
-    kind: Kind = "damaged"
-    size = _size(store.root / path)
     try:
-        return Entry(path, store.read_manifest(path) if quick else store.verified(path), size)
-    except LaterVersion as found:
-        kind, why = "later", str(found)
-    except Misplaced as found:
-        kind, why = "misplaced", str(found)
-    except DamagedResult as found:
-        kind, why = "superseded" if isinstance(found, OtherSchema) else "damaged", str(found)
-    why, is_kept = why.removeprefix(f"{path}: "), kind in ("later", "misplaced")
-    return Finding(path, kind, why, size, is_kept=is_kept or not owns(store.root, path))
+        manifest = store.read_manifest(path) if quick else store.verified(path)
+    except (LaterVersion, DamagedResult) as found:
+        return _fault(
+            store, path, FAULTS.get(type(found), "damaged"), str(found).removeprefix(f"{path}: ")
+        )
+    return Entry(path, manifest, _size(store.root / path))
 
 
-def _aside(store: Store) -> Iterator[Finding]:
-    for path in sorted((store.root / DAMAGED).glob("*")):
-        inside, writer = path.relative_to(store.root), later_writer(path)
-        if writer is None:
-            is_kept = not owns(store.root, inside)
-            yield Finding(inside, "damaged", "moved aside by a run", _size(path), True, is_kept)
-        else:
-            why = f"moved aside by a run, though a later tvsight ({writer}) wrote it: move it back"
-            yield Finding(inside, "later", why, _size(path), is_kept=True)
+def _fault(store: Store, path: Path, kind: Kind, why: str) -> Finding:
+    is_kept = kind in ("later", "misplaced") or not owns(store.root, path)
+    return Finding(path, kind, why, _size(store.root / path), is_kept=is_kept)
 
 
 def _leftover(store: Store, path: Path, why: str) -> Finding:
@@ -264,16 +241,19 @@ def _leftover(store: Store, path: Path, why: str) -> Finding:
 
 
 def superseded(entry: Entry) -> str:
-    """The reason why no command uses a result any more; empty where one does."""
+    """The reason why no command uses a result any more; empty where one does.
+
+    Its schema or its scoring is older, or it is of a packaged task that has other pairs now.
+    Results of another model revision, precision, seed or template are in use, and so are results of
+    the user's own tasks and those that a later tvsight wrote.
+    """
     scoring = entry.identity.get("scoring")
     if is_later(entry.manifest["versions"]["tvsight"]):
         return ""
     if isinstance(scoring, int) and scoring < SCORING_VERSION:
         return f"scoring {scoring}; this is {SCORING_VERSION}"
-    version, current = (
-        entry.identity.get("version", 1),
-        schema(entry.identity["experiment"]).version,
-    )
+    version = entry.identity.get("version", 1)
+    current = schema(entry.identity["experiment"]).version
     if isinstance(version, int) and version < current:
         return f"version {version} of its experiment; this is {current}"
     sources = entry.identity.get("sources")

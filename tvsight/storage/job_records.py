@@ -1,4 +1,4 @@
-"""Records on disk of the jobs on a server, by which a later process picks them up.
+"""Job records: jobs on a server, on disk, so that a later process picks them up.
 
 A record is `<results>/.jobs/<name>.json`. It is written before the job is sent, and removed when
 the job's result is stored, or when it can never be.
@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from tvsight import __version__
 from tvsight.errors import StorageError
@@ -53,6 +54,13 @@ class JobRecord:
         return mine == (other.host, other.model, other.digest)
 
 
+class Unusable(NamedTuple):
+    """A file that is no usable record: records appear whole, so what cannot be read is foreign."""
+
+    kind: Literal["later", "left over", "foreign"]
+    why: str
+
+
 def result_of(name: str) -> str:
     """The name of the result that needs a job."""
     return name.rpartition("-")[0]
@@ -71,23 +79,17 @@ class Records:
             LaterVersion: for a record of a later tvsight, whose job may still run.
         """
         record = self._read(self._path(name))
-        if isinstance(record, LaterVersion):
-            raise record
-        return record if isinstance(record, JobRecord) else None
+        if isinstance(record, JobRecord):
+            return record
+        if record.kind == "later":
+            raise LaterVersion(f"{JOBS}/{name}.json: {record.why}")
+        return None
 
-    def unusable(self) -> Iterator[tuple[Path, str]]:
+    def unusable(self) -> "Iterator[tuple[Path, Unusable]]":
         """The files that are no usable records, and why."""
         for path in self._paths():
-            why = self._read(path)
-            if isinstance(why, str):
-                yield path, why
-
-    def later(self) -> Iterator[tuple[Path, str]]:
-        """The files of records that a later tvsight wrote, and why this one cannot use them."""
-        for path in self._paths():
-            why = self._read(path)
-            if isinstance(why, LaterVersion):
-                yield path, str(why).removeprefix(f"{JOBS}/{path.name}: ")
+            if isinstance(found := self._read(path), Unusable):
+                yield path, found
 
     def write(self, record: JobRecord) -> None:
         """Write a record. It appears whole or not at all.
@@ -132,46 +134,37 @@ class Records:
         return sorted(path for path in files if not path.name.startswith("."))
 
     @staticmethod
-    def _read(path: Path) -> JobRecord | LaterVersion | str:
-        """The record in a file, or the reason why it is none."""
-        writer: object = None
-        version: object = None
+    def _read(path: Path) -> "JobRecord | Unusable":
         why = "no readable job record"
         try:
-            fields = read_json(path)
-            writer = fields.get("written_by", "of an unknown version")
-            version = fields["version"]
-            if version != RECORD_VERSION:
-                why = (
-                    f"job record of version {version!r}, written by tvsight {writer}; tvsight "
-                    f"{__version__} reads version {RECORD_VERSION}"
-                )
-                raise ValueError(why)
+            fields = dict(read_json(path))
+        except (ValueError, TypeError):
+            return Unusable("foreign", why)
+        writer, version = fields.get("written_by", "of an unknown version"), fields.get("version")
+        kinds = {"version": int, "accepted": bool, "faults": list}
+        try:
             record = JobRecord(**{"written_by": writer} | fields)
-            kinds = {"version": int, "accepted": bool, "faults": list}
-            if not all(isinstance(v, kinds.get(name, str)) for name, v in fields.items()):
-                raise TypeError(why)
-            record = replace(record, faults=tuple(map(str, record.faults)))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            is_newer = isinstance(version, int | float) and version > RECORD_VERSION
-            if not is_newer and not is_later(writer):
-                return why
-            return LaterVersion(
-                f"{JOBS}/{path.name}: {why}. A later tvsight wrote it ({writer}; this is "
-                f"{__version__}): use that version here, or name another folder with --results."
+            if version == RECORD_VERSION and all(
+                isinstance(of, kinds.get(name, str)) for name, of in fields.items()
+            ):
+                record = replace(record, faults=tuple(map(str, record.faults)))
+                is_own = record.name == path.stem
+                return record if is_own else Unusable("left over", "the job record of another job")
+        except TypeError:  # a field is missing, or one is too many
+            pass
+        if version not in (None, RECORD_VERSION):
+            why = (
+                f"job record of version {version!r}, written by tvsight {writer}; tvsight "
+                f"{__version__} reads version {RECORD_VERSION}"
             )
-        return record if record.name == path.stem else "the job record of another job"
+        if is_later(writer) or (isinstance(version, int | float) and version > RECORD_VERSION):
+            return Unusable(
+                "later",
+                f"{why}. A later tvsight wrote it ({writer}; this is {__version__}): use that "
+                "version here, or name another folder with --results.",
+            )
+        is_own = "version" in fields and bool({"written_by", "job_id"} & fields.keys())
+        return Unusable("left over" if is_own and not path.is_symlink() else "foreign", why)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"
-
-
-def is_record(path: Path) -> bool:
-    """Whether some version of tvsight wrote a file. It appears whole, so what cannot be read is
-    somebody else's."""
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    known = isinstance(fields, dict) and "version" in fields
-    return known and not path.is_symlink() and bool({"written_by", "job_id"} & fields.keys())

@@ -1,4 +1,4 @@
-"""The identity of a result, and its manifest: read, validated and changed."""
+"""Manifests: the identity of a result, read, validated and changed."""
 
 import hashlib
 import json
@@ -77,18 +77,15 @@ def read_manifest(root: Path, path: Path, place: Path | None = None) -> dict[str
         LaterVersion: when that is so of a result that a later tvsight wrote.
     """
     with naming(root, path):
-        manifest = _read(root / path)
-        try:
-            own = Result(manifest["identity"]).path
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DamagedResult(f"{MANIFEST} has no whole identity") from error
+        manifest, own = _read(root / path)
         _check_files(root / path, manifest)
         if own != (place or path):
             raise Misplaced(f"the manifest belongs to another result, {own}")
     return manifest
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(folder: Path) -> tuple[dict[str, Any], Path]:
+    """The manifest in a folder, and the place of the result that it names."""
     try:
         manifest: dict[str, Any] = read_json(folder / MANIFEST)
         version = manifest["schema_version"]
@@ -103,25 +100,22 @@ def _read(folder: Path) -> dict[str, Any]:
             f"{OLDEST_SCHEMA} to {SCHEMA_VERSION}"
         )
     try:
+        identity = manifest["identity"]
+        kinds = dict.fromkeys(TEXTS, str) | dict.fromkeys(NUMBERS, int)
         complete = (
-            ROWS in dict(manifest["files"])
-            and isinstance(manifest["files"], dict)
-            and _is_identity(manifest["identity"])
+            isinstance(manifest["files"], dict)
+            and ROWS in manifest["files"]
+            and isinstance(manifest.get("sizes", {}), dict)
+            and all(type(identity.get(name)) in (kind, type(None)) for name, kind in kinds.items())
             and isinstance(manifest["versions"]["tvsight"], str)
             and _is_time(manifest["written"])
         )
-        lacking: Exception | None = None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        complete, lacking = False, error
+        own = Result(identity).path
+    except (ValueError, KeyError, TypeError, AttributeError):
+        complete = False
     if not complete:
-        raise DamagedResult(f"{MANIFEST} lacks identity, versions, time or {ROWS}") from lacking
-    return manifest
-
-
-def _is_identity(fields: dict[str, Any]) -> bool:
-    """Whether the fields that every experiment knows are texts and whole numbers."""
-    kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(NUMBERS, int)}
-    return all(type(fields.get(name)) in (kind, type(None)) for name, kind in kinds.items())
+        raise DamagedResult(f"{MANIFEST} lacks identity, versions, time or {ROWS}")
+    return manifest, own
 
 
 def _is_time(text: str) -> bool:
@@ -133,21 +127,18 @@ def _is_time(text: str) -> bool:
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
     """Check that the files beside a manifest are those that it names, of the size that it says.
     Manifests of early versions say no sizes."""
-    named = manifest["files"]
-    sizes = manifest.get("sizes", {})
     there = [file for file in folder.iterdir() if not file.name.startswith(".")]
     found = {file.name: file.stat().st_size if file.is_file() else 0 for file in there}
-    for name in sorted(named.keys() ^ (found.keys() - {MANIFEST})):
-        known = name in named and name in (ROWS, EPISODES, VECTORS)
-        problem = "is missing" if known else "has no place in a result"
-        raise DamagedResult(f"{name} {problem}")
-    if not isinstance(sizes, dict):
-        raise DamagedResult(f"{MANIFEST} does not say how large the files are")
-    for name in named:
+    for name in sorted(manifest["files"].keys() | found.keys()):
+        if name not in FILES or (name not in manifest["files"] and name != MANIFEST):
+            raise DamagedResult(f"{name} has no place in a result")
+        if name not in found:
+            raise DamagedResult(f"{name} is missing")
         if not 0 < found[name] <= MOST_BYTES:
             raise DamagedResult(f"{name} is empty, too large, or is no file")
-        if found[name] != sizes.get(name, found[name]):
-            raise DamagedResult(f"{name} has {found[name]} bytes, not {sizes[name]}")
+        size = manifest.get("sizes", {}).get(name, found[name])
+        if found[name] != size:
+            raise DamagedResult(f"{name} has {found[name]} bytes, not {size}")
 
 
 def later_writer(folder: Path) -> str | None:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from tvsight.storage.job_records import Records, result_of
 from tvsight.storage.manifests import FILES, MANIFEST, Result, later_writer
-from tvsight.storage.store import DAMAGED, LOCKS, RESULT_NAME, DamagedResult, Store
+from tvsight.storage.store import DAMAGED, RESULT_NAME, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 from tvsight.writing import MARK, MARKER, NEW, put, remove_marked
 
@@ -100,11 +100,10 @@ def put_back(store: Store, place: Path) -> None:
                 folder.rmdir()
             continue
         if not is_redundant(store, path):
-            try:
-                if target.exists() and whole(store, place) is None:
-                    store.set_aside(place)
-            except LaterVersion:
-                continue
+            if target.exists() and whole(store, place) is None:
+                if later_writer(target) is not None:
+                    continue
+                store.set_aside(place)
             put(folder, target)
             (target / MARKER).unlink(missing_ok=True)
             store.forget(place)
@@ -121,10 +120,5 @@ def put_all_back(store: Store) -> None:
     written. What is not complete stays, for `clean` to ask about."""
     lost = [path for path in unfinished(store) if not is_redundant(store, path)]
     for place in dict.fromkeys(map(place_of, lost)):
-        with suppress(OSError, Timeout), FileLock(lock_of(store, place), blocking=False):
+        with suppress(OSError, Timeout), FileLock(store.lock_file(place), blocking=False):
             put_back(store, place)
-
-
-def lock_of(store: Store, place: Path) -> Path:
-    """The file of the lock of a result."""
-    return store.root / LOCKS / f"{place.name}.lock"

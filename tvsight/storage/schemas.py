@@ -5,57 +5,45 @@ docs/results.md describes each column.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tvsight.storage.checks import (
-    check_answers,
     check_central,
     check_effects,
     check_induction,
     check_method,
-    check_method_answers,
     check_projections,
-    nothing_more,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMN_TYPES = {
-    "model": "str",
-    "task": "str",
-    "category": "str",
-    "procedure": "str",
-    "split": "str",
-    "layer": "Int64",
-    "layer_identified": "boolean",
-    "read_position": "str",
-    "write_position": "str",
-    "episode": "int64",
-    "query": "str",
-    "expected": "str",
-    "predicted": "str",
-    "correct": "bool",
-    "log_probability": "float64",
-    "margin": "float64",
-    "measured_on": "str",
-}
+COLUMNS = (
+    "str: model task category procedure split",
+    "Int64?: layer",
+    "boolean?: layer_identified",
+    "str?: read_position write_position",
+    "int64: episode",
+    "str: query expected predicted",
+    "bool: correct",
+    "float64: log_probability margin",
+    "str: measured_on",
+)
 """Columns of scored predictions, in order."""
+CONDITIONS = ("procedure", "layer")
 SCORE_TYPES = {"rank": "int64", "answer_gap": "float64", "icl_divergence": "float64"}
 """Columns that follow where they were measured. Results of schema version 1 lack them."""
-NULLABLE = frozenset({"layer", "layer_identified", "read_position", "write_position"})
-"""Columns that are empty where no vector was applied."""
 
 
 @dataclass(frozen=True)
 class Schema:
     """Columns of an experiment's rows."""
 
-    columns: dict[str, str]
-    """Type by name, in order."""
-    nullable: frozenset[str] = NULLABLE
-    """Columns that may have empty cells."""
-    conditions: tuple[str, ...] = ("procedure", "layer")
+    declared: tuple[str, ...]
+    """Types with the names of their columns, in order, such as `int64: layer head`. Columns of a
+    type with a question mark may have empty cells."""
+    conditions: tuple[str, ...] = CONDITIONS
     """Columns that tell apart what was measured on the same episodes: for each of their values that
     occur together on a split, every episode has one row. Without them rows are no predictions."""
     asks: tuple[str, ...] = ()
@@ -64,9 +52,23 @@ class Schema:
     version: int = 1
     """Raised where an experiment measures more or otherwise. From 2 on it is a part of the
     identity, so that earlier results are measured again."""
-    check: "Callable[[pd.DataFrame, Mapping[str, Any]], int | None]" = nothing_more
+    check: "Callable[[pd.DataFrame, Mapping[str, Any]], int | None] | None" = None
     """A further check of rows against the identity of their result. Raises `DamagedResult`; returns
     the number of blocks that were swept, where the rows say it."""
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Type by name, in order."""
+        return {name: kind.rstrip("?") for kind, name in self._named()}
+
+    @cached_property
+    def nullable(self) -> frozenset[str]:
+        """Columns that may have empty cells."""
+        return frozenset(name for kind, name in self._named() if kind.endswith("?"))
+
+    def _named(self) -> list[tuple[str, str]]:
+        kinds = (text.split(": ") for text in self.declared)
+        return [(kind, name) for kind, names in kinds for name in names.split()]
 
     def columns_with(self, names: Collection[str]) -> dict[str, str]:
         """The columns, and those of `SCORE_TYPES` that are among some names, by type, in order."""
@@ -74,142 +76,103 @@ class Schema:
         return self.columns | {name: kind for name, kind in scores.items() if name in names}
 
 
-ANSWER_TYPES = COLUMN_TYPES | {
-    "f1": "float64",
-    "first_word": "bool",
-    "answer_log_probability": "float64",
-}
-"""Columns of whole answers."""
-SCORED = Schema(COLUMN_TYPES)
+SCORED = Schema(COLUMNS)
 """Scored predictions of an experiment that has no schema of its own."""
+COLUMN_TYPES = SCORED.columns
+ANSWERS = (*COLUMNS, "float64: f1", "bool: first_word", "float64: answer_log_probability")
+"""Columns of whole answers."""
 SCHEMAS = {
-    "main_results": Schema(COLUMN_TYPES, check=check_central),
-    "methods": Schema(COLUMN_TYPES, check=check_method),
-    "answers": Schema(ANSWER_TYPES, check=check_answers),
-    "method_answers": Schema(ANSWER_TYPES, check=check_method_answers),
+    "main_results": Schema(COLUMNS, check=check_central),
+    "methods": Schema(COLUMNS, check=check_method),
+    "answers": Schema(ANSWERS, check=check_central),
+    "method_answers": Schema(ANSWERS, check=check_method),
     "head_effects": Schema(
-        {
-            "model": "str",
-            "task": "str",
-            "category": "str",
-            "episode": "int64",
-            "query": "str",
-            "expected": "str",
-            "layer": "int64",
-            "head": "int64",
-            "effect": "float64",
-            "log_effect": "float64",
-            "probability": "float64",
-            "log_probability": "float64",
-            "measured_on": "str",
-        },
-        frozenset(),
-        (),
+        (
+            "str: model task category",
+            "int64: episode",
+            "str: query expected",
+            "int64: layer head",
+            "float64: effect log_effect probability log_probability",
+            "str: measured_on",
+        ),
+        conditions=(),
         check=check_effects,
     ),
     "function_vectors": Schema(
-        {
-            **COLUMN_TYPES,
-            "context": "str",
-            "heads": "Int64",
-            "draw": "Int64",
-            "layer_rule": "str",
-            "cosine": "float64",
-            "cosine_centred": "float64",
-        },
-        NULLABLE | {"heads", "draw", "layer_rule", "cosine", "cosine_centred"},
-        ("procedure", "layer", "context", "heads", "draw", "layer_rule"),
+        (
+            *COLUMNS,
+            "str: context",
+            "Int64?: heads draw",
+            "str?: layer_rule",
+            "float64?: cosine cosine_centred",
+        ),
+        (*CONDITIONS, "context", "heads", "draw", "layer_rule"),
         version=2,
     ),
     "induction_scores": Schema(
-        {
-            "model": "str",
-            "task": "str",
-            "category": "str",
-            "definition": "str",
-            "tokens": "int64",
-            "copies": "int64",
-            "sequences": "int64",
-            "layer": "int64",
-            "head": "int64",
-            "score": "float64",
-            "deviation": "float64",
-            "measured_on": "str",
-        },
-        frozenset(),
-        (),
+        (
+            "str: model task category definition",
+            "int64: tokens copies sequences layer head",
+            "float64: score deviation",
+            "str: measured_on",
+        ),
+        conditions=(),
         check=check_induction,
     ),
     "heads": Schema(
-        {**COLUMN_TYPES, "kind": "str", "share": "float64", "heads": "Int64", "draw": "Int64"},
-        NULLABLE | {"kind", "share", "heads", "draw"},
-        ("procedure", "layer", "kind", "share", "heads", "draw"),
+        (*COLUMNS, "str?: kind", "float64?: share", "Int64?: heads draw"),
+        (*CONDITIONS, "kind", "share", "heads", "draw"),
     ),
     "steering": Schema(
-        {
-            **COLUMN_TYPES,
-            "context": "str",
-            "method": "str",
-            "mode": "str",
-            "alpha": "float64",
-            "exact_once": "boolean",
-            "exact_every": "boolean",
-            "repeated_once": "float64",
-            "repeated_every": "float64",
-            "divergence": "float64",
-        },
-        NULLABLE
-        | {"method", "mode", "alpha", "exact_once", "exact_every"}
-        | {"repeated_once", "repeated_every", "divergence"},
-        ("procedure", "layer", "context", "method", "mode", "alpha"),
+        (
+            *COLUMNS,
+            "str: context",
+            "str?: method mode",
+            "float64?: alpha",
+            "boolean?: exact_once exact_every",
+            "float64?: repeated_once repeated_every divergence",
+        ),
+        (*CONDITIONS, "context", "method", "mode", "alpha"),
         version=2,
     ),
-    "controls": Schema(
-        {**COLUMN_TYPES, "source": "str"},
-        NULLABLE | {"source"},
-        ("procedure", "layer", "source"),
-        version=2,
-    ),
+    "controls": Schema((*COLUMNS, "str?: source"), (*CONDITIONS, "source"), version=2),
     "conflicting_tasks": Schema(
-        {**COLUMN_TYPES, "scored_as": "str", "layer_rule": "str"},
-        NULLABLE | {"layer_rule"},
-        ("procedure", "layer", "scored_as", "layer_rule"),
-        ("scored_as",),
+        (*COLUMNS, "str: scored_as", "str?: layer_rule"),
+        (*CONDITIONS, "scored_as", "layer_rule"),
+        asks=("scored_as",),
     ),
     "templates": Schema(
-        {
-            **COLUMN_TYPES,
-            "extracted_under": "str",
-            "applied_under": "str",
-            "dummy_queries": "Int64",
-            "dummy_choice": "str",
-        },
-        NULLABLE | {"extracted_under", "dummy_queries", "dummy_choice"},
-        ("procedure", "layer", "extracted_under", "applied_under", "dummy_queries", "dummy_choice"),
+        (
+            *COLUMNS,
+            "str?: extracted_under",
+            "str: applied_under",
+            "Int64?: dummy_queries",
+            "str?: dummy_choice",
+        ),
+        (*CONDITIONS, "extracted_under", "applied_under", "dummy_queries", "dummy_choice"),
     ),
     "token_projections": Schema(
-        {
-            "model": "str",
-            "task": "str",
-            "category": "str",
-            "vector": "str",
-            "draw": "int64",
-            "layer": "int64",
-            "kind": "str",
-            "rank": "float64",
-            "token": "str",
-            "token_id": "Int64",
-            "is_answer": "boolean",
-            "probability": "float64",
-            "tokens": "int64",
-            "measured_on": "str",
-        },
-        frozenset({"token", "token_id", "is_answer"}),
-        (),
+        (
+            "str: model task category vector",
+            "int64: draw layer",
+            "str: kind",
+            "float64: rank",
+            "str?: token",
+            "Int64?: token_id",
+            "boolean?: is_answer",
+            "float64: probability",
+            "int64: tokens",
+            "str: measured_on",
+        ),
+        conditions=(),
         check=check_projections,
     ),
 }
 """By the name of the experiment."""
+EPISODES = Schema(
+    ("str: split", "int64: episode", "str: query", "words: accepted inputs answers dummies prompt")
+)
+"""Columns of `episodes.parquet`."""
 TEXTS = ("task_data", "template", "episodes", "weights", "dtype", "division", "method")
 NUMBERS = ("shots", "dummy_queries", "episodes_per_split", "seed", "scoring", "version")
 """Fields of an identity, by kind, where it has them."""

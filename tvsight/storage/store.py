@@ -1,4 +1,4 @@
-"""Rows and vectors on disk, in folders that are named by a hash of their identity.
+"""The results folder: rows and vectors in folders that are named by a hash of their identity.
 
 `<results>/<experiment>/<model>/<task>-<key>/` holds `rows.parquet`, `episodes.parquet` and
 `vectors.safetensors` where these were kept, and `manifest.json`. A result exists if and only if its
@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError
-from tvsight.storage import episode_tables
+from tvsight.storage import episode_tables, schemas
 from tvsight.storage.contents import (
     FILE_VERSION,
     DamagedResult,
     check_rows,
     check_vectors,
-    read_rows,
-    write_rows,
+    read_table,
+    write_table,
 )
 from tvsight.storage.manifests import (
     EPISODES,
@@ -33,13 +33,11 @@ from tvsight.storage.manifests import (
     ROWS,
     VECTORS,
     Result,
-    later_version,
-    later_writer,
     naming,
     read_manifest,
     write_manifest,
 )
-from tvsight.storage.schemas import SCORE_TYPES
+from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.writing import (
     MARKER,
     NEW,
@@ -105,13 +103,15 @@ class Store:
             ) from error
 
     def lock(self, result: Result) -> FileLock:
-        """The lock that a process holds while it measures a result.
+        """The lock that a process holds while it measures a result. It is released when the process
+        exits; its empty file stays."""
+        file = self.lock_file(result.path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(file)
 
-        It is released when the process exits. Its empty file stays.
-        """
-        folder = self.root / LOCKS
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{result.path.name}.lock")
+    def lock_file(self, path: Path) -> Path:
+        """The file of the lock of a result."""
+        return self.root / LOCKS / f"{path.name}.lock"
 
     def acquire(self, result: Result) -> FileLock | None:
         """The lock of a result, held; None while another process holds it.
@@ -125,7 +125,7 @@ class Store:
         except Timeout:
             return None
         except OSError as error:
-            raise _unwritable(error.filename or self.root / LOCKS, error) from error
+            raise unwritable(error.filename or self.root / LOCKS, error) from error
         return lock
 
     def holds(self, result: Result, with_vectors: bool = False, with_scores: bool = False) -> bool:
@@ -143,12 +143,8 @@ class Store:
             return False
         manifest = self.verified(result.path, keep_rows=True)
         if with_vectors and VECTORS not in manifest["files"]:
-            self.refuse_later(result.path, "its vectors are not stored")
             return False
-        if with_scores and not set(SCORE_TYPES) <= set(self.rows(result.path)):
-            self.refuse_later(result.path, "its rows lack scores")
-            return False
-        return True
+        return not with_scores or set(SCORE_TYPES) <= set(self.rows(result.path))
 
     def verified(
         self, path: Path, keep_rows: bool = False, place: Path | None = None
@@ -193,10 +189,10 @@ class Store:
                     holds = False
                 if not holds:
                     raise DamagedResult(f"{name} is missing or its checksum does not hold")
-            rows = read_rows(folder / ROWS, manifest["identity"]["experiment"])
+            rows = read_table(folder / ROWS, schema(manifest["identity"]["experiment"]))
             depth = check_rows(rows, manifest["identity"])
             if EPISODES in manifest["files"]:
-                episode_tables.check(episode_tables.read(folder / EPISODES), rows)
+                episode_tables.check(read_table(folder / EPISODES, schemas.EPISODES), rows)
             if VECTORS in manifest["files"]:
                 check_vectors(folder / VECTORS, rows, depth)
         return manifest, rows
@@ -228,7 +224,6 @@ class Store:
         Raises:
             StorageError: when the disk is full or the folder cannot be written; earlier results
                 are untouched.
-            LaterVersion: when a later tvsight wrote the result that is there.
         """
         from safetensors import SafetensorError
         from safetensors.torch import save_file
@@ -237,9 +232,9 @@ class Store:
         new = target.with_name(f"{NEW}{target.name}-{uuid.uuid4().hex[:8]}")
         try:
             make_marked(new)
-            write_rows(rows, new / ROWS)
+            write_table(rows, new / ROWS)
             if episodes is not None:
-                episode_tables.write(episodes, new / EPISODES, FILE_VERSION)
+                write_table(episodes, new / EPISODES, schemas.EPISODES)
             if vectors is not None:
                 save_file(vectors, new / VECTORS, FILE_VERSION)
                 shutil.copymode(new / ROWS, new / VECTORS)  # safetensors makes it private
@@ -248,12 +243,10 @@ class Store:
             write_manifest(new, result, provenance)
             for file in new.iterdir():
                 flush(file)
-            if target.exists():
-                self.refuse_later(result.path, "it would give way to another")
             (new / MARKER).unlink()  # from here on the manifest says whose it is
             put(new, target)
         except (OSError, SafetensorError) as error:
-            raise _unwritable(result.path, error) from error
+            raise unwritable(result.path, error) from error
         finally:
             with suppress(OSError):
                 remove_marked(new)
@@ -263,7 +256,7 @@ class Store:
         known = _verified.get((self.root / path).absolute())
         if known is not None and known.rows is not None and known.state == self.state(path):
             return known.rows.copy()
-        return read_rows(self.root / path / ROWS, path.parts[0])
+        return read_table(self.root / path / ROWS, schema(path.parts[0]))
 
     def forget(self, path: Path) -> None:
         """Keep nothing of a result in memory. Its next use verifies it again."""
@@ -272,7 +265,7 @@ class Store:
     def episodes(self, path: Path) -> "pd.DataFrame | None":
         """The episodes of a verified result (see `storage.episode_tables`); None without any."""
         file = self.root / path / EPISODES
-        return episode_tables.read(file) if file.exists() else None
+        return read_table(file, schemas.EPISODES) if file.exists() else None
 
     def vectors(self, path: Path) -> "dict[str, Tensor]":
         """The vectors of a verified result, as `storage.task_vectors` describes them."""
@@ -285,9 +278,7 @@ class Store:
 
         Raises:
             StorageError: when it cannot be moved.
-            LaterVersion: when a later tvsight wrote it.
         """
-        self.refuse_later(path, "it would be moved")
         place = self.root / DAMAGED / f"{path.name}-{uuid.uuid4().hex[:8]}"
         folder = self.root / path
         try:
@@ -302,16 +293,6 @@ class Store:
             ) from error
         return place.relative_to(self.root)
 
-    def refuse_later(self, path: Path, why: str) -> None:
-        """Check that a result may be moved or replaced.
-
-        Raises:
-            LaterVersion: when a later tvsight wrote it.
-        """
-        writer = later_writer(self.root / path)
-        if writer is not None:
-            raise later_version(path, writer, why)
-
     def paths(self, experiment: str | None = None, model: str | None = None) -> Iterator[Path]:
         """The folders of the results of an experiment and a model, or of all, whole or not."""
         names = ["*" if name is None else folder_name(name) for name in (experiment, model)]
@@ -322,7 +303,8 @@ class Store:
                 yield path
 
 
-def _unwritable(path: Path | str, error: Exception) -> StorageError:
+def unwritable(path: Path | str, error: Exception) -> StorageError:
+    """The error for something in a results folder that cannot be written."""
     return StorageError(
         f"{path} cannot be written: {reason(error)}. Results that were complete are untouched; "
         "repeat the command when there is room."

@@ -10,9 +10,9 @@ task, it stands for all episodes: `dev` and `test` are `[1, depth, width]`, and 
 has one row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import UsageError, integer
 from tvsight.storage.contents import AT, NORMS
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from tvsight.storage.store import State, Store
 
 
-_kept: "dict[Path, tuple[State, dict[str, Tensor]]]" = {}
-"""Means and norms that this process has read, by folder of the result, with the state of its files.
-Some megabytes of the largest models."""
-_blocks: "dict[tuple[Path, int], tuple[State, NDArray[np.float32]]]" = {}
-"""The same for vectors after one block. They are read as arrays, so that figures need no torch."""
+_kept: "dict[tuple[Path, int | None], tuple[State, Any]]" = {}
+"""What this process has read, by folder of the result, with the state of its files: vectors after
+one block, by its number, and under None means and norms. Some megabytes of the largest models."""
 
 
 class TaskVectors:
@@ -77,25 +75,25 @@ class TaskVectors:
             UsageError: when the model has no such block, or only a part of the vectors is stored
                 and this is not in it.
         """
-        folder, state = self._place(model, task)
-        known, kept = _blocks.get((folder, block), (None, None))
-        if kept is None or known != state:
-            kept = _after(folder / VECTORS, block, model, task)
-            _blocks[folder, block] = state, kept
+        # Read as an array, so that figures need no torch.
+        kept: NDArray[np.float32] = self._kept(
+            model, task, block, lambda path: _after(path / VECTORS, block, model, task)
+        )
         return kept.copy()
 
     def _read(self, model: str, task: str) -> "dict[str, Tensor]":
-        folder, state = self._place(model, task)
-        known, kept = _kept.get(folder, (None, {}))
-        if known != state:
-            kept = _summary(self._store.vectors(self.paths[Key(model, task)]))
-            _kept[folder] = state, kept
+        kept: dict[str, Tensor] = self._kept(
+            model, task, None, lambda path: _summary(self._store.vectors(path))
+        )
         return kept
 
-    def _place(self, model: str, task: str) -> "tuple[Path, State]":
-        """The folder of a result, and the state of its files."""
+    def _kept(self, model: str, task: str, block: int | None, read: Callable[[Path], Any]) -> Any:
+        """What is kept of a result, read from its folder where its files have changed."""
         path = self.paths[Key(model, task)]
-        return (self._store.root / path).absolute(), self._store.state(path)
+        folder, state = (self._store.root / path).absolute(), self._store.state(path)
+        if _kept.get((folder, block), ({}, None))[0] != state:
+            _kept[folder, block] = state, read(folder)
+        return _kept[folder, block][1]
 
 
 def part(vectors: "dict[str, Tensor]", block: int) -> "dict[str, Tensor]":

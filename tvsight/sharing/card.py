@@ -2,13 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import UsageError
 from tvsight.storage.manifests import ROWS, VECTORS, Result
 from tvsight.texts import markdown
 from tvsight.writing import folder_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 """The hub's name of a licence."""
@@ -27,32 +30,50 @@ def card(repository: str, manifests: Iterable[Manifest], licence: str | None = N
 
     Args:
         repository: owner and name of the data set.
-        manifests: those of all results in it.
+        manifests: those of all results in it, at least one.
         licence: the hub's name of the licence; None claims none.
 
     Raises:
         UsageError: when that is no such name.
     """
+    import pandas as pd
+
     if licence is not None and not LICENCE.fullmatch(licence):
         raise UsageError(
             f"--licence {licence!r}: a name of the hub was expected, such as cc-by-4.0 or mit."
         )
     held = sorted(manifests, key=lambda manifest: json.dumps(manifest["identity"], sort_keys=True))
-    configurations = _configurations(held)
-    first = configurations[0]["config_name"] if configurations else ""
+    facts = pd.DataFrame(list(map(_facts, held)))
+    configurations = _configurations(facts)
+    first = configurations[0]["config_name"]
     vectors = sum(VECTORS in manifest["files"] for manifest in held)
+    fields: dict[str, Any] = {"license": licence} if licence else {}
+    fields |= {"tags": TAGS, "configs": configurations}
+    by_experiment = facts.groupby("experiment")
     parts = [
-        _front(configurations, licence),
+        # YAML reads JSON as it is.
+        "\n".join(["---", *(f"{key}: {json.dumps(of)}" for key, of in fields.items()), "---"]),
         f"# {markdown(repository)}",
         "Measurements of task vectors of in-context learning, made with "
         "[tvsight](https://github.com/tvsight/tvsight). "
         f"Results: {len(held):,}, of them with vectors: {vectors:,}. A result is a folder "
         f"`experiment/model/task-key` with `{ROWS}`, a manifest with identity and checksums, and "
         f"`{VECTORS}` where vectors are kept. [Every column and field]({DOCUMENTATION}).",
-        _table(("Experiment", "Results", "Models", "Tasks"), _of_experiments(held)),
+        _table(
+            ("Experiment", "Results", "Models", "Tasks"),
+            zip(
+                by_experiment.groups,
+                by_experiment.size(),
+                by_experiment["model"].nunique(),
+                by_experiment["task"].nunique(),
+                strict=True,
+            ),
+        ),
         _table(
             ("Model", "Weights from", "Revision", "Precision", "Measured on", "Results"),
-            _of_models(held),
+            facts.value_counts(["model", "origin", "revision", "dtype", "device"], sort=False)
+            .reset_index()
+            .to_numpy(),
         ),
         _table(("Setting", "Values"), _settings(held)),
         "## Use",
@@ -65,57 +86,48 @@ def card(repository: str, manifests: Iterable[Manifest], licence: str | None = N
     return "\n\n".join(parts) + "\n"
 
 
-def _front(configurations: Sequence[dict[str, Any]], licence: str | None) -> str:
-    """The fields of a card. YAML reads JSON as it is."""
-    fields: dict[str, Any] = {"license": licence} if licence else {}
-    fields |= {"tags": TAGS, "configs": configurations}
-    return "\n".join(["---", *(f"{key}: {json.dumps(of)}" for key, of in fields.items()), "---"])
+def _facts(manifest: Manifest) -> dict[str, str]:
+    """What tables say of a result, as texts."""
+    source = manifest.get("source")
+    known = source if isinstance(source, dict) else {}
+    identity = manifest["identity"]
+    facts = {
+        **{name: identity.get(name) for name in ("experiment", "model", "task", "dtype")},
+        "origin": " ".join(str(known[name]) for name in ("kind", "id") if known.get(name)),
+        "revision": known.get("revision"),
+        "device": manifest.get("device"),
+        "schema": manifest.get("schema_version"),
+        "folder": Result(identity).path.as_posix(),
+    }
+    return {name: "" if of is None else str(of) for name, of in facts.items()}
 
 
-def _configurations(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
+def _configurations(facts: "pd.DataFrame") -> list[dict[str, Any]]:
     """The files of rows that have the same columns: those of one experiment, and of one schema."""
     configurations: list[dict[str, Any]] = []
-    for (experiment,), of in _grouped(manifests, lambda one: (_identity(one, "experiment"),)):
-        name = folder_name(experiment)
-        by_schema = _grouped(of, lambda one: (str(one.get("schema_version")),))
-        for (schema,), same in by_schema:
-            files = [f"{Result(one['identity']).path.as_posix()}/{ROWS}" for one in same]
-            is_one = len(by_schema) == 1
-            configurations.append(
-                {
-                    "config_name": name if is_one else f"{name}_schema_{folder_name(schema)}",
-                    "data_files": f"{name}/*/*/{ROWS}" if is_one else files,
-                    "default": not configurations,
-                }
-            )
+    for (experiment, schema), same in facts.groupby(["experiment", "schema"]):
+        name = folder_name(str(experiment))
+        is_one = len(same) == (facts["experiment"] == experiment).sum()
+        files = [f"{folder}/{ROWS}" for folder in same["folder"]]
+        configurations.append(
+            {
+                "config_name": name if is_one else f"{name}_schema_{folder_name(str(schema))}",
+                "data_files": f"{name}/*/*/{ROWS}" if is_one else files,
+                "default": not configurations,
+            }
+        )
     return configurations
-
-
-def _of_experiments(manifests: Sequence[Manifest]) -> list[tuple[str, ...]]:
-    return [
-        (name, str(len(of)), _count(of, "model"), _count(of, "task"))
-        for (name,), of in _grouped(manifests, lambda one: (_identity(one, "experiment"),))
-    ]
-
-
-def _of_models(manifests: Sequence[Manifest]) -> list[tuple[str, ...]]:
-    def key(one: Manifest) -> tuple[str, ...]:
-        source = one.get("source")
-        known = source if isinstance(source, dict) else {}
-        origin = " ".join(str(known[name]) for name in ("kind", "id") if known.get(name))
-        revision = str(known.get("revision") or "")
-        device = str(one.get("device") or "")
-        return _identity(one, "model"), origin, revision, _identity(one, "dtype"), device
-
-    return [(*names, str(len(of))) for names, of in _grouped(manifests, key)]
 
 
 def _settings(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
     """The values that occur of each setting, each once."""
     found: dict[str, set[str]] = {}
-    for one in manifests:
-        settings = {name: of for name, of in one["identity"].items() if name not in NO_SETTINGS}
-        settings |= {"tvsight": one["versions"]["tvsight"], "written": str(one["written"])[:10]}
+    for manifest in manifests:
+        settings = {
+            name: of for name, of in manifest["identity"].items() if name not in NO_SETTINGS
+        }
+        settings["tvsight"] = manifest["versions"]["tvsight"]
+        settings["written"] = str(manifest["written"])[:10]
         for name, value in settings.items():
             if isinstance(value, str | int | float):
                 found.setdefault(name, set()).add(str(value))
@@ -126,24 +138,7 @@ def _natural(text: str) -> tuple[int, str]:
     return len(text) if text.isdecimal() else 0, text
 
 
-def _identity(manifest: Manifest, name: str) -> str:
-    value = manifest["identity"].get(name)
-    return "" if value is None else str(value)
-
-
-def _count(manifests: Sequence[Manifest], name: str) -> str:
-    return str(len({_identity(one, name) for one in manifests}))
-
-
-def _grouped(
-    manifests: Sequence[Manifest], key: Callable[[Manifest], tuple[str, ...]]
-) -> list[tuple[tuple[str, ...], list[Manifest]]]:
-    groups: dict[tuple[str, ...], list[Manifest]] = {}
-    for manifest in manifests:
-        groups.setdefault(key(manifest), []).append(manifest)
-    return sorted(groups.items())
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *(list(map(markdown, row)) for row in rows)]
+def _table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    cells = [[markdown(str(cell)) for cell in row] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -2,18 +2,16 @@
 
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tvsight.errors import StorageError, UsageError
-from tvsight.storage.hub import Repository, claimed, download, hub, results_in
-from tvsight.storage.inspection import Entry, Finding, Seen, check, nobody
+from tvsight.errors import UsageError
+from tvsight.sharing.hub import Repository, claimed, download, hub, results_in
+from tvsight.storage.inspection import Entry, Finding, check
 from tvsight.storage.manifests import MANIFEST, ROWS, Result
 from tvsight.storage.ownership import put_all_back, put_back
-from tvsight.storage.store import Store
-from tvsight.writing import MARK, MARKER, NEW, flush, put, reason
+from tvsight.storage.store import Store, unwritable
+from tvsight.writing import MARK, MARKER, NEW, flush, put
 
 
 @dataclass
@@ -27,15 +25,12 @@ class Pulled:
     """Those that are not stored, each with its reason."""
 
 
-def pull(store: Store, where: Repository, seen: Seen = nobody) -> Pulled:
+def pull(store: Store, where: Repository) -> Pulled:
     """Download the results of a data set that are not here yet, verify each as `inspection.verify`
     does, and move those that are whole into the results folder.
 
     A result that is here already with the same rows stays; it gives way to one that has all of its
     files and more, such as vectors. Other rows under the same key are never replaced.
-
-    Args:
-        seen: called with each result that was verified, for progress.
 
     Raises:
         UsageError: when the hub cannot be reached, has no such data set or no results in it, or
@@ -45,44 +40,35 @@ def pull(store: Store, where: Repository, seen: Seen = nobody) -> Pulled:
     store.prepare()
     put_all_back(store)
     pulled = Pulled()
-    with _incoming(store) as incoming:
-        with hub(where) as api:
-            commit = api.dataset_info(where.name, revision=where.revision).sha
-            names = api.list_repo_files(where.name, revision=commit, repo_type="dataset")
-            there = results_in(names)
-            if not there:
-                raise UsageError(f"{where.url} holds no results of tvsight.")
-            listed = {path: {MANIFEST} for path, files in there.items() if MANIFEST in files}
-            download(api, where, commit, incoming.root, listed)
-            wanted = [path for path in sorted(there) if _is_wanted(store, incoming, path, pulled)]
-            download(api, where, commit, incoming.root, {path: there[path] for path in wanted})
-        for path in wanted:
-            _take(store, incoming, path, pulled)
-            seen(path)
-    return pulled
-
-
-@contextmanager
-def _incoming(store: Store) -> Iterator[Store]:
-    """A folder beside the results for what is downloaded, while the block lasts."""
     try:
         with tempfile.TemporaryDirectory(prefix=NEW, dir=store.root) as folder:
             (Path(folder) / MARKER).touch()
-            yield Store(folder)
+            _pull(store, where, Store(folder), pulled)
     except OSError as error:
-        raise StorageError(
-            f"The results folder {store.root} cannot be written: {reason(error)}. Results that "
-            "were complete are untouched; repeat the command when there is room."
-        ) from error
+        raise unwritable(f"The results folder {store.root}", error) from error
+    return pulled
 
 
-def _is_wanted(store: Store, incoming: Store, path: Path, pulled: Pulled) -> bool:
-    """Whether a result is to be downloaded, by its manifest and what is here."""
-    if not (store.root / path).exists():
-        return True
-    here = check(store, path)
+def _pull(store: Store, where: Repository, incoming: Store, pulled: Pulled) -> None:
+    with hub(where) as api:
+        commit = api.dataset_info(where.name, revision=where.revision).sha
+        there = results_in(api.list_repo_files(where.name, revision=commit, repo_type="dataset"))
+        if not there:
+            raise UsageError(f"{where.url} holds no results of tvsight.")
+        listed = [f"{path}/{MANIFEST}" for path in there if MANIFEST in there[path]]
+        download(api, where, commit, incoming.root, listed)
+        wanted = [path for path in sorted(there) if is_wanted(store, incoming, path, pulled)]
+        further = [f"{path}/{name}" for path in wanted for name in there[path]]
+        download(api, where, commit, incoming.root, further)
+    for path in wanted:
+        take(store, incoming, path, pulled)
+
+
+def is_wanted(store: Store, incoming: Store, path: Path, pulled: Pulled) -> bool:
+    """Whether a result is to be taken, by its manifest and what is here; else `pulled` says why."""
+    here = check(store, path) if (store.root / path).exists() else None
     manifest = claimed(incoming.root / path / MANIFEST, path)
-    if manifest is None or (isinstance(here, Finding) and here.kind != "later"):
+    if here is None or manifest is None or (isinstance(here, Finding) and here.kind != "later"):
         return True
     if isinstance(here, Finding):
         pulled.left_out.append(here)
@@ -96,14 +82,8 @@ def _is_wanted(store: Store, incoming: Store, path: Path, pulled: Pulled) -> boo
     return False
 
 
-def _take(store: Store, incoming: Store, path: Path, pulled: Pulled) -> None:
+def take(store: Store, incoming: Store, path: Path, pulled: Pulled) -> None:
     """Verify a result that was downloaded, and put it in its place."""
-    folder = incoming.root / path
-    if not folder.is_dir() or any(
-        not file.is_file() or file.is_symlink() for file in folder.iterdir()
-    ):
-        pulled.left_out.append(Finding(path, "damaged", "it holds something else than files"))
-        return
     found = check(incoming, path)
     if isinstance(found, Finding):
         pulled.left_out.append(found)
@@ -113,16 +93,16 @@ def _take(store: Store, incoming: Store, path: Path, pulled: Pulled) -> None:
         pulled.left_out.append(Finding(path, "in use", "a run is measuring it here now"))
         return
     with lock:
-        if not _is_wanted(store, incoming, path, pulled):  # a run may have been faster
+        if not is_wanted(store, incoming, path, pulled):  # a run may have been faster
             return
         target = store.root / path
-        for file in folder.iterdir():
+        for file in (incoming.root / path).iterdir():
             flush(file)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and isinstance(check(store, path), Finding):
             store.set_aside(path)
         # Beside its place it is found whenever this process is killed.
-        new = folder.rename(target.with_name(f"{NEW}{path.name}-{uuid.uuid4().hex[:MARK]}"))
-        put(new, target)
+        new = target.with_name(f"{NEW}{path.name}-{uuid.uuid4().hex[:MARK]}")
+        put((incoming.root / path).rename(new), target)
         put_back(store, path)
     pulled.stored.append(found)

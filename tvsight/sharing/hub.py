@@ -1,23 +1,20 @@
 """Results as a data set on the model hub: its address, its errors, and the upload."""
 
-import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from tvsight.errors import TvsightError, UsageError
 from tvsight.foreign import read_json
-from tvsight.storage.archive import Vectors, members
-from tvsight.storage.card import card
-from tvsight.storage.inspection import Entry
-from tvsight.storage.manifests import EPISODES, MANIFEST, ROWS, VECTORS, Result
-from tvsight.storage.store import DRAWN, RESULT_NAME, Store
+from tvsight.sharing.card import card
+from tvsight.storage.manifests import FILES, MANIFEST, Result
+from tvsight.storage.store import DRAWN, RESULT_NAME
 from tvsight.texts import one_line
 from tvsight.writing import folder_name
 
@@ -33,9 +30,6 @@ PRIVATE = ("jobs",)
 """Fields of a manifest that stay here: names of jobs on a server, and its messages."""
 UNREACHABLE = re.compile("Connect|Timeout|Offline|LocalEntryNotFound|ReadError|ProtocolError")
 """Names of errors for a hub that cannot be reached."""
-REFUSED = (401, 403)
-CHANGED = (409, 412)
-"""Statuses of a commit whose parent is no longer the newest."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def repository(url: str) -> Repository:
 
 @contextmanager
 def hub(where: Repository) -> "Iterator[HfApi]":
-    """The hub's client while the block lasts, without bars of its own. Its login is its own affair.
+    """The hub's client while the block lasts, without progress bars. It finds its login itself.
 
     Raises:
         UsageError: when the hub cannot be reached, has no such data set, or refuses the request.
@@ -93,19 +87,17 @@ def hub(where: Repository) -> "Iterator[HfApi]":
 def _failure(where: Repository, error: Exception) -> str:
     kind = type(error).__name__
     status = getattr(getattr(error, "response", None), "status_code", None)
+    log_in = "run `hf auth login` (or set HF_TOKEN)"
     if kind == "RevisionNotFoundError":
         return f"{where.url}: the data set has no such revision; leave it out for the newest."
     if kind in ("RepositoryNotFoundError", "GatedRepoError"):
         return (
             f"The hub has no data set {where.name}, or it is not open to you: check the name, and "
-            "run `hf auth login` (or set HF_TOKEN) where it is private or gated."
+            f"{log_in} where it is private or gated."
         )
-    if status in REFUSED or kind == "LocalTokenNotFoundError":
-        return (
-            f"The hub refuses this for {where.name}: run `hf auth login` (or set HF_TOKEN) with a "
-            "token that may write to it."
-        )
-    if status in CHANGED:
+    if status in (401, 403) or kind == "LocalTokenNotFoundError":
+        return f"The hub refuses this for {where.name}: {log_in} with a token that may write to it."
+    if status in (409, 412):  # the parent of a commit is no longer the newest
         return f"{where.url} was changed meanwhile: repeat the command."
     if UNREACHABLE.search(kind):
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
@@ -113,52 +105,8 @@ def _failure(where: Repository, error: Exception) -> str:
     return f"{where.url}: {kind}: {shorten(one_line(str(error)), 300)}"
 
 
-@dataclass(frozen=True)
-class Contents:
-    """Results as they lie in a data set."""
-
-    paths: frozenset[Path]
-    """Their folders."""
-    files: Mapping[str, Path | bytes]
-    """The source of each file, by its path there."""
-    manifests: Sequence[dict[str, Any]]
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        sources = self.files.values()
-        return sum(len(of) if isinstance(of, bytes) else of.stat().st_size for of in sources)
-
-
-def contents(
-    store: Store,
-    entries: Sequence[Entry],
-    vectors: Vectors = "all",
-    blocks: Mapping[Path, int] | None = None,
-) -> Contents:
-    """The files of verified results for a data set. Manifests lack what is private.
-
-    Args:
-        vectors, blocks: see `archive.export`.
-
-    Raises:
-        UsageError: when no result was chosen.
-    """
-    if not entries:
-        raise UsageError("No result was chosen, so nothing is pushed.")
-    files: dict[str, Path | bytes] = {}
-    manifests = []
-    for entry in entries:
-        kept = {name: of for name, of in entry.manifest.items() if name not in PRIVATE}
-        for name, source in members(store, replace(entry, manifest=kept), vectors, blocks or {}):
-            files[f"{entry.path.as_posix()}/{name}"] = source
-            if name == MANIFEST and isinstance(source, bytes):
-                manifests.append(json.loads(source))
-    return Contents(frozenset(entry.path for entry in entries), files, manifests)
-
-
 def push(
-    sent: Contents,
+    folder: Path,
     where: Repository,
     licence: str | None = None,
     private: bool = False,
@@ -168,6 +116,7 @@ def push(
     client leaves out files that are there already. Other results of the data set stay.
 
     Args:
+        folder: the results, see `archive.laid_out`. The card is written there.
         licence: see `card.card`.
         private: make the data set private, where there is none yet.
         message: the message of the commit.
@@ -178,32 +127,32 @@ def push(
     """
     if where.revision is not None:
         raise UsageError(f"{where.url}: a push goes to the newest state; leave out the revision.")
-    card(where.name, sent.manifests, licence)  # refuses a licence before anything is sent
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-    with hub(where) as api:
+    sent = manifests_in(folder)
+    card(where.name, sent, licence)  # refuses a licence before anything is sent
+    with hub(where) as api, tempfile.TemporaryDirectory() as downloaded:
         api.create_repo(where.name, repo_type="dataset", private=private or None, exist_ok=True)
         about = api.dataset_info(where.name)
         if private and not about.private:
             raise UsageError(f"{where.url} is public already: name another, or omit --private.")
         there = results_in(api.list_repo_files(where.name, revision=about.sha, repo_type="dataset"))
-        others = manifests_at(api, where, about.sha, there.keys() - sent.paths)
-        text = card(where.name, [*sent.manifests, *others], licence)
-        gone = {f"{path.as_posix()}/{name}" for path in sent.paths for name in there.get(path, ())}
-        files = {**sent.files, CARD: text.encode()}
-        api.create_commit(
-            where.name,
-            [
-                *(CommitOperationDelete(name) for name in sorted(gone - files.keys())),
-                *(CommitOperationAdd(name, source) for name, source in sorted(files.items())),
-            ],
-            commit_message=message or f"Results of tvsight: {len(sent.paths)}",
+        others = [f"{path}/{MANIFEST}" for path in there if not (folder / path).exists()]
+        download(api, where, about.sha, Path(downloaded), others)
+        text = card(where.name, [*sent, *manifests_in(Path(downloaded))], licence)
+        (folder / CARD).write_text(text, encoding="utf-8")
+        pushed_before = [
+            f"{path}/{name}" for path in there if (folder / path).exists() for name in there[path]
+        ]
+        api.upload_folder(
+            repo_id=where.name,
             repo_type="dataset",
+            folder_path=folder,
+            commit_message=message or f"Results of tvsight: {len(sent)}",
             parent_commit=about.sha,
+            delete_patterns=[name for name in pushed_before if not (folder / name).exists()],
         )
 
 
-def results_in(names: Sequence[str]) -> dict[Path, set[str]]:
+def results_in(names: Iterable[str]) -> dict[Path, set[str]]:
     """The names of the files of each result among the files of a data set. Others are left out.
 
     Raises:
@@ -220,25 +169,16 @@ def results_in(names: Sequence[str]) -> dict[Path, set[str]]:
         *folders, file = path.parts
         plain = len(folders) == 3 and all(folder_name(folder) == folder for folder in folders)
         is_result = plain and folders[0] not in DRAWN and RESULT_NAME.fullmatch(folders[2])
-        if is_result and file in (ROWS, EPISODES, VECTORS, MANIFEST):
+        if is_result and file in FILES:
             found.setdefault(Path(*folders), set()).add(file)
     return found
 
 
-def manifests_at(
-    api: "HfApi", where: Repository, commit: str | None, paths: "set[Path]"
-) -> list[dict[str, Any]]:
-    """The manifests of results in a data set. Those that cannot be used are left out."""
-    if not paths:
-        return []
-    with tempfile.TemporaryDirectory() as folder:
-        download(api, where, commit, Path(folder), {path: {MANIFEST} for path in paths})
-        found = [Path(folder) / path / MANIFEST for path in sorted(paths)]
-        return [
-            of
-            for path, file in zip(sorted(paths), found, strict=True)
-            if (of := claimed(file, path))
-        ]
+def manifests_in(folder: Path) -> list[dict[str, Any]]:
+    """The manifests of the results in a folder. Those that cannot be used are left out."""
+    files = sorted(folder.glob(f"*/*/*/{MANIFEST}"))
+    claims = [claimed(file, file.parent.relative_to(folder)) for file in files]
+    return [manifest for manifest in claims if manifest]
 
 
 def claimed(file: Path, path: Path) -> dict[str, Any] | None:
@@ -253,14 +193,9 @@ def claimed(file: Path, path: Path) -> dict[str, Any] | None:
 
 
 def download(
-    api: "HfApi",
-    where: Repository,
-    commit: str | None,
-    folder: Path,
-    files: Mapping[Path, set[str]],
+    api: "HfApi", where: Repository, commit: str | None, folder: Path, names: list[str]
 ) -> None:
-    """Download files of results into a folder."""
-    names = [f"{path.as_posix()}/{name}" for path, of in files.items() for name in sorted(of)]
+    """Download the named files of a data set into a folder."""
     if names:
         api.snapshot_download(
             where.name, repo_type="dataset", revision=commit, local_dir=folder, allow_patterns=names

@@ -27,7 +27,7 @@ from tests.helpers.example_store import (
     unfinished,
 )
 from tvsight.errors import UsageError
-from tvsight.storage.hub import Repository, hub, repository, results_in
+from tvsight.sharing.hub import Repository, hub, repository, results_in
 from tvsight.storage.inspection import verify
 from tvsight.storage.store import Store
 
@@ -48,8 +48,8 @@ def store(tmp_path: Path) -> Store:
     return two_results(tmp_path / "results")
 
 
-def push(store: Store, **options: Any) -> int:
-    return main(Options(Push(url=URL, results=str(store.root), **options)))
+def push(store: Store, url: str = URL, **options: Any) -> int:
+    return main(Options(Push(url=url, results=str(store.root), **options)))
 
 
 def pull(folder: Path, url: str = URL) -> int:
@@ -93,6 +93,10 @@ def test_only_whole_results_leave_the_folder_and_nothing_private(
 def test_a_further_push_sends_what_is_new_and_keeps_the_rest(
     hubs: DataHub, store: Store, tmp_path: Path
 ) -> None:
+    push(store, vectors="figures", layer=4)
+    assert f"{CURRENT.path}/vectors.safetensors" in hubs.data[NAME].files
+    push(store, vectors="none")
+    assert not any("vectors" in name for name in hubs.data[NAME].files)
     push(store)
     hubs.uploads.clear()
     push(store)
@@ -106,54 +110,29 @@ def test_a_further_push_sends_what_is_new_and_keeps_the_rest(
     assert set(Store(tmp_path / "there").paths()) == {CURRENT.path, OWN.path, OTHER.path}
 
 
-def test_vectors_that_are_left_out_go_from_the_hub_too(hubs: DataHub, store: Store) -> None:
-    push(store, vectors="figures", layer=4)
-    assert f"{CURRENT.path}/vectors.safetensors" in hubs.data[NAME].files
-    push(store, vectors="none")
-    assert not any("vectors" in name for name in hubs.data[NAME].files)
-
-
 @pytest.mark.usefixtures("hubs")
-def test_results_that_are_here_stay(store: Store, tmp_path: Path) -> None:
+def test_what_is_here_stays_but_what_has_less_or_is_damaged(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.save(OTHER, ROWS, None, MADE)
     push(store)
     there = two_results(tmp_path / "there")
     shutil.rmtree(there.root / CURRENT.path)
     there.save(CURRENT, ROWS, None, MADE)
-    before = (there.root / OWN.path).stat().st_ino
-    assert pull(there.root) == 0
-    assert (there.root / OWN.path).stat().st_ino == before
-    assert there.holds(CURRENT, with_vectors=True)
-    push(store, vectors="none")
-    assert pull(there.root) == 0
-    assert there.holds(CURRENT, with_vectors=True)
-
-
-@pytest.mark.usefixtures("hubs")
-def test_another_result_under_the_same_key_is_not_replaced(
-    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    push(store)
-    there = Store(tmp_path / "there")
-    there.save(OWN, ROWS.assign(task="my_task", margin=0.5), None, MADE)
-    before = (there.root / OWN.path / "rows.parquet").read_bytes()
+    there.save(OTHER, ROWS.assign(margin=0.5), None, MADE)
+    before = {result.path: (there.root / result.path).stat().st_ino for result in (OWN, OTHER)}
     assert pull(there.root) == 1
-    assert f"{OWN.path}: different: other rows are stored" in capsys.readouterr().out
-    assert (there.root / OWN.path / "rows.parquet").read_bytes() == before
-    assert there.holds(CURRENT)
-
-
-@pytest.mark.usefixtures("hubs")
-def test_a_damaged_result_here_gives_way_and_one_that_is_measured_does_not(
-    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    push(store)
-    there = two_results(tmp_path / "there")
+    assert f"{OTHER.path}: different: other rows are stored" in capsys.readouterr().out
+    assert {path: (there.root / path).stat().st_ino for path in before} == before
+    assert there.holds(CURRENT, with_vectors=True)
     truncate(there.root / OWN.path / "rows.parquet")
     with there.lock(OWN):
         assert pull(there.root) == 1
     assert f"{OWN.path}: in use" in capsys.readouterr().out
-    assert pull(there.root) == 0
+    push(store, vectors="none")
+    pull(there.root)
     assert there.holds(OWN)
+    assert there.holds(CURRENT, with_vectors=True)
     assert len(list((there.root / ".damaged").iterdir())) == 1
 
 
@@ -193,70 +172,68 @@ def test_a_result_that_is_not_whole_is_named_and_left_out(
     assert list(Store(tmp_path / "there").paths()) == [CURRENT.path]
 
 
-def test_other_files_of_a_data_set_stay_there(hubs: DataHub, store: Store, tmp_path: Path) -> None:
+STRANGERS = (
+    f"{OWN.path}/run.pkl",
+    "tables/x/y-0123456789ab/rows.parquet",
+    "a/.b/c-0123456789ab/rows.parquet",
+)
+
+
+def test_no_other_file_of_a_data_set_is_taken(hubs: DataHub, store: Store, tmp_path: Path) -> None:
     push(store)
-    strangers = (
-        f"{OWN.path}/run.pkl",
-        "tables/x/y-0123456789ab/rows.parquet",
-        "a/.b/c-0123456789ab/rows.parquet",
-    )
-    hubs.data[NAME].files |= dict.fromkeys(strangers, b"x")
+    hubs.data[NAME].files |= dict.fromkeys(STRANGERS, b"x")
     assert pull(tmp_path / "there") == 0
     assert verify(Store(tmp_path / "there")) == []
-
-
-@pytest.mark.parametrize(
-    "name", ["../x", "/etc/x", "a/../../b-0123456789ab/rows.parquet", "a\\b", "./x"]
-)
-def test_a_name_that_leads_out_of_a_folder_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="leads out of a folder"):
-        results_in(["README.md", name])
-
-
-def test_a_public_data_set_does_not_become_private(hubs: DataHub, store: Store) -> None:
     push(store)
-    with pytest.raises(UsageError, match="is public already"):
-        push(store, private=True)
-    hubs.data.clear()
-    assert push(store, private=True) == 0
-    assert hubs.data[NAME].private
+    assert hubs.data[NAME].files.keys() >= {*STRANGERS}
+    for name in ("../x", "/etc/x", "a/../../b-0123456789ab/rows.parquet", "a\\b", "./x"):
+        with pytest.raises(UsageError, match="leads out of a folder"):
+            results_in(["README.md", name])
 
 
 def test_a_dry_run_asks_no_hub(
-    hubs: DataHub, store: Store, capsys: pytest.CaptureFixture[str]
+    hubs: DataHub, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert push(store, dry_run=True, licence="cc-by-4.0") == 0
-    assert hubs.asked == []
     shown = capsys.readouterr().out
     assert 'license: "cc-by-4.0"' in shown
     assert f"Would push to {URL}: 2 results, " in shown
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="No result was chosen"):
+        push(Store(tmp_path / "empty"))
+    assert hubs.asked == []
 
 
-def test_a_push_that_another_one_overtakes_changes_nothing(hubs: DataHub, store: Store) -> None:
-    push(store)
-    hubs.amid_push = lambda: hubs.data[NAME].messages.append("another's")
-    files = dict(hubs.data[NAME].files)
-    with pytest.raises(UsageError, match="was changed meanwhile: repeat"):
-        push(store, vectors="none")
-    assert hubs.data[NAME].files == files
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
+    "another's": (
+        {"url": "hf://datasets/another/mine"},
+        "The hub refuses this for another/mine: run `hf auth login`",
+    ),
+    "a revision": ({"url": f"{URL}@v1"}, "leave out the revision"),
+    "public": ({"private": True}, "is public already"),
+    "overtaken": ({"vectors": "none"}, "was changed meanwhile: repeat"),
+    "logged out": ({}, "The hub refuses this for me/mine: run `hf auth login`"),
+}
 
 
-@pytest.mark.parametrize(
-    ("url", "token", "words"),
-    [
-        (
-            "hf://datasets/another/mine",
-            TOKEN,
-            "The hub refuses this for another/mine: run `hf auth",
-        ),
-        (URL, None, "The hub refuses this for me/mine: run `hf auth login`"),
-    ],
-)
-def test_a_push_without_permission_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, store: Store, url: str, token: str | None, words: str
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_push_that_is_refused_says_what_to_do_and_changes_nothing(
+    hubs: DataHub, monkeypatch: pytest.MonkeyPatch, store: Store, case: str
 ) -> None:
-    with DataHub.in_use(monkeypatch, token), pytest.raises(UsageError, match=words):
-        main(Options(Push(url=url, results=str(store.root))))
+    options, words = REFUSALS[case]
+    push(store)
+    if case == "overtaken":
+        hubs.amid_push = lambda: hubs.data[NAME].messages.append("another's")
+    elif case == "logged out":
+        monkeypatch.setenv("HF_TOKEN", "")
+    files = dict(hubs.data[NAME].files)
+    with pytest.raises(UsageError, match=words):
+        push(store, **options)
+    assert hubs.data[NAME].files == files
+    if case == "public":
+        hubs.data.clear()
+        assert push(store, private=True) == 0
+        assert hubs.data[NAME].private
 
 
 @pytest.mark.parametrize(
@@ -266,6 +243,8 @@ def test_a_push_without_permission_says_what_to_do(
         (f"{URL}@v2", "the data set has no such revision"),
         ("hf://me/empty", "hf://datasets/me/empty holds no results"),
         ("hf://models/me", "no address of a data set: hf://datasets/owner/name"),
+        *((url, "is no address of a data set") for url in ("me/mine", "hf://mine", "hf://../x")),
+        *((f"hf://{of}", "is no address") for of in ("datasets/me", "spaces/me", "a/b/c", "a/b@")),
     ],
 )
 def test_a_pull_of_what_is_not_there_says_so(
@@ -276,6 +255,7 @@ def test_a_pull_of_what_is_not_there_says_so(
     with pytest.raises(UsageError, match=words):
         pull(tmp_path / "there", url)
     assert list((tmp_path / "there").glob("*")) == []
+    assert repository("hf://me/mine@v1") == Repository(NAME, "v1")
 
 
 def test_a_hub_that_cannot_be_reached_is_named(
@@ -305,34 +285,3 @@ def test_errors_of_the_disk_and_of_tvsight_are_not_the_hubs() -> None:
         assert raised.value is error
     with pytest.raises(UsageError, match=f"{URL}: ValueError: odd"), hub(Repository(NAME)):
         raise ValueError("odd\x1b")
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "me/mine",
-        "hf://mine",
-        "hf://datasets/mine",
-        "hf://spaces/mine",
-        "hf://a/b/c",
-        "hf://../x",
-        "hf://a/b@",
-    ],
-)
-def test_an_address_is_a_data_sets(url: str) -> None:
-    with pytest.raises(UsageError, match="is no address of a data set"):
-        repository(url)
-    assert repository("hf://me/mine@v1") == Repository(NAME, "v1")
-
-
-@pytest.mark.usefixtures("hubs")
-def test_a_push_to_a_revision_is_refused(store: Store) -> None:
-    with pytest.raises(UsageError, match="leave out the revision"):
-        main(Options(Push(url=f"{URL}@v1", results=str(store.root))))
-
-
-def test_nothing_is_no_data_set(hubs: DataHub, tmp_path: Path) -> None:
-    (tmp_path / "results").mkdir()
-    with pytest.raises(UsageError, match="No result was chosen"):
-        push(Store(tmp_path / "results"))
-    assert hubs.asked == []

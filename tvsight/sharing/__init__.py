@@ -1,0 +1,1 @@
+"""Results for other people: as an archive, or as a data set on the model hub."""
