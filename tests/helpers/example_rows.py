@@ -7,7 +7,7 @@ import pandas as pd
 
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import ANSWER_TYPES, COLUMN_TYPES, SCORE_TYPES, schema
+from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES, schema
 
 PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
 
