@@ -9,8 +9,8 @@ from benchmarks.heads import their_way
 from benchmarks.models import method_prompts
 from tests.helpers.tiny_models import DEPTH, HEADS
 from tvsight import execution
-from tvsight.experiments.function_vectors.measure import measure_effects
 from tvsight.models.loading import Model, load
+from tvsight.protocol.causal_effects import measure_effects
 from tvsight.tasks import packaged_tasks
 
 SHOTS = 3

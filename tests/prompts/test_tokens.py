@@ -82,7 +82,7 @@ def test_the_parts_join_to_the_prompts_and_share_all_they_can(
 def test_every_entry_has_one_item_per_episode(model: Any) -> None:
     tokens = tokens_of(model, episode("ab"), episode("b", "c", "a"), episode("c", "b"))
     plain: dict[str, Any] = {**tokens}
-    assert plain.keys() == PromptTokens.__annotations__.keys()
+    assert plain.keys() == PromptTokens.__required_keys__
     assert {len(value) for value in plain.values()} == {3}
     assert [len(dummies) for dummies in tokens["dummies"]] == [1, 2, 1]
 

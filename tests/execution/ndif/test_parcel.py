@@ -22,7 +22,7 @@ def test_what_is_sent_holds_no_weights(model: Model, episodes: list[Episode]) ->
     small, large = (random_llama(TINY | {"hidden_size": size}) for size in (16, 256))
     sizes = [len(payload(decoder, job)) for decoder in (small, large)]
     assert abs(sizes[0] - sizes[1]) < 100
-    assert max(sizes) < 30_000
+    assert max(sizes) < 40_000  # the source of the protocol, and what it stands on
     content = zstandard.ZstdDecompressor().decompress(payload(small, job), 10_000_000)
     for weights in small.nn._module.parameters():
         if len(weights) == TINY["vocab_size"]:
