@@ -1,5 +1,6 @@
 """Numbers beside Figure 5: how far task vectors cluster by task, and by category."""
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -85,17 +86,13 @@ def groupings(given: VectorSet) -> pd.DataFrame:
         matrix = distances(compared.vectors, measure)
         for grouping in _groupings(compared):
             silhouette = _silhouettes(matrix, grouping.labels).mean()
+            lead = {"model": given.model, "layer": given.layer, "grouping": grouping.name}
             row = {
-                "model": given.model,
-                "layer": given.layer,
-                "grouping": grouping.name,
-                "measure": measure,
-                "vectors": treatment,
-                "groups": len(set(grouping.labels)),
-                "n": len(grouping.labels),
+                **{"measure": measure, "vectors": treatment},
+                **{"groups": len(set(grouping.labels)), "n": len(grouping.labels)},
                 "silhouette": np.nan if grouping.name == LEFT_OUT else silhouette,
             }
-            rows.append(row | _classified(compared, grouping, measure))
+            rows.append(lead | row | _classified(compared, grouping, measure))
     return pd.DataFrame(rows)
 
 
@@ -119,29 +116,19 @@ def by_task(given: VectorSet) -> pd.DataFrame:
     for way, (measure, treatment) in WAYS.items():
         compared = given.centred if treatment == CENTRED else given
         found = nearest_centroid(compared.vectors, left_out.labels, left_out.folds, measure)[0]
-        categories[way] = found
+        categories[way] = np.where(found == "", np.nan, found == given.categories)
     rows = []
     for task in given.names:
         own = given.tasks == task
-        right = {way: of[own] == given.category[task] for way, of in categories.items()}
-        is_asked = bool((categories[DRAWN][own] != "").all())
-        rows.append(
-            {
-                "model": given.model,
-                "layer": given.layer,
-                "category": given.category[task],
-                "task": task,
-                "n": int(own.sum()),
-                "units": len(set(given.clusters[own])),
-                "silhouette": among_tasks[own].mean(),
-                "silhouette_category": among_categories[own].mean(),
-                **_recognised(predicted[own], given.clusters[own], task),
-                **{
-                    f"category_left_out_{way}": of.mean() if is_asked else np.nan
-                    for way, of in right.items()
-                },
-            }
-        )
+        lead = {"model": given.model, "layer": given.layer, "category": given.category[task]}
+        row = {
+            **{"task": task, "n": int(own.sum()), "units": len(set(given.clusters[own]))},
+            "silhouette": among_tasks[own].mean(),
+            "silhouette_category": among_categories[own].mean(),
+            **_recognised(predicted[own], given.clusters[own], task),
+            **{f"category_left_out_{way}": of[own].mean() for way, of in categories.items()},
+        }
+        rows.append(lead | row)
     return pd.DataFrame(rows)
 
 
@@ -158,17 +145,10 @@ def embedding(given: VectorSet, perplexity: float) -> Embedding | None:
     places = embedded(given.vectors, possible, TSNE_SEED)
     if places is None:
         return None
-    points = pd.DataFrame(
-        {
-            "model": given.model,
-            "layer": given.layer,
-            "category": given.categories,
-            "task": given.tasks,
-            "episode": pd.Series(given.tasks).groupby(given.tasks).cumcount(),
-            "x": places[:, 0],
-            "y": places[:, 1],
-        }
-    )
+    lead = {"model": given.model, "layer": given.layer, "category": given.categories}
+    points = pd.DataFrame({**lead, "task": given.tasks})
+    points["episode"] = points.groupby("task").cumcount()
+    points[["x", "y"]] = places
     return Embedding(points, possible, possible != perplexity)
 
 
@@ -192,8 +172,7 @@ def tree(given: VectorSet) -> Tree | None:
         return None
     matrix = distances(given.means, DRAWN)
     order, lines = joined(matrix)
-    table = pd.DataFrame(matrix, names, names).iloc[order, order]
-    return Tree(table, lines)
+    return Tree(pd.DataFrame(matrix, names, names).iloc[order, order], lines)
 
 
 def between_tasks(given: VectorSet) -> pd.DataFrame:
@@ -204,16 +183,9 @@ def between_tasks(given: VectorSet) -> pd.DataFrame:
     """
     names, matrix = given.names, distances(given.means, DRAWN)
     pairs = [
-        {
-            "model": given.model,
-            "layer": given.layer,
-            "task": task,
-            "other": other,
-            "distance": matrix[row, column],
-        }
-        for row, task in enumerate(names)
-        for column, other in enumerate(names)
-        if row != column
+        (given.model, given.layer, task, other, distance)
+        for (task, other), distance in zip(product(names, names), matrix.flat, strict=True)
+        if task != other
     ]
     return pd.DataFrame(pairs, columns=["model", "layer", "task", "other", "distance"])
 
@@ -221,15 +193,13 @@ def between_tasks(given: VectorSet) -> pd.DataFrame:
 def not_computed(numbers: pd.DataFrame) -> list[str]:
     """The reasons for numbers that are missing from `groupings`, in sentences."""
     reasons = []
-    for _, row in numbers[numbers["measure"] == DRAWN].iterrows():
-        if pd.notna(row["accuracy"]):
-            continue
+    missing = numbers[(numbers["measure"] == DRAWN) & numbers["accuracy"].isna()]
+    for _, row in missing.iterrows():
+        reason = "a task has fewer than two different queries, too few for cross-validation"
         if row["groups"] < 2:
             reason = f"one {row['grouping'].split(',')[0]} is all there is"
         elif row["grouping"] == LEFT_OUT:
             reason = "no category has two tasks"
-        else:
-            reason = "a task has fewer than two different queries, too few for cross-validation"
         reasons.append(f"By {row['grouping']}: {reason}.")
     return reasons
 
