@@ -1,7 +1,7 @@
 """A panel per model, the lines with bands in them, and what is written along axes and lines."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from tvsight.output import marks
 from tvsight.output.labels import counted, display_name, shortened, task_title
 from tvsight.output.lettering import fitting, wrapped
 from tvsight.output.marks import grid_of_panels, legend_of, points
-from tvsight.output.procedures import PROCEDURES, title
+from tvsight.output.procedures import PROCEDURES
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
     ONE_COLUMN,
@@ -34,7 +34,7 @@ END_LABEL = 7.0
 PANEL_NAME = 7.5
 """Size of the name of a model above its panel, in points."""
 
-Ends = Mapping[str, tuple[float, str]]
+Ends = dict[str, tuple[float, str]]
 """By name, where a line ends on the vertical axis, and its colour."""
 
 
@@ -80,7 +80,7 @@ def line(
     width: float = 1.2,
     value: str = "accuracy",
     **look: Any,
-) -> None:
+) -> Ends:
     """A line of one procedure, in its colour and with its marker.
 
     Args:
@@ -88,12 +88,16 @@ def line(
         along: the column that the horizontal axis is.
         band: draw the interval too.
         look: of `Axes.plot`, where it is another one.
+
+    Returns:
+        Its end, for `label_ends`.
     """
     places = means[along].astype(float)
     style = {"linestyle": "-", "markersize": 3.4, "linewidth": width, "label": label, **look}
     points(axes, places, means[value], procedure, **style)
     if band:
         marks.band(axes, places, means, value, PROCEDURES[procedure].colour)
+    return {label: (means[value].iloc[-1], look.get("color", PROCEDURES[procedure].colour))}
 
 
 def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = None) -> None:
@@ -255,16 +259,6 @@ def label_ends(figure: Figure, axes: Axes, ends: Ends) -> None:
             },
             annotation_clip=False,
         )
-
-
-def procedure_ends(last: pd.DataFrame) -> Ends:
-    """The ends of the lines of `line`, for `label_ends`.
-
-    Args:
-        last: the last point of each line, with `procedure` and `accuracy`.
-    """
-    ends = zip(last["procedure"], last["accuracy"], strict=True)
-    return {title(name): (end, PROCEDURES[name].colour) for name, end in ends}
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

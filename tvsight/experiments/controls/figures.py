@@ -12,6 +12,7 @@ from tvsight.output.marks import grid_of_panels, level, points, rows_of
 from tvsight.output.panels import (
     BLOCK_AXIS,
     MOST_TICKS,
+    Ends,
     axis_of_blocks,
     label_ends,
     line,
@@ -97,7 +98,7 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vect
     models = list(dict.fromkeys(blocks["model"]))
     figure, drawn = panels(len(models), ACROSS, 0.3)
     levels = summary[summary["procedure"] == "icl"].set_index("model")["accuracy"]
-    ends: dict[str, tuple[float, str]] = {}
+    ends: Ends = {}
     most = MOST_TICKS if len(models) == 1 else FEW_TICKS
     for axes, model in zip(drawn, models, strict=True):
         of_model = blocks[blocks["model"] == model]
@@ -105,11 +106,8 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vect
         level(axes, levels[model], "icl", 1.0)
         for procedure, of_procedure in of_model.groupby("procedure", sort=False):
             name, known = str(procedure), procedure not in GREYED
-            colour = PROCEDURES[name].colour if known else GREY
-            look: Any = {} if known else {"color": GREY, "marker": ""}
-            width = 1.6 if known else 0.9
-            line(axes, of_procedure, "layer", name, title(name), known, width, **look)
-            ends[title(name)] = (of_procedure["accuracy"].iloc[-1], colour)
+            look: Any = {"width": 1.6} if known else {"width": 0.9, "color": GREY, "marker": ""}
+            ends |= line(axes, of_procedure, "layer", name, title(name), known, **look)
         name_panel(axes, model, of_model["tasks"].max(), _name_room(models))
         peak, depth = _peak(of_model, vector), int(of_model["layer"].max()) + 1
         label = BLOCK_AXIS if len(models) == 1 else "After block"

@@ -19,6 +19,7 @@ from tvsight.output.labels import (
 from tvsight.output.marks import heat_map, level, say_cells
 from tvsight.output.panels import (
     BLOCK_AXIS,
+    Ends,
     axis_of_blocks,
     category_runs,
     label_ends,
@@ -67,7 +68,7 @@ def curves(
     per_row = 2 if len(models) == 3 else 3
     figure, drawn = panels(len(models) + 1, per_row, 0.3)
     own = PROCEDURES["task_vector"].colour
-    named: dict[str, dict[str, tuple[float, str]]] = {}
+    named: dict[str, Ends] = {}
     for axes, (_, peak) in zip(drawn, ours.iterrows(), strict=False):
         model, depth = peak["model"], peak["depth"]
         of_tasks, of_model, of_methods, levels = (
@@ -89,8 +90,7 @@ def curves(
         named[model]["Mean"] = (of_model["accuracy"].iloc[-1], own)
         for procedure, of_method in of_methods.groupby("procedure", sort=False):
             name = str(procedure)
-            line(axes, of_method, "layer", name, "", False, 1.5, marker="")
-            named[model][title(name)] = (of_method["accuracy"].iloc[-1], PROCEDURES[name].colour)
+            named[model] |= line(axes, of_method, "layer", name, title(name), False, 1.5, marker="")
     shown = means if paper else means[means["source"] == "tvsight"]
     _against_depth(drawn[-1], shown, models)
     for axes in drawn[::per_row]:

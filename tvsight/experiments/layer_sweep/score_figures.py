@@ -8,7 +8,7 @@ from tvsight.experiments.main_results.score_figures import EXPLAINED, plain_loga
 from tvsight.experiments.main_results.score_numbers import Score, best, procedures
 from tvsight.output.labels import block, display_name, number, sizes
 from tvsight.output.marks import level
-from tvsight.output.panels import axis_of_blocks, label_ends, legend_above, line, model_panels
+from tvsight.output.panels import Ends, axis_of_blocks, label_ends, legend_above, line, model_panels
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
 
@@ -38,12 +38,11 @@ def curves(table: pd.DataFrame, means: pd.DataFrame, score: Score) -> Plot:
     for axes, model in zip(drawn, models, strict=True):
         of_model = means[means["model"] == model]
         vectors, unpatched = of_model[of_model["layer"].notna()], of_model[of_model["layer"].isna()]
-        ends: dict[str, tuple[float, str]] = {}
+        ends: Ends = {}
         for name in procedures(vectors):
             of_vector = vectors[vectors["procedure"] == name]
             how: Any = {"value": score.column, "markersize": 3}
-            line(axes, of_vector, "layer", name, title(name), False, 1.5, **how)
-            ends[title(name)] = (of_vector[score.column].iloc[-1], PROCEDURES[name].colour)
+            ends |= line(axes, of_vector, "layer", name, title(name), False, 1.5, **how)
         value = float(unpatched[score.column].iloc[0])
         level(axes, value, "baseline")
         ends[title("baseline")] = (value, PROCEDURES["baseline"].colour)

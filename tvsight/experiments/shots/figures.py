@@ -7,9 +7,9 @@ from matplotlib.ticker import NullLocator
 
 from tvsight.output.labels import counted, display_name, number
 from tvsight.output.marks import level, whiskered
-from tvsight.output.panels import label_ends, line, name_panel, procedure_ends
+from tvsight.output.panels import Ends, label_ends, line, name_panel
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import title
+from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
 
 NARROWEST = 1.7
@@ -39,14 +39,17 @@ def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Pl
     rows = figure.subplots(
         2, len(models), sharex=True, sharey="row", squeeze=False, height_ratios=[2.4, 1]
     )
+    ends: dict[str, Ends] = {}
     for upper, lower, model in zip(*rows, models, strict=True):
-        of_model = means[means["model"] == model]
+        of_model, ends[model] = means[means["model"] == model], {}
         for procedure, of_procedure in of_model.groupby("procedure", sort=False):
             name = str(procedure)
             if name == "baseline":  # which is asked without demonstrations
-                level(upper, of_procedure["accuracy"].iloc[0], name, 1.2, label=title(name))
+                value = of_procedure["accuracy"].iloc[0]
+                level(upper, value, name, 1.2, label=title(name))
+                ends[model][title(name)] = (value, PROCEDURES[name].colour)
             else:
-                line(upper, of_procedure, "shots", name, title(name), band=False)
+                ends[model] |= line(upper, of_procedure, "shots", name, title(name), band=False)
         lag = of_model[of_model["procedure"] == LAG]
         dots: Any = {"fmt": "o", "color": "0.1", "markersize": 3.4, "elinewidth": 0.9}
         whiskered(lower, lag, "behind_icl", lag["shots"], **dots)
@@ -61,9 +64,8 @@ def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Pl
     rows[0, 0].set_ylabel(f"Mean test {accuracy}")
     rows[1, 0].set_ylabel("ICL −\ntask vector")
     figure.align_ylabels(list(rows[:, 0]))
-    for upper, model in zip(rows[0], models, strict=True):
-        last = means[(means["model"] == model) & (means["shots"] == counts[-1])]
-        label_ends(figure, upper, procedure_ends(last))
+    for upper, of_model in zip(rows[0], ends.values(), strict=True):
+        label_ends(figure, upper, of_model)
     note = f"n = {episodes} test episodes per task. Whiskers: 95 % bootstrap intervals over tasks."
     caption = (
         f"{note} Dashed: the baseline, which has no demonstrations. Below: how much more accurate "

@@ -1,7 +1,7 @@
 """Numbers beside Figure 5: how far task vectors cluster by task, and by category."""
 
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from tvsight.statistics.geometry import (
     stratified_folds,
 )
 from tvsight.statistics.intervals import accuracy
+from tvsight.statistics.summaries import by_group
 
 TASK, CATEGORY, LEFT_OUT = "task", "category", "category, own task left out"
 """The groupings of vectors. The last one assigns a category without learning from the vector's own
@@ -108,28 +109,35 @@ def by_task(given: VectorSet) -> pd.DataFrame:
         itself.
     """
     matrix = distances(given.vectors, DRAWN)
-    among_tasks = _silhouettes(matrix, given.tasks)
-    among_categories = _silhouettes(matrix, given.categories)
     of_tasks, _, left_out = _groupings(given)
-    predicted = nearest_centroid(given.vectors, of_tasks.labels, of_tasks.folds, DRAWN)[0]
-    categories = {}
+    columns = {
+        **{"model": given.model, "layer": given.layer, "category": given.categories},
+        **{"task": given.tasks, "cluster": given.clusters},
+        "silhouette": _silhouettes(matrix, given.tasks),
+        "silhouette_category": _silhouettes(matrix, given.categories),
+        "named": nearest_centroid(given.vectors, of_tasks.labels, of_tasks.folds, DRAWN)[0],
+    }
     for way, (measure, treatment) in WAYS.items():
         compared = given.centred if treatment == CENTRED else given
         found = nearest_centroid(compared.vectors, left_out.labels, left_out.folds, measure)[0]
-        categories[way] = np.where(found == "", np.nan, found == given.categories)
-    rows = []
-    for task in given.names:
-        own = given.tasks == task
-        lead = {"model": given.model, "layer": given.layer, "category": given.category[task]}
-        row = {
-            **{"task": task, "n": int(own.sum()), "units": len(set(given.clusters[own]))},
-            "silhouette": among_tasks[own].mean(),
-            "silhouette_category": among_categories[own].mean(),
-            **_recognised(predicted[own], given.clusters[own], task),
-            **{f"category_left_out_{way}": of[own].mean() for way, of in categories.items()},
+        right = np.where(found == "", np.nan, found == given.categories)
+        columns[f"category_left_out_{way}"] = right
+
+    def summary(own: pd.DataFrame) -> dict[str, Any]:
+        tested = own[own["named"] != ""]
+        found = accuracy(tested["named"] == tested["task"], tested["cluster"])
+        mistaken = tested["named"][tested["named"] != tested["task"]].value_counts()
+        share = mistaken.iloc[0] / len(own) if len(mistaken) else 0.0
+        return {
+            **{"n": len(own), "units": own["cluster"].nunique()},
+            **own[["silhouette", "silhouette_category"]].mean(),
+            **found.columns("accuracy"),
+            "taken_for": str(mistaken.index[0]) if len(mistaken) else "",
+            "taken_for_share": share if found.n else np.nan,
+            **own.filter(like="category_left_out").mean(),
         }
-        rows.append(lead | row)
-    return pd.DataFrame(rows)
+
+    return by_group(pd.DataFrame(columns), ["model", "layer", "category", "task"], summary)
 
 
 def embedding(given: VectorSet, perplexity: float) -> Embedding | None:
@@ -232,17 +240,4 @@ def _classified(given: VectorSet, grouping: Grouping, measure: Metric) -> dict[s
         "chance": float(chance[tested].mean()) if found.n else np.nan,
         "asked": found.n,
         "units": found.distinct,
-    }
-
-
-def _recognised(predicted: Labels, clusters: Labels, task: str) -> dict[str, object]:
-    """The share of a task's vectors that are assigned to it, and the task they are mistaken for."""
-    tested = predicted != ""
-    found = accuracy(predicted[tested] == task, clusters[tested])
-    mistaken = pd.Series(predicted[tested & (predicted != task)]).value_counts()
-    share = mistaken.iloc[0] / len(predicted) if len(mistaken) else 0.0
-    return {
-        **found.columns("accuracy"),
-        "taken_for": str(mistaken.index[0]) if len(mistaken) else "",
-        "taken_for_share": share if found.n else np.nan,
     }
