@@ -66,8 +66,6 @@ FURTHER = {
     "score_numbers.py": ["main_results"],
     "score_figures.py": ["main_results", "layer_sweep"],
     "score_report.py": ["main_results"],
-    "answers_numbers.py": ["main_results"],
-    "answers_report.py": ["main_results"],
     "transfer_figures.py": ["controls"],
     "distance_figures.py": ["controls"],
     "distance_numbers.py": ["controls"],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.legible import assert_legible
-from tvsight.output.panels import block_ticks, label_ends, line, panels, procedure_ends, spread
+from tvsight.output.panels import block_ticks, label_ends, line, panels, spread
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import CENTRAL, title
 
@@ -53,10 +53,11 @@ def test_places_move_no_more_than_they_must() -> None:
 def test_names_stand_at_the_ends_of_their_lines() -> None:
     figure, (axes,) = panels(1, 3, 0.3)
     last = pd.DataFrame({"procedure": CENTRAL, "accuracy": [0.1, 0.75, 0.74, 0.76]})
+    ends: dict[str, tuple[float, str]] = {}
     for name, accuracy in last.itertuples(index=False):
-        ends = {f"accuracy_{end}": accuracy for end in ("low", "high")}
-        line(axes, pd.DataFrame([{"x": 0, "accuracy": accuracy, **ends}] * 2), "x", name, name)
-    label_ends(figure, axes, procedure_ends(last))
+        whole = {f"accuracy{end}": accuracy for end in ("", "_low", "_high")}
+        ends |= line(axes, pd.DataFrame([{"x": 0, **whole}] * 2), "x", name, title(name))
+    label_ends(figure, axes, ends)
     texts = {text.get_text(): text for text in axes.texts}
     order = ["baseline", "task_vector", "icl", "averaged_vector"]
     assert list(texts) == list(map(title, order))

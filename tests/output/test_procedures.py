@@ -1,7 +1,6 @@
 import pytest
 
 from tvsight.output.procedures import COMPARED, about, beside, word
-from tvsight.output.tables import Wording
 
 
 @pytest.mark.parametrize(
@@ -18,5 +17,3 @@ def test_another_vector_than_the_task_vector_is_named() -> None:
     assert about("The vector", "task_vector") == "The vector"
     assert about("The vector", "mean_state") == "The vector (mean state)"
     assert beside(COMPARED, "mean_state") == ("baseline", "icl", "mean_state")
-    wording = Wording("The {vector}", "A row is a {vector}.").of("mean_state")
-    assert wording == Wording("The mean state", "A row is a mean state.")

@@ -101,6 +101,11 @@ def sizes(counts: pd.Series) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
+def ends(values: "pd.Series[float]") -> str:
+    """`0.67 to 0.73`, the least and the greatest, or one where they read alike."""
+    return " to ".join(dict.fromkeys((number(values.min()), number(values.max()))))
+
+
 def shared_note(shared: object) -> str:
     """A remark on a task whose answers often begin alike; empty where they do not.
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from tvsight.output.procedures import PROCEDURES
@@ -55,6 +57,15 @@ def level(axes: Axes, value: float, procedure: str, width: float = 1.1, **look: 
     axes.axhline(value, color=colour, linewidth=width, linestyle="--", **look)
 
 
+def points(axes: Axes, across: Any, up: Any, procedure: str, **look: Any) -> None:
+    """Points of a procedure, in its colour and with its marker.
+
+    Args:
+        look: of `Axes.plot`, where it is another one.
+    """
+    axes.plot(across, up, **look_of(procedure) | look)
+
+
 def look_of(procedure: str) -> dict[str, Any]:
     """Colour and marker of a procedure, for points without a line."""
     drawn_as = PROCEDURES[procedure]
@@ -71,6 +82,45 @@ def rows_of(axes: Axes, names: Sequence[str], places: Any = None) -> None:
     axes.set_yticks(range(len(names)) if places is None else places, names)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.grid(True)
+
+
+def heat_map(
+    axes: Axes,
+    values: pd.DataFrame,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    most: float | None = 1.0,
+    turned: bool = False,
+    lined: bool = False,
+) -> AxesImage:
+    """A heat map from 0 to `most`, its greatest value where that is None.
+
+    Args:
+        rows, columns: their names; none is written where there are none.
+        turned: write those of columns upwards.
+        lined: draw lines between cells.
+    """
+    grid = values.to_numpy(dtype=float)
+    drawn = axes.imshow(grid, cmap=COLOUR_MAP, vmin=0, vmax=most, aspect="auto")
+    axes.set(xticks=range(len(columns)), yticks=range(len(rows)))
+    if columns:
+        axes.set_xticklabels(columns, rotation=90 if turned else 0)
+    if rows:
+        axes.set_yticklabels(rows)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    if lined:
+        axes.set_xticks(np.arange(0.5, grid.shape[1] - 1), minor=True)
+        axes.set_yticks(np.arange(0.5, grid.shape[0] - 1), minor=True)
+        axes.grid(which="minor", color="0.9", linewidth=0.5)
+        axes.set_axisbelow(False)
+    return drawn
+
+
+def frame(axes: Axes, column: float, row: float, inset: float = 0.0, **look: Any) -> None:
+    """A frame in a cell of a heat map, so far from its edge."""
+    corner, side = (column - 0.5 + inset, row - 0.5 + inset), 1 - 2 * inset
+    axes.add_patch(Rectangle(corner, side, side, fill=False, **look))
 
 
 def say_cells(

@@ -60,6 +60,10 @@ class Table(NamedTuple):
             title=title, heading=heading, note=note.format(vector=word(vector)), columns=columns
         )
 
+    def without(self, words: str) -> "Table":
+        """The same without some words of its note."""
+        return self._replace(note=self.note.replace(words, ""))
+
 
 class Page(NamedTuple):
     """Where an analysis shows and writes what it found."""

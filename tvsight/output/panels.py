@@ -1,6 +1,8 @@
 """A panel per model, the lines with bands in them, and what is written along axes and lines."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tvsight.output import marks
-from tvsight.output.labels import display_name, shortened
-from tvsight.output.lettering import fitting
-from tvsight.output.marks import grid_of_panels
-from tvsight.output.procedures import PROCEDURES, title
+from tvsight.output.labels import counted, display_name, shortened, task_title
+from tvsight.output.lettering import fitting, wrapped
+from tvsight.output.marks import grid_of_panels, legend_of, points
+from tvsight.output.procedures import PROCEDURES
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
     ONE_COLUMN,
@@ -29,8 +31,10 @@ ROWS_OF_TURNED_NAME = 4
 """Tasks of a category beside which its name fits upright."""
 END_LABEL = 7.0
 """Size of a label at the end of a line, in points."""
+PANEL_NAME = 7.5
+"""Size of the name of a model above its panel, in points."""
 
-Ends = Mapping[str, tuple[float, str]]
+Ends = dict[str, tuple[float, str]]
 """By name, where a line ends on the vertical axis, and its colour."""
 
 
@@ -59,7 +63,7 @@ def model_panels(models: Sequence[str], height: float, alone: float) -> tuple[Fi
         alone: width of the figure where there is one model, as a share of two columns.
     """
     figure = new_figure(TWO_COLUMNS * (alone if len(models) == 1 else 1), height)
-    drawn = list(figure.subplots(1, len(models), sharey=True, squeeze=False)[0])
+    drawn = grid_of_panels(figure, len(models), len(models), sharey=True)
     for axes, model in zip(drawn, models, strict=True):
         axes.set_title(display_name(model), loc="left")
         axes.yaxis.grid(True)
@@ -75,27 +79,25 @@ def line(
     band: bool = True,
     width: float = 1.2,
     value: str = "accuracy",
-) -> None:
-    """A column of one procedure, in its colour and with its marker.
+    **look: Any,
+) -> Ends:
+    """A line of one procedure, in its colour and with its marker.
 
     Args:
         means: one row per point, with `value`, its `_low` and `_high`.
         along: the column that the horizontal axis is.
         band: draw the interval too.
+        look: of `Axes.plot`, where it is another one.
+
+    Returns:
+        Its end, for `label_ends`.
     """
-    drawn_as = PROCEDURES[procedure]
     places = means[along].astype(float)
-    axes.plot(
-        places,
-        means[value],
-        color=drawn_as.colour,
-        marker=drawn_as.marker,
-        markersize=3.4,
-        linewidth=width,
-        label=label,
-    )
+    style = {"linestyle": "-", "markersize": 3.4, "linewidth": width, "label": label, **look}
+    points(axes, places, means[value], procedure, **style)
     if band:
-        marks.band(axes, places, means, value, drawn_as.colour)
+        marks.band(axes, places, means, value, PROCEDURES[procedure].colour)
+    return {label: (means[value].iloc[-1], look.get("color", PROCEDURES[procedure].colour))}
 
 
 def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = None) -> None:
@@ -104,8 +106,7 @@ def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = 
     Args:
         size: of the names, in points.
     """
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=columns, loc="outside upper left", fontsize=size)
+    legend_of(figure, [axes], ncols=columns, fontsize=size)
 
 
 def category_runs(categories: pd.Series) -> list[tuple[str, int, int]]:
@@ -115,6 +116,45 @@ def category_runs(categories: pd.Series) -> list[tuple[str, int, int]]:
         first = runs.pop()[1] if runs and runs[-1][0] == category else place
         runs.append((category, first, place))
     return runs
+
+
+def axis_of_blocks(
+    axes: Axes, depth: int, marked: Iterable[int] = (), most: int = MOST_TICKS, label: str = ""
+) -> None:
+    """Make the horizontal axis that of the blocks of a model; see `block_ticks`."""
+    axes.set(xlim=(-0.5, depth - 0.5), xlabel=label or f"Block (0–{depth - 1})")
+    axes.set_xticks(block_ticks(depth, marked, most))
+
+
+def name_panel(axes: Axes, model: str, tasks: int, room: float = math.inf) -> None:
+    """The name of a model and its number of tasks over its panel.
+
+    Args:
+        room: width of the name, in inches.
+    """
+    name = f"{display_name(model)} ({counted(tasks, 'task')})".replace(" task", "\u00a0task")
+    axes.set_title(wrapped(name, room, PANEL_NAME), loc="left", fontsize=PANEL_NAME)
+
+
+def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> pd.DataFrame:
+    """A row per task, the first at the top, with a line from its least value to its greatest.
+
+    Args:
+        table: rows of one model, with `category`, `task` and `value`.
+        look: of the lines.
+
+    Returns:
+        `table` with `place`, that of its row.
+    """
+    tasks = table.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
+    places = pd.Series(tasks.index, tasks["task"])
+    placed = table.assign(place=table["task"].map(places))
+    ends = placed.groupby("place")[value].agg(["min", "max"])
+    marks.dumbbells(axes, ends.index, ends, color="0.8", **look)
+    marks.rows_of(axes, list(map(task_title, tasks["task"])))
+    axes.set_ylim(-0.6, len(tasks) - 0.4)
+    shade_categories(tasks["category"], axes)
+    return placed
 
 
 def name_categories(axes: Axes, runs: Iterable[tuple[str, int, int]], shift: float = 0.0) -> None:
@@ -219,16 +259,6 @@ def label_ends(figure: Figure, axes: Axes, ends: Ends) -> None:
             },
             annotation_clip=False,
         )
-
-
-def procedure_ends(last: pd.DataFrame) -> Ends:
-    """The ends of the lines of `line`, for `label_ends`.
-
-    Args:
-        last: the last point of each line, with `procedure` and `accuracy`.
-    """
-    ends = zip(last["procedure"], last["accuracy"], strict=True)
-    return {title(name): (end, PROCEDURES[name].colour) for name, end in ends}
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from tvsight.errors import UsageError
 from tvsight.output.labels import MISSING
-from tvsight.output.procedures import word
 from tvsight.texts import latex, markdown, one_line
 from tvsight.writing import has, whole_file
 
@@ -31,10 +30,6 @@ class Wording(NamedTuple):
     note: str
     """How to read it, in sentences: what a row is, what brackets hold, how many cases stand behind
     a number."""
-
-    def of(self, vector: str) -> "Wording":
-        """The same of one vector, whose name takes the place of `{vector}`."""
-        return Wording(*(text.format(vector=word(vector)) for text in self))
 
 
 def write(

@@ -227,6 +227,20 @@ def significant(run: pd.DataFrame, column: str) -> int:
     return int((adjusted < SIGNIFICANCE).sum())
 
 
+def beside(table: pd.DataFrame, others: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """A table with further columns: on the same model and task, of a procedure the value of a
+    column.
+
+    Args:
+        table: one row per model, task and procedure.
+        others: the procedure and the column, by the name of the new one.
+    """
+    of = pd.MultiIndex.from_frame(table[["model", "task"]])
+    ends = {name: table[table["procedure"] == other] for name, (other, _) in others.items()}
+    known = {name: end.set_index(["model", "task"]).reindex(of) for name, end in ends.items()}
+    return table.assign(**{name: end[others[name][1]].to_numpy() for name, end in known.items()})
+
+
 def wide(
     table: pd.DataFrame, keys: Sequence[str], column: str, value: str = "accuracy"
 ) -> pd.DataFrame:

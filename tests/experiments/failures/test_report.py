@@ -2,11 +2,6 @@ from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
 from tvsight.experiments.failures import NAME, report
-from tvsight.protocol import central
-
-
-def test_it_is_a_view_of_the_central_comparison() -> None:
-    assert report.collect is central.collect
 
 
 def test_wrong_answers_are_a_table_and_a_figure_per_model() -> None:

@@ -6,14 +6,9 @@ from tests.helpers.function_vector_rows import method_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.errors import UsageError
 from tvsight.experiments.layer_sweep import NAME, Options, report
-from tvsight.protocol import central
 from tvsight.protocol.layers import by_layer
 
 RESULTS = (swept_rows("one", [0, 2, 4, 1]), swept_rows("two", [0, 4, 4, 3]))
-
-
-def test_it_is_a_view_of_the_central_comparison() -> None:
-    assert report.collect is central.collect
 
 
 def test_the_papers_curves_are_drawn_beside_ours() -> None:

@@ -14,33 +14,16 @@ from tests.helpers.commands import Finished, analysis
 from tests.helpers.hostile import raw
 from tvsight.output.labels import cut_note, shared_note
 
+TABLES = ("", "_means", "_recognition", "_models", "_scores")
+FIGURES = ("", "_models", "_against_icl_qwen2", "_by_task_qwen2")
 DRAWN = {
-    "tables/main_results.csv",
-    "tables/main_results.md",
-    "tables/main_results.tex",
-    "tables/main_results_means.csv",
-    "tables/main_results_means.md",
-    "tables/main_results_means.tex",
-    "tables/main_results_recognition.csv",
-    "tables/main_results_recognition.md",
-    "tables/main_results_recognition.tex",
+    *(f"tables/main_results{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")),
     *(
-        f"tables/main_results_{table}.{kind}"
-        for table in ("models", "scores")
-        for kind in ("csv", "md", "tex")
-    ),
-    *(
-        f"figures/main_results_{figure}.{kind}"
-        for figure in ("models", "against_icl_qwen2")
+        f"figures/main_results{name}.{kind}"
+        for name in FIGURES
         for kind in ("png", "pdf", "caption.md")
     ),
     "tables/main_results_scores_means.csv",
-    "figures/main_results.png",
-    "figures/main_results.pdf",
-    "figures/main_results.caption.md",
-    "figures/main_results_by_task_qwen2.png",
-    "figures/main_results_by_task_qwen2.pdf",
-    "figures/main_results_by_task_qwen2.caption.md",
 }
 SMALL = ("--episodes-per-split", "4", "--shots", "3")
 

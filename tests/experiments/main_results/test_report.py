@@ -6,7 +6,6 @@ from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
 from tvsight.experiments.main_results import NAME, numbers, report
 from tvsight.paper import paper_by_task
-from tvsight.protocol import central
 from tvsight.protocol.answer_sets import recognition
 
 RESULTS = (
@@ -22,10 +21,6 @@ def drawing() -> tuple[Recorded, str]:
     drawn, display = Recorded(NAME), Told()
     report.draw(outcome_of(*RESULTS), RunConfig(), display, drawn)
     return drawn, display.text
-
-
-def test_all_results_are_collected() -> None:
-    assert report.collect is central.collect
 
 
 def test_numbers_are_those_of_tasks_and_of_means(drawing: tuple[Recorded, str]) -> None:

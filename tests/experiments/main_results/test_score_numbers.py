@@ -2,14 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.example_rows import DIVERGENCES, GAPS, scored_rows, task_rows
+from tests.helpers.example_rows import DIVERGENCES, GAPS, scored_rows, task_rows, whole_rows
 from tvsight.experiments.main_results.score_numbers import (
     MEASURED,
+    OF_ANSWERS,
     SCORES,
     best,
     by_layer,
     by_task,
     layers_over_tasks,
+    of_answers,
     over_tasks,
     procedures,
     scored,
@@ -42,6 +44,17 @@ def test_scores_by_task_and_over_tasks() -> None:
         {"baseline": 0, "icl": 1, "task_vector": 0.8, "averaged_vector": 0.9}
     )
     assert means.at["task_vector", "icl_divergence_recovered"] == pytest.approx(0.75)
+
+
+def test_scores_of_whole_answers() -> None:
+    table = of_answers(whole_rows())
+    assert table["task"].tolist() == ["one"] * 4 + ["two"] * 4
+    vector = table[(table["task"] == "one") & (table["procedure"] == "task_vector")].iloc[0]
+    assert (vector["n"], vector["queries"]) == (20, 20)
+    # 10 of 20 answers are right; the others have half of the words, the first of them.
+    assert vector[list(OF_ANSWERS)].tolist() == pytest.approx([0.5, 0.75, 1.0, -1.5])
+    for name in OF_ANSWERS:
+        assert vector[f"{name}_low"] <= vector[name] <= vector[f"{name}_high"]
 
 
 def test_scores_by_block_have_the_baseline_without_one() -> None:

@@ -1,11 +1,18 @@
 import pytest
 
-from tests.helpers.example_rows import outcome_of, scored_rows, task_rows
+from tests.helpers.example_rows import outcome_of, scored_rows, task_rows, whole_rows
+from tests.helpers.legible import assert_legible
 from tests.helpers.recorded import Recorded, Told
+from tvsight.config import RunConfig
 from tvsight.errors import UsageError
-from tvsight.experiments import layer_sweep
+from tvsight.experiments import layer_sweep, shots
+from tvsight.experiments.layer_sweep import report as sweep_report
 from tvsight.experiments.main_results import NAME, Options, report, score_report
+from tvsight.experiments.main_results.score_numbers import OF_ANSWERS
+from tvsight.experiments.shots import report as shots_report
 from tvsight.output.page import Page
+from tvsight.output.plots import Plot
+from tvsight.run.outcome import Outcome
 
 
 def outcome():
@@ -57,3 +64,56 @@ def test_options_that_do_not_go_together_are_refused() -> None:
         Options(score="kl", answer_tokens=8)
     with pytest.raises(UsageError, match="leave it or --score gap out"):
         layer_sweep.Options(score="gap", least_peak=0.5)
+
+
+def test_the_table_of_whole_answers_has_a_place_of_its_own() -> None:
+    recorded, display = Recorded(NAME), Told()
+    assert score_report.place(task_rows("one", (2, 18, 15, 14)), recorded) is recorded
+    page = Page(display, score_report.place(whole_rows(), recorded))
+    score_report.draw(whole_rows(), Options(), page)
+    name = f"{NAME}_answers_scores"
+    assert list(recorded.tables) == [name, f"{name}_means"]
+    means = recorded.tables[f"{name}_means"].set_index("procedure").loc["task_vector"]
+    assert means[list(OF_ANSWERS)].tolist() == pytest.approx([0.7, 0.85, 1.0, -1.5])
+    (cells,) = recorded.cells[name]
+    vector = cells.set_index("Procedure").loc["Task vector"]
+    assert vector["Tasks"] == "2"
+    assert vector["Log-probability"].startswith("-1.50 [")
+    assert recorded.escaped[name] == {"Model"}
+
+
+def whole_outcome() -> Outcome:
+    rows = whole_rows()
+    return outcome_of(*(rows[rows["task"] == name] for name in ("one", "two")))
+
+
+def labels(plot: Plot) -> str:
+    """All names of axes and colour bars."""
+    axes = plot.figure.axes
+    return "; ".join(filter(None, (f"{one.get_xlabel()}; {one.get_ylabel()}" for one in axes)))
+
+
+def test_accuracies_are_named_exact_and_nothing_is_said_of_the_paper() -> None:
+    recorded = Recorded(NAME)
+    report.draw(whole_outcome(), RunConfig(), Told(), recorded)
+    sweep = Recorded(layer_sweep.NAME)
+    sweep_report.draw(whole_outcome(), layer_sweep.Options(), Told(), sweep)
+    of_shots = Recorded(shots.NAME)
+    one, two = whole_outcome().labelled(shots=1), whole_outcome().labelled(shots=4)
+    one.add(two)
+    shots_report.draw(one, shots.Options(), Told(), of_shots)
+    drawn = {**recorded.figures, **sweep.figures, **of_shots.figures}
+    assert len(drawn) == 6
+    for name, plot in drawn.items():
+        assert "accuracy (exact answers)" in labels(plot).lower().replace("\n", " "), name
+        assert "(paper)" not in plot.caption
+        assert_legible(plot)
+    for name, wording in (recorded.wordings | sweep.wordings | of_shots.wordings).items():
+        assert "(paper)" not in wording.note, name
+
+
+def test_one_token_has_the_papers_words() -> None:
+    recorded = Recorded(NAME)
+    report.draw(outcome_of(task_rows("one", (2, 18, 15, 14))), RunConfig(), Told(), recorded)
+    assert "exact" not in labels(recorded.figures[NAME])
+    assert "(paper): reported by" in recorded.wordings[f"{NAME}_means"].note

@@ -66,19 +66,6 @@ def test_episodes_are_saved_though_two_experiments_run(finished: Run) -> None:
     assert sum('"query"' in line for line in lines) == 2 * 8
 
 
-def test_tables_hold_both_blocks_and_the_papers_tokens(finished: Run) -> None:
-    table = pd.read_csv(finished.results / "tables" / "token_projections.csv", na_filter=False)
-    assert set(table["task"]) == set(TASKS)
-    ours = table[table["source"] == "tvsight"]
-    assert set(ours["place"]) == {"chosen", "two above"}
-    paper = table[table["source"] == "paper"]
-    assert set(paper["task"]) == {"prev_letter"}
-    assert paper["token"].tolist()[:3] == ["b", "c", "v"]
-    ranks = pd.read_csv(finished.results / "tables" / "token_projections_ranks.csv")
-    assert ranks.groupby(["task", "place"]).size().tolist() == [3] * 4
-    assert set(ranks["draws"]) == {8}
-
-
 def test_an_identity_names_all_that_changes_a_number(finished: Run) -> None:
     (manifest,) = finished.results.glob("token_projections/qwen2/to_upper-*/manifest.json")
     identity = json.loads(manifest.read_text())["identity"]
@@ -119,30 +106,3 @@ def test_what_a_server_would_see_gives_the_same_rows(finished: Run, tmp_path: Pa
     for path in (tmp_path / "token_projections" / "qwen2").iterdir():
         here = finished.results / path.relative_to(tmp_path) / "rows.parquet"
         pd.testing.assert_frame_equal(pd.read_parquet(path / "rows.parquet"), pd.read_parquet(here))
-
-
-def test_a_task_that_fails_is_named_once_and_the_others_are_drawn(
-    finished: Run, tmp_path: Path
-) -> None:
-    for experiment in ("main_results", "token_projections"):
-        shutil.copytree(finished.results / experiment, tmp_path / experiment)
-    options = ("--model", finished.options[1], "--tasks", "to_upper,present_simple_gerund", *SMALL)
-    process = analysis("token_projections", *options, "--results", tmp_path)
-    assert process.returncode == 1
-    assert process.stdout.count("Missing:") == 1
-    assert re.search("Missing: qwen2 / present_simple_gerund.*at least 20", process.stdout)
-    table = pd.read_csv(tmp_path / "tables" / "token_projections.csv", na_filter=False)
-    assert set(table["task"]) == {"to_upper"}
-
-
-def test_a_dry_run_says_what_it_would_measure(finished: Run, tmp_path: Path) -> None:
-    process = analysis("token_projections", *finished.options, "--results", tmp_path, "--dry-run")
-    assert (process.returncode, process.stderr) == (0, "")
-    assert process.stdout.count("to be measured") == 4
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_help_names_its_options() -> None:
-    process = analysis("token_projections", "--help")
-    assert process.returncode == 0
-    assert "--all-tokens" in process.stdout

@@ -91,22 +91,6 @@ def test_a_redraw_gives_the_same_bytes_whatever_the_number_of_threads(
     assert written[0] == written[1]
 
 
-@pytest.mark.slow
-def test_options_of_the_picture_change_it_alone(
-    finished: tuple[Path, Finished], checkpoint: Path, tmp_path: Path
-) -> None:
-    results = copied(finished, tmp_path)
-    chosen = options(checkpoint, results, redraw=True, perplexity=1.5)
-    assert main(chosen) == 0
-    same = {
-        name: (results / name).read_bytes() == (finished[0] / name).read_bytes() for name in DRAWN
-    }
-    changed = {name for name, unchanged in same.items() if not unchanged}
-    # The picture is a draft in these tests, so its PNG is always the same dot.
-    drawn = {name for name in DRAWN if "figures" in name and not name.endswith(".png")}
-    assert changed == drawn | {name for name in DRAWN if "points" in name}
-
-
 def test_a_block_that_is_not_there_is_refused(
     finished: tuple[Path, Finished], checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -114,11 +98,6 @@ def test_a_block_that_is_not_there_is_refused(
     with pytest.raises(UsageError, match="Block 5: qwen2 has blocks 0 to 4"):
         main(chosen)
     assert not (tmp_path / "tables").exists()
-
-
-def test_a_block_below_the_first_is_refused_before_anything_is_measured() -> None:
-    with pytest.raises(UsageError, match=r"^--layer -1: blocks are numbered from 0"):
-        Options(layer=-1)
 
 
 def test_results_without_vectors_are_named_as_missing(
@@ -132,20 +111,13 @@ def test_results_without_vectors_are_named_as_missing(
         assert f"Missing: qwen2 / {task}. not in the store with its vectors" in shown
 
 
-def test_a_dry_run_draws_nothing(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(options(checkpoint, tmp_path, dry_run=True)) == 0
-    assert "next_letter: to be measured" in capsys.readouterr().out
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("option", "told"),
     [
         ({"perplexity": 0.0}, "--perplexity 0.0: more than 0"),
         ({"perplexity": float("nan")}, "--perplexity nan: a finite number"),
         ({"shots": 0}, "--shots 0: at least 1"),
+        ({"layer": -1}, "^--layer -1: blocks are numbered from 0"),
     ],
 )
 def test_what_tsne_cannot_take_is_refused(option: dict[str, float], told: str) -> None:

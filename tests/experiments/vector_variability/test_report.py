@@ -10,7 +10,6 @@ from tests.helpers.vector_examples import FOUR, ONE, vector_set
 from tvsight.experiments.vector_variability import NAME, Options, report
 from tvsight.experiments.vector_variability.numbers import separations
 from tvsight.output.labels import spread
-from tvsight.protocol.central import collect_with_vectors
 from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 
 
@@ -21,10 +20,6 @@ def written(
     monkeypatch.setattr(report, "vector_sets", lambda outcome, options: list(sets))
     report.draw(outcome_of(), Options(**options), display, drawn)
     return drawn, display
-
-
-def test_it_is_a_view_of_the_central_comparison_with_its_vectors() -> None:
-    assert report.collect is collect_with_vectors
 
 
 def test_texts_are_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """Accuracy with another task's vector against its distance from the task's own."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tvsight.experiments.controls.distance_numbers import ALL, remarkable
 from tvsight.output.labels import (
@@ -17,6 +18,7 @@ from tvsight.output.labels import (
     task_title,
 )
 from tvsight.output.marks import grid_of_panels, legend_of
+from tvsight.output.panels import PANEL_NAME
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
 from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, new_figure
@@ -25,8 +27,6 @@ MOST_ACROSS = 2
 """Models beside each other."""
 ALONE, HEIGHT = 4.6, 3.2
 """Width of a figure of one model, and height of a row of panels, in inches."""
-NAME_SIZE = 7.5
-"""Size of the name of a model above its panel, in points."""
 OTHERS, OTHERS_NAME = "0.55", "tasks of different categories"
 """Colour and name of pairs whose tasks have different categories."""
 MEANS = "mean of each fifth of pairs"
@@ -48,15 +48,13 @@ def scatter(
     figure = new_figure(ALONE if len(models) == 1 else TWO_COLUMNS, 0.5 + HEIGHT * down)
     drawn = grid_of_panels(figure, len(models), across, sharey=True)
     for axes, model in zip(drawn, models, strict=True):
-        of_model = pairs[pairs["model"] == model]
+        of_model, of_parts = (of[of["model"] == model] for of in (pairs, means))
         _points(axes, of_model)
-        of_parts = means[means["model"] == model]
-        axes.plot(
-            of_parts["distance"], of_parts["accuracy"], "-", color="black", linewidth=1, label=MEANS
-        )
+        look: Any = {"color": "black", "linewidth": 1, "label": MEANS}
+        axes.plot(of_parts["distance"], of_parts["accuracy"], "-", **look)
         where = block(of_model["layer"].iloc[0], depths[model])
         name = f"{display_name(model)}\nDistances after {where}"
-        axes.set_title(name, loc="left", fontsize=NAME_SIZE)
+        axes.set_title(name, loc="left", fontsize=PANEL_NAME)
         end = of_model["distance"].max()
         axes.set(xlim=(-0.08 * end, 1.04 * end), ylim=(-0.14, 1.1))
         axes.set_xlabel("Euclidean distance of mean vectors")
@@ -64,7 +62,16 @@ def scatter(
         axes.set_ylabel("Test accuracy with the other's vector")
     legend_of(figure, drawn, ncols=3, fontsize=7, columnspacing=1.2, handletextpad=0.4)
     for axes, model in zip(drawn, models, strict=False):
-        _names(figure, axes, pairs[pairs["model"] == model])
+        of_model = pairs[pairs["model"] == model]
+        named = remarkable(of_model)
+        points = {
+            f"{task_title(row['task'])} ({task_title(row['source'])})": (
+                *(row["distance"], row["accuracy"], "black"),
+            )
+            for _, row in named.iterrows()
+        }
+        nameless = of_model.drop(named.index)[["distance", "accuracy"]]
+        name_points(figure, axes, points, nameless=nameless)
     note = (
         f"n = {sizes(pairs['n'])} test episodes per point. Filled: one category. Named: task asked "
         "(whose vector)."
@@ -84,48 +91,18 @@ def _points(axes: Axes, of_model: pd.DataFrame) -> None:
     """The pairs of one model; those of one category in its colour and in front."""
     alike = of_model["category"] == of_model["source_category"]
     apart = of_model[~alike]
-    axes.plot(
-        apart["distance"],
-        apart["accuracy"],
-        "o",
-        color=OTHERS,
-        markerfacecolor="none",
-        markersize=3.0,
-        markeredgewidth=0.6,
-        label=OTHERS_NAME,
-    )
+    look: Any = {"color": OTHERS, "markerfacecolor": "none", "markeredgewidth": 0.6}
+    axes.plot(apart["distance"], apart["accuracy"], "o", markersize=3.0, label=OTHERS_NAME, **look)
+    look = {"markeredgecolor": "black", "markeredgewidth": 0.4, "markersize": 4.2}
     for category, of_category in of_model[alike].groupby("category", sort=False, observed=True):
-        axes.plot(
-            of_category["distance"],
-            of_category["accuracy"],
-            "o",
-            color=CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"]),
-            markeredgecolor="black",
-            markeredgewidth=0.4,
-            markersize=4.2,
-            label=shortened(str(category)),
-        )
-
-
-def _names(figure: Figure, axes: Axes, of_model: pd.DataFrame) -> None:
-    """The names of remarkable pairs: the task that is asked, and whose vector is applied."""
-    named = remarkable(of_model)
-    points = {
-        f"{task_title(row['task'])} ({task_title(row['source'])})": (
-            row["distance"],
-            row["accuracy"],
-            "black",
-        )
-        for _, row in named.iterrows()
-    }
-    nameless = of_model.drop(named.index)[["distance", "accuracy"]]
-    name_points(figure, axes, points, nameless=nameless)
+        colour = CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"])
+        look |= {"color": colour, "label": shortened(str(category))}
+        axes.plot(of_category["distance"], of_category["accuracy"], "o", **look)
 
 
 def _finding(correlations: pd.DataFrame) -> str:
     """The finding: how strongly distance and accuracy are related."""
-    over_all = correlations[correlations["ranked"] == ALL]
-    known = over_all.dropna(subset="correlation")
+    known = correlations[correlations["ranked"] == ALL].dropna(subset="correlation")
     if known.empty:
         return "Accuracy with another task's vector, by its distance"
     nearer = known["significant"] & (known["correlation"] < 0)
@@ -134,11 +111,10 @@ def _finding(correlations: pd.DataFrame) -> str:
         finding = "Nearer vectors work better, but distance tells only a part"
     elif nearer.any():
         finding = f"Nearer vectors work better in {int(nearer.sum())} of {len(known)} models"
-    if len(known) == 1:
-        return f"{finding}: rank correlation {number(known['correlation'].iloc[0])}"
+    found = {row["model"]: number(row["correlation"]) for _, row in known.iterrows()}
     parts = [
-        f"{number(row['correlation'])} ({display_name(row['model'])})"
-        for _, row in known.iterrows()
+        value + (f" ({display_name(model)})" if len(found) > 1 else "")
+        for model, value in found.items()
     ]
     return f"{finding}: rank correlation {', '.join(parts)}"
 
@@ -146,15 +122,13 @@ def _finding(correlations: pd.DataFrame) -> str:
 def _each(correlations: pd.DataFrame) -> list[str]:
     """The correlations of each model, in sentences."""
     sentences = []
-    for model, of_model in correlations.groupby("model", sort=False, observed=True):
+    known = correlations.dropna(subset="correlation")
+    for model, of_model in known.groupby("model", sort=False, observed=True):
         parts = [
             f"{row['ranked']} {interval(row, 'correlation')} (p = {small(row['correlation_p'])})"
-            for _, row in of_model.dropna(subset="correlation").iterrows()
+            for _, row in of_model.iterrows()
         ]
-        if parts:
-            count = counted(of_model["pairs"].iloc[0], "pair")
-            sentences.append(
-                f"{display_name(str(model))}, {count}: Spearman's rank correlation over "
-                f"{', '.join(parts)}."
-            )
+        name, count = display_name(str(model)), counted(of_model["pairs"].iloc[0], "pair")
+        over = f"{name}, {count}: Spearman's rank correlation over"
+        sentences.append(f"{over} {', '.join(parts)}.")
     return sentences

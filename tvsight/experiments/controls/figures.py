@@ -1,15 +1,24 @@
 """The task vector beside its controls, and every task's vector applied to every task."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tvsight.output.labels import block, counted, display_name, number, sizes
-from tvsight.output.lettering import wrapped
-from tvsight.output.marks import band, grid_of_panels, level
-from tvsight.output.panels import BLOCK_AXIS, MOST_TICKS, block_ticks, label_ends, panels
+from tvsight.output.labels import block, display_name, number, sizes
+from tvsight.output.marks import grid_of_panels, level, points, rows_of
+from tvsight.output.panels import (
+    BLOCK_AXIS,
+    MOST_TICKS,
+    Ends,
+    axis_of_blocks,
+    label_ends,
+    line,
+    name_panel,
+    panels,
+)
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import CONTROLS, PROCEDURES, beside, title, word
 from tvsight.output.theme import TWO_COLUMNS, new_figure
@@ -23,8 +32,8 @@ ROWS = (
 """Procedures from top to bottom, in groups. The first three groups are pairs that are compared."""
 ROW, GAP, APART = 0.2, 0.4, 0.7
 """Height of a row of points in inches; space between groups, and within a pair, in rows."""
-ACROSS, NAME_ROOM, NAME_SIZE = 3, 1.5, 7.5
-"""Models beside each other; width of their names in inches, and their size in points."""
+ACROSS, NAME_ROOM = 3, 1.5
+"""Models beside each other, and width of their names in inches."""
 TIE, STACKED = 0.015, 0.11
 """Accuracies nearer than this are drawn above each other, so far apart, in rows."""
 GREYED = tuple(name for name in CONTROLS if name != "shuffled_labels")
@@ -54,17 +63,18 @@ def means(table: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vector
     for axes, model in zip(drawn, models, strict=True):
         of_model = summary[summary["model"] == model].set_index("procedure")
         tasks = table[table["model"] == model]
+        of_tasks = {name: (tasks[name], at + _stacked(tasks[name])) for name, at in places.items()}
         for upper, lower in rows[:-1]:
             if {upper, lower} <= set(of_model.index):
-                _joined(axes, places, tasks, upper, lower)
+                (from_x, from_y), (to_x, to_y) = of_tasks[upper], of_tasks[lower]
+                look: Any = {"color": "0.75", "linewidth": 0.6, "zorder": 1}
+                axes.plot([from_x, to_x], [from_y, to_y], **look)
         for name in of_model.index.intersection(list(places)):
-            _strip_of_points(axes, places[name], str(name), of_model.loc[name], tasks[name])
+            _strip_of_points(axes, places[name], str(name), of_model.loc[name], of_tasks[name])
         axes.set(xlim=(-0.02, 1.02), ylim=(lowest + 0.6, -0.6), xlabel="Test accuracy")
-        axes.set_title(_name(model, len(tasks), len(models)), loc="left", fontsize=NAME_SIZE)
-        axes.xaxis.grid(True)
+        name_panel(axes, model, len(tasks), _name_room(models))
         axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        axes.set_yticks(list(places.values()), [title(name) for name in places])
+        rows_of(axes, list(map(title, places)), list(places.values()))
     note = (
         f"n = {sizes(table['n'])} test episodes per task. Small points: tasks. Large ones: their "
         "mean, with a 95 % bootstrap interval over tasks. Lines: the same task."
@@ -87,23 +97,21 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vect
     """
     models = list(dict.fromkeys(blocks["model"]))
     figure, drawn = panels(len(models), ACROSS, 0.3)
-    peaks = [_peak(blocks[blocks["model"] == model], vector) for model in models]
     levels = summary[summary["procedure"] == "icl"].set_index("model")["accuracy"]
-    ends: dict[str, tuple[float, str]] = {}
+    ends: Ends = {}
     most = MOST_TICKS if len(models) == 1 else FEW_TICKS
-    for axes, model, peak in zip(drawn, models, peaks, strict=True):
+    for axes, model in zip(drawn, models, strict=True):
         of_model = blocks[blocks["model"] == model]
         ends = {"ICL (test)": (levels[model], PROCEDURES["icl"].colour)}
         level(axes, levels[model], "icl", 1.0)
-        for name, of_procedure in of_model.groupby("procedure", sort=False):
-            colour = _curve(axes, str(name), of_procedure)
-            ends[title(str(name))] = (of_procedure["accuracy"].iloc[-1], colour)
-        name = _name(model, of_model["tasks"].max(), len(models))
-        axes.set_title(name, loc="left", fontsize=NAME_SIZE)
-        axes.set_xlabel(BLOCK_AXIS if len(models) == 1 else "After block")
-        depth = int(of_model["layer"].max()) + 1
-        axes.set_xlim(-0.5, depth - 0.5)
-        axes.set_xticks(block_ticks(depth, [peak["layer"]], most))
+        for procedure, of_procedure in of_model.groupby("procedure", sort=False):
+            name, known = str(procedure), procedure not in GREYED
+            look: Any = {"width": 1.6} if known else {"width": 0.9, "color": GREY, "marker": ""}
+            ends |= line(axes, of_procedure, "layer", name, title(name), known, **look)
+        name_panel(axes, model, of_model["tasks"].max(), _name_room(models))
+        peak, depth = _peak(of_model, vector), int(of_model["layer"].max()) + 1
+        label = BLOCK_AXIS if len(models) == 1 else "After block"
+        axis_of_blocks(axes, depth, [peak["layer"]], most, label)
     drawn[0].set_ylabel("Mean dev accuracy")
     label_ends(figure, drawn[-1], ends)
     note = f"n = {sizes(blocks['n'])} dev episodes per task. Bands: 95 % intervals over tasks."
@@ -115,11 +123,9 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vect
     return Plot(figure, _peaks(blocks, models, vector), caption, note)
 
 
-def _name(model: str, tasks: int, models: int) -> str:
-    """The name of a model and its number of tasks, over its panel."""
-    count = counted(tasks, "task").replace(" ", "\u00a0")
-    name = f"{display_name(model)} ({count})"
-    return name if models == 1 else wrapped(name, NAME_ROOM, NAME_SIZE)
+def _name_room(models: list[str]) -> float:
+    """Width of the name of a model above its panel, in inches."""
+    return math.inf if len(models) == 1 else NAME_ROOM
 
 
 def _places(rows: Sequence[tuple[str, ...]], measured: set[str]) -> dict[str, float]:
@@ -141,55 +147,18 @@ def _stacked(values: pd.Series) -> pd.Series:
     return gap * (of_value.cumcount() - (of_value.transform("size") - 1) / 2)
 
 
-def _joined(
-    axes: Axes, places: dict[str, float], tasks: pd.DataFrame, upper: str, lower: str
-) -> None:
-    """A thin line per task between its points in two rows."""
-    ends = [(tasks[name], places[name] + _stacked(tasks[name])) for name in (upper, lower)]
-    (from_x, from_y), (to_x, to_y) = ends
-    axes.plot([from_x, to_x], [from_y, to_y], color="0.75", linewidth=0.6, zorder=1)
-
-
 def _strip_of_points(
-    axes: Axes, place: float, name: str, mean: pd.Series, values: pd.Series
+    axes: Axes, place: float, name: str, mean: pd.Series, of_tasks: tuple[pd.Series, pd.Series]
 ) -> None:
     """The tasks of a procedure as points in a row, and their mean with its interval."""
-    _, colour, marker = PROCEDURES[name]
-    look: dict[str, Any] = {"linestyle": "none", "clip_on": False}
-    faint: dict[str, Any] = {"markersize": 2.8, "markeredgewidth": 0, "alpha": 0.55, "zorder": 2}
-    axes.plot(values, place + _stacked(values), marker="o", color=colour, **look, **faint)
+    faint = {"marker": "o", "markersize": 2.8, "markeredgewidth": 0, "alpha": 0.55, "zorder": 2}
+    points(axes, *of_tasks, name, clip_on=False, **faint)
     ends = [mean["accuracy_low"], mean["accuracy_high"]]
     axes.plot(ends, [place, place], color="black", linewidth=1.3, zorder=3)
-    bold: dict[str, Any] = {
-        "markersize": 5.5,
-        "markeredgewidth": 0.7,
-        "markeredgecolor": "black",
-        "zorder": 4,
-    }
-    axes.plot(
-        mean["accuracy"], place, marker=marker, color=colour, label=title(name), **look, **bold
-    )
-    axes.text(
-        *(1.03, place, number(mean["accuracy"])),
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        fontsize=7,
-    )
-
-
-def _curve(axes: Axes, name: str, means: pd.DataFrame) -> str:
-    """The accuracies after each block, and the colour that they are drawn in."""
-    is_coloured = name not in GREYED
-    colour = PROCEDURES[name].colour if is_coloured else GREY
-    layers = means["layer"].astype(float)
-    look: dict[str, Any] = (
-        {"marker": PROCEDURES[name].marker, "markersize": 3.4} if is_coloured else {}
-    )
-    width = 1.6 if is_coloured else 0.9
-    axes.plot(layers, means["accuracy"], color=colour, linewidth=width, label=title(name), **look)
-    if is_coloured:
-        band(axes, layers, means, "accuracy", colour)
-    return colour
+    bold = {"markersize": 5.5, "markeredgewidth": 0.7, "markeredgecolor": "black", "zorder": 4}
+    points(axes, mean["accuracy"], place, name, clip_on=False, label=title(name), **bold)
+    at: Any = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 7}
+    axes.text(1.03, place, number(mean["accuracy"]), **at)
 
 
 def _against_best(summary: pd.DataFrame, vector: str) -> str:
@@ -202,8 +171,8 @@ def _against_best(summary: pd.DataFrame, vector: str) -> str:
         best = (f"{nearest[0].lower()}{nearest[1:]}", number(controls.max()))
         found[display_name(str(model))] = (number(accuracy[vector]), *best)
     if len(found) == 1:
-        ((own, control, level),) = found.values()
-        return f"The {word(vector)} is right for {own}, the best control ({control}) for {level}"
+        ((own, control, highest),) = found.values()
+        return f"The {word(vector)} is right for {own}, the best control ({control}) for {highest}"
     names = {what for _, what, _ in found.values()}
     shared = f" ({names.pop()})" if len(names) == 1 else ""
     parts = [

@@ -50,16 +50,16 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, vector: str = "task_vecto
     Raises:
         MeasurementError: when the two are not of the same episodes.
     """
-    found = []
-    for (model, task), of_task in rows.groupby(TASK, sort=False, observed=True):
-        same = central[(central["model"] == model) & (central["task"] == task)]
-        dev, test = (same[same["split"] == split] for split in ("dev", "test"))
+    of_tasks = dict(iter(central.groupby(TASK, sort=False, observed=True)))
+
+    def summary(of_task: pd.DataFrame) -> dict[str, object]:
+        model, task = of_task[TASK].iloc[0]
+        dev, test = (of_tasks[model, task].query("split == @split") for split in ("dev", "test"))
         swept, unpatched = (dev[dev["procedure"] == name] for name in (vector, "baseline"))
         best = _best_other(of_task)
         answered = _answers(test, of_task, best, vector)
         own = answered[vector]
-        row = {name: own[name].iloc[0] for name in ("model", "category", "task")} | sizes(own)
-        row |= {"layer": int(own["layer"].iloc[0]), **identified(swept, unpatched)}
+        row = {**sizes(own), "layer": int(own["layer"].iloc[0]), **identified(swept, unpatched)}
         for name in beside(BESIDE_CONTROLS, vector):
             row |= right(answered[name], name)
         row["best_other_source"] = best
@@ -67,8 +67,10 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, vector: str = "task_vecto
             compared = answered[COMPARED_WITH.get(name, vector)]
             p_values = _paired(str(task), compared, answered[name])
             row |= {f"{sign}_{name}": p for sign, p in zip(SIGNS, p_values, strict=True)}
-        found.append(row)
-    return with_holm(pd.DataFrame(found), [f"{sign}_{name}" for name in TESTED for sign in SIGNS])
+        return row
+
+    table = by_group(rows, ["model", "category", "task"], summary)
+    return with_holm(table, [f"{sign}_{name}" for name in TESTED for sign in SIGNS])
 
 
 def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
@@ -222,8 +224,7 @@ def by_block(
         `model`, `procedure` (the vector, then each control that was measured), `layer`,
         `relative_depth`, `tasks`, `n` (dev episodes per task), `accuracy` and its `_low`, `_high`.
     """
-    tasks = pd.MultiIndex.from_frame(rows[TASK].drop_duplicates())
-    same = central[pd.MultiIndex.from_frame(central[TASK]).isin(tasks)]
+    same = central.merge(rows[TASK].drop_duplicates())
     swept = [
         by_layer(same if name == vector else rows, name).assign(procedure=name)
         for name in (vector, *CONTROLS)
@@ -277,17 +278,15 @@ def _paired(task: str, vector: pd.DataFrame, control: pd.DataFrame) -> tuple[flo
     """P-values that the vector is right more often than a control, and less often."""
     if control.empty:
         return np.nan, np.nan
-    of_vector = vector.set_index(["episode", "query"])["correct"]
-    of_control = control.set_index(["episode", "query"])["correct"]
+    of_vector, of_control = (
+        run.set_index(["episode", "query"])["correct"] for run in (vector, control)
+    )
     same_block = set(control["layer"].dropna()) <= set(vector["layer"])
     if set(of_vector.index) != set(of_control.index) or not same_block:
         raise MeasurementError(
             f"{task}: the controls are not of the episodes and the block of the "
             "central comparison. Move their results away to measure them again."
         )
-    of_control = of_control.loc[of_vector.index]
+    both = (of_vector, of_control.loc[of_vector.index])
     queries = of_vector.index.get_level_values("query")
-    return (
-        better_than(of_vector, of_control, queries),
-        better_than(of_control, of_vector, queries),
-    )
+    return better_than(*both, queries), better_than(*both[::-1], queries)

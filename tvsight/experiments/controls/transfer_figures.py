@@ -1,17 +1,13 @@
 """The transfer matrix: accuracy on each task with the mean vector of each task."""
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
-from matplotlib.patches import Rectangle
 
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
-from tvsight.output.marks import say_cells
+from tvsight.output.marks import frame, heat_map, say_cells
 from tvsight.output.panels import category_strip
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import about
-from tvsight.output.theme import COLOUR_MAP, new_figure
+from tvsight.output.theme import new_figure
 from tvsight.tasks import in_order
 
 CELL, CELL_HEIGHT, LEAST_SIDE = 0.22, 0.2, 1.7
@@ -52,22 +48,21 @@ def matrix(
     )
     parts["corner"].remove()
     axes, margin = parts["map"], parts["best"]
-    _cells(axes, grid.loc[order, columns].to_numpy())
-    _cells(margin, of_best[["best"]].to_numpy())
-    for row, name in enumerate(order):
-        corner = (columns.index(name) - 0.5, row - 0.5)
-        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=0.8))
-    axes.set_xticks(range(len(columns)), list(map(task_title, columns)), rotation=90)
-    axes.set_yticks(range(len(order)), list(map(task_title, order)))
-    axes.set(xlabel="Task whose mean vector is applied", ylabel="Task that is asked")
     marks = of_best["beaten"].map({True: "", False: f" {NOT_BETTER}"})
-    names = (of_best["best_source"].map(task_title) + marks).str.strip()
+    names = (of_best["best_source"].map(task_title) + marks).str.strip().tolist()
+    rows, across = list(map(task_title, order)), list(map(task_title, columns))
+    for part, cells, of_rows, of_columns in (
+        (axes, grid.loc[order, columns], rows, across),
+        (margin, of_best[["best"]], names, ["best other"]),
+    ):
+        heat_map(part, cells, of_rows, of_columns, turned=True)
+        part.tick_params(axis="both", labelsize=7)
+        say_cells(part, cells.to_numpy(), lambda value: number(value) if value else "·")
     margin.yaxis.tick_right()
-    margin.set_yticks(range(len(order)), names)
-    margin.set_xticks([0], ["best other"], rotation=90)
-    for part in (axes, margin):
-        part.tick_params(axis="both", length=0, labelsize=7)
-        part.spines[:].set_visible(False)
+    margin.tick_params(length=0)
+    for row, name in enumerate(order):
+        frame(axes, columns.index(name), row, edgecolor="black", linewidth=0.8)
+    axes.set(xlabel="Task whose mean vector is applied", ylabel="Task that is asked")
     category_strip(parts["above"], [categories[name] for name in columns], width, upright=False)
     category_strip(parts["beside"], [categories[name] for name in order], height, upright=True)
     note = (
@@ -79,18 +74,8 @@ def matrix(
         "of a task's dev episodes. Last column: the other task whose vector is best on dev, "
         "reported on test; tests permute queries, one-sided."
     )
-    return Plot(figure, about(_own_is_best(of_best), vector), caption, note)
-
-
-def _cells(axes: Axes, values: np.ndarray) -> None:
-    """A heat map with the accuracy written in each cell."""
-    axes.imshow(values, cmap=COLOUR_MAP, norm=Normalize(0, 1), aspect="auto")
-    say_cells(axes, values, lambda value: number(value) if value else "·")
-
-
-def _own_is_best(best: pd.DataFrame) -> str:
-    """The finding of the matrix: on how many tasks another task's vector does as well."""
-    return (
-        f"A task's own mean vector is better than the best other one, chosen on dev, on "
-        f"{best['beaten'].sum()} of {counted(len(best), 'task')}"
+    found = (
+        "A task's own mean vector is better than the best other one, chosen on dev, on "
+        f"{of_best['beaten'].sum()} of {counted(len(of_best), 'task')}"
     )
+    return Plot(figure, about(found, vector), caption, note)

@@ -3,16 +3,14 @@
 from typing import Any
 
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
 
 from tvsight.experiments.failures.numbers import KINDS, OTHER, PROCEDURES
 from tvsight.output.labels import counted, display_name, shortened, sizes, task_title
-from tvsight.output.marks import say_cells
+from tvsight.output.marks import heat_map, say_cells
 from tvsight.output.panels import category_runs, legend_above, name_categories
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import title
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
+from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 KIND_NAMES = {
     "query": "The query itself",
@@ -43,13 +41,11 @@ def by_kind(table: pd.DataFrame, model: str) -> Plot:
     panels = figure.subplots(1, len(PROCEDURES), sharex=True, sharey=True)
     for axes, procedure in zip(panels, PROCEDURES, strict=True):
         run = of_model[of_model["procedure"] == procedure].set_index("task").loc[tasks["task"]]
-        left = pd.Series(0.0, index=run.index)
-        for kind in KINDS:
-            share = run[kind] / run["n"]
-            name = KIND_NAMES[kind]
-            look: dict[str, Any] = {"facecolor": KIND_COLOURS[kind], "edgecolor": EDGE}
-            axes.barh(range(len(run)), share, left=left, label=name, linewidth=0.5, **look)
-            left += share
+        shares = run[list(KINDS)].div(run["n"], axis=0)
+        lefts = shares.cumsum(axis=1) - shares
+        for kind, name in KIND_NAMES.items():
+            look: Any = {"facecolor": KIND_COLOURS[kind], "edgecolor": EDGE, "linewidth": 0.5}
+            axes.barh(range(len(run)), shares[kind], left=lefts[kind], label=name, **look)
         axes.set_title(title(procedure), loc="left")
         axes.set(xlim=(0, 1), ylim=(-0.6, len(run) - 0.4), xlabel="Share of test answers")
         axes.tick_params(axis="y", length=0)
@@ -76,9 +72,9 @@ def confusion(counts: pd.DataFrame, model: str) -> Plot:
     """
     of_model = counts[counts["model"] == model]
     tasks = list(dict.fromkeys(of_model["task"]))
-    sizes_of = [of_model.loc[of_model["task"] == task, "expected"].nunique() for task in tasks]
-    figure = new_figure(TWO_COLUMNS, 0.4 + sum(1.15 + 0.23 * size for size in sizes_of))
-    ratios = [1.15 + 0.23 * size for size in sizes_of]
+    answers = of_model.groupby("task", sort=False)["expected"].nunique()
+    ratios = [1.15 + 0.23 * size for size in answers]
+    figure = new_figure(TWO_COLUMNS, 0.4 + sum(ratios))
     rows = figure.subplots(len(tasks), len(PROCEDURES), squeeze=False, height_ratios=ratios)
     for panels, task in zip(rows, tasks, strict=True):
         of_task = of_model[of_model["task"] == task]
@@ -88,41 +84,24 @@ def confusion(counts: pd.DataFrame, model: str) -> Plot:
             run = of_task[of_task["procedure"] == procedure]
             grid = run.pivot(index="expected", columns="given", values="times")
             grid = grid.reindex(index=expected, columns=columns).fillna(0).astype(int)
+            totals = grid.sum(axis=1)
+            shares = grid.div(totals.where(totals > 0, 1), axis=0)
+            names = [f"{shortened(str(name))} ({total})" for name, total in totals.items()]
+            across = [shortened(str(name)) for name in columns]
+            is_first = procedure == PROCEDURES[0]
+            heat_map(axes, shares, names if is_first else [], across, turned=True, lined=True)
+            shades = shares.to_numpy(dtype=float)
+            say_cells(
+                axes, grid.to_numpy(), lambda times: str(times) if times else "", shades, size=6.5
+            )
             axes.set_title(f"{task_title(task)}: {title(procedure)}", loc="left")
-            _matrix(axes, grid)
-            axes.set(xlabel="Given", ylabel="Expected" if procedure == PROCEDURES[0] else "")
-            if procedure != PROCEDURES[0]:
-                axes.set_yticks([])
+            axes.set(xlabel="Given", ylabel="Expected" if is_first else "")
     figure.align_ylabels(list(rows[:, 0]))
     note = (
         f"{display_name(model)}. Numbers of test answers; in brackets how often one is expected. "
         "Shade: share of the row."
     )
     return Plot(figure, _diagonal(of_model, tasks), note, note)
-
-
-def _matrix(axes: Axes, grid: pd.DataFrame) -> None:
-    """Counts in cells, shaded by their share of the row."""
-    totals = grid.sum(axis=1)
-    shares = grid.div(totals.where(totals > 0, 1), axis=0)
-    values = shares.to_numpy(dtype=float)
-    sns.heatmap(
-        shares,
-        ax=axes,
-        vmin=0,
-        vmax=1,
-        cmap=COLOUR_MAP,
-        cbar=False,
-        linewidths=0.5,
-        linecolor="0.9",
-        xticklabels=[shortened(str(name)) for name in grid.columns],
-        yticklabels=[f"{shortened(str(name))} ({total})" for name, total in totals.items()],
-    )
-    axes.tick_params(axis="both", length=0)
-    for label in axes.get_xticklabels():
-        label.set(rotation=90)
-    counts = grid.to_numpy()
-    say_cells(axes, counts, lambda times: str(times) if times else "", values, 0.5, 6.5)
 
 
 def _most(of_model: pd.DataFrame) -> str:

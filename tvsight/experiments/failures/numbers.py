@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from tvsight.protocol.answer_sets import accepted_answers
+from tvsight.statistics.summaries import TASK, by_group
 from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import matches
 
@@ -26,39 +27,36 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         of wrong answers), `confused_with` (the other task whose answer is given most often; empty
         where none is), and `examples` (the three most frequent wrong answers with their numbers).
     """
-    found = []
-    for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
-        answers, rule = accepted_answers(of_task)
+    known = {
+        names: (*accepted_answers(of_task), _other_tasks(str(names[1])))
+        for names, of_task in rows.groupby(["model", "task"], sort=False, observed=True)
+    }
+
+    def summary(run: pd.DataFrame) -> dict[str, object]:
+        answers, rule, others = known[run["model"].iloc[0], run["task"].iloc[0]]
         every = list(dict.fromkeys(answer for of_query in answers.values() for answer in of_query))
-        others = _other_tasks(str(task))
-        test = of_task[of_task["split"] == "test"]
-        for procedure in PROCEDURES:
-            run = test[test["procedure"] == procedure]
-            wrong = run[~run["correct"]]
-            kinds, named = [], []
-            for query, predicted in zip(wrong["query"], wrong["predicted"], strict=True):
-                query, predicted = query.strip(), predicted.strip()
-                other = _answered_by(predicted, query, others)
-                if predicted and query.lower().startswith(predicted.lower()):
-                    kinds.append("query")
-                elif other:
-                    kinds.append("other_task")
-                    named.append(other)
-                else:
-                    known = any(matches(predicted, answer, rule) for answer in every)
-                    kinds.append("in_set" if known else "other")
-            counts = pd.Series(kinds, dtype=object).value_counts()
-            often = wrong["predicted"].str.strip().value_counts().head(3)
-            found.append(
-                {
-                    **{"model": model, "category": of_task["category"].iloc[0], "task": task},
-                    **{"procedure": procedure, "n": len(run), "wrong": len(wrong)},
-                    **{kind: int(counts.get(kind, 0)) for kind in KINDS},
-                    "confused_with": max(named, key=named.count) if named else "",
-                    "examples": ", ".join(f"{text} ({count})" for text, count in often.items()),
-                }
-            )
-    return pd.DataFrame(found)
+        wrong = run[~run["correct"]]
+        texts = wrong["predicted"].str.strip()
+        kinds, named = [], []
+        for query, predicted in zip(wrong["query"].str.strip(), texts, strict=True):
+            other = _answered_by(predicted, query, others)
+            if predicted and query.lower().startswith(predicted.lower()):
+                kinds.append("query")
+            elif other:
+                kinds.append("other_task")
+                named.append(other)
+            else:
+                in_set = any(matches(predicted, answer, rule) for answer in every)
+                kinds.append("in_set" if in_set else "other")
+        often = texts.value_counts().head(3)
+        return {
+            **{"n": len(run), "wrong": len(wrong), **{kind: kinds.count(kind) for kind in KINDS}},
+            "confused_with": max(named, key=named.count) if named else "",
+            "examples": ", ".join(f"{text} ({count})" for text, count in often.items()),
+        }
+
+    tested = rows[(rows["split"] == "test") & rows["procedure"].isin(PROCEDURES)]
+    return by_group(tested, [*TASK, "procedure"], summary, order=["model", "task"])
 
 
 def confusion(rows: pd.DataFrame) -> pd.DataFrame:

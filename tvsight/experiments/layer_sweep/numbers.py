@@ -1,11 +1,13 @@
 """Mean dev accuracy by block and its peaks, ours and the paper's."""
 
+from typing import Any
+
 import pandas as pd
 
 from tvsight.experiments.main_results.method_numbers import VECTOR, further
 from tvsight.output.procedures import COMPARED
 from tvsight.protocol.layers import by_layer, over_tasks, paper_by_layer, peaks
-from tvsight.statistics.summaries import identified
+from tvsight.statistics.summaries import by_group, identified
 
 METHOD_KEYS = ["model", "task", "procedure"]
 """The columns of a table of methods without rows."""
@@ -76,10 +78,8 @@ def highest(means: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
     lines[1:1] = [("method", str(name), line) for name, line in by_name]
     found = []
     for source, procedure, line in lines:
-        tasks = line.groupby("model")["tasks"].first()
-        of_peaks = peaks(line)
-        of_peaks["tasks"] = of_peaks["model"].map(tasks)
-        found.append(of_peaks.assign(source=source, procedure=procedure))
+        tasks = peaks(line)["model"].map(line.groupby("model")["tasks"].first())
+        found.append(peaks(line).assign(tasks=tasks, source=source, procedure=procedure))
     return pd.concat(found, ignore_index=True)
 
 
@@ -90,19 +90,12 @@ def on_test(rows: pd.DataFrame) -> pd.DataFrame:
         `model`, `task`, `COMPARED` (none where it is not measured) and `layer_identified`, whether
         `layers.layer_p` is below `SIGNIFICANCE` (none where no baseline is measured).
     """
-    test = rows[rows["split"] == "test"]
-    of_task = test.groupby(["model", "task", "procedure"], sort=False, observed=True)
-    table = of_task["correct"].mean().unstack("procedure").reindex(columns=list(COMPARED))
-    dev = rows[rows["split"] == "dev"]
-    known = {
-        names: _identified(of_task)
-        for names, of_task in dev.groupby(["model", "task"], sort=False, observed=True)
-    }
-    of_tasks = pd.Series(known, dtype="boolean").reindex(table.index)
-    return table.astype(float).assign(layer_identified=of_tasks).reset_index()
 
+    def summary(of_task: pd.DataFrame) -> dict[str, Any]:
+        dev, test = (of_task[of_task["split"] == split] for split in ("dev", "test"))
+        swept, unpatched = (dev[dev["procedure"] == name] for name in (VECTOR, "baseline"))
+        known = None if unpatched.empty else identified(swept, unpatched)["layer_identified"]
+        right = test.groupby("procedure", observed=True)["correct"].mean()
+        return {**right.reindex(COMPARED).astype(float), "layer_identified": known}
 
-def _identified(dev: pd.DataFrame) -> bool | None:
-    """Whether a block beats the baseline, from the dev rows of a task; None without a baseline."""
-    swept, unpatched = (dev[dev["procedure"] == name] for name in ("task_vector", "baseline"))
-    return None if unpatched.empty else identified(swept, unpatched)["layer_identified"]
+    return by_group(rows, ["model", "task"], summary).astype({"layer_identified": "boolean"})

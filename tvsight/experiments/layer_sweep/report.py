@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.layer_sweep import Options, figures, numbers, score_figures
-from tvsight.experiments.main_results import answers_report, score_numbers
+from tvsight.experiments.main_results import score_numbers, score_report
 from tvsight.experiments.main_results.method_numbers import VECTOR
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
@@ -47,37 +47,33 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     if shown_score(options) != "accuracy":
         _draw_score(rows, shown_score(options), Page(display, drawn))
         return
-    page = Page(display, answers_report.place(rows, drawn))
+    page = Page(display, score_report.place(rows, drawn))
     whole, tested = by_layer(rows), numbers.on_test(rows)
     table = numbers.with_peak_above(whole, options.least_peak)
     if table.empty:
         page.note(f"No task's best block is above --least-peak {options.least_peak}.")
         return
     means = numbers.curves(whole, options.least_peak)
-    whole_answers, named = answers_report.are_whole(rows), answers_report.accuracy(rows)
+    whole_answers, named = score_report.are_whole(rows), score_report.accuracy(rows)
+    declared, every, by_method = TABLE, whole, numbers.by_method(rows)
     if whole_answers:
-        means = means[means["source"] == "tvsight"]
+        means, declared = means[means["source"] == "tvsight"], TABLE.without(OF_PAPER)
     kept = table[["model", "task"]].drop_duplicates()
-    by_method = numbers.by_method(rows)
     methods = numbers.of_methods(by_method.merge(kept))
     peaks = numbers.highest(means, methods)
-    note, every = TABLE.note, whole
-    if whole_answers:
-        note = note.replace(OF_PAPER, "")
     if len(by_method):
-        note = ROW_OF_METHODS + note.removeprefix(ROW)
+        declared = declared._replace(note=ROW_OF_METHODS + declared.note.removeprefix(ROW))
         every = pd.concat([whole.assign(procedure=VECTOR), by_method], ignore_index=True)
     if options.least_peak is not None:
         rule = f"Tasks whose best block is above {options.least_peak:.2f}, of each model. "
-        note = rule + note
-    declared = TABLE._replace(note=note)
+        declared = declared._replace(note=rule + declared.note)
     if peaks["procedure"].nunique() == 1:
         declared = declared._replace(columns=[of for of in TABLE.all_of() if of is not METHOD])
     page.table(declared, every, peaks, notes=outcome.note_cells)
     shown = (means, peaks, table, tested.merge(kept), methods)
     page.figure(figures.curves(*shown, not whole_answers, options.least_peak, named))
     for model in whole["model"].unique():
-        page.figure(figures.heat_map(whole, tested, model, named), "by_task", model)
+        page.figure(figures.by_task(whole, tested, model, named), "by_task", model)
 
 
 def _draw_score(rows: pd.DataFrame, name: str, page: Page) -> None:

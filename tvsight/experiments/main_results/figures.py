@@ -16,15 +16,16 @@ from tvsight.output.labels import (
     NOT_IDENTIFIED,
     counted,
     display_name,
+    ends,
     interval,
     number,
     sizes,
     task_title,
 )
-from tvsight.output.marks import look_of, rows_of, whiskered
+from tvsight.output.marks import legend_of, points, rows_of, whiskered
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import COMPARED, PROCEDURES
-from tvsight.output.theme import TWO_COLUMNS, new_figure, tinted
+from tvsight.output.procedures import COMPARED, PROCEDURES, title
+from tvsight.output.theme import LEAST_TYPE, TWO_COLUMNS, new_figure, tinted
 
 LABEL_WIDTH = 10
 """Characters in a line of a model's name under its bars."""
@@ -51,16 +52,21 @@ def by_model(
         bars: from `numbers.bars`; the paper's models are drawn paler.
         table: from `numbers.by_task`; the caption gives its numbers of episodes.
         spread: from `numbers.over_seeds`; seeds after the first are dashes.
-        accuracy: from `answers_report.accuracy`.
+        accuracy: from `score_report.accuracy`.
     """
     figure = new_figure(TWO_COLUMNS * min(1.0, LEAST_WIDTH + MODEL_WIDTH * len(bars)), 3.2)
     axes = figure.subplots()
     places = np.arange(len(bars), dtype=float) + np.where(bars["paper"], 0.3, 0.0)
+    seeds = [name for name in map(str, spread) if name.startswith("seed_")][1:]
     for offset, procedure in zip((-0.26, 0, 0.26), COMPARED, strict=True):
-        _bars(axes, places + offset, bars, procedure)
-        _other_seeds(
-            axes, dict(zip(bars["model"], places + offset, strict=False)), spread, procedure
-        )
+        colour, at = PROCEDURES[procedure].colour, places + offset
+        tints = [tinted(colour, PAPER_TINT if paper else 1.0) for paper in bars["paper"]]
+        axes.bar(at, bars[procedure], width=0.24, color=tints, label=title(procedure))
+        whiskered(axes, bars, procedure, at, fmt="none", ecolor="0.35", elinewidth=0.7)
+        for _, row in spread[spread["quantity"] == procedure].iterrows():
+            place = at[list(bars["model"]).index(row["model"])]
+            for seed in seeds:
+                _dash(axes, place, row[seed])
     labels = [_wrapped(display_name(name)) for name in bars["model"]]
     axes.set_xticks(places, labels)
     axes.tick_params(axis="x", length=0)
@@ -70,13 +76,12 @@ def by_model(
     reported = places[bars["paper"].to_numpy()]
     if len(reported):
         _bracket(axes, reported[0] - 0.4, reported[-1] + 0.4, "as reported by Hendel et al. (2023)")
-    ours = bars[~bars["paper"]]
     said = "Whiskers, and the ranges below: 95 % bootstrap intervals over tasks."
-    if others := _seeds(spread)[1:]:
-        said += f" Dashes: seed {', '.join(others)}."
+    if seeds:
+        said += f" Dashes: seed {', '.join(seeds).replace('seed_', '')}."
     note = f"{episodes(table)} {said}"
     gap = "Recovered gap: (task vector − baseline) / (ICL − baseline), of the means over tasks."
-    return Plot(figure, _recovered(bars), f"{_about_models(ours, table)}\n{said} {gap}", note)
+    return Plot(figure, _recovered(bars), f"{_about_models(bars, table)}\n{said} {gap}", note)
 
 
 def models(by_size: pd.DataFrame) -> Plot:
@@ -85,30 +90,25 @@ def models(by_size: pd.DataFrame) -> Plot:
     Args:
         by_size: from `numbers.by_size`.
     """
-    rows = by_size.sort_values("parameters", kind="stable").reset_index(drop=True).iloc[::-1]
+    rows = by_size.sort_values("parameters", kind="stable").iloc[::-1]
+    rows = rows.assign(place=range(len(rows)))
     figure = new_figure(TWO_COLUMNS, max(2.6, 0.75 + 0.22 * len(rows)))
     grid = figure.add_gridspec(2, 2, width_ratios=[1.25, 1])
-    dumbbells = figure.add_subplot(grid[:, 0])
-    gaps = figure.add_subplot(grid[0, 1])
+    dumbbells, gaps = (figure.add_subplot(part) for part in (grid[:, 0], grid[0, 1]))
     depths = figure.add_subplot(grid[1, 1], sharex=gaps)
-    rows = rows.assign(place=range(len(rows)))
     marks.dumbbells(dumbbells, rows["place"], rows[list(COMPARED)], color="0.75", linewidth=1)
     for is_paper, tint in ((False, 1.0), (True, PAPER_TINT)):
         kept = rows[rows["paper"] == is_paper]
         for procedure in COMPARED:
-            drawn_as = PROCEDURES[procedure]
-            colour = tinted(drawn_as.colour, tint)
-            name = None if is_paper else drawn_as.title
-            look = look_of(procedure) | {"color": colour, "markersize": 4.6, "label": name}
-            dumbbells.plot(kept[procedure], kept["place"], **look)
+            look: Any = {"color": tinted(PROCEDURES[procedure].colour, tint), "markersize": 4.6}
+            look["label"] = None if is_paper else title(procedure)
+            points(dumbbells, kept[procedure], kept["place"], procedure, **look)
         source = "Reported by Hendel et al. (2023)" if is_paper else "Measured here"
         dots: Any = {"fmt": "o", "color": tinted("0.1", tint), "markersize": 4, "elinewidth": 0.8}
         for axes, name in ((gaps, "recovered_gap"), (depths, "relative_depth")):
-            found = kept[kept["parameters"].notna() & kept[name].notna()]
-            known = found.astype({name: float})
+            known = kept.dropna(subset=["parameters", name]).astype({name: float})
             whiskered(axes, known, name, known["parameters"], label=source, **dots)
-    names = [display_name(row["model"]) for _, row in rows.iterrows()]
-    rows_of(dumbbells, names, rows["place"])
+    rows_of(dumbbells, list(map(display_name, rows["model"])), rows["place"])
     dumbbells.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(rows) - 0.4), xlabel="Mean test accuracy")
     low, high = gaps.get_ylim()
     gaps.set(xscale="log", ylabel="Recovered gap", ylim=(min(0.0, low), max(1.05, high)))
@@ -121,9 +121,7 @@ def models(by_size: pd.DataFrame) -> Plot:
     for axes in (gaps, depths):
         axes.yaxis.grid(True)
     figure.align_ylabels([gaps, depths])
-    named = [*dumbbells.get_legend_handles_labels()], [*gaps.get_legend_handles_labels()]
-    handles, labels = ([*first, *second] for first, second in zip(*named, strict=True))
-    figure.legend(handles, labels, ncols=5, loc="outside upper left", **TIGHT)
+    legend_of(figure, [dumbbells, gaps], ncols=5, **TIGHT)
     note = (
         "Whiskers: 95 % bootstrap intervals over tasks; of depth, the middle half of tasks. Paler: "
         "reported."
@@ -136,28 +134,11 @@ def models(by_size: pd.DataFrame) -> Plot:
     return Plot(figure, _growing(by_size), caption, note)
 
 
-def _bars(axes: Axes, places: np.ndarray, bars: pd.DataFrame, procedure: str) -> None:
-    colour = PROCEDURES[procedure].colour
-    tints = [tinted(colour, PAPER_TINT if paper else 1.0) for paper in bars["paper"]]
-    axes.bar(places, bars[procedure], width=0.24, color=tints, label=PROCEDURES[procedure].title)
-    whiskered(axes, bars, procedure, places, fmt="none", ecolor="0.35", elinewidth=0.7)
-
-
-def _other_seeds(
-    axes: Axes, places: dict[str, float], spread: pd.DataFrame, procedure: str
-) -> None:
-    """A dash on a model's bar at the mean with each further seed."""
-    for _, row in spread[spread["quantity"] == procedure].iterrows():
-        for seed in _seeds(spread)[1:]:
-            place = places[row["model"]]
-            for colour, width in (("white", 1.9), ("black", 0.7)):  # seen on a bar of any shade
-                axes.plot(
-                    [place - 0.11, place + 0.11],
-                    [row[f"seed_{seed}"]] * 2,
-                    color=colour,
-                    linewidth=width,
-                    solid_capstyle="butt",
-                )
+def _dash(axes: Axes, place: float, value: float) -> None:
+    """A dash on a bar, seen on one of any shade."""
+    for colour, width in (("white", 1.9), ("black", 0.7)):
+        look: Any = {"color": colour, "linewidth": width, "solid_capstyle": "butt"}
+        axes.plot([place - 0.11, place + 0.11], [value, value], **look)
 
 
 def _numbers_below(axes: Axes, places: np.ndarray, bars: pd.DataFrame, lines: int) -> None:
@@ -167,56 +148,36 @@ def _numbers_below(axes: Axes, places: np.ndarray, bars: pd.DataFrame, lines: in
     Args:
         lines: of the longest name.
     """
-    top = 0.16 + lines * LINE
-    rows = [(PROCEDURES[name].title, bars[name].map(number)) for name in COMPARED]
-    known = bars["icl"] > bars["baseline"]
-    gap = bars["recovered_gap"].where(known).map(number)
-    ends = [
-        f"{number(low)} to {number(high)}" if is_known and pd.notna(low) else MISSING
-        for low, high, is_known in zip(
-            bars["recovered_gap_low"], bars["recovered_gap_high"], known, strict=True
-        )
+    gaps = bars.filter(like="recovered_gap").where(bars["icl"] > bars["baseline"])
+    ranges = [
+        MISSING if pd.isna(low) else f"{number(low)} to {number(high)}"
+        for low, high in zip(gaps["recovered_gap_low"], gaps["recovered_gap_high"], strict=True)
     ]
-    rows += [("Recovered gap", gap), ("95 % interval", pd.Series(ends))]
-    for line, (title, cells) in enumerate(rows):
-        down = ScaledTranslation(0, -top - line * LINE, axes.figure.dpi_scale_trans)
+    cells = {title(name): list(map(number, bars[name])) for name in COMPARED}
+    cells["Recovered gap"] = list(map(number, gaps["recovered_gap"]))
+    cells["95 % interval"] = ranges
+    left = places[0] - 0.72
+    for line, (name, of_models) in enumerate(cells.items()):
+        down = ScaledTranslation(0, -0.16 - (lines + line) * LINE, axes.figure.dpi_scale_trans)
         below = axes.get_xaxis_transform() + down
-        weight = "bold" if title == "Recovered gap" else "normal"
-        style: Any = {"transform": below, "va": "center", "fontsize": SMALL, "fontweight": weight}
-        for place, cell in zip(places, cells, strict=True):
-            axes.text(
-                place, 0, cell, ha="center", **style | {"fontsize": min(SMALL, 6.0 + (line < 4))}
-            )
-        left = places[0] - 0.72
-        axes.text(left, 0, title, ha="right", **style)
+        style: Any = {"transform": below, "va": "center", "fontsize": SMALL}
+        style["fontweight"] = "bold" if name == "Recovered gap" else "normal"
+        axes.text(left, 0, name, ha="right", **style)
+        style["fontsize"] = SMALL if line < len(cells) - 1 else LEAST_TYPE
+        for place, cell in zip(places, of_models, strict=True):
+            axes.text(place, 0, cell, ha="center", **style)
         if line < len(COMPARED):
-            swatch = PROCEDURES[COMPARED[line]].colour
-            axes.plot(
-                [left + 0.1], [0], "s", color=swatch, markersize=4.5, transform=below, clip_on=False
-            )
+            look: Any = {"color": PROCEDURES[COMPARED[line]].colour, "markersize": 4.5}
+            axes.plot([left + 0.1], [0], "s", transform=below, clip_on=False, **look)
 
 
 def _bracket(axes: Axes, first: float, last: float, text: str) -> None:
     """A line over bars from another source, with the name of the source."""
-    above = axes.get_xaxis_transform()
-    axes.plot(
-        [first, first, last, last],
-        [1.0, 1.02, 1.02, 1.0],
-        color="0.4",
-        linewidth=0.8,
-        transform=above,
-        clip_on=False,
-    )
-    axes.text(
-        (first + last) / 2,
-        1.035,
-        text,
-        ha="center",
-        va="bottom",
-        fontsize=7.5,
-        color="0.25",
-        transform=above,
-    )
+    above: Any = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+    across = [first, first, last, last]
+    axes.plot(across, [1.0, 1.02, 1.02, 1.0], color="0.4", linewidth=0.8, **above)
+    style: Any = {"ha": "center", "va": "bottom", "fontsize": 7.5, "color": "0.25"}
+    axes.text((first + last) / 2, 1.035, text, **style, **above)
 
 
 def _wrapped(label: str) -> str:
@@ -224,10 +185,6 @@ def _wrapped(label: str) -> str:
     return "\n".join(
         line for part in label.rsplit(" ", 1) for line in textwrap.wrap(part, LABEL_WIDTH)
     )
-
-
-def _seeds(spread: pd.DataFrame) -> list[str]:
-    return [name.removeprefix("seed_") for name in map(str, spread) if name.startswith("seed_")]
 
 
 def _recovered(bars: pd.DataFrame) -> str:
@@ -239,26 +196,20 @@ def _recovered(bars: pd.DataFrame) -> str:
     if len(ours) == 1:
         share = interval(ours.iloc[0], "recovered_gap")
         name = f" ({display_name(ours['model'].iloc[0])})" if (~bars["paper"]).sum() > 1 else ""
-        return (
-            f"One patched state, the task vector, recovers {share} of what demonstrations add{name}"
-        )
-    found = (
-        f"The task vector recovers {_range(ours)} of what demonstrations add in {len(ours)} models"
-    )
-    return found if theirs.empty else f"{found}, and {_range(theirs)} in the paper's"
-
-
-def _range(helped: pd.DataFrame) -> str:
-    ends = (number(helped["recovered_gap"].min()), number(helped["recovered_gap"].max()))
-    return " to ".join(dict.fromkeys(ends))
+        found = f"One patched state, the task vector, recovers {share} of what demonstrations add"
+        return found + name
+    of_ours, of_theirs = (ends(of["recovered_gap"]) for of in (ours, theirs))
+    found = f"The task vector recovers {of_ours} of what demonstrations add in {len(ours)} models"
+    return found if theirs.empty else f"{found}, and {of_theirs} in the paper's"
 
 
 def _growing(rows: pd.DataFrame) -> str:
     """The finding on size: the recovered gap of the smallest and of the largest model."""
-    known = rows[rows["parameters"].notna() & rows["recovered_gap"].notna()]
-    known = known[known["icl"] > known["baseline"]].sort_values("parameters", kind="stable")
-    first, last = (billions(known["parameters"].iloc[end]) for end in (0, -1))
-    return f"From {first} to {last} parameters, the recovered gap is {_range(known)}"
+    known = rows[(rows["icl"] > rows["baseline"]) & rows["recovered_gap"].notna()]
+    size = known["parameters"]
+    first, last = billions(size.min()), billions(size.max())
+    gaps = ends(known["recovered_gap"][size.notna()])
+    return f"From {first} to {last} parameters, the recovered gap is {gaps}"
 
 
 def billions(parameters: float) -> str:
@@ -268,15 +219,13 @@ def billions(parameters: float) -> str:
 
 def _about_models(bars: pd.DataFrame, table: pd.DataFrame) -> str:
     lines = []
-    for _, mean in bars.iterrows():
+    for _, mean in bars[~bars["paper"]].iterrows():
         rows = table[table["model"] == mean["model"]]
         tasks = counted(len(rows), "task")
         line = f"{display_name(mean['model'])}: mean over {tasks}. {episodes(rows)}"
         line += f" ICL gains at least {MIN_ICL_GAIN:.2f} over the baseline on {mean['icl_gains']}."
-        unclear = rows["task"][~rows["layer_identified"]]
-        if len(unclear):
-            line += f" {NOT_IDENTIFIED.capitalize()}: {', '.join(map(task_title, unclear))}."
-        lines.append(line)
+        unclear = ", ".join(map(task_title, rows["task"][~rows["layer_identified"]]))
+        lines.append(f"{line} {NOT_IDENTIFIED.capitalize()}: {unclear}." if unclear else line)
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from tvsight.output.procedures import CENTRAL
 from tvsight.statistics import summaries
-from tvsight.statistics.summaries import gap, identified, significant, sizes
+from tvsight.statistics.summaries import beside, gap, identified, significant, sizes
 
 VECTOR = "task_vector"
 """The method that others are compared with."""
@@ -67,13 +67,6 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     """
     every = table.groupby("model")["procedure"].transform("nunique")
     complete = table.groupby(["model", "task"])["procedure"].transform("nunique") == every
-    ends = {
-        name: table[table["procedure"] == name].set_index(["model", "task"])["accuracy"]
-        for name in (*UNPATCHED, VECTOR)
-    }
-    kept = table[complete]
-    of = pd.MultiIndex.from_frame(kept[["model", "task"]])
-    beside = {name: end.reindex(of).to_numpy() for name, end in ends.items()}
 
     def more(run: pd.DataFrame) -> dict[str, object]:
         return {
@@ -87,5 +80,6 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         **{"accuracy": "accuracy", "recovered_gap": gap()},
         "behind_vector": (VECTOR, "accuracy"),
     }
-    found = summaries.over_tasks(kept.assign(**beside), ["procedure"], means, more=more)
+    known = beside(table, {name: (name, "accuracy") for name in (*UNPATCHED, VECTOR)})
+    found = summaries.over_tasks(known[complete], ["procedure"], means, more=more)
     return found.astype({"identified": "Int64"})

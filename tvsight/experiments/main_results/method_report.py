@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tvsight.experiments.main_results import answers_report, method_figures, method_numbers
+from tvsight.experiments.main_results import method_figures, method_numbers, score_report
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
@@ -40,6 +40,6 @@ def draw(rows: pd.DataFrame, page: Page, about: str = "", *, always: bool = Fals
     table = method_numbers.by_task(rows)
     means = method_numbers.over_tasks(table)
     page.table(TABLE._replace(title=f"{TABLE.title} {about}".rstrip()), table, means)
-    named = answers_report.accuracy(rows)
+    named = score_report.accuracy(rows)
     for model in table["model"].unique():
         page.figure(method_figures.methods(table, means, model, named, about), "methods", model)

@@ -66,8 +66,7 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         `_p`, one-sided, by permuting queries; `chance`, `chance_answer`, `chance_share` (see
         `answer_sets.chance`); and every p-value with `_holm`, adjusted for the tasks of the model.
     """
-    groups = rows[SUMMARISED].groupby(["model", "task"], sort=False, observed=True)
-    table = pd.DataFrame([_task_summary(of_task) for _, of_task in groups])
+    table = by_group(rows[SUMMARISED], ["model", "task", "category"], _task_summary)
     return with_holm(table, ["layer_p", *(f"{name}_p" for name in DIFFERENCES)])
 
 
@@ -90,13 +89,12 @@ def over_tasks(table: pd.DataFrame, resampled: str = "tasks") -> pd.DataFrame:
         names = group["task"].astype(str).tolist()
         clusters = names if resampled == "tasks" else word_lists(names)
         known = {name: of for name, of in MEANS.items() if not isinstance(of, str) or of in group}
+        counts = {name: column for name, column in COUNTS.items() if column in group}
         return {
             **{"resampled": resampled, "tasks": len(group), "clusters": len(set(clusters))},
             "icl_gains": int(gains_from_icl(group).sum()),
             **averaged(group, known, pd.factorize(np.asarray(clusters, dtype=object))[0]),
-            **{
-                name: summaries.significant(group, of) for name, of in COUNTS.items() if of in group
-            },
+            **{name: summaries.significant(group, column) for name, column in counts.items()},
         }
 
     return by_group(table, ["model"], summary)
@@ -125,11 +123,8 @@ def means(table: pd.DataFrame, paper: pd.DataFrame | None) -> pd.DataFrame:
     """
     ours = [over_tasks(table, resampled) for resampled in ("tasks", "word lists")]
     reported = [] if paper is None else [paper, paper.assign(model=POOLED)]
-    theirs = [over_tasks(numbers) for numbers in reported]
-    parts = [
-        *(part.assign(source="tvsight") for part in ours),
-        *(part.assign(source="paper") for part in theirs),
-    ]
+    parts = [part.assign(source="tvsight") for part in ours]
+    parts += [over_tasks(numbers).assign(source="paper") for numbers in reported]
     return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
@@ -159,26 +154,22 @@ def by_size(bars: pd.DataFrame, table: pd.DataFrame, depths: "pd.Series[int]") -
         `layer_high` (its quartiles) and the same of `relative_depth`, (block + 1) / depth. The
         paper reports blocks of three of its models.
     """
-    theirs = paper_layers()
-    known = catalogue()
-    found = []
-    for _, bar in bars.iterrows():
-        name = str(bar["model"])
-        sweep = theirs[theirs["model"] == name]
-        if bar["paper"]:
-            depth = sweep["layer"].max() + 1
-            best = sweep.loc[sweep.groupby("task")["accuracy"].idxmax(), "layer"]
-        else:
-            depth = depths[name]
-            best = table.loc[table["model"] == name, "layer"]
-        entry = known.get(name.partition(AT)[0])
-        sizes = {"parameters": entry.parameters if entry else np.nan, "depth": depth}
-        for end, share in QUARTILES.items():
-            layer = best.quantile(share, interpolation="nearest")
-            sizes |= {f"layer{end}": layer, f"relative_depth{end}": (layer + 1) / depth}
-        found.append({**bar, **sizes})
-    whole = ["depth", *(f"layer{end}" for end in QUARTILES)]
-    return pd.DataFrame(found).astype(dict.fromkeys(whole, "Int64"))
+    sweeps, known = paper_layers(), catalogue()
+    theirs = sweeps.loc[sweeps.groupby(["model", "task"])["accuracy"].idxmax()].assign(paper=True)
+    chosen = pd.concat([table.assign(paper=False), theirs], ignore_index=True)
+    of_blocks = chosen.astype({"layer": float}).groupby(["model", "paper"])["layer"]
+    of_theirs = sweeps.groupby("model")["layer"].max() + 1
+    entries = [known.get(str(name).partition(AT)[0]) for name in bars["model"]]
+    sizes = bars.assign(
+        parameters=[entry.parameters if entry else np.nan for entry in entries],
+        depth=bars["model"].map(depths).where(~bars["paper"], bars["model"].map(of_theirs)),
+    ).astype({"depth": float})
+    keys = pd.MultiIndex.from_frame(bars[["model", "paper"]])
+    for end, share in QUARTILES.items():
+        layer = of_blocks.quantile(share, interpolation="nearest").reindex(keys).to_numpy()
+        sizes[f"layer{end}"] = layer
+        sizes[f"relative_depth{end}"] = (layer + 1) / sizes["depth"]
+    return sizes.astype(dict.fromkeys(["depth", *(f"layer{end}" for end in QUARTILES)], "Int64"))
 
 
 def by_seed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -211,21 +202,24 @@ def over_seeds(accuracies: pd.DataFrame) -> pd.DataFrame:
         number), `seed_<n>` for each seed n, `mean`, `deviation` (sample standard deviation over
         seeds), `low` and `high` (the least and the greatest).
     """
-    found = []
-    for model, of_model in accuracies.groupby("model", sort=False, observed=True):
-        means = of_model.groupby("seed", sort=False)[list(COMPARED)].mean()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means["recovered_gap"] = recovered_gap(means.to_numpy())
-        for quantity, values in means.replace([np.inf, -np.inf], np.nan).items():
-            found.append(
-                {
-                    **{"model": model, "quantity": quantity, "tasks": of_model["task"].nunique()},
-                    **{f"seed_{seed}": value for seed, value in values.items()},
-                    **{"mean": values.mean(), "deviation": values.std()},
-                    **{"low": values.min(), "high": values.max()},
-                }
-            )
-    return pd.DataFrame(found)
+    of_seeds = accuracies.groupby(["model", "seed"], sort=False, observed=True)
+    means = of_seeds[list(COMPARED)].mean()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gaps = pd.Series(recovered_gap(means.to_numpy()), means.index)
+    means["recovered_gap"] = gaps.replace([np.inf, -np.inf], np.nan)
+    tasks = accuracies.groupby("model", observed=True)["task"].nunique()
+
+    def summary(run: pd.DataFrame) -> dict[str, object]:
+        values = run["value"]
+        return {
+            "tasks": tasks[run["model"].iloc[0]],
+            **{f"seed_{seed}": value for seed, value in zip(run["seed"], values, strict=True)},
+            **{"mean": values.mean(), "deviation": values.std()},
+            **{"low": values.min(), "high": values.max()},
+        }
+
+    long = means.reset_index().melt(["model", "seed"], var_name="quantity")
+    return by_group(long, ["model", "quantity"], summary, order=["model"])
 
 
 def significant(table: pd.DataFrame, difference: str) -> "pd.Series[bool]":
@@ -238,7 +232,6 @@ def _task_summary(rows: pd.DataFrame) -> dict[str, object]:
     answered = {name: run for (split, name), run in parts.items() if split == "test"}
     vector = answered["task_vector"]
     summary: dict[str, object] = {
-        **{name: vector[name].iloc[0] for name in ("model", "task", "category")},
         **sizes(vector),
         "layer": int(vector["layer"].iloc[0]),
         "averaged_layer": int(answered["averaged_vector"]["layer"].iloc[0]),

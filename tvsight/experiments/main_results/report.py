@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.main_results import (
-    answers_report,
     figures,
     method_report,
     numbers,
@@ -51,11 +50,7 @@ def _usual(task: c.Row) -> str:
     return f"{shortened(answer)} ({task['chance_share']:.2f})" if isinstance(answer, str) else ""
 
 
-def _where(task: c.Row) -> str:
-    return f"mean of {task['category']}" if pd.isna(task["task"]) else task_title(task["task"])
-
-
-def _resampled(mean: c.Row) -> str:
+def _units(mean: c.Row) -> str:
     return counted(mean["clusters"], mean["resampled"].removesuffix("s"))
 
 
@@ -72,7 +67,7 @@ TASK_TABLE = Table(
     "baseline on dev, so the vector's accuracy says nothing about task vectors. The second table "
     "has the means over tasks.",
     (
-        *(c.MODEL, c.CATEGORY, c.Column("Task", _where, words=True), c.number("Chance", "chance")),
+        *(c.MODEL, c.CATEGORY, c.plain("Task", "name", words=True), c.number("Chance", "chance")),
         c.Column("Most frequent answer", _usual, words=True),
         *c.procedures(CENTRAL),
         *(c.estimate(MEANS[name], name) for name in numbers.DIFFERENCES),
@@ -92,7 +87,7 @@ MEAN_TABLE = Table(
     f"Recovered gap: (task vector − baseline) / (ICL − baseline). {OF_PAPER}The second table "
     "counts tasks (Holm's correction).",
     (
-        *(c.MODEL_OR_PAPERS, c.Column("Resampled", _resampled)),
+        *(c.MODEL_OR_PAPERS, c.Column("Resampled", _units)),
         *(c.estimate(heading, name) for name, heading in MEANS.items()),
         c.of(f"ICL gains {numbers.MIN_ICL_GAIN:.2f}", "icl_gains"),
     ),
@@ -139,7 +134,7 @@ SEED_TABLE = Table(
 def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables."""
     rows, first = outcome.table, options.seed[0]
-    page = Page(display, answers_report.place(rows, drawn))
+    page = Page(display, score_report.place(rows, drawn))
     if "seed" not in rows:
         rows = rows.assign(seed=first)
     seeds = numbers.by_seed(rows)
@@ -148,14 +143,12 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "D
     if shown_score(options) != "accuracy":
         score_report.draw(rows, options, page)
         return
-    whole, named = answers_report.are_whole(rows), answers_report.accuracy(rows)
+    whole, named = score_report.are_whole(rows), score_report.accuracy(rows)
     table = numbers.by_task(rows)
     means = numbers.means(table, None if whole else paper_by_task())
     bars = numbers.bars(means)
     by_size = numbers.by_size(bars, table, rows.groupby("model", observed=True)["layer"].max() + 1)
-    mean_table = MEAN_TABLE
-    if whole:
-        mean_table = MEAN_TABLE._replace(note=MEAN_TABLE.note.replace(OF_PAPER, ""))
+    mean_table = MEAN_TABLE.without(OF_PAPER) if whole else MEAN_TABLE
     below = [(mean_table._replace(shown=False), means)]
     page.table(TASK_TABLE, table, _with_categories(table), below, outcome.note_cells)
     for model in numbers.models_without_icl(table):
@@ -168,36 +161,29 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "D
     page.table(mean_table, means, below=[(COUNT_TABLE, counted)])
     recognised = recognition(rows)
     page.table(RECOGNITION, recognised, recognition_over_tasks(recognised))
-    if not whole:
-        page.table(SIZE_TABLE, by_size, by_size.sort_values("parameters", kind="stable"))
     if len(others):
-        page.table(_of_seeds(of_seeds), of_seeds)
+        names = [name for name in map(str, of_seeds) if name.startswith("seed_")]
+        columns = list(SEED_TABLE.all_of())
+        columns[3:3] = [c.number(name.replace("seed_", "Seed "), name) for name in names]
+        page.table(SEED_TABLE._replace(columns=columns), of_seeds)
     page.figure(figures.by_model(bars, table, of_seeds, named))
     if not whole:
+        page.table(SIZE_TABLE, by_size, by_size.sort_values("parameters", kind="stable"))
         page.figure(figures.models(by_size), "models")
     for model in table["model"].unique():
         page.figure(task_figures.task_by_task(table, model, others, named), "by_task", model)
         page.figure(task_figures.against_icl(table, model, named), "against_icl", model)
-    if whole:
-        answers_report.draw(rows, page)
-    else:
-        score_report.draw(rows, options, page)
+    score_report.draw(rows, options, page)
     method_report.draw(rows, page)
 
 
 def _with_categories(table: pd.DataFrame) -> pd.DataFrame:
     """The tasks of each category, and below them their plain mean, a row without a task."""
     names = ["chance", *CENTRAL, *numbers.DIFFERENCES]
+    named = table.assign(name=table["task"].map(task_title)).astype(object)
     parts = []
-    for (model, category), tasks in table.groupby(["model", "category"], sort=False):
-        mean = {"model": model, "category": category, **tasks[names].mean()}
-        parts += [tasks.astype(object), pd.DataFrame([mean | {"layer_identified": True}])]
+    for (model, category), tasks in named.groupby(["model", "category"], sort=False):
+        mean = {"model": model, "category": category, "name": f"mean of {category}"}
+        mean |= {"layer_identified": True, **tasks[names].mean()}
+        parts += [tasks, pd.DataFrame([mean])]
     return pd.concat(parts, ignore_index=True)
-
-
-def _of_seeds(of_seeds: pd.DataFrame) -> Table:
-    """The table of seeds, with a column for each."""
-    seeds = [name for name in map(str, of_seeds) if name.startswith("seed_")]
-    each = [c.number(f"Seed {name.removeprefix('seed_')}", name) for name in seeds]
-    columns = list(SEED_TABLE.all_of())
-    return SEED_TABLE._replace(columns=[*columns[:3], *each, *columns[3:]])

@@ -5,9 +5,9 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tvsight.experiments.main_results.score_numbers import Score, procedures
-from tvsight.output.labels import display_name, number, sizes, task_title
-from tvsight.output.marks import dumbbells, look_of, rows_of, whiskered
-from tvsight.output.panels import legend_above, shade_categories
+from tvsight.output.labels import display_name, number, sizes
+from tvsight.output.marks import look_of, points, whiskered
+from tvsight.output.panels import legend_above, task_rows
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
@@ -30,26 +30,22 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
         table, means: from `score_numbers.by_task` and `.over_tasks`.
     """
     of_model, mean = table[table["model"] == model], means[means["model"] == model]
-    tasks = of_model.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
-    places = {task: float(place) for place, task in enumerate(tasks["task"])}
-    figure = new_figure(TWO_COLUMNS, 1.1 + ROW * (len(tasks) + 2))
-    axes, top = figure.subplots(1), len(tasks) + 0.6
-    ends = of_model.groupby("task", sort=False)[score.column].agg(["min", "max"])
-    dumbbells(axes, [places[str(task)] for task in ends.index], ends, color="0.8")
+    tasks = of_model["task"].nunique()
+    figure = new_figure(TWO_COLUMNS, 1.1 + ROW * (tasks + 2))
+    axes, top = figure.subplots(1), tasks + 0.6
+    placed = task_rows(axes, of_model, score.column)
     for procedure in procedures(of_model):
-        style = look_of(procedure)
-        rows = of_model[of_model["procedure"] == procedure]
-        lines = [places[task] for task in rows["task"]]
-        axes.plot(rows[score.column], lines, markersize=4.6, label=title(procedure), **style)
-        of_mean = mean[mean["procedure"] == procedure]
-        whiskered(axes, of_mean, score.column, [top], upright=False, markersize=6, **style)
-    names = [*map(task_title, places), "Mean over tasks"]
-    rows_of(axes, names, [*places.values(), top])
+        rows, of_mean = (of[of["procedure"] == procedure] for of in (placed, mean))
+        look = {"markersize": 4.6, "label": title(procedure)}
+        points(axes, rows[score.column], rows["place"], procedure, **look)
+        style = look_of(procedure) | {"markersize": 6}
+        whiskered(axes, of_mean, score.column, [top], upright=False, **style)
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    axes.set_yticks([*range(tasks), top], [*names, "Mean over tasks"])
     axes.set(ylim=(-0.6, top + 0.6), xlabel=f"{score.title}, on test")
     if score.is_ratio:
         axes.set_xscale("log")
         plain_logarithms(axes.xaxis)
-    shade_categories(tasks["category"], axes)
     legend_above(figure, axes, 4)
     note = (
         f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per task. Whiskers: "
@@ -66,11 +62,11 @@ def plain_logarithms(axis: Axis) -> None:
 
 def _of_means(means: pd.DataFrame, score: Score) -> str:
     """The finding of the means over tasks."""
-    values = {row["procedure"]: number(float(row[score.column])) for _, row in means.iterrows()}
-    vector, baseline, icl = (values[name] for name in ("task_vector", "baseline", "icl"))
+    said = means.set_index("procedure")[score.column].astype(float).map(number)
+    vector, baseline, icl = said[["task_vector", "baseline", "icl"]]
     if score.column == "icl_divergence":
         of_vector = means[means["procedure"] == "task_vector"]
-        share = number(of_vector["icl_divergence_recovered"].iloc[0])
+        share = number(of_vector["icl_divergence_recovered"].item())
         return (
             f"The task vector removes {share} of the divergence from ICL: {vector} nats are left "
             f"of {baseline}"

@@ -8,12 +8,14 @@ import pandas as pd
 
 from tvsight.output.procedures import CENTRAL
 from tvsight.statistics.intervals import recovered_gap
-from tvsight.statistics.summaries import Ratio, averaged, by_group, right
+from tvsight.statistics.summaries import Ratio, averaged, beside, by_group, right, sizes
 from tvsight.storage.schemas import SCORE_TYPES
 
 TOP = (1, 2, 3)
 """Ranks up to which answers are counted."""
 KEYS = ["model", "category", "task", "procedure"]
+OF_ANSWERS = ("exact", "f1", "first_word", "answer_log_probability")
+"""Scores of whole answers."""
 RECOVERED = ("answer_gap", "icl_divergence")
 """Scores of which the share of the way from the baseline to ICL is taken."""
 
@@ -56,11 +58,10 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     """
 
     def summary(run: pd.DataFrame) -> dict[str, float]:
-        top = {f"top_{most}": run.assign(top=run["rank"] <= most) for most in TOP}
-        columns: dict[str, float] = {"n": len(run), "queries": run["query"].nunique()}
-        for name, known in top.items():
-            columns |= right(known, name, "top")
-        return columns | _means(run, ("log_probability", *MEASURED), run["query"])
+        found: dict[str, float] = dict(sizes(run))
+        for most in TOP:
+            found |= right(run.assign(top=run["rank"] <= most), f"top_{most}", "top")
+        return found | _means(run, ("log_probability", *MEASURED), run["query"])
 
     return by_group(rows[rows["split"] == "test"], KEYS, summary)
 
@@ -77,22 +78,16 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         from the baseline to ICL, of means. Each with `_low` and `_high`.
     """
     names = (*(f"top_{most}" for most in TOP), "log_probability", *MEASURED)
-    ends = {
-        f"{end}_{name}": table[table["procedure"] == end].set_index(["model", "task"])[name]
-        for end in ("baseline", "icl")
+    ends = {f"{end}_{name}": (end, name) for end in ("baseline", "icl") for name in RECOVERED}
+    shares = {
+        f"{name}_recovered": Ratio(recovered_gap, (f"baseline_{name}", f"icl_{name}", name))
         for name in RECOVERED
     }
 
     def summary(run: pd.DataFrame) -> dict[str, float]:
-        of = pd.MultiIndex.from_frame(run[["model", "task"]])
-        run = run.assign(**{name: end.reindex(of).to_numpy() for name, end in ends.items()})
-        shares = {
-            f"{name}_recovered": Ratio(recovered_gap, (f"baseline_{name}", f"icl_{name}", name))
-            for name in RECOVERED
-        }
         return {"tasks": len(run), **_means(run, names), **averaged(run, shares)}
 
-    return by_group(table, ["model", "procedure"], summary, order=["model"])
+    return by_group(beside(table, ends), ["model", "procedure"], summary, order=["model"])
 
 
 def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
@@ -105,10 +100,7 @@ def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
         `KEYS`, `layer` (none for the baseline), `n` (episodes), and the mean of each of `MEASURED`;
         of the rank the geometric one.
     """
-    dev = rows[rows["split"] == "dev"].assign(rank=lambda dev: np.log(dev["rank"].astype(float)))
-    grouped = dev.groupby([*KEYS, "layer"], sort=False, observed=True, dropna=False)
-    means = grouped[list(MEASURED)].mean().assign(n=grouped.size()).reset_index()
-    return means.assign(rank=np.exp(means["rank"]))
+    return _plain_means(rows[rows["split"] == "dev"], [*KEYS, "layer"], "n")
 
 
 def layers_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -120,11 +112,29 @@ def layers_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `model`, `procedure`, `layer`, `tasks` and each of `MEASURED`.
     """
-    keys = ["model", "procedure", "layer"]
-    logarithms = table.assign(rank=np.log(table["rank"]))
-    grouped = logarithms.groupby(keys, sort=False, observed=True, dropna=False)
-    means = grouped[list(MEASURED)].mean().assign(tasks=grouped.size()).reset_index()
-    return means.assign(rank=np.exp(means["rank"]))
+    return _plain_means(table, ["model", "procedure", "layer"], "tasks")
+
+
+def of_answers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Scores of whole answers on test: one row per model, task and procedure.
+
+    Returns:
+        `model`, `category`, `task`, `procedure`, `n` (episodes), `queries`, and each of
+        `OF_ANSWERS` with `_low` and `_high`: shares of exact answers and of right first words, mean
+        F1, and the mean natural logarithm of the whole usual answer's probability. Intervals of
+        means are bootstraps over queries.
+    """
+
+    def summary(run: pd.DataFrame) -> dict[str, float]:
+        return {
+            **sizes(run),
+            **right(run, "exact"),
+            **averaged(run, ["f1"], run["query"]),
+            **right(run, "first_word", "first_word"),
+            **averaged(run, ["answer_log_probability"], run["query"]),
+        }
+
+    return by_group(rows[rows["split"] == "test"], KEYS, summary)
 
 
 def procedures(table: pd.DataFrame) -> list[str]:
@@ -146,3 +156,12 @@ def _means(
     known = table.assign(rank=np.log(table["rank"].astype(float)))
     found = averaged(known, names, groups)
     return {n: float(np.exp(of)) if n.startswith("rank") else of for n, of in found.items()}
+
+
+def _plain_means(table: pd.DataFrame, keys: list[str], count: str) -> pd.DataFrame:
+    """The means of each of `MEASURED` over groups, and the numbers of rows; of the rank the
+    geometric one."""
+    known = table.assign(rank=np.log(table["rank"].astype(float)))
+    groups = known.groupby(keys, sort=False, observed=True, dropna=False)
+    means = groups[list(MEASURED)].mean().assign(**{count: groups.size()}).reset_index()
+    return means.assign(rank=np.exp(means["rank"]))

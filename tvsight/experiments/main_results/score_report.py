@@ -1,20 +1,21 @@
-"""Table and figures of scores beyond accuracy."""
+"""Tables and figures of scores beyond accuracy, and of whole answers."""
 
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from tvsight.experiments.main_results import score_figures, score_numbers
+from tvsight.experiments.main_results.method_numbers import UNPATCHED
 from tvsight.experiments.main_results.score_numbers import SCORES
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
 from tvsight.protocol.options import shown_score
+from tvsight.statistics.summaries import over_tasks
 
 if TYPE_CHECKING:
     from tvsight.config import RunConfig
+    from tvsight.output.drawn import Drawn
 
-UNPATCHED = ("baseline", "icl")
-"""Procedures of which a recovered share says nothing."""
 TABLE = Table(
     "Scores beyond accuracy",
     "A row is a procedure, averaged over tasks, on test. Top 1, 2, 3: the share of episodes whose "
@@ -36,8 +37,47 @@ TABLE = Table(
 )
 
 
+ANSWER_TABLE = Table(
+    "Scores of whole answers",
+    "A row is a procedure, averaged over tasks. Exact: the share of answers that equal an accepted "
+    "one without case, punctuation and articles. F1: over words, with the accepted answer that "
+    "suits best. First word: the share whose first word is right. Log-probability: natural "
+    "logarithm, of the whole usual answer, each token after the right ones before it. [ ]: 95 % "
+    "bootstrap interval over tasks. The CSV file has every task.",
+    (
+        *(c.MODEL, c.PROCEDURE, c.TASKS, c.estimate("Exact", "exact"), c.estimate("F1", "f1")),
+        c.estimate("First word", "first_word"),
+        c.estimate("Log-probability", "answer_log_probability"),
+    ),
+    part="scores",
+)
+EXACT = "Accuracy is the share of exact answers, generated whole."
+"""Ends the notes and captions of what is drawn of whole answers."""
+
+
+def are_whole(rows: pd.DataFrame) -> bool:
+    """Whether rows are of whole answers. The paper's numbers are not."""
+    return "f1" in rows
+
+
+def place(rows: pd.DataFrame, drawn: "Drawn") -> "Drawn":
+    """The place of tables and figures: their own where rows are of whole answers."""
+    return drawn.of("answers", EXACT) if are_whole(rows) else drawn
+
+
+def accuracy(rows: pd.DataFrame) -> str:
+    """The name of accuracies at the axes of figures."""
+    return "accuracy (exact answers)" if are_whole(rows) else "accuracy"
+
+
 def draw(rows: pd.DataFrame, options: "RunConfig", page: Page) -> None:
     """Write and show the table of scores where rows have them, and the figures of `--score`."""
+    if are_whole(rows) and shown_score(options) == "accuracy":
+        table = score_numbers.of_answers(rows)
+        means = over_tasks(table, ["procedure"], score_numbers.OF_ANSWERS)
+        page.table(ANSWER_TABLE, table, means)
+        page.numbers(means, "scores_means")
+        return
     rows = score_numbers.scored(rows)
     score = SCORES.get(name := shown_score(options))
     if rows.empty:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from tvsight.experiments.main_results.figures import episodes
 from tvsight.experiments.main_results.numbers import significant
@@ -16,7 +15,7 @@ from tvsight.output.labels import (
     sizes,
     task_title,
 )
-from tvsight.output.marks import dumbbells, look_of, whiskered
+from tvsight.output.marks import dumbbells, points, rows_of, whiskered
 from tvsight.output.panels import shade_categories
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
@@ -26,6 +25,8 @@ from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, new_figure
 DIFFERENCE = "icl_minus_task_vector"
 SIZES = {"baseline": 4.6, "task_vector": 5.4, "icl": 3.4}
 """Of marks, in points, from back to front: where accuracies are equal, both are seen."""
+ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2}
+"""The place of a legend above the axes."""
 NEAR = 0.1
 """A difference of accuracies up to which a task lies near the diagonal."""
 
@@ -38,31 +39,36 @@ def task_by_task(
     Args:
         table: from `numbers.by_task`.
         seeds: from `numbers.by_seed`, of other seeds than that of `table`.
-        accuracy: from `answers_report.accuracy`.
+        accuracy: from `score_report.accuracy`.
     """
-    rows = _sorted(table[table["model"] == model]).iloc[::-1].reset_index(drop=True)
+    rows = table[table["model"] == model]
+    order = {name: place for place, name in enumerate(rows["category"].unique())}
+    # From the hardest for ICL to the easiest within each category, upwards.
+    rows = rows.assign(order=rows["category"].map(order), lost=-rows["icl"])
+    rows = rows.sort_values(["order", "lost"], kind="stable").iloc[::-1].reset_index(drop=True)
     figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(rows))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2.6, 1])
     dumbbells(left, rows.index, rows[list(COMPARED)], color="0.75", linewidth=1)
     left.plot(rows["chance"], rows.index, "|", color="0.1", markersize=6, label="Chance", zorder=3)
     others = seeds[(seeds["model"] == model) & seeds["task"].isin(rows["task"])]
-    places = dict(zip(rows["task"], rows.index, strict=True))
-    lines = others["task"].map(places).astype(float)
-    for procedure, size in SIZES.items():
-        shape = look_of(procedure)
-        left.plot(rows[procedure], rows.index, markersize=size, label=title(procedure), **shape)
-        left.plot(others[procedure], lines - 0.34, markersize=1.8, clip_on=False, **shape)
-    _differences(right, rows)
-    marks = ["" if found else " *" for found in rows["layer_identified"]]
-    names = [task_title(name) + mark for name, mark in zip(rows["task"], marks, strict=True)]
-    left.set_yticks(rows.index, names)
+    lines = others["task"].map(dict(zip(rows["task"], rows.index, strict=True))).astype(float)
+    for name, size in SIZES.items():
+        points(left, rows[name], rows.index, name, markersize=size, label=title(name))
+        points(left, others[name], lines - 0.34, name, markersize=1.8, clip_on=False)
+    ahead = significant(rows, DIFFERENCE)
+    for kept, face in ((rows[ahead], "0.1"), (rows[~ahead], "white")):
+        look: Any = {"color": "0.1", "markerfacecolor": face, "markersize": 3.8, "fmt": "o"}
+        look |= {"elinewidth": 0.8, "markeredgewidth": 0.8}
+        whiskered(right, kept, DIFFERENCE, kept.index, upright=False, **look)
+    right.axvline(0, color="0.5", linewidth=0.8, zorder=1)
+    marks = rows["layer_identified"].map({True: "", False: " *"})
+    rows_of(left, (rows["task"].map(task_title) + marks).tolist())
     left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(rows) - 0.4), xlabel=f"Test {accuracy}")
     right.set(xlabel="ICL − task vector")
-    for axes in (left, right):
-        axes.tick_params(axis="y", length=0)
-        axes.xaxis.grid(True)
+    right.tick_params(axis="y", length=0)
+    right.xaxis.grid(True)
     shade_categories(rows["category"], left, right)
-    left.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
+    left.legend(ncols=4, **ABOVE)
     short = f"{display_name(model)}. {episodes(rows)} Right: 95 % intervals"
     caption = (
         f"{short} of paired differences, from resampling queries ({sizes(rows['queries'])} "
@@ -73,7 +79,7 @@ def task_by_task(
         f"{display_name(model)}. n = {sizes(rows['n'])}. Right: 95 % intervals; filled: p < 0.05."
     )
     if len(others):
-        small = f" Small: {_named_seeds(others['seed'])}."
+        small = f" Small: seed {', '.join(map(str, others['seed'].unique()))}."
         note, caption = note + small, caption + small
     if not rows["layer_identified"].all():
         note += " * Not identified."
@@ -86,7 +92,7 @@ def against_icl(table: pd.DataFrame, model: str, accuracy: str = "accuracy") -> 
 
     Args:
         table: from `numbers.by_task`.
-        accuracy: from `answers_report.accuracy`.
+        accuracy: from `score_report.accuracy`.
     """
     rows = table[table["model"] == model]
     figure = new_figure(4.6, 4.3)
@@ -94,7 +100,7 @@ def against_icl(table: pd.DataFrame, model: str, accuracy: str = "accuracy") -> 
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle="--", zorder=1)
     axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), xlabel=f"ICL, test {accuracy}")
     axes.set(ylabel=f"Task vector, test {accuracy}", aspect="equal")
-    points = {}
+    named = {}
     for category, tasks in rows.groupby("category", sort=False):
         colour = CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"])
         for known, of_kind in tasks.groupby("layer_identified"):
@@ -102,16 +108,9 @@ def against_icl(table: pd.DataFrame, model: str, accuracy: str = "accuracy") -> 
             axes.plot(of_kind["icl"], of_kind["task_vector"], "o", color=colour, mfc=face, ms=4.5)
         axes.plot([], [], "o", color=colour, markersize=4.5, label=shortened(str(category)))
         for _, task in tasks.iterrows():
-            points[task_title(task["task"])] = (task["icl"], task["task_vector"], colour)
-    axes.legend(
-        ncols=len(CATEGORY_COLOURS),
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        borderaxespad=0.2,
-        handletextpad=0.1,
-        columnspacing=1.0,
-    )
-    name_points(figure, axes, points)
+            named[task_title(task["task"])] = (task["icl"], task["task_vector"], colour)
+    axes.legend(ncols=len(CATEGORY_COLOURS), handletextpad=0.1, columnspacing=1.0, **ABOVE)
+    name_points(figure, axes, named)
     name = display_name(model)
     note = f"{name}. n = {sizes(rows['n'])}. Dashed: equal."
     caption = f"{name}. {episodes(rows)} Dashed: the vector answers as often as ICL."
@@ -119,28 +118,6 @@ def against_icl(table: pd.DataFrame, model: str, accuracy: str = "accuracy") -> 
         note += " Hollow: not identified."
         caption += f" Hollow: {NOT_IDENTIFIED}."
     return Plot(figure, _apart(rows), caption, note)
-
-
-def _differences(axes: Axes, rows: pd.DataFrame) -> None:
-    """By how much ICL is ahead on each task, filled where it is significantly so."""
-    ahead = significant(rows, DIFFERENCE)
-    for is_ahead, face in ((True, "0.1"), (False, "white")):
-        kept = rows[ahead == is_ahead]
-        look: Any = {"color": "0.1", "markerfacecolor": face, "markersize": 3.8, "fmt": "o"}
-        edges: Any = {"elinewidth": 0.8, "markeredgewidth": 0.8}
-        whiskered(axes, kept, DIFFERENCE, kept.index, upright=False, **look, **edges)
-    axes.axvline(0, color="0.5", linewidth=0.8, zorder=1)
-
-
-def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tasks by category, from the easiest for ICL to the hardest within each."""
-    place = rows["category"].map({name: i for i, name in enumerate(rows["category"].unique())})
-    order = pd.DataFrame({"category": place, "icl": -rows["icl"]})
-    return rows.loc[order.sort_values(["category", "icl"], kind="stable").index]
-
-
-def _named_seeds(seeds: pd.Series) -> str:
-    return f"seed {', '.join(str(seed) for seed in seeds.unique())}"
 
 
 def _ahead(rows: pd.DataFrame) -> str:

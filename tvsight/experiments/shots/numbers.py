@@ -21,9 +21,8 @@ def by_shots(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: of the central comparison, with a column `shots`.
     """
-    tables = [by_task(of_count).assign(shots=count) for count, of_count in rows.groupby("shots")]
-    table = pd.concat(tables, ignore_index=True)
-    return table[["shots", *(name for name in table if name != "shots")]]
+    tables = {count: by_task(of_count) for count, of_count in rows.groupby("shots")}
+    return pd.concat(tables, names=["shots"]).reset_index("shots").reset_index(drop=True)
 
 
 def over_tasks(table: pd.DataFrame, methods: Sequence[str] = ()) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tvsight.experiments.main_results import answers_report
+from tvsight.experiments.main_results import score_report
 from tvsight.experiments.main_results.method_numbers import further
 from tvsight.experiments.shots import Options, figures, numbers
 from tvsight.output import columns as c
@@ -50,18 +50,17 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
 def draw(outcome: Outcome, options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write table and figure, and show the table."""
-    named = answers_report.accuracy(outcome.table)
-    page = Page(display, answers_report.place(outcome.table, drawn))
+    named = score_report.accuracy(outcome.table)
+    page = Page(display, score_report.place(outcome.table, drawn))
     table = numbers.by_shots(outcome.table)
     means = numbers.over_tasks(table, further(outcome.table))
     if means.empty:
         page.note("No task was measured with every number of demonstrations: nothing to draw.")
         return
-    by_count = wide(means, ["model", "shots"], "procedure")
-    of_vector = means[means["procedure"] == "task_vector"]
-    kept = [name for name in by_count if name not in means or name in ("model", "shots")]
-    rows = by_count[kept].merge(of_vector, on=["model", "shots"])
+    keys = ["model", "shots"]
+    of_vector = means[means["procedure"] == "task_vector"].set_index(keys)
+    by_count = wide(means, keys, "procedure").drop(columns=list(of_vector)).join(of_vector, keys)
     model, shots, *rest = TABLE.all_of()
     columns = [model, shots, *c.procedures(means["procedure"].unique()), *rest]
-    page.table(TABLE._replace(columns=columns), table, rows, notes=outcome.note_cells)
+    page.table(TABLE._replace(columns=columns), table, by_count, notes=outcome.note_cells)
     page.figure(figures.curves(means, table["n"].max(), named))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Patch, Rectangle
@@ -15,9 +14,10 @@ from matplotlib.ticker import NullLocator
 
 from tvsight.output.labels import block, counted, display_name, task_title
 from tvsight.output.lettering import fitting, font
-from tvsight.output.panels import block_ticks, category_strip
+from tvsight.output.marks import frame, heat_map
+from tvsight.output.panels import PANEL_NAME, axis_of_blocks, block_ticks, category_strip
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, about, word
+from tvsight.output.procedures import PROCEDURES, about, title, word
 from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
 from tvsight.protocol.layers import PEAK_SHARE
 from tvsight.tasks import in_order
@@ -56,35 +56,27 @@ def grid(
         all_tokens: whether `top` holds the tokens that the paper leaves out.
         vector: the procedure of the vector.
     """
-    first = rows.iloc[0]
-    blocks = _blocks(int(rows["layer"].max()) + 1, {first["chosen"], first["two_above"]})
+    first, depth = rows.iloc[0], int(rows["layer"].max()) + 1
+    step = -(-depth // MOST_BLOCKS)
+    blocks = sorted({*range(depth - 1, -1, -step), first["chosen"], first["two_above"]})
     top = top[top["layer"].isin(blocks)]
     figure = new_figure(TWO_COLUMNS, 1.1 + 0.19 * len(blocks))
     axes = figure.subplots()
     substituted = False
     for _, token in top.iterrows():
-        text = drawable(token["shown"])
+        text, place = drawable(token["shown"]), blocks.index(token["layer"])
         substituted |= text != token["shown"]
         found = next((mark for mark in MARKS if token[mark]), "")
         colour = MARKS[found][0] if found else PLAIN
         bold = found == "is_answer"
-        place = (token["order"] - 1, blocks.index(token["layer"]))
-        axes.add_patch(Rectangle(place, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.6))
-        axes.text(
-            place[0] + 0.5,
-            place[1] + 0.5,
-            fitting(text, CELL, FONT_SIZE, bold),
-            fontproperties=font(FONT_SIZE, bold),
-            style="italic" if found == "describes" else "normal",
-            ha="center",
-            va="center_baseline",
-        )
-    frames = {first["two_above"]: "--", first["chosen"]: "-"}
-    for layer, style in frames.items():
-        place = (0, blocks.index(layer))
-        axes.add_patch(
-            Rectangle(place, RANKS, 1, fill=False, linestyle=style, linewidth=1.2, clip_on=False)
-        )
+        look: Any = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}
+        axes.add_patch(Rectangle((token["order"] - 1, place), 1, 1, **look))
+        style: Any = {"style": "italic" if found == "describes" else "normal"}
+        style |= {"fontproperties": font(FONT_SIZE, bold), "ha": "center", "va": "center_baseline"}
+        axes.text(token["order"] - 0.5, place + 0.5, fitting(text, CELL, FONT_SIZE, bold), **style)
+    for layer, line in {first["two_above"]: "--", first["chosen"]: "-"}.items():
+        framed: Any = {"fill": False, "linestyle": line, "linewidth": 1.2, "clip_on": False}
+        axes.add_patch(Rectangle((0, blocks.index(layer)), RANKS, 1, **framed))
     axes.set_yticks(np.arange(len(blocks)) + 0.5, [str(layer) for layer in blocks])
     axes.set_xticks(np.arange(RANKS) + 0.5, [str(rank) for rank in range(1, RANKS + 1)])
     axes.set(xlabel="Order of the tokens by probability", ylabel="After block")
@@ -94,16 +86,30 @@ def grid(
     handles = [Patch(color=colour, label=name) for colour, name in MARKS.values()]
     legend = figure.legend(handles=handles, ncols=2, loc="outside upper left")
     answer, describing = legend.get_texts()
-    answer.set_fontweight("bold")  # as in the cells, which are told apart without colour too
-    describing.set_fontstyle("italic")
+    answer.set(fontweight="bold")  # as in the cells, which are told apart without colour too
+    describing.set(fontstyle="italic")
     note = (
         f"{display_name(first['model'])}; {about('mean vector', vector)} of n = "
         f"{first['episodes']} dev episodes. "
         f"Frame: the chosen block; {_dashed(first)}."
     )
-    caption = _about_grid(first, all_tokens, substituted, vector)
-    found = about(_answers_found(first, top, int(rows["layer"].max()) + 1), vector)
-    return Plot(figure, found, caption, note)
+    read = "mean task vector" if vector == "task_vector" else word(vector)
+    parts = [
+        f"{display_name(first['model'])}, {task_title(first['task'])}: {read} (n = "
+        f"{first['episodes']} dev episodes) through final norm and unembedding.\n"
+        f"Frame: the chosen block; {_dashed(first)}."
+    ]
+    if not all_tokens:
+        parts.append("Without tokens that are not letters alone, and repetitions but for case.")
+    parts.append("Bold: the first token of an answer. Italic: a word that describes the task.")
+    if substituted:
+        parts.append("‹…›: a token in a script that cannot be drawn here.")
+    shown, where = top[top["layer"] == first["two_above"]], block(first["two_above"], depth)
+    found = (
+        f"{task_title(first['task'])}: {int(shown['is_answer'].sum())} of the {len(shown)} most "
+        f"probable tokens after {where} begin an answer"
+    )
+    return Plot(figure, about(found, vector), " ".join(parts), note)
 
 
 def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> Plot:
@@ -115,37 +121,29 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
     """
     of_model = shares[shares["model"] == model]
     of_tasks = of_model.drop_duplicates("task").set_index("task")
-    categories = {str(task): str(category) for task, category in of_tasks["category"].items()}
+    categories = dict(zip(of_model["task"], of_model["category"], strict=True))
     order = in_order(categories)
     depth = int(of_model["layer"].max()) + 1
     grid = of_model.pivot(index="task", columns="layer", values="answers")
+    cells = grid.reindex(index=order, columns=range(depth))
     height = max(3, len(order)) * ROW
     figure = new_figure(TWO_COLUMNS * 0.85, 1.0 + height)
     strip, axes = figure.subplots(1, 2, width_ratios=[0.03, 1])
     category_strip(strip, [categories[task] for task in order], height, upright=True)
-    cells = grid.reindex(index=order, columns=range(depth))
     values = cells.to_numpy(dtype=float)
-    drawn = axes.imshow(values, cmap=COLOUR_MAP, vmin=0, vmax=1, aspect="auto")
+    drawn = heat_map(axes, cells, list(map(task_title, order)), [])
     for column, style in (("two_above", "--"), ("chosen", "-")):
         for row, layer in enumerate(of_tasks.loc[order, column].astype(int)):
-            corner = (layer - 0.5 + INSET, row - 0.5 + INSET)
             shade = values[row, layer]
-            look: dict[str, Any] = {
-                "fill": False,
-                "edgecolor": "black" if np.isnan(shade) else text_on(COLOUR_MAP(shade)),
-                "linestyle": style,
-                "linewidth": 0.8,
-            }
-            axes.add_patch(Rectangle(corner, 1 - 2 * INSET, 1 - 2 * INSET, **look))
-    axes.set_yticks(range(len(order)), list(map(task_title, order)))
-    axes.set_xticks(block_ticks(depth))
-    axes.tick_params(length=0, labelsize=7)
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel("Block after which the vector was read")
+            colour = "black" if np.isnan(shade) else text_on(COLOUR_MAP(shade))
+            look: Any = {"edgecolor": colour, "linestyle": style, "linewidth": 0.8}
+            frame(axes, layer, row, INSET, **look)
+    axis_of_blocks(axes, depth, label="Block after which the vector was read")
+    axes.tick_params(labelsize=7)
     bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(f"Share of the {RANKS} tokens")
     at_paper = of_model[of_model["layer"] == of_model["two_above"]]
-    title = (
+    found = (
         f"Two blocks above the chosen one, answers are among the {RANKS} most probable tokens for "
         f"{int((at_paper['answers'] > 0).sum())} of {counted(len(order), 'task')}"
     )
@@ -154,7 +152,7 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
         f"{note} Cells: the share of the {RANKS} most probable tokens of a task's mean dev vector "
         "that begin one of its answers, through final norm and unembedding."
     )
-    return Plot(figure, about(title, vector), caption, note)
+    return Plot(figure, about(found, vector), caption, note)
 
 
 def ranks(
@@ -168,29 +166,33 @@ def ranks(
         windows: from `numbers.windows`.
         vector: the procedure of the vectors.
     """
-    own = PROCEDURES[vector]
+    own = (PROCEDURES[vector].colour, "-", title(vector))
     models = list(dict.fromkeys(means["model"]))
     kinds = [kind for kind in KIND_NAMES if kind in set(means["kind"])]
     figure = new_figure(TWO_COLUMNS, 0.9 + 2.1 * len(models))
     panels = figure.subplots(len(models), len(kinds), squeeze=False, sharey="row")
     for line, model in zip(panels, models, strict=True):
-        first, last = windows[model]
+        of_model, (first, last) = means[means["model"] == model], windows[model]
+        depth = int(of_model["layer"].max()) + 1
         for axes, kind in zip(line, kinds, strict=True):
             axes.axvspan(first - 0.5, last + 0.5, color=WINDOW, linewidth=0)
-            of_kind = means[(means["model"] == model) & (means["kind"] == kind)]
+            of_kind = of_model[of_model["kind"] == kind].sort_values("layer")
             drawn = of_kind["vector"] == "random"
-            _band(axes, of_kind[~drawn].sort_values("layer"), (own.colour, "-", own.title))
-            _band(axes, of_kind[drawn].sort_values("layer"), RANDOM_STYLE)
+            for lines, named in ((of_kind[~drawn], own), (of_kind[drawn], RANDOM_STYLE)):
+                colour, style, label = named
+                layers = lines["layer"].astype(float)
+                axes.plot(layers, lines["rank"], style, color=colour, label=label, linewidth=1.3)
+                band: Any = {"color": colour, "alpha": BAND_ALPHA, "linewidth": 0}
+                axes.fill_between(layers, lines["low"], lines["high"], **band)
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:,.0f}")
             axes.yaxis.set_minor_locator(NullLocator())
-            depth = int(means.loc[means["model"] == model, "layer"].max()) + 1
             axes.set_xlim(-0.5, depth - 0.5)
             axes.set_xticks(block_ticks(depth, {first, last}))
             axes.yaxis.grid(True)
             name = f"{display_name(model)}: " if len(models) > 1 else ""
-            axes.set_title(f"{name}{KIND_NAMES[kind]}", loc="left", fontsize=7.5)
-        line[0].set_ylabel("Median rank (log, 1 is most probable)", fontsize=7.5)
+            axes.set_title(f"{name}{KIND_NAMES[kind]}", loc="left", fontsize=PANEL_NAME)
+        line[0].set_ylabel("Median rank (log, 1 is most probable)", fontsize=PANEL_NAME)
         line[0].set_ylim(bottom=0.8)
         line[0].invert_yaxis()
     for axes in panels[-1]:
@@ -202,11 +204,15 @@ def ranks(
     counts = " and ".join(f"{tasks[kind]} tasks ({kind})" for kind in tasks.index)
     names = ", ".join(map(display_name, models))
     note = f"{names}. Line: median over n = {counts}; band: quartiles."
+    draws = means.loc[means["vector"] == "random", "draws"].max()
+    share = f"{100 * PEAK_SHARE:.0f} %"
     caption = (
-        f"{note} Shaded: blocks around the peak of mean dev accuracy with at least "
-        f"{PEAK_SHARE:.0%} of it. {_about_ranks(means, vector)}"
+        f"{note} Shaded: blocks around the peak of mean dev accuracy with at least {share} of it. "
+        "Answers: median over the first tokens of all usual answers (of k answers it is at least "
+        "k/2).\nDescription: the best-ranked of a task's words, for random vectors too.\n"
+        f"Random: directions drawn evenly, as long as the {word(vector)}, median of {draws} draws."
     )
-    return Plot(figure, _last_ranks(means, vector), caption.replace("% of", " % of"), note)
+    return Plot(figure, _last_ranks(means, vector), caption, note)
 
 
 def drawable(text: str) -> str:
@@ -237,29 +243,6 @@ def _glyphs() -> frozenset[int]:
     return frozenset(plain & bold)
 
 
-def _blocks(depth: int, marked: set[int]) -> list[int]:
-    """The blocks that are drawn, ascending: all, or evenly spaced ones and the marked."""
-    step = -(-depth // MOST_BLOCKS)
-    return sorted(set(range(depth - 1, -1, -step)) | marked)
-
-
-def _band(axes: Axes, means: pd.DataFrame, look: tuple[str, str, str]) -> None:
-    colour, style, label = look
-    layers, low, high = means["layer"].astype(float), means["low"], means["high"]
-    axes.plot(layers, means["rank"], style, color=colour, label=label, linewidth=1.3)
-    axes.fill_between(layers, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
-
-
-def _answers_found(first: pd.Series, top: pd.DataFrame, depth: int) -> str:
-    """The finding of a grid: how many of its best tokens begin an answer, where the paper reads
-    them."""
-    shown = top[top["layer"] == first["two_above"]]
-    return (
-        f"{task_title(first['task'])}: {int(shown['is_answer'].sum())} of the {len(shown)} most "
-        f"probable tokens after {block(first['two_above'], depth)} begin an answer"
-    )
-
-
 def _last_ranks(means: pd.DataFrame, vector: str) -> str:
     """The finding of the ranks: where those of answers end, beside random vectors."""
     parts = []
@@ -274,32 +257,8 @@ def _last_ranks(means: pd.DataFrame, vector: str) -> str:
     return f"{answers}: {', '.join(parts)}"
 
 
-def _about_grid(first: pd.Series, all_tokens: bool, substituted: bool, vector: str) -> str:
-    read = "mean task vector" if vector == "task_vector" else word(vector)
-    parts = [
-        f"{display_name(first['model'])}, {task_title(first['task'])}: {read} (n = "
-        f"{first['episodes']} dev episodes) through final norm and unembedding.\n"
-        f"Frame: the chosen block; {_dashed(first)}."
-    ]
-    if not all_tokens:
-        parts.append("Without tokens that are not letters alone, and repetitions but for case.")
-    parts.append("Bold: the first token of an answer. Italic: a word that describes the task.")
-    if substituted:
-        parts.append("‹…›: a token in a script that cannot be drawn here.")
-    return " ".join(parts)
-
-
 def _dashed(first: pd.Series) -> str:
     """The meaning of the second frame of a grid."""
     above = first["two_above"] - first["chosen"]
     where = {0: "which is the last block", 1: "dashed: the last block, one above"}
     return where.get(above, "dashed: two above it")
-
-
-def _about_ranks(means: pd.DataFrame, vector: str) -> str:
-    draws = means.loc[means["vector"] == "random", "draws"].max()
-    return (
-        "Answers: median over the first tokens of all usual answers (of k answers it is at least "
-        "k/2).\nDescription: the best-ranked of a task's words, for random vectors too.\n"
-        f"Random: directions drawn evenly, as long as the {word(vector)}, median of {draws} draws."
-    )

@@ -91,10 +91,8 @@ def windows(applied: pd.DataFrame, vector: str = "task_vector") -> dict[str, tup
     Args:
         applied, vector: as `with_chosen` takes them.
     """
-    found = peaks(layer_means(by_layer(applied, vector)))
-    return {
-        str(peak["model"]): (int(peak["first"]), int(peak["last"])) for _, peak in found.iterrows()
-    }
+    found = peaks(layer_means(by_layer(applied, vector))).set_index("model")
+    return dict(zip(found.index, zip(found["first"], found["last"], strict=True), strict=True))
 
 
 def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
@@ -114,13 +112,11 @@ def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> p
     theirs["order"] = theirs.groupby(["model", "task"]).cumcount() + 1
     columns = ["task", "category", "source", "model", "layer", "place", "order", "shown", "rank"]
     columns += ["probability", "is_answer", "token_id", "layer_identified", "chosen"]
-    by_task = [
-        part[part["task"] == task].reindex(columns=columns)
-        for task in tasks
-        for part in (ours, theirs)
-    ]
-    full = [part.astype(object) for part in by_task if len(part)] or by_task[:1]
-    return pd.concat(full, ignore_index=True).rename(columns={"shown": "token"})
+    both = [part.reindex(columns=columns).astype(object) for part in (ours, theirs)]
+    places = {task: place for place, task in enumerate(tasks)}
+    found = pd.concat(both, ignore_index=True).assign(at=lambda of: of["task"].map(places))
+    found = found.dropna(subset="at").sort_values("at", kind="stable", ignore_index=True)
+    return found.drop(columns="at").rename(columns={"shown": "token"})
 
 
 def visible(token: str, token_id: int) -> str:

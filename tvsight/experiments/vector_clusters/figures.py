@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from numpy.typing import NDArray
 
 from tvsight.experiments.vector_clusters.numbers import (
     CATEGORY,
@@ -21,12 +20,12 @@ from tvsight.experiments.vector_clusters.numbers import (
     Tree,
 )
 from tvsight.output.labels import counted, interval, number, spread, task_title
-from tvsight.output.lettering import width
+from tvsight.output.marks import heat_map
+from tvsight.output.placing import NAME, name_points
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import about, title, word
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
-    COLOUR_MAP,
     LEAST_TYPE,
     TWO_COLUMNS,
     arranged,
@@ -35,8 +34,6 @@ from tvsight.output.theme import (
 )
 from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 
-Places = NDArray[np.float64]
-"""Points of a plane, `[n, 2]`, or one of them."""
 LIGHTEST, DARKEST = 0.55, -0.45
 """The ends of the tints of a category, towards white and towards black."""
 SIDES = (3.2, 1.9, 0.55)
@@ -45,13 +42,6 @@ ROW, LEAST_HEIGHT = 0.115, 2.9
 """Height of a row of the heat map, and least height of the axes, in inches."""
 BORDER = 1.16
 """The picture is so much longer than the points reach, for names."""
-LABEL = 6.5
-"""Size of the names at clusters, in points."""
-REACHES = (0.11, 0.18, 0.28, 0.4, 0.55, 0.75, 1.0, 1.3)
-"""Distances from a cluster at which its name is tried, in inches."""
-DIRECTIONS = 16
-GAP = np.array([0.06, 0.0])
-"""Between two names beside each other, and above each other, in inches."""
 
 
 def clusters(
@@ -109,6 +99,13 @@ def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, 
     """Every vector as a point in the tint of its task, and the task's name beside its points."""
     axes.spines[["top", "right"]].set_visible(True)
     axes.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
+    handles = [
+        Patch(color=CATEGORY_COLOURS[category], label=category)
+        for category in dict.fromkeys(points["category"])
+    ]
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.09)}
+    look: dict[str, Any] = {"handlelength": 1, "columnspacing": 1.2, "fontsize": NAME}
+    axes.legend(handles=handles, ncols=4, **look, **below)
     arranged(figure)
     box = axes.get_window_extent()
     room = np.array([box.width, box.height]) / figure.dpi
@@ -118,75 +115,15 @@ def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, 
     unit = max(((high - low) / room).max() * BORDER, np.finfo(float).tiny)
     start = (low + high) / 2 - unit * room / 2
     axes.set(xlim=(start[0], start[0] + unit * room[0]), ylim=(start[1], start[1] + unit * room[1]))
-    inches = (places - start) / unit
-    taken: list[Places] = []
-    handles = [
-        Patch(color=CATEGORY_COLOURS[category], label=category)
-        for category in dict.fromkeys(points["category"])
-    ]
-    below: dict[str, Any] = {
-        "loc": "upper center",
-        "bbox_to_anchor": (0.5, -0.09),
-        "fontsize": LABEL,
-    }
-    axes.legend(handles=handles, ncols=4, handlelength=1, columnspacing=1.2, **below)
+    named = {}
     for task, colour in tints.items():
-        own = points["task"].to_numpy() == task
-        axes.plot(
-            *places[own].T,
-            linestyle="none",
-            marker="o",
-            markersize=3.2,
-            markeredgewidth=0,
-            color=colour,
-            alpha=0.75,
-            label=task,
-        )
-        name = task_title(task)
-        middle = _medoid(inches[own])
-        text = np.array([width(name, LABEL), 1.15 * LABEL / 72])
-        place = _free_place(middle, text, room, inches, taken)
-        taken.append(np.array([place - text / 2, place + text / 2]))
-        axes.annotate(
-            name,
-            xy=start + unit * middle,
-            xytext=start + unit * place,
-            ha="center",
-            va="center",
-            fontsize=LABEL,
-            color=text_in(colour),
-            arrowprops={
-                **{"arrowstyle": "-", "color": colour, "linewidth": 0.6},
-                **{"shrinkA": 0, "shrinkB": 0},
-            },
-        )
-
-
-def _medoid(places: Places) -> Places:
-    """The point that is nearest to all others."""
-    apart = np.linalg.norm(places[:, None] - places, axis=2).sum(axis=1)
-    found: Places = places[apart.argmin()]
-    return found
-
-
-def _free_place(
-    middle: Places, text: Places, room: Places, points: Places, taken: list[Places]
-) -> Places:
-    """Where a name of some width and height is centred: near its cluster, in the axes, on no other
-    name, and on as few points as possible. All in inches."""
-    best, least = middle, math.inf
-    for reach in REACHES:
-        for angle in np.arange(DIRECTIONS) * 2 * math.pi / DIRECTIONS:
-            direction = np.array([math.cos(angle), math.sin(angle)])
-            place = middle + direction * (reach + np.abs(direction) * text / 2)
-            low, high = place - text / 2, place + text / 2
-            outside = (low < 0.02).any() or (high > room - 0.02).any()
-            over = sum(bool(((low - GAP < box[1]) & (high + GAP > box[0])).all()) for box in taken)
-            covered = ((points > low - 0.02) & (points < high + 0.02)).all(axis=1).sum()
-            cost = 1e6 * outside + 1e4 * over + covered + 12 * reach
-            if cost < least:
-                best, least = place, cost
-    return best
+        own = places[points["task"].to_numpy() == task]
+        style: dict[str, Any] = {"markersize": 3.2, "markeredgewidth": 0, "alpha": 0.75}
+        axes.plot(*own.T, "o", color=colour, label=task, **style)
+        # The point that is nearest to all others of its task.
+        medoid = own[np.linalg.norm(own[:, None] - own, axis=2).sum(axis=1).argmin()]
+        named[task_title(task)] = (*medoid, colour)
+    name_points(figure, axes, named, nameless=places)
 
 
 def _heat_map(
@@ -199,16 +136,13 @@ def _heat_map(
 ) -> None:
     """Distances between vectors of tasks, and beside them the tree that orders them."""
     names = list(map(str, tree.distances))
-    drawn = cells.imshow(tree.distances, cmap=COLOUR_MAP, vmin=0, aspect="auto")
-    cells.set_xticks([])
-    cells.set_yticks(range(len(names)), list(map(task_title, names)))
-    cells.tick_params(length=0, labelsize=LEAST_TYPE + 0.3, pad=9)
+    drawn = heat_map(cells, tree.distances, list(map(task_title, names)), [], most=None)
+    cells.tick_params(labelsize=LEAST_TYPE + 0.3, pad=9)
     for row, (name, label) in enumerate(zip(names, cells.get_yticklabels(), strict=True)):
         label.set_color(text_in(tints[name]))
         swatch = Rectangle((-0.05, row - 0.4), 0.03, 0.8, color=tints[name], clip_on=False)
         swatch.set_transform(cells.get_yaxis_transform())
         cells.add_patch(swatch)
-    cells.spines[:].set_visible(False)
     for line in tree.lines:
         joins.plot(*line.T, color="0.35", linewidth=0.8)
     joins.set(xlim=(0, None), ylim=(len(names) - 0.5, -0.5))
@@ -226,7 +160,7 @@ def _tints(categories: dict[str, str]) -> dict[str, str]:
         half = -(-len(tasks) // 2)
         for place, task in enumerate(tasks):
             step = place // 2 + half * (place % 2)
-            share = step / max(1, len(tasks) - 1) if len(tasks) > 1 else 0.5
+            share = step / (len(tasks) - 1) if len(tasks) > 1 else 0.5
             tints[task] = _tint(CATEGORY_COLOURS[category], LIGHTEST + share * (DARKEST - LIGHTEST))
     return {task: tints[task] for task in categories}
 
@@ -273,11 +207,7 @@ def _about(
             "Right: Euclidean distances between the mean vectors of tasks, ordered by average "
             "linkage."
         )
-    return "\n".join([*lines, *_measured(groupings, below)])
-
-
-def _measured(groupings: pd.DataFrame, below: dict[str, float]) -> list[str]:
-    """What was measured in the vectors' own space, by the distance that is drawn and by others."""
+    # What was measured in the vectors' own space, by the distance that is drawn and by others.
     known = _known(groupings, DRAWN)
     parts = [
         f"by {name} silhouette {number(known[name]['silhouette'])}, nearest centroid "
@@ -285,14 +215,13 @@ def _measured(groupings: pd.DataFrame, below: dict[str, float]) -> list[str]:
         for name in (TASK, CATEGORY)
         if name in known
     ]
-    lines = [f"In their own space, Euclidean: {'; '.join(parts)}. 95 % intervals."] if parts else []
+    if parts:
+        lines.append(f"In their own space, Euclidean: {'; '.join(parts)}. 95 % intervals.")
     if LEFT_OUT in known:
+        ways = ((AS_THEY_ARE, "by cosine distance"), (CENTRED, f"with their {CENTRED}"))
         others = [
             f"{interval(_known(groupings, 'cosine', way)[LEFT_OUT], 'accuracy')} {said}"
-            for way, said in (
-                (AS_THEY_ARE, "by cosine distance"),
-                (CENTRED, f"with their {CENTRED}"),
-            )
+            for way, said in ways
         ]
         named = [f"{task_title(task)} ({number(share)})" for task, share in below.items()]
         of_tasks = f", below chance for {', '.join(named)}" if named else ""
@@ -300,7 +229,7 @@ def _measured(groupings: pd.DataFrame, below: dict[str, float]) -> list[str]:
             f"Category when the own task is left out: {interval(known[LEFT_OUT], 'accuracy')} "
             f"(chance {number(known[LEFT_OUT]['chance'])}){of_tasks}; {', '.join(others)}."
         )
-    return lines
+    return "\n".join(lines)
 
 
 def _known(

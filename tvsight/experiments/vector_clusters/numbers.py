@@ -1,6 +1,7 @@
 """Numbers beside Figure 5: how far task vectors cluster by task, and by category."""
 
-from typing import NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from tvsight.statistics.geometry import (
     stratified_folds,
 )
 from tvsight.statistics.intervals import accuracy
+from tvsight.statistics.summaries import by_group
 
 TASK, CATEGORY, LEFT_OUT = "task", "category", "category, own task left out"
 """The groupings of vectors. The last one assigns a category without learning from the vector's own
@@ -85,17 +87,13 @@ def groupings(given: VectorSet) -> pd.DataFrame:
         matrix = distances(compared.vectors, measure)
         for grouping in _groupings(compared):
             silhouette = _silhouettes(matrix, grouping.labels).mean()
+            lead = {"model": given.model, "layer": given.layer, "grouping": grouping.name}
             row = {
-                "model": given.model,
-                "layer": given.layer,
-                "grouping": grouping.name,
-                "measure": measure,
-                "vectors": treatment,
-                "groups": len(set(grouping.labels)),
-                "n": len(grouping.labels),
+                **{"measure": measure, "vectors": treatment},
+                **{"groups": len(set(grouping.labels)), "n": len(grouping.labels)},
                 "silhouette": np.nan if grouping.name == LEFT_OUT else silhouette,
             }
-            rows.append(row | _classified(compared, grouping, measure))
+            rows.append(lead | row | _classified(compared, grouping, measure))
     return pd.DataFrame(rows)
 
 
@@ -111,38 +109,35 @@ def by_task(given: VectorSet) -> pd.DataFrame:
         itself.
     """
     matrix = distances(given.vectors, DRAWN)
-    among_tasks = _silhouettes(matrix, given.tasks)
-    among_categories = _silhouettes(matrix, given.categories)
     of_tasks, _, left_out = _groupings(given)
-    predicted = nearest_centroid(given.vectors, of_tasks.labels, of_tasks.folds, DRAWN)[0]
-    categories = {}
+    columns = {
+        **{"model": given.model, "layer": given.layer, "category": given.categories},
+        **{"task": given.tasks, "cluster": given.clusters},
+        "silhouette": _silhouettes(matrix, given.tasks),
+        "silhouette_category": _silhouettes(matrix, given.categories),
+        "named": nearest_centroid(given.vectors, of_tasks.labels, of_tasks.folds, DRAWN)[0],
+    }
     for way, (measure, treatment) in WAYS.items():
         compared = given.centred if treatment == CENTRED else given
         found = nearest_centroid(compared.vectors, left_out.labels, left_out.folds, measure)[0]
-        categories[way] = found
-    rows = []
-    for task in given.names:
-        own = given.tasks == task
-        right = {way: of[own] == given.category[task] for way, of in categories.items()}
-        is_asked = bool((categories[DRAWN][own] != "").all())
-        rows.append(
-            {
-                "model": given.model,
-                "layer": given.layer,
-                "category": given.category[task],
-                "task": task,
-                "n": int(own.sum()),
-                "units": len(set(given.clusters[own])),
-                "silhouette": among_tasks[own].mean(),
-                "silhouette_category": among_categories[own].mean(),
-                **_recognised(predicted[own], given.clusters[own], task),
-                **{
-                    f"category_left_out_{way}": of.mean() if is_asked else np.nan
-                    for way, of in right.items()
-                },
-            }
-        )
-    return pd.DataFrame(rows)
+        right = np.where(found == "", np.nan, found == given.categories)
+        columns[f"category_left_out_{way}"] = right
+
+    def summary(own: pd.DataFrame) -> dict[str, Any]:
+        tested = own[own["named"] != ""]
+        found = accuracy(tested["named"] == tested["task"], tested["cluster"])
+        mistaken = tested["named"][tested["named"] != tested["task"]].value_counts()
+        share = mistaken.iloc[0] / len(own) if len(mistaken) else 0.0
+        return {
+            **{"n": len(own), "units": own["cluster"].nunique()},
+            **own[["silhouette", "silhouette_category"]].mean(),
+            **found.columns("accuracy"),
+            "taken_for": str(mistaken.index[0]) if len(mistaken) else "",
+            "taken_for_share": share if found.n else np.nan,
+            **own.filter(like="category_left_out").mean(),
+        }
+
+    return by_group(pd.DataFrame(columns), ["model", "layer", "category", "task"], summary)
 
 
 def embedding(given: VectorSet, perplexity: float) -> Embedding | None:
@@ -158,17 +153,10 @@ def embedding(given: VectorSet, perplexity: float) -> Embedding | None:
     places = embedded(given.vectors, possible, TSNE_SEED)
     if places is None:
         return None
-    points = pd.DataFrame(
-        {
-            "model": given.model,
-            "layer": given.layer,
-            "category": given.categories,
-            "task": given.tasks,
-            "episode": pd.Series(given.tasks).groupby(given.tasks).cumcount(),
-            "x": places[:, 0],
-            "y": places[:, 1],
-        }
-    )
+    lead = {"model": given.model, "layer": given.layer, "category": given.categories}
+    points = pd.DataFrame({**lead, "task": given.tasks})
+    points["episode"] = points.groupby("task").cumcount()
+    points[["x", "y"]] = places
     return Embedding(points, possible, possible != perplexity)
 
 
@@ -192,8 +180,7 @@ def tree(given: VectorSet) -> Tree | None:
         return None
     matrix = distances(given.means, DRAWN)
     order, lines = joined(matrix)
-    table = pd.DataFrame(matrix, names, names).iloc[order, order]
-    return Tree(table, lines)
+    return Tree(pd.DataFrame(matrix, names, names).iloc[order, order], lines)
 
 
 def between_tasks(given: VectorSet) -> pd.DataFrame:
@@ -204,16 +191,9 @@ def between_tasks(given: VectorSet) -> pd.DataFrame:
     """
     names, matrix = given.names, distances(given.means, DRAWN)
     pairs = [
-        {
-            "model": given.model,
-            "layer": given.layer,
-            "task": task,
-            "other": other,
-            "distance": matrix[row, column],
-        }
-        for row, task in enumerate(names)
-        for column, other in enumerate(names)
-        if row != column
+        (given.model, given.layer, task, other, distance)
+        for (task, other), distance in zip(product(names, names), matrix.flat, strict=True)
+        if task != other
     ]
     return pd.DataFrame(pairs, columns=["model", "layer", "task", "other", "distance"])
 
@@ -221,15 +201,13 @@ def between_tasks(given: VectorSet) -> pd.DataFrame:
 def not_computed(numbers: pd.DataFrame) -> list[str]:
     """The reasons for numbers that are missing from `groupings`, in sentences."""
     reasons = []
-    for _, row in numbers[numbers["measure"] == DRAWN].iterrows():
-        if pd.notna(row["accuracy"]):
-            continue
+    missing = numbers[(numbers["measure"] == DRAWN) & numbers["accuracy"].isna()]
+    for _, row in missing.iterrows():
+        reason = "a task has fewer than two different queries, too few for cross-validation"
         if row["groups"] < 2:
             reason = f"one {row['grouping'].split(',')[0]} is all there is"
         elif row["grouping"] == LEFT_OUT:
             reason = "no category has two tasks"
-        else:
-            reason = "a task has fewer than two different queries, too few for cross-validation"
         reasons.append(f"By {row['grouping']}: {reason}.")
     return reasons
 
@@ -262,17 +240,4 @@ def _classified(given: VectorSet, grouping: Grouping, measure: Metric) -> dict[s
         "chance": float(chance[tested].mean()) if found.n else np.nan,
         "asked": found.n,
         "units": found.distinct,
-    }
-
-
-def _recognised(predicted: Labels, clusters: Labels, task: str) -> dict[str, object]:
-    """The share of a task's vectors that are assigned to it, and the task they are mistaken for."""
-    tested = predicted != ""
-    found = accuracy(predicted[tested] == task, clusters[tested])
-    mistaken = pd.Series(predicted[tested & (predicted != task)]).value_counts()
-    share = mistaken.iloc[0] / len(predicted) if len(mistaken) else 0.0
-    return {
-        **found.columns("accuracy"),
-        "taken_for": str(mistaken.index[0]) if len(mistaken) else "",
-        "taken_for_share": share if found.n else np.nan,
     }

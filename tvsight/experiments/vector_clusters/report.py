@@ -16,7 +16,6 @@ from tvsight.protocol.methods import each_vector, stored_vectors, with_further_m
 from tvsight.protocol.vector_sets import VectorSet, vector_sets
 
 if TYPE_CHECKING:
-    from tvsight.methods import MethodEntry
     from tvsight.output.console import Display
     from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
@@ -87,11 +86,11 @@ DISTANCE_TABLE = Table(
 def collect(runner: "Runner", options: Options) -> "Outcome":
     """The central comparison with its vectors, and each further method with its own."""
     later = replace(options, save_episodes=None)  # the central comparison has written them
-
-    def measured(method: "MethodEntry") -> "Outcome":
-        return stored_vectors(runner, later, method)
-
-    return with_further_methods(collect_with_vectors(runner, options), options, measured)
+    return with_further_methods(
+        collect_with_vectors(runner, options),
+        options,
+        lambda method: stored_vectors(runner, later, method),
+    )
 
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
@@ -125,20 +124,17 @@ def _draw_clusters(
     by_task = pd.concat([numbers.by_task(given) for given in sets], ignore_index=True)
     page.table(TABLE.of(vector), groupings, notes=outcome.note_cells)
     page.table(TASK_TABLE.of(vector), by_task)
-    of_models = [groupings[groupings["model"] == given.model] for given in sets]
-    for given, of_model in zip(sets, of_models, strict=True):
+    points = []
+    for given in sets:
         page.note(f"{given.where}.")
+        of_model, of_tasks = (of[of["model"] == given.model] for of in (groupings, by_task))
         for reason in numbers.not_computed(of_model):
             page.note(reason)
-    points = []
-    for given, of_model in zip(sets, of_models, strict=True):
         embedding = numbers.embedding(given, options.perplexity)
         if embedding is None:
             page.note(f"{given.model}: {len(given.vectors)} vectors are too few for t-SNE.")
             continue
-        of_tasks = by_task[by_task["model"] == given.model]
-        below = numbers.below_chance(of_tasks, of_model)
-        tree = numbers.tree(given)
+        below, tree = numbers.below_chance(of_tasks, of_model), numbers.tree(given)
         plot = figures.clusters(embedding, tree, given, of_model, below, vector)
         page.figure(plot, given.model)
         points.append(embedding.points)
@@ -155,7 +151,8 @@ def _nearest(sets: list[VectorSet]) -> pd.DataFrame:
         apart = numbers.between_tasks(given)
         for task in given.names:
             others = apart[apart["task"] == task].set_index("other")["distance"]
-            row = {"model": given.model, "layer": given.layer, "category": given.category[task]}
-            row |= {"task": task, "nearest": "" if others.empty else str(others.idxmin())}
-            rows.append(row | {"distance": others.min(), "mean": others.mean()})
-    return pd.DataFrame(rows)
+            nearest = "" if others.empty else str(others.idxmin())
+            row = (given.model, given.layer, given.category[task], task, nearest)
+            rows.append((*row, others.min(), others.mean()))
+    columns = ["model", "layer", "category", "task", "nearest", "distance", "mean"]
+    return pd.DataFrame(rows, columns=columns)

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from tvsight.experiments.vector_variability.numbers import MEAN, POOLED
-from tvsight.output.labels import counted, interval, number, task_title
+from tvsight.experiments.vector_variability.numbers import MEAN, POOLED, STATISTICS
+from tvsight.output.labels import MISSING, counted, interval, number, task_title
+from tvsight.output.marks import grid_of_panels
 from tvsight.output.plots import Plot
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
@@ -20,6 +21,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "within": {"facecolor": "#2a788e99", "edgecolor": "0.1", "linewidth": 0.9},
 }
 NAMES = {"within": "within a task", "between": "to other tasks"}
+TITLES = {AS_THEY_ARE: "Vectors as they are", CENTRED: "Mean over tasks subtracted"}
 SHOWN = 0.998
 """Share of the pairs of each kind that the axis reaches to."""
 RIDGE, TOUCH = 0.21, 0.9
@@ -35,22 +37,17 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
         given: the vectors that were compared.
     """
     of_all = densities[densities["task"] == POOLED]
-    panels = {str(treatment): part for treatment, part in of_all.groupby("vectors", sort=False)}
     of_means = table[table["task"] == MEAN]
-    means = {str(row["vectors"]): row for _, row in of_means.iterrows()}
-    figure = new_figure(TWO_COLUMNS * (1 if len(panels) > 1 else 0.6), 2.3)
-    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (treatment, of_panel) in zip(drawn, panels.items(), strict=True):
-        scale = of_panel["density"].max()
-        _ridge(axes, of_panel, 0, scale)
-        _finish(axes, of_panel, _titled(treatment))
+    figure, drawn = _panels(of_all, 0.6, 2.3)
+    for axes, (treatment, of_panel) in drawn.items():
+        _ridge(axes, of_panel, 0, of_panel["density"].max())
         axes.set(ylim=(0, 1.08), yticks=[])
-        if pd.notna(means[treatment]["superiority"]):
-            text = f"P(between > within)\n{interval(means[treatment], 'superiority')}"
-            at = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 7}
+        mean = of_means[of_means["vectors"] == treatment].iloc[0]
+        if pd.notna(mean["superiority"]):
+            text = f"P(between > within)\n{interval(mean, 'superiority')}"
+            at: Any = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 7}
             axes.text(0.99, 0.97, text, **at)
-    drawn[0].set_ylabel("Density")
-    _key(figure, of_all)
+    next(iter(drawn)).set_ylabel("Density")
     lines = [_about(given), *_statistics(table)]
     note = f"{given.sizes_note} P: mean of tasks, 95 % interval over tasks."
     return Plot(figure, _nearer(of_means), "\n".join(lines), note)
@@ -64,33 +61,25 @@ def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
     """
     of_tasks = table[table["task"].isin(given.names)]
     as_they_are = of_tasks[of_tasks["vectors"] == AS_THEY_ARE]
-    order = as_they_are.sort_values("overlap", ascending=False, kind="stable")["task"].tolist()
-    panels = {str(treatment): part for treatment, part in of_tasks.groupby("vectors", sort=False)}
-    figure = new_figure(TWO_COLUMNS * (1 if len(panels) > 1 else 0.7), 1.0 + RIDGE * len(order))
-    drawn = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    for axes, (treatment, of_panel) in zip(drawn, panels.items(), strict=True):
-        histograms = densities[(densities["vectors"] == treatment) & (densities["task"] != POOLED)]
-        overlaps = of_panel.set_index("task")["overlap"]
+    order = as_they_are.sort_values("overlap", kind="stable", ascending=False)["task"].iloc[::-1]
+    densities = densities[densities["task"] != POOLED]
+    figure, drawn = _panels(densities, 0.7, 1.0 + RIDGE * len(order))
+    for axes, (treatment, histograms) in drawn.items():
+        overlaps = of_tasks[of_tasks["vectors"] == treatment].set_index("task")["overlap"]
+        said = {place: number(overlaps[task]) for place, task in enumerate(order)}
         for place, task in enumerate(order):
             of_task = histograms[histograms["task"] == task]
-            _ridge(axes, of_task, len(order) - 1 - place, of_task["density"].max() / TOUCH)
-            if pd.notna(overlaps[task]):
-                at = {"va": "bottom", "fontsize": 6.5, "transform": axes.get_yaxis_transform()}
-                axes.text(1.02, len(order) - 1 - place, number(overlaps[task]), **at)
-        _finish(axes, histograms, _titled(treatment))
+            _ridge(axes, of_task, place, of_task["density"].max() / TOUCH)
         if overlaps.notna().any():
-            axes.text(
-                *(1.02, len(order)),
-                "overlap",
-                fontsize=6.5,
-                va="bottom",
-                transform=axes.get_yaxis_transform(),
-            )
+            said[len(order)] = "overlap"
+        for place, text in said.items():
+            if text != MISSING:
+                at: Any = {"va": "bottom", "fontsize": 6.5, "transform": axes.get_yaxis_transform()}
+                axes.text(1.02, place, text, **at)
         axes.set_ylim(0, len(order) + 0.02)
         axes.tick_params(axis="y", length=0)
-    places = np.arange(len(order))[::-1] + 0.3
-    drawn[0].set_yticks(places, list(map(task_title, order)))
-    _key(figure, densities)
+    places = np.arange(len(order)) + 0.3
+    next(iter(drawn)).set_yticks(places, list(map(task_title, order)))
     lines = [f"{_about(given)} Heights: density, each ridge with its own scale."]
     if of_tasks["superiority"].notna().any():
         lines.append(
@@ -110,28 +99,33 @@ def _ridge(axes: Axes, densities: pd.DataFrame, base: float, scale: float) -> No
             axes.stairs(heights, edges, baseline=base, fill=True, label=NAMES[kind], **style)
 
 
-def _finish(axes: Axes, densities: pd.DataFrame, title: str) -> None:
-    """Title and horizontal axis of a panel: it begins at 0 and ends where the data do."""
-    ends = [
-        of_group["high"][of_group["pairs"].cumsum() >= SHOWN * of_group["pairs"].sum()].iloc[0]
-        for _, of_group in densities.groupby(["task", "kind"], sort=False)
-        if of_group["pairs"].sum()
-    ]
-    axes.set_xlim(0, max(ends))
-    axes.set_xlabel(f"{str(densities['measure'].iloc[0]).title()} distance")
-    axes.set_title(title, loc="left")
-    axes.spines["left"].set_visible(False)
+def _panels(
+    densities: pd.DataFrame, alone: float, height: float
+) -> tuple[Figure, dict[Axes, tuple[str, pd.DataFrame]]]:
+    """A panel per treatment of the vectors, with the treatment and its histograms. The horizontal
+    axis begins at 0 and ends where the data do.
 
-
-def _key(figure: Figure, densities: pd.DataFrame) -> None:
-    """The names of the kinds of distance that are drawn."""
-    pairs = densities.groupby("kind")["pairs"].sum()
-    handles = [Patch(label=NAMES[kind], **KINDS[kind]) for kind in NAMES if pairs.get(kind, 0)]
+    Args:
+        alone: width of one panel, as a share of two columns.
+        height: of the figure, in inches.
+    """
+    parts = [(str(name), of_panel) for name, of_panel in densities.groupby("vectors", sort=False)]
+    figure = new_figure(TWO_COLUMNS * (1 if len(parts) > 1 else alone), height)
+    drawn = grid_of_panels(figure, len(parts), len(parts), sharey=True)
+    for axes, (treatment, of_panel) in zip(drawn, parts, strict=True):
+        groups = of_panel[of_panel["pairs"] > 0].groupby(["task", "kind"], sort=False)
+        ends = [
+            group["high"][group["pairs"].cumsum() >= SHOWN * group["pairs"].sum()].iloc[0]
+            for _, group in groups
+        ]
+        axes.set(xlim=(0, max(ends)))
+        axes.set_xlabel(f"{str(of_panel['measure'].iloc[0]).title()} distance")
+        axes.set_title(TITLES[treatment], loc="left")
+        axes.spines["left"].set_visible(False)
+    known = set(densities["kind"][densities["pairs"] > 0])
+    handles = [Patch(label=NAMES[kind], **KINDS[kind]) for kind in NAMES if kind in known]
     figure.legend(handles=handles, ncols=2, loc="outside upper left")
-
-
-def _titled(treatment: str) -> str:
-    return {AS_THEY_ARE: "Vectors as they are", CENTRED: "Mean over tasks subtracted"}[treatment]
+    return figure, dict(zip(drawn, parts, strict=True))
 
 
 def _nearer(means: pd.DataFrame) -> str:
@@ -171,17 +165,16 @@ def _statistics(table: pd.DataFrame) -> list[str]:
     """The numbers over all tasks, a line per treatment of the vectors."""
     lines: list[str] = []
     for treatment, of_treatment in table.groupby("vectors", sort=False):
-        rows = of_treatment.set_index("task")
-        whole, mean = rows.loc[POOLED], rows.loc[MEAN]
+        whole, mean = (of_treatment[of_treatment["task"] == of].iloc[0] for of in (POOLED, MEAN))
+        pooled = [number(whole[name]) for name in STATISTICS]
+        of_tasks = [interval(mean, name) for name in STATISTICS]
         if pd.isna(whole["superiority"]):
             continue
         lines.append(
-            f"{_titled(str(treatment))}: {whole['within_pairs']} pairs within, "
+            f"{TITLES[str(treatment)]}: {whole['within_pairs']} pairs within, "
             f"{whole['between_pairs']} between. Probability that a distance between is above one "
-            "within: pooled "
-            f"{number(whole['superiority'])}, mean of tasks {interval(mean, 'superiority')}; "
-            f"Cohen's d {number(whole['cohens_d'])}, {interval(mean, 'cohens_d')}; overlap "
-            f"{number(whole['overlap'])}, {interval(mean, 'overlap')} (95 % bootstrap intervals "
-            "over tasks)."
+            f"within: pooled {pooled[0]}, mean of tasks {of_tasks[0]}; Cohen's d {pooled[1]}, "
+            f"{of_tasks[1]}; overlap {pooled[2]}, {of_tasks[2]} (95 % bootstrap intervals over "
+            "tasks)."
         )
     return lines

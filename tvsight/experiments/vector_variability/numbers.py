@@ -27,6 +27,7 @@ from tvsight.statistics.intervals import mean_of
 POOLED, MEAN = "pooled", "mean of tasks"
 """The names of two rows over all tasks: all distances together, each pair once; and the mean over
 tasks of each task's statistic."""
+BIN = ("low", "high", "pairs", "density")
 STATISTICS = ("superiority", "cohens_d", "overlap")
 
 
@@ -82,24 +83,27 @@ def _separations(given: VectorSet, measure: Metric, treatment: str) -> pd.DataFr
     matrix = distances(given.vectors, measure)
     rows = []
     for group in pairs(given, matrix):
-        own = np.full(len(given.tasks), True) if group.task == POOLED else given.tasks == group.task
+        own = (group.task == POOLED) | (given.tasks == group.task)
         low, high = superiority_interval(matrix, own, given.clusters)
         rows.append(
             {
                 **_about(given, measure, treatment, group.task),
-                "n": int(own.sum()),
-                "units": len(set(given.clusters[own])),
+                **{"n": int(own.sum()), "units": len(set(given.clusters[own]))},
                 **_spread("within", group.near),
                 **_spread("between", group.far),
                 "superiority": superiority(group.near, group.far),
-                "superiority_low": low,
-                "superiority_high": high,
+                **{"superiority_low": low, "superiority_high": high},
                 "cohens_d": cohens_d(group.near, group.far),
                 "overlap": overlap(group.near, group.far),
             }
         )
     table = pd.DataFrame(rows)
-    return pd.concat([table, _mean(table)], ignore_index=True)
+    tasks, whole = table[table["task"] != POOLED], table[table["task"] == POOLED].iloc[0]
+    mean = {str(name): value for name, value in whole.items()} | {"task": MEAN}
+    mean |= {name: tasks[name].mean() for name in mean if name.endswith(("_mean", "_deviation"))}
+    for name in STATISTICS:
+        mean |= mean_of(tasks.dropna(subset=name), name).columns(name)
+    return pd.DataFrame([*rows, mean])
 
 
 def densities(given: VectorSet, measure: Metric) -> pd.DataFrame:
@@ -155,12 +159,8 @@ def _variant(
 
 def _about(given: VectorSet, measure: Metric, treatment: str, task: str) -> dict[str, Any]:
     return {
-        "model": given.model,
-        "layer": given.layer,
-        "measure": measure,
-        "vectors": treatment,
-        "category": given.category.get(task, ""),
-        "task": task,
+        **{"model": given.model, "layer": given.layer, "measure": measure, "vectors": treatment},
+        **{"category": given.category.get(task, ""), "task": task},
     }
 
 
@@ -172,23 +172,13 @@ def _spread(kind: str, found: Floats) -> dict[str, float]:
     }
 
 
-def _mean(table: pd.DataFrame) -> pd.DataFrame:
-    tasks = table[table["task"] != POOLED]
-    whole = table[table["task"] == POOLED].iloc[0]
-    row = {str(name): value for name, value in whole.items()} | {"task": MEAN}
-    row |= {name: tasks[name].mean() for name in row if name.endswith(("_mean", "_deviation"))}
-    for name in STATISTICS:
-        row |= mean_of(tasks.dropna(subset=name), name).columns(name)
-    return pd.DataFrame([row])
-
-
 def _histograms(group: Pairs) -> Iterator[dict[str, object]]:
     if not len(group.near) + len(group.far):
         return
     edges = shared_edges(group.near, group.far)
     for kind, sample in (("within", group.near), ("between", group.far)):
         counts = np.histogram(sample, edges)[0]
-        widths = np.diff(edges) * max(1, len(sample))
-        for low, high, count, width in zip(edges[:-1], edges[1:], counts, widths, strict=True):
-            pairs_and_density = {"pairs": int(count), "density": count / width}
-            yield {"kind": kind, "low": low, "high": high, **pairs_and_density}
+        density = counts / (np.diff(edges) * max(1, len(sample)))
+        bins = zip(edges[:-1], edges[1:], counts, density, strict=True)
+        for values in bins:
+            yield {"kind": kind, **dict(zip(BIN, values, strict=True))}
