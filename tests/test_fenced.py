@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from analyses import command
 from tests.helpers.commands import ROOT
 from tests.helpers.fenced import PAGES, RUNS, SHOWN, blocks, commands
+from tvsight.cli import command
 from tvsight.config import RULES, Rules
 from tvsight.errors import UsageError
 from tvsight.methods import METHODS

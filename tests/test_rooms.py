@@ -27,6 +27,7 @@ ORDER = (
     ("tvsight.experiments",),
     ("tvsight.explorer",),
     ("tvsight.library",),
+    ("tvsight.cli",),
     ("analyses",),
 )
 """Every room, after those that it may use. Those of one floor may use each other."""
@@ -55,7 +56,6 @@ FURTHER = {
     "episodes.py": NAMES,
     "contexts.py": ["steering"],
     "induction.py": ["heads"],
-    "prompt_files.py": ["function_vectors"],
     "task_figures.py": ["main_results"],
     "method_numbers.py": ["main_results"],
     "method_figures.py": ["main_results"],
@@ -68,7 +68,6 @@ FURTHER = {
     "transfer_figures.py": ["controls"],
     "distance_figures.py": ["controls"],
     "distance_numbers.py": ["controls"],
-    "replay.py": ["function_vectors"],
 }
 """Files that an experiment may have, and which may."""
 MOST_LINES = 330

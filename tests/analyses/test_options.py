@@ -10,9 +10,9 @@ from typing import Any
 import nnsight
 import pytest
 
-from analyses.command import _run
 from tests.helpers.commands import analysis
 from tests.helpers.parsers import parsers
+from tvsight.cli.command import _run
 from tvsight.config import SEPARATED, RunConfig, option
 from tvsight.errors import ServerError, UsageError
 from tvsight.execution.ndif import preflight
@@ -27,7 +27,6 @@ LISTS = {
     "experiment": "controls controls",
     "methods": "mean_state function_vector mean_state",
     "templates": "arrow arrow",
-    "dummy_numbers": "2 2",
     "pairs": "antonyms:synonyms antonyms:synonyms",
     "tasks": "antonyms,en_fr,antonyms",
     "shot_counts": "5,05",
@@ -49,7 +48,7 @@ ALONE = {
     *("remote_simulated", "max_job_episodes", "save_episodes", "vectors", "redraw", "fail_fast"),
     *("captions", "svg", "methods", "answer_tokens", "score", "layer"),
     *("least_peak", "perplexity", "distance", "all_tokens", "heads", "protocol"),
-    *("prompts", "shot_counts", "templates", "dummy_numbers", "pairs", "output", "experiment"),
+    *("shot_counts", "templates", "pairs", "output", "experiment"),
     *("quick", "yes", "licence", "private", "message", "forget", "task", "episode", "split", "url"),
     "ndif_status host",
 }

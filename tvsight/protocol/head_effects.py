@@ -57,12 +57,9 @@ class KnownHeads:
 
 
 def with_known_heads(
-    plan: Plan, source: ModelSource, of_heads: Outcome | None, thetas: TaskVectors | None
-) -> tuple[list[Task], KnownHeads | None]:
-    """The tasks whose task vectors and effects of heads are known, and these; all tasks in a dry
-    run, where either is None."""
-    if of_heads is None or thetas is None:
-        return list(plan.tasks), None
+    plan: Plan, source: ModelSource, of_heads: Outcome, thetas: TaskVectors
+) -> tuple[list[Task], KnownHeads]:
+    """The tasks whose task vectors and effects of heads are known, and these."""
     results = {one.key.task: one for one in of_heads.of(source.name).results}
     tasks = [
         task

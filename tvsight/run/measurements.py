@@ -254,7 +254,7 @@ def is_stored(store: Store, request: Request, display: Display) -> bool:
         LaterVersion: when a later tvsight wrote it. It is not moved then.
     """
     try:
-        return store.holds(request.result, request.needs_vectors, request.needs_scores)
+        return request.is_in(store)
     except DamagedResult:
         lock = store.acquire(request.result)
         if lock is None:  # another process has found the damage too, and measures it
@@ -268,7 +268,7 @@ def is_stored(store: Store, request: Request, display: Display) -> bool:
 def _is_whole(store: Store, request: Request, display: Display) -> bool:
     """See `is_stored`. The caller holds the lock of the result."""
     try:
-        return store.holds(request.result, request.needs_vectors, request.needs_scores)
+        return request.is_in(store)
     except DamagedResult as damage:
         place = store.set_aside(request.result.path)
         display.note(f"Damaged: {damage}. Moved to {place}; it is measured again.")

@@ -15,7 +15,7 @@ from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, u
 from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
 from tvsight.storage.schemas import schema
-from tvsight.storage.store import Result
+from tvsight.storage.store import Result, Store
 from tvsight.tasks import Pair, Task, packaged_tasks, select
 from tvsight.tasks.matching import SCORING_VERSION
 
@@ -99,6 +99,14 @@ class Request(ABC):
     def result(self) -> Result:
         """The result in the store."""
         return Result(self.identity)
+
+    def is_in(self, store: Store) -> bool:
+        """Whether a store holds the result, with all that is needed of it.
+
+        Raises:
+            DamagedResult: when it is not what its manifest says.
+        """
+        return store.holds(self.result, self.needs_vectors, self.needs_scores)
 
     @property
     def name(self) -> str:
@@ -209,3 +217,15 @@ def sources(config: RunConfig) -> list[ModelSource]:
         if names.count(name) > 1:
             raise UsageError(f"--model: two models are named {name!r}; rename a directory.")
     return found
+
+
+def stored_sources(config: RunConfig, store: Store) -> list[ModelSource]:
+    """The models of a run. A checkpoint directory that is gone is known by its stored name."""
+    try:
+        return sources(config)
+    except UsageError:
+        names = [Path(name).name for name in config.model]
+        stored = len({*names}) == len(names) and all(any(store.paths(model=n)) for n in names)
+        if config.revision is not None or not stored:
+            raise
+        return [ModelSource("directory", name, "") for name in names]

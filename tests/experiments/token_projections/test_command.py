@@ -138,7 +138,8 @@ def test_a_task_that_fails_is_named_once_and_the_others_are_drawn(
 def test_a_dry_run_says_what_it_would_measure(finished: Run, tmp_path: Path) -> None:
     process = analysis("token_projections", *finished.options, "--results", tmp_path, "--dry-run")
     assert (process.returncode, process.stderr) == (0, "")
-    assert process.stdout.count("to be measured") == 4
+    assert process.stdout.count("to be measured") == 2
+    assert process.stdout.endswith("token_projections: after main_results\n")
     assert list(tmp_path.iterdir()) == []
 
 

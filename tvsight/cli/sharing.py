@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from analyses.command import FAILURE_EXIT
-from analyses.folder import Chosen, Folder, counted, name_findings, progress, size_text
+from tvsight.cli.command import FAILURE_EXIT
+from tvsight.cli.folder import Chosen, Folder, counted, name_findings, progress, size_text
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
