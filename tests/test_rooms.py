@@ -24,9 +24,9 @@ ORDER = (
     ("tvsight.execution",),
     ("tvsight.run",),
     ("tvsight.protocol",),
+    ("tvsight.library",),
     ("tvsight.experiments",),
     ("tvsight.explorer",),
-    ("tvsight.library",),
     ("tvsight.cli",),
     ("analyses",),
 )

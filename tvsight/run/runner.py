@@ -93,13 +93,8 @@ class Runner:
         return self.run(config, experiment)
 
     def after(self, first: str, config: RunConfig, name: str, experiment: Experiment) -> Outcome:
-        """The results of an experiment whose requests are made of the results of another. A dry run
-        has none of these, and says what the experiment waits for.
-
-        Args:
-            first: the other experiment.
-            name: the experiment.
-        """
+        """The results of an experiment, `name`, whose requests are made of the results of another,
+        `first`. A dry run has none of these, and says what the experiment waits for."""
         if config.dry_run:
             self.display.note(f"{name}: after {first}")
             return Outcome()
@@ -173,8 +168,7 @@ class Runner:
         Raises:
             UsageError: when the plan cannot be carried out.
         """
-        plan = read_plan(config)
-        store = Store(config.results)
+        plan, store = read_plan(config), Store(config.results)
         from tvsight.run import places
 
         dtype = places.dtype(config)
@@ -207,8 +201,7 @@ class Runner:
         Raises:
             UsageError: for such a revision, with those that are there.
         """
-        plan = read_plan(config)
-        store = Store(config.results)
+        plan, store = read_plan(config), Store(config.results)
         put_all_back(store)
         outcome = Outcome()
         for source in stored_sources(config, store):
