@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers.commands import analysis
 from tests.helpers.parsers import parsers
-from tvsight.config import REPLACED, RULES, RunConfig, check_given, command, field_names, option
-from tvsight.errors import UsageError
+from tvsight.config import REPLACED, RULES, RunConfig, check_given, command, field_names
+from tvsight.errors import UsageError, option
 from tvsight.experiments.layer_sweep import Options
 from tvsight.prompts import Episode, write_episodes
 from tvsight.protocol.central import requests
@@ -148,7 +148,7 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) 
 
 def typed(*names: str) -> dict[str, str]:
     """What is typed for some fields."""
-    return {name: option("no_vectors" if name == "vectors" else name) for name in names}
+    return {name: option(name, False if name == "vectors" else None) for name in names}
 
 
 def test_rules_are_about_options_that_there_are() -> None:

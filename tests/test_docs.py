@@ -18,7 +18,7 @@ import tyro
 
 from tests.helpers.commands import ROOT, analysis
 from tvsight.cli.program import COMMANDS
-from tvsight.config import option
+from tvsight.errors import option
 from tvsight.experiments import EXPERIMENTS
 from tvsight.models.catalogue import catalogue
 from tvsight.storage import schemas

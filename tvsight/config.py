@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.models.catalogue import EMBEDDED
 
 IDENTITY = {"role": "identity", "group": "what"}
@@ -192,16 +192,11 @@ class RunConfig:
         for name, least in LEAST.items():
             value = getattr(self, name)
             if value < least:
-                raise UsageError(f"{option(name)} {value}: at least {least} was expected.")
+                raise UsageError(f"{option(name, value)}: at least {least} was expected.")
         for name in ("model", "seed"):
             values = getattr(self, name)
             if not values:
-                raise UsageError(f"--{name}: at least one {name} was expected.")
-
-
-def option(name: str) -> str:
-    """The option of a field, as typed."""
-    return "--" + name.replace("_", "-")
+                raise UsageError(f"{option(name)}: at least one {name} was expected.")
 
 
 def check_values(options: Any) -> None:
@@ -223,11 +218,11 @@ def check_values(options: Any) -> None:
         for one in values:
             if isinstance(one, str) and not one.strip():
                 raise UsageError(
-                    f"{option(entry.name)} {one!r}: the text is empty. Give a value, or leave "
+                    f"{option(entry.name, repr(one))}: the text is empty. Give a value, or leave "
                     "the option out."
                 )
             if isinstance(one, float) and not math.isfinite(one):
-                raise UsageError(f"{option(entry.name)} {one}: a finite number was expected.")
+                raise UsageError(f"{option(entry.name, one)}: a finite number was expected.")
 
 
 def refuse_repeated(name: str, entries: Sequence[object], meant: Sequence[Hashable]) -> None:
@@ -292,7 +287,7 @@ def command(name: str, options: RunConfig) -> str:
         value = getattr(options, entry.name)
         if entry.name in runtime or value == entry.default:
             continue
-        words.append(option(f"no_{entry.name}" if value is False else entry.name))
+        words.append(option(entry.name, value if isinstance(value, bool) else None))
         if not isinstance(value, bool):
             values = value if isinstance(value, tuple) else (value,)
             words += [str(one) if PLAIN.fullmatch(str(one)) else "..." for one in values]
@@ -320,7 +315,8 @@ def one_seed(config: RunConfig) -> int:
     if len(config.seed) > 1:
         given = " ".join(map(str, config.seed))
         raise UsageError(
-            f"--seed {given}: only main_results compares seeds, and without --save-episodes. "
+            f"{option('seed', given)}: only main_results compares seeds, and without "
+            f"{option('save_episodes')}. "
             "Give one seed here."
         )
     return config.seed[0]

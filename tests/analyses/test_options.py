@@ -13,8 +13,8 @@ import pytest
 from tests.helpers.commands import analysis
 from tests.helpers.parsers import parsers
 from tvsight.cli.command import _run
-from tvsight.config import SEPARATED, RunConfig, option
-from tvsight.errors import ServerError, UsageError
+from tvsight.config import SEPARATED, RunConfig
+from tvsight.errors import ServerError, UsageError, option
 from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.client import NdifClient
 from tvsight.run import places

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import tyro
 
-from tvsight.config import Rules, RunConfig, check_given, check_values, option
-from tvsight.errors import Remark, ServerError, TvsightError, UsageError
+from tvsight.config import Rules, RunConfig, check_given, check_values
+from tvsight.errors import Remark, ServerError, TvsightError, UsageError, option
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from tvsight.config import IDENTITY, RUNTIME, RunConfig
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.methods import CENTRAL
 
 NAME = "main_results"
@@ -35,8 +35,8 @@ class MethodOptions(RunConfig):
         super().__post_init__()
         if self.method_file is not None and not self.trust_method_file:
             raise UsageError(
-                f"--method-file {self.method_file}: the file would be run as code. Add "
-                "--trust-method-file if you trust its author."
+                f"{option('method_file', self.method_file)}: the file would be run as code. Add "
+                f"{option('trust_method_file', True)} if you trust its author."
             )
 
 
@@ -54,8 +54,9 @@ class OneVectorOptions(MethodOptions):
         super().__post_init__()
         if "averaged_vector" in self.methods:
             raise UsageError(
-                "--methods averaged_vector: main_results, layer_sweep and shots compare it, and "
-                "this analysis is not made with it. Leave it out."
+                f"{option('methods', 'averaged_vector')}: main_results, layer_sweep and shots "
+                f"compare "
+                "it, and this analysis is not made with it. Leave it out."
             )
 
 
@@ -71,7 +72,8 @@ class AnswerOptions(MethodOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.answer_tokens < 1:
-            raise UsageError(f"--answer-tokens {self.answer_tokens}: at least 1 was expected.")
+            given = option("answer_tokens", self.answer_tokens)
+            raise UsageError(f"{given}: at least 1 was expected.")
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class Options(AnswerOptions):
         super().__post_init__()
         if self.score != "accuracy" and self.answer_tokens > 1:
             raise UsageError(
-                f"--score {self.score} is of answers of one token. Leave --answer-tokens out."
+                f"{option('score', self.score)} is of answers of one token. "
+                f"Leave {option('answer_tokens')} out."
             )
 
 
@@ -111,4 +114,4 @@ class VectorOptions(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.layer is not None and self.layer < 0:
-            raise UsageError(f"--layer {self.layer}: blocks are numbered from 0.")
+            raise UsageError(f"{option('layer', self.layer)}: blocks are numbered from 0.")

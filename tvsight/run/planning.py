@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvsight.config import RunConfig, one_seed, protocol, refuse_repeated
-from tvsight.errors import UsageError, nearest
+from tvsight.errors import UsageError, nearest, option
 from tvsight.models import ModelSource, resolve
 from tvsight.prompts.episode_files import check_target, episodes_digest, read_episodes
 from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, sample_episodes
@@ -152,13 +152,14 @@ def read_plan(config: RunConfig) -> Plan:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(
-            f"--episodes {config.episodes}: unknown task {unknown[0]!r}. "
+            f"{option('episodes', config.episodes)}: unknown task {unknown[0]!r}. "
             "`python -m analyses.tasks` lists the tasks; --task-file adds one of your own."
         )
     unused = [task.name for task in own if task.name not in names]
     if unused:
         raise UsageError(
-            f"--task-file: {config.episodes} has no episodes of {unused[0]!r}, so its file would "
+            f"{option('task_file')}: {config.episodes} has no episodes of {unused[0]!r}, so its "
+            f"file would "
             f"be ignored.{nearest(unused[0], names)} Leave it out."
         )
     replayed = {
@@ -215,7 +216,9 @@ def sources(config: RunConfig) -> list[ModelSource]:
     names = [source.name for source in found]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"--model: two models are named {name!r}; rename a directory.")
+            raise UsageError(
+                f"{option('model')}: two models are named {name!r}; rename a directory."
+            )
     return found
 
 
