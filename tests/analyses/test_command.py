@@ -77,16 +77,10 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("main_results --model A --model B", "--model is given more than once"),
         ("main_results --redraw --save-episodes x", "--redraw excludes --save-episodes: "),
-        ("layer_sweep --no-vectors --no-vectors", "--no-vectors is given more than once"),
         ("vector_clusters --perplexity nan", "--perplexity nan: a finite number"),
-        ("vector_clusters --perplexity inf", "--perplexity inf: a finite number"),
         ("vector_clusters --no-vectors", "--no-vectors: this analysis is about the vectors"),
-        ("controls --no-vectors", "--no-vectors: this analysis is about the vectors"),
         ("heads --no-vectors", "--no-vectors: it needs the means of heads"),
-        ("steering --no-vectors", "--no-vectors: this analysis is about the vectors"),
-        ("function_vectors --no-vectors", "--no-vectors: this analysis is about the vectors"),
         (
             "controls --methods averaged_vector",
             "--methods averaged_vector: main_results, layer_sweep and shots compare it",
@@ -98,12 +92,8 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
         ("tasks --tasks paper --tasks all", "--tasks is given more than once"),
         ("tasks --template arrow", "--template does nothing without --model: "),
         ("tasks --model=", "--model '': the text is empty"),
-        ("ndif_status --host=", "--host '': the text is empty"),
-        ("results list --results a --results=b", "--results is given more than once"),
         ("results list --model", "--model: at least one value was expected"),
         ("results verify --results=", "--results '': the text is empty"),
-        ("results clean --yes --yes", "--yes is given more than once"),
-        ("results export --output=", "--output '': the text is empty"),
     ],
 )
 def test_a_mistake_ends_a_command_with_one_line(command: str, said: str) -> None:

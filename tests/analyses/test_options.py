@@ -212,3 +212,15 @@ def test_a_person_is_told_in_one_line_what_to_do_next() -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: The hub could not be reached (HF_HUB_OFFLINE is set)")
     assert "repeat the command" in line
+
+
+ABOUT_VECTORS = (
+    *("controls", "function_vectors", "steering", "token_projections"),
+    *("vector_clusters", "vector_variability"),
+)
+
+
+@pytest.mark.parametrize("command", ABOUT_VECTORS)
+def test_an_analysis_of_vectors_stores_them(command: str) -> None:
+    with pytest.raises(UsageError, match=r"^--no-vectors: this analysis is about the vectors"):
+        parsed(command, "--no-vectors")

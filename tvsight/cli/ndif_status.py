@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from tvsight.config import Rules
+from tvsight.config import Folder, Rules, Url
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ class Options:
 
     rules = Rules(excludes={"forget": (("host",), "no server is asked")})
 
-    host: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
+    host: Url = None
     """The server. By default NDIF_HOST, or what nnsight is configured with."""
-    results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = "results"
+    results: Folder = "results"
     """Folder whose jobs are looked up."""
     forget: Annotated[str | None, tyro.conf.arg(metavar="JOB")] = None
     """Forget a job, so that the next run submits it anew. The server is not asked."""

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from tvsight.cli.command import FAILURE_EXIT
+from tvsight.config import File, Folder, Names, Selection
 from tvsight.explorer import NAME
 
 
@@ -14,14 +12,14 @@ from tvsight.explorer import NAME
 class Options:
     """The results to show, and the file of the page."""
 
-    results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = "results"
+    results: Folder = "results"
     """The results folder."""
-    output: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    output: File = None
     """The page. By default `report/index.html` in the results folder, where it links to the files
     of figures."""
-    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    model: Names = ()
     """Only results of these models, named as `python -m analyses.results list` names them."""
-    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
+    tasks: Selection = "all"
     """Only results of these tasks: names and categories separated by commas, `paper`, or `all`."""
 
 

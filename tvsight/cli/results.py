@@ -9,7 +9,8 @@ import tyro
 
 from tvsight.cli import sharing
 from tvsight.cli.command import FAILURE_EXIT
-from tvsight.cli.folder import Chosen, Folder, counted, name_findings, progress, size_text
+from tvsight.cli.folder import Chosen, counted, name_findings, progress, size_text
+from tvsight.config import Folder
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from tvsight.cli.command import FAILURE_EXIT
-from tvsight.cli.folder import Chosen, Folder, counted, name_findings, progress, size_text
+from tvsight.cli.folder import Chosen, counted, name_findings, progress, size_text
+from tvsight.config import Folder
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from tvsight.config import Count, Folder
 from tvsight.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ class Options:
 
     task: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="TASK")]]
     """The name of the task."""
-    episode: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    episode: Count = 0
     """The number of the episode within its split, from 0."""
     split: Literal["test", "dev"] = "test"
     """On dev, the vectors' answers after every block are shown."""
-    results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = "results"
+    results: Folder = "results"
     """The results folder."""
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """The model, named as `python -m analyses.results list` names it."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from tvsight.config import Rules
+from tvsight.config import Files, Rules, Selection
 from tvsight.tasks import Task, select
 
 SHARED = "Shared first token"
@@ -17,9 +17,9 @@ class Options:
 
     rules = Rules(needs={"template": "model"})
 
-    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
+    tasks: Selection = "all"
     """Names and categories separated by commas, `paper`, `all`, or `none`."""
-    task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = ()
+    task_file: Files = ()
     """Files with tasks of your own, or folders of them."""
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Count the pairs that survive this model's tokenizer, and those whose answer begins with the

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from tvsight.config import IDENTITY, RUNTIME, RunConfig
+from tvsight.config import IDENTITY, RUNTIME, Count, File, Names, RunConfig
 from tvsight.errors import UsageError, option
 from tvsight.methods import CENTRAL
 
@@ -18,14 +18,10 @@ EFFECTS = "head_effects"
 class MethodOptions(RunConfig):
     """Options of a run, and of the vectors that are compared."""
 
-    methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
-        default=CENTRAL, metadata=RUNTIME
-    )
+    methods: Names = field(default=CENTRAL, metadata=RUNTIME)
     """Vectors beside `task_vector`, on the same episodes: `mean_state`, `function_vector`.
     `averaged_vector` is always measured in the central comparison."""
-    method_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
-        default=None, metadata=RUNTIME
-    )
+    method_file: File = field(default=None, metadata=RUNTIME)
     """A Python file with a method of your own, which is measured too. It needs
     --trust-method-file."""
     trust_method_file: bool = field(default=False, metadata=RUNTIME)
@@ -44,9 +40,7 @@ class MethodOptions(RunConfig):
 class OneVectorOptions(MethodOptions):
     """Options of a run, and of the vectors that an analysis of one vector is made with."""
 
-    methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
-        default=("task_vector",), metadata=RUNTIME
-    )
+    methods: Names = field(default=("task_vector",), metadata=RUNTIME)
     """Vectors that the analysis is made with, each in tables and figures of its own, beside
     `task_vector`: `mean_state`, `function_vector`."""
 
@@ -64,7 +58,7 @@ class OneVectorOptions(MethodOptions):
 class AnswerOptions(MethodOptions):
     """Options of a run, of the vectors that are compared, and of what is an answer."""
 
-    answer_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=1, metadata=IDENTITY)
+    answer_tokens: Count = field(default=1, metadata=IDENTITY)
     """Tokens of an answer at most. With 1 an answer is the next token, as in the paper. With more
     it is generated greedily up to the template's separator, and scored as a text; then tasks whose
     answers are longer than one token are measured too."""

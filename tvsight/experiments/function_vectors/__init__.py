@@ -1,11 +1,9 @@
 """Function vectors: a few causal heads, summed and added (Todd et al. 2024)."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import tyro
-
-from tvsight.config import IDENTITY, RUNTIME, VECTOR_RULES, RunConfig
+from tvsight.config import IDENTITY, RUNTIME, VECTOR_RULES, Count, RunConfig
 from tvsight.errors import UsageError
 
 NAME = "function_vectors"
@@ -30,7 +28,7 @@ RULES = VECTOR_RULES._replace(
 class Options(RunConfig):
     """Options of a run, and of this analysis."""
 
-    heads: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=10, metadata=IDENTITY)
+    heads: Count = field(default=10, metadata=IDENTITY)
     """Heads in a function vector. The curve over their number is drawn from 1 to 40 whatever is
     chosen here."""
     protocol: Literal["paper", "todd"] = field(default="paper", metadata=RUNTIME)
