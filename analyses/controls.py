@@ -12,18 +12,7 @@ measured where it is missing.
     python -m analyses.controls --tasks translation
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.config import VECTOR_RULES
-from tvsight.experiments.controls import NAME, Options
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.experiments.controls import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, VECTOR_RULES)
+    run("controls", __doc__)

@@ -8,17 +8,7 @@ such as the query itself, or the answer that another task gives to it. The answe
     python -m analyses.failures
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.experiments.failures import NAME, Options
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write table and figures; returns the exit code."""
-    from tvsight.experiments.failures import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    run("failures", __doc__)

@@ -13,20 +13,7 @@ effects of heads are those of `function_vectors`, and are measured where they ar
     python -m analyses.heads --tasks knowledge --shots 10
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.config import RULES
-from tvsight.experiments.heads import NAME, Options
-
-UNUSED = {"vectors": "it needs the means of heads, and stores no task vectors."}
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.experiments.heads import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, RULES._replace(unused=UNUSED))
+    run("heads", __doc__)

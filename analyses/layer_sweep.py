@@ -9,17 +9,7 @@ that of `analyses.main_results`, which is measured where it is missing.
     python -m analyses.layer_sweep --least-peak 0.75
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.experiments.layer_sweep import NAME, Options
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write table and figures; returns the exit code."""
-    from tvsight.experiments.layer_sweep import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    run("layer_sweep", __doc__)

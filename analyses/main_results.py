@@ -8,17 +8,7 @@ It would be refuted by a task-vector accuracy near the zero-shot baseline where 
     python -m analyses.main_results --score kl
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.experiments.main_results import NAME, Options
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.experiments.main_results import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__)
+    run("main_results", __doc__)

@@ -7,48 +7,8 @@ It is drawn from the store alone: no model is loaded, and nothing is measured. M
 prompts and answers, comparisons and figures are in the file; it asks no server for anything.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
-
-import tyro
-
-from analyses.command import FAILURE_EXIT, command
-from tvsight.config import Rules
-from tvsight.explorer import NAME
-
-
-@dataclass(frozen=True)
-class Options:
-    """The results to show, and the file of the page."""
-
-    results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = "results"
-    """The results folder."""
-    output: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
-    """The page. By default `report/index.html` in the results folder, where it links to the files
-    of figures."""
-    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
-    """Only results of these models, named as `python -m analyses.results list` names them."""
-    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
-    """Only results of these tasks: names and categories separated by commas, `paper`, or `all`."""
-
-
-def main(options: Options) -> int:
-    """Write the page; returns the exit code, 1 where a result is damaged."""
-    from tvsight.explorer.page import write_page
-    from tvsight.output.console import Display
-    from tvsight.storage.choice import Choice
-    from tvsight.storage.store import Store
-
-    output = Path(options.output or Path(options.results, NAME, "index.html"))
-    display = Display()
-    choice = Choice(options.model, options.tasks)
-    problems = write_page(Store(options.results), choice, output)
-    for problem in problems:
-        display.note(f"Left out: {problem.reason}")
-    display.written([output])
-    return FAILURE_EXIT if any(problem.kind != "different" for problem in problems) else 0
-
+from tvsight.cli.command import command
+from tvsight.cli.report import Options, main
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, Rules())
+    command(Options, main, __doc__)

@@ -11,18 +11,7 @@ are those of `main_results` and `function_vectors`, and are measured where they 
     python -m analyses.steering --tasks knowledge --shots 10
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.config import VECTOR_RULES
-from tvsight.experiments.steering import NAME, Options
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.experiments.steering import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, VECTOR_RULES)
+    run("steering", __doc__)

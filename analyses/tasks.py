@@ -4,84 +4,8 @@ python -m analyses.tasks
 python -m analyses.tasks --model gemma-3-270m --tasks paper
 """
 
-from dataclasses import dataclass
-from typing import Annotated
-
-import tyro
-
-from analyses.command import command
-from tvsight.config import Rules
-from tvsight.tasks import Task, select
-
-SHARED = "Shared first token"
-
-
-@dataclass(frozen=True)
-class Options:
-    """The tasks to list, and the model to count pairs for."""
-
-    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
-    """Names and categories separated by commas, `paper`, `all`, or `none`."""
-    task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = ()
-    """Files with tasks of your own, or folders of them."""
-    model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Count the pairs that survive this model's tokenizer, and those whose answer begins with the
-    same token as a wrong one; no weights are loaded."""
-    template: str = "example"
-    """Prompt template that the pairs are counted under."""
-
-
-def main(options: Options) -> int:
-    """Print the table of tasks; returns the exit code."""
-    import pandas as pd
-
-    from tvsight.output.console import Display
-
-    tasks = select(options.tasks, options.task_file)
-    rows = [_description(task) for task in tasks]
-    if options.model is not None:
-        for row, counts in zip(rows, _counts(options, tasks), strict=True):
-            row |= counts
-    Display().table(pd.DataFrame(rows), "Tasks", ["Match", "Inverse"])
-    return 0
-
-
-def _description(task: Task) -> dict[str, str]:
-    from tvsight.output.labels import example
-
-    return {
-        "Category": task.category,
-        "Task": task.name,
-        "Example": example(task.pairs[0]),
-        "Match": task.match,
-        "Inverse": task.inverse or "",
-        "Pairs": str(len(task.pairs)),
-    }
-
-
-def _counts(options: Options, tasks: list[Task]) -> list[dict[str, str]]:
-    from tvsight.errors import UsageError
-    from tvsight.models.loading import load_tokenizer
-    from tvsight.prompts import template, usable_pairs
-    from tvsight.prompts.filtering import shared_first_tokens
-
-    assert options.model is not None
-    tokenizer = load_tokenizer(options.model)
-    prompt = template(options.template)
-    counts = []
-    for task in tasks:
-        try:
-            usable = usable_pairs(task, tokenizer, prompt, options.model)
-        except UsageError:
-            counts.append({"Usable": "too few", SHARED: ""})
-        else:
-            shared = shared_first_tokens(tokenizer, usable.pairs, prompt)
-            spacing = "spaced" if usable.spaced else "unspaced"
-            counts.append(
-                {"Usable": f"{len(usable.pairs)} {spacing}", SHARED: str(shared["answers"])}
-            )
-    return counts
-
+from tvsight.cli.command import command
+from tvsight.cli.tasks import Options, main
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, Rules(needs={"template": "model"}))
+    command(Options, main, __doc__)

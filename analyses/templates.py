@@ -7,26 +7,10 @@ run's own --template the number and the choice of dummy queries are varied too: 
 should need few of them, and they should not have to be inputs of the task.
 
     python -m analyses.templates
-    python -m analyses.templates --templates example 'in:{x} out:{y}\\n' --dummy-numbers 1 16
+    python -m analyses.templates --templates example 'in:{x} out:{y}\\n'
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.config import RULES
-from tvsight.experiments.templates import NAME, Options
-
-UNUSED = {
-    "max_job_episodes": "its jobs are not cut by episodes.",
-    "vectors": "it stores no vectors.",
-}
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.experiments.templates import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, RULES._replace(unused=UNUSED))
+    run("templates", __doc__)

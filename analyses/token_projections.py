@@ -13,18 +13,7 @@ final norm is always applied; the authors' code leaves it out for some families.
     python -m analyses.token_projections --all-tokens
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.config import VECTOR_RULES
-from tvsight.experiments.token_projections import NAME, Options
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.experiments.token_projections import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, VECTOR_RULES)
+    run("token_projections", __doc__)

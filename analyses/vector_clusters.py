@@ -11,18 +11,7 @@ missing.
     python -m analyses.vector_clusters --layer 11 --perplexity 50
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.config import VECTOR_RULES
-from tvsight.experiments.vector_clusters import NAME, Options
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.experiments.vector_clusters import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, VECTOR_RULES)
+    run("vector_clusters", __doc__)

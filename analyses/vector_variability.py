@@ -14,18 +14,7 @@ numbers are without them.
     python -m analyses.vector_variability --distance euclidean
 """
 
-from analyses.analysis import analyse
-from analyses.command import command
-from tvsight.config import VECTOR_RULES
-from tvsight.experiments.vector_variability import NAME, Options
-
-
-def main(options: Options) -> int:
-    """Measure what is missing, then write tables and figures; returns the exit code."""
-    from tvsight.experiments.vector_variability import report
-
-    return analyse(options, NAME, report.collect, report.draw)
-
+from tvsight.cli.analysis import run
 
 if __name__ == "__main__":
-    command(Options, main, __doc__, VECTOR_RULES)
+    run("vector_variability", __doc__)

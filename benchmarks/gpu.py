@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from analyses.command import command
+from tvsight.cli.command import command
 from tvsight.models.catalogue import EMBEDDED
 
 if TYPE_CHECKING:

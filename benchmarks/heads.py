@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
 
-from analyses.command import command
+from tvsight.cli.command import command
 from tvsight.models.catalogue import EMBEDDED
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import tyro
 
-from analyses.command import command
+from tvsight.cli.command import command
 from tvsight.config import Rules
 from tvsight.models.catalogue import EMBEDDED
 

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from analyses.command import command
+from tvsight.cli.command import command
 from tvsight.models.catalogue import EMBEDDED
 
 

@@ -17,7 +17,7 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import copyfile, rmtree
 
-from analyses.command import command
+from tvsight.cli.command import command
 from tvsight.config import Rules
 from tvsight.models.catalogue import EMBEDDED
 from tvsight.storage.manifests import MANIFEST, Result, manifest_text

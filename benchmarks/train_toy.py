@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
-from analyses.command import command
+from tvsight.cli.command import command
 
 if TYPE_CHECKING:
     from torch import Tensor

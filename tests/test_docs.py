@@ -1,6 +1,5 @@
 """The documents name every column, field, command and option that there is."""
 
-import ast
 import dataclasses
 import json
 import re
@@ -22,8 +21,10 @@ import tyro
 from benchmarks import document_numbers
 from tests.helpers.commands import ROOT, analysis
 from tests.helpers.embedded import needs_embedded
-from tests.helpers.imports import tree
-from tvsight.config import RunConfig, option
+from tvsight.cli.program import COMMANDS
+from tvsight.config import RunConfig
+from tvsight.errors import option
+from tvsight.experiments import EXPERIMENTS
 from tvsight.models.loading import load_tokenizer
 from tvsight.run.planning import read_plan
 from tvsight.storage import schemas
@@ -34,15 +35,6 @@ if TYPE_CHECKING:
 
 GEMMA = "gemma-3-270m"
 RESULTS = ROOT / "docs" / "results.md"
-COMMANDS = sorted(
-    file.stem
-    for file in (ROOT / "analyses").glob("*.py")
-    if any(
-        isinstance(node, ast.Call) and ast.unparse(node.func) == "command"
-        for node in ast.walk(tree(file))
-    )
-)
-"""The analyses that can be called."""
 COMMITTED = sorted((ROOT / "results").glob("*/*/*/manifest.json"))
 
 
@@ -62,14 +54,8 @@ def named_fields() -> set[str]:
 def options_of(command: str) -> Iterator[tuple[str, bool]]:
     """The options of a command, each with whether it is a switch that is on by default. Arguments
     without a name, such as an address, are none."""
-    file = ROOT / "analyses" / f"{command}.py"
-    (call,) = (
-        node
-        for node in ast.walk(tree(file))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "command"
-    )
-    options = getattr(import_module(f"analyses.{command}"), ast.unparse(call.args[0]))
-    yield from _fields(options)
+    room = "experiments" if command in EXPERIMENTS else "cli"
+    yield from _fields(import_module(f"tvsight.{room}.{command}").Options)
 
 
 def _fields(options: Any) -> Iterator[tuple[str, bool]]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from analyses import command
 from tests.helpers.commands import ROOT
 from tests.helpers.fenced import PAGES, RUNS, SHOWN, blocks, commands
-from tvsight.config import RULES, Rules
+from tvsight.cli import analysis, command
+from tvsight.config import Rules
 from tvsight.errors import UsageError
 from tvsight.methods import METHODS
 from tvsight.models.catalogue import catalogue
@@ -63,11 +63,15 @@ def read(module: str, arguments: Arguments) -> Any:
     """The options of `python -m analyses.<module> <arguments>`, which is not carried out."""
     found: list[Any] = []
 
-    def noted(options: type[Any], main: object, description: str, rules: Rules = RULES) -> None:
-        command._run(options, lambda chosen: found.append(chosen) or 0, description, rules)
+    def noted(
+        options: type[Any], main: object, description: str, rules: Rules | None = None
+    ) -> None:
+        known = rules or getattr(options, "rules", Rules())
+        command._run(options, lambda chosen: found.append(chosen) or 0, description, known)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(command, "command", noted)
+        for module_of_command in (command, analysis):
+            patched.setattr(module_of_command, "command", noted)
         patched.setattr(places, "prepared", lambda chosen, named: chosen)  # no server is asked
         patched.setattr(sys, "argv", [module, *arguments])
         runpy.run_module(f"analyses.{module}", run_name="__main__")
@@ -99,7 +103,7 @@ def check_command(line: str) -> bool:
             check_pip(arguments)
         case ["python", "-m", "pytest", *arguments]:
             check_paths(arguments)
-        case ["python", "-m", module, *_] if module.startswith("tests."):
+        case ["python", "-m", module, *_] if module.startswith(("tests.", "benchmarks.")):
             assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists()
         case ["python3", "-m", "venv", ".venv"]:
             pass

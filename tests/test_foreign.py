@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.prompt_files import read_prompts
 from tests.helpers.example_store import RESULT, example_store
 from tvsight import foreign
 from tvsight.errors import UsageError
-from tvsight.experiments.function_vectors.prompt_files import read_prompts
 from tvsight.foreign import Unusable, parsed
 from tvsight.library.files import read_vector
 from tvsight.methods.files import read_method

@@ -17,17 +17,17 @@ import nnsight
 import pytest
 
 import tvsight
-from analyses import ndif_status, report, results, sharing
-from analyses.command import leave
+from benchmarks.prompt_files import read_prompts
 from tests.helpers import fuzzed
 from tests.helpers.example_store import CURRENT, two_results
 from tests.helpers.tiny_llama import HOST, KEY
+from tvsight.cli import ndif_status, report, results, sharing
+from tvsight.cli.command import leave
 from tvsight.errors import ServerError, UsageError
 from tvsight.execution.ndif import client, preflight
 from tvsight.execution.ndif.client import NdifClient, ResultGone, Unanswered
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.results import WrongResult
-from tvsight.experiments.function_vectors.prompt_files import read_prompts
 from tvsight.methods.files import read_method
 from tvsight.prompts import read_episodes
 from tvsight.storage.job_records import JobRecord, Records

@@ -25,9 +25,10 @@ ORDER = (
     ("tvsight.execution",),
     ("tvsight.run",),
     ("tvsight.protocol",),
+    ("tvsight.library",),
     ("tvsight.experiments",),
     ("tvsight.explorer",),
-    ("tvsight.library",),
+    ("tvsight.cli",),
     ("analyses",),
 )
 """Every room, after those that it may use. Those of one floor may use each other."""
@@ -58,7 +59,6 @@ FURTHER = {
     "episodes.py": NAMES,
     "contexts.py": ["steering"],
     "induction.py": ["heads"],
-    "prompt_files.py": ["function_vectors"],
     "task_figures.py": ["main_results"],
     "method_numbers.py": ["main_results"],
     "method_figures.py": ["main_results"],
@@ -69,7 +69,6 @@ FURTHER = {
     "transfer_figures.py": ["controls"],
     "distance_figures.py": ["controls"],
     "distance_numbers.py": ["controls"],
-    "replay.py": ["function_vectors"],
 }
 """Files that an experiment may have, and which may."""
 MOST_LINES = 330

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.models.catalogue import EMBEDDED
 
 IDENTITY = {"role": "identity", "group": "what"}
@@ -37,6 +37,14 @@ REPLACED = ("tasks", *SAMPLING, "division")
 SEPARATED = ("tasks", "shot_counts")
 """Options whose text is a list, separated by commas."""
 
+
+Count = Annotated[int, tyro.conf.arg(metavar="N")]
+File = Annotated[str | None, tyro.conf.arg(metavar="FILE")]
+Files = Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")]
+Folder = Annotated[str, tyro.conf.arg(metavar="FOLDER")]
+Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
+Selection = Annotated[str, tyro.conf.arg(metavar="SELECTION")]
+Url = Annotated[str | None, tyro.conf.arg(metavar="URL")]
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?")
 """A name or number, or a hub id: no path, no free text."""
@@ -84,28 +92,20 @@ VECTOR_RULES = RULES._replace(unused={"vectors": "this analysis is about the vec
 class RunConfig:
     """Options of a run. The defaults are the paper's protocol on the embedded model."""
 
-    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
-        default=(EMBEDDED,), metadata=IDENTITY
-    )
+    model: Names = field(default=(EMBEDDED,), metadata=IDENTITY)
     """Models: an alias (see `python -m analyses.models`), a checkpoint directory, or a hub id. With
     --remote, GPT-J 6B by default, or the first of the aliases that the server runs."""
-    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = field(
-        default="paper", metadata=IDENTITY
-    )
+    tasks: Selection = field(default="paper", metadata=IDENTITY)
     """Tasks, separated by commas: names, categories, `paper` (the paper's 18), `all`, or `none`
     (only those of --task-file). `python -m analyses.tasks` lists them."""
-    task_file: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE ...")] = field(
-        default=(), metadata=IDENTITY
-    )
+    task_file: Files = field(default=(), metadata=IDENTITY)
     """Files with tasks of your own (JSON, or CSV with two columns), or folders of such files, added
     to --tasks."""
-    shots: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=IDENTITY)
+    shots: Count = field(default=5, metadata=IDENTITY)
     """Demonstrations in a few-shot prompt."""
-    dummy_queries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=IDENTITY)
+    dummy_queries: Count = field(default=2, metadata=IDENTITY)
     """Dummy queries per episode; a task vector is the mean over them."""
-    episodes_per_split: Annotated[int, tyro.conf.arg(metavar="N")] = field(
-        default=50, metadata=IDENTITY
-    )
+    episodes_per_split: Count = field(default=50, metadata=IDENTITY)
     """Episodes that choose the layer (dev); the same number is reported (test)."""
     seed: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N ...")] = field(
         default=(0,), metadata=IDENTITY
@@ -119,9 +119,7 @@ class RunConfig:
     )
     """Prompt template: `example` (the paper's), `arrow`, `question`, or a text of your own such as
     'in:{x} out:{y}\\n'."""
-    episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
-        default=None, metadata=IDENTITY
-    )
+    episodes: File = field(default=None, metadata=IDENTITY)
     """Replay the exact episodes of this file (JSON lines) instead of sampling. It contains its own
     tasks, demonstrations and dummy queries. Episodes that do not suit a model's tokenizer are left
     out."""
@@ -134,9 +132,7 @@ class RunConfig:
     )
     """Precision. `auto`: float32 on a CPU, bfloat16 on a GPU and on a server."""
 
-    results: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = field(
-        default="results", metadata=RUNTIME
-    )
+    results: Folder = field(default="results", metadata=RUNTIME)
     """Folder of all results. Results in it are not measured again."""
     device: Literal["auto", "cpu", "cuda"] = field(default="auto", metadata=PLACE)
     """Where to run. `auto`: CUDA where there is one, else the CPU."""
@@ -145,18 +141,16 @@ class RunConfig:
     nnsight's login."""
     remote_simulated: bool = field(default=False, metadata=SERVER)
     """Run here, through the serialisation that a server would see. Needs no server and no key."""
-    host: Annotated[str | None, tyro.conf.arg(metavar="URL")] = field(default=None, metadata=SERVER)
+    host: Url = field(default=None, metadata=SERVER)
     """NDIF server of --remote. Default: NDIF_HOST, or the host in nnsight's configuration."""
-    max_in_flight: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=2, metadata=SERVER)
+    max_in_flight: Count = field(default=2, metadata=SERVER)
     """Tasks on a server at once. NDIF runs one job at a time per replica."""
-    max_job_episodes: Annotated[int, tyro.conf.arg(metavar="N")] = field(
-        default=200, metadata=SERVER
-    )
+    max_job_episodes: Count = field(default=200, metadata=SERVER)
     """Cut a split of more episodes than this into several jobs, at a multiple of 50, so that the
     memory and time of a job do not grow with the number of episodes. Numbers change by rounding
     alone: in float32 the answers and chosen blocks are the same, and log-probabilities agree
     within 1e-5."""
-    retries: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=5, metadata=SERVER)
+    retries: Count = field(default=5, metadata=SERVER)
     """Retries after a temporary fault of the server, for each request and each job."""
     job_minutes: Annotated[float, tyro.conf.arg(metavar="MINUTES")] = field(
         default=90.0, metadata=SERVER
@@ -164,9 +158,7 @@ class RunConfig:
     """Time limit for a remote job, including its time in the queue."""
     dry_run: bool = field(default=False, metadata=RUNTIME)
     """List what would be measured, and for --remote what would travel. Nothing is run."""
-    save_episodes: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
-        default=None, metadata=RUNTIME
-    )
+    save_episodes: File = field(default=None, metadata=RUNTIME)
     """Write the episodes of this run to a file, in the form that --episodes reads."""
     vectors: Annotated[
         bool, tyro.conf.arg(help_behavior_hint="(default: vectors are stored, in half precision)")
@@ -192,16 +184,11 @@ class RunConfig:
         for name, least in LEAST.items():
             value = getattr(self, name)
             if value < least:
-                raise UsageError(f"{option(name)} {value}: at least {least} was expected.")
+                raise UsageError(f"{option(name, value)}: at least {least} was expected.")
         for name in ("model", "seed"):
             values = getattr(self, name)
             if not values:
-                raise UsageError(f"--{name}: at least one {name} was expected.")
-
-
-def option(name: str) -> str:
-    """The option of a field, as typed."""
-    return "--" + name.replace("_", "-")
+                raise UsageError(f"{option(name)}: at least one {name} was expected.")
 
 
 def check_values(options: Any) -> None:
@@ -223,11 +210,11 @@ def check_values(options: Any) -> None:
         for one in values:
             if isinstance(one, str) and not one.strip():
                 raise UsageError(
-                    f"{option(entry.name)} {one!r}: the text is empty. Give a value, or leave "
+                    f"{option(entry.name, repr(one))}: the text is empty. Give a value, or leave "
                     "the option out."
                 )
             if isinstance(one, float) and not math.isfinite(one):
-                raise UsageError(f"{option(entry.name)} {one}: a finite number was expected.")
+                raise UsageError(f"{option(entry.name, one)}: a finite number was expected.")
 
 
 def refuse_repeated(name: str, entries: Sequence[object], meant: Sequence[Hashable]) -> None:
@@ -292,7 +279,7 @@ def command(name: str, options: RunConfig) -> str:
         value = getattr(options, entry.name)
         if entry.name in runtime or value == entry.default:
             continue
-        words.append(option(f"no_{entry.name}" if value is False else entry.name))
+        words.append(option(entry.name, value if isinstance(value, bool) else None))
         if not isinstance(value, bool):
             values = value if isinstance(value, tuple) else (value,)
             words += [str(one) if PLAIN.fullmatch(str(one)) else "..." for one in values]
@@ -320,7 +307,8 @@ def one_seed(config: RunConfig) -> int:
     if len(config.seed) > 1:
         given = " ".join(map(str, config.seed))
         raise UsageError(
-            f"--seed {given}: only main_results compares seeds, and without --save-episodes. "
+            f"{option('seed', given)}: only main_results compares seeds, and without "
+            f"{option('save_episodes')}. "
             "Give one seed here."
         )
     return config.seed[0]

@@ -8,7 +8,9 @@ import difflib
 import operator
 import reprlib
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 MAX_SHOWN = 60
@@ -52,6 +54,38 @@ class ShortOfMemory(UserWarning):
 
 class Remark(UserWarning):
     """Something that a person should know about a request that can be carried out."""
+
+
+PYTHON = ContextVar("PYTHON", default=False)
+"""Whether errors are for a caller in Python."""
+CALLED = {
+    "model": "tvsight.load",
+    "host": "the host of nnsight's configuration",
+    "remote_simulated": "remote='simulated'",
+}
+"""Options that are no arguments of the same name."""
+
+
+@contextmanager
+def in_python() -> Iterator[None]:
+    """Name options as arguments of Python while the block, or the decorated function, lasts."""
+    before = PYTHON.set(True)
+    try:
+        yield
+    finally:
+        PYTHON.reset(before)
+
+
+def option(name: str, value: object = None) -> str:
+    """An option, and its value, as the person who reads the error gives it: `--shots 3` at the
+    terminal, `shots=3` in Python. A value of True or False is that of a switch."""
+    if PYTHON.get():
+        called = CALLED.get(name, name)
+        if name == "model" and value is not None:
+            return f"{called}({value!r})"
+        return called if value is None or name == "remote_simulated" else f"{called}={value}"
+    typed = ("--no-" if value is False else "--") + name.replace("_", "-")
+    return typed if value is None or isinstance(value, bool) else f"{typed} {value}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

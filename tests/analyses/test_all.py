@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from analyses import all as everything
 from tests.helpers.commands import ROOT, analysis
 from tests.helpers.example_rows import outcome_of, task_rows
+from tvsight.cli import all as everything
 from tvsight.config import RunConfig
 from tvsight.errors import ServerError, UsageError
 from tvsight.experiments import EXPERIMENTS
@@ -51,7 +51,7 @@ OPTIONS = RunConfig(model=MODELS)
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> Reports:
     stand_ins = Reports()
-    monkeypatch.setattr(everything, "_report", stand_ins.report)
+    monkeypatch.setattr(everything, "report", stand_ins.report)
     return stand_ins
 
 
@@ -130,7 +130,7 @@ def test_every_analysis_has_what_it_is_called_by(name: str) -> None:
     package = import_module(f"tvsight.experiments.{name}")
     assert name == package.NAME
     assert issubclass(package.Options, RunConfig)
-    report = everything._report(name)
+    report = everything.report(name)
     assert set(report.__all__) == {"collect", "draw"}
     assert callable(report.collect)
     assert callable(report.draw)

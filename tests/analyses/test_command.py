@@ -1,7 +1,6 @@
 """Options of every command, and output that cannot be written."""
 
 import fcntl
-import inspect
 import io
 import os
 import subprocess
@@ -9,21 +8,20 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from analyses import function_vectors
-from analyses.analysis import analyse
-from analyses.command import _check, leave
-from analyses.sharing import Export
 from tests.helpers.commands import ROOT, SETTINGS, analysis
 from tests.helpers.forked_commands import fork
+from tvsight.cli import analysis as analyses
+from tvsight.cli.analysis import analyse
+from tvsight.cli.command import _check, leave
+from tvsight.cli.sharing import Export
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError
-from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, prompt_files
-from tvsight.models import loading
+from tvsight.experiments import function_vectors
 from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
 from tvsight.output.tables import Wording
@@ -79,16 +77,10 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("main_results --model A --model B", "--model is given more than once"),
         ("main_results --redraw --save-episodes x", "--redraw excludes --save-episodes: "),
-        ("layer_sweep --no-vectors --no-vectors", "--no-vectors is given more than once"),
         ("vector_clusters --perplexity nan", "--perplexity nan: a finite number"),
-        ("vector_clusters --perplexity inf", "--perplexity inf: a finite number"),
         ("vector_clusters --no-vectors", "--no-vectors: this analysis is about the vectors"),
-        ("controls --no-vectors", "--no-vectors: this analysis is about the vectors"),
         ("heads --no-vectors", "--no-vectors: it needs the means of heads"),
-        ("steering --no-vectors", "--no-vectors: this analysis is about the vectors"),
-        ("function_vectors --no-vectors", "--no-vectors: this analysis is about the vectors"),
         (
             "controls --methods averaged_vector",
             "--methods averaged_vector: main_results, layer_sweep and shots compare it",
@@ -100,12 +92,8 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
         ("tasks --tasks paper --tasks all", "--tasks is given more than once"),
         ("tasks --template arrow", "--template does nothing without --model: "),
         ("tasks --model=", "--model '': the text is empty"),
-        ("ndif_status --host=", "--host '': the text is empty"),
-        ("results list --results a --results=b", "--results is given more than once"),
         ("results list --model", "--model: at least one value was expected"),
         ("results verify --results=", "--results '': the text is empty"),
-        ("results clean --yes --yes", "--yes is given more than once"),
-        ("results export --output=", "--output '': the text is empty"),
     ],
 )
 def test_a_mistake_ends_a_command_with_one_line(command: str, said: str) -> None:
@@ -117,43 +105,9 @@ def test_a_mistake_ends_a_command_with_one_line(command: str, said: str) -> None
 
 def test_an_option_with_its_default_excludes_no_other() -> None:
     typed = ["--protocol", "paper", "--template", "question"]
-    _check(function_vectors.Options(template="question"), typed, FUNCTION_VECTOR_RULES)
+    _check(function_vectors.Options(template="question"), typed, function_vectors.RULES)
     with pytest.raises(UsageError, match="--protocol excludes --template: "):
-        _check(function_vectors.Options(protocol="todd"), typed, FUNCTION_VECTOR_RULES)
-
-
-@pytest.mark.parametrize(
-    ("typed", "given"),
-    [
-        ("--division", {"division": "todd"}),
-        ("--max-job-episodes", {"max_job_episodes": 100}),
-        ("--fail-fast", {"fail_fast": True}),
-    ],
-)
-def test_options_that_a_replay_of_prompts_would_ignore_are_refused(
-    typed: str, given: dict[str, Any]
-) -> None:
-    chosen = function_vectors.Options(prompts="x", **given)
-    with pytest.raises(UsageError, match=f"--prompts excludes {typed}: the file"):
-        _check(chosen, ["--prompts", "x", typed], FUNCTION_VECTOR_RULES)
-
-
-@pytest.mark.parametrize("given", ["trust_remote_code", "allow_pickled_weights"])
-def test_a_replay_of_prompts_loads_what_is_trusted(
-    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, asked, known = tmp_path / "prompts.json", [], inspect.signature(loading.load)
-
-    def load(*arguments: object, **named: object) -> NoReturn:
-        asked.append(known.bind(*arguments, **named).arguments)
-        raise UsageError("enough")
-
-    monkeypatch.setattr(prompt_files, "read_prompts", lambda path: {})
-    monkeypatch.setattr(loading, "load", load)
-    with pytest.raises(UsageError, match="enough"):
-        function_vectors.main(function_vectors.Options(prompts=str(file), **{given: True}))
-    flags = {name: asked[0][name] for name in ("trust_remote_code", "allow_pickled_weights")}
-    assert flags == {"trust_remote_code": False, "allow_pickled_weights": False} | {given: True}
+        _check(function_vectors.Options(protocol="todd"), typed, function_vectors.RULES)
 
 
 def test_a_block_is_of_use_only_where_vectors_are_chosen_by_it() -> None:
@@ -277,7 +231,9 @@ def test_files_are_written_before_anything_is_printed(
 
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
-    assert analyse(RunConfig(results=str(tmp_path)), "one", collect, draw) == 0
+    report = SimpleNamespace(collect=collect, draw=draw)
+    monkeypatch.setattr(analyses, "report", lambda name: report)
+    assert analyse("one", RunConfig(results=str(tmp_path))) == 0
     assert there
     assert all(there)
     assert screen.getvalue().index("0.50") < screen.getvalue().index("Wrote")

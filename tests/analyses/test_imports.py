@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from analyses.__main__ import COMMANDS
 from tests.helpers.commands import ROOT, SETTINGS
+from tvsight.cli.program import COMMANDS
 from tvsight.experiments import EXPERIMENTS
 
 RUN = """

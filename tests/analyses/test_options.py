@@ -10,11 +10,11 @@ from typing import Any
 import nnsight
 import pytest
 
-from analyses.command import _run
 from tests.helpers.commands import analysis
 from tests.helpers.parsers import parsers
-from tvsight.config import SEPARATED, RunConfig, option
-from tvsight.errors import ServerError, UsageError
+from tvsight.cli.command import _run
+from tvsight.config import SEPARATED, RunConfig
+from tvsight.errors import ServerError, UsageError, option
 from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.client import NdifClient
 from tvsight.run import places
@@ -27,7 +27,6 @@ LISTS = {
     "experiment": "controls controls",
     "methods": "mean_state function_vector mean_state",
     "templates": "arrow arrow",
-    "dummy_numbers": "2 2",
     "pairs": "antonyms:synonyms antonyms:synonyms",
     "tasks": "antonyms,en_fr,antonyms",
     "shot_counts": "5,05",
@@ -49,7 +48,7 @@ ALONE = {
     *("remote_simulated", "max_job_episodes", "save_episodes", "vectors", "redraw", "fail_fast"),
     *("captions", "svg", "methods", "answer_tokens", "score", "layer"),
     *("least_peak", "perplexity", "distance", "all_tokens", "heads", "protocol"),
-    *("prompts", "shot_counts", "templates", "dummy_numbers", "pairs", "output", "experiment"),
+    *("shot_counts", "templates", "pairs", "output", "experiment"),
     *("quick", "yes", "licence", "private", "message", "forget", "task", "episode", "split", "url"),
     "ndif_status host",
 }
@@ -213,3 +212,15 @@ def test_a_person_is_told_in_one_line_what_to_do_next() -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: The hub could not be reached (HF_HUB_OFFLINE is set)")
     assert "repeat the command" in line
+
+
+ABOUT_VECTORS = (
+    *("controls", "function_vectors", "steering", "token_projections"),
+    *("vector_clusters", "vector_variability"),
+)
+
+
+@pytest.mark.parametrize("command", ABOUT_VECTORS)
+def test_an_analysis_of_vectors_stores_them(command: str) -> None:
+    with pytest.raises(UsageError, match=r"^--no-vectors: this analysis is about the vectors"):
+        parsed(command, "--no-vectors")

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from analyses.report import Options, main
 from tests.helpers.commands import analysis
 from tests.helpers.damages import flip
 from tests.helpers.explored import explored_store
+from tvsight.cli.report import Options, main
 from tvsight.errors import UsageError
 
 

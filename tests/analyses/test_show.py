@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from analyses import show
 from tests.helpers.commands import analysis
 from tests.helpers.explored import explored_store
 from tests.helpers.opened import opened
+from tvsight.cli import show
 
 
 @pytest.fixture(scope="module")

@@ -203,4 +203,4 @@ def test_a_command_writes_a_method_into_files_of_its_own(place: Place, tmp_path:
     assert "A task has one such vector" in table.read_text()
     planned = analysis("controls", *where, *sizes, "--dry-run")
     assert (planned.returncode, planned.stderr) == (0, "")
-    assert planned.stdout.count("to be measured") == 4
+    assert planned.stdout.count("controls: after main_results") == 2

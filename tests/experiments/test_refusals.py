@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.recorded import Told
 from tests.helpers.small_runs import refuse
 from tests.helpers.tiny_models import DEPTH, HEADS, build
+from tvsight.cli.analysis import analyse
 from tvsight.errors import RefusedError, UsageError
 from tvsight.run import places
 from tvsight.run.runner import Runner
@@ -42,15 +43,15 @@ def test_an_unknown_method_is_refused_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(places, "load", refuse)
-    analysis, results = import_module(f"analyses.{name}"), tmp_path / "results"
+    results = tmp_path / "results"
     where = {"results": str(results), "dry_run": dry_run}
     with pytest.raises(UsageError, match="--methods: unknown method 'mean_stat'"):
-        analysis.main(options_of(name, methods=("mean_stat",), **where))
+        analyse(name, options_of(name, methods=("mean_stat",), **where))
     own = tmp_path / "own.py"
     own.write_text("KEY = 'own'\n", encoding="utf-8")
     file = {"method_file": str(own), "trust_method_file": True}
     with pytest.raises(UsageError, match=r"own\.py: KEY, TITLE and METHOD"):
-        analysis.main(options_of(name, **file, **where))
+        analyse(name, options_of(name, **file, **where))
     assert capsys.readouterr().out == ""
     assert not results.exists()
 

@@ -6,9 +6,10 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-import analyses.command
-from analyses.__main__ import COMMANDS
-from tvsight.config import RULES, Rules
+import tvsight.cli.analysis
+import tvsight.cli.command
+from tvsight.cli.program import COMMANDS
+from tvsight.config import Rules
 
 Parser = tuple[type[Any], Rules]
 
@@ -19,7 +20,8 @@ def parsers() -> dict[str, Parser]:
     found: dict[str, Parser] = {}
     for name in COMMANDS:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(analyses.command, "command", partial(_note, found, name))
+            for module in (tvsight.cli.command, tvsight.cli.analysis):
+                patch.setattr(module, "command", partial(_note, found, name))
             runpy.run_module(f"analyses.{name}", run_name="__main__")
     options, rules = found.pop("results")
     for action in get_args(get_type_hints(options)["action"]):
@@ -33,6 +35,6 @@ def _note(
     options: type[Any],
     main: object,
     description: str,
-    rules: Rules = RULES,
+    rules: Rules | None = None,
 ) -> None:
-    found[name] = options, rules
+    found[name] = options, rules or getattr(options, "rules", Rules())

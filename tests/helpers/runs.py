@@ -26,7 +26,7 @@ from tests.helpers.drafts import draft
 
 PHASES = ("measuring", "saving", "drawing")
 IMPORTED = (
-    "analyses.main_results",
+    "tvsight.cli.analysis",
     "tvsight.protocol.measure",
     "tvsight.experiments.main_results.report",
     "tvsight.models.loading",
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def _run(fields: dict[str, Any], events: Path) -> int:
-    from analyses import main_results as command
+    from tvsight.cli.analysis import analyse
     from tvsight.config import RunConfig
     from tvsight.experiments.main_results import report
     from tvsight.protocol.central import MainResults
@@ -138,7 +138,7 @@ def _run(fields: dict[str, Any], events: Path) -> int:
     MainResults.steps, Store.save, report.draw = noting_steps, noting_save, noting_draw
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     given = {k: tuple(value) if isinstance(value, list) else value for k, value in fields.items()}
-    return command.main(RunConfig(**given))
+    return analyse("main_results", RunConfig(**given))
 
 
 def _wait(child: int, events: Path, kill: Kill | None) -> int | None:

@@ -76,7 +76,7 @@ def test_a_simulated_server_measures_the_same(
         ({"tasks": ["to_uper"]}, "^Unknown task 'to_uper'.*'to_upper'"),
         ({"tasks": 3}, "^tasks: expected names"),
         ({"tasks": []}, r"^tasks: expected at least one name, got list \[\]"),
-        ({"tasks": ""}, "^tasks '': the text is empty"),
+        ({"tasks": ""}, "^tasks='': the text is empty"),
         ({"score": "kl"}, "^score: unknown option. It chooses what a figure shows"),
         ({"template": "in:{x} out:{y} ", "answer_tokens": 8}, "^answer_tokens: the template"),
         ({"results": None}, "^results: expected UTF-8 text"),

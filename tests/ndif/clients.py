@@ -23,13 +23,13 @@ import nnsight
 import pandas as pd
 import pytest
 
-from analyses.command import command
 from tests.helpers.commands import ROOT
 from tests.ndif.changes import LIMIT_S, NOTED, QUICK, Changes, logs, submitted
 from tests.ndif.cluster import Cluster
 from tests.ndif.processes import wait_until
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
+from tvsight.cli.command import command
 from tvsight.config import RULES, RunConfig
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.storage.job_records import JobRecord, Records

@@ -24,7 +24,7 @@ OTHERS = {
     "main_results": ("--tasks", ONE, "--answer-tokens", "3"),
     "shots": ("--tasks", ONE, "--shot-counts", "1,4", "--methods", "mean_state"),
     "steering": ("--tasks", TWO),
-    "templates": ("--tasks", ONE, "--templates", "example", "arrow", "--dummy-numbers", "1", "2"),
+    "templates": ("--tasks", ONE, "--templates", "example", "arrow"),
 }
 """Analyses that ask a model, and what they ask here."""
 CUT = ("--episodes-per-split", "100", "--max-job-episodes", "50")

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from matplotlib.backend_bases import FigureCanvasBase
 
-import analyses.all
-from analyses import layer_sweep, main_results
+import tvsight.cli.all
 from benchmarks.memory import peak_gigabytes
 from tests.helpers.commands import ROOT
 from tests.helpers.hostile import WORDS
 from tests.helpers.legible import assert_legible
+from tvsight.cli.analysis import analyse
 from tvsight.config import RunConfig
 from tvsight.experiments import EXPERIMENTS
 from tvsight.experiments.layer_sweep import Options as SweepOptions
@@ -98,13 +98,13 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Everything:
     options = RunConfig(redraw=True, results=str(ROOT / "results"), model=MODELS, seed=SEEDS)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(drawn, "Drawn", Read)
-        code = analyses.all.main(options)
+        code = tvsight.cli.all.main(options)
         first = {"redraw": True, "results": options.results, "model": MODELS[:1]}
         for score in SCORES:
-            assert main_results.main(Options(**first, score=score)) == 0
-            assert layer_sweep.main(SweepOptions(**first, score=score)) == 0
+            assert analyse("main_results", Options(**first, score=score)) == 0
+            assert analyse("layer_sweep", SweepOptions(**first, score=score)) == 0
         of_words = Options(**first, tasks=",".join(WHOLE_ANSWERS), answer_tokens=8)
-        assert main_results.main(of_words) == 0
+        assert analyse("main_results", of_words) == 0
     return Everything(
         Read.folder / "tables", Read.plots, code, printed.getvalue(), peak_gigabytes() - before
     )

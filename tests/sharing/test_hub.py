@@ -9,8 +9,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analyses.results import Options, main
-from analyses.sharing import Pull, Push
 from tests.helpers.commands import analysis, imported
 from tests.helpers.damages import truncate
 from tests.helpers.data_hub import TOKEN, DataHub
@@ -26,6 +24,8 @@ from tests.helpers.example_store import (
     two_results,
     unfinished,
 )
+from tvsight.cli.results import Options, main
+from tvsight.cli.sharing import Pull, Push
 from tvsight.errors import UsageError
 from tvsight.sharing.hub import Repository, hub, repository, results_in
 from tvsight.storage.inspection import verify

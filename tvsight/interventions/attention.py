@@ -150,7 +150,7 @@ class Attention:
             expected = f"floating-point numbers {shape}, a value for every head"
             raise unexpected(name, expected, values)
         if not values.isfinite().all():
-            raise MeasurementError("A head holds NaN or infinity. A wider --dtype may help.")
+            raise MeasurementError("A head holds NaN or infinity. A wider dtype may help.")
 
     def _exists(self, head: Any) -> bool:
         try:

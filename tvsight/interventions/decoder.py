@@ -157,7 +157,7 @@ class Decoder:
             expected = f"floating-point numbers [{count}, {self.width}], one row for each patch"
             raise unexpected("vectors", expected, vectors)
         if not vectors.isfinite().all():
-            raise MeasurementError("A vector holds NaN or infinity. A wider --dtype may help.")
+            raise MeasurementError("A vector holds NaN or infinity. A wider dtype may help.")
 
     def read(self, block: Any) -> Tensor:
         """Read the residual stream after `block` in a trace: `[rows, positions, width]`."""

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from tvsight.errors import MeasurementError, Remark, UsageError, nearest, unexpected
+from tvsight.errors import MeasurementError, Remark, UsageError, in_python, nearest, unexpected
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library.arguments import as_text, check_model, whole
 from tvsight.library.model import LoadedModel
-from tvsight.library.wording import in_python, worded
 from tvsight.output.console import Display
 from tvsight.protocol.central import collect
 from tvsight.protocol.options import AnswerOptions
@@ -34,7 +33,7 @@ RATHER = {"score": " It chooses what a figure shows; the rows have every score a
 """By an option of the command that would change no rows: what is said of it."""
 
 
-@worded
+@in_python()
 @one_at_a_time
 def measure(
     model: LoadedModel,
@@ -81,7 +80,7 @@ def measure(
     if not outcome.results:
         raise MeasurementError("; ".join(failed) or "no task was measured.")
     for line in failed:
-        warnings.warn(in_python(line), Remark, stacklevel=4)
+        warnings.warn(line, Remark, stacklevel=4)
     return outcome.in_order().table
 
 

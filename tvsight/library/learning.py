@@ -1,14 +1,13 @@
 """Learn the vector of a task, choose its block on dev, and test it."""
 
 from tvsight.config import LEAST, RunConfig
-from tvsight.errors import UsageError, nearest
+from tvsight.errors import UsageError, in_python, nearest
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import as_task, as_template, as_text, check_model, whole
 from tvsight.library.model import LoadedModel
 from tvsight.library.report import Report
 from tvsight.library.vector import Vector
-from tvsight.library.wording import worded
 from tvsight.methods import METHODS
 from tvsight.prompts import Template
 from tvsight.protocol.rows import asked, finite_vectors, frame, method_tokens, scored
@@ -16,7 +15,7 @@ from tvsight.run.planning import Plan
 from tvsight.tasks import Task
 
 
-@worded
+@in_python()
 @one_at_a_time
 def task_vector(
     model: LoadedModel,

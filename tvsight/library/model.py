@@ -10,12 +10,11 @@ from uuid import uuid4
 
 import torch
 
-from tvsight.errors import UsageError, integer, unexpected
+from tvsight.errors import UsageError, in_python, integer, unexpected
 from tvsight.execution.here import run as run_here
 from tvsight.execution.jobs import Job
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
-from tvsight.library.wording import worded
 from tvsight.models import packages
 from tvsight.models.loading import Model, load_remote
 from tvsight.models.loading import load as load_here
@@ -41,7 +40,7 @@ class LoadedModel(Model):
     added: list["Steering"] = field(default_factory=list, compare=False)
     """The blocks of steering whose vectors a job brings along, where the model is remote."""
 
-    @worded
+    @in_python()
     def generate(self, text: str, tokens: int = 20) -> str:
         """The text that follows, greedily. A steering block steers it, and so do your own edits.
 
@@ -100,7 +99,7 @@ class LoadedModel(Model):
         return [one_line(self.name), size, self.dtype, one_line(place)]
 
 
-@worded
+@in_python()
 def load(
     name: str | PathLike[str],
     revision: str | None = None,

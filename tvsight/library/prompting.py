@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from tvsight.config import LEAST
-from tvsight.errors import unexpected
+from tvsight.errors import in_python, unexpected
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import (
@@ -24,12 +24,11 @@ from tvsight.library.arguments import (
     whole,
 )
 from tvsight.library.model import LoadedModel
-from tvsight.library.wording import worded
 from tvsight.prompts import Episode, Sampling, Template, check_window, sample_episodes, usable_pairs
 from tvsight.tasks import Task
 
 
-@worded
+@in_python()
 @one_at_a_time
 def episodes(
     model: LoadedModel,
@@ -59,7 +58,7 @@ def episodes(
     return sample_episodes(task.name, usable, sampling)
 
 
-@worded
+@in_python()
 @one_at_a_time
 def extract(model: LoadedModel, episode: Episode, prompt: Template | str | None = None) -> Tensor:
     """The task vector θ(S) of an episode's demonstrations after every block, `[depth, width]`.
@@ -88,7 +87,7 @@ def extract(model: LoadedModel, episode: Episode, prompt: Template | str | None 
     return model.run(measure.vectors, {"prompts": prompts})
 
 
-@worded
+@in_python()
 @one_at_a_time
 def answer(
     model: LoadedModel,

@@ -8,7 +8,7 @@ from os import PathLike
 import torch
 from torch import Tensor
 
-from tvsight.errors import UsageError, unexpected
+from tvsight.errors import UsageError, in_python, unexpected
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import files, measure
 from tvsight.library.arguments import (
@@ -28,7 +28,6 @@ from tvsight.library.model import LoadedModel
 from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.library.steering import Steering
-from tvsight.library.wording import worded
 from tvsight.output.labels import block
 from tvsight.prompts import Template, check_window
 from tvsight.prompts.generated import answer_text, stop_tokens
@@ -91,7 +90,7 @@ class Vector:
         }.items():
             object.__setattr__(self, name, checked)
 
-    @worded
+    @in_python()
     @one_at_a_time
     def apply(
         self,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tvsight.errors import UsageError, nearest
+from tvsight.errors import UsageError, nearest, option
 from tvsight.foreign import DOCUMENT_BYTES, Unusable, read_bytes
 from tvsight.methods import METHODS, MethodEntry
 from tvsight.texts import one_line
@@ -32,14 +32,17 @@ def named_methods(names: Sequence[str], file: str | None = None) -> list[MethodE
     if file is not None:
         own = read_method(Path(file))
         if own.key in known:
-            raise UsageError(f"--method-file {file}: tvsight has a method {own.key!r} already.")
+            raise UsageError(
+                f"{option('method_file', file)}: tvsight has a method {own.key!r} already."
+            )
         known[own.key] = own
         names = [*names, own.key]
     for name in names:
         if name not in known:
             raise UsageError(
-                f"--methods: unknown method {name!r}.{nearest(name, known)} The methods are "
-                f"{', '.join(known)}; --method-file adds one of your own."
+                f"{option('methods')}: unknown method {name!r}.{nearest(name, known)} The methods "
+                f"are "
+                f"{', '.join(known)}; {option('method_file')} adds one of your own."
             )
     return [known[name] for name in dict.fromkeys(names)]
 
@@ -54,7 +57,7 @@ def read_method(path: Path) -> MethodEntry:
     try:
         text = read_bytes(path, DOCUMENT_BYTES)
     except Unusable as error:
-        raise UsageError(f"--method-file {path}: {error}.") from error
+        raise UsageError(f"{option('method_file', path)}: {error}.") from error
     checksum = hashlib.sha256(text).hexdigest()
     name = f"{MODULE}{checksum[:16]}"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
@@ -69,19 +72,23 @@ def read_method(path: Path) -> MethodEntry:
             if isinstance(error, KeyboardInterrupt):
                 raise
             why = one_line(str(error)[:MAX_WHY])
-            raise UsageError(f"--method-file {path}: {type(error).__name__}: {why}") from error
+            raise UsageError(
+                f"{option('method_file', path)}: {type(error).__name__}: {why}"
+            ) from error
     from tvsight.methods.method import Method  # torch, which the file has imported
 
     found = vars(sys.modules[name])
     key, title = found.get("KEY"), found.get("TITLE")
     if not isinstance(found.get("METHOD"), Method) or not title or not isinstance(title, str):
         raise UsageError(
-            f"--method-file {path}: KEY, TITLE and METHOD = Method(...) were expected, see "
+            f"{option('method_file', path)}: KEY, TITLE and METHOD = Method(...) were expected, "
+            f"see "
             "docs/adding_a_method.md."
         )
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise UsageError(
-            f"--method-file {path}: KEY {key!r}: small letters, digits and underscores were "
+            f"{option('method_file', path)}: KEY {key!r}: small letters, digits and underscores "
+            f"were "
             "expected."
         )
     return MethodEntry(key, one_line(title), module=name, source=f"sha256:{checksum}")

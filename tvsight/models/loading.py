@@ -14,7 +14,7 @@ from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tvsight.errors import UsageError, integer, unexpected
+from tvsight.errors import UsageError, integer, option, unexpected
 from tvsight.interventions.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models import packages
 from tvsight.models.catalogue import catalogue
@@ -103,7 +103,8 @@ def load(
     decoder.nn = _traced(module, decoder.tokenizer, device=placement.get("device"))
     if decoder.dtype != weights:  # transformers falls back to float32 without a word
         raise UsageError(
-            f"{source.name} cannot be held in {precision} here; repeat with another --dtype."
+            f"{source.name} cannot be held in {precision} here; repeat with another "
+            f"{option('dtype')}."
         )
     module.requires_grad_(False)
     validate(decoder)
@@ -132,8 +133,9 @@ def load_remote(
         what = "a package" if source.package else "a directory on this machine"
         other = catalogue()[source.name].hub_id if source.package else "one"
         raise UsageError(
-            f"--remote: {name} is {what}, and a server knows hub models only. Name {other} with "
-            "--model, or use --remote-simulated."
+            f"{option('remote')}: {name} is {what}, and a server knows hub models only. Name "
+            f"{other} "
+            f"with {option('model')}, or use {option('remote_simulated', True)}."
         )
     identity = weights_identity(source)
     # Not pinned to the commit: the server knows the model under the revision that is asked for.
@@ -243,7 +245,7 @@ def _reported(source: ModelSource, part: str, read: Callable[[], Any]) -> Any:
         if "trust_remote_code" in str(error):
             raise UsageError(
                 f"{source.name} brings its own code, which is not run unless you ask for it: read "
-                "it, then repeat with --trust-remote-code."
+                f"it, then repeat with {option('trust_remote_code', True)}."
             ) from error
         told = f"{type(error).__name__}: {error}"
         raise UsageError(
@@ -291,7 +293,7 @@ def _weights(
         else:
             problem = (
                 "has no safetensors weights, and pickled weights can run code when they are read. "
-                "If you trust their author, repeat with --allow-pickled-weights."
+                f"If you trust their author, repeat with {option('allow_pickled_weights', True)}."
             )
         raise UsageError(f"The checkpoint {source.name} {problem}") from error
     loading = Loading.of(told)

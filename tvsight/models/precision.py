@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 import torch
 
-from tvsight.errors import UsageError, nearest, unexpected
+from tvsight.errors import UsageError, nearest, option, unexpected
 
 Device = Literal["auto", "cpu", "cuda"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -22,7 +22,9 @@ def resolve_device(device: Device | torch.device) -> str:
         known = "auto, cpu or cuda (CUDA_VISIBLE_DEVICES chooses among GPUs)"
         raise unexpected("device", known, device)
     if name == "cuda" and not available:
-        raise UsageError("--device cuda: torch sees no CUDA device here; leave it out or use cpu.")
+        raise UsageError(
+            f"{option('device', name)}: torch sees no CUDA device here; leave it out or use cpu."
+        )
     return ("cuda" if available else "cpu") if name == "auto" else name
 
 

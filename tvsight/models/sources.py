@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tvsight.errors import UsageError, nearest, unexpected
+from tvsight.errors import UsageError, nearest, option, unexpected
 from tvsight.models.catalogue import EMBEDDED, Package, catalogue
 from tvsight.tasks.words import is_encodable
 from tvsight.writing import file_state
@@ -186,10 +186,12 @@ def hub_failure(source: ModelSource, error: Exception | None) -> str:
     if kind == "HFValidationError":
         return f"{repo!r} is no hub id: {error}"
     if kind == "RevisionNotFoundError":
-        return f"{repo} has no revision {source.revision!r}; leave --revision out for the newest."
+        newest = f"leave {option('revision')} out for the newest."
+        return f"{repo} has no revision {source.revision!r}; {newest}"
     offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
     return (
         f"The hub could not be reached{offline} and {repo} is not in its local cache ({kind}). "
         f"With a connection, repeat the command, or run `hf download {repo}` for later; without "
-        f"one, measure a local checkpoint directory or the embedded model: `--model {EMBEDDED}`."
+        "one, measure a local checkpoint directory or the embedded model: "
+        f"`{option('model', EMBEDDED)}`."
     )

@@ -4,7 +4,7 @@ import torch
 from nnsight import save
 from torch import Tensor
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states
 
@@ -39,7 +39,7 @@ def validate(decoder: Decoder) -> None:
         problem = "the same for every token" if logits.isfinite().all() else "not finite"
         raise UsageError(
             f"The logits of this {name} are {problem} in {decoder.dtype}: its weights or its "
-            "config.json are damaged, or the precision is too low (--dtype)."
+            f"config.json are damaged, or the precision is too low ({option('dtype')})."
         )
     gap = _gap(decoder.unembed(last), logits)
     if not gap <= tolerance:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tvsight import __version__
-from tvsight.errors import UsageError, nearest
+from tvsight.errors import UsageError, nearest, option
 from tvsight.foreign import Unusable, parsed, read_text
 from tvsight.prompts.episodes import SPLITS, Episode, Split
 from tvsight.tasks.words import is_encodable, shown
@@ -41,7 +41,7 @@ def check_target(path: Path) -> None:
     try:
         refuse_foreign(path, is_own)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--save-episodes {path}: {reason(error)}") from error
+        raise UsageError(f"{option('save_episodes', path)}: {reason(error)}") from error
 
 
 def write_episodes(path: Path, episodes: Iterable[Episode]) -> None:
@@ -67,7 +67,7 @@ def read_episodes(path: Path) -> list[Episode]:
         # Not splitlines(): it also splits at characters that a word may contain.
         lines = read_text(path, MAX_FILE_BYTES).split("\n")
     except Unusable as error:
-        raise UsageError(f"--episodes {path}: {error}.") from error
+        raise UsageError(f"{option('episodes', path)}: {error}.") from error
     episodes: list[Episode] = []
     asked: dict[Episode, int] = {}
     for number, line in enumerate(lines, start=1):
@@ -87,12 +87,13 @@ def read_episodes(path: Path) -> list[Episode]:
         asked.setdefault(episode, number)
         episodes.append(episode)
     if not episodes:
-        raise UsageError(f"--episodes {path}: no episodes in it.")
+        raise UsageError(f"{option('episodes', path)}: no episodes in it.")
     for task in dict.fromkeys(episode.task for episode in episodes):
         missing = set(SPLITS) - {e.split for e in episodes if e.task == task}
         if missing:
             raise UsageError(
-                f"--episodes {path}: task {task} has no {' and no '.join(sorted(missing))} "
+                f"{option('episodes', path)}: task {task} has no "
+                f"{' and no '.join(sorted(missing))} "
                 "episodes; the layer is chosen on dev and reported on test."
             )
     return episodes
@@ -132,7 +133,8 @@ def _check_version(fields: dict[str, Any], path: Path) -> None:
     if fields[VERSION_KEY] != EPISODES_VERSION:
         writer = shown(fields.get("tvsight", "of an unknown version")).strip("'")
         raise UsageError(
-            f"--episodes {path}: version {shown(fields[VERSION_KEY])} of episode files, written by "
+            f"{option('episodes', path)}: version {shown(fields[VERSION_KEY])} of episode files, "
+            f"written by "
             f"tvsight {writer}; tvsight {__version__} reads version {EPISODES_VERSION}. Save the "
             "episodes again, or use that tvsight."
         )

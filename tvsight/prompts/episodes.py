@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.prompts.filtering import UsablePairs
 from tvsight.tasks import Pair
 
@@ -74,7 +74,7 @@ def sample_episodes(task: str, usable: UsablePairs, sampling: Sampling) -> list[
     # A text seed is hashed by SHA-512 inside `random`, independent of PYTHONHASHSEED.
     shuffled = random.Random(f"{seed}/{task}/halves").sample(pairs, len(pairs))
     queries_of, shown = divided(shuffled, sampling.division)
-    advice = "Lower --shots." if sampling.division == "halves" else "Use --division halves."
+    advice = "" if sampling.division == "halves" else f"Use {option('division')} halves."
     check_enough_pairs(task, len(shown), shots, sampling.dummy_queries, advice)
     pool = pairs if sampling.division == "halves" else shown
     episodes = []
@@ -114,18 +114,18 @@ def divided(
 
 
 def check_enough_pairs(
-    task: str, pairs: int, shots: int, dummy_queries: int, advice: str = "Lower --shots."
+    task: str, pairs: int, shots: int, dummy_queries: int, advice: str = ""
 ) -> None:
     """Check that a task has as many pairs as one episode takes.
 
     Raises:
         UsageError: when it has too few.
     """
-    needed = shots + dummy_queries + 1
+    needed, lower = shots + dummy_queries + 1, f"Lower {option('shots')}."
     if pairs < needed:
         raise UsageError(
             f"Task {task}: {shots} demonstrations, {dummy_queries} dummy queries and a query need "
-            f"{needed} pairs; it has {pairs}. {advice}"
+            f"{needed} pairs; it has {pairs}. {advice or lower}"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tvsight.errors import Remark, UsageError
+from tvsight.errors import Remark, UsageError, option
 from tvsight.prompts.templates import Template, template_name
 from tvsight.tasks import Pair, Task
 from tvsight.tasks.files import USERS
@@ -16,7 +16,6 @@ MIN_PAIRS = 20
 """The smallest number of pairs for a measurement."""
 UNSPACED_ADVANTAGE = 0.7
 """Words begin with a space unless that keeps less than this share of the pairs kept without."""
-WHOLE = "main_results, layer_sweep and shots measure longer answers as a whole: --answer-tokens 8. "
 LONGER = (
     'Longer answers are read in a task file such as {"name": "my_task", "match": "prefix", '
     '"pairs": [...]}. '
@@ -59,10 +58,12 @@ def usable_pairs(task: Task, tokenizer: Any, template: Template, model: str) -> 
     if len(pairs) < MIN_PAIRS:
         what = "of one token" if task.match == "exact" else "that its tokenizer can write"
         longer = task.match == "exact" and task.origin == USERS
+        whole = "main_results, layer_sweep and shots measure longer answers as a whole: "
+        whole = f"{whole}{option('answer_tokens', 8)}. " if task.match == "exact" else ""
         raise UsageError(
             f"Task {task.name} with model {model}: {len(pairs)} of {len(task.pairs)} pairs have an "
             f"answer {what}; at least {MIN_PAIRS} are needed. "
-            f"{WHOLE * (task.match == 'exact')}{LONGER * longer}{template.spaces}".rstrip()
+            f"{whole}{LONGER * longer}{template.spaces}".rstrip()
         )
     say_special_tokens(task.name, _words(task.pairs), tokenizer, template, model)
     if use_spaces and template.spaces:

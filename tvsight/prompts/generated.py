@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.prompts.templates import Template, template_name
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ def check_separator(template: Template) -> None:
     """
     if not template.separator.strip(" "):
         raise UsageError(
-            f"--answer-tokens: the template '{template_name(template)}' has nothing but spaces "
+            f"{option('answer_tokens')}: the template '{template_name(template)}' has nothing but "
+            f"spaces "
             "after {y}, so the end of an answer of several words cannot be seen. Take a template "
             "with a line break or other text there, such as 'in:{x} out:{y}\\n'."
         )

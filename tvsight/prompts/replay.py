@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.prompts.episodes import SPLITS, Episode
 from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.templates import Template
@@ -58,7 +58,8 @@ def suited(
         counts = " and ".join(f"{count} {split}" for split, count in remaining.items())
         raise UsageError(
             f"{told[0]}. {counts} episodes remain; at least {MIN_EPISODES // 2} of each are "
-            f"needed. Sample episodes for {model.name} (without --episodes), or replay a file "
+            f"needed. Sample episodes for {model.name} (without {option('episodes')}), or replay "
+            f"a file "
             "that was saved for its tokenizer."
         )
     counted = {"kept": len(kept), "of": len(episodes), "repeated": repeated}

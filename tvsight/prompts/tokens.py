@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.prompts.episodes import Episode
 from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.templates import Template
@@ -109,13 +109,7 @@ def whole_prompts(tokens: PromptTokens) -> list[TokenIds]:
     return [[*shared, *query] for shared, query in both]
 
 
-def check_window(
-    model: "Model",
-    prompts: Sequence[TokenIds],
-    remedy: str = (
-        "Give fewer demonstrations (--shots), shorter inputs, or a model with a longer window."
-    ),
-) -> None:
+def check_window(model: "Model", prompts: Sequence[TokenIds], remedy: str = "") -> None:
     """Check that prompts fit the model's context window.
 
     Beyond it learned positions do not exist, and rotary positions were not trained.
@@ -129,10 +123,13 @@ def check_window(
     window, longest = model.decoder.window, max(map(len, prompts), default=0)
     if window is not None and longest > window:
         longer = sum(len(prompt) > window for prompt in prompts)
+        usual = (
+            f"fewer demonstrations ({option('shots')}), shorter inputs, or a model with a longer"
+        )
         raise UsageError(
             f"The longest prompt has {longest} tokens, and the context window of {model.name} is "
             f"{window} tokens ({longer} of {len(prompts)} prompts {'is' if longer == 1 else 'are'} "
-            f"longer). {remedy}"
+            f"longer). {remedy or f'Give {usual} window.'}"
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.config import RunConfig, one_seed
+from tvsight.errors import option
 from tvsight.execution.jobs import Job, Steps
 from tvsight.models import ModelSource
 from tvsight.output.labels import NOT_IDENTIFIED, example, interval
@@ -97,7 +98,7 @@ class MainResults(TaskRequest):
         result = yield from in_parts(
             model.decoder, dev, test, plan.config.vectors, plan.config.max_job_episodes
         )
-        vectors = finite_vectors(result, "--no-vectors keeps the rows alone.")
+        vectors = finite_vectors(result, f"{option('vectors', False)} keeps the rows alone.")
         rows = scored(of_split, result, model.dtype)
         data = frame(rows, self.task.name, self.task.category)
         kept = vectors if plan.config.vectors else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tvsight.errors import MeasurementError, RefusedError
+from tvsight.errors import MeasurementError, RefusedError, option
 from tvsight.execution.jobs import Job, Steps
 from tvsight.models import ModelSource
 from tvsight.protocol.head_numbers import effects, ranking
@@ -58,12 +58,9 @@ class KnownHeads:
 
 
 def with_known_heads(
-    plan: Plan, source: ModelSource, of_heads: Outcome | None, thetas: TaskVectors | None
-) -> tuple[list[Task], KnownHeads | None]:
-    """The tasks whose task vectors and effects of heads are known, and these; all tasks in a dry
-    run, where either is None."""
-    if of_heads is None or thetas is None:
-        return list(plan.tasks), None
+    plan: Plan, source: ModelSource, of_heads: Outcome, thetas: TaskVectors
+) -> tuple[list[Task], KnownHeads]:
+    """The tasks whose task vectors and effects of heads are known, and these."""
     results = {one.key.task: one for one in of_heads.of(source.name).results}
     tasks = [
         task
@@ -111,7 +108,7 @@ def check_enough_heads(model: "Model", count: int) -> None:
     attention.check()
     total = model.decoder.depth * attention.heads
     if count > total:
-        raise RefusedError(f"--heads {count}: {model.name} has {total} heads.")
+        raise RefusedError(f"{option('heads', count)}: {model.name} has {total} heads.")
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ class HeadEffects(TaskRequest):
         (found,) = yield [Job(measure_effects, (dev, solved), size, prompts=1, small=(False,))]
         if not (found["effect"].isfinite().all() and found["means"].isfinite().all()):
             raise MeasurementError(
-                "an effect or a head holds NaN or infinity; try a wider --dtype."
+                f"an effect or a head holds NaN or infinity; try a wider {option('dtype')}."
             )
         data = self._frame(of_split["dev"], found, model)
         return Measured(data, {HEAD_MEANS: found["means"].cpu().contiguous()}, notes)

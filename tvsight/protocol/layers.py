@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, option
 from tvsight.paper import paper_layers
 
 PEAK_SHARE = 0.9
@@ -98,7 +98,7 @@ def common_block(rows: pd.DataFrame, asked: int | None = None) -> dict[str, int]
     for _, peak in peaks(over_tasks(by_layer(rows))).iterrows():
         if asked is not None and not 0 <= asked < peak["depth"]:
             raise UsageError(
-                f"--layer {asked}: {peak['model']} has blocks 0 to {peak['depth'] - 1}."
+                f"{option('layer', asked)}: {peak['model']} has blocks 0 to {peak['depth'] - 1}."
             )
         found[str(peak["model"])] = int(peak["layer"]) if asked is None else asked
     return found

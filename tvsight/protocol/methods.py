@@ -36,10 +36,8 @@ def with_methods(runner: "Runner", options: RunConfig, central: Outcome) -> Outc
     Raises:
         UsageError: for an unknown method, or a file that does not define one.
     """
-    # The episodes were saved with the central comparison.
-    config = replace(options, save_episodes=None)
     found = {
-        entry.title: runner.outcome(config, partial(requests, method=entry))
+        entry.title: runner.outcome(options, partial(requests, method=entry))
         for entry in further_methods(options)
     }
     return joined(central, found)

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from tvsight.config import IDENTITY, RUNTIME, RunConfig
-from tvsight.errors import UsageError
+from tvsight.config import IDENTITY, RUNTIME, Count, File, Names, RunConfig
+from tvsight.errors import UsageError, option
 from tvsight.methods import CENTRAL
 
 NAME = "main_results"
@@ -18,14 +18,10 @@ EFFECTS = "head_effects"
 class MethodOptions(RunConfig):
     """Options of a run, and of the vectors that are compared."""
 
-    methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
-        default=CENTRAL, metadata=RUNTIME
-    )
+    methods: Names = field(default=CENTRAL, metadata=RUNTIME)
     """Vectors beside `task_vector`, on the same episodes: `mean_state`, `function_vector`.
     `averaged_vector` is always measured in the central comparison."""
-    method_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
-        default=None, metadata=RUNTIME
-    )
+    method_file: File = field(default=None, metadata=RUNTIME)
     """A Python file with a method of your own, which is measured too. It needs
     --trust-method-file."""
     trust_method_file: bool = field(default=False, metadata=RUNTIME)
@@ -35,8 +31,8 @@ class MethodOptions(RunConfig):
         super().__post_init__()
         if self.method_file is not None and not self.trust_method_file:
             raise UsageError(
-                f"--method-file {self.method_file}: the file would be run as code. Add "
-                "--trust-method-file if you trust its author."
+                f"{option('method_file', self.method_file)}: the file would be run as code. Add "
+                f"{option('trust_method_file', True)} if you trust its author."
             )
 
 
@@ -44,9 +40,7 @@ class MethodOptions(RunConfig):
 class OneVectorOptions(MethodOptions):
     """Options of a run, and of the vectors that an analysis of one vector is made with."""
 
-    methods: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = field(
-        default=("task_vector",), metadata=RUNTIME
-    )
+    methods: Names = field(default=("task_vector",), metadata=RUNTIME)
     """Vectors that the analysis is made with, each in tables and figures of its own, beside
     `task_vector`: `mean_state`, `function_vector`."""
 
@@ -54,8 +48,9 @@ class OneVectorOptions(MethodOptions):
         super().__post_init__()
         if "averaged_vector" in self.methods:
             raise UsageError(
-                "--methods averaged_vector: main_results, layer_sweep and shots compare it, and "
-                "this analysis is not made with it. Leave it out."
+                f"{option('methods', 'averaged_vector')}: main_results, layer_sweep and shots "
+                f"compare "
+                "it, and this analysis is not made with it. Leave it out."
             )
 
 
@@ -63,7 +58,7 @@ class OneVectorOptions(MethodOptions):
 class AnswerOptions(MethodOptions):
     """Options of a run, of the vectors that are compared, and of what is an answer."""
 
-    answer_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=1, metadata=IDENTITY)
+    answer_tokens: Count = field(default=1, metadata=IDENTITY)
     """Tokens of an answer at most. With 1 an answer is the next token, as in the paper. With more
     it is generated greedily up to the template's separator, and scored as a text; then tasks whose
     answers are longer than one token are measured too."""
@@ -71,7 +66,8 @@ class AnswerOptions(MethodOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.answer_tokens < 1:
-            raise UsageError(f"--answer-tokens {self.answer_tokens}: at least 1 was expected.")
+            given = option("answer_tokens", self.answer_tokens)
+            raise UsageError(f"{given}: at least 1 was expected.")
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,8 @@ class Options(AnswerOptions):
         super().__post_init__()
         if self.score != "accuracy" and self.answer_tokens > 1:
             raise UsageError(
-                f"--score {self.score} is of answers of one token. Leave --answer-tokens out."
+                f"{option('score', self.score)} is of answers of one token. "
+                f"Leave {option('answer_tokens')} out."
             )
 
 
@@ -111,4 +108,4 @@ class VectorOptions(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.layer is not None and self.layer < 0:
-            raise UsageError(f"--layer {self.layer}: blocks are numbered from 0.")
+            raise UsageError(f"{option('layer', self.layer)}: blocks are numbered from 0.")

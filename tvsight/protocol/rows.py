@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from tvsight.errors import MeasurementError
+from tvsight.errors import MeasurementError, option
 from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.shuffling import shuffled_labels
 from tvsight.prompts.tokens import tokenise, whole_prompts
@@ -54,7 +54,8 @@ class Asked(NamedTuple):
         if not (read["log_probability"].isfinite().all() and read["margin"].isfinite().all()):
             place = "" if layer is None else f" after block {layer}"
             raise MeasurementError(
-                f"{procedure}{place}: the logits hold NaN or infinity. A wider --dtype may help."
+                f"{procedure}{place}: the logits hold NaN or infinity. "
+                f"A wider {option('dtype')} may help."
             )
         position = None if layer is None else LAST
         texts = self.model.vocabulary.texts
@@ -170,7 +171,8 @@ def finite_vectors(result: "Comparison", remedy: str = "") -> "dict[str, Tensor]
         MeasurementError: when they hold NaN or infinity, or numbers beyond half precision.
     """
     if not (result["dev"]["finite"] and result["test"]["finite"]):
-        raise MeasurementError("vectors or states hold NaN or infinity; try a wider --dtype.")
+        problem = "vectors or states hold NaN or infinity"
+        raise MeasurementError(f"{problem}; try a wider {option('dtype')}.")
     vectors: dict[str, Tensor] = {split: result[split]["vectors"] for split in SPLITS}
     if not all(half.isfinite().all() for half in vectors.values()):
         raise MeasurementError(

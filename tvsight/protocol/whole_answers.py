@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tvsight.errors import MeasurementError
+from tvsight.errors import MeasurementError, option
 from tvsight.execution.jobs import Job, Steps
 from tvsight.methods import MethodEntry
 from tvsight.models import ModelSource
@@ -180,7 +180,8 @@ class Written:
         whole, read = answers["answer_log_probability"], answers["read"]
         if not whole.isfinite().all():
             raise MeasurementError(
-                f"{read['procedure']}: the probability of an answer is zero. A wider --dtype may "
+                f"{read['procedure']}: the probability of an answer is zero. A wider "
+                f"{option('dtype')} may "
                 "help."
             )
         columns = (answers["generated"].transpose(0, 1).flatten(0, 1), whole.T.flatten())

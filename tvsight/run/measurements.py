@@ -260,7 +260,7 @@ def is_stored(
         LaterVersion: when a later tvsight wrote it. It is not moved then.
     """
     try:
-        return store.holds(request.result, request.needs_vectors, request.needs_scores)
+        return request.is_in(store)
     except DamagedResult as damage:
         if display is None:
             return False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvsight.config import RunConfig, one_seed, protocol, refuse_repeated
-from tvsight.errors import UsageError, nearest
+from tvsight.errors import UsageError, nearest, option
 from tvsight.models import ModelSource, resolve
 from tvsight.prompts.episode_files import check_target, episodes_digest, read_episodes
 from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, sample_episodes
@@ -15,7 +15,7 @@ from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, u
 from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
 from tvsight.storage.schemas import schema
-from tvsight.storage.store import Result
+from tvsight.storage.store import Result, Store
 from tvsight.tasks import Pair, Task, packaged_tasks, select
 from tvsight.tasks.matching import SCORING_VERSION
 
@@ -100,6 +100,14 @@ class Request(ABC):
         """The result in the store."""
         return Result(self.identity)
 
+    def is_in(self, store: Store) -> bool:
+        """Whether a store holds the result, with all that is needed of it.
+
+        Raises:
+            DamagedResult: when it is not what its manifest says.
+        """
+        return store.holds(self.result, self.needs_vectors, self.needs_scores)
+
     @property
     def name(self) -> str:
         """The name of the task, or of the pair of tasks."""
@@ -144,13 +152,14 @@ def read_plan(config: RunConfig) -> Plan:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(
-            f"--episodes {config.episodes}: unknown task {unknown[0]!r}. "
+            f"{option('episodes', config.episodes)}: unknown task {unknown[0]!r}. "
             "`python -m analyses.tasks` lists the tasks; --task-file adds one of your own."
         )
     unused = [task.name for task in own if task.name not in names]
     if unused:
         raise UsageError(
-            f"--task-file: {config.episodes} has no episodes of {unused[0]!r}, so its file would "
+            f"{option('task_file')}: {config.episodes} has no episodes of {unused[0]!r}, so its "
+            f"file would "
             f"be ignored.{nearest(unused[0], names)} Leave it out."
         )
     replayed = {
@@ -207,5 +216,19 @@ def sources(config: RunConfig) -> list[ModelSource]:
     names = [source.name for source in found]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"--model: two models are named {name!r}; rename a directory.")
+            raise UsageError(
+                f"{option('model')}: two models are named {name!r}; rename a directory."
+            )
     return found
+
+
+def stored_sources(config: RunConfig, store: Store) -> list[ModelSource]:
+    """The models of a run. A checkpoint directory that is gone is known by its stored name."""
+    try:
+        return sources(config)
+    except UsageError:
+        names = [Path(name).name for name in config.model]
+        stored = len({*names}) == len(names) and all(any(store.paths(model=n)) for n in names)
+        if config.revision is not None or not stored:
+            raise
+        return [ModelSource("directory", name, "") for name in names]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tvsight.errors import StorageError, UsageError, nearest
+from tvsight.errors import StorageError, UsageError, nearest, option
 from tvsight.models import ModelSource
 from tvsight.storage.manifests import asked_names, note_asked
 from tvsight.storage.store import Store
@@ -83,7 +83,8 @@ def refuse_unknown(model: str, asked: str | None, there: list[Revision]) -> None
     """
     if not there or any(revision.is_asked(asked) for revision in there):
         return
-    what = "--redraw without --revision" if asked is None else f"--revision {asked}"
+    missing = f"{option('redraw', True)} without {option('revision')}"
+    what = missing if asked is None else option("revision", asked)
     known = {name for revision in there for name in (*revision.names, revision.commit)}
     close = "" if asked is None else nearest(asked, known)
     raise UsageError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,15 @@ from tvsight.run import travel
 from tvsight.run.manifests import Manifests, left_out
 from tvsight.run.measurements import Measurements, Part, is_stored, measure
 from tvsight.run.outcome import Outcome, Stored
-from tvsight.run.planning import Experiment, Request, complete, incomplete, read_plan, sources
+from tvsight.run.planning import (
+    Experiment,
+    Request,
+    complete,
+    incomplete,
+    read_plan,
+    sources,
+    stored_sources,
+)
 from tvsight.run.revisions import (
     Revision,
     asked_revisions,
@@ -24,7 +33,7 @@ from tvsight.run.revisions import (
     state,
     stored_revisions,
 )
-from tvsight.storage.manifests import Key, Result
+from tvsight.storage.manifests import Key
 from tvsight.storage.ownership import put_all_back
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
@@ -50,6 +59,7 @@ class Runner:
         self._manifests = Manifests()
         self._of_newest: dict[ModelSource, dict[str, str]] = {}
         self._check: Callable[[Model], None] | None = None
+        self._saved = False
         self.labels: dict[str, str] = {}
         """Names with their revision, by model, for outputs that must tell revisions apart."""
 
@@ -82,8 +92,17 @@ class Runner:
             return self.stored(config, experiment, refuse=True)
         return self.run(config, experiment)
 
+    def after(self, first: str, config: RunConfig, name: str, experiment: Experiment) -> Outcome:
+        """The results of an experiment, `name`, whose requests are made of the results of another,
+        `first`. A dry run has none of these, and says what the experiment waits for."""
+        if config.dry_run:
+            self.display.note(f"{name}: after {first}")
+            return Outcome()
+        return self.outcome(config, experiment)
+
     def run(self, config: RunConfig, experiment: Experiment) -> Outcome:
-        """Measure what the store does not hold yet, and return all results of the plan.
+        """Measure what the store does not hold yet, and return all results of the plan. The first
+        plan of a runner saves its episodes, where the options name a file.
 
         Raises:
             ServerError: when a server does not do its work. Complete results are kept.
@@ -92,9 +111,9 @@ class Runner:
             UsageError: when the plan cannot be carried out at all; with `fail_fast`, any failure.
         """
         plan = read_plan(config)
-        models = sources(config)
-        store = Store(config.results)
-        if config.save_episodes and len(models) > 1:
+        models, store = sources(config), Store(config.results)
+        saves, self._saved = bool(config.save_episodes) and not self._saved, True
+        if saves and len(models) > 1:
             raise UsageError("--save-episodes: episodes depend on the tokenizer; name one model.")
         from tvsight.run import places  # imports torch: only after the options are validated
 
@@ -112,7 +131,7 @@ class Runner:
         for source, of_model in wanted:
             missing = [one for one in of_model if not is_stored(store, one, self.display)]
             self._say_stored(source, of_model, missing)
-            if missing or config.save_episodes:
+            if missing or saves:
                 place = self._places(config, dtype)
                 model = self._model(place, source)
                 if any(one.identity["weights"] != model.weights for one in of_model):
@@ -120,7 +139,7 @@ class Runner:
                         f"{source.name} changed before it was loaded; run the command again."
                     )
                 measurements = Measurements(config, store, model, self.display)
-                if config.save_episodes:
+                if saves:
                     measurements.save_episodes(of_model)
                 if missing:
                     parts.append((measurements, missing, place.of(model, missing)))
@@ -149,8 +168,7 @@ class Runner:
         Raises:
             UsageError: when the plan cannot be carried out.
         """
-        plan = read_plan(config)
-        store = Store(config.results)
+        plan, store = read_plan(config), Store(config.results)
         from tvsight.run import places
 
         dtype = places.dtype(config)
@@ -178,11 +196,10 @@ class Runner:
         Raises:
             UsageError: for such a revision, with those that are there.
         """
-        plan = read_plan(config)
-        store = Store(config.results)
+        plan, store = read_plan(config), Store(config.results)
         put_all_back(store)
         outcome = Outcome()
-        for source in _stored_sources(config, store):
+        for source in stored_sources(config, store):
             manifests, unusable = self._manifests.of(store, source.name)
             asked = experiment(plan, source)
             there = stored_revisions(manifests.values())
@@ -251,8 +268,7 @@ class Runner:
             if not known.items() <= read["identity"].items():
                 continue
             try:
-                result = Result(read["identity"])
-                if store.holds(result, request.needs_vectors, request.needs_scores):
+                if replace(request, identity=read["identity"]).is_in(store):
                     return path
             except (DamagedResult, LaterVersion) as damage:
                 self.display.note(left_out(damage))
@@ -305,15 +321,3 @@ def _refuse_later(store: Store, asked: list[Request]) -> None:
         if (store.root / path).exists():
             with suppress(DamagedResult):
                 store.read_manifest(path)
-
-
-def _stored_sources(config: RunConfig, store: Store) -> list[ModelSource]:
-    """The models of a run. A checkpoint directory that is gone is known by its stored name."""
-    try:
-        return sources(config)
-    except UsageError:
-        names = [Path(name).name for name in config.model]
-        stored = len({*names}) == len(names) and all(any(store.paths(model=n)) for n in names)
-        if config.revision is not None or not stored:
-            raise
-        return [ModelSource("directory", name, "") for name in names]

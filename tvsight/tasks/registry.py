@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
-from tvsight.errors import UsageError, nearest, unexpected
+from tvsight.errors import UsageError, nearest, option, unexpected
 from tvsight.tasks.files import read_relation, read_task_file
 from tvsight.tasks.folders import task_files
 from tvsight.tasks.generated import capitalised, first_letters, generated_tasks
@@ -99,7 +99,9 @@ def select(selection: str, own_files: Iterable[str] = ()) -> list[Task]:
         chosen |= {name: known[name] for name in _meant(word, known)}
     chosen |= own
     if not chosen:
-        raise UsageError("No task selected: give --tasks names, a category, paper or all.")
+        raise UsageError(
+            f"No task selected: give {option('tasks')} names, a category, paper or all."
+        )
     return list(chosen.values())
 
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 from nnsight.ndif import get_local_env
 
+from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.tiny_llama import EXAMPLE, HOST
+from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.config import RunConfig
 from tvsight.errors import RefusedError, ServerError, TvsightError
 from tvsight.execution import Job
@@ -25,7 +27,6 @@ from tvsight.output.console import Display
 from tvsight.prompts import Episode, tokenise
 from tvsight.protocol import central
 from tvsight.protocol.measure import measure
-from tvsight.run.outcome import Outcome
 from tvsight.run.places import Places
 from tvsight.run.planning import Plan, Request, read_plan
 from tvsight.storage.job_records import JobRecord, Records
@@ -254,9 +255,16 @@ def test_a_job_counts_the_episodes_of_its_prompts() -> None:
 
 REQUESTS: dict[str, Callable[[Plan, ModelSource], Sequence[Request]]] = {
     "main_results": central.requests,
-    "controls": lambda plan, source: controls.requests(plan, source, Outcome(), None),
+    "controls": lambda plan, source: controls.requests(
+        plan,
+        source,
+        outcome_of(*(task_rows(task.name, (1, 2, 3, 3), model=source.name) for task in plan.tasks)),
+        ZeroVectors(source.name),
+    ),
     "templates": lambda plan, source: templates.requests(plan, source, ["arrow"], [1, 2]),
-    "token_projections": lambda plan, source: token_projections.requests(plan, source, None),
+    "token_projections": lambda plan, source: token_projections.requests(
+        plan, source, ZeroVectors(source.name, *(task.name for task in plan.tasks))
+    ),
     "conflicting_tasks": lambda plan, source: conflicting_tasks.requests(
         plan, source, ["next_letter:to_upper"]
     ),

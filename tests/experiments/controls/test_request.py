@@ -13,6 +13,7 @@ from tests.helpers.example_rows import task_rows
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.misplaced import misplace
 from tests.helpers.tiny_models import DEPTH, WIDTH
+from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
@@ -135,21 +136,20 @@ class FakeRunner:
     def outcome(self, options: RunConfig, experiment: Experiment) -> Outcome:
         self.options.append(options)
         self.wanted.append(experiment(read_plan(options), SOURCE))
-        if options.dry_run:
-            return Outcome()
         if len(self.options) == 1:
             return replace(self.known)
         return Outcome([], {Key("a-model", request.name): "failed" for request in self.wanted[1]})
 
-    def stored(self, options: RunConfig, experiment: Experiment) -> Outcome:
-        return self.known
+    def after(self, first: str, config: RunConfig, name: str, experiment: Experiment) -> Outcome:
+        assert (first, name) == ("main_results", NAME)
+        return self.outcome(config, experiment)
 
 
-def test_the_central_comparison_is_measured_first_and_alone_saves_episodes() -> None:
+def test_the_central_comparison_is_measured_first_with_its_vectors() -> None:
     known = central("to_upper", "list_first")
     runner = FakeRunner(known)
-    found = collect(runner, RunConfig(tasks=TASKS, vectors=False, save_episodes="here"))
-    assert [(o.save_episodes, o.vectors) for o in runner.options] == [("here", True), (None, False)]
+    found = collect(runner, RunConfig(tasks=TASKS, vectors=False))
+    assert [options.vectors for options in runner.options] == [True, False]
     assert [request.needs_vectors for request in runner.wanted[0]] == [True] * 3
     assert [request.layer for request in runner.wanted[1]] == [2, 1]
     assert runner.wanted[1][0].vectors.paths == known.paths
@@ -157,28 +157,9 @@ def test_the_central_comparison_is_measured_first_and_alone_saves_episodes() -> 
     assert list(found.failures) == [("a-model", "to_upper"), ("a-model", "list_first")]
 
 
-def test_a_dry_run_knows_the_blocks_that_are_stored_and_returns_nothing() -> None:
-    runner = FakeRunner(central("to_upper"))
-    found = collect(runner, RunConfig(tasks=TASKS, dry_run=True))
-    assert found == Outcome()
-    assert [request.layer for request in runner.wanted[1]] == [2, None, None]
-    assert {request.vectors for request in runner.wanted[1]} == {None}
-
-
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
     return load(str(tiny_checkpoint("qwen2")), device="cpu")
-
-
-def test_a_plan_sends_as_much_as_a_run(model: Model) -> None:
-    wanted = requests(planned(episodes_per_split=4, shots=2), SOURCE, Outcome(), None)
-    assert [one.identity["layer"] for one in wanted] == [None] * 3
-    (job,) = next(wanted[0].steps(model))
-    dev, _, vectors, _, _, layer, *_ = job.arguments
-    assert vectors.shape == (3, DEPTH, WIDTH)
-    assert vectors.dtype == torch.half
-    assert dev["norms"].shape == dev["deviations"].shape == (4, DEPTH)
-    assert 0 <= layer < DEPTH
 
 
 def test_stored_vectors_reach_the_job(model: Model) -> None:
@@ -200,7 +181,9 @@ def test_queries_with_shuffled_labels_are_the_prompts_of_icl_with_other_answers(
     model: Model,
 ) -> None:
     plan = planned(episodes_per_split=4, shots=3)
-    (job,) = next(requests(plan, SOURCE, Outcome(), None)[0].steps(model))
+    (job,) = next(
+        requests(plan, SOURCE, central(*LAYERS), ZeroVectors(SOURCE.name))[0].steps(model)
+    )
     (of_icl,) = next(central_requests(plan, SOURCE)[0].steps(model))
     for shuffled, real in zip(job.arguments[:2], of_icl.arguments[:2], strict=True):
         for number, query in enumerate(shuffled["query"]):

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.prompt_files import read_prompts
+from benchmarks.replay_function_vectors import TOLERANCE, replay
 from tests.helpers.commands import ROOT
 from tests.helpers.embedded import needs_embedded
 from tvsight.errors import UsageError
-from tvsight.experiments.function_vectors.prompt_files import read_prompts
-from tvsight.experiments.function_vectors.replay import TOLERANCE, replay
 from tvsight.models import EMBEDDED, load
 from tvsight.models.loading import Model
 

@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.commands import analysis
 from tvsight.config import check_given
 from tvsight.errors import UsageError
-from tvsight.experiments.function_vectors import FUNCTION_VECTOR_RULES, Options
+from tvsight.experiments.function_vectors import RULES, Options
 from tvsight.experiments.function_vectors.numbers import COMPARED
 from tvsight.run.planning import read_plan
 
@@ -34,8 +34,9 @@ def test_function_vectors_are_measured_once_planned_and_drawn_again(
     two = (*tasks, "--model", checkpoint, "--results", tmp_path)
     planned = analysis("function_vectors", *two, "--dry-run")
     assert (planned.returncode, planned.stderr) == (0, "")
-    for name in ("main_results", "methods", "head_effects", "function_vectors"):
+    for name in ("main_results", "methods", "head_effects"):
         assert f"qwen2, {name}: 0 of 2 are in the store, 2 to do" in planned.stdout
+    assert "function_vectors: after head_effects" in planned.stdout
     assert not list(tmp_path.iterdir())
 
     first = analysis("function_vectors", *two, "--remote-simulated")
@@ -49,7 +50,7 @@ def test_function_vectors_are_measured_once_planned_and_drawn_again(
     drawn = {name: (tmp_path / name).read_bytes() for name in DRAWN}
 
     again = analysis("function_vectors", *two, "--dry-run")
-    assert again.stdout.count("2 of 2 are in the store, 0 to do") == 4
+    assert again.stdout.count("2 of 2 are in the store, 0 to do") == 3
     redrawn = analysis("function_vectors", *two, "--redraw")
     assert (redrawn.returncode, redrawn.stderr) == (0, "")
     assert {name: (tmp_path / name).read_bytes() for name in DRAWN} == drawn
@@ -71,4 +72,4 @@ def test_the_protocol_of_todd_sets_prompts_and_their_number() -> None:
     assert (plan.sampling.shots, plan.sampling.per_split) == (10, 100)
     assert plan.sampling.division == "todd"
     with pytest.raises(UsageError, match="--protocol todd excludes --shots 5: a protocol sets"):
-        check_given({"protocol": "--protocol todd", "shots": "--shots 5"}, FUNCTION_VECTOR_RULES)
+        check_given({"protocol": "--protocol todd", "shots": "--shots 5"}, RULES)

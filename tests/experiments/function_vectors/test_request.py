@@ -7,19 +7,23 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.helpers.head_rows import outcome_for
 from tests.helpers.tiny_models import DEPTH, HEADS
+from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.errors import RefusedError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.function_vectors import BESIDE, NAME, Options
-from tvsight.experiments.function_vectors.request import COUNTS, DRAWS, requests
+from tvsight.experiments.function_vectors.request import COUNTS, DRAWS, FunctionVectors, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
+from tvsight.protocol.options import EFFECTS
 from tvsight.run.planning import read_plan
 from tvsight.storage.contents import check_rows
 from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.tasks import packaged_tasks
 
+pytestmark = pytest.mark.usefixtures("zero_heads")
 SOURCE = ModelSource("directory", "a-model", "/nowhere/a-model")
 TASKS = "to_upper,next_letter,list_first"
 
@@ -28,10 +32,14 @@ def options(tasks: str = TASKS, **changes: Any) -> Options:
     return Options(tasks=tasks, **{"episodes_per_split": 4, "shots": 2, **changes})
 
 
+def wanted(chosen: Options) -> list[FunctionVectors]:
+    tasks = chosen.tasks.split(",")
+    of_heads = outcome_for(tasks, SOURCE.name, DEPTH, HEADS).only(EFFECTS)
+    return requests(read_plan(chosen), SOURCE, chosen, of_heads, ZeroVectors(SOURCE.name, *tasks))
+
+
 def identities(chosen: Options) -> dict[str, dict[str, Any]]:
-    return {
-        one.name: one.identity for one in requests(read_plan(chosen), SOURCE, chosen, None, None)
-    }
+    return {one.name: one.identity for one in wanted(chosen)}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +74,7 @@ def test_the_protocol_of_todd_has_function_vectors_of_its_own() -> None:
 def test_random_draws_depend_on_seed_and_task(model: Model) -> None:
     def learnt(task: int = 0, **changes: Any) -> Any:
         chosen = options(heads=3, **changes)
-        (job,) = next(requests(read_plan(chosen), SOURCE, chosen, None, None)[task].steps(model))
+        (job,) = next(wanted(chosen)[task].steps(model))
         return job.arguments[2]
 
     first = learnt()
@@ -84,7 +92,7 @@ def test_random_draws_depend_on_seed_and_task(model: Model) -> None:
 def test_more_heads_than_there_are_is_an_error(model: Model) -> None:
     chosen = options(heads=DEPTH * HEADS + 1)
     with pytest.raises(RefusedError, match="--heads 21: qwen2 has 20 heads"):
-        next(requests(read_plan(chosen), SOURCE, chosen, None, None)[0].steps(model))
+        next(wanted(chosen)[0].steps(model))
 
 
 def test_no_head_is_an_error() -> None:
@@ -94,19 +102,19 @@ def test_no_head_is_an_error() -> None:
 
 def test_its_job_can_be_rehearsed(model: Model) -> None:
     chosen = options(heads=12)
-    (job,) = next(requests(read_plan(chosen), SOURCE, chosen, None, None)[0].steps(model))
+    (job,) = next(wanted(chosen)[0].steps(model))
     assert rehearse(job, model.decoder, model.dtype) > 0
     assert torch.equal(job.small[0]["means"], torch.zeros(3, DEPTH, 1, 2))
 
 
 @pytest.fixture(scope="module")
-def rows(model: Model) -> pd.DataFrame:
+def rows(model: Model, zero_heads: None) -> pd.DataFrame:
     chosen = options(heads=3)
-    one = requests(read_plan(chosen), SOURCE, chosen, None, None)[0]
+    one = wanted(chosen)[0]
     found = complete(one.steps(model), model.decoder, Here())
     assert found.vectors is None
     assert found.notes is not None
-    assert found.notes["vector_lengths"]["function_vector"] == 0  # a dry run has means of zero
+    assert found.notes["vector_lengths"]["function_vector"] == 0
     identity = one.identity | {"model": "qwen2"}
     assert check_rows(found.rows, identity) is None
     return found.rows
@@ -140,6 +148,6 @@ def test_rows_are_complete(rows: pd.DataFrame) -> None:
 
 def test_it_runs_as_a_server_would_run_it(model: Model, rows: pd.DataFrame) -> None:
     chosen = options(heads=3)
-    one = requests(read_plan(chosen), SOURCE, chosen, None, None)[0]
+    one = wanted(chosen)[0]
     shipped = complete(one.steps(model), model.decoder, Here(simulated=True)).rows
     pd.testing.assert_frame_equal(shipped, rows)

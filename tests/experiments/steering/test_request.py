@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.helpers.example_rows import task_rows
+from tests.helpers.example_rows import outcome_of, task_rows
+from tests.helpers.head_rows import outcome_for
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
+from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.config import RunConfig
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
-from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import (
     ALPHAS,
     CONTEXTS,
@@ -18,27 +19,32 @@ from tvsight.experiments.steering import (
     EPISODES,
     METHODS,
     NAME,
+    SWEPT,
     TOKENS,
     VECTOR,
 )
 from tvsight.experiments.steering.request import Steer, repeated_bigrams, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
-from tvsight.run.outcome import Outcome, Stored
+from tvsight.protocol.options import EFFECTS
 from tvsight.run.planning import read_plan
 from tvsight.storage.contents import check_rows
-from tvsight.storage.manifests import Key
 from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.tasks import packaged_tasks
 
+pytestmark = pytest.mark.usefixtures("zero_heads")
 SOURCE = ModelSource("directory", "qwen2", "/nowhere/qwen2")
 TASKS = "to_upper,next_letter,list_first"
 N = 4
 
 
-def wanted(tasks: str = TASKS, central: Outcome | None = None, **changes: Any) -> list[Steer]:
+def wanted(tasks: str = TASKS, swept: tuple[int, int] = (1, 3), **changes: Any) -> list[Steer]:
     options = RunConfig(tasks=tasks, **{"episodes_per_split": N, "shots": 2, **changes})
-    return requests(read_plan(options), SOURCE, central or Outcome(), None, None)
+    names, model = tasks.split(","), SOURCE.name
+    rows = [task_rows(name, (1, 2, 3, 3), model=model, layers=swept) for name in names]
+    of_heads = outcome_for(names, model, DEPTH, HEADS).only(EFFECTS)
+    thetas = ZeroVectors(model, *names)
+    return requests(read_plan(options), SOURCE, outcome_of(*rows), of_heads, thetas)
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +69,8 @@ def test_the_identity_names_factors_sentences_and_the_other_tasks() -> None:
 
 def test_blocks_of_the_central_comparison_are_not_swept_again(model: Model) -> None:
     layers = {"task_vector": 1, "averaged_vector": 3}
-    rows = task_rows("to_upper", (1, 2, 3, 3), model="qwen2", layers=(1, 3))
-    central = Outcome([Stored(Key("qwen2", "to_upper"), Path(CENTRAL, "qwen2", "to_upper"), rows)])
-    request, other, _ = wanted(central=central)
+    request = wanted(swept=(1, 3))[0]
     assert request.identity["blocks"] == {f"{name}/overwrite": at for name, at in layers.items()}
-    assert other.identity["blocks"] == {}
     rows = complete(request.steps(model), model.decoder).rows
     dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
     swept = dev[["method", "mode"]].dropna().drop_duplicates()
@@ -112,7 +115,7 @@ def test_rows_are_complete(model: Model, tasks: str) -> None:
     assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(SCORE_TYPES)
     assert check_rows(rows, request.identity) is None
     dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))
-    assert len(dev) == N * (1 + 2 * len(METHODS) * DEPTH)
+    assert len(dev) == N * (1 + (2 * len(METHODS) - len(SWEPT)) * DEPTH)
     alone = tasks == "to_upper"
     contexts = [name for name in CONTEXTS if not (alone and name == "other_task")]
     assert list(test["context"].unique()) == contexts

@@ -10,7 +10,7 @@ from tvsight.errors import UsageError
 from tvsight.experiments.templates import MOST_TEMPLATES, Options
 
 MINE = "in {x} out {y}|\\n"
-OPTIONS = ("--templates", "arrow", MINE, "--dummy-numbers", "1", "3", "--shots", "2")
+OPTIONS = ("--templates", "arrow", MINE, "--dummy-queries", "3", "--shots", "2")
 FILES = {
     *(
         f"tables/templates{name}.{kind}"
@@ -43,8 +43,11 @@ def test_a_run_is_measured_once_drawn_and_drawn_again(
     assert matrix[["extracted_under", "applied_under"]].to_numpy().tolist() == pairs
     assert set(matrix["tasks"]) == {2}
     dummies = pd.read_csv(tmp_path / "tables" / "templates_dummy_queries.csv")
-    varied = [["task", 1], ["task", 2], ["task", 3], ["foreign", 2], ["query", 1]]
-    assert dummies[["dummy_choice", "dummy_queries"]].to_numpy().tolist() == varied
+    assert dummies[["dummy_choice", "dummy_queries"]].to_numpy().tolist() == [
+        *(["task", number] for number in (1, 2, 3, 4, 8)),
+        ["foreign", 3],
+        ["query", 1],
+    ]
     markdown = (tmp_path / "tables" / "templates_by_task.md").read_text()
     assert r"in {x} out {y}\|\\n" in markdown
     assert [row[1:3] for row in cells(first)[:9]] == pairs
@@ -60,5 +63,3 @@ def test_a_run_is_measured_once_drawn_and_drawn_again(
 def test_options_that_make_no_comparison_are_refused() -> None:
     with pytest.raises(UsageError, match=f"1 to {MOST_TEMPLATES} were expected; 0 given"):
         Options(templates=())
-    with pytest.raises(UsageError, match="--dummy-numbers 0"):
-        Options(dummy_numbers=(1, 0))

@@ -79,7 +79,7 @@ def test_the_own_template_is_put_first_where_it_is_missing() -> None:
 
 
 def test_too_few_pairs_for_the_dummy_queries_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"26\. Lower --shots or the largest of --dummy-numbers"):
+    with pytest.raises(UsageError, match=r"26\. Lower --shots or --dummy-queries"):
         asked(shots=6, numbers=(20,))
     assert asked(shots=5, numbers=(20,))
 

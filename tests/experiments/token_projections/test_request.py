@@ -109,10 +109,9 @@ def planned(**options: Any) -> Plan:
     return read_plan(RunConfig(tasks="to_upper,antonyms", **options))
 
 
-def steps(model: Model, mean: Tensor | None = MEAN, plan: Plan | None = None) -> Steps[Measured]:
+def steps(model: Model, mean: Tensor = MEAN, plan: Plan | None = None) -> Steps[Measured]:
     """Those of a request for the task."""
-    vectors = None if mean is None else Given(mean)
-    return TokenProjections(plan or planned(), {}, TASK, vectors).steps(model)
+    return TokenProjections(plan or planned(), {}, TASK, Given(mean)).steps(model)
 
 
 def usable(model: Model) -> list[tuple[str, str]]:
@@ -193,13 +192,6 @@ def test_its_job_can_be_rehearsed(model: Model) -> None:
     rehearse(job, model.decoder, model.dtype)
 
 
-def test_a_plan_sends_zeros_where_there_are_no_vectors_yet(model: Model) -> None:
-    (job,) = next(steps(model, None))
-    assert torch.equal(job.arguments[0], torch.zeros(DEPTH, WIDTH))
-    (same,) = next(steps(model))
-    assert job.arguments[1:] == same.arguments[1:]
-
-
 def test_queries_of_replayed_episodes_are_read_instead_of_pairs(model: Model) -> None:
     episodes = tuple(
         Episode("own", split, (("a", "C"),), query, (answer, "z"), ("e",))
@@ -215,11 +207,10 @@ def test_queries_of_replayed_episodes_are_read_instead_of_pairs(model: Model) ->
     assert measured.notes["replayed"]["kept"] == 8
 
 
-def test_a_task_without_vectors_is_left_out_of_a_run_but_not_of_a_plan() -> None:
+def test_a_task_without_vectors_is_left_out() -> None:
     vectors = Given(MEAN, Key("a-model", "antonyms"), Key("b-model", "to_upper"))
     (one,) = requests(planned(), SOURCE, vectors)
     assert one.name == "antonyms"
-    assert [one.name for one in requests(planned(), SOURCE, None)] == ["to_upper", "antonyms"]
 
 
 class Results:
@@ -227,10 +218,8 @@ class Results:
 
     def __init__(self, *projected: str) -> None:
         self.projected = projected
-        self.saved: list[str | None] = []
 
     def outcome(self, config: RunConfig, experiment: Experiment) -> Outcome:
-        self.saved.append(config.save_episodes)
         names = [one.name for one in experiment(planned(), SOURCE)]
         name = experiment(planned(), SOURCE)[0].identity["experiment"]
         there = names if name == "main_results" else self.projected
@@ -238,25 +227,27 @@ class Results:
         rows = [task_rows(task, (1, 2, 3, 4)) for task in there]
         return Outcome(outcome_of(*rows, experiment=name).results, missing)
 
+    def after(self, first: str, config: RunConfig, name: str, experiment: Experiment) -> Outcome:
+        assert (first, name) == ("main_results", NAME)
+        return self.outcome(config, experiment)
 
-def collected(runner: Results) -> Outcome:
-    return collect(cast(Runner, runner), RunConfig(save_episodes="here.jsonl"))
+
+def collected(*projected: str) -> Outcome:
+    return collect(cast(Runner, Results(*projected)), RunConfig())
 
 
-def test_both_experiments_are_collected_and_the_first_saves_the_episodes() -> None:
-    runner = Results("to_upper")
-    outcome = collected(runner)
+def test_both_experiments_are_collected() -> None:
+    outcome = collected("to_upper")
     assert [one.key.task for one in outcome.only("main_results").results] == [
         "to_upper",
         "antonyms",
     ]
     assert [one.key.task for one in outcome.only(NAME).results] == ["to_upper"]
     assert outcome.failures == {("a-model", "antonyms"): "no vector"}
-    assert runner.saved == ["here.jsonl", None]
 
 
 def test_without_projections_there_is_nothing_to_draw() -> None:
-    outcome = collected(Results())
+    outcome = collected()
     assert outcome.results == []
     assert set(outcome.failures) == {("a-model", "to_upper"), ("a-model", "antonyms")}
 

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analyses.command import FAILURE_EXIT
-from analyses.main_results import main as main_results
-from analyses.vector_clusters import Options, main
 from tests.helpers.commands import Finished, analysis
+from tvsight.cli.analysis import analyse
+from tvsight.cli.command import FAILURE_EXIT
 from tvsight.errors import UsageError
+from tvsight.experiments.vector_clusters import NAME, Options
 
 TASKS = ("next_letter", "to_upper")
 DRAWN = {
@@ -96,16 +96,16 @@ def test_a_block_that_is_not_there_is_refused(
 ) -> None:
     chosen = options(checkpoint, copied(finished, tmp_path), redraw=True, layer=5)
     with pytest.raises(UsageError, match="Block 5: qwen2 has blocks 0 to 4"):
-        main(chosen)
+        analyse(NAME, chosen)
     assert not (tmp_path / "tables").exists()
 
 
 def test_results_without_vectors_are_named_as_missing(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main_results(options(checkpoint, tmp_path, vectors=False)) == 0
+    assert analyse("main_results", options(checkpoint, tmp_path, vectors=False)) == 0
     capsys.readouterr()
-    assert main(options(checkpoint, tmp_path, redraw=True)) == FAILURE_EXIT
+    assert analyse(NAME, options(checkpoint, tmp_path, redraw=True)) == FAILURE_EXIT
     shown = " ".join(capsys.readouterr().out.split())
     for task in TASKS:
         assert f"Missing: qwen2 / {task}. not in the store with its vectors" in shown

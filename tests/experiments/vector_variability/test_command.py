@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import load_file
 from scipy.spatial.distance import pdist
 
-from analyses.vector_variability import Options, main
 from tests.helpers.commands import Finished, analysis
+from tvsight.cli.analysis import analyse
+from tvsight.experiments.vector_variability import NAME, Options
 
-NAME = "vector_variability"
 TASKS = ("to_upper", "next_letter")
 DRAWN = {
     *(f"tables/{NAME}{name}.{kind}" for name in ("", "_variants") for kind in ("csv", "md", "tex")),
@@ -44,7 +44,7 @@ class Run(NamedTuple):
             episodes_per_split=4,
             redraw=True,
         )
-        return main(replace(chosen, **others))
+        return analyse(NAME, replace(chosen, **others))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import httpx
 from nnsight import CONFIG
 
-from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
+from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError, option
 from tvsight.execution.ndif.exchange import TooLong, brief, document, exchange
 from tvsight.execution.ndif.patience import Fault, Patience, patiently
 from tvsight.execution.ndif.results import WrongResult, read
@@ -94,7 +94,7 @@ class NdifClient:
         self.host = (host or CONFIG.API.HOST).rstrip("/")
         if not self.host.startswith(("http://", "https://")):
             raise UsageError(
-                f"--host {self.host!r}: a URL was expected, as in http://localhost:8001"
+                f"{option('host', repr(self.host))}: a URL was expected, as in http://localhost:8001"
             )
         self.patience = patience or Patience()
         self.faults: list[tuple[float, str]] = []
@@ -124,9 +124,8 @@ class NdifClient:
         """Check that an NDIF server is there, which gets no key. Raises ServerError."""
         few = min(self.patience.retries, FEW_RETRIES)
         if not self._ask("GET", "/connected", _is_ndif, accept=NO_SERVER, retries=few):
-            raise ServerError(
-                f"{self.host} answers, but is no NDIF server. Check --host (or NDIF_HOST)."
-            )
+            check = f"Check {option('host')} (or NDIF_HOST)."
+            raise ServerError(f"{self.host} answers, but is no NDIF server. {check}")
 
     def get(self, path: str) -> dict[str, Any]:
         """Get a JSON document of the server: `/status`, `/env`."""
@@ -232,7 +231,7 @@ class NdifClient:
             except (httpx.InvalidURL, ValueError, OverflowError) as error:  # of an address
                 if link:
                     raise WrongResult(f"no link leads to it: {error}") from error
-                raise UsageError(f"--host {self.host}: {error}") from error
+                raise UsageError(f"{option('host', self.host)}: {error}") from error
             except httpx.TimeoutException as error:
                 unheard = isinstance(error, httpx.ConnectTimeout)
                 raise Fault(f"{what} did not answer within {limit:.0f} s", unheard) from error
@@ -274,8 +273,8 @@ class NdifClient:
             elif fault.busy:
                 text = f"The server cannot serve now: {tried} Try again later."
             else:
-                text = f"No NDIF server can be reached: {tried} Check --host (or NDIF_HOST), or "
-                text += "try again later."
+                check = f"Check {option('host')} (or NDIF_HOST), or try again later."
+                text = f"No NDIF server can be reached: {tried} {check}"
             raise ServerError(text) from fault
 
     def _refusal(self, response: httpx.Response) -> TvsightError:
@@ -288,7 +287,7 @@ class NdifClient:
             )
         refused = f"{self.host} refused the request ({response.status_code}): {detail}"
         if response.status_code == TOO_LARGE:
-            return UsageError(f"{refused} Cut the job with a smaller --max-job-episodes.")
+            return UsageError(f"{refused} Cut the job with a smaller {option('max_job_episodes')}.")
         return RefusedError(refused)
 
     def _words(self, response: httpx.Response) -> str:

@@ -10,7 +10,7 @@ import torch
 from nnsight import CONFIG
 from nnsight.ndif import EnvComparison, get_local_env
 
-from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError
+from tvsight.errors import RefusedError, ServerError, TvsightError, UsageError, option
 from tvsight.execution.here import run
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.client import NdifClient
@@ -148,7 +148,7 @@ def usual_model(client: NdifClient) -> tuple[str, str]:
     there = [one for one in ids if one.lower() in map(str.lower, names)]
     if not there:
         listed = f"{', '.join(names)}, none of the catalogue" if names else "no model now"
-        raise UsageError(f"{client.host} runs {listed}: name a model with --model.")
+        raise UsageError(f"{client.host} runs {listed}: name a model with {option('model')}.")
     model = next((one for one in there if one.lower() in pinned), there[0])
     if model == paper:
         return model, "the paper's, which runs there"
@@ -198,7 +198,8 @@ def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
 def other_precision(host: str, held: str, expected: str) -> RefusedError:
     """The error for a server that holds the model in another precision than results are stored
     under."""
-    advice = f"repeat with --dtype {held}" if held in DTYPES else "tvsight measures no such model"
+    repeat = f"repeat with {option('dtype', held)}"
+    advice = repeat if held in DTYPES else "tvsight measures no such model"
     return RefusedError(f"{host} holds the model in {held}, not {expected}: {advice}.")
 
 
@@ -217,7 +218,8 @@ def not_pinned(client: NdifClient, model_key: str) -> RefusedError:
     listed = f"Pinned now: {pinned}." if pinned else "`python -m analyses.ndif_status` lists those."
     return RefusedError(
         f"{client.host} runs only pinned models for this API key, and "
-        f"{found[1] if found else 'the model'} is not pinned. {listed} Name one with --model, or "
+        f"{found[1] if found else 'the model'} is not pinned. {listed} Name one with "
+        f"{option('model')}, or "
         "ask the operators of the server for a key that may load others (of NDIF: "
         "https://ndif.us)."
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from tvsight.errors import RefusedError, ServerError, TvsightError
+from tvsight.errors import RefusedError, ServerError, TvsightError, option
 from tvsight.execution.jobs import Job, JobHistory
 from tvsight.execution.ndif.client import Answer, NdifClient, ResultGone, Unanswered
 from tvsight.execution.ndif.exchange import brief
@@ -247,7 +247,8 @@ class _Submitted:
             return
         advice = ""
         if OVER_LIMIT in text:
-            advice = " Cut it with a smaller --max-job-episodes, or --episodes-per-split."
+            smaller = f"{option('max_job_episodes')}, or {option('episodes_per_split')}"
+            advice = f" Cut it with a smaller {smaller}."
         self._place.records.forget(self._record.name)
         if PINNED_ONLY in text:
             raise not_pinned(self._client, self._record.model)

@@ -6,9 +6,17 @@ from typing import Annotated
 import tyro
 
 from tvsight.config import IDENTITY
+from tvsight.config import RULES as ALL_RULES
 from tvsight.protocol.options import OneVectorOptions
 
 NAME = "conflicting_tasks"
+RULES = ALL_RULES._replace(
+    unused={
+        "tasks": "--pairs chooses the tasks here.",
+        "max_job_episodes": "each pair of tasks is one job.",
+        "vectors": "it stores no vectors.",
+    }
+)
 PAPER_PAIRS = (
     "next_letter:to_upper",
     "list_last:list_first",

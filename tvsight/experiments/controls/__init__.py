@@ -1,6 +1,8 @@
 """Controls: other vectors that are patched in place of the task vector."""
 
+from tvsight.config import VECTOR_RULES
 from tvsight.protocol.options import OneVectorOptions
 
 NAME = "controls"
 Options = OneVectorOptions
+RULES = VECTOR_RULES

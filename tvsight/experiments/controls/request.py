@@ -1,8 +1,7 @@
 """Build the controls job of a task and turn its output into rows."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tvsight.execution.jobs import Job, Steps
@@ -18,7 +17,7 @@ from tvsight.protocol import central, methods
 from tvsight.protocol.layers import chosen_layer
 from tvsight.protocol.rows import Asked, asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, Request, TaskRequest, identity
+from tvsight.run.planning import Plan, TaskRequest, identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -37,27 +36,20 @@ if TYPE_CHECKING:
 def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     """The central comparison with its vectors, and the controls of each task that has one; the same
     for each further method."""
-    found = central.collect_with_vectors(runner, options)
-    later = replace(options, save_episodes=None)  # the central comparison has written them
 
-    def controlled(applied: Outcome, method: MethodEntry, experiment: Experiment) -> Outcome:
-        def of(known: Outcome, vectors: TaskVectors | None) -> Experiment:
-            return lambda plan, source: requests(plan, source, known, vectors, method)
-
-        if options.dry_run:
-            # The chosen block is part of the identity: take it from the store where it is known.
-            return runner.outcome(later, of(runner.stored(options, experiment), None))
+    def controlled(applied: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), applied.paths)
-        applied.add(runner.outcome(later, of(applied, vectors)))
+
+        def experiment(plan: Plan, source: ModelSource) -> list[Controls]:
+            return requests(plan, source, applied, vectors, method)
+
+        applied.add(runner.after(central.NAME, options, NAME, experiment))
         return applied
 
     def measured(method: MethodEntry) -> Outcome:
-        def experiment(plan: Plan, source: ModelSource) -> Sequence[Request]:
-            return methods.requests(plan, source, method)
+        return controlled(methods.stored_vectors(runner, options, method), method)
 
-        return controlled(methods.stored_vectors(runner, later, method), method, experiment)
-
-    found = controlled(found, TASK_VECTOR, central.requests)
+    found = controlled(central.collect_with_vectors(runner, options), TASK_VECTOR)
     return methods.with_further_methods(found, options, measured)
 
 
@@ -65,25 +57,25 @@ def requests(
     plan: Plan,
     source: ModelSource,
     applied: Outcome,
-    vectors: TaskVectors | None,
+    vectors: TaskVectors,
     method: MethodEntry = TASK_VECTOR,
 ) -> "list[Controls]":
     """One request per task whose vector was applied.
 
     Args:
         applied: the central comparison, or another method.
-        vectors: of `applied`; None for a dry run, which takes every task to be there.
+        vectors: of `applied`.
     """
     layers = {
         result.key.task: chosen_layer(result.rows, method.key)
         for result in applied.of(source.name).results
     }
-    tasks = [task for task in plan.tasks if vectors is None or task.name in layers]
+    tasks = [task for task in plan.tasks if task.name in layers]
     wanted = []
     for task in tasks:
         # By name, since the others take turns: the order of --tasks changes no number.
         others = sorted((o for o in tasks if o.name != task.name), key=lambda other: other.name)
-        layer = layers.get(task.name)
+        layer = layers[task.name]
         further = {"layer": layer, "sources": {other.name: other.checksum for other in others}}
         if plan.replayed:
             digests = {o.name: episodes_digest(plan.replayed[o.name]) for o in others}
@@ -99,10 +91,10 @@ class Controls(TaskRequest):
 
     others: list[Task]
     """The tasks whose vectors are applied to it."""
-    layer: int | None
-    """The block that was chosen for its vector; None while that is not measured."""
-    vectors: TaskVectors | None
-    """Of all tasks; None for a dry run, which sends zeros of their size."""
+    layer: int
+    """The block that was chosen for its vector."""
+    vectors: TaskVectors
+    """Of all tasks."""
     method: MethodEntry = field(default=TASK_VECTOR, kw_only=True)
 
     def steps(self, model: "Model") -> Steps[Measured]:
@@ -134,11 +126,10 @@ class Controls(TaskRequest):
             split: self._prompts(model, split, of_split[split], few_shot[split], means)
             for split in SPLITS
         }
-        layer = model.decoder.depth // 2 if self.layer is None else self.layer
         names = [task.name for task in self._all]
         arguments = (
             *(prompts["dev"], prompts["test"], means, names, names.index(self.task.name)),
-            *(layer, list(episodes) != shuffled),
+            *(self.layer, list(episodes) != shuffled),
         )
         (result,) = yield [Job(measure.measure, (*arguments, *self.method.further), prompts=2)]
         for split in SPLITS:
@@ -172,23 +163,17 @@ class Controls(TaskRequest):
     def _prompts(
         self, model: "Model", split: Split, right: Asked, few_shot: Asked, means: "Tensor"
     ) -> "PromptTokens":
-        import torch
-
         numbers, tokens = range(len(few_shot.episodes)), few_shot.tokens
-        norms = deviations = torch.zeros(len(numbers), model.decoder.depth)
-        if self.vectors is not None:
-            of = (model.name, self.task.name, split)
-            # The vector of a task is the same for every episode.
-            norms = self.vectors.norms(*of).expand(len(numbers), -1)
-            apart = self.vectors.distances(*of, means.float().mean(dim=0))
-            deviations = apart.expand(len(numbers), -1)
+        of = (model.name, self.task.name, split)
+        distances = self.vectors.distances(*of, means.float().mean(dim=0))
         return {
             **tokens,
             "shuffled": whole_prompts(tokens),
             "right": right.tokens["shared"],
             "seeds": [_seed(f"{self._draw}/{split}/{n}/random direction") for n in numbers],
-            "norms": norms,
-            "deviations": deviations,
+            # The vector of a task is the same for every episode.
+            "norms": self.vectors.norms(*of).expand(len(numbers), -1),
+            "deviations": distances.expand(len(numbers), -1),
         }
 
     def _means(self, model: "Model") -> "Tensor":
@@ -199,12 +184,8 @@ class Controls(TaskRequest):
         """
         import torch
 
-        shape = (len(self._all), model.decoder.depth, model.decoder.width)
-        means = torch.zeros(shape, dtype=torch.half)
-        if self.vectors is not None:
-            for row, task in enumerate(self._all):
-                means[row] = self.vectors.mean(model.name, task.name).half()
-        return means
+        means = [self.vectors.mean(model.name, task.name).half() for task in self._all]
+        return torch.stack(means)
 
 
 def _seed(text: str) -> int:

@@ -1,11 +1,9 @@
 """Function vectors: a few causal heads, summed and added (Todd et al. 2024)."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import tyro
-
-from tvsight.config import IDENTITY, RUNTIME, VECTOR_RULES, RunConfig
+from tvsight.config import IDENTITY, RUNTIME, VECTOR_RULES, Count, RunConfig
 from tvsight.errors import UsageError
 
 NAME = "function_vectors"
@@ -18,22 +16,10 @@ TODD: dict[str, Any] = {
     "episodes_per_split": 100,
 }
 """The protocol of Todd et al., as options."""
-FUNCTION_VECTOR_RULES = VECTOR_RULES._replace(
+RULES = VECTOR_RULES._replace(
     excludes={
         **VECTOR_RULES.excludes,
-        "protocol": (
-            (*TODD, "episodes", "prompts"),
-            "a protocol sets the prompts and their number",
-        ),
-        "prompts": (
-            (
-                *("tasks", "task_file", "shots", "dummy_queries", "episodes_per_split", "seed"),
-                *("template", "episodes", "heads", "remote", "remote_simulated", "host", "redraw"),
-                *("dry_run", "save_episodes", "vectors", "captions", "svg", "results"),
-                *("division", "max_job_episodes", "fail_fast"),
-            ),
-            "the file brings its own prompts, which are measured here in one go and not stored",
-        ),
+        "protocol": ((*TODD, "episodes"), "a protocol sets the prompts and their number"),
     }
 )
 
@@ -42,18 +28,13 @@ FUNCTION_VECTOR_RULES = VECTOR_RULES._replace(
 class Options(RunConfig):
     """Options of a run, and of this analysis."""
 
-    heads: Annotated[int, tyro.conf.arg(metavar="N")] = field(default=10, metadata=IDENTITY)
+    heads: Count = field(default=10, metadata=IDENTITY)
     """Heads in a function vector. The curve over their number is drawn from 1 to 40 whatever is
     chosen here."""
     protocol: Literal["paper", "todd"] = field(default="paper", metadata=RUNTIME)
     """`todd`: the prompts of Todd et al. (2024), as --template question --shots 10 --division todd
     --episodes-per-split 100 have them, and their filter: means and effects are of the dev queries
     that ICL answers right. On test it is the column *Where ICL is right*."""
-    prompts: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = field(
-        default=None, metadata=RUNTIME
-    )
-    """Replay a file of prompts that other code measured, and say what differs. Nothing is stored.
-    `--dtype auto` is float32 here, on a GPU too."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

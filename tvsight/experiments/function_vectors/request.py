@@ -1,7 +1,7 @@
 """Build the job of a task's function vectors in both contexts and turn its output into rows."""
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,7 +17,7 @@ from tvsight.protocol import head_effects as effects
 from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_known_heads
 from tvsight.protocol.rows import Asked, asked, frame, method_tokens
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, TaskRequest, identity, read_plan, sources
+from tvsight.run.planning import Plan, TaskRequest, identity, read_plan, sources
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -54,27 +54,26 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
         compared = runner.outcome(options, central.requests)
     else:
         compared = central.collect_with_vectors(runner, options)
-    thetas = None if options.dry_run else TaskVectors(Store(options.results), compared.paths)
-    config = replace(options, save_episodes=None)  # the central comparison has written them
+    thetas = TaskVectors(Store(options.results), compared.paths)
     mean_state = METHODS["mean_state"]  # section 2.2 of Todd et al.
     of_mean = runner.outcome(
-        config, lambda plan, source: methods.requests(plan, source, mean_state)
+        options, lambda plan, source: methods.requests(plan, source, mean_state)
     )
     found = methods.joined(compared, {mean_state.title: of_mean})
     solved = options.protocol == "todd"
     of_heads = runner.outcome(
-        config, lambda plan, source: effects.requests(plan, source, options.heads, solved)
+        options, lambda plan, source: effects.requests(plan, source, options.heads, solved)
     )
     if options.redraw:
         for result in of_heads.results:
             total = len(result.rows[["layer", "head"]].drop_duplicates())
             _check_number(options, result.key.model, total)
 
-    def of(known: Outcome | None) -> Experiment:
-        return lambda plan, source: requests(plan, source, options, known, thetas)
+    def experiment(plan: Plan, source: ModelSource) -> list[FunctionVectors]:
+        return requests(plan, source, options, of_heads, thetas)
 
     found.add(of_heads)
-    found.add(runner.outcome(config, of(None if options.dry_run else of_heads)))
+    found.add(runner.after(effects.EFFECTS, options, NAME, experiment))
     return found
 
 
@@ -94,17 +93,13 @@ def _check_number(options: Options, model: str, total: int | None) -> None:
 
 
 def requests(
-    plan: Plan,
-    source: ModelSource,
-    options: Options,
-    of_heads: Outcome | None,
-    thetas: TaskVectors | None,
+    plan: Plan, source: ModelSource, options: Options, of_heads: Outcome, thetas: TaskVectors
 ) -> "list[FunctionVectors]":
     """One request per task whose effects are known.
 
     Args:
-        of_heads: the effects of heads; None for a dry run, which takes them to be there.
-        thetas: the task vectors of the central comparison; None for a dry run.
+        of_heads: the effects of heads.
+        thetas: the task vectors of the central comparison.
     """
     tasks, known = with_known_heads(plan, source, of_heads, thetas)
     wanted = []
@@ -129,10 +124,10 @@ class FunctionVectors(TaskRequest):
 
     names: list[str]
     """All tasks in the order of their names, this one included."""
-    known: KnownHeads | None
-    """The heads of each; None for a dry run."""
-    thetas: TaskVectors | None
-    """Of the central comparison; None for a dry run."""
+    known: KnownHeads
+    """The heads of each."""
+    thetas: TaskVectors
+    """Of the central comparison."""
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """The vectors in both contexts, in one job.
@@ -171,15 +166,10 @@ class FunctionVectors(TaskRequest):
         check_enough_heads(model, self.identity["heads"])
         every = [(layer, head) for layer in range(depth) for head in range(attention.heads)]
         count = self.identity["heads"]
-        shape = (len(self.names), depth, attention.heads, attention.head_width)
-        means, rankings = torch.zeros(shape), [every for _ in self.names]
-        if self.known is not None:
-            means = torch.stack([self.known.means(name) for name in self.names])
-            rankings = [self.known.ranking(name) for name in self.names]
         draw = f"{self.identity['seed']}/{self.task.name}"
         return {
-            "means": means,
-            "ranking": rankings,
+            "means": torch.stack([self.known.means(name) for name in self.names]),
+            "ranking": [self.known.ranking(name) for name in self.names],
             "own": self.names.index(self.task.name),
             "counts": [size for size in COUNTS if size <= len(every)],
             "heads": count,
@@ -195,9 +185,7 @@ class FunctionVectors(TaskRequest):
         and both without their mean over tasks."""
         import torch
 
-        thetas = torch.zeros(len(self.names), model.decoder.depth, model.decoder.width)
-        if self.thetas is not None:
-            thetas = torch.stack([self.thetas.mean(model.name, name) for name in self.names])
+        thetas = torch.stack([self.thetas.mean(model.name, name) for name in self.names])
         own, every = self.names.index(self.task.name), vectors.float()[:, None]
         pairs = {"cosine": (every[own], thetas[own])}
         if len(self.names) > 1:

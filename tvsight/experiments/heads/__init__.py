@@ -2,12 +2,16 @@
 
 from typing import NamedTuple
 
+from tvsight.config import RULES as ALL_RULES
 from tvsight.config import RunConfig
 
 NAME = "heads"
 INDUCTION = "induction_scores"
 """The folder of the induction scores of heads, one result per model."""
 Options = RunConfig
+RULES = ALL_RULES._replace(
+    unused={"vectors": "it needs the means of heads, and stores no task vectors."}
+)
 
 KINDS = ("fv", "induction", "random", "fv_excluding", "induction_excluding")
 """Heads that are ablated: those of the largest FV score, of the largest induction score, or drawn

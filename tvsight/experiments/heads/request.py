@@ -2,7 +2,7 @@
 
 import math
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -16,7 +16,7 @@ from tvsight.protocol import head_effects as effects
 from tvsight.protocol.head_numbers import effects as mean_effects
 from tvsight.protocol.rows import asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, TaskRequest, identity
+from tvsight.run.planning import Plan, TaskRequest, identity
 from tvsight.storage.contents import HEAD_MEANS
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
@@ -55,37 +55,32 @@ class Ranked(NamedTuple):
 def collect(runner: "Runner", options: Options) -> Outcome:
     """The effects of heads, their induction scores, and ICL without them."""
     of_heads = runner.outcome(options, effects.requests)
-    config = replace(options, save_episodes=None)  # the effects of heads have written them
-    scores = runner.outcome(config, induction_scores.requests)
+    scores = runner.outcome(options, induction_scores.requests)
 
-    def of(plan: Plan, source: ModelSource) -> "list[Ablations]":
-        if options.dry_run:
-            return requests(plan, source, None, None)
+    def experiment(plan: Plan, source: ModelSource) -> "list[Ablations]":
         return requests(plan, source, of_heads.of(source.name), scores.of(source.name))
 
-    experiment: Experiment = of
     found = Outcome()
-    for outcome in (of_heads, scores, runner.outcome(config, experiment)):
+    for outcome in (of_heads, scores, runner.after(effects.EFFECTS, options, NAME, experiment)):
         found.add(outcome)
     return found
 
 
 def requests(
-    plan: Plan, source: ModelSource, of_heads: Outcome | None, scores: Outcome | None
+    plan: Plan, source: ModelSource, of_heads: Outcome, scores: Outcome
 ) -> "list[Ablations]":
     """One request per task whose effects are known, where another task can choose its heads.
 
     Args:
-        of_heads: the effects of heads of the model; None for a dry run, which takes them to be
-            there.
-        scores: its induction scores; None for a dry run.
+        of_heads: the effects of heads of the model.
+        scores: its induction scores.
     """
-    known = {} if of_heads is None else {one.key.task: one for one in of_heads.results}
-    tasks = [task for task in plan.tasks if of_heads is None or task.name in known]
-    if len(tasks) < 2 or (scores is not None and not scores.results):
+    known = {one.key.task: one for one in of_heads.results}
+    tasks = [task for task in plan.tasks if task.name in known]
+    if len(tasks) < 2 or not scores.results:
         return []
     tables = {name: mean_effects(one.rows) for name, one in known.items()}
-    by_score = None if scores is None else by_induction(scores.table, CHOOSES)
+    by_score = by_induction(scores.table, CHOOSES)
     wanted = []
     for task in tasks:
         # By name: the order of --tasks changes no number.
@@ -96,10 +91,8 @@ def requests(
             "definitions": {CHOOSES: list(DEFINITIONS[CHOOSES])},
             "sources": {other.name: other.checksum for other in others},
         }
-        ranked = None
-        if by_score is not None:
-            fv = by_fv(pd.concat([tables[other.name] for other in others]))
-            ranked = Ranked(fv, by_score, known[task.name].path)
+        fv = by_fv(pd.concat([tables[other.name] for other in others]))
+        ranked = Ranked(fv, by_score, known[task.name].path)
         wanted.append(Ablations(plan, of_task, task, ranked))
     return wanted
 
@@ -108,8 +101,7 @@ def requests(
 class Ablations(TaskRequest):
     """In-context learning on one task without some heads, chosen on the other tasks."""
 
-    ranked: Ranked | None
-    """None for a dry run."""
+    ranked: Ranked
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """All sets of heads, in one job.
@@ -126,7 +118,9 @@ class Ablations(TaskRequest):
         model.decoder.attention.check()
         episodes, notes = self.plan.episodes(self.task, model)
         test = asked(model, self.task, episodes, self.plan.template)["test"]
-        sets, means = self._sets(model), self._means(model)
+        draw = f"{self.identity['seed']}/{self.task.name}/random heads"
+        sets = ablations(self.ranked.fv, self.ranked.induction, draw)
+        means = Store(self.plan.config.results).vectors(self.ranked.path)[HEAD_MEANS]
         heads = [one.heads for one in sets]
         one_head = ([[(layer, 0) for layer, _ in of_set] for of_set in heads], means[:, :1, :2])
         (result,) = yield [Job(measure, (test.tokens, heads, means), prompts=1, small=one_head)]
@@ -143,22 +137,6 @@ class Ablations(TaskRequest):
     def line(self, rows: pd.DataFrame) -> str:
         """The accuracy with and without heads."""
         return task_line(rows)
-
-    def _sets(self, model: "Model") -> list[Ablation]:
-        depth, count = model.decoder.depth, model.decoder.attention.heads
-        every = [(layer, head) for layer in range(depth) for head in range(count)]
-        draw = f"{self.identity['seed']}/{self.task.name}/random heads"
-        if self.ranked is None:
-            return ablations(every, every, draw)
-        return ablations(self.ranked.fv, self.ranked.induction, draw)
-
-    def _means(self, model: "Model") -> Any:
-        import torch
-
-        if self.ranked is None:
-            attention = model.decoder.attention
-            return torch.zeros(model.decoder.depth, attention.heads, attention.head_width)
-        return Store(self.plan.config.results).vectors(self.ranked.path)[HEAD_MEANS]
 
 
 def counts(total: int) -> dict[float, int]:

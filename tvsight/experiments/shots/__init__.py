@@ -6,10 +6,20 @@ from typing import Annotated
 import tyro
 
 from tvsight.config import IDENTITY
+from tvsight.config import RULES as ALL_RULES
 from tvsight.errors import UsageError
 from tvsight.protocol.options import AnswerOptions
 
 NAME = "shots"
+RULES = ALL_RULES._replace(
+    unused={
+        "shots": "--shot-counts gives the numbers of demonstrations here.",
+        **dict.fromkeys(
+            ("episodes", "save_episodes"),
+            "the number of demonstrations in a file of episodes is fixed.",
+        ),
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Steering: vectors written over the residual stream or added to it, in several contexts."""
 
-from tvsight.config import RunConfig
+from tvsight.config import VECTOR_RULES, RunConfig
 
 NAME = "steering"
 Options = RunConfig
+RULES = VECTOR_RULES
 
 METHODS = ("task_vector", "averaged_vector", "function_vector")
 """The vectors, by the names of their methods."""

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_k
 from tvsight.protocol.layers import chosen_layer
 from tvsight.protocol.rows import Asked, asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, TaskRequest, identity
+from tvsight.run.planning import Plan, TaskRequest, identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -64,36 +64,29 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
         found = runner.outcome(options, central.requests)
     else:
         found = central.collect_with_vectors(runner, options)
-    thetas = None if options.dry_run else TaskVectors(Store(options.results), found.paths)
-    # The blocks are part of the identity: take them from the store where they are known.
-    swept = runner.stored(options, central.requests) if options.dry_run else found.only(CENTRAL)
-    config = replace(options, save_episodes=None)  # the central comparison has written them
+    thetas, swept = TaskVectors(Store(options.results), found.paths), found.only(CENTRAL)
     of_heads = runner.outcome(
-        config, lambda plan, source: effects.requests(plan, source, least=HEADS)
+        options, lambda plan, source: effects.requests(plan, source, least=HEADS)
     )
 
-    def of(known: Outcome | None) -> Experiment:
-        return lambda plan, source: requests(plan, source, swept, known, thetas)
+    def experiment(plan: Plan, source: ModelSource) -> list[Steer]:
+        return requests(plan, source, swept, of_heads, thetas)
 
-    steered = runner.outcome(config, of(None if options.dry_run else of_heads))
+    steered = runner.after(effects.EFFECTS, options, NAME, experiment)
     found.add(of_heads)
     found.add(steered)
     return found
 
 
 def requests(
-    plan: Plan,
-    source: ModelSource,
-    central: Outcome,
-    of_heads: Outcome | None,
-    thetas: TaskVectors | None,
+    plan: Plan, source: ModelSource, central: Outcome, of_heads: Outcome, thetas: TaskVectors
 ) -> "list[Steer]":
     """One request per task whose vectors and effects of heads are known.
 
     Args:
         central: the central comparison, which has swept the vectors that are written over.
-        of_heads: the effects of heads; None for a dry run, which takes them to be there.
-        thetas: the task vectors of the central comparison; None for a dry run.
+        of_heads: the effects of heads.
+        thetas: the task vectors of the central comparison.
     """
     tasks, known = with_known_heads(plan, source, of_heads, thetas)
     # By name, since the others take turns: the order of --tasks changes no number.
@@ -105,7 +98,7 @@ def requests(
     wanted = []
     for task in tasks:
         further = {
-            "blocks": swept.get(task.name, {}),
+            "blocks": swept[task.name],
             "alphas": list(ALPHAS),
             "heads": HEADS,
             "generated": [EPISODES, TOKENS],
@@ -127,10 +120,10 @@ class Steer(TaskRequest):
 
     every: list[Task]
     """All tasks in the order of their names, this one included."""
-    known: KnownHeads | None
-    """The heads of each; None for a dry run."""
-    thetas: TaskVectors | None
-    """Of the central comparison; None for a dry run."""
+    known: KnownHeads
+    """The heads of each."""
+    thetas: TaskVectors
+    """Of the central comparison."""
 
     def steps(self, model: "Model") -> Steps[Measured]:
         """Every context, generated text and neutral text, in one job.
@@ -208,22 +201,13 @@ class Steer(TaskRequest):
         import torch
 
         check_enough_heads(model, HEADS)
-        decoder, count = model.decoder, len(self.every)
-        attention = decoder.attention
-        thetas = torch.zeros(count, decoder.depth, decoder.width)
-        heads = torch.zeros(count, decoder.depth, attention.heads, attention.head_width)
-        first = [divmod(number, attention.heads) for number in range(HEADS)]
-        top = [first for _ in self.every]
-        if self.known is not None and self.thetas is not None:
-            names = [task.name for task in self.every]
-            thetas = torch.stack([self.thetas.mean(model.name, name) for name in names])
-            heads = torch.stack([self.known.means(name) for name in names])
-            top = [self.known.ranking(name)[:HEADS] for name in names]
+        names = [task.name for task in self.every]
+        thetas = torch.stack([self.thetas.mean(model.name, name) for name in names])
         draw = f"{self.identity['seed']}/{self.task.name}/random addition"
         return {
             "thetas": thetas.half(),
-            "heads": heads,
-            "top": top,
+            "heads": torch.stack([self.known.means(name) for name in names]),
+            "top": [self.known.ranking(name)[:HEADS] for name in names],
             "own": self.every.index(self.task),
             "blocks": self.identity["blocks"],
             "seed": random.Random(draw).getrandbits(63),

@@ -6,10 +6,20 @@ from typing import Annotated
 import tyro
 
 from tvsight.config import IDENTITY
+from tvsight.config import RULES as ALL_RULES
 from tvsight.errors import UsageError
 from tvsight.protocol.options import OneVectorOptions
 
 NAME = "templates"
+RULES = ALL_RULES._replace(
+    unused={
+        "max_job_episodes": "its jobs are not cut by episodes.",
+        "vectors": "it stores no vectors.",
+    }
+)
+DUMMY_NUMBERS = (1, 2, 4, 8)
+"""Numbers of dummy queries to compare; --dummy-queries, with which templates are compared, joins
+them."""
 MOST_TEMPLATES = 5
 """More are not legible in one figure, and the cost grows with their square."""
 
@@ -22,11 +32,6 @@ class Options(OneVectorOptions):
         default=("example", "arrow", "question"), metadata=IDENTITY
     )
     """Templates to compare, each as in --template, which joins them."""
-    dummy_numbers: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N ...")] = field(
-        default=(1, 2, 4, 8), metadata=IDENTITY
-    )
-    """Numbers of dummy queries to compare; --dummy-queries, with which the templates are compared,
-    joins them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,6 +39,3 @@ class Options(OneVectorOptions):
             raise UsageError(
                 f"--templates: 1 to {MOST_TEMPLATES} were expected; {len(self.templates)} given."
             )
-        for number in self.dummy_numbers:
-            if number < 1:
-                raise UsageError(f"--dummy-numbers {number}: at least 1 was expected.")

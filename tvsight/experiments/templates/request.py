@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tvsight.config import refuse_repeated
 from tvsight.errors import UsageError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.templates import NAME, Options
+from tvsight.experiments.templates import DUMMY_NUMBERS, NAME, Options
 from tvsight.experiments.templates.episodes import (
     common_pairs,
     foreign_queries,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tvsight.protocol.conditions import Read
     from tvsight.run.runner import Runner
 
-ADVICE = "Lower --shots or the largest of --dummy-numbers."
+ADVICE = "Lower --shots or --dummy-queries."
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
@@ -46,7 +46,7 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
     def measured(method: MethodEntry) -> Outcome:
         def experiment(plan: Plan, source: ModelSource) -> list[Templates]:
-            return requests(plan, source, options.templates, options.dummy_numbers, method)
+            return requests(plan, source, options.templates, DUMMY_NUMBERS, method)
 
         return runner.outcome(options, experiment)
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from tvsight.config import RUNTIME
+from tvsight.config import RUNTIME, VECTOR_RULES
 from tvsight.protocol.options import OneVectorOptions
 
 NAME = "token_projections"
+RULES = VECTOR_RULES
 
 
 @dataclass(frozen=True)

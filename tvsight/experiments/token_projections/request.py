@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.prompts import Template
 from tvsight.prompts.filtering import answer_tokens, usable_pairs
+from tvsight.protocol.central import NAME as CENTRAL
 from tvsight.protocol.central import collect_with_vectors
 from tvsight.protocol.methods import stored_vectors, with_further_methods
 from tvsight.run.outcome import Measured, Outcome
@@ -42,39 +43,37 @@ SEED = 0
 def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     """The central comparison with its vectors, and the projections of each task that has one; the
     same for each further method."""
-    central = collect_with_vectors(runner, options)
-    later = replace(options, save_episodes=None)  # the central comparison has written them
 
     def projected(known: Outcome, method: MethodEntry) -> Outcome:
-        vectors = None if options.dry_run else TaskVectors(Store(options.results), known.paths)
+        vectors = TaskVectors(Store(options.results), known.paths)
 
         def of_vectors(plan: Plan, source: ModelSource) -> list[TokenProjections]:
             return requests(plan, source, vectors, method)
 
-        outcome = runner.outcome(later, of_vectors)
+        outcome = runner.after(CENTRAL, options, NAME, of_vectors)
         if not outcome.results:
             return Outcome([], known.failures | outcome.failures)
         known.add(outcome)
         return known
 
     def measured(method: MethodEntry) -> Outcome:
-        return projected(stored_vectors(runner, later, method), method)
+        return projected(stored_vectors(runner, options, method), method)
 
-    return with_further_methods(projected(central, TASK_VECTOR), options, measured)
+    found = projected(collect_with_vectors(runner, options), TASK_VECTOR)
+    return with_further_methods(found, options, measured)
 
 
 def requests(
-    plan: Plan, source: ModelSource, vectors: TaskVectors | None, method: MethodEntry = TASK_VECTOR
+    plan: Plan, source: ModelSource, vectors: TaskVectors, method: MethodEntry = TASK_VECTOR
 ) -> "list[TokenProjections]":
     """One request per task.
 
     Args:
-        vectors: of the method; a task without them is left out. None for a dry run, which takes
-            every task to have them.
+        vectors: of the method; a task without them is left out.
     """
     wanted = []
     for task in plan.tasks:
-        if vectors is None or (source.name, task.name) in vectors.paths:
+        if (source.name, task.name) in vectors.paths:
             further = {"words": list(task.words), "top": TOP, "draws": DRAWS, "draw_seed": SEED}
             of_task = identity(plan, NAME, source, task) | further | method.further_identity
             wanted.append(TokenProjections(plan, of_task, task, vectors, method=method))
@@ -86,8 +85,8 @@ class TokenProjections(Request):
     """The mean vector of one task through the unembedding."""
 
     task: Task
-    vectors: TaskVectors | None
-    """Of the method; None for a dry run, which sends zeros of their size."""
+    vectors: TaskVectors
+    """Of the method."""
     method: MethodEntry = field(default=TASK_VECTOR, kw_only=True)
 
     def steps(self, model: "Model") -> Steps[Measured]:
@@ -101,14 +100,10 @@ class TokenProjections(Request):
             MeasurementError: when logits hold NaN or infinity.
             UsageError: when a word or an answer has no token of its own after a prompt.
         """
-        import torch  # only after the options are validated
-
         from tvsight.experiments.token_projections.measure import project
 
         task, template, tokenizer = self.task, self.plan.template, model.tokenizer
-        mean = torch.zeros(model.decoder.depth, model.decoder.width)
-        if self.vectors is not None:
-            mean = self.vectors.mean(model.name, task.name)
+        mean = self.vectors.mean(model.name, task.name)
         pairs, notes = self._pairs(model)
         prompt = template.query(pairs[0][0])
         answers = first_tokens(tokenizer, template, pairs, task.name)

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import tyro
 
-from tvsight.config import RUNTIME
+from tvsight.config import RUNTIME, VECTOR_RULES
 from tvsight.errors import UsageError
 from tvsight.protocol.options import OneVectorOptions, VectorOptions
 
 NAME = "vector_clusters"
+RULES = VECTOR_RULES
 
 
 @dataclass(frozen=True)

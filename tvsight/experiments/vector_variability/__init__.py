@@ -4,10 +4,11 @@ comparison."""
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tvsight.config import RUNTIME
+from tvsight.config import RUNTIME, VECTOR_RULES
 from tvsight.protocol.options import VectorOptions
 
 NAME = "vector_variability"
+RULES = VECTOR_RULES
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
+from tvsight.config import Folder, Names, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tvsight.storage.choice import Choice
     from tvsight.storage.inspection import Finding
 
-Folder = Annotated[str, tyro.conf.arg(metavar="FOLDER")]
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -23,11 +21,11 @@ class Chosen:
 
     results: Folder = "results"
     """The results folder."""
-    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    model: Names = ()
     """Only results of these models, named as `list` names them."""
-    tasks: Annotated[str, tyro.conf.arg(metavar="SELECTION")] = "all"
+    tasks: Selection = "all"
     """Only results of these tasks: names and categories separated by commas, `paper`, or `all`."""
-    experiment: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    experiment: Names = ()
     """Only results of these experiments."""
 
     def choice(self) -> "Choice":

@@ -1,24 +1,34 @@
-"""Measure a file of prompts again that other code measured, and compare effect by effect.
+"""Function vectors that other code measured: its prompts are measured again, and compared.
 
 Prompts are texts, and come with the effects, heads, vector and answers that were found. Nothing is
-sampled here, and nothing is stored.
+sampled here, and nothing is stored. The exit code is 1 where something differs, and 2 where the
+file is not in the form of docs/function_vectors.md or does not suit the model.
+
+    python -m benchmarks.replay_function_vectors their_prompts.json --model my_checkpoint
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 import pandas as pd
 import torch
+import tyro
 from torch import Tensor
 
+from benchmarks.prompt_files import read_prompts
 from tvsight import execution
+from tvsight.cli.command import FAILURE_EXIT, command
 from tvsight.errors import UsageError
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions
 from tvsight.methods.function_vector import effects, mean_heads, summed, top_heads
-from tvsight.models.loading import Model
+from tvsight.models.catalogue import EMBEDDED
+from tvsight.models.loading import Model, load
+from tvsight.output.console import Display
 from tvsight.prompts import check_window
 from tvsight.prompts.filtering import answer_tokens
 
@@ -26,6 +36,17 @@ TOLERANCE = 1e-4
 """Largest difference of an effect, and of an entry of the vector."""
 TIE = 1e-5
 """Heads whose mean effects are this near may change places."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The prompts, and the model that measures them again."""
+
+    file: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]]
+    """The file of prompts (JSON)."""
+    model: Annotated[str, tyro.conf.arg(metavar="NAME")] = EMBEDDED
+    """An alias, a checkpoint directory, or a hub id. It is loaded in float32, as other code
+    measured, on a GPU too."""
 
 
 class Compared(NamedTuple):
@@ -56,7 +77,7 @@ def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
     """Measure everything in a file again, and compare.
 
     Args:
-        content: from `prompt_files.read_prompts`.
+        content: from `read_prompts`.
 
     Raises:
         RefusedError: when the heads of the model cannot be told apart.
@@ -69,17 +90,14 @@ def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
     decoder.attention.check([(layer, head) for layer, head, _ in content["top_heads"]])
     count, total = len(content["top_heads"]), decoder.depth * decoder.attention.heads
     if count > total:
-        raise UsageError(
-            f"--prompts: top_heads has {count} entries; {model.name} has {total} heads."
-        )
+        raise UsageError(f"top_heads has {count} entries; {model.name} has {total} heads.")
     shape = [len(content["aie_prompts"]), decoder.depth, decoder.attention.heads]
     theirs = _tensor("aie_by_prompt", content, shape)
     _tensor("vector", content, [decoder.width])
     blocks = [block for block in content["blocks"] if block not in range(decoder.depth)]
     if blocks:
         raise UsageError(
-            f"--prompts: blocks holds {blocks[0]}; {model.name} has blocks 0 to "
-            f"{decoder.depth - 1}."
+            f"blocks holds {blocks[0]}; {model.name} has blocks 0 to {decoder.depth - 1}."
         )
     ids = {
         name: model.tokenizer(texts).input_ids
@@ -105,11 +123,10 @@ def _tensor(name: str, content: Mapping[str, Any], shape: list[int]) -> Tensor:
     try:
         found = torch.tensor(content[name], dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise UsageError(f"--prompts: {name}: {error}") from error
+        raise UsageError(f"{name}: {error}") from error
     if list(found.shape) != shape:
         raise UsageError(
-            f"--prompts: {name} has the shape {list(found.shape)}; for this model {shape} was "
-            "expected."
+            f"{name} has the shape {list(found.shape)}; for this model {shape} was expected."
         )
     return found
 
@@ -132,7 +149,7 @@ def _check_tokens(model: Model, asked: Sequence[Mapping[str, Any]]) -> None:
         if tokens[:1] != [one["answer_token"]]:
             found = f"with {tokens[0]}" if tokens else "with no token of its own"
             raise UsageError(
-                f"--prompts: the answer {one['answer']!r} begins with token {one['answer_token']} "
+                f"the answer {one['answer']!r} begins with token {one['answer_token']} "
                 f"in the file, and {found} for the tokenizer of {model.name}."
             )
 
@@ -213,3 +230,16 @@ def _answers(
 
 def _near(differences: Tensor) -> int:
     return int((differences <= TOLERANCE).sum())
+
+
+def main(options: Options) -> int:
+    """Measure the prompts again, and print what differs; returns the exit code."""
+    content = read_prompts(Path(options.file))
+    model = load(options.model, dtype="float32")
+    compared = replay(model, content)
+    Display().table(cells(compared), f"{model.name}: measured again")
+    return FAILURE_EXIT if any(one.equal < one.compared for one in compared) else 0
+
+
+if __name__ == "__main__":
+    command(Options, main, __doc__)

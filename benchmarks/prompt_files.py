@@ -61,7 +61,7 @@ def read_prompts(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path, MAX_FILE_BYTES)
     except ValueError as error:
-        raise UsageError(f"--prompts {path}: {error}") from error
+        raise UsageError(f"{path}: {error}") from error
     _check_fields(path, "the file", content, KEYS)
     for name, kind in {
         "mean_prompts": TEXT,
@@ -99,11 +99,11 @@ def _check_fields(path: Path, where: str, entry: object, fields: Sequence[str]) 
     missing = [name for name in fields if not isinstance(entry, dict) or name not in entry]
     if missing:
         raise UsageError(
-            f"--prompts {path}: {where} has no field {missing[0]!r}. The fields are "
+            f"{path}: {where} has no field {missing[0]!r}. The fields are "
             f"{', '.join(fields)}; see docs/function_vectors.md."
         )
 
 
 def _check(path: Path, where: str, value: object, kind: Kind) -> None:
     if not kind.holds(value):
-        raise unexpected(f"--prompts {path}: {where}", kind.expected, value)
+        raise unexpected(f"{path}: {where}", kind.expected, value)

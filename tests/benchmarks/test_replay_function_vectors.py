@@ -8,17 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from analyses import function_vectors
-from tests.helpers.commands import analysis, cells
+from benchmarks.prompt_files import read_prompts
+from benchmarks.replay_function_vectors import Options, main, replay
 from tests.helpers.method_prompts import few_shot, method_prompts
 from tests.helpers.reference import hooked
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS
 from tvsight.errors import UsageError
-from tvsight.experiments.function_vectors import Options
-from tvsight.experiments.function_vectors.prompt_files import read_prompts
-from tvsight.experiments.function_vectors.replay import replay
-from tvsight.models import loading
 from tvsight.models.loading import Model, load
 
 BLOCKS = [1, 3]
@@ -120,12 +116,10 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
 
 
 def test_what_plain_hooks_found_is_found_again(
-    checkpoint: Path, found: dict[str, Any], tmp_path: Path
+    model: Model, found: dict[str, Any], tmp_path: Path
 ) -> None:
-    where = ("--prompts", written(tmp_path, found), "--model", checkpoint)
-    ended = analysis("function_vectors", *where)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    rows = {name: equal for name, equal, _ in cells(ended)}
+    compared = replay(model, read_prompts(written(tmp_path, found)))
+    rows = {one.name: f"{one.equal} of {one.compared}" for one in compared}
     count = len(found["aie_prompts"])
     assert rows == {
         "Effect of a head on a prompt": f"{count * DEPTH * HEADS} of {count * DEPTH * HEADS}",
@@ -145,18 +139,18 @@ def test_changes_of_logits_are_compared(model: Model, found: dict[str, Any]) -> 
     assert by_name["Answer with it after block 1"].difference == pytest.approx(0.5, abs=1e-3)
 
 
-def test_an_effect_that_differs_is_found(
-    checkpoint: Path, found: dict[str, Any], tmp_path: Path
+def test_an_effect_that_differs_is_printed_and_ends_with_1(
+    checkpoint: Path, found: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(Options(str(written(tmp_path, found)), str(checkpoint))) == 0
     other = copy.deepcopy(found)
     other["aie_by_prompt"][1][2][3] += 0.01
-    ended = analysis(
-        "function_vectors", "--prompts", written(tmp_path, other), "--model", checkpoint
-    )
-    assert (ended.returncode, ended.stderr) == (1, "")
-    first = cells(ended)[0]
+    capsys.readouterr()
+    assert main(Options(str(written(tmp_path, other)), str(checkpoint))) == 1
     count = len(found["aie_prompts"]) * DEPTH * HEADS
-    assert first == ["Effect of a head on a prompt", f"{count - 1} of {count}", "1.0e-02"]
+    shown = capsys.readouterr().out
+    assert f"{count - 1} of {count}" in shown
+    assert "1.0e-02" in shown
 
 
 def test_another_head_and_another_token_are_found(model: Model, found: dict[str, Any]) -> None:
@@ -216,38 +210,11 @@ def test_a_file_that_does_not_suit_is_refused(
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "\xff"])
-def test_what_is_no_file_of_prompts_is_refused_with_one_line(
-    checkpoint: Path, tmp_path: Path, content: str
-) -> None:
+def test_what_is_no_file_of_prompts_is_refused_with_one_line(tmp_path: Path, content: str) -> None:
     file = tmp_path / "prompts.json"
     file.write_text(content, encoding="latin-1")
     for name in (file, tmp_path / "missing.json"):
-        ended = analysis("function_vectors", "--prompts", name, "--model", checkpoint)
-        assert (ended.returncode, ended.stdout) == (2, "")
-        (line,) = ended.stderr.splitlines()
-        assert line.startswith(f"error: --prompts {name}: ")
-
-
-@pytest.mark.parametrize(("given", "used"), [("auto", "float32"), ("bfloat16", "bfloat16")])
-def test_a_replay_is_in_float32_unless_another_precision_is_named(
-    found: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, used: str
-) -> None:
-    """`auto` would be bfloat16 on a GPU, where no effect is within 1e-4."""
-
-    class Loaded(Exception):
-        pass
-
-    def loaded(name: str, revision: None, device: str, dtype: str, **flags: bool) -> Model:
-        assert flags == {"trust_remote_code": False, "allow_pickled_weights": True}
-        raise Loaded(dtype)
-
-    monkeypatch.setattr(loading, "load", loaded)
-    options = Options(dtype=given, allow_pickled_weights=True)
-    with pytest.raises(Loaded, match=f"^{used}$"):
-        function_vectors.replayed(options, str(written(tmp_path, found)))
-
-
-def test_options_of_a_run_do_nothing_with_prompts(checkpoint: Path) -> None:
-    ended = analysis("function_vectors", "--prompts", "x.json", "--heads", "3")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: --prompts excludes --heads: the file brings its own")
+        with pytest.raises(UsageError) as refused:
+            main(Options(str(name)))
+        (line,) = str(refused.value).splitlines()
+        assert line.startswith(f"{name}: ")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from analyses.command import FAILURE_EXIT
-from analyses.folder import Chosen, Folder, counted, name_findings, progress, size_text
+from tvsight.cli.command import FAILURE_EXIT
+from tvsight.cli.folder import Chosen, counted, name_findings, progress, size_text
+from tvsight.config import Folder
 from tvsight.errors import UsageError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.prompt_files import read_prompts
 from tvsight.errors import UsageError
-from tvsight.experiments.function_vectors.prompt_files import read_prompts
 
 ANSWERED = {"prompt": "Q: c\nA:", "answer": " d", "answer_token": 268}
 FOUND = {"clean": {"token": 0}, "fv": {"1": {"token": 4, "rank": 0, "changed": 0.5}}}
@@ -114,5 +114,5 @@ def test_a_value_of_another_kind_is_named(
     with pytest.raises(UsageError) as caught:
         read_prompts(file)
     message = str(caught.value)
-    assert message.startswith(f"--prompts {file}: {path.partition('.')[0]}")
+    assert message.startswith(f"{file}: {path.partition('.')[0]}")
     assert f": expected {expected}, got " in message

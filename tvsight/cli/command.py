@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import tyro
 
-from tvsight.config import RULES, Rules, RunConfig, check_given, check_values, option
-from tvsight.errors import Remark, ServerError, TvsightError, UsageError
+from tvsight.config import Rules, RunConfig, check_given, check_values
+from tvsight.errors import Remark, ServerError, TvsightError, UsageError, option
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -31,10 +31,18 @@ Options = TypeVar("Options")
 
 
 def command(
-    options: type[Options], main: Callable[[Options], int], description: str, rules: Rules = RULES
+    options: type[Options],
+    main: Callable[[Options], int],
+    description: str | None,
+    rules: Rules | None = None,
 ) -> None:
-    """Read options from the command line, run, and exit with a code; see `leave`."""
-    leave(lambda: _run(options, main, description, rules))
+    """Read options from the command line, run, and exit with a code; see `leave`.
+
+    Args:
+        rules: by default those that the options have as `rules`, or none.
+    """
+    known = getattr(options, "rules", Rules()) if rules is None else rules
+    leave(lambda: _run(options, main, description, known))
 
 
 def leave(run: Callable[[], int]) -> None:
@@ -57,7 +65,7 @@ def leave(run: Callable[[], int]) -> None:
 
 
 def _run(
-    options: type[Options], main: Callable[[Options], int], description: str, rules: Rules
+    options: type[Options], main: Callable[[Options], int], description: str | None, rules: Rules
 ) -> int:
     _say_remarks()
     try:

@@ -1,0 +1,1 @@
+"""The commands: their options, their exit codes, and the words of their errors."""

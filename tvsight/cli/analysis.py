@@ -1,0 +1,69 @@
+"""Commands of the experiments: collect the results that one is about, and draw them."""
+
+from functools import partial
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tvsight.cli.command import FAILURE_EXIT, command
+from tvsight.config import RULES
+
+if TYPE_CHECKING:
+    from tvsight.output.drawn import Drawn
+    from tvsight.run.outcome import Outcome
+    from tvsight.run.runner import Runner
+
+
+def report(name: str) -> ModuleType:
+    """The module that collects and draws the results of an experiment."""
+    return import_module(f"tvsight.experiments.{name}.report")
+
+
+def run(name: str, description: str | None) -> None:
+    """Be the command of an experiment.
+
+    Args:
+        name: its folder, whose `Options` and, where it has some, `RULES` are those of the command.
+        description: what --help says of it.
+    """
+    experiment = import_module(f"tvsight.experiments.{name}")
+    rules = getattr(experiment, "RULES", RULES)
+    command(experiment.Options, partial(analyse, name), description, rules)
+
+
+def analyse(name: str, options: Any) -> int:
+    """Measure what is missing, draw what is there, name what is not; returns the exit code.
+
+    Args:
+        name: the experiment.
+
+    Raises:
+        UsageError: for an unknown method or a file that defines none, before anything is measured.
+    """
+    from tvsight.output.console import Display
+    from tvsight.output.drawn import Drawn
+    from tvsight.protocol.methods import further_methods
+    from tvsight.run.runner import Runner
+
+    of_name = report(name)
+    further_methods(options)  # an unknown one is refused before the others are measured
+    display = Display()
+    runner = Runner(display)
+    outcome = of_name.collect(runner, options)
+    if outcome.results:
+        draw(of_name, outcome, options, runner, Drawn(options, name))
+        for key, note in outcome.notes.items():
+            display.note(f"{key.model}, {key.task}: {note}.")
+    display.failures(outcome.failures)
+    return FAILURE_EXIT if outcome.failures else 0
+
+
+def draw(
+    of_name: ModuleType, outcome: "Outcome", options: Any, runner: "Runner", drawn: "Drawn"
+) -> None:
+    """Write the tables and figures of a report. What is printed waits until they are written."""
+    drawn.name_only(outcome.whole_models)
+    with runner.display.console:
+        renamed = outcome.renamed(runner.labels).in_order()
+        of_name.draw(renamed, options, runner.display, drawn)
+        runner.display.written(drawn.files)

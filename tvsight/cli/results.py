@@ -1,0 +1,194 @@
+"""List a results folder, verify it, clean it up, export a part of it, or share it on the hub."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from tvsight.cli import sharing
+from tvsight.cli.command import FAILURE_EXIT
+from tvsight.cli.folder import Chosen, counted, name_findings, progress, size_text
+from tvsight.config import Folder
+from tvsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from tvsight.output.console import Display
+    from tvsight.storage.inspection import Entry
+    from tvsight.storage.store import Store
+
+
+@dataclass(frozen=True)
+class List(Chosen):
+    """List the results by their manifests; files are not compared with checksums."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Check every result, and look for leftovers. Exit code 1 when something is wrong."""
+
+    results: Folder = "results"
+    """The results folder."""
+    quick: bool = False
+    """Check manifests, and names and sizes of files, alone. No rows or vectors are opened, so bytes
+    that changed in a file of the same size are not found."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Remove damaged and superseded results and leftovers, after a question. What tvsight did not
+    write stays, and so do whole results in a folder that was copied or renamed."""
+
+    results: Folder = "results"
+    """The results folder."""
+    yes: bool = False
+    """Remove without a question."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """An action on a results folder."""
+
+    action: (
+        Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Clean, tyro.conf.subcommand("clean")]
+        | Annotated[sharing.Export, tyro.conf.subcommand("export")]
+        | Annotated[sharing.Push, tyro.conf.subcommand("push")]
+        | Annotated[sharing.Pull, tyro.conf.subcommand("pull")]
+    )
+
+
+def main(options: Options) -> int:
+    """Carry out the action; returns the exit code."""
+    from tvsight.output.console import Display
+    from tvsight.storage.store import Store
+
+    action = options.action
+    return CARRIED_OUT[type(action)](action, Store(action.results), Display())
+
+
+def _list(action: List, store: "Store", display: "Display") -> int:
+    from tvsight.storage.inspection import entries
+
+    with progress(_results(store), "reading") as seen:
+        found, unusable = entries(store, seen)
+    chosen = action.choice().of(found)
+    if chosen:
+        rows = [_cells(entry) for entry in chosen]
+        if not any(row["Revision"] for row in rows):  # packages and directories have none
+            rows = [{name: row[name] for name in row if name != "Revision"} for row in rows]
+        title = f"{counted(len(chosen))}, {size_text(sum(entry.size for entry in chosen))}"
+        display.table(_frame(rows), title, ["Experiment", "Key"])
+    else:
+        display.note("No result.")
+    name_findings(display, unusable)
+    return FAILURE_EXIT if unusable else 0
+
+
+def _verify(action: Verify, store: "Store", display: "Display") -> int:
+    from tvsight.storage.inspection import verify
+
+    with progress(_results(store), "checking") as seen:
+        findings = verify(store, seen, action.quick)
+    wrong = [finding for finding in findings if not finding.is_aside]
+    aside = [finding for finding in findings if finding.is_aside]
+    how = " by manifest and size" if action.quick else ""
+    display.note(f"{counted(seen.count)} checked{how}, {_found(len(wrong))}.")
+    name_findings(display, wrong)
+    if any(finding.kind != "later" for finding in wrong):
+        display.note(
+            "A run that asks for a damaged result moves it aside and measures it again; "
+            "`python -m analyses.results clean` removes what is damaged or left over."
+        )
+    if any(finding.kind == "later" for finding in wrong):
+        display.note("What a later tvsight wrote is kept; use that version for it.")
+    if aside:
+        freed = size_text(sum(finding.size for finding in aside))
+        display.note(f"{len(aside)} moved aside by runs before ({freed}); clean removes them.")
+    return FAILURE_EXIT if wrong else 0
+
+
+def _clean(action: Clean, store: "Store", display: "Display") -> int:
+    from tvsight.storage.inspection import remove, sorted_out
+    from tvsight.storage.ownership import put_all_back
+
+    put_all_back(store)
+    with progress(_results(store), "checking") as seen:
+        findings, kept = sorted_out(store, seen)
+    if kept:
+        display.note("Not tvsight's to remove, and kept:")
+        name_findings(display, kept)
+    if not findings:
+        display.note(f"{counted(seen.count)} checked. Nothing to remove.")
+        return 0
+    name_findings(display, findings)
+    size = size_text(sum(finding.size for finding in findings))
+    if not action.yes and not _agreed(f"Remove {len(findings)} of these, {size}? [y/N] "):
+        display.note("Nothing was removed.")
+        return 0
+    display.note(f"{counted(seen.count)} checked. Freed {size_text(remove(store, findings))}.")
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    """Ask a person at a terminal, and return whether the answer is yes."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "clean asks before it removes anything, and there is no terminal to ask at: repeat "
+            "it with --yes. Nothing was removed."
+        )
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _cells(entry: "Entry") -> dict[str, str]:
+    identity, manifest = entry.identity, entry.manifest
+    per_split = identity.get("episodes_per_split")
+    place = manifest.get("place")
+    kind = place.get("kind", "local") if isinstance(place, dict) else "local"
+    device = str(manifest.get("device", ""))
+    return {
+        "Experiment": identity["experiment"],
+        "Model": identity["model"],
+        "Revision": _revision(entry),
+        "Task": identity["task"],
+        "Key": entry.key,
+        "Episodes": f"{per_split} + {per_split}" if per_split else "from a file",
+        "Precision": str(identity.get("dtype", "")),
+        "Measured on": device if kind in ("local", device) else f"{device} ({kind})",
+        "Measured": manifest["written"].replace("T", " ")[:16],
+        "tvsight": manifest["versions"]["tvsight"],
+        "Size": size_text(entry.size),
+        "Vectors": "yes" if entry.has_vectors else "no",
+    }
+
+
+def _revision(entry: "Entry") -> str:
+    from tvsight.run.revisions import stored_revisions
+
+    return "".join(revision.text for revision in stored_revisions([entry.manifest]))
+
+
+def _results(store: "Store") -> int:
+    return sum(1 for _ in store.paths())
+
+
+def _frame(rows: list[dict[str, str]]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def _found(wrong: int) -> str:
+    return f"{wrong} found that should not be so" if wrong else "nothing is wrong"
+
+
+CARRIED_OUT: dict[type, Callable[..., int]] = {
+    **{List: _list, Verify: _verify, Clean: _clean},
+    **{sharing.Export: sharing.export, sharing.Push: sharing.push, sharing.Pull: sharing.pull},
+}
+"""The function of each action."""
