@@ -228,7 +228,10 @@ def test_nothing_is_measured_of_a_steered_model(
         (("",), "^text: expected at least one token"),
         (("a", 0), "^tokens: expected a whole number of at least 1"),
         (("a", True), "^tokens: .* got bool"),
-        (("a", 200), "^The longest prompt has .* Give fewer demonstrations .shots., shorter inputs"),
+        (
+            ("a", 200),
+            "^The longest prompt has .* Give fewer demonstrations .shots., shorter inputs",
+        ),
     ],
 )
 def test_what_cannot_be_generated_is_refused(model: LoadedModel, arguments: Any, told: str) -> None:

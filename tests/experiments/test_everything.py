@@ -1,0 +1,84 @@
+"""Every experiment once, in this process: measured on one tiny model, drawn, and drawn again."""
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from tests.helpers.drafts import draft
+from tvsight.cli import all as everything
+from tvsight.config import RunConfig
+from tvsight.experiments import EXPERIMENTS
+from tvsight.storage.contents import check_rows
+from tvsight.storage.manifests import read_manifest
+
+SMALL = {"tasks": "to_upper,next_letter,list_first", "shots": 2, "episodes_per_split": 3}
+
+
+class Ended(NamedTuple):
+    """What is known of `analyses.all` that has ended."""
+
+    results: Path
+    code: int
+    printed: str
+
+    def drawn(self) -> dict[str, bytes]:
+        """The tables and captions, by the end of their paths."""
+        return {
+            f"{folder}/{file.name}": file.read_bytes()
+            for folder, kind in (("tables", "*"), ("figures", "*.md"))
+            for file in (self.results / folder).glob(kind)
+        }
+
+
+def run(results: Path, checkpoint: Path, **options: bool) -> Ended:
+    """Make everything, with figures as drafts."""
+    chosen = RunConfig(model=(str(checkpoint),), results=str(results), **SMALL, **options)
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        draft(patch)
+        code = everything.main(chosen)
+    return Ended(results, code, printed.getvalue())
+
+
+@pytest.fixture(scope="module")
+def measured(
+    tiny_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Ended:
+    return run(tmp_path_factory.mktemp("everything"), tiny_checkpoint("llama"))
+
+
+def test_every_experiment_is_measured_and_drawn(measured: Ended) -> None:
+    names = {Path(name).name for name in measured.drawn()}
+    for experiment in EXPERIMENTS:
+        for kind in (".csv", ".md", ".tex"):
+            assert f"{experiment}{kind}" in names, experiment
+        assert any(n.startswith(experiment) and n.endswith(".caption.md") for n in names)
+    # A random model has too short a window for 16 demonstrations, and no words of some pairs.
+    missing = [line for line in measured.printed.splitlines() if line.startswith("Missing: ")]
+    assert measured.code == 1
+    assert {line.split(":")[1].strip() for line in missing} == {"shots", "conflicting_tasks"}
+
+
+def test_the_rows_of_every_result_are_whole(measured: Ended) -> None:
+    files = list(measured.results.glob("*/*/*/manifest.json"))
+    assert len(files) > 2 * len(EXPERIMENTS)
+    for file in files:
+        rows = pd.read_parquet(file.parent / "rows.parquet")
+        path = file.parent.relative_to(measured.results)
+        check_rows(rows, read_manifest(measured.results, path)["identity"])
+        assert len(rows) > 0
+
+
+def test_a_second_run_measures_nothing_and_draws_the_same(
+    measured: Ended, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    before, folders = measured.drawn(), sorted(measured.results.glob("*/*/*"))
+    again = run(measured.results, tiny_checkpoint("llama"), redraw=True)
+    assert again.code == 1
+    assert again.drawn() == before
+    assert sorted(measured.results.glob("*/*/*")) == folders
