@@ -38,7 +38,7 @@ IMPORTED = (
     *("torch", "nnsight", "transformers", "safetensors.torch", "pandas", "pyarrow.parquet"),
     *("matplotlib.figure", "seaborn", "scipy.stats", "scipy.spatial.distance", "sklearn.manifold"),
     *("tyro", "rich.console", "rich.live", "tokenizers", "filelock"),
-    *("analyses.analysis", "tvsight.models.loading", "tvsight.run.places", "tvsight.run.travel"),
+    *("tvsight.cli.analysis", "tvsight.models.loading", "tvsight.run.places", "tvsight.run.travel"),
     *("tvsight.execution.here", "tvsight.output.drawn"),
 )
 """Once, for all commands, besides every experiment."""

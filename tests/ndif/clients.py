@@ -5,10 +5,10 @@ it, attributes of modules may be changed before the command line is read (see `c
 """
 
 import ctypes
-import importlib
 import multiprocessing
 import os
 import pkgutil
+import runpy
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,8 +29,6 @@ from tests.ndif.cluster import Cluster
 from tests.ndif.processes import wait_until
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
-from tvsight.cli.command import command
-from tvsight.config import RULES, RunConfig
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.storage.job_records import JobRecord, Records
 from tvsight.storage.store import Store
@@ -267,6 +265,4 @@ def _client(
         owner, _, attribute = name.rpartition(".")
         setattr(pkgutil.resolve_name(owner), attribute, value)
     sys.argv = [analysis, *options]
-    module = importlib.import_module(f"analyses.{analysis}")
-    rules = getattr(module, "RULES", RULES)
-    command(getattr(module, "Options", RunConfig), module.main, "A client.", rules)
+    runpy.run_module(f"analyses.{analysis}", run_name="__main__", alter_sys=True)

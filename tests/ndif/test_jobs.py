@@ -66,7 +66,7 @@ def test_every_analysis_has_the_rows_of_a_run_without_a_server(
     here = Clients(clients.server, tmp_path / "here")
     small = (*SMALL[:2], *SMALL[4:]) if analysis == "shots" else SMALL  # its counts are its own
     same = ("--model", TINY, *small, *options)
-    nothing_drawn: Changes = {f"analyses.{analysis}.draw": nothing}
+    nothing_drawn: Changes = {f"tvsight.experiments.{analysis}.report.draw": nothing}
     done = clients.start(analysis, "--remote", *same, changes=nothing_drawn).finished()
     simulated = here.start(analysis, "--remote-simulated", *same, changes=nothing_drawn).finished()
     assert (done.code, simulated.code) == (0, 0), done.shown + simulated.shown
