@@ -75,8 +75,8 @@ def recognition(rows: pd.DataFrame) -> pd.DataFrame:
         there is none), each with `_low` and `_high`.
     """
     accepted = {
-        names: accepted_answers(of_task)
-        for names, of_task in rows.groupby(["model", "task"], sort=False, observed=True)
+        names: accepted_answers(task_rows)
+        for names, task_rows in rows.groupby(["model", "task"], sort=False, observed=True)
     }
 
     def summary(run: pd.DataFrame) -> dict[str, Any]:

@@ -82,13 +82,13 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
         `more`, whether that is below 5 %.
     """
     found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        top = of_model[of_model["rank"] <= count]
+    for model, model_rows in table.groupby("model", sort=False, observed=True):
+        top = model_rows[model_rows["rank"] <= count]
         sets = {
-            task: set(of_task[HEAD].itertuples(index=False, name=None))
-            for task, of_task in top.groupby("task", sort=False, observed=True)
+            task: set(task_rows[HEAD].itertuples(index=False, name=None))
+            for task, task_rows in top.groupby("task", sort=False, observed=True)
         }
-        heads = len(of_model[HEAD].drop_duplicates())
+        heads = len(model_rows[HEAD].drop_duplicates())
         for task, other in combinations(sets, 2):
             shared = len(sets[task] & sets[other])
             found.append(

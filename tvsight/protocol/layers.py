@@ -61,8 +61,8 @@ def peaks(means: pd.DataFrame) -> pd.DataFrame:
         `PEAK_SHARE` of its accuracy.
     """
     found = []
-    for model, of_model in means.groupby("model", sort=False):
-        accuracy = of_model.sort_values("layer")["accuracy"].to_numpy()
+    for model, model_rows in means.groupby("model", sort=False):
+        accuracy = model_rows.sort_values("layer")["accuracy"].to_numpy()
         peak = int(accuracy.argmax())
         near = accuracy >= PEAK_SHARE * accuracy[peak]
         first = last = peak

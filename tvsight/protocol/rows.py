@@ -217,8 +217,8 @@ def with_identified(
     baseline = table[on_dev & (table["procedure"] == "baseline")]
     swept = table[on_dev & table["layer"].notna()]
     identified = {
-        vector: layer_p(of_vector, baseline) < SIGNIFICANCE
-        for vector, of_vector in swept.groupby(by, sort=False)
+        vector: layer_p(vector_rows, baseline) < SIGNIFICANCE
+        for vector, vector_rows in swept.groupby(by, sort=False)
     }
     return [
         row | {"layer_identified": identified.get(tuple(row.get(name) for name in by))}

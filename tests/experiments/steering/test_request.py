@@ -119,13 +119,13 @@ def test_rows_are_complete(model: Model, tasks: str) -> None:
     alone = tasks == "to_upper"
     contexts = [name for name in CONTEXTS if not (alone and name == "other_task")]
     assert list(test["context"].unique()) == contexts
-    for context, of_context in test.groupby("context"):
-        own = of_context[of_context["procedure"] == VECTOR]
+    for context, context_rows in test.groupby("context"):
+        own = context_rows[context_rows["procedure"] == VECTOR]
         assert len(own) == N * len(METHODS) * (1 + len(ALPHAS))
-        beside = set(of_context["procedure"]) - {VECTOR, "baseline"}
+        beside = set(context_rows["procedure"]) - {VECTOR, "baseline"}
         controls = set(CONTROLS) - ({"any_other_task"} if alone else set())
         assert beside == (controls if context == "zero_shot" else set())
-        added = of_context[of_context["procedure"].isin(beside)]
+        added = context_rows[context_rows["procedure"].isin(beside)]
         assert len(added) == N * len(beside) * len(METHODS) * len(ALPHAS)
     assert (test["alpha"].notna() == (test["mode"] == "add")).all()
     signs = test["repeated_once"].notna()

@@ -131,9 +131,9 @@ def beside_paper(
         table, paper: from `by_pair` and `paper_by_pair`.
     """
     parts = []
-    for pair, of_pair in table.groupby("task", sort=False, observed=True):
+    for pair, pair_rows in table.groupby("task", sort=False, observed=True):
         theirs = paper[(paper["task"] == pair) & (vector == "task_vector")]
-        parts += [of_pair.assign(source="tvsight"), theirs.assign(source="paper")]
+        parts += [pair_rows.assign(source="tvsight"), theirs.assign(source="paper")]
     whole = pd.concat([part for part in parts if len(part)], ignore_index=True)
     counts = dict.fromkeys(("layer", "depth", "n", "queries"), "Int64")
     return whole[["source", *table.columns]].astype(counts)

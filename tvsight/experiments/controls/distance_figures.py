@@ -94,10 +94,10 @@ def _points(axes: Axes, of_model: pd.DataFrame) -> None:
     look: Any = {"color": OTHERS, "markerfacecolor": "none", "markeredgewidth": 0.6}
     axes.plot(apart["distance"], apart["accuracy"], "o", markersize=3.0, label=OTHERS_NAME, **look)
     look = {"markeredgecolor": "black", "markeredgewidth": 0.4, "markersize": 4.2}
-    for category, of_category in of_model[alike].groupby("category", sort=False, observed=True):
+    for category, category_rows in of_model[alike].groupby("category", sort=False, observed=True):
         colour = CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"])
         look |= {"color": colour, "label": shortened(str(category))}
-        axes.plot(of_category["distance"], of_category["accuracy"], "o", **look)
+        axes.plot(category_rows["distance"], category_rows["accuracy"], "o", **look)
 
 
 def _finding(correlations: pd.DataFrame) -> str:
@@ -123,12 +123,12 @@ def _each(correlations: pd.DataFrame) -> list[str]:
     """The correlations of each model, in sentences."""
     sentences = []
     known = correlations.dropna(subset="correlation")
-    for model, of_model in known.groupby("model", sort=False, observed=True):
+    for model, model_rows in known.groupby("model", sort=False, observed=True):
         parts = [
             f"{row['ranked']} {interval(row, 'correlation')} (p = {small(row['correlation_p'])})"
-            for _, row in of_model.iterrows()
+            for _, row in model_rows.iterrows()
         ]
-        name, count = display_name(str(model)), counted(of_model["pairs"].iloc[0], "pair")
+        name, count = display_name(str(model)), counted(model_rows["pairs"].iloc[0], "pair")
         over = f"{name}, {count}: Spearman's rank correlation over"
         sentences.append(f"{over} {', '.join(parts)}.")
     return sentences

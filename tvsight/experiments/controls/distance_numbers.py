@@ -76,8 +76,8 @@ def by_distance(table: pd.DataFrame) -> pd.DataFrame:
         Fewer than `PARTS` pairs have a part each.
     """
     rows = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        ordered = of_model.sort_values("distance", kind="stable")
+    for model, model_rows in table.groupby("model", sort=False, observed=True):
+        ordered = model_rows.sort_values("distance", kind="stable")
         parts = np.array_split(np.arange(len(ordered)), min(PARTS, len(ordered)))
         for number, part in enumerate(parts):
             means = ordered.iloc[part][["distance", "accuracy"]].mean()

@@ -61,16 +61,16 @@ def means(table: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vector
     figure = new_figure(TWO_COLUMNS, down * (0.75 + ROW * (lowest + 1)))
     drawn = grid_of_panels(figure, len(models), across, sharex=True, sharey=True)
     for axes, model in zip(drawn, models, strict=True):
-        of_model = summary[summary["model"] == model].set_index("procedure")
+        model_rows = summary[summary["model"] == model].set_index("procedure")
         tasks = table[table["model"] == model]
         of_tasks = {name: (tasks[name], at + _stacked(tasks[name])) for name, at in places.items()}
         for upper, lower in rows[:-1]:
-            if {upper, lower} <= set(of_model.index):
+            if {upper, lower} <= set(model_rows.index):
                 (from_x, from_y), (to_x, to_y) = of_tasks[upper], of_tasks[lower]
                 look: Any = {"color": "0.75", "linewidth": 0.6, "zorder": 1}
                 axes.plot([from_x, to_x], [from_y, to_y], **look)
-        for name in of_model.index.intersection(list(places)):
-            _strip_of_points(axes, places[name], str(name), of_model.loc[name], of_tasks[name])
+        for name in model_rows.index.intersection(list(places)):
+            _strip_of_points(axes, places[name], str(name), model_rows.loc[name], of_tasks[name])
         axes.set(xlim=(-0.02, 1.02), ylim=(lowest + 0.6, -0.6), xlabel="Test accuracy")
         name_panel(axes, model, len(tasks), _name_room(models))
         axes.spines["left"].set_visible(False)
@@ -101,15 +101,15 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vect
     ends: Ends = {}
     most = MOST_TICKS if len(models) == 1 else FEW_TICKS
     for axes, model in zip(drawn, models, strict=True):
-        of_model = blocks[blocks["model"] == model]
+        model_rows = blocks[blocks["model"] == model]
         ends = {"ICL (test)": (levels[model], PROCEDURES["icl"].colour)}
         level(axes, levels[model], "icl", 1.0)
-        for procedure, of_procedure in of_model.groupby("procedure", sort=False):
+        for procedure, procedure_rows in model_rows.groupby("procedure", sort=False):
             name, known = str(procedure), procedure not in GREYED
             look: Any = {"width": 1.6} if known else {"width": 0.9, "color": GREY, "marker": ""}
-            ends |= line(axes, of_procedure, "layer", name, title(name), known, **look)
-        name_panel(axes, model, of_model["tasks"].max(), _name_room(models))
-        peak, depth = _peak(of_model, vector), int(of_model["layer"].max()) + 1
+            ends |= line(axes, procedure_rows, "layer", name, title(name), known, **look)
+        name_panel(axes, model, model_rows["tasks"].max(), _name_room(models))
+        peak, depth = _peak(model_rows, vector), int(model_rows["layer"].max()) + 1
         label = BLOCK_AXIS if len(models) == 1 else "After block"
         axis_of_blocks(axes, depth, [peak["layer"]], most, label)
     drawn[0].set_ylabel("Mean dev accuracy")
@@ -164,8 +164,8 @@ def _strip_of_points(
 def _against_best(summary: pd.DataFrame, vector: str) -> str:
     """The finding of the means: the vector, and the control that comes nearest."""
     found = {}
-    for model, of_model in summary.groupby("model", sort=False):
-        accuracy = of_model.set_index("procedure")["accuracy"]
+    for model, model_rows in summary.groupby("model", sort=False):
+        accuracy = model_rows.set_index("procedure")["accuracy"]
         controls = accuracy[accuracy.index.isin(("shuffled_labels", *ROWS[-1]))]
         nearest = title(str(controls.idxmax()))
         best = (f"{nearest[0].lower()}{nearest[1:]}", number(controls.max()))
@@ -186,9 +186,9 @@ def _peaks(blocks: pd.DataFrame, models: list[str], vector: str) -> str:
     """The finding by block: where the vector peaks, and how high the controls come."""
     found = {}
     for model in models:
-        of_model = blocks[blocks["model"] == model]
-        peak, depth = _peak(of_model, vector), int(of_model["layer"].max()) + 1
-        controls = of_model.loc[of_model["procedure"] != vector, "accuracy"].max()
+        model_rows = blocks[blocks["model"] == model]
+        peak, depth = _peak(model_rows, vector), int(model_rows["layer"].max()) + 1
+        controls = model_rows.loc[model_rows["procedure"] != vector, "accuracy"].max()
         where = block(peak["layer"], depth)
         found[display_name(model)] = (number(peak["accuracy"]), where, number(controls))
     if len(found) == 1:
@@ -200,5 +200,5 @@ def _peaks(blocks: pd.DataFrame, models: list[str], vector: str) -> str:
 
 def _peak(of_model: pd.DataFrame, procedure: str) -> pd.Series:
     """The row of the block with the highest mean."""
-    of_procedure = of_model[of_model["procedure"] == procedure].reset_index(drop=True)
-    return of_procedure.iloc[int(of_procedure["accuracy"].argmax())]
+    procedure_rows = of_model[of_model["procedure"] == procedure].reset_index(drop=True)
+    return procedure_rows.iloc[int(procedure_rows["accuracy"].argmax())]

@@ -168,11 +168,11 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         on_dev = patched[patched["split"] == "dev"].groupby("source")["correct"].mean()
         test = patched[patched["split"] == "test"]
         own, others = test[test["source"] == task], test[test["source"] != task]
-        for source, of_pair in pd.concat([own, others]).groupby("source", sort=False):
+        for source, pair_rows in pd.concat([own, others]).groupby("source", sort=False):
             row = {"model": model, "category": categories[model, task], "task": task}
             row |= {"source_category": categories[model, source], "source": source}
-            row |= {**right(of_pair), "n": len(of_pair), "dev_accuracy": on_dev[source]}
-            better = _paired(str(task), own, of_pair)[0] if source != task else np.nan
+            row |= {**right(pair_rows), "n": len(pair_rows), "dev_accuracy": on_dev[source]}
+            better = _paired(str(task), own, pair_rows)[0] if source != task else np.nan
             pairs.append(row | {"best_on_dev": source == best, "better": better})
     return with_holm(pd.DataFrame(pairs), ["better"], TASK) if pairs else pd.DataFrame()
 
@@ -242,9 +242,9 @@ def task_line(rows: pd.DataFrame) -> str:
     test = rows[rows["split"] == "test"]
     parts = []
     for name in (*CONTROLS, "icl_shuffled"):
-        of_control = test[test["procedure"] == name]
-        if len(of_control) and name != "no_op":
-            parts.append(f"{title(name)} {interval(right(of_control, name), name)}")
+        control_rows = test[test["procedure"] == name]
+        if len(control_rows) and name != "no_op":
+            parts.append(f"{title(name)} {interval(right(control_rows, name), name)}")
     return f"{'  '.join(parts)}  block {test['layer'].max()}  n {test['episode'].nunique()}"
 
 

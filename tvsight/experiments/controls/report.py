@@ -219,14 +219,14 @@ def _beaten_by_whom(of_model: pd.DataFrame) -> dict[str, object]:
 
 
 def _say_missing(table: pd.DataFrame, page: Page) -> None:
-    for model, of_model in table.groupby("model", sort=False):
+    for model, model_rows in table.groupby("model", sort=False):
         name = display_name(str(model))
-        if of_model["any_other_task"].isna().all():
+        if model_rows["any_other_task"].isna().all():
             page.note(
                 f"{name}: only one task, so there are no vectors of other tasks to compare with. "
                 "Ask for more with --tasks."
             )
-        for task in of_model["task"][of_model["shuffled_labels"].isna()]:
+        for task in model_rows["task"][model_rows["shuffled_labels"].isna()]:
             page.note(
                 f"{name}, {task}: no permutation of the answers among the demonstrations changes "
                 "them, so there are no shuffled labels. Ask for more with --shots."

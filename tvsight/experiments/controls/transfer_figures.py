@@ -31,9 +31,9 @@ def matrix(
         best: from `numbers.transfer_by_task`.
         vector: the procedure of the vectors.
     """
-    of_model = pairs[pairs["model"] == model]
-    categories = dict(zip(of_model["source"], of_model["source_category"], strict=True))
-    grid = of_model.pivot(index="task", columns="source", values="accuracy")
+    model_rows = pairs[pairs["model"] == model]
+    categories = dict(zip(model_rows["source"], model_rows["source_category"], strict=True))
+    grid = model_rows.pivot(index="task", columns="source", values="accuracy")
     columns = in_order(categories)
     order = [name for name in columns if name in grid.index]
     of_best = best[best["model"] == model].set_index("task").loc[order]
@@ -66,7 +66,7 @@ def matrix(
     category_strip(parts["above"], [categories[name] for name in columns], width, upright=False)
     category_strip(parts["beside"], [categories[name] for name in order], height, upright=True)
     note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per cell; · is 0. "
+        f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per cell; · is 0. "
         f"Framed: own vector. {NOT_BETTER} It is not better than the best other one (5 %)."
     )
     caption = (

@@ -28,8 +28,8 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         where none is), and `examples` (the three most frequent wrong answers with their numbers).
     """
     known = {
-        names: (*accepted_answers(of_task), _other_tasks(str(names[1])))
-        for names, of_task in rows.groupby(["model", "task"], sort=False, observed=True)
+        names: (*accepted_answers(task_rows), _other_tasks(str(names[1])))
+        for names, task_rows in rows.groupby(["model", "task"], sort=False, observed=True)
     }
 
     def summary(run: pd.DataFrame) -> dict[str, object]:

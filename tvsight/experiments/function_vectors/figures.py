@@ -64,11 +64,11 @@ def head_map(heads: pd.DataFrame, table: pd.DataFrame, model: str, count: int) -
         axes.annotate(text, place, ha="center", va="center", fontsize=6, color=colour)
     axes.set(xlabel=f"Block (0–{len(grid.columns) - 1})", ylabel="Head")
     axes.tick_params(axis="both", length=0, rotation=0)
-    of_model = table[table["model"] == model]
-    tasks = counted(of_model["task"].nunique(), "task")
+    model_rows = table[table["model"] == model]
+    tasks = counted(model_rows["task"].nunique(), "task")
     searched = len(rows)
     note = (
-        f"{display_name(model)}. Mean over {tasks}, {sizes(of_model['prompts'])} prompts each; "
+        f"{display_name(model)}. Mean over {tasks}, {sizes(model_rows['prompts'])} prompts each; "
         f"{searched} heads were searched. Named: the {NAMED} of largest effect."
     )
     caption = (
@@ -141,11 +141,11 @@ def similarity(cosines: pd.DataFrame) -> Plot:
     models = list(cosines["model"].unique())
     figure, panels = model_panels(models, 2.4, alone=0.6)
     for axes, model in zip(panels, models, strict=True):
-        of_model = cosines[cosines["model"] == model]
-        layers = of_model["layer"].astype(float)
+        model_rows = cosines[cosines["model"] == model]
+        layers = model_rows["layer"].astype(float)
         for name, (label, colour, marker) in SIMILARITIES.items():
-            axes.plot(layers, of_model[name], f"-{marker}", color=colour, ms=3, label=label)
-            band(axes, layers, of_model, name, colour, 0.2)
+            axes.plot(layers, model_rows[name], f"-{marker}", color=colour, ms=3, label=label)
+            band(axes, layers, model_rows, name, colour, 0.2)
         axes.axhline(0, color="0.5", linewidth=0.8, zorder=1)
         axes.set(xlabel=f"Block (0–{int(layers.max())})", ylim=(-0.25, 1))
         axes.set_xticks(block_ticks(len(layers), [], 9))
@@ -176,10 +176,10 @@ def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
         pairs: from `head_numbers.overlap`.
         count: heads in a function vector.
     """
-    of_model = pairs[pairs["model"] == model]
-    tasks = list(dict.fromkeys([*of_model["task"], *of_model["other"]]))
+    model_rows = pairs[pairs["model"] == model]
+    tasks = list(dict.fromkeys([*model_rows["task"], *model_rows["other"]]))
     shared = pd.DataFrame(float("nan"), index=tasks, columns=tasks)
-    for _, pair in of_model.iterrows():
+    for _, pair in model_rows.iterrows():
         shared.loc[pair["task"], pair["other"]] = pair["shared"]
         shared.loc[pair["other"], pair["task"]] = pair["shared"]
     titles = [task_title(task) for task in tasks]
@@ -199,14 +199,14 @@ def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
         cbar_kws={"label": f"Shared heads, of {count}", "ticks": MaxNLocator(integer=True)},
     )
     axes.tick_params(axis="both", length=0)
-    mean = of_model["shared"].mean()
-    expected = of_model["expected"].iloc[0]
-    more = int(of_model["more"].sum())
+    mean = model_rows["shared"].mean()
+    expected = model_rows["expected"].iloc[0]
+    more = int(model_rows["more"].sum())
     note = (
         f"{display_name(model)}. Random sets of {count} heads share {number(expected)} on average."
     )
     caption = (
-        f"{note} {more} of {len(of_model)} pairs share more than such sets do (hypergeometric, "
+        f"{note} {more} of {len(model_rows)} pairs share more than such sets do (hypergeometric, "
         "Holm's correction, 5 %)."
     )
     found = (

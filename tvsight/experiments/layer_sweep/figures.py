@@ -74,8 +74,8 @@ def curves(
         of_tasks, of_model, of_methods, levels = (
             of[of["model"] == model] for of in (table, means, methods, tested)
         )
-        for _, of_task in of_tasks.groupby("task", sort=False, observed=True):
-            line(axes, of_task, "layer", "task_vector", "", False, 0.6, color="0.8", marker="")
+        for _, task_rows in of_tasks.groupby("task", sort=False, observed=True):
+            line(axes, task_rows, "layer", "task_vector", "", False, 0.6, color="0.8", marker="")
         of_model = of_model[of_model["source"] == "tvsight"]
         look: Any = {"marker": "o", "markersize": 2.6}
         line(axes, of_model, "layer", "task_vector", title("task_vector"), False, 1.6, **look)
@@ -88,9 +88,11 @@ def curves(
                 level(axes, value, name)
                 named[model][SHORT[name]] = (value, PROCEDURES[name].colour)
         named[model]["Mean"] = (of_model["accuracy"].iloc[-1], own)
-        for procedure, of_method in of_methods.groupby("procedure", sort=False):
+        for procedure, method_rows in of_methods.groupby("procedure", sort=False):
             name = str(procedure)
-            named[model] |= line(axes, of_method, "layer", name, title(name), False, 1.5, marker="")
+            named[model] |= line(
+                axes, method_rows, "layer", name, title(name), False, 1.5, marker=""
+            )
     shown = means if paper else means[means["source"] == "tvsight"]
     _against_depth(drawn[-1], shown, models)
     for axes in drawn[::per_row]:
@@ -125,9 +127,9 @@ def by_task(
         tested: from `numbers.on_test`, drawn in three columns at the right.
         accuracy: from `score_report.accuracy`.
     """
-    of_model = table[table["model"] == model]
-    order = of_model["task"].drop_duplicates()
-    grid = of_model.pivot(index="task", columns="layer", values="accuracy").loc[order]
+    model_rows = table[table["model"] == model]
+    order = model_rows["task"].drop_duplicates()
+    grid = model_rows.pivot(index="task", columns="layer", values="accuracy").loc[order]
     depth = grid.shape[1]
     figure = new_figure(TWO_COLUMNS, 0.95 + 0.2 * len(grid))
     left, right, bar = figure.subplots(1, 3, width_ratios=[depth, 0.17 * depth, 0.02 * depth])
@@ -138,7 +140,7 @@ def by_task(
     levels = known[list(COMPARED)]
     heat_map(right, levels, [], [SHORT[name] for name in COMPARED], turned=True)
     say_cells(right, levels.to_numpy(), number)
-    chosen = of_model[of_model["chosen"]]
+    chosen = model_rows[model_rows["chosen"]]
     is_known = chosen["task"].map(known["layer_identified"]).fillna(True).astype(bool)
     rows = chosen["task"].map({task: row for row, task in enumerate(grid.index)})
     # With an edge of the other colour, a dot is seen in cells of any shade.
@@ -147,14 +149,14 @@ def by_task(
         left.plot(chosen.loc[at, "layer"], rows[at], "o", color=face, **look)
     axis_of_blocks(left, depth, chosen["layer"].mode()[:1], label=BLOCK_AXIS)
     right.set(xlabel="On test")
-    runs = category_runs(of_model.drop_duplicates("task")["category"])
+    runs = category_runs(model_rows.drop_duplicates("task")["category"])
     name_categories(right, runs)
     for _, first, _ in runs[1:]:
         for axes in (left, right):
             axes.axhline(first - 0.5, color="0.3", linewidth=0.6)
     note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])} dev episodes per cell. Dot: the block "
-        "chosen on dev"
+        f"{display_name(model)}. n = {sizes(model_rows['n'])} dev episodes per cell. Dot: the "
+        "block chosen on dev"
     )
     note += f"; hollow: {NOT_IDENTIFIED}." if not is_known.all() else "."
     return Plot(figure, _chosen(chosen, depth), note, note)

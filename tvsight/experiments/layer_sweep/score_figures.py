@@ -40,9 +40,9 @@ def curves(table: pd.DataFrame, means: pd.DataFrame, score: Score) -> Plot:
         vectors, unpatched = of_model[of_model["layer"].notna()], of_model[of_model["layer"].isna()]
         ends: Ends = {}
         for name in procedures(vectors):
-            of_vector = vectors[vectors["procedure"] == name]
+            vector_rows = vectors[vectors["procedure"] == name]
             how: Any = {"value": score.column, "markersize": 3}
-            ends |= line(axes, of_vector, "layer", name, title(name), False, 1.5, **how)
+            ends |= line(axes, vector_rows, "layer", name, title(name), False, 1.5, **how)
         value = float(unpatched[score.column].iloc[0])
         level(axes, value, "baseline")
         ends[title("baseline")] = (value, PROCEDURES["baseline"].colour)

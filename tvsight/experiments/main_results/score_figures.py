@@ -65,8 +65,8 @@ def _of_means(means: pd.DataFrame, score: Score) -> str:
     said = means.set_index("procedure")[score.column].astype(float).map(number)
     vector, baseline, icl = said[["task_vector", "baseline", "icl"]]
     if score.column == "icl_divergence":
-        of_vector = means[means["procedure"] == "task_vector"]
-        share = number(of_vector["icl_divergence_recovered"].item())
+        vector_rows = means[means["procedure"] == "task_vector"]
+        share = number(vector_rows["icl_divergence_recovered"].item())
         return (
             f"The task vector removes {share} of the divergence from ICL: {vector} nats are left "
             f"of {baseline}"

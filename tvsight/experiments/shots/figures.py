@@ -42,14 +42,14 @@ def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Pl
     ends: dict[str, Ends] = {}
     for upper, lower, model in zip(*rows, models, strict=True):
         of_model, ends[model] = means[means["model"] == model], {}
-        for procedure, of_procedure in of_model.groupby("procedure", sort=False):
+        for procedure, procedure_rows in of_model.groupby("procedure", sort=False):
             name = str(procedure)
             if name == "baseline":  # which is asked without demonstrations
-                value = of_procedure["accuracy"].iloc[0]
+                value = procedure_rows["accuracy"].iloc[0]
                 level(upper, value, name, 1.2, label=title(name))
                 ends[model][title(name)] = (value, PROCEDURES[name].colour)
             else:
-                ends[model] |= line(upper, of_procedure, "shots", name, title(name), band=False)
+                ends[model] |= line(upper, procedure_rows, "shots", name, title(name), band=False)
         lag = of_model[of_model["procedure"] == LAG]
         dots: Any = {"fmt": "o", "color": "0.1", "markersize": 3.4, "elinewidth": 0.9}
         whiskered(lower, lag, "behind_icl", lag["shots"], **dots)

@@ -21,7 +21,7 @@ def by_shots(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: of the central comparison, with a column `shots`.
     """
-    tables = {count: by_task(of_count) for count, of_count in rows.groupby("shots")}
+    tables = {count: by_task(count_rows) for count, count_rows in rows.groupby("shots")}
     return pd.concat(tables, names=["shots"]).reset_index("shots").reset_index(drop=True)
 
 

@@ -164,12 +164,12 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
     Args:
         means: from `numbers.in_text`.
     """
-    of_model = means[means["model"] == model]
-    plain = of_model[of_model["procedure"] == "baseline"].iloc[0]
+    model_rows = means[means["model"] == model]
+    plain = model_rows[model_rows["procedure"] == "baseline"].iloc[0]
     figure = new_figure(TWO_COLUMNS, 4.6)
     *drawn, rest = figure.subplots(2, 3).ravel()
     for axes, (name, (heading, label)) in zip(drawn, TEXT_TITLES.items(), strict=True):
-        _vectors(axes, _placed(of_model), name)
+        _vectors(axes, _placed(model_rows), name)
         axes.set_title(heading, loc="left")
         axes.set(xlabel="Factor α", ylabel=label)
         axes.yaxis.grid(True)
@@ -181,7 +181,7 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
     rest.axis("off")
     rest.legend(*drawn[0].get_legend_handles_labels(), loc="center left")
     note = (
-        f"{display_name(model)}, means over {counted(of_model['tasks'].max(), 'task')}. Bands: "
+        f"{display_name(model)}, means over {counted(model_rows['tasks'].max(), 'task')}. Bands: "
         "95 % bootstrap intervals over tasks."
     )
     caption = (
@@ -191,7 +191,7 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
         "Neutral text: the divergence of the next token's distribution with a vector at the last "
         "token from that without. over: the vector is written over the residual stream."
     )
-    return Plot(figure, _finding_in_text(of_model), caption, note)
+    return Plot(figure, _finding_in_text(model_rows), caption, note)
 
 
 def _finding_in_text(means: pd.DataFrame) -> str:
@@ -199,8 +199,8 @@ def _finding_in_text(means: pd.DataFrame) -> str:
     largest factor repeats."""
     vectors = means[means["procedure"] == VECTOR]
     best = vectors.iloc[int(vectors["exact_once"].argmax())]
-    of_best = vectors[(vectors["method"] == best["method"]) & (vectors["mode"] == "add")]
-    large = of_best.iloc[int(of_best["alpha"].argmax())]
+    best_rows = vectors[(vectors["method"] == best["method"]) & (vectors["mode"] == "add")]
+    large = best_rows.iloc[int(best_rows["alpha"].argmax())]
     applied = "Written over" if best["mode"] == "overwrite" else f"Added with α = {best['alpha']:g}"
     once, every = number(best["exact_once"]), number(best["exact_every"])
     repeated = number(large["repeated_every"])

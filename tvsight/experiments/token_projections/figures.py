@@ -119,12 +119,12 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
         shares: from `numbers.shares`, of at most `RANKS` tokens after a block.
         vector: the procedure of the vectors.
     """
-    of_model = shares[shares["model"] == model]
-    of_tasks = of_model.drop_duplicates("task").set_index("task")
-    categories = dict(zip(of_model["task"], of_model["category"], strict=True))
+    model_rows = shares[shares["model"] == model]
+    of_tasks = model_rows.drop_duplicates("task").set_index("task")
+    categories = dict(zip(model_rows["task"], model_rows["category"], strict=True))
     order = in_order(categories)
-    depth = int(of_model["layer"].max()) + 1
-    grid = of_model.pivot(index="task", columns="layer", values="answers")
+    depth = int(model_rows["layer"].max()) + 1
+    grid = model_rows.pivot(index="task", columns="layer", values="answers")
     cells = grid.reindex(index=order, columns=range(depth))
     height = max(3, len(order)) * ROW
     figure = new_figure(TWO_COLUMNS * 0.85, 1.0 + height)
@@ -142,7 +142,7 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
     axes.tick_params(labelsize=7)
     bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(f"Share of the {RANKS} tokens")
-    at_paper = of_model[of_model["layer"] == of_model["two_above"]]
+    at_paper = model_rows[model_rows["layer"] == model_rows["two_above"]]
     found = (
         f"Two blocks above the chosen one, answers are among the {RANKS} most probable tokens for "
         f"{int((at_paper['answers'] > 0).sum())} of {counted(len(order), 'task')}"
@@ -176,9 +176,9 @@ def ranks(
         depth = int(of_model["layer"].max()) + 1
         for axes, kind in zip(line, kinds, strict=True):
             axes.axvspan(first - 0.5, last + 0.5, color=WINDOW, linewidth=0)
-            of_kind = of_model[of_model["kind"] == kind].sort_values("layer")
-            drawn = of_kind["vector"] == "random"
-            for lines, named in ((of_kind[~drawn], own), (of_kind[drawn], RANDOM_STYLE)):
+            kind_rows = of_model[of_model["kind"] == kind].sort_values("layer")
+            drawn = kind_rows["vector"] == "random"
+            for lines, named in ((kind_rows[~drawn], own), (kind_rows[drawn], RANDOM_STYLE)):
                 colour, style, label = named
                 layers = lines["layer"].astype(float)
                 axes.plot(layers, lines["rank"], style, color=colour, label=label, linewidth=1.3)
@@ -246,8 +246,8 @@ def _glyphs() -> frozenset[int]:
 def _last_ranks(means: pd.DataFrame, vector: str) -> str:
     """The finding of the ranks: where those of answers end, beside random vectors."""
     parts = []
-    for model, of_model in means[means["kind"] == "answers"].groupby("model", sort=False):
-        at_last = of_model[of_model["layer"] == of_model["layer"].max()]
+    for model, model_rows in means[means["kind"] == "answers"].groupby("model", sort=False):
+        at_last = model_rows[model_rows["layer"] == model_rows["layer"].max()]
         drawn = at_last["vector"] == "random"
         own, random = at_last.loc[~drawn, "rank"].item(), at_last.loc[drawn, "rank"].item()
         parts.append(f"{display_name(str(model))} {own:,.0f} (random vectors {random:,.0f})")

@@ -26,14 +26,14 @@ def with_chosen(
         The rows and `chosen`, `two_above` (at most the last block), `layer_identified`, and
         `episodes`, the number that the vector is a mean of.
     """
-    of_vector = applied[applied["procedure"] == vector]
-    patched = of_vector[of_vector["split"] == "test"].iloc[0]
+    vector_rows = applied[applied["procedure"] == vector]
+    patched = vector_rows[vector_rows["split"] == "test"].iloc[0]
     chosen = int(patched["layer"])
     return rows.assign(
         chosen=chosen,
         two_above=min(chosen + ABOVE, int(rows["layer"].max())),
         layer_identified=bool(patched["layer_identified"]),
-        episodes=of_vector.loc[of_vector["split"] == "dev", "episode"].nunique(),
+        episodes=vector_rows.loc[vector_rows["split"] == "dev", "episode"].nunique(),
     )
 
 
@@ -135,8 +135,8 @@ def at_blocks(table: pd.DataFrame) -> pd.DataFrame:
         The same columns and `place`: `chosen` or `two above`.
     """
     parts = [
-        of_task[of_task["layer"] == of_task[column]].assign(place=column.replace("_", " "))
-        for _, of_task in table.groupby(KEYS, sort=False, observed=True)
+        task_rows[task_rows["layer"] == task_rows[column]].assign(place=column.replace("_", " "))
+        for _, task_rows in table.groupby(KEYS, sort=False, observed=True)
         for column in ("chosen", "two_above")
     ]
     return pd.concat(parts or [table.assign(place="")], ignore_index=True)
@@ -196,9 +196,9 @@ def over_tasks(rows: pd.DataFrame) -> pd.DataFrame:
 
 def task_line(rows: pd.DataFrame) -> str:
     """Where the answers and each word come nearest to the top, in a line."""
-    of_task = rows[(rows["vector"] != "random") & (rows["kind"] != "top")]
+    task_rows = rows[(rows["vector"] != "random") & (rows["kind"] != "top")]
     parts = []
-    for (kind, word), of_word in of_task.groupby(["kind", "token"], dropna=False, sort=False):
+    for (kind, word), of_word in task_rows.groupby(["kind", "token"], dropna=False, sort=False):
         best = of_word.sort_values("rank", kind="stable").iloc[0]
         name = "answers" if kind == "answers" else f"“{word}”"
         parts.append(f"{name} at rank {best['rank']:.0f} after block {best['layer']}")

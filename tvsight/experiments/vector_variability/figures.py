@@ -36,13 +36,13 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
         table: from `numbers.separations`.
         given: the vectors that were compared.
     """
-    of_all = densities[densities["task"] == POOLED]
-    of_means = table[table["task"] == MEAN]
-    figure, drawn = _panels(of_all, 0.6, 2.3)
+    all_rows = densities[densities["task"] == POOLED]
+    mean_rows = table[table["task"] == MEAN]
+    figure, drawn = _panels(all_rows, 0.6, 2.3)
     for axes, (treatment, of_panel) in drawn.items():
         _ridge(axes, of_panel, 0, of_panel["density"].max())
         axes.set(ylim=(0, 1.08), yticks=[])
-        mean = of_means[of_means["vectors"] == treatment].iloc[0]
+        mean = mean_rows[mean_rows["vectors"] == treatment].iloc[0]
         if pd.notna(mean["superiority"]):
             text = f"P(between > within)\n{interval(mean, 'superiority')}"
             at: Any = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 7}
@@ -50,7 +50,7 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
     next(iter(drawn)).set_ylabel("Density")
     lines = [_about(given), *_statistics(table)]
     note = f"{given.sizes_note} P: mean of tasks, 95 % interval over tasks."
-    return Plot(figure, _nearer(of_means), "\n".join(lines), note)
+    return Plot(figure, _nearer(mean_rows), "\n".join(lines), note)
 
 
 def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> Plot:
@@ -59,17 +59,17 @@ def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
     Args:
         densities, table, given: as for `overall`.
     """
-    of_tasks = table[table["task"].isin(given.names)]
-    as_they_are = of_tasks[of_tasks["vectors"] == AS_THEY_ARE]
+    task_rows = table[table["task"].isin(given.names)]
+    as_they_are = task_rows[task_rows["vectors"] == AS_THEY_ARE]
     order = as_they_are.sort_values("overlap", kind="stable", ascending=False)["task"].iloc[::-1]
     densities = densities[densities["task"] != POOLED]
     figure, drawn = _panels(densities, 0.7, 1.0 + RIDGE * len(order))
     for axes, (treatment, histograms) in drawn.items():
-        overlaps = of_tasks[of_tasks["vectors"] == treatment].set_index("task")["overlap"]
+        overlaps = task_rows[task_rows["vectors"] == treatment].set_index("task")["overlap"]
         said = {place: number(overlaps[task]) for place, task in enumerate(order)}
         for place, task in enumerate(order):
-            of_task = histograms[histograms["task"] == task]
-            _ridge(axes, of_task, place, of_task["density"].max() / TOUCH)
+            task_rows = histograms[histograms["task"] == task]
+            _ridge(axes, task_rows, place, task_rows["density"].max() / TOUCH)
         if overlaps.notna().any():
             said[len(order)] = "overlap"
         for place, text in said.items():
@@ -81,7 +81,7 @@ def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
     places = np.arange(len(order)) + 0.3
     next(iter(drawn)).set_yticks(places, list(map(task_title, order)))
     lines = [f"{_about(given)} Heights: density, each ridge with its own scale."]
-    if of_tasks["superiority"].notna().any():
+    if task_rows["superiority"].notna().any():
         lines.append(
             "Overlap: the share of the two distributions of a task that is common. Tasks are "
             "sorted by it, of the vectors as they are."
@@ -164,8 +164,10 @@ def _about(given: VectorSet) -> str:
 def _statistics(table: pd.DataFrame) -> list[str]:
     """The numbers over all tasks, a line per treatment of the vectors."""
     lines: list[str] = []
-    for treatment, of_treatment in table.groupby("vectors", sort=False):
-        whole, mean = (of_treatment[of_treatment["task"] == of].iloc[0] for of in (POOLED, MEAN))
+    for treatment, treatment_rows in table.groupby("vectors", sort=False):
+        whole, mean = (
+            treatment_rows[treatment_rows["task"] == of].iloc[0] for of in (POOLED, MEAN)
+        )
         pooled = [number(whole[name]) for name in STATISTICS]
         of_tasks = [interval(mean, name) for name in STATISTICS]
         if pd.isna(whole["superiority"]):
