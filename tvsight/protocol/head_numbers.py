@@ -81,7 +81,7 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
         random sets share as many, hypergeometric), `p_holm`, adjusted for the pairs of a model, and
         `more`, whether that is below 5 %.
     """
-    found = []
+    shares = []
     for model, model_rows in table.groupby("model", sort=False, observed=True):
         top = model_rows[model_rows["rank"] <= count]
         sets = {
@@ -91,14 +91,14 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
         heads = len(model_rows[HEAD].drop_duplicates())
         for task, other in combinations(sets, 2):
             shared = len(sets[task] & sets[other])
-            found.append(
+            shares.append(
                 {
                     **{"model": model, "task": task, "other": other, "shared": shared},
                     "expected": count**2 / heads,
                     "p": float(hypergeom.sf(shared - 1, heads, count, count)),
                 }
             )
-    table = pd.DataFrame(found)
+    table = pd.DataFrame(shares)
     if table.empty:
         return table
     table = with_holm(table, ["p"])

@@ -186,6 +186,6 @@ def _check_product(rows: "pd.DataFrame", values: Mapping[str, Sequence[Any]]) ->
     if (
         len(rows) != prod(map(len, values.values()))
         or rows.duplicated(list(values)).any()
-        or not all(rows[name].isin(of_name).all() for name, of_name in values.items())
+        or not all(rows[name].isin(allowed).all() for name, allowed in values.items())
     ):
         raise DamagedResult(f"the rows lack one by {' and '.join(values)}, or have one twice")

@@ -98,11 +98,11 @@ def test_its_job_can_be_rehearsed_and_random_directions_depend_on_task_and_seed(
         return one
 
     first = job()
-    learnt = first.arguments[-2]
-    assert learnt["thetas"].shape == (3, DEPTH, WIDTH)
-    assert learnt["heads"].shape == (3, DEPTH, HEADS, model.decoder.attention.head_width)
-    assert len({learnt["seed"], job(1).arguments[-2]["seed"]}) == 2
-    assert job(seed=(1,)).arguments[-2]["seed"] != learnt["seed"]
+    extracted = first.arguments[-2]
+    assert extracted["thetas"].shape == (3, DEPTH, WIDTH)
+    assert extracted["heads"].shape == (3, DEPTH, HEADS, model.decoder.attention.head_width)
+    assert len({extracted["seed"], job(1).arguments[-2]["seed"]}) == 2
+    assert job(seed=(1,)).arguments[-2]["seed"] != extracted["seed"]
     assert rehearse(first, model.decoder, model.dtype) > 0
 
 

@@ -54,8 +54,8 @@ def test_numbers_are_the_matrix_the_dummy_queries_and_all_tasks(files: Recorded)
     table = numbers.by_variant(pd.concat(RESULTS, ignore_index=True))
     means, own = numbers.over_tasks(table), numbers.standard(table)
     expected = {
-        "templates": numbers.of_templates(means, own),
-        "templates_dummy_queries": numbers.of_dummy_queries(means, own),
+        "templates": numbers.template_table(means, own),
+        "templates_dummy_queries": numbers.dummy_query_table(means, own),
         "templates_by_task": table,
     }
     assert set(files.tables) == set(expected)

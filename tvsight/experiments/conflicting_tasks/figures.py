@@ -17,7 +17,7 @@ from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about
 from tvsight.output.theme import LEAST_TYPE, TWO_COLUMNS, new_figure, text_in, tinted
 
-ICL, VECTOR = PROCEDURES["icl"], PROCEDURES["task_vector"]
+ICL_LOOK, VECTOR_LOOK = PROCEDURES["icl"], PROCEDURES["task_vector"]
 
 
 class Arrow(NamedTuple):
@@ -37,14 +37,24 @@ class Arrow(NamedTuple):
 
 ARROWS = (
     Arrow("conflict", "With B's vector, block best in the conflict", "#7a3b00", "v", 7.0),
-    Arrow("zero_shot", "With B's vector, block best in zero-shot prompts", VECTOR.colour, "D", 4.4),
+    Arrow(
+        "zero_shot",
+        "With B's vector, block best in zero-shot prompts",
+        VECTOR_LOOK.colour,
+        "D",
+        4.4,
+    ),
 )
 """In order from back to front, so that both are seen where they coincide."""
 PAPER = Arrow("", "Reported by Hendel et al. (LLaMA 13B)", "0.45", "o", 4.4, hollow=True)
 WITHOUT = "Without a vector (ICL)"
 SWEEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "A, in the conflict": ("conflict", "demonstrations", {"color": ICL.colour, "lw": 1.4}),
-    "B, in the conflict": ("conflict", "patched", {"color": VECTOR.colour, "lw": 1.4, "ls": "--"}),
+    "A, in the conflict": ("conflict", "demonstrations", {"color": ICL_LOOK.colour, "lw": 1.4}),
+    "B, in the conflict": (
+        "conflict",
+        "patched",
+        {"color": VECTOR_LOOK.colour, "lw": 1.4, "ls": "--"},
+    ),
     "B, in zero-shot prompts": ("zero_shot", "patched", {"color": "0.6", "lw": 1, "zorder": 1.9}),
 }
 """The lines by block: rule, task that answers are scored as, and look, told apart without colour
@@ -70,7 +80,7 @@ def by_pair(
     ours = table[table["model"] == model]
     pairs = list(dict.fromkeys(ours["task"]))
     figure, panels = _panels(pairs, 1.35, "Accuracy on B")
-    start: Any = {"color": ICL.colour, "markersize": 4.5, "clip_on": False, "zorder": 4}
+    start: Any = {"color": ICL_LOOK.colour, "markersize": 4.5, "clip_on": False, "zorder": 4}
     for axes, pair in zip(panels, pairs, strict=True):
         axes.plot([0, 1], [1, 0], color="0.85", linewidth=0.7, zorder=0)
         reported = paper[(paper["task"] == pair) & (vector == "task_vector")]
@@ -85,7 +95,7 @@ def by_pair(
             height, colour = 0.97 - 0.13 * below, text_in(arrow.colour)
             axes.text(0.99, height, _block(row.iloc[0]), color=colour, **corner)
         without = pair_rows[[f"icl_{scored_as}" for scored_as in SCORED_AS]].iloc[0]
-        axes.plot(*without, ICL.marker, label=WITHOUT, **start)
+        axes.plot(*without, ICL_LOOK.marker, label=WITHOUT, **start)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_xlabel("On A", labelpad=1)
         axes.set_aspect("equal")
@@ -182,9 +192,9 @@ def _block(row: pd.Series) -> str:
     return f"{block(row['layer'], row['depth'])}{' ' if marks else ''}{marks}"
 
 
-def _draw_sweeps(axes: Axes, of_pair: pd.DataFrame, levels: pd.DataFrame) -> None:
+def _draw_sweeps(axes: Axes, pair_rows: pd.DataFrame, levels: pd.DataFrame) -> None:
     """The sweeps of one pair, and the levels without a vector."""
-    by_sweep = dict(iter(of_pair.groupby(["layer_rule", "scored_as"])))
+    by_sweep = dict(iter(pair_rows.groupby(["layer_rule", "scored_as"])))
     for name, (rule, scored_as, look) in SWEEPS.items():
         sweep = by_sweep[rule, scored_as]
         axes.plot(sweep["layer"].astype(float), sweep["accuracy"], label=name, **look)
@@ -207,10 +217,10 @@ def _overridden(ours: pd.DataFrame) -> str:
     )
 
 
-def _exchanged(of_model: pd.DataFrame, levels: pd.DataFrame) -> str:
+def _exchanged(model_rows: pd.DataFrame, levels: pd.DataFrame) -> str:
     """The finding by block: in how many pairs A is answered less often with the vector, and B
     more often, after the block that is best for B in the conflict."""
-    chosen = _at_its_best(of_model)
+    chosen = _at_its_best(model_rows)
     both = chosen.merge(levels, on=["model", "task", "scored_as"], suffixes=("", "_without"))
     change = (both["accuracy"] - both["accuracy_without"]).groupby(both["scored_as"])
     down = int((change.get_group("demonstrations") < 0).sum())

@@ -104,11 +104,11 @@ def confusion(counts: pd.DataFrame, model: str) -> Plot:
     return Plot(figure, _diagonal(model_rows, tasks), note, note)
 
 
-def _most(of_model: pd.DataFrame) -> str:
+def _most(model_rows: pd.DataFrame) -> str:
     """The finding by kind: how often either errs, and the most frequent kind."""
     parts = []
     for procedure, name in zip(PROCEDURES, ("ICL errs", "the vector"), strict=True):
-        run = of_model[of_model["procedure"] == procedure]
+        run = model_rows[model_rows["procedure"] == procedure]
         sums = run[list(KINDS)].sum()
         times = f"{name} {counted(int(run['wrong'].sum()), 'time')}"
         if sums.any():
@@ -119,9 +119,9 @@ def _most(of_model: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def _diagonal(of_model: pd.DataFrame, tasks: list[str]) -> str:
+def _diagonal(model_rows: pd.DataFrame, tasks: list[str]) -> str:
     """The finding of the matrices: which wrong answer is given most often with the vector."""
-    vector = of_model[of_model["procedure"] == "task_vector"]
+    vector = model_rows[model_rows["procedure"] == "task_vector"]
     wrong = vector[(vector["expected"] != vector["given"]) & (vector["given"] != OTHER)]
     if wrong.empty:
         return f"In {counted(len(tasks), 'task')} with few answers the vector confuses none of them"

@@ -43,14 +43,14 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, repeated: pd.DataFrame, m
     axes = figure.subplots()
     points = {}
     for label, (members, look) in groups.items():
-        of_group = rows[members]
-        if of_group.empty:
+        group_rows = rows[members]
+        if group_rows.empty:
             continue
         size = 3.0 if label == "Other heads" else 4.2
-        places = of_group["induction"], of_group["fv"]
+        places = group_rows["induction"], group_rows["fv"]
         axes.plot(*places, **look, markersize=size, markeredgewidth=0, label=label)
         if label != "Other heads":
-            for head in of_group.to_dict("records"):
+            for head in group_rows.to_dict("records"):
                 name = f"{head['layer']}.{head['head']}"
                 points[name] = (float(head["induction"]), float(head["fv"]), look["color"])
     axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
@@ -74,11 +74,11 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, repeated: pd.DataFrame, m
         f"{number(known['definitions'])}. Of the {known['top']} heads of largest score, both have "
         f"{known['shared']}; random sets would share {number(known['expected'])}."
     )
-    found = (
+    finding = (
         f"The {known['top']} heads of largest FV score and as many of largest induction score have "
         f"{known['shared']} in common; chance is {number(known['expected'])}"
     )
-    return Plot(figure, found, caption, note)
+    return Plot(figure, finding, caption, note)
 
 
 def by_share(means: pd.DataFrame) -> Plot:
@@ -92,9 +92,9 @@ def by_share(means: pd.DataFrame) -> Plot:
     for axes, model in zip(panels, models, strict=True):
         model_rows = means[means["model"] == model]
         level(axes, model_rows["icl"].iloc[0], "icl", label=title("icl"))
-        for place, kind in enumerate(KINDS):
+        for index, kind in enumerate(KINDS):
             line, name = model_rows[model_rows["kind"] == kind], f"ablated_{kind}"
-            at = line["heads"].astype(float) * APART ** (place - len(KINDS) // 2)
+            at = line["heads"].astype(float) * APART ** (index - len(KINDS) // 2)
             look = look_of(name) | {"linestyle": ":" if "excluding" in kind else "-"}
             sizes: Any = {"markersize": 3.6, "linewidth": 1.2, "elinewidth": 0.7}
             whiskered(axes, line, "accuracy", at, label=title(name), **look, **sizes)

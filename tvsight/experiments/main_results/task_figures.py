@@ -42,7 +42,7 @@ def task_by_task(
         accuracy: from `score_report.accuracy`.
     """
     rows = table[table["model"] == model]
-    order = {name: place for place, name in enumerate(rows["category"].unique())}
+    order = {name: index for index, name in enumerate(rows["category"].unique())}
     # From the hardest for ICL to the easiest within each category, upwards.
     rows = rows.assign(order=rows["category"].map(order), lost=-rows["icl"])
     rows = rows.sort_values(["order", "lost"], kind="stable").iloc[::-1].reset_index(drop=True)

@@ -43,8 +43,8 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         # The vectors are looked at with --shots demonstrations only; rows are enough here.
         vectors = options.vectors and count == options.shots
         config = replace(options, shots=count, vectors=vectors)
-        found = with_methods(runner, config, runner.outcome(config, requests))
-        outcome.add(found.labelled(shots=count))
+        measured = with_methods(runner, config, runner.outcome(config, requests))
+        outcome.add(measured.labelled(shots=count))
     return outcome
 
 

@@ -45,12 +45,13 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
         means: from `numbers.over_tasks`.
         ranges: from `numbers.ranges`.
     """
-    of_model, ranged = _placed(means[means["model"] == model]), ranges[ranges["model"] == model]
+    model_rows, ranged = _placed(means[means["model"] == model]), ranges[ranges["model"] == model]
     # Bands are the intervals of the gain, around the accuracy.
     ends = {
-        f"accuracy_{end}": of_model["baseline"] + of_model[f"gain_{end}"] for end in ("low", "high")
+        f"accuracy_{end}": model_rows["baseline"] + model_rows[f"gain_{end}"]
+        for end in ("low", "high")
     }
-    by_context = dict(iter(of_model.assign(**ends).groupby("context")))
+    by_context = dict(iter(model_rows.assign(**ends).groupby("context")))
     contexts = [name for name in CONTEXTS if name in by_context]
     figure, drawn = panels(len(contexts) + 1, 3, 0.9)
     for axes, context in zip(drawn, contexts, strict=False):
@@ -70,7 +71,7 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
     for axes in drawn[-3:]:
         axes.set_xlabel("Factor α of the added vector")
     legend_of(figure, (drawn[0], drawn[-1]), ncols=4, fontsize=6.5)
-    tasks = counted(of_model["tasks"].max(), "task")
+    tasks = counted(model_rows["tasks"].max(), "task")
     note = (
         f"{display_name(model)}, means over {tasks}. Bands: 95 % bootstrap intervals over tasks of "
         "the gain. Shaded: where the best one helps most."
@@ -89,7 +90,7 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows in the order of their factors, with their place."""
-    places = rows["alpha"].map({alpha: place for place, alpha in enumerate(ALPHAS)})
+    places = rows["alpha"].map({alpha: index for index, alpha in enumerate(ALPHAS)})
     return rows.assign(place=places).sort_values("place", kind="stable")
 
 

@@ -64,16 +64,16 @@ def grid(
     axes = figure.subplots()
     substituted = False
     for _, token in top.iterrows():
-        text, place = drawable(token["shown"]), blocks.index(token["layer"])
+        text, row = drawable(token["shown"]), blocks.index(token["layer"])
         substituted |= text != token["shown"]
-        found = next((mark for mark in MARKS if token[mark]), "")
-        colour = MARKS[found][0] if found else PLAIN
-        bold = found == "is_answer"
+        mark_name = next((mark for mark in MARKS if token[mark]), "")
+        colour = MARKS[mark_name][0] if mark_name else PLAIN
+        bold = mark_name == "is_answer"
         look: Any = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}
-        axes.add_patch(Rectangle((token["order"] - 1, place), 1, 1, **look))
-        style: Any = {"style": "italic" if found == "describes" else "normal"}
+        axes.add_patch(Rectangle((token["order"] - 1, row), 1, 1, **look))
+        style: Any = {"style": "italic" if mark_name == "describes" else "normal"}
         style |= {"fontproperties": font(FONT_SIZE, bold), "ha": "center", "va": "center_baseline"}
-        axes.text(token["order"] - 0.5, place + 0.5, fitting(text, CELL, FONT_SIZE, bold), **style)
+        axes.text(token["order"] - 0.5, row + 0.5, fitting(text, CELL, FONT_SIZE, bold), **style)
     for layer, line in {first["two_above"]: "--", first["chosen"]: "-"}.items():
         framed: Any = {"fill": False, "linestyle": line, "linewidth": 1.2, "clip_on": False}
         axes.add_patch(Rectangle((0, blocks.index(layer)), RANKS, 1, **framed))
@@ -105,11 +105,11 @@ def grid(
     if substituted:
         parts.append("‹…›: a token in a script that cannot be drawn here.")
     shown, where = top[top["layer"] == first["two_above"]], block(first["two_above"], depth)
-    found = (
+    mark_name = (
         f"{task_title(first['task'])}: {int(shown['is_answer'].sum())} of the {len(shown)} most "
         f"probable tokens after {where} begin an answer"
     )
-    return Plot(figure, about(found, vector), " ".join(parts), note)
+    return Plot(figure, about(mark_name, vector), " ".join(parts), note)
 
 
 def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> Plot:
@@ -120,7 +120,7 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
         vector: the procedure of the vectors.
     """
     model_rows = shares[shares["model"] == model]
-    of_tasks = model_rows.drop_duplicates("task").set_index("task")
+    by_task = model_rows.drop_duplicates("task").set_index("task")
     categories = dict(zip(model_rows["task"], model_rows["category"], strict=True))
     order = in_order(categories)
     depth = int(model_rows["layer"].max()) + 1
@@ -133,7 +133,7 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
     values = cells.to_numpy(dtype=float)
     drawn = heat_map(axes, cells, list(map(task_title, order)), [])
     for column, style in (("two_above", "--"), ("chosen", "-")):
-        for row, layer in enumerate(of_tasks.loc[order, column].astype(int)):
+        for row, layer in enumerate(by_task.loc[order, column].astype(int)):
             shade = values[row, layer]
             colour = "black" if np.isnan(shade) else text_on(COLOUR_MAP(shade))
             look: Any = {"edgecolor": colour, "linestyle": style, "linewidth": 0.8}
@@ -143,7 +143,7 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
     bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(f"Share of the {RANKS} tokens")
     at_paper = model_rows[model_rows["layer"] == model_rows["two_above"]]
-    found = (
+    finding = (
         f"Two blocks above the chosen one, answers are among the {RANKS} most probable tokens for "
         f"{int((at_paper['answers'] > 0).sum())} of {counted(len(order), 'task')}"
     )
@@ -152,7 +152,7 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
         f"{note} Cells: the share of the {RANKS} most probable tokens of a task's mean dev vector "
         "that begin one of its answers, through final norm and unembedding."
     )
-    return Plot(figure, about(found, vector), caption, note)
+    return Plot(figure, about(finding, vector), caption, note)
 
 
 def ranks(
@@ -172,11 +172,11 @@ def ranks(
     figure = new_figure(TWO_COLUMNS, 0.9 + 2.1 * len(models))
     panels = figure.subplots(len(models), len(kinds), squeeze=False, sharey="row")
     for line, model in zip(panels, models, strict=True):
-        of_model, (first, last) = means[means["model"] == model], windows[model]
-        depth = int(of_model["layer"].max()) + 1
+        model_rows, (first, last) = means[means["model"] == model], windows[model]
+        depth = int(model_rows["layer"].max()) + 1
         for axes, kind in zip(line, kinds, strict=True):
             axes.axvspan(first - 0.5, last + 0.5, color=WINDOW, linewidth=0)
-            kind_rows = of_model[of_model["kind"] == kind].sort_values("layer")
+            kind_rows = model_rows[model_rows["kind"] == kind].sort_values("layer")
             drawn = kind_rows["vector"] == "random"
             for lines, named in ((kind_rows[~drawn], own), (kind_rows[drawn], RANDOM_STYLE)):
                 colour, style, label = named

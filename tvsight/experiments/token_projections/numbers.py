@@ -78,8 +78,8 @@ def shares(top: pd.DataFrame) -> pd.DataFrame:
         (the shares), and the number of `tokens`.
     """
     keys = [*KEYS, "layer", "chosen", "two_above"]
-    of_blocks = top.assign(is_answer=top["is_answer"].astype(bool)).groupby(keys, sort=False)
-    return of_blocks.agg(
+    block_groups = top.assign(is_answer=top["is_answer"].astype(bool)).groupby(keys, sort=False)
+    return block_groups.agg(
         answers=("is_answer", "mean"), describing=("describes", "mean"), tokens=("order", "size")
     ).reset_index()
 
@@ -104,7 +104,7 @@ def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> p
 
     Returns:
         A row per token: `task`, `category`, `source` (`tvsight` or `paper`), `model`, `layer`,
-        `place`, `order`, `token` and, of ours, the other columns of a rank.
+        `index`, `order`, `token` and, of ours, the other columns of a rank.
     """
     ours = at_blocks(ours).assign(source="tvsight")
     theirs = paper.assign(source="paper", place="two above", shown=paper["tokens"].str.split(", "))
@@ -113,10 +113,10 @@ def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> p
     columns = ["task", "category", "source", "model", "layer", "place", "order", "shown", "rank"]
     columns += ["probability", "is_answer", "token_id", "layer_identified", "chosen"]
     both = [part.reindex(columns=columns).astype(object) for part in (ours, theirs)]
-    places = {task: place for place, task in enumerate(tasks)}
-    found = pd.concat(both, ignore_index=True).assign(at=lambda of: of["task"].map(places))
-    found = found.dropna(subset="at").sort_values("at", kind="stable", ignore_index=True)
-    return found.drop(columns="at").rename(columns={"shown": "token"})
+    places = {task: index for index, task in enumerate(tasks)}
+    tokens = pd.concat(both, ignore_index=True).assign(at=lambda of: of["task"].map(places))
+    tokens = tokens.dropna(subset="at").sort_values("at", kind="stable", ignore_index=True)
+    return tokens.drop(columns="at").rename(columns={"shown": "token"})
 
 
 def visible(token: str, token_id: int) -> str:
@@ -198,8 +198,8 @@ def task_line(rows: pd.DataFrame) -> str:
     """Where the answers and each word come nearest to the top, in a line."""
     task_rows = rows[(rows["vector"] != "random") & (rows["kind"] != "top")]
     parts = []
-    for (kind, word), of_word in task_rows.groupby(["kind", "token"], dropna=False, sort=False):
-        best = of_word.sort_values("rank", kind="stable").iloc[0]
+    for (kind, word), word_rows in task_rows.groupby(["kind", "token"], dropna=False, sort=False):
+        best = word_rows.sort_values("rank", kind="stable").iloc[0]
         name = "answers" if kind == "answers" else f"“{word}”"
         parts.append(f"{name} at rank {best['rank']:.0f} after block {best['layer']}")
     return "best " + ", ".join(parts)
