@@ -125,10 +125,10 @@ def swept(*models: str) -> pd.DataFrame:
 def sweep(rows: pd.DataFrame, paper: bool = True, least: float | None = None) -> Plot:
     table = by_layer(rows)
     means, kept = sweep_numbers.curves(table, least), sweep_numbers.with_peak_above(table, least)
-    of_methods = sweep_numbers.of_methods(sweep_numbers.by_method(rows))
-    peaks = sweep_numbers.highest(means, of_methods)
+    method_means = sweep_numbers.method_means(sweep_numbers.by_method(rows))
+    peaks = sweep_numbers.highest(means, method_means)
     tested = sweep_numbers.on_test(rows)
-    return sweep_figures.curves(means, peaks, kept, tested, of_methods, paper, least)
+    return sweep_figures.curves(means, peaks, kept, tested, method_means, paper, least)
 
 
 def sweep_by_task(rows: pd.DataFrame) -> Plot:

@@ -7,12 +7,12 @@ from tests.methods.conftest import Case
 from tvsight.execution import run
 from tvsight.interventions.learning import averaged_vectors, task_vectors
 from tvsight.methods import METHODS
-from tvsight.methods.method import learn
+from tvsight.methods.method import extract
 
 
 def test_it_is_the_mean_of_the_vectors_of_other_episodes(case: Case) -> None:
     tokens = case.prompts.dev
-    found = run(case.model.decoder, learn, tokens, METHODS["averaged_vector"].load())
+    found = run(case.model.decoder, extract, tokens, METHODS["averaged_vector"].load())
     own = [
         task_vector(case.reference, Prompts([], of_episode, [], []))
         for of_episode in dummies(tokens)

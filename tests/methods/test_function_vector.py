@@ -11,7 +11,7 @@ from tests.methods.conftest import Case
 from tvsight.execution import run
 from tvsight.methods import METHODS
 from tvsight.methods.function_vector import effects, mean_heads, summed, top_heads
-from tvsight.methods.method import learn
+from tvsight.methods.method import extract
 from tvsight.models.loading import load
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
@@ -53,7 +53,7 @@ def test_the_vector_is_the_sum_of_the_heads_of_largest_effect(case: Case, normal
     settings = {"heads": 3, "normalised": normalised}
     method = METHODS["function_vector"].load()
     assert (method.of, method.use) == ("task", "add")
-    found = run(case.model.decoder, learn, case.prompts.dev, method, settings)
+    found = run(case.model.decoder, extract, case.prompts.dev, method, settings)
     means = means_of(case)
     mean_effect = effects_of(case, means).mean(dim=0)
     chosen = sorted(
@@ -74,7 +74,7 @@ def test_a_vector_is_learnt_in_half_precision(tiny_checkpoint: Callable[[str], P
     model = load(str(tiny_checkpoint("gemma3")), device="cpu", dtype="bfloat16")
     tokens = method_prompts(model).dev
     entry = METHODS["function_vector"]
-    found = run(model.decoder, learn, tokens, entry.load(), dict(entry.settings))
+    found = run(model.decoder, extract, tokens, entry.load(), dict(entry.settings))
     assert found.dtype == torch.bfloat16
     assert found.isfinite().all()
     assert found.abs().max() > 0

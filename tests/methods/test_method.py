@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import MeasurementError
-from tvsight.methods.method import Method, learn
+from tvsight.methods.method import Method, extract
 from tvsight.protocol.conditions import Condition
 
 DECODER: Any = SimpleNamespace(depth=DEPTH, width=WIDTH)
@@ -30,12 +30,12 @@ def returning(found: object) -> Any:
 )
 def test_another_shape_is_named(of: Any, found: object, message: str) -> None:
     with pytest.raises(MeasurementError, match=message):
-        learn(DECODER, PROMPTS, Method(returning(found), of=of))
+        extract(DECODER, PROMPTS, Method(returning(found), of=of))
 
 
 def test_the_vector_of_a_task_is_that_of_every_episode() -> None:
     vector = torch.randn(DEPTH, WIDTH)
-    found = learn(DECODER, PROMPTS, Method(returning(vector), of="task"))
+    found = extract(DECODER, PROMPTS, Method(returning(vector), of="task"))
     assert torch.equal(found, torch.stack([vector] * 3))
 
 
@@ -46,7 +46,7 @@ def test_what_is_needed_and_settings_arrive_by_name() -> None:
         return factor * given
 
     method = Method(scaled, needs={"given": base})
-    found = learn(DECODER, PROMPTS, method, {"factor": 2.5})
+    found = extract(DECODER, PROMPTS, method, {"factor": 2.5})
     assert torch.equal(found, torch.full((3, DEPTH, WIDTH), 2.5))
 
 
@@ -63,4 +63,4 @@ def test_a_method_that_ends_the_program_fails_alone() -> None:
         raise SystemExit(0)
 
     with pytest.raises(MeasurementError, match=r"ended the program, exit\(0\)"):
-        learn(DECODER, PROMPTS, Method(ends))
+        extract(DECODER, PROMPTS, Method(ends))

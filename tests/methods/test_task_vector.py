@@ -5,11 +5,11 @@ from tests.helpers.reference import Prompts, task_vector
 from tests.methods.conftest import Case
 from tvsight.execution import run
 from tvsight.methods import METHODS
-from tvsight.methods.method import learn
+from tvsight.methods.method import extract
 
 
 def test_it_is_the_mean_state_of_the_dummy_prompts(case: Case) -> None:
-    found = run(case.model.decoder, learn, case.prompts.dev, METHODS["task_vector"].load())
+    found = run(case.model.decoder, extract, case.prompts.dev, METHODS["task_vector"].load())
     expected = [
         task_vector(case.reference, Prompts([], of_episode, [], []))
         for of_episode in dummies(case.prompts.dev)

@@ -123,7 +123,7 @@ def test_a_layer_is_identified_when_it_beats_no_patch_on_dev(
     measured: Measured, procedure: str
 ) -> None:
     dev, baseline = measured.of(procedure, "dev"), measured.of("baseline", "dev")
-    swept = [of_block["correct"] for _, of_block in dev.groupby("layer")]
+    swept = [block_rows["correct"] for _, block_rows in dev.groupby("layer")]
     p_value = best_better_than(np.transpose(swept), baseline["correct"], baseline["query"])
     better = p_value < 0.05
     found = pd.concat([dev, measured.of(procedure, "test")])["layer_identified"]

@@ -83,8 +83,8 @@ def test_rows_are_complete_and_the_same_on_a_simulated_server(
     assert "shared_first_token" not in (found.notes or {})
     assert (found.notes or {})["cut_answers"]["of"] == 8
     swept = rows[(rows["split"] == "dev") & rows["layer"].notna()]
-    for procedure, of_procedure in swept.groupby("procedure"):
-        exact = of_procedure.groupby("layer")["correct"].sum()
+    for procedure, procedure_rows in swept.groupby("procedure"):
+        exact = procedure_rows.groupby("layer")["correct"].sum()
         test = rows[(rows["split"] == "test") & (rows["procedure"] == procedure)]
         assert set(test["layer"]) == {exact.idxmax()}
         assert exact.max() > 0

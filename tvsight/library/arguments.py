@@ -112,12 +112,12 @@ def pairs(shown: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     expected = "pairs of an input and an answer"
     if isinstance(shown, str) or not isinstance(shown, Iterable):
         raise unexpected("demonstrations", expected, shown)
-    found = []
+    texts = []
     for pair in shown:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise unexpected("demonstrations", expected, pair)
-        found.append((as_text("demonstration", pair[0]), as_text("demonstration", pair[1])))
-    return tuple(found)
+        texts.append((as_text("demonstration", pair[0]), as_text("demonstration", pair[1])))
+    return tuple(texts)
 
 
 def dense(name: str, values: Values, shape: list[int]) -> Tensor:
@@ -146,10 +146,10 @@ def held(name: str, values: Tensor, device: torch.device, dtype: torch.dtype) ->
     Raises:
         UsageError: when they are not finite there.
     """
-    found = values.to("cpu" if device.type == "meta" else device, dtype)
-    if not found.isfinite().all():
-        raise UsageError(f"{name}: the vector holds NaN or infinity in {found.dtype}.")
-    return found
+    placed = values.to("cpu" if device.type == "meta" else device, dtype)
+    if not placed.isfinite().all():
+        raise UsageError(f"{name}: the vector holds NaN or infinity in {placed.dtype}.")
+    return placed
 
 
 def as_patch(decoder: Decoder, patch: tuple[int, Values]) -> tuple[int, Tensor]:

@@ -56,20 +56,20 @@ def task_vector(
     )
     plan = Plan(config, as_template(prompt), [task], {})
     sampled, _ = plan.episodes(task, model)
-    of_split = asked(model, task, sampled, plan.template)
-    prompts = method_tokens(plan, task, model, sampled, of_split)
+    by_split = asked(model, task, sampled, plan.template)
+    prompts = method_tokens(plan, task, model, sampled, by_split)
     how, settings = METHODS[method].load(), dict(METHODS[method].settings)
-    found = model.run(
-        measure.learn_vector, prompts["dev"], prompts["test"], how, settings, prompts=2
+    extracted = model.run(
+        measure.extract_vector, prompts["dev"], prompts["test"], how, settings, prompts=2
     )
-    comparison = found["comparison"]
+    comparison = extracted["comparison"]
     finite_vectors(comparison)
-    rows = scored(of_split, comparison, model.dtype)
+    rows = scored(by_split, comparison, model.dtype)
     report = Report.of(frame(rows, task.name, task.category))
     return Vector(
         model,
         task.name,
-        found["vector"],
+        extracted["vector"],
         report.layer,
         kind=method,
         adds=how.use == "add",

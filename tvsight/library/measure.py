@@ -16,7 +16,7 @@ from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.interventions.steering import generate, steered
-from tvsight.methods.method import Method, learn
+from tvsight.methods.method import Method, extract
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.conditions import Progress
 from tvsight.protocol.measure import (
@@ -31,7 +31,7 @@ from tvsight.protocol.measure import (
 Prompts = Mapping[str, Sequence[Sequence[int]]]
 
 
-class Learnt(TypedDict):
+class ExtractedVector(TypedDict):
     """A vector of a task, with its answers."""
 
     vector: Tensor
@@ -68,8 +68,8 @@ def answer(
     if adds:
         vector = vector + unpatched_states(decoder, cached)[0, layer]
     patches = Patches([0], [layer], vector[None])
-    found = generation.generate(decoder, cached, patches, most, stops)[0].tolist()
-    return [token for token in found if token != ENDED]
+    tokens = generation.generate(decoder, cached, patches, most, stops)[0].tolist()
+    return [token for token in tokens if token != ENDED]
 
 
 def generated(
@@ -94,30 +94,30 @@ def generated(
         decoder.nn = unsteered
 
 
-def learn_vector(
+def extract_vector(
     decoder: Decoder,
     dev: PromptTokens,
     test: PromptTokens,
     method: Method,
     settings: Mapping[str, Any],
     progress: Progress | None = None,
-) -> Learnt:
+) -> ExtractedVector:
     """Learn one vector of a task from its dev episodes, and measure it by the protocol of methods.
 
     Args:
         settings: named arguments of the method.
     """
-    vector = learn(decoder, dev, method, settings).mean(dim=0)
+    vector = extract(decoder, dev, method, settings).mean(dim=0)
     methods = {"vector": method}
     on_dev, on_test = (
         Extracted({"vector": vector[None]}, in_context_learning(decoder, of)) for of in (dev, test)
     )
-    found = sweep(decoder, dev, methods, on_dev)
-    layers = best_layers(found["read"], dev["accepted"])
+    swept = sweep(decoder, dev, methods, on_dev)
+    layers = best_layers(swept["read"], dev["accepted"])
     return {
         "vector": vector.float().cpu(),
         "comparison": {
-            "dev": found,
+            "dev": swept,
             "layers": layers,
             "test": after_chosen(decoder, test, methods, on_test, layers),
         },

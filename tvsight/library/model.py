@@ -63,8 +63,8 @@ class LoadedModel(Model):
             raise unexpected("text", "at least one token", text)
         check_window(self, [[*prompt, *range(most - 1)]])
         added = [(of.layer, of.vector) for of in self.added]
-        found = self.run(measure.generated, {"prompts": [prompt]}, most, added)
-        return str(self.tokenizer.decode(found, skip_special_tokens=True))
+        generated = self.run(measure.generated, {"prompts": [prompt]}, most, added)
+        return str(self.tokenizer.decode(generated, skip_special_tokens=True))
 
     @one_at_a_time
     def run(self, function: Callable[..., Result], *arguments: Any, prompts: int = 1) -> Result:

@@ -116,5 +116,5 @@ def answer(
     block_and_vector = None if patch is None else as_patch(model.decoder, patch)
     tokens = model.tokenizer(text).input_ids
     check_window(model, [tokens])
-    found = model.run(measure.answer, {"prompts": [tokens]}, block_and_vector)
-    return str(model.tokenizer.decode(found))
+    answer_tokens = model.run(measure.answer, {"prompts": [tokens]}, block_and_vector)
+    return str(model.tokenizer.decode(answer_tokens))

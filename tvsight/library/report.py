@@ -38,14 +38,14 @@ class Report:
         test = rows[rows["split"] == "test"]
         swept = rows[(rows["split"] == "dev") & (rows["procedure"] == "vector")]
         by_procedure = dict(list(test.groupby("procedure")))
-        found = {name: by_procedure[name] for name in TITLES}
-        chosen = found["vector"].iloc[0]
+        runs = {name: by_procedure[name] for name in TITLES}
+        chosen = runs["vector"].iloc[0]
         return cls(
-            episodes=len(found["vector"]),
+            episodes=len(runs["vector"]),
             layer=int(chosen["layer"]),
             identified=bool(chosen["layer_identified"]),
             dev=tuple(float(share) for share in swept.groupby("layer")["correct"].mean()),
-            test={name: accuracy(run["correct"], run["query"]) for name, run in found.items()},
+            test={name: accuracy(run["correct"], run["query"]) for name, run in runs.items()},
         )
 
     @property

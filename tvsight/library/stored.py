@@ -74,12 +74,12 @@ def _entries(store: Store, experiment: str | None) -> list[Entry]:
         )
     usable = []
     for path in store.paths(experiment):
-        found = check(store, path)
-        why = superseded(found) if isinstance(found, Entry) else found.reason
+        checked = check(store, path)
+        why = superseded(checked) if isinstance(checked, Entry) else checked.reason
         if why:
             warnings.warn(f"Left out: {path}: {one_line(why)}", Remark, stacklevel=3)
-        elif isinstance(found, Entry):
-            usable.append(found)
+        elif isinstance(checked, Entry):
+            usable.append(checked)
     if not usable:
         raise UsageError(f"folder: no usable results in {one_line(str(store.root))!r}.")
     return usable
@@ -91,8 +91,10 @@ def _differing(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         model, task, kind = (str(entry.identity[name]) for name in ("model", "task", "experiment"))
         for name, value in _fields(entry).items():
-            of_run = name in SETTINGS and name != "episodes"
-            own = () if of_run else (task,) if name in ("task_data", "episodes") else (task, kind)
+            is_of_run = name in SETTINGS and name != "episodes"
+            own = (
+                () if is_of_run else (task,) if name in ("task_data", "episodes") else (task, kind)
+            )
             values.setdefault((name, model, *own), set()).add(value)
     return list(dict.fromkeys(name for (name, *_), several in values.items() if len(several) > 1))
 

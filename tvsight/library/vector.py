@@ -127,8 +127,8 @@ class Vector:
         check_window(model, [[*ids, *ids[:1] * (most - 1)]])
         stops = stop_tokens(model, template)
         patch = self._at(layer)
-        found = model.run(measure.answer, {"prompts": [ids]}, patch, self.adds, most, stops)
-        return answer_text(model, found, template)
+        generated = model.run(measure.answer, {"prompts": [ids]}, patch, self.adds, most, stops)
+        return answer_text(model, generated, template)
 
     def steering(self, alpha: float = 1.0, layer: int | None = None) -> Steering:
         """Add `alpha` times the vector after its block at every generated position, for a while.
@@ -172,12 +172,12 @@ class Vector:
             UsageError: for block 0 or one that the model does not have, without the package gguf,
                 or when the file cannot be written.
         """
-        (place,) = self.model.decoder.block_numbers([self.layer if layer is None else layer])
-        if place == 0:
+        (block,) = self.model.decoder.block_numbers([self.layer if layer is None else layer])
+        if block == 0:
             raise UsageError("layer: llama.cpp adds nothing after block 0; name another.")
         kind = str(self.model.decoder.nn.config.get_text_config().model_type)
         architecture, file = kind.removesuffix("_text"), as_path("path", path)
-        files.write_gguf(file, self.values[place], place, architecture, self._origin)
+        files.write_gguf(file, self.values[block], block, architecture, self._origin)
 
     def __repr__(self) -> str:
         report = "" if self.report is None else f"; {self.report}"
@@ -206,8 +206,8 @@ class Vector:
         """A block and a multiple of the vector after it, in the device and precision of the
         model."""
         decoder = self.model.decoder
-        (place,) = decoder.block_numbers([self.layer if layer is None else layer])
-        return place, held("vector", factor * self.values[place], decoder.device, decoder.dtype)
+        (block,) = decoder.block_numbers([self.layer if layer is None else layer])
+        return block, held("vector", factor * self.values[block], decoder.device, decoder.dtype)
 
 
 def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:

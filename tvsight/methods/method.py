@@ -31,7 +31,7 @@ class Method:
     """Methods that come before it, by the names of the arguments that bring their vectors."""
 
 
-def learn(
+def extract(
     decoder: Decoder, prompts: PromptTokens, method: Method, settings: Mapping[str, Any] = {}
 ) -> Tensor:
     """The vectors of a method, `[episodes, depth, width]`. That of a task is the same for every
@@ -43,7 +43,7 @@ def learn(
     Raises:
         MeasurementError: when it returns another shape, or calls `exit`.
     """
-    needed = {name: learn(decoder, prompts, other) for name, other in method.needs.items()}
+    needed = {name: extract(decoder, prompts, other) for name, other in method.needs.items()}
     try:
         vectors = method.learn(decoder, prompts, **needed, **settings)
     except SystemExit as end:
@@ -60,7 +60,7 @@ def learn(
     return vectors if method.of == "episode" else vectors.expand(episodes, -1, -1)
 
 
-def learn_both(
+def extract_both(
     decoder: Decoder,
     dev: PromptTokens,
     test: PromptTokens,
@@ -69,7 +69,7 @@ def learn_both(
 ) -> tuple[Tensor, Tensor]:
     """The vectors of a method for dev and test, each `[episodes, depth, width]`. That of a task is
     extracted on dev."""
-    on_dev = learn(decoder, dev, method, settings)
+    on_dev = extract(decoder, dev, method, settings)
     if method.of == "task":
         return on_dev, on_dev[:1].expand(len(test["shared"]), -1, -1)
-    return on_dev, learn(decoder, test, method, settings)
+    return on_dev, extract(decoder, test, method, settings)

@@ -129,5 +129,5 @@ class Page(NamedTuple):
         if not table.each_model:
             self.display.table(shown, heading, secondary)
             return
-        for model, of_model in shown.groupby("Model", sort=False):
-            self.display.table(of_model.drop(columns="Model"), f"{model}: {heading}", secondary)
+        for model, model_rows in shown.groupby("Model", sort=False):
+            self.display.table(model_rows.drop(columns="Model"), f"{model}: {heading}", secondary)

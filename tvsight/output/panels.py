@@ -112,9 +112,9 @@ def legend_above(figure: Figure, axes: Axes, columns: int, size: float | None = 
 def category_runs(categories: pd.Series) -> list[tuple[str, int, int]]:
     """Each category of neighbouring rows, with the numbers of its first and last row."""
     runs: list[tuple[str, int, int]] = []
-    for place, category in enumerate(categories.astype(str)):
-        first = runs.pop()[1] if runs and runs[-1][0] == category else place
-        runs.append((category, first, place))
+    for index, category in enumerate(categories.astype(str)):
+        first = runs.pop()[1] if runs and runs[-1][0] == category else index
+        runs.append((category, first, index))
     return runs
 
 
@@ -270,14 +270,14 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     """
     # Without the gaps, neighbours in the wrong order take their common mean (isotonic regression).
     groups: list[list[float]] = []
-    for number, place in enumerate(places):
-        groups.append([place - number * gap])
+    for number, middle in enumerate(places):
+        groups.append([middle - number * gap])
         while len(groups) > 1 and _mean(groups[-2]) > _mean(groups[-1]):
             last = groups.pop()
             groups[-1] += last
     level = [_mean(group) for group in groups for _ in group]
     top = high - gap / 2 - (len(places) - 1) * gap
-    return [max(low + gap / 2, min(top, one)) + number * gap for number, one in enumerate(level)]
+    return [max(low + gap / 2, min(top, end)) + number * gap for number, end in enumerate(level)]
 
 
 def _mean(values: Sequence[float]) -> float:

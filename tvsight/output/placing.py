@@ -74,7 +74,7 @@ def name_points(
         across, up = axes.transData.transform((x, y)) - size.min
         place = (round(across / figure.dpi, 3), round(up / figure.dpi, 3))
         names.setdefault(place, []).append(name)
-    texts = {place: ", ".join(of_place) for place, of_place in names.items()}
+    texts = {place: ", ".join(names_there) for place, names_there in names.items()}
     room = np.array([size.width, size.height]) / figure.dpi
     further = axes.transData.transform(np.asarray(nameless, dtype=float).reshape(-1, 2)) - size.min
     for place, (middle, is_near) in _placed(texts, room, dot, further / figure.dpi).items():
@@ -106,8 +106,8 @@ def _placed(
     }
     crowded = sorted(texts, key=lambda place: sum(math.dist(place, o) < CLOSE for o in texts))
     upwards, across = sorted(texts, key=lambda place: place[1]), sorted(texts)
-    found = [_settled(candidates, order) for order in (crowded[::-1], upwards, across)]
-    taken, _ = min(found, key=lambda one: one[1])
+    settled = [_settled(candidates, order) for order in (crowded[::-1], upwards, across)]
+    taken, _ = min(settled, key=lambda arrangement: arrangement[1])
     return {
         place: (candidates[place].middles[at], bool(candidates[place].near[at]))
         for place, at in taken.items()
@@ -126,10 +126,10 @@ def _settled(
     for _ in range(ROUNDS):
         before = dict(taken)
         for place in order:
-            others = [(candidates[one], at) for one, at in taken.items() if one != place]
-            of_places = _costs(candidates[place], others)
-            taken[place] = int(of_places.argmin())
-            costs[place] = float(of_places.min())
+            others = [(candidates[other], at) for other, at in taken.items() if other != place]
+            position_costs = _costs(candidates[place], others)
+            taken[place] = int(position_costs.argmin())
+            costs[place] = float(position_costs.min())
         if taken == before:
             break
     return taken, sum(costs.values())
@@ -170,8 +170,8 @@ def _costs(own: _Candidates, others: list[tuple[_Candidates, int]]) -> Floats:
     crossed = _crosses(points, middles, mine, own.half) & with_line
     meets = _meet(own.point, mine, points, middles) & has_line & with_line
     costs = COVERS * covers + CROSSES * (crosses | crossed) + MEETS * meets
-    found: Floats = own.alone + costs.sum(axis=1)
-    return found
+    total: Floats = own.alone + costs.sum(axis=1)
+    return total
 
 
 def _within(points: Floats, middles: Floats, halves: Floats) -> NDArray[np.bool_]:

@@ -70,11 +70,11 @@ class Plot:
         above, below = _height(title, TITLE), _height(note, NOTE)
         whole = high + above + below
         figure.set_figheight(whole)
-        place = (0, below / whole, 1, high / whole)
-        arranged(figure, place)
+        box = (0, below / whole, 1, high / whole)
+        arranged(figure, box)
         figure.set_layout_engine("none")
         for legend in figure.legends:  # their room is left free, but at the edge of the figure
-            legend.set_bbox_to_anchor(place, transform=figure.transFigure)
+            legend.set_bbox_to_anchor(box, transform=figure.transFigure)
         left, margin = MARGIN / wide, MARGIN / whole
         above_all = figure.text(left, 1 - margin, title, va="top", linespacing=LINE)
         above_all.set(fontsize=TITLE, fontweight="bold")

@@ -117,15 +117,15 @@ def _line(episode: Episode) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _fields(line: str, place: str) -> dict[str, Any]:
+def _fields(line: str, where: str) -> dict[str, Any]:
     try:
         fields = parsed(line)
     except Unusable as error:
-        raise UsageError(f"{place}: {error}.") from error
+        raise UsageError(f"{where}: {error}.") from error
     except ValueError as error:
-        raise UsageError(f"{place}: not JSON. Each line was expected to be {FORM}") from error
+        raise UsageError(f"{where}: not JSON. Each line was expected to be {FORM}") from error
     if not isinstance(fields, dict):
-        raise UsageError(f"{place}: a JSON object was expected: {FORM}")
+        raise UsageError(f"{where}: a JSON object was expected: {FORM}")
     return fields
 
 
@@ -140,12 +140,12 @@ def _check_version(fields: dict[str, Any], path: Path) -> None:
         )
 
 
-def _episode(fields: dict[str, Any], place: str) -> Episode:
+def _episode(fields: dict[str, Any], where: str) -> Episode:
     known = [entry.name for entry in fields_of(Episode)]
     for name in fields:
         if name not in known:
             raise UsageError(
-                f"{place}: unknown key {shown(name)}.{nearest(name, known)} Expected: {FORM}"
+                f"{where}: unknown key {shown(name)}.{nearest(name, known)} Expected: {FORM}"
             )
     try:
         episode = Episode(
@@ -157,36 +157,36 @@ def _episode(fields: dict[str, Any], place: str) -> Episode:
             dummy_queries=_words(fields["dummy_queries"]),
         )
     except KeyError as error:
-        raise UsageError(f"{place}: {error.args[0]} is missing. Expected: {FORM}") from error
+        raise UsageError(f"{where}: {error.args[0]} is missing. Expected: {FORM}") from error
     except TypeError as error:
-        raise UsageError(f"{place}: a value of the wrong kind. Expected: {FORM}") from error
+        raise UsageError(f"{where}: a value of the wrong kind. Expected: {FORM}") from error
     except OverflowError as error:
-        raise UsageError(f"{place}: a word of more than {MAX_WORD} characters.") from error
-    _check(episode, place)
+        raise UsageError(f"{where}: a word of more than {MAX_WORD} characters.") from error
+    _check(episode, where)
     return episode
 
 
-def _check(episode: Episode, place: str) -> None:
+def _check(episode: Episode, where: str) -> None:
     if episode.split not in SPLITS:
-        raise UsageError(f"{place}: split {shown(episode.split)}: dev or test was expected.")
+        raise UsageError(f"{where}: split {shown(episode.split)}: dev or test was expected.")
     if not (episode.demonstrations and episode.accepted and episode.dummy_queries):
         raise UsageError(
-            f"{place}: at least one demonstration, accepted answer and dummy query were expected."
+            f"{where}: at least one demonstration, accepted answer and dummy query were expected."
         )
     query, dummies = episode.query.strip(), [given.strip() for given in episode.dummy_queries]
     if query in {given.strip() for given, _ in episode.demonstrations}:
         raise UsageError(
-            f"{place}: the query {shown(query)} is among its own demonstrations, which show its "
+            f"{where}: the query {shown(query)} is among its own demonstrations, which show its "
             "answer; other inputs were expected there."
         )
     if query in dummies:
         raise UsageError(
-            f"{place}: the query {shown(query)} is among its own dummy queries; the task vector "
+            f"{where}: the query {shown(query)} is among its own dummy queries; the task vector "
             "is read from prompts that do not contain it."
         )
     if len(set(dummies)) < len(dummies):
         raise UsageError(
-            f"{place}: a dummy query is there twice; different ones were expected, since the "
+            f"{where}: a dummy query is there twice; different ones were expected, since the "
             "task vector is the mean over them."
         )
 

@@ -84,11 +84,11 @@ def say_special_tokens(
         return
     pattern = re.compile("|".join(re.escape(text) for text in sorted(special, key=len)[::-1]))
     reads = f"which the tokenizer of {model} reads as a special token, not as text"
-    found = pattern.search(template.query("\n") + "\n" + template.demonstration("\n", "\n"))
-    if found:
-        twice = "; it begins every prompt anyway" if found[0] == tokenizer.bos_token else ""
+    held = pattern.search(template.query("\n") + "\n" + template.demonstration("\n", "\n"))
+    if held:
+        twice = "; it begins every prompt anyway" if held[0] == tokenizer.bos_token else ""
         name = template_name(template)
-        warnings.warn(f"The template '{name}' holds {found[0]}, {reads}{twice}.", Remark, 3)
+        warnings.warn(f"The template '{name}' holds {held[0]}, {reads}{twice}.", Remark, 3)
     holding = [word for word in dict.fromkeys(words) if pattern.search(word)]
     if holding:
         named = ", ".join(map(shown, holding[:3])) + ", …" * (len(holding) > 3)
@@ -115,8 +115,8 @@ def cut_answers(
 ) -> list[list[list[int]]]:
     """Per query and each of its answers, the tokens that the answer adds after the query."""
     prompts = [template.query(given) for given, answers in asked for _ in answers]
-    found = iter(answer_tokens(tokenizer, prompts, [a for _, answers in asked for a in answers]))
-    return [[next(found) for _ in answers] for _, answers in asked]
+    cut = iter(answer_tokens(tokenizer, prompts, [a for _, answers in asked for a in answers]))
+    return [[next(cut) for _ in answers] for _, answers in asked]
 
 
 def shared_first_tokens(
@@ -132,14 +132,14 @@ def shared_first_tokens(
     pairs = list(dict.fromkeys(pairs))
     cut = cut_answers(tokenizer, [(pair.input, pair.answers) for pair in pairs], template)
     beginning: dict[int, set[str]] = {}
-    for pair, of_pair in zip(pairs, cut, strict=True):
-        for answer, tokens in zip(pair.answers, of_pair, strict=True):
+    for pair, pair_tokens in zip(pairs, cut, strict=True):
+        for answer, tokens in zip(pair.answers, pair_tokens, strict=True):
             if tokens:
                 beginning.setdefault(tokens[0], set()).add(answer.strip())
     shared = 0
-    for pair, of_pair in zip(pairs, cut, strict=True):
+    for pair, pair_tokens in zip(pairs, cut, strict=True):
         right = {answer.strip() for answer in pair.answers}
-        shared += any(beginning[tokens[0]] - right for tokens in of_pair if tokens)
+        shared += any(beginning[tokens[0]] - right for tokens in pair_tokens if tokens)
     return {"answers": shared, "of": len(pairs)}
 
 
@@ -151,9 +151,9 @@ def spaced_pair(pair: Pair) -> Pair:
 def _single_token(pairs: Sequence[Pair], tokenizer: Any, template: Template) -> list[Pair]:
     kept = []
     cut = cut_answers(tokenizer, [(pair.input, pair.answers) for pair in pairs], template)
-    for pair, of_pair in zip(pairs, cut, strict=True):
+    for pair, pair_tokens in zip(pairs, cut, strict=True):
         usual, *others = [
-            len(tokens) == 1 and tokens[0] != tokenizer.unk_token_id for tokens in of_pair
+            len(tokens) == 1 and tokens[0] != tokenizer.unk_token_id for tokens in pair_tokens
         ]
         if usual:
             also = [answer for answer, ok in zip(pair.answers[1:], others, strict=True) if ok]

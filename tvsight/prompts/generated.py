@@ -30,8 +30,8 @@ def stop_tokens(model: "Model", template: Template) -> list[int]:
     special tokens such as the end of a sequence."""
     texts = model.vocabulary.texts
     ends = template.separator
-    found = {token for token, text in enumerate(texts) if ends in text} if ends else set()
-    return sorted(found | set(model.tokenizer.all_special_ids))
+    holding = {token for token, text in enumerate(texts) if ends in text} if ends else set()
+    return sorted(holding | set(model.tokenizer.all_special_ids))
 
 
 def answer_text(model: "Model", tokens: Iterable[int], template: Template) -> str:

@@ -48,8 +48,8 @@ def suited(
         if reason is None:
             kept.append(episode)
         else:
-            place = {"split": episode.split, "episode": number, "query": episode.query}
-            left_out.append({**place, "reason": reason})
+            at = {"split": episode.split, "episode": number, "query": episode.query}
+            left_out.append({**at, "reason": reason})
     repeated = len(kept) - len(set(kept))
     told = [_left_out(left_out, len(episodes))] if left_out else []
     told += [f"{repeated} episodes repeat an earlier one"] if repeated else []
@@ -66,13 +66,13 @@ def suited(
     return kept, {**counted, "left_out": left_out, "remarks": told}
 
 
-def remarks(found: object) -> list[str]:
+def remarks(suited: object) -> list[str]:
     """The sentences on the episodes of a result that tables print beneath.
 
     Args:
-        found: the description from `suited` in a manifest; None where episodes were sampled.
+        suited: the description from `suited` in a manifest; None where episodes were sampled.
     """
-    match found:
+    match suited:
         case {"remarks": [*told]}:
             return list(map(str, told))
     return []
@@ -80,10 +80,10 @@ def remarks(found: object) -> list[str]:
 
 def _left_out(left_out: Sequence[Mapping[str, Any]], total: int) -> str:
     """A sentence on the episodes that are left out: their number, the reasons, the first ones."""
-    reasons = dict.fromkeys(one["reason"] for one in left_out)
+    reasons = dict.fromkeys(left["reason"] for left in left_out)
     named = [
-        f"{one['split']} {one['episode']} ({shown(one['query'].strip())})"
-        for one in left_out[:NAMED]
+        f"{left['split']} {left['episode']} ({shown(left['query'].strip())})"
+        for left in left_out[:NAMED]
     ]
     more = [f"{len(left_out) - NAMED} more"] if len(left_out) > NAMED else []
     return (
@@ -98,8 +98,8 @@ def _reasons(
     """The reason why each episode does not suit the tokenizer; None where it does."""
     asked = [(episode.query, episode.accepted) for episode in episodes]
     return [
-        _unknown_word(model.tokenizer, episode) or _unfit_answer(task.match, of_episode)
-        for episode, of_episode in zip(
+        _unknown_word(model.tokenizer, episode) or _unfit_answer(task.match, episode_tokens)
+        for episode, episode_tokens in zip(
             episodes, cut_answers(model.tokenizer, asked, template), strict=True
         )
     ]
@@ -112,14 +112,14 @@ def _unknown_word(tokenizer: Any, episode: Episode) -> str | None:
     return None
 
 
-def _unfit_answer(rule: MatchRule, of_answers: Sequence[TokenIds]) -> str | None:
+def _unfit_answer(rule: MatchRule, answer_ids: Sequence[TokenIds]) -> str | None:
     """The reason why no accepted answer can be predicted as one token; None where one can.
 
     Args:
-        of_answers: the tokens of each answer, the usual answer first.
+        answer_ids: the tokens of each answer, the usual answer first.
     """
-    if not of_answers[0]:
+    if not answer_ids[0]:
         return "the answer has no token of its own after the query"
-    if rule == "exact" and not any(len(tokens) == 1 for tokens in of_answers):
+    if rule == "exact" and not any(len(tokens) == 1 for tokens in answer_ids):
         return "no accepted answer is one token there"
     return None

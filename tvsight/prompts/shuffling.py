@@ -20,11 +20,11 @@ def shuffled_labels(episode: Episode, seed: str) -> Episode:
     random.Random(f"{seed}/shuffled labels").shuffle(places)
     answers = [answer for _, answer in episode.demonstrations]
     # Those of one answer side by side: a step of the largest group's size leaves every group.
-    groups = list(dict.fromkeys(answers[place] for place in places))
-    places.sort(key=lambda place: groups.index(answers[place]))
+    groups = list(dict.fromkeys(answers[index] for index in places))
+    places.sort(key=lambda index: groups.index(answers[index]))
     step = max(Counter(answers).values(), default=0)
     permuted = {
-        place: answers[places[(number + step) % len(places)]] for number, place in enumerate(places)
+        index: answers[places[(number + step) % len(places)]] for number, index in enumerate(places)
     }
     shown = tuple((given, permuted[n]) for n, (given, _) in enumerate(episode.demonstrations))
     return replace(episode, demonstrations=shown)

@@ -87,10 +87,12 @@ def tokenise(
         "dummies": [],
         "zero_shot": tokenizer(queries).input_ids,
         "accepted": [
-            accepted_tokens(model, episode.accepted, of_episode, rule)
-            for episode, of_episode in zip(episodes, cut, strict=True)
+            accepted_tokens(model, episode.accepted, episode_tokens, rule)
+            for episode, episode_tokens in zip(episodes, cut, strict=True)
         ],
-        "expected": _first_tokens([of_episode[0] for of_episode in cut], episodes, template),
+        "expected": _first_tokens(
+            [episode_tokens[0] for episode_tokens in cut], episodes, template
+        ),
         "others": [_others(episodes, own) for own in range(len(episodes))],
     }
     for episode in episodes:
@@ -146,9 +148,9 @@ def accepted_tokens(
     Args:
         cut: the tokens of each answer, from `cut_answers`.
     """
-    found = set(model.vocabulary.accepted(answers, rule))
-    found |= {own[0] for own in cut if own and (rule == "prefix" or len(own) == 1)}
-    return sorted(found - {model.tokenizer.unk_token_id})
+    tokens = set(model.vocabulary.accepted(answers, rule))
+    tokens |= {own[0] for own in cut if own and (rule == "prefix" or len(own) == 1)}
+    return sorted(tokens - {model.tokenizer.unk_token_id})
 
 
 def parts(tokens: PromptTokens, most: int | None) -> list[PromptTokens]:

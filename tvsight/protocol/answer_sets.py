@@ -48,7 +48,7 @@ def chance(rows: pd.DataFrame) -> dict[str, Any]:
         pairs that have this answer).
     """
     answers, rule = accepted_answers(rows)
-    usual = Counter(of_query[0] for of_query in answers.values())
+    usual = Counter(query_answers[0] for query_answers in answers.values())
     ((most, count),) = usual.most_common(1)
     test = rows.loc[rows["split"] == "test", ["episode", "query"]].drop_duplicates("episode")
     right = [_is_one_of(most, answers[query.strip()], rule) for query in test["query"]]
@@ -75,8 +75,8 @@ def recognition(rows: pd.DataFrame) -> pd.DataFrame:
         there is none), each with `_low` and `_high`.
     """
     accepted = {
-        names: accepted_answers(of_task)
-        for names, of_task in rows.groupby(["model", "task"], sort=False, observed=True)
+        names: accepted_answers(task_rows)
+        for names, task_rows in rows.groupby(["model", "task"], sort=False, observed=True)
     }
 
     def summary(run: pd.DataFrame) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def in_answer_set(
         rows: predictions of one task.
         answers, rule: from `accepted_answers`.
     """
-    every = {answer for of_query in answers.values() for answer in of_query}
+    every = {answer for query_answers in answers.values() for answer in query_answers}
     texts = rows["predicted"][~rows["correct"]].unique()
     known = [text for text in texts if _is_one_of(text, every, rule)]
     return rows["correct"] | rows["predicted"].isin(known)
@@ -126,11 +126,11 @@ def accepted_answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], Ma
     the usual answers of its queries, compared exactly."""
     asked = rows[["query", "expected"]].drop_duplicates("query")
     pairs = zip(asked["query"].str.strip(), asked["expected"].str.strip(), strict=True)
-    of_queries: dict[str, tuple[str, ...]] = {query: (answer,) for query, answer in pairs}
+    by_query: dict[str, tuple[str, ...]] = {query: (answer,) for query, answer in pairs}
     task = packaged_tasks().get(str(rows["task"].iloc[0]))
     if task is None:
-        return of_queries, "exact"
-    return of_queries | {pair.input: pair.answers for pair in task.pairs}, task.match
+        return by_query, "exact"
+    return by_query | {pair.input: pair.answers for pair in task.pairs}, task.match
 
 
 def _is_one_of(text: str, answers: "set[str] | tuple[str, ...]", rule: MatchRule) -> bool:

@@ -93,16 +93,16 @@ class MainResults(TaskRequest):
         """
         plan = self.plan
         episodes, notes = plan.episodes(self.task, model)
-        of_split = asked(model, self.task, episodes, plan.template)
-        dev, test = of_split["dev"].tokens, of_split["test"].tokens
+        by_split = asked(model, self.task, episodes, plan.template)
+        dev, test = by_split["dev"].tokens, by_split["test"].tokens
         result = yield from in_parts(
             model.decoder, dev, test, plan.config.vectors, plan.config.max_job_episodes
         )
         vectors = finite_vectors(result, f"{option('vectors', False)} keeps the rows alone.")
-        rows = scored(of_split, result, model.dtype)
+        rows = scored(by_split, result, model.dtype)
         data = frame(rows, self.task.name, self.task.category)
         kept = vectors if plan.config.vectors else None
-        return Measured(data, kept, notes, tabled(of_split))
+        return Measured(data, kept, notes, tabled(by_split))
 
     def line(self, rows: pd.DataFrame) -> str:
         """The comparison, and the first pair, by which a file that was read wrongly is seen."""

@@ -104,19 +104,27 @@ class Prompts:
 
     def states(self, conditions: Sequence[Condition]) -> list[Tensor]:
         """The states after the last block under each condition, `[its prompts, blocks, width]`."""
-        patched = [(one, self._prompts(one)) for one in conditions if one.vectors is not None]
-        found = iter(())
+        patched = [
+            (condition, self._prompts(condition))
+            for condition in conditions
+            if condition.vectors is not None
+        ]
+        patched_states = iter(())
         if patched:
-            prompts = [n for one, rows in patched for n in rows for _ in one.blocks]
-            blocks = [block for one, rows in patched for _ in rows for block in one.blocks]
-            placed = [one.applied(self.own[list(rows)]).flatten(0, 1) for one, rows in patched]
+            prompts = [n for condition, rows in patched for n in rows for _ in condition.blocks]
+            blocks = [
+                block for condition, rows in patched for _ in rows for block in condition.blocks
+            ]
+            placed = [
+                condition.applied(self.own[list(rows)]).flatten(0, 1) for condition, rows in patched
+            ]
             final = apply_vectors(self.decoder, self.cached, prompts, blocks, torch.cat(placed))
-            found = iter(final.split([len(vectors) for vectors in placed]))
+            patched_states = iter(final.split([len(vectors) for vectors in placed]))
         return [
             self.own[:, [-1]]
-            if one.vectors is None
-            else next(found).unflatten(0, (-1, len(one.blocks)))
-            for one in conditions
+            if condition.vectors is None
+            else next(patched_states).unflatten(0, (-1, len(condition.blocks)))
+            for condition in conditions
         ]
 
     def answers(self, conditions: Sequence[Condition], states: Sequence[Tensor]) -> list[Read]:
@@ -128,21 +136,26 @@ class Prompts:
         expected = torch.zeros(len(self.own), dtype=torch.long)
         expected[self.index] = torch.tensor(list(self.expected))
         groups = []
-        for one, final in zip(conditions, states, strict=True):
-            groups.append((final, expected[list(self._prompts(one))].tolist()))
-        found: list[Read] = []
+        for condition, final in zip(conditions, states, strict=True):
+            groups.append((final, expected[list(self._prompts(condition))].tolist()))
+        read_conditions: list[Read] = []
         reads = read_together(self.decoder, groups)
-        for one, final, read in zip(conditions, states, reads, strict=True):
-            if self._is_shared(one):
+        for condition, final, read in zip(conditions, states, reads, strict=True):
+            if self._is_shared(condition):
                 read, final = at(read, self.index, 0), final[self.index]
             if self.icl is not None:
                 read |= scores(self.decoder, final, self.expected, self.icl)
-            blocks = None if one.vectors is None else list(one.blocks)
+            blocks = None if condition.vectors is None else list(condition.blocks)
             read = at(read, 0) if blocks is None else read
-            found.append(
-                Read(procedure=one.procedure, blocks=blocks, labels=dict(one.labels), answers=read)
+            read_conditions.append(
+                Read(
+                    procedure=condition.procedure,
+                    blocks=blocks,
+                    labels=dict(condition.labels),
+                    answers=read,
+                )
             )
-        return found
+        return read_conditions
 
     def patches(self, conditions: Sequence[Condition], every: bool = False) -> Patches:
         """Rows that continue the prompts: each condition, episode and block, in this order.
@@ -154,15 +167,15 @@ class Prompts:
         rows: list[int] = []
         blocks: list[int | None] = []
         vectors, added = [], []
-        for one in conditions:
-            of_blocks = one.blocks if one.vectors is not None else [None]
-            rows += [row for row in self.index for _ in of_blocks]
-            blocks += [*of_blocks] * len(self.index)
-            added += [one.use == "add"] * (len(self.index) * len(of_blocks))
-            if one.vectors is None:
+        for condition in conditions:
+            own_blocks = condition.blocks if condition.vectors is not None else [None]
+            rows += [row for row in self.index for _ in own_blocks]
+            blocks += [*own_blocks] * len(self.index)
+            added += [condition.use == "add"] * (len(self.index) * len(own_blocks))
+            if condition.vectors is None:
                 vectors.append(torch.zeros_like(states[:, 0]))
             else:
-                chosen = one.vectors.expand(states.shape)[:, list(one.blocks)]
+                chosen = condition.vectors.expand(states.shape)[:, list(condition.blocks)]
                 vectors.append(chosen.to(states).flatten(0, 1))
         return Patches(rows, blocks, torch.cat(vectors), added, every)
 
@@ -202,8 +215,8 @@ def read_together(
     flat = torch.cat([states.flatten(0, -2) for states, _ in groups])
     expected = [
         token
-        for shape, (_, of_rows) in zip(shapes, groups, strict=True)
-        for token in of_rows
+        for shape, (_, group_rows) in zip(shapes, groups, strict=True)
+        for token in group_rows
         for _ in range(shape[1:].numel())
     ]
     read = answers(decoder, flat, expected)

@@ -11,7 +11,7 @@ from torch import Tensor
 from tvsight.interventions.answers import Icl, part, scores
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import force, generate
-from tvsight.methods.method import Method, learn
+from tvsight.methods.method import Method, extract
 from tvsight.prompts.tokens import PromptTokens, whole_prompts
 from tvsight.protocol.conditions import (
     BASELINE,
@@ -70,7 +70,7 @@ def answer_dev(
     else:
         name, method = further
         methods = {name: method}
-        vectors = {name: learn(decoder, dev, method, settings)}
+        vectors = {name: extract(decoder, dev, method, settings)}
         extracted = Extracted(vectors, in_context_learning(decoder, dev))
     say("layer sweep")
     prompts = Prompts(decoder, dev["zero_shot"], dev["expected"], extracted.icl)
@@ -111,7 +111,7 @@ def answer_test(
         if method.of == "task":
             vectors = taught[name].to(decoder.device).expand(len(test["query"]), -1, -1)
         else:
-            vectors = learn(decoder, test, method, settings)
+            vectors = extract(decoder, test, method, settings)
         extracted = Extracted({name: vectors}, in_context_learning(decoder, test))
     say("test queries")
     generated = (test["answers"], extracted.icl, most, stops)
@@ -152,21 +152,23 @@ def whole_answers(
         most, stops: as `answer_dev` takes them.
     """
     decoder, patches = prompts.decoder, prompts.patches(conditions)
-    sizes = [len(one.blocks) if one.vectors is not None else 1 for one in conditions]
+    sizes = [
+        len(condition.blocks) if condition.vectors is not None else 1 for condition in conditions
+    ]
     answers = [answer for size in sizes for answer in given for _ in range(size)]
     generated = generate(decoder, prompts.cached, patches, most, set(stops))
     forced = force(decoder, prompts.cached, patches, answers)
     found: list[WholeAnswers] = []
     start = 0
-    for one, size in zip(conditions, sizes, strict=True):
+    for condition, size in zip(conditions, sizes, strict=True):
         shape = (len(given), size)
         own = slice(start, start + len(given) * size)
         start = own.stop
         first = part(forced["first"], own, shape)
         first |= scores(decoder, forced["states"][own].view(*shape, -1), icl.expected, icl)
-        blocks = None if one.vectors is None else list(one.blocks)
+        blocks = None if condition.vectors is None else list(condition.blocks)
         first = at(first, 0) if blocks is None else first
-        read = Read(procedure=one.procedure, blocks=blocks, labels={}, answers=first)
+        read = Read(procedure=condition.procedure, blocks=blocks, labels={}, answers=first)
         whole = forced["answer_log_probability"][own].view(shape)
         tokens = generated[own].view(*shape, most)
         found.append({"read": read, "generated": tokens, "answer_log_probability": whole})

@@ -58,10 +58,10 @@ class KnownHeads:
 
 
 def with_known_heads(
-    plan: Plan, source: ModelSource, of_heads: Outcome, thetas: TaskVectors
+    plan: Plan, source: ModelSource, head_outcome: Outcome, thetas: TaskVectors
 ) -> tuple[list[Task], KnownHeads]:
     """The tasks whose task vectors and effects of heads are known, and these."""
-    results = {one.key.task: one for one in of_heads.of(source.name).results}
+    results = {result.key.task: result for result in head_outcome.of(source.name).results}
     tasks = [
         task
         for task in plan.tasks
@@ -131,18 +131,18 @@ class HeadEffects(TaskRequest):
         attention, depth = model.decoder.attention, model.decoder.depth
         check_enough_heads(model, self.least)
         episodes, notes = self.plan.episodes(self.task, model)
-        of_split = asked(model, self.task, episodes, self.plan.template)
-        dev = method_tokens(self.plan, self.task, model, episodes, of_split)["dev"]
+        by_split = asked(model, self.task, episodes, self.plan.template)
+        dev = method_tokens(self.plan, self.task, model, episodes, by_split)["dev"]
         size = 4 * depth * attention.heads * attention.head_width
         solved = "queries" in self.identity
         # A rehearsal's model answers nothing right.
-        (found,) = yield [Job(measure_effects, (dev, solved), size, prompts=1, small=(False,))]
-        if not (found["effect"].isfinite().all() and found["means"].isfinite().all()):
+        (measured,) = yield [Job(measure_effects, (dev, solved), size, prompts=1, small=(False,))]
+        if not (measured["effect"].isfinite().all() and measured["means"].isfinite().all()):
             raise MeasurementError(
                 f"an effect or a head holds NaN or infinity; try a wider {option('dtype')}."
             )
-        data = self._frame(of_split["dev"], found, model)
-        return Measured(data, {HEAD_MEANS: found["means"].cpu().contiguous()}, notes)
+        data = self._frame(by_split["dev"], measured, model)
+        return Measured(data, {HEAD_MEANS: measured["means"].cpu().contiguous()}, notes)
 
     def line(self, rows: pd.DataFrame) -> str:
         """The heads of largest effect."""
@@ -153,20 +153,20 @@ class HeadEffects(TaskRequest):
         ]
         return f"largest effects {', '.join(named)}"
 
-    def _frame(self, dev: "Asked", found: "Found", model: "Model") -> pd.DataFrame:
-        effect, log_effect = (found[name].double().numpy() for name in ("effect", "log_effect"))
+    def _frame(self, dev: "Asked", measured: "Found", model: "Model") -> pd.DataFrame:
+        effect, log_effect = (measured[name].double().numpy() for name in ("effect", "log_effect"))
         number, layer, head = (axis.ravel() for axis in np.indices(effect.shape))
-        asked = [dev.episodes[episode] for episode in found["episodes"]]
-        of_prompt = pd.DataFrame(
+        asked = [dev.episodes[episode] for episode in measured["episodes"]]
+        prompt_rows = pd.DataFrame(
             {
-                "episode": found["episodes"],
-                "query": [one.query for one in asked],
-                "expected": [one.accepted[0] for one in asked],
-                "probability": found["probability"].double().tolist(),
-                "log_probability": found["log_probability"].double().tolist(),
+                "episode": measured["episodes"],
+                "query": [episode.query for episode in asked],
+                "expected": [episode.accepted[0] for episode in asked],
+                "probability": measured["probability"].double().tolist(),
+                "log_probability": measured["log_probability"].double().tolist(),
             }
         )
-        rows = of_prompt.iloc[number].reset_index(drop=True)
+        rows = prompt_rows.iloc[number].reset_index(drop=True)
         rows = rows.assign(
             model=model.name,
             task=self.task.name,

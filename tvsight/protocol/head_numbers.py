@@ -81,24 +81,24 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
         random sets share as many, hypergeometric), `p_holm`, adjusted for the pairs of a model, and
         `more`, whether that is below 5 %.
     """
-    found = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        top = of_model[of_model["rank"] <= count]
+    shares = []
+    for model, model_rows in table.groupby("model", sort=False, observed=True):
+        top = model_rows[model_rows["rank"] <= count]
         sets = {
-            task: set(of_task[HEAD].itertuples(index=False, name=None))
-            for task, of_task in top.groupby("task", sort=False, observed=True)
+            task: set(task_rows[HEAD].itertuples(index=False, name=None))
+            for task, task_rows in top.groupby("task", sort=False, observed=True)
         }
-        heads = len(of_model[HEAD].drop_duplicates())
+        heads = len(model_rows[HEAD].drop_duplicates())
         for task, other in combinations(sets, 2):
             shared = len(sets[task] & sets[other])
-            found.append(
+            shares.append(
                 {
                     **{"model": model, "task": task, "other": other, "shared": shared},
                     "expected": count**2 / heads,
                     "p": float(hypergeom.sf(shared - 1, heads, count, count)),
                 }
             )
-    table = pd.DataFrame(found)
+    table = pd.DataFrame(shares)
     if table.empty:
         return table
     table = with_holm(table, ["p"])

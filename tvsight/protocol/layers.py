@@ -60,9 +60,9 @@ def peaks(means: pd.DataFrame) -> pd.DataFrame:
         several), `first` and `last` block of the unbroken range around it with at least
         `PEAK_SHARE` of its accuracy.
     """
-    found = []
-    for model, of_model in means.groupby("model", sort=False):
-        accuracy = of_model.sort_values("layer")["accuracy"].to_numpy()
+    rows_by_layer = []
+    for model, model_rows in means.groupby("model", sort=False):
+        accuracy = model_rows.sort_values("layer")["accuracy"].to_numpy()
         peak = int(accuracy.argmax())
         near = accuracy >= PEAK_SHARE * accuracy[peak]
         first = last = peak
@@ -70,7 +70,7 @@ def peaks(means: pd.DataFrame) -> pd.DataFrame:
             first -= 1
         while last < len(near) - 1 and near[last + 1]:
             last += 1
-        found.append(
+        rows_by_layer.append(
             {
                 "model": model,
                 "depth": len(accuracy),
@@ -81,7 +81,7 @@ def peaks(means: pd.DataFrame) -> pd.DataFrame:
                 "last": last,
             }
         )
-    return pd.DataFrame(found)
+    return pd.DataFrame(rows_by_layer)
 
 
 def common_block(rows: pd.DataFrame, asked: int | None = None) -> dict[str, int]:
@@ -94,14 +94,14 @@ def common_block(rows: pd.DataFrame, asked: int | None = None) -> dict[str, int]
     Raises:
         UsageError: when a model has no block of the number that is asked for.
     """
-    found = {}
+    layers_by_vector = {}
     for _, peak in peaks(over_tasks(by_layer(rows))).iterrows():
         if asked is not None and not 0 <= asked < peak["depth"]:
             raise UsageError(
                 f"{option('layer', asked)}: {peak['model']} has blocks 0 to {peak['depth'] - 1}."
             )
-        found[str(peak["model"])] = int(peak["layer"]) if asked is None else asked
-    return found
+        layers_by_vector[str(peak["model"])] = int(peak["layer"]) if asked is None else asked
+    return layers_by_vector
 
 
 def paper_by_layer() -> pd.DataFrame:
@@ -111,6 +111,6 @@ def paper_by_layer() -> pd.DataFrame:
 
 def _with_depth(table: pd.DataFrame) -> pd.DataFrame:
     depth = table.groupby("model", observed=True)["layer"].transform("max") + 1
-    place = list(table.columns).index("layer") + 1
-    table.insert(place, "relative_depth", ((table["layer"] + 1) / depth).astype(float))
+    position = list(table.columns).index("layer") + 1
+    table.insert(position, "relative_depth", ((table["layer"] + 1) / depth).astype(float))
     return table

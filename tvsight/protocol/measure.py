@@ -15,7 +15,7 @@ from tvsight.interventions.answers import Answers, Icl
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.methods import averaged_vector, task_vector
-from tvsight.methods.method import Method, learn_both
+from tvsight.methods.method import Method, extract_both
 from tvsight.models.precision import TIE
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 from tvsight.protocol.conditions import (
@@ -131,7 +131,7 @@ def measure_method(
     """
     say = progress or silent
     say("learning")
-    splits = zip((dev, test), learn_both(decoder, dev, test, method, settings), strict=True)
+    splits = zip((dev, test), extract_both(decoder, dev, test, method, settings), strict=True)
     on_dev, on_test = (
         Extracted({name: of}, in_context_learning(decoder, split)) for split, of in splits
     )
@@ -154,9 +154,9 @@ def extract_with_icl(decoder: Decoder, prompts: PromptTokens) -> Extracted:
         for dummies, query in zip(prompts["dummies"], prompts["query"], strict=True)
     ]
     last = last_states(decoder, prompts["shared"], few_shot)
-    own = task_vectors([of_episode[:-1] for of_episode in last])
+    own = task_vectors([episode_states[:-1] for episode_states in last])
     averaged = averaged_vector.learn(decoder, prompts, own)
-    icl = torch.stack([of_episode[-1, -1] for of_episode in last])
+    icl = torch.stack([episode_states[-1, -1] for episode_states in last])
     vectors = {"task_vector": own, "averaged_vector": averaged}
     return Extracted(vectors, Icl(icl, prompts["expected"], prompts["accepted"]))
 
@@ -218,14 +218,14 @@ def in_context_learning(
     few_shot = last_states(
         decoder, shared or prompts["shared"], [[query] for query in prompts["query"]]
     )
-    states = torch.stack([of_episode[0, -1] for of_episode in few_shot])
+    states = torch.stack([episode_states[0, -1] for episode_states in few_shot])
     return Icl(states, prompts["expected"], prompts["accepted"])
 
 
 def best_layers(
     read: Sequence[Read],
     accepted: Sequence[Sequence[int]],
-    key: Callable[[Read], Any] = lambda one: one["procedure"],
+    key: Callable[[Read], Any] = lambda read_one: read_one["procedure"],
 ) -> dict[Any, int]:
     """The block with the best dev accuracy, for each vector that was applied after several.
 
@@ -233,9 +233,9 @@ def best_layers(
         key: what tells vectors apart.
     """
     return {
-        key(one): best_layer(one["answers"], accepted)
-        for one in read
-        if one["blocks"] is not None and len(one["blocks"]) > 1
+        key(read_one): best_layer(read_one["answers"], accepted)
+        for read_one in read
+        if read_one["blocks"] is not None and len(read_one["blocks"]) > 1
     }
 
 
@@ -263,7 +263,7 @@ def check_no_op(read: Sequence[Read], dtype: str, unpatched: str = "baseline") -
     Raises:
         MeasurementError: when an answer changed that was not a tie.
     """
-    by_name = {one["procedure"]: one["answers"] for one in read}
+    by_name = {condition_read["procedure"]: condition_read["answers"] for condition_read in read}
     baseline, patched = by_name[unpatched], by_name["no_op"]
     decided = baseline["margin"] > TIE[dtype]
     changed = (baseline["token"] != patched["token"].T) & decided

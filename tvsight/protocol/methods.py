@@ -36,11 +36,11 @@ def with_methods(runner: "Runner", options: RunConfig, central: Outcome) -> Outc
     Raises:
         UsageError: for an unknown method, or a file that does not define one.
     """
-    found = {
+    outcomes = {
         entry.title: runner.outcome(options, partial(requests, method=entry))
         for entry in further_methods(options)
     }
-    return joined(central, found)
+    return joined(central, outcomes)
 
 
 def further_methods(options: RunConfig) -> list[MethodEntry]:
@@ -53,14 +53,14 @@ def further_methods(options: RunConfig) -> list[MethodEntry]:
     if not isinstance(options, MethodOptions):
         return []
     named = named_methods(options.methods, options.method_file)
-    found = [entry for entry in named if entry.key not in CENTRAL]
-    for entry in found:
+    further = [entry for entry in named if entry.key not in CENTRAL]
+    for entry in further:
         procedures.add(entry.key, entry.title)
-    return found
+    return further
 
 
 def with_further_methods(
-    found: Outcome, options: RunConfig, measured: Callable[[MethodEntry], Outcome]
+    outcome: Outcome, options: RunConfig, measured: Callable[[MethodEntry], Outcome]
 ) -> Outcome:
     """The results of an analysis, with those of each further method. What failed is named by its
     title too.
@@ -72,8 +72,8 @@ def with_further_methods(
         UsageError: see `further_methods`.
     """
     for entry in further_methods(options):
-        found.add(measured(entry).titled(entry.title))
-    return found
+        outcome.add(measured(entry).titled(entry.title))
+    return outcome
 
 
 def stored_vectors(runner: "Runner", options: RunConfig, method: MethodEntry) -> Outcome:
@@ -131,8 +131,8 @@ class MethodResults(TaskRequest):
         from tvsight.protocol.measure import measure_method
 
         episodes, notes = self.plan.episodes(self.task, model)
-        of_split = asked(model, self.task, episodes, self.plan.template)
-        prompts = method_tokens(self.plan, self.task, model, episodes, of_split)
+        by_split = asked(model, self.task, episodes, self.plan.template)
+        prompts = method_tokens(self.plan, self.task, model, episodes, by_split)
         method, wanted = self.method.load(), self.needs_vectors
         how = (self.method.key, method, dict(self.method.settings), wanted)
         size = model.decoder.depth * model.decoder.width * 2 if wanted else 0
@@ -141,7 +141,7 @@ class MethodResults(TaskRequest):
         (result,) = yield [Job(measure_method, arguments, size, prompts=2)]
         vectors = finite_vectors(result)
         known = ("baseline", "icl")  # of the central comparison
-        rows = scored(of_split, result, model.dtype)
+        rows = scored(by_split, result, model.dtype)
         rows = [row for row in rows if row["procedure"] not in known]
         data = frame(rows, self.task.name, self.task.category)
         return Measured(data, vectors if wanted else None, notes)

@@ -52,9 +52,9 @@ class Asked(NamedTuple):
             MeasurementError: when a log-probability or a margin is not a finite number.
         """
         if not (read["log_probability"].isfinite().all() and read["margin"].isfinite().all()):
-            place = "" if layer is None else f" after block {layer}"
+            where = "" if layer is None else f" after block {layer}"
             raise MeasurementError(
-                f"{procedure}{place}: the logits hold NaN or infinity. "
+                f"{procedure}{where}: the logits hold NaN or infinity. "
                 f"A wider {option('dtype')} may help."
             )
         position = None if layer is None else LAST
@@ -97,8 +97,8 @@ class Asked(NamedTuple):
             return self.rows(answers, named, **labels)
         return [
             row
-            for place, block in enumerate(read["blocks"])
-            for row in self.rows(at(answers, place), named, block, **labels)
+            for index, block in enumerate(read["blocks"])
+            for row in self.rows(at(answers, index), named, block, **labels)
         ]
 
 
@@ -120,24 +120,24 @@ def asked(
     """
     by_split = {split: [e for e in episodes if e.split == split] for split in SPLITS}
     return {
-        split: Asked(model, of_split, tokenise(model, of_split, task.match, template))
-        for split, of_split in by_split.items()
+        split: Asked(model, split_episodes, tokenise(model, split_episodes, task.match, template))
+        for split, split_episodes in by_split.items()
     }
 
 
-def tabled(of_split: Mapping[str, Asked]) -> pd.DataFrame:
+def tabled(by_split: Mapping[str, Asked]) -> pd.DataFrame:
     """The episodes of every split, with the texts of the tokens of their few-shot prompts, as they
     are stored."""
     return pd.concat(
         [
             table_of(
-                one.episodes,
+                split_asked.episodes,
                 [
-                    [one.model.vocabulary.texts[token] for token in prompt]
-                    for prompt in whole_prompts(one.tokens)
+                    [split_asked.model.vocabulary.texts[token] for token in prompt]
+                    for prompt in whole_prompts(split_asked.tokens)
                 ],
             )
-            for one in of_split.values()
+            for split_asked in by_split.values()
         ],
         ignore_index=True,
     )
@@ -148,7 +148,7 @@ def method_tokens(
     task: "Task",
     model: "Model",
     episodes: "Sequence[Episode]",
-    of_split: Mapping[str, Asked],
+    by_split: Mapping[str, Asked],
 ) -> "dict[Split, PromptTokens]":
     """The prompts of a method by split: those of the central comparison, and the same with the
     shuffled labels of the controls."""
@@ -156,7 +156,7 @@ def method_tokens(
     shuffled = [shuffled_labels(episode, f"{draw}/{n}") for n, episode in enumerate(episodes)]
     permuted = asked(model, task, shuffled, plan.template)
     return {
-        split: {**of_split[split].tokens, "shuffled": whole_prompts(permuted[split].tokens)}
+        split: {**by_split[split].tokens, "shuffled": whole_prompts(permuted[split].tokens)}
         for split in SPLITS
     }
 
@@ -183,7 +183,7 @@ def finite_vectors(result: "Comparison", remedy: str = "") -> "dict[str, Tensor]
 
 
 def scored(
-    of_split: Mapping[str, Asked], result: "Comparison", dtype: str
+    by_split: Mapping[str, Asked], result: "Comparison", dtype: str
 ) -> "list[dict[str, Any]]":
     """Rows of all answers. Those of a vector say whether its layer is identified.
 
@@ -196,9 +196,9 @@ def scored(
     rows = [
         row
         for split in SPLITS
-        for one in result[split]["read"]
-        if one["procedure"] != "no_op"
-        for row in of_split[split].labelled(one)
+        for read in result[split]["read"]
+        if read["procedure"] != "no_op"
+        for row in by_split[split].labelled(read)
     ]
     return with_identified(rows)
 
@@ -217,8 +217,8 @@ def with_identified(
     baseline = table[on_dev & (table["procedure"] == "baseline")]
     swept = table[on_dev & table["layer"].notna()]
     identified = {
-        vector: layer_p(of_vector, baseline) < SIGNIFICANCE
-        for vector, of_vector in swept.groupby(by, sort=False)
+        vector: layer_p(vector_rows, baseline) < SIGNIFICANCE
+        for vector, vector_rows in swept.groupby(by, sort=False)
     }
     return [
         row | {"layer_identified": identified.get(tuple(row.get(name) for name in by))}
@@ -239,11 +239,11 @@ def frame(
     data = pd.DataFrame(rows).assign(task=task, category=category)
     test = data[data["split"] == "test"]
     for procedure, asked in test.groupby(list(schema.conditions), dropna=False):
-        found = accuracy(asked["correct"], asked["query"])
-        if not 0 <= found.low <= found.value <= found.high <= 1:
+        share = accuracy(asked["correct"], asked["query"])
+        if not 0 <= share.low <= share.value <= share.high <= 1:
             raise MeasurementError(
-                f"the accuracy of {_named(procedure)}, {found.value}, is outside its interval "
-                f"[{found.low}, {found.high}]."
+                f"the accuracy of {_named(procedure)}, {share.value}, is outside its interval "
+                f"[{share.low}, {share.high}]."
             )
     columns = schema.columns_with(set(map(str, data)))
     return data[list(columns)].astype(columns)

@@ -136,9 +136,9 @@ def _of_model(
     vectors = []
     labels = []
     for task, episodes in tested.groupby("task", sort=False, observed=True):
-        of_task = stored.after(block, model, str(task)).astype(np.float64)
-        vectors.append(of_task)
-        labels.append(episodes.sort_values("episode").head(len(of_task)))
+        task_vectors = stored.after(block, model, str(task)).astype(np.float64)
+        vectors.append(task_vectors)
+        labels.append(episodes.sort_values("episode").head(len(task_vectors)))
     together = pd.concat(labels)
     tasks = together["task"].astype(str)
     return VectorSet(

@@ -74,8 +74,8 @@ class AnswerResults(Request):
 
         plan, most = self.plan, longest_answer(self.plan.config)
         episodes, notes = self._episodes(model)
-        of_split = asked(model, self._whole, episodes, plan.template)
-        prompts = self._prompts(model, episodes, of_split)
+        by_split = asked(model, self._whole, episodes, plan.template)
+        prompts = self._prompts(model, episodes, by_split)
         lengths = [len(answer) for split in prompts.values() for answer in split["answers"]]
         longer = sum(length > most for length in lengths)
         notes |= {"cut_answers": {"longer": longer, "of": len(lengths), "longest": max(lengths)}}
@@ -98,22 +98,26 @@ class AnswerResults(Request):
         names = measure.VECTORS if self.method is None else [self.method.key]
         jobs[0] = replace(jobs[0], later=tuple(test_jobs(dict.fromkeys(names, 0), {})))
         on_dev = measure.joined((yield jobs))
-        dev, test = (Written(of_split[split], plan.template) for split in ("dev", "test"))
-        measure.check_no_op([one["read"] for one in on_dev["answers"]], model.dtype)
+        dev, test = (Written(by_split[split], plan.template) for split in ("dev", "test"))
+        measure.check_no_op(
+            [condition_answers["read"] for condition_answers in on_dev["answers"]], model.dtype
+        )
         rows = [
             row
-            for one in on_dev["answers"]
-            if one["read"]["procedure"] != "no_op"
-            for row in dev.rows(one)
+            for condition_answers in on_dev["answers"]
+            if condition_answers["read"]["procedure"] != "no_op"
+            for row in dev.rows(condition_answers)
         ]
         layers = {name: most_exact(rows, name) for name in names}
         on_test = measure.joined((yield test_jobs(layers, on_dev["taught"])))
-        rows = with_identified([*rows, *(row for one in on_test for row in test.rows(one))])
+        rows = with_identified(
+            [*rows, *(row for condition_answers in on_test for row in test.rows(condition_answers))]
+        )
         if self.method is not None:  # the baseline is of the central comparison
             rows = [row for row in rows if row["procedure"] == self.method.key]
         data = frame(rows, self.task.name, self.task.category, schema(self.identity["experiment"]))
         return Measured(
-            data, notes=notes, episodes=tabled(of_split) if self.method is None else None
+            data, notes=notes, episodes=tabled(by_split) if self.method is None else None
         )
 
     def line(self, rows: "pd.DataFrame") -> str:
@@ -139,21 +143,23 @@ class AnswerResults(Request):
         return episodes, {name: of for name, of in notes.items() if name != "shared_first_token"}
 
     def _prompts(
-        self, model: "Model", episodes: Sequence[Episode], of_split: Mapping[str, Asked]
+        self, model: "Model", episodes: Sequence[Episode], by_split: Mapping[str, Asked]
     ) -> dict[Split, PromptTokens]:
         """The prompts of each split with the tokens of the usual answers.
 
         Raises:
             UsageError: when a prompt and its answer are longer than the context window.
         """
-        tokens = method_tokens(self.plan, self._whole, model, episodes, of_split)
+        tokens = method_tokens(self.plan, self._whole, model, episodes, by_split)
         most = longest_answer(self.plan.config)
-        found: dict[Split, PromptTokens] = {}
+        with_answers: dict[Split, PromptTokens] = {}
         for split, prompts in tokens.items():
-            usual = [(e.query, e.accepted[:1]) for e in of_split[split].episodes]
+            usual = [(e.query, e.accepted[:1]) for e in by_split[split].episodes]
             cut = cut_answers(model.tokenizer, usual, self.plan.template)
-            found[split] = {**prompts, "answers": [answer for (answer,) in cut]}
-            shown = zip(prompts["shared"], prompts["query"], found[split]["answers"], strict=True)
+            with_answers[split] = {**prompts, "answers": [answer for (answer,) in cut]}
+            shown = zip(
+                prompts["shared"], prompts["query"], with_answers[split]["answers"], strict=True
+            )
             check_window(
                 model,
                 [
@@ -161,7 +167,7 @@ class AnswerResults(Request):
                     for shared, query, answer in shown
                 ],
             )
-        return found
+        return with_answers
 
 
 @dataclass(frozen=True)
@@ -195,12 +201,12 @@ class Written:
 
     def _scored(self, row: Row, predicted: str, log_probability: float) -> Row:
         episode = self.asked.episodes[row["episode"]]
-        found = score(predicted, episode.query, episode.accepted)
+        scores = score(predicted, episode.query, episode.accepted)
         return {
             "predicted": predicted,
-            "correct": found.exact,
-            "f1": found.f1,
-            "first_word": found.first_word,
+            "correct": scores.exact,
+            "f1": scores.f1,
+            "first_word": scores.first_word,
             "answer_log_probability": log_probability,
         }
 

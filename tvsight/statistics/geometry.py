@@ -35,9 +35,9 @@ def strongest(vectors: Floats) -> tuple[int, float]:
     Some models have "massive activations" in one or two coordinates, the same for every input.
     """
     squares = (vectors**2).sum(axis=0)
-    place = int(squares.argmax())
+    index = int(squares.argmax())
     total = squares.sum()
-    return place, float(squares[place] / total) if total else np.nan
+    return index, float(squares[index] / total) if total else np.nan
 
 
 def distances(vectors: Floats, measure: Metric = "cosine") -> Floats:
@@ -141,9 +141,9 @@ def superiority_interval(
     rng = np.random.default_rng(SEED)
     drawn = rng.multinomial(distinct, np.full(distinct, 1 / distinct), size=RESAMPLES)
     weights = drawn[:, cluster].astype(float)
-    of_pairs = weights[:, first] * weights[:, second]
-    sums = ((of_pairs @ above) * weights).sum(axis=1)
-    counts = of_pairs.sum(axis=1) * weights.sum(axis=1) * others.shape[1]
+    pair_weights = weights[:, first] * weights[:, second]
+    sums = ((pair_weights @ above) * weights).sum(axis=1)
+    counts = pair_weights.sum(axis=1) * weights.sum(axis=1) * others.shape[1]
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile((sums / np.where(counts, counts, np.nan))[counts > 0], [tail, 1 - tail])
     return float(low), float(high)

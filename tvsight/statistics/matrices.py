@@ -91,8 +91,8 @@ def _spearman(first: Floats, second: Floats, weights: Floats) -> Floats:
     covariance = (weights * one * other).sum(axis=1)
     variances = (weights * one**2).sum(axis=1) * (weights * other**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = covariance / np.sqrt(variances)
-    return found
+        correlations: Floats = covariance / np.sqrt(variances)
+    return correlations
 
 
 def _permuted(first: Floats, second: Floats, by_row: bool) -> float:
@@ -125,6 +125,6 @@ def _standard_ranks(matrix: Floats, by_row: bool) -> Floats:
     ranks = rankdata(entries, axis=1)
     ranks -= ranks.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(ranks, axis=1, keepdims=True)
-    found = np.zeros((n, n))
-    found[off] = (ranks / np.where(lengths, lengths, 1)).ravel()
-    return found
+    standard = np.zeros((n, n))
+    standard[off] = (ranks / np.where(lengths, lengths, 1)).ravel()
+    return standard

@@ -120,8 +120,8 @@ def by_group(
     """
     if order is not None:  # group by group of these
         parts = [of for _, of in table.groupby(list(order), sort=False, observed=True)]
-        found = [by_group(of, keys, summary) for of in parts]
-        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+        tables = [by_group(of, keys, summary) for of in parts]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     groups = table.groupby(list(keys), sort=False, observed=True, dropna=False)
     return pd.DataFrame(
         [{**dict(zip(keys, names, strict=True)), **summary(group)} for names, group in groups]
@@ -152,16 +152,16 @@ def by_task(
     """
     contrasts = contrasts or {}
     asked = rows[rows["split"] == "test"] if tested is None else tested
-    of_tasks = dict(iter(rows.groupby(["model", "task"], sort=False, observed=True)))
+    rows_by_task = dict(iter(rows.groupby(["model", "task"], sort=False, observed=True)))
 
     def summary(run: pd.DataFrame) -> Columns:
-        of_task = of_tasks[run["model"].iloc[0], run["task"].iloc[0]]
-        row = {**lead(of_task, run), **right(run)}
+        task_rows = rows_by_task[run["model"].iloc[0], run["task"].iloc[0]]
+        row = {**lead(task_rows, run), **right(run)}
         for name, contrast in contrasts.items():
-            pair = contrast(of_task, run)
+            pair = contrast(task_rows, run)
             nothing = dict.fromkeys((*(f"{name}{end}" for end in ENDS), f"{name}_p"), np.nan)
             row |= nothing if pair is None else paired(*pair, name)
-        return {**row, **more(of_task, run)}
+        return {**row, **more(task_rows, run)}
 
     return by_group(asked, [*TASK, *condition], summary, order=["model", "task"])
 
@@ -215,10 +215,10 @@ def averaged(
         clusters: the group of each row; rows of one group are resampled together.
     """
     named = means if isinstance(means, Mapping) else {name: name for name in means}
-    found: dict[str, float] = {}
+    columns: dict[str, float] = {}
     for name, of in named.items():
-        found |= _mean(run, of, clusters).columns(name)
-    return found
+        columns |= _mean(run, of, clusters).columns(name)
+    return columns
 
 
 def significant(run: pd.DataFrame, column: str) -> int:
@@ -249,8 +249,8 @@ def wide(
 
     def summary(group: pd.DataFrame) -> Columns:
         runs = {str(row[column]): row for row in group.to_dict("records")}
-        found = {f"{at}{end}": row[f"{value}{end}"] for at, row in runs.items() for end in ENDS}
-        return {**{str(name): of for name, of in group.iloc[0].items()}, **found}
+        values = {f"{at}{end}": row[f"{value}{end}"] for at, row in runs.items() for end in ENDS}
+        return {**{str(name): of for name, of in group.iloc[0].items()}, **values}
 
     return by_group(table, keys, summary)
 

@@ -66,16 +66,16 @@ def check_scored(
     names = (*conditions, *asks, "query", "expected")
     keys = pd.DataFrame({name: pd.factorize(rows[name])[0] for name in names})
     keys["episode"] = rows["episode"].to_numpy()
-    for split, of_split in keys.groupby(rows["split"].to_numpy()):
-        count = episodes or int(of_split["episode"].max()) + 1
-        there = of_split["episode"]
+    for split, split_rows in keys.groupby(rows["split"].to_numpy()):
+        count = episodes or int(split_rows["episode"].max()) + 1
+        there = split_rows["episode"]
         if (there.nunique(), there.min(), there.max()) != (count, 0, count - 1):
             raise DamagedResult(f"the rows on {split} are not of episodes 0 to {count - 1}")
-        asked = of_split[["episode", *asks, "query", "expected"]].drop_duplicates()
+        asked = split_rows[["episode", *asks, "query", "expected"]].drop_duplicates()
         if asked.duplicated(["episode", *asks]).any():
             raise DamagedResult(f"an episode on {split} has several queries or expected answers")
-        repeated = of_split.duplicated([*conditions, "episode"]).any()
-        measured = of_split.groupby(list(conditions)).size()
+        repeated = split_rows.duplicated([*conditions, "episode"]).any()
+        measured = split_rows.groupby(list(conditions)).size()
         if repeated or (measured != count).any():
             raise DamagedResult(f"the rows on {split} lack an episode, or have one twice")
     if "f1" not in rows:
@@ -186,6 +186,6 @@ def _check_product(rows: "pd.DataFrame", values: Mapping[str, Sequence[Any]]) ->
     if (
         len(rows) != prod(map(len, values.values()))
         or rows.duplicated(list(values)).any()
-        or not all(rows[name].isin(of_name).all() for name, of_name in values.items())
+        or not all(rows[name].isin(allowed).all() for name, allowed in values.items())
     ):
         raise DamagedResult(f"the rows lack one by {' and '.join(values)}, or have one twice")

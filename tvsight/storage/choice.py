@@ -29,8 +29,8 @@ class Choice:
         chosen = _restricted(chosen, "experiment", self.experiments or None, "--experiment", {})
         groups: dict[str, Sequence[str]] = {"paper": PAPER_TASKS}
         for category in CATEGORIES:
-            of_category = [n for n, task in packaged_tasks().items() if task.category == category]
-            groups.setdefault(category, of_category)
+            named = [n for n, task in packaged_tasks().items() if task.category == category]
+            groups.setdefault(category, named)
         return _restricted(chosen, "task", None if "all" in words else words, "--tasks", groups)
 
 
@@ -51,5 +51,5 @@ def _restricted(
                 f"{option} {name!r}: no result of it here.{nearest(name, stored)} "
                 "`python -m analyses.results list` says what there is."
             )
-    meant = {one for name in names for one in groups.get(name, (name,))}
+    meant = {task_name for name in names for task_name in groups.get(name, (name,))}
     return [entry for entry in entries if entry.identity[field] in meant]

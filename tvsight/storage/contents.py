@@ -55,9 +55,9 @@ def read_table(file: Path, expected: Schema) -> "pd.DataFrame":
     if table.column_names != list(columns) or list(rows.columns) != table.column_names:
         raise DamagedResult(f"{file.name} has other columns than its schema")
     for name, kind in columns.items():
-        found, cells = str(table.schema.field(name).type), table.column(name).combine_chunks()
-        if found not in ARROW_TYPES[kind]:
-            raise DamagedResult(f"{file.name}: column {name} holds {found}, not {kind}")
+        stored_type, cells = str(table.schema.field(name).type), table.column(name).combine_chunks()
+        if stored_type not in ARROW_TYPES[kind]:
+            raise DamagedResult(f"{file.name}: column {name} holds {stored_type}, not {kind}")
         empty = cells.null_count + (cells.flatten().null_count if kind == "words" else 0)
         if empty and name not in expected.nullable:
             raise DamagedResult(f"{file.name}: column {name} has empty cells")

@@ -52,8 +52,8 @@ def check(table: "pd.DataFrame", rows: "pd.DataFrame") -> None:
         raise DamagedResult("an episode has no accepted answer")
     keys = ["split", "episode", "query", "expected"]
     usual = table.assign(expected=table["accepted"].map(lambda words: words[0]))
-    found = usual[keys].sort_values(keys).to_numpy().tolist()
-    if found != rows[keys].drop_duplicates().sort_values(keys).to_numpy().tolist():
+    usual_rows = usual[keys].sort_values(keys).to_numpy().tolist()
+    if usual_rows != rows[keys].drop_duplicates().sort_values(keys).to_numpy().tolist():
         raise DamagedResult("the episodes are not those of the rows")
     if not table["inputs"].map(len).eq(table["answers"].map(len)).all():
         raise DamagedResult("a demonstration lacks its answer")

@@ -34,13 +34,13 @@ def data_of(identity: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     its method."""
     own = str(identity["task"]).partition(ARROW)[0]
     pairs = {own: identity.get("task_data")} | (identity.get("sources") or {})
-    found = {("pairs", name): checksum for name, checksum in pairs.items()}
+    checksums = {("pairs", name): checksum for name, checksum in pairs.items()}
     episodes = identity.get("source_episodes") or {}
-    found |= {("episodes", name): digest for name, digest in episodes.items()}
+    checksums |= {("episodes", name): digest for name, digest in episodes.items()}
     if "method" in identity:
         made = [identity.get("method_settings"), identity.get("method_source")]
-        found["method", identity["method"]] = made
-    return found
+        checksums["method", identity["method"]] = made
+    return checksums
 
 
 def together(
@@ -59,12 +59,12 @@ def together(
     known: dict[Run, dict[tuple[str, str], Any]] = {}
     kept, apart = [], []
     for entry in sorted(found, key=newest, reverse=True):
-        of_run, data = known.setdefault(run_of(entry.identity), {}), data_of(entry.identity)
-        other = [key for key, value in data.items() if of_run.get(key, value) != value]
+        run_data, data = known.setdefault(run_of(entry.identity), {}), data_of(entry.identity)
+        other = [key for key, value in data.items() if run_data.get(key, value) != value]
         if other:
             kind, name = other[0]
             apart.append((entry, f"other {kind} of {name} than the newest results of its run"))
         else:
-            of_run |= data
+            run_data |= data
             kept.append(entry)
     return kept, apart

@@ -128,17 +128,17 @@ def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
     """Check that the files beside a manifest are those that it names, of the size that it says.
     Manifests of early versions say no sizes."""
     there = [file for file in folder.iterdir() if not file.name.startswith(".")]
-    found = {file.name: file.stat().st_size if file.is_file() else 0 for file in there}
-    for name in sorted(manifest["files"].keys() | found.keys()):
+    sizes = {file.name: file.stat().st_size if file.is_file() else 0 for file in there}
+    for name in sorted(manifest["files"].keys() | sizes.keys()):
         if name not in FILES or (name not in manifest["files"] and name != MANIFEST):
             raise DamagedResult(f"{name} has no place in a result")
-        if name not in found:
+        if name not in sizes:
             raise DamagedResult(f"{name} is missing")
-        if not 0 < found[name] <= MOST_BYTES:
+        if not 0 < sizes[name] <= MOST_BYTES:
             raise DamagedResult(f"{name} is empty, too large, or is no file")
-        size = manifest.get("sizes", {}).get(name, found[name])
-        if found[name] != size:
-            raise DamagedResult(f"{name} has {found[name]} bytes, not {size}")
+        size = manifest.get("sizes", {}).get(name, sizes[name])
+        if sizes[name] != size:
+            raise DamagedResult(f"{name} has {sizes[name]} bytes, not {size}")
 
 
 def later_writer(folder: Path) -> str | None:

@@ -109,8 +109,8 @@ def part(vectors: "dict[str, Tensor]", block: int) -> "dict[str, Tensor]":
         return vectors
     number = _number(block, vectors["dev"].shape[1], "this model")
     summary = _summary(vectors)
-    of_block = {f"{AT}{number}": vectors["test"][:, number].clone()}
-    return summary | of_block | {"mean": summary["mean"].half()}
+    block_vector = {f"{AT}{number}": vectors["test"][:, number].clone()}
+    return summary | block_vector | {"mean": summary["mean"].half()}
 
 
 def _summary(vectors: "dict[str, Tensor]") -> "dict[str, Tensor]":

@@ -211,10 +211,10 @@ def test_each_rule_tests_the_first_block_that_is_best_at_the_patched_task(
 def test_a_block_is_identified_when_it_beats_the_same_prompts_without_a_vector(
     measured: Measured, rule: str, unpatched: str
 ) -> None:
-    of_rule = measured.rows[measured.rows["layer_rule"] == rule]
-    (found,) = of_rule["layer_identified"].unique()
+    rule_rows = measured.rows[measured.rows["layer_rule"] == rule]
+    (found,) = rule_rows["layer_identified"].unique()
     dev = measured.of("dev", "task_vector", scored_as="patched", layer_rule=rule)
-    swept = [of_block["correct"] for _, of_block in dev.groupby("layer")]
+    swept = [block_rows["correct"] for _, block_rows in dev.groupby("layer")]
     without = measured.of("dev", unpatched, scored_as="patched")
     p_value = best_better_than(np.transpose(swept), without["correct"], without["query"])
     assert found == (p_value < 0.05)

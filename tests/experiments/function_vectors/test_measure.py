@@ -20,7 +20,12 @@ from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.execution import run
-from tvsight.experiments.function_vectors.measure import Comparison, Learnt, make_vectors, measure
+from tvsight.experiments.function_vectors.measure import (
+    Comparison,
+    ExtractedHeads,
+    make_vectors,
+    measure,
+)
 from tvsight.models.loading import Model, load
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.causal_effects import measure_effects
@@ -43,7 +48,7 @@ class Case(NamedTuple):
     model: Model
     reference: HeadsReference
     prompts: Split
-    learnt: Learnt
+    extracted: ExtractedHeads
 
 
 @pytest.fixture(scope="module", params=["qwen2", "gemma3"])
@@ -53,7 +58,7 @@ def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path])
     generator = torch.Generator().manual_seed(0)
     shape = (3, DEPTH, HEADS, model.decoder.attention.head_width)
     orders = [torch.randperm(len(EVERY), generator=generator).tolist() for _ in range(3)]
-    learnt: Learnt = {
+    extracted: ExtractedHeads = {
         "means": 2 * torch.randn(shape, generator=generator),
         "ranking": [[EVERY[place] for place in order] for order in orders],
         "own": 1,
@@ -63,32 +68,32 @@ def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path])
         "seed": 7,
     }
     assert model.decoder.width == WIDTH
-    return Case(model, HeadsReference(checkpoint), method_prompts(model), learnt)
+    return Case(model, HeadsReference(checkpoint), method_prompts(model), extracted)
 
 
 def expected_vectors(case: Case) -> dict[str, Tensor]:
     """The vectors that are one per task, from the weights of the projections."""
-    means, own = case.learnt["means"], case.learnt["own"]
-    ranking = case.learnt["ranking"][own]
+    means, own = case.extracted["means"], case.extracted["own"]
+    ranking = case.extracted["ranking"][own]
 
     def total(of_task: Tensor, heads: Sequence[tuple[int, int]], normalised: bool) -> Tensor:
         written = case.reference.contributions(of_task, normalised)
         return torch.stack([written[layer, head] for layer, head in heads]).sum(dim=0)
 
     vector = total(means[own], ranking[:3], True)
-    drawn = torch.randn(WIDTH, generator=torch.Generator().manual_seed(case.learnt["seed"]))
+    drawn = torch.randn(WIDTH, generator=torch.Generator().manual_seed(case.extracted["seed"]))
     return {
         "function_vector": vector,
         "raw_vector": total(means[own], ranking[:3], False),
         "bottom_heads": total(means[own], ranking[-3:], True),
         "random_addition": drawn * vector.norm() / drawn.norm(),
-        **{f"curve {n}": total(means[own], ranking[:n], True) for n in case.learnt["counts"]},
+        **{f"curve {n}": total(means[own], ranking[:n], True) for n in case.extracted["counts"]},
         **{
             f"draw {number}": total(means[own], heads, True)
-            for number, heads in enumerate(case.learnt["random_heads"])
+            for number, heads in enumerate(case.extracted["random_heads"])
         },
         **{
-            f"other {task}": total(means[task], case.learnt["ranking"][task][:3], True)
+            f"other {task}": total(means[task], case.extracted["ranking"][task][:3], True)
             for task in (0, 2)
         },
     }
@@ -101,11 +106,11 @@ def vectors(case: Case) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def measured(case: Case) -> Comparison:
-    return run(case.model.decoder, measure, *case.prompts, case.learnt)
+    return run(case.model.decoder, measure, *case.prompts, case.extracted)
 
 
 def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Tensor]) -> None:
-    made, every = run(case.model.decoder, make_vectors, case.learnt, EPISODES)
+    made, every = run(case.model.decoder, make_vectors, case.extracted, EPISODES)
     found = {"other 0": every[0], "other 2": every[2], "curve 3": every[1]}
     for one in made[:-1]:
         name, heads, draw = one.procedure, one.labels["heads"], one.labels.get("draw")
@@ -120,7 +125,7 @@ def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Ten
     assert same is (case.reference.kind == "qwen2")
 
 
-def learnt_from(case: Case, tokens: PromptTokens) -> dict[str, Tensor]:
+def extracted_from(case: Case, tokens: PromptTokens) -> dict[str, Tensor]:
     """The vectors of the other methods for the episodes of a split, `[episodes, depth, width]`,
     from prompts with the right labels; the mean state is that of dev."""
     own = torch.stack(
@@ -143,7 +148,7 @@ def answers_with(
     """The answers of a split with a vector of a procedure after a block.
 
     Args:
-        vector: `[width]`, or `[episodes, depth, width]` for a method of `learnt_from`.
+        vector: `[width]`, or `[episodes, depth, width]` for a method of `extracted_from`.
     """
     prompts = tokens["zero_shot"] if context == "zero_shot" else tokens["shuffled"]
     of_episodes = vector.expand(EPISODES, DEPTH, WIDTH)[:, block]
@@ -176,7 +181,7 @@ def test_each_vector_is_applied_after_every_block_on_dev_and_after_its_own_best_
         plain = [case.reference.answer(prompt) for prompt in prompts]
         read = answers_of(measured[split], "baseline", context=context)
         assert_answered(case.reference, read, plain, tokens)
-    on_dev, on_test = (vectors | learnt_from(case, tokens) for tokens in (dev, test))
+    on_dev, on_test = (vectors | extracted_from(case, tokens) for tokens in (dev, test))
     for name in SWEPT[context]:
         correct = []
         for block in range(DEPTH):
@@ -223,7 +228,7 @@ def test_test_has_every_control_after_the_chosen_block(
         read = chosen(measured, "zero_shot", "random_heads", draw=draw)
         check(read, [vectors[f"draw {draw}"]] * EPISODES)
     assert len(where(of_test, "random_heads")) == 2
-    for count in case.learnt["counts"]:
+    for count in case.extracted["counts"]:
         read = chosen(measured, "zero_shot", "function_vector", heads=count)
         check(read, [vectors[f"curve {count}"]] * EPISODES)
     (third,) = where(of_test, "function_vector", layer_rule="third")
@@ -254,9 +259,9 @@ def test_lengths_are_those_of_the_vectors(vectors: dict[str, Tensor], measured: 
 
 
 def test_without_other_tasks_the_rest_is_measured(case: Case) -> None:
-    learnt = case.learnt
-    own = {"own": 0, "means": learnt["means"][1:2], "ranking": learnt["ranking"][1:2]}
-    alone = {**learnt, **own}
+    extracted = case.extracted
+    own = {"own": 0, "means": extracted["means"][1:2], "ranking": extracted["ranking"][1:2]}
+    alone = {**extracted, **own}
     found = run(case.model.decoder, measure, *case.prompts, alone)
     assert where(found["test"], "other_function_vector") == []
 

@@ -72,13 +72,13 @@ def test_the_protocol_of_todd_has_function_vectors_of_its_own() -> None:
 
 
 def test_random_draws_depend_on_seed_and_task(model: Model) -> None:
-    def learnt(task: int = 0, **changes: Any) -> Any:
+    def extracted(task: int = 0, **changes: Any) -> Any:
         chosen = options(heads=3, **changes)
         (job,) = next(wanted(chosen)[task].steps(model))
         return job.arguments[2]
 
-    first = learnt()
-    again, other, task = learnt(), learnt(seed=(1,)), learnt(1)
+    first = extracted()
+    again, other, task = extracted(), extracted(seed=(1,)), extracted(1)
     for name in ("random_heads", "seed"):
         assert again[name] == first[name]
         assert other[name] != first[name]

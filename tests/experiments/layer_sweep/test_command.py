@@ -25,5 +25,5 @@ def test_the_committed_results_are_redrawn_as_they_are(tmp_path: Path) -> None:
         assert (tmp_path / name).stat().st_size > 0
     again = pd.read_csv(tmp_path / "tables" / "layer_sweep.csv")
     committed = pd.read_csv(ROOT / "results" / "tables" / "layer_sweep.csv")
-    of_gemma = committed[committed["model"] == "gemma-3-270m"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(again, of_gemma)
+    gemma_rows = committed[committed["model"] == "gemma-3-270m"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again, gemma_rows)

@@ -3,7 +3,13 @@ import pytest
 
 from tests.helpers.example_rows import swept_rows, task_rows
 from tests.helpers.function_vector_rows import method_rows
-from tvsight.experiments.layer_sweep.numbers import by_method, curves, highest, of_methods, on_test
+from tvsight.experiments.layer_sweep.numbers import (
+    by_method,
+    curves,
+    highest,
+    method_means,
+    on_test,
+)
 from tvsight.protocol.layers import by_layer, over_tasks, paper_by_layer, peaks
 
 
@@ -22,7 +28,7 @@ def test_curves_are_ours_then_the_papers(means: pd.DataFrame) -> None:
 
 
 def test_models_of_one_name_have_a_peak_each(means: pd.DataFrame) -> None:
-    found = highest(means, of_methods(by_method(task_rows("one", (2, 10, 9, 9)))))
+    found = highest(means, method_means(by_method(task_rows("one", (2, 10, 9, 9)))))
     assert found["model"].tolist() == ["llama-7b", *peaks(over_tasks(paper_by_layer()))["model"]]
     llamas = found[found["model"] == "llama-7b"]
     assert llamas["source"].tolist() == ["tvsight", "paper"]
@@ -43,11 +49,11 @@ def test_a_layer_is_identified_by_its_dev_answers_whatever_is_stored() -> None:
 
 def test_methods_have_their_mean_after_each_block() -> None:
     rows = pd.concat([method_rows("one", 9), method_rows("two", 9, layer=3)])
-    found = of_methods(by_method(pd.concat([task_rows("one", (2, 10, 9, 9)), rows])))
+    found = method_means(by_method(pd.concat([task_rows("one", (2, 10, 9, 9)), rows])))
     assert set(found["procedure"]) == {"mean_state"}
     assert found["layer"].tolist() == list(range(6))
     assert found["accuracy"].tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3, 1 / 3, 1 / 3])
-    assert of_methods(by_method(task_rows("one", (2, 10, 9, 9)))).empty
+    assert method_means(by_method(task_rows("one", (2, 10, 9, 9)))).empty
     both = highest(curves(by_layer(task_rows("one", (2, 10, 9, 9)))), found)
     peak = both[both["source"] == "method"].iloc[0]
     assert both["source"].tolist() == ["tvsight", "method", "paper", "paper", "paper"]

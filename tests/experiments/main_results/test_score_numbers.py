@@ -7,11 +7,11 @@ from tvsight.experiments.main_results.score_numbers import (
     MEASURED,
     OF_ANSWERS,
     SCORES,
+    answer_scores,
     best,
     by_layer,
     by_task,
     layers_over_tasks,
-    of_answers,
     over_tasks,
     procedures,
     scored,
@@ -47,7 +47,7 @@ def test_scores_by_task_and_over_tasks() -> None:
 
 
 def test_scores_of_whole_answers() -> None:
-    table = of_answers(whole_rows())
+    table = answer_scores(whole_rows())
     assert table["task"].tolist() == ["one"] * 4 + ["two"] * 4
     vector = table[(table["task"] == "one") & (table["procedure"] == "task_vector")].iloc[0]
     assert (vector["n"], vector["queries"]) == (20, 20)

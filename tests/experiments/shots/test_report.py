@@ -44,7 +44,7 @@ def test_vectors_are_kept_where_other_analyses_look_at_them() -> None:
 
 def test_the_table_has_a_row_per_number_of_demonstrations() -> None:
     rows = rows_by_shots()
-    outcome = outcome_of(*(of_one for _, of_one in rows.groupby(["shots", "task"])))
+    outcome = outcome_of(*(one_rows for _, one_rows in rows.groupby(["shots", "task"])))
     drawn = Recorded(NAME)
     report.draw(outcome, Options(), Told(), drawn)
     assert drawn.tables["shots"]["shots"].tolist() == [1, 1, 4, 4]

@@ -14,7 +14,7 @@ from tests.helpers.reference import hooked
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.execution import run
-from tvsight.experiments.steering.measure import Learnt, Steered, measure
+from tvsight.experiments.steering.measure import ExtractedMeans, Steered, measure
 from tvsight.models.loading import load
 from tvsight.protocol.conditions import at
 
@@ -48,7 +48,7 @@ class Case(NamedTuple):
 
     reference: HeadsReference
     prompts: Split
-    learnt: Learnt
+    extracted: ExtractedMeans
     found: Steered
 
     def vectors(self, split: str) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ class Case(NamedTuple):
             ]
         )
         means = [thetas[list(others)].mean(dim=0) for others in prompts["others"]]
-        function = self.function(self.learnt["own"]).expand(EPISODES, DEPTH, WIDTH)
+        function = self.function(self.extracted["own"]).expand(EPISODES, DEPTH, WIDTH)
         return {
             "task_vector": thetas,
             "averaged_vector": torch.stack(means),
@@ -70,7 +70,7 @@ class Case(NamedTuple):
 
     def function(self, task: int) -> Tensor:
         """The function vector of a task, `[width]`."""
-        written = self.reference.contributions(self.learnt["heads"][task], normalised=True)
+        written = self.reference.contributions(self.extracted["heads"][task], normalised=True)
         return torch.stack([written[layer, head] for layer, head in TOP[task]]).sum(dim=0)
 
 
@@ -81,7 +81,7 @@ def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path])
     prompts = method_prompts(model)
     generator = torch.Generator().manual_seed(0)
     shape = (3, DEPTH, HEADS, model.decoder.attention.head_width)
-    learnt: Learnt = {
+    extracted: ExtractedMeans = {
         "thetas": torch.randn(3, DEPTH, WIDTH, generator=generator),
         "heads": 2 * torch.randn(shape, generator=generator),
         "top": TOP,
@@ -94,9 +94,9 @@ def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path])
         name: list(zip(test[name], test["expected"], strict=True))
         for name in ("zero_shot", "shuffled")
     }
-    given = (contexts, {"prompts": NEUTRAL}, CONTROLS, ALPHAS, learnt, (2, TOKENS))
+    given = (contexts, {"prompts": NEUTRAL}, CONTROLS, ALPHAS, extracted, (2, TOKENS))
     found = run(model.decoder, measure, *prompts, *given)
-    return Case(HeadsReference(checkpoint), prompts, learnt, found)
+    return Case(HeadsReference(checkpoint), prompts, extracted, found)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def scaled(case: Case, own: dict[str, Tensor], one: Application, episode: int) -
         vector = -vector
     elif one["procedure"] == "any_other_task":
         other = (0, 2)[episode % 2]
-        of_task = case.learnt["thetas"][other, block]
+        of_task = case.extracted["thetas"][other, block]
         vector = case.function(other) if method == "function_vector" else of_task
     return vector if one["alpha"] is None else one["alpha"] * vector
 

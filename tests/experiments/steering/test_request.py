@@ -98,11 +98,11 @@ def test_its_job_can_be_rehearsed_and_random_directions_depend_on_task_and_seed(
         return one
 
     first = job()
-    learnt = first.arguments[-2]
-    assert learnt["thetas"].shape == (3, DEPTH, WIDTH)
-    assert learnt["heads"].shape == (3, DEPTH, HEADS, model.decoder.attention.head_width)
-    assert len({learnt["seed"], job(1).arguments[-2]["seed"]}) == 2
-    assert job(seed=(1,)).arguments[-2]["seed"] != learnt["seed"]
+    extracted = first.arguments[-2]
+    assert extracted["thetas"].shape == (3, DEPTH, WIDTH)
+    assert extracted["heads"].shape == (3, DEPTH, HEADS, model.decoder.attention.head_width)
+    assert len({extracted["seed"], job(1).arguments[-2]["seed"]}) == 2
+    assert job(seed=(1,)).arguments[-2]["seed"] != extracted["seed"]
     assert rehearse(first, model.decoder, model.dtype) > 0
 
 
@@ -119,13 +119,13 @@ def test_rows_are_complete(model: Model, tasks: str) -> None:
     alone = tasks == "to_upper"
     contexts = [name for name in CONTEXTS if not (alone and name == "other_task")]
     assert list(test["context"].unique()) == contexts
-    for context, of_context in test.groupby("context"):
-        own = of_context[of_context["procedure"] == VECTOR]
+    for context, context_rows in test.groupby("context"):
+        own = context_rows[context_rows["procedure"] == VECTOR]
         assert len(own) == N * len(METHODS) * (1 + len(ALPHAS))
-        beside = set(of_context["procedure"]) - {VECTOR, "baseline"}
+        beside = set(context_rows["procedure"]) - {VECTOR, "baseline"}
         controls = set(CONTROLS) - ({"any_other_task"} if alone else set())
         assert beside == (controls if context == "zero_shot" else set())
-        added = of_context[of_context["procedure"].isin(beside)]
+        added = context_rows[context_rows["procedure"].isin(beside)]
         assert len(added) == N * len(beside) * len(METHODS) * len(ALPHAS)
     assert (test["alpha"].notna() == (test["mode"] == "add")).all()
     signs = test["repeated_once"].notna()

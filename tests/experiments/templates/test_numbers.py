@@ -4,11 +4,11 @@ import pytest
 from tests.helpers.template_rows import UNPATCHED, VECTORS, N, two_tasks, variant_rows
 from tvsight.experiments.templates.numbers import (
     VARIANT,
-    of_dummy_queries,
-    of_templates,
+    dummy_query_table,
     over_tasks,
     standard,
     task_line,
+    template_table,
 )
 
 
@@ -70,9 +70,9 @@ def test_the_matrix_and_the_dummy_queries_share_one_cell(table: pd.DataFrame) ->
     means = over_tasks(table)
     own = standard(means)
     assert own == standard(table) == ("example", 2)
-    cells = [tuple(row) for row in of_templates(means, own)[VARIANT].to_numpy()]
+    cells = [tuple(row) for row in template_table(means, own)[VARIANT].to_numpy()]
     assert cells == [variant for variant in VECTORS if variant[2:] == (2, "task")]
-    shown = of_dummy_queries(means, own)[["dummy_choice", "dummy_queries"]]
+    shown = dummy_query_table(means, own)[["dummy_choice", "dummy_queries"]]
     assert shown.to_numpy().tolist() == [
         ["task", 1],
         ["task", 2],

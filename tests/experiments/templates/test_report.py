@@ -54,8 +54,8 @@ def test_numbers_are_the_matrix_the_dummy_queries_and_all_tasks(files: Recorded)
     table = numbers.by_variant(pd.concat(RESULTS, ignore_index=True))
     means, own = numbers.over_tasks(table), numbers.standard(table)
     expected = {
-        "templates": numbers.of_templates(means, own),
-        "templates_dummy_queries": numbers.of_dummy_queries(means, own),
+        "templates": numbers.template_table(means, own),
+        "templates_dummy_queries": numbers.dummy_query_table(means, own),
         "templates_by_task": table,
     }
     assert set(files.tables) == set(expected)
@@ -70,10 +70,10 @@ def test_tables_say_the_numbers(files: Recorded) -> None:
         *("a-model", "example", "arrow", "0.05", "0.85", "0.35 [0.25, 0.45]"),
         *("0.30 [0.20, 0.40]", "-0.20 [-0.20, -0.20]", "9 (8–10)", "1 of 2", "0 of 2"),
     ]
-    of_model = dummies[dummies["Model"] == "a-model"]
+    model_rows = dummies[dummies["Model"] == "a-model"]
     choices = ["of the task"] * 3 + ["of another task", "the query itself"]
-    assert of_model["Dummy queries"].tolist() == choices
-    assert of_model["Number"].tolist() == ["1", "2", "8", "2", "1"]
+    assert model_rows["Dummy queries"].tolist() == choices
+    assert model_rows["Number"].tolist() == ["1", "2", "8", "2", "1"]
     cells, chosen = files.cells["templates_by_task"]
     assert len(cells) == 3 * sum(variant[2:] == (2, "task") for variant in VECTORS)
     assert cells.iloc[0][["Baseline", "ICL", "n (queries)"]].tolist() == ["0.05", "0.85", "20 (20)"]

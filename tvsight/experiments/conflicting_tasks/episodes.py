@@ -85,8 +85,8 @@ def conflicting_queries(
         asked = [(pair.input, pair.answers) for pair in pairs]
         cut = cut_answers(model.tokenizer, asked, template)
         return [
-            set(accepted_tokens(model, answers, of_pair, task.match))
-            for (_, answers), of_pair in zip(asked, cut, strict=True)
+            set(accepted_tokens(model, answers, pair_tokens, task.match))
+            for (_, answers), pair_tokens in zip(asked, cut, strict=True)
         ]
 
     demonstrated, patched = tasks

@@ -17,7 +17,7 @@ from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about
 from tvsight.output.theme import LEAST_TYPE, TWO_COLUMNS, new_figure, text_in, tinted
 
-ICL, VECTOR = PROCEDURES["icl"], PROCEDURES["task_vector"]
+ICL_LOOK, VECTOR_LOOK = PROCEDURES["icl"], PROCEDURES["task_vector"]
 
 
 class Arrow(NamedTuple):
@@ -37,14 +37,24 @@ class Arrow(NamedTuple):
 
 ARROWS = (
     Arrow("conflict", "With B's vector, block best in the conflict", "#7a3b00", "v", 7.0),
-    Arrow("zero_shot", "With B's vector, block best in zero-shot prompts", VECTOR.colour, "D", 4.4),
+    Arrow(
+        "zero_shot",
+        "With B's vector, block best in zero-shot prompts",
+        VECTOR_LOOK.colour,
+        "D",
+        4.4,
+    ),
 )
 """In order from back to front, so that both are seen where they coincide."""
 PAPER = Arrow("", "Reported by Hendel et al. (LLaMA 13B)", "0.45", "o", 4.4, hollow=True)
 WITHOUT = "Without a vector (ICL)"
 SWEEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "A, in the conflict": ("conflict", "demonstrations", {"color": ICL.colour, "lw": 1.4}),
-    "B, in the conflict": ("conflict", "patched", {"color": VECTOR.colour, "lw": 1.4, "ls": "--"}),
+    "A, in the conflict": ("conflict", "demonstrations", {"color": ICL_LOOK.colour, "lw": 1.4}),
+    "B, in the conflict": (
+        "conflict",
+        "patched",
+        {"color": VECTOR_LOOK.colour, "lw": 1.4, "ls": "--"},
+    ),
     "B, in zero-shot prompts": ("zero_shot", "patched", {"color": "0.6", "lw": 1, "zorder": 1.9}),
 }
 """The lines by block: rule, task that answers are scored as, and look, told apart without colour
@@ -70,22 +80,22 @@ def by_pair(
     ours = table[table["model"] == model]
     pairs = list(dict.fromkeys(ours["task"]))
     figure, panels = _panels(pairs, 1.35, "Accuracy on B")
-    start: Any = {"color": ICL.colour, "markersize": 4.5, "clip_on": False, "zorder": 4}
+    start: Any = {"color": ICL_LOOK.colour, "markersize": 4.5, "clip_on": False, "zorder": 4}
     for axes, pair in zip(panels, pairs, strict=True):
         axes.plot([0, 1], [1, 0], color="0.85", linewidth=0.7, zorder=0)
         reported = paper[(paper["task"] == pair) & (vector == "task_vector")]
         _arrows(axes, reported, PAPER, vector)
-        of_pair = ours[ours["task"] == pair]
-        rules = [arrow for arrow in ARROWS if arrow.rule in set(of_pair["layer_rule"])]
+        pair_rows = ours[ours["task"] == pair]
+        rules = [arrow for arrow in ARROWS if arrow.rule in set(pair_rows["layer_rule"])]
         for below, arrow in zip(range(len(rules) - 1, -1, -1), rules, strict=True):
-            row = of_pair[of_pair["layer_rule"] == arrow.rule]
+            row = pair_rows[pair_rows["layer_rule"] == arrow.rule]
             _whiskers(axes, row, arrow.colour, vector)
             _arrows(axes, row, arrow, vector)
             corner: Any = {"ha": "right", "va": "center", "fontsize": LEAST_TYPE}
             height, colour = 0.97 - 0.13 * below, text_in(arrow.colour)
             axes.text(0.99, height, _block(row.iloc[0]), color=colour, **corner)
-        without = of_pair[[f"icl_{scored_as}" for scored_as in SCORED_AS]].iloc[0]
-        axes.plot(*without, ICL.marker, label=WITHOUT, **start)
+        without = pair_rows[[f"icl_{scored_as}" for scored_as in SCORED_AS]].iloc[0]
+        axes.plot(*without, ICL_LOOK.marker, label=WITHOUT, **start)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_xlabel("On A", labelpad=1)
         axes.set_aspect("equal")
@@ -104,16 +114,16 @@ def by_block(
         unpatched: from `numbers.unpatched_on_dev`, drawn as level lines.
         vector: the procedure of the vector.
     """
-    of_model = table[table["model"] == model]
+    model_rows = table[table["model"] == model]
     levels = unpatched[unpatched["model"] == model]
-    pairs = list(dict.fromkeys(of_model["task"]))
+    pairs = list(dict.fromkeys(model_rows["task"]))
     figure, panels = _panels(pairs, 1.45, "Dev accuracy")
-    depth = int(of_model["layer"].max()) + 1
+    depth = int(model_rows["layer"].max()) + 1
     for axes, pair in zip(panels, pairs, strict=True):
-        of_pair = of_model[of_model["task"] == pair]
-        _draw_sweeps(axes, of_pair, levels[levels["task"] == pair])
+        pair_rows = model_rows[model_rows["task"] == pair]
+        _draw_sweeps(axes, pair_rows, levels[levels["task"] == pair])
         axes.set(ylim=(-0.02, 1.02), yticks=(0, 0.5, 1), xlim=(-0.5, depth - 0.5))
-        chosen = sorted(set(_at_its_best(of_pair)["layer"]))
+        chosen = sorted(set(_at_its_best(pair_rows)["layer"]))
         axes.set_xticks(block_ticks(depth, chosen, NARROW_TICKS))
         axes.set_xlabel("Block", labelpad=1)
         axes.yaxis.grid(True)
@@ -121,12 +131,12 @@ def by_block(
             axes.axvspan(layer - 0.5, layer + 0.5, color="0.92", zorder=0)
     _legend(figure, panels, list(SWEEPS))
     note = (
-        f"{display_name(model)}, blocks 0–{depth - 1}. n = {sizes(of_model['n'])} dev episodes per "
-        "pair and block. Dotted: without a vector. Shaded: best for B in the conflict."
+        f"{display_name(model)}, blocks 0–{depth - 1}. n = {sizes(model_rows['n'])} dev episodes "
+        "per pair and block. Dotted: without a vector. Shaded: best for B in the conflict."
     )
     applied = about("the vector of B", vector)
     caption = f"{note} Lines: accuracy with {applied} applied after a block."
-    return Plot(figure, about(_exchanged(of_model, levels), vector), caption, note)
+    return Plot(figure, about(_exchanged(model_rows, levels), vector), caption, note)
 
 
 def _panels(pairs: list[str], height: float, accuracy: str) -> tuple[Figure, list[Axes]]:
@@ -182,9 +192,9 @@ def _block(row: pd.Series) -> str:
     return f"{block(row['layer'], row['depth'])}{' ' if marks else ''}{marks}"
 
 
-def _draw_sweeps(axes: Axes, of_pair: pd.DataFrame, levels: pd.DataFrame) -> None:
+def _draw_sweeps(axes: Axes, pair_rows: pd.DataFrame, levels: pd.DataFrame) -> None:
     """The sweeps of one pair, and the levels without a vector."""
-    by_sweep = dict(iter(of_pair.groupby(["layer_rule", "scored_as"])))
+    by_sweep = dict(iter(pair_rows.groupby(["layer_rule", "scored_as"])))
     for name, (rule, scored_as, look) in SWEEPS.items():
         sweep = by_sweep[rule, scored_as]
         axes.plot(sweep["layer"].astype(float), sweep["accuracy"], label=name, **look)
@@ -200,17 +210,17 @@ def _at_its_best(table: pd.DataFrame) -> pd.DataFrame:
 
 def _overridden(ours: pd.DataFrame) -> str:
     """The finding by pair: in how many the vector decides."""
-    of_rule = ours[ours["layer_rule"] == "zero_shot"]
+    rule_rows = ours[ours["layer_rule"] == "zero_shot"]
     return (
         "The vector of B overrides the demonstrations of A in "
-        f"{of_rule['overrides_holm'].sum()} of {counted(len(of_rule), 'pair')}"
+        f"{rule_rows['overrides_holm'].sum()} of {counted(len(rule_rows), 'pair')}"
     )
 
 
-def _exchanged(of_model: pd.DataFrame, levels: pd.DataFrame) -> str:
+def _exchanged(model_rows: pd.DataFrame, levels: pd.DataFrame) -> str:
     """The finding by block: in how many pairs A is answered less often with the vector, and B
     more often, after the block that is best for B in the conflict."""
-    chosen = _at_its_best(of_model)
+    chosen = _at_its_best(model_rows)
     both = chosen.merge(levels, on=["model", "task", "scored_as"], suffixes=("", "_without"))
     change = (both["accuracy"] - both["accuracy_without"]).groupby(both["scored_as"])
     down = int((change.get_group("demonstrations") < 0).sum())

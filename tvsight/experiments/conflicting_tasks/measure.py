@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 from tvsight.interventions.answers import Icl
 from tvsight.interventions.decoder import Decoder
 from tvsight.methods import task_vector
-from tvsight.methods.method import Method, learn_both
+from tvsight.methods.method import Method, extract_both
 from tvsight.prompts.tokens import PromptTokens, whole_prompts
 from tvsight.protocol.conditions import Condition, Progress, Prompts, Read, no_op, silent
 from tvsight.protocol.measure import best_layer, in_context_learning
@@ -62,7 +62,7 @@ def measure(
     """
     say = progress or silent
     say("dev conflicts")
-    own, tested = learn_both(decoder, dev_patched, test_patched, method, settings)
+    own, tested = extract_both(decoder, dev_patched, test_patched, method, settings)
     middle, every = [decoder.depth // 2], range(decoder.depth)
     zero_shot = Prompts(decoder, dev_patched["zero_shot"], dev_patched["expected"])
     conflict = Prompts(decoder, whole_prompts(dev_demonstrations), dev_demonstrations["expected"])
@@ -110,7 +110,8 @@ def _answers(
     states = prompts.states(conditions)
     return {
         name: prompts.scored_as(icl).answers(
-            [one.labelled(layer_rule=None, scored_as=name) for one in conditions], states
+            [condition.labelled(layer_rule=None, scored_as=name) for condition in conditions],
+            states,
         )
         for name, icl in sides.items()
     }

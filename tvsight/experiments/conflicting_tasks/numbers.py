@@ -40,8 +40,11 @@ def by_pair(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
 
     def summary(patched: pd.DataFrame) -> dict[str, Any]:
         first = patched.iloc[0]
-        of_pair, rule = pairs[first["model"], first["task"]], first["layer_rule"]
-        dev, icl = of_pair[of_pair["split"] == "dev"], of_pair[of_pair["procedure"] == "icl"]
+        pair_rows, rule = pairs[first["model"], first["task"]], first["layer_rule"]
+        dev, icl = (
+            pair_rows[pair_rows["split"] == "dev"],
+            pair_rows[pair_rows["procedure"] == "icl"],
+        )
         on_b = dev[dev["scored_as"] == "patched"]
         without = on_b[on_b["procedure"] == UNPATCHED[rule]]
         row: dict[str, Any] = {"layer": int(first["layer"]), "depth": int(dev["layer"].max()) + 1}
@@ -73,9 +76,9 @@ def overridden(table: pd.DataFrame) -> pd.DataFrame:
         numbers of pairs before and after Holm's correction.
     """
 
-    def counts(of_rule: pd.DataFrame) -> dict[str, int]:
+    def counts(rule_rows: pd.DataFrame) -> dict[str, int]:
         names = ("overrides", "overrides_holm")
-        return {"pairs": len(of_rule), **{name: int(of_rule[name].sum()) for name in names}}
+        return {"pairs": len(rule_rows), **{name: int(rule_rows[name].sum()) for name in names}}
 
     return by_group(table, FAMILY, counts)
 
@@ -131,9 +134,9 @@ def beside_paper(
         table, paper: from `by_pair` and `paper_by_pair`.
     """
     parts = []
-    for pair, of_pair in table.groupby("task", sort=False, observed=True):
+    for pair, pair_rows in table.groupby("task", sort=False, observed=True):
         theirs = paper[(paper["task"] == pair) & (vector == "task_vector")]
-        parts += [of_pair.assign(source="tvsight"), theirs.assign(source="paper")]
+        parts += [pair_rows.assign(source="tvsight"), theirs.assign(source="paper")]
     whole = pd.concat([part for part in parts if len(part)], ignore_index=True)
     counts = dict.fromkeys(("layer", "depth", "n", "queries"), "Int64")
     return whole[["source", *table.columns]].astype(counts)

@@ -58,7 +58,11 @@ def _seen(vector: str) -> list[c.Column]:
     """The columns on the terminal."""
     a, b, model, *rest = _columns(vector)
     pair = c.Column("A / B", lambda row: f"{a.text(row)} / {b.text(row)}")
-    return [model, pair, *(one for one in rest if one.heading not in ("Overrides", "Note"))]
+    return [
+        model,
+        pair,
+        *(column for column in rest if column.heading not in ("Overrides", "Note")),
+    ]
 
 
 TABLE = Table(
@@ -88,8 +92,8 @@ COUNT_TABLE = Table(
 def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the table, of each vector."""
     paper = paper_by_pair()
-    for vector, of_vector, files in each_vector(outcome, drawn):
-        page, rows = Page(display, files), of_vector.table
+    for vector, vector_outcome, files in each_vector(outcome, drawn):
+        page, rows = Page(display, files), vector_outcome.table
         table = numbers.by_pair(rows, vector)
         whole = numbers.beside_paper(table, paper, vector)
         heading = (
@@ -98,7 +102,7 @@ def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: "Dra
         )
         page.show(Table(heading, "", _seen(vector), secondary=("n (queries)",)), whole)
         below = [(COUNT_TABLE.of(vector), numbers.overridden(table))]
-        page.table(TABLE.of(vector), whole, below=below, notes=of_vector.note_cells)
+        page.table(TABLE.of(vector), whole, below=below, notes=vector_outcome.note_cells)
         blocks, unpatched = numbers.by_block(rows, vector), numbers.unpatched_on_dev(rows)
         for model in table["model"].unique():
             page.figure(figures.by_pair(table, paper, model, vector), model)

@@ -48,10 +48,10 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         runner.display.note(f"--tasks {options.tasks}: --pairs chooses here, not --tasks.")
 
     def measured(method: MethodEntry) -> Outcome:
-        def of_pairs(plan: Plan, source: ModelSource) -> list[ConflictingTasks]:
+        def pair_requests(plan: Plan, source: ModelSource) -> list[ConflictingTasks]:
             return requests(plan, source, options.pairs, method)
 
-        return runner.outcome(options, of_pairs)
+        return runner.outcome(options, pair_requests)
 
     return with_further_methods(measured(TASK_VECTOR), options, measured)
 
@@ -71,12 +71,12 @@ def requests(
     """
     wanted = []
     for demonstrated, patched in _pairs_of_tasks(plan, pairs):
-        of_pair = {
+        pair_fields = {
             "task": pair_name(demonstrated.name, patched.name),
             "sources": {patched.name: patched.checksum},
         }
-        of_source = identity(plan, NAME, source, demonstrated)
-        whole = of_source | of_pair | method.further_identity
+        source_fields = identity(plan, NAME, source, demonstrated)
+        whole = source_fields | pair_fields | method.further_identity
         wanted.append(ConflictingTasks(plan, whole, demonstrated, patched, method=method))
     return wanted
 
@@ -111,12 +111,12 @@ class ConflictingTasks(Request):
             "patched": asked(model, self.patched, theirs, self.plan.template),
         }
         sides: dict[str, Mapping[Split, PromptTokens]] = {
-            side: {split: of_split[split].tokens for split in SPLITS}
-            for side, of_split in asked_as.items()
+            side: {split: by_split[split].tokens for split in SPLITS}
+            for side, by_split in asked_as.items()
         }
         if self.method != TASK_VECTOR:
-            of_patched = asked_as["patched"]
-            sides["patched"] = method_tokens(self.plan, self.patched, model, theirs, of_patched)
+            patched_split = asked_as["patched"]
+            sides["patched"] = method_tokens(self.plan, self.patched, model, theirs, patched_split)
         prompts = tuple(sides[side][split] for split in SPLITS for side in sides)
         arguments = (*prompts, *self.method.further)
         (result,) = yield [Job(measure.measure, arguments, prompts=len(prompts))]
@@ -131,15 +131,15 @@ class ConflictingTasks(Request):
         Raises:
             UsageError: when too few pairs or queries suit the tokenizer.
         """
-        one, other, template = self.demonstrated, self.patched, self.plan.template
-        ours = usable_pairs(one, model.tokenizer, template, model.name)
+        demonstrated, other, template = self.demonstrated, self.patched, self.plan.template
+        ours = usable_pairs(demonstrated, model.tokenizer, template, model.name)
         theirs = usable_pairs(other, model.tokenizer, template, model.name)
         usable = (ours, theirs)
-        queries = conflicting_queries((one, other), usable, model, template)
+        queries = conflicting_queries((demonstrated, other), usable, model, template)
         pairs = [*ours.pairs, *theirs.pairs]
         shared = shared_first_tokens(model.tokenizer, pairs, template)
         notes = {"pairs": {"conflicting": len(queries)}, "shared_first_token": shared}
-        names = (one.name, other.name)
+        names = (demonstrated.name, other.name)
         return sample_conflicts(names, usable, queries, self.plan.sampling), notes
 
     def line(self, rows: pd.DataFrame) -> str:

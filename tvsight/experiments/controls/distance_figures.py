@@ -48,29 +48,29 @@ def scatter(
     figure = new_figure(ALONE if len(models) == 1 else TWO_COLUMNS, 0.5 + HEIGHT * down)
     drawn = grid_of_panels(figure, len(models), across, sharey=True)
     for axes, model in zip(drawn, models, strict=True):
-        of_model, of_parts = (of[of["model"] == model] for of in (pairs, means))
-        _points(axes, of_model)
+        model_pairs, model_means = (of[of["model"] == model] for of in (pairs, means))
+        _points(axes, model_pairs)
         look: Any = {"color": "black", "linewidth": 1, "label": MEANS}
-        axes.plot(of_parts["distance"], of_parts["accuracy"], "-", **look)
-        where = block(of_model["layer"].iloc[0], depths[model])
+        axes.plot(model_means["distance"], model_means["accuracy"], "-", **look)
+        where = block(model_pairs["layer"].iloc[0], depths[model])
         name = f"{display_name(model)}\nDistances after {where}"
         axes.set_title(name, loc="left", fontsize=PANEL_NAME)
-        end = of_model["distance"].max()
+        end = model_pairs["distance"].max()
         axes.set(xlim=(-0.08 * end, 1.04 * end), ylim=(-0.14, 1.1))
         axes.set_xlabel("Euclidean distance of mean vectors")
     for axes in drawn[::across]:
         axes.set_ylabel("Test accuracy with the other's vector")
     legend_of(figure, drawn, ncols=3, fontsize=7, columnspacing=1.2, handletextpad=0.4)
     for axes, model in zip(drawn, models, strict=False):
-        of_model = pairs[pairs["model"] == model]
-        named = remarkable(of_model)
+        model_pairs = pairs[pairs["model"] == model]
+        named = remarkable(model_pairs)
         points = {
             f"{task_title(row['task'])} ({task_title(row['source'])})": (
                 *(row["distance"], row["accuracy"], "black"),
             )
             for _, row in named.iterrows()
         }
-        nameless = of_model.drop(named.index)[["distance", "accuracy"]]
+        nameless = model_pairs.drop(named.index)[["distance", "accuracy"]]
         name_points(figure, axes, points, nameless=nameless)
     note = (
         f"n = {sizes(pairs['n'])} test episodes per point. Filled: one category. Named: task asked "
@@ -87,17 +87,19 @@ def scatter(
     return Plot(figure, _finding(correlations), caption, note)
 
 
-def _points(axes: Axes, of_model: pd.DataFrame) -> None:
+def _points(axes: Axes, model_pairs: pd.DataFrame) -> None:
     """The pairs of one model; those of one category in its colour and in front."""
-    alike = of_model["category"] == of_model["source_category"]
-    apart = of_model[~alike]
+    alike = model_pairs["category"] == model_pairs["source_category"]
+    apart = model_pairs[~alike]
     look: Any = {"color": OTHERS, "markerfacecolor": "none", "markeredgewidth": 0.6}
     axes.plot(apart["distance"], apart["accuracy"], "o", markersize=3.0, label=OTHERS_NAME, **look)
     look = {"markeredgecolor": "black", "markeredgewidth": 0.4, "markersize": 4.2}
-    for category, of_category in of_model[alike].groupby("category", sort=False, observed=True):
+    for category, category_rows in model_pairs[alike].groupby(
+        "category", sort=False, observed=True
+    ):
         colour = CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"])
         look |= {"color": colour, "label": shortened(str(category))}
-        axes.plot(of_category["distance"], of_category["accuracy"], "o", **look)
+        axes.plot(category_rows["distance"], category_rows["accuracy"], "o", **look)
 
 
 def _finding(correlations: pd.DataFrame) -> str:
@@ -111,10 +113,10 @@ def _finding(correlations: pd.DataFrame) -> str:
         finding = "Nearer vectors work better, but distance tells only a part"
     elif nearer.any():
         finding = f"Nearer vectors work better in {int(nearer.sum())} of {len(known)} models"
-    found = {row["model"]: number(row["correlation"]) for _, row in known.iterrows()}
+    by_model = {row["model"]: number(row["correlation"]) for _, row in known.iterrows()}
     parts = [
-        value + (f" ({display_name(model)})" if len(found) > 1 else "")
-        for model, value in found.items()
+        value + (f" ({display_name(model)})" if len(by_model) > 1 else "")
+        for model, value in by_model.items()
     ]
     return f"{finding}: rank correlation {', '.join(parts)}"
 
@@ -123,12 +125,12 @@ def _each(correlations: pd.DataFrame) -> list[str]:
     """The correlations of each model, in sentences."""
     sentences = []
     known = correlations.dropna(subset="correlation")
-    for model, of_model in known.groupby("model", sort=False, observed=True):
+    for model, model_rows in known.groupby("model", sort=False, observed=True):
         parts = [
             f"{row['ranked']} {interval(row, 'correlation')} (p = {small(row['correlation_p'])})"
-            for _, row in of_model.iterrows()
+            for _, row in model_rows.iterrows()
         ]
-        name, count = display_name(str(model)), counted(of_model["pairs"].iloc[0], "pair")
+        name, count = display_name(str(model)), counted(model_rows["pairs"].iloc[0], "pair")
         over = f"{name}, {count}: Spearman's rank correlation over"
         sentences.append(f"{over} {', '.join(parts)}.")
     return sentences

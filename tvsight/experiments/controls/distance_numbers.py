@@ -50,15 +50,17 @@ def correlations(table: pd.DataFrame) -> pd.DataFrame:
         `SIGNIFICANCE`. NaN where it cannot be computed.
     """
 
-    def ranks(of_model: pd.DataFrame) -> dict[str, object]:
-        apart, answered = (_matrix(of_model, name) for name in ("distance", "accuracy"))
-        found = rank_correlation(apart, answered, by_row=of_model["ranked"].iloc[0] == WITHIN)
+    def ranks(model_rows: pd.DataFrame) -> dict[str, object]:
+        apart, answered = (_matrix(model_rows, name) for name in ("distance", "accuracy"))
+        correlation = rank_correlation(
+            apart, answered, by_row=model_rows["ranked"].iloc[0] == WITHIN
+        )
         return {
-            "tasks": found.estimate.distinct,
-            "pairs": found.estimate.n,
-            **found.estimate.columns("correlation"),
-            "correlation_p": found.p_value,
-            "significant": found.p_value < SIGNIFICANCE,
+            "tasks": correlation.estimate.distinct,
+            "pairs": correlation.estimate.n,
+            **correlation.estimate.columns("correlation"),
+            "correlation_p": correlation.p_value,
+            "significant": correlation.p_value < SIGNIFICANCE,
         }
 
     both = pd.concat([table.assign(ranked=ranked) for ranked in (ALL, WITHIN)])
@@ -76,8 +78,8 @@ def by_distance(table: pd.DataFrame) -> pd.DataFrame:
         Fewer than `PARTS` pairs have a part each.
     """
     rows = []
-    for model, of_model in table.groupby("model", sort=False, observed=True):
-        ordered = of_model.sort_values("distance", kind="stable")
+    for model, model_rows in table.groupby("model", sort=False, observed=True):
+        ordered = model_rows.sort_values("distance", kind="stable")
         parts = np.array_split(np.arange(len(ordered)), min(PARTS, len(ordered)))
         for number, part in enumerate(parts):
             means = ordered.iloc[part][["distance", "accuracy"]].mean()
@@ -85,17 +87,19 @@ def by_distance(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def remarkable(of_model: pd.DataFrame) -> pd.DataFrame:
+def remarkable(model_rows: pd.DataFrame) -> pd.DataFrame:
     """The pairs of one model that a figure names, a selection of the rows of `pairs`."""
-    near = of_model.sort_values("distance", kind="stable").head(2 * MOST_NEAR)
-    accurate = of_model.sort_values("accuracy", ascending=False, kind="stable").head(MOST_ACCURATE)
-    return of_model.loc[near.index.union(accurate.index, sort=False)]
+    near = model_rows.sort_values("distance", kind="stable").head(2 * MOST_NEAR)
+    accurate = model_rows.sort_values("accuracy", ascending=False, kind="stable").head(
+        MOST_ACCURATE
+    )
+    return model_rows.loc[near.index.union(accurate.index, sort=False)]
 
 
-def _matrix(of_model: pd.DataFrame, name: str) -> Floats:
+def _matrix(model_rows: pd.DataFrame, name: str) -> Floats:
     """A number of every ordered pair of tasks that are asked, `[tasks, tasks]`, task by source;
     the diagonal is 0."""
-    tasks = list(dict.fromkeys(of_model["task"]))
-    grid = of_model.pivot(index="task", columns="source", values=name)
-    found: Floats = grid.reindex(index=tasks, columns=tasks).fillna(0.0).to_numpy(dtype=float)
-    return found
+    tasks = list(dict.fromkeys(model_rows["task"]))
+    grid = model_rows.pivot(index="task", columns="source", values=name)
+    entries: Floats = grid.reindex(index=tasks, columns=tasks).fillna(0.0).to_numpy(dtype=float)
+    return entries

@@ -61,16 +61,18 @@ def means(table: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vector
     figure = new_figure(TWO_COLUMNS, down * (0.75 + ROW * (lowest + 1)))
     drawn = grid_of_panels(figure, len(models), across, sharex=True, sharey=True)
     for axes, model in zip(drawn, models, strict=True):
-        of_model = summary[summary["model"] == model].set_index("procedure")
+        model_rows = summary[summary["model"] == model].set_index("procedure")
         tasks = table[table["model"] == model]
-        of_tasks = {name: (tasks[name], at + _stacked(tasks[name])) for name, at in places.items()}
+        task_points = {
+            name: (tasks[name], at + _stacked(tasks[name])) for name, at in places.items()
+        }
         for upper, lower in rows[:-1]:
-            if {upper, lower} <= set(of_model.index):
-                (from_x, from_y), (to_x, to_y) = of_tasks[upper], of_tasks[lower]
+            if {upper, lower} <= set(model_rows.index):
+                (from_x, from_y), (to_x, to_y) = task_points[upper], task_points[lower]
                 look: Any = {"color": "0.75", "linewidth": 0.6, "zorder": 1}
                 axes.plot([from_x, to_x], [from_y, to_y], **look)
-        for name in of_model.index.intersection(list(places)):
-            _strip_of_points(axes, places[name], str(name), of_model.loc[name], of_tasks[name])
+        for name in model_rows.index.intersection(list(places)):
+            _strip_of_points(axes, places[name], str(name), model_rows.loc[name], task_points[name])
         axes.set(xlim=(-0.02, 1.02), ylim=(lowest + 0.6, -0.6), xlabel="Test accuracy")
         name_panel(axes, model, len(tasks), _name_room(models))
         axes.spines["left"].set_visible(False)
@@ -101,15 +103,15 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vect
     ends: Ends = {}
     most = MOST_TICKS if len(models) == 1 else FEW_TICKS
     for axes, model in zip(drawn, models, strict=True):
-        of_model = blocks[blocks["model"] == model]
+        model_rows = blocks[blocks["model"] == model]
         ends = {"ICL (test)": (levels[model], PROCEDURES["icl"].colour)}
         level(axes, levels[model], "icl", 1.0)
-        for procedure, of_procedure in of_model.groupby("procedure", sort=False):
+        for procedure, procedure_rows in model_rows.groupby("procedure", sort=False):
             name, known = str(procedure), procedure not in GREYED
             look: Any = {"width": 1.6} if known else {"width": 0.9, "color": GREY, "marker": ""}
-            ends |= line(axes, of_procedure, "layer", name, title(name), known, **look)
-        name_panel(axes, model, of_model["tasks"].max(), _name_room(models))
-        peak, depth = _peak(of_model, vector), int(of_model["layer"].max()) + 1
+            ends |= line(axes, procedure_rows, "layer", name, title(name), known, **look)
+        name_panel(axes, model, model_rows["tasks"].max(), _name_room(models))
+        peak, depth = _peak(model_rows, vector), int(model_rows["layer"].max()) + 1
         label = BLOCK_AXIS if len(models) == 1 else "After block"
         axis_of_blocks(axes, depth, [peak["layer"]], most, label)
     drawn[0].set_ylabel("Mean dev accuracy")
@@ -142,17 +144,17 @@ def _places(rows: Sequence[tuple[str, ...]], measured: set[str]) -> dict[str, fl
 def _stacked(values: pd.Series) -> pd.Series:
     """Vertical places of points of one row: those of nearly one value lie above each other."""
     near = (values / TIE).round()
-    of_value = near.groupby(near)
-    gap = (0.7 / of_value.transform("size")).clip(upper=STACKED)
-    return gap * (of_value.cumcount() - (of_value.transform("size") - 1) / 2)
+    by_value = near.groupby(near)
+    gap = (0.7 / by_value.transform("size")).clip(upper=STACKED)
+    return gap * (by_value.cumcount() - (by_value.transform("size") - 1) / 2)
 
 
 def _strip_of_points(
-    axes: Axes, place: float, name: str, mean: pd.Series, of_tasks: tuple[pd.Series, pd.Series]
+    axes: Axes, place: float, name: str, mean: pd.Series, task_points: tuple[pd.Series, pd.Series]
 ) -> None:
     """The tasks of a procedure as points in a row, and their mean with its interval."""
     faint = {"marker": "o", "markersize": 2.8, "markeredgewidth": 0, "alpha": 0.55, "zorder": 2}
-    points(axes, *of_tasks, name, clip_on=False, **faint)
+    points(axes, *task_points, name, clip_on=False, **faint)
     ends = [mean["accuracy_low"], mean["accuracy_high"]]
     axes.plot(ends, [place, place], color="black", linewidth=1.3, zorder=3)
     bold = {"markersize": 5.5, "markeredgewidth": 0.7, "markeredgecolor": "black", "zorder": 4}
@@ -163,42 +165,42 @@ def _strip_of_points(
 
 def _against_best(summary: pd.DataFrame, vector: str) -> str:
     """The finding of the means: the vector, and the control that comes nearest."""
-    found = {}
-    for model, of_model in summary.groupby("model", sort=False):
-        accuracy = of_model.set_index("procedure")["accuracy"]
+    best_by_model = {}
+    for model, model_rows in summary.groupby("model", sort=False):
+        accuracy = model_rows.set_index("procedure")["accuracy"]
         controls = accuracy[accuracy.index.isin(("shuffled_labels", *ROWS[-1]))]
         nearest = title(str(controls.idxmax()))
         best = (f"{nearest[0].lower()}{nearest[1:]}", number(controls.max()))
-        found[display_name(str(model))] = (number(accuracy[vector]), *best)
-    if len(found) == 1:
-        ((own, control, highest),) = found.values()
+        best_by_model[display_name(str(model))] = (number(accuracy[vector]), *best)
+    if len(best_by_model) == 1:
+        ((own, control, highest),) = best_by_model.values()
         return f"The {word(vector)} is right for {own}, the best control ({control}) for {highest}"
-    names = {what for _, what, _ in found.values()}
+    names = {what for _, what, _ in best_by_model.values()}
     shared = f" ({names.pop()})" if len(names) == 1 else ""
     parts = [
         f"{model} {ours} to {best}" + ("" if shared else f" ({what})")
-        for model, (ours, what, best) in found.items()
+        for model, (ours, what, best) in best_by_model.items()
     ]
     return f"{title(vector)} against the best control{shared}: {', '.join(parts)}"
 
 
 def _peaks(blocks: pd.DataFrame, models: list[str], vector: str) -> str:
     """The finding by block: where the vector peaks, and how high the controls come."""
-    found = {}
+    peaks = {}
     for model in models:
-        of_model = blocks[blocks["model"] == model]
-        peak, depth = _peak(of_model, vector), int(of_model["layer"].max()) + 1
-        controls = of_model.loc[of_model["procedure"] != vector, "accuracy"].max()
+        model_rows = blocks[blocks["model"] == model]
+        peak, depth = _peak(model_rows, vector), int(model_rows["layer"].max()) + 1
+        controls = model_rows.loc[model_rows["procedure"] != vector, "accuracy"].max()
         where = block(peak["layer"], depth)
-        found[display_name(model)] = (number(peak["accuracy"]), where, number(controls))
-    if len(found) == 1:
-        ((own, where, highest),) = found.values()
+        peaks[display_name(model)] = (number(peak["accuracy"]), where, number(controls))
+    if len(peaks) == 1:
+        ((own, where, highest),) = peaks.values()
         return f"The {word(vector)} peaks at {own} after {where}, no control above {highest}"
-    parts = [f"{name} {own} ({highest})" for name, (own, _, highest) in found.items()]
+    parts = [f"{name} {own} ({highest})" for name, (own, _, highest) in peaks.items()]
     return f"Peak of the {word(vector)}, and of all controls in brackets: {', '.join(parts)}"
 
 
-def _peak(of_model: pd.DataFrame, procedure: str) -> pd.Series:
+def _peak(model_rows: pd.DataFrame, procedure: str) -> pd.Series:
     """The row of the block with the highest mean."""
-    of_procedure = of_model[of_model["procedure"] == procedure].reset_index(drop=True)
-    return of_procedure.iloc[int(of_procedure["accuracy"].argmax())]
+    procedure_rows = model_rows[model_rows["procedure"] == procedure].reset_index(drop=True)
+    return procedure_rows.iloc[int(procedure_rows["accuracy"].argmax())]

@@ -24,7 +24,7 @@ from torch import Tensor
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.methods import task_vector
-from tvsight.methods.method import Method, learn_both
+from tvsight.methods.method import Method, extract_both
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.conditions import (
     BASELINE,
@@ -73,10 +73,10 @@ def measure(
     """
     say = progress or silent
     use = (method or task_vector.METHOD).use
-    learnt: tuple[Tensor | None, Tensor | None] = (None, None)
+    method_vectors: tuple[Tensor | None, Tensor | None] = (None, None)
     if method is not None and shuffled:
-        learnt = learn_both(decoder, dev, test, method, settings)
-    of_tasks = [
+        method_vectors = extract_both(decoder, dev, test, method, settings)
+    task_conditions = [
         Condition("mean_vector", mean[None], [layer], use, {"source": name})
         for mean, name in zip(means, names, strict=True)
     ]
@@ -86,41 +86,44 @@ def measure(
         icl = in_context_learning(decoder, prompts, prompts["right"])
         zero_shot = Prompts(decoder, prompts["zero_shot"], prompts["expected"], icl)
         applied = _random_vectors(decoder, prompts, means.float())
-        found = []
+        read = []
         if shuffled:
             own_shuffled, states = _few_shot(decoder, prompts)
             applied["shuffled_labels"] = own_shuffled if vectors is None else vectors
-            found.append(read_states(decoder, "icl_shuffled", states, icl, source=None))
+            read.append(read_states(decoder, "icl_shuffled", states, icl, source=None))
         turn = [others[episode % len(others)] for episode in range(len(icl.expected)) if others]
-        of_others = {}
+        other_vectors = {}
         if others:
-            of_others["other_tasks_mean"] = means[others].float().mean(dim=0, keepdim=True)
+            other_vectors["other_tasks_mean"] = means[others].float().mean(dim=0, keepdim=True)
         if others and blocks != [layer]:
-            of_others["any_other_task"] = means[turn]
+            other_vectors["any_other_task"] = means[turn]
         controls, beside = (
-            [Condition(name, one, blocks, use, {"source": None}) for name, one in of.items()]
-            for of in (applied, of_others)
+            [
+                Condition(name, vectors_of, blocks, use, {"source": None})
+                for name, vectors_of in of.items()
+            ]
+            for of in (applied, other_vectors)
         )
-        conditions = [BASELINE, *controls, no_op(blocks, source=None), *beside, *of_tasks]
-        found += zero_shot.read(conditions)
+        conditions = [BASELINE, *controls, no_op(blocks, source=None), *beside, *task_conditions]
+        read += zero_shot.read(conditions)
         if others and blocks == [layer]:
             # One of these answers, so that a tie cannot fall one way here and another there.
-            found.append(_in_turn(found[-len(names) :], turn))
-        return found
+            read.append(_in_turn(read[-len(names) :], turn))
+        return read
 
     say("controls on dev")
-    on_dev = split(dev, list(range(decoder.depth)), learnt[0])
+    on_dev = split(dev, list(range(decoder.depth)), method_vectors[0])
     say("controls on test")
-    return {"dev": on_dev, "test": split(test, [layer], learnt[1])}
+    return {"dev": on_dev, "test": split(test, [layer], method_vectors[1])}
 
 
-def _in_turn(of_tasks: Sequence[Read], turn: Sequence[int]) -> Read:
+def _in_turn(task_reads: Sequence[Read], turn: Sequence[int]) -> Read:
     """The answers of each episode with the vector of another task, `turn[episode]`."""
-    every: Any = [one["answers"] for one in of_tasks]
+    every: Any = [read["answers"] for read in task_reads]
     rows = range(len(turn))
     answers: Any = {name: torch.stack([of[name] for of in every])[turn, rows] for name in every[0]}
     return {
-        **of_tasks[0],
+        **task_reads[0],
         "procedure": "any_other_task",
         "labels": {"source": None},
         "answers": answers,
@@ -133,8 +136,8 @@ def _few_shot(decoder: Decoder, prompts: PromptTokens) -> tuple[Tensor, Tensor]:
     continuations = zip(prompts["dummies"], prompts["query"], strict=True)
     few_shot = [[*dummies, query] for dummies, query in continuations]
     last = last_states(decoder, prompts["shared"], few_shot)
-    own = task_vectors([of_episode[:-1] for of_episode in last])
-    return own, torch.stack([of_episode[-1, -1] for of_episode in last])
+    own = task_vectors([episode_states[:-1] for episode_states in last])
+    return own, torch.stack([episode_states[-1, -1] for episode_states in last])
 
 
 def _random_vectors(decoder: Decoder, prompts: PromptTokens, means: Tensor) -> dict[str, Tensor]:
@@ -151,8 +154,8 @@ def _random_vectors(decoder: Decoder, prompts: PromptTokens, means: Tensor) -> d
         ]
     )
     directions = torch.nn.functional.normalize(drawn, dim=-1)
-    found = {"random_vector": directions * prompts["norms"][..., None].cpu()}
+    vectors = {"random_vector": directions * prompts["norms"][..., None].cpu()}
     if len(means) > 1:
         deviations = directions * prompts["deviations"][..., None].cpu()
-        found["random_deviation"] = means.mean(dim=0).cpu() + deviations
-    return found
+        vectors["random_deviation"] = means.mean(dim=0).cpu() + deviations
+    return vectors

@@ -50,14 +50,16 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, vector: str = "task_vecto
     Raises:
         MeasurementError: when the two are not of the same episodes.
     """
-    of_tasks = dict(iter(central.groupby(TASK, sort=False, observed=True)))
+    central_rows = dict(iter(central.groupby(TASK, sort=False, observed=True)))
 
-    def summary(of_task: pd.DataFrame) -> dict[str, object]:
-        model, task = of_task[TASK].iloc[0]
-        dev, test = (of_tasks[model, task].query("split == @split") for split in ("dev", "test"))
+    def summary(task_rows: pd.DataFrame) -> dict[str, object]:
+        model, task = task_rows[TASK].iloc[0]
+        dev, test = (
+            central_rows[model, task].query("split == @split") for split in ("dev", "test")
+        )
         swept, unpatched = (dev[dev["procedure"] == name] for name in (vector, "baseline"))
-        best = _best_other(of_task)
-        answered = _answers(test, of_task, best, vector)
+        best = _best_other(task_rows)
+        answered = _answers(test, task_rows, best, vector)
         own = answered[vector]
         row = {**sizes(own), "layer": int(own["layer"].iloc[0]), **identified(swept, unpatched)}
         for name in beside(BESIDE_CONTROLS, vector):
@@ -96,10 +98,10 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         return {"compared_with": against.get(name), **dict.fromkeys(SIGNS), **counts}
 
     means: dict[str, summaries.Mean] = {"accuracy": "accuracy", "lead": ("compared", "accuracy")}
-    of_procedures = summaries.long(table, names, compared=against)
-    found = summaries.over_tasks(of_procedures, ["procedure"], means, more=more)
-    found.insert(6, "compared_with", found.pop("compared_with"))
-    return found.astype({"better": "Int64", "worse": "Int64"})
+    by_procedure = summaries.long(table, names, compared=against)
+    means_table = summaries.over_tasks(by_procedure, ["procedure"], means, more=more)
+    means_table.insert(6, "compared_with", means_table.pop("compared_with"))
+    return means_table.astype({"better": "Int64", "worse": "Int64"})
 
 
 def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
@@ -122,8 +124,8 @@ def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.Data
         "difference": Ratio(lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3], columns),
     }
 
-    def summary(of_model: pd.DataFrame) -> dict[str, float]:
-        known = of_model[of_model["icl_shuffled"].notna()]
+    def summary(model_rows: pd.DataFrame) -> dict[str, float]:
+        known = model_rows[model_rows["icl_shuffled"].notna()]
         return {"tasks": len(known), **averaged(known, shares)}
 
     return by_group(table, ["model"], summary)
@@ -160,19 +162,19 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """
     categories = central.drop_duplicates(TASK).set_index(TASK)["category"].to_dict()
     pairs = []
-    for (model, task), of_task in rows.groupby(TASK, sort=False, observed=True):
-        best = _best_other(of_task)
+    for (model, task), task_rows in rows.groupby(TASK, sort=False, observed=True):
+        best = _best_other(task_rows)
         if best is None:
             continue
-        patched = of_task[of_task["procedure"] == "mean_vector"]
+        patched = task_rows[task_rows["procedure"] == "mean_vector"]
         on_dev = patched[patched["split"] == "dev"].groupby("source")["correct"].mean()
         test = patched[patched["split"] == "test"]
         own, others = test[test["source"] == task], test[test["source"] != task]
-        for source, of_pair in pd.concat([own, others]).groupby("source", sort=False):
+        for source, pair_rows in pd.concat([own, others]).groupby("source", sort=False):
             row = {"model": model, "category": categories[model, task], "task": task}
             row |= {"source_category": categories[model, source], "source": source}
-            row |= {**right(of_pair), "n": len(of_pair), "dev_accuracy": on_dev[source]}
-            better = _paired(str(task), own, of_pair)[0] if source != task else np.nan
+            row |= {**right(pair_rows), "n": len(pair_rows), "dev_accuracy": on_dev[source]}
+            better = _paired(str(task), own, pair_rows)[0] if source != task else np.nan
             pairs.append(row | {"best_on_dev": source == best, "better": better})
     return with_holm(pd.DataFrame(pairs), ["better"], TASK) if pairs else pd.DataFrame()
 
@@ -192,10 +194,10 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         of sources that the own vector does not beat after Holm's correction for that many tests.
     """
 
-    def summary(of_task: pd.DataFrame) -> dict[str, object]:
-        is_own = of_task["source"] == of_task["task"]
-        others = of_task[~is_own]
-        own, best = of_task[is_own].iloc[0], others[others["best_on_dev"]].iloc[0]
+    def summary(task_rows: pd.DataFrame) -> dict[str, object]:
+        is_own = task_rows["source"] == task_rows["task"]
+        others = task_rows[~is_own]
+        own, best = task_rows[is_own].iloc[0], others[others["best_on_dev"]].iloc[0]
         near = others["source_category"] == own["category"]
         return {
             **{f"accuracy{end}": own[f"accuracy{end}"] for end in ENDS},
@@ -242,17 +244,17 @@ def task_line(rows: pd.DataFrame) -> str:
     test = rows[rows["split"] == "test"]
     parts = []
     for name in (*CONTROLS, "icl_shuffled"):
-        of_control = test[test["procedure"] == name]
-        if len(of_control) and name != "no_op":
-            parts.append(f"{title(name)} {interval(right(of_control, name), name)}")
+        control_rows = test[test["procedure"] == name]
+        if len(control_rows) and name != "no_op":
+            parts.append(f"{title(name)} {interval(right(control_rows, name), name)}")
     return f"{'  '.join(parts)}  block {test['layer'].max()}  n {test['episode'].nunique()}"
 
 
 def _answers(
-    central: pd.DataFrame, of_task: pd.DataFrame, best: str | None, vector: str
+    central: pd.DataFrame, task_rows: pd.DataFrame, best: str | None, vector: str
 ) -> dict[str, pd.DataFrame]:
     """The test rows of each of `BESIDE_CONTROLS`, those of the central comparison given."""
-    test = of_task[of_task["split"] == "test"]
+    test = task_rows[task_rows["split"] == "test"]
     means = test[test["procedure"] == "mean_vector"]
     return {
         **{name: central[central["procedure"] == name] for name in beside(COMPARED, vector)},
@@ -262,13 +264,13 @@ def _answers(
     }
 
 
-def _best_other(of_task: pd.DataFrame) -> str | None:
+def _best_other(task_rows: pd.DataFrame) -> str | None:
     """The other task whose mean vector is right most often on dev; of several, the first by name.
     None where there is no other task."""
-    others = of_task[
-        (of_task["split"] == "dev")
-        & (of_task["procedure"] == "mean_vector")
-        & (of_task["source"] != of_task["task"])
+    others = task_rows[
+        (task_rows["split"] == "dev")
+        & (task_rows["procedure"] == "mean_vector")
+        & (task_rows["source"] != task_rows["task"])
     ]
     right = others.groupby("source")["correct"].mean()
     return None if right.empty else str(right.idxmax())
@@ -278,15 +280,15 @@ def _paired(task: str, vector: pd.DataFrame, control: pd.DataFrame) -> tuple[flo
     """P-values that the vector is right more often than a control, and less often."""
     if control.empty:
         return np.nan, np.nan
-    of_vector, of_control = (
+    vector_correct, control_correct = (
         run.set_index(["episode", "query"])["correct"] for run in (vector, control)
     )
     same_block = set(control["layer"].dropna()) <= set(vector["layer"])
-    if set(of_vector.index) != set(of_control.index) or not same_block:
+    if set(vector_correct.index) != set(control_correct.index) or not same_block:
         raise MeasurementError(
             f"{task}: the controls are not of the episodes and the block of the "
             "central comparison. Move their results away to measure them again."
         )
-    both = (of_vector, of_control.loc[of_vector.index])
-    queries = of_vector.index.get_level_values("query")
+    both = (vector_correct, control_correct.loc[vector_correct.index])
+    queries = vector_correct.index.get_level_values("query")
     return better_than(*both, queries), better_than(*both[::-1], queries)

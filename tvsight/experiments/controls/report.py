@@ -150,11 +150,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         display.note("No task has controls: nothing to draw.")
         return
     central = outcome.only(MAIN_RESULTS).table
-    for vector, of_vector, files in each_vector(outcome, drawn):
-        if of_vector.only(NAME).results:
-            applied = of_vector.only(METHODS).results
+    for vector, vector_outcome, files in each_vector(outcome, drawn):
+        if vector_outcome.only(NAME).results:
+            applied = vector_outcome.only(METHODS).results
             known = pd.concat([central, *(of.rows for of in applied)], ignore_index=True)
-            pairs = _draw(of_vector, known, vector, Page(display, files))
+            pairs = _draw(vector_outcome, known, vector, Page(display, files))
             if vector == "task_vector" and len(pairs):
                 _draw_distances(outcome.only(MAIN_RESULTS), pairs, options, Page(display, files))
 
@@ -183,11 +183,11 @@ def _draw(outcome: "Outcome", central: pd.DataFrame, vector: str, page: Page) ->
     page.figure(figures.curves(blocks, means, vector), "by_block")
     if pairs.empty:
         return pairs
-    of_tasks = numbers.transfer_by_task(pairs)
-    unbeaten = by_group(of_tasks, ["model"], _beaten_by_whom)
-    page.table(TRANSFER.of(vector), pairs, of_tasks, below=[(UNBEATEN, unbeaten)])
+    by_task = numbers.transfer_by_task(pairs)
+    unbeaten = by_group(by_task, ["model"], _beaten_by_whom)
+    page.table(TRANSFER.of(vector), pairs, by_task, below=[(UNBEATEN, unbeaten)])
     for model in pairs["model"].unique():
-        page.figure(matrix(pairs, of_tasks, model, vector), "transfer", model)
+        page.figure(matrix(pairs, by_task, model, vector), "transfer", model)
     return pairs
 
 
@@ -210,23 +210,23 @@ def _draw_distances(
     page.figure(distance_figures.scatter(pairs, means, correlations, depths), "distances")
 
 
-def _beaten_by_whom(of_model: pd.DataFrame) -> dict[str, object]:
+def _beaten_by_whom(model_rows: pd.DataFrame) -> dict[str, object]:
     """How many and which tasks the best other task's vector does as well on."""
-    unbeaten = of_model[~of_model["beaten"]]
+    unbeaten = model_rows[~model_rows["beaten"]]
     pairs = zip(unbeaten["task"], unbeaten["best_source"].replace("", MISSING), strict=True)
     which = ", ".join(f"{task} ({source})" for task, source in pairs)
-    return {"unbeaten": len(unbeaten), "tasks": len(of_model), "which": which}
+    return {"unbeaten": len(unbeaten), "tasks": len(model_rows), "which": which}
 
 
 def _say_missing(table: pd.DataFrame, page: Page) -> None:
-    for model, of_model in table.groupby("model", sort=False):
+    for model, model_rows in table.groupby("model", sort=False):
         name = display_name(str(model))
-        if of_model["any_other_task"].isna().all():
+        if model_rows["any_other_task"].isna().all():
             page.note(
                 f"{name}: only one task, so there are no vectors of other tasks to compare with. "
                 "Ask for more with --tasks."
             )
-        for task in of_model["task"][of_model["shuffled_labels"].isna()]:
+        for task in model_rows["task"][model_rows["shuffled_labels"].isna()]:
             page.note(
                 f"{name}, {task}: no permutation of the answers among the demonstrations changes "
                 "them, so there are no shuffled labels. Ask for more with --shots."

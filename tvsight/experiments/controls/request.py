@@ -49,8 +49,8 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     def measured(method: MethodEntry) -> Outcome:
         return controlled(methods.stored_vectors(runner, options, method), method)
 
-    found = controlled(central.collect_with_vectors(runner, options), TASK_VECTOR)
-    return methods.with_further_methods(found, options, measured)
+    outcome = controlled(central.collect_with_vectors(runner, options), TASK_VECTOR)
+    return methods.with_further_methods(outcome, options, measured)
 
 
 def requests(
@@ -80,8 +80,8 @@ def requests(
         if plan.replayed:
             digests = {o.name: episodes_digest(plan.replayed[o.name]) for o in others}
             further["source_episodes"] = digests
-        of_task = identity(plan, NAME, source, task) | further | method.further_identity
-        wanted.append(Controls(plan, of_task, task, others, layer, vectors, method=method))
+        task_identity = identity(plan, NAME, source, task) | further | method.further_identity
+        wanted.append(Controls(plan, task_identity, task, others, layer, vectors, method=method))
     return wanted
 
 
@@ -119,11 +119,11 @@ class Controls(TaskRequest):
             shuffled_labels(episode, f"{self._draw}/{number}")
             for number, episode in enumerate(episodes)
         ]
-        of_split = asked(model, self.task, episodes, plan.template)
+        by_split = asked(model, self.task, episodes, plan.template)
         few_shot = asked(model, self.task, shuffled, plan.template)
         means = self._means(model)
         prompts = {
-            split: self._prompts(model, split, of_split[split], few_shot[split], means)
+            split: self._prompts(model, split, by_split[split], few_shot[split], means)
             for split in SPLITS
         }
         names = [task.name for task in self._all]
@@ -139,7 +139,7 @@ class Controls(TaskRequest):
             for split in SPLITS
             for read in result[split]
             if read["procedure"] != "baseline"
-            for row in of_split[split].labelled(read)
+            for row in by_split[split].labelled(read)
         ]
         kept = sum(map(kept_labels, episodes, shuffled))
         total = sum(len(episode.demonstrations) for episode in episodes)

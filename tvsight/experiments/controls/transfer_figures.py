@@ -31,12 +31,12 @@ def matrix(
         best: from `numbers.transfer_by_task`.
         vector: the procedure of the vectors.
     """
-    of_model = pairs[pairs["model"] == model]
-    categories = dict(zip(of_model["source"], of_model["source_category"], strict=True))
-    grid = of_model.pivot(index="task", columns="source", values="accuracy")
+    model_rows = pairs[pairs["model"] == model]
+    categories = dict(zip(model_rows["source"], model_rows["source_category"], strict=True))
+    grid = model_rows.pivot(index="task", columns="source", values="accuracy")
     columns = in_order(categories)
     order = [name for name in columns if name in grid.index]
-    of_best = best[best["model"] == model].set_index("task").loc[order]
+    best_rows = best[best["model"] == model].set_index("task").loc[order]
     width = max(LEAST_SIDE, CELL * len(columns))
     height = max(LEAST_SIDE, CELL_HEIGHT * len(order))
     figure = new_figure(width + CELL + STRIP + 2 * NAMES_ROOM + 0.25, height + STRIP + 1.6)
@@ -48,14 +48,14 @@ def matrix(
     )
     parts["corner"].remove()
     axes, margin = parts["map"], parts["best"]
-    marks = of_best["beaten"].map({True: "", False: f" {NOT_BETTER}"})
-    names = (of_best["best_source"].map(task_title) + marks).str.strip().tolist()
+    marks = best_rows["beaten"].map({True: "", False: f" {NOT_BETTER}"})
+    names = (best_rows["best_source"].map(task_title) + marks).str.strip().tolist()
     rows, across = list(map(task_title, order)), list(map(task_title, columns))
-    for part, cells, of_rows, of_columns in (
+    for part, cells, row_names, column_names in (
         (axes, grid.loc[order, columns], rows, across),
-        (margin, of_best[["best"]], names, ["best other"]),
+        (margin, best_rows[["best"]], names, ["best other"]),
     ):
-        heat_map(part, cells, of_rows, of_columns, turned=True)
+        heat_map(part, cells, row_names, column_names, turned=True)
         part.tick_params(axis="both", labelsize=7)
         say_cells(part, cells.to_numpy(), lambda value: number(value) if value else "·")
     margin.yaxis.tick_right()
@@ -66,7 +66,7 @@ def matrix(
     category_strip(parts["above"], [categories[name] for name in columns], width, upright=False)
     category_strip(parts["beside"], [categories[name] for name in order], height, upright=True)
     note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per cell; · is 0. "
+        f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per cell; · is 0. "
         f"Framed: own vector. {NOT_BETTER} It is not better than the best other one (5 %)."
     )
     caption = (
@@ -74,8 +74,8 @@ def matrix(
         "of a task's dev episodes. Last column: the other task whose vector is best on dev, "
         "reported on test; tests permute queries, one-sided."
     )
-    found = (
+    finding = (
         "A task's own mean vector is better than the best other one, chosen on dev, on "
-        f"{of_best['beaten'].sum()} of {counted(len(of_best), 'task')}"
+        f"{best_rows['beaten'].sum()} of {counted(len(best_rows), 'task')}"
     )
-    return Plot(figure, about(found, vector), caption, note)
+    return Plot(figure, about(finding, vector), caption, note)

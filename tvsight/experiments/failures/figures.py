@@ -35,12 +35,12 @@ def by_kind(table: pd.DataFrame, model: str) -> Plot:
     Args:
         table: from `numbers.by_task`.
     """
-    of_model = table[table["model"] == model]
-    tasks = of_model.drop_duplicates("task").iloc[::-1]
+    model_rows = table[table["model"] == model]
+    tasks = model_rows.drop_duplicates("task").iloc[::-1]
     figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(tasks))
     panels = figure.subplots(1, len(PROCEDURES), sharex=True, sharey=True)
     for axes, procedure in zip(panels, PROCEDURES, strict=True):
-        run = of_model[of_model["procedure"] == procedure].set_index("task").loc[tasks["task"]]
+        run = model_rows[model_rows["procedure"] == procedure].set_index("task").loc[tasks["task"]]
         shares = run[list(KINDS)].div(run["n"], axis=0)
         lefts = shares.cumsum(axis=1) - shares
         for kind, name in KIND_NAMES.items():
@@ -54,14 +54,14 @@ def by_kind(table: pd.DataFrame, model: str) -> Plot:
     name_categories(panels[-1], category_runs(tasks["category"]))
     legend_above(figure, panels[0], 4)
     note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per task; what is left "
+        f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per task; what is left "
         "is right."
     )
     caption = (
         f"{note} Of the kinds of a wrong answer the first that fits, from the left. Another task: "
         "any packaged one that has this query."
     )
-    return Plot(figure, _most(of_model), caption, note)
+    return Plot(figure, _most(model_rows), caption, note)
 
 
 def confusion(counts: pd.DataFrame, model: str) -> Plot:
@@ -70,18 +70,18 @@ def confusion(counts: pd.DataFrame, model: str) -> Plot:
     Args:
         counts: from `numbers.confusion`.
     """
-    of_model = counts[counts["model"] == model]
-    tasks = list(dict.fromkeys(of_model["task"]))
-    answers = of_model.groupby("task", sort=False)["expected"].nunique()
+    model_rows = counts[counts["model"] == model]
+    tasks = list(dict.fromkeys(model_rows["task"]))
+    answers = model_rows.groupby("task", sort=False)["expected"].nunique()
     ratios = [1.15 + 0.23 * size for size in answers]
     figure = new_figure(TWO_COLUMNS, 0.4 + sum(ratios))
     rows = figure.subplots(len(tasks), len(PROCEDURES), squeeze=False, height_ratios=ratios)
     for panels, task in zip(rows, tasks, strict=True):
-        of_task = of_model[of_model["task"] == task]
-        expected = sorted(of_task["expected"].unique())
-        columns = [*sorted({*expected, *of_task["given"]} - {OTHER}), OTHER]
+        task_rows = model_rows[model_rows["task"] == task]
+        expected = sorted(task_rows["expected"].unique())
+        columns = [*sorted({*expected, *task_rows["given"]} - {OTHER}), OTHER]
         for axes, procedure in zip(panels, PROCEDURES, strict=True):
-            run = of_task[of_task["procedure"] == procedure]
+            run = task_rows[task_rows["procedure"] == procedure]
             grid = run.pivot(index="expected", columns="given", values="times")
             grid = grid.reindex(index=expected, columns=columns).fillna(0).astype(int)
             totals = grid.sum(axis=1)
@@ -101,14 +101,14 @@ def confusion(counts: pd.DataFrame, model: str) -> Plot:
         f"{display_name(model)}. Numbers of test answers; in brackets how often one is expected. "
         "Shade: share of the row."
     )
-    return Plot(figure, _diagonal(of_model, tasks), note, note)
+    return Plot(figure, _diagonal(model_rows, tasks), note, note)
 
 
-def _most(of_model: pd.DataFrame) -> str:
+def _most(model_rows: pd.DataFrame) -> str:
     """The finding by kind: how often either errs, and the most frequent kind."""
     parts = []
     for procedure, name in zip(PROCEDURES, ("ICL errs", "the vector"), strict=True):
-        run = of_model[of_model["procedure"] == procedure]
+        run = model_rows[model_rows["procedure"] == procedure]
         sums = run[list(KINDS)].sum()
         times = f"{name} {counted(int(run['wrong'].sum()), 'time')}"
         if sums.any():
@@ -119,9 +119,9 @@ def _most(of_model: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def _diagonal(of_model: pd.DataFrame, tasks: list[str]) -> str:
+def _diagonal(model_rows: pd.DataFrame, tasks: list[str]) -> str:
     """The finding of the matrices: which wrong answer is given most often with the vector."""
-    vector = of_model[of_model["procedure"] == "task_vector"]
+    vector = model_rows[model_rows["procedure"] == "task_vector"]
     wrong = vector[(vector["expected"] != vector["given"]) & (vector["given"] != OTHER)]
     if wrong.empty:
         return f"In {counted(len(tasks), 'task')} with few answers the vector confuses none of them"

@@ -28,13 +28,15 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         where none is), and `examples` (the three most frequent wrong answers with their numbers).
     """
     known = {
-        names: (*accepted_answers(of_task), _other_tasks(str(names[1])))
-        for names, of_task in rows.groupby(["model", "task"], sort=False, observed=True)
+        names: (*accepted_answers(task_rows), _other_tasks(str(names[1])))
+        for names, task_rows in rows.groupby(["model", "task"], sort=False, observed=True)
     }
 
     def summary(run: pd.DataFrame) -> dict[str, object]:
         answers, rule, others = known[run["model"].iloc[0], run["task"].iloc[0]]
-        every = list(dict.fromkeys(answer for of_query in answers.values() for answer in of_query))
+        every = list(
+            dict.fromkeys(answer for query_answers in answers.values() for answer in query_answers)
+        )
         wrong = run[~run["correct"]]
         texts = wrong["predicted"].str.strip()
         kinds, named = [], []
@@ -66,27 +68,27 @@ def confusion(rows: pd.DataFrame) -> pd.DataFrame:
         One row per model, task, procedure, `expected` and `given` that occurs: `times`, and `n`,
         how often that answer is expected. A prediction that matches no answer is `OTHER`.
     """
-    found = []
-    for (model, task), of_task in rows.groupby(["model", "task"], sort=False, observed=True):
-        test = of_task[(of_task["split"] == "test") & of_task["procedure"].isin(PROCEDURES)]
-        _, rule = accepted_answers(of_task)
-        usual = sorted(set(of_task["expected"].str.strip()))
+    tables = []
+    for (model, task), task_rows in rows.groupby(["model", "task"], sort=False, observed=True):
+        test = task_rows[(task_rows["split"] == "test") & task_rows["procedure"].isin(PROCEDURES)]
+        _, rule = accepted_answers(task_rows)
+        usual = sorted(set(task_rows["expected"].str.strip()))
         if not 1 < len(usual) <= MOST_ANSWERS:
             continue
         given = [
             expected.strip()
             if correct
-            else next((one for one in usual if matches(predicted, one, rule)), OTHER)
+            else next((answer for answer in usual if matches(predicted, answer, rule)), OTHER)
             for expected, predicted, correct in zip(
                 test["expected"], test["predicted"], test["correct"], strict=True
             )
         ]
         named = test.assign(given=given, expected=test["expected"].str.strip())
-        of_answer = named.groupby(["procedure", "expected"], observed=True)["given"]
-        counts = of_answer.value_counts().rename("times").reset_index()
+        by_answer = named.groupby(["procedure", "expected"], observed=True)["given"]
+        counts = by_answer.value_counts().rename("times").reset_index()
         counts["n"] = counts.groupby(["procedure", "expected"])["times"].transform("sum")
-        found.append(counts.assign(model=str(model), task=str(task)))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+        tables.append(counts.assign(model=str(model), task=str(task)))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _other_tasks(task: str) -> dict[str, Mapping[str, tuple[str, ...]]]:
@@ -104,6 +106,6 @@ def _answered_by(
     """The first task that a prediction answers this query in; empty where there is none."""
     known = packaged_tasks()
     for name, answers in others.items():
-        if any(matches(predicted, one, known[name].match) for one in answers.get(query, ())):
+        if any(matches(predicted, answer, known[name].match) for answer in answers.get(query, ())):
             return name
     return ""

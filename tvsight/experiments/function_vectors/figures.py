@@ -5,7 +5,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from tvsight.experiments.function_vectors.numbers import CONTROLS, VECTOR
+from tvsight.experiments.function_vectors.numbers import CONTROLS, FUNCTION_VECTOR
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
 from tvsight.output.marks import band, level, look_of, whiskered
 from tvsight.output.panels import block_ticks, legend_above, model_panels
@@ -17,7 +17,7 @@ DIVERGING = "PuOr"
 """Colours of effects of both signs, with a light zero."""
 SIMILARITIES = {
     "cosine": ("As they are", "#6f6f6f", "o"),
-    "cosine_centred": ("Without the mean over tasks", PROCEDURES[VECTOR].colour, "s"),
+    "cosine_centred": ("Without the mean over tasks", PROCEDURES[FUNCTION_VECTOR].colour, "s"),
 }
 """Names and looks of the cosines."""
 NAMED = 5
@@ -57,18 +57,18 @@ def head_map(heads: pd.DataFrame, table: pd.DataFrame, model: str, count: int) -
         linecolor="white",
     )
     for _, head in rows.head(NAMED).iterrows():
-        place = (head["layer"] + 0.5, list(grid.index).index(head["head"]) + 0.5)
+        square = (head["layer"] + 0.5, list(grid.index).index(head["head"]) + 0.5)
         dark = abs(head["effect"]) > 0.6 * most
         text = f"{head['layer']}.{head['head']}"
         colour = "white" if dark else "black"
-        axes.annotate(text, place, ha="center", va="center", fontsize=6, color=colour)
+        axes.annotate(text, square, ha="center", va="center", fontsize=6, color=colour)
     axes.set(xlabel=f"Block (0–{len(grid.columns) - 1})", ylabel="Head")
     axes.tick_params(axis="both", length=0, rotation=0)
-    of_model = table[table["model"] == model]
-    tasks = counted(of_model["task"].nunique(), "task")
+    model_rows = table[table["model"] == model]
+    tasks = counted(model_rows["task"].nunique(), "task")
     searched = len(rows)
     note = (
-        f"{display_name(model)}. Mean over {tasks}, {sizes(of_model['prompts'])} prompts each; "
+        f"{display_name(model)}. Mean over {tasks}, {sizes(model_rows['prompts'])} prompts each; "
         f"{searched} heads were searched. Named: the {NAMED} of largest effect."
     )
     caption = (
@@ -77,11 +77,11 @@ def head_map(heads: pd.DataFrame, table: pd.DataFrame, model: str, count: int) -
         "probability of the answer's first token (AIE of Todd et al. 2024). Dev episodes."
     )
     first = rows.iloc[0]
-    found = (
+    finding = (
         f"Head {first['head']} of block {first['layer']} has the largest mean effect, "
         f"{number(first['effect'])}; it is in the vectors of {first['in_top']} of {tasks}"
     )
-    return Plot(figure, found, caption, note)
+    return Plot(figure, finding, caption, note)
 
 
 def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
@@ -96,17 +96,19 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
     figure, panels = model_panels(models, 3.1, alone=0.7)
     for axes, model in zip(panels, models, strict=True):
         curve = curves[curves["model"] == model]
-        look = look_of(VECTOR) | {"linestyle": "-", "markersize": 3.6, "elinewidth": 0.8}
+        look = look_of(FUNCTION_VECTOR) | {"linestyle": "-", "markersize": 3.6, "elinewidth": 0.8}
         places = curve["heads"].astype(float)
-        whiskered(axes, curve, "accuracy", places, label=title(VECTOR), **look)
-        of_model = means[means["model"] == model].set_index("procedure")
+        whiskered(axes, curve, "accuracy", places, label=title(FUNCTION_VECTOR), **look)
+        model_means = means[means["model"] == model].set_index("procedure")
         for name in LEVELS:
-            level(axes, of_model.loc[name, "accuracy"], name, label=title(name))
-        controls = [name for name in CONTROLS if name in of_model.index]
-        for place, name in enumerate(controls):
-            at = count * APART ** (place - len(controls) // 2)
+            level(axes, model_means.loc[name, "accuracy"], name, label=title(name))
+        controls = [name for name in CONTROLS if name in model_means.index]
+        for index, name in enumerate(controls):
+            at = count * APART ** (index - len(controls) // 2)
             look = look_of(name) | {"markersize": 4.4, "label": title(name), "zorder": 3}
-            axes.plot(at, of_model.loc[name, "accuracy"], clip_on=False, **look)  # whole at 0 too
+            axes.plot(
+                at, model_means.loc[name, "accuracy"], clip_on=False, **look
+            )  # whole at 0 too
         axes.set(xscale="log", ylim=(0, 1), xlabel="Heads in the vector (log scale)")
         ticks = sorted(set(curve["heads"].astype(int)))
         axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
@@ -123,13 +125,13 @@ def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
         "Bottom heads: those of the most negative effect. The raw sum has a block of its own. "
         f"{SETTINGS}"
     )
-    of_model = means[means["model"] == models[0]].set_index("procedure")["accuracy"]
-    found = (
+    model_means = means[means["model"] == models[0]].set_index("procedure")["accuracy"]
+    finding = (
         f"{display_name(models[0])}: function vectors of {counted(count, 'head')}, added with α = "
-        f"1, answer {number(of_model[VECTOR])}; task vectors, written over, "
-        f"{number(of_model['task_vector'])}"
+        f"1, answer {number(model_means[FUNCTION_VECTOR])}; task vectors, written over, "
+        f"{number(model_means['task_vector'])}"
     )
-    return Plot(figure, found, caption, note)
+    return Plot(figure, finding, caption, note)
 
 
 def similarity(cosines: pd.DataFrame) -> Plot:
@@ -141,11 +143,11 @@ def similarity(cosines: pd.DataFrame) -> Plot:
     models = list(cosines["model"].unique())
     figure, panels = model_panels(models, 2.4, alone=0.6)
     for axes, model in zip(panels, models, strict=True):
-        of_model = cosines[cosines["model"] == model]
-        layers = of_model["layer"].astype(float)
+        model_rows = cosines[cosines["model"] == model]
+        layers = model_rows["layer"].astype(float)
         for name, (label, colour, marker) in SIMILARITIES.items():
-            axes.plot(layers, of_model[name], f"-{marker}", color=colour, ms=3, label=label)
-            band(axes, layers, of_model, name, colour, 0.2)
+            axes.plot(layers, model_rows[name], f"-{marker}", color=colour, ms=3, label=label)
+            band(axes, layers, model_rows, name, colour, 0.2)
         axes.axhline(0, color="0.5", linewidth=0.8, zorder=1)
         axes.set(xlabel=f"Block (0–{int(layers.max())})", ylim=(-0.25, 1))
         axes.set_xticks(block_ticks(len(layers), [], 9))
@@ -162,11 +164,11 @@ def similarity(cosines: pd.DataFrame) -> Plot:
     )
     first = cosines[cosines["model"] == models[0]]
     peak = first.iloc[int(first["cosine_centred"].fillna(-1).argmax())]
-    found = (
+    finding = (
         "Without their means over tasks, function and task vectors have a cosine of at most "
         f"{number(peak['cosine_centred'])}"
     )
-    return Plot(figure, found, caption, note)
+    return Plot(figure, finding, caption, note)
 
 
 def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
@@ -176,10 +178,10 @@ def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
         pairs: from `head_numbers.overlap`.
         count: heads in a function vector.
     """
-    of_model = pairs[pairs["model"] == model]
-    tasks = list(dict.fromkeys([*of_model["task"], *of_model["other"]]))
+    model_rows = pairs[pairs["model"] == model]
+    tasks = list(dict.fromkeys([*model_rows["task"], *model_rows["other"]]))
     shared = pd.DataFrame(float("nan"), index=tasks, columns=tasks)
-    for _, pair in of_model.iterrows():
+    for _, pair in model_rows.iterrows():
         shared.loc[pair["task"], pair["other"]] = pair["shared"]
         shared.loc[pair["other"], pair["task"]] = pair["shared"]
     titles = [task_title(task) for task in tasks]
@@ -199,18 +201,18 @@ def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
         cbar_kws={"label": f"Shared heads, of {count}", "ticks": MaxNLocator(integer=True)},
     )
     axes.tick_params(axis="both", length=0)
-    mean = of_model["shared"].mean()
-    expected = of_model["expected"].iloc[0]
-    more = int(of_model["more"].sum())
+    mean = model_rows["shared"].mean()
+    expected = model_rows["expected"].iloc[0]
+    more = int(model_rows["more"].sum())
     note = (
         f"{display_name(model)}. Random sets of {count} heads share {number(expected)} on average."
     )
     caption = (
-        f"{note} {more} of {len(of_model)} pairs share more than such sets do (hypergeometric, "
+        f"{note} {more} of {len(model_rows)} pairs share more than such sets do (hypergeometric, "
         "Holm's correction, 5 %)."
     )
-    found = (
+    finding = (
         f"Two tasks share {number(mean)} of {count} heads on average, where chance is "
         f"{number(expected)}"
     )
-    return Plot(figure, found, caption, note)
+    return Plot(figure, finding, caption, note)

@@ -20,16 +20,16 @@ from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions
 from tvsight.methods import mean_state
 from tvsight.methods.function_vector import summed
-from tvsight.methods.method import learn_both
+from tvsight.methods.method import extract_both
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, silent
 from tvsight.protocol.measure import VECTORS, best_layers, extract_with_icl
 
-VECTOR = "function_vector"
+FUNCTION_VECTOR = "function_vector"
 RAW = "raw_vector"
 
 
-class Learnt(TypedDict):
+class ExtractedHeads(TypedDict):
     """Mean heads and rankings of all tasks of a model, in the order of their names."""
 
     means: Tensor
@@ -68,50 +68,62 @@ def measure(
     decoder: Decoder,
     dev: PromptTokens,
     test: PromptTokens,
-    learnt: Learnt,
+    extracted: ExtractedHeads,
     progress: Progress | None = None,
 ) -> Comparison:
     """Add the vectors of one task in both contexts, in one job."""
     say = progress or silent
-    added, functions = make_vectors(decoder, learnt, len(test["expected"]))
+    added, functions = make_vectors(decoder, extracted, len(test["expected"]))
     own, controls = added[:2], added[2:]
     say("vectors of other methods")
-    beside, icl = learn_beside(decoder, dev, test)
+    beside, icl = extract_beside(decoder, dev, test)
     read: dict[str, list[Read]] = {"dev": [], "test": []}
     for context in ("zero_shot", "shuffled"):
         say({"zero_shot": "zero-shot prompts", "shuffled": "shuffled labels"}[context])
         alone = context == "zero_shot"
         swept = own if alone else [own[0], *beside["dev"]]
-        every = [BASELINE, *(one._replace(blocks=range(decoder.depth)) for one in swept)]
+        every = [
+            BASELINE,
+            *(condition._replace(blocks=range(decoder.depth)) for condition in swept),
+        ]
         asked = dev["zero_shot"] if alone else dev["shuffled"]
         on_dev = Prompts(decoder, asked, dev["expected"], icl["dev"])
-        read["dev"] += on_dev.read([one.labelled(context=context) for one in every])
+        read["dev"] += on_dev.read([condition.labelled(context=context) for condition in every])
         layers = best_layers(read["dev"][-len(swept) :], dev["accepted"])
 
         tested = swept if alone else [own[0], *beside["test"]]
-        conditions = [one._replace(blocks=[layers[one.procedure]]) for one in tested]
+        conditions = [
+            condition._replace(blocks=[layers[condition.procedure]]) for condition in tested
+        ]
         third = own[0]._replace(blocks=[decoder.depth // 3])
         conditions.append(third.labelled(layer_rule="third"))
         if alone:
-            conditions += [one._replace(blocks=[layers[VECTOR]]) for one in controls]
+            conditions += [
+                condition._replace(blocks=[layers[FUNCTION_VECTOR]]) for condition in controls
+            ]
         asked = test["zero_shot"] if alone else test["shuffled"]
         on_test = Prompts(decoder, asked, test["expected"], icl["test"])
-        labelled = [one.labelled(context=context, layer_rule="dev") for one in conditions]
+        labelled = [
+            condition.labelled(context=context, layer_rule="dev") for condition in conditions
+        ]
         read["test"] += on_test.read([BASELINE.labelled(context=context), *labelled])
-    every_one = [one.vectors for one in (*added, *beside["dev"], *beside["test"])]
+    every_one = [condition.vectors for condition in (*added, *beside["dev"], *beside["test"])]
     made = [vectors for vectors in every_one if vectors is not None]
     return {
         "dev": read["dev"],
         "test": read["test"],
         "vectors": functions.cpu(),
         "norms": {
-            one.procedure: float(of.norm()) for one, of in zip(added[:4], made, strict=False)
+            condition.procedure: float(of.norm())
+            for condition, of in zip(added[:4], made, strict=False)
         },
         "finite": all(bool(vectors.isfinite().all()) for vectors in made),
     }
 
 
-def make_vectors(decoder: Decoder, learnt: Learnt, episodes: int) -> tuple[list[Condition], Tensor]:
+def make_vectors(
+    decoder: Decoder, extracted: ExtractedHeads, episodes: int
+) -> tuple[list[Condition], Tensor]:
     """Every sum of heads that is added, and what stands in its place, from the means and rankings
     of all tasks.
 
@@ -122,16 +134,18 @@ def make_vectors(decoder: Decoder, learnt: Learnt, episodes: int) -> tuple[list[
         The function vector and the raw sum; then the controls, and the curve; and the function
         vector of every task, `[tasks, width]`.
     """
-    count, own = learnt["heads"], learnt["own"]
-    means = learnt["means"].to(device=decoder.device, dtype=decoder.dtype)
-    ranking = learnt["ranking"][own]
+    count, own = extracted["heads"], extracted["own"]
+    means = extracted["means"].to(device=decoder.device, dtype=decoder.dtype)
+    ranking = extracted["ranking"][own]
     arrived = contributions(decoder, means[own], normalised=True).float()
     raw = contributions(decoder, means[own]).float()
-    direction = torch.randn(decoder.width, generator=torch.Generator().manual_seed(learnt["seed"]))
+    direction = torch.randn(
+        decoder.width, generator=torch.Generator().manual_seed(extracted["seed"])
+    )
     every = torch.stack(
         [
-            summed(contributions(decoder, of_task, normalised=True).float(), heads[:count])
-            for of_task, heads in zip(means, learnt["ranking"], strict=True)
+            summed(contributions(decoder, head_means, normalised=True).float(), heads[:count])
+            for head_means, heads in zip(means, extracted["ranking"], strict=True)
         ]
     )
     vector, others = every[own], torch.cat([every[:own], every[own + 1 :]])
@@ -139,35 +153,40 @@ def make_vectors(decoder: Decoder, learnt: Learnt, episodes: int) -> tuple[list[
     def added(name: str, vector: Tensor, heads: int = count, **labels: Any) -> Condition:
         return Condition(name, vector, use="add", labels={"heads": heads, **labels})
 
-    found = [
-        added(VECTOR, vector),
+    conditions = [
+        added(FUNCTION_VECTOR, vector),
         added(RAW, summed(raw, ranking[:count])),
         added("bottom_heads", summed(arrived, ranking[-count:])),
         added("random_addition", (direction / direction.norm()).to(vector) * vector.norm()),
     ]
-    sizes = [size for size in learnt["counts"] if size != count]
-    found += [added(VECTOR, summed(arrived, ranking[:size]), size) for size in sizes]
-    for draw, heads in enumerate(learnt["random_heads"]):
-        found.append(added("random_heads", summed(arrived, heads), draw=draw))
+    sizes = [size for size in extracted["counts"] if size != count]
+    conditions += [added(FUNCTION_VECTOR, summed(arrived, ranking[:size]), size) for size in sizes]
+    for draw, heads in enumerate(extracted["random_heads"]):
+        conditions.append(added("random_heads", summed(arrived, heads), draw=draw))
     if len(others):
         in_turn = others[torch.arange(episodes) % len(others)]
-        found.append(added("other_function_vector", in_turn[:, None]))
-    return found, every
+        conditions.append(added("other_function_vector", in_turn[:, None]))
+    return conditions, every
 
 
-def learn_beside(
+def extract_beside(
     decoder: Decoder, dev: PromptTokens, test: PromptTokens
 ) -> tuple[dict[str, list[Condition]], dict[str, Icl]]:
     """The vectors of the other methods, and in-context learning, by split, from the demonstrations
     with the right labels."""
     splits = {"dev": dev, "test": test}
     extracted = {split: extract_with_icl(decoder, of) for split, of in splits.items()}
-    of_task = dict(zip(splits, learn_both(decoder, dev, test, mean_state.METHOD), strict=True))
-    found = {
+    mean_states = dict(
+        zip(splits, extract_both(decoder, dev, test, mean_state.METHOD), strict=True)
+    )
+    conditions = {
         split: [
-            *(Condition(name, one, use=VECTORS[name].use) for name, one in of.vectors.items()),
-            Condition("mean_state", of_task[split], use=mean_state.METHOD.use),
+            *(
+                Condition(name, vectors, use=VECTORS[name].use)
+                for name, vectors in of.vectors.items()
+            ),
+            Condition("mean_state", mean_states[split], use=mean_state.METHOD.use),
         ]
         for split, of in extracted.items()
     }
-    return found, {split: of.icl for split, of in extracted.items()}
+    return conditions, {split: of.icl for split, of in extracted.items()}

@@ -19,13 +19,13 @@ from tvsight.statistics.summaries import (
     sizes,
 )
 
-VECTOR = "function_vector"
+FUNCTION_VECTOR = "function_vector"
 CONTROLS = (
     *("random_heads", "bottom_heads", "other_function_vector", "random_addition"),
     "raw_vector",
 )
 COMPARED = (
-    *("baseline", "icl", *BESIDE, VECTOR, "third"),
+    *("baseline", "icl", *BESIDE, FUNCTION_VECTOR, "third"),
     *CONTROLS,
     *("shuffled_baseline", *(f"shuffled_{name}" for name in BESIDE)),
     *("shuffled_function_vector", "shuffled_third"),
@@ -41,7 +41,7 @@ TESTED = {
     "behind_shuffled_task_vector": ("shuffled_task_vector", "shuffled_function_vector"),
 }
 """Paired differences, by the name of their columns. Of random heads every draw is paired."""
-CHOSEN = ("raw_vector", *(f"shuffled_{name}" for name in (*BESIDE, VECTOR)))
+CHOSEN = ("raw_vector", *(f"shuffled_{name}" for name in (*BESIDE, FUNCTION_VECTOR)))
 """Procedures whose block is chosen on their own dev sweep, besides the function vector."""
 
 
@@ -63,11 +63,11 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
     """
     compared = dict(iter(central.groupby(KEYS, sort=False, observed=True)))
 
-    def summary(of_task: pd.DataFrame) -> summaries.Columns:
-        answered = _answers(compared[tuple(of_task[KEYS].iloc[0])], of_task, count)
-        vector = answered[VECTOR]
-        dev = of_task[(of_task["split"] == "dev") & (of_task["context"] == "zero_shot")]
-        swept, unpatched = (dev[dev["procedure"] == name] for name in (VECTOR, "baseline"))
+    def summary(task_rows: pd.DataFrame) -> summaries.Columns:
+        answered = _answers(compared[tuple(task_rows[KEYS].iloc[0])], task_rows, count)
+        vector = answered[FUNCTION_VECTOR]
+        dev = task_rows[(task_rows["split"] == "dev") & (task_rows["context"] == "zero_shot")]
+        swept, unpatched = (dev[dev["procedure"] == name] for name in (FUNCTION_VECTOR, "baseline"))
         row: dict[str, Any] = {**sizes(vector), "layer": int(vector["layer"].iloc[0])}
         row |= identified(swept, unpatched)
         row |= {f"{name}_layer": int(answered[name]["layer"].iloc[0]) for name in CHOSEN}
@@ -102,7 +102,9 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         known,
         COMPARED,
         given_icl={name: f"{name}_given_icl" for name in COMPARED},
-        below={n: VECTOR if n in zero_shot else "shuffled_function_vector" for n in COMPARED},
+        below={
+            n: FUNCTION_VECTOR if n in zero_shot else "shuffled_function_vector" for n in COMPARED
+        },
         recovered={name: name for name in zero_shot},
     )
     long = long.assign(given_icl=long["given_icl"].where(long["solved"]))
@@ -141,16 +143,16 @@ def curve(rows: pd.DataFrame) -> pd.DataFrame:
     test = rows[
         (rows["split"] == "test")
         & (rows["context"] == "zero_shot")
-        & (rows["procedure"] == VECTOR)
+        & (rows["procedure"] == FUNCTION_VECTOR)
         & (rows["layer_rule"] == "dev")
     ]
-    of_tasks = by_group(
+    task_accuracies = by_group(
         test.sort_values(["heads", "task"], kind="stable"),
         ["model", "heads", "task"],
         lambda run: {"accuracy": run["correct"].mean()},
         order=["model"],
     )
-    return summaries.over_tasks(of_tasks, ["heads"])
+    return summaries.over_tasks(task_accuracies, ["heads"])
 
 
 def cosines(rows: pd.DataFrame) -> pd.DataFrame:
@@ -174,7 +176,7 @@ def zero_shot(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: of function vectors.
     """
-    return _of_method(rows, "zero_shot", VECTOR)
+    return _of_method(rows, "zero_shot", FUNCTION_VECTOR)
 
 
 def shuffled(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +188,7 @@ def shuffled(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         rows: of function vectors.
     """
     icl = central[(central["procedure"] == "icl") & (central["split"] == "test")]
-    parts = [_of_method(rows, "shuffled", name) for name in ("baseline", *BESIDE, VECTOR)]
+    parts = [_of_method(rows, "shuffled", name) for name in ("baseline", *BESIDE, FUNCTION_VECTOR)]
     parts.insert(1, icl.merge(rows[KEYS].drop_duplicates()))
     return pd.concat(parts, ignore_index=True)[list(central)]
 
@@ -195,7 +197,7 @@ def task_line(rows: pd.DataFrame) -> str:
     """The accuracy of the function vector of one task in both contexts."""
     test = rows[(rows["split"] == "test") & (rows["layer_rule"] == "dev")]
     heads = rows.loc[rows["split"] == "dev", "heads"].dropna().iloc[0]
-    vector = test[(test["procedure"] == VECTOR) & (test["heads"] == heads)]
+    vector = test[(test["procedure"] == FUNCTION_VECTOR) & (test["heads"] == heads)]
     parts = []
     for context, run in vector.groupby("context", sort=False):
         parts.append(f"{str(context).replace('_', '-')} {interval(right(run), 'accuracy')}")
@@ -205,16 +207,16 @@ def task_line(rows: pd.DataFrame) -> str:
 def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
     """The test rows of each of `COMPARED` that was measured."""
     own = central[central["split"] == "test"]
-    found = {name: own[own["procedure"] == name] for name in ("baseline", "icl", *BESIDE)}
+    answers = {name: own[own["procedure"] == name] for name in ("baseline", "icl", *BESIDE)}
     test = rows[(rows["split"] == "test") & (rows["heads"].isna() | (rows["heads"] == count))]
     for (context, procedure), run in test.groupby(["context", "procedure"], observed=True):
         prefix = "shuffled_" if context == "shuffled" else ""
         if prefix or procedure != "baseline":  # that of the central comparison stands zero-shot
             at_third = run["layer_rule"] == "third"
-            found[f"{prefix}{procedure}"] = run[~at_third]
-            if procedure == VECTOR:
-                found[f"{prefix}third"] = run[at_third]
-    return {name: found[name] for name in COMPARED if name in found}
+            answers[f"{prefix}{procedure}"] = run[~at_third]
+            if procedure == FUNCTION_VECTOR:
+                answers[f"{prefix}third"] = run[at_third]
+    return {name: answers[name] for name in COMPARED if name in answers}
 
 
 def _of_method(rows: pd.DataFrame, context: str, procedure: str) -> pd.DataFrame:
@@ -222,5 +224,5 @@ def _of_method(rows: pd.DataFrame, context: str, procedure: str) -> pd.DataFrame
     heads, after the chosen block."""
     kept = rows[(rows["context"] == context) & (rows["procedure"] == procedure)]
     heads = rows.loc[rows["split"] == "dev", "heads"].dropna().iloc[0]
-    of_size = kept["heads"].isna() | (kept["heads"] == heads)
-    return kept[of_size & (kept["layer_rule"].isna() | (kept["layer_rule"] == "dev"))]
+    has_size = kept["heads"].isna() | (kept["heads"] == heads)
+    return kept[has_size & (kept["layer_rule"].isna() | (kept["layer_rule"] == "dev"))]

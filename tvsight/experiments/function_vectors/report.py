@@ -71,11 +71,11 @@ def _of_tasks(names: Iterable[str], *further: c.Column) -> Table:
 
 
 ZERO_SHOT_TABLE = _of_tasks(
-    (*numbers.COMPARED[:3], numbers.VECTOR, "third", "random_heads"), c.BLOCK, c.IDENTIFIED
+    (*numbers.COMPARED[:3], numbers.FUNCTION_VECTOR, "third", "random_heads"), c.BLOCK, c.IDENTIFIED
 )
 """The tasks in zero-shot prompts."""
 SHUFFLED_TABLE = _of_tasks(
-    (f"shuffled_{name}" for name in ("baseline", *BESIDE, numbers.VECTOR, "third")),
+    (f"shuffled_{name}" for name in ("baseline", *BESIDE, numbers.FUNCTION_VECTOR, "third")),
     c.plain("Block of the function vector", "shuffled_function_vector_layer"),
 )
 """In few-shot prompts with shuffled labels."""
@@ -133,12 +133,12 @@ SHUFFLED = (
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables."""
     page = Page(display, drawn)
-    of_heads, applied = outcome.only(EFFECTS), outcome.only(NAME)
+    head_outcome, applied = outcome.only(EFFECTS), outcome.only(NAME)
     if not applied.results:
         display.note("No function vector was measured: nothing to draw.")
         return
     central = outcome.only(CENTRAL).table
-    effects = head_numbers.effects(of_heads.table)
+    effects = head_numbers.effects(head_outcome.table)
     heads = head_numbers.universal(effects, options.heads)
     pairs = head_numbers.overlap(effects, options.heads)
     rows = applied.table
@@ -156,8 +156,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     page.table(EFFECT_TABLE, effects, by_group(effects, head_numbers.KEYS, _largest))
     page.numbers(curve, "curve")
     page.numbers(cosines, "cosines")
-    of_methods = [central.merge(table[numbers.KEYS]), numbers.zero_shot(rows)]
-    method_report.draw(pd.concat(of_methods, ignore_index=True)[list(central)], page)
+    method_rows = [central.merge(table[numbers.KEYS]), numbers.zero_shot(rows)]
+    method_report.draw(pd.concat(method_rows, ignore_index=True)[list(central)], page)
     shuffled = Page(display, drawn.of("shuffled", SHUFFLED))
     method_report.draw(numbers.shuffled(central, rows), shuffled, "with shuffled labels")
     page.figure(figures.by_heads(curve, means, options.heads))
@@ -172,10 +172,10 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         page.figure(figures.shared_heads(pairs, model, options.heads), "overlap", model)
 
 
-def _largest(of_task: pd.DataFrame) -> dict[str, object]:
+def _largest(task_rows: pd.DataFrame) -> dict[str, object]:
     """The heads of the largest effect on a task, by their place."""
     row: dict[str, object] = {}
-    for head in of_task[of_task["rank"] <= LARGEST].sort_values("rank").to_dict("records"):
+    for head in task_rows[task_rows["rank"] <= LARGEST].sort_values("rank").to_dict("records"):
         row[f"head_{head['rank']}"] = f"{head['layer']}.{head['head']}"
         row |= {f"effect_{head['rank']}{end}": head[f"effect{end}"] for end in ENDS}
     return row

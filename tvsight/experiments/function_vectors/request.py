@@ -25,7 +25,7 @@ from tvsight.storage.task_vectors import TaskVectors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tvsight.experiments.function_vectors.measure import Comparison, Learnt
+    from tvsight.experiments.function_vectors.measure import Comparison, ExtractedHeads
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
@@ -56,25 +56,25 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
         compared = central.collect_with_vectors(runner, options)
     thetas = TaskVectors(Store(options.results), compared.paths)
     mean_state = METHODS["mean_state"]  # section 2.2 of Todd et al.
-    of_mean = runner.outcome(
+    mean_outcome = runner.outcome(
         options, lambda plan, source: methods.requests(plan, source, mean_state)
     )
-    found = methods.joined(compared, {mean_state.title: of_mean})
+    outcome = methods.joined(compared, {mean_state.title: mean_outcome})
     solved = options.protocol == "todd"
-    of_heads = runner.outcome(
+    head_outcome = runner.outcome(
         options, lambda plan, source: effects.requests(plan, source, options.heads, solved)
     )
     if options.redraw:
-        for result in of_heads.results:
+        for result in head_outcome.results:
             total = len(result.rows[["layer", "head"]].drop_duplicates())
             _check_number(options, result.key.model, total)
 
     def experiment(plan: Plan, source: ModelSource) -> list[FunctionVectors]:
-        return requests(plan, source, options, of_heads, thetas)
+        return requests(plan, source, options, head_outcome, thetas)
 
-    found.add(of_heads)
-    found.add(runner.after(effects.EFFECTS, options, NAME, experiment))
-    return found
+    outcome.add(head_outcome)
+    outcome.add(runner.after(effects.EFFECTS, options, NAME, experiment))
+    return outcome
 
 
 def _check_configurations(options: Options) -> None:
@@ -93,15 +93,15 @@ def _check_number(options: Options, model: str, total: int | None) -> None:
 
 
 def requests(
-    plan: Plan, source: ModelSource, options: Options, of_heads: Outcome, thetas: TaskVectors
+    plan: Plan, source: ModelSource, options: Options, head_outcome: Outcome, thetas: TaskVectors
 ) -> "list[FunctionVectors]":
     """One request per task whose effects are known.
 
     Args:
-        of_heads: the effects of heads.
+        head_outcome: the effects of heads.
         thetas: the task vectors of the central comparison.
     """
-    tasks, known = with_known_heads(plan, source, of_heads, thetas)
+    tasks, known = with_known_heads(plan, source, head_outcome, thetas)
     wanted = []
     for task in tasks:
         # By name, since the others take turns: the order of --tasks changes no number.
@@ -113,8 +113,10 @@ def requests(
             "sources": {other.name: other.checksum for other in every if other != task},
         }
         further |= effects.chosen_queries(options.protocol == "todd")
-        of_task = identity(plan, NAME, source, task) | further
-        wanted.append(FunctionVectors(plan, of_task, task, [o.name for o in every], known, thetas))
+        task_identity = identity(plan, NAME, source, task) | further
+        wanted.append(
+            FunctionVectors(plan, task_identity, task, [o.name for o in every], known, thetas)
+        )
     return wanted
 
 
@@ -143,15 +145,15 @@ class FunctionVectors(TaskRequest):
         from tvsight.experiments.function_vectors.measure import measure
 
         plan = self.plan
-        learnt = self._learnt(model)
+        extracted = self._extracted(model)
         episodes, notes = plan.episodes(self.task, model)
-        of_split = asked(model, self.task, episodes, plan.template)
-        prompts = method_tokens(plan, self.task, model, episodes, of_split)
-        arguments = (prompts["dev"], prompts["test"], learnt)
-        (result,) = yield [Job(measure, arguments, prompts=2, small=(_of_one_head(learnt),))]
+        by_split = asked(model, self.task, episodes, plan.template)
+        prompts = method_tokens(plan, self.task, model, episodes, by_split)
+        arguments = (prompts["dev"], prompts["test"], extracted)
+        (result,) = yield [Job(measure, arguments, prompts=2, small=(_of_one_head(extracted),))]
         if not result["finite"]:
             raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
-        rows = self._rows(of_split, result, self._cosines(model, result["vectors"]))
+        rows = self._rows(by_split, result, self._cosines(model, result["vectors"]))
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         return Measured(data, None, {**notes, "vector_lengths": result["norms"]})
 
@@ -159,7 +161,7 @@ class FunctionVectors(TaskRequest):
         """The accuracy in both contexts."""
         return task_line(rows)
 
-    def _learnt(self, model: "Model") -> "Learnt":
+    def _extracted(self, model: "Model") -> "ExtractedHeads":
         import torch
 
         attention, depth = model.decoder.attention, model.decoder.depth
@@ -189,7 +191,9 @@ class FunctionVectors(TaskRequest):
         own, every = self.names.index(self.task.name), vectors.float()[:, None]
         pairs = {"cosine": (every[own], thetas[own])}
         if len(self.names) > 1:
-            centred = [of_tasks - of_tasks.mean(dim=0) for of_tasks in (every, thetas)]
+            centred = [
+                vectors_by_task - vectors_by_task.mean(dim=0) for vectors_by_task in (every, thetas)
+            ]
             pairs["cosine_centred"] = (centred[0][own], centred[1][own])
         return {
             name: torch.cosine_similarity(first, second, dim=-1).tolist()
@@ -197,28 +201,28 @@ class FunctionVectors(TaskRequest):
         }
 
     def _rows(
-        self, of_split: dict[str, Asked], result: "Comparison", cosines: dict[str, list[float]]
+        self, by_split: dict[str, Asked], result: "Comparison", cosines: dict[str, list[float]]
     ) -> list[dict[str, Any]]:
         plain = dict.fromkeys(("heads", "draw", "layer_rule", "cosine", "cosine_centred"))
-        dev, test = of_split["dev"], of_split["test"]
+        dev, test = by_split["dev"], by_split["test"]
         rows: list[dict[str, Any]] = [
             plain | row for read in result["dev"] for row in dev.labelled(read)
         ]
         for row in rows:
             if row["procedure"] == "function_vector":
-                row |= {name: of_block[row["layer"]] for name, of_block in cosines.items()}
+                row |= {name: by_block[row["layer"]] for name, by_block in cosines.items()}
         return [*rows, *(plain | row for read in result["test"] for row in test.labelled(read))]
 
 
-def _of_one_head(learnt: "Learnt") -> "Learnt":
+def _of_one_head(extracted: "ExtractedHeads") -> "ExtractedHeads":
     """The same of a model with one head of two numbers in each block, for a rehearsal."""
-    every = [(layer, 0) for layer in range(learnt["means"].shape[1])]
-    heads = min(learnt["heads"], len(every))
+    every = [(layer, 0) for layer in range(extracted["means"].shape[1])]
+    heads = min(extracted["heads"], len(every))
     return {
-        **learnt,
-        "means": learnt["means"][:, :, :1, :2].contiguous(),
-        "ranking": [every for _ in learnt["ranking"]],
-        "counts": [size for size in learnt["counts"] if size <= len(every)],
+        **extracted,
+        "means": extracted["means"][:, :, :1, :2].contiguous(),
+        "ranking": [every for _ in extracted["ranking"]],
+        "counts": [size for size in extracted["counts"] if size <= len(every)],
         "heads": heads,
-        "random_heads": [every[:heads] for _ in learnt["random_heads"]],
+        "random_heads": [every[:heads] for _ in extracted["random_heads"]],
     }

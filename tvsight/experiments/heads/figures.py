@@ -43,14 +43,14 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, repeated: pd.DataFrame, m
     axes = figure.subplots()
     points = {}
     for label, (members, look) in groups.items():
-        of_group = rows[members]
-        if of_group.empty:
+        group_rows = rows[members]
+        if group_rows.empty:
             continue
         size = 3.0 if label == "Other heads" else 4.2
-        places = of_group["induction"], of_group["fv"]
+        places = group_rows["induction"], group_rows["fv"]
         axes.plot(*places, **look, markersize=size, markeredgewidth=0, label=label)
         if label != "Other heads":
-            for head in of_group.to_dict("records"):
+            for head in group_rows.to_dict("records"):
                 name = f"{head['layer']}.{head['head']}"
                 points[name] = (float(head["induction"]), float(head["fv"]), look["color"])
     axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
@@ -74,11 +74,11 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, repeated: pd.DataFrame, m
         f"{number(known['definitions'])}. Of the {known['top']} heads of largest score, both have "
         f"{known['shared']}; random sets would share {number(known['expected'])}."
     )
-    found = (
+    finding = (
         f"The {known['top']} heads of largest FV score and as many of largest induction score have "
         f"{known['shared']} in common; chance is {number(known['expected'])}"
     )
-    return Plot(figure, found, caption, note)
+    return Plot(figure, finding, caption, note)
 
 
 def by_share(means: pd.DataFrame) -> Plot:
@@ -90,17 +90,17 @@ def by_share(means: pd.DataFrame) -> Plot:
     models = list(means["model"].unique())
     figure, panels = model_panels(models, 3.2, alone=0.75)
     for axes, model in zip(panels, models, strict=True):
-        of_model = means[means["model"] == model]
-        level(axes, of_model["icl"].iloc[0], "icl", label=title("icl"))
-        for place, kind in enumerate(KINDS):
-            line, name = of_model[of_model["kind"] == kind], f"ablated_{kind}"
-            at = line["heads"].astype(float) * APART ** (place - len(KINDS) // 2)
+        model_rows = means[means["model"] == model]
+        level(axes, model_rows["icl"].iloc[0], "icl", label=title("icl"))
+        for index, kind in enumerate(KINDS):
+            line, name = model_rows[model_rows["kind"] == kind], f"ablated_{kind}"
+            at = line["heads"].astype(float) * APART ** (index - len(KINDS) // 2)
             look = look_of(name) | {"linestyle": ":" if "excluding" in kind else "-"}
             sizes: Any = {"markersize": 3.6, "linewidth": 1.2, "elinewidth": 0.7}
             whiskered(axes, line, "accuracy", at, label=title(name), **look, **sizes)
-        ticks = sorted(set(of_model["heads"].astype(int)))
+        ticks = sorted(set(model_rows["heads"].astype(int)))
         axes.set(xscale="log", ylim=(0, 1), xlabel="Ablated heads (log scale)")
-        shares = of_model.groupby("heads")["share"].min()
+        shares = model_rows.groupby("heads")["share"].min()
         axes.set_xticks(
             ticks, [f"{tick}\n{shares[tick]:.0%}".replace("%", " %") for tick in ticks], minor=False
         )
@@ -125,8 +125,8 @@ def by_share(means: pd.DataFrame) -> Plot:
 
 def _finding(means: pd.DataFrame) -> str:
     """The accuracy without the largest sets, of the first model."""
-    of_model = means[means["model"] == means["model"].iloc[0]]
-    most = of_model[of_model["heads"] == of_model["heads"].max()].set_index("kind")
+    model_rows = means[means["model"] == means["model"].iloc[0]]
+    most = model_rows[model_rows["heads"] == model_rows["heads"].max()].set_index("kind")
     accuracy = {kind: number(most.loc[kind, "accuracy"]) for kind in ("fv", "induction", "random")}
     return (
         f"ICL goes from {number(most['icl'].iloc[0])} to {accuracy['fv']} with "

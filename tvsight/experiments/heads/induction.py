@@ -115,13 +115,13 @@ def sequences(model: "Model", of: Repetition, draw: str) -> list[list[int]]:
     size = min(len(tokenizer), model.decoder.vocabulary)
     words = [token for token in range(size) if token not in special]
     begin = beginning(tokenizer)
-    found = []
+    scores = []
     for number in range(of.sequences):
         chance = random.Random(f"{draw}/{number}")
         enough = len(words) >= of.tokens
         drawn = chance.sample(words, of.tokens) if enough else chance.choices(words, k=of.tokens)
-        found.append(begin + drawn * of.copies)
-    return found
+        scores.append(begin + drawn * of.copies)
+    return scores
 
 
 def beginning(tokenizer: Any) -> list[int]:

@@ -48,10 +48,10 @@ def induction(rows: pd.DataFrame, definition: str) -> pd.DataFrame:
         `model`, `layer`, `head`, `score` with `_low` and `_high` (normal approximation over
         sequences, 95 %).
     """
-    found = rows[rows["definition"] == definition]
-    half = 1.96 * found["deviation"] / found["sequences"] ** 0.5
-    found = found.assign(score_low=found["score"] - half, score_high=found["score"] + half)
-    return found[["model", *HEAD, "score", "score_low", "score_high"]]
+    scored = rows[rows["definition"] == definition]
+    half = 1.96 * scored["deviation"] / scored["sequences"] ** 0.5
+    scored = scored.assign(score_low=scored["score"] - half, score_high=scored["score"] + half)
+    return scored[["model", *HEAD, "score", "score_low", "score_high"]]
 
 
 def repetitions(rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,12 +65,12 @@ def repetitions(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[columns].drop_duplicates(ignore_index=True)
 
 
-def scores(of_heads: pd.DataFrame, of_induction: pd.DataFrame) -> pd.DataFrame:
+def scores(head_rows: pd.DataFrame, induction_rows: pd.DataFrame) -> pd.DataFrame:
     """The FV score and the induction scores of every head of models that have both.
 
     Args:
-        of_heads: rows of the effects of heads.
-        of_induction: rows of induction scores.
+        head_rows: rows of the effects of heads.
+        induction_rows: rows of induction scores.
 
     Returns:
         A row per model and head, those of the largest FV score first: `model`, `layer`, `head`,
@@ -78,15 +78,15 @@ def scores(of_heads: pd.DataFrame, of_induction: pd.DataFrame) -> pd.DataFrame:
         that chooses heads, with `_low` and `_high` (over sequences), and one column
         `induction_<definition>` for each other; the places `fv_rank` and `induction_rank`, from 1.
     """
-    both = of_heads["model"].isin(of_induction["model"])
-    mean = universal(effects(of_heads[both]), 0).drop(columns="in_top")
+    both = head_rows["model"].isin(induction_rows["model"])
+    mean = universal(effects(head_rows[both]), 0).drop(columns="in_top")
     table = mean.rename(columns=lambda name: name.replace("effect", "fv"))
     for name in (CHOOSES, *(name for name in DEFINITIONS if name != CHOOSES)):
-        found = induction(of_induction, name)
+        induced = induction(induction_rows, name)
         if name != CHOOSES:
-            found = found[["model", *HEAD, "score"]].rename(columns={"score": f"score_{name}"})
-        found = found.rename(columns=lambda name: name.replace("score", "induction"))
-        table = table.merge(found, on=["model", *HEAD])
+            induced = induced[["model", *HEAD, "score"]].rename(columns={"score": f"score_{name}"})
+        induced = induced.rename(columns=lambda name: name.replace("score", "induction"))
+        table = table.merge(induced, on=["model", *HEAD])
     for name in ("fv", "induction"):
         ranked = table.groupby("model", observed=True)[name].rank(ascending=False, method="first")
         table[f"{name}_rank"] = ranked.astype(int)
@@ -106,15 +106,15 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
         share as many (hypergeometric).
     """
 
-    def summary(of_model: pd.DataFrame) -> dict[str, float]:
-        heads = len(of_model)
+    def summary(model_rows: pd.DataFrame) -> dict[str, float]:
+        heads = len(model_rows)
         top = max(1, int(TOP * heads + 1e-9))
-        shared = int(((of_model["fv_rank"] <= top) & (of_model["induction_rank"] <= top)).sum())
+        shared = int(((model_rows["fv_rank"] <= top) & (model_rows["induction_rank"] <= top)).sum())
         (other,) = (f"induction_{name}" for name in DEFINITIONS if name != CHOOSES)
         return {
             "heads": heads,
-            "correlation": float(spearmanr(of_model["fv"], of_model["induction"]).statistic),
-            "definitions": float(spearmanr(of_model["induction"], of_model[other]).statistic),
+            "correlation": float(spearmanr(model_rows["fv"], model_rows["induction"]).statistic),
+            "definitions": float(spearmanr(model_rows["induction"], model_rows[other]).statistic),
             **{"top": top, "shared": shared, "expected": top**2 / heads},
             "p": float(hypergeom.sf(shared - 1, heads, top, top)),
         }
@@ -140,25 +140,25 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     ablated = ablated.assign(place=ablated["kind"].map(list(KINDS).index))
 
     def same_share(
-        of_task: pd.DataFrame, run: pd.DataFrame, kind: str | None
+        task_rows: pd.DataFrame, run: pd.DataFrame, kind: str | None
     ) -> summaries.Pair | None:
         if kind in (None, run["kind"].iloc[0]):
             return None
-        same = of_task["share"] == run["share"].iloc[0]
-        return of_task[same & (of_task["kind"] == kind)], run
+        same = task_rows["share"] == run["share"].iloc[0]
+        return task_rows[same & (task_rows["kind"] == kind)], run
 
     table = summaries.by_task(
         rows,
         ["kind", "share"],
         {
-            "loss": lambda of_task, run: (of_task[of_task["procedure"] == "icl"], run),
-            "below_random": lambda of_task, run: same_share(of_task, run, "random"),
-            "below_other": lambda of_task, run: same_share(
-                of_task, run, AGAINST.get(run["kind"].iloc[0])
+            "loss": lambda task_rows, run: (task_rows[task_rows["procedure"] == "icl"], run),
+            "below_random": lambda task_rows, run: same_share(task_rows, run, "random"),
+            "below_other": lambda task_rows, run: same_share(
+                task_rows, run, AGAINST.get(run["kind"].iloc[0])
             ),
         },
         lambda _, run: {"heads": int(run["heads"].iloc[0]), **sizes(run)},
-        lambda of_task, run: right(of_task[of_task["procedure"] == "icl"], "icl"),
+        lambda task_rows, run: right(task_rows[task_rows["procedure"] == "icl"], "icl"),
         tested=ablated.sort_values(["share", "place"], kind="stable"),
     )
     for end in ENDS:

@@ -93,13 +93,13 @@ AGREEMENT_TABLE = Table(
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables."""
     page = Page(display, drawn)
-    of_heads, scored, ablated = (outcome.only(name) for name in (EFFECTS, INDUCTION, NAME))
+    head_outcome, scored, ablated = (outcome.only(name) for name in (EFFECTS, INDUCTION, NAME))
     if ablated.results:
         _draw_ablations(ablated, page)
     else:
         page.note("No heads were ablated: they are chosen on other tasks, so two are needed.")
-    if of_heads.results and scored.results:
-        table = numbers.scores(of_heads.table, scored.table)
+    if head_outcome.results and scored.results:
+        table = numbers.scores(head_outcome.table, scored.table)
         _draw_scores(table, numbers.repetitions(scored.table), page)
 
 

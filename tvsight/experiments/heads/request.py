@@ -54,38 +54,38 @@ class Ranked(NamedTuple):
 
 def collect(runner: "Runner", options: Options) -> Outcome:
     """The effects of heads, their induction scores, and ICL without them."""
-    of_heads = runner.outcome(options, effects.requests)
+    head_outcome = runner.outcome(options, effects.requests)
     scores = runner.outcome(options, induction_scores.requests)
 
     def experiment(plan: Plan, source: ModelSource) -> "list[Ablations]":
-        return requests(plan, source, of_heads.of(source.name), scores.of(source.name))
+        return requests(plan, source, head_outcome.of(source.name), scores.of(source.name))
 
-    found = Outcome()
-    for outcome in (of_heads, scores, runner.after(effects.EFFECTS, options, NAME, experiment)):
-        found.add(outcome)
-    return found
+    together = Outcome()
+    for outcome in (head_outcome, scores, runner.after(effects.EFFECTS, options, NAME, experiment)):
+        together.add(outcome)
+    return together
 
 
 def requests(
-    plan: Plan, source: ModelSource, of_heads: Outcome, scores: Outcome
+    plan: Plan, source: ModelSource, head_outcome: Outcome, scores: Outcome
 ) -> "list[Ablations]":
     """One request per task whose effects are known, where another task can choose its heads.
 
     Args:
-        of_heads: the effects of heads of the model.
+        head_outcome: the effects of heads of the model.
         scores: its induction scores.
     """
-    known = {one.key.task: one for one in of_heads.results}
+    known = {result.key.task: result for result in head_outcome.results}
     tasks = [task for task in plan.tasks if task.name in known]
     if len(tasks) < 2 or not scores.results:
         return []
-    tables = {name: mean_effects(one.rows) for name, one in known.items()}
+    tables = {name: mean_effects(result.rows) for name, result in known.items()}
     by_score = by_induction(scores.table, CHOOSES)
     wanted = []
     for task in tasks:
         # By name: the order of --tasks changes no number.
-        others = sorted((other for other in tasks if other != task), key=lambda one: one.name)
-        of_task = identity(plan, NAME, source, task) | {
+        others = sorted((other for other in tasks if other != task), key=lambda result: result.name)
+        task_identity = identity(plan, NAME, source, task) | {
             "shares": list(SHARES),
             "draws": DRAWS,
             "definitions": {CHOOSES: list(DEFINITIONS[CHOOSES])},
@@ -93,7 +93,7 @@ def requests(
         }
         fv = by_fv(pd.concat([tables[other.name] for other in others]))
         ranked = Ranked(fv, by_score, known[task.name].path)
-        wanted.append(Ablations(plan, of_task, task, ranked))
+        wanted.append(Ablations(plan, task_identity, task, ranked))
     return wanted
 
 
@@ -121,16 +121,20 @@ class Ablations(TaskRequest):
         draw = f"{self.identity['seed']}/{self.task.name}/random heads"
         sets = ablations(self.ranked.fv, self.ranked.induction, draw)
         means = Store(self.plan.config.results).vectors(self.ranked.path)[HEAD_MEANS]
-        heads = [one.heads for one in sets]
-        one_head = ([[(layer, 0) for layer, _ in of_set] for of_set in heads], means[:, :1, :2])
+        heads = [ablation.heads for ablation in sets]
+        one_head = ([[(layer, 0) for layer, _ in head_set] for head_set in heads], means[:, :1, :2])
         (result,) = yield [Job(measure, (test.tokens, heads, means), prompts=1, small=one_head)]
         check_no_op(result["check"], model.dtype, "icl")
         plain: dict[str, Any] = {"kind": None, "share": None, "heads": None, "draw": None}
         rows = [plain | row for row in test.labelled(result["icl"])]
-        for number, one in enumerate(sets):
-            named: dict[str, Any] = {"kind": one.kind, "share": one.share, "draw": one.draw}
-            named["heads"] = len(one.heads)
-            rows += test.rows(at(result["ablated"], number), f"ablated_{one.kind}", **named)
+        for number, ablation in enumerate(sets):
+            named: dict[str, Any] = {
+                "kind": ablation.kind,
+                "share": ablation.share,
+                "draw": ablation.draw,
+            }
+            named["heads"] = len(ablation.heads)
+            rows += test.rows(at(result["ablated"], number), f"ablated_{ablation.kind}", **named)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         return Measured(data, None, notes)
 
@@ -145,12 +149,12 @@ def counts(total: int) -> dict[float, int]:
     Args:
         total: all heads of a model.
     """
-    found: dict[float, int] = {}
+    count_by_share: dict[float, int] = {}
     for share in SHARES:
         count = max(1, math.floor(share * total + 1e-9))  # 0.2 * 35 is a little less than 7
-        if count not in found.values():
-            found[share] = count
-    return found
+        if count not in count_by_share.values():
+            count_by_share[share] = count
+    return count_by_share
 
 
 def ablations(fv: "list[Head]", by_score: "list[Head]", draw: str) -> list[Ablation]:
@@ -164,13 +168,13 @@ def ablations(fv: "list[Head]", by_score: "list[Head]", draw: str) -> list[Ablat
     shuffled = [
         random.Random(f"{draw}/{number}").sample(sorted(fv), len(fv)) for number in range(DRAWS)
     ]
-    found = []
+    sets = []
     for share, count in counts(len(fv)).items():
         for kind, heads in ranked.items():
-            found.append(Ablation(kind, share, None, heads[:count]))
+            sets.append(Ablation(kind, share, None, heads[:count]))
             left_out = set(ranked[OTHER[kind]][:count])
             rest = [head for head in heads if head not in left_out]
-            found.append(Ablation(f"{kind}_excluding", share, None, rest[:count]))
+            sets.append(Ablation(f"{kind}_excluding", share, None, rest[:count]))
         for number, heads in enumerate(shuffled):
-            found.append(Ablation("random", share, number, heads[:count]))
-    return found
+            sets.append(Ablation("random", share, number, heads[:count]))
+    return sets

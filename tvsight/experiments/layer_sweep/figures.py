@@ -58,7 +58,7 @@ def curves(
         means, peaks: from `numbers.curves` and `numbers.highest`.
         table: from `layers.by_layer`, of the tasks that the means are over.
         tested: from `numbers.on_test`, of these tasks; levels are their means.
-        methods: from `numbers.of_methods`, of these tasks; a further line each.
+        methods: from `numbers.method_means`, of these tasks; a further line each.
         paper: draw the paper's curves too.
         least: what the best block of each task is above.
         accuracy: from `score_report.accuracy`.
@@ -71,14 +71,14 @@ def curves(
     named: dict[str, Ends] = {}
     for axes, (_, peak) in zip(drawn, ours.iterrows(), strict=False):
         model, depth = peak["model"], peak["depth"]
-        of_tasks, of_model, of_methods, levels = (
+        task_curves, model_means, method_curves, levels = (
             of[of["model"] == model] for of in (table, means, methods, tested)
         )
-        for _, of_task in of_tasks.groupby("task", sort=False, observed=True):
-            line(axes, of_task, "layer", "task_vector", "", False, 0.6, color="0.8", marker="")
-        of_model = of_model[of_model["source"] == "tvsight"]
+        for _, task_rows in task_curves.groupby("task", sort=False, observed=True):
+            line(axes, task_rows, "layer", "task_vector", "", False, 0.6, color="0.8", marker="")
+        model_means = model_means[model_means["source"] == "tvsight"]
         look: Any = {"marker": "o", "markersize": 2.6}
-        line(axes, of_model, "layer", "task_vector", title("task_vector"), False, 1.6, **look)
+        line(axes, model_means, "layer", "task_vector", title("task_vector"), False, 1.6, **look)
         axes.axvspan(peak["first"] - 0.5, peak["last"] + 0.5, color="0.93", zorder=0)
         axes.set_title(f"{display_name(model)}\n({counted(peak['tasks'], 'task')})", loc="left")
         axis_of_blocks(axes, depth, [peak["layer"]], NARROW_TICKS)
@@ -87,17 +87,19 @@ def curves(
             if pd.notna(value := levels[name].mean()):
                 level(axes, value, name)
                 named[model][SHORT[name]] = (value, PROCEDURES[name].colour)
-        named[model]["Mean"] = (of_model["accuracy"].iloc[-1], own)
-        for procedure, of_method in of_methods.groupby("procedure", sort=False):
+        named[model]["Mean"] = (model_means["accuracy"].iloc[-1], own)
+        for procedure, method_rows in method_curves.groupby("procedure", sort=False):
             name = str(procedure)
-            named[model] |= line(axes, of_method, "layer", name, title(name), False, 1.5, marker="")
+            named[model] |= line(
+                axes, method_rows, "layer", name, title(name), False, 1.5, marker=""
+            )
     shown = means if paper else means[means["source"] == "tvsight"]
     _against_depth(drawn[-1], shown, models)
     for axes in drawn[::per_row]:
         axes.set_ylabel(f"Dev {accuracy}")
     legend_above(figure, drawn[-1], 3)
-    for axes, of_model in zip(drawn, named.values(), strict=False):
-        label_ends(figure, axes, of_model)
+    for axes, model_means in zip(drawn, named.values(), strict=False):
+        label_ends(figure, axes, model_means)
     rule = "" if least is None else f" Only tasks whose best block is above {least:.2f}."
     said = peaks if paper else peaks[peaks["source"] != "paper"]
     note = (
@@ -125,9 +127,9 @@ def by_task(
         tested: from `numbers.on_test`, drawn in three columns at the right.
         accuracy: from `score_report.accuracy`.
     """
-    of_model = table[table["model"] == model]
-    order = of_model["task"].drop_duplicates()
-    grid = of_model.pivot(index="task", columns="layer", values="accuracy").loc[order]
+    model_rows = table[table["model"] == model]
+    order = model_rows["task"].drop_duplicates()
+    grid = model_rows.pivot(index="task", columns="layer", values="accuracy").loc[order]
     depth = grid.shape[1]
     figure = new_figure(TWO_COLUMNS, 0.95 + 0.2 * len(grid))
     left, right, bar = figure.subplots(1, 3, width_ratios=[depth, 0.17 * depth, 0.02 * depth])
@@ -138,7 +140,7 @@ def by_task(
     levels = known[list(COMPARED)]
     heat_map(right, levels, [], [SHORT[name] for name in COMPARED], turned=True)
     say_cells(right, levels.to_numpy(), number)
-    chosen = of_model[of_model["chosen"]]
+    chosen = model_rows[model_rows["chosen"]]
     is_known = chosen["task"].map(known["layer_identified"]).fillna(True).astype(bool)
     rows = chosen["task"].map({task: row for row, task in enumerate(grid.index)})
     # With an edge of the other colour, a dot is seen in cells of any shade.
@@ -147,14 +149,14 @@ def by_task(
         left.plot(chosen.loc[at, "layer"], rows[at], "o", color=face, **look)
     axis_of_blocks(left, depth, chosen["layer"].mode()[:1], label=BLOCK_AXIS)
     right.set(xlabel="On test")
-    runs = category_runs(of_model.drop_duplicates("task")["category"])
+    runs = category_runs(model_rows.drop_duplicates("task")["category"])
     name_categories(right, runs)
     for _, first, _ in runs[1:]:
         for axes in (left, right):
             axes.axhline(first - 0.5, color="0.3", linewidth=0.6)
     note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])} dev episodes per cell. Dot: the block "
-        "chosen on dev"
+        f"{display_name(model)}. n = {sizes(model_rows['n'])} dev episodes per cell. Dot: the "
+        "block chosen on dev"
     )
     note += f"; hollow: {NOT_IDENTIFIED}." if not is_known.all() else "."
     return Plot(figure, _chosen(chosen, depth), note, note)
@@ -164,15 +166,15 @@ def _against_depth(axes: Axes, means: pd.DataFrame, models: list[str]) -> None:
     """The means of all models: ours in colours, the paper's in grey."""
     colours, markers = iter(model_colours(len(models))), cycle(TASK_MARKERS)
     styles = iter(PAPER_STYLES)
-    for (source, model), of_model in means.groupby(["source", "model"], sort=False):
-        depths, is_ours = of_model["relative_depth"].astype(float), source == "tvsight"
+    for (source, model), model_rows in means.groupby(["source", "model"], sort=False):
+        depths, is_ours = model_rows["relative_depth"].astype(float), source == "tvsight"
         look: Any = {"color": PAPER_COLOUR, "linewidth": 1.0, "marker": ""}
         if is_ours:
             look = {"color": next(colours), "linewidth": 1.5, "marker": next(markers)}
         style, name = "-" if is_ours else next(styles), display_name(str(model))
         look |= {"markevery": MARKED_DEPTH, "markersize": 3.4}
         look["label"] = name if is_ours else f"{name} (paper)"
-        axes.plot(depths, of_model["accuracy"], style, **look)
+        axes.plot(depths, model_rows["accuracy"], style, **look)
     axes.set_title("Means, by\nrelative depth", loc="left")
     axes.set(xlabel="(Block + 1) / number of blocks", xlim=(0, 1.02))
 
@@ -180,14 +182,14 @@ def _against_depth(axes: Axes, means: pd.DataFrame, models: list[str]) -> None:
 def _peaks(peaks: pd.DataFrame, paper: bool) -> str:
     """The finding of the curves: where they are highest."""
     ours, theirs = (peaks[peaks["source"] == source] for source in ("tvsight", "paper"))
-    depth, of_paper = ends(ours["relative_depth"]), ends(theirs["relative_depth"])
+    depth, paper_depth = ends(ours["relative_depth"]), ends(theirs["relative_depth"])
     if len(ours) == 1:
         peak = ours.iloc[0]
         where = block(peak["layer"], peak["depth"])
         text = f"Mean accuracy peaks at {number(peak['accuracy'])} after {where}"
-        return f"{text}; the paper's at {of_paper} of the depth" if paper else text
+        return f"{text}; the paper's at {paper_depth} of the depth" if paper else text
     text = f"Mean accuracy peaks at {depth} of the depth in {len(ours)} models"
-    return f"{text}, at {of_paper} in the paper's" if paper else text
+    return f"{text}, at {paper_depth} in the paper's" if paper else text
 
 
 def _chosen(chosen: pd.DataFrame, depth: int) -> str:

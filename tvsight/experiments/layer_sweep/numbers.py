@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from tvsight.experiments.main_results.method_numbers import VECTOR, further
+from tvsight.experiments.main_results.method_numbers import REFERENCE, further
 from tvsight.output.procedures import COMPARED
 from tvsight.protocol.layers import by_layer, over_tasks, paper_by_layer, peaks
 from tvsight.statistics.summaries import by_group, identified
@@ -48,7 +48,7 @@ def by_method(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=METHOD_KEYS)
 
 
-def of_methods(table: pd.DataFrame) -> pd.DataFrame:
+def method_means(table: pd.DataFrame) -> pd.DataFrame:
     """Means over tasks after each block, of each method.
 
     Args:
@@ -58,8 +58,8 @@ def of_methods(table: pd.DataFrame) -> pd.DataFrame:
         The columns of `layers.over_tasks`, and `procedure`; no rows without methods.
     """
     by_name = table.groupby("procedure", sort=False)
-    found = [over_tasks(of_name).assign(procedure=name) for name, of_name in by_name]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=METHOD_KEYS)
+    parts = [over_tasks(procedure_rows).assign(procedure=name) for name, procedure_rows in by_name]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=METHOD_KEYS)
 
 
 def highest(means: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
@@ -67,20 +67,20 @@ def highest(means: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         means: from `curves`.
-        methods: from `of_methods`.
+        methods: from `method_means`.
 
     Returns:
         The columns of `layers.peaks`, and `source` (of a method's curve `method`), `procedure` and
         `tasks` (their number).
     """
-    lines = [(str(source), VECTOR, line) for source, line in means.groupby("source", sort=False)]
+    lines = [(str(source), REFERENCE, line) for source, line in means.groupby("source", sort=False)]
     by_name = methods.groupby("procedure", sort=False)
     lines[1:1] = [("method", str(name), line) for name, line in by_name]
-    found = []
+    rows = []
     for source, procedure, line in lines:
         tasks = peaks(line)["model"].map(line.groupby("model")["tasks"].first())
-        found.append(peaks(line).assign(tasks=tasks, source=source, procedure=procedure))
-    return pd.concat(found, ignore_index=True)
+        rows.append(peaks(line).assign(tasks=tasks, source=source, procedure=procedure))
+    return pd.concat(rows, ignore_index=True)
 
 
 def on_test(rows: pd.DataFrame) -> pd.DataFrame:
@@ -91,9 +91,9 @@ def on_test(rows: pd.DataFrame) -> pd.DataFrame:
         `layers.layer_p` is below `SIGNIFICANCE` (none where no baseline is measured).
     """
 
-    def summary(of_task: pd.DataFrame) -> dict[str, Any]:
-        dev, test = (of_task[of_task["split"] == split] for split in ("dev", "test"))
-        swept, unpatched = (dev[dev["procedure"] == name] for name in (VECTOR, "baseline"))
+    def summary(task_rows: pd.DataFrame) -> dict[str, Any]:
+        dev, test = (task_rows[task_rows["split"] == split] for split in ("dev", "test"))
+        swept, unpatched = (dev[dev["procedure"] == name] for name in (REFERENCE, "baseline"))
         known = None if unpatched.empty else identified(swept, unpatched)["layer_identified"]
         right = test.groupby("procedure", observed=True)["correct"].mean()
         return {**right.reindex(COMPARED).astype(float), "layer_identified": known}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from tvsight.experiments.layer_sweep import Options, figures, numbers, score_figures
 from tvsight.experiments.main_results import score_numbers, score_report
-from tvsight.experiments.main_results.method_numbers import VECTOR
+from tvsight.experiments.main_results.method_numbers import REFERENCE
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
@@ -59,11 +59,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     if whole_answers:
         means, declared = means[means["source"] == "tvsight"], TABLE.without(OF_PAPER)
     kept = table[["model", "task"]].drop_duplicates()
-    methods = numbers.of_methods(by_method.merge(kept))
+    methods = numbers.method_means(by_method.merge(kept))
     peaks = numbers.highest(means, methods)
     if len(by_method):
         declared = declared._replace(note=ROW_OF_METHODS + declared.note.removeprefix(ROW))
-        every = pd.concat([whole.assign(procedure=VECTOR), by_method], ignore_index=True)
+        every = pd.concat([whole.assign(procedure=REFERENCE), by_method], ignore_index=True)
     if options.least_peak is not None:
         rule = f"Tasks whose best block is above {options.least_peak:.2f}, of each model. "
         declared = declared._replace(note=rule + declared.note)

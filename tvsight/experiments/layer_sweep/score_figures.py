@@ -24,25 +24,30 @@ def curves(table: pd.DataFrame, means: pd.DataFrame, score: Score) -> Plot:
     """
     models = list(means["model"].unique())
     figure, drawn = model_panels(models, 2.9, 0.62)
-    found: list[pd.Series] = []
+    best_rows: list[pd.Series] = []
     for axes, model in zip(drawn, models, strict=True):
-        of_tasks, of_model = (of[of["model"] == model] for of in (table, means))
-        for _, task in of_tasks[of_tasks["procedure"] == "task_vector"].groupby("task"):
+        task_curves, model_means = (of[of["model"] == model] for of in (table, means))
+        for _, task in task_curves[task_curves["procedure"] == "task_vector"].groupby("task"):
             axes.plot(task["layer"].astype(float), task[score.column], color="0.85", linewidth=0.6)
-        found.append(best(of_model[of_model["procedure"] == "task_vector"], score))
-        axis_of_blocks(axes, int(of_tasks["layer"].max()) + 1, [int(found[-1]["layer"])], TICKS)
+        best_rows.append(best(model_means[model_means["procedure"] == "task_vector"], score))
+        axis_of_blocks(
+            axes, int(task_curves["layer"].max()) + 1, [int(best_rows[-1]["layer"])], TICKS
+        )
         if score.is_ratio:
             axes.set_yscale("log")
             plain_logarithms(axes.yaxis)
     drawn[0].set_ylabel(f"{score.title}, on dev")
     for axes, model in zip(drawn, models, strict=True):
-        of_model = means[means["model"] == model]
-        vectors, unpatched = of_model[of_model["layer"].notna()], of_model[of_model["layer"].isna()]
+        model_means = means[means["model"] == model]
+        vectors, unpatched = (
+            model_means[model_means["layer"].notna()],
+            model_means[model_means["layer"].isna()],
+        )
         ends: Ends = {}
         for name in procedures(vectors):
-            of_vector = vectors[vectors["procedure"] == name]
+            vector_rows = vectors[vectors["procedure"] == name]
             how: Any = {"value": score.column, "markersize": 3}
-            ends |= line(axes, of_vector, "layer", name, title(name), False, 1.5, **how)
+            ends |= line(axes, vector_rows, "layer", name, title(name), False, 1.5, **how)
         value = float(unpatched[score.column].iloc[0])
         level(axes, value, "baseline")
         ends[title("baseline")] = (value, PROCEDURES["baseline"].colour)
@@ -51,18 +56,18 @@ def curves(table: pd.DataFrame, means: pd.DataFrame, score: Score) -> Plot:
     if score.is_ratio:
         legend_above(figure, drawn[0], 4)
     note = f"n = {sizes(table['n'])} dev episodes per task. Thin: tasks. Dashed: without a vector."
-    where = _where(means, found, score)
+    where = _where(means, best_rows, score)
     return Plot(figure, where, f"{note} {EXPLAINED[score.column]}", note)
 
 
-def _where(means: pd.DataFrame, found: list[pd.Series], score: Score) -> str:
+def _where(means: pd.DataFrame, best_rows: list[pd.Series], score: Score) -> str:
     """The finding of the curves: the best block of the task vector, a row of `means` per model."""
     extreme = "lowest" if score.less_is_better else "highest"
     what = f"{score.title} with the {title('task_vector').lower()}: {extreme}"
-    if len(found) > 1:
-        places = ", ".join(f"{row['layer']} in {display_name(row['model'])}" for row in found)
+    if len(best_rows) > 1:
+        places = ", ".join(f"{row['layer']} in {display_name(row['model'])}" for row in best_rows)
         return f"{what} after block {places}"
-    row, depth = found[0], int(means["layer"].max()) + 1
+    row, depth = best_rows[0], int(means["layer"].max()) + 1
     unpatched = means[means["layer"].isna()][score.column].iloc[0]
     where, value = block(int(row["layer"]), depth), number(row[score.column])
     return f"{what}, {value}, after {where}; {number(unpatched)} without a vector"

@@ -64,9 +64,9 @@ def by_model(
         axes.bar(at, bars[procedure], width=0.24, color=tints, label=title(procedure))
         whiskered(axes, bars, procedure, at, fmt="none", ecolor="0.35", elinewidth=0.7)
         for _, row in spread[spread["quantity"] == procedure].iterrows():
-            place = at[list(bars["model"]).index(row["model"])]
+            middle = at[list(bars["model"]).index(row["model"])]
             for seed in seeds:
-                _dash(axes, place, row[seed])
+                _dash(axes, middle, row[seed])
     labels = [_wrapped(display_name(name)) for name in bars["model"]]
     axes.set_xticks(places, labels)
     axes.tick_params(axis="x", length=0)
@@ -157,15 +157,15 @@ def _numbers_below(axes: Axes, places: np.ndarray, bars: pd.DataFrame, lines: in
     cells["Recovered gap"] = list(map(number, gaps["recovered_gap"]))
     cells["95 % interval"] = ranges
     left = places[0] - 0.72
-    for line, (name, of_models) in enumerate(cells.items()):
+    for line, (name, model_cells) in enumerate(cells.items()):
         down = ScaledTranslation(0, -0.16 - (lines + line) * LINE, axes.figure.dpi_scale_trans)
         below = axes.get_xaxis_transform() + down
         style: Any = {"transform": below, "va": "center", "fontsize": SMALL}
         style["fontweight"] = "bold" if name == "Recovered gap" else "normal"
         axes.text(left, 0, name, ha="right", **style)
         style["fontsize"] = SMALL if line < len(cells) - 1 else LEAST_TYPE
-        for place, cell in zip(places, of_models, strict=True):
-            axes.text(place, 0, cell, ha="center", **style)
+        for middle, cell in zip(places, model_cells, strict=True):
+            axes.text(middle, 0, cell, ha="center", **style)
         if line < len(COMPARED):
             look: Any = {"color": PROCEDURES[COMPARED[line]].colour, "markersize": 4.5}
             axes.plot([left + 0.1], [0], "s", transform=below, clip_on=False, **look)
@@ -196,11 +196,13 @@ def _recovered(bars: pd.DataFrame) -> str:
     if len(ours) == 1:
         share = interval(ours.iloc[0], "recovered_gap")
         name = f" ({display_name(ours['model'].iloc[0])})" if (~bars["paper"]).sum() > 1 else ""
-        found = f"One patched state, the task vector, recovers {share} of what demonstrations add"
-        return found + name
-    of_ours, of_theirs = (ends(of["recovered_gap"]) for of in (ours, theirs))
-    found = f"The task vector recovers {of_ours} of what demonstrations add in {len(ours)} models"
-    return found if theirs.empty else f"{found}, and {of_theirs} in the paper's"
+        finding = f"One patched state, the task vector, recovers {share} of what demonstrations add"
+        return finding + name
+    our_share, their_share = (ends(of["recovered_gap"]) for of in (ours, theirs))
+    finding = (
+        f"The task vector recovers {our_share} of what demonstrations add in {len(ours)} models"
+    )
+    return finding if theirs.empty else f"{finding}, and {their_share} in the paper's"
 
 
 def _growing(rows: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tvsight.experiments.main_results.method_numbers import UNPATCHED
+from tvsight.experiments.main_results.method_numbers import WITHOUT_VECTOR
 from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, sizes
 from tvsight.output.marks import look_of, points, whiskered
 from tvsight.output.panels import legend_above, task_rows
@@ -29,12 +29,12 @@ def methods(
         accuracy: from `score_report.accuracy`.
         about: see `method_report.draw`.
     """
-    of_model, of_means = (of[of["model"] == model] for of in (table, means))
-    labels = len(set(of_model["procedure"]) - set(UNPATCHED))
-    height = max(ROW * of_model["task"].nunique(), LABEL * labels)
+    model_rows, model_means = (of[of["model"] == model] for of in (table, means))
+    labels = len(set(model_rows["procedure"]) - set(WITHOUT_VECTOR))
+    height = max(ROW * model_rows["task"].nunique(), LABEL * labels)
     figure = new_figure(TWO_COLUMNS, 1.1 + height)
     left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
-    placed = task_rows(left, of_model, "accuracy", linewidth=0.8)
+    placed = task_rows(left, model_rows, "accuracy", linewidth=0.8)
     for procedure, rows in placed.groupby("procedure", sort=False):
         name, is_known = str(procedure), rows["layer_identified"].fillna(True).astype(bool)
         points(left, [], [], name, markersize=4.6, label=title(name))
@@ -42,18 +42,18 @@ def methods(
             look = {"markersize": 4.6, "markerfacecolor": face}
             points(left, kept["accuracy"], kept["place"], name, **look)
     left.set(xlim=(-0.03, 1.03), xlabel=f"Test {accuracy}")
-    _gaps(right, of_means)
+    _gaps(right, model_means)
     legend_above(figure, left, 3)
-    known = of_model[~of_model["procedure"].isin(UNPATCHED)]
+    known = model_rows[~model_rows["procedure"].isin(WITHOUT_VECTOR)]
     note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])}. Right: of the means over tasks, 95 % "
-        "bootstrap intervals over tasks."
+        f"{display_name(model)}. n = {sizes(model_rows['n'])}. Right: of the means over tasks, 95 "
+        "% bootstrap intervals over tasks."
     )
     caption = f"{note} Each method has its block chosen on dev, per task."
     if not known["layer_identified"].all():
         note += " Hollow: not identified."
         caption += f" Hollow: {NOT_IDENTIFIED}."
-    return Plot(figure, finding(of_means, about), caption, note)
+    return Plot(figure, finding(model_means, about), caption, note)
 
 
 def finding(means: pd.DataFrame, about: str = "") -> str:
@@ -63,7 +63,9 @@ def finding(means: pd.DataFrame, about: str = "") -> str:
         means: rows of one model from `method_numbers.over_tasks`.
         about: see `method_report.draw`.
     """
-    kept = means[~means["procedure"].isin(UNPATCHED)].sort_values("recovered_gap", ascending=False)
+    kept = means[~means["procedure"].isin(WITHOUT_VECTOR)].sort_values(
+        "recovered_gap", ascending=False
+    )
     parts = [
         f"{title(row['procedure']).lower()} {number(row['recovered_gap'])}"
         for _, row in kept.iterrows()
@@ -73,10 +75,10 @@ def finding(means: pd.DataFrame, about: str = "") -> str:
 
 def _gaps(axes: Axes, means: pd.DataFrame) -> None:
     """The recovered gap of each method, the first at the top."""
-    kept = means[~means["procedure"].isin(UNPATCHED)].iloc[::-1].reset_index(drop=True)
-    for place, (_, row) in enumerate(kept.iterrows()):
+    kept = means[~means["procedure"].isin(WITHOUT_VECTOR)].iloc[::-1].reset_index(drop=True)
+    for index, (_, row) in enumerate(kept.iterrows()):
         look = look_of(row["procedure"]) | {"markersize": 5, "elinewidth": 0.9}
-        whiskered(axes, row.to_frame().T, "recovered_gap", place, upright=False, **look)
+        whiskered(axes, row.to_frame().T, "recovered_gap", index, upright=False, **look)
     axes.axvline(0, color="0.5", linewidth=0.8, zorder=1)
     axes.axvline(1, color="0.5", linewidth=0.8, linestyle="--", zorder=1)
     axes.set(ylim=(-0.5, len(kept) - 0.3), xlabel="Recovered gap (dashed: ICL)")

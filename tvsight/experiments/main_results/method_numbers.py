@@ -6,9 +6,9 @@ from tvsight.output.procedures import CENTRAL
 from tvsight.statistics import summaries
 from tvsight.statistics.summaries import beside, gap, identified, significant, sizes
 
-VECTOR = "task_vector"
+REFERENCE = "task_vector"
 """The method that others are compared with."""
-UNPATCHED = ("baseline", "icl")
+WITHOUT_VECTOR = ("baseline", "icl")
 
 
 def further(rows: pd.DataFrame) -> list[str]:
@@ -31,21 +31,21 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         the model and procedure.
     """
 
-    def lead(of_task: pd.DataFrame, run: pd.DataFrame) -> dict[str, object]:
+    def lead(task_rows: pd.DataFrame, run: pd.DataFrame) -> dict[str, object]:
         name = run["procedure"].iloc[0]
-        if name in UNPATCHED:
+        if name in WITHOUT_VECTOR:
             return {**sizes(run), "layer": None, "layer_identified": None}
-        dev = of_task[of_task["split"] == "dev"]
+        dev = task_rows[task_rows["split"] == "dev"]
         swept, unpatched = (dev[dev["procedure"] == of] for of in (name, "baseline"))
         known = identified(swept, unpatched)["layer_identified"]
         return {**sizes(run), "layer": int(run["layer"].iloc[0]), "layer_identified": known}
 
-    def tested(of_task: pd.DataFrame, name: str) -> pd.DataFrame:
-        return of_task[(of_task["split"] == "test") & (of_task["procedure"] == name)]
+    def tested(task_rows: pd.DataFrame, name: str) -> pd.DataFrame:
+        return task_rows[(task_rows["split"] == "test") & (task_rows["procedure"] == name)]
 
     contrasts: dict[str, summaries.Contrast] = {
-        "over_baseline": lambda of_task, run: (run, tested(of_task, "baseline")),
-        "behind_vector": lambda of_task, run: (tested(of_task, VECTOR), run),
+        "over_baseline": lambda task_rows, run: (run, tested(task_rows, "baseline")),
+        "behind_vector": lambda task_rows, run: (tested(task_rows, REFERENCE), run),
     }
     table = summaries.by_task(rows, ["procedure"], contrasts, lead)
     table = table.astype({"layer": "Int64", "layer_identified": "boolean"})
@@ -78,8 +78,8 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
 
     means: dict[str, summaries.Mean] = {
         **{"accuracy": "accuracy", "recovered_gap": gap()},
-        "behind_vector": (VECTOR, "accuracy"),
+        "behind_vector": (REFERENCE, "accuracy"),
     }
-    known = beside(table, {name: (name, "accuracy") for name in (*UNPATCHED, VECTOR)})
-    found = summaries.over_tasks(known[complete], ["procedure"], means, more=more)
-    return found.astype({"identified": "Int64"})
+    known = beside(table, {name: (name, "accuracy") for name in (*WITHOUT_VECTOR, REFERENCE)})
+    means_table = summaries.over_tasks(known[complete], ["procedure"], means, more=more)
+    return means_table.astype({"identified": "Int64"})

@@ -16,7 +16,7 @@ TABLE = Table(
     (
         *(c.MODEL, c.named("Method", "procedure", title, words=True)),
         c.estimate("Accuracy", "accuracy"),
-        c.estimate("Recovered gap", "recovered_gap", but=method_numbers.UNPATCHED),
+        c.estimate("Recovered gap", "recovered_gap", but=method_numbers.WITHOUT_VECTOR),
         c.estimate("Behind the task vector", "behind_vector"),
         c.general("Block (median)", "layer"),
         c.of("Beats baseline (Holm)", "beats_baseline"),

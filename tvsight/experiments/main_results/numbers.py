@@ -157,16 +157,16 @@ def by_size(bars: pd.DataFrame, table: pd.DataFrame, depths: "pd.Series[int]") -
     sweeps, known = paper_layers(), catalogue()
     theirs = sweeps.loc[sweeps.groupby(["model", "task"])["accuracy"].idxmax()].assign(paper=True)
     chosen = pd.concat([table.assign(paper=False), theirs], ignore_index=True)
-    of_blocks = chosen.astype({"layer": float}).groupby(["model", "paper"])["layer"]
-    of_theirs = sweeps.groupby("model")["layer"].max() + 1
+    chosen_blocks = chosen.astype({"layer": float}).groupby(["model", "paper"])["layer"]
+    their_depths = sweeps.groupby("model")["layer"].max() + 1
     entries = [known.get(str(name).partition(AT)[0]) for name in bars["model"]]
     sizes = bars.assign(
         parameters=[entry.parameters if entry else np.nan for entry in entries],
-        depth=bars["model"].map(depths).where(~bars["paper"], bars["model"].map(of_theirs)),
+        depth=bars["model"].map(depths).where(~bars["paper"], bars["model"].map(their_depths)),
     ).astype({"depth": float})
     keys = pd.MultiIndex.from_frame(bars[["model", "paper"]])
     for end, share in QUARTILES.items():
-        layer = of_blocks.quantile(share, interpolation="nearest").reindex(keys).to_numpy()
+        layer = chosen_blocks.quantile(share, interpolation="nearest").reindex(keys).to_numpy()
         sizes[f"layer{end}"] = layer
         sizes[f"relative_depth{end}"] = (layer + 1) / sizes["depth"]
     return sizes.astype(dict.fromkeys(["depth", *(f"layer{end}" for end in QUARTILES)], "Int64"))
@@ -184,8 +184,8 @@ def by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["model", "seed", "task"]
     test = rows[(rows["split"] == "test") & rows["procedure"].isin(COMPARED)]
-    of_run = test.groupby([*keys, "procedure"], sort=False, observed=True)["correct"].mean()
-    table = of_run.unstack("procedure")[list(COMPARED)].reset_index()
+    accuracies = test.groupby([*keys, "procedure"], sort=False, observed=True)["correct"].mean()
+    table = accuracies.unstack("procedure")[list(COMPARED)].reset_index()
     seeds = table.groupby(["model", "task"], observed=True)["seed"].transform("nunique")
     every = table.groupby("model", observed=True)["seed"].transform("nunique")
     return table[seeds == every].reset_index(drop=True)
@@ -202,8 +202,8 @@ def over_seeds(accuracies: pd.DataFrame) -> pd.DataFrame:
         number), `seed_<n>` for each seed n, `mean`, `deviation` (sample standard deviation over
         seeds), `low` and `high` (the least and the greatest).
     """
-    of_seeds = accuracies.groupby(["model", "seed"], sort=False, observed=True)
-    means = of_seeds[list(COMPARED)].mean()
+    seed_groups = accuracies.groupby(["model", "seed"], sort=False, observed=True)
+    means = seed_groups[list(COMPARED)].mean()
     with np.errstate(divide="ignore", invalid="ignore"):
         gaps = pd.Series(recovered_gap(means.to_numpy()), means.index)
     means["recovered_gap"] = gaps.replace([np.inf, -np.inf], np.nan)

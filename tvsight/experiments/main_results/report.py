@@ -138,7 +138,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "D
     if "seed" not in rows:
         rows = rows.assign(seed=first)
     seeds = numbers.by_seed(rows)
-    of_seeds, others = numbers.over_seeds(seeds), seeds[seeds["seed"] != first]
+    seed_means, others = numbers.over_seeds(seeds), seeds[seeds["seed"] != first]
     rows = rows[rows["seed"] == first]
     if shown_score(options) != "accuracy":
         score_report.draw(rows, options, page)
@@ -162,11 +162,11 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "D
     recognised = recognition(rows)
     page.table(RECOGNITION, recognised, recognition_over_tasks(recognised))
     if len(others):
-        names = [name for name in map(str, of_seeds) if name.startswith("seed_")]
+        names = [name for name in map(str, seed_means) if name.startswith("seed_")]
         columns = list(SEED_TABLE.all_of())
         columns[3:3] = [c.number(name.replace("seed_", "Seed "), name) for name in names]
-        page.table(SEED_TABLE._replace(columns=columns), of_seeds)
-    page.figure(figures.by_model(bars, table, of_seeds, named))
+        page.table(SEED_TABLE._replace(columns=columns), seed_means)
+    page.figure(figures.by_model(bars, table, seed_means, named))
     if not whole:
         page.table(SIZE_TABLE, by_size, by_size.sort_values("parameters", kind="stable"))
         page.figure(figures.models(by_size), "models")

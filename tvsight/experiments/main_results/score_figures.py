@@ -29,17 +29,17 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
     Args:
         table, means: from `score_numbers.by_task` and `.over_tasks`.
     """
-    of_model, mean = table[table["model"] == model], means[means["model"] == model]
-    tasks = of_model["task"].nunique()
+    model_rows, mean = table[table["model"] == model], means[means["model"] == model]
+    tasks = model_rows["task"].nunique()
     figure = new_figure(TWO_COLUMNS, 1.1 + ROW * (tasks + 2))
     axes, top = figure.subplots(1), tasks + 0.6
-    placed = task_rows(axes, of_model, score.column)
-    for procedure in procedures(of_model):
-        rows, of_mean = (of[of["procedure"] == procedure] for of in (placed, mean))
+    placed = task_rows(axes, model_rows, score.column)
+    for procedure in procedures(model_rows):
+        rows, procedure_mean = (of[of["procedure"] == procedure] for of in (placed, mean))
         look = {"markersize": 4.6, "label": title(procedure)}
         points(axes, rows[score.column], rows["place"], procedure, **look)
         style = look_of(procedure) | {"markersize": 6}
-        whiskered(axes, of_mean, score.column, [top], upright=False, **style)
+        whiskered(axes, procedure_mean, score.column, [top], upright=False, **style)
     names = [label.get_text() for label in axes.get_yticklabels()]
     axes.set_yticks([*range(tasks), top], [*names, "Mean over tasks"])
     axes.set(ylim=(-0.6, top + 0.6), xlabel=f"{score.title}, on test")
@@ -48,7 +48,7 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
         plain_logarithms(axes.xaxis)
     legend_above(figure, axes, 4)
     note = (
-        f"{display_name(model)}. n = {sizes(of_model['n'])} test episodes per task. Whiskers: "
+        f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per task. Whiskers: "
         "95 % bootstrap intervals over tasks."
     )
     return Plot(figure, _of_means(mean, score), f"{note} {EXPLAINED[score.column]}", note)
@@ -65,8 +65,8 @@ def _of_means(means: pd.DataFrame, score: Score) -> str:
     said = means.set_index("procedure")[score.column].astype(float).map(number)
     vector, baseline, icl = said[["task_vector", "baseline", "icl"]]
     if score.column == "icl_divergence":
-        of_vector = means[means["procedure"] == "task_vector"]
-        share = number(of_vector["icl_divergence_recovered"].item())
+        vector_rows = means[means["procedure"] == "task_vector"]
+        share = number(vector_rows["icl_divergence_recovered"].item())
         return (
             f"The task vector removes {share} of the divergence from ICL: {vector} nats are left "
             f"of {baseline}"

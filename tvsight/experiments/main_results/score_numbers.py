@@ -58,10 +58,10 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     """
 
     def summary(run: pd.DataFrame) -> dict[str, float]:
-        found: dict[str, float] = dict(sizes(run))
+        row: dict[str, float] = dict(sizes(run))
         for most in TOP:
-            found |= right(run.assign(top=run["rank"] <= most), f"top_{most}", "top")
-        return found | _means(run, ("log_probability", *MEASURED), run["query"])
+            row |= right(run.assign(top=run["rank"] <= most), f"top_{most}", "top")
+        return row | _means(run, ("log_probability", *MEASURED), run["query"])
 
     return by_group(rows[rows["split"] == "test"], KEYS, summary)
 
@@ -115,7 +115,7 @@ def layers_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     return _plain_means(table, ["model", "procedure", "layer"], "tasks")
 
 
-def of_answers(rows: pd.DataFrame) -> pd.DataFrame:
+def answer_scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Scores of whole answers on test: one row per model, task and procedure.
 
     Returns:
@@ -154,8 +154,8 @@ def _means(
 ) -> dict[str, float]:
     """The means of columns with their intervals; of the rank the geometric one."""
     known = table.assign(rank=np.log(table["rank"].astype(float)))
-    found = averaged(known, names, groups)
-    return {n: float(np.exp(of)) if n.startswith("rank") else of for n, of in found.items()}
+    means = averaged(known, names, groups)
+    return {n: float(np.exp(of)) if n.startswith("rank") else of for n, of in means.items()}
 
 
 def _plain_means(table: pd.DataFrame, keys: list[str], count: str) -> pd.DataFrame:

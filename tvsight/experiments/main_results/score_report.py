@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.main_results import score_figures, score_numbers
-from tvsight.experiments.main_results.method_numbers import UNPATCHED
+from tvsight.experiments.main_results.method_numbers import WITHOUT_VECTOR
 from tvsight.experiments.main_results.score_numbers import SCORES
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
@@ -28,9 +28,9 @@ TABLE = Table(
         *(c.MODEL, c.PROCEDURE, c.TASKS),
         *(c.estimate(f"Top {most}", f"top_{most}") for most in score_numbers.TOP),
         *(c.estimate("Rank", "rank"), c.estimate("Gap", "answer_gap")),
-        c.estimate("Gap recovered", "answer_gap_recovered", but=UNPATCHED),
+        c.estimate("Gap recovered", "answer_gap_recovered", but=WITHOUT_VECTOR),
         c.estimate("KL", "icl_divergence"),
-        c.estimate("KL recovered", "icl_divergence_recovered", but=UNPATCHED),
+        c.estimate("KL recovered", "icl_divergence_recovered", but=WITHOUT_VECTOR),
     ),
     part="scores",
     secondary=("Top 2", "Top 3"),
@@ -73,7 +73,7 @@ def accuracy(rows: pd.DataFrame) -> str:
 def draw(rows: pd.DataFrame, options: "RunConfig", page: Page) -> None:
     """Write and show the table of scores where rows have them, and the figures of `--score`."""
     if are_whole(rows) and shown_score(options) == "accuracy":
-        table = score_numbers.of_answers(rows)
+        table = score_numbers.answer_scores(rows)
         means = over_tasks(table, ["procedure"], score_numbers.OF_ANSWERS)
         page.table(ANSWER_TABLE, table, means)
         page.numbers(means, "scores_means")

@@ -42,7 +42,7 @@ def task_by_task(
         accuracy: from `score_report.accuracy`.
     """
     rows = table[table["model"] == model]
-    order = {name: place for place, name in enumerate(rows["category"].unique())}
+    order = {name: index for index, name in enumerate(rows["category"].unique())}
     # From the hardest for ICL to the easiest within each category, upwards.
     rows = rows.assign(order=rows["category"].map(order), lost=-rows["icl"])
     rows = rows.sort_values(["order", "lost"], kind="stable").iloc[::-1].reset_index(drop=True)
@@ -103,9 +103,11 @@ def against_icl(table: pd.DataFrame, model: str, accuracy: str = "accuracy") -> 
     named = {}
     for category, tasks in rows.groupby("category", sort=False):
         colour = CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"])
-        for known, of_kind in tasks.groupby("layer_identified"):
+        for known, kind_rows in tasks.groupby("layer_identified"):
             face = colour if known else "white"
-            axes.plot(of_kind["icl"], of_kind["task_vector"], "o", color=colour, mfc=face, ms=4.5)
+            axes.plot(
+                kind_rows["icl"], kind_rows["task_vector"], "o", color=colour, mfc=face, ms=4.5
+            )
         axes.plot([], [], "o", color=colour, markersize=4.5, label=shortened(str(category)))
         for _, task in tasks.iterrows():
             named[task_title(task["task"])] = (task["icl"], task["task_vector"], colour)

@@ -41,20 +41,20 @@ def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Pl
     )
     ends: dict[str, Ends] = {}
     for upper, lower, model in zip(*rows, models, strict=True):
-        of_model, ends[model] = means[means["model"] == model], {}
-        for procedure, of_procedure in of_model.groupby("procedure", sort=False):
+        model_rows, ends[model] = means[means["model"] == model], {}
+        for procedure, procedure_rows in model_rows.groupby("procedure", sort=False):
             name = str(procedure)
             if name == "baseline":  # which is asked without demonstrations
-                value = of_procedure["accuracy"].iloc[0]
+                value = procedure_rows["accuracy"].iloc[0]
                 level(upper, value, name, 1.2, label=title(name))
                 ends[model][title(name)] = (value, PROCEDURES[name].colour)
             else:
-                ends[model] |= line(upper, of_procedure, "shots", name, title(name), band=False)
-        lag = of_model[of_model["procedure"] == LAG]
+                ends[model] |= line(upper, procedure_rows, "shots", name, title(name), band=False)
+        lag = model_rows[model_rows["procedure"] == LAG]
         dots: Any = {"fmt": "o", "color": "0.1", "markersize": 3.4, "elinewidth": 0.9}
         whiskered(lower, lag, "behind_icl", lag["shots"], **dots)
         lower.axhline(0, color="0.5", linewidth=0.8, zorder=1)
-        name_panel(upper, model, of_model["tasks"].max(), NAME_ROOM)
+        name_panel(upper, model, model_rows["tasks"].max(), NAME_ROOM)
         upper.set(ylim=(0, 1), xscale="log")
         lower.set_xlabel("Demonstrations (log scale)")
         lower.set_xticks(counts, [str(count) for count in counts])
@@ -64,8 +64,8 @@ def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Pl
     rows[0, 0].set_ylabel(f"Mean test {accuracy}")
     rows[1, 0].set_ylabel("ICL −\ntask vector")
     figure.align_ylabels(list(rows[:, 0]))
-    for upper, of_model in zip(rows[0], ends.values(), strict=True):
-        label_ends(figure, upper, of_model)
+    for upper, model_ends in zip(rows[0], ends.values(), strict=True):
+        label_ends(figure, upper, model_ends)
     note = f"n = {episodes} test episodes per task. Whiskers: 95 % bootstrap intervals over tasks."
     caption = (
         f"{note} Dashed: the baseline, which has no demonstrations. Below: how much more accurate "

@@ -21,7 +21,7 @@ def by_shots(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: of the central comparison, with a column `shots`.
     """
-    tables = {count: by_task(of_count) for count, of_count in rows.groupby("shots")}
+    tables = {count: by_task(count_rows) for count, count_rows in rows.groupby("shots")}
     return pd.concat(tables, names=["shots"]).reset_index("shots").reset_index(drop=True)
 
 
@@ -42,10 +42,10 @@ def over_tasks(table: pd.DataFrame, methods: Sequence[str] = ()) -> pd.DataFrame
         `lags`, the numbers of tasks where it beats the baseline, and ICL beats it, after Holm's
         correction for that many tests.
     """
-    of_task = table.groupby(["model", "task"], observed=True)["shots"].transform("nunique")
+    task_counts = table.groupby(["model", "task"], observed=True)["shots"].transform("nunique")
     every = table.groupby("model", observed=True)["shots"].transform("nunique")
     procedures = (*CENTRAL, *methods)
-    complete = table[of_task == every]
+    complete = table[task_counts == every]
     by_procedure = summaries.long(
         complete,
         procedures,
@@ -59,5 +59,5 @@ def over_tasks(table: pd.DataFrame, methods: Sequence[str] = ()) -> pd.DataFrame
         behind = averaged(run, {"behind_icl": ("behind_icl", "accuracy")})
         return {"layer": run["block"].median(), **behind, **dict.fromkeys(TESTED), **counts}
 
-    found = summaries.over_tasks(by_procedure, ["shots", "procedure"], more=more)
-    return found if found.empty else found.astype(dict.fromkeys(TESTED, "Int64"))
+    means = summaries.over_tasks(by_procedure, ["shots", "procedure"], more=more)
+    return means if means.empty else means.astype(dict.fromkeys(TESTED, "Int64"))

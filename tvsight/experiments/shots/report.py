@@ -43,8 +43,8 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         # The vectors are looked at with --shots demonstrations only; rows are enough here.
         vectors = options.vectors and count == options.shots
         config = replace(options, shots=count, vectors=vectors)
-        found = with_methods(runner, config, runner.outcome(config, requests))
-        outcome.add(found.labelled(shots=count))
+        measured = with_methods(runner, config, runner.outcome(config, requests))
+        outcome.add(measured.labelled(shots=count))
     return outcome
 
 
@@ -58,8 +58,10 @@ def draw(outcome: Outcome, options: Options, display: "Display", drawn: "Drawn")
         page.note("No task was measured with every number of demonstrations: nothing to draw.")
         return
     keys = ["model", "shots"]
-    of_vector = means[means["procedure"] == "task_vector"].set_index(keys)
-    by_count = wide(means, keys, "procedure").drop(columns=list(of_vector)).join(of_vector, keys)
+    vector_rows = means[means["procedure"] == "task_vector"].set_index(keys)
+    by_count = (
+        wide(means, keys, "procedure").drop(columns=list(vector_rows)).join(vector_rows, keys)
+    )
     model, shots, *rest = TABLE.all_of()
     columns = [model, shots, *c.procedures(means["procedure"].unique()), *rest]
     page.table(TABLE._replace(columns=columns), table, by_count, notes=outcome.note_cells)

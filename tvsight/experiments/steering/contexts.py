@@ -96,21 +96,21 @@ def in_contexts(
     Raises:
         UsageError: when a prompt or an answer does not suit the tokenizer.
     """
-    of_split = asked(model, task, episodes, plan.template)
-    test = of_split["test"]
-    shuffled = method_tokens(plan, task, model, episodes, of_split)["test"]["shuffled"]
-    found = {"zero_shot": test, "shuffled": _prompted(test, test.tokens, shuffled)}
+    by_split = asked(model, task, episodes, plan.template)
+    test = by_split["test"]
+    shuffled = method_tokens(plan, task, model, episodes, by_split)["test"]["shuffled"]
+    contexts = {"zero_shot": test, "shuffled": _prompted(test, test.tokens, shuffled)}
     if others:
         shown = [_shown(others, number, own) for number, own in enumerate(test.episodes)]
         tokens = tokenise(model, shown, task.match, plan.template)
-        found["other_task"] = _prompted(test, tokens, whole_prompts(tokens))
+        contexts["other_task"] = _prompted(test, tokens, whole_prompts(tokens))
     spaced = [_alone(episode) for episode in test.episodes]
     templates = {"template": [other_template(plan.template)]}
     templates["natural"] = [Template(frame) for frame in FRAMES[task.category]]
     for name, in_turn in templates.items():
         tokens = _tokenised_in_turn(model, spaced, task, in_turn)
-        found[name] = test._replace(tokens=tokens)
-    return found
+        contexts[name] = test._replace(tokens=tokens)
+    return contexts
 
 
 def _prompted(test: Asked, tokens: PromptTokens, prompts: list[list[int]]) -> Asked:

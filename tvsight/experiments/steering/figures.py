@@ -45,12 +45,13 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
         means: from `numbers.over_tasks`.
         ranges: from `numbers.ranges`.
     """
-    of_model, ranged = _placed(means[means["model"] == model]), ranges[ranges["model"] == model]
+    model_rows, ranged = _placed(means[means["model"] == model]), ranges[ranges["model"] == model]
     # Bands are the intervals of the gain, around the accuracy.
     ends = {
-        f"accuracy_{end}": of_model["baseline"] + of_model[f"gain_{end}"] for end in ("low", "high")
+        f"accuracy_{end}": model_rows["baseline"] + model_rows[f"gain_{end}"]
+        for end in ("low", "high")
     }
-    by_context = dict(iter(of_model.assign(**ends).groupby("context")))
+    by_context = dict(iter(model_rows.assign(**ends).groupby("context")))
     contexts = [name for name in CONTEXTS if name in by_context]
     figure, drawn = panels(len(contexts) + 1, 3, 0.9)
     for axes, context in zip(drawn, contexts, strict=False):
@@ -70,7 +71,7 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
     for axes in drawn[-3:]:
         axes.set_xlabel("Factor α of the added vector")
     legend_of(figure, (drawn[0], drawn[-1]), ncols=4, fontsize=6.5)
-    tasks = counted(of_model["tasks"].max(), "task")
+    tasks = counted(model_rows["tasks"].max(), "task")
     note = (
         f"{display_name(model)}, means over {tasks}. Bands: 95 % bootstrap intervals over tasks of "
         "the gain. Shaded: where the best one helps most."
@@ -89,7 +90,7 @@ def by_alpha(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows in the order of their factors, with their place."""
-    places = rows["alpha"].map({alpha: place for place, alpha in enumerate(ALPHAS)})
+    places = rows["alpha"].map({alpha: index for index, alpha in enumerate(ALPHAS)})
     return rows.assign(place=places).sort_values("place", kind="stable")
 
 
@@ -164,12 +165,12 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
     Args:
         means: from `numbers.in_text`.
     """
-    of_model = means[means["model"] == model]
-    plain = of_model[of_model["procedure"] == "baseline"].iloc[0]
+    model_rows = means[means["model"] == model]
+    plain = model_rows[model_rows["procedure"] == "baseline"].iloc[0]
     figure = new_figure(TWO_COLUMNS, 4.6)
     *drawn, rest = figure.subplots(2, 3).ravel()
     for axes, (name, (heading, label)) in zip(drawn, TEXT_TITLES.items(), strict=True):
-        _vectors(axes, _placed(of_model), name)
+        _vectors(axes, _placed(model_rows), name)
         axes.set_title(heading, loc="left")
         axes.set(xlabel="Factor α", ylabel=label)
         axes.yaxis.grid(True)
@@ -181,7 +182,7 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
     rest.axis("off")
     rest.legend(*drawn[0].get_legend_handles_labels(), loc="center left")
     note = (
-        f"{display_name(model)}, means over {counted(of_model['tasks'].max(), 'task')}. Bands: "
+        f"{display_name(model)}, means over {counted(model_rows['tasks'].max(), 'task')}. Bands: "
         "95 % bootstrap intervals over tasks."
     )
     caption = (
@@ -191,7 +192,7 @@ def in_text(means: pd.DataFrame, model: str) -> Plot:
         "Neutral text: the divergence of the next token's distribution with a vector at the last "
         "token from that without. over: the vector is written over the residual stream."
     )
-    return Plot(figure, _finding_in_text(of_model), caption, note)
+    return Plot(figure, _finding_in_text(model_rows), caption, note)
 
 
 def _finding_in_text(means: pd.DataFrame) -> str:
@@ -199,8 +200,8 @@ def _finding_in_text(means: pd.DataFrame) -> str:
     largest factor repeats."""
     vectors = means[means["procedure"] == VECTOR]
     best = vectors.iloc[int(vectors["exact_once"].argmax())]
-    of_best = vectors[(vectors["method"] == best["method"]) & (vectors["mode"] == "add")]
-    large = of_best.iloc[int(of_best["alpha"].argmax())]
+    best_rows = vectors[(vectors["method"] == best["method"]) & (vectors["mode"] == "add")]
+    large = best_rows.iloc[int(best_rows["alpha"].argmax())]
     applied = "Written over" if best["mode"] == "overwrite" else f"Added with α = {best['alpha']:g}"
     once, every = number(best["exact_once"]), number(best["exact_every"])
     repeated = number(large["repeated_every"])

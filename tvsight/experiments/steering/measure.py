@@ -29,7 +29,7 @@ VECTOR = "vector"
 """The procedure that applies a task's own vector."""
 
 
-class Learnt(TypedDict):
+class ExtractedMeans(TypedDict):
     """Mean vectors and heads of all tasks of a model, in the order of their names."""
 
     thetas: Tensor
@@ -78,7 +78,7 @@ def measure(
     neutral: Mapping[str, Sequence[TokenIds]],
     controls: Sequence[str],
     alphas: Sequence[float],
-    learnt: Learnt,
+    extracted: ExtractedMeans,
     generated: tuple[int, int],
     progress: Progress | None = None,
 ) -> Steered:
@@ -94,22 +94,22 @@ def measure(
     """
     say = progress or silent
     say("blocks on dev")
-    functions = function_vectors(decoder, learnt)
-    on_dev = _sweep(decoder, dev, functions, learnt)
-    layers = learnt["blocks"] | best_layers(on_dev, dev["accepted"], _swept)
+    functions = function_vectors(decoder, extracted)
+    on_dev = _sweep(decoder, dev, functions, extracted)
+    layers = extracted["blocks"] | best_layers(on_dev, dev["accepted"], _swept)
     say("vectors on test")
-    vectors, icl = make_vectors(decoder, test, functions, learnt)
+    vectors, icl = make_vectors(decoder, test, functions, extracted)
     own = conditions(vectors, layers, [VECTOR], alphas)
     beside = [name for name in controls if name in vectors]
-    found = {}
+    read = {}
     for name, asked in contexts.items():
         say(name.replace("_", " "))
         applied = [BASELINE, *own]
         if name == "zero_shot":
             applied += conditions(vectors, layers, beside, alphas)
-        applied = [one.labelled(context=name) for one in applied]
+        applied = [condition.labelled(context=name) for condition in applied]
         spelled, expected = map(list, zip(*asked, strict=True))
-        found[name] = Prompts(decoder, spelled, expected, icl).read(applied)
+        read[name] = Prompts(decoder, spelled, expected, icl).read(applied)
     say("generated text")
     episodes, tokens = generated
     first = Prompts(decoder, test["zero_shot"][:episodes], test["expected"][:episodes])
@@ -119,7 +119,7 @@ def measure(
     return {
         "dev": on_dev,
         "layers": layers,
-        "test": found,
+        "test": read,
         "generated": texts,
         "divergence": shifted,
     }
@@ -129,9 +129,11 @@ def _swept(read: Read) -> str:
     return f"{read['labels']['method']}/{read['labels']['mode']}"
 
 
-def _sweep(decoder: Decoder, dev: PromptTokens, functions: Tensor, learnt: Learnt) -> list[Read]:
+def _sweep(
+    decoder: Decoder, dev: PromptTokens, functions: Tensor, extracted: ExtractedMeans
+) -> list[Read]:
     """The dev prompts with each vector and mode that is not swept yet, after every block."""
-    own, icl = own_vectors(decoder, dev, functions[learnt["own"]])
+    own, icl = own_vectors(decoder, dev, functions[extracted["own"]])
     context = {"context": "zero_shot"}
     swept = [
         Condition(
@@ -143,7 +145,7 @@ def _sweep(decoder: Decoder, dev: PromptTokens, functions: Tensor, learnt: Learn
         )
         for method, vectors in own.items()
         for mode in MODES
-        if f"{method}/{mode}" not in learnt["blocks"]
+        if f"{method}/{mode}" not in extracted["blocks"]
     ]
     prompts = Prompts(decoder, dev["zero_shot"], dev["expected"], icl)
     return prompts.read(
@@ -151,13 +153,13 @@ def _sweep(decoder: Decoder, dev: PromptTokens, functions: Tensor, learnt: Learn
     )
 
 
-def function_vectors(decoder: Decoder, learnt: Learnt) -> Tensor:
+def function_vectors(decoder: Decoder, extracted: ExtractedMeans) -> Tensor:
     """The function vector of every task as it arrives in the residual stream, `[tasks, width]`."""
-    means = learnt["heads"].to(device=decoder.device, dtype=decoder.dtype)
+    means = extracted["heads"].to(device=decoder.device, dtype=decoder.dtype)
     return torch.stack(
         [
-            summed(contributions(decoder, of_task, normalised=True).float(), top)
-            for of_task, top in zip(means, learnt["top"], strict=True)
+            summed(contributions(decoder, head_means, normalised=True).float(), top)
+            for head_means, top in zip(means, extracted["top"], strict=True)
         ]
     )
 
@@ -177,21 +179,21 @@ def own_vectors(
 
 
 def make_vectors(
-    decoder: Decoder, prompts: PromptTokens, functions: Tensor, learnt: Learnt
+    decoder: Decoder, prompts: PromptTokens, functions: Tensor, extracted: ExtractedMeans
 ) -> tuple[Vectors, Icl]:
     """All vectors of some episodes, and in-context learning on them.
 
     Args:
         functions: from `function_vectors`.
     """
-    tasks, task = len(functions), learnt["own"]
+    tasks, task = len(functions), extracted["own"]
     own, icl = own_vectors(decoder, prompts, functions[task])
     theta = own["task_vector"]
     drawn = torch.randn(
-        (len(theta), decoder.width), generator=torch.Generator().manual_seed(learnt["seed"])
+        (len(theta), decoder.width), generator=torch.Generator().manual_seed(extracted["seed"])
     )
     directions = normalize(drawn, dim=-1).to(theta)[:, None]
-    found = {
+    vectors = {
         VECTOR: own,
         "negated": {name: -of for name, of in own.items()},
         "random_addition": {
@@ -200,11 +202,11 @@ def make_vectors(
     }
     if in_turn := [other for other in range(tasks) if other != task]:
         turn = [in_turn[episode % len(in_turn)] for episode in range(len(theta))]
-        means = learnt["thetas"].to(theta)[turn]
+        means = extracted["thetas"].to(theta)[turn]
         function = functions.to(theta)[turn, None].expand(theta.shape)
         others = {"task_vector": means, "averaged_vector": means, "function_vector": function}
-        found["any_other_task"] = others
-    return found, icl
+        vectors["any_other_task"] = others
+    return vectors, icl
 
 
 def conditions(
@@ -217,15 +219,15 @@ def conditions(
         layers: the block of each `<method>/<mode>`.
     """
     added: list[tuple[Use, float | None]] = [("add", alpha) for alpha in alphas]
-    found = []
+    applied = []
     for procedure in procedures:
-        for method, of_blocks in vectors[procedure].items():
+        for method, block_vectors in vectors[procedure].items():
             for mode, alpha in [("overwrite", None), *added] if procedure == VECTOR else added:
                 block = layers[f"{method}/{mode}"]
-                made = of_blocks[:, [block]] * (1 if alpha is None else alpha)
+                made = block_vectors[:, [block]] * (1 if alpha is None else alpha)
                 labels = {"method": method, "mode": mode, "alpha": alpha}
-                found.append(Condition(procedure, made, [block], mode, labels))
-    return found
+                applied.append(Condition(procedure, made, [block], mode, labels))
+    return applied
 
 
 def generated_text(prompts: Prompts, applied: Sequence[Condition], tokens: int) -> Tensor:
@@ -237,12 +239,14 @@ def generated_text(prompts: Prompts, applied: Sequence[Condition], tokens: int) 
         tokens: the length of each text.
     """
     count = len(prompts.index)
-    of_first = [BASELINE, *_of_first(applied, count)]
+    first_conditions = [BASELINE, *_of_first(applied, count)]
     texts = [
-        generate(prompts.decoder, prompts.cached, prompts.patches(of_first, every), tokens, ())
+        generate(
+            prompts.decoder, prompts.cached, prompts.patches(first_conditions, every), tokens, ()
+        )
         for every in (False, True)
     ]
-    return torch.stack(texts).view(2, len(of_first), count, tokens).int()
+    return torch.stack(texts).view(2, len(first_conditions), count, tokens).int()
 
 
 def divergence(
@@ -256,14 +260,14 @@ def divergence(
     prompts = Prompts(decoder, sentences[:count], range(count))
     before = decoder.unembed(prompts.own[:, -1]).float().log_softmax(dim=-1)
     weights = before.exp()
-    found = []
+    divergences = []
     for states in prompts.states(_of_first(applied, count)):
         after = decoder.unembed(states[:, 0]).float().log_softmax(dim=-1)
-        found.append((weights * (before - after)).sum(dim=-1))
-    return torch.stack(found, dim=1).cpu()
+        divergences.append((weights * (before - after)).sum(dim=-1))
+    return torch.stack(divergences, dim=1).cpu()
 
 
 def _of_first(applied: Sequence[Condition], count: int) -> list[Condition]:
     """The conditions of the first episodes."""
-    vectors = ((one, one.vectors) for one in applied)
-    return [one._replace(vectors=of[:count]) for one, of in vectors if of is not None]
+    vectors = ((condition, condition.vectors) for condition in applied)
+    return [condition._replace(vectors=of[:count]) for condition, of in vectors if of is not None]

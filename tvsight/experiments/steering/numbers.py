@@ -34,15 +34,15 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     few_shot = central[(central["split"] == "test") & (central["procedure"] == "icl")]
     icl = few_shot.groupby(["model", "task"], observed=True)["correct"].mean()
     test = rows[rows["split"] == "test"]
-    place = ["model", "task", "context"]
+    keys = ["model", "task", "context"]
     unpatched = test[test["procedure"] == "baseline"]
-    plain = dict(iter(unpatched.groupby(place, sort=False, observed=True)))
+    plain = dict(iter(unpatched.groupby(keys, sort=False, observed=True)))
 
     def unsteered(run: pd.DataFrame) -> pd.DataFrame:
-        return plain[tuple(run[place].iloc[0])]
+        return plain[tuple(run[keys].iloc[0])]
 
     def more(_: pd.DataFrame, run: pd.DataFrame) -> dict[str, float]:
-        ends = {"baseline": unsteered(run)["correct"].mean(), "icl": icl[*run[place[:2]].iloc[0]]}
+        ends = {"baseline": unsteered(run)["correct"].mean(), "icl": icl[*run[keys[:2]].iloc[0]]}
         return {**ends, **{name: run[name].mean() for name in SCORES}}
 
     return summaries.by_task(
@@ -71,11 +71,13 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     steered = table.assign(steered=table["accuracy"].where(table["procedure"] != "baseline"))
     means: dict[str, summaries.Mean] = {name: name for name in names}
     means["recovered_gap"] = gap("steered")
-    found = summaries.over_tasks(steered, CONDITION, means, {"gain_tasks": "gain_p"})
-    added = (found["procedure"] == VECTOR) & (found["mode"] == "add")
+    means_table = summaries.over_tasks(steered, CONDITION, means, {"gain_tasks": "gain_p"})
+    added = (means_table["procedure"] == VECTOR) & (means_table["mode"] == "add")
     of = ["model", "context", "method"]
-    best = found[added].groupby(of)["accuracy"].transform("max").reindex(found.index)
-    return found.assign(helps=(found["accuracy"] >= ENOUGH * best) & (found["gain_low"] > 0))
+    best = means_table[added].groupby(of)["accuracy"].transform("max").reindex(means_table.index)
+    return means_table.assign(
+        helps=(means_table["accuracy"] >= ENOUGH * best) & (means_table["gain_low"] > 0)
+    )
 
 
 def ranges(means: pd.DataFrame) -> pd.DataFrame:
@@ -92,10 +94,10 @@ def ranges(means: pd.DataFrame) -> pd.DataFrame:
         largest of them.
     """
 
-    def summary(of_vector: pd.DataFrame) -> dict[str, object]:
-        added = of_vector[of_vector["mode"] == "add"].sort_values("alpha")
+    def summary(vector_rows: pd.DataFrame) -> dict[str, object]:
+        added = vector_rows[vector_rows["mode"] == "add"].sort_values("alpha")
         best = added.iloc[int(added["accuracy"].argmax())]
-        over = of_vector[of_vector["mode"] == "overwrite"].iloc[0]
+        over = vector_rows[vector_rows["mode"] == "overwrite"].iloc[0]
         helping = added.loc[added["helps"], "alpha"]
         row = {"tasks": best["tasks"], "best_alpha": best["alpha"], "helping": len(helping)}
         row |= {"least_alpha": helping.min(), "most_alpha": helping.max()}
@@ -125,10 +127,10 @@ def in_text(rows: pd.DataFrame) -> pd.DataFrame:
     by = ["model", *CONDITION[1:]]
     known = rows.loc[rows["split"] == "test", list(IN_TEXT)].astype(float).dropna(how="all")
     values = rows.loc[known.index, [*by, "task"]].join(known)
-    of_tasks = values.groupby([*by, "task"], sort=False, dropna=False).mean()
-    of_tasks["exact_gain"] = of_tasks["exact_every"] - of_tasks["exact_once"]
+    task_means = values.groupby([*by, "task"], sort=False, dropna=False).mean()
+    task_means["exact_gain"] = task_means["exact_every"] - task_means["exact_once"]
     names = (*IN_TEXT, "exact_gain")
-    return summaries.over_tasks(of_tasks.reset_index(), CONDITION[1:], names)
+    return summaries.over_tasks(task_means.reset_index(), CONDITION[1:], names)
 
 
 def task_line(rows: pd.DataFrame) -> str:

@@ -102,7 +102,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     page = Page(display, drawn)
     table = numbers.by_task(outcome.only(CENTRAL).table, rows)
     means = numbers.over_tasks(table)
-    ranges, of_text = numbers.ranges(means), numbers.in_text(rows)
+    ranges, text_scores = numbers.ranges(means), numbers.in_text(rows)
     added = means[(means["context"] == "zero_shot") & (means["mode"] == "add")]
     controls = wide(added, ["model", "method", "alpha"], "procedure")
     named = [f"{name}{end}" for name in CONTROLS for end in ENDS]
@@ -111,10 +111,10 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     page.table(RANGE_TABLE, table, ranges, below, steered.note_cells)
     page.numbers(means, "means")
     page.numbers(ranges, "ranges")
-    page.table(TEXT_TABLE, of_text)
+    page.table(TEXT_TABLE, text_scores)
     for model in means["model"].unique():
         page.figure(figures.by_alpha(means, ranges, model), model)
-        page.figure(figures.in_text(of_text, model), "collapse", model)
+        page.figure(figures.in_text(text_scores, model), "collapse", model)
 
 
 def _by_task(table: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def _by_task(table: pd.DataFrame) -> pd.DataFrame:
     plain = zero_shot[zero_shot["procedure"] == "baseline"].set_index(["model", "task"])
     vectors = zero_shot[(zero_shot["procedure"] == VECTOR) & (zero_shot["alpha"].fillna(1) == 1)]
     for (method, mode), run in vectors.groupby(["method", "mode"]):
-        texts = [f"{interval(one, 'accuracy')} after {one['layer']}" for _, one in run.iterrows()]
+        texts = [f"{interval(row, 'accuracy')} after {row['layer']}" for _, row in run.iterrows()]
         places = pd.MultiIndex.from_frame(run[["model", "task"]])
         plain[f"{method}{', added' if mode == 'add' else ''}"] = pd.Series(texts, places)
     return plain.reset_index()

@@ -40,7 +40,7 @@ from tvsight.tasks import Task
 from tvsight.tasks.whole_answers import score
 
 if TYPE_CHECKING:
-    from tvsight.experiments.steering.measure import Learnt, Steered
+    from tvsight.experiments.steering.measure import ExtractedMeans, Steered
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
@@ -61,39 +61,39 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
 def _collect(runner: "Runner", options: Options) -> Outcome:
     if options.redraw:
-        found = runner.outcome(options, central.requests)
+        outcome = runner.outcome(options, central.requests)
     else:
-        found = central.collect_with_vectors(runner, options)
-    thetas, swept = TaskVectors(Store(options.results), found.paths), found.only(CENTRAL)
-    of_heads = runner.outcome(
+        outcome = central.collect_with_vectors(runner, options)
+    thetas, swept = TaskVectors(Store(options.results), outcome.paths), outcome.only(CENTRAL)
+    head_outcome = runner.outcome(
         options, lambda plan, source: effects.requests(plan, source, least=HEADS)
     )
 
     def experiment(plan: Plan, source: ModelSource) -> list[Steer]:
-        return requests(plan, source, swept, of_heads, thetas)
+        return requests(plan, source, swept, head_outcome, thetas)
 
     steered = runner.after(effects.EFFECTS, options, NAME, experiment)
-    found.add(of_heads)
-    found.add(steered)
-    return found
+    outcome.add(head_outcome)
+    outcome.add(steered)
+    return outcome
 
 
 def requests(
-    plan: Plan, source: ModelSource, central: Outcome, of_heads: Outcome, thetas: TaskVectors
+    plan: Plan, source: ModelSource, central: Outcome, head_outcome: Outcome, thetas: TaskVectors
 ) -> "list[Steer]":
     """One request per task whose vectors and effects of heads are known.
 
     Args:
         central: the central comparison, which has swept the vectors that are written over.
-        of_heads: the effects of heads.
+        head_outcome: the effects of heads.
         thetas: the task vectors of the central comparison.
     """
-    tasks, known = with_known_heads(plan, source, of_heads, thetas)
+    tasks, known = with_known_heads(plan, source, head_outcome, thetas)
     # By name, since the others take turns: the order of --tasks changes no number.
     every = sorted(tasks, key=lambda other: other.name)
     swept = {
-        one.key.task: {f"{name}/overwrite": chosen_layer(one.rows, name) for name in SWEPT}
-        for one in central.of(source.name).results
+        result.key.task: {f"{name}/overwrite": chosen_layer(result.rows, name) for name in SWEPT}
+        for result in central.of(source.name).results
     }
     wanted = []
     for task in tasks:
@@ -109,8 +109,8 @@ def requests(
         if plan.replayed:
             digests = {other.name: episodes_digest(plan.replayed[other.name]) for other in every}
             further["source_episodes"] = digests
-        of_task = identity(plan, NAME, source, task) | further
-        wanted.append(Steer(plan, of_task, task, every, known, thetas))
+        task_identity = identity(plan, NAME, source, task) | further
+        wanted.append(Steer(plan, task_identity, task, every, known, thetas))
     return wanted
 
 
@@ -141,7 +141,7 @@ class Steer(TaskRequest):
         from tvsight.protocol.measure import check_no_op
 
         plan = self.plan
-        learnt = self._learnt(model)
+        extracted = self._extracted(model)
         episodes, notes = plan.episodes(self.task, model)
         dev = asked(model, self.task, episodes, plan.template)["dev"]
         contexts = in_contexts(plan, self.task, model, episodes, self._others(model))
@@ -153,8 +153,10 @@ class Steer(TaskRequest):
         check_window(model, [[*prompt, *[0] * TOKENS] for prompt, _ in prompts["zero_shot"]])
         tokens = (dev.tokens, contexts["zero_shot"].tokens, prompts, neutral)
         how, generated = (CONTROLS, ALPHAS), (EPISODES, TOKENS)
-        small = (*how, _of_one_head(learnt), generated)
-        (result,) = yield [Job(measure, (*tokens, *how, learnt, generated), prompts=4, small=small)]
+        small = (*how, _of_one_head(extracted), generated)
+        (result,) = yield [
+            Job(measure, (*tokens, *how, extracted, generated), prompts=4, small=small)
+        ]
         if not result["divergence"].isfinite().all():
             raise MeasurementError("a state holds NaN or infinity; try a wider --dtype.")
         check_no_op(result["dev"], model.dtype)
@@ -166,10 +168,10 @@ class Steer(TaskRequest):
         ]
         for context, reads in result["test"].items():
             for number, read in enumerate(reads):
-                of_read = [PLAIN | row for row in contexts[context].labelled(read)]
+                read_rows = [PLAIN | row for row in contexts[context].labelled(read)]
                 if context == "zero_shot" and number < result["generated"].shape[1]:
-                    self._add_text(of_read, contexts[context], result, number)
-                rows += of_read
+                    self._add_text(read_rows, contexts[context], result, number)
+                rows += read_rows
         return Measured(frame(rows, self.task.name, self.task.category, schema(NAME)), None, notes)
 
     def line(self, rows: pd.DataFrame) -> str:
@@ -183,8 +185,8 @@ class Steer(TaskRequest):
         for name, texts in zip(("once", "every"), result["generated"].tolist(), strict=True):
             for row, episode, tokens in zip(rows, of.episodes, texts[number], strict=False):
                 answer = answer_text(of.model, tokens, self.plan.template)
-                found = score(answer, episode.query, episode.accepted)
-                row |= {f"exact_{name}": found.exact, f"repeated_{name}": repeated_bigrams(tokens)}
+                scores = score(answer, episode.query, episode.accepted)
+                row |= {f"exact_{name}": scores.exact, f"repeated_{name}": repeated_bigrams(tokens)}
         if number:
             shifts = result["divergence"][:, number - 1].tolist()
             for row, shifted in zip(rows, shifts, strict=False):
@@ -195,9 +197,11 @@ class Steer(TaskRequest):
         after = self.every[(self.every.index(self.task) + 1) % len(self.every)]
         if after == self.task:
             return []
-        return [one for one in self.plan.episodes(after, model)[0] if one.split == "test"]
+        return [
+            episode for episode in self.plan.episodes(after, model)[0] if episode.split == "test"
+        ]
 
-    def _learnt(self, model: "Model") -> "Learnt":
+    def _extracted(self, model: "Model") -> "ExtractedMeans":
         import torch
 
         check_enough_heads(model, HEADS)
@@ -214,10 +218,10 @@ class Steer(TaskRequest):
         }
 
 
-def _of_one_head(learnt: "Learnt") -> "Learnt":
+def _of_one_head(extracted: "ExtractedMeans") -> "ExtractedMeans":
     """The same of a model with one head of two numbers in each block, for a rehearsal."""
-    top = [[(layer, 0) for layer, _ in heads] for heads in learnt["top"]]
-    return {**learnt, "heads": learnt["heads"][:, :, :1, :2].contiguous(), "top": top}
+    top = [[(layer, 0) for layer, _ in heads] for heads in extracted["top"]]
+    return {**extracted, "heads": extracted["heads"][:, :, :1, :2].contiguous(), "top": top}
 
 
 def repeated_bigrams(tokens: Sequence[int]) -> float:

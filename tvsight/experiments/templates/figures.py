@@ -32,7 +32,7 @@ def matrix(
     """Accuracy by template applied under, a row each, and template extracted under, a mark each.
 
     Args:
-        means: from `numbers.of_templates`, of one model.
+        means: from `numbers.template_table`, of one model.
         table: from `numbers.by_variant`, of the same model.
         vector: the procedure of the vectors.
     """
@@ -40,7 +40,7 @@ def matrix(
     extracted = list(means["extracted_under"].drop_duplicates())
     figure = new_figure(TWO_COLUMNS, 0.8 + len(applied) * (0.2 + 0.15 * len(extracted)))
     axes = figure.subplots()
-    rows = {name: place for place, name in enumerate(reversed(applied))}
+    rows = {name: index for index, name in enumerate(reversed(applied))}
     first = means.drop_duplicates("applied_under")
     places = first["applied_under"].map(rows)
     for name, style in (("icl", "-"), ("baseline", ":")):
@@ -48,17 +48,17 @@ def matrix(
         label = f"{title(name)}, no vector"
         axes.vlines(first[name], places - 0.4, places + 0.4, label=label, **look)
     colours = model_colours(len(extracted))
-    for place, (name, colour) in enumerate(zip(extracted, colours, strict=True)):
+    for index, (name, colour) in enumerate(zip(extracted, colours, strict=True)):
         kept = means[means["extracted_under"] == name]
-        at = kept["applied_under"].map(rows) + 0.25 - 0.5 * place / max(1, len(extracted) - 1)
-        look = {"fmt": TASK_MARKERS[place], "color": colour, "markersize": 5, "elinewidth": 0.9}
+        at = kept["applied_under"].map(rows) + 0.25 - 0.5 * index / max(1, len(extracted) - 1)
+        look = {"fmt": TASK_MARKERS[index], "color": colour, "markersize": 5, "elinewidth": 0.9}
         label = f"Vector from “{shortened(name)}” prompts"
         whiskered(axes, kept, "accuracy", at, upright=False, label=label, **look)
     rows_of(axes, [_written_out(name) for name in rows])
     axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.5), xlabel="Mean test accuracy")
     axes.set_ylabel("Applied under")
-    for place in range(0, len(rows), 2):
-        axes.axhspan(place - 0.5, place + 0.5, color="0.96", zorder=0)
+    for index in range(0, len(rows), 2):
+        axes.axhspan(index - 0.5, index + 0.5, color="0.96", zorder=0)
     legend_above(figure, axes, 3)
     note = f"{_about(model, table)} Whiskers: 95 % bootstrap intervals over tasks."
     made = f"θ is the mean over {counted(standard.dummy_queries, 'dummy prompt')}."
@@ -72,20 +72,22 @@ def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard
     """Accuracy against the number of dummy queries, and by where they come from.
 
     Args:
-        means: from `numbers.of_dummy_queries`, of one model.
+        means: from `numbers.dummy_query_table`, of one model.
         table: from `numbers.by_variant`, of the same model.
     """
     is_of_task = means["dummy_choice"] == "task"
-    of_task = means[is_of_task]
+    task_rows = means[is_of_task]
     choices = means[~is_of_task | (means["dummy_queries"] == standard.dummy_queries)]
     figure = new_figure(TWO_COLUMNS, 3.0)
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[len(of_task), len(choices) + 1])
-    for axes, shown, line in ((left, of_task, "-"), (right, choices, "")):
+    left, right = figure.subplots(
+        1, 2, sharey=True, width_ratios=[len(task_rows), len(choices) + 1]
+    )
+    for axes, shown, line in ((left, task_rows, "-"), (right, choices, "")):
         _references(axes, means.iloc[0])
         _points(axes, shown, line)
         axes.set(xlim=(-0.5, len(shown) - 0.5), ylim=(0, 1))
         axes.yaxis.grid(True)
-    left.set_xticks(range(len(of_task)), list(map(str, of_task["dummy_queries"])))
+    left.set_xticks(range(len(task_rows)), list(map(str, task_rows["dummy_queries"])))
     right.set_xticks(range(len(choices)), [_choice_tick(row) for _, row in choices.iterrows()])
     left.set(xlabel="Number of dummy queries of the task", ylabel="Mean test accuracy")
     right.set(xlabel="Where dummy queries come from")

@@ -15,7 +15,7 @@ from tvsight.interventions.answers import Icl
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.methods import task_vector
-from tvsight.methods.method import Method, learn_both
+from tvsight.methods.method import Method, extract_both
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 from tvsight.protocol.conditions import (
     BASELINE,
@@ -76,11 +76,11 @@ def variants_of(templates: int, main: int, numbers: Sequence[int], standard: int
         for one in range(templates)
         for other in range(templates)
     ]
-    of_main = [("task", list(range(number))) for number in numbers if number != standard]
-    of_main += [("foreign", list(range(most, most + standard))), ("query", [-1])]
+    main_variants = [("task", list(range(number))) for number in numbers if number != standard]
+    main_variants += [("foreign", list(range(most, most + standard))), ("query", [-1])]
     return matrix + [
         Variant(extracted=main, applied=main, dummy_choice=choice, members=members)
-        for choice, members in of_main
+        for choice, members in main_variants
     ]
 
 
@@ -99,21 +99,25 @@ def side_by_side(
     if shuffled:
         by_template["shuffled"] = shuffled
     return common | {
-        name: [list(of_episode) for of_episode in zip(*of, strict=True)]
+        name: [list(episode_entries) for episode_entries in zip(*of, strict=True)]
         for name, of in by_template.items()
     }
 
 
 def under(prompts: TemplatePrompts, variant: Variant) -> PromptTokens:
     """The prompts that the vector of a variant is extracted from, as a method learns from them."""
-    found = _of_template(prompts, variant["extracted"])
-    found["dummies"] = [[of[n] for n in variant["members"]] for of in found["dummies"]]
-    return cast(PromptTokens, found)
+    template_prompts = _of_template(prompts, variant["extracted"])
+    template_prompts["dummies"] = [
+        [of[n] for n in variant["members"]] for of in template_prompts["dummies"]
+    ]
+    return cast(PromptTokens, template_prompts)
 
 
 def _of_template(prompts: TemplatePrompts, template: int) -> dict[str, list[Any]]:
     return {
-        name: entries if name in COMMON else [of_episode[template] for of_episode in entries]
+        name: entries
+        if name in COMMON
+        else [episode_entries[template] for episode_entries in entries]
         for name, entries in prompts.items()
     }
 
@@ -133,19 +137,23 @@ def measure(
         method: makes the vectors; None for task vectors.
         settings: named arguments of the method.
     """
-    learnt: dict[str, dict[int, Tensor]] = {"dev": {}, "test": {}}
+    method_vectors: dict[str, dict[int, Tensor]] = {"dev": {}, "test": {}}
     for variant in variants:
         template = variant["extracted"]
-        if method is not None and template not in learnt["dev"]:
-            of_template = (under(dev, variant), under(test, variant))
-            both = learn_both(decoder, *of_template, method, settings)
-            learnt["dev"][template], learnt["test"][template] = both
+        if method is not None and template not in method_vectors["dev"]:
+            template_prompts = (under(dev, variant), under(test, variant))
+            both = extract_both(decoder, *template_prompts, method, settings)
+            method_vectors["dev"][template], method_vectors["test"][template] = both
     made = method or task_vector.METHOD
     every = [range(decoder.depth)] * len(variants)
-    on_dev = measure_split(decoder, dev, variants, every, "dev", made, learnt["dev"], progress)
-    layers = best_layers(_in_a_row(on_dev), dev["accepted"], lambda one: one["labels"]["variant"])
+    on_dev = measure_split(
+        decoder, dev, variants, every, "dev", made, method_vectors["dev"], progress
+    )
+    layers = best_layers(_in_a_row(on_dev), dev["accepted"], lambda read: read["labels"]["variant"])
     chosen = [[layers[number]] for number in range(len(variants))]
-    on_test = measure_split(decoder, test, variants, chosen, "test", made, learnt["test"], progress)
+    on_test = measure_split(
+        decoder, test, variants, chosen, "test", made, method_vectors["test"], progress
+    )
     return {"dev": on_dev, "test": on_test}
 
 
@@ -156,7 +164,7 @@ def measure_split(
     layers: Sequence[Sequence[int]],
     split: str,
     method: Method,
-    learnt: Mapping[int, Tensor],
+    method_vectors: Mapping[int, Tensor],
     progress: Progress | None = None,
 ) -> list[list[Read]]:
     """Answer prompts under each template without a vector, and with each variant after some blocks.
@@ -166,8 +174,8 @@ def measure_split(
 
     Args:
         layers: the blocks of each variant.
-        learnt: the vectors of `method` by template, each `[episodes, depth, width]`; none for task
-            vectors, which are made here of the members of each variant.
+        method_vectors: the vectors of `method` by template, each `[episodes, depth, width]`; none
+            for task vectors, which are made here of the members of each variant.
     """
     say = progress or silent
     # Prompts are numbered episode by episode, so those of a template are every `templates`-th.
@@ -177,10 +185,12 @@ def measure_split(
     rest = [[*of, query] for of, query in zip(dummies, queries, strict=True)]
     last = last_states(decoder, shared, rest)
     say(f"{split} queries")
-    found = []
+    read = []
     for template in range(templates):
         asked = _of_template(prompts, template)
-        few_shot = torch.stack([of_episode[-1, -1] for of_episode in last[template::templates]])
+        few_shot = torch.stack(
+            [episode_states[-1, -1] for episode_states in last[template::templates]]
+        )
         icl = Icl(few_shot, asked["expected"], asked["accepted"])
         own = Prompts(decoder, asked["zero_shot"], asked["expected"], icl)
         conditions = [BASELINE, no_op([decoder.depth // 2])]
@@ -191,16 +201,16 @@ def measure_split(
                 continue
             extracted, labels = variant["extracted"], {"variant": number}
             states_of = [
-                of_episode[variant["members"]] for of_episode in last[extracted::templates]
+                episode_states[variant["members"]] for episode_states in last[extracted::templates]
             ]
-            vectors = learnt[extracted] if learnt else task_vectors(states_of)
-            one = Condition("vector", vectors, layers[number], method.use, labels)
-            states += own.states([one])
-            conditions.append(one._replace(vectors=vectors.new_empty(len(vectors), 0, 0)))
+            vectors = method_vectors[extracted] if method_vectors else task_vectors(states_of)
+            condition = Condition("vector", vectors, layers[number], method.use, labels)
+            states += own.states([condition])
+            conditions.append(condition._replace(vectors=vectors.new_empty(len(vectors), 0, 0)))
         in_context = read_states(decoder, "icl", icl.states, icl)
-        found.append([in_context, *own.answers(conditions, states)])
-    return found
+        read.append([in_context, *own.answers(conditions, states)])
+    return read
 
 
 def _in_a_row(by_episode: Sequence[Sequence[Any]]) -> list[Any]:
-    return [entry for of_episode in by_episode for entry in of_episode]
+    return [entry for episode_entries in by_episode for entry in episode_entries]

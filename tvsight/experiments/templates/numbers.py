@@ -44,19 +44,19 @@ def by_variant(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
         `_holm`, adjusted for the tasks of the same model and variant.
     """
 
-    def own(of_task: pd.DataFrame, run: pd.DataFrame) -> summaries.Pair | None:
-        first, test = run.iloc[0], of_task[of_task["split"] == "test"]
+    def own(task_rows: pd.DataFrame, run: pd.DataFrame) -> summaries.Pair | None:
+        first, test = run.iloc[0], task_rows[task_rows["split"] == "test"]
         if first["procedure"] != vector:
             return None
-        matrix = of_templates(test, standard(test))
+        matrix = template_table(test, standard(test))
         here = matrix["applied_under"] == first["applied_under"]
         return matrix[here & (matrix["extracted_under"] == matrix["applied_under"])], run
 
-    def lead(of_task: pd.DataFrame, run: pd.DataFrame) -> dict[str, object]:
+    def lead(task_rows: pd.DataFrame, run: pd.DataFrame) -> dict[str, object]:
         first = run.iloc[0]
         if first["procedure"] != vector:
             return {"layer_identified": None}
-        dev = of_task[of_task["split"] == "dev"]
+        dev = task_rows[task_rows["split"] == "dev"]
         here = dev["applied_under"] == first["applied_under"]
         swept = dev[dev["procedure"] == vector]
         swept = swept[(swept[VARIANT] == first[VARIANT]).all(axis=1)]
@@ -90,7 +90,7 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         that many tests.
     """
     vectors = with_unpatched(table[table["procedure"] == vector], table)
-    matrix = of_templates(vectors, standard(table))
+    matrix = template_table(vectors, standard(table))
     own = matrix[matrix["extracted_under"] == matrix["applied_under"]]
     vectors = vectors.assign(own=_where_applied(vectors, own))
     means: dict[str, summaries.Mean] = {
@@ -119,9 +119,9 @@ def with_unpatched(vectors: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _where_applied(vectors: pd.DataFrame, table: pd.DataFrame) -> NDArray[Any]:
-    place = ["model", "applied_under", "task"]
-    where = pd.MultiIndex.from_frame(vectors[place])
-    return table.set_index(place)["accuracy"].reindex(where).to_numpy()
+    keys = ["model", "applied_under", "task"]
+    where = pd.MultiIndex.from_frame(vectors[keys])
+    return table.set_index(keys)["accuracy"].reindex(where).to_numpy()
 
 
 def standard(table: pd.DataFrame) -> Standard:
@@ -133,17 +133,17 @@ def standard(table: pd.DataFrame) -> Standard:
     return Standard(str(first["extracted_under"]), int(first["dummy_queries"]))
 
 
-def of_templates(table: pd.DataFrame, standard: Standard) -> pd.DataFrame:
+def template_table(table: pd.DataFrame, standard: Standard) -> pd.DataFrame:
     """The rows of the template × template matrix, of a table with the columns `VARIANT`."""
-    of_task = table["dummy_choice"] == "task"
-    return table[of_task & (table["dummy_queries"] == standard.dummy_queries)]
+    is_task = table["dummy_choice"] == "task"
+    return table[is_task & (table["dummy_queries"] == standard.dummy_queries)]
 
 
-def of_dummy_queries(table: pd.DataFrame, standard: Standard) -> pd.DataFrame:
+def dummy_query_table(table: pd.DataFrame, standard: Standard) -> pd.DataFrame:
     """The rows on the number and the choice of dummy queries, numbers of the task's own first."""
     main = standard.template
     kept = table[(table["extracted_under"] == main) & (table["applied_under"] == main)]
-    places = {choice: place for place, choice in enumerate(CHOICES)}
+    places = {choice: index for index, choice in enumerate(CHOICES)}
     order = pd.DataFrame(
         {"choice": kept["dummy_choice"].map(places), "number": kept["dummy_queries"]}
     )
@@ -155,7 +155,7 @@ def task_line(rows: pd.DataFrame, vector: str = "task_vector") -> str:
     table = by_variant(rows, vector)
     main = standard(table)
     here = table[table["applied_under"] == main.template]
-    matrix = of_templates(here, main)
+    matrix = template_table(here, main)
     is_own = matrix["extracted_under"] == main.template
     unpatched = here.drop_duplicates("procedure").set_index("procedure").loc[["baseline", "icl"]]
     patched, others = matrix[is_own].iloc[0], matrix.loc[~is_own, "accuracy"]

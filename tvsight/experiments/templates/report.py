@@ -90,27 +90,27 @@ TASK_TABLE = Table(
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables, of each vector. Dummy queries are varied for
     the task vector alone."""
-    for vector, of_vector, files in each_vector(outcome, drawn):
+    for vector, vector_outcome, files in each_vector(outcome, drawn):
         page = Page(display, files)
-        table = numbers.by_variant(of_vector.table, vector)
+        table = numbers.by_variant(vector_outcome.table, vector)
         by_model = {str(name): of for name, of in table.groupby("model", sort=False)}
         means, standard = numbers.over_tasks(table, vector), numbers.standard(table)
-        matrix, declared = numbers.of_templates(means, standard), _worded(MATRIX_TABLE, vector)
+        matrix, declared = numbers.template_table(means, standard), _worded(MATRIX_TABLE, vector)
         page.table(declared._replace(heading=f"{declared.heading} (95 % intervals)"), matrix)
-        for model, of_model in by_model.items():
+        for model, model_rows in by_model.items():
             shown = matrix[matrix["model"] == model]
-            page.figure(figures.matrix(model, shown, of_model, standard, vector), model)
+            page.figure(figures.matrix(model, shown, model_rows, standard, vector), model)
         below = []
         if vector == "task_vector":
-            dummies = numbers.of_dummy_queries(means, standard)
+            dummies = numbers.dummy_query_table(means, standard)
             page.table(DUMMY_TABLE, dummies)
-            for model, of_model in by_model.items():
+            for model, model_rows in by_model.items():
                 shown = dummies[dummies["model"] == model]
-                curves = figures.dummy_queries(model, shown, of_model, standard)
+                curves = figures.dummy_queries(model, shown, model_rows, standard)
                 page.figure(curves, "dummy_queries", model)
-            below = [_dummy_tasks(numbers.of_dummy_queries(table, standard))]
-        cells = numbers.with_unpatched(numbers.of_templates(table, standard), table)
-        page.table(_worded(TASK_TABLE, vector), table, cells, below, of_vector.note_cells)
+            below = [_dummy_tasks(numbers.dummy_query_table(table, standard))]
+        cells = numbers.with_unpatched(numbers.template_table(table, standard), table)
+        page.table(_worded(TASK_TABLE, vector), table, cells, below, vector_outcome.note_cells)
 
 
 def _worded(table: Table, vector: str) -> Table:

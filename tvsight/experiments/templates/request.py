@@ -75,19 +75,19 @@ def requests(
     _check_sampled(plan)
     compared = compared_templates(plan.template, names)
     counts = sorted({*numbers, plan.config.dummy_queries})
-    found = []
+    wanted = []
     for task in plan.tasks:
         check_enough_pairs(task.name, len(task.pairs), plan.config.shots, counts[-1], ADVICE)
         other = foreign_task(task)
         settings = {
-            "templates": sorted(one.text for one in compared.values()),
+            "templates": sorted(template.text for template in compared.values()),
             "dummy_numbers": counts,
             "dummy_choices": list(CHOICES),
             "sources": {other.name: other.checksum},
         }
-        of_task = identity(plan, NAME, source, task) | settings | method.further_identity
-        found.append(Templates(plan, of_task, task, other, compared, counts, method=method))
-    return found
+        task_identity = identity(plan, NAME, source, task) | settings | method.further_identity
+        wanted.append(Templates(plan, task_identity, task, other, compared, counts, method=method))
+    return wanted
 
 
 def compared_templates(main: Template, names: Sequence[str]) -> dict[str, Template]:
@@ -100,7 +100,7 @@ def compared_templates(main: Template, names: Sequence[str]) -> dict[str, Templa
     found = [template(name) for name in names]
     refuse_repeated("templates", names, found)
     compared = found if main in found else [main, *found]
-    return {template_name(one): one for one in compared}
+    return {template_name(variant): variant for variant in compared}
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,9 @@ class Templates(Request):
         episodes = sample_episodes(self.task.name, usable, sampling)
         foreign = foreign_queries(self.task, self.other, episodes, standard, seed)
         spelled = under_templates(episodes, foreign, common.spaced, main, standard)
-        under = [asked(model, self.task, spelled[n], one) for n, one in self.templates.items()]
+        under = [
+            asked(model, self.task, spelled[n], template) for n, template in self.templates.items()
+        ]
 
         names = list(self.templates)
         number = names.index(main)
@@ -144,9 +146,9 @@ class Templates(Request):
         shuffled: dict[str, list[Any]] = {split: [] for split in SPLITS}
         if self.method != TASK_VECTOR:
             variants = variants[: len(names) ** 2]
-            for (name, one), of in zip(self.templates.items(), under, strict=True):
-                of_template = replace(plan, template=one)
-                known = method_tokens(of_template, self.task, model, spelled[name], of)
+            for (name, template), of in zip(self.templates.items(), under, strict=True):
+                template_plan = replace(plan, template=template)
+                known = method_tokens(template_plan, self.task, model, spelled[name], of)
                 for split in SPLITS:
                     shuffled[split].append(known[split]["shuffled"])
         prompts = [

@@ -64,16 +64,16 @@ def grid(
     axes = figure.subplots()
     substituted = False
     for _, token in top.iterrows():
-        text, place = drawable(token["shown"]), blocks.index(token["layer"])
+        text, row = drawable(token["shown"]), blocks.index(token["layer"])
         substituted |= text != token["shown"]
-        found = next((mark for mark in MARKS if token[mark]), "")
-        colour = MARKS[found][0] if found else PLAIN
-        bold = found == "is_answer"
+        mark_name = next((mark for mark in MARKS if token[mark]), "")
+        colour = MARKS[mark_name][0] if mark_name else PLAIN
+        bold = mark_name == "is_answer"
         look: Any = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}
-        axes.add_patch(Rectangle((token["order"] - 1, place), 1, 1, **look))
-        style: Any = {"style": "italic" if found == "describes" else "normal"}
+        axes.add_patch(Rectangle((token["order"] - 1, row), 1, 1, **look))
+        style: Any = {"style": "italic" if mark_name == "describes" else "normal"}
         style |= {"fontproperties": font(FONT_SIZE, bold), "ha": "center", "va": "center_baseline"}
-        axes.text(token["order"] - 0.5, place + 0.5, fitting(text, CELL, FONT_SIZE, bold), **style)
+        axes.text(token["order"] - 0.5, row + 0.5, fitting(text, CELL, FONT_SIZE, bold), **style)
     for layer, line in {first["two_above"]: "--", first["chosen"]: "-"}.items():
         framed: Any = {"fill": False, "linestyle": line, "linewidth": 1.2, "clip_on": False}
         axes.add_patch(Rectangle((0, blocks.index(layer)), RANKS, 1, **framed))
@@ -105,11 +105,11 @@ def grid(
     if substituted:
         parts.append("‹…›: a token in a script that cannot be drawn here.")
     shown, where = top[top["layer"] == first["two_above"]], block(first["two_above"], depth)
-    found = (
+    mark_name = (
         f"{task_title(first['task'])}: {int(shown['is_answer'].sum())} of the {len(shown)} most "
         f"probable tokens after {where} begin an answer"
     )
-    return Plot(figure, about(found, vector), " ".join(parts), note)
+    return Plot(figure, about(mark_name, vector), " ".join(parts), note)
 
 
 def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> Plot:
@@ -119,12 +119,12 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
         shares: from `numbers.shares`, of at most `RANKS` tokens after a block.
         vector: the procedure of the vectors.
     """
-    of_model = shares[shares["model"] == model]
-    of_tasks = of_model.drop_duplicates("task").set_index("task")
-    categories = dict(zip(of_model["task"], of_model["category"], strict=True))
+    model_rows = shares[shares["model"] == model]
+    by_task = model_rows.drop_duplicates("task").set_index("task")
+    categories = dict(zip(model_rows["task"], model_rows["category"], strict=True))
     order = in_order(categories)
-    depth = int(of_model["layer"].max()) + 1
-    grid = of_model.pivot(index="task", columns="layer", values="answers")
+    depth = int(model_rows["layer"].max()) + 1
+    grid = model_rows.pivot(index="task", columns="layer", values="answers")
     cells = grid.reindex(index=order, columns=range(depth))
     height = max(3, len(order)) * ROW
     figure = new_figure(TWO_COLUMNS * 0.85, 1.0 + height)
@@ -133,7 +133,7 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
     values = cells.to_numpy(dtype=float)
     drawn = heat_map(axes, cells, list(map(task_title, order)), [])
     for column, style in (("two_above", "--"), ("chosen", "-")):
-        for row, layer in enumerate(of_tasks.loc[order, column].astype(int)):
+        for row, layer in enumerate(by_task.loc[order, column].astype(int)):
             shade = values[row, layer]
             colour = "black" if np.isnan(shade) else text_on(COLOUR_MAP(shade))
             look: Any = {"edgecolor": colour, "linestyle": style, "linewidth": 0.8}
@@ -142,8 +142,8 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
     axes.tick_params(labelsize=7)
     bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(f"Share of the {RANKS} tokens")
-    at_paper = of_model[of_model["layer"] == of_model["two_above"]]
-    found = (
+    at_paper = model_rows[model_rows["layer"] == model_rows["two_above"]]
+    finding = (
         f"Two blocks above the chosen one, answers are among the {RANKS} most probable tokens for "
         f"{int((at_paper['answers'] > 0).sum())} of {counted(len(order), 'task')}"
     )
@@ -152,7 +152,7 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
         f"{note} Cells: the share of the {RANKS} most probable tokens of a task's mean dev vector "
         "that begin one of its answers, through final norm and unembedding."
     )
-    return Plot(figure, about(found, vector), caption, note)
+    return Plot(figure, about(finding, vector), caption, note)
 
 
 def ranks(
@@ -172,13 +172,13 @@ def ranks(
     figure = new_figure(TWO_COLUMNS, 0.9 + 2.1 * len(models))
     panels = figure.subplots(len(models), len(kinds), squeeze=False, sharey="row")
     for line, model in zip(panels, models, strict=True):
-        of_model, (first, last) = means[means["model"] == model], windows[model]
-        depth = int(of_model["layer"].max()) + 1
+        model_rows, (first, last) = means[means["model"] == model], windows[model]
+        depth = int(model_rows["layer"].max()) + 1
         for axes, kind in zip(line, kinds, strict=True):
             axes.axvspan(first - 0.5, last + 0.5, color=WINDOW, linewidth=0)
-            of_kind = of_model[of_model["kind"] == kind].sort_values("layer")
-            drawn = of_kind["vector"] == "random"
-            for lines, named in ((of_kind[~drawn], own), (of_kind[drawn], RANDOM_STYLE)):
+            kind_rows = model_rows[model_rows["kind"] == kind].sort_values("layer")
+            drawn = kind_rows["vector"] == "random"
+            for lines, named in ((kind_rows[~drawn], own), (kind_rows[drawn], RANDOM_STYLE)):
                 colour, style, label = named
                 layers = lines["layer"].astype(float)
                 axes.plot(layers, lines["rank"], style, color=colour, label=label, linewidth=1.3)
@@ -246,8 +246,8 @@ def _glyphs() -> frozenset[int]:
 def _last_ranks(means: pd.DataFrame, vector: str) -> str:
     """The finding of the ranks: where those of answers end, beside random vectors."""
     parts = []
-    for model, of_model in means[means["kind"] == "answers"].groupby("model", sort=False):
-        at_last = of_model[of_model["layer"] == of_model["layer"].max()]
+    for model, model_rows in means[means["kind"] == "answers"].groupby("model", sort=False):
+        at_last = model_rows[model_rows["layer"] == model_rows["layer"].max()]
         drawn = at_last["vector"] == "random"
         own, random = at_last.loc[~drawn, "rank"].item(), at_last.loc[drawn, "rank"].item()
         parts.append(f"{display_name(str(model))} {own:,.0f} (random vectors {random:,.0f})")

@@ -64,8 +64,8 @@ def project(
         logits = decoder.unembed(states).float()
         finite = finite and bool(logits.isfinite().all())
         log_probabilities = logits.log_softmax(dim=1)
-        of_mean = log_probabilities[: max(0, depth - number * ROWS)]
-        tops.append(of_mean.topk(kept, dim=1))
+        mean_rows = log_probabilities[: max(0, depth - number * ROWS)]
+        tops.append(mean_rows.topk(kept, dim=1))
         probability, rank = _read(log_probabilities, wanted)
         probabilities.append(probability.cpu())
         ranks.append(rank.cpu())
@@ -101,13 +101,13 @@ def _read(log_probabilities: Tensor, wanted: list[int]) -> tuple[Tensor, Tensor]
     """
     rows, vocabulary = log_probabilities.shape
     ids = torch.tensor(wanted, device=log_probabilities.device)
-    found = torch.full((rows, len(wanted)), -torch.inf, device=ids.device)
+    wanted_log_probabilities = torch.full((rows, len(wanted)), -torch.inf, device=ids.device)
     known = ids < vocabulary
-    found[:, known] = log_probabilities[:, ids[known]]
-    ordered, order = found.sort(dim=1)
+    wanted_log_probabilities[:, known] = log_probabilities[:, ids[known]]
+    ordered, order = wanted_log_probabilities.sort(dim=1)
     below = torch.searchsorted(ordered, log_probabilities)
     counts = torch.zeros(rows, len(wanted) + 1, dtype=torch.long, device=ids.device)
     counts.scatter_add_(1, below, torch.ones_like(below))
     above = vocabulary - counts.cumsum(dim=1)[:, :-1]
-    rank = torch.empty_like(found).scatter_(1, order, 1.0 + above)
-    return found.double().exp(), rank.clamp(max=vocabulary)
+    rank = torch.empty_like(wanted_log_probabilities).scatter_(1, order, 1.0 + above)
+    return wanted_log_probabilities.double().exp(), rank.clamp(max=vocabulary)

@@ -26,14 +26,14 @@ def with_chosen(
         The rows and `chosen`, `two_above` (at most the last block), `layer_identified`, and
         `episodes`, the number that the vector is a mean of.
     """
-    of_vector = applied[applied["procedure"] == vector]
-    patched = of_vector[of_vector["split"] == "test"].iloc[0]
+    vector_rows = applied[applied["procedure"] == vector]
+    patched = vector_rows[vector_rows["split"] == "test"].iloc[0]
     chosen = int(patched["layer"])
     return rows.assign(
         chosen=chosen,
         two_above=min(chosen + ABOVE, int(rows["layer"].max())),
         layer_identified=bool(patched["layer_identified"]),
-        episodes=of_vector.loc[of_vector["split"] == "dev", "episode"].nunique(),
+        episodes=vector_rows.loc[vector_rows["split"] == "dev", "episode"].nunique(),
     )
 
 
@@ -78,8 +78,8 @@ def shares(top: pd.DataFrame) -> pd.DataFrame:
         (the shares), and the number of `tokens`.
     """
     keys = [*KEYS, "layer", "chosen", "two_above"]
-    of_blocks = top.assign(is_answer=top["is_answer"].astype(bool)).groupby(keys, sort=False)
-    return of_blocks.agg(
+    block_groups = top.assign(is_answer=top["is_answer"].astype(bool)).groupby(keys, sort=False)
+    return block_groups.agg(
         answers=("is_answer", "mean"), describing=("describes", "mean"), tokens=("order", "size")
     ).reset_index()
 
@@ -104,7 +104,7 @@ def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> p
 
     Returns:
         A row per token: `task`, `category`, `source` (`tvsight` or `paper`), `model`, `layer`,
-        `place`, `order`, `token` and, of ours, the other columns of a rank.
+        `index`, `order`, `token` and, of ours, the other columns of a rank.
     """
     ours = at_blocks(ours).assign(source="tvsight")
     theirs = paper.assign(source="paper", place="two above", shown=paper["tokens"].str.split(", "))
@@ -113,10 +113,10 @@ def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> p
     columns = ["task", "category", "source", "model", "layer", "place", "order", "shown", "rank"]
     columns += ["probability", "is_answer", "token_id", "layer_identified", "chosen"]
     both = [part.reindex(columns=columns).astype(object) for part in (ours, theirs)]
-    places = {task: place for place, task in enumerate(tasks)}
-    found = pd.concat(both, ignore_index=True).assign(at=lambda of: of["task"].map(places))
-    found = found.dropna(subset="at").sort_values("at", kind="stable", ignore_index=True)
-    return found.drop(columns="at").rename(columns={"shown": "token"})
+    places = {task: index for index, task in enumerate(tasks)}
+    tokens = pd.concat(both, ignore_index=True).assign(at=lambda of: of["task"].map(places))
+    tokens = tokens.dropna(subset="at").sort_values("at", kind="stable", ignore_index=True)
+    return tokens.drop(columns="at").rename(columns={"shown": "token"})
 
 
 def visible(token: str, token_id: int) -> str:
@@ -135,8 +135,8 @@ def at_blocks(table: pd.DataFrame) -> pd.DataFrame:
         The same columns and `place`: `chosen` or `two above`.
     """
     parts = [
-        of_task[of_task["layer"] == of_task[column]].assign(place=column.replace("_", " "))
-        for _, of_task in table.groupby(KEYS, sort=False, observed=True)
+        task_rows[task_rows["layer"] == task_rows[column]].assign(place=column.replace("_", " "))
+        for _, task_rows in table.groupby(KEYS, sort=False, observed=True)
         for column in ("chosen", "two_above")
     ]
     return pd.concat(parts or [table.assign(place="")], ignore_index=True)
@@ -196,10 +196,10 @@ def over_tasks(rows: pd.DataFrame) -> pd.DataFrame:
 
 def task_line(rows: pd.DataFrame) -> str:
     """Where the answers and each word come nearest to the top, in a line."""
-    of_task = rows[(rows["vector"] != "random") & (rows["kind"] != "top")]
+    task_rows = rows[(rows["vector"] != "random") & (rows["kind"] != "top")]
     parts = []
-    for (kind, word), of_word in of_task.groupby(["kind", "token"], dropna=False, sort=False):
-        best = of_word.sort_values("rank", kind="stable").iloc[0]
+    for (kind, word), word_rows in task_rows.groupby(["kind", "token"], dropna=False, sort=False):
+        best = word_rows.sort_values("rank", kind="stable").iloc[0]
         name = "answers" if kind == "answers" else f"“{word}”"
         parts.append(f"{name} at rank {best['rank']:.0f} after block {best['layer']}")
     return "best " + ", ".join(parts)

@@ -84,8 +84,8 @@ RANK_TABLE = Table(
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables, of each vector."""
-    for vector, of_vector, files in each_vector(outcome, drawn):
-        _draw(of_vector, vector, options, Page(display, files))
+    for vector, vector_outcome, files in each_vector(outcome, drawn):
+        _draw(vector_outcome, vector, options, Page(display, files))
 
 
 def _draw(outcome: "Outcome", vector: str, options: Options, page: Page) -> None:
@@ -114,17 +114,17 @@ def _draw(outcome: "Outcome", vector: str, options: Options, page: Page) -> None
     page.show(rank_table._replace(shown=True), _above(near))
     page.table(token_table, tokens, said)
     page.table(rank_table, near, notes=outcome.note_cells)
-    of_models = pd.concat([applied[key] for key in by_task], ignore_index=True)
-    windows = numbers.windows(of_models, vector)
+    applied_rows = pd.concat([applied[key] for key in by_task], ignore_index=True)
+    windows = numbers.windows(applied_rows, vector)
     page.figure(figures.ranks(numbers.over_tasks(rows), windows, vector))
     most = numbers.top_tokens(rows, figures.RANKS, options.all_tokens)
     shares = numbers.shares(most)
     page.numbers(shares, "overview")
     for model in dict.fromkeys(shares["model"]):
         page.figure(figures.overview(shares, str(model), vector), "overview", str(model))
-    for (model, task), of_task in by_task.items():
-        top = numbers.top_tokens(of_task, figures.RANKS, options.all_tokens)
-        page.figure(figures.grid(of_task, top, options.all_tokens, vector), task, model)
+    for (model, task), task_rows in by_task.items():
+        top = numbers.top_tokens(task_rows, figures.RANKS, options.all_tokens)
+        page.figure(figures.grid(task_rows, top, options.all_tokens, vector), task, model)
 
 
 def _above(rows: pd.DataFrame) -> pd.DataFrame:

@@ -47,10 +47,10 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     def projected(known: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), known.paths)
 
-        def of_vectors(plan: Plan, source: ModelSource) -> list[TokenProjections]:
+        def vector_requests(plan: Plan, source: ModelSource) -> list[TokenProjections]:
             return requests(plan, source, vectors, method)
 
-        outcome = runner.after(CENTRAL, options, NAME, of_vectors)
+        outcome = runner.after(CENTRAL, options, NAME, vector_requests)
         if not outcome.results:
             return Outcome([], known.failures | outcome.failures)
         known.add(outcome)
@@ -59,8 +59,8 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     def measured(method: MethodEntry) -> Outcome:
         return projected(stored_vectors(runner, options, method), method)
 
-    found = projected(collect_with_vectors(runner, options), TASK_VECTOR)
-    return with_further_methods(found, options, measured)
+    central_outcome = projected(collect_with_vectors(runner, options), TASK_VECTOR)
+    return with_further_methods(central_outcome, options, measured)
 
 
 def requests(
@@ -75,8 +75,8 @@ def requests(
     for task in plan.tasks:
         if (source.name, task.name) in vectors.paths:
             further = {"words": list(task.words), "top": TOP, "draws": DRAWS, "draw_seed": SEED}
-            of_task = identity(plan, NAME, source, task) | further | method.further_identity
-            wanted.append(TokenProjections(plan, of_task, task, vectors, method=method))
+            task_identity = identity(plan, NAME, source, task) | further | method.further_identity
+            wanted.append(TokenProjections(plan, task_identity, task, vectors, method=method))
     return wanted
 
 
@@ -150,10 +150,10 @@ def first_tokens(
     """
     prompts = [template.query(given) for given, _ in pairs]
     tokens = answer_tokens(tokenizer, prompts, [answer for _, answer in pairs])
-    for (_, answer), of_answer in zip(pairs, tokens, strict=True):
-        if not of_answer:
+    for (_, answer), ids in zip(pairs, tokens, strict=True):
+        if not ids:
             raise _without_token(task, answer)
-    return sorted({of_answer[0] for of_answer in tokens})
+    return sorted({ids[0] for ids in tokens})
 
 
 def word_tokens(tokenizer: Any, prompt: str, word: str, task: str) -> list[int]:
@@ -167,11 +167,11 @@ def word_tokens(tokenizer: Any, prompt: str, word: str, task: str) -> list[int]:
     """
     spellings = dict.fromkeys((word, word.lower(), word[0].upper() + word[1:]))
     texts = [space + spelling for spelling in spellings for space in (" ", "")]
-    found = [t for t in answer_tokens(tokenizer, [prompt] * len(texts), texts) if t]
-    if not found:
+    spelled = [t for t in answer_tokens(tokenizer, [prompt] * len(texts), texts) if t]
+    if not spelled:
         raise _without_token(task, word)
-    single = [tokens for tokens in found if len(tokens) == 1]
-    return sorted({tokens[0] for tokens in single or found})
+    single = [tokens for tokens in spelled if len(tokens) == 1]
+    return sorted({tokens[0] for tokens in single or spelled})
 
 
 def _top_rows(
@@ -191,8 +191,8 @@ def _top_rows(
             "probability": probability,
             "tokens": 1,
         }
-        for layer, of_block in enumerate(blocks)
-        for rank, (token, probability) in enumerate(zip(*of_block, strict=True), start=1)
+        for layer, block_tops in enumerate(blocks)
+        for rank, (token, probability) in enumerate(zip(*block_tops, strict=True), start=1)
     ]
 
 
@@ -212,9 +212,9 @@ def _group_rows(
             "probability": probability,
             "tokens": len(groups[group]),
         }
-        for vector, of_vector in enumerate(read["probability"].tolist())
-        for layer, of_block in enumerate(of_vector)
-        for group, probability in enumerate(of_block)
+        for vector, vector_shares in enumerate(read["probability"].tolist())
+        for layer, block_shares in enumerate(vector_shares)
+        for group, probability in enumerate(block_shares)
     ]
 
 

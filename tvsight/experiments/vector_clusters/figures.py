@@ -89,10 +89,10 @@ def distances(tree: Tree, apart: pd.DataFrame, given: VectorSet, vector: str) ->
     nearest = apart.iloc[int(apart["distance"].argmin())]
     pair = f"{task_title(nearest['task'])} and {task_title(nearest['other'])}"
     distance = spread(nearest["distance"], math.nan)
-    found = f"The {word(vector)}s of {pair} are nearest ({distance} apart)"
+    finding = f"The {word(vector)}s of {pair} are nearest ({distance} apart)"
     note = f"{given.where}: one vector for each of {counted(len(given.names), 'task')}."
     caption = f"{note} Euclidean distances, ordered by average linkage."
-    return Plot(figure, found, caption, note)
+    return Plot(figure, finding, caption, note)
 
 
 def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, str]) -> None:
@@ -156,10 +156,10 @@ def _tints(categories: dict[str, str]) -> dict[str, str]:
     """A tint of its category's colour for each task. Neighbours in the order differ most."""
     tints = {}
     for category in dict.fromkeys(categories.values()):
-        tasks = [task for task, of_task in categories.items() if of_task == category]
+        tasks = [task for task, own in categories.items() if own == category]
         half = -(-len(tasks) // 2)
-        for place, task in enumerate(tasks):
-            step = place // 2 + half * (place % 2)
+        for index, task in enumerate(tasks):
+            step = index // 2 + half * (index % 2)
             share = step / (len(tasks) - 1) if len(tasks) > 1 else 0.5
             tints[task] = _tint(CATEGORY_COLOURS[category], LIGHTEST + share * (DARKEST - LIGHTEST))
     return {task: tints[task] for task in categories}
@@ -224,10 +224,10 @@ def _about(
             for way, said in ways
         ]
         named = [f"{task_title(task)} ({number(share)})" for task, share in below.items()]
-        of_tasks = f", below chance for {', '.join(named)}" if named else ""
+        below_text = f", below chance for {', '.join(named)}" if named else ""
         lines.append(
             f"Category when the own task is left out: {interval(known[LEFT_OUT], 'accuracy')} "
-            f"(chance {number(known[LEFT_OUT]['chance'])}){of_tasks}; {', '.join(others)}."
+            f"(chance {number(known[LEFT_OUT]['chance'])}){below_text}; {', '.join(others)}."
         )
     return "\n".join(lines)
 

@@ -109,31 +109,33 @@ def by_task(given: VectorSet) -> pd.DataFrame:
         itself.
     """
     matrix = distances(given.vectors, DRAWN)
-    of_tasks, _, left_out = _groupings(given)
+    task_grouping, _, left_out = _groupings(given)
     columns = {
         **{"model": given.model, "layer": given.layer, "category": given.categories},
         **{"task": given.tasks, "cluster": given.clusters},
         "silhouette": _silhouettes(matrix, given.tasks),
         "silhouette_category": _silhouettes(matrix, given.categories),
-        "named": nearest_centroid(given.vectors, of_tasks.labels, of_tasks.folds, DRAWN)[0],
+        "named": nearest_centroid(given.vectors, task_grouping.labels, task_grouping.folds, DRAWN)[
+            0
+        ],
     }
     for way, (measure, treatment) in WAYS.items():
         compared = given.centred if treatment == CENTRED else given
-        found = nearest_centroid(compared.vectors, left_out.labels, left_out.folds, measure)[0]
-        right = np.where(found == "", np.nan, found == given.categories)
+        nearest = nearest_centroid(compared.vectors, left_out.labels, left_out.folds, measure)[0]
+        right = np.where(nearest == "", np.nan, nearest == given.categories)
         columns[f"category_left_out_{way}"] = right
 
     def summary(own: pd.DataFrame) -> dict[str, Any]:
         tested = own[own["named"] != ""]
-        found = accuracy(tested["named"] == tested["task"], tested["cluster"])
+        nearest = accuracy(tested["named"] == tested["task"], tested["cluster"])
         mistaken = tested["named"][tested["named"] != tested["task"]].value_counts()
         share = mistaken.iloc[0] / len(own) if len(mistaken) else 0.0
         return {
             **{"n": len(own), "units": own["cluster"].nunique()},
             **own[["silhouette", "silhouette_category"]].mean(),
-            **found.columns("accuracy"),
+            **nearest.columns("accuracy"),
             "taken_for": str(mistaken.index[0]) if len(mistaken) else "",
-            "taken_for_share": share if found.n else np.nan,
+            "taken_for_share": share if nearest.n else np.nan,
             **own.filter(like="category_left_out").mean(),
         }
 
@@ -160,16 +162,16 @@ def embedding(given: VectorSet, perplexity: float) -> Embedding | None:
     return Embedding(points, possible, possible != perplexity)
 
 
-def below_chance(of_tasks: pd.DataFrame, groupings: pd.DataFrame) -> dict[str, float]:
+def below_chance(task_table: pd.DataFrame, groupings: pd.DataFrame) -> dict[str, float]:
     """The tasks whose category is named right less often than by chance when they are left out,
     with the share.
 
     Args:
-        of_tasks: from `by_task`, of one model.
+        task_table: from `by_task`, of one model.
         groupings: from `groupings`, of the same.
     """
     left_out = (groupings["grouping"] == LEFT_OUT) & (groupings["measure"] == DRAWN)
-    shares = of_tasks.set_index("task")[f"category_left_out_{DRAWN}"]
+    shares = task_table.set_index("task")[f"category_left_out_{DRAWN}"]
     return shares[shares < groupings.loc[left_out, "chance"].item()].to_dict()
 
 
@@ -234,10 +236,10 @@ def _classified(given: VectorSet, grouping: Grouping, measure: Metric) -> dict[s
     labels = grouping.labels
     predicted, chance = nearest_centroid(given.vectors, labels, grouping.folds, measure)
     tested = predicted != ""
-    found = accuracy(predicted[tested] == labels[tested], grouping.clusters[tested])
+    estimate = accuracy(predicted[tested] == labels[tested], grouping.clusters[tested])
     return {
-        **found.columns("accuracy"),
-        "chance": float(chance[tested].mean()) if found.n else np.nan,
-        "asked": found.n,
-        "units": found.distinct,
+        **estimate.columns("accuracy"),
+        "chance": float(chance[tested].mean()) if estimate.n else np.nan,
+        "asked": estimate.n,
+        "units": estimate.distinct,
     }

@@ -95,25 +95,25 @@ def collect(runner: "Runner", options: Options) -> "Outcome":
 
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables, of each vector."""
-    for vector, of_vector, files in each_vector(outcome, drawn):
+    for vector, vector_outcome, files in each_vector(outcome, drawn):
         page = Page(display, files)
-        sets = vector_sets(of_vector, options, vector)
+        sets = vector_sets(vector_outcome, options, vector)
         if vector != "task_vector" and all(given.is_of_tasks for given in sets):
-            _draw_distances(of_vector, sets, vector, page)
+            _draw_distances(vector_outcome, sets, vector, page)
         else:
-            _draw_clusters(of_vector, sets, vector, options, page)
+            _draw_clusters(vector_outcome, sets, vector, options, page)
 
 
 def _draw_distances(outcome: "Outcome", sets: list[VectorSet], vector: str, page: Page) -> None:
     """The distances of a method that makes one vector for each task."""
-    of_models = [numbers.between_tasks(given) for given in sets]
-    apart = pd.concat(of_models, ignore_index=True)
+    distances = [numbers.between_tasks(given) for given in sets]
+    apart = pd.concat(distances, ignore_index=True)
     page.table(DISTANCE_TABLE.of(vector), apart, _nearest(sets), notes=outcome.note_cells)
-    for given, of_model in zip(sets, of_models, strict=True):
+    for given, model_distances in zip(sets, distances, strict=True):
         tree = numbers.tree(given)
         page.note(f"{given.where}: each task has one {word(vector)}, so nothing clusters.")
         if tree is not None:
-            page.figure(figures.distances(tree, of_model, given, vector), given.model)
+            page.figure(figures.distances(tree, model_distances, given, vector), given.model)
 
 
 def _draw_clusters(
@@ -127,15 +127,17 @@ def _draw_clusters(
     points = []
     for given in sets:
         page.note(f"{given.where}.")
-        of_model, of_tasks = (of[of["model"] == given.model] for of in (groupings, by_task))
-        for reason in numbers.not_computed(of_model):
+        model_groupings, task_table = (
+            of[of["model"] == given.model] for of in (groupings, by_task)
+        )
+        for reason in numbers.not_computed(model_groupings):
             page.note(reason)
         embedding = numbers.embedding(given, options.perplexity)
         if embedding is None:
             page.note(f"{given.model}: {len(given.vectors)} vectors are too few for t-SNE.")
             continue
-        below, tree = numbers.below_chance(of_tasks, of_model), numbers.tree(given)
-        plot = figures.clusters(embedding, tree, given, of_model, below, vector)
+        below, tree = numbers.below_chance(task_table, model_groupings), numbers.tree(given)
+        plot = figures.clusters(embedding, tree, given, model_groupings, below, vector)
         page.figure(plot, given.model)
         points.append(embedding.points)
     if points:

@@ -36,13 +36,13 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
         table: from `numbers.separations`.
         given: the vectors that were compared.
     """
-    of_all = densities[densities["task"] == POOLED]
-    of_means = table[table["task"] == MEAN]
-    figure, drawn = _panels(of_all, 0.6, 2.3)
-    for axes, (treatment, of_panel) in drawn.items():
-        _ridge(axes, of_panel, 0, of_panel["density"].max())
+    all_rows = densities[densities["task"] == POOLED]
+    mean_rows = table[table["task"] == MEAN]
+    figure, drawn = _panels(all_rows, 0.6, 2.3)
+    for axes, (treatment, panel_rows) in drawn.items():
+        _ridge(axes, panel_rows, 0, panel_rows["density"].max())
         axes.set(ylim=(0, 1.08), yticks=[])
-        mean = of_means[of_means["vectors"] == treatment].iloc[0]
+        mean = mean_rows[mean_rows["vectors"] == treatment].iloc[0]
         if pd.notna(mean["superiority"]):
             text = f"P(between > within)\n{interval(mean, 'superiority')}"
             at: Any = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 7}
@@ -50,7 +50,7 @@ def overall(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
     next(iter(drawn)).set_ylabel("Density")
     lines = [_about(given), *_statistics(table)]
     note = f"{given.sizes_note} P: mean of tasks, 95 % interval over tasks."
-    return Plot(figure, _nearer(of_means), "\n".join(lines), note)
+    return Plot(figure, _nearer(mean_rows), "\n".join(lines), note)
 
 
 def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> Plot:
@@ -59,29 +59,29 @@ def by_task(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) -> P
     Args:
         densities, table, given: as for `overall`.
     """
-    of_tasks = table[table["task"].isin(given.names)]
-    as_they_are = of_tasks[of_tasks["vectors"] == AS_THEY_ARE]
+    task_rows = table[table["task"].isin(given.names)]
+    as_they_are = task_rows[task_rows["vectors"] == AS_THEY_ARE]
     order = as_they_are.sort_values("overlap", kind="stable", ascending=False)["task"].iloc[::-1]
     densities = densities[densities["task"] != POOLED]
     figure, drawn = _panels(densities, 0.7, 1.0 + RIDGE * len(order))
     for axes, (treatment, histograms) in drawn.items():
-        overlaps = of_tasks[of_tasks["vectors"] == treatment].set_index("task")["overlap"]
-        said = {place: number(overlaps[task]) for place, task in enumerate(order)}
-        for place, task in enumerate(order):
-            of_task = histograms[histograms["task"] == task]
-            _ridge(axes, of_task, place, of_task["density"].max() / TOUCH)
+        overlaps = task_rows[task_rows["vectors"] == treatment].set_index("task")["overlap"]
+        said = {index: number(overlaps[task]) for index, task in enumerate(order)}
+        for index, task in enumerate(order):
+            ridge_rows = histograms[histograms["task"] == task]
+            _ridge(axes, ridge_rows, index, ridge_rows["density"].max() / TOUCH)
         if overlaps.notna().any():
             said[len(order)] = "overlap"
-        for place, text in said.items():
+        for index, text in said.items():
             if text != MISSING:
                 at: Any = {"va": "bottom", "fontsize": 6.5, "transform": axes.get_yaxis_transform()}
-                axes.text(1.02, place, text, **at)
+                axes.text(1.02, index, text, **at)
         axes.set_ylim(0, len(order) + 0.02)
         axes.tick_params(axis="y", length=0)
     places = np.arange(len(order)) + 0.3
     next(iter(drawn)).set_yticks(places, list(map(task_title, order)))
     lines = [f"{_about(given)} Heights: density, each ridge with its own scale."]
-    if of_tasks["superiority"].notna().any():
+    if task_rows["superiority"].notna().any():
         lines.append(
             "Overlap: the share of the two distributions of a task that is common. Tasks are "
             "sorted by it, of the vectors as they are."
@@ -109,17 +109,19 @@ def _panels(
         alone: width of one panel, as a share of two columns.
         height: of the figure, in inches.
     """
-    parts = [(str(name), of_panel) for name, of_panel in densities.groupby("vectors", sort=False)]
+    parts = [
+        (str(name), panel_rows) for name, panel_rows in densities.groupby("vectors", sort=False)
+    ]
     figure = new_figure(TWO_COLUMNS * (1 if len(parts) > 1 else alone), height)
     drawn = grid_of_panels(figure, len(parts), len(parts), sharey=True)
-    for axes, (treatment, of_panel) in zip(drawn, parts, strict=True):
-        groups = of_panel[of_panel["pairs"] > 0].groupby(["task", "kind"], sort=False)
+    for axes, (treatment, panel_rows) in zip(drawn, parts, strict=True):
+        groups = panel_rows[panel_rows["pairs"] > 0].groupby(["task", "kind"], sort=False)
         ends = [
             group["high"][group["pairs"].cumsum() >= SHOWN * group["pairs"].sum()].iloc[0]
             for _, group in groups
         ]
         axes.set(xlim=(0, max(ends)))
-        axes.set_xlabel(f"{str(of_panel['measure'].iloc[0]).title()} distance")
+        axes.set_xlabel(f"{str(panel_rows['measure'].iloc[0]).title()} distance")
         axes.set_title(TITLES[treatment], loc="left")
         axes.spines["left"].set_visible(False)
     known = set(densities["kind"][densities["pairs"] > 0])
@@ -132,17 +134,19 @@ def _nearer(means: pd.DataFrame) -> str:
     """The finding of all tasks: how often distances to other tasks are the larger ones."""
     if means["superiority"].isna().all():
         return "Distances between task vectors"
-    found = means.set_index("vectors")["superiority"].map(number)
-    after = f", {found[CENTRED]} with the mean subtracted" if CENTRED in found.index else ""
+    superiority = means.set_index("vectors")["superiority"].map(number)
+    after = (
+        f", {superiority[CENTRED]} with the mean subtracted" if CENTRED in superiority.index else ""
+    )
     return (
         "A distance to another task's vector is larger than one within the task with probability "
-        f"{found[AS_THEY_ARE]}{after}"
+        f"{superiority[AS_THEY_ARE]}{after}"
     )
 
 
-def _least_apart(of_tasks: pd.DataFrame) -> str:
+def _least_apart(task_table: pd.DataFrame) -> str:
     """The finding by task: the tasks with the largest and with the least overlap."""
-    known = of_tasks.dropna(subset="overlap").sort_values("overlap", kind="stable")
+    known = task_table.dropna(subset="overlap").sort_values("overlap", kind="stable")
     if known.empty:
         return "Distances between task vectors, task by task"
     least, most = known.iloc[0], known.iloc[-1]
@@ -164,17 +168,19 @@ def _about(given: VectorSet) -> str:
 def _statistics(table: pd.DataFrame) -> list[str]:
     """The numbers over all tasks, a line per treatment of the vectors."""
     lines: list[str] = []
-    for treatment, of_treatment in table.groupby("vectors", sort=False):
-        whole, mean = (of_treatment[of_treatment["task"] == of].iloc[0] for of in (POOLED, MEAN))
+    for treatment, treatment_rows in table.groupby("vectors", sort=False):
+        whole, mean = (
+            treatment_rows[treatment_rows["task"] == of].iloc[0] for of in (POOLED, MEAN)
+        )
         pooled = [number(whole[name]) for name in STATISTICS]
-        of_tasks = [interval(mean, name) for name in STATISTICS]
+        task_means = [interval(mean, name) for name in STATISTICS]
         if pd.isna(whole["superiority"]):
             continue
         lines.append(
             f"{TITLES[str(treatment)]}: {whole['within_pairs']} pairs within, "
             f"{whole['between_pairs']} between. Probability that a distance between is above one "
-            f"within: pooled {pooled[0]}, mean of tasks {of_tasks[0]}; Cohen's d {pooled[1]}, "
-            f"{of_tasks[1]}; overlap {pooled[2]}, {of_tasks[2]} (95 % bootstrap intervals over "
+            f"within: pooled {pooled[0]}, mean of tasks {task_means[0]}; Cohen's d {pooled[1]}, "
+            f"{task_means[1]}; overlap {pooled[2]}, {task_means[2]} (95 % bootstrap intervals over "
             "tasks)."
         )
     return lines

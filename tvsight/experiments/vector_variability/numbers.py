@@ -53,11 +53,11 @@ def pairs(given: VectorSet, matrix: Floats) -> list[Pairs]:
     Args:
         matrix: the distance of every vector to every other, `[n, n]`.
     """
-    found = [
+    by_task = [
         Pairs(task, within(matrix, given.tasks == task), between(matrix, given.tasks == task))
         for task in given.names
     ]
-    return [*found, Pairs(POOLED, *pooled(matrix, given.tasks))]
+    return [*by_task, Pairs(POOLED, *pooled(matrix, given.tasks))]
 
 
 def separations(given: VectorSet, measure: Metric) -> pd.DataFrame:

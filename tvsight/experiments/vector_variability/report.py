@@ -87,11 +87,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         page.note(f"{given.where}.")
         if len(given.names) == 1:
             page.note("With one task there are no distances to other tasks to compare with.")
-    for given, of_model, histograms in zip(sets, separations, densities, strict=True):
+    for given, model_rows, histograms in zip(sets, separations, densities, strict=True):
         if histograms.empty:
             page.note(f"{given.model}: one vector has no distances.")
             continue
-        drawing = (histograms, of_model, given)
+        drawing = (histograms, model_rows, given)
         page.figure(figures.overall(*drawing), given.model)
         page.figure(figures.by_task(*drawing), "by_task", given.model)
     page.numbers(pd.concat(densities, ignore_index=True), "histograms")
