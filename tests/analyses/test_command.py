@@ -74,6 +74,7 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
     _check(RunConfig(), arguments, RULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -15,6 +15,8 @@ import pytest
 from tests.helpers.commands import analysis, cells
 from tvsight.storage.job_records import JobRecord, Records
 
+pytestmark = pytest.mark.slow
+
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://elsewhere", "key", "digest", "2026-01-01")
 ANSWERS: dict[str, Any] = {
     "/connected": {"status": "connected"},

@@ -23,6 +23,8 @@ from tvsight.run.outcome import Outcome
 from tvsight.run.runner import Runner
 from tvsight.storage.store import Store
 
+pytestmark = pytest.mark.slow
+
 
 class Asked(NamedTuple):
     """One analysis with one further method."""

@@ -93,6 +93,7 @@ def test_a_file_is_not_run_without_trust(
     assert ran.exists()
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_runs_here_and_as_on_a_server(
     tiny_checkpoint: Callable[[str], Path], file: Path, tmp_path: Path
 ) -> None:

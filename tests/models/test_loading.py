@@ -70,6 +70,7 @@ def test_where_pickled_weights_are_allowed_safetensors_are_still_read_and_first(
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
+@pytest.mark.slow
 def test_the_command_reads_pickled_weights_only_with_the_option(
     pickled: Path, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def with_own_code(checkpoint: Path, file: str, model_type: str | None = None) ->
     return ran
 
 
+@pytest.mark.slow
 def test_code_that_a_checkpoint_brings_is_refused_unless_asked_for(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

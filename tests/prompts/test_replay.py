@@ -128,6 +128,7 @@ def test_episodes_that_come_again_are_counted(model: Any) -> None:
     assert remarks(found) == ["3 episodes repeat an earlier one"]
 
 
+@pytest.mark.slow
 def test_a_replay_says_what_it_left_out_in_rows_manifest_and_tables(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def test_rows_of_methods_join_those_of_their_tasks_and_failures_say_the_method()
     assert alone.results == central.results
 
 
+@pytest.mark.slow
 def test_methods_of_an_option_are_measured_once_and_drawn(checkpoint: Path, tmp_path: Path) -> None:
     where = ("--model", checkpoint, "--results", tmp_path, "--tasks", "to_upper", *SIZES)
     asked = (*where, "--methods", "mean_state", "--save-episodes", tmp_path / "asked.jsonl")

@@ -154,6 +154,7 @@ def test_a_revision_of_a_model_that_has_none_is_refused(config: RunConfig) -> No
         redrawn(replace(config, model=("gemma-3-270m",), results="results"), "v1")
 
 
+@pytest.mark.slow
 def test_tables_figures_and_files_say_the_revision(config: RunConfig) -> None:
     for name in ("step1000", "step2000"):
         put(config, name)

@@ -3,9 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.helpers.commands import Finished, analysis, cells
 from tvsight.output.console import PLAIN_WIDTH
+
+pytestmark = pytest.mark.slow
 
 PAIRS = ("next_letter:to_upper", "prev_letter:next_letter")
 DRAWN = {

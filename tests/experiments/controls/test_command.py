@@ -7,6 +7,8 @@ import pytest
 from tests.helpers.commands import analysis
 from tvsight.output.procedures import BESIDE_CONTROLS
 
+pytestmark = pytest.mark.slow
+
 DRAWN = {
     *(
         f"tables/controls{name}.csv"

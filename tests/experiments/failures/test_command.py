@@ -1,7 +1,11 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.commands import ROOT, analysis
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_committed_results_are_drawn(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from tvsight.experiments.function_vectors import RULES, Options
 from tvsight.experiments.function_vectors.numbers import COMPARED
 from tvsight.run.planning import read_plan
 
+pytestmark = pytest.mark.slow
+
 DRAWN = {
     *(
         f"tables/function_vectors{name}.csv"

@@ -2,8 +2,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.helpers.commands import analysis
+
+pytestmark = pytest.mark.slow
 
 DRAWN = {
     *(f"tables/heads{part}.csv" for part in ("", "_means", "_agreement", "_scores")),

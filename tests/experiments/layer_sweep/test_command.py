@@ -2,8 +2,11 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.helpers.commands import ROOT, analysis
+
+pytestmark = pytest.mark.slow
 
 DRAWN = {
     f"{folder}/layer_sweep{name}.{kind}"

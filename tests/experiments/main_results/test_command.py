@@ -62,6 +62,7 @@ def test_a_run_says_what_it_did_and_nothing_on_stderr(finished: Run) -> None:
     }
 
 
+@pytest.mark.slow
 def test_answers_that_begin_alike_are_said_beneath_the_tables(
     checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_redraw_gives_the_same_bytes(finished: Run, tmp_path: Path) -> None:
         assert files(results / folder) == files(finished.results / folder)
 
 
+@pytest.mark.slow
 def test_a_task_that_fails_is_named_and_the_others_are_drawn(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.results / "main_results", tmp_path / "main_results")
     options = ("--model", finished.checkpoint, "--tasks", "to_upper,present_simple_gerund")
@@ -188,6 +190,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_explained_in_one_line_before_anything_is_written(
     checkpoint: Path, tmp_path: Path, mistake: str
@@ -225,6 +228,7 @@ def test_a_checkpoint_of_any_name_is_measured_and_shown_harmless(
     assert inside == {name, "results"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "value"),
     [

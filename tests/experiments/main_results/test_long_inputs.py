@@ -11,6 +11,8 @@ from tests.helpers.commands import Finished, analysis
 from tests.helpers.tiny_models import WORDS
 from tvsight.tasks.words import MAX_WORD
 
+pytestmark = pytest.mark.slow
+
 Checkpoints = Callable[[str], Path]
 
 

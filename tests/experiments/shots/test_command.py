@@ -8,6 +8,8 @@ from tests.helpers.commands import analysis
 from tvsight.errors import UsageError
 from tvsight.experiments.shots import Options
 
+pytestmark = pytest.mark.slow
+
 
 def test_numbers_are_read_in_any_order() -> None:
     assert Options(shot_counts="5, 1,16").counts == [1, 5, 16]

@@ -2,9 +2,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.helpers.commands import analysis
 from tvsight.experiments.steering import CONTEXTS
+
+pytestmark = pytest.mark.slow
 
 DRAWN = {
     *(f"tables/steering{part}.csv" for part in ("", "_means", "_ranges", "_collapse")),

@@ -9,6 +9,8 @@ from tests.helpers.commands import analysis, cells
 from tvsight.errors import UsageError
 from tvsight.experiments.templates import MOST_TEMPLATES, Options
 
+pytestmark = pytest.mark.slow
+
 MINE = "in {x} out {y}|\\n"
 OPTIONS = ("--templates", "arrow", MINE, "--dummy-queries", "3", "--shots", "2")
 FILES = {

@@ -11,6 +11,8 @@ import pytest
 from tests.helpers.commands import Finished, analysis
 from tests.helpers.hostile import raw
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--episodes-per-split", "4", "--shots", "3")
 TASKS = ("to_upper", "prev_letter")
 DRAWN = {

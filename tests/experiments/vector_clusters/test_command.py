@@ -12,6 +12,8 @@ from tvsight.cli.command import FAILURE_EXIT
 from tvsight.errors import UsageError
 from tvsight.experiments.vector_clusters import NAME, Options
 
+pytestmark = pytest.mark.slow
+
 TASKS = ("next_letter", "to_upper")
 DRAWN = {
     *(

@@ -14,6 +14,8 @@ from tests.helpers.commands import Finished, analysis
 from tvsight.cli.analysis import analyse
 from tvsight.experiments.vector_variability import NAME, Options
 
+pytestmark = pytest.mark.slow
+
 TASKS = ("to_upper", "next_letter")
 DRAWN = {
     *(f"tables/{NAME}{name}.{kind}" for name in ("", "_variants") for kind in ("csv", "md", "tex")),
