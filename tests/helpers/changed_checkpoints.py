@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import pytest
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -44,3 +45,10 @@ def refusal(path: Path, **options: Any) -> str:
     message = str(refused.value)
     assert "\n" not in message
     return message
+
+
+def ask(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process ask a hub at an address."""
+    files = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)

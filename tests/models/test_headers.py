@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.helpers.changed_checkpoints import configure, having, refusal, without
+from tests.helpers.changed_checkpoints import ask, configure, having, refusal, without
 from tests.helpers.commands import ROOT
 from tests.helpers.tiny_models import DEPTH, FAMILIES
 from tests.ndif.hub import Hub, Repository
@@ -33,12 +32,6 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     with Hub.serving(Repository(NAME, tmp_path / "mine")) as hub:
         ask(hub.url, monkeypatch)
         yield hub
-
-
-def ask(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
 
 
 def asked(hub: Hub) -> list[str]:

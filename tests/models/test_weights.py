@@ -9,15 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import tvsight
-from tests.helpers.changed_checkpoints import configure, refusal
+from tests.helpers.changed_checkpoints import ask, configure, refusal
 from tests.helpers.small_runs import Measuring, run
+from tests.ndif.hub import Hub, Repository
 from tvsight.config import RunConfig
-from tvsight.errors import RefusedError
+from tvsight.errors import RefusedError, UsageError
 from tvsight.models import loading, weights_identity
 from tvsight.models.loading import Model, load
 from tvsight.models.weights import changes, fingerprint
@@ -88,7 +90,20 @@ def test_adapters_and_code_of_other_repositories_are_refused(mine: Path) -> None
     configure(mine, transformers_weights="../other.safetensors")
     assert "config.json names '../other.safetensors'" in refusal(mine)
     configure(mine, transformers_weights=None, auto_map={"AutoConfig": "a/b--code.Config"})
-    assert "auto_map names 'a/b--code.Config'" in refusal(mine)
+    assert "auto_map names 'a/b--code.Config'" in refusal(mine, trust_remote_code=True)
+    assert load(str(mine), device="cpu").name == "mine"  # its own class: no code is run
+
+
+def test_a_hub_model_whose_index_names_a_pickle_is_refused_before_its_weights_are_fetched(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = Repository("local/mine", indexed(mine, "w.bin"))
+    with Hub.serving(repository) as hub:
+        ask(hub.url, monkeypatch)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        with pytest.raises(UsageError, match=f"{INDEX} names 'w.bin'"):
+            load("local/mine", device="cpu")
+    assert not any("w.bin" in path for path in hub.asked)
 
 
 def test_a_checkpoint_that_changes_while_it_is_loaded_is_refused(

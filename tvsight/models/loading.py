@@ -7,9 +7,10 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
@@ -31,10 +32,7 @@ from tvsight.models.model import Model
 from tvsight.models.precision import DTYPES, Device, resolve_device, resolve_dtype
 from tvsight.models.sources import ModelSource, hub_failure, resolve, weights_identity
 from tvsight.models.validation import validate
-from tvsight.models.weights import check_files, fingerprint, owned
-
-if TYPE_CHECKING:
-    pass
+from tvsight.models.weights import check_files, fingerprint, unmapped
 
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """Transformers' message about a checkpoint without weights of the allowed kinds."""
@@ -83,9 +81,11 @@ def load(
     precision = resolve_dtype(dtype, place)
     location = _location(source, report)
     identity = weights_identity(source)
-    if source.kind == "directory":
-        check_files(source.name, Path(location))
     pinned = _pinned(source, identity)
+    if source.kind == "directory":
+        check_files(source.name, Path(location), trust_remote_code)
+    elif source.kind == "hub":
+        check_files(source.name, _descriptions(pinned), trust_remote_code, whole=False)
     decoder = _skeleton(pinned, location, trust_remote_code)
     weights = DTYPES[precision]
     placement = _placement(decoder.nn, place, weights)
@@ -96,10 +96,13 @@ def load(
         # None: safetensors where there are some.
         "use_safetensors": None if allow_pickled_weights else True,
         "device_map": placement.get("device_map"),
+        # A file that is cut while it is mapped would end the process.
+        "disable_mmap": True,
     }
     module, loading = _weights(pinned, location, decoder.depth, options)
     check_tensors(source.name, decoder.depth, loading)
-    owned(module)
+    if allow_pickled_weights:
+        unmapped(module)
     decoder.nn = _traced(module, decoder.tokenizer, device=placement.get("device"))
     if decoder.dtype != weights:  # transformers falls back to float32 without a word
         raise UsageError(
@@ -217,6 +220,16 @@ def _pinned(source: ModelSource, identity: str) -> ModelSource:
     """The source with the commit of a hub model, so that all its files are of one."""
     commit = identity.removeprefix("commit:")
     return replace(source, revision=commit) if source.kind == "hub" else source
+
+
+def _descriptions(source: ModelSource) -> Path:
+    """The folder with the JSON files of a hub model, without its weights."""
+    location, revision = source.location, source.revision
+    return _reported(
+        source,
+        "configuration",
+        lambda: Path(snapshot_download(location, revision=revision, allow_patterns="*.json")),
+    )
 
 
 def _traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> TransformersModel:

@@ -18,8 +18,12 @@ PARTS = 16
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def check_files(name: str, directory: Path) -> None:
+def check_files(name: str, directory: Path, code: bool, whole: bool = True) -> None:
     """Check that a loader reads no other files of a checkpoint than those that identify it.
+
+    Args:
+        code: whether code of the checkpoint is run.
+        whole: whether the directory has the weights too. Otherwise they are not looked for.
 
     Raises:
         UsageError: for an index, a configuration or an adapter that leads elsewhere.
@@ -30,16 +34,17 @@ def check_files(name: str, directory: Path) -> None:
             f"The checkpoint {name} is an adapter, whose base model lies elsewhere. Merge both "
             "(peft's merge_and_unload) and save the result."
         )
-    for file, part in _named_files(directory, known):
+    for file, part in _named_files(directory, known, code):
         kind = KINDS.get(file, "")
-        if part not in known or not part.endswith(kind or (".safetensors", ".bin")):
+        absent = whole and part not in known
+        if absent or not part.endswith(kind or (".safetensors", ".bin")):
             raise UsageError(
                 f"The checkpoint {name} cannot be read: {file} names {part!r}, and a {kind} file "
                 "of the checkpoint was expected, inside of its folder and not hidden."
             )
 
 
-def _named_files(directory: Path, known: set[str]) -> Iterator[tuple[str, str]]:
+def _named_files(directory: Path, known: set[str], code: bool) -> Iterator[tuple[str, str]]:
     """The files of weights that other files of a checkpoint name, after the names of these."""
     for index in KINDS:
         if index in known:
@@ -52,12 +57,12 @@ def _named_files(directory: Path, known: set[str]) -> Iterator[tuple[str, str]]:
         yield "config.json", f"the index {named}"  # none of those that are checked here
     elif named:
         yield "config.json", _normal(named)
-    for place in (config, _fields(directory / "tokenizer_config.json")):
-        auto_map = place.get("auto_map")
-        for code in auto_map.values() if isinstance(auto_map, dict) else ():
-            for one in code if isinstance(code, list) else [code]:
-                if "--" in str(one):  # another repository, which may change
-                    yield "auto_map", str(one)
+    for fields in (config, _fields(directory / "tokenizer_config.json")) if code else ():
+        auto_map = fields.get("auto_map")
+        for classes in auto_map.values() if isinstance(auto_map, dict) else ():
+            for source in classes if isinstance(classes, list) else [classes]:
+                if "--" in str(source):  # another repository, which may change
+                    yield "auto_map", str(source)
 
 
 def _normal(part: object) -> str:
@@ -100,9 +105,9 @@ def _sums(tensor: Tensor) -> tuple[int, ...]:
     return tuple(torch.stack(sums).tolist())
 
 
-def owned(module: nn.Module) -> None:
-    """Copy the tensors of a model on the CPU, one after the other: those that were mapped from a
-    file would change with it, and end the process where it is cut."""
+def unmapped(module: nn.Module) -> None:
+    """Copy the tensors of a model on the CPU, one after the other: pickled ones are mapped from a
+    file, would change with it, and end the process where it is cut."""
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.device.type == "cpu":
             tensor.data = tensor.data.clone()
