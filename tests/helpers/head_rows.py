@@ -1,12 +1,13 @@
 """Rows of head effects, induction scores and ablations written by hand."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
 from tests.helpers.example_rows import run, typed
-from tvsight.experiments.heads import DEFINITIONS, INDUCTION, KINDS, NAME
+from tvsight.experiments.heads import DEFINITIONS, INDUCTION, KINDS, NAME, REPLACEMENTS
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
@@ -66,14 +67,17 @@ def ablation_rows(
 ) -> pd.DataFrame:
     """`N` episodes per set of heads, the first `right[kind]` of them right without the largest set,
     and one less than with ICL without the smaller. Each further draw of random heads has one less.
+    With other replacements than the first, one more is right without the largest set.
     """
     conditions: list[tuple[dict[str, object], int]] = [({"procedure": "icl"}, icl)]
-    for share, heads in SIZES.items():
+    for replaced_by, (share, heads) in product(REPLACEMENTS, SIZES.items()):
         largest = share == max(SIZES)
+        more = replaced_by != "other_tasks"
         for kind in KINDS:
             for draw in range(DRAWS) if kind == "random" else [None]:
                 labels = {"kind": kind, "share": share, "heads": heads, "draw": draw}
-                count = (right[kind] if largest else icl - 1) - (draw or 0)
+                labels["replaced_by"] = replaced_by
+                count = (right[kind] + more if largest else icl - 1) - (draw or 0)
                 conditions.append(({"procedure": f"ablated_{kind}"} | labels, count))
     rows = [row for labels, count in conditions for row in run("test", N, count, **labels)]
     return typed(rows, NAME, model=model, task=task, category="knowledge")

@@ -28,7 +28,7 @@ ANSWERED = [
 ]
 """The columns of answers that are shown."""
 STEERED = ["context", "procedure", "method", "mode", "alpha"]
-ABLATED = ["kind", "share", "heads"]
+ABLATED = ["replaced_by", "kind", "share", "heads"]
 
 
 class Words:

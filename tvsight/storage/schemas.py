@@ -120,8 +120,9 @@ SCHEMAS = {
         check=check_induction,
     ),
     "heads": Schema(
-        (*COLUMNS, "str?: kind", "float64?: share", "Int64?: heads draw"),
-        (*CONDITIONS, "kind", "share", "heads", "draw"),
+        (*COLUMNS, "str?: replaced_by kind", "float64?: share", "Int64?: heads draw"),
+        (*CONDITIONS, "replaced_by", "kind", "share", "heads", "draw"),
+        version=2,
     ),
     "steering": Schema(
         (

@@ -1,6 +1,7 @@
 """The measurements, against plain PyTorch: one prompt at a time, whole, through module hooks."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -73,13 +74,13 @@ def test_each_set_of_heads_is_replaced_by_its_means(
     model: Model, reference: HeadsReference, test_prompts: PromptTokens
 ) -> None:
     generator = torch.Generator().manual_seed(0)
-    means = torch.randn(DEPTH, HEADS, WIDTH // HEADS, generator=generator)
-    found = run(model.decoder, measure, test_prompts, SETS, means, remote="local")
-    assert found["ablated"]["token"].shape == (EPISODES, len(SETS))
+    values = torch.randn(2, DEPTH, HEADS, WIDTH // HEADS, generator=generator)
+    found = run(model.decoder, measure, test_prompts, SETS, values, remote="local")
+    assert found["ablated"]["token"].shape == (EPISODES, 2 * len(SETS))
     prompts = few_shot(test_prompts)
     icl = found["icl"]["answers"]
     assert_answered(reference, icl, [reference.answer(one) for one in prompts], test_prompts)
-    for number, heads in enumerate(SETS):
+    for number, (means, heads) in enumerate(product(values, SETS)):
         expected = [reference.answer_with(prompt, heads, means) for prompt in prompts]
         read = at(found["ablated"], number)
         assert_answered(reference, read, expected, test_prompts)
@@ -89,7 +90,7 @@ def test_each_set_of_heads_is_replaced_by_its_means(
 def test_heads_replaced_by_themselves_change_nothing(
     model: Model, test_prompts: PromptTokens
 ) -> None:
-    means = torch.zeros(DEPTH, HEADS, WIDTH // HEADS)
+    means = torch.zeros(1, DEPTH, HEADS, WIDTH // HEADS)
     found = run(model.decoder, measure, test_prompts, SETS, means)
     first, no_op = (one["answers"]["log_probability"] for one in found["check"])
     assert torch.equal(first, found["icl"]["answers"]["log_probability"][:1])
@@ -99,7 +100,7 @@ def test_heads_replaced_by_themselves_change_nothing(
 def test_a_rehearsal_has_one_small_head_in_a_block(test_prompts: PromptTokens) -> None:
     shape = {"num_hidden_layers": DEPTH, "num_attention_heads": 1, "num_key_value_heads": 1}
     shape |= {"hidden_size": WIDTH, "head_dim": 2, "intermediate_size": 2, "vocab_size": 500}
-    means = torch.zeros(DEPTH, 1, 2)
+    means = torch.zeros(1, DEPTH, 1, 2)
     sets = [[(layer, 0) for layer, _ in of_set] for of_set in SETS]
     found = run(random_llama(shape), measure, test_prompts, sets, means)
     assert found["ablated"]["token"].shape == (EPISODES, len(SETS))

@@ -31,6 +31,7 @@ def table() -> pd.DataFrame:
 
 def row(table: pd.DataFrame, kind: str, share: float = 0.2, **of: str) -> pd.Series:
     found = table[(table["kind"] == kind) & (table["share"] == share)]
+    of = {"replaced_by": "other_tasks"} | of
     for name, value in of.items():
         found = found[found[name] == value]
     (one,) = found.index
@@ -88,27 +89,37 @@ def test_each_kind_is_compared_with_icl_with_random_heads_and_with_the_other(
     assert one["accuracy"] == RIGHT["fv"] / 20
     assert one["icl"] == ICL / 20
     assert one["loss"] == pytest.approx((ICL - RIGHT["fv"]) / 20)
-    assert one["below_random"] == pytest.approx((random - RIGHT["fv"]) / 20)
-    assert one["below_other"] == pytest.approx((RIGHT["induction"] - RIGHT["fv"]) / 20)
+    assert one["beyond_random"] == pytest.approx((random - RIGHT["fv"]) / 20)
+    assert one["beyond_other"] == pytest.approx((RIGHT["induction"] - RIGHT["fv"]) / 20)
     assert one["loss_p"] == 0.5 ** (ICL - RIGHT["fv"])
     assert one["loss_p_holm"] == 2 * one["loss_p"]
     assert row(table, "random", task="one")["accuracy"] == pytest.approx(random / 20)
-    assert row(table, "induction", task="one")["below_other_p"] == 1
+    assert row(table, "induction", task="one")["beyond_other_p"] == 1
     excluding = row(table, "fv_excluding", task="one")
     lead = RIGHT["induction_excluding"] - RIGHT["fv_excluding"]
-    assert excluding["below_other"] == pytest.approx(lead / 20)
-    assert row(table, "random", task="one")[["below_random", "below_other_p"]].isna().all()
+    assert excluding["beyond_other"] == pytest.approx(lead / 20)
+    assert row(table, "random", task="one")[["beyond_random", "beyond_other_p"]].isna().all()
 
 
 def test_means_are_over_tasks_and_count_those_that_differ(table: pd.DataFrame) -> None:
-    means = over_tasks(table)
-    assert len(means) == 10
+    means = over_tasks(table.replace({"task": {"two": "to_upper"}}))
+    assert means.groupby("group", sort=False)["tasks"].unique().to_dict() == {
+        **{"all": [2], "copying": [1], "rest": [1]}
+    }
+    assert len(means) == 3 * 3 * 10
+    (rest,) = means.query("group == 'rest' and kind == 'fv' and share == 0.2").head(1)["loss"]
+    assert rest == pytest.approx((ICL - RIGHT["fv"]) / 20)
+    means = means[means["group"] == "all"]
+    assert row(means, "fv")["beyond_own"] == pytest.approx(1 / 20)
+    own = row(means, "fv", replaced_by="own_task")
+    assert pd.isna(own["beyond_own"])
+    assert own["loss"] == pytest.approx(0.6 - 1 / 20)
     fv = row(means, "fv")
     assert (fv["tasks"], fv["accuracy"], fv["icl"]) == (2, pytest.approx(0.1), pytest.approx(0.7))
     assert fv["loss"] == pytest.approx(0.6)
     assert (fv["accuracy_low"], fv["accuracy_high"]) == (0, 0.2)
-    assert (fv["loss_tasks"], fv["below_random_tasks"], fv["below_other_tasks"]) == (2, 2, 2)
-    assert row(means, "induction")["below_other_tasks"] == 0
+    assert (fv["loss_tasks"], fv["beyond_random_tasks"], fv["beyond_other_tasks"]) == (2, 2, 2)
+    assert row(means, "induction")["beyond_other_tasks"] == 0
     small = row(means, "fv", 0.05)
     assert (small["loss_tasks"], small["heads"]) == (0, 1)
 

@@ -5,7 +5,7 @@ from tests.helpers.head_rows import SCORES, induction_rows, outcome
 from tests.helpers.legible import assert_legible
 from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
-from tvsight.experiments.heads import INDUCTION, NAME
+from tvsight.experiments.heads import INDUCTION, NAME, REPLACEMENTS
 from tvsight.experiments.heads.report import draw
 from tvsight.run.outcome import Outcome
 
@@ -28,14 +28,16 @@ def test_figures_are_those_of_before_and_legible() -> None:
 def test_tables_say_the_numbers() -> None:
     files, told = drawn(outcome("a-model"))
     assert set(files.tables) == {"heads", "heads_means", "heads_agreement", "heads_scores"}
-    assert "at their mean over the task" in told
+    assert "without the heads of the largest scores" in told
     assert files.escaped["heads"] >= {"Model", "Category", "Task"}
     means, tasks = files.cells["heads"]
-    largest = means[means["Heads"] == "3"].set_index("Ablated")
+    assert means["Replaced by"].unique().tolist() == list(REPLACEMENTS.values())
+    assert set(means["Heads"]) == {"3"}
+    largest = means[means["Replaced by"] == "mean over other tasks"].set_index("Ablated")
     assert largest.loc["FV heads", "Accuracy"] == "0.10 [0.00, 0.20]"
-    assert largest.loc["FV heads", "Tasks below random"] == "2 of 2"
-    assert largest.loc["Random heads", "Below random"] == "–"
-    assert largest.loc["Random heads", "Tasks below random"] == "–"
+    assert largest.loc["FV heads", "Tasks beyond random"] == "2 of 2"
+    assert largest.loc["Random heads", "Lost beyond random"] == "–"
+    assert largest.loc["Random heads", "Tasks beyond random"] == "–"
     assert tasks["ICL"].str.startswith(("0.80", "0.60")).all()
     assert tasks["FV heads"].str[:4].tolist() == ["0.20", "0.00"]
     (agreed,) = files.cells["heads_agreement"]

@@ -8,7 +8,7 @@ from tests.helpers.head_rows import outcome_for
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.config import RunConfig
 from tvsight.execution.here import complete
-from tvsight.experiments.heads import DRAWS, INDUCTION, KINDS, NAME
+from tvsight.experiments.heads import DRAWS, INDUCTION, KINDS, NAME, REPLACEMENTS
 from tvsight.experiments.heads.request import Ablations, ablations, counts, requests
 from tvsight.models import ModelSource
 from tvsight.models.loading import Model, load
@@ -37,7 +37,7 @@ def wanted(plan: Plan, *known: str) -> list[Ablations]:
 
 @pytest.mark.parametrize(
     ("total", "sizes"),
-    [(72, [1, 3, 7, 14]), (1024, [10, 20, 51, 102, 204]), (20, [1, 2, 4]), (35, [1, 3, 7])],
+    [(72, [1, 2, 3, 7, 14]), (1024, [10, 30, 51, 102, 204]), (20, [1, 2, 4]), (35, [1, 3, 7])],
 )
 def test_each_share_has_its_number_of_heads_once(total: int, sizes: list[int]) -> None:
     assert list(counts(total).values()) == sizes
@@ -51,7 +51,9 @@ def test_sets_are_the_top_of_each_ranking_and_random_ones_grow() -> None:
     assert by["induction", 4, None] == EVERY[2:6]
     assert by["fv_excluding", 4, None] == [*EVERY[:2], *EVERY[6:8]]
     assert by["induction_excluding", 4, None] == EVERY[4:8]
+    top = {*by["fv", 4, None], *by["induction", 4, None]}
     for draw in range(DRAWS):
+        assert not top & set(by["random", 4, draw])
         assert by["random", 2, draw] == by["random", 4, draw][:2]
         assert len(set(by["random", 4, draw])) == 4
     assert len({tuple(by["random", 4, draw]) for draw in range(DRAWS)}) > 1
@@ -80,6 +82,17 @@ def test_the_order_of_tasks_changes_nothing_and_one_task_has_none() -> None:
     assert requests(planned(), SOURCE, known, Outcome()) == []
 
 
+def test_a_head_is_replaced_by_the_mean_of_the_other_tasks_by_zero_or_by_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    means = {task: torch.full((DEPTH, HEADS, 2), 10.0**n) for n, task in enumerate(TASKS)}
+    monkeypatch.setattr(Store, "vectors", lambda _, path: {HEAD_MEANS: means[path.name]})
+    for request in wanted(planned(), *TASKS):
+        others, zero, own = (value.unique().tolist() for value in request._values())
+        sums = 111.0 - means[request.name][0, 0, 0]
+        assert (others, zero, own) == ([sums / 2], [0], [means[request.name][0, 0, 0]])
+
+
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
     return load(str(tiny_checkpoint("qwen2")), device="cpu")
@@ -96,7 +109,9 @@ def test_rows_are_complete(model: Model, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (rows["kind"].isna() == icl).all()
     assert set(rows["kind"].dropna()) == {*KINDS}
     assert (rows["draw"].notna() == (rows["kind"] == "random")).all()
+    assert (rows["replaced_by"].isna() == icl).all()
+    assert set(rows["replaced_by"].dropna()) == {*REPLACEMENTS}
     sizes = rows.groupby(["kind", "share"])["heads"].unique()
     assert {tuple(size) for size in sizes} == {(1,), (2,), (4,)}
-    assert len(rows) == 4 * (1 + 3 * (len(KINDS) - 1 + DRAWS))
+    assert len(rows) == 4 * (1 + len(REPLACEMENTS) * 3 * (len(KINDS) - 1 + DRAWS))
     assert request.line(rows).startswith("ICL ")

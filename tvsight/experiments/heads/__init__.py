@@ -16,10 +16,20 @@ RULES = ALL_RULES._replace(
 KINDS = ("fv", "induction", "random", "fv_excluding", "induction_excluding")
 """Heads that are ablated: those of the largest FV score, of the largest induction score, or drawn
 at random; and the first two without the top heads of the other kind."""
-SHARES = (0.01, 0.02, 0.05, 0.10, 0.20)
-"""Shares of all heads that are ablated."""
+SHARES = (0.01, 0.03, 0.05, 0.10, 0.20)
+"""Shares of all heads that are ablated: 1, 2, 3, 7 and 14 of 72."""
 DRAWS = 5
-"""Sets of random heads of each size."""
+"""Sets of random heads of each size, without the top heads of either kind."""
+REPLACEMENTS = {
+    "other_tasks": "mean over other tasks",
+    "zero": "zero",
+    "own_task": "mean over the task",
+}
+"""What takes the place of an ablated head, and its words: its mean over few-shot dev prompts of the
+other tasks, zero, or its mean over those of the same task. The last is what a function vector sums,
+so it removes only what depends on the query."""
+COPYING = ("list_first", "list_last", "to_lower", "to_upper")
+"""Tasks whose answer stands in the query."""
 
 
 class Repetition(NamedTuple):

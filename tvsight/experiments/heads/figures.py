@@ -1,17 +1,18 @@
-"""The two scores of heads, and accuracy by the number of heads that are taken out."""
+"""The two scores of heads, and the accuracy that is lost without some of them."""
 
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from tvsight.experiments.heads import CHOOSES, DRAWS, KINDS
+from tvsight.experiments.heads import CHOOSES, DRAWS, KINDS, REPLACEMENTS
 from tvsight.output.labels import counted, display_name, number
-from tvsight.output.marks import level, look_of, whiskered
-from tvsight.output.panels import legend_above, model_panels
+from tvsight.output.marks import grid_of_panels, look_of, whiskered
+from tvsight.output.panels import legend_above
 from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import title
-from tvsight.output.theme import ONE_COLUMN, new_figure
+from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
 
 NAMED = 5
 """Heads of the largest scores of each kind that are named."""
@@ -81,42 +82,47 @@ def scatter(table: pd.DataFrame, agreed: pd.DataFrame, repeated: pd.DataFrame, m
     return Plot(figure, finding, caption, note)
 
 
-def by_share(means: pd.DataFrame) -> Plot:
-    """Mean ICL accuracy by the number of ablated heads, a panel per model.
+def losses(means: pd.DataFrame) -> Plot:
+    """Mean ICL accuracy lost by the number of ablated heads: a row of panels per model, a column
+    per replacement.
 
     Args:
         means: from `numbers.over_tasks`.
     """
+    means = means[means["group"] == "all"]
     models = list(means["model"].unique())
-    figure, panels = model_panels(models, 3.2, alone=0.75)
-    for axes, model in zip(panels, models, strict=True):
-        model_rows = means[means["model"] == model]
-        level(axes, model_rows["icl"].iloc[0], "icl", label=title("icl"))
+    figure = new_figure(TWO_COLUMNS, 0.7 + 2.2 * len(models))
+    across = len(REPLACEMENTS)
+    panels = grid_of_panels(figure, across * len(models), across, sharey=True)
+    places = product(models, REPLACEMENTS.items())
+    for axes, (model, (replaced_by, words)) in zip(panels, places, strict=True):
+        rows = means[(means["model"] == model) & (means["replaced_by"] == replaced_by)]
+        axes.set_title(f"{display_name(model)}\nheads at {words}", loc="left", fontsize=7)
+        axes.yaxis.grid(True)
+        axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
         for index, kind in enumerate(KINDS):
-            line, name = model_rows[model_rows["kind"] == kind], f"ablated_{kind}"
+            line, name = rows[rows["kind"] == kind], f"ablated_{kind}"
             at = line["heads"].astype(float) * APART ** (index - len(KINDS) // 2)
             look = look_of(name) | {"linestyle": ":" if "excluding" in kind else "-"}
-            sizes: Any = {"markersize": 3.6, "linewidth": 1.2, "elinewidth": 0.7}
-            whiskered(axes, line, "accuracy", at, label=title(name), **look, **sizes)
-        ticks = sorted(set(model_rows["heads"].astype(int)))
-        axes.set(xscale="log", ylim=(0, 1), xlabel="Ablated heads (log scale)")
-        shares = model_rows.groupby("heads")["share"].min()
-        axes.set_xticks(
-            ticks, [f"{tick}\n{shares[tick]:.0%}".replace("%", " %") for tick in ticks], minor=False
-        )
+            sizes: Any = {"markersize": 3.2, "linewidth": 1.1, "elinewidth": 0.6}
+            whiskered(axes, line, "loss", at, label=title(name), **look, **sizes)
+        ticks = sorted(set(rows["heads"].astype(int)))
+        axes.set(xscale="log", xlabel="Ablated heads (log scale)")
+        axes.set_xticks(ticks, list(map(str, ticks)), minor=False)
         axes.minorticks_off()
-    panels[0].set_ylabel("Mean ICL accuracy on test")
-    legend_above(figure, panels[0], 2, 6.5)
+    for axes in panels[::across]:
+        axes.set_ylabel("ICL accuracy lost")
+    legend_above(figure, panels[0], 3, 6.5)
     note = (
         f"Means over {counted(means['tasks'].max(), 'task')}, {DRAWS} draws of random heads. "
-        "Whiskers: 95 % bootstrap intervals over tasks."
+        "Whiskers: 95 % bootstrap intervals over tasks of the paired loss."
     )
     caption = (
-        f"{note} The heads are replaced by their means over few-shot dev prompts of the same "
-        "task, at the last token. This removes what depends on the query alone, and leaves what a "
-        "function vector sums. FV heads of a task are chosen by their mean effect on the other "
-        "tasks. "
-        "“No top …”: the top heads of the other kind, as many, are left out before the choice. "
+        f"{note} At the last token the heads have their mean over few-shot dev prompts of the "
+        "other tasks, zero, or their mean over those of the same task. The last is what a function "
+        "vector sums, so it removes what depends on the query alone. FV heads of a task are chosen "
+        "by their mean effect on the other tasks. “No top …”: the top heads of the other kind, as "
+        "many, are left out before the choice. Random heads have none of the top of either kind. "
         "A share that has no more heads than a smaller one is left out. Neighbouring lines are "
         "moved apart a little."
     )
@@ -124,12 +130,16 @@ def by_share(means: pd.DataFrame) -> Plot:
 
 
 def _finding(means: pd.DataFrame) -> str:
-    """The accuracy without the largest sets, of the first model."""
+    """What is lost without the largest sets, of the first model."""
     model_rows = means[means["model"] == means["model"].iloc[0]]
-    most = model_rows[model_rows["heads"] == model_rows["heads"].max()].set_index("kind")
-    accuracy = {kind: number(most.loc[kind, "accuracy"]) for kind in ("fv", "induction", "random")}
+    most = model_rows[model_rows["heads"] == model_rows["heads"].max()]
+    lost = most.set_index(["replaced_by", "kind"])["loss"]
+    other, own = (lost[of, "fv"] for of in ("other_tasks", "own_task"))
+    induction, drawn = (lost["other_tasks", kind] for kind in ("induction", "random"))
+    first = most.iloc[0]
     return (
-        f"ICL goes from {number(most['icl'].iloc[0])} to {accuracy['fv']} with "
-        f"{most['heads'].iloc[0]} top FV heads at their mean over the task, to "
-        f"{accuracy['induction']} with induction heads, to {accuracy['random']} with random ones"
+        f"{display_name(str(first['model']))}: {first['heads']} FV heads at other tasks’ means "
+        f"cost {number(other)} of ICL’s {number(first['icl'])}, induction heads "
+        f"{number(induction)}, random ones {number(drawn)}; FV heads at the task’s own mean "
+        f"{number(own)}"
     )

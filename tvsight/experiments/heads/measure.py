@@ -1,12 +1,12 @@
 """Measure induction scores, and in-context learning without some heads.
 
-An ablated head is replaced by its mean over the few-shot dev prompts of the task, at the last token
-of a few-shot test prompt.
+An ablated head is replaced at the last token of a few-shot test prompt.
 """
 
 from collections.abc import Sequence
 from typing import TypedDict
 
+import torch
 from torch import Tensor
 
 from tvsight.interventions.answers import Answers, Icl, scores
@@ -42,7 +42,7 @@ class Ablated(TypedDict):
     check: list[Read]
     """To the first prompt: `icl`, and `no_op`, with every head replaced by itself."""
     ablated: Answers
-    """Without each set of heads, `[episodes, sets]`."""
+    """With each set of heads replaced by each of the values, `[episodes, replacements * sets]`."""
 
 
 def measure_induction(
@@ -80,28 +80,31 @@ def measure(
     decoder: Decoder,
     test: PromptTokens,
     sets: Sequence[Sequence[Head]],
-    means: Tensor,
+    values: Tensor,
     progress: Progress | None = None,
 ) -> Ablated:
     """Answer few-shot prompts without each set of heads, in one job.
 
     Args:
-        means: what takes the place of a head, `[depth, heads, head_width]`.
+        values: what takes the place of a head, `[replacements, depth, heads, head_width]`.
     """
     say = progress or silent
     say("few-shot prompts")
     prompts = Prompts(decoder, few_shot(test), test["expected"])
-    say("ablation")
     count, own = len(prompts.own), prompts.own
     rows = [prompt for prompt in range(count) for _ in sets]
-    final = with_heads_replaced(decoder, prompts.cached, own, rows, [*sets] * count, means)
-    ablated = final.view(count, len(sets), -1)[prompts.index]
+    replaced = []
+    for number, value in enumerate(values):
+        say(f"ablation {number + 1} of {len(values)}")
+        final = with_heads_replaced(decoder, prompts.cached, own, rows, [*sets] * count, value)
+        replaced.append(final.view(count, len(sets), -1))
+    ablated = torch.cat(replaced, dim=1)[prompts.index]
     icl = Icl(own[prompts.index, -1], test["expected"], test["accepted"])
     (read,) = read_together(decoder, [(ablated, icl.expected)])
     read |= scores(decoder, ablated, icl.expected, icl)
 
     first = cache_prompts(decoder, few_shot(test)[:1])
-    every = [(layer, head) for layer in range(len(means)) for head in range(means.shape[1])]
+    every = [(layer, head) for layer in range(decoder.depth) for head in range(values.shape[2])]
     themselves = last_heads(decoder, first)[0]
     no_op = with_heads_replaced(decoder, first, own[:1], [0], [every], themselves)
     (unchanged,) = read_together(decoder, [(no_op, icl.expected[:1])])

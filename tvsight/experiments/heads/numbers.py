@@ -3,7 +3,7 @@
 import pandas as pd
 from scipy.stats import hypergeom, spearmanr
 
-from tvsight.experiments.heads import CHOOSES, DEFINITIONS, KINDS, Repetition
+from tvsight.experiments.heads import CHOOSES, COPYING, DEFINITIONS, KINDS, REPLACEMENTS, Repetition
 from tvsight.output.labels import number
 from tvsight.protocol.head_numbers import HEAD, effects, universal
 from tvsight.statistics import summaries
@@ -18,6 +18,7 @@ AGAINST = {
     "induction_excluding": "fv_excluding",
 }
 """The other kind of heads."""
+DIFFERENCES = ("loss", "beyond_random", "beyond_other", "beyond_own")
 
 
 def by_fv(tables: pd.DataFrame) -> list[tuple[int, int]]:
@@ -123,71 +124,87 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_task(rows: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of ICL without heads: a row per model, task, kind of heads and share.
+    """Test accuracy of ICL without heads: a row per model, task, replacement, kind and share.
 
     Args:
         rows: of ablations.
 
     Returns:
-        `model`, `category`, `task`, `kind`, `share`, `heads` (their number), `n`, `queries`;
-        `accuracy` (of random heads over all draws), `icl`; `loss`, ICL minus this; `below_random`,
-        random heads minus this; `below_other`, the other kind minus this (each with `_low` and
-        `_high`, paired, bootstrap over queries), and the one-sided `_p` of the three, by permuting
-        queries, with `_p_holm`, adjusted for the tasks of the model. What a kind is not compared
-        with is empty.
+        `model`, `category`, `task`, `replaced_by`, `kind`, `share`, `heads` (their number), `n`,
+        `queries`; `accuracy` (of random heads over all draws), `icl`; `loss`, ICL minus this; and
+        the loss minus that of as many random heads (`beyond_random`), of the other kind
+        (`beyond_other`) and with the task's own means (`beyond_own`), each with `_low` and `_high`,
+        paired, bootstrap over queries; and the one-sided `_p` of the four, by permuting queries,
+        with `_p_holm`, adjusted for the tasks of the model. What a set is not compared with is
+        empty.
     """
     ablated = rows[rows["kind"].notna()]
-    ablated = ablated.assign(place=ablated["kind"].map(list(KINDS).index))
+    ablated = ablated.assign(
+        place=ablated["kind"].map(list(KINDS).index),
+        first=ablated["replaced_by"].map(list(REPLACEMENTS).index),
+    )
 
-    def same_share(
-        task_rows: pd.DataFrame, run: pd.DataFrame, kind: str | None
+    def same_but(
+        task_rows: pd.DataFrame, run: pd.DataFrame, column: str, value: str | None
     ) -> summaries.Pair | None:
-        if kind in (None, run["kind"].iloc[0]):
+        """The rows with another value of a column, beside these."""
+        own = run.iloc[0]
+        if value in (None, own[column]):
             return None
-        same = task_rows["share"] == run["share"].iloc[0]
-        return task_rows[same & (task_rows["kind"] == kind)], run
+        known = {name: own[name] for name in ("replaced_by", "kind", "share")} | {column: value}
+        same = (task_rows[list(known)] == pd.Series(known)).all(axis=1)
+        return task_rows[same], run
 
     table = summaries.by_task(
         rows,
-        ["kind", "share"],
+        ["replaced_by", "kind", "share"],
         {
             "loss": lambda task_rows, run: (task_rows[task_rows["procedure"] == "icl"], run),
-            "below_random": lambda task_rows, run: same_share(task_rows, run, "random"),
-            "below_other": lambda task_rows, run: same_share(
-                task_rows, run, AGAINST.get(run["kind"].iloc[0])
+            "beyond_random": lambda task_rows, run: same_but(task_rows, run, "kind", "random"),
+            "beyond_other": lambda task_rows, run: same_but(
+                task_rows, run, "kind", AGAINST.get(run["kind"].iloc[0])
+            ),
+            "beyond_own": lambda task_rows, run: same_but(
+                task_rows, run, "replaced_by", "own_task"
             ),
         },
         lambda _, run: {"heads": int(run["heads"].iloc[0]), **sizes(run)},
         lambda task_rows, run: right(task_rows[task_rows["procedure"] == "icl"], "icl"),
-        tested=ablated.sort_values(["share", "place"], kind="stable"),
+        tested=ablated.sort_values(["first", "share", "place"], kind="stable"),
     )
     for end in ENDS:
         table.insert(list(table).index("loss"), f"icl{end}", table.pop(f"icl{end}"))
-    return summaries.adjusted(table, ["loss", "below_random", "below_other"], "kind", "share")
+    return summaries.adjusted(table, DIFFERENCES, "replaced_by", "kind", "share")
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over tasks with bootstrap intervals over tasks: a row per model, kind and share.
+    """Means over tasks with bootstrap intervals over tasks: a row per model, group of tasks,
+    replacement, kind and share.
 
     Args:
         table: from `by_task`.
 
     Returns:
-        `model`, `kind`, `share`, `heads`, `tasks` (their number); `accuracy`, `icl`, `loss`,
-        `below_random` and `below_other`, each with `_low` and `_high`; and `<name>_tasks` of the
-        last three, the tasks with an adjusted p-value below 5 %.
+        `model`, `group` (`all` tasks, those of `COPYING`, or the `rest`), `replaced_by`, `kind`,
+        `share`, `heads`, `tasks` (their number); `accuracy`, `icl`, `loss`, `beyond_random`,
+        `beyond_other` and `beyond_own`, each with `_low` and `_high`; and `<name>_tasks` of the
+        last four, the tasks with an adjusted p-value below 5 %.
     """
     means: dict[str, summaries.Mean] = {
         **{"accuracy": "accuracy", "icl": "icl", "loss": ("icl", "accuracy")},
-        **{name: name for name in ("below_random", "below_other")},
+        **{name: name for name in DIFFERENCES[1:]},
     }
-    counts = {f"{n}_tasks": f"{n}_p_holm" for n in ("loss", "below_random", "below_other")}
-    return summaries.over_tasks(table, ["kind", "share", "heads"], means, counts)
+    counts = {f"{name}_tasks": f"{name}_p_holm" for name in DIFFERENCES}
+    copying = table["task"].isin(COPYING)
+    groups = {"all": table, "copying": table[copying], "rest": table[~copying]}
+    grouped = pd.concat([group_rows.assign(group=name) for name, group_rows in groups.items()])
+    condition = ["group", "replaced_by", "kind", "share", "heads"]
+    return summaries.over_tasks(grouped, condition, means, counts)
 
 
 def task_line(rows: pd.DataFrame) -> str:
     """The accuracy of ICL on one task with all heads, and without the largest sets."""
-    most = rows[rows["share"] == rows["share"].max()]
+    most = rows[(rows["share"] == rows["share"].max()) & (rows["replaced_by"] == "other_tasks")]
     parts = [f"ICL {number(rows.loc[rows['procedure'] == 'icl', 'correct'].mean())}"]
     for kind, name in (("fv", "FV"), ("induction", "induction"), ("random", "random")):
         parts.append(f"{name} {number(most.loc[most['kind'] == kind, 'correct'].mean())}")

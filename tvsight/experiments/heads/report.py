@@ -10,6 +10,7 @@ from tvsight.experiments.heads import (
     INDUCTION,
     KINDS,
     NAME,
+    REPLACEMENTS,
     Options,
     figures,
     numbers,
@@ -38,23 +39,28 @@ def _ablated(kind: str) -> str:
 
 
 MEAN_TABLE = Table(
-    "In-context learning with the heads of the largest scores at their mean over the task",
-    "A row is a mean over tasks. Ablated: heads that are replaced at the last token by their mean "
-    "over few-shot dev prompts of the same task, which removes only what depends on the query. "
-    "[ ]: 95 % bootstrap interval over tasks. Lost: ICL minus this. "
-    "Below random: as many random heads minus this. Below the other kind: induction heads minus "
-    "this for FV heads, and the reverse. Tasks are paired; beside each difference stands the "
-    "number of tasks where it is above 0 (permutation of queries, Holm's correction for the tasks, "
-    "5 %). Heads are chosen on the other tasks. The second table has the tasks, with the largest "
-    "sets of heads.",
+    "In-context learning without the heads of the largest scores",
+    "A row is a mean over tasks, with the largest sets of heads; the CSV file has the others, and "
+    "the tasks whose answer stands in the query apart from the rest. Replaced by: the value that "
+    "the heads have at the last token instead, their mean over few-shot dev prompts of the other "
+    "tasks, zero, or their mean over those of the same task; the last is what a function vector "
+    "sums, so it removes only what depends on the query. [ ]: 95 % bootstrap interval over tasks. "
+    "Lost: ICL minus this. Lost beyond random: more than without as many random heads, none of "
+    "them of the top of either kind. Lost beyond the other kind: FV heads more than induction "
+    "heads, and the reverse. Lost beyond the task's own mean: more than with the heads there. "
+    "Tasks are paired; beside a difference stands the number of tasks where it is above 0 "
+    "(permutation of queries, Holm's correction for the tasks, 5 %). Heads are chosen on the other "
+    "tasks. The second table has the tasks, with heads at their mean over the other tasks.",
     (
-        *(c.MODEL, c.named("Ablated", "kind", _ablated, words=True), c.plain("Heads", "heads")),
+        *(c.MODEL, c.named("Replaced by", "replaced_by", REPLACEMENTS.__getitem__, words=True)),
+        *(c.named("Ablated", "kind", _ablated, words=True), c.plain("Heads", "heads")),
         *(c.estimate("Accuracy", "accuracy"), c.estimate("Lost", "loss")),
         c.of("Tasks with a loss", "loss_tasks"),
-        c.estimate("Below random", "below_random"),
-        c.of("Tasks below random", "below_random_tasks", known="below_random"),
-        c.estimate("Below the other kind", "below_other"),
-        c.of("Tasks below the other", "below_other_tasks", known="below_other"),
+        c.estimate("Lost beyond random", "beyond_random"),
+        c.of("Tasks beyond random", "beyond_random_tasks", known="beyond_random"),
+        c.estimate("Lost beyond the other kind", "beyond_other"),
+        c.of("Tasks beyond the other", "beyond_other_tasks", known="beyond_other"),
+        c.estimate("Lost beyond the task's own mean", "beyond_own"),
     ),
 )
 TASK_TABLE = Table(
@@ -106,11 +112,16 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
 def _draw_ablations(ablated: "Outcome", page: Page) -> None:
     table = numbers.by_task(ablated.table)
     means = numbers.over_tasks(table)
-    largest = table.groupby(["model", "task"], observed=True)["heads"].transform("max")
-    by_task = wide(table[table["heads"] == largest], ["model", "task"], "kind")
-    page.table(MEAN_TABLE, table, means, [(TASK_TABLE, by_task)], ablated.note_cells)
+    in_tasks, in_means = (
+        of[of["heads"] == of.groupby("model", observed=True)["heads"].transform("max")]
+        for of in (table, means)
+    )
+    headline = in_tasks[in_tasks["replaced_by"] == "other_tasks"]
+    by_task = wide(headline, ["model", "task"], "kind")
+    shown = in_means[in_means["group"] == "all"]
+    page.table(MEAN_TABLE, table, shown, [(TASK_TABLE, by_task)], ablated.note_cells)
     page.numbers(means, "means")
-    page.figure(figures.by_share(means))
+    page.figure(figures.losses(means))
 
 
 def _draw_scores(table: pd.DataFrame, repeated: pd.DataFrame, page: Page) -> None:

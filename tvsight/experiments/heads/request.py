@@ -3,12 +3,21 @@
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.heads import CHOOSES, DEFINITIONS, DRAWS, NAME, SHARES, Options
+from tvsight.experiments.heads import (
+    CHOOSES,
+    DEFINITIONS,
+    DRAWS,
+    NAME,
+    REPLACEMENTS,
+    SHARES,
+    Options,
+)
 from tvsight.experiments.heads import induction as induction_scores
 from tvsight.experiments.heads.numbers import by_fv, by_induction, task_line
 from tvsight.models import ModelSource
@@ -17,12 +26,11 @@ from tvsight.protocol.head_numbers import effects as mean_effects
 from tvsight.protocol.rows import asked, frame
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, TaskRequest, identity
-from tvsight.storage.contents import HEAD_MEANS
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from torch import Tensor
 
     from tvsight.interventions.attention import Head
     from tvsight.models.loading import Model
@@ -48,8 +56,10 @@ class Ranked(NamedTuple):
     fv: "list[Head]"
     """The heads of the largest mean effect on the other tasks, the largest first."""
     induction: "list[Head]"
-    path: "Path"
-    """The folder of the means of the task's heads."""
+    known: effects.KnownHeads
+    """The means of the heads of each task."""
+    others: list[str]
+    """The tasks that chose."""
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
@@ -76,6 +86,7 @@ def requests(
         scores: its induction scores.
     """
     known = {result.key.task: result for result in head_outcome.results}
+    heads = effects.KnownHeads(Store(plan.config.results), known)
     tasks = [task for task in plan.tasks if task.name in known]
     if len(tasks) < 2 or not scores.results:
         return []
@@ -88,11 +99,12 @@ def requests(
         task_identity = identity(plan, NAME, source, task) | {
             "shares": list(SHARES),
             "draws": DRAWS,
+            "replacements": list(REPLACEMENTS),
             "definitions": {CHOOSES: list(DEFINITIONS[CHOOSES])},
             "sources": {other.name: other.checksum for other in others},
         }
         fv = by_fv(pd.concat([tables[other.name] for other in others]))
-        ranked = Ranked(fv, by_score, known[task.name].path)
+        ranked = Ranked(fv, by_score, heads, [other.name for other in others])
         wanted.append(Ablations(plan, task_identity, task, ranked))
     return wanted
 
@@ -120,20 +132,15 @@ class Ablations(TaskRequest):
         test = asked(model, self.task, episodes, self.plan.template)["test"]
         draw = f"{self.identity['seed']}/{self.task.name}/random heads"
         sets = ablations(self.ranked.fv, self.ranked.induction, draw)
-        means = Store(self.plan.config.results).vectors(self.ranked.path)[HEAD_MEANS]
-        heads = [ablation.heads for ablation in sets]
-        one_head = ([[(layer, 0) for layer, _ in head_set] for head_set in heads], means[:, :1, :2])
-        (result,) = yield [Job(measure, (test.tokens, heads, means), prompts=1, small=one_head)]
+        heads, values = [ablation.heads for ablation in sets], self._values()
+        first = [[(layer, 0) for layer, _ in head_set] for head_set in heads]
+        one_head = (first, values[:, :, :1, :2])
+        (result,) = yield [Job(measure, (test.tokens, heads, values), prompts=1, small=one_head)]
         check_no_op(result["check"], model.dtype, "icl")
-        plain: dict[str, Any] = {"kind": None, "share": None, "heads": None, "draw": None}
+        plain = dict.fromkeys(("replaced_by", "kind", "share", "heads", "draw"))
         rows = [plain | row for row in test.labelled(result["icl"])]
-        for number, ablation in enumerate(sets):
-            named: dict[str, Any] = {
-                "kind": ablation.kind,
-                "share": ablation.share,
-                "draw": ablation.draw,
-            }
-            named["heads"] = len(ablation.heads)
+        for number, (replaced_by, ablation) in enumerate(product(REPLACEMENTS, sets)):
+            named = ablation._asdict() | {"heads": len(ablation.heads), "replaced_by": replaced_by}
             rows += test.rows(at(result["ablated"], number), f"ablated_{ablation.kind}", **named)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         return Measured(data, None, notes)
@@ -141,6 +148,19 @@ class Ablations(TaskRequest):
     def line(self, rows: pd.DataFrame) -> str:
         """The accuracy with and without heads."""
         return task_line(rows)
+
+    def _values(self) -> "Tensor":
+        """What takes the place of a head, as `REPLACEMENTS` names it."""
+        import torch
+
+        own = self.ranked.known.means(self.task.name)
+        others = [self.ranked.known.means(name) for name in self.ranked.others]
+        values = {
+            "other_tasks": torch.stack(others).mean(dim=0),
+            "zero": torch.zeros_like(own),
+            "own_task": own,
+        }
+        return torch.stack([values[name] for name in REPLACEMENTS])
 
 
 def counts(total: int) -> dict[float, int]:
@@ -162,19 +182,23 @@ def ablations(fv: "list[Head]", by_score: "list[Head]", draw: str) -> list[Ablat
 
     Args:
         fv, by_score: all heads, ranked by FV score and by induction score.
-        draw: what the random heads depend on. A larger set holds the smaller ones.
+        draw: what the random heads depend on. A larger set holds the smaller ones, and none holds
+            a head of the largest sets of the other kinds.
     """
     ranked = {"fv": fv, "induction": by_score}
+    sizes = counts(len(fv))
+    most = max(sizes.values())
+    rest = sorted(set(fv) - {*fv[:most], *by_score[:most]})
     shuffled = [
-        random.Random(f"{draw}/{number}").sample(sorted(fv), len(fv)) for number in range(DRAWS)
+        random.Random(f"{draw}/{number}").sample(rest, len(rest)) for number in range(DRAWS)
     ]
     sets = []
-    for share, count in counts(len(fv)).items():
+    for share, count in sizes.items():
         for kind, heads in ranked.items():
             sets.append(Ablation(kind, share, None, heads[:count]))
             left_out = set(ranked[OTHER[kind]][:count])
-            rest = [head for head in heads if head not in left_out]
-            sets.append(Ablation(f"{kind}_excluding", share, None, rest[:count]))
+            others = [head for head in heads if head not in left_out]
+            sets.append(Ablation(f"{kind}_excluding", share, None, others[:count]))
         for number, heads in enumerate(shuffled):
             sets.append(Ablation("random", share, number, heads[:count]))
     return sets

@@ -64,8 +64,9 @@ function steering(found) {
 
 function ablated(found) {
   if (!found.ablated.length) return null;
-  return h("section", {}, h("h2", {}, "ICL with heads at their mean"), sortable("Test accuracy of ICL with some attention heads at their mean over the same task; random heads: mean over draws", [
+  return h("section", {}, h("h2", {}, "ICL without some heads"), sortable("Test accuracy of ICL with some attention heads replaced; random heads: mean over draws", [
     { head: "Heads", key: (one) => one.kind ?? "", cell: (one) => (one.kind ? one.kind.replaceAll("_", " ") : "none is replaced") },
+    { head: "By", key: (one) => one.replaced_by ?? "", cell: (one) => (one.replaced_by ?? "").replaceAll("_", " ") },
     { head: "Replaced", right: true, key: (one) => one.heads ?? 0, cell: (one) => String(one.heads ?? 0) },
     { head: "Accuracy", right: true, key: (one) => one.accuracy, cell: (one) => number(one.accuracy) },
   ], found.ablated));
