@@ -1,7 +1,7 @@
 """Plan a run: its options as requests, one per model and task."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,8 +171,7 @@ def read_plan(config: RunConfig) -> Plan:
 def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> dict[str, Any]:
     """The part of a result's identity that is known without reading weights.
 
-    An experiment that depends on more adds it. Checksums of further tasks go under `sources`, by
-    name.
+    An experiment that depends on more adds it; on further tasks, `source_identity`.
     """
     replayed = plan.replayed.get(task.name)
     version = schema(experiment).version
@@ -187,6 +186,16 @@ def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> di
         **({"version": version} if version > 1 else {}),
         **protocol(plan.config),
     }
+
+
+def source_identity(plan: Plan, tasks: Iterable[Task]) -> dict[str, Any]:
+    """What identifies the other tasks that a result is made of, by their names."""
+    known = list(tasks)
+    checksums: dict[str, Any] = {"sources": {task.name: task.checksum for task in known}}
+    if plan.replayed:
+        episodes = {task.name: episodes_digest(plan.replayed[task.name]) for task in known}
+        checksums["source_episodes"] = episodes
+    return checksums
 
 
 def complete(asked: Sequence[Request], weights: str, dtype: str) -> list[Request]:

@@ -15,8 +15,12 @@ from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.function_vectors import BESIDE, NAME, Options
 from tvsight.experiments.function_vectors.request import COUNTS, DRAWS, FunctionVectors, requests
+from tvsight.experiments.heads import INDUCTION
+from tvsight.experiments.heads import request as heads
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
+from tvsight.prompts import Episode
+from tvsight.prompts.episode_files import write_episodes
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.planning import read_plan
 from tvsight.storage.contents import check_rows
@@ -40,6 +44,31 @@ def wanted(chosen: Options) -> list[FunctionVectors]:
 
 def identities(chosen: Options) -> dict[str, dict[str, Any]]:
     return {one.name: one.identity for one in wanted(chosen)}
+
+
+def test_replayed_episodes_of_the_other_tasks_count(tmp_path: Path) -> None:
+    def replayed(query: str) -> dict[str, dict[str, Any]]:
+        shown, file = ((" a", " A"), (" b", " B")), tmp_path / f"{query}.jsonl"
+        episodes = [
+            Episode(task, split, shown, q, (" Y",), (dummy,))
+            for task, q in (("to_upper", "c"), ("next_letter", query))
+            for split, dummy in (("dev", " d"), ("test", " g"))
+        ]
+        write_episodes(file, episodes)
+        plan = read_plan(Options(episodes=str(file)))
+        tasks = [task.name for task in plan.tasks]
+        known = outcome_for(tasks, SOURCE.name, DEPTH, HEADS)
+        vectors = ZeroVectors(SOURCE.name, *tasks)
+        found = requests(plan, SOURCE, plan.config, known.only(EFFECTS), vectors)
+        found += heads.requests(plan, SOURCE, known.only(EFFECTS), known.only(INDUCTION))
+        return {f"{one.identity['experiment']}/{one.name}": one.identity for one in found}
+
+    one, other = replayed("e"), replayed("f")
+    assert len(one) == 4
+    for name in (f"{NAME}/to_upper", "heads/to_upper"):
+        assert one[name]["episodes"] == other[name]["episodes"]
+        assert one[name] != other[name]
+    assert one == replayed("e")
 
 
 @pytest.fixture(scope="module")

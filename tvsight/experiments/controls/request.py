@@ -9,7 +9,6 @@ from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.numbers import task_line
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
-from tvsight.prompts import episodes_digest
 from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.prompts.shuffling import kept_labels, shuffled_labels
 from tvsight.prompts.tokens import whole_prompts
@@ -17,7 +16,7 @@ from tvsight.protocol import central, methods
 from tvsight.protocol.layers import chosen_layer
 from tvsight.protocol.rows import Asked, asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Plan, TaskRequest, identity
+from tvsight.run.planning import Plan, TaskRequest, identity, source_identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -76,10 +75,7 @@ def requests(
         # By name, since the others take turns: the order of --tasks changes no number.
         others = sorted((o for o in tasks if o.name != task.name), key=lambda other: other.name)
         layer = layers[task.name]
-        further = {"layer": layer, "sources": {other.name: other.checksum for other in others}}
-        if plan.replayed:
-            digests = {o.name: episodes_digest(plan.replayed[o.name]) for o in others}
-            further["source_episodes"] = digests
+        further = {"layer": layer, **source_identity(plan, others)}
         task_identity = identity(plan, NAME, source, task) | further | method.further_identity
         wanted.append(Controls(plan, task_identity, task, others, layer, vectors, method=method))
     return wanted

@@ -17,7 +17,7 @@ from tvsight.protocol import head_effects as effects
 from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_known_heads
 from tvsight.protocol.rows import Asked, asked, frame, method_tokens
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Plan, TaskRequest, identity, read_plan, sources
+from tvsight.run.planning import Plan, TaskRequest, identity, read_plan, source_identity, sources
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -110,7 +110,7 @@ def requests(
             "heads": options.heads,
             "counts": list(COUNTS),
             "draws": DRAWS,
-            "sources": {other.name: other.checksum for other in every if other != task},
+            **source_identity(plan, (other for other in every if other != task)),
         }
         further |= effects.chosen_queries(options.protocol == "todd")
         task_identity = identity(plan, NAME, source, task) | further

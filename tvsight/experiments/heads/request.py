@@ -25,7 +25,7 @@ from tvsight.protocol import head_effects as effects
 from tvsight.protocol.head_numbers import effects as mean_effects
 from tvsight.protocol.rows import asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Plan, TaskRequest, identity
+from tvsight.run.planning import Plan, TaskRequest, identity, source_identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 
@@ -101,7 +101,7 @@ def requests(
             "draws": DRAWS,
             "replacements": list(REPLACEMENTS),
             "definitions": {CHOOSES: list(DEFINITIONS[CHOOSES])},
-            "sources": {other.name: other.checksum for other in others},
+            **source_identity(plan, others),
         }
         fv = by_fv(pd.concat([tables[other.name] for other in others]))
         ranked = Ranked(fv, by_score, heads, [other.name for other in others])

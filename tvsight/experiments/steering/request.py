@@ -24,7 +24,7 @@ from tvsight.experiments.steering import (
 from tvsight.experiments.steering.contexts import NEUTRAL, in_contexts, other_template, sentences
 from tvsight.experiments.steering.numbers import IN_TEXT, task_line
 from tvsight.models import ModelSource
-from tvsight.prompts import Episode, check_window, episodes_digest
+from tvsight.prompts import Episode, check_window
 from tvsight.prompts.generated import answer_text
 from tvsight.protocol import central
 from tvsight.protocol import head_effects as effects
@@ -32,7 +32,7 @@ from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_k
 from tvsight.protocol.layers import chosen_layer
 from tvsight.protocol.rows import Asked, asked, frame
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Plan, TaskRequest, identity
+from tvsight.run.planning import Plan, TaskRequest, identity, source_identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -104,11 +104,8 @@ def requests(
             "generated": [EPISODES, TOKENS],
             "other_template": other_template(plan.template).text,
             "sentences": sentences(task.category),
-            "sources": {other.name: other.checksum for other in every if other != task},
+            **source_identity(plan, (other for other in every if other != task)),
         }
-        if plan.replayed:
-            digests = {other.name: episodes_digest(plan.replayed[other.name]) for other in every}
-            further["source_episodes"] = digests
         task_identity = identity(plan, NAME, source, task) | further
         wanted.append(Steer(plan, task_identity, task, every, known, thetas))
     return wanted
