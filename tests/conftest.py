@@ -37,6 +37,8 @@ FIRST = (
 
 SLOW = ("tests/benchmarks/", "tests/ndif/")
 """Folders of which every test is slow."""
+MEASURED = Path(__file__).with_name("slow.txt")
+"""Test functions that are slow by the clock; `python -m tests.helpers.slow` writes it."""
 EXAMPLES = 15
 """Of a property, where slow tests are left out."""
 
@@ -63,8 +65,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return starts[0] if starts else len(FIRST)
 
     items.sort(key=place)
+    measured = set(MEASURED.read_text(encoding="utf-8").splitlines())
     for item in items:
-        if item.nodeid.startswith(SLOW):
+        if item.nodeid.startswith(SLOW) or item.nodeid.partition("[")[0] in measured:
             item.add_marker(pytest.mark.slow)
 
 
