@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
 from tvsight.execution import Here, complete
 from tvsight.experiments.controls import NAME
-from tvsight.experiments.controls.request import Controls, collect, requests
+from tvsight.experiments.controls.request import Controls, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.output.procedures import CONTROLS
@@ -25,9 +25,8 @@ from tvsight.prompts import sample_episodes, template, usable_pairs, write_episo
 from tvsight.prompts.episodes import Episode, Sampling
 from tvsight.protocol.central import requests as central_requests
 from tvsight.run.outcome import Measured, Outcome
-from tvsight.run.planning import Experiment, Plan, read_plan
+from tvsight.run.planning import Plan, read_plan
 from tvsight.storage.contents import check_rows
-from tvsight.storage.manifests import Key
 from tvsight.storage.schemas import SCORE_TYPES, schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -118,38 +117,6 @@ def test_replayed_episodes_of_other_tasks_count(tmp_path: Path) -> None:
     assert one["to_upper"]["episodes"] == other["to_upper"]["episodes"]
     assert one["to_upper"] != other["to_upper"]
     assert one == replayed("e")
-
-
-class FakeRunner:
-    """A runner that measures nothing: every request has failed."""
-
-    def __init__(self, known: Outcome) -> None:
-        self.known = known
-        self.options: list[RunConfig] = []
-        self.wanted: list[Sequence[Any]] = []
-
-    def outcome(self, options: RunConfig, experiment: Experiment) -> Outcome:
-        self.options.append(options)
-        self.wanted.append(experiment(read_plan(options), SOURCE))
-        if len(self.options) == 1:
-            return replace(self.known)
-        return Outcome([], {Key("a-model", request.name): "failed" for request in self.wanted[1]})
-
-    def after(self, first: str, config: RunConfig, name: str, experiment: Experiment) -> Outcome:
-        assert (first, name) == ("main_results", NAME)
-        return self.outcome(config, experiment)
-
-
-def test_the_central_comparison_is_measured_first_with_its_vectors() -> None:
-    known = central("to_upper", "list_first")
-    runner = FakeRunner(known)
-    found = collect(runner, RunConfig(tasks=TASKS, vectors=False))
-    assert [options.vectors for options in runner.options] == [True, False]
-    assert [request.needs_vectors for request in runner.wanted[0]] == [True] * 3
-    assert [request.layer for request in runner.wanted[1]] == [2, 1]
-    assert runner.wanted[1][0].vectors.paths == known.paths
-    assert found.results == known.results
-    assert list(found.failures) == [("a-model", "to_upper"), ("a-model", "list_first")]
 
 
 @pytest.fixture(scope="module")

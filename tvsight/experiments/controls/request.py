@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tvsight.execution.jobs import Job, Steps
@@ -39,10 +40,7 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
     def controlled(applied: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), applied.paths)
-
-        def experiment(plan: Plan, source: ModelSource) -> list[Controls]:
-            return requests(plan, source, applied, vectors, method)
-
+        experiment = partial(requests, applied=applied, vectors=vectors, method=method)
         applied.add(runner.after(central.NAME, options, NAME, experiment))
         return applied
 
@@ -70,11 +68,11 @@ def requests(
         result.key.task: chosen_layer(result.rows, method.key)
         for result in applied.of(source.name).results
     }
-    tasks = [task for task in plan.tasks if task.name in layers]
+    # By name, since the others take turns: the order of --tasks changes no number.
+    every = sorted((task for task in plan.tasks if task.name in layers), key=lambda of: of.name)
     wanted = []
-    for task in tasks:
-        # By name, since the others take turns: the order of --tasks changes no number.
-        others = sorted((o for o in tasks if o.name != task.name), key=lambda other: other.name)
+    for task in (task for task in plan.tasks if task in every):
+        others = [other for other in every if other != task]
         layer = layers[task.name]
         further = {"layer": layer, "sources": {other.name: other.checksum for other in others}}
         if plan.replayed:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -65,15 +66,10 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
     else:
         outcome = central.collect_with_vectors(runner, options)
     thetas, swept = TaskVectors(Store(options.results), outcome.paths), outcome.only(CENTRAL)
-    head_outcome = runner.outcome(
-        options, lambda plan, source: effects.requests(plan, source, least=HEADS)
-    )
-
-    def experiment(plan: Plan, source: ModelSource) -> list[Steer]:
-        return requests(plan, source, swept, head_outcome, thetas)
-
+    heads = runner.outcome(options, partial(effects.requests, least=HEADS))
+    experiment = partial(requests, central=swept, head_outcome=heads, thetas=thetas)
     steered = runner.after(effects.EFFECTS, options, NAME, experiment)
-    outcome.add(head_outcome)
+    outcome.add(heads)
     outcome.add(steered)
     return outcome
 

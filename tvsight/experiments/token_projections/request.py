@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -46,11 +47,8 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
     def projected(known: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), known.paths)
-
-        def vector_requests(plan: Plan, source: ModelSource) -> list[TokenProjections]:
-            return requests(plan, source, vectors, method)
-
-        outcome = runner.after(CENTRAL, options, NAME, vector_requests)
+        experiment = partial(requests, vectors=vectors, method=method)
+        outcome = runner.after(CENTRAL, options, NAME, experiment)
         if not outcome.results:
             return Outcome([], known.failures | outcome.failures)
         known.add(outcome)
