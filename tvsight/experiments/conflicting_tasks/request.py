@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -48,7 +47,8 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         runner.display.note(f"--tasks {options.tasks}: --pairs chooses here, not --tasks.")
 
     def measured(method: MethodEntry) -> Outcome:
-        return runner.outcome(options, partial(requests, pairs=options.pairs, method=method))
+        pairs = options.pairs
+        return runner.outcome(options, lambda plan, source: requests(plan, source, pairs, method))
 
     return with_further_methods(measured(TASK_VECTOR), options, measured)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tvsight.execution.jobs import Job, Steps
@@ -40,8 +39,11 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
     def controlled(applied: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), applied.paths)
-        experiment = partial(requests, applied=applied, vectors=vectors, method=method)
-        applied.add(runner.after(central.NAME, options, NAME, experiment))
+        controls = runner.after(
+            *(central.NAME, options, NAME),
+            lambda plan, source: requests(plan, source, applied, vectors, method),
+        )
+        applied.add(controls)
         return applied
 
     def measured(method: MethodEntry) -> Outcome:

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +65,13 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
     else:
         outcome = central.collect_with_vectors(runner, options)
     thetas, swept = TaskVectors(Store(options.results), outcome.paths), outcome.only(CENTRAL)
-    heads = runner.outcome(options, partial(effects.requests, least=HEADS))
-    experiment = partial(requests, central=swept, head_outcome=heads, thetas=thetas)
-    steered = runner.after(effects.EFFECTS, options, NAME, experiment)
+    heads = runner.outcome(
+        options, lambda plan, source: effects.requests(plan, source, least=HEADS)
+    )
+    steered = runner.after(
+        *(effects.EFFECTS, options, NAME),
+        lambda plan, source: requests(plan, source, swept, heads, thetas),
+    )
     outcome.add(heads)
     outcome.add(steered)
     return outcome

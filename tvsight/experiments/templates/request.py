@@ -3,7 +3,6 @@ into rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tvsight.config import refuse_repeated
@@ -45,8 +44,8 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     method."""
 
     def measured(method: MethodEntry) -> Outcome:
-        how = {"names": options.templates, "numbers": DUMMY_NUMBERS, "method": method}
-        return runner.outcome(options, partial(requests, **how))
+        how = (options.templates, DUMMY_NUMBERS, method)
+        return runner.outcome(options, lambda plan, source: requests(plan, source, *how))
 
     return with_further_methods(measured(TASK_VECTOR), options, measured)
 

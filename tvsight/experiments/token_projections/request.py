@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -47,8 +46,9 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
     def projected(known: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), known.paths)
-        experiment = partial(requests, vectors=vectors, method=method)
-        outcome = runner.after(CENTRAL, options, NAME, experiment)
+        outcome = runner.after(
+            *(CENTRAL, options, NAME), lambda plan, source: requests(plan, source, vectors, method)
+        )
         if not outcome.results:
             return Outcome([], known.failures | outcome.failures)
         known.add(outcome)
