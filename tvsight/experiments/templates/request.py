@@ -185,7 +185,7 @@ def scored(
         main: the template in whose spelling rows name queries and answers.
         vector: the procedure of the vectors.
     """
-    named = {
+    named: dict[int | None, dict[str, Any]] = {
         number: {
             "procedure": vector,
             "extracted_under": names[variant["extracted"]],
