@@ -202,7 +202,9 @@ def test_every_experiment_has_the_same_files_a_command_and_tests() -> None:
         assert files - further - WHERE_NEEDED == DRAWS | measures, name
         assert (ROOT / "analyses" / f"{name}.py").is_file()
         tests = ROOT / "tests" / "experiments"
-        assert (tests / f"test_{name}.py").is_file() or (tests / name / "test_command.py").is_file()
+        commands = (tests / "test_commands.py").read_text()
+        own = (tests / f"test_{name}.py", tests / name / "test_command.py")
+        assert f'"{name}": Command(' in commands or any(file.is_file() for file in own)
 
 
 def test_no_file_is_long() -> None:

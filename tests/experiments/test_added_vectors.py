@@ -1,5 +1,5 @@
-"""A vector of the task that is added, in each analysis of vectors, against hooks on the same
-weights."""
+"""A vector of the task that is added to conflicting prompts, and under other templates, against
+hooks on the same weights. Controls are checked with it in `controls/test_measure.py`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +12,9 @@ from torch import Tensor
 from tests.helpers.method_prompts import EPISODES, Split, few_shot, method_prompts, with_added
 from tests.helpers.reads import answers_of, where
 from tests.helpers.reference_heads import HeadsReference
-from tests.helpers.tiny_models import DEPTH, WIDTH
+from tests.helpers.tiny_models import DEPTH
 from tvsight.execution import run
 from tvsight.experiments.conflicting_tasks import measure as conflicting_tasks
-from tvsight.experiments.controls import measure as controls
 from tvsight.experiments.templates import measure as templates
 from tvsight.interventions.answers import Answers
 from tvsight.methods.mean_state import METHOD
@@ -86,47 +85,6 @@ def test_it_is_added_to_conflicting_prompts_and_learnt_on_dev_for_both(case: Cas
         (tested,) = where(found["test"]["patched"], "vector", layer_rule=rule)
         (layer,) = tested["blocks"]
         case.check(at(tested["answers"], 0), few_shot(test), layer, mean[:, layer])
-
-
-def test_its_controls_are_added_too(case: Case) -> None:
-    layer, tasks, own = 2, 3, 1
-    generator = torch.Generator().manual_seed(0)
-    means = torch.randn(tasks, DEPTH, WIDTH, generator=generator).half()
-    lengths = 1 + torch.rand(EPISODES, DEPTH, generator=generator)
-    drawn = {"seeds": list(range(EPISODES)), "norms": lengths, "deviations": lengths / 2}
-    dev, test = ({**of, **drawn, "right": of["shared"]} for of in case.prompts)
-    found = case.both(
-        controls.measure, dev, test, means, ["0", "1", "2"], own, layer, True, METHOD, {}
-    )
-    directions = torch.stack(
-        [
-            torch.randn(DEPTH, WIDTH, generator=torch.Generator().manual_seed(seed))
-            for seed in range(EPISODES)
-        ]
-    )
-    directions = directions / directions.norm(dim=-1, keepdim=True)
-    whole = means.float()
-    wanted = {
-        "random_vector": directions * lengths[..., None],
-        "random_deviation": whole.mean(dim=0) + directions * lengths[..., None] / 2,
-        "shuffled_labels": case.mean(case.prompts.dev).expand(EPISODES, -1, -1),
-        "other_tasks_mean": whole[[0, 2]].mean(dim=0).expand(EPISODES, -1, -1),
-        "any_other_task": whole[[0, 2]].repeat(EPISODES // 2, 1, 1),
-        "no_op": torch.zeros(EPISODES, DEPTH, WIDTH),
-    }
-    known = {one["procedure"] for one in found["dev"]}
-    assert known == {*wanted, "baseline", "icl_shuffled", "mean_vector"}
-    for name, vectors in wanted.items():
-        asked = case.prompts.dev["zero_shot"]
-        for block in range(DEPTH):
-            read = at(answers_of(found["dev"], name), block)
-            case.check(read, asked, block, vectors[:, block])
-        asked = case.prompts.test["zero_shot"]
-        case.check(at(answers_of(found["test"], name), 0), asked, layer, vectors[:, layer])
-    for task in range(tasks):
-        read = answers_of(found["test"], "mean_vector", source=str(task))
-        vectors = whole[task].expand(EPISODES, -1, -1)
-        case.check(at(read, 0), case.prompts.test["zero_shot"], layer, vectors[:, layer])
 
 
 def test_it_is_learnt_under_one_template_and_added_under_another(case: Case) -> None:

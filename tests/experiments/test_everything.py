@@ -4,15 +4,15 @@ import contextlib
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
 
-from tests.helpers.drafts import draft
 from tvsight.cli import all as everything
 from tvsight.config import RunConfig
 from tvsight.experiments import EXPERIMENTS
+from tvsight.output.plots import Plot
 from tvsight.storage.contents import check_rows
 from tvsight.storage.manifests import read_manifest
 
@@ -35,14 +35,22 @@ class Ended(NamedTuple):
         }
 
 
-def run(results: Path, checkpoint: Path, **options: bool) -> Ended:
-    """Make everything, with figures as drafts."""
-    chosen = RunConfig(model=(str(checkpoint),), results=str(results), **SMALL, **options)
+def run(results: Path, checkpoint: Path, redraw: bool = False) -> Ended:
+    """Make everything, with figures that are drawn and not written: their captions are."""
+    chosen = RunConfig(model=(str(checkpoint),), results=str(results), **SMALL, redraw=redraw)
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
-        draft(patch)
+        patch.setattr(Plot, "write", caption)
         code = everything.main(chosen)
     return Ended(results, code, printed.getvalue())
+
+
+def caption(plot: Plot, folder: Path, name: str, *, command: str, **options: Any) -> list[Path]:
+    """Write the caption of a figure alone."""
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{name}.caption.md"
+    file.write_text(plot._as_markdown(command), encoding="utf-8")
+    return [file]
 
 
 @pytest.fixture(scope="module")

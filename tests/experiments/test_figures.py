@@ -2,6 +2,7 @@
 golden, and those of many tasks, long names or several models that their texts can be read."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -45,6 +46,7 @@ from tvsight.statistics.geometry import Metric
 from tvsight.tasks import packaged_tasks
 
 Plots = Callable[[], Plot]
+ControlTables = Callable[[], control_rows.Tables]
 LONG = "a_task_with_a_name_that_is_rather_long"
 LONG_MODELS = ("Qwen2.5-Coder-1.5B-Instruct", "gemma-3-1b-it-finetuned-on-a-thing")
 ALL = {name: task.category for name, task in packaged_tasks().items()}
@@ -74,9 +76,21 @@ LONG_NAMED = central((2, 12, 9, 9), models=LONG_MODELS)
 NO_GAIN = central((9, 9, 8, 9), models=["hopeless"])
 
 
-def by_model(table: pd.DataFrame, seeds: pd.DataFrame = SEEDS) -> Plot:
+@cache
+def two() -> pd.DataFrame:
+    return numbers.by_task(TWO)
+
+
+@cache
+def seeds() -> pd.DataFrame:
+    return numbers.by_seed(SEEDS)
+
+
+def by_model(table: pd.DataFrame, other: pd.DataFrame | None = None) -> Plot:
+    """Bars of a table, beside seeds of two tasks, or of `other` alone."""
     bars = numbers.bars(numbers.means(table, paper_by_task()))
-    return figures.by_model(bars, table, numbers.over_seeds(numbers.by_seed(seeds)))
+    by_seed = seeds() if other is None else numbers.by_seed(other.assign(seed=0))
+    return figures.by_model(bars, table, numbers.over_seeds(by_seed))
 
 
 def by_size(table: pd.DataFrame) -> Plot:
@@ -86,8 +100,7 @@ def by_size(table: pd.DataFrame) -> Plot:
 
 
 def by_task(table: pd.DataFrame) -> Plot:
-    seeds = numbers.by_seed(SEEDS)
-    return task_figures.task_by_task(table, "a-model", seeds[seeds["seed"] == 1])
+    return task_figures.task_by_task(table, "a-model", seeds().query("seed == 1"))
 
 
 def methods(tables: function_vector_rows.Tables) -> Plot:
@@ -101,17 +114,18 @@ def scores(name: str) -> Plot:
     return score_figures.by_task(table, *how)
 
 
+@cache
 def long_tasks() -> pd.DataFrame:
     rows = [task_rows(f"{LONG}_{n}", (2 + n % 8, 12, 9, 9)) for n in range(12)]
     return numbers.by_task(pd.concat(rows, ignore_index=True))
 
 
 CENTRAL: dict[str, Plots] = {
-    "main_results": lambda: by_model(numbers.by_task(TWO)),
-    "main_results_no_gain": lambda: by_model(numbers.by_task(NO_GAIN), NO_GAIN.assign(seed=0)),
+    "main_results": lambda: by_model(two()),
+    "main_results_no_gain": lambda: by_model(numbers.by_task(NO_GAIN), NO_GAIN),
     "main_results_models": lambda: by_size(numbers.by_task(TWO.assign(model="gemma-3-270m"))),
-    "main_results_by_task": lambda: by_task(numbers.by_task(TWO)),
-    "main_results_against_icl": lambda: task_figures.against_icl(numbers.by_task(TWO), "a-model"),
+    "main_results_by_task": lambda: by_task(two()),
+    "main_results_against_icl": lambda: task_figures.against_icl(two(), "a-model"),
     "main_results_methods": lambda: methods(function_vector_rows.three_tasks()),
     **{f"main_results_{name}": lambda name=name: scores(name) for name in score_numbers.SCORES},
 }
@@ -144,12 +158,17 @@ def sweep_score(name: str) -> Plot:
 WITH_METHOD = pd.concat([TWO, function_vector_rows.method_rows("antonyms", 9)])
 
 
+@cache
+def shot_means(models: int) -> pd.DataFrame:
+    rows = pd.concat([rows_by_shots(model) for model in MODELS[:models]])
+    return shot_numbers.over_tasks(shot_numbers.by_shots(rows))
+
+
 def by_shots(models: int, kept: str = "shots > 0", more: int = 0) -> Plot:
     """Numbers of demonstrations of some models, the second with `more`."""
-    rows = pd.concat([rows_by_shots(model) for model in MODELS[:models]])
-    means = shot_numbers.over_tasks(shot_numbers.by_shots(rows))
-    means["shots"] += more * (means["model"] == "model-1")
-    return shot_figures.curves(means.query(kept), 20)
+    means = shot_means(models)
+    shots = means["shots"] + more * (means["model"] == "model-1")
+    return shot_figures.curves(means.assign(shots=shots).query(kept), 20)
 
 
 BLOCKS: dict[str, Plots] = {
@@ -164,36 +183,50 @@ BLOCKS: dict[str, Plots] = {
 }
 
 
-def control_means(tables: control_rows.Tables, models: int = 1) -> Plot:
-    table = several(control_numbers.by_task(*tables), models)
-    return control_figures.means(table, control_numbers.over_tasks(table))
+@cache
+def control_table(tables: ControlTables) -> pd.DataFrame:
+    return control_numbers.by_task(*tables())
 
 
-def control_curves(tables: control_rows.Tables, models: int = 1) -> Plot:
-    summary = control_numbers.over_tasks(several(control_numbers.by_task(*tables), models))
-    return control_figures.curves(several(control_numbers.by_block(*tables), models), summary)
+@cache
+def control_summary(tables: ControlTables, models: int) -> pd.DataFrame:
+    return control_numbers.over_tasks(several(control_table(tables), models))
 
 
-def matrix(tables: control_rows.Tables) -> Plot:
-    pairs = control_numbers.transfer(*tables)
+@cache
+def transferred(tables: ControlTables) -> pd.DataFrame:
+    return control_numbers.transfer(*tables())
+
+
+def control_means(tables: ControlTables, models: int = 1) -> Plot:
+    summary = control_summary(tables, models)
+    return control_figures.means(several(control_table(tables), models), summary)
+
+
+def control_curves(tables: ControlTables, models: int = 1) -> Plot:
+    blocks = several(control_numbers.by_block(*tables()), models)
+    return control_figures.curves(blocks, control_summary(tables, models))
+
+
+def matrix(tables: ControlTables) -> Plot:
+    pairs = transferred(tables)
     return transfer_figures.matrix(pairs, control_numbers.transfer_by_task(pairs), "a-model")
 
 
-def distances(tables: control_rows.Tables, given: VectorSet) -> Plot:
-    pairs = distance_numbers.pairs(control_numbers.transfer(*tables), [given])
+def distances(tables: ControlTables, given: VectorSet) -> Plot:
+    pairs = distance_numbers.pairs(transferred(tables), [given])
     found = distance_numbers.by_distance(pairs), distance_numbers.correlations(pairs)
     return distance_figures.scatter(pairs, *found, {"a-model": 6})
 
 
+THREE = control_rows.three_tasks
 CONTROLS: dict[str, Plots] = {
-    "controls": lambda: control_means(control_rows.three_tasks()),
-    "controls_two_models": lambda: control_means(control_rows.three_tasks(), 2),
-    "controls_by_block": lambda: control_curves(control_rows.three_tasks()),
-    "controls_by_block_two_models": lambda: control_curves(control_rows.three_tasks(), 2),
-    "controls_transfer": lambda: matrix(control_rows.three_tasks()),
-    "controls_distances": lambda: distances(
-        control_rows.three_tasks(), vector_set(control_rows.CATEGORIES)
-    ),
+    "controls": lambda: control_means(THREE),
+    "controls_two_models": lambda: control_means(THREE, 2),
+    "controls_by_block": lambda: control_curves(THREE),
+    "controls_by_block_two_models": lambda: control_curves(THREE, 2),
+    "controls_transfer": lambda: matrix(THREE),
+    "controls_distances": lambda: distances(THREE, vector_set(control_rows.CATEGORIES)),
 }
 
 
@@ -230,10 +263,11 @@ FAILURES: dict[str, Plots] = {
 }
 
 
-def clusters(given: VectorSet, perplexity: float = 5) -> Plot:
+def clusters(given: VectorSet, perplexity: float = 5, many: bool = False) -> Plot:
     found, tree = cluster_numbers.embedding(given, perplexity), cluster_numbers.tree(given)
     assert found is not None
-    groupings = cluster_numbers.groupings(given)
+    # Of many tasks the words are those of a few: their tests take long.
+    groupings = cluster_numbers.groupings(vector_set(FOUR, n=4) if many else given)
     return cluster_figures.clusters(found, tree, given, groupings, {given.names[0]: 0.125})
 
 
@@ -295,21 +329,21 @@ GOLDENS = CENTRAL | BLOCKS | CONTROLS | FAILURES | VECTORS | PROJECTIONS
 EIGHTEEN = eighteen_tasks.eighteen_tasks
 LARGE: dict[str, Plots] = {
     "18 tasks": lambda: by_model(EIGHTEEN()),
-    "long models": lambda: by_model(numbers.by_task(LONG_NAMED), LONG_NAMED.assign(seed=0)),
+    "long models": lambda: by_model(numbers.by_task(LONG_NAMED), LONG_NAMED),
     "18 tasks by task": lambda: by_task(EIGHTEEN()),
     "18 tasks against ICL": lambda: task_figures.against_icl(EIGHTEEN(), "a-model"),
     "long tasks": lambda: by_task(long_tasks()),
     "long tasks against ICL": lambda: task_figures.against_icl(long_tasks(), "a-model"),
     "methods": lambda: methods(function_vector_rows.eighteen_tasks()),
     "sweep of three models": lambda: sweep(swept("a-model", "b-model", "c-model")),
-    "controls": lambda: control_means(control_rows.eighteen_tasks(), 3),
-    "controls by block": lambda: control_curves(control_rows.eighteen_tasks(), 3),
-    "controls of one task": lambda: control_curves(control_rows.one_task(), 2),
-    "matrix": lambda: matrix(control_rows.eighteen_tasks()),
-    "distances": lambda: distances(control_rows.eighteen_tasks(), eighteen()),
+    "controls": lambda: control_means(control_rows.eighteen_tasks, 3),
+    "controls by block": lambda: control_curves(control_rows.eighteen_tasks, 3),
+    "controls of one task": lambda: control_curves(control_rows.one_task, 2),
+    "matrix": lambda: matrix(control_rows.eighteen_tasks),
+    "distances": lambda: distances(control_rows.eighteen_tasks, eighteen()),
     "long wrong answers": lambda: confusion("location_religion", "mine" * 6),
     "clusters": lambda: clusters(eighteen(4)),
-    "clusters of all tasks": lambda: clusters(vector_set(ALL, n=2)),
+    "clusters of all tasks": lambda: clusters(vector_set(ALL, n=2), many=True),
     "ridges": lambda: ridges(vector_set(ALL, n=3), by_task=True),
     "ridges of two tasks": lambda: ridges(vector_set({LONG: "custom", "b": "custom"}, n=2)),
 }

@@ -49,24 +49,21 @@ OF_CONTROLS = (
 OF_TOKENS = ("", "_ranks", "_overview", "_overview_qwen2", "_to_upper_qwen2", "_next_letter_qwen2")
 CASES = [
     Asked("conflicting_tasks", "function_vector", PAIR | SIMULATED, OF_PAIRS),
-    Asked("templates", "function_vector", ONE, OF_TEMPLATES),
-    Asked("controls", "mean_state", TWO | SIMULATED, OF_CONTROLS),
-    Asked("token_projections", "mean_state", TWO, OF_TOKENS),
+    Asked("templates", "median_state", ONE | SIMULATED, OF_TEMPLATES),
+    Asked("controls", "mean_state", TWO, OF_CONTROLS),
+    Asked("token_projections", "median_state", TWO | SIMULATED, OF_TOKENS),
     Asked("vector_clusters", "mean_state", TWO, ("_distances", "_qwen2")),
     Asked(
         *("vector_clusters", "median_state", TWO),
         ("", "_by_task", "_points", "_distances", "_qwen2"),
     ),
 ]
-OWN = [
+BESIDE = [
     Asked("layer_sweep", "median_state", TWO, ()),
     Asked("shots", "median_state", TWO | SIMULATED | {"shot_counts": "2"}, ()),
-    Asked("conflicting_tasks", "median_state", PAIR, OF_PAIRS),
-    Asked("templates", "median_state", ONE | SIMULATED, OF_TEMPLATES),
-    Asked("controls", "median_state", TWO, OF_CONTROLS),
-    Asked("token_projections", "median_state", TWO | SIMULATED, OF_TOKENS),
 ]
-"""A method of the user's own. Tests of its file have `main_results`."""
+"""Analyses that draw a method beside the others. `median_state` is a method of the user's own;
+tests of its file have `main_results`."""
 
 
 class Place(NamedTuple):
@@ -110,6 +107,7 @@ def test_a_method_has_results_tables_and_figures_of_its_own(
 ) -> None:
     outcome, found = drawn(asked.name, place.options(asked))
     assert outcome.failures == {}
+    check_place(place, outcome, asked)
     stem = f"{asked.name}_{asked.method}"
     plots = {name: plot for name, plot in found.figures.items() if name.startswith(stem)}
     tables = {name: table for name, table in found.tables.items() if name.startswith(stem)}
@@ -135,22 +133,22 @@ def test_a_method_has_results_tables_and_figures_of_its_own(
         pd.testing.assert_frame_equal(table, found.tables[name])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("asked", OWN, ids=lambda one: one.name)
-def test_a_method_of_the_users_own_runs_through_the_other_analyses(
-    place: Place, asked: Asked
-) -> None:
+@pytest.mark.parametrize("asked", BESIDE, ids=lambda one: one.name)
+def test_a_method_is_drawn_beside_the_others(place: Place, asked: Asked) -> None:
     options = place.options(asked)
     outcome, found = drawn(asked.name, options)
     assert outcome.failures == {}
-    named = {name for name in (*found.tables, *found.figures) if asked.method in name}
-    assert named == {f"{asked.name}_{asked.method}{end}" for end in asked.names}
-    if not asked.names:  # it is drawn beside the others
-        assert asked.method in set(outcome.table["procedure"])
-        assert "Median state" in found.cells[asked.name][0].to_string()
+    assert [name for name in (*found.tables, *found.figures) if asked.method in name] == []
+    assert asked.method in set(outcome.table["procedure"])
+    assert "Median state" in found.cells[asked.name][0].to_string()
+    check_place(place, outcome, asked)
+
+
+def check_place(place: Place, outcome: Outcome, asked: Asked) -> None:
+    """Check where the results of a method were measured."""
+    wanted = "simulated server" if asked.options.get("remote_simulated") else "local"
     for one in outcome.only(asked.name).of_method(asked.method).results:
-        where = Store(place.results).read_manifest(one.path)["place"]["kind"]
-        assert where == ("simulated server" if options.remote_simulated else "local")
+        assert Store(place.results).read_manifest(one.path)["place"]["kind"] == wanted
 
 
 @pytest.mark.parametrize("name", ["conflicting_tasks", "templates", "controls"])
@@ -166,12 +164,14 @@ def test_rows_name_the_method_and_the_identity_adds_it(place: Place, name: str) 
             procedures = set(result.rows["procedure"])
             assert (asked.method in procedures) is (bool(result.method) and name != "controls")
             assert ("task_vector" in procedures) is (not result.method and name != "controls")
-    assert identities[asked.method].items() >= METHODS[asked.method].identity.items()
     own = {"method", "method_settings"}
+    if asked.method in METHODS:
+        assert identities[asked.method].items() >= METHODS[asked.method].identity.items()
+    else:
+        own.add("method_source")
     assert identities[asked.method].keys() == identities[""].keys() | own
 
 
-@pytest.mark.slow
 def test_a_method_that_is_stored_without_vectors_is_measured_again_where_they_are_needed(
     place: Place, tmp_path: Path
 ) -> None:
@@ -192,7 +192,6 @@ def test_a_method_that_is_stored_without_vectors_is_measured_again_where_they_ar
     assert len(found["dev"]) == 1
 
 
-@pytest.mark.slow
 def test_a_command_writes_a_method_into_files_of_its_own(place: Place, tmp_path: Path) -> None:
     where = ("--model", place.checkpoint, "--results", tmp_path, "--tasks", "to_upper,next_letter")
     sizes = ("--shots", "3", "--episodes-per-split", "4", "--methods", "mean_state")

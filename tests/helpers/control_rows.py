@@ -127,13 +127,6 @@ def three_tasks() -> Tables:
 
 
 @cache
-def two_tasks() -> Tables:
-    central, rows = three_tasks()
-    few = rows[(rows["task"] != "two") & (rows["source"] != "two")]
-    return central[central["task"] != "two"], few
-
-
-@cache
 def one_task() -> Tables:
     right = {name: RIGHT[name] for name in ALONE}
     return central_rows({"one": 16}), control_rows("one", right, {"one": 15})

@@ -99,10 +99,7 @@ def test_the_draw_depends_on_names_and_seed_only() -> None:
     others = [sample(seed=8), sample(a="c"), sample(b="c")]
     asked = [[bare(c.patched) for c in conflicts] for conflicts in (few, *others)]
     assert len({tuple(queries) for queries in asked}) == 4
-
-
-def test_one_known_draw_stays_as_it_was() -> None:
-    first = sample()[0]
+    first = sample()[0]  # stays as it was
     assert first.demonstrated.demonstrations == (
         (" x8", " a-x8"),
         (" a4", " a-a4"),
@@ -111,13 +108,6 @@ def test_one_known_draw_stays_as_it_was() -> None:
     assert (first.demonstrated.query, first.demonstrated.accepted) == (" x16", (" a-x16",))
     assert first.patched.demonstrations == (("x6", "b-x6"), ("x7", "b-x7"), ("x23", "b-x23"))
     assert (first.patched.query, first.patched.dummy_queries) == ("x16", ("x4", "x19"))
-
-
-def test_too_few_pairs_for_an_episode_are_refused() -> None:
-    both = usable("a", 3, own=0), usable("b", 3, own=0)
-    queries = list(zip(both[0].pairs, both[1].pairs, strict=True))
-    with pytest.raises(UsageError, match=r"Task a: 3 demonstrations, 0 dummy queries .* it has 3"):
-        sample_conflicts(("a", "b"), both, queries, sampling(1))
 
 
 def test_queries_are_inputs_of_both_that_no_token_answers_twice() -> None:
@@ -131,9 +121,13 @@ def test_queries_are_inputs_of_both_that_no_token_answers_twice() -> None:
     # `a` and `b` share an accepted answer, `c` the token Q A, that begins with one and is the other
     assert [one.input for one, _ in found] == list(letters[3:24])
     assert all((one.answer, other.answer) == ("Q", "E") for one, other in found)
-
-
-def test_spaces_around_an_input_do_not_make_it_another() -> None:
+    # Those whose answers begin with one token are left out.
+    first = own_task("one", [(x, "QA") for x in letters], "prefix")
+    second = own_task("two", [(x, "QE" if x in "abc" else "AE") for x in letters], "prefix")
+    both = UsablePairs(first.pairs, False, 26), UsablePairs(second.pairs, False, 26)
+    found = conflicting_queries((first, second), both, known(piece_tokenizer([])), BARE)
+    assert [one.input for one, _ in found] == list(letters[3:])
+    # Spaces around an input do not make it another.
     words = [f"w{number}" for number in range(MIN_QUERIES)]
     first = own_task("one", [(f" {word}", " Q") for word in words])
     second = own_task("two", [*((word, "E") for word in words), (" w0", "A")])
@@ -142,16 +136,7 @@ def test_spaces_around_an_input_do_not_make_it_another() -> None:
     assert [(one.input, other.input) for one, other in found] == [(f" {w}", w) for w in words]
 
 
-def test_queries_whose_answers_begin_with_one_token_are_left_out() -> None:
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    first = own_task("one", [(x, "QA") for x in letters], "prefix")
-    second = own_task("two", [(x, "QE" if x in "abc" else "AE") for x in letters], "prefix")
-    both = UsablePairs(first.pairs, False, 26), UsablePairs(second.pairs, False, 26)
-    found = conflicting_queries((first, second), both, known(piece_tokenizer([])), BARE)
-    assert [one.input for one, _ in found] == list(letters[3:])
-
-
-def test_too_few_queries_are_refused_with_their_number() -> None:
+def test_too_few_queries_or_pairs_are_refused_with_their_number() -> None:
     pairs = [(x, "Q") for x in "abcdefghijklmnopqrs"]
     first, second = own_task("one", pairs), own_task("two", [(x, "E") for x, _ in pairs])
     both = UsablePairs(first.pairs, False, 19), UsablePairs(second.pairs, False, 19)
@@ -159,18 +144,18 @@ def test_too_few_queries_are_refused_with_their_number() -> None:
         conflicting_queries((first, second), both, known(piece_tokenizer([])), BARE)
     with pytest.raises(UsageError, match=r"pair one:two: 19 inputs of both .* at least 20"):
         check_conflict(first, second, SHOTS, DUMMIES)
+    both = usable("a", 3, own=0), usable("b", 3, own=0)
+    queries = list(zip(both[0].pairs, both[1].pairs, strict=True))
+    with pytest.raises(UsageError, match=r"Task a: 3 demonstrations, 0 dummy queries .* it has 3"):
+        sample_conflicts(("a", "b"), both, queries, sampling(1))
 
 
-def test_pairs_that_cannot_conflict_are_known_without_a_tokenizer() -> None:
+def test_pairs_that_can_conflict_and_cannot_are_known_without_a_tokenizer() -> None:
+    for demonstrated, patched in (pair.split(":") for pair in PAPER_PAIRS):
+        check_conflict(task(demonstrated), task(patched), 5, 2)
+        assert tasks_of(pair_name(demonstrated, patched)) == (demonstrated, patched)
     for first, second in (("to_upper", "to_lower"), ("antonyms", "antonyms")):
         with pytest.raises(UsageError, match=f"pair {first}:{second}: 0 inputs of both"):
             check_conflict(task(first), task(second), SHOTS, DUMMIES)
     with pytest.raises(UsageError, match="Task to_upper: 24 demonstrations, 2 dummy queries"):
         check_conflict(task("next_letter"), task("to_upper"), 24, 2)
-
-
-@pytest.mark.parametrize("pair", PAPER_PAIRS)
-def test_the_papers_pairs_conflict(pair: str) -> None:
-    demonstrated, patched = map(task, pair.split(":"))
-    check_conflict(demonstrated, patched, 5, 2)
-    assert tasks_of(pair_name(demonstrated.name, patched.name)) == tuple(pair.split(":"))

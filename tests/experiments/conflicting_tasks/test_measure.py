@@ -4,13 +4,14 @@ import random
 import string
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from tests.helpers.misplaced import misplace
 from tests.helpers.reference import Answer, Reference
 from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH
@@ -20,10 +21,8 @@ from tvsight.execution import Here, complete
 from tvsight.experiments.conflicting_tasks import NAME
 from tvsight.experiments.conflicting_tasks.episodes import Conflict
 from tvsight.experiments.conflicting_tasks.request import ConflictingTasks
-from tvsight.interventions.application import apply_vectors
 from tvsight.models.loading import Model, load
 from tvsight.prompts import template
-from tvsight.protocol import conditions
 from tvsight.run.planning import read_plan
 from tvsight.statistics.tests import best_better_than
 from tvsight.storage.schemas import SCORE_TYPES, schema
@@ -99,21 +98,15 @@ def measured(
         of_split = [c for c in conflicts if c.patched.split == split]
         vectors = []
         for c in of_split:
-            few_shot = [
-                EXAMPLE.few_shot(c.patched.demonstrations, d) for d in c.patched.dummy_queries
-            ]
-            streams = [hooked.residual_streams(ids(prompt)) for prompt in few_shot]
+            shown, dummies = c.patched.demonstrations, c.patched.dummy_queries
+            streams = [hooked.residual_streams(ids(EXAMPLE.few_shot(shown, d))) for d in dummies]
             vectors.append(torch.stack(streams).mean(dim=0))
-        prompts = {
-            "zero_shot": [EXAMPLE.query(c.patched.query) for c in of_split],
-            "conflict": [
-                EXAMPLE.few_shot(c.demonstrated.demonstrations, c.demonstrated.query)
-                for c in of_split
-            ],
-            "patched": [
-                EXAMPLE.few_shot(c.patched.demonstrations, c.patched.query) for c in of_split
-            ],
-        }
+        sides = [[c.demonstrated for c in of_split], [c.patched for c in of_split]]
+        few_shot = [[EXAMPLE.few_shot(e.demonstrations, e.query) for e in of] for of in sides]
+        zero_shot = [EXAMPLE.query(c.patched.query) for c in of_split]
+        prompts = dict(
+            zip(("conflict", "patched", "zero_shot"), [*few_shot, zero_shot], strict=True)
+        )
         for name, texts in prompts.items():
             answers[name, split] = [hooked.answer(ids(text)) for text in texts]
             pairs = list(zip(map(ids, texts), vectors, strict=True))
@@ -143,10 +136,11 @@ def test_rows_have_the_columns_types_and_conditions_of_the_schema(measured: Meas
     assert set(counts) == {EPISODES}
     # dev: baseline and its sweep once; icl and its sweep, and icl and two rules on test, twice
     assert len(counts) == (1 + DEPTH) + 2 * (1 + DEPTH) + 2 * 3
+    assert measured.phases == ["dev conflicts", "test conflicts"]
 
 
 @pytest.mark.parametrize("scored_as", ["demonstrations", "patched"])
-def test_conflicting_prompts_answer_what_the_reference_answers(
+def test_prompts_answer_what_the_reference_answers(
     model: Model, measured: Measured, scored_as: str
 ) -> None:
     for split in ("dev", "test"):
@@ -155,6 +149,12 @@ def test_conflicting_prompts_answer_what_the_reference_answers(
     swept = measured.of("dev", "task_vector", scored_as=scored_as, layer_rule="conflict")
     for block, wanted in enumerate(measured.swept["conflict", "dev"]):
         assert_answered(model, swept[swept["layer"] == block], wanted)
+    if scored_as == "patched":
+        assert_answered(model, measured.of("dev", "baseline"), measured.answers["zero_shot", "dev"])
+        swept = measured.of("dev", "task_vector", layer_rule="zero_shot")
+        assert set(swept["scored_as"]) == {"patched"}
+        for block, wanted in enumerate(measured.swept["zero_shot", "dev"]):
+            assert_answered(model, swept[swept["layer"] == block], wanted)
 
 
 @pytest.mark.parametrize("scored_as", ["demonstrations", "patched"])
@@ -180,16 +180,6 @@ def test_divergences_are_from_in_context_learning_of_the_task_that_is_scored(
     assert rows["icl_divergence"].tolist() == pytest.approx(divergences, abs=TOLERANCE)
     zero = measured.of("test", "icl", scored_as=scored_as)["icl_divergence"].max() == 0
     assert zero == (scored_as == "demonstrations")
-
-
-def test_zero_shot_prompts_answer_what_the_reference_answers(
-    model: Model, measured: Measured
-) -> None:
-    assert_answered(model, measured.of("dev", "baseline"), measured.answers["zero_shot", "dev"])
-    swept = measured.of("dev", "task_vector", layer_rule="zero_shot")
-    assert set(swept["scored_as"]) == {"patched"}
-    for block, wanted in enumerate(measured.swept["zero_shot", "dev"]):
-        assert_answered(model, swept[swept["layer"] == block], wanted)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -240,17 +230,10 @@ def test_each_way_of_scoring_asks_and_accepts_what_its_own_task_does(measured: M
     assert both.sum(axis=1).max() == 1
 
 
-def test_progress_hears_of_each_phase(measured: Measured) -> None:
-    assert measured.phases == ["dev conflicts", "test conflicts"]
-
-
 def test_a_patch_at_the_wrong_block_is_refused(
     model: Model, pair: ConflictingTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def one_too_low(decoder: Any, prompts: Any, chosen: Any, layers: Any, vectors: Any) -> Any:
-        return apply_vectors(decoder, prompts, chosen, [max(0, n - 1) for n in layers], vectors)
-
-    monkeypatch.setattr(conditions, "apply_vectors", one_too_low)
+    misplace(monkeypatch)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         complete(pair.steps(model), model.decoder)
 

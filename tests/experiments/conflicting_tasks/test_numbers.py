@@ -39,20 +39,14 @@ def test_a_vector_overrides_where_the_lead_changes_sides() -> None:
     # Without the vector 16 queries for A against 1 for B, with it 15 for B against 1 for A. The
     # larger p-value is that of the latter: (1 + 16) / 2^16.
     assert table.loc["conflict", "overrides_p"] == pytest.approx(17 / 2**16)
-
-
-def test_overrides_are_adjusted_for_the_pairs_of_a_rule() -> None:
-    table = by_pair(pd.concat([pair_rows("a→b"), pair_rows("c→d", conflict=(0, 18))]))
-    found = table[table["layer_rule"] == "conflict"]
-    # (1 + 17) / 2^17 without the vector, where it is larger than 2^-18 with it.
+    both = by_pair(pd.concat([pair_rows("a→b"), pair_rows("c→d", conflict=(0, 18))]))
+    found = both[both["layer_rule"] == "conflict"]
+    # (1 + 17) / 2^17 without the vector, where it is larger than 2^-18 with it; two pairs of a rule
     assert found["overrides_p"].tolist() == pytest.approx([17 / 2**16, 18 / 2**17])
     assert found["overrides_p_holm"].tolist() == pytest.approx([18 / 2**16, 18 / 2**16])
-
-
-def test_demonstrations_that_were_not_followed_are_not_overridden() -> None:
     (_, row) = by_pair(pair_rows(icl=(1, 9), conflict=(0, 15))).to_dict("records")
     assert (row["icl_follows"], row["task_vector_follows"]) == ("patched", "patched")
-    assert row["overrides"] is False
+    assert row["overrides"] is False  # what was not followed is not overridden
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tvsight.errors import UsageError
 from tvsight.experiments.conflicting_tasks import PAPER_PAIRS, Options
 from tvsight.experiments.conflicting_tasks.request import ConflictingTasks, requests
 from tvsight.models import ModelSource
+from tvsight.prompts import Episode, write_episodes
 from tvsight.run.planning import read_plan
 from tvsight.tasks import packaged_tasks
 
@@ -25,6 +26,8 @@ def test_the_papers_pairs_are_asked_for_by_default() -> None:
     found = asked(*Options().pairs)
     assert [request.name for request in found] == [pair.replace(":", "→") for pair in PAPER_PAIRS]
     assert len({request.result.key for request in found}) == 5
+    names = [one.name for one in asked("en_es:en_fr", "en_fr:en_es", "en_es:en_fr")]
+    assert names == ["en_es→en_fr", "en_fr→en_es"]  # twice is once, and the reverse is another
 
 
 def test_a_pair_is_known_by_both_tasks_and_their_pairs() -> None:
@@ -53,11 +56,6 @@ def test_what_changes_a_number_changes_the_key(change: dict[str, Any], is_anothe
     assert (keys[0] != keys[1]) is is_another
 
 
-def test_a_pair_given_twice_is_asked_for_once_and_its_reverse_is_another() -> None:
-    names = [r.name for r in asked("en_es:en_fr", "en_fr:en_es", "en_es:en_fr")]
-    assert names == ["en_es→en_fr", "en_fr→en_es"]
-
-
 def test_a_task_of_ones_own_can_be_in_a_pair(tmp_path: Path) -> None:
     file = tmp_path / "own.json"
     pairs = [[chr(97 + number), chr(97 + (number + 2) % 26)] for number in range(26)]
@@ -78,26 +76,22 @@ def test_a_task_of_ones_own_can_be_in_a_pair(tmp_path: Path) -> None:
         ("a:b:c", "'a:b:c': two tasks with a colon"),
         ("to_upper:to_upper", "to_upper:to_upper: 0 inputs of both"),
         ("to_upper:en_fr", "to_upper:en_fr: 0 inputs of both"),
+        ("", "at least one pair"),
     ],
 )
-def test_a_pair_that_is_none_is_refused(pair: str, message: str) -> None:
+def test_no_pair_or_one_that_is_none_is_refused(pair: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        asked(pair)
-
-
-def test_no_pair_is_refused() -> None:
-    with pytest.raises(UsageError, match="at least one pair"):
-        asked()
+        asked(*pair.split())
 
 
 def test_episodes_of_one_task_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--save-episodes: an episode of conflicting tasks"):
         asked("en_es:en_fr", save_episodes="file.jsonl")
-    file = tmp_path / "asked.jsonl"
-    episode = (
-        '{"task": "to_upper", "split": "dev", "demonstrations": [["a", "A"]], "query": "b", '
-        '"accepted": ["B"], "dummy_queries": ["c"]}\n'
+    file, shown = tmp_path / "asked.jsonl", (("a", "A"),)
+    episodes = [("dev", "b"), ("test", "d")]
+    write_episodes(
+        file,
+        [Episode("to_upper", split, shown, query, ("B",), ("c",)) for split, query in episodes],
     )
-    file.write_text(episode + episode.replace("dev", "test").replace('"b"', '"d"'))
     with pytest.raises(UsageError, match="--episodes: an episode of conflicting tasks"):
         asked("en_es:en_fr", episodes=str(file))

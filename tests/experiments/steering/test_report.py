@@ -34,7 +34,7 @@ def test_figures_are_those_of_before_and_legible(both: tuple[Recorded, str]) -> 
         assert_legible(plot)
 
 
-def test_tables_say_the_numbers(both: tuple[Recorded, str]) -> None:
+def test_tables_and_titles_say_the_numbers(both: tuple[Recorded, str]) -> None:
     files, told = both
     assert set(files.tables) == {
         f"steering{part}" for part in ("", "_means", "_ranges", "_collapse")
@@ -55,10 +55,7 @@ def test_tables_say_the_numbers(both: tuple[Recorded, str]) -> None:
     assert signs["Divergence"].tolist()[0] == "–"
     assert signs["Right, once"].str.startswith("0.75 [").all()
     assert signs["Change"].str.startswith("-0.50 [").all()
-
-
-def test_titles_say_what_is_drawn(both: tuple[Recorded, str]) -> None:
-    tables = both[0].tables
+    tables = files.tables
     means, ranges = tables["steering_means"], tables["steering_ranges"]
     assert by_alpha(means, ranges.assign(helping=0), MODELS[0]).title == (
         "Added to zero-shot prompts, no vector is shown to help with any α (0.68 at best, 0.08 "
@@ -69,14 +66,12 @@ def test_titles_say_what_is_drawn(both: tuple[Recorded, str]) -> None:
     assert added.startswith("Added with α = 0.25 once, the task vector makes 0.75 of")
 
 
-def test_with_one_task_no_factor_is_shown_to_help() -> None:
+def test_with_one_task_no_factor_is_shown_to_help_and_with_none_nothing_is() -> None:
     files, told = drawn(Outcome(outcome("a-model", contexts=SHOWN[:1]).results[:2]))
     assert "no interval over tasks" in told
     assert set(files.cells["steering"][0]["Helps most with"]) == {"–"}
     assert len(files.figures["steering_a-model"].figure.axes) == 2  # a context, and the controls
-
-
-def test_without_a_result_there_is_nothing_to_draw() -> None:
+    # Without a result there is nothing to draw.
     files, told = drawn(outcome("a-model").only(CENTRAL))
     assert "nothing to draw" in told
     assert files.tables == files.figures == {}

@@ -85,11 +85,6 @@ def test_blocks_of_the_central_comparison_are_not_swept_again(model: Model) -> N
     assert {name: found[name] for name in layers} == layers
 
 
-def test_repeated_bigrams_are_those_that_were_there_before() -> None:
-    assert repeated_bigrams([1, 2, 3, 4]) == 0
-    assert repeated_bigrams([1, 2, 1, 2, 1]) == 0.5
-
-
 def test_its_job_can_be_rehearsed_and_random_directions_depend_on_task_and_seed(
     model: Model,
 ) -> None:
@@ -104,14 +99,16 @@ def test_its_job_can_be_rehearsed_and_random_directions_depend_on_task_and_seed(
     assert len({extracted["seed"], job(1).arguments[-2]["seed"]}) == 2
     assert job(seed=(1,)).arguments[-2]["seed"] != extracted["seed"]
     assert rehearse(first, model.decoder, model.dtype) > 0
+    assert [repeated_bigrams(tokens) for tokens in ([1, 2, 3, 4], [1, 2, 1, 2, 1])] == [0, 0.5]
 
 
 @pytest.mark.parametrize("tasks", [TASKS, "to_upper"])
 def test_rows_are_complete(model: Model, tasks: str) -> None:
     request = wanted(tasks)[0]
     rows = complete(request.steps(model), model.decoder).rows
-    shipped = complete(request.steps(model), model.decoder, Here(simulated=True)).rows
-    pd.testing.assert_frame_equal(shipped, rows)
+    if tasks == TASKS:
+        shipped = complete(request.steps(model), model.decoder, Here(simulated=True)).rows
+        pd.testing.assert_frame_equal(shipped, rows)
     assert rows.dtypes.astype(str).to_dict() == schema(NAME).columns_with(SCORE_TYPES)
     assert check_rows(rows, request.identity) is None
     dev, test = (rows[rows["split"] == split] for split in ("dev", "test"))

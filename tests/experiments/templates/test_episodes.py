@@ -70,28 +70,20 @@ def test_too_few_common_pairs_are_refused() -> None:
         common_pairs(task_of(30), tokenizer, TEMPLATES, "a-model")
 
 
-def test_an_episode_is_spelled_with_spaces_or_as_it_is() -> None:
-    plain = Episode("t", "dev", (("a", "b"),), "q", ("one", "two"), ("c", "d"))
-    assert respelled(plain, False) == plain
-    assert respelled(plain, True) == Episode(
-        "t", "dev", ((" a", " b"),), " q", (" one", " two"), (" c", " d")
-    )
-
-
 def test_each_template_gets_its_spelling_and_the_main_one_all_dummy_queries() -> None:
     foreign = [("e", "f")] * len(EPISODES)
     found = under_templates(EPISODES, foreign, {"a": True, "b": False, "c": True}, "b", 1)
     assert found["b"] == [replace(one, dummy_queries=("c", "d", "e", "f")) for one in EPISODES]
+    plain = Episode("t", "dev", (("a", "b"),), "q", ("one", "two"), ("c", "d"))
+    spelt = Episode("t", "dev", ((" a", " b"),), " q", (" one", " two"), (" c", " d"))
+    assert (respelled(plain, False), respelled(plain, True)) == (plain, spelt)
     first = [replace(one, dummy_queries=("c",)) for one in EPISODES]
     assert found["a"] == found["c"] == [respelled(one, True) for one in first]
 
 
-def test_the_other_task_is_of_another_category() -> None:
+def test_foreign_words_are_inputs_of_the_other_task_and_not_of_this_one() -> None:
     for task in packaged_tasks().values():
         assert foreign_task(task).category != task.category
-
-
-def test_foreign_words_are_inputs_of_the_other_task_and_not_of_this_one() -> None:
     other = foreign_task(custom())
     own = custom(*(pair.input for pair in other.pairs[:-30]))
     left = {pair.input for pair in other.pairs[-30:]}

@@ -197,11 +197,6 @@ def assert_same(
             assert row["log_probability"] == pytest.approx(wanted, abs=TOLERANCE)
 
 
-def test_variants_differ_where_their_vectors_do(measured: Measured) -> None:
-    found = [measured.of(variant)["log_probability"] for variant in MEASURED]
-    assert len({tuple(values) for values in found}) == len(MEASURED)
-
-
 def test_rows_have_the_columns_of_the_schema_and_the_spelling_of_the_main_template(
     measured: Measured,
 ) -> None:

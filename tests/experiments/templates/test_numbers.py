@@ -37,7 +37,8 @@ def test_accuracy_is_that_of_test_answers(table: pd.DataFrame) -> None:
 
 
 def test_means_stand_beside_what_the_applied_template_gives(table: pd.DataFrame) -> None:
-    found = of(over_tasks(table), "example", "arrow", 2, "task")
+    means = over_tasks(table)
+    found = of(means, "example", "arrow", 2, "task")
     # Right answers: 9 and 5 of 20, where the vector of arrow itself has 13 and 9.
     assert found["accuracy"] == pytest.approx(0.35)
     assert (found["accuracy_low"], found["accuracy_high"]) == pytest.approx((0.25, 0.45))
@@ -46,10 +47,9 @@ def test_means_stand_beside_what_the_applied_template_gives(table: pd.DataFrame)
     assert (found["gain_low"], found["gain_high"]) == pytest.approx((0.2, 0.4))
     assert found["recovered_gap"] == pytest.approx(0.3 / 0.8)
     assert found["tasks"] == 2
-
-
-def test_a_difference_is_paired_over_tasks(table: pd.DataFrame) -> None:
-    means = over_tasks(table)
+    assert found[["layer_median", "layer_first", "layer_last"]].tolist() == [9, 8, 10]
+    assert found["identified"] == 1
+    # A difference is paired over tasks.
     for names, lost in ((("example", "arrow"), 0.2), (("arrow", "example"), 0.2)):
         found = of(means, *names, 2, "task")
         # The same in both tasks, so resampling them changes nothing.
@@ -58,12 +58,6 @@ def test_a_difference_is_paired_over_tasks(table: pd.DataFrame) -> None:
         )
     assert of(means, "example", "example", 2, "task")["difference"] == 0
     assert of(means, "example", "example", 1, "query")["difference"] == pytest.approx(0.2)
-
-
-def test_blocks_have_a_median_and_a_range(table: pd.DataFrame) -> None:
-    found = of(over_tasks(table), "example", "arrow", 2, "task")
-    assert found[["layer_median", "layer_first", "layer_last"]].tolist() == [9, 8, 10]
-    assert found["identified"] == 1
 
 
 def test_the_matrix_and_the_dummy_queries_share_one_cell(table: pd.DataFrame) -> None:

@@ -43,27 +43,13 @@ def test_one_template_alone_is_drawn() -> None:
     plot = files.figures["templates_a-model"]
     assert plot.title == "The task vector answers with an accuracy of 0.70"
     assert set(files.cells["templates"][0]["Block (range)"]) == {"10"}
-
-
-def test_templates_of_the_users_are_written_out() -> None:
     assert figures._written_out(r"in:{x} out:{y}\n") == "in:x out:y"
     assert figures._written_out("question") == "question\nQ:x / A:y"
 
 
-def test_numbers_are_the_matrix_the_dummy_queries_and_all_tasks(files: Recorded) -> None:
-    table = numbers.by_variant(pd.concat(RESULTS, ignore_index=True))
-    means, own = numbers.over_tasks(table), numbers.standard(table)
-    expected = {
-        "templates": numbers.template_table(means, own),
-        "templates_dummy_queries": numbers.dummy_query_table(means, own),
-        "templates_by_task": table,
-    }
-    assert set(files.tables) == set(expected)
-    for name, numbers_of_table in expected.items():
-        pd.testing.assert_frame_equal(files.tables[name], numbers_of_table)
-
-
 def test_tables_say_the_numbers(files: Recorded) -> None:
+    table = numbers.by_variant(pd.concat(RESULTS, ignore_index=True))
+    pd.testing.assert_frame_equal(files.tables["templates_by_task"], table)
     (matrix,), (dummies,) = files.cells["templates"], files.cells["templates_dummy_queries"]
     assert matrix["Model"].tolist() == ["a-model"] * 4 + ["b-model"] * 4
     assert matrix.iloc[2].tolist() == [
@@ -83,9 +69,6 @@ def test_tables_say_the_numbers(files: Recorded) -> None:
     assert list(chosen)[3:] == columns
     assert chosen["Model"].tolist() == ["a-model", "a-model", "b-model"]
     assert chosen["Task"].tolist() == ["one", "two", "one"]
-
-
-def test_words_from_elsewhere_are_escaped(files: Recorded) -> None:
     foreign = {"Model", "Category", "Task", "Extracted under", "Applied under"}
     for name, escaped in files.escaped.items():
         assert escaped >= foreign & {column for cells in files.cells[name] for column in cells}

@@ -6,6 +6,7 @@ import pytest
 
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError
+from tvsight.experiments.templates import MOST_TEMPLATES, Options
 from tvsight.experiments.templates.request import compared_templates, requests
 from tvsight.models import ModelSource
 from tvsight.prompts import Episode, template, write_episodes
@@ -34,34 +35,19 @@ def test_a_request_for_each_task_and_the_task_its_foreign_words_are_of() -> None
     assert found["to_upper"]["experiment"] == "templates"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"names": ("example", "question")},
-        {"names": ("example",)},
-        {"numbers": (1, 8)},
-        {"template": "arrow"},
-        {"dummy_queries": 3},
-        {"shots": 4},
-        {"seed": (1,)},
-    ],
+CHANGES: tuple[dict[str, Any], ...] = (
+    *({"names": ("example", "question")}, {"names": ("example",)}, {"numbers": (1, 8)}),
+    *({"template": "arrow"}, {"dummy_queries": 3}, {"shots": 4}, {"seed": (1,)}),
 )
-def test_what_changes_a_number_changes_the_key(change: dict[str, Any]) -> None:
-    assert key(**change) != key()
+OTHER_WORDS: tuple[dict[str, Any], ...] = (
+    *({"names": ("arrow", "example")}, {"names": ("arrow",)}, {"vectors": False}),
+    *({"names": ("{x}->{y}\\n", "example")}, {"numbers": (4, 1, 2, 2)}),
+)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"names": ("arrow", "example")},
-        {"names": ("arrow",)},
-        {"names": ("{x}->{y}\\n", "example")},
-        {"numbers": (4, 1, 2, 2)},
-        {"vectors": False},
-    ],
-)
-def test_the_same_question_in_other_words_has_the_same_key(change: dict[str, Any]) -> None:
-    assert key(**change) == key()
+def test_what_changes_a_number_changes_the_key_and_other_words_do_not() -> None:
+    assert len({key(), *(key(**change) for change in CHANGES)}) == 1 + len(CHANGES)
+    assert {key(**change) for change in OTHER_WORDS} == {key()}
 
 
 def test_the_own_template_is_put_first_where_it_is_missing() -> None:
@@ -76,6 +62,8 @@ def test_the_own_template_is_put_first_where_it_is_missing() -> None:
         compared_templates(main, ("example", "arrow", "example"))
     with pytest.raises(UsageError, match="Unknown template 'arow'"):
         compared_templates(main, ("arow",))
+    with pytest.raises(UsageError, match=f"1 to {MOST_TEMPLATES} were expected; 0 given"):
+        Options(templates=())
 
 
 def test_too_few_pairs_for_the_dummy_queries_are_refused() -> None:
@@ -85,14 +73,10 @@ def test_too_few_pairs_for_the_dummy_queries_are_refused() -> None:
 
 
 def test_episodes_cannot_come_from_a_file_or_go_to_one(tmp_path: Path) -> None:
-    file = tmp_path / "episodes.jsonl"
-    pairs = (("a", "A"),)
+    file, shown = tmp_path / "episodes.jsonl", (("a", "A"),)
+    both = (("dev", "b"), ("test", "d"))
     write_episodes(
-        file,
-        [
-            Episode("to_upper", "dev", pairs, "b", ("B",), ("c",)),
-            Episode("to_upper", "test", pairs, "d", ("D",), ("c",)),
-        ],
+        file, [Episode("to_upper", split, shown, query, ("B",), ("c",)) for split, query in both]
     )
     for option in ("episodes", "save_episodes"):
         name = option.replace("_", "-")

@@ -48,10 +48,6 @@ def test_each_task_has_the_block_that_was_chosen_for_it() -> None:
     caption = drawn.figures[f"{NAME}_two_a-model"].caption
     assert "a-model, two: mean task vector (n = 6 dev" in caption
     assert drawn.tables[f"{NAME}_overview"]["tokens"].sum() > 0
-
-
-def test_ranks_stand_beside_those_of_random_vectors() -> None:
-    drawn, _ = written()
     (ranks,) = drawn.cells[f"{NAME}_ranks"]
     row = ranks[(ranks["Task"] == "one") & (ranks["What"] == "“city”")].iloc[1]
     assert row.drop(["Model", "Category"]).to_dict() == {
@@ -67,13 +63,10 @@ def test_ranks_stand_beside_those_of_random_vectors() -> None:
     assert answers["Rank, random"] == "90"
 
 
-def test_a_block_near_the_last_says_so() -> None:
+def test_a_block_near_the_last_says_so_and_a_tiny_probability_is_small() -> None:
     row = pd.Series({"place": "two above", "layer": 5, "chosen": 4, "layer_identified": True})
     assert report._block(row) == "5 (the last, one above)"
     assert report._block(row.replace(4, 5)) == "5 (chosen, the last)"
-
-
-def test_a_tiny_probability_is_shown_as_small() -> None:
     assert report._text(pd.Series({"probability": 1e-10}), "probability") == "<1e-9"
     assert report._text(pd.Series({"probability": 1e-9}), "probability") == "1e-9"
 
@@ -85,9 +78,7 @@ def test_all_tokens_are_set_apart_by_two_spaces() -> None:
     assert drawn.escaped[NAME] >= {"Model", "Task", "Tokens"}
     assert drawn.escaped[f"{NAME}_ranks"] >= {"Model", "Category", "Task", "What"}
     assert "Most probable tokens of task vectors" in display.text
-
-
-def test_the_papers_tokens_follow_ours() -> None:
+    # The paper's tokens follow ours.
     (tokens,) = written(task="prev_letter")[0].cells[NAME]
     assert tokens["Model"].tolist() == [
         *["a-model"] * 2,

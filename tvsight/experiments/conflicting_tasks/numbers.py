@@ -41,10 +41,8 @@ def by_pair(rows: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
     def summary(patched: pd.DataFrame) -> dict[str, Any]:
         first = patched.iloc[0]
         pair_rows, rule = pairs[first["model"], first["task"]], first["layer_rule"]
-        dev, icl = (
-            pair_rows[pair_rows["split"] == "dev"],
-            pair_rows[pair_rows["procedure"] == "icl"],
-        )
+        dev = pair_rows[pair_rows["split"] == "dev"]
+        icl = pair_rows[pair_rows["procedure"] == "icl"]
         on_b = dev[dev["scored_as"] == "patched"]
         without = on_b[on_b["procedure"] == UNPATCHED[rule]]
         row: dict[str, Any] = {"layer": int(first["layer"]), "depth": int(dev["layer"].max()) + 1}
@@ -133,13 +131,13 @@ def beside_paper(
     Args:
         table, paper: from `by_pair` and `paper_by_pair`.
     """
-    parts = []
-    for pair, pair_rows in table.groupby("task", sort=False, observed=True):
-        theirs = paper[(paper["task"] == pair) & (vector == "task_vector")]
-        parts += [pair_rows.assign(source="tvsight"), theirs.assign(source="paper")]
-    whole = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    pairs = list(dict.fromkeys(table["task"]))
+    theirs = paper[paper["task"].isin(pairs) & (vector == "task_vector")]
+    parts = [table.assign(source="tvsight"), theirs.assign(source="paper")]
+    whole = pd.concat([part for part in parts if len(part)])
+    whole = whole.sort_values("task", key=lambda of: of.map(pairs.index), kind="stable")
     counts = dict.fromkeys(("layer", "depth", "n", "queries"), "Int64")
-    return whole[["source", *table.columns]].astype(counts)
+    return whole[["source", *table.columns]].reset_index(drop=True).astype(counts)
 
 
 def pair_line(rows: pd.DataFrame, vector: str = "task_vector") -> str:

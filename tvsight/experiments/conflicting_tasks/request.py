@@ -1,6 +1,6 @@
 """Build the job of each pair of conflicting tasks and turn its output into rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,7 @@ from tvsight.experiments.conflicting_tasks.episodes import (
 from tvsight.experiments.conflicting_tasks.numbers import UNPATCHED, pair_line
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
-from tvsight.prompts import PromptTokens
-from tvsight.prompts.episodes import SPLITS, Split
+from tvsight.prompts.episodes import SPLITS
 from tvsight.prompts.filtering import shared_first_tokens, usable_pairs
 from tvsight.protocol.methods import with_further_methods
 from tvsight.protocol.rows import Asked, asked, frame, method_tokens
@@ -48,10 +47,8 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         runner.display.note(f"--tasks {options.tasks}: --pairs chooses here, not --tasks.")
 
     def measured(method: MethodEntry) -> Outcome:
-        def pair_requests(plan: Plan, source: ModelSource) -> list[ConflictingTasks]:
-            return requests(plan, source, options.pairs, method)
-
-        return runner.outcome(options, pair_requests)
+        pairs = options.pairs
+        return runner.outcome(options, lambda plan, source: requests(plan, source, pairs, method))
 
     return with_further_methods(measured(TASK_VECTOR), options, measured)
 
@@ -71,12 +68,9 @@ def requests(
     """
     wanted = []
     for demonstrated, patched in _pairs_of_tasks(plan, pairs):
-        pair_fields = {
-            "task": pair_name(demonstrated.name, patched.name),
-            "sources": {patched.name: patched.checksum},
-        }
-        source_fields = identity(plan, NAME, source, demonstrated)
-        whole = source_fields | pair_fields | method.further_identity
+        whole = identity(plan, NAME, source, demonstrated) | method.further_identity
+        whole["task"] = pair_name(demonstrated.name, patched.name)
+        whole["sources"] = {patched.name: patched.checksum}
         wanted.append(ConflictingTasks(plan, whole, demonstrated, patched, method=method))
     return wanted
 
@@ -103,21 +97,19 @@ class ConflictingTasks(Request):
         from tvsight.experiments.conflicting_tasks import measure
         from tvsight.protocol.measure import check_no_op
 
+        plan = self.plan
         conflicts, notes = self.conflicts(model)
         ours = [conflict.demonstrated for conflict in conflicts]
         theirs = [conflict.patched for conflict in conflicts]
         asked_as = {
-            "demonstrations": asked(model, self.demonstrated, ours, self.plan.template),
-            "patched": asked(model, self.patched, theirs, self.plan.template),
+            "demonstrations": asked(model, self.demonstrated, ours, plan.template),
+            "patched": asked(model, self.patched, theirs, plan.template),
         }
-        sides: dict[str, Mapping[Split, PromptTokens]] = {
-            side: {split: by_split[split].tokens for split in SPLITS}
-            for side, by_split in asked_as.items()
-        }
+        tokens = {split: [of[split].tokens for of in asked_as.values()] for split in SPLITS}
         if self.method != TASK_VECTOR:
-            patched_split = asked_as["patched"]
-            sides["patched"] = method_tokens(self.plan, self.patched, model, theirs, patched_split)
-        prompts = tuple(sides[side][split] for split in SPLITS for side in sides)
+            known = method_tokens(plan, self.patched, model, theirs, asked_as["patched"])
+            tokens = {split: [tokens[split][0], known[split]] for split in SPLITS}
+        prompts = (*tokens["dev"], *tokens["test"])
         arguments = (*prompts, *self.method.further)
         (result,) = yield [Job(measure.measure, arguments, prompts=len(prompts))]
         check_no_op(result["dev"]["demonstrations"], model.dtype, "icl")
@@ -131,16 +123,13 @@ class ConflictingTasks(Request):
         Raises:
             UsageError: when too few pairs or queries suit the tokenizer.
         """
-        demonstrated, other, template = self.demonstrated, self.patched, self.plan.template
-        ours = usable_pairs(demonstrated, model.tokenizer, template, model.name)
-        theirs = usable_pairs(other, model.tokenizer, template, model.name)
-        usable = (ours, theirs)
-        queries = conflicting_queries((demonstrated, other), usable, model, template)
-        pairs = [*ours.pairs, *theirs.pairs]
-        shared = shared_first_tokens(model.tokenizer, pairs, template)
+        tasks, template = (self.demonstrated, self.patched), self.plan.template
+        ours, theirs = (usable_pairs(task, model.tokenizer, template, model.name) for task in tasks)
+        queries = conflicting_queries(tasks, (ours, theirs), model, template)
+        shared = shared_first_tokens(model.tokenizer, [*ours.pairs, *theirs.pairs], template)
         notes = {"pairs": {"conflicting": len(queries)}, "shared_first_token": shared}
-        names = (demonstrated.name, other.name)
-        return sample_conflicts(names, usable, queries, self.plan.sampling), notes
+        names = (self.demonstrated.name, self.patched.name)
+        return sample_conflicts(names, (ours, theirs), queries, self.plan.sampling), notes
 
     def line(self, rows: pd.DataFrame) -> str:
         """Accuracy on both tasks, without the vector and with it."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tvsight.experiments.vector_clusters.numbers import between_tasks
 from tvsight.protocol.vector_sets import VectorSet
@@ -77,14 +78,19 @@ def by_distance(table: pd.DataFrame) -> pd.DataFrame:
         `model`, `part` (from 0), `pairs` (their number), `distance` and `accuracy` (means).
         Fewer than `PARTS` pairs have a part each.
     """
-    rows = []
-    for model, model_rows in table.groupby("model", sort=False, observed=True):
-        ordered = model_rows.sort_values("distance", kind="stable")
-        parts = np.array_split(np.arange(len(ordered)), min(PARTS, len(ordered)))
-        for number, part in enumerate(parts):
-            means = ordered.iloc[part][["distance", "accuracy"]].mean()
-            rows.append({"model": model, "part": number, "pairs": len(part), **means})
-    return pd.DataFrame(rows)
+
+    def parts(distances: "pd.Series[float]") -> NDArray[np.int64]:
+        """The part of each pair, in parts of equal size but for one pair."""
+        count, place = min(PARTS, len(distances)), distances.rank(method="first").astype(int) - 1
+        sizes = list(map(len, np.array_split(distances, count)))
+        return np.repeat(np.arange(count), sizes)[place]
+
+    def summary(part: pd.DataFrame) -> dict[str, object]:
+        return {"pairs": len(part), **part[["distance", "accuracy"]].mean()}
+
+    part = table.groupby("model", sort=False)["distance"].transform(parts)
+    ordered = table.assign(part=part).sort_values("part", kind="stable")
+    return by_group(ordered, ["model", "part"], summary, order=["model"])
 
 
 def remarkable(model_rows: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from tvsight.interventions.decoder import Decoder
-from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.methods import task_vector
 from tvsight.methods.method import Method, extract_both
 from tvsight.prompts.tokens import PromptTokens
@@ -36,7 +35,7 @@ from tvsight.protocol.conditions import (
     read_states,
     silent,
 )
-from tvsight.protocol.measure import in_context_learning
+from tvsight.protocol.measure import extract_with_icl, in_context_learning
 
 
 class ControlAnswers(TypedDict):
@@ -88,9 +87,9 @@ def measure(
         applied = _random_vectors(decoder, prompts, means.float())
         read = []
         if shuffled:
-            own_shuffled, states = _few_shot(decoder, prompts)
-            applied["shuffled_labels"] = own_shuffled if vectors is None else vectors
-            read.append(read_states(decoder, "icl_shuffled", states, icl, source=None))
+            own, few_shot = extract_with_icl(decoder, prompts)
+            applied["shuffled_labels"] = own["task_vector"] if vectors is None else vectors
+            read.append(read_states(decoder, "icl_shuffled", few_shot.states, icl, source=None))
         turn = [others[episode % len(others)] for episode in range(len(icl.expected)) if others]
         other_vectors = {}
         if others:
@@ -130,16 +129,6 @@ def _in_turn(task_reads: Sequence[Read], turn: Sequence[int]) -> Read:
     }
 
 
-def _few_shot(decoder: Decoder, prompts: PromptTokens) -> tuple[Tensor, Tensor]:
-    """θ of the few-shot prompts, `[episodes, depth, width]`, and the states after the last block
-    from which they answer their query, `[episodes, width]`."""
-    continuations = zip(prompts["dummies"], prompts["query"], strict=True)
-    few_shot = [[*dummies, query] for dummies, query in continuations]
-    last = last_states(decoder, prompts["shared"], few_shot)
-    own = task_vectors([episode_states[:-1] for episode_states in last])
-    return own, torch.stack([episode_states[-1, -1] for episode_states in last])
-
-
 def _random_vectors(decoder: Decoder, prompts: PromptTokens, means: Tensor) -> dict[str, Tensor]:
     """The random vectors of each episode, `[episodes, depth, width]`, by procedure.
 
@@ -147,12 +136,8 @@ def _random_vectors(decoder: Decoder, prompts: PromptTokens, means: Tensor) -> d
     there is one task only, there is no mean of all tasks to deviate from.
     """
     shape = (decoder.depth, decoder.width)
-    drawn = torch.stack(
-        [
-            torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-            for seed in prompts["seeds"]
-        ]
-    )
+    generators = [torch.Generator().manual_seed(seed) for seed in prompts["seeds"]]
+    drawn = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
     directions = torch.nn.functional.normalize(drawn, dim=-1)
     vectors = {"random_vector": directions * prompts["norms"][..., None].cpu()}
     if len(means) > 1:

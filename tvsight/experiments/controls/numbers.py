@@ -160,23 +160,29 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         the task's own mean vector is right more often; `better_holm`, adjusted for the sources of
         the task. Empty where there is one task only.
     """
-    categories = central.drop_duplicates(TASK).set_index(TASK)["category"].to_dict()
-    pairs = []
-    for (model, task), task_rows in rows.groupby(TASK, sort=False, observed=True):
-        best = _best_other(task_rows)
-        if best is None:
-            continue
-        patched = task_rows[task_rows["procedure"] == "mean_vector"]
-        on_dev = patched[patched["split"] == "dev"].groupby("source")["correct"].mean()
-        test = patched[patched["split"] == "test"]
-        own, others = test[test["source"] == task], test[test["source"] != task]
-        for source, pair_rows in pd.concat([own, others]).groupby("source", sort=False):
-            row = {"model": model, "category": categories[model, task], "task": task}
-            row |= {"source_category": categories[model, source], "source": source}
-            row |= {**right(pair_rows), "n": len(pair_rows), "dev_accuracy": on_dev[source]}
-            better = _paired(str(task), own, pair_rows)[0] if source != task else np.nan
-            pairs.append(row | {"best_on_dev": source == best, "better": better})
-    return with_holm(pd.DataFrame(pairs), ["better"], TASK) if pairs else pd.DataFrame()
+    categories = central.drop_duplicates("task").set_index("task")["category"]
+    known = rows.assign(source_category=rows["source"].map(categories))
+    known = known[known["procedure"] == "mean_vector"]
+    is_other = known["source"] != known["task"]
+    own_first = pd.concat([known[~is_other], known[is_other]])
+    tested = own_first[own_first["split"] == "test"]
+
+    def more(task_rows: pd.DataFrame, run: pd.DataFrame) -> dict[str, object]:
+        task, source = run[["task", "source"]].iloc[0]
+        own = task_rows[(task_rows["split"] == "test") & (task_rows["source"] == task)]
+        on_dev = task_rows[(task_rows["split"] == "dev") & (task_rows["source"] == source)]
+        return {
+            "n": len(run),
+            "dev_accuracy": on_dev["correct"].mean(),
+            "best_on_dev": source == _best_other(task_rows),
+            "better": np.nan if source == task else _paired(task, own, run)[0],
+        }
+
+    if not is_other.any():
+        return pd.DataFrame()
+    source = ["source_category", "source"]
+    pairs = summaries.by_task(known, source, lead=lambda *_: {}, more=more, tested=tested)
+    return with_holm(pairs, ["better"], TASK)
 
 
 def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -38,11 +38,11 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
     def controlled(applied: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), applied.paths)
-
-        def experiment(plan: Plan, source: ModelSource) -> list[Controls]:
-            return requests(plan, source, applied, vectors, method)
-
-        applied.add(runner.after(central.NAME, options, NAME, experiment))
+        controls = runner.after(
+            *(central.NAME, options, NAME),
+            lambda plan, source: requests(plan, source, applied, vectors, method),
+        )
+        applied.add(controls)
         return applied
 
     def measured(method: MethodEntry) -> Outcome:
@@ -69,11 +69,11 @@ def requests(
         result.key.task: chosen_layer(result.rows, method.key)
         for result in applied.of(source.name).results
     }
-    tasks = [task for task in plan.tasks if task.name in layers]
+    # By name, since the others take turns: the order of --tasks changes no number.
+    every = sorted((task for task in plan.tasks if task.name in layers), key=lambda of: of.name)
     wanted = []
-    for task in tasks:
-        # By name, since the others take turns: the order of --tasks changes no number.
-        others = sorted((o for o in tasks if o.name != task.name), key=lambda other: other.name)
+    for task in (task for task in plan.tasks if task in every):
+        others = [other for other in every if other != task]
         layer = layers[task.name]
         further = {"layer": layer, **source_identity(plan, others)}
         task_identity = identity(plan, NAME, source, task) | further | method.further_identity

@@ -65,15 +65,14 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
     else:
         outcome = central.collect_with_vectors(runner, options)
     thetas, swept = TaskVectors(Store(options.results), outcome.paths), outcome.only(CENTRAL)
-    head_outcome = runner.outcome(
+    heads = runner.outcome(
         options, lambda plan, source: effects.requests(plan, source, least=HEADS)
     )
-
-    def experiment(plan: Plan, source: ModelSource) -> list[Steer]:
-        return requests(plan, source, swept, head_outcome, thetas)
-
-    steered = runner.after(effects.EFFECTS, options, NAME, experiment)
-    outcome.add(head_outcome)
+    steered = runner.after(
+        *(effects.EFFECTS, options, NAME),
+        lambda plan, source: requests(plan, source, swept, heads, thetas),
+    )
+    outcome.add(heads)
     outcome.add(steered)
     return outcome
 

@@ -15,7 +15,7 @@ from tvsight.experiments.templates.episodes import (
     foreign_task,
     under_templates,
 )
-from tvsight.experiments.templates.numbers import CHOICES, task_line
+from tvsight.experiments.templates.numbers import CHOICES, VARIANT, task_line
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.prompts import Template, sample_episodes, template
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from tvsight.experiments.templates.measure import TemplateAnswers, Variant
     from tvsight.models.loading import Model
-    from tvsight.protocol.conditions import Read
     from tvsight.run.runner import Runner
 
 ADVICE = "Lower --shots or --dummy-queries."
@@ -45,10 +44,8 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     method."""
 
     def measured(method: MethodEntry) -> Outcome:
-        def experiment(plan: Plan, source: ModelSource) -> list[Templates]:
-            return requests(plan, source, options.templates, DUMMY_NUMBERS, method)
-
-        return runner.outcome(options, experiment)
+        how = (options.templates, DUMMY_NUMBERS, method)
+        return runner.outcome(options, lambda plan, source: requests(plan, source, *how))
 
     return with_further_methods(measured(TASK_VECTOR), options, measured)
 
@@ -188,33 +185,28 @@ def scored(
         main: the template in whose spelling rows name queries and answers.
         vector: the procedure of the vectors.
     """
-    rows: list[dict[str, Any]] = []
-    for number, of in enumerate(under):
-        own: list[dict[str, Any]] = []
-        for split in SPLITS:
-            shown = of[split]._replace(episodes=under[main][split].episodes)
-            for read in result[split][number]:
-                if read["procedure"] != "no_op":
-                    labels = {"applied_under": names[number], **_labels(read, names, variants)}
-                    named = vector if read["procedure"] == "vector" else read["procedure"]
-                    own += shown.labelled({**read, "procedure": named, "labels": labels})
-        rows += with_identified(
-            own, ["procedure", "extracted_under", "dummy_queries", "dummy_choice"]
-        )
-    order = {None: -1} | {name: number for number, name in enumerate(names)}
-    return sorted(rows, key=lambda row: order[row.get("extracted_under")])
-
-
-def _labels(read: "Read", names: Sequence[str], variants: "Sequence[Variant]") -> dict[str, Any]:
-    """The columns of a variant; none where no vector was applied."""
-    if "variant" not in read["labels"]:
-        return {}
-    variant = variants[read["labels"]["variant"]]
-    return {
-        "extracted_under": names[variant["extracted"]],
-        "dummy_queries": len(variant["members"]),
-        "dummy_choice": variant["dummy_choice"],
+    named: dict[int | None, dict[str, Any]] = {
+        number: {
+            "procedure": vector,
+            "extracted_under": names[variant["extracted"]],
+            "dummy_queries": len(variant["members"]),
+            "dummy_choice": variant["dummy_choice"],
+        }
+        for number, variant in enumerate(variants)
     }
+    episodes = {split: under[main][split].episodes for split in SPLITS}
+    rows: list[dict[str, Any]] = []
+    for number, name in enumerate(names):
+        own = [
+            {**row, "applied_under": name, **named.get(row.get("variant"), {})}
+            for split in SPLITS
+            for read in result[split][number]
+            if read["procedure"] != "no_op"
+            for row in under[number][split]._replace(episodes=episodes[split]).labelled(read)
+        ]
+        rows += with_identified(own, ["procedure", *VARIANT])
+    order = [None, *names]
+    return sorted(rows, key=lambda row: order.index(row.get("extracted_under")))
 
 
 def _check_sampled(plan: Plan) -> None:

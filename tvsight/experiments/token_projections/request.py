@@ -46,11 +46,9 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
     def projected(known: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), known.paths)
-
-        def vector_requests(plan: Plan, source: ModelSource) -> list[TokenProjections]:
-            return requests(plan, source, vectors, method)
-
-        outcome = runner.after(CENTRAL, options, NAME, vector_requests)
+        outcome = runner.after(
+            *(CENTRAL, options, NAME), lambda plan, source: requests(plan, source, vectors, method)
+        )
         if not outcome.results:
             return Outcome([], known.failures | outcome.failures)
         known.add(outcome)
