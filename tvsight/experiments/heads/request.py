@@ -125,15 +125,10 @@ class Ablations(TaskRequest):
         one_head = ([[(layer, 0) for layer, _ in head_set] for head_set in heads], means[:, :1, :2])
         (result,) = yield [Job(measure, (test.tokens, heads, means), prompts=1, small=one_head)]
         check_no_op(result["check"], model.dtype, "icl")
-        plain: dict[str, Any] = {"kind": None, "share": None, "heads": None, "draw": None}
-        rows = [plain | row for row in test.labelled(result["icl"])]
+        plain = dict.fromkeys(Ablation._fields)
+        rows: list[dict[str, Any]] = [plain | row for row in test.labelled(result["icl"])]
         for number, ablation in enumerate(sets):
-            named: dict[str, Any] = {
-                "kind": ablation.kind,
-                "share": ablation.share,
-                "draw": ablation.draw,
-            }
-            named["heads"] = len(ablation.heads)
+            named = ablation._asdict() | {"heads": len(ablation.heads)}
             rows += test.rows(at(result["ablated"], number), f"ablated_{ablation.kind}", **named)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         return Measured(data, None, notes)
