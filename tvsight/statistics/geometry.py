@@ -270,4 +270,3 @@ def _bins(near: Floats, far: Floats) -> int:
     """The square root of the smaller sample's size, within limits."""
     smaller = min(size for size in (len(near), len(far)) if size)
     return int(np.clip(np.sqrt(smaller), LEAST_BINS, MOST_BINS))
-

@@ -155,7 +155,7 @@ def _nearest(sets: list[VectorSet]) -> pd.DataFrame:
 
     def summary(others: pd.DataFrame) -> dict[str, object]:
         nearest = others.dropna().sort_values("distance", kind="stable")["other"].head(1)
-        distances = others["distance"].agg(["min", "mean"])
-        return {"nearest": "".join(nearest), "distance": distances["min"], "mean": distances["mean"]}
+        least, mean = others["distance"].agg(["min", "mean"])
+        return {"nearest": "".join(nearest), "distance": least, "mean": mean}
 
     return by_group(pd.DataFrame(rows, columns=keys).merge(apart, "left"), keys, summary)
