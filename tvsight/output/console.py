@@ -184,7 +184,7 @@ class Display:
         options = self.console.options.update(width=MOST_WIDE)
         left_out: list[str] = []
         if self.console.is_terminal and self.console.measure(shown, options=options).maximum > room:
-            left_out = [name for name in table if name in secondary]
+            left_out = [name for name in map(str, table) if name in secondary]
             short = table.drop(columns=left_out).map(lambda cell: INTERVAL.sub("", cell))
             if not short.equals(table[list(short)]):
                 left_out.insert(0, "intervals")
@@ -214,7 +214,7 @@ def _since(moment: float) -> str:
 def _drawn(table: pd.DataFrame, title: str) -> Table:
     shown = Table(title=Text(one_line(title)), title_justify="left", header_style="bold")
     for name in table:
-        shown.add_column(Text(name), overflow="fold")
+        shown.add_column(Text(str(name)), overflow="fold")
     for row in table.itertuples(index=False):
         shown.add_row(*map(Text, row))
     return shown

@@ -273,6 +273,6 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
 
     # Without the gaps, neighbours in the wrong order take their common mean.
     gaps = gap * np.arange(len(places))
-    level = isotonic_regression(places - gaps).x
+    level = isotonic_regression(np.asarray(places) - gaps).x
     bounds = (low + gap / 2, high - gap / 2 - gaps[-1])
     return list(np.maximum(bounds[0], np.minimum(bounds[1], level)) + gaps)

@@ -1,5 +1,6 @@
 """Numbers behind Figure 6: distances between task vectors, within tasks and between them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -99,7 +100,9 @@ def _separations(given: VectorSet, measure: Metric, treatment: str) -> pd.DataFr
 
     table = by_group(about, list(about), summary)
     tasks, whole = table[table["task"] != POOLED], table[table["task"] == POOLED]
-    mean = whole.assign(**tasks.filter(regex="_(mean|deviation)$").mean(), task=MEAN)
+    mean = whole.assign(task=MEAN)
+    for name in filter(re.compile("_(mean|deviation)$").search, map(str, table)):
+        mean[name] = tasks[name].mean()
     for name in STATISTICS:
         mean = mean.assign(**averaged(tasks.dropna(subset=name), [name]))
     return pd.concat([table, mean], ignore_index=True)
