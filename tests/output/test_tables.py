@@ -9,17 +9,14 @@ import pytest
 from tests.helpers.example_rows import task_rows
 from tests.helpers.recorded import Table, central_table
 from tvsight.errors import UsageError
-from tvsight.output.labels import task_title
 from tvsight.output.tables import MOST_ROWS, Wording, write
 
-UPPER = task_title("to_upper")
 MODEL, AWKWARD = "a|b_<script>&50%$#{}", "us_er|<b>&task"
 LATEX = {
     **{r"\_": "_", r"\&": "&", r"\%": "%", r"\$": "$", r"\#": "#", r"\{": "{", r"\}": "}"},
     **{"$<$": "<", "$>$": ">", "$|$": "|", "$-$": "−", "--": "–"},
 }
 SOME = Wording("A title", "A note.")
-PROCEDURES = ["Baseline", "ICL", "Task vector", "Averaged vector"]
 
 
 @pytest.fixture(scope="module")
@@ -43,37 +40,6 @@ def written(table: Table, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     paths = write(tmp_path_factory.mktemp("tables") / "new", "main", *table)
     assert [path.name for path in paths] == ["main.csv", "main.md", "main.tex"]
     return {path.suffix: path.read_text(encoding="utf-8") for path in paths}
-
-
-def test_every_task_has_a_row_and_every_category_a_mean(cells: list[pd.DataFrame]) -> None:
-    tasks = cells[0].set_index("Task")
-    means = ["mean of algorithmic", "mean of custom"]
-    assert list(tasks.index) == [UPPER, "next letter", means[0], AWKWARD, means[1]]
-    assert tasks.loc[UPPER, "ICL"] == "0.95 [0.76, 0.99]"
-    assert tasks["Block"].tolist() == ["3", "3", "–", "3", "–"]
-    assert tasks["Note"].tolist() == ["", "", "", "layer not identified", ""]
-    assert tasks["n (queries)"].tolist() == ["20 (20)", "20 (20)", "–", "20 (20)", "–"]
-    assert tasks.loc[means, PROCEDURES].to_numpy().tolist() == [
-        ["0.03", "0.55", "0.50", "0.47"],
-        ["0.10", "0.55", "0.45", "0.45"],
-    ]
-
-
-def test_means_stand_above_those_of_the_paper(cells: list[pd.DataFrame]) -> None:
-    means = cells[1]
-    assert means["Resampled"].tolist()[:3] == ["3 tasks", "2 word lists", "18 tasks"]
-    assert means["Model"].tolist()[:2] == [MODEL] * 2
-    assert means["Model"].str.endswith("(paper)").tolist() == [False] * 2 + [True] * 8
-    last = means.iloc[-1]
-    assert (last["Model"], last["Resampled"]) == ("All seven (paper)", "18 tasks")
-    assert [last[name][:4] for name in PROCEDURES[:3]] == ["0.13", "0.84", "0.74"]
-    assert last["Averaged vector"] == "–"
-
-
-def test_one_task_has_means_without_intervals() -> None:
-    means = central_table(task_rows("one", (2, 10, 8, 9))).cells[1]
-    shown = means.loc[0, [*PROCEDURES, "Recovered gap"]].tolist()
-    assert shown == ["0.10", "0.50", "0.40", "0.45", "0.75"]
 
 
 def test_csv_holds_the_numbers(table: Table, written: dict[str, str]) -> None:

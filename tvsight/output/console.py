@@ -6,14 +6,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import groupby, islice
-from operator import gt
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
-from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -34,10 +31,8 @@ from tvsight.texts import one_line, printable
 
 PLAIN_WIDTH = 170
 """Columns of output that goes to a file or a pipe, where COLUMNS does not say how many."""
-TOGETHER = 100
-"""Most rows of a table that are drawn as one."""
-LEAST_NAME = 16
-"""Columns that a long name keeps before it is broken into lines."""
+MOST_WIDE = 10_000
+"""Columns that every table has room in."""
 INTERVAL = re.compile(r" \[[^]]*\]")
 
 
@@ -182,36 +177,21 @@ class Display:
         """A data frame whose cells are texts.
 
         A terminal that is too narrow gets it without intervals and without the columns in
-        `secondary`, and is told so. Where even that does not fit, every cell has a line.
+        `secondary`, and is told so.
         """
         table = table.map(lambda cell: one_line(str(cell))).rename(columns=one_line)
-        whole = columns = [[name, *table[name]] for name in table.columns]
-        room, left_out = self.console.width, list[str]()
-        if self.console.is_terminal and sum(_natural(whole)) + _rules(whole) > room:
-            kept = [column for column in whole if column[0] not in secondary]
-            columns = [[INTERVAL.sub("", cell) for cell in column] for column in kept]
-            left_out = ["intervals"] if columns != kept else []
-            left_out += [column[0] for column in whole if column[0] in secondary]
-        widths = _widths(columns, room - _rules(columns))
-        if widths is None:
-            self._records(whole, title)
-            return
-        shown = Table(title=Text(one_line(title)), title_justify="left", header_style="bold")
-        for column, width in zip(columns, widths, strict=True):
-            shown.add_column(Text(column[0]), overflow="fold", width=width)
-        for rows in _together(zip(*(column[1:] for column in columns), strict=True), widths):
-            fits = len(rows) > 1
-            cells = map("\n".join, zip(*rows, strict=True))
-            shown.add_row(*(Text(cell, no_wrap=fits) for cell in cells))
+        shown, room = _drawn(table, title), self.console.width
+        options = self.console.options.update(width=MOST_WIDE)
+        left_out: list[str] = []
+        if self.console.is_terminal and self.console.measure(shown, options=options).maximum > room:
+            left_out = [name for name in map(str, table) if name in secondary]
+            short = table.drop(columns=left_out).map(lambda cell: INTERVAL.sub("", cell))
+            if not short.equals(table[list(short)]):
+                left_out.insert(0, "intervals")
+            shown = _drawn(short, title)
         self.console.print(shown)
         if left_out:
             self.note(f"Left out at {room} columns: {', '.join(left_out)}.")
-
-    def _records(self, columns: list[list[str]], title: str) -> None:
-        self.title(title)
-        for row in zip(*(column[1:] for column in columns), strict=True):
-            lines = (f"{column[0]}: {cell}" for column, cell in zip(columns, row, strict=True))
-            self.console.print(Text("\n".join(["", *lines])))
 
     def _alarm(self, what: str, reason: str) -> None:
         told = Text.assemble((printable(what), "red"), " ", printable(reason))
@@ -231,40 +211,10 @@ def _since(moment: float) -> str:
     return str(timedelta(seconds=int(time.monotonic() - moment)))
 
 
-def _natural(columns: list[list[str]]) -> list[int]:
-    """The widths of columns whose cells are one line each."""
-    return [max(map(cell_len, column)) for column in columns]
-
-
-def _rules(columns: list[list[str]]) -> int:
-    """The width of the lines between columns, with the spaces beside them."""
-    return 3 * len(columns) + 1
-
-
-def _together(
-    rows: Iterable[tuple[str, ...]], widths: Sequence[int]
-) -> Iterator[list[tuple[str, ...]]]:
-    """Rows whose cells are one line each as one row of many lines, which looks the same and takes a
-    quarter of the time; a row with a cell that is folded alone."""
-    for is_folded, group in groupby(rows, lambda row: any(map(gt, map(cell_len, row), widths))):
-        while alike := list(islice(group, 1 if is_folded else TOGETHER)):
-            yield alike
-
-
-def _widths(columns: list[list[str]], room: int) -> list[int] | None:
-    """The widths of columns that share some room; None where words, and so numbers, would break.
-
-    The widest columns give way first, so that few are folded. Words longer than `LEAST_NAME` may
-    break.
-    """
-    widths = _natural(columns)
-    least = [
-        min(LEAST_NAME, max(map(cell_len, " ".join(column).split()), default=0))
-        for column in columns
-    ]
-    excess = max(0, sum(widths) - room)
-    for number in sorted(range(len(widths)), key=widths.__getitem__, reverse=True):
-        cut = min(excess, widths[number] - least[number])
-        widths[number] -= cut
-        excess -= cut
-    return None if excess else widths
+def _drawn(table: pd.DataFrame, title: str) -> Table:
+    shown = Table(title=Text(one_line(title)), title_justify="left", header_style="bold")
+    for name in table:
+        shown.add_column(Text(str(name)), overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*map(Text, row))
+    return shown

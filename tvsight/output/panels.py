@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -268,17 +269,10 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
         places: ascending.
         low, high: the ends of the range, which the outer places keep half a gap away from.
     """
-    # Without the gaps, neighbours in the wrong order take their common mean (isotonic regression).
-    groups: list[list[float]] = []
-    for number, middle in enumerate(places):
-        groups.append([middle - number * gap])
-        while len(groups) > 1 and _mean(groups[-2]) > _mean(groups[-1]):
-            last = groups.pop()
-            groups[-1] += last
-    level = [_mean(group) for group in groups for _ in group]
-    top = high - gap / 2 - (len(places) - 1) * gap
-    return [max(low + gap / 2, min(top, end)) + number * gap for number, end in enumerate(level)]
+    from scipy.optimize import isotonic_regression
 
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    # Without the gaps, neighbours in the wrong order take their common mean.
+    gaps = gap * np.arange(len(places))
+    level = isotonic_regression(np.asarray(places) - gaps).x
+    bounds = (low + gap / 2, high - gap / 2 - gaps[-1])
+    return list(np.maximum(bounds[0], np.minimum(bounds[1], level)) + gaps)

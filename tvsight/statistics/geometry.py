@@ -2,10 +2,9 @@
 
 Functions take and return arrays: vectors `[n, width]`, distances `[n, n]`, labels `[n]`. A
 statistic that cannot be computed, such as a distance between groups where there is one group, is
-NaN or None.
+NaN.
 """
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -176,48 +175,41 @@ def shared_edges(near: Floats, far: Floats) -> Floats:
     return np.histogram_bin_edges(np.concatenate([near, far]), bins=_bins(near, far))
 
 
-def silhouettes(matrix: Floats, labels: Labels) -> Floats | None:
-    """Silhouettes, `[n]`, -1 to 1: how much nearer a vector's own group is than the next one.
-
-    Returns:
-        None when there is only one group, or every group has one vector.
-    """
+def silhouettes(matrix: Floats, labels: Labels) -> Floats:
+    """Silhouettes, `[n]`, -1 to 1: how much nearer a vector's own group is than the next one. NaN
+    when there is only one group, or every group has one vector."""
     if not 2 <= len(set(labels)) < len(labels):
-        return None
+        return np.full(len(labels), np.nan)
     from sklearn.metrics import silhouette_samples
 
     found: Floats = silhouette_samples(matrix, labels, metric="precomputed")
     return found
 
 
-def stratified_folds(labels: Labels, clusters: Labels) -> Folds | None:
+def stratified_folds(labels: Labels, clusters: Labels) -> Folds:
     """Folds with every label in proportion, and no cluster in two folds.
 
-    There are `FOLDS` folds, or as many as the label with the fewest clusters has clusters.
-
-    Returns:
-        None when that is fewer than two.
+    There are `FOLDS` folds, or as many as the label with the fewest clusters has clusters; none
+    when that is fewer than two.
     """
-    least = min(len(set(clusters[labels == label])) for label in set(labels))
-    folds = min(FOLDS, least)
+    folds = min(FOLDS, *(len(set(clusters[labels == label])) for label in set(labels)))
     if folds < 2:
-        return None
+        return []
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=SEED)
     return list(splitter.split(labels, labels, clusters))
 
 
-def left_out_folds(labels: Labels, parts: Labels) -> Folds | None:
+def left_out_folds(labels: Labels, parts: Labels) -> Folds:
     """One fold per part: test on the part, train on all others.
 
-    Parts with a label that no other part has are left out.
-
-    Returns:
-        None when no fold is left, or there is only one label.
+    Parts with a label that no other part has are left out. There is no fold when there is only one
+    label.
     """
-    folds = list(_left_out(labels, parts))
-    return folds if folds and len(set(labels)) > 1 else None
+    tests = [parts == part for part in dict.fromkeys(parts) if len(set(labels)) > 1]
+    known = [test for test in tests if set(labels[test]) <= set(labels[~test])]
+    return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in known]
 
 
 def nearest_centroid(
@@ -278,12 +270,3 @@ def _bins(near: Floats, far: Floats) -> int:
     """The square root of the smaller sample's size, within limits."""
     smaller = min(size for size in (len(near), len(far)) if size)
     return int(np.clip(np.sqrt(smaller), LEAST_BINS, MOST_BINS))
-
-
-def _left_out(
-    labels: Labels, parts: Labels
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    for part in dict.fromkeys(parts):
-        test = parts == part
-        if set(labels[test]) <= set(labels[~test]):
-            yield np.flatnonzero(~test), np.flatnonzero(test)

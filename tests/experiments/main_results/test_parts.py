@@ -15,7 +15,7 @@ from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import template, tokenise
 from tvsight.protocol.central import in_parts
 
-EPISODES, AT_MOST = 70, 50
+EPISODES, AT_MOST = 30, 20
 WIDTH = 256
 """Wide enough for sums to be rounded otherwise in batches of another shape."""
 SHAPE = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": DEPTH}

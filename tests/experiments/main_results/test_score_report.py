@@ -34,22 +34,12 @@ def test_the_table_is_written_where_rows_have_scores() -> None:
     assert recorded.figures == {}
 
 
-@pytest.mark.parametrize(
-    ("score", "finding"),
-    [
-        ("gap", "The log-probability gap is -1.00 zero-shot, 3.00 with the task vector and 4.00"),
-        ("kl", "The task vector removes 0.75 of the divergence from ICL: 0.50 nats are left of 2"),
-        ("rank", "The mean rank of the answer is 50.12 zero-shot"),
-    ],
-)
-def test_a_score_is_drawn_in_place_of_accuracy(score: str, finding: str) -> None:
+@pytest.mark.parametrize("score", ["gap", "kl", "rank"])
+def test_a_score_is_drawn_in_place_of_accuracy(score: str) -> None:
     drawn = Recorded(NAME)
     report.draw(outcome(), Options(score=score), Told(), drawn)
     assert list(drawn.tables) == [f"{NAME}_scores", f"{NAME}_scores_means"]
-    (plot,) = drawn.figures.values()
     assert list(drawn.figures) == [f"{NAME}_{score}_a-model"]
-    assert plot.title.startswith(finding)
-    assert "n = 20 test episodes" in plot.caption
 
 
 def test_a_score_that_no_row_has_is_said_and_not_drawn() -> None:

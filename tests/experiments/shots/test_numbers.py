@@ -2,6 +2,9 @@ import pandas as pd
 import pytest
 
 from tests.helpers.example_rows import rows_by_shots
+from tvsight.config import check_given
+from tvsight.errors import UsageError
+from tvsight.experiments.shots import RULES, Options
 from tvsight.experiments.shots.numbers import by_shots, over_tasks
 
 
@@ -36,3 +39,18 @@ def test_a_task_that_lacks_a_number_counts_nowhere() -> None:
     assert set(means["tasks"]) == {1}
     icl = means[means["procedure"] == "icl"]
     assert dict(zip(icl["shots"], icl["accuracy"], strict=True)) == {1: 0.4, 4: 0.8}
+
+
+def test_numbers_are_read_in_any_order() -> None:
+    assert Options(shot_counts="5, 1,16").counts == [1, 5, 16]
+
+
+@pytest.mark.parametrize("words", ["", ",", "two", "1;2", "-1", "1.5", "²"])
+def test_what_is_no_number_is_refused(words: str) -> None:
+    with pytest.raises(UsageError, match="--shot-counts"):
+        _ = Options(shot_counts=words).counts
+
+
+def test_episodes_of_a_file_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"--episodes .*a file of episodes is fixed"):
+        check_given({"episodes": "--episodes some.jsonl"}, RULES)

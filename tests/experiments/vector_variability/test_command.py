@@ -83,12 +83,6 @@ def test_the_table_states_the_distances_of_the_stored_vectors(finished: Run) -> 
     assert table.loc["pooled", ["within_pairs", "between_pairs"]].tolist() == [12, 16]
 
 
-def test_a_redraw_gives_the_same_bytes(finished: Run, tmp_path: Path) -> None:
-    assert finished.again(tmp_path) == 0
-    for name in DRAWN:
-        assert (tmp_path / name).read_bytes() == (finished.results / name).read_bytes()
-
-
 @pytest.mark.slow
 def test_block_and_distance_are_chosen(finished: Run, tmp_path: Path) -> None:
     euclidean, cosine = tmp_path / "euclidean", tmp_path / "cosine"

@@ -89,12 +89,6 @@ def test_one_task_has_distances_within_and_nothing_to_compare_with() -> None:
     assert kinds.to_dict() == {"between": 0, "within": 40}
 
 
-def test_one_vector_has_no_distances() -> None:
-    alone = vector_set(ONE, n=1)
-    assert densities(alone, "cosine").empty
-    assert as_they_are(alone)["within_pairs"].tolist() == [0, 0, 0]
-
-
 @pytest.mark.parametrize("measure", ["cosine", "euclidean"])
 def test_histograms_hold_every_pair_and_have_an_area_of_one(given: VectorSet, measure: str) -> None:
     table = densities(given, measure)
@@ -169,7 +163,3 @@ def test_distances_are_computed_once(given: VectorSet, monkeypatch: pytest.Monke
     monkeypatch.setattr(numbers, "distances", counted)
     separations(given, "cosine")
     assert calls == ["cosine"] * 2
-
-
-def test_numbers_are_the_same_every_time(given: VectorSet) -> None:
-    pd.testing.assert_frame_equal(separations(given, "cosine"), separations(given, "cosine"))

@@ -13,6 +13,7 @@ PROCEDURES = ("icl", "task_vector")
 KINDS = ("query", "other_task", "in_set", "other")
 """Of a wrong answer, the first that fits: the query itself or its beginning, the answer of another
 packaged task to the same query, an answer of the task to another query, or anything else."""
+RUN = ["model", "task"]
 MOST_ANSWERS = 12
 """Different answers of a task up to which a confusion matrix can be read."""
 OTHER = "other"
@@ -29,7 +30,7 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     """
     known = {
         names: (*accepted_answers(task_rows), _other_tasks(str(names[1])))
-        for names, task_rows in rows.groupby(["model", "task"], sort=False, observed=True)
+        for names, task_rows in rows.groupby(RUN, sort=False, observed=True)
     }
 
     def summary(run: pd.DataFrame) -> dict[str, object]:
@@ -58,7 +59,7 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         }
 
     tested = rows[(rows["split"] == "test") & rows["procedure"].isin(PROCEDURES)]
-    return by_group(tested, [*TASK, "procedure"], summary, order=["model", "task"])
+    return by_group(tested, [*TASK, "procedure"], summary, order=RUN)
 
 
 def confusion(rows: pd.DataFrame) -> pd.DataFrame:
@@ -68,27 +69,28 @@ def confusion(rows: pd.DataFrame) -> pd.DataFrame:
         One row per model, task, procedure, `expected` and `given` that occurs: `times`, and `n`,
         how often that answer is expected. A prediction that matches no answer is `OTHER`.
     """
-    tables = []
-    for (model, task), task_rows in rows.groupby(["model", "task"], sort=False, observed=True):
-        test = task_rows[(task_rows["split"] == "test") & task_rows["procedure"].isin(PROCEDURES)]
-        _, rule = accepted_answers(task_rows)
-        usual = sorted(set(task_rows["expected"].str.strip()))
-        if not 1 < len(usual) <= MOST_ANSWERS:
-            continue
-        given = [
-            expected.strip()
-            if correct
-            else next((answer for answer in usual if matches(predicted, answer, rule)), OTHER)
-            for expected, predicted, correct in zip(
-                test["expected"], test["predicted"], test["correct"], strict=True
-            )
-        ]
-        named = test.assign(given=given, expected=test["expected"].str.strip())
-        by_answer = named.groupby(["procedure", "expected"], observed=True)["given"]
-        counts = by_answer.value_counts().rename("times").reset_index()
-        counts["n"] = counts.groupby(["procedure", "expected"])["times"].transform("sum")
-        tables.append(counts.assign(model=str(model), task=str(task)))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    answers = rows["expected"].str.strip()
+    known = rows.assign(expected=answers, of=rows.groupby(RUN, sort=False, observed=True).ngroup())
+    few = known.groupby("of")["expected"].transform("nunique").between(2, MOST_ANSWERS)
+    if not few.any():
+        return pd.DataFrame()
+    usual = {
+        names: (sorted(set(task_rows["expected"])), accepted_answers(task_rows)[1])
+        for names, task_rows in known[few].groupby(RUN, observed=True)
+    }
+
+    def given(row: pd.Series) -> str:
+        every, rule = usual[row["model"], row["task"]]
+        same = (answer for answer in every if matches(row["predicted"], answer, rule))
+        return str(row["expected"]) if row["correct"] else next(same, OTHER)
+
+    test = known[few & (known["split"] == "test") & known["procedure"].isin(PROCEDURES)]
+    named = test.assign(given=test.apply(given, axis=1)).astype(dict.fromkeys(RUN, str))
+    expected = ["of", *RUN, "procedure", "expected"]
+    counts = named.groupby(expected, observed=True)["given"].value_counts()
+    table = counts.rename("times").reset_index()
+    table["n"] = table.groupby(expected)["times"].transform("sum")
+    return table[["procedure", "expected", "given", "times", "n", *RUN]]
 
 
 def _other_tasks(task: str) -> dict[str, Mapping[str, tuple[str, ...]]]:

@@ -140,11 +140,8 @@ def _rows(name: str, of: Repetition, scores: Any) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "definition": name,
-            "tokens": of.tokens,
-            "copies": of.copies,
-            "sequences": of.sequences,
-            "layer": layer,
-            "head": head,
+            **of._asdict(),
+            **{"layer": layer, "head": head},
             "score": scores.mean(axis=0).ravel(),
             "deviation": scores.std(axis=0, ddof=1).ravel(),
         }

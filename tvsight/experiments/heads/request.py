@@ -137,8 +137,8 @@ class Ablations(TaskRequest):
         one_head = (first, values[:, :, :1, :2])
         (result,) = yield [Job(measure, (test.tokens, heads, values), prompts=1, small=one_head)]
         check_no_op(result["check"], model.dtype, "icl")
-        plain = dict.fromkeys(("replaced_by", "kind", "share", "heads", "draw"))
-        rows = [plain | row for row in test.labelled(result["icl"])]
+        plain = dict.fromkeys(("replaced_by", *Ablation._fields))
+        rows: list[dict[str, Any]] = [plain | row for row in test.labelled(result["icl"])]
         for number, (replaced_by, ablation) in enumerate(product(REPLACEMENTS, sets)):
             named = ablation._asdict() | {"heads": len(ablation.heads), "replaced_by": replaced_by}
             rows += test.rows(at(result["ablated"], number), f"ablated_{ablation.kind}", **named)

@@ -86,7 +86,7 @@ def groupings(given: VectorSet) -> pd.DataFrame:
         compared = given.centred if treatment == CENTRED else given
         matrix = distances(compared.vectors, measure)
         for grouping in _groupings(compared):
-            silhouette = _silhouettes(matrix, grouping.labels).mean()
+            silhouette = silhouettes(matrix, grouping.labels).mean()
             lead = {"model": given.model, "layer": given.layer, "grouping": grouping.name}
             row = {
                 **{"measure": measure, "vectors": treatment},
@@ -113,8 +113,8 @@ def by_task(given: VectorSet) -> pd.DataFrame:
     columns = {
         **{"model": given.model, "layer": given.layer, "category": given.categories},
         **{"task": given.tasks, "cluster": given.clusters},
-        "silhouette": _silhouettes(matrix, given.tasks),
-        "silhouette_category": _silhouettes(matrix, given.categories),
+        "silhouette": silhouettes(matrix, given.tasks),
+        "silhouette_category": silhouettes(matrix, given.categories),
         "named": nearest_centroid(given.vectors, task_grouping.labels, task_grouping.folds, DRAWN)[
             0
         ],
@@ -216,19 +216,12 @@ def not_computed(numbers: pd.DataFrame) -> list[str]:
 
 def _groupings(given: VectorSet) -> list[Grouping]:
     tasks, categories = given.tasks, given.categories
-    folds = stratified_folds(tasks, given.clusters) or []
-    left_out = left_out_folds(categories, tasks) or []
+    folds = stratified_folds(tasks, given.clusters)
     return [
         Grouping(TASK, tasks, given.clusters, folds if len(set(tasks)) > 1 else []),
         Grouping(CATEGORY, categories, given.clusters, folds if len(set(categories)) > 1 else []),
-        Grouping(LEFT_OUT, categories, tasks, left_out),
+        Grouping(LEFT_OUT, categories, tasks, left_out_folds(categories, tasks)),
     ]
-
-
-def _silhouettes(matrix: Floats, labels: Labels) -> Floats:
-    """The silhouette of each vector, `[n]`; NaN where there are none."""
-    found = silhouettes(matrix, labels)
-    return np.full(len(labels), np.nan) if found is None else found
 
 
 def _classified(given: VectorSet, grouping: Grouping, measure: Metric) -> dict[str, float]:

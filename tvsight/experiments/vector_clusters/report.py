@@ -14,6 +14,7 @@ from tvsight.output.procedures import word
 from tvsight.protocol.central import collect_with_vectors
 from tvsight.protocol.methods import each_vector, stored_vectors, with_further_methods
 from tvsight.protocol.vector_sets import VectorSet, vector_sets
+from tvsight.statistics.summaries import by_group
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -148,13 +149,13 @@ def _draw_clusters(
 
 def _nearest(sets: list[VectorSet]) -> pd.DataFrame:
     """The nearest other task of each, a row per model and task."""
-    rows = []
-    for given in sets:
-        apart = numbers.between_tasks(given)
-        for task in given.names:
-            others = apart[apart["task"] == task].set_index("other")["distance"]
-            nearest = "" if others.empty else str(others.idxmin())
-            row = (given.model, given.layer, given.category[task], task, nearest)
-            rows.append((*row, others.min(), others.mean()))
-    columns = ["model", "layer", "category", "task", "nearest", "distance", "mean"]
-    return pd.DataFrame(rows, columns=columns)
+    keys = ["model", "layer", "category", "task"]
+    rows = [(of.model, of.layer, of.category[task], task) for of in sets for task in of.names]
+    apart = pd.concat(map(numbers.between_tasks, sets))
+
+    def summary(others: pd.DataFrame) -> dict[str, object]:
+        nearest = others.dropna().sort_values("distance", kind="stable")["other"].head(1)
+        least, mean = others["distance"].agg(["min", "mean"])
+        return {"nearest": "".join(nearest), "distance": least, "mean": mean}
+
+    return by_group(pd.DataFrame(rows, columns=keys).merge(apart, "left"), keys, summary)

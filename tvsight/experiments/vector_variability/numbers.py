@@ -1,5 +1,6 @@
 """Numbers behind Figure 6: distances between task vectors, within tasks and between them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from tvsight.statistics.geometry import (
     superiority_interval,
     within,
 )
-from tvsight.statistics.intervals import mean_of
+from tvsight.statistics.summaries import averaged, by_group
 
 POOLED, MEAN = "pooled", "mean of tasks"
 """The names of two rows over all tasks: all distances together, each pair once; and the mean over
@@ -81,29 +82,30 @@ def separations(given: VectorSet, measure: Metric) -> pd.DataFrame:
 
 def _separations(given: VectorSet, measure: Metric, treatment: str) -> pd.DataFrame:
     matrix = distances(given.vectors, measure)
-    rows = []
-    for group in pairs(given, matrix):
-        own = (group.task == POOLED) | (given.tasks == group.task)
+    groups = {group.task: group for group in pairs(given, matrix)}
+    about = pd.DataFrame([_about(given, measure, treatment, name) for name in groups])
+
+    def summary(named: pd.DataFrame) -> dict[str, Any]:
+        task, near, far = groups[named["task"].item()]
+        own = (task == POOLED) | (given.tasks == task)
         low, high = superiority_interval(matrix, own, given.clusters)
-        rows.append(
-            {
-                **_about(given, measure, treatment, group.task),
-                **{"n": int(own.sum()), "units": len(set(given.clusters[own]))},
-                **_spread("within", group.near),
-                **_spread("between", group.far),
-                "superiority": superiority(group.near, group.far),
-                **{"superiority_low": low, "superiority_high": high},
-                "cohens_d": cohens_d(group.near, group.far),
-                "overlap": overlap(group.near, group.far),
-            }
-        )
-    table = pd.DataFrame(rows)
-    tasks, whole = table[table["task"] != POOLED], table[table["task"] == POOLED].iloc[0]
-    mean = {str(name): value for name, value in whole.items()} | {"task": MEAN}
-    mean |= {name: tasks[name].mean() for name in mean if name.endswith(("_mean", "_deviation"))}
+        return {
+            **{"n": int(own.sum()), "units": len(set(given.clusters[own]))},
+            **_spread("within", near),
+            **_spread("between", far),
+            "superiority": superiority(near, far),
+            **{"superiority_low": low, "superiority_high": high},
+            **{"cohens_d": cohens_d(near, far), "overlap": overlap(near, far)},
+        }
+
+    table = by_group(about, list(about), summary)
+    tasks, whole = table[table["task"] != POOLED], table[table["task"] == POOLED]
+    mean = whole.assign(task=MEAN)
+    for name in filter(re.compile("_(mean|deviation)$").search, map(str, table)):
+        mean[name] = tasks[name].mean()
     for name in STATISTICS:
-        mean |= mean_of(tasks.dropna(subset=name), name).columns(name)
-    return pd.DataFrame([*rows, mean])
+        mean = mean.assign(**averaged(tasks.dropna(subset=name), [name]))
+    return pd.concat([table, mean], ignore_index=True)
 
 
 def densities(given: VectorSet, measure: Metric) -> pd.DataFrame:
