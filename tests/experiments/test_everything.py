@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
+from tests.helpers.commands import ROOT
 from tests.helpers.drafts import draft
 from tvsight.cli import all as everything
 from tvsight.config import RunConfig
@@ -16,6 +20,14 @@ from tvsight.experiments import EXPERIMENTS
 from tvsight.storage.contents import check_rows
 from tvsight.storage.manifests import read_manifest
 
+REDRAW = """
+import json, sys
+from pathlib import Path
+from tests.experiments.test_everything import run
+code = run(Path(sys.argv[1]), Path(sys.argv[2]), redraw=True).code
+print(json.dumps([code, *sys.modules]))
+"""
+MODEL_CODE = {"torch", "nnsight", "transformers", "tokenizers"}
 SMALL = {"tasks": "to_upper,next_letter,list_first", "shots": 2, "episodes_per_split": 3}
 
 
@@ -74,11 +86,13 @@ def test_the_rows_of_every_result_are_whole(measured: Ended) -> None:
         assert len(rows) > 0
 
 
-def test_a_second_run_measures_nothing_and_draws_the_same(
+def test_a_second_run_imports_no_code_of_models_and_draws_the_same(
     measured: Ended, tiny_checkpoint: Callable[[str], Path]
 ) -> None:
     before, folders = measured.drawn(), sorted(measured.results.glob("*/*/*"))
-    again = run(measured.results, tiny_checkpoint("llama"), redraw=True)
-    assert again.code == 1
-    assert again.drawn() == before
+    command = [sys.executable, "-c", REDRAW, str(measured.results), str(tiny_checkpoint("llama"))]
+    again = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    code, *modules = json.loads(again.stdout)
+    assert (code, MODEL_CODE & {*modules}) == (1, set())
+    assert measured.drawn() == before
     assert sorted(measured.results.glob("*/*/*")) == folders
