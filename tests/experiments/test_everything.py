@@ -22,9 +22,13 @@ from tvsight.storage.manifests import read_manifest
 
 REDRAW = """
 import json, sys
-from pathlib import Path
-from tests.experiments.test_everything import run
-code = run(Path(sys.argv[1]), Path(sys.argv[2]), redraw=True).code
+import pytest
+from tests.helpers.drafts import draft
+from tvsight.cli import all as everything
+from tvsight.config import RunConfig
+draft(pytest.MonkeyPatch())
+results, model, small = sys.argv[1:]
+code = everything.main(RunConfig(model=(model,), results=results, redraw=True, **json.loads(small)))
 print(json.dumps([code, *sys.modules]))
 """
 MODEL_CODE = {"torch", "nnsight", "transformers", "tokenizers"}
@@ -90,9 +94,10 @@ def test_a_second_run_imports_no_code_of_models_and_draws_the_same(
     measured: Ended, tiny_checkpoint: Callable[[str], Path]
 ) -> None:
     before, folders = measured.drawn(), sorted(measured.results.glob("*/*/*"))
-    command = [sys.executable, "-c", REDRAW, str(measured.results), str(tiny_checkpoint("llama"))]
+    given = (str(measured.results), str(tiny_checkpoint("llama")), json.dumps(SMALL))
+    command = [sys.executable, "-c", REDRAW, *given]
     again = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-    code, *modules = json.loads(again.stdout)
+    code, *modules = json.loads(again.stdout.splitlines()[-1])
     assert (code, MODEL_CODE & {*modules}) == (1, set())
     assert measured.drawn() == before
     assert sorted(measured.results.glob("*/*/*")) == folders
