@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.commands import ROOT, analysis
+from tests.helpers.called_commands import called
+from tests.helpers.commands import ROOT
 from tests.helpers.example_rows import outcome_of, task_rows
 from tvsight.cli import all as everything
 from tvsight.config import RunConfig
@@ -120,7 +121,7 @@ def test_what_cannot_be_is_refused_once_and_at_once(
     ],
 )
 def test_options_that_it_could_not_heed_are_refused(options: tuple[str, ...], said: str) -> None:
-    ended = analysis("all", *options)
+    ended = called("all", *options)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(f"error: {said}")
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.commands import analysis, cells
+from tests.helpers.called_commands import called
+from tests.helpers.commands import cells
 from tvsight.storage.job_records import JobRecord, Records
-
-pytestmark = pytest.mark.slow
 
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://elsewhere", "key", "digest", "2026-01-01")
 ANSWERS: dict[str, Any] = {
@@ -70,7 +69,7 @@ def test_deployments_versions_and_jobs_are_listed(server: Any, tmp_path: Path) -
     Records(tmp_path).write(
         JobRecord("next_letter-0123-0", "b2", server.url, "key", "digest", "2026-01-02")
     )
-    done = analysis("ndif_status", "--host", server.url, "--results", tmp_path)
+    done = called("ndif_status", "--host", server.url, "--results", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{server.url} is up and accepts the key." in done.stdout
     rows = cells(done)
@@ -88,7 +87,7 @@ def test_a_page_in_place_of_an_answer_is_an_error_in_words(
         JobRecord("next_letter-0123-0", "b2", server.url, "key", "digest", "2026-01-02")
     )
     server.answers[path] = "<html>Please log in</html>"
-    done = analysis("ndif_status", "--host", server.url, "--results", tmp_path)
+    done = called("ndif_status", "--host", server.url, "--results", tmp_path)
     assert done.returncode == 3
     assert "the answer is not one of an NDIF server (200, text/html)" in done.stderr
     assert "Traceback" not in done.stderr
@@ -97,13 +96,13 @@ def test_a_page_in_place_of_an_answer_is_an_error_in_words(
 def test_a_job_is_forgotten_without_asking_the_server(tmp_path: Path) -> None:
     Records(tmp_path).write(RECORD)
     here = ("--results", tmp_path)
-    wrong = analysis("ndif_status", *here, "--forget", "c3")
+    wrong = called("ndif_status", *here, "--forget", "c3")
     assert wrong.returncode == 2
     assert "--forget c3: no such job" in wrong.stderr
     assert "known: a1" in wrong.stderr
-    both = analysis("ndif_status", *here, "--forget", "a1", "--host", "http://127.0.0.1:9")
+    both = called("ndif_status", *here, "--forget", "a1", "--host", "http://127.0.0.1:9")
     assert both.returncode == 2
     assert "--forget excludes --host: no server is asked" in both.stderr
-    done = analysis("ndif_status", *here, "--forget", "a1")
+    done = called("ndif_status", *here, "--forget", "a1")
     assert (done.returncode, done.stderr) == (0, "")
     assert Records(tmp_path).all() == []

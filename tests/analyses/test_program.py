@@ -60,9 +60,8 @@ def test_help_lists_every_analysis_in_a_line(tmp_path: Path) -> None:
         assert about == str(import_module(f"analyses.{name}").__doc__).splitlines()[0]
 
 
-@pytest.mark.parametrize("typed", ["ndif-status", "ndif_status"])
-def test_an_analysis_has_the_same_help_under_its_own_name(tmp_path: Path, typed: str) -> None:
-    usage, *rest = script(tmp_path, typed, "--help").stdout.splitlines()
+def test_an_analysis_has_the_same_help_under_its_own_name(tmp_path: Path) -> None:
+    usage, *rest = script(tmp_path, "ndif_status", "--help").stdout.splitlines()
     of_module, *rest_of_module = analysis("ndif_status", "--help").stdout.splitlines()
     assert usage.startswith("usage: tvsight ndif-status [-h] [--host URL]")
     assert of_module == usage.replace("tvsight ndif-status", "python -m analyses.ndif_status")
@@ -76,10 +75,7 @@ def test_an_analysis_has_the_same_help_under_its_own_name(tmp_path: Path, typed:
     [
         ("", 2, "error: an analysis was expected, as in `tvsight main-results`. "),
         ("main-result", 2, "error: Unknown analysis 'main-result'. Did you mean 'main-results'"),
-        ("command", 2, "error: Unknown analysis 'command'."),
         ("main-results --shots 3 --shots 5", 2, "error: --shots is given more than once"),
-        ("shots --shots 3", 2, "error: --shots: --shot-counts gives the numbers"),
-        ("results list --results=", 2, "error: --results '': the text is empty"),
         ("ndif-status --host http://127.0.0.1:9 --results r", 3, "error: "),
     ],
 )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.commands import analysis
+from tests.helpers.called_commands import called
 from tests.helpers.damages import flip
 from tests.helpers.explored import explored_store
 from tvsight.cli.report import Options, main
@@ -12,7 +12,7 @@ from tvsight.errors import UsageError
 def test_a_page_is_written_and_damage_is_named(tmp_path: Path) -> None:
     store = explored_store(tmp_path)
     flip(store.root / next(store.paths()) / "rows.parquet")
-    ended = analysis("report", "--results", tmp_path)
+    ended = called("report", "--results", tmp_path)
     assert ended.returncode == 1
     assert "Left out: " in ended.stdout
     assert (tmp_path / "report" / "index.html").stat().st_size < 2_000_000

@@ -1,3 +1,4 @@
+import io
 import os
 import pty
 import re
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.called_commands import called
 from tests.helpers.commands import ROOT, SETTINGS, Finished, analysis, cells, imported
 from tests.helpers.damages import LATER, truncate
+from tests.helpers.drafts import draft
 from tests.helpers.example_store import (
     CURRENT,
     IDENTITY,
@@ -26,6 +29,7 @@ from tests.helpers.example_store import (
     unfinished,
 )
 from tests.helpers.hostile import WORDS, raw
+from tvsight.cli.results import _agreed
 from tvsight.models import EMBEDDED
 from tvsight.storage.store import Result, Store
 
@@ -42,12 +46,20 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def results(action: str, store: Store, *more: str | Path, **options: tuple[str, ...]) -> Finished:
-    return analysis("results", action, "--results", store.root, *more, **options)
+def results(action: str, store: Store, *more: str | Path) -> Finished:
+    return called("results", action, "--results", store.root, *more)
+
+
+def alone(action: str, store: Store) -> Finished:
+    """The same in a process of its own, which says what it has imported."""
+    where = ("--results", store.root)
+    process = analysis("results", action, *where, python=("-X", "importtime"))
+    assert imported(process.stderr) & {"pandas", *MODEL_CODE} == {"pandas"}
+    return process
 
 
 def test_list_shows_every_result_without_model_code(store: Store) -> None:
-    process = results("list", store, python=("-X", "importtime"))
+    process = alone("list", store)
     assert process.returncode == 0
     first, second = cells(process)
     assert first[:4] == ["main_results", "org/model-1b", "antonyms", CURRENT.key]
@@ -56,19 +68,11 @@ def test_list_shows_every_result_without_model_code(store: Store) -> None:
     assert (first[10], second[10]) == ("yes", "no")
     assert (second[2], second[6]) == ("my_task", "cpu")
     assert re.match(r"2 results, [\d.]+ kB", process.stdout)
-    assert imported(process.stderr) & {"pandas", *MODEL_CODE} == {"pandas"}
 
 
-def test_list_shows_the_reference_results(store: Store) -> None:
-    chosen = (
-        "--tasks",
-        "knowledge,to_upper",
-        "--experiment",
-        "controls",
-        "--model",
-        "gemma-3-270m",
-    )
-    process = analysis("results", "list", *chosen)
+def test_list_shows_the_reference_results() -> None:
+    chosen = ("--tasks", "knowledge,to_upper", "--experiment", "controls", "--model", EMBEDDED)
+    process = called("results", "list", *chosen)
     assert (process.returncode, process.stderr) == (0, "")
     listed = cells(process)
     assert len(listed) == 5
@@ -76,9 +80,8 @@ def test_list_shows_the_reference_results(store: Store) -> None:
 
 
 def test_verify_is_silent_about_a_whole_folder_and_names_what_is_wrong(store: Store) -> None:
-    process = results("verify", store, python=("-X", "importtime"))
+    process = alone("verify", store)
     assert (process.returncode, process.stdout) == (0, "2 results checked, nothing is wrong.\n")
-    assert imported(process.stderr) & {"pandas", *MODEL_CODE} == {"pandas"}
     truncate(store.root / CURRENT.path / "vectors.safetensors")
     left, job = unfinished(store, RESULT), record(store, f"{OWN.path.name}-0")
     process = results("verify", store)
@@ -98,19 +101,6 @@ def test_verify_quick_finds_what_manifests_and_sizes_show(store: Store) -> None:
     process = results("verify", store, "--quick")
     assert process.returncode == 1
     assert f"{CURRENT.path}: damaged: vectors.safetensors has " in process.stdout
-
-
-def test_progress_is_shown_on_a_terminal_only_and_on_standard_error(store: Store) -> None:
-    mine, theirs = pty.openpty()
-    command = [sys.executable, "-m", "analyses.results", "verify", "--results", str(store.root)]
-    process = subprocess.run(
-        command, cwd=ROOT, env=os.environ | SETTINGS, stdout=subprocess.PIPE, stderr=theirs
-    )
-    os.close(theirs)
-    shown = os.read(mine, 10_000)
-    os.close(mine)
-    assert process.stdout == b"2 results checked, nothing is wrong.\n"
-    assert b"checking results" in shown
 
 
 def test_what_a_later_version_wrote_is_named_and_kept_by_every_action(
@@ -150,8 +140,7 @@ def test_clean_without_a_terminal_removes_only_with_yes(store: Store) -> None:
     assert set(store.paths()) == {CURRENT.path, OWN.path}
 
 
-@pytest.mark.parametrize(("answer", "removed"), [("n", False), ("", False), ("yes", True)])
-def test_clean_asks_a_person(store: Store, answer: str, removed: bool) -> None:
+def test_clean_asks_a_person(store: Store) -> None:
     left = unfinished(store, RESULT)
     mine, theirs = pty.openpty()
     command = [sys.executable, "-m", "analyses.results", "clean", "--results", str(store.root)]
@@ -163,23 +152,39 @@ def test_clean_asks_a_person(store: Store, answer: str, removed: bool) -> None:
         while b"[y/N]" not in shown:
             shown += os.read(mine, 1000)
         assert left.exists()
-        os.write(mine, f"{answer}\n".encode())
+        os.write(mine, b"yes\n")
         process.wait(timeout=30)
     os.close(mine)
     assert process.returncode == 0
-    assert left.exists() != removed
+    assert not left.exists()
+    assert b"checking results" in shown
     assert left.name.encode() in shown
 
 
-@pytest.mark.slow
-def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path) -> None:
-    of_model = ROOT / "results" / "main_results" / EMBEDDED
-    chosen = ("--tasks", "paper", "--experiment", "main_results", "--model", EMBEDDED)
+@pytest.mark.parametrize(
+    ("typed", "agreed"), [("n\n", False), ("\n", False), ("", False), ("Yes \n", True)]
+)
+def test_only_a_yes_agrees(typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("stdin", typed), ("stdout", "")):
+        stream = io.StringIO(text)
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(sys, name, stream)
+    assert _agreed("Remove? ") == agreed
+
+
+def test_an_export_redraws_elsewhere_to_identical_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft(monkeypatch)
+    reference, tasks = tmp_path / "here", ("--tasks", "antonyms,to_upper")
+    for name in tasks[1].split(","):
+        for folder in (ROOT / "results" / "main_results" / EMBEDDED).glob(f"{name}-*"):
+            shutil.copytree(folder, reference / folder.relative_to(ROOT / "results"))
+    count = len(list(reference.glob("*/*/*")))
     for kind in ("tar.gz", "zip"):
         archive = tmp_path / kind / f"reference.{kind}"
-        process = analysis("results", "export", *chosen, "--output", archive)
+        process = results("export", Store(reference), "--output", archive)
         assert (process.returncode, process.stderr) == (0, "")
-        count = len(list(of_model.glob("*")))
         assert process.stdout.startswith(f"Wrote {archive}: {count} results, ")
     with tarfile.open(tmp_path / "tar.gz" / "reference.tar.gz") as tar:
         tar.extractall(tmp_path / "tar.gz", filter="data")
@@ -187,10 +192,9 @@ def test_an_export_redraws_elsewhere_to_identical_tables(tmp_path: Path) -> None
         opened.extractall(tmp_path / "zip")
     there, too = (tmp_path / kind / "reference" for kind in ("tar.gz", "zip"))
     assert contents(there) == contents(too)
-    assert analysis("main_results", "--redraw", "--results", there).returncode == 0
-    reference = tmp_path / "here"
-    shutil.copytree(of_model, reference / "main_results" / EMBEDDED)
-    assert analysis("main_results", "--redraw", "--results", reference).returncode == 0
+    for folder in (there, reference):
+        redrawn = called("main_results", "--redraw", *tasks, "--results", folder)
+        assert redrawn.returncode == 0, redrawn.stderr
     assert contents(there / "tables") == contents(reference / "tables")
 
 
@@ -241,7 +245,10 @@ def test_an_export_leaves_damage_out_by_name(store: Store, tmp_path: Path) -> No
     ("arguments", "message"),
     [
         (("list", "--results", "FOLDER/absent"), "a results folder was expected"),
-        (("export", "--output", "FOLDER/x.rar"), r"ends in \.tar\.gz, \.tgz, \.zip"),
+        (
+            ("export", "--experiment", "answers", "--output", "FOLDER/x.rar"),
+            r"ends in \.tar\.gz, \.tgz, \.zip",
+        ),
         (("export", "--model", "gemma", "--output", "FOLDER/x.zip"), "Did you mean 'gemma-3-270m'"),
         (("export", "--tasks", "knowlege", "--output", "FOLDER/x.zip"), "--tasks 'knowlege'"),
     ],
@@ -250,7 +257,7 @@ def test_a_mistake_is_explained_in_one_line(
     tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     given = (argument.replace("FOLDER", str(tmp_path)) for argument in arguments)
-    process = analysis("results", *given)
+    process = called("results", *given)
     assert (process.returncode, process.stdout) == (2, "")
     (line,) = process.stderr.splitlines()
     assert re.match(f"error: .*{message}", line)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.commands import analysis
+from tests.helpers.called_commands import called
 from tests.helpers.explored import explored_store
 from tests.helpers.opened import opened
 from tvsight.cli import show
@@ -14,7 +14,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_episode_is_printed(results: Path) -> None:
-    ended = analysis("show", "antonyms", "--episode", "3", "--seed", "1", "--results", results)
+    ended = called("show", "antonyms", "--episode", "3", "--seed", "1", "--results", results)
     assert ended.returncode == 0
     assert "test episode 3" in ended.stdout
     assert "Task vector" in ended.stdout
@@ -39,6 +39,6 @@ def test_manifests_are_read_once_and_again_where_rows_are_verified(results: Path
     ],
 )
 def test_what_is_not_there_is_refused(results: Path, options: tuple[str, ...], named: str) -> None:
-    ended = analysis("show", *options, "--results", results)
+    ended = called("show", *options, "--results", results)
     assert ended.returncode == 2
     assert named in " ".join(ended.stderr.split())

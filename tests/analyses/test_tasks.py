@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.helpers.called_commands import called
 from tests.helpers.commands import analysis, cells, imported
 from tvsight.output.labels import example
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
@@ -31,7 +32,7 @@ def test_pairs_that_survive_a_tokenizer_are_counted(
     alike = tmp_path / "alike.json"
     pairs = [[x, f"QW{x}" if x in "abc" else x] for x in letters]
     alike.write_text(json.dumps({"name": "alike", "match": "prefix", "pairs": pairs}))
-    process = analysis(
+    process = called(
         *("tasks", "--tasks", "to_upper,present_simple_gerund", "--task-file", own, alike),
         *("--model", tiny_checkpoint("gpt2")),
     )
@@ -47,11 +48,11 @@ def test_pairs_that_survive_a_tokenizer_are_counted(
 
 
 def test_the_selection_of_the_paper_is_its_eighteen_tasks() -> None:
-    assert [row[1] for row in cells(analysis("tasks", "--tasks", "paper"))] == list(PAPER_TASKS)
+    assert [row[1] for row in cells(called("tasks", "--tasks", "paper"))] == list(PAPER_TASKS)
 
 
 def test_an_unknown_task_is_explained_in_one_line() -> None:
-    process = analysis("tasks", "--tasks", "antonym")
+    process = called("tasks", "--tasks", "antonym")
     assert (process.returncode, process.stdout) == (2, "")
     (message,) = process.stderr.splitlines()
     assert message.startswith("error: Unknown task 'antonym'. Did you mean 'antonyms'")

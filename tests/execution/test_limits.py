@@ -36,8 +36,10 @@ LARGEST_RESULT = 200_000
 SERVER_LEVEL = 3
 """Of compression, of NDIF 0.1.2."""
 
+DEEP = 40
+"""Blocks of the client's large model: a rehearsal takes the square of them in time."""
 LARGEST_GROWTH_MB = 350
-"""From a client of a tiny model to one of 405 billion parameters."""
+"""From a client of a tiny model to one of 130 billion parameters."""
 LARGEST_CLIENT_MB = 850
 """Of which half is taken by libraries, before any model is named."""
 
@@ -94,7 +96,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("checkpoints")
     shapes = {
         "small": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 8},
-        "large": {"hidden_size": 16384, "num_hidden_layers": DEEPEST, "num_attention_heads": 128},
+        "large": {"hidden_size": 16384, "num_hidden_layers": DEEP, "num_attention_heads": 128},
     }
     for name, shape in shapes.items():
         config = LlamaConfig(
@@ -125,7 +127,7 @@ def said_by(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def test_a_client_of_a_large_model_holds_no_weights(used: dict[str, Any]) -> None:
-    assert used["large"]["parameters"] > 400e9
+    assert used["large"]["parameters"] > 130e9
     assert used["large"]["devices"] == ["meta"]
 
 

@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 
+from tests.helpers.commands import ROOT
 from tvsight.cli import all as everything
 from tvsight.config import RunConfig
 from tvsight.experiments import EXPERIMENTS
@@ -16,6 +20,18 @@ from tvsight.output.plots import Plot
 from tvsight.storage.contents import check_rows
 from tvsight.storage.manifests import read_manifest
 
+REDRAW = """
+import json, sys
+import pytest
+from tests.helpers.drafts import draft
+from tvsight.cli import all as everything
+from tvsight.config import RunConfig
+draft(pytest.MonkeyPatch())
+results, model, small = sys.argv[1:]
+code = everything.main(RunConfig(model=(model,), results=results, redraw=True, **json.loads(small)))
+print(json.dumps([code, *sys.modules]))
+"""
+MODEL_CODE = {"torch", "nnsight", "transformers", "tokenizers"}
 SMALL = {"tasks": "to_upper,next_letter,list_first", "shots": 2, "episodes_per_split": 3}
 
 
@@ -82,11 +98,14 @@ def test_the_rows_of_every_result_are_whole(measured: Ended) -> None:
         assert len(rows) > 0
 
 
-def test_a_second_run_measures_nothing_and_draws_the_same(
+def test_a_second_run_imports_no_code_of_models_and_draws_the_same(
     measured: Ended, tiny_checkpoint: Callable[[str], Path]
 ) -> None:
     before, folders = measured.drawn(), sorted(measured.results.glob("*/*/*"))
-    again = run(measured.results, tiny_checkpoint("llama"), redraw=True)
-    assert again.code == 1
-    assert again.drawn() == before
+    given = (str(measured.results), str(tiny_checkpoint("llama")), json.dumps(SMALL))
+    command = [sys.executable, "-c", REDRAW, *given]
+    again = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    code, *modules = json.loads(again.stdout.splitlines()[-1])
+    assert (code, MODEL_CODE & {*modules}) == (1, set())
+    assert measured.drawn() == before
     assert sorted(measured.results.glob("*/*/*")) == folders

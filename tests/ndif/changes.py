@@ -128,38 +128,5 @@ _lost_answers: list[str] = []
 ANSWER_LOST = {"tvsight.execution.ndif.client.exchange": exchange_without_answer}
 
 
-def exchange_with_a_flipped_bit(method: str, url: str, limit_s: float, **content: Any) -> Any:
-    """`exchange`, in which the first result loses a bit on its way."""
-    if ".pt" not in url or _damaged:
-        return _exchange(method, url, limit_s, **content)
-    _damaged.append(url)
-    return exchange_with_flipped_bits(method, url, limit_s, **content)
-
-
-def exchange_with_flipped_bits(method: str, url: str, limit_s: float, **content: Any) -> Any:
-    """`exchange`, in which every result does."""
-    response = _exchange(method, url, limit_s, **content)
-    if ".pt" not in url:
-        return response
-    damaged = bytearray(response.content)
-    damaged[len(damaged) // 2] ^= 1
-    return httpx.Response(response.status_code, content=bytes(damaged), request=response.request)
-
-
-_damaged: list[str] = []
-FLIPPED_BIT = {"tvsight.execution.ndif.client.exchange": exchange_with_a_flipped_bit}
-FLIPPED_BITS = {"tvsight.execution.ndif.client.exchange": exchange_with_flipped_bits}
-
-
-def result_of_the_first(self: NdifClient, link: str, most: int) -> Any:
-    """`NdifClient.result`; of the second job, that of the first."""
-    if link not in _links:
-        _links.append(link)
-    return _result(self, _links[0] if _links[1:2] == [link] else link, most)
-
-
-_links: list[str] = []
-MIXED_UP = {"tvsight.execution.ndif.client.NdifClient.result": result_of_the_first}
-
 _submit = NdifClient.submit
 NOTED = {"tvsight.execution.ndif.client.NdifClient.submit": submit_and_note}

@@ -2,16 +2,12 @@
 left on the disk, and that the same command then ends with the rows of an uninterrupted run."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from tests.ndif import blocks
 from tests.ndif.changes import (
     ANSWER_LOST,
     BROKEN,
-    FLIPPED_BIT,
-    FLIPPED_BITS,
-    MIXED_UP,
     ONE_BROKEN,
     RESULT_WHEN_TOLD,
     SLOW_BLOCK,
@@ -21,7 +17,6 @@ from tests.ndif.changes import (
 from tests.ndif.clients import Clients, Measured, settled
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
-from tvsight.storage.job_records import Records
 
 ONE, TWO, ALL = "to_upper", "to_upper,next_letter", "to_upper,next_letter,prev_letter"
 PATIENT = ("--retries", "60")
@@ -106,23 +101,6 @@ def test_a_lost_object_store_costs_no_row(
     assert found.job(ONE)["faults"] != []
 
 
-def test_a_frozen_object_store_is_waited_for(
-    clients: Clients, ndif: NdifServer, uninterrupted: Measured
-) -> None:
-    client = clients.begin(ONE, *PATIENT, changes=SLOW_BLOCK)
-    client.until("to_upper: running")
-    ndif.freeze_object_store()
-    try:
-        # The block ends meanwhile, and the server wants to write its result.
-        time.sleep(blocks.SECONDS + 2)
-    finally:
-        ndif.thaw_object_store()
-    found = settled(clients, client.finished(), ONE, uninterrupted)
-    job = found.job(ONE)
-    assert lost(job) == []
-    assert f"{ndif.url} did not answer within 3 s" in job["faults"]
-
-
 def test_an_object_store_that_stays_frozen_ends_the_run_and_the_next_has_the_result(
     clients: Clients, ndif: NdifServer, uninterrupted: Measured
 ) -> None:
@@ -158,52 +136,6 @@ def test_a_job_whose_result_is_gone_is_submitted_again(
     assert [done.jobs[0] in fault, done.jobs[1:]] == [True, [found.job(ONE)["job_id"]]]
 
 
-def test_a_result_that_is_damaged_on_its_way_is_fetched_again(
-    clients: Clients, uninterrupted: Measured
-) -> None:
-    done = clients.run(ONE, changes=FLIPPED_BIT)
-    found = settled(clients, done, ONE, uninterrupted)
-    (fault,) = found.job(ONE)["faults"]
-    assert fault.startswith(f"the result of job {done.jobs[0]} was fetched again: it ")
-    assert f"The result of job {done.jobs[0]} is fetched again: it " in done.shown
-
-
-def test_a_result_that_stays_damaged_is_not_stored_and_its_job_named(
-    clients: Clients, uninterrupted: Measured
-) -> None:
-    done = clients.run(ONE, changes=FLIPPED_BITS)
-    assert done.code == 3
-    assert clients.measured().rows == {}
-    first, second = done.jobs
-    assert f"Job {first}: its result is wrong: it " in done.shown
-    assert f"The result of job {second} on {clients.server.url} is wrong each time" in done.shown
-    assert f"--results {clients.results} --forget {second}`" in done.shown
-    found = settled(clients, clients.run(ONE), ONE, uninterrupted)
-    assert found.job(ONE)["job_id"] == second
-
-
-def test_a_result_of_another_job_is_not_taken_for_a_jobs_own(
-    clients: Clients, uninterrupted: Measured
-) -> None:
-    done = clients.run(TWO, changes=MIXED_UP)
-    found = settled(clients, done, TWO, uninterrupted)
-    faults = [fault for task in TWO.split(",") for fault in found.job(task)["faults"]]
-    again, submitted = faults
-    assert again.endswith("was fetched again: it answers another job")
-    assert submitted.endswith(": its result is wrong: it answers another job")
-    assert len(done.jobs) == 3
-
-
-def test_a_record_of_a_job_that_the_server_does_not_know_costs_a_wait_only(
-    clients: Clients, uninterrupted: Measured
-) -> None:
-    job_id = interrupted(clients)
-    (record,) = clients.records().values()
-    Records(clients.results).write(replace(record, job_id=NO_JOB))
-    found = settled(clients, clients.run(ONE), ONE, uninterrupted, [job_id])
-    assert found.job(ONE)["faults"] == [f"job {NO_JOB}: the server has lost it"]
-
-
 def test_a_job_that_was_accepted_without_an_answer_is_found_by_its_name(
     clients: Clients, uninterrupted: Measured
 ) -> None:
@@ -215,19 +147,6 @@ def test_a_job_that_was_accepted_without_an_answer_is_found_by_its_name(
     assert job["job_id"] == job_id
     assert lost(job) == []
     assert job["faults"] == [f"{clients.server.url}: the answer was lost"]
-
-
-def test_two_clients_on_one_folder_share_the_work(
-    clients: Clients, uninterrupted: Measured
-) -> None:
-    both = [clients.begin(ALL) for _ in range(2)]
-    ends = [client.finished() for client in both]
-    assert [done.code for done in ends] == [0, 0], "\n".join(done.shown for done in ends)
-    found = settled(clients, ends[0], ALL, uninterrupted)
-    jobs = [job_id for done in ends for job_id in done.jobs]
-    assert sorted(jobs) == sorted(found.job(task)["job_id"] for task in ALL.split(","))
-    for done in ends:
-        assert all(f"{task}: Baseline" in done.shown for task in ALL.split(","))
 
 
 def test_an_error_in_a_block_fails_its_task_alone_and_once(

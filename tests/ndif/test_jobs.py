@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.ndif.changes import SLOW_BLOCK, VECTORS_SENT, Changes, nothing
+from tests.ndif.changes import VECTORS_SENT, Changes, nothing
 from tests.ndif.clients import SMALL, Clients, Measured, half_written, settled
-from tests.ndif.settings import OTHER, TINY
+from tests.ndif.settings import TINY
 from tvsight.execution.ndif.remote import Remote
-from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.storage.store import Store
 
 ONE, TWO = "to_upper", "to_upper,next_letter"
@@ -106,18 +105,6 @@ def test_a_task_in_several_jobs_goes_on_between_its_rounds(
     assert jobs[:2] == before[:2]
     assert len(jobs) == 4
     assert found.rows[ONE].groupby(["split", "procedure"])["episode"].nunique().eq(100).all()
-
-
-def test_models_are_measured_side_by_side(clients: Clients) -> None:
-    done = clients.run(ONE, "--model", TINY, OTHER, changes=SLOW_BLOCK)
-    assert done.code == 0, done.shown
-    sent, ended = (
-        [done.shown.index(f"{name} / {ONE}: {state}") for name in (TINY, OTHER)]
-        for state in ("1 job to be sent", "done (job")
-    )
-    assert max(sent) < min(ended)
-    paths = Store(clients.results).paths(MAIN_RESULTS)
-    assert {path.parts[1] for path in paths} == {name.replace("/", "--") for name in (TINY, OTHER)}
 
 
 def test_a_job_may_bring_vectors(clients: Clients, uninterrupted: Measured) -> None:

@@ -1,11 +1,5 @@
-"""The embedded model here, here as if on a server, and on a server: the same answers.
+"""The embedded model here, here as if on a server, and on a server: the same answers."""
 
-This file comes after `test_server.py`, which counts the models that the server holds.
-"""
-
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,24 +9,26 @@ import torch
 from torch import Tensor
 
 from tests.helpers import embedded
-from tests.helpers.commands import ROOT
+from tests.ndif.clients import SMALL, Clients
 from tests.ndif.conftest import skip
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import EMBEDDED as SERVED
-from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.models import EMBEDDED
 from tvsight.storage.store import Store
 
-TASKS = "antonyms,next_letter"
-EPISODES = 6
+TASK = "antonyms"
 TOLERANCE = 1e-4
 """Of log-probabilities and margins."""
 VECTOR_TOLERANCE = 1e-5
 """Of the length of a vector. They are compared as they are stored, in half precision."""
 MEASURED = ["log_probability", "margin"]
 LABELS = ["model", "measured_on"]
-LIMIT_S = 280
 HERE, SIMULATED, SERVER = "here", "simulated", "on the server"
+OPTIONS = {
+    HERE: ("--model", EMBEDDED),
+    SIMULATED: ("--model", EMBEDDED, "--remote-simulated"),
+    SERVER: ("--model", SERVED, "--remote"),
+}
 
 
 class Run(NamedTuple):
@@ -41,44 +37,24 @@ class Run(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def runs(ndif: NdifServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def runs(ndif: NdifServer, home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     if (missing := embedded.missing()) is not None:
         skip(missing)
     folder = tmp_path_factory.mktemp("three_ways")
-    server = ndif.client_environment(folder / "home")
-    return {
-        HERE: run(folder / "here", {}, "--model", EMBEDDED),
-        SIMULATED: run(folder / "simulated", {}, "--model", EMBEDDED, "--remote-simulated"),
-        SERVER: run(folder / "server", server, "--model", SERVED, "--remote"),
-    }
+    return {way: run(Clients(ndif, folder / way), *options) for way, options in OPTIONS.items()}
 
 
-def run(results: Path, environment: dict[str, str], *options: str) -> Run:
-    command = [sys.executable, "-m", "analyses.main_results", "--tasks", TASKS, *options]
-    common = ("--episodes-per-split", str(EPISODES), "--dtype", "float32")
-    done = subprocess.run(
-        [*command, *common, "--results", str(results)],
-        cwd=ROOT,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    store = Store(results)
-    paths = list(store.paths(MAIN_RESULTS))
-    vectors = {
-        f"{path.name.rsplit('-', 1)[0]} {split}": kept
-        for path in paths
-        for split, kept in store.vectors(path).items()
-    }
-    return Run(pd.concat([store.rows(path) for path in paths], ignore_index=True), vectors)
+def run(clients: Clients, *options: str) -> Run:
+    done = clients.start("main_results", "--tasks", TASK, *SMALL, *options).finished()
+    assert done.code == 0, done.shown
+    (path,) = Store(clients.results).paths()
+    return Run(clients.measured().rows[TASK], Store(clients.results).vectors(path))
 
 
 @pytest.mark.parametrize("way", [SIMULATED, SERVER])
 def test_answers_are_the_same(runs: dict[str, Run], way: str) -> None:
     found, expected = runs[way].rows, runs[HERE].rows
-    assert set(expected["task"]) == set(TASKS.split(","))
+    assert set(expected["task"]) == {TASK}
     exact = [name for name in expected.columns if name not in MEASURED + LABELS]
     assert {"predicted", "correct", "layer"} <= set(exact)
     pd.testing.assert_frame_equal(found[exact], expected[exact], check_exact=True)

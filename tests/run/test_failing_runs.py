@@ -1,9 +1,6 @@
 """Runs that meet damage, a later version, a full disk, or tasks that fail."""
 
-import hashlib
 import io
-import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from tests.helpers.small_runs import (
-    EPISODES,
     TASKS,
     First,
     Measuring,
@@ -26,35 +20,10 @@ from tests.helpers.small_runs import (
     run,
     stored,
 )
-from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import MeasurementError, StorageError, UsageError
 from tvsight.run.outcome import Outcome
 from tvsight.run.runner import Runner
 from tvsight.storage.store import Store
-
-
-def test_a_damaged_result_is_moved_aside_and_measured_again(first: First, tmp_path: Path) -> None:
-    config = first.copied(tmp_path / "results")
-    (damaged,) = [path for path in paths(config) if path.name.startswith("next_letter")]
-    (Path(config.results) / damaged / "rows.parquet").write_bytes(b"PAR1")
-    measuring, shown = Measuring(), io.StringIO()
-    again = run(config, measuring, shown)
-    assert measuring.asked == ["next_letter"]
-    assert_same(again.table, first.outcome.table)
-    (aside,) = (Path(config.results) / ".damaged").iterdir()
-    assert (aside / "rows.parquet").read_bytes() == b"PAR1"
-    assert damaged.name in shown.getvalue()
-
-
-def wrong_shape(folder: Path) -> None:
-    cut = {"dev": torch.zeros(EPISODES, DEPTH - 1, WIDTH).half()}
-    save_file(Store("").vectors(folder) | cut, folder / "vectors.safetensors")
-    sha256 = hashlib.sha256((folder / "vectors.safetensors").read_bytes()).hexdigest()
-    manifest = json.loads((folder / "manifest.json").read_text())
-    files = manifest["files"] | {"vectors.safetensors": sha256}
-    size = (folder / "vectors.safetensors").stat().st_size
-    sizes = manifest["sizes"] | {"vectors.safetensors": size}
-    rewrite(folder / "manifest.json", files=files, sizes=sizes)
 
 
 def flipped_bit(folder: Path) -> None:
@@ -68,29 +37,13 @@ def file_for_a_folder(folder: Path) -> None:
     folder.write_text("not a folder")
 
 
-def folder_for_a_file(folder: Path) -> None:
-    (folder / "rows.parquet").unlink()
-    (folder / "rows.parquet").mkdir()
-
-
-DAMAGES: dict[str, Callable[[Path], object]] = {
-    "cut rows": lambda folder: os.truncate(folder / "rows.parquet", 1000),
-    "a flipped bit": flipped_bit,
-    "an empty manifest": lambda folder: (folder / "manifest.json").write_text(""),
-    "an older schema": lambda folder: rewrite(folder / "manifest.json", schema_version=0),
-    "vectors of a wrong shape under a right checksum": wrong_shape,
-    "a folder for a file": folder_for_a_file,
-    "a file for the folder": file_for_a_folder,
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_every_damage_is_named_moved_aside_and_measured_again(
-    first: First, tmp_path: Path, damage: str
+@pytest.mark.parametrize("damage", [flipped_bit, file_for_a_folder])
+def test_damage_is_named_moved_aside_and_measured_again(
+    first: First, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     config = first.copied(tmp_path / "results")
     (damaged,) = [path for path in paths(config) if path.name.startswith("next_letter")]
-    DAMAGES[damage](tmp_path / "results" / damaged)
+    damage(tmp_path / "results" / damaged)
     redrawn, shown = io.StringIO(), io.StringIO()
     assert set(stored(config, redrawn).failures) == {("qwen2", "next_letter")}
     assert f"Damaged, left out: {damaged}" in redrawn.getvalue()
@@ -178,9 +131,7 @@ def test_a_task_that_fails_leaves_the_others(first: First, tmp_path: Path) -> No
     ("error", "told"),
     [
         (RuntimeError("a kernel is missing"), "RuntimeError: a kernel is missing"),
-        (torch.OutOfMemoryError("of one row"), "OutOfMemoryError: of one row"),
         (AssertionError(), "AssertionError"),
-        (KeyError("a"), "KeyError: 'a'"),
     ],
     ids=lambda given: type(given).__name__,
 )
@@ -211,15 +162,10 @@ def test_a_task_that_does_not_suit_the_tokenizer_fails_by_itself(
     assert [result.key.task for result in outcome.results] == ["to_upper", "second_next"]
 
 
-@pytest.mark.parametrize(
-    ("error", "told"), [(None, "^states hold NaN$"), (RuntimeError("odd"), "^RuntimeError: odd$")]
-)
-def test_fail_fast_stops_at_the_first_failure(
-    first: First, tmp_path: Path, error: Exception | None, told: str
-) -> None:
-    measuring = Measuring("to_upper", error)
+def test_fail_fast_stops_at_the_first_failure(first: First, tmp_path: Path) -> None:
+    measuring = Measuring("to_upper", RuntimeError("odd"))
     config = replace(first.config, results=str(tmp_path), fail_fast=True)
-    with pytest.raises(MeasurementError, match=told):
+    with pytest.raises(MeasurementError, match=r"^RuntimeError: odd$"):
         run(config, measuring)
     assert measuring.asked == ["to_upper"]
 

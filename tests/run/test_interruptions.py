@@ -26,13 +26,14 @@ from tvsight.storage.store import DRAWN, Store
 pytestmark = pytest.mark.slow
 
 TASKS = "to_upper,to_lower,next_letter,prev_letter,list_first,list_last"
-KILLS = 30
+KILLS = 10
+"""At least. A process that is killed at every step of a save is in tests/storage/test_ownership."""
 ROUND = {"measuring": 4, "saving": 6, "drawing": 2}
 """Kills of one results folder: while tasks are missing, then while all is drawn."""
 PATIENCE_S = 2.0
 """What a process computes from Ctrl-C to its end, at most. A busy machine takes longer for it."""
 LIMIT_S = 300
-LONG, FEW = 100, 20
+LONG, FEW = 50, 15
 GROWTH = 1.1
 """Resident memory after many tasks, over that after few."""
 
@@ -101,13 +102,11 @@ def test_a_command_that_is_killed_at_any_moment_goes_on_where_it_stopped(
         assert leftovers(results) == []
 
 
-@pytest.mark.parametrize(
-    "other", [TASKS, ",".join(reversed(TASKS.split(","))), "to_upper,list_last"]
-)
 def test_two_commands_on_one_folder_share_the_work(
-    runs: Runs, config: Config, whole: Whole, tmp_path: Path, other: str
+    runs: Runs, config: Config, whole: Whole, tmp_path: Path
 ) -> None:
-    results = str(tmp_path)
+    """The second asks for some of the tasks of the first, in another order."""
+    results, other = str(tmp_path), "to_upper,list_last,next_letter"
     with forking() as others:
         runs.begin(config | {"results": results})
         others.begin(config | {"results": results, "tasks": other})
@@ -123,11 +122,10 @@ def test_two_commands_on_one_folder_share_the_work(
 @pytest.mark.parametrize(
     ("moment", "stored"),
     [
-        ("llama, main_results: 0 of 6", set()),
         ("to_upper: Baseline", {"to_upper"}),
         ("", set(TASKS.split(","))),  # nothing is printed before all is written
     ],
-    ids=["loading", "measuring", "drawing"],
+    ids=["measuring", "drawing"],
 )
 def test_an_interrupt_keeps_what_is_complete_and_says_how_to_go_on(
     config: Config, tmp_path: Path, moment: str, stored: set[str]

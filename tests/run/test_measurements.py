@@ -14,7 +14,7 @@ from rich.console import Console
 from tests.helpers.other_steps import with_steps
 from tests.helpers.tiny_llama import HOST
 from tvsight.config import RunConfig
-from tvsight.errors import MeasurementError, RefusedError, ServerError
+from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution import Job
 from tvsight.execution.here import run
 from tvsight.execution.ndif import remote
@@ -268,22 +268,6 @@ def test_a_refusal_ends_the_run_and_what_was_accepted_is_remembered(of: Callable
     assert len(server.jobs) == 2
     assert list(Records(run.store.root).all()) == []
     assert len(list(run.store.paths())) == 2
-
-
-def test_a_result_in_another_precision_ends_the_run(of: Callable[..., Run]) -> None:
-    run = of(LocalServer(dtype="bfloat16"))
-    with pytest.raises(RefusedError, match="repeat with --dtype bfloat16"):
-        run.go(capacity=1)
-    assert len(run.server.jobs) == 1
-    assert (run.outcome.failures, list(run.store.paths())) == ({}, [])
-    assert Records(run.store.root).all() == []
-
-
-def test_a_server_that_stops_working_ends_the_run(of: Callable[..., Run]) -> None:
-    server = LocalServer()
-    server.seen = {0: [ServerError("no answer.")]}
-    with pytest.raises(ServerError, match="Job j0 is remembered"):
-        of(server).go()
 
 
 def test_a_job_that_failed_is_forgotten_and_the_others_are_not(of: Callable[..., Run]) -> None:

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -21,9 +23,10 @@ from tvsight.execution import Job
 from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.parcel import digest, payload
 from tvsight.models.loading import Model
+from tvsight.output.console import Display
 from tvsight.protocol.central import requests as asked_of
 from tvsight.run.planning import Request, complete, read_plan
-from tvsight.run.travel import COLUMNS, preview, size
+from tvsight.run.travel import COLUMNS, show, size
 from tvsight.storage.job_records import JobRecord, Records
 
 NAME = "local/tiny"
@@ -38,6 +41,15 @@ def requests(config: RunConfig, model: Model) -> list[Request]:
 def config(model: Model, tmp_path: Path) -> RunConfig:
     name = str(model.source.location)
     return RunConfig(model=(name,), results=str(tmp_path), **REMOTE)
+
+
+def preview(model: Model, config: RunConfig, asked: Any, missing: Any) -> SimpleNamespace:
+    """What is shown."""
+    display = create_autospec(Display, instance=True)
+    show(display, model, config, asked, missing)
+    table, title = display.table.call_args.args
+    impossible = dict(call.args for call in display.failed.call_args_list)
+    return SimpleNamespace(table=table, title=title, impossible=impossible)
 
 
 def jobs_of(request: Request, model: Model) -> list[Job]:

@@ -70,9 +70,10 @@ def saving(store: Store, tmp_path: Path) -> Callable[[], object]:
 
 
 def pulling(store: Store, tmp_path: Path) -> Callable[[], object]:
-    incoming = Store(store.root / ".new-incoming")
-    shutil.rmtree(incoming.root, ignore_errors=True)
-    shutil.copytree(two_results(tmp_path / "theirs").root, incoming.root)
+    incoming, theirs = Store(store.root / ".new-incoming"), tmp_path / "theirs"
+    if not theirs.exists():
+        two_results(theirs)
+    shutil.copytree(theirs, incoming.root)
     (incoming.root / MARKER).touch()
     return lambda: pull.take(store, incoming, CURRENT.path, pull.Pulled())
 

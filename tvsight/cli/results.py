@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -70,6 +70,8 @@ def main(options: Options) -> int:
 
 
 def _list(action: List, store: "Store", display: "Display") -> int:
+    import pandas as pd
+
     from tvsight.storage.inspection import entries
 
     with progress(_results(store), "reading") as seen:
@@ -80,7 +82,7 @@ def _list(action: List, store: "Store", display: "Display") -> int:
         if not any(row["Revision"] for row in rows):  # packages and directories have none
             rows = [{name: row[name] for name in row if name != "Revision"} for row in rows]
         title = f"{counted(len(chosen))}, {size_text(sum(entry.size for entry in chosen))}"
-        display.table(_frame(rows), title, ["Experiment", "Key"])
+        display.table(pd.DataFrame(rows), title, ["Experiment", "Key"])
     else:
         display.note("No result.")
     name_findings(display, unusable)
@@ -95,7 +97,8 @@ def _verify(action: Verify, store: "Store", display: "Display") -> int:
     wrong = [finding for finding in findings if not finding.is_aside]
     aside = [finding for finding in findings if finding.is_aside]
     how = " by manifest and size" if action.quick else ""
-    display.note(f"{counted(seen.count)} checked{how}, {_found(len(wrong))}.")
+    what = f"{len(wrong)} found that should not be so" if wrong else "nothing is wrong"
+    display.note(f"{counted(seen.count)} checked{how}, {what}.")
     name_findings(display, wrong)
     if any(finding.kind != "later" for finding in wrong):
         display.note(
@@ -146,6 +149,8 @@ def _agreed(question: str) -> bool:
 
 
 def _cells(entry: "Entry") -> dict[str, str]:
+    from tvsight.run.revisions import stored_revisions
+
     identity, manifest = entry.identity, entry.manifest
     per_split = identity.get("episodes_per_split")
     place = manifest.get("place")
@@ -154,7 +159,7 @@ def _cells(entry: "Entry") -> dict[str, str]:
     return {
         "Experiment": identity["experiment"],
         "Model": identity["model"],
-        "Revision": _revision(entry),
+        "Revision": "".join(one.text for one in stored_revisions([manifest])),
         "Task": identity["task"],
         "Key": entry.key,
         "Episodes": f"{per_split} + {per_split}" if per_split else "from a file",
@@ -167,24 +172,8 @@ def _cells(entry: "Entry") -> dict[str, str]:
     }
 
 
-def _revision(entry: "Entry") -> str:
-    from tvsight.run.revisions import stored_revisions
-
-    return "".join(revision.text for revision in stored_revisions([entry.manifest]))
-
-
 def _results(store: "Store") -> int:
     return sum(1 for _ in store.paths())
-
-
-def _frame(rows: list[dict[str, str]]) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame(rows)
-
-
-def _found(wrong: int) -> str:
-    return f"{wrong} found that should not be so" if wrong else "nothing is wrong"
 
 
 CARRIED_OUT: dict[type, Callable[..., int]] = {

@@ -4,7 +4,6 @@ import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,14 +41,6 @@ if TYPE_CHECKING:
 
 ENDED_JOBS = 6
 """Number of jobs that stay in the table of jobs after they are done or have failed."""
-
-
-class State(Enum):
-    """The state of a measurement."""
-
-    UNDER_WAY = auto()
-    STORED = auto()
-    FAILED = auto()
 
 
 class Measurements:
@@ -152,21 +143,20 @@ class Measurements:
         """
         moved = False
         for measurement in list(self._under_way):
-            state = State.FAILED
+            has_ended = True  # where it fails
             with self._noting_failure(measurement.request, outcome):
-                state = self._advance(measurement, place)
-            if state is State.UNDER_WAY:
+                has_ended = self._advance(measurement, place)
+            if not has_ended:
                 continue
             moved = True
             self._under_way.remove(measurement)
             named = self._named(measurement.request)
             self._ended.extend((named, *line) for line in measurement.lines())
-            if state is State.STORED:  # a failed task's finished jobs can still be reused
-                place.finished(measurement.names)
             measurement.lock.release()
         return moved
 
-    def _advance(self, measurement: "Measurement", place: "Place") -> State:
+    def _advance(self, measurement: "Measurement", place: "Place") -> bool:
+        """Look after one measurement, and store it when it has ended; returns whether it has."""
         with warnings.catch_warnings(record=True) as caught:
             try:
                 measured = measurement.advance(place)
@@ -178,7 +168,7 @@ class Measurements:
             if issubclass(warning.category, ShortOfMemory):
                 measurement.retries.append(str(warning.message))
         if measured is None:
-            return State.UNDER_WAY
+            return False
         request = measurement.request
         origin = {
             **provenance(self.model, request.identity["weights"], measurement.seconds),
@@ -191,7 +181,8 @@ class Measurements:
         self.model.check()
         self.store.save(request.result, measured.rows, vectors, origin, measured.episodes)
         self._tell(request, measured.rows)
-        return State.STORED
+        place.finished(measurement.names)  # a failed task's finished jobs can still be reused
+        return True
 
     def _tell(self, request: Request, rows: "pd.DataFrame") -> None:
         """Print the line of a request whose result is stored."""

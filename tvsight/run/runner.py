@@ -1,7 +1,7 @@
 """Carry out plans. Stored results are not measured again, and a task that fails stops no other."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -122,8 +122,6 @@ class Runner:
             (source, complete(experiment(plan, source), self._weights(source), dtype))
             for source in models
         ]
-        for _, of_model in wanted:
-            _refuse_later(store, of_model)
         store.prepare()
         put_all_back(store)
         outcome = Outcome()
@@ -312,12 +310,3 @@ class Runner:
         if self._check is not None:
             self._check(self._loaded[1])
         return self._loaded[1]
-
-
-def _refuse_later(store: Store, asked: list[Request]) -> None:
-    """Check that no result of the requests was stored by a later tvsight."""
-    for request in asked:
-        path = request.result.path
-        if (store.root / path).exists():
-            with suppress(DamagedResult):
-                store.read_manifest(path)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -97,8 +98,8 @@ def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Findin
         UsageError: when there is no such folder.
     """
     checked = list(_checked(store, seen, quick=True))
-    usable = [of for of in checked if isinstance(of, Entry)]
-    return usable, [of for of in checked if isinstance(of, Finding)]
+    findings = [one for one in checked if isinstance(one, Finding)]
+    return [one for one in checked if isinstance(one, Entry)], findings
 
 
 def verify(
@@ -187,8 +188,9 @@ def remove(store: Store, findings: Iterable[Finding]) -> int:
         path = store.root / finding.path
         try:
             if finding.path.parts[0] == LOCKS:
-                freed += finding.size if _remove_lock(path) else 0
-                continue
+                with suppress(Timeout), FileLock(path, blocking=False):  # nobody takes it meanwhile
+                    path.unlink(missing_ok=True)
+                continue  # it is empty
             if finding.path.parts[0] == JOBS and path.is_file() and not path.is_symlink():
                 path.unlink()
             elif _is_held(store.lock_file(place_of(finding.path))):
@@ -277,20 +279,6 @@ def _is_held(lock: Path) -> bool:
         return True
     except OSError:  # where nothing can be written nothing is being measured
         return False
-
-
-def _remove_lock(path: Path) -> bool:
-    """Remove a lock while holding it, so that nobody takes it meanwhile.
-
-    Returns:
-        Whether it was free.
-    """
-    try:
-        with FileLock(path, blocking=False):
-            path.unlink(missing_ok=True)
-    except Timeout:
-        return False
-    return True
 
 
 def _size(path: Path) -> int:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from tvsight import __version__
 from tvsight.errors import StorageError
 from tvsight.foreign import read_json
-from tvsight.storage.versions import LaterVersion, is_later
+from tvsight.storage.versions import LaterVersion, is_later, later
 from tvsight.writing import clear_unfinished, whole_file
 
 JOBS = ".jobs"
@@ -158,11 +158,7 @@ class Records:
                 f"{__version__} reads version {RECORD_VERSION}"
             )
         if is_later(writer) or (isinstance(version, int | float) and version > RECORD_VERSION):
-            return Unusable(
-                "later",
-                f"{why}. A later tvsight wrote it ({writer}; this is {__version__}): use that "
-                "version here, or name another folder with --results.",
-            )
+            return Unusable("later", later(why, writer))
         is_own = "version" in fields and bool({"written_by", "job_id"} & fields.keys())
         return Unusable("left over" if is_own and not path.is_symlink() else "foreign", why)
 

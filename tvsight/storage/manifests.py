@@ -13,7 +13,7 @@ from tvsight import __version__
 from tvsight.foreign import read_json
 from tvsight.storage.contents import OLDEST_SCHEMA, SCHEMA_VERSION, DamagedResult
 from tvsight.storage.schemas import NUMBERS, TEXTS
-from tvsight.storage.versions import LaterVersion, is_later
+from tvsight.storage.versions import LaterVersion, is_later, later
 from tvsight.writing import checksum, folder_name, whole_file
 
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
@@ -168,15 +168,8 @@ def naming(root: Path, path: Path) -> Iterator[None]:
         writer = later_writer(root / path)
         if writer is None:
             raise type(damage)(f"{path}: {damage}") from error
-        raise later_version(path, writer, str(damage)) from error
-
-
-def later_version(path: Path, writer: str, why: str) -> LaterVersion:
-    """The error for a result that a later tvsight wrote and this one cannot use."""
-    return LaterVersion(
-        f"{path}: {why}. A later tvsight wrote it ({writer}; this is {__version__}): use that "
-        "version here, or name another folder with --results. It was neither moved nor changed."
-    )
+        told = later(f"{path}: {damage}", writer)
+        raise LaterVersion(f"{told} It was neither moved nor changed.") from error
 
 
 def write_manifest(folder: Path, result: Result, provenance: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ task, it stands for all episodes: `dev` and `test` are `[1, depth, width]`, and 
 has one row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tvsight.storage.store import State, Store
+    from tvsight.storage.store import Store
 
-
-_kept: "dict[tuple[Path, int | None], tuple[State, Any]]" = {}
-"""What this process has read, by folder of the result, with the state of its files: vectors after
-one block, by its number, and under None means and norms. Some megabytes of the largest models."""
+Files = tuple[Path, frozenset[Any]]
+"""The folder of a result, and the state of its files. What this process has read of it is kept by
+these."""
+MOST_KEPT = 500
+"""Most results of which something is kept. It is some megabytes of the largest models."""
 
 
 class TaskVectors:
@@ -48,11 +50,11 @@ class TaskVectors:
 
     def mean(self, model: str, task: str) -> "Tensor":
         """The mean θ over the dev episodes after every block, `[depth, width]`."""
-        return self._read(model, task)["mean"].float().clone()
+        return _means(*self._files(model, task))["mean"].float().clone()
 
     def norms(self, model: str, task: str, split: str) -> "Tensor":
         """The length of θ of each episode of a split after every block, `[episodes, depth]`."""
-        return self._read(model, task)[f"{split}_norms"].clone()
+        return _means(*self._files(model, task))[f"{split}_norms"].clone()
 
     def distances(self, model: str, task: str, split: str, origin: "Tensor") -> "Tensor":
         """The length of θ minus `origin` `[depth, width]`, `[episodes, depth]`.
@@ -75,25 +77,20 @@ class TaskVectors:
             UsageError: when the model has no such block, or only a part of the vectors is stored
                 and this is not in it.
         """
-        # Read as an array, so that figures need no torch.
-        kept: NDArray[np.float32] = self._kept(
-            model, task, block, lambda path: _after(path / VECTORS, block, model, task)
-        )
-        return kept.copy()
+        return _after(*self._files(model, task), block, model, task).copy()
 
-    def _read(self, model: str, task: str) -> "dict[str, Tensor]":
-        kept: dict[str, Tensor] = self._kept(
-            model, task, None, lambda path: _summary(self._store.vectors(path))
-        )
-        return kept
-
-    def _kept(self, model: str, task: str, block: int | None, read: Callable[[Path], Any]) -> Any:
-        """What is kept of a result, read from its folder where its files have changed."""
+    def _files(self, model: str, task: str) -> Files:
         path = self.paths[Key(model, task)]
-        folder, state = (self._store.root / path).absolute(), self._store.state(path)
-        if _kept.get((folder, block), ({}, None))[0] != state:
-            _kept[folder, block] = state, read(folder)
-        return _kept[folder, block][1]
+        state = frozenset(self._store.state(path).items())
+        return (self._store.root / path).absolute(), state
+
+
+@lru_cache(MOST_KEPT)
+def _means(folder: Path, state: frozenset[Any]) -> "dict[str, Tensor]":
+    """Means and norms, see `_summary`."""
+    from safetensors.torch import load_file
+
+    return _summary(load_file(folder / VECTORS))
 
 
 def part(vectors: "dict[str, Tensor]", block: int) -> "dict[str, Tensor]":
@@ -125,10 +122,14 @@ def _summary(vectors: "dict[str, Tensor]") -> "dict[str, Tensor]":
     }
 
 
-def _after(file: Path, block: int, model: str, task: str) -> "NDArray[np.float32]":
+@lru_cache(MOST_KEPT)
+def _after(
+    folder: Path, state: frozenset[Any], block: int, model: str, task: str
+) -> "NDArray[np.float32]":
+    """Vectors after one block, read as an array, so that figures need no torch."""
     from safetensors import safe_open
 
-    with safe_open(file, framework="numpy") as vectors:
+    with safe_open(folder / VECTORS, framework="numpy") as vectors:
         names = set(vectors.keys())
         if "test" in names:
             test = vectors.get_slice("test")

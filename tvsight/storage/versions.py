@@ -19,3 +19,11 @@ def is_later(writer: object) -> bool:
         return Version(str(writer)) > Version(__version__)
     except ValueError:  # no version, or one of more digits than a number may have
         return False
+
+
+def later(why: str, writer: object) -> str:
+    """What is said of a file that a later tvsight wrote, and why this one cannot use it."""
+    return (
+        f"{why}. A later tvsight wrote it ({writer}; this is {__version__}): use that version "
+        "here, or name another folder with --results."
+    )

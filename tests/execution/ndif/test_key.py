@@ -9,7 +9,6 @@ from typing import Any
 import nnsight
 import pytest
 
-from tests.helpers.commands import analysis
 from tests.helpers.tiny_llama import KEY
 from tvsight.errors import ServerError, UsageError
 from tvsight.execution.ndif.client import NdifClient, ResultGone
@@ -159,21 +158,6 @@ def test_a_server_gets_the_key_once_it_has_shown_what_it_is_and_its_object_store
     assert host.with_key() == ["/request", "/status", "/response/a1"]
     assert len(store.received) == 1
     assert store.with_key() == []
-
-
-@pytest.mark.slow
-def test_an_analysis_sends_its_key_to_no_host_of_another_kind(
-    hosts: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a person runs it."""
-    host, _ = hosts
-    host.answers["*"] = (200, {}, {"deployments": {}})
-    monkeypatch.setenv("NDIF_API_KEY", KEY)
-    done = analysis("ndif_status", "--host", host.url)
-    assert done.returncode == 3
-    assert "answers, but is no NDIF server" in done.stderr
-    assert host.received != []
-    assert host.with_key() == []
 
 
 @pytest.mark.parametrize(

@@ -74,15 +74,6 @@ class Remote:
         for name in names:
             self.records.forget(name)
 
-    def refused(self, held: str) -> RefusedError:
-        """Forget the jobs of this run, because the server holds the model in another precision.
-
-        Returns:
-            The error that says so.
-        """
-        self.forget()
-        return other_precision(self.client.host, held, self.dtype)
-
     def forget(self) -> None:
         """Forget the jobs for the results of this run, whichever process sent them."""
         for record in self.records.all():
@@ -226,6 +217,8 @@ class _Submitted:
         Raises:
             ResultGone: when the result is no longer there.
             WrongResult: when the result is not the one that the server computed for this job.
+            RefusedError: when the server holds the model in another precision. The jobs of this run
+                are forgotten then.
         """
         if link is None:
             raise WrongResult("the server does not say where it is")
@@ -233,13 +226,11 @@ class _Submitted:
         most = MARGIN + job.vector_bytes + EPISODE_MARGIN * job.episodes
         saved = self._ask(lambda where: self._client.result(where, most), link)
         content = unseal(saved, self._record.asked)
-        return self._checked(content["value"], content["dtype"], content["device"])
-
-    def _checked(self, value: Any, dtype: str, device: str) -> Any:
-        self.history.device = device
-        if dtype != self._place.dtype:
-            raise self._place.refused(dtype)
-        return value
+        self.history.device = content["device"]
+        if content["dtype"] != self._place.dtype:
+            self._place.forget()
+            raise other_precision(self._client.host, content["dtype"], self._place.dtype)
+        return content["value"]
 
     def _failed(self, text: str) -> None:
         if PASSING in text:
