@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeVar
 
@@ -197,6 +197,17 @@ def halving(
     warnings.warn(told, ShortOfMemory, stacklevel=2)
     yield from halving(run, rows[:middle])
     yield from halving(run, rows[middle:])
+
+
+def in_order(parts: Iterable[tuple[list[int], Iterable[Tensor]]], count: int) -> list[Tensor]:
+    """What was read of some rows at a time, in the order of the rows.
+
+    Args:
+        parts: numbers of rows, and what was read of each.
+        count: number of rows.
+    """
+    read = {row: of for rows, values in parts for row, of in zip(rows, values, strict=True)}
+    return [read[row] for row in range(count)]
 
 
 def continuation_padding(device: torch.device) -> float:

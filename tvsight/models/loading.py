@@ -7,7 +7,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from nnsight import TransformersModel
@@ -32,9 +32,6 @@ from tvsight.models.precision import DTYPES, Device, resolve_device, resolve_dty
 from tvsight.models.sources import ModelSource, hub_failure, resolve, weights_identity
 from tvsight.models.validation import validate
 from tvsight.models.weights import check_files, fingerprint, owned
-
-if TYPE_CHECKING:
-    pass
 
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """Transformers' message about a checkpoint without weights of the allowed kinds."""
@@ -97,8 +94,8 @@ def load(
         "use_safetensors": None if allow_pickled_weights else True,
         "device_map": placement.get("device_map"),
     }
-    module, loading = _weights(pinned, location, decoder.depth, options)
-    check_tensors(source.name, decoder.depth, loading)
+    module, loading = _weights(pinned, location, options)
+    check_tensors(source.name, loading)
     owned(module)
     decoder.nn = _traced(module, decoder.tokenizer, device=placement.get("device"))
     if decoder.dtype != weights:  # transformers falls back to float32 without a word
@@ -134,14 +131,13 @@ def load_remote(
         other = catalogue()[source.name].hub_id if source.package else "one"
         raise UsageError(
             f"{option('remote')}: {name} is {what}, and a server knows hub models only. Name "
-            f"{other} "
-            f"with {option('model')}, or use {option('remote_simulated', True)}."
+            f"{other} with {option('model')}, or use {option('remote_simulated', True)}."
         )
     identity = weights_identity(source)
     # Not pinned to the commit: the server knows the model under the revision that is asked for.
     decoder = _skeleton(source, source.location, trust_remote_code)
     loading = load_headers(decoder.nn._module, source.location, source.revision)
-    check_tensors(source.name, decoder.depth, loading)
+    check_tensors(source.name, loading)
     if weights_identity(source) != identity:
         raise UsageError(_CHANGED.format(source.name))
     return Model(source, decoder, dtype, "NDIF", identity)
@@ -263,7 +259,7 @@ def _placement(nn: TransformersModel, place: str, dtype: torch.dtype) -> dict[st
 
 
 def _weights(
-    source: ModelSource, location: str, depth: int, options: dict[str, Any]
+    source: ModelSource, location: str, options: dict[str, Any]
 ) -> tuple[PreTrainedModel, Loading]:
     """The model with its weights, and those that the checkpoint lacks.
 
@@ -279,7 +275,7 @@ def _weights(
         told = f"{type(error).__name__}: {error}"
         if UNMERGED in told:
             missing = missing_experts(location, source.revision)
-            check_tensors(source.name, depth, Loading(missing))
+            check_tensors(source.name, Loading(missing))
             problem = (
                 "cannot be loaded: tensors that its architecture puts together, such as experts, "
                 "are missing or of unequal shapes."

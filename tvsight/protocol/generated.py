@@ -65,13 +65,7 @@ def answer_dev(
     """
     say = progress or silent
     say("dev demonstrations")
-    if further is None:
-        methods, extracted = VECTORS, extract_with_icl(decoder, dev)
-    else:
-        name, method = further
-        methods = {name: method}
-        vectors = {name: extract(decoder, dev, method, settings)}
-        extracted = Extracted(vectors, in_context_learning(decoder, dev))
+    methods, extracted = _extracted(decoder, dev, further, settings, {})
     say("layer sweep")
     prompts = Prompts(decoder, dev["zero_shot"], dev["expected"], extracted.icl)
     conditions = [
@@ -103,16 +97,7 @@ def answer_test(
     """
     say = progress or silent
     say("test demonstrations")
-    if further is None:
-        methods, extracted = VECTORS, extract_with_icl(decoder, test)
-    else:
-        name, method = further
-        methods = {name: method}
-        if method.of == "task":
-            vectors = taught[name].to(decoder.device).expand(len(test["query"]), -1, -1)
-        else:
-            vectors = extract(decoder, test, method, settings)
-        extracted = Extracted({name: vectors}, in_context_learning(decoder, test))
+    methods, extracted = _extracted(decoder, test, further, settings, taught)
     say("test queries")
     generated = (test["answers"], extracted.icl, most, stops)
     prompts = Prompts(decoder, test["zero_shot"], test["expected"], extracted.icl)
@@ -125,6 +110,24 @@ def answer_test(
         *whole_answers(few_shot, [Condition("icl")], *generated),
         *whole_answers(prompts, conditions, *generated),
     ]
+
+
+def _extracted(
+    decoder: Decoder,
+    prompts: PromptTokens,
+    further: tuple[str, Method] | None,
+    settings: Mapping[str, Any],
+    taught: Mapping[str, Tensor],
+) -> tuple[Mapping[str, Method], Extracted]:
+    """The methods that are applied, and their vectors: those in `taught` where they are known."""
+    if further is None:
+        return VECTORS, extract_with_icl(decoder, prompts)
+    name, method = further
+    if name in taught:
+        vectors = taught[name].to(decoder.device).expand(len(prompts["query"]), -1, -1)
+    else:
+        vectors = extract(decoder, prompts, method, settings)
+    return {name: method}, Extracted({name: vectors}, in_context_learning(decoder, prompts))
 
 
 def _after(

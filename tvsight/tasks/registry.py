@@ -11,24 +11,10 @@ from tvsight.tasks.generated import capitalised, first_letters, generated_tasks
 from tvsight.tasks.task import CATEGORIES, Task
 
 PAPER_TASKS = (
-    "next_letter",
-    "prev_letter",
-    "list_first",
-    "list_last",
-    "to_upper",
-    "to_lower",
-    "fr_en",
-    "es_en",
-    "en_fr",
-    "en_es",
-    "present_simple_gerund",
-    "present_simple_past_simple",
-    "plural_singular",
-    "antonyms",
-    "country_capital",
-    "person_language",
-    "location_continent",
-    "location_religion",
+    *("next_letter", "prev_letter", "list_first", "list_last", "to_upper", "to_lower"),
+    *("fr_en", "es_en", "en_fr", "en_es"),
+    *("present_simple_gerund", "present_simple_past_simple", "plural_singular", "antonyms"),
+    *("country_capital", "person_language", "location_continent", "location_religion"),
 )
 """The 18 tasks of the paper (Table 1), by category."""
 
