@@ -46,12 +46,6 @@ def test_the_example_of_the_readme_runs(
     assert "should become one of" in lines[0]
 
 
-def test_episodes_come_dev_first_then_test(episodes: list[Episode]) -> None:
-    assert [episode.split for episode in episodes] == ["dev"] * 4 + ["test"] * 4
-    assert {len(episode.demonstrations) for episode in episodes} == {3}
-    assert {episode.task for episode in episodes} == {"to_upper"}
-
-
 def test_an_extracted_vector_is_that_of_the_reference(
     model: Model, reference: Reference, episodes: list[Episode]
 ) -> None:

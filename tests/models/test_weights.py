@@ -60,7 +60,6 @@ def indexed(path: Path, part: str, moved: str | None = None) -> Path:
     ("part", "moved"),
     [
         ("../elsewhere.safetensors", None),
-        (".hidden.safetensors", None),
         (".hidden/model.safetensors", None),
         ("w.bin", None),
         ("gone.safetensors", "there.safetensors"),
@@ -179,7 +178,7 @@ def test_a_model_changed_in_memory_is_not_stored_under_its_name(
     assert list(Store(str(tmp_path / "results")).paths()) == []
 
 
-@pytest.mark.parametrize("family", ["gemma3", "gpt2", "mixtral"])
+@pytest.mark.parametrize("family", ["gemma3", "mixtral"])
 def test_measuring_and_steering_leave_the_fingerprint(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path, family: str
 ) -> None:

@@ -162,14 +162,6 @@ def test_methods_of_an_option_are_measured_once_and_drawn(checkpoint: Path, tmp_
     assert table["procedure"].tolist()[-1] == "function_vector"
 
 
-def test_an_unknown_method_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    where = ("--model", checkpoint, "--results", tmp_path / "r", "--tasks", "to_upper", *SIZES)
-    ended = analysis("main_results", *where, "--methods", "mean_stat")
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith("error: --methods: unknown method 'mean_stat'.")
-
-
 def test_a_file_needs_trust() -> None:
     with pytest.raises(UsageError, match="Add --trust-method-file if you trust its author"):
         MethodOptions(method_file="own.py")
-    assert MethodOptions(method_file="own.py", trust_method_file=True).method_file == "own.py"

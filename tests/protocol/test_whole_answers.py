@@ -56,15 +56,10 @@ def test_with_one_token_requests_and_identities_are_those_of_before() -> None:
     (found,) = methods.requests(plan(AnswerOptions()), SOURCE, method)
     assert isinstance(found, methods.MethodResults)
     assert found.identity == wanted.identity
-
-
-def test_the_number_of_tokens_is_a_part_of_the_identity() -> None:
-    (wanted,) = central.requests(plan(), SOURCE)
-    assert (wanted.identity["experiment"], wanted.identity["answer_tokens"]) == (NAME, MOST)
-    (method,) = methods.requests(plan(), SOURCE, METHODS["mean_state"])
-    assert method.identity["experiment"] == METHOD_NAME
-    assert method.identity["method"] == "mean_state"
-    assert wanted.identity != request_of(answer_tokens=5).identity
+    (whole,) = central.requests(plan(), SOURCE)
+    assert (whole.identity["experiment"], whole.identity["answer_tokens"]) == (NAME, MOST)
+    assert whole.identity != request_of(answer_tokens=5).identity
+    assert request_of("mean_state").identity["experiment"] == METHOD_NAME
 
 
 @pytest.mark.parametrize("method", [None, "mean_state"])

@@ -16,15 +16,13 @@ from tvsight.library.arguments import (
     as_query,
     as_template,
     as_text,
-    check_loaded,
-    check_model,
     dense,
     finite,
     held,
     pairs,
     whole,
 )
-from tvsight.library.model import LoadedModel
+from tvsight.library.model import LoadedModel, check_loaded, check_model
 from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.library.steering import Steering

@@ -35,6 +35,8 @@ from tvsight.models.weights import check_files, fingerprint, owned
 
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """Transformers' message about a checkpoint without weights of the allowed kinds."""
+PICKLES = "*.bin*"
+"""Files of pickled weights, and their index."""
 ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
 """The last line of each trace in a message of transformers."""
 MEMORY_SHARE = 0.9
@@ -82,7 +84,9 @@ def load(
     identity = weights_identity(source)
     if source.kind == "directory":
         check_files(source.name, Path(location))
-    pinned = _pinned(source, identity)
+    # The commit of a hub model, so that all its files are of one.
+    commit = identity.removeprefix("commit:")
+    pinned = replace(source, revision=commit) if source.kind == "hub" else source
     decoder = _skeleton(pinned, location, trust_remote_code)
     weights = DTYPES[precision]
     placement = _placement(decoder.nn, place, weights)
@@ -209,12 +213,6 @@ def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> De
     )
 
 
-def _pinned(source: ModelSource, identity: str) -> ModelSource:
-    """The source with the commit of a hub model, so that all its files are of one."""
-    commit = identity.removeprefix("commit:")
-    return replace(source, revision=commit) if source.kind == "hub" else source
-
-
 def _traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> TransformersModel:
     return TransformersModel(
         model, task="text-generation", tokenizer=tokenizer, rename=ALIASES, **options
@@ -282,7 +280,7 @@ def _weights(
             )
         elif not NO_WEIGHTS.search(told):
             problem = f"cannot be loaded: {ERROR_LINE.findall(told)[-1]}"
-        elif source.kind == "directory" and not _pickles(Path(source.location)):
+        elif source.kind == "directory" and not any(Path(source.location).glob(PICKLES)):
             problem = "holds no weights: model.safetensors, whole or in parts, was expected."
         elif options["use_safetensors"] is None:
             problem = "holds neither safetensors nor pickled weights."
@@ -296,10 +294,6 @@ def _weights(
     if loading.mismatched:
         loading = loading.explained(missing_experts(location, source.revision))
     return module, loading
-
-
-def _pickles(directory: Path) -> list[Path]:
-    return [*directory.glob("*.bin"), *directory.glob("*.bin.index.json")]
 
 
 def _load_failure(source: ModelSource, error: OSError) -> str:

@@ -93,8 +93,8 @@ def read_episodes(path: Path) -> list[Episode]:
         if missing:
             raise UsageError(
                 f"{option('episodes', path)}: task {task} has no "
-                f"{' and no '.join(sorted(missing))} "
-                "episodes; the layer is chosen on dev and reported on test."
+                f"{' and no '.join(sorted(missing))} episodes; the layer is chosen on dev and "
+                "reported on test."
             )
     return episodes
 
@@ -106,15 +106,7 @@ def episodes_digest(episodes: Iterable[Episode]) -> str:
 
 
 def _line(episode: Episode) -> str:
-    fields = {
-        "task": episode.task,
-        "split": episode.split,
-        "demonstrations": [list(pair) for pair in episode.demonstrations],
-        "query": episode.query,
-        "accepted": list(episode.accepted),
-        "dummy_queries": list(episode.dummy_queries),
-    }
-    return json.dumps(fields, ensure_ascii=False)
+    return json.dumps(vars(episode), ensure_ascii=False)
 
 
 def _fields(line: str, where: str) -> dict[str, Any]:
@@ -134,9 +126,8 @@ def _check_version(fields: dict[str, Any], path: Path) -> None:
         writer = shown(fields.get("tvsight", "of an unknown version")).strip("'")
         raise UsageError(
             f"{option('episodes', path)}: version {shown(fields[VERSION_KEY])} of episode files, "
-            f"written by "
-            f"tvsight {writer}; tvsight {__version__} reads version {EPISODES_VERSION}. Save the "
-            "episodes again, or use that tvsight."
+            f"written by tvsight {writer}; tvsight {__version__} reads version "
+            f"{EPISODES_VERSION}. Save the episodes again, or use that tvsight."
         )
 
 

@@ -59,8 +59,7 @@ def suited(
         raise UsageError(
             f"{told[0]}. {counts} episodes remain; at least {MIN_EPISODES // 2} of each are "
             f"needed. Sample episodes for {model.name} (without {option('episodes')}), or replay "
-            f"a file "
-            "that was saved for its tokenizer."
+            "a file that was saved for its tokenizer."
         )
     counted = {"kept": len(kept), "of": len(episodes), "repeated": repeated}
     return kept, {**counted, "left_out": left_out, "remarks": told}

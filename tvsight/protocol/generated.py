@@ -13,16 +13,7 @@ from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import force, generate
 from tvsight.methods.method import Method, extract
 from tvsight.prompts.tokens import PromptTokens, whole_prompts
-from tvsight.protocol.conditions import (
-    BASELINE,
-    Condition,
-    Progress,
-    Prompts,
-    Read,
-    at,
-    no_op,
-    silent,
-)
+from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, no_op, silent
 from tvsight.protocol.measure import VECTORS, Extracted, extract_with_icl, in_context_learning
 
 
@@ -169,10 +160,9 @@ def whole_answers(
         start = own.stop
         first = part(forced["first"], own, shape)
         first |= scores(decoder, forced["states"][own].view(*shape, -1), icl.expected, icl)
-        blocks = None if condition.vectors is None else list(condition.blocks)
-        first = at(first, 0) if blocks is None else first
-        read = Read(procedure=condition.procedure, blocks=blocks, labels={}, answers=first)
         whole = forced["answer_log_probability"][own].view(shape)
         tokens = generated[own].view(*shape, most)
-        found.append({"read": read, "generated": tokens, "answer_log_probability": whole})
+        found.append(
+            {"read": condition.read(first), "generated": tokens, "answer_log_probability": whole}
+        )
     return found
