@@ -189,17 +189,11 @@ def test_every_declared_table_is_shown_and_every_block_is_closed() -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        (
-            "central",
-            "| Recovered gap | 0.86 [0.75, 0.97] | 0.81 [0.71, 0.91] | 0.90 [0.83, 0.96] |",
-        ),
         ("central", "| Tasks on which the vector beats the baseline | 16 of 18 | 12 of 18 |"),
         ("unbeaten", "| SmolLM2 135M | 9 of 18 |"),
         ("blocks", "| The paper's seven, as reported | – | – | 0.44 to 0.50 |"),
         ("recognition", "| ICL, shuffled labels | 0.95 | 0.40 |"),
-        ("transfers", "| `to_lower` | `en_es` | 8 | 1.00 | 1.00 |"),
         ("steering", "| 0.43 [0.29, 0.56], α = 0.5 |"),
-        ("errors", "| They repeat the query | 65 | 119 |"),
         ("speed", "| … over the arithmetic lower bound, at most | 1.8 |"),
         ("store", "| redraw 18 tasks | 8.6 s | 9.3 s |"),
         ("sizes", "| `gpt-j-6b` | 6.1 | 24 GB | 12 GB | 1,260 | 88 |"),

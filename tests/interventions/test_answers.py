@@ -7,17 +7,10 @@ import pytest
 import torch
 
 from tests.helpers.reference_scores import gaps_and_divergences
-from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight.interventions import answers, batching
 from tvsight.interventions.answers import Icl
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import load
-from tvsight.models.random import random_llama
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
 
 
 @pytest.mark.parametrize(

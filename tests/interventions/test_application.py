@@ -11,12 +11,6 @@ from tvsight.errors import MeasurementError, UsageError
 from tvsight.interventions import application, traces
 from tvsight.interventions.application import CachedPrompts
 from tvsight.interventions.decoder import Decoder
-from tvsight.models.random import random_llama
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +27,6 @@ def test_what_is_no_block_is_neither_read_nor_patched(
     refused = partial(pytest.raises, UsageError, match=f"^layer: .* 0 to {last}, got ")
     with refused():
         application.apply_vectors(decoder, cached, [0, 1], [1, layer], vectors)
-    with refused():
-        traces.patch_states(decoder, prefixes, [7, 7], [1, layer], vectors)
     with refused():
         traces.read_states(decoder, prefixes, [[7], [7]], [layer])
 

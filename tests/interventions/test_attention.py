@@ -47,11 +47,6 @@ WHY = {
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
-
-
-@pytest.fixture(scope="module")
 def cached(decoder: Decoder) -> CachedPrompts:
     return cache_prompts(decoder, PROMPTS)
 
@@ -81,7 +76,6 @@ def assert_refused(decoder: Decoder, name: str, why: str) -> None:
         lambda: heads.with_heads_replaced(decoder, cached, unpatched, [0], [[(0, 0)]], values),
         lambda: heads.contributions(decoder, values),
         lambda: traces.read_heads(decoder, prefixes, [7, 7]),
-        lambda: traces.replace_heads(decoder, prefixes, [7, 7], [[(0, 0)]] * 2, values, unpatched),
     ):
         with pytest.raises(UsageError) as refused:
             use()
@@ -122,15 +116,6 @@ def test_what_is_no_head_is_not_replaced(
     refused = partial(pytest.raises, UsageError, match=told)
     with refused():
         replace([0, 1], [[(1, 1)], [(2, 2), head]], VALUES)
-    prefixes, unpatched = cached.groups[0][1].rows([0]), torch.ones(1, DEPTH, decoder.width)
-    with refused():
-        traces.replace_heads(decoder, prefixes, [7], [[head]], VALUES, unpatched)
-
-
-def test_a_head_may_be_numbered_by_numbers_of_any_library(replace: Callable[..., Tensor]) -> None:
-    number = torch.tensor(1)
-    found = replace([0], [[[number, number.numpy()]]], VALUES)
-    assert torch.equal(found, replace([0], [[(1, 1)]], VALUES))
 
 
 def test_a_patch_replaces_something_of_a_prompt_that_is_there(

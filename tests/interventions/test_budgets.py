@@ -20,7 +20,6 @@ from tvsight.interventions.batching import (
     GPU_ROWS,
     GPU_SHARE,
     MAX_PADDING,
-    batches,
     continuation_padding,
     layer_groups,
     logit_tile,
@@ -88,22 +87,13 @@ def test_a_cpu_has_fixed_budgets() -> None:
     assert positions_per_forward(sized(CPU)) == CPU_TOKENS
     assert rows_per_forward(sized(CPU), 12) == CPU_ROWS
     assert most_rows(sized(CPU), 10**9, 100) == sys.maxsize
-
-
-def test_fewer_rows_share_a_forward_on_a_cpu_where_each_has_a_long_prompt() -> None:
     known = [rows_per_forward(sized(CPU), length) for length in (0, 128, 129, 1000, 10**9)]
     assert known == [CPU_ROWS, CPU_ROWS, CPU_ROWS - 1, batching.CACHED_POSITIONS // 1000, 1]
-
-
-def test_continuations_of_unequal_length_share_a_forward_on_a_gpu() -> None:
-    lengths = [5] * 100 + [4] * 5 + [3] * 45
-    assert len(list(batches(lengths, 10**5, continuation_padding(CPU)))) > 1
-    assert len(list(batches(lengths, 10**5, continuation_padding(CUDA)))) == 1
-    assert continuation_padding(CPU) == MAX_PADDING
+    assert continuation_padding(CPU) == MAX_PADDING < continuation_padding(CUDA)
 
 
 def test_the_budgets_of_a_gpu_follow_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    simulate(monkeypatch, 1e10)
+    simulate(monkeypatch, 3e9, reserved=14e9, used=7e9)  # torch keeps 7 GB for later tensors
     budget = positions_per_forward(sized(depth=16, width=2048))
     assert budget == int(GPU_SHARE * 1e10 / (72 * 2048 * 2))
     assert positions_per_forward(sized(CUDA, 16, 2048, 4)) == pytest.approx(budget / 2, abs=1)
@@ -111,13 +101,6 @@ def test_the_budgets_of_a_gpu_follow_its_free_memory(monkeypatch: pytest.MonkeyP
     assert most_rows(sized(CUDA, 16, 2048), 10, 16) == int(GPU_SHARE * 1e10 / (396 * 2048 * 2))
     assert rows_per_forward(sized(), 1000) == GPU_ROWS
     assert logit_tile(CUDA, 1024, 10**6, whole=False)[1] == GPU_LOGIT_BYTES // 4096
-
-
-def test_memory_that_torch_keeps_for_later_tensors_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    simulate(monkeypatch, 1e10, reserved=7e9, used=7e9)
-    before = positions_per_forward(sized())
-    simulate(monkeypatch, 4e9, reserved=13e9, used=7e9)
-    assert positions_per_forward(sized()) == before
 
 
 def test_where_hardly_any_memory_is_free_one_thing_at_a_time_is_tried(

@@ -15,14 +15,8 @@ from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.prefixes import Prefixes
 from tvsight.models import precision
-from tvsight.models.random import random_llama
 from tvsight.prompts import PromptTokens
 from tvsight.protocol.measure import Comparison, measure
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
 
 
 @pytest.fixture(scope="module")

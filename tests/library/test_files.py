@@ -97,19 +97,6 @@ def test_a_vector_of_other_weights_is_refused_with_both_named(
         replace(Vector(others, "to_upper", theta.values, 2), model=theta.model)
 
 
-def test_a_file_that_names_no_weights_is_said(
-    theta: Vector, others: LoadedModel, tmp_path: Path
-) -> None:
-    theta.save(tmp_path / "theta")
-    damaged(tmp_path / "theta", without=("weights", "revision", "dtype"))
-    for model in (theta.model, others):
-        with pytest.warns(
-            Remark, match="with local-gpt2, and not with which weights: an earlier tvsight"
-        ):
-            read = tvsight.read_vector(model, tmp_path / "theta")
-        assert torch.equal(read.values, theta.values)
-
-
 def damaged(file: Path, without: Sequence[str] = (), **about: str) -> None:
     """Write a file with some metadata changed."""
     with safe_open(file, framework="pt") as read:

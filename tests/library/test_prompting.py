@@ -83,13 +83,6 @@ def test_patched_answers_are_those_of_the_reference(
     assert len(set(wanted)) > 1
 
 
-def test_a_template_of_ones_own_changes_the_prompt(model: Model, reference: Reference) -> None:
-    prompt = tvsight.template("Q:{x}\\nA:{y}\\n")
-    shown = (("a", "A"), ("b", "B"))
-    wanted = reference.answer(token_ids(model, "Q:a\nA:A\nQ:b\nA:B\nQ:c\nA:"))
-    assert tvsight.answer(model, "c", shown, prompt=prompt) == text(model, wanted.token)
-
-
 def test_what_the_package_offers_is_there_and_nothing_else() -> None:
     assert all(callable(getattr(tvsight, name)) for name in tvsight.__all__)
     with pytest.raises(AttributeError, match="patch_everything"):

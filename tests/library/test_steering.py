@@ -142,10 +142,8 @@ def test_generators_and_threads_leave_no_steering(
     assert tvsight.answer(model, "a") == tvsight.answer(theta.model, "a")
 
 
-@PLACES
-def test_a_block_is_entered_once(theta: Vector, simulated: LoadedModel, remote: bool) -> None:
-    model = simulated if remote else theta.model
-    block = Vector(model, "to_upper", theta.values, 2).steering(2)
+def test_a_block_is_entered_once(theta: Vector) -> None:
+    model, block = theta.model, theta.steering(2)
     before = model.generate(TEXT, TOKENS)
     with pytest.raises(IndexError), block:
         _ = TEXT.split()[3]

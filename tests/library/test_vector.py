@@ -14,7 +14,6 @@ import tvsight
 from tests.helpers.hostile import WORDS, raw
 from tests.helpers.tiny_models import DEPTH
 from tvsight.errors import UsageError
-from tvsight.library.model import LoadedModel
 from tvsight.library.report import TITLES, Report
 from tvsight.library.vector import Vector
 from tvsight.statistics.intervals import Estimate
@@ -68,18 +67,6 @@ def test_several_tokens_begin_with_the_one_and_end_with_the_template(theta: Vect
     plain = replace(theta, spaced=False)  # where words keep their form
     assert plain.apply("hot") == answered(theta, "hot", patch=(2, theta.values[2]))
     assert plain.apply(" hot") == theta.apply("hot")
-
-
-def test_a_simulated_server_answers_and_generates_the_same(
-    theta: Vector, simulated: LoadedModel
-) -> None:
-    there = replace(theta, model=simulated)
-    assert [there.apply(query, tokens=3) for query in QUERIES] == [
-        theta.apply(query, tokens=3) for query in QUERIES
-    ]
-    with theta.steering(2), there.steering(2):
-        assert simulated.generate("hot cold", 6) == theta.model.generate("hot cold", 6)
-    assert simulated.added == []
 
 
 WRONG: dict[str, Callable[[Any], Any]] = {

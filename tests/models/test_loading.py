@@ -61,15 +61,6 @@ def test_pickled_weights_are_read_when_asked_for(
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
-def test_where_pickled_weights_are_allowed_safetensors_are_still_read_and_first(
-    checkpoint: Path, tiny_checkpoint: Callable[[str], Path]
-) -> None:
-    (checkpoint / "pytorch_model.bin").write_bytes(b"not to be opened")
-    found = weights_of(load(str(checkpoint), device="cpu", allow_pickled_weights=True))
-    wanted = weights_of(load(str(tiny_checkpoint("llama")), device="cpu"))
-    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
-
-
 class Touch:
     """Runs code when it is read from a pickle."""
 

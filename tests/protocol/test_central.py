@@ -66,11 +66,6 @@ def request(model: Model, **options: Any) -> MainResults:
 
 
 @pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
-
-
-@pytest.fixture(scope="module")
 def measured(model: Model) -> Measured:
     phases: list[str] = []
     asked = request(model)

@@ -21,7 +21,7 @@ from tvsight.execution.ndif.parcel import digest
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.methods import METHODS, MethodEntry
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.protocol.methods import NAME, MethodResults, joined, requests
 from tvsight.protocol.options import MethodOptions
@@ -57,11 +57,6 @@ def test_a_key_has_the_method_its_settings_and_its_source() -> None:
 @pytest.fixture(scope="module")
 def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
     return tiny_checkpoint("qwen2")
-
-
-@pytest.fixture(scope="module")
-def model(checkpoint: Path) -> Model:
-    return load(str(checkpoint), device="cpu")
 
 
 def request_of(name: str) -> MethodResults:

@@ -1,7 +1,5 @@
 """Requests for whole answers."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,7 +13,7 @@ from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.methods import METHODS
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import Template, tokens
 from tvsight.protocol import central, methods, whole_answers
@@ -27,11 +25,6 @@ from tvsight.tasks.whole_answers import Score
 
 SOURCE = ModelSource("directory", "qwen2", "/nowhere")
 MOST = 4
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def plan(options: RunConfig | None = None, **others: Any) -> Plan:

@@ -216,8 +216,7 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
             depth or width than the model, or was extracted with other weights.
 
     Warns:
-        Remark: when the weights had another name or precision, or when the file is of an earlier
-            tvsight and does not say which weights it was extracted with.
+        Remark: when the weights had another name or precision.
     """
     check_loaded(model)
     file = as_path("path", path)

@@ -234,7 +234,11 @@ def _reported(source: ModelSource, part: str, read: Callable[[], Any]) -> Any:
     except UsageError:
         raise
     except OSError as error:
-        raise UsageError(_load_failure(source, error)) from error
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        told = f"The checkpoint {source.name} cannot be read: {str(error).splitlines()[0]}"
+        if source.kind != "directory":
+            told = hub_failure(source, cause)
+        raise UsageError(told) from error
     except Exception as error:
         if "trust_remote_code" in str(error):
             raise UsageError(
@@ -294,9 +298,3 @@ def _weights(
     if loading.mismatched:
         loading = loading.explained(missing_experts(location, source.revision))
     return module, loading
-
-
-def _load_failure(source: ModelSource, error: OSError) -> str:
-    if source.kind == "directory":
-        return f"The checkpoint {source.name} cannot be read: {str(error).splitlines()[0]}"
-    return hub_failure(source, error.__cause__ if isinstance(error.__cause__, Exception) else error)

@@ -92,12 +92,9 @@ def select(selection: str, own_files: Iterable[str] = ()) -> list[Task]:
 
 
 def _meant(word: str, known: dict[str, Task]) -> list[str]:
-    if word == "none":
-        return []
-    if word == "paper":
-        return list(PAPER_TASKS)
-    if word == "all":
-        return list(known)
+    groups = {"none": [], "paper": list(PAPER_TASKS), "all": list(known)}
+    if word in groups:
+        return groups[word]
     if word in CATEGORIES:
         return [name for name, task in known.items() if task.category == word]
     if word in known:
