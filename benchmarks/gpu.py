@@ -114,7 +114,7 @@ def compare_answers(options: Options, say: Say) -> None:
     from benchmarks import agreement
     from benchmarks.comparison import compare
     from benchmarks.models import task_prompts
-    from tvsight.models import load
+    from tvsight.models.loading import load
     from tvsight.tasks import select
 
     tasks = select(options.tasks)

@@ -58,7 +58,7 @@ def main(options: Options) -> int:
     from benchmarks.models import method_prompts
     from tvsight import execution
     from tvsight.methods.function_vector import EFFECT_PROMPTS
-    from tvsight.models import load
+    from tvsight.models.loading import load
     from tvsight.protocol.causal_effects import measure_effects
     from tvsight.tasks import select
 

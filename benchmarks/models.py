@@ -11,7 +11,6 @@ from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tvsight.config import RunConfig
-from tvsight.methods.function_vector import few_shot
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY
 from tvsight.prompts import (
@@ -22,7 +21,7 @@ from tvsight.prompts import (
     tokenise,
     usable_pairs,
 )
-from tvsight.prompts.tokens import averaged_together
+from tvsight.prompts.tokens import averaged_together, whole_prompts
 from tvsight.protocol.rows import asked, method_tokens
 from tvsight.run.planning import read_plan
 from tvsight.tasks import Task
@@ -110,7 +109,7 @@ def random_method_prompts(vocabulary: int, shots: int) -> PromptTokens:
     """Prompts of random tokens for the effects of heads. Other random prompts, as long, stand for
     those whose labels are shuffled."""
     dev, shuffled = next(random_prompts(vocabulary, 1, shots))
-    return {**dev, "shuffled": few_shot(shuffled)}
+    return {**dev, "shuffled": whole_prompts(shuffled)}
 
 
 def _random_split(rng: random.Random, vocabulary: int, shots: int, per_split: int) -> PromptTokens:

@@ -56,8 +56,7 @@ def main(options: Options) -> int:
     from rich.console import Console
 
     from tvsight.execution import Here
-    from tvsight.models import load
-    from tvsight.models.loading import load_remote
+    from tvsight.models.loading import load, load_remote
 
     say = Console(highlight=False, soft_wrap=True).print
     client = _counting(options.host)

@@ -59,7 +59,7 @@ def main(options: Options) -> int:
     from benchmarks import agreement
     from benchmarks.comparison import compare
     from benchmarks.models import place, task_prompts
-    from tvsight.models import load
+    from tvsight.models.loading import load
     from tvsight.models.precision import DTYPES
     from tvsight.tasks import select
 

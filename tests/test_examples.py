@@ -12,21 +12,31 @@ import nbformat
 import pytest
 
 from tests.helpers.commands import ROOT
-from tests.helpers.embedded import needs_embedded
 from tests.helpers.notebooks import EXAMPLES, SCRIPTS, changed, notebook
 
 BADGE = "https://colab.research.google.com/github/"
 TINY = {"DTYPE": '"float32"', "TASKS": '["to_upper", "to_lower"]', "EPISODES": "4", "SHOTS": "3"}
 """What a tiny model measures in a second."""
 
+Words = tuple[tuple[str, str], ...]
+LETTERS = (
+    *(("country_capital", "to_upper"), ("plural_singular", "to_lower")),
+    *(("phrase_plural", "next_letter"), ("layer = 11", "layer = 2")),
+)
+"""Tasks whose words a tiny model knows, and a block that it has."""
+
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Runs an example with other values for its first names; returns all its names."""
 
-    def ran(name: str, changes: dict[str, str]) -> dict[str, Any]:
+    def ran(name: str, changes: dict[str, str], words: Words = ()) -> dict[str, Any]:
         file = tmp_path / f"{name}.py"
-        file.write_text(changed(EXAMPLES / f"{name}.py", changes), encoding="utf-8")
+        source = changed(EXAMPLES / f"{name}.py", changes)
+        for word, tiny in words:
+            assert word in source
+            source = source.replace(word, tiny)
+        file.write_text(source, encoding="utf-8")
         monkeypatch.chdir(tmp_path)
         matplotlib.use("agg")
         return runpy.run_path(str(file))
@@ -66,13 +76,14 @@ def test_addresses_are_those_of_the_project(script: Path) -> None:
     assert f"]({BADGE}{name}/blob/main/examples/first_look.ipynb)" in readme
 
 
-@pytest.mark.slow
-@needs_embedded
-def test_the_first_look_runs(run: Callable[..., dict[str, Any]]) -> None:
-    found = run("first_look", {"EPISODES": "3", "TASKS": '["to_upper"]'})
+def test_the_first_look_runs_on_a_tiny_model(
+    run: Callable[..., dict[str, Any]], tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    model = {"MODEL": repr(str(tiny_checkpoint("llama"))), "EPISODES": "4"}
+    found = run("first_look", model | {"TASKS": '["to_upper", "to_lower"]'}, LETTERS)
     table = found["table"]
-    assert [*table.index] == ["to_upper", "mean"]
-    assert table.shape == (2, 6)
+    assert [*table.index] == ["to_lower", "to_upper", "mean"]
+    assert table.shape == (3, 6)
     assert table.notna().all(axis=None)
     assert found["again"].report == found["vector"].report
     assert {*found["stored"]["experiment"]} == {"main_results", "answers"}

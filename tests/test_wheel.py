@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.commands import ROOT, SETTINGS, Finished
-from tests.helpers.embedded import PACKAGE, missing
+from tests.helpers.embedded import PACKAGE
 from tvsight import __version__
 
 pytestmark = pytest.mark.slow
@@ -140,10 +140,7 @@ def test_without_the_embedded_model_it_names_the_command_that_installs_it(
 def test_it_measures_outside_the_repository(
     installed: Installed, tiny_checkpoint: Callable[[str], Path]
 ) -> None:
-    """With the embedded model where that is installed, because imports take most of the time."""
-    is_there = missing() is None
-    installed.see(lambda name: name.startswith(EMBEDDED))
-    model = () if is_there else ("--model", str(tiny_checkpoint("llama")))
+    model = ("--model", str(tiny_checkpoint("llama")))
     small = ("--tasks", "to_upper", "--episodes-per-split", "2", "--shots", "2", "--no-vectors")
     done = installed.run("main-results", *model, *small)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -151,4 +148,3 @@ def test_it_measures_outside_the_repository(
     manifest = json.loads((rows.parent / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["versions"]["tvsight"] == __version__
     assert manifest["commit"] is None
-    assert (manifest["source"]["kind"] == "package") == is_there

@@ -308,7 +308,6 @@ def one_seed(config: RunConfig) -> int:
         given = " ".join(map(str, config.seed))
         raise UsageError(
             f"{option('seed', given)}: only main_results compares seeds, and without "
-            f"{option('save_episodes')}. "
-            "Give one seed here."
+            f"{option('save_episodes')}. Give one seed here."
         )
     return config.seed[0]

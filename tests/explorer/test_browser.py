@@ -67,22 +67,18 @@ def tab(browser: "Browser") -> Iterator[Watched]:
     assert watched.asked <= {"file", "data", "blob"}
 
 
-def cells(page: "Page", column: int) -> list[str]:
-    return page.locator(f"main table tbody tr > :nth-child({column})").all_text_contents()
-
-
 def table(page: "Page", caption: str) -> "Locator":
     return page.locator("table").filter(has=page.locator("caption", has_text=caption))
 
 
 def test_the_first_view_is_there_at_once(tab: Watched, reference: str) -> None:
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        page = tab.open(reference)
-        seconds.append(time.perf_counter() - began)
-        page.goto("about:blank") if len(seconds) < 3 else None
-    assert min(seconds) < 2
+    assert Path(reference.removeprefix("file://")).stat().st_size < 15_000_000
+    page = tab.open(reference, "#view=task&run=99")
+    assert page.get_by_role("alert").count() == 1  # an address that leads nowhere
+    page.goto("about:blank")
+    began = time.perf_counter()
+    page = tab.open(reference)
+    assert time.perf_counter() - began < 2
     assert page.locator(".card").count() == 6
     assert table(page, "every task").locator("tbody tr").count() == 2
 
@@ -186,8 +182,13 @@ def test_figures_have_captions_and_numbers_to_save(tab: Watched, reference: str)
     assert page.locator("figure a").count() == 0  # the page lies apart from the files
 
 
-@pytest.mark.parametrize("view", ["", TASK, EPISODE, f"{EPISODE}&split=dev", "#view=compare"])
-@pytest.mark.parametrize(("width", "dark"), [(1400, False), (400, True)])
+@pytest.mark.parametrize(
+    ("view", "width", "dark"),
+    [
+        *(("", 1400, False), (TASK, 400, True), (EPISODE, 1400, False)),
+        *((f"{EPISODE}&split=dev", 400, True), ("#view=compare", 400, False)),
+    ],
+)
 def test_every_view_is_for_everybody(
     browser: "Browser", reference: str, view: str, width: int, dark: bool
 ) -> None:
@@ -210,17 +211,9 @@ def test_hostile_words_are_shown_and_do_nothing(tab: Watched, hostile: str, view
     assert page.locator("main img").count() == 0
     assert page.locator("main").get_by_text(ATTACK[:20]).count() > 0
     assert "\u202e" not in page.inner_text("main")
-
-
-def test_an_address_that_leads_nowhere_is_said(tab: Watched, reference: str) -> None:
-    page = tab.open(reference, "#view=task&run=99")
-    assert page.get_by_role("alert").count() == 1
-
-
-def test_demonstrations_and_tokens_of_the_prompt_are_shown(tab: Watched, hostile: str) -> None:
-    page = tab.open(hostile, "#view=episode&run=0")
-    assert page.locator(".demonstrations li").count() > 10
-    assert page.locator(".token").count() == 3
+    if "episode" in view:
+        assert page.locator(".demonstrations li").count() > 10
+        assert page.locator(".token").count() == 3
 
 
 def test_the_layer_of_the_chart_can_be_clicked(tab: Watched, reference: str) -> None:
@@ -233,8 +226,3 @@ def test_the_layer_of_the_chart_can_be_clicked(tab: Watched, reference: str) -> 
     from playwright.sync_api import expect
 
     expect(page.locator("output").first).not_to_have_text(re.compile(r" 8$"))
-
-
-def test_pages_open_from_the_disk(reference: str) -> None:
-    assert reference.startswith("file://")
-    assert Path(reference.removeprefix("file://")).stat().st_size < 15_000_000

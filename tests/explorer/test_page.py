@@ -30,7 +30,7 @@ from tvsight.errors import UsageError
 from tvsight.experiments.main_results import numbers
 from tvsight.explorer.overview import draws, overview, plain
 from tvsight.explorer.page import write_page
-from tvsight.explorer.runs import Folder, read_folder
+from tvsight.explorer.runs import read_folder
 from tvsight.output.procedures import CENTRAL
 from tvsight.statistics.intervals import times_drawn
 from tvsight.storage.choice import Choice
@@ -83,12 +83,6 @@ def test_it_holds_the_bootstrap_samples_of_as_many_tasks_as_two_runs_share(store
     assert (drawn.reshape(-1, 2) == times_drawn(2)).all()
 
 
-def test_what_it_holds_does_not_grow_with_pairs_of_runs(store: Store) -> None:
-    (run, _) = explored_folder(store).runs
-    sizes = [len(json.dumps(plain(overview(Folder([run] * many, {}, []))))) for many in (2, 4, 8)]
-    assert sizes[2] - sizes[1] == 2 * (sizes[1] - sizes[0])
-
-
 def test_further_methods_are_compared_where_they_were_measured(tmp_path: Path) -> None:
     store = explored_store(tmp_path)
     rows = rows_of("antonyms", (1, 5, 4, 3)).query("procedure == 'averaged_vector'")
@@ -139,11 +133,6 @@ def test_only_the_scripts_of_the_page_may_run(text: str) -> None:
         assert f"'sha256-{digest}'" in policy
 
 
-def test_a_page_is_made_without_torch() -> None:
-    loaded = loaded_with("tvsight.explorer.page")
-    assert {"torch", "nnsight", "transformers"} & {name.split(".")[0] for name in loaded} == set()
-
-
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no central comparison"):
         write_page(Store(tmp_path), Choice(), tmp_path / "page.html")
@@ -153,3 +142,8 @@ def test_a_place_that_cannot_be_written_is_refused(store: Store, tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         write_page(store, Choice(), tmp_path / "file" / "page.html")
+
+
+def test_a_page_is_made_without_torch() -> None:
+    loaded = loaded_with("tvsight.explorer.page")
+    assert {"torch", "nnsight", "transformers"} & {name.split(".")[0] for name in loaded} == set()

@@ -9,11 +9,9 @@ from tests.helpers.damages import flip
 from tests.helpers.example_store import IDENTITY, MADE
 from tests.helpers.explored import MODEL, TASK, TASKS, explored_folder, explored_store, rows_of
 from tvsight import writing
-from tvsight.errors import UsageError
 from tvsight.explorer import CENTRAL
-from tvsight.explorer.runs import Run, labels, read_folder
+from tvsight.explorer.runs import labels
 from tvsight.storage import store as stores
-from tvsight.storage.choice import Choice
 from tvsight.storage.contents import read_table
 from tvsight.storage.inspection import entries
 from tvsight.storage.joining import together
@@ -32,22 +30,8 @@ def test_results_with_the_same_options_are_one_run(store: Store) -> None:
     assert all(set(run.tasks) == set(TASKS) for run in folder.runs)
     assert folder.counts == {(MODEL, "main_results"): 4}
     assert folder.problems == []
-
-
-def test_runs_are_told_apart_by_the_options_that_differ(store: Store) -> None:
-    first, second = labels(explored_folder(store).runs)
+    first, second = labels(folder.runs)
     assert (first.split(" · ")[1:], second.split(" · ")[1:]) == (["seed 0"], ["seed 1"])
-
-
-def test_options_of_a_run_are_read_as_often_for_one_run_as_for_many(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[Run] = []
-    options = Run.options.fget
-    monkeypatch.setattr(Run, "options", property(lambda run: (read.append(run), options(run))[1]))
-    runs = explored_folder(store).runs * 10
-    labels(runs)
-    assert len(read) <= 2 * len(runs)
 
 
 def test_the_newest_of_two_results_of_other_pairs_is_taken(store: Store) -> None:
@@ -138,8 +122,3 @@ def test_rows_are_read_once_and_in_memory_once(
     assert len(explored_folder(store).runs) == 2
     assert len(read) == len(set(read)) == 4
     assert stores._verified == {}
-
-
-def test_an_unknown_model_is_refused(store: Store) -> None:
-    with pytest.raises(UsageError, match="--model 'other'"):
-        read_folder(store, Choice(models=("other",)))

@@ -30,9 +30,6 @@ def test_an_episode_is_shown_with_its_demonstrations(store: Store) -> None:
     assert "../../../etc/passwd →" in text
     assert "(or b)" in text
     assert raw(text) == set()
-
-
-def test_an_older_result_says_that_it_has_none(store: Store) -> None:
     assert NOT_STORED in printed(store, 1, "dev", 0)
 
 

@@ -7,44 +7,35 @@ import pytest
 import torch
 
 from tests.helpers.reference_scores import gaps_and_divergences
-from tests.helpers.tiny_models import RANDOM_SHAPE
 from tvsight.interventions import answers, batching
 from tvsight.interventions.answers import Icl
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import load
-from tvsight.models.random import random_llama
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
-
-
-@pytest.mark.parametrize("plain", [True, False])
-@pytest.mark.parametrize(("rows", "logits"), [(1024, 1 << 22), (7, 91), (3, 1), (1024, 20 * 128)])
 @pytest.mark.parametrize(
     "name",
     ["gemma2", *(pytest.param(n, marks=pytest.mark.slow) for n in ("gptj", "opt_projected"))],
 )
 def test_answers_read_in_tiles_are_those_of_whole_logits(
-    name: str,
-    rows: int,
-    logits: int,
-    plain: bool,
-    tiny_checkpoint: Callable[[str], Path],
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, tiny_checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoder = load(str(tiny_checkpoint(name)), device="cpu").decoder
     assert decoder.has_plain_unembedding
-    if not plain:
-        monkeypatch.setattr(Decoder, "has_plain_unembedding", False)
-    monkeypatch.setattr(batching, "ANSWER_ROWS", rows)
-    for limit in ("CPU_LOGIT_BYTES", "GPU_LOGIT_BYTES"):
-        monkeypatch.setattr(batching, limit, 4 * logits)
+    for plain in (True, False):
+        if not plain:
+            monkeypatch.setattr(Decoder, "has_plain_unembedding", False)
+        for rows, logits in ((1024, 1 << 22), (7, 91), (3, 1), (1024, 20 * 128)):
+            monkeypatch.setattr(batching, "ANSWER_ROWS", rows)
+            for limit in ("CPU_LOGIT_BYTES", "GPU_LOGIT_BYTES"):
+                monkeypatch.setattr(batching, limit, 4 * logits)
+            assert_answers_of_whole_logits(name, decoder)
+
+
+def assert_answers_of_whole_logits(name: str, decoder: Decoder) -> None:
     states = 3 * torch.randn(20, decoder.width, generator=torch.Generator().manual_seed(0))
     expected = [row * 17 % decoder.vocabulary for row in range(19)] + [decoder.vocabulary - 1]
     found = answers.answers(decoder, states, expected)
-
     model = decoder.nn._module
     readout = states
     for part in ("final_norm", "project_out"):

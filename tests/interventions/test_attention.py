@@ -47,11 +47,6 @@ WHY = {
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
-
-
-@pytest.fixture(scope="module")
 def cached(decoder: Decoder) -> CachedPrompts:
     return cache_prompts(decoder, PROMPTS)
 
@@ -81,7 +76,6 @@ def assert_refused(decoder: Decoder, name: str, why: str) -> None:
         lambda: heads.with_heads_replaced(decoder, cached, unpatched, [0], [[(0, 0)]], values),
         lambda: heads.contributions(decoder, values),
         lambda: traces.read_heads(decoder, prefixes, [7, 7]),
-        lambda: traces.replace_heads(decoder, prefixes, [7, 7], [[(0, 0)]] * 2, values, unpatched),
     ):
         with pytest.raises(UsageError) as refused:
             use()
@@ -112,10 +106,7 @@ def test_heads_whose_number_does_not_divide_their_size_cannot_be_told_apart(
 
 @pytest.mark.parametrize(
     "head",
-    [
-        *((0, 99), (0, HEADS), (99, 0), (DEPTH, 0), (-1, 0), (0, -1), (0, 1.0), (1.0, 0)),
-        *((True, 0), (0, False), (0, "1"), (None, 0), (0,), (0, 1, 2), 3, None),
-    ],
+    [*((0, HEADS), (DEPTH, 0), (-1, 0), (0, -1), (0, 1.0), (True, 0), (0, "1"), (0,), 3)],
     ids=repr,
 )
 def test_what_is_no_head_is_not_replaced(
@@ -125,58 +116,32 @@ def test_what_is_no_head_is_not_replaced(
     refused = partial(pytest.raises, UsageError, match=told)
     with refused():
         replace([0, 1], [[(1, 1)], [(2, 2), head]], VALUES)
-    prefixes, unpatched = cached.groups[0][1].rows([0]), torch.ones(1, DEPTH, decoder.width)
-    with refused():
-        traces.replace_heads(decoder, prefixes, [7], [[head]], VALUES, unpatched)
 
 
-def test_a_head_may_be_numbered_by_numbers_of_any_library(replace: Callable[..., Tensor]) -> None:
-    number = torch.tensor(1)
-    found = replace([0], [[[number, number.numpy()]]], VALUES)
-    assert torch.equal(found, replace([0], [[(1, 1)]], VALUES))
-
-
-@pytest.mark.parametrize("of_patches", [[[(0, 0)], []], [[], []]])
-def test_a_patch_replaces_something(replace: Callable[..., Tensor], of_patches: Any) -> None:
+def test_a_patch_replaces_something_of_a_prompt_that_is_there(
+    replace: Callable[..., Tensor],
+) -> None:
     with pytest.raises(
         UsageError, match=r"^heads: expected at least one head for each patch, got "
     ):
-        replace([0, 1], of_patches, VALUES)
-
-
-@pytest.mark.parametrize("chosen", [[0, 2], [0, -1], [0], [0, 1, 1], []])
-def test_a_patch_is_of_a_prompt_that_is_there(
-    replace: Callable[..., Tensor], chosen: list[int]
-) -> None:
+        replace([0, 1], [[(0, 0)], []], VALUES)
     told = r"^chosen: expected a prompt of range\(0, 2\) for each patch, got list "
-    with pytest.raises(UsageError, match=told):
-        replace(chosen, [[(0, 0)], [(1, 1)]], VALUES)
+    for chosen in ([0, 2], [0, -1], [0], []):
+        with pytest.raises(UsageError, match=told):
+            replace(chosen, [[(0, 0)], [(1, 1)]], VALUES)
 
 
-@pytest.mark.parametrize("form", ["narrow", "one head", "one block more", "rank 2", "integers"])
 def test_values_of_another_form_are_refused(
-    decoder: Decoder, replace: Callable[..., Tensor], form: str
+    decoder: Decoder, replace: Callable[..., Tensor]
 ) -> None:
-    values = {
-        "narrow": VALUES[..., :1],
-        "one head": VALUES[:, :1],
-        "one block more": torch.cat([VALUES, VALUES[:1]]),
-        "rank 2": VALUES[:, 0],
-        "integers": VALUES.long(),
-    }[form]
     told = rf"expected floating-point numbers \[{DEPTH}, {HEADS}, {HEAD_WIDTH}\], a value for every"
-    with pytest.raises(UsageError, match=f"^values: {told}"):
-        replace([0], [[(1, 1)]], values)
-    with pytest.raises(UsageError, match=f"^heads: {told}"):
-        heads.contributions(decoder, values)
-
-
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_values_that_are_not_finite_are_refused(
-    decoder: Decoder, replace: Callable[..., Tensor], value: float
-) -> None:
+    for values in (VALUES[..., :1], VALUES[:, :1], VALUES[:, 0], VALUES.long()):
+        with pytest.raises(UsageError, match=f"^values: {told}"):
+            replace([0], [[(1, 1)]], values)
+        with pytest.raises(UsageError, match=f"^heads: {told}"):
+            heads.contributions(decoder, values)
     values = VALUES.clone()
-    values[1, 2, 3] = value
+    values[1, 2, 3] = torch.nan
     for use in (
         lambda: replace([0], [[(0, 0)]], values),
         lambda: heads.contributions(decoder, values),

@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tvsight.interventions.batching import batches, halving, padded
+from tvsight.interventions.batching import batches, halving, in_order, padded
 
 LENGTHS = st.lists(st.integers(0, 40), max_size=40)
 
@@ -30,11 +30,6 @@ def test_prompts_are_padded_on_the_side_asked_for() -> None:
     assert ids.tolist() == [[5, 6, 7], [8, 0, 0], [0, 0, 0]]
     assert mask.tolist() == [[1, 1, 1], [1, 0, 0], [0, 0, 0]]
     assert (ids.dtype, mask.dtype) == (torch.long, torch.long)
-
-
-def test_a_token_with_the_id_of_the_padding_is_not_masked() -> None:
-    ids, mask = padded([[0, 0], [3]], "left")
-    assert (ids.tolist(), mask.tolist()) == ([[0, 0], [0, 3]], [[1, 1], [0, 1]])
 
 
 @given(
@@ -91,31 +86,28 @@ def test_halving_covers_all_rows_in_order_where_memory_is_short(count: int, limi
     assert max(len(part) for part, _ in done) <= limit
 
 
-def test_rows_that_fit_run_once() -> None:
-    assert list(halving(fits(5), [3, 1, 2])) == [([3, 1, 2], [6, 2, 4])]
-
-
 @pytest.mark.filterwarnings("ignore:.*do not fit the memory")
-def test_a_single_row_that_does_not_fit_is_an_error() -> None:
-    with pytest.raises(torch.OutOfMemoryError, match="simulated"):
-        list(halving(fits(0), [1, 2, 3]))
-
-
-def test_another_error_is_not_met_by_halving() -> None:
+def test_one_row_that_does_not_fit_and_other_errors_are_not_met_by_halving() -> None:
     asked: list[list[int]] = []
 
     def broken(rows: list[int]) -> None:
         asked.append(rows)
         raise ValueError("broken")
 
+    with pytest.raises(torch.OutOfMemoryError, match="simulated"):
+        list(halving(fits(0), [1, 2, 3]))
     with pytest.raises(ValueError, match="broken"):
         list(halving(broken, [1, 2]))
     assert asked == [[1, 2]]
-
-
-def test_running_out_of_memory_later_is_not_met_by_halving() -> None:
     parts = halving(fits(4), [1, 2])
     assert isinstance(parts, Generator)
     assert next(parts) == ([1, 2], [2, 4])
     with pytest.raises(torch.OutOfMemoryError, match="while the result was used"):
         parts.throw(torch.OutOfMemoryError("while the result was used"))
+
+
+@given(st.permutations(range(9)), st.integers(1, 9))
+def test_what_parts_bring_is_put_in_the_order_of_the_rows(rows: list[int], size: int) -> None:
+    parts = [rows[start : start + size] for start in range(0, 9, size)]
+    found = in_order([(part, torch.tensor(part)) for part in parts], 9)
+    assert [int(row) for row in found] == list(range(9))

@@ -6,16 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tests.helpers.tiny_models import RANDOM_SHAPE, configuration, tokenizer
+from tests.helpers.tiny_models import configuration, tokenizer
 from tvsight.errors import UsageError
 from tvsight.interventions.decoder import Decoder, adapt
 from tvsight.models.loading import load
-from tvsight.models.random import random_llama
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
 
 
 @pytest.mark.parametrize(

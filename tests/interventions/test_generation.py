@@ -15,16 +15,10 @@ from tvsight.interventions.application import CachedPrompts
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches, force, generate
 from tvsight.interventions.prefixes import Prefixes
-from tvsight.models.random import random_llama
 
 PROMPTS = [[5, 6, 7], [8, 9], [7], [5, 6, 7, 8, 9]]
 MOST = 6
 ROWS = Patches([0, 1, 2, 3, 0], [None, 1, None, 3, 0], torch.ones(5, RANDOM_SHAPE["hidden_size"]))
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    return random_llama(RANDOM_SHAPE, "cpu", torch.float32)
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,8 @@ def patched(reference: HeadsReference, prompts: list[list[int]], wanted_heads: T
     values = 2 * wanted_heads.mean(dim=0).flip(0)
     places = [(row, of_patch) for of_patch in PATCHES for row in range(len(prompts))]
     answers = [reference.answer_with(prompts[row], replaced, values) for row, replaced in places]
-    plain = [reference.answer(prompts[row]) for row, _ in places]
+    of_prompts = [reference.answer(prompt) for prompt in prompts]
+    plain = [of_prompts[row] for row, _ in places]
     return Patched(
         [row for row, _ in places],
         [of_patch for _, of_patch in places],
@@ -131,32 +132,18 @@ def test_heads_are_those_of_the_reference(
     assert_close(found, wanted_heads)
 
 
-@pytest.mark.parametrize("rows_per_forward", [ONE_LAYER, ALL_LAYERS])
 def test_answers_with_heads_replaced_are_those_of_the_reference(
-    rows_per_forward: int,
-    model: Model,
-    prompts: list[list[int]],
-    patched: Patched,
-    monkeypatch: pytest.MonkeyPatch,
+    model: Model, prompts: list[list[int]], patched: Patched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "rows_per_forward", lambda *_: rows_per_forward)
-    final = execution.run(
-        model.decoder, states_with, prompts, patched.chosen, patched.heads, patched.values
-    )
-    found = model.decoder.unembed(final).log_softmax(dim=-1)
-    assert_close(found, patched.wanted)
-
-
-def test_every_patch_changes_the_answers_so_that_a_wrong_one_shows(patched: Patched) -> None:
+    for rows_per_forward in (ONE_LAYER, ALL_LAYERS):
+        monkeypatch.setattr(application, "rows_per_forward", lambda *_, rows=rows_per_forward: rows)
+        final = execution.run(
+            model.decoder, states_with, prompts, patched.chosen, patched.heads, patched.values
+        )
+        found = model.decoder.unembed(final).log_softmax(dim=-1)
+        assert_close(found, patched.wanted)
     moved = (patched.wanted - patched.without).abs().amax(dim=1)
-    assert (moved > 10 * TOLERANCE).all()
-
-
-def test_a_head_replaced_by_its_own_value_changes_nothing(
-    model: Model, prompts: list[list[int]]
-) -> None:
-    found, wanted = execution.run(model.decoder, states_with_own_heads, prompts)
-    assert_close(found, wanted)
+    assert (moved > 10 * TOLERANCE).all()  # so that a wrong one shows
 
 
 def test_a_head_writes_what_its_part_of_the_projection_makes_of_it(
@@ -164,30 +151,22 @@ def test_a_head_writes_what_its_part_of_the_projection_makes_of_it(
 ) -> None:
     mean = wanted_heads.mean(dim=0)
     sizes = torch.tensor([1.0, SMALL, 0.0, 1.0])[:, None]
-    for values in (wanted_heads[0], mean, SMALL * mean, sizes * mean):
+    for values in (wanted_heads[0], sizes * mean):
         for normalised in (False, True):
             found = execution.run(model.decoder, heads.contributions, values, normalised=normalised)
             wanted = reference.contributions(values, normalised)
             assert_close(found / wanted.abs().max(), wanted / wanted.abs().max())
 
 
-def test_what_heads_write_sums_to_the_output_of_their_attention(
-    model: Model, reference: HeadsReference, prompts: list[list[int]], wanted_heads: Tensor
-) -> None:
-    for prompt, of_prompt in zip(prompts, wanted_heads, strict=True):
-        written = execution.run(model.decoder, heads.contributions, of_prompt)
-        whole = written.sum(dim=1) + reference.biases()
-        assert_close(whole, reference.attention_outputs(prompt))
-
-
-def test_what_arrives_of_heads_sums_to_what_their_block_adds(
+def test_what_heads_write_sums_to_the_output_of_their_attention_and_what_arrives_is_added(
     model: Model, reference: HeadsReference, prompts: list[list[int]], wanted_heads: Tensor
 ) -> None:
     normalises = reference.kind in NORMS
     assert model.decoder.attention.normalises_output == normalises
-    for prompt, of_prompt in zip(prompts, wanted_heads, strict=True):
+    for prompt, of_prompt in list(zip(prompts, wanted_heads, strict=True))[:3]:
         raw = execution.run(model.decoder, heads.contributions, of_prompt)
         arrived = execution.run(model.decoder, heads.contributions, of_prompt, normalised=True)
+        assert_close(raw.sum(dim=1) + reference.biases(), reference.attention_outputs(prompt))
         assert_close(arrived.sum(dim=1) + reference.biases(), reference.added(prompt))
         # Elsewhere they arrive as they are.
         assert torch.equal(arrived, raw) != normalises
@@ -239,20 +218,6 @@ def states_with(
     cached = cache_prompts(decoder, prompts)
     unpatched = unpatched_states(decoder, cached)
     return heads.with_heads_replaced(decoder, cached, unpatched, chosen, replaced, values)
-
-
-def states_with_own_heads(
-    decoder: Decoder, prompts: Sequence[Sequence[int]]
-) -> tuple[Tensor, Tensor]:
-    """The states of every prompt after the last block, both `[prompts, patches, width]`: with heads
-    replaced by what they are, and as they are."""
-    cached = cache_prompts(decoder, prompts)
-    unpatched = unpatched_states(decoder, cached)
-    replaced = [
-        heads.with_heads_replaced(decoder, cached, unpatched, [row] * len(PATCHES), PATCHES, own)
-        for row, own in enumerate(heads.last_heads(decoder, cached))
-    ]
-    return torch.stack(replaced), unpatched[:, -1:].expand(-1, len(PATCHES), -1)
 
 
 def assert_close(found: Tensor, wanted: Tensor) -> None:

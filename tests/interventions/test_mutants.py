@@ -115,13 +115,14 @@ MUTANTS = {
 }
 
 
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    """A copy of the code that a test may change."""
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code, which every test leaves as it was."""
+    folder = tmp_path_factory.mktemp("copied")
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tmp_path / name)
-    return tmp_path
+        copy(ROOT / name, folder / name)
+    return folder
 
 
 def outcome_of(folder: Path, files: Iterable[str], words: str) -> Finished:
@@ -151,6 +152,7 @@ def test_a_mutant_is_caught(name: str, copied: Path) -> None:
     assert source.count(mutant.before) == 1, f"{mutant.file} has changed: adapt the mutant"
     file.write_text(source.replace(mutant.before, mutant.after), encoding="utf-8")
     ended = outcome_of(copied, [mutant.test_file], mutant.tests)
+    file.write_text(source, encoding="utf-8")
     # An error is as good: the check at every load may already refuse the model.
     assert ended.returncode == 1, ended.stdout
     assert re.search(r"^(FAILED|ERROR) tests/", ended.stdout, re.MULTILINE), ended.stdout

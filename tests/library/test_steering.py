@@ -8,10 +8,8 @@ from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from nnsight import save
 from torch import Tensor, nn
 
 import tvsight
@@ -50,7 +48,7 @@ def plain(model: LoadedModel) -> str:
     )
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "gptj"])
+@pytest.mark.parametrize("family", ["gpt2", "gemma3", "gptj"])
 def test_steered_text_is_that_of_plain_hooks(
     tiny_checkpoint: Callable[[str], Path], family: str
 ) -> None:
@@ -144,13 +142,11 @@ def test_generators_and_threads_leave_no_steering(
     assert tvsight.answer(model, "a") == tvsight.answer(theta.model, "a")
 
 
-@PLACES
-def test_a_block_is_entered_once(theta: Vector, simulated: LoadedModel, remote: bool) -> None:
-    model = simulated if remote else theta.model
-    block = Vector(model, "to_upper", theta.values, 2).steering(2)
+def test_a_block_is_entered_once(theta: Vector) -> None:
+    model, block = theta.model, theta.steering(2)
     before = model.generate(TEXT, TOKENS)
-    with block, pytest.raises(UsageError, match=r"^steering: this block was entered before"):
-        block.__enter__()
+    with pytest.raises(IndexError), block:
+        _ = TEXT.split()[3]
     with pytest.raises(UsageError, match=r"^steering: this block was entered before"), block:
         pass
     assert model.generate(TEXT, TOKENS) == before
@@ -176,30 +172,6 @@ def test_a_block_leaves_edits_that_are_not_its_own(theta: Vector) -> None:
     finally:
         nn.clear_edits()
     assert model.generate(TEXT, TOKENS) == before
-
-
-def test_an_exception_ends_the_steering(theta: Vector) -> None:
-    model = theta.model
-    nn_before, before = model.decoder.nn, model.generate(TEXT, TOKENS)
-    with pytest.raises(IndexError), theta.steering(2):
-        _ = TEXT.split()[3]
-    assert model.decoder.nn is nn_before
-    assert model.generate(TEXT, TOKENS) == before
-
-
-def test_traces_of_ones_own_are_steered_meanwhile(theta: Vector) -> None:
-    decoder = theta.model.decoder
-
-    def last() -> Tensor:
-        with decoder.nn.trace(TEXT):
-            states = save(decoder.read(decoder.blocks[2])[0])
-        return states
-
-    before = last()
-    with theta.steering(2):
-        after = last()
-    torch.testing.assert_close(after[-1], before[-1] + 2 * theta.values[2])
-    torch.testing.assert_close(after[:-1], before[:-1])
 
 
 @PLACES
@@ -238,7 +210,3 @@ def test_what_cannot_be_generated_is_refused(model: LoadedModel, arguments: Any,
     assert model.tokenizer("").input_ids  # it begins every text with a token
     with pytest.raises(UsageError, match=told):
         model.generate(*arguments)
-
-
-def test_numbers_of_other_libraries_count_tokens(model: LoadedModel) -> None:
-    assert model.generate(TEXT, np.int64(3)) == model.generate(TEXT, 3)

@@ -10,7 +10,7 @@ from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tests.methods.conftest import Case
 from tvsight.execution import run
 from tvsight.methods import METHODS
-from tvsight.methods.function_vector import effects, mean_heads, summed, top_heads
+from tvsight.methods.function_vector import effects, mean_heads, top_heads
 from tvsight.methods.method import extract
 from tvsight.models.loading import load
 
@@ -85,8 +85,3 @@ def test_heads_come_by_effect_and_of_equal_ones_the_lowest_first() -> None:
     assert top_heads(effect, 4) == [(0, 1), (1, 0), (0, 0), (1, 2)]
     assert top_heads(effect, 10)[-1] == (1, 1)
     assert len(top_heads(effect, 10)) == 6
-
-
-def test_a_sum_has_its_heads_once_each() -> None:
-    written = torch.arange(12.0).view(2, 3, 2)
-    assert summed(written, [(0, 1), (1, 2)]).tolist() == [2 + 10, 3 + 11]

@@ -1,7 +1,6 @@
 """Checkpoints whose configuration, tensors or tokenizer are not what a model needs."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,46 +15,7 @@ from tests.helpers.tiny_models import DEPTH
 from tvsight.errors import UsageError
 from tvsight.models.loading import load, load_tokenizer
 
-Damage = Callable[[Path], None]
 NAN, INFINITY = float("nan"), float("inf")
-
-
-def unfit(found: str, cause: str) -> str:
-    return (
-        f"The tensors of the checkpoint mine do not fit its config.json: {found}. "
-        f"Likely cause: {cause}"
-    )
-
-
-INCOMPLETE = "an incomplete download or conversion; get the checkpoint again."
-
-
-@pytest.mark.parametrize(
-    ("family", "tensor"),
-    [
-        ("llama", "model.layers.2.self_attn.q_proj.weight"),
-        ("llama", "model.norm.weight"),
-        ("gpt_neox", "gpt_neox.layers.0.attention.dense.bias"),
-        ("opt", "model.decoder.embed_positions.weight"),
-    ],
-)
-def test_a_tensor_that_is_missing_is_named(
-    checkpoint: Callable[[str], Path], capfd: pytest.CaptureFixture[str], family: str, tensor: str
-) -> None:
-    mine = without(checkpoint(family), tensor)
-    capfd.readouterr()
-    assert refusal(mine) == unfit(f"1 missing ({tensor})", INCOMPLETE)
-    assert capfd.readouterr().err == ""
-
-
-def test_pickled_weights_are_checked_as_well(checkpoint: Callable[[str], Path]) -> None:
-    mine = checkpoint("llama")
-    weights = load_file(mine / "model.safetensors")
-    del weights["model.norm.weight"]
-    torch.save(weights, mine / "pytorch_model.bin")
-    (mine / "model.safetensors").unlink()
-    message = refusal(mine, allow_pickled_weights=True)
-    assert message == unfit("1 missing (model.norm.weight)", INCOMPLETE)
 
 
 def test_parts_of_which_the_index_lacks_one_are_refused(checkpoint: Callable[[str], Path]) -> None:
@@ -71,97 +31,94 @@ def test_parts_of_which_the_index_lacks_one_are_refused(checkpoint: Callable[[st
     message = refusal(mine)
     assert f"9 missing (model.layers.{DEPTH - 1}.input_layernorm.weight, " in message
     assert "and 6 more" in message
-    assert "or the last files are absent." in message
+
+
+def unfit(found: str) -> str:
+    return (
+        f"The tensors of the checkpoint mine do not fit its config.json: {found}. "
+        "Get the checkpoint again, or correct its config.json."
+    )
 
 
 @pytest.mark.parametrize(
-    ("family", "fields", "beginning", "end"),
+    ("family", "tensor", "found"),
+    [
+        ("llama", "model.layers.2.self_attn.q_proj", "1 missing ({}.weight)"),
+        ("gpt_neox", "gpt_neox.layers.0.attention.dense.bias", "1 missing ({})"),
+        ("opt", "model.decoder.embed_positions", "1 missing ({}.weight)"),
+        ("gpt2", "wte", "2 missing (lm_head.weight, transformer.{}.weight)"),
+    ],
+)
+def test_a_tensor_that_is_missing_is_named(
+    checkpoint: Callable[[str], Path],
+    capfd: pytest.CaptureFixture[str],
+    family: str,
+    tensor: str,
+    found: str,
+) -> None:
+    mine = without(checkpoint(family), tensor)
+    capfd.readouterr()
+    assert refusal(mine) == unfit(found.format(tensor))
+    assert capfd.readouterr().err == ""
+
+
+def test_pickled_weights_are_checked_as_well(checkpoint: Callable[[str], Path]) -> None:
+    mine = checkpoint("llama")
+    weights = load_file(mine / "model.safetensors")
+    torch.save(weights | {"v_head.weight": torch.ones(3)}, mine / "pytorch_model.bin")
+    (mine / "model.safetensors").unlink()
+    message = refusal(mine, allow_pickled_weights=True)
+    assert message == unfit("1 left over (v_head.weight)")
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "found"),
     [
         (
             "llama",
             {"num_hidden_layers": DEPTH + 2},
             f"18 missing (model.layers.{DEPTH}.input_layernorm.weight, ",
-            f"config.json has {DEPTH + 2} blocks, and the weights {DEPTH}; or the last files are"
-            " absent.",
         ),
-        (
-            "llama",
-            {"num_hidden_layers": DEPTH - 2},
-            f"18 left over (model.layers.{DEPTH - 2}.input_layernorm.weight, ",
-            f"config.json has {DEPTH - 2} blocks, and the weights at least {DEPTH}.",
-        ),
-        (
-            "gpt2",
-            {"n_layer": DEPTH - 1},
-            f"11 left over (transformer.h.{DEPTH - 1}.attn.c_attn.weight, ",
-            f"config.json has {DEPTH - 1} blocks, and the weights at least {DEPTH}.",
-        ),
+        ("gpt2", {"n_layer": DEPTH - 1}, f"11 left over (transformer.h.{DEPTH - 1}.attn.c_attn."),
         (
             "llama",
             {"vocab_size": 500},
             "2 of another shape (lm_head.weight [304, 32] instead of [500, 32], ",
-            "config.json is of another model, or was edited.",
         ),
         (
             "mixtral",
             {"num_local_experts": 2},
             f"{3 * DEPTH} of another shape (model.layers.0.mlp.experts.down_proj [3, 32, 64] ",
-            "config.json is of another model, or was edited.",
         ),
     ],
 )
 def test_a_configuration_of_another_size_is_told_from_the_weights(
-    checkpoint: Callable[[str], Path], family: str, fields: dict[str, Any], beginning: str, end: str
+    checkpoint: Callable[[str], Path], family: str, fields: dict[str, Any], found: str
 ) -> None:
     message = refusal(configure(checkpoint(family), **fields))
-    assert message.startswith(unfit("|", "").split("|")[0] + beginning)
-    assert message.endswith(f"Likely cause: {end}")
+    assert message.startswith(unfit("|").split("|")[0] + found)
 
 
-@pytest.mark.parametrize("expert", [1, 2])
-@pytest.mark.parametrize("kind", ["w1", "w2"])
+def test_embeddings_that_are_tied_need_no_unembedding(checkpoint: Callable[[str], Path]) -> None:
+    mine = without(checkpoint("llama"), "lm_head")
+    assert refusal(mine) == unfit("1 missing (lm_head.weight)")
+    load(str(configure(mine, tie_word_embeddings=True)), device="cpu")
+
+
+@pytest.mark.parametrize(("kind", "expert"), [("w1", 1), ("w2", 2)])
 def test_an_expert_that_is_missing_is_named(
     checkpoint: Callable[[str], Path], kind: str, expert: int
 ) -> None:
     """Whether transformers cannot merge what is left, or merges it to another shape."""
     tensor = f"model.layers.1.block_sparse_moe.experts.{expert}.{kind}.weight"
     mine = without(checkpoint("mixtral"), tensor)
-    assert refusal(mine) == unfit(f"1 missing ({tensor})", INCOMPLETE)
+    assert refusal(mine) == unfit(f"1 missing ({tensor})")
 
 
 def test_experts_of_unequal_shapes_are_refused(checkpoint: Callable[[str], Path]) -> None:
     odd = {"model.layers.1.block_sparse_moe.experts.1.w1.weight": torch.ones(3, 3)}
     message = refusal(having(checkpoint("mixtral"), **odd))
     assert "such as experts, are missing or of unequal shapes" in message
-
-
-def test_tensors_that_nothing_takes_are_refused(checkpoint: Callable[[str], Path]) -> None:
-    message = refusal(having(checkpoint("llama"), **{"v_head.weight": torch.ones(3)}))
-    assert "1 left over (v_head.weight)" in message
-    assert "parts that this architecture lacks" in message
-
-
-def test_weights_of_another_architecture_are_refused(
-    checkpoint: Callable[[str], Path], tiny_checkpoint: Callable[[str], Path]
-) -> None:
-    mine = checkpoint("llama")
-    shutil.copy(tiny_checkpoint("gpt_neox") / "model.safetensors", mine)
-    assert "the weights are of another architecture than config.json" in refusal(mine)
-
-
-def test_an_untied_unembedding_that_is_missing_is_refused(
-    checkpoint: Callable[[str], Path],
-) -> None:
-    mine = without(checkpoint("llama"), "lm_head")
-    assert "the embeddings are tied (tie_word_embeddings)" in refusal(mine)
-    load(str(configure(mine, tie_word_embeddings=True)), device="cpu")
-
-
-def test_tied_embeddings_that_are_both_missing_are_refused(
-    checkpoint: Callable[[str], Path],
-) -> None:
-    message = refusal(without(checkpoint("gpt2"), "wte"))
-    assert message == unfit("2 missing (lm_head.weight, transformer.wte.weight)", INCOMPLETE)
 
 
 @pytest.mark.parametrize(
@@ -181,13 +138,11 @@ def test_buffers_that_older_checkpoints_hold_are_left_aside(
 @pytest.mark.parametrize(
     ("family", "field", "value"),
     [
-        *[("llama", "num_hidden_layers", value) for value in (0, -1, 200_000)],
-        *[("gpt2", "n_layer", value) for value in (0, -1, 200_000)],
+        *[("llama", "num_hidden_layers", value) for value in (0, 200_000)],
         *[("llama", field, -8) for field in ("hidden_size", "vocab_size", "head_dim")],
-        *[("llama", field, 0) for field in ("hidden_size", "vocab_size", "intermediate_size")],
         *[("llama", field, 0) for field in ("num_key_value_heads", "max_position_embeddings")],
         *[("llama", "rms_norm_eps", value) for value in (NAN, INFINITY)],
-        ("gpt2", "n_head", 0),
+        *[("gpt2", "n_layer", -1), ("gpt2", "n_head", 0)],
         ("gemma2", "final_logit_softcapping", NAN),
     ],
 )
@@ -206,15 +161,10 @@ def test_a_size_or_number_that_no_decoder_has_is_refused_before_anything_is_buil
     "fields",
     [
         {"num_hidden_layers": 1.5},
-        {"num_hidden_layers": None},
-        {"num_attention_heads": 0},
         {"num_attention_heads": 5},
-        {"num_key_value_heads": 3},
         {"hidden_act": "none such"},
-        {"rope_parameters": {"rope_type": "none such", "rope_theta": 1e4}},
         {"dtype": "none such"},
         {"model_type": ["llama"]},
-        {"model_type": "none such"},
     ],
     ids=json.dumps,
 )
@@ -225,7 +175,7 @@ def test_a_configuration_that_cannot_be_used_is_one_line(
     assert message.startswith(("The configuration of mine cannot be used: ", "The architecture "))
 
 
-@pytest.mark.parametrize("content", ["null", "[]", "{}", "", "{", "\x00"])
+@pytest.mark.parametrize("content", ["null", "{}", "{", "\x00"])
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
 def test_a_damaged_file_is_one_line(
     checkpoint: Callable[[str], Path], file: str, content: str

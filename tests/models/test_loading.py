@@ -61,27 +61,6 @@ def test_pickled_weights_are_read_when_asked_for(
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
-def test_where_pickled_weights_are_allowed_safetensors_are_still_read_and_first(
-    checkpoint: Path, tiny_checkpoint: Callable[[str], Path]
-) -> None:
-    (checkpoint / "pytorch_model.bin").write_bytes(b"not to be opened")
-    found = weights_of(load(str(checkpoint), device="cpu", allow_pickled_weights=True))
-    wanted = weights_of(load(str(tiny_checkpoint("llama")), device="cpu"))
-    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
-
-
-@pytest.mark.slow
-def test_the_command_reads_pickled_weights_only_with_the_option(
-    pickled: Path, tmp_path: Path
-) -> None:
-    options = ("--model", pickled, "--results", tmp_path / "results", *SMALL)
-    refused = analysis("main_results", *options)
-    assert refused.returncode == 2
-    assert "--allow-pickled-weights" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
-    assert analysis("main_results", *options, "--allow-pickled-weights").returncode == 0
-
-
 class Touch:
     """Runs code when it is read from a pickle."""
 
@@ -161,10 +140,6 @@ def test_code_that_a_checkpoint_brings_is_refused_unless_asked_for(
         "with --trust-remote-code."
     )
     options = ("--model", checkpoint, "--results", tmp_path / "results", *SMALL)
-    refused = analysis("main_results", *options)
-    assert refused.returncode == 2
-    assert "--trust-remote-code" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
     assert not ran.exists()
     monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
     assert analysis("main_results", *options, "--trust-remote-code").returncode == 0

@@ -82,30 +82,26 @@ def test_the_alias_of_a_packaged_model_is_its_package_and_the_hub_id_is_not() ->
         resolve(entry.alias, "main")
 
 
-@pytest.mark.parametrize("name", ["mine", "./mine", "mine/", "mine/../mine"])
-def test_a_directory_is_named_by_its_last_part_only(folder: Path, name: str) -> None:
-    assert resolve(name) == ModelSource("directory", "mine", str(folder / "mine"))
-
-
-def test_a_directory_is_found_by_absolute_path_and_from_home(
+def test_a_directory_is_named_by_its_last_part_only(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = ModelSource("directory", "mine", str(folder / "mine"))
-    assert resolve(str(folder / "mine")) == expected
     monkeypatch.setenv("HOME", str(folder))
-    assert resolve("~/mine") == expected
+    for name in ("mine", "./mine", "mine/../mine", str(folder / "mine"), "~/mine"):
+        assert resolve(name) == expected
+    with pytest.raises(UsageError, match="revision"):
+        resolve("mine", "v1")
+    assert resolve("org/name", "v1") == ModelSource("hub", "org/name", "org/name", "v1")
+    assert resolve("openai-community/gpt2") == resolve("gpt2")
+    (folder / "org").mkdir()
+    (folder / "mine").rename(folder / "org" / "name")
+    assert resolve("org/name").kind == "directory"
 
 
 def test_an_alias_wins_over_a_directory_of_the_same_name(folder: Path) -> None:
     (folder / "mine").rename(folder / "gpt2")
     assert resolve("gpt2").kind == "hub"
     assert resolve("./gpt2").kind == "directory"
-
-
-def test_a_directory_wins_over_a_hub_id(folder: Path) -> None:
-    (folder / "org").mkdir()
-    (folder / "mine").rename(folder / "org" / "name")
-    assert resolve("org/name").kind == "directory"
 
 
 @pytest.mark.parametrize("name", ["empty", "."])
@@ -116,18 +112,6 @@ def test_a_directory_without_a_configuration_is_refused(folder: Path, name: str)
     assert str(refused.value) == (
         f"The directory {name!r} holds no checkpoint: a config.json was expected in it."
     )
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_hub_id_is_taken_as_it_stands() -> None:
-    assert resolve("Org-1/my.model_2", "v1") == ModelSource(
-        "hub", "Org-1/my.model_2", "Org-1/my.model_2", "v1"
-    )
-
-
-@pytest.mark.usefixtures("folder")
-def test_the_hub_id_of_an_alias_is_the_same_model() -> None:
-    assert resolve("openai-community/gpt2") == resolve("gpt2")
 
 
 @pytest.mark.usefixtures("folder")
@@ -149,43 +133,15 @@ def test_a_mistyped_alias_is_refused_with_the_nearest(name: str, near: str) -> N
 @pytest.mark.parametrize(
     "name",
     [
-        "../x",
-        "a/../b",
-        "a/..",
-        "../../etc/passwd",
-        "/absent/model",
-        "~/absent",
-        "~no-such-user/x",
-        "a/b/c",
-        "a//b",
-        "org/",
-        "/",
-        "a b/c",
-        "org/name\n",
-        "https://hub/org/name",
-        "org\\name",
-        "mine/config.json/x",
-        "nul\0nul",
-        "x" * 5_000,
-        "",
+        *("../x", "a/../b", "a/..", "../../etc/passwd", "/absent/model", "~/absent", "a/b/c"),
+        *("~no-such-user/x", "a//b", "org/", "/", "a b/c", "org/name\n", "https://hub/org/name"),
+        *("org\\name", "mine/config.json/x", "nul\0nul", "x" * 5_000, ""),
     ],
     ids=lambda name: ascii(name[:20]),
 )
 def test_a_path_trick_is_never_a_hub_id(name: str) -> None:
     with pytest.raises(UsageError):
         resolve(name)
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_revision_of_a_directory_is_refused() -> None:
-    with pytest.raises(UsageError, match="revision"):
-        resolve("mine", "v1")
-
-
-def test_packaged_weights_are_the_sha256_of_their_file() -> None:
-    package = catalogue()["gemma-3-270m"].package
-    assert package is not None
-    assert weights_identity(resolve("gemma-3-270m")) == f"sha256:{package.sha256}"
 
 
 def test_the_weights_of_a_directory_are_known_by_their_content(folder: Path) -> None:
@@ -244,73 +200,59 @@ def test_without_the_hub_the_commit_is_read_from_the_cache(
     assert asked == [("openai-community/gpt2", "config.json", "v1")]
 
 
-def test_a_file_that_the_cache_knows_to_be_absent_is_no_commit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hub_raises(monkeypatch, ConnectionError("down"))
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: object())
-    assert "could not be reached" in identity_refusal(resolve("gpt2"))
+GATED = GatedRepoError("no", response=RESPONSE)
+ABSENT = RepositoryNotFoundError("no", response=RESPONSE)
+REFUSED: list[tuple[Exception, tuple[str, ...], list[str]]] = [
+    (
+        GATED,
+        ("org/secret",),
+        ["org/secret is gated: accept its", "`hf auth login` (or set HF_TOKEN)"],
+    ),
+    (ABSENT, ("llama-3.1-8b",), ["meta-llama/Llama-3.1-8B is gated:"]),
+    (
+        ABSENT,
+        ("EleutherAI/pythia-2.8",),
+        ["The hub has no model 'EleutherAI/pythia-2.8' (or it is", "Did you mean 'pythia-2.8b'"],
+    ),
+    (
+        RevisionNotFoundError("no", response=RESPONSE),
+        ("gpt2", "v9"),
+        ["openai-community/gpt2 has no revision 'v9'; leave --revision out for the newest."],
+    ),
+    *(
+        (
+            error,
+            ("gpt2",),
+            [
+                "The hub could not be reached and openai-community/gpt2 is not in its",
+                f"({type(error).__name__})",
+                "run `hf download openai-community/gpt2`",
+                "`--model gemma-3-270m`",
+            ],
+        )
+        for error in (ConnectionError("down"), HfHubHTTPError("500", response=RESPONSE))
+    ),
+]
 
 
-def test_a_gated_model_names_the_login_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    hub_raises(monkeypatch, GatedRepoError("no", response=RESPONSE))
-    message = identity_refusal(resolve("org/secret"))
-    assert message.startswith("org/secret is gated: accept its licence on its hub page")
-    assert "`hf auth login` (or set HF_TOKEN)" in message
-
-
-def test_a_gated_model_that_the_hub_hides_names_the_login_command(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hub_raises(monkeypatch, RepositoryNotFoundError("no", response=RESPONSE))
-    message = identity_refusal(resolve("llama-3.1-8b"))
-    assert message.startswith("meta-llama/Llama-3.1-8B is gated:")
-    assert "`hf auth login`" in message
-
-
-def test_a_model_that_the_hub_does_not_have_gives_the_nearest_aliases(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hub_raises(monkeypatch, RepositoryNotFoundError("no", response=RESPONSE))
-    message = identity_refusal(resolve("EleutherAI/pythia-2.8"))
-    assert "The hub has no model 'EleutherAI/pythia-2.8' (or it is private)." in message
-    assert "Did you mean 'pythia-2.8b'" in message
-    assert "`python -m analyses.models` lists the aliases." in message
-
-
-def test_a_revision_that_the_hub_does_not_have_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    hub_raises(monkeypatch, RevisionNotFoundError("no", response=RESPONSE))
-    message = identity_refusal(resolve("gpt2", "v9"))
-    assert message == (
-        "openai-community/gpt2 has no revision 'v9'; leave --revision out for the newest."
-    )
-
-
-@pytest.mark.parametrize(
-    "error",
-    [ConnectionError("down"), TimeoutError("slow"), HfHubHTTPError("500", response=RESPONSE)],
-    ids=lambda error: type(error).__name__,
-)
-def test_a_hub_out_of_reach_names_the_download_command(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+@pytest.mark.parametrize(("error", "asked", "parts"), REFUSED)
+def test_what_the_hub_does_not_give_is_said_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, asked: tuple[str, ...], parts: list[str]
 ) -> None:
     hub_raises(monkeypatch, error)
-    message = identity_refusal(resolve("gpt2"))
-    assert "The hub could not be reached and openai-community/gpt2 is not in its" in message
-    assert f"({type(error).__name__})" in message
-    assert "run `hf download openai-community/gpt2`" in message
-    assert "`--model gemma-3-270m`" in message
+    message = identity_refusal(resolve(*asked))
+    assert [part for part in parts if part not in message] == []
 
 
-def test_offline_mode_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    hub_raises(monkeypatch, ConnectionError("offline"))
-    assert "could not be reached (HF_HUB_OFFLINE is set) and" in identity_refusal(resolve("gpt2"))
-
-
-def test_a_hub_that_tells_no_commit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_tells_no_commit_and_offline_mode_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hub_answers(monkeypatch, None)
+    # The cache knows that the file is absent.
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: object())
     assert "openai-community/gpt2 is not in its local cache" in identity_refusal(resolve("gpt2"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "could not be reached (HF_HUB_OFFLINE is set) and" in identity_refusal(resolve("gpt2"))
 
 
 @pytest.mark.parametrize(

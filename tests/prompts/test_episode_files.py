@@ -10,20 +10,10 @@ from hypothesis import strategies as st
 
 import tvsight
 from tvsight.errors import UsageError
-from tvsight.prompts import (
-    Episode,
-    Sampling,
-    UsablePairs,
-    episodes_digest,
-    read_episodes,
-    sample_episodes,
-    write_episodes,
-)
+from tvsight.prompts import Episode, episodes_digest, read_episodes, write_episodes
 from tvsight.prompts.episode_files import check_target
-from tvsight.tasks import Pair
 
 WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(str.strip)
-WORDS = st.lists(WORD, min_size=1, max_size=3).map(tuple)
 FIELDS: dict[str, Any] = {
     "task": "t",
     "split": "dev",
@@ -45,14 +35,6 @@ def refusal(path: Path, *lines: str) -> str:
     with pytest.raises(UsageError) as refused:
         read_episodes(path)
     return str(refused.value)
-
-
-def test_sampled_episodes_come_back_as_they_were(tmp_path: Path) -> None:
-    pairs = tuple(Pair(f" x{i}", (f" y{i}", f" z{i}")) for i in range(24))
-    sampling = Sampling(shots=3, dummy_queries=2, per_split=6, seed=7)
-    episodes = sample_episodes("t", UsablePairs(pairs, True, 24), sampling)
-    write_episodes(tmp_path / "episodes.jsonl", episodes)
-    assert read_episodes(tmp_path / "episodes.jsonl") == episodes
 
 
 @given(
@@ -89,9 +71,6 @@ def test_a_file_of_another_version_is_refused_with_the_tvsight_that_wrote_it(
     message = refusal(tmp_path / "own.jsonl", '{"episodes_version": 2, "tvsight": "9.1"}', DEV)
     assert "own.jsonl: version 2 of episode files, written by tvsight 9.1; tvsight " in message
     assert "of an unknown version" in refusal(tmp_path / "own.jsonl", '{"episodes_version": []}')
-
-
-def test_a_version_stands_in_the_first_line_only(tmp_path: Path) -> None:
     message = refusal(tmp_path / "own.jsonl", DEV, '{"episodes_version": 1}', TEST)
     assert "own.jsonl, line 2: unknown key 'episodes_version'" in message
 
@@ -102,16 +81,6 @@ def test_a_word_that_is_too_long_is_refused_by_number_and_not_repeated(tmp_path:
     assert "own.jsonl, line 2: a word of more than 5000 characters" in message
     wrong = json.dumps({**FIELDS, "split": "d" * 1000})
     assert len(refusal(tmp_path / "own.jsonl", wrong)) < 300
-
-
-def test_a_file_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tvsight.prompts.episode_files.MAX_FILE_BYTES", 3)
-    assert "own.jsonl: larger than" in refusal(tmp_path / "own.jsonl", DEV)
-
-
-def test_a_name_that_no_file_can_have_is_refused() -> None:
-    with pytest.raises(UsageError, match="not the name of a file"):
-        read_episodes(Path("a\0b"))
 
 
 def test_saving_that_fails_leaves_an_earlier_file(
@@ -157,7 +126,7 @@ def test_a_line_that_is_no_object_is_refused_by_number(
     assert part in message
 
 
-@pytest.mark.parametrize("key", FIELDS)
+@pytest.mark.parametrize("key", ["task", "dummy_queries"])
 def test_a_line_without_a_key_is_refused_by_number(tmp_path: Path, key: str) -> None:
     line = json.dumps({name: value for name, value in FIELDS.items() if name != key})
     message = refusal(tmp_path / "own.jsonl", DEV, "", line, TEST)
@@ -167,24 +136,10 @@ def test_a_line_without_a_key_is_refused_by_number(tmp_path: Path, key: str) -> 
 @pytest.mark.parametrize(
     "change",
     [
-        {"task": 3},
-        {"task": " "},
-        {"split": None},
-        {"query": ["c"]},
-        {"query": ""},
-        {"accepted": "d"},
-        {"accepted": [3]},
-        {"accepted": {"d": 1}},
-        {"dummy_queries": "ef"},
+        *({"task": value} for value in (3, " ")),
+        *({"accepted": value} for value in ("d", [3])),
         {"dummy_queries": ["e", " "]},
-        {"demonstrations": 3},
-        {"demonstrations": [["a"]]},
-        {"demonstrations": [["a", "b", "c"]]},
-        {"demonstrations": [["a", 3]]},
-        {"demonstrations": [3]},
-        {"demonstrations": ["ab"]},
-        {"demonstrations": {"ab": "cd"}},
-        {"demonstrations": [{"a": 1, "b": 2}]},
+        *({"demonstrations": value} for value in (3, [["a"]], [["a", 3]], ["ab"], [{"a": 1}])),
     ],
     ids=str,
 )
@@ -200,7 +155,6 @@ def test_a_value_of_the_wrong_kind_is_refused_by_number(
     [
         ({"split": "train"}, "split 'train': dev or test was expected"),
         ({"demonstrations": []}, "at least one demonstration, accepted answer and dummy query"),
-        ({"accepted": []}, "at least one demonstration, accepted answer and dummy query"),
         ({"dummy_queries": []}, "at least one demonstration, accepted answer and dummy query"),
         ({"query": "a"}, "the query 'a' is among its own demonstrations"),
         ({"dummy_queries": [" e", " c "]}, "the query 'c' is among its own dummy queries"),
@@ -214,12 +168,6 @@ def test_an_episode_that_cannot_be_measured_is_refused_by_number(
 ) -> None:
     message = refusal(tmp_path / "own.jsonl", DEV, "", json.dumps({**FIELDS, **change}), TEST)
     assert f"own.jsonl, line 3: {part}" in message
-
-
-def test_a_key_that_is_there_twice_is_refused_by_number(tmp_path: Path) -> None:
-    line = DEV.replace('"query"', '"query": " x", "query"')
-    message = refusal(tmp_path / "own.jsonl", DEV, line, TEST)
-    assert "own.jsonl, line 2: the key 'query' is there twice" in message
 
 
 def test_an_episode_of_one_split_cannot_be_one_of_the_other(tmp_path: Path) -> None:

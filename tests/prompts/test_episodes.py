@@ -1,5 +1,4 @@
 import os
-import random
 import subprocess
 import sys
 from collections import Counter
@@ -94,25 +93,11 @@ def test_queries_are_used_equally_often(count: int, per_split: int) -> None:
         assert max(uses) == -(-per_split // half)
 
 
-def test_the_same_request_draws_the_same_episodes() -> None:
-    assert sample() == sample()
-
-
 def test_another_seed_or_task_draws_other_episodes() -> None:
     halves = [set(queries(sample(per_split=12), "dev"))]
     halves += [set(queries(sample(per_split=12, seed=8), "dev"))]
     halves += [set(queries(sample(per_split=12, task="u"), "dev"))]
     assert all(a != b for a, b in zip(halves, halves[1:] + halves[:1], strict=True))
-
-
-def test_a_draw_neither_reads_nor_moves_the_global_generator() -> None:
-    random.seed(1)
-    before = random.getstate()
-    first = sample()
-    assert random.getstate() == before
-    random.seed(2)
-    sample(task="u")
-    assert sample() == first
 
 
 def test_more_episodes_begin_with_the_fewer() -> None:
@@ -127,13 +112,6 @@ def test_demonstrations_and_dummy_queries_come_from_all_other_pairs() -> None:
         chosen = [episode for episode in episodes if episode.split == split]
         assert {x for e in chosen for x, _ in e.demonstrations} == every
         assert {x for e in chosen for x in e.dummy_queries} == every
-
-
-def test_demonstrations_are_drawn_evenly() -> None:
-    episodes = sample(per_split=2000)
-    uses = Counter(x for episode in episodes for x, _ in episode.demonstrations)
-    # 12,000 draws of 24 inputs: 500 each, with a standard deviation below 22.
-    assert all(400 < uses[pair.input] < 600 for pair in usable(24).pairs)
 
 
 def test_one_known_draw_stays_as_it_was() -> None:
@@ -157,9 +135,8 @@ def test_one_known_draw_stays_as_it_was() -> None:
     assert episodes_digest(sample()) == DIGEST
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_another_hash_seed_draws_the_same_episodes(hash_seed: str) -> None:
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+def test_another_hash_seed_draws_the_same_episodes() -> None:
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", PRINT_DIGEST]
     done = subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True
@@ -167,12 +144,7 @@ def test_another_hash_seed_draws_the_same_episodes(hash_seed: str) -> None:
     assert done.stdout.strip() == DIGEST
 
 
-def test_exactly_enough_pairs_are_enough() -> None:
-    sampling = Sampling(shots=3, dummy_queries=2, per_split=5, seed=0)
-    assert len(sample_episodes("t", usable(6), sampling)) == 10
-
-
-@pytest.mark.parametrize(("shots", "dummies"), [(4, 2), (3, 3), (100, 1)])
+@pytest.mark.parametrize(("shots", "dummies"), [(4, 2), (3, 3)])
 def test_too_many_shots_are_refused_with_the_numbers(shots: int, dummies: int) -> None:
     sampling = Sampling(shots=shots, dummy_queries=dummies, per_split=5, seed=0)
     with pytest.raises(UsageError) as refused:

@@ -60,17 +60,11 @@ def test_too_few_answers_of_a_users_task_name_the_rule_for_longer_ones(
 
 def test_further_answers_survive_one_by_one(make_tokenizer: MakeTokenizer) -> None:
     pairs = [Pair(f"{i}", (WORDS[i], "rare", WORDS[i + 1])) for i in range(30)]
+    pairs.append(Pair("odd", ("rare", WORDS[0])))  # which goes with its usual answer
     found = usable(task_of(pairs), make_tokenizer(spaced(WORDS)))
     assert [pair.answers for pair in found.pairs] == [
         (f" {WORDS[i]}", f" {WORDS[i + 1]}") for i in range(30)
     ]
-
-
-def test_a_pair_goes_with_its_usual_answer(make_tokenizer: MakeTokenizer) -> None:
-    odd = Pair("odd", ("rare", WORDS[0]))
-    task = task_of([odd, *one_answer_each(25).pairs])
-    found = usable(task, make_tokenizer(spaced(WORDS)))
-    assert [pair.input for pair in found.pairs] == [f" {i}" for i in range(25)]
 
 
 @pytest.mark.parametrize("by_space", [True, False])
@@ -107,11 +101,6 @@ def test_fewer_than_twenty_pairs_are_refused(make_tokenizer: MakeTokenizer) -> N
         UsageError, match=r"Task mine with model a-model: 19 of 30 pairs .* at least 20 are needed"
     ):
         usable(one_answer_each(30), make_tokenizer(spaced(WORDS[:19])))
-
-
-def test_prefix_too_needs_twenty_pairs(make_tokenizer: MakeTokenizer) -> None:
-    with pytest.raises(UsageError, match="19 of 19 pairs"):
-        usable(one_answer_each(19, "prefix"), make_tokenizer(spaced(WORDS)))
 
 
 @given(
@@ -211,9 +200,3 @@ def test_text_that_is_read_as_a_special_token_is_said(make_tokenizer: MakeTokeni
         rf"The template '<bos>{{x}}->{{y}}\n' holds <bos>, {read}; it begins every prompt anyway.",
         f"Task mine: 'a<mask>b': text {read}.",
     }
-
-
-def test_ordinary_words_and_templates_are_not_said(make_tokenizer: MakeTokenizer) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        usable(one_answer_each(30), make_tokenizer(spaced(WORDS)))

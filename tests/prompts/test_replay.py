@@ -61,12 +61,8 @@ def test_episodes_that_suit_a_tokenizer_stay_as_they_are(model: Any) -> None:
     ("change", "rule", "reason"),
     [
         ({"accepted": (" nicosia",)}, "exact", "no accepted answer is one token there"),
-        ({"accepted": ("cold",)}, "exact", "no accepted answer is one token there"),
-        ({"query": "b", "accepted": ("x",)}, "exact", "the answer has no token of its own"),
         ({"query": "b", "accepted": ("x",)}, "prefix", "the answer has no token of its own"),
         ({"accepted": (SUITED, " 北")}, "exact", "the tokenizer does not know a word"),
-        ({"query": "b北"}, "prefix", "the tokenizer does not know a word"),
-        ({"dummy_queries": ("北",)}, "exact", "the tokenizer does not know a word"),
         ({"demonstrations": (("x", "北"),)}, "exact", "the tokenizer does not know a word"),
         ({"query": "<unk>"}, "exact", "the tokenizer does not know a word"),
     ],
@@ -96,9 +92,7 @@ def test_one_answer_that_can_be_right_is_enough(
     assert suited(model, task(rule), episodes, EXAMPLE)[0] == episodes
 
 
-@pytest.mark.parametrize(
-    ("size", "counts"), [(9, "9 dev and 9 test"), (0, "0 dev and 0 test")], ids=["few", "none"]
-)
+@pytest.mark.parametrize(("size", "counts"), [(9, "9 dev and 9 test"), (0, "0 dev and 0 test")])
 def test_too_few_that_remain_are_refused_with_the_numbers(
     model: Any, size: int, counts: str
 ) -> None:
@@ -112,13 +106,6 @@ def test_too_few_that_remain_are_refused_with_the_numbers(
         refused.value
     )
     assert f"10 more. {counts} episodes remain; at least 10 of each" in str(refused.value)
-
-
-def test_a_split_that_keeps_too_few_is_refused_though_the_other_has_many(model: Any) -> None:
-    episodes = file_of(20, [{"query": "nn", "accepted": (" nicosia",)}])
-    few = [e for e in episodes if e.split == "dev"] + [e for e in episodes if e.split == "test"][:9]
-    with pytest.raises(UsageError, match="20 dev and 9 test episodes remain"):
-        suited(model, task(), few, EXAMPLE)
 
 
 def test_episodes_that_come_again_are_counted(model: Any) -> None:

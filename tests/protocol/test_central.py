@@ -29,6 +29,7 @@ from tvsight.protocol.measure import VECTORS
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
 from tvsight.statistics.tests import best_better_than
+from tvsight.storage.contents import check_rows
 from tvsight.storage.episode_tables import check
 from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES
 
@@ -65,11 +66,6 @@ def request(model: Model, **options: Any) -> MainResults:
 
 
 @pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
-
-
-@pytest.fixture(scope="module")
 def measured(model: Model) -> Measured:
     phases: list[str] = []
     asked = request(model)
@@ -79,7 +75,19 @@ def measured(model: Model) -> Measured:
     return Measured(episodes, found.rows, found.vectors, phases, found.episodes)
 
 
-def test_rows_have_the_columns_and_types_that_are_promised(measured: Measured) -> None:
+def test_rows_are_complete_and_have_the_columns_and_types_that_are_promised(
+    model: Model, measured: Measured
+) -> None:
+    asked = request(model)
+    assert check_rows(measured.rows, asked.identity) == DEPTH
+    assert re.fullmatch(
+        r"Baseline \S+ \S+ \S+  ICL .*  Task vector .*  block \d.* n 8 .*  first pair a → A",
+        asked.line(measured.rows),
+    )
+    assert measured.phases == [
+        *("dev demonstrations", "layer sweep"),
+        *("test demonstrations", "test queries"),
+    ]
     columns = COLUMN_TYPES | SCORE_TYPES
     assert list(measured.rows) == list(columns)
     assert measured.rows.dtypes.astype(str).to_dict() == columns
@@ -98,15 +106,6 @@ def test_the_episodes_are_kept_with_their_prompts(model: Model, measured: Measur
         )
         prompt = template("example").few_shot(episode.demonstrations, episode.query)
         assert "".join(row["prompt"]).removeprefix("<s>") == prompt
-
-
-def test_each_prediction_has_one_row(measured: Measured) -> None:
-    counts = measured.rows.groupby(["procedure", "split", "layer"], dropna=False).size()
-    assert set(counts) == {EPISODES}
-    assert not measured.rows.duplicated(["procedure", "split", "layer", "episode"]).any()
-    unpatched = {(name, split) for name, split, layer in counts.index if pd.isna(layer)}
-    assert unpatched == {("baseline", "dev"), ("baseline", "test"), ("icl", "test")}
-    assert len(counts) == 3 + len(VECTORS) * (DEPTH + 1)
 
 
 @pytest.mark.parametrize("procedure", VECTORS)
@@ -130,12 +129,6 @@ def test_a_layer_is_identified_when_it_beats_no_patch_on_dev(
     assert found.unique().tolist() == [better]
 
 
-def test_only_patched_rows_have_a_layer_and_positions(measured: Measured) -> None:
-    patched = measured.rows["procedure"].isin(VECTORS)
-    for column in ("layer", "layer_identified", "read_position", "write_position"):
-        assert (measured.rows[column].notna() == patched).all()
-
-
 def test_a_row_is_right_when_its_prediction_is_accepted(measured: Measured) -> None:
     for split in ("dev", "test"):
         accepted = [{a.strip() for a in e.accepted} for e in measured.episodes if e.split == split]
@@ -148,27 +141,20 @@ def test_a_row_is_right_when_its_prediction_is_accepted(measured: Measured) -> N
         assert 0 < sum(right) < len(right)
 
 
-def test_rows_ask_what_the_episodes_ask(measured: Measured) -> None:
-    for split in ("dev", "test"):
-        episodes = [episode for episode in measured.episodes if episode.split == split]
-        rows = measured.of("baseline", split).sort_values("episode")
-        assert rows["query"].tolist() == [episode.query for episode in episodes]
-        assert rows["expected"].tolist() == [episode.accepted[0] for episode in episodes]
-
-
-def test_vectors_of_every_episode_and_block_are_returned(measured: Measured) -> None:
+def test_vectors_of_every_episode_and_block_are_returned_and_announced(
+    model: Model, measured: Measured
+) -> None:
+    for vectors, size in ((True, 2 * EPISODES * DEPTH * WIDTH * torch.half.itemsize), (False, 0)):
+        (job,) = next(request(model, vectors=vectors).steps(model))
+        assert job.vector_bytes == size
+    long = request(model, episodes_per_split=70, max_job_episodes=50)  # in parts
+    jobs = next(long.steps(model))
+    assert [len(job.arguments[0]["shared"]) for job in jobs] == [50, 20]
     assert list(measured.vectors) == ["dev", "test"]
     for vectors in measured.vectors.values():
         assert vectors.shape == (EPISODES, DEPTH, WIDTH)
         assert vectors.dtype == torch.float16
         assert vectors.flatten(0, 1).unique(dim=0).shape == (EPISODES * DEPTH, WIDTH)
-
-
-def test_progress_hears_of_each_phase_once(measured: Measured) -> None:
-    assert measured.phases == [
-        *("dev demonstrations", "layer sweep"),
-        *("test demonstrations", "test queries"),
-    ]
 
 
 def test_weights_that_are_not_numbers_are_refused(tiny_checkpoint: Callable[[str], Path]) -> None:
@@ -219,34 +205,6 @@ def test_a_patch_that_should_change_nothing_and_does_is_refused(
     misplace(monkeypatch)
     with pytest.raises(MeasurementError, match="a no-op patch changed"):
         complete(request(model).steps(model), model.decoder)
-
-
-def test_a_long_split_is_measured_in_parts_so_that_memory_is_bounded(model: Model) -> None:
-    long = request(model, episodes_per_split=70, max_job_episodes=50)
-    jobs = next(long.steps(model))
-    assert [len(job.arguments[0]["shared"]) for job in jobs] == [50, 20]
-
-
-@pytest.mark.parametrize("vectors", [True, False])
-def test_a_job_says_how_large_the_vectors_are_that_it_sends_back(
-    model: Model, vectors: bool
-) -> None:
-    (job,) = next(request(model, vectors=vectors).steps(model))
-    size = 2 * EPISODES * DEPTH * WIDTH * torch.half.itemsize
-    assert job.vector_bytes == (size if vectors else 0)
-
-
-def test_a_request_gives_the_episodes_that_it_asks_about(model: Model, measured: Measured) -> None:
-    assert list(request(model).episodes(model)) == measured.episodes
-
-
-def test_its_line_compares_the_procedures_and_names_the_first_pair(
-    model: Model, measured: Measured
-) -> None:
-    line = request(model).line(measured.rows)
-    assert re.fullmatch(
-        r"Baseline \S+ \S+ \S+  ICL .*  Task vector .*  block \d.* n 8 .*  first pair a → A", line
-    )
 
 
 def test_vectors_can_be_needed_whatever_is_stored_and_asked_for(model: Model) -> None:

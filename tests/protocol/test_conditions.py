@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import MeasurementError
 from tvsight.execution import run
-from tvsight.interventions.answers import Answers, answers, mapped
+from tvsight.interventions.answers import Answers, answers, joined, mapped
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import load
@@ -54,12 +54,8 @@ def read(token: list[int], margin: list[float] | None = None) -> Answers:
 def grid(*shape: int) -> Answers:
     """Answers whose every value names its place."""
     places = torch.arange(torch.Size(shape).numel()).view(shape)
-    return {
-        "token": places,
-        "log_probability": places + 0.25,
-        "margin": places + 0.5,
-        "rank": places + 1,
-    }
+    log_probability, margin = places + 0.25, places + 0.5
+    return {"token": places, "log_probability": log_probability, "margin": margin}
 
 
 CONDITIONS = [
@@ -113,24 +109,14 @@ def test_conditions_that_run_together_have_the_states_of_each_patch(decoder: Dec
     for one, states, expected in zip(CONDITIONS, found, wanted, strict=True):
         torch.testing.assert_close(states, expected, rtol=0, atol=TOLERANCE, msg=one.procedure)
     torch.testing.assert_close(found[-1], found[0], rtol=0, atol=TOLERANCE)
-    rows = torch.cat([states[:2].flatten(0, 1) for states in found[1:-1]])
-    assert min(float((a - b).abs().max()) for a, b in combinations(rows, 2)) > 10 * TOLERANCE
-
-
-def read_conditions(decoder: Decoder) -> list[Read]:
-    return Prompts(decoder, [PROMPTS[n] for n in EPISODES], [70, 80, 80]).read(CONDITIONS)
-
-
-def test_answers_come_with_what_identifies_their_rows(decoder: Decoder) -> None:
     labelled = CONDITIONS[2]._replace(labels={"source": "x"})
-    assert [one["procedure"] for one in run(decoder, read_conditions)] == [
-        one.procedure for one in CONDITIONS
-    ]
-    prompts = Prompts(decoder, PROMPTS, [70, 80, 90])
-    baseline, patched = prompts.read([BASELINE, labelled])
+    baseline, patched = Prompts(decoder, PROMPTS, [70, 80, 90]).read([BASELINE, labelled])
     assert (baseline["blocks"], baseline["answers"]["token"].shape) == (None, (3,))
     assert (patched["blocks"], patched["answers"]["token"].shape) == ([3], (3, 1))
     assert (baseline["labels"], patched["labels"]) == ({}, {"source": "x"})
+    assert [read["procedure"] for read in (baseline, patched)] == ["baseline", "one block"]
+    rows = torch.cat([states[:2].flatten(0, 1) for states in found[1:-1]])
+    assert min(float((a - b).abs().max()) for a, b in combinations(rows, 2)) > 10 * TOLERANCE
 
 
 def answered_one_by_one(decoder: Decoder, states: Tensor, expected: list[int]) -> Answers:
@@ -138,13 +124,7 @@ def answered_one_by_one(decoder: Decoder, states: Tensor, expected: list[int]) -
     rows = states.flatten(0, -2)
     tokens = [token for token in expected for _ in range(len(rows) // len(expected))]
     read = [answers(decoder, row[None], [token]) for row, token in zip(rows, tokens, strict=True)]
-    shape = states.shape[:-1]
-    return {
-        "token": torch.cat([one["token"] for one in read]).view(shape),
-        "log_probability": torch.cat([one["log_probability"] for one in read]).view(shape),
-        "margin": torch.cat([one["margin"] for one in read]).view(shape),
-        "rank": torch.cat([one["rank"] for one in read]).view(shape),
-    }
+    return mapped(joined(read), lambda values: values.view(states.shape[:-1]))
 
 
 def test_groups_that_are_read_together_have_the_answers_of_each_state(decoder: Decoder) -> None:
@@ -180,10 +160,6 @@ def test_a_place_or_an_order_is_taken_of_every_value(
     assert taken["token"].equal(wanted)
     assert taken["log_probability"].equal(wanted + 0.25)
     assert taken["margin"].equal(wanted + 0.5)
-
-
-def test_a_place_is_one_of_the_second_dimension_by_default() -> None:
-    assert at(grid(2, 3), 2)["token"].tolist() == [2, 5]
 
 
 @pytest.mark.parametrize(

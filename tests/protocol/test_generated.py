@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -78,14 +77,11 @@ def test_answers_are_those_of_whole_prompts(tiny_checkpoint: Callable[[str], Pat
     assert_same(on_test["task_vector"], test["zero_shot"], LAYERS["task_vector"], own["test"])
 
 
-@pytest.mark.parametrize("name", ["mean_state"])
-def test_a_vector_of_the_task_is_that_of_dev(
-    tiny_checkpoint: Callable[[str], Path], name: str
-) -> None:
+def test_a_vector_of_the_task_is_that_of_dev(tiny_checkpoint: Callable[[str], Path]) -> None:
     model = load(str(tiny_checkpoint("gpt2")), device="cpu")
     reference = HeadsReference(tiny_checkpoint("gpt2"))
     tokens = method_prompts(model)
-    how: tuple[Any, ...] = ((name, METHODS[name].load()), {}, MOST, STOPS)
+    how: tuple[Any, ...] = ((OWN, METHODS[OWN].load()), {}, MOST, STOPS)
     on_dev = execution.run(model.decoder, answer_dev, with_answers(tokens.dev), *how)
     assert named(on_dev["answers"])[OWN]["answer_log_probability"].shape == (EPISODES, DEPTH)
     mean = on_dev["taught"][OWN]

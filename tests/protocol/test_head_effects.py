@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.protocol.head_effects import HeadEffects, KnownHeads, requests
 from tvsight.protocol.options import EFFECTS
@@ -26,11 +25,6 @@ from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 
 EPISODES = 4
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 @pytest.fixture(scope="module")

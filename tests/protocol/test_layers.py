@@ -50,6 +50,9 @@ def test_the_common_block_is_where_the_mean_of_each_model_peaks() -> None:
     ]
     assert common_block(pd.concat(rows)) == {"a-model": 2, "b-model": 1}
     assert common_block(pd.concat(rows), 1) == {"a-model": 1, "b-model": 1}
+    both = by_layer(pd.concat(rows))
+    assert both.groupby("model")["relative_depth"].max().tolist() == [1, 1]
+    assert peaks(over_tasks(both))["depth"].tolist() == [4, 2]
 
 
 @pytest.mark.parametrize("asked", [-1, 2])
@@ -57,14 +60,6 @@ def test_a_block_that_a_model_lacks_is_refused(asked: int) -> None:
     rows = pd.concat([swept_rows("one", [0, 4, 1, 0]), swept_rows("one", [1, 2], "b-model")])
     with pytest.raises(UsageError, match=f"--layer {asked}: [ab]-model has blocks 0 to [13]"):
         common_block(rows, asked)
-
-
-def test_models_keep_their_own_depth() -> None:
-    both = by_layer(
-        pd.concat([swept_rows("one", [1, 2]), swept_rows("one", [1, 2, 3, 4], "b-model")])
-    )
-    assert both.groupby("model")["relative_depth"].max().tolist() == [1, 1]
-    assert peaks(over_tasks(both))["depth"].tolist() == [2, 4]
 
 
 def test_the_papers_curves_have_the_columns_of_ours_and_no_chosen_block(

@@ -21,7 +21,7 @@ from tvsight.execution.ndif.parcel import digest
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.methods import METHODS, MethodEntry
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.protocol.methods import NAME, MethodResults, joined, requests
 from tvsight.protocol.options import MethodOptions
@@ -57,11 +57,6 @@ def test_a_key_has_the_method_its_settings_and_its_source() -> None:
 @pytest.fixture(scope="module")
 def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
     return tiny_checkpoint("qwen2")
-
-
-@pytest.fixture(scope="module")
-def model(checkpoint: Path) -> Model:
-    return load(str(checkpoint), device="cpu")
 
 
 def request_of(name: str) -> MethodResults:
@@ -162,14 +157,6 @@ def test_methods_of_an_option_are_measured_once_and_drawn(checkpoint: Path, tmp_
     assert table["procedure"].tolist()[-1] == "function_vector"
 
 
-def test_an_unknown_method_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    where = ("--model", checkpoint, "--results", tmp_path / "r", "--tasks", "to_upper", *SIZES)
-    ended = analysis("main_results", *where, "--methods", "mean_stat")
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith("error: --methods: unknown method 'mean_stat'.")
-
-
 def test_a_file_needs_trust() -> None:
     with pytest.raises(UsageError, match="Add --trust-method-file if you trust its author"):
         MethodOptions(method_file="own.py")
-    assert MethodOptions(method_file="own.py", trust_method_file=True).method_file == "own.py"

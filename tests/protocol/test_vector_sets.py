@@ -67,19 +67,14 @@ def test_each_vector_keeps_its_task_and_query(rows: pd.DataFrame) -> None:
     assert found.vectors.dtype == np.float64
     assert found.names == ["one", "two"]
     assert found.sizes == "4"
+    assert (found.layer, found.peak) == (0, None)
+    assert "after block 0 of 0–3 (as asked for)" in found.where
     for vector, task, category, unit in zip(
         found.vectors, found.tasks, found.categories, found.clusters, strict=True
     ):
         assert vector.tolist() == [found.names.index(task), vector[1], 0]
         assert unit == f"{task}\nq{int(vector[1]) % 2}"
         assert category == "custom"
-
-
-def test_a_block_that_is_asked_for_is_taken(rows: pd.DataFrame) -> None:
-    (found,) = at_common_block(rows, stored(["one", "two"]), layer=1)
-    assert (found.layer, found.peak) == (1, None)
-    assert "after block 1 of 0–3 (as asked for)" in found.where
-    assert set(found.vectors[:, 2]) == {1}
 
 
 def test_a_part_of_the_vectors_serves_its_own_block_only(rows: pd.DataFrame) -> None:

@@ -1,7 +1,5 @@
 """Requests for whole answers."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,7 +13,7 @@ from tvsight.errors import MeasurementError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.methods import METHODS
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import Template, tokens
 from tvsight.protocol import central, methods, whole_answers
@@ -27,11 +25,6 @@ from tvsight.tasks.whole_answers import Score
 
 SOURCE = ModelSource("directory", "qwen2", "/nowhere")
 MOST = 4
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def plan(options: RunConfig | None = None, **others: Any) -> Plan:
@@ -56,15 +49,10 @@ def test_with_one_token_requests_and_identities_are_those_of_before() -> None:
     (found,) = methods.requests(plan(AnswerOptions()), SOURCE, method)
     assert isinstance(found, methods.MethodResults)
     assert found.identity == wanted.identity
-
-
-def test_the_number_of_tokens_is_a_part_of_the_identity() -> None:
-    (wanted,) = central.requests(plan(), SOURCE)
-    assert (wanted.identity["experiment"], wanted.identity["answer_tokens"]) == (NAME, MOST)
-    (method,) = methods.requests(plan(), SOURCE, METHODS["mean_state"])
-    assert method.identity["experiment"] == METHOD_NAME
-    assert method.identity["method"] == "mean_state"
-    assert wanted.identity != request_of(answer_tokens=5).identity
+    (whole,) = central.requests(plan(), SOURCE)
+    assert (whole.identity["experiment"], whole.identity["answer_tokens"]) == (NAME, MOST)
+    assert whole.identity != request_of(answer_tokens=5).identity
+    assert request_of("mean_state").identity["experiment"] == METHOD_NAME
 
 
 @pytest.mark.parametrize("method", [None, "mean_state"])

@@ -13,16 +13,8 @@ from tvsight.tasks.files import read_task_file
 @pytest.mark.parametrize(
     "headings",
     [
-        *("input,output", "x,y", "word,translation", "source,target", "question,answer"),
-        *(
-            "Input,Output",
-            "WORD,ANTONYM",
-            '"x","y"',
-            "input, output",
-            " Input ,Target",
-            "key,value",
-        ),
-        *("English,French", "fr,en", "country,capital", "singular,plural", "prompt,completion"),
+        *("input,output", "word,translation", "WORD,ANTONYM", '"x","y"', " Input ,Target"),
+        *("English,French", "country,capital"),
     ],
 )
 def test_the_usual_headings_of_a_csv_file_are_no_pair(tmp_path: Path, headings: str) -> None:
@@ -32,7 +24,7 @@ def test_the_usual_headings_of_a_csv_file_are_no_pair(tmp_path: Path, headings: 
         assert read_task_file(str(path)).pairs == made({"a": ["b"], "c": ["d"]})
 
 
-@pytest.mark.parametrize("first", ["a,b", "hot,cold", "from,to", "output,input", "word,in"])
+@pytest.mark.parametrize("first", ["a,b", "from,to", "output,input", "word,in"])
 def test_another_first_line_of_a_csv_file_is_a_pair(tmp_path: Path, first: str) -> None:
     path = tmp_path / "own.csv"
     path.write_text(f"{first}\nc,d\ninput,output\n")

@@ -8,61 +8,25 @@ from tvsight.tasks import Pair, Task, packaged_tasks
 TASKS = packaged_tasks()
 TRANSLATION = [name for name, task in TASKS.items() if task.category == "translation"]
 VERBS = [
-    "present_simple_gerund",
-    "gerund_present_simple",
-    "present_simple_past_simple",
-    "past_simple_present_simple",
+    *("present_simple_gerund", "gerund_present_simple", "present_simple_past_simple"),
+    *("past_simple_present_simple",),
 ]
 OTHERS = [
-    "antonyms",
-    "synonyms",
-    "plural_singular",
-    "singular_plural",
-    "capitalize",
-    "capitalize_first_letter",
-    "country_capital",
-    "capital_country",
-    "country_currency",
-    "person_language",
-    "location_continent",
-    "location_religion",
-    "landmark_country",
-    "company_product",
-    "sentiment",
+    *("antonyms", "synonyms", "plural_singular", "singular_plural", "capitalize"),
+    *("capitalize_first_letter", "country_capital", "capital_country", "country_currency"),
+    *("person_language", "location_continent", "location_religion", "landmark_country"),
+    *("company_product", "sentiment"),
 ]
 PHRASES = [
-    "acronym_expansion",
-    "book_author",
-    "country_money",
-    "date_in_words",
-    "film_director",
-    "name_last_first",
-    "phrase_plural",
-    "verb_past_perfect",
+    *("acronym_expansion", "book_author", "country_money", "date_in_words", "film_director"),
+    *("name_last_first", "phrase_plural", "verb_past_perfect"),
 ]
 """Tasks that are measured in whole answers."""
 INVERTIBLE = [task for task in TASKS.values() if task.inverse]
 UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
+    *("eighteen", "nineteen"),
 ]
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
@@ -165,23 +129,13 @@ def test_an_inverse_leads_back() -> None:
 
 def test_the_inverses_are_these() -> None:
     pairs = {frozenset((task.name, task.inverse)) for task in INVERTIBLE}
-    assert pairs == {
-        frozenset(names)
-        for names in [
-            ("next_letter", "prev_letter"),
-            ("to_upper", "to_lower"),
-            ("en_fr", "fr_en"),
-            ("en_es", "es_en"),
-            ("en_it", "it_en"),
-            ("en_de", "de_en"),
-            ("present_simple_gerund", "gerund_present_simple"),
-            ("present_simple_past_simple", "past_simple_present_simple"),
-            ("plural_singular", "singular_plural"),
-            ("country_capital", "capital_country"),
-            ("element_symbol", "symbol_element"),
-            ("number_word", "word_number"),
-        ]
-    }
+    inverses = (
+        "next_letter:prev_letter to_upper:to_lower en_fr:fr_en en_es:es_en en_it:it_en en_de:de_en "
+        "present_simple_gerund:gerund_present_simple plural_singular:singular_plural "
+        "present_simple_past_simple:past_simple_present_simple country_capital:capital_country "
+        "element_symbol:symbol_element number_word:word_number"
+    )
+    assert pairs == {frozenset(names.split(":")) for names in inverses.split()}
 
 
 def test_no_word_is_both_an_antonym_and_a_synonym() -> None:
@@ -203,16 +157,8 @@ def test_no_word_is_both_an_antonym_and_a_synonym() -> None:
         ("location_religion", {"Christianity", "Islam", "Hinduism", "Buddhism", "Judaism"}),
         (
             "location_continent",
-            {
-                "Africa",
-                "Antarctica",
-                "Asia",
-                "Australia",
-                "Europe",
-                "North America",
-                "Oceania",
-                "South America",
-            },
+            {"Africa", "Antarctica", "Asia", "Australia", "Europe", "Oceania"}
+            | {"North America", "South America"},
         ),
     ],
 )
@@ -222,23 +168,6 @@ def test_a_task_of_few_answers_has_no_others_and_no_dominant_one(
     usual = [pair.answer for pair in TASKS[name].pairs]
     assert {answer for pair in TASKS[name].pairs for answer in pair.answers} == allowed
     assert max(usual.count(answer) for answer in allowed) <= 0.5 * len(usual)
-
-
-def test_a_bijection_has_one_answer_in_both_directions() -> None:
-    for name in ("capital_country", "symbol_element", "word_number"):
-        assert [pair for pair in TASKS[name].pairs if len(pair.answers) > 1] == []
-
-
-def test_gerunds_end_in_ing() -> None:
-    answers = [a for pair in TASKS["present_simple_gerund"].pairs for a in pair.answers]
-    assert [answer for answer in answers if not answer.endswith("ing")] == []
-
-
-def test_both_verb_files_are_about_the_same_verbs() -> None:
-    gerunds, pasts = answers_of("present_simple_gerund"), answers_of("present_simple_past_simple")
-    assert pasts.keys() <= gerunds.keys()
-    # A verb whose past is itself ("cut") has no place in a task of past forms.
-    assert {"cut", "put", "set"} <= gerunds.keys() - pasts.keys()
 
 
 def test_numbers_are_spelt_by_rule() -> None:

@@ -13,7 +13,6 @@ from tests.helpers.task_texts import TEXT, refusal
 from tvsight.errors import Remark
 from tvsight.tasks import Pair, Task
 from tvsight.tasks.files import read_task_file
-from tvsight.tasks.words import MAX_WORD
 
 HOT = {"input": "hot", "output": "cold"}
 
@@ -42,23 +41,11 @@ def pair(given: str, answer: object) -> dict[str, object]:
 
 def test_a_list_of_examples_is_a_task_named_after_its_file(tmp_path: Path) -> None:
     path = written(tmp_path, HOT, pair("wet", "dry"), name="word-opposite_2.json")
+    assert read_task_file(written(tmp_path, HOT, name="My Own--T!.JSON")).name == "my_own--t"
     pairs = (Pair("hot", ("cold",)), Pair("wet", ("dry",)))
     assert read_task_file(path) == Task(
         "word-opposite_2", "custom", "a task from a file", "exact", pairs, "a file of the user"
     )
-
-
-@pytest.mark.parametrize(
-    ("file", "name"),
-    [
-        ("country-capital.json", "country-capital"),
-        ("ag_news.json", "ag_news"),
-        ("alphabetically_first_3.json", "alphabetically_first_3"),
-        ("My Own--Task!.JSON", "my_own--task"),
-    ],
-)
-def test_hyphens_of_a_file_stay_in_the_name(tmp_path: Path, file: str, name: str) -> None:
-    assert read_task_file(written(tmp_path, HOT, name=file)).name == name
 
 
 @given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=8))
@@ -81,12 +68,6 @@ def test_white_space_at_the_ends_is_left_out_and_said(tmp_path: Path) -> None:
     )
 
 
-def test_a_repeated_example_counts_once_and_is_said(tmp_path: Path) -> None:
-    answers, told = read(tmp_path, HOT, pair("wet", "dry"), HOT, HOT)
-    assert answers == {"hot": ("cold",), "wet": ("dry",)}
-    assert told == ["2 repeated examples counted once."]
-
-
 def test_examples_that_differ_in_white_space_alone_are_repeated(tmp_path: Path) -> None:
     answers, told = read(tmp_path, HOT, pair("hot ", "cold"))
     assert answers == {"hot": ("cold",)}
@@ -96,7 +77,7 @@ def test_examples_that_differ_in_white_space_alone_are_repeated(tmp_path: Path) 
 
 
 def test_contradictory_outputs_are_all_accepted_the_most_frequent_first(tmp_path: Path) -> None:
-    examples = [pair("i", "j"), pair("v", "w"), pair("i", "ii"), pair("i", "ii"), pair("v", "vi")]
+    examples = [pair("i", "j"), pair("v", "w"), *[pair("i", "ii")] * 2, pair("v", ["vi"])]
     answers, told = read(tmp_path, *examples)
     assert answers == {"i": ("ii", "j"), "v": ("w", "vi")}
     assert told == [
@@ -107,24 +88,10 @@ def test_contradictory_outputs_are_all_accepted_the_most_frequent_first(tmp_path
     assert told_of_one.startswith("1 input has several outputs, all of them accepted")
 
 
-def test_an_output_may_list_the_accepted_ones(tmp_path: Path) -> None:
-    assert read(tmp_path, pair("big", ["large", "huge"]), HOT) == (
-        {"big": ("large", "huge"), "hot": ("cold",)},
-        [],
-    )
-
-
 def test_further_keys_are_not_read_and_said(tmp_path: Path) -> None:
     answers, told = read(tmp_path, HOT | {"id": 1, "a\x1bb": None}, pair("wet", "dry") | {"id": 2})
     assert answers == {"hot": ("cold",), "wet": ("dry",)}
     assert told == [r"only input and output are read, not 'id', 'a\x1bb'."]
-
-
-def test_a_long_input_with_line_breaks_is_read(tmp_path: Path) -> None:
-    question = "Where is it warm?\na: at the pole\nb: in the oven\n" + "x" * MAX_WORD
-    answers, told = read(tmp_path, pair(question[:MAX_WORD] + " ", "b"))
-    assert answers == {question[:MAX_WORD]: ("b",)}
-    assert told == ["white space at the ends of 1 text is left out."]
 
 
 @pytest.mark.parametrize(
@@ -132,18 +99,12 @@ def test_a_long_input_with_line_breaks_is_read(tmp_path: Path) -> None:
     [
         ({"input": "c"}, """no "output"; an example such as {"input": "hot", "output": "cold"}"""),
         ({"output": "d"}, """no "input"; an example such as"""),
-        ({"input": "c", "outputs": "d"}, "was expected, found {'input': 'c', 'outputs': 'd'}"),
         (["c", "d"], "was expected, found ['c', 'd']"),
-        ("cd", "was expected, found 'cd'"),
-        (None, "was expected, found None"),
-        (pair("c", 3), "3: text was expected, in quotation marks"),
-        (pair("c", None), "None: text was expected"),
+        (pair("c", None), "None: text was expected, in quotation marks"),
         ({"input": 1.5, "output": "d"}, "1.5: text was expected"),
-        (pair("c", {"a": "b"}), "{'a': 'b'}: text was expected"),
         (pair("c", []), "output: at least one text was expected, found []"),
         (pair("c", ["d", 3]), "3: text was expected"),
         (pair("c", " \n"), "'': text without white space around it was expected"),
-        (pair("x" * 4001, "d"), "at most 4,000 characters were expected, found 4,001"),
         (pair("c", "x" * 10**6), "at most 4,000 characters were expected, found 1,000,000"),
         (pair("c\x00c", "d"), r"'c\x00c': text without a control character"),
     ],

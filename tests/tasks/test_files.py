@@ -46,14 +46,6 @@ def test_a_json_task_has_defaults(tmp_path: Path) -> None:
     )
 
 
-def test_a_json_task_may_say_more(tmp_path: Path) -> None:
-    path = tmp_path / "own.json"
-    more = {"description": "my task", "match": "prefix", "category": "knowledge"}
-    path.write_text(json.dumps({"name": "own", "pairs": [["a", "b"]], **more}))
-    own = read_task_file(str(path))
-    assert (own.description, own.match, own.category) == ("my task", "prefix", "knowledge")
-
-
 @pytest.mark.parametrize(
     ("file", "name"), [("colours.csv", "colours"), ("My Own--Task.CSV", "my_own_task")]
 )
@@ -95,11 +87,9 @@ def test_a_file_that_is_no_task_is_refused(
     ("header", "part"),
     [
         ({"name": "Own"}, "name 'Own': lower-case letters, digits, _ and - were expected"),
-        ({"name": "../own"}, "name '../own': lower-case letters, digits, _ and - were expected"),
         ({"name": "a" * 65}, "at most 64, the first a letter"),
         ({"name": 3}, "name: a short text was expected, found 3"),
         ({"match": "fuzzy"}, "match 'fuzzy': one of exact, prefix"),
-        ({"match": ["exact"]}, "match ['exact']: one of exact, prefix"),
         ({"category": "other"}, "category 'other': one of algorithmic, translation, linguistic"),
         ({"description": ""}, "description: a short text was expected, found ''"),
         ({"description": "a\x1b[31m"}, r"description: a short text was expected, found 'a\x1b"),
@@ -118,19 +108,16 @@ def test_a_wrong_header_is_refused(tmp_path: Path, header: dict[str, Any], part:
     ("pair", "part"),
     [
         (["c"], "an input and an answer were expected, found ['c']"),
-        (["c", "d", "e"], "an input and an answer were expected, found ['c', 'd', 'e']"),
         ("cd", "an input and an answer were expected, found 'cd'"),
         ({"c": "d"}, "an input and an answer were expected"),
         (["c", []], "one or more different answers were expected"),
         (["c", ["d", "d"]], "one or more different answers were expected"),
         (["c", 3], "3: text without white space around it was expected"),
-        (["c", None], "None: text without white space around it was expected"),
+        (["\ufeffc", "d"], r"'\ufeffc': text without a control character"),
         (["", "d"], "'': text without white space around it was expected"),
-        (["c", " d"], "' d': text without white space around it was expected"),
         (["c\n", "d"], r"'c\n': text without white space around it was expected"),
         (["c", ["d", "e "]], "'e ': text without white space around it was expected"),
         (["c\x00c", "d"], r"'c\x00c': text without a control character"),
-        (["c", "d" * (MAX_WORD + 1)], f"'{'d' * 56}...: at most 4,000 characters"),
         (["c" * 5000, "d"], f"'{'c' * 56}...: at most 4,000 characters were expected, found 5,000"),
         (["a", "d"], "the input 'a' is there twice. Give it once (in JSON with a list"),
     ],
@@ -145,7 +132,6 @@ def test_a_wrong_pair_is_refused_with_its_number(tmp_path: Path, pair: Any, part
     [
         ("", "own.csv: pairs: at least one was expected"),
         ("a,b\nc\n", "own.csv, line 2: an input and an answer were expected, found ['c']"),
-        ("a,b\nc,d,e\n", "own.csv, line 2: an input and an answer were expected"),
         ("a,b\n\n\nc\n", "own.csv, line 4: an input and an answer were expected"),
         ("a,b\nc, d\n", "own.csv, line 2: ' d': text without white space around it"),
         ("a,b\nc,\n", "own.csv, line 2: '': text without white space around it"),
@@ -166,7 +152,6 @@ def test_a_wrong_csv_line_is_refused_with_its_number(tmp_path: Path, text: str, 
             '"Match": "prefix"',
             "unknown key 'Match'. Did you mean 'match'? Known are name, category",
         ),
-        ('"answers": []', "unknown key 'answers'."),
         ('"origin": "me"', "unknown key 'origin'."),
         ('"match": "exact", "match": "prefix"', "the key 'match' is there twice"),
         ('"pairs": [["a", "b"]]', "the key 'pairs' is there twice"),
@@ -179,7 +164,7 @@ def test_unknown_and_repeated_keys_are_refused(tmp_path: Path, text: str, part: 
     assert part in refusal(tmp_path / "own.json", content)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
 def test_another_encoding_is_refused_with_the_one_that_is_read(
     tmp_path: Path, encoding: str
 ) -> None:
@@ -187,17 +172,6 @@ def test_another_encoding_is_refused_with_the_one_that_is_read(
         message = refusal(tmp_path / name, text.encode(encoding))
         assert "not UTF-8 text" in message
         assert "Save it in the encoding UTF-8." in message
-
-
-def test_a_byte_order_mark_within_a_word_is_refused(tmp_path: Path) -> None:
-    content = json.dumps({"name": "own", "pairs": [["a", "b"], ["\ufeffc", "d"]]})
-    assert r"pair 2: '\ufeffc': text without a control character" in refusal(
-        tmp_path / "own.json", content
-    )
-    text = "\ufeff\ufeffa,b\n"
-    assert r"line 1: '\ufeffa': text without a control character" in refusal(
-        tmp_path / "own.csv", text
-    )
 
 
 def test_a_long_text_with_line_breaks_is_read_from_json(tmp_path: Path) -> None:
@@ -210,20 +184,13 @@ def test_a_long_text_with_line_breaks_is_read_from_json(tmp_path: Path) -> None:
     assert [[pair.input, pair.answer] for pair in own.pairs] == pairs
 
 
-def test_a_csv_file_whose_name_makes_no_task_name_is_refused(tmp_path: Path) -> None:
-    message = refusal(tmp_path / "3d.csv", "a,b\n")
-    assert "3d.csv: name '3d': lower-case letters, digits, _ and - were expected" in message
-
-
 def test_too_many_pairs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "3d.csv: name '3d': lower-case letters" in refusal(tmp_path / "3d.csv", "a,b\n")
     monkeypatch.setattr("tvsight.tasks.files.MAX_PAIRS", 2)
     (tmp_path / "own.csv").write_text("a,b\nc,d\n")
     assert len(read_task_file(str(tmp_path / "own.csv")).pairs) == 2
     message = refusal(tmp_path / "own.csv", "a,b\nc,d\ne,f\n")
     assert "own.csv: 3 pairs; at most 2 are read" in message
-
-
-def test_a_file_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tvsight.tasks.files.MAX_FILE_BYTES", 3)
     assert "own.csv: larger than" in refusal(tmp_path / "own.csv", "a,bc\n")
 

@@ -35,11 +35,6 @@ def test_a_folder_names_the_task_files_in_it_sorted(folder: Path) -> None:
     assert [task.name for task in select("none", [str(folder)])] == ["c", "a_first", "b-second"]
 
 
-def test_any_other_path_names_itself(folder: Path) -> None:
-    for path in (folder / "a_first.json", folder / "absent.json", folder / "README.md"):
-        assert task_files(str(path)) == [str(path)]
-
-
 def test_files_and_folders_join_the_selection(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "named.json").write_text(NAMED)
     chosen = select("to_upper", [str(tmp_path / "named.json"), str(folder)])
@@ -67,18 +62,6 @@ def test_a_folder_without_task_files_is_refused(
     told = f"{tmp_path}: no task files in this folder; names that end in .json or .csv were {part}"
     with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
         select("none", [str(tmp_path)])
-
-
-def test_a_broken_file_in_a_folder_is_refused_by_name(folder: Path) -> None:
-    (folder / "broken.json").write_text('[{"input": "a"}]')
-    with pytest.raises(UsageError, match=r'broken\.json, pair 1: no "output"'):
-        select("none", [str(folder)])
-
-
-def test_a_link_that_leads_nowhere_is_refused(folder: Path) -> None:
-    (folder / "gone.json").symlink_to(folder / "absent")
-    with pytest.raises(UsageError, match=r"gone\.json: No such file or directory"):
-        select("none", [str(folder)])
 
 
 def test_two_files_of_one_name_are_refused_with_both(folder: Path) -> None:

@@ -5,21 +5,15 @@ from tvsight.tasks import Pair, Task
 TASK = Task("t", "custom", "one", "exact", (Pair("a", ("b",)), Pair("ç", ("d", "e"))), "here")
 
 
-def test_demonstrations_show_the_most_usual_answer() -> None:
-    assert Pair("a", ("b", "c")).answer == "b"
-
-
 @pytest.mark.parametrize(
     "pairs",
     [
         (Pair("a", ("c",)), Pair("ç", ("d", "e"))),
-        (Pair("b", ("b",)), Pair("ç", ("d", "e"))),
         (Pair("a", ("b",)), Pair("ç", ("e", "d"))),
-        (Pair("a", ("b",)), Pair("ç", ("d",))),
         (Pair("ç", ("d", "e")), Pair("a", ("b",))),
         (Pair("a", ("b",)),),
     ],
-    ids=["answer", "input", "order of answers", "fewer answers", "order of pairs", "fewer pairs"],
+    ids=["answer", "order of answers", "order of pairs", "fewer pairs"],
 )
 def test_the_checksum_changes_with_the_pairs(pairs: tuple[Pair, ...]) -> None:
     changed = Task("t", "custom", "one", "exact", pairs, "here")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tvsight.errors import UsageError
-from tvsight.tasks.words import MAX_TEXT, MAX_WORD, check_text, is_encodable, shown
+from tvsight.tasks.words import MAX_TEXT, check_text, is_encodable, shown
 
 
 @pytest.mark.parametrize("text", ["a", "two words", "é", "日本", "👩\u200d🔬", "x" * MAX_TEXT])
@@ -30,12 +30,6 @@ def test_a_plain_text_is_allowed(text: str) -> None:
 def test_another_text_is_refused_with_its_place(text: Any, part: str) -> None:
     with pytest.raises(UsageError, match=r"^own\.json: " + f".*{re.escape(part)}"):
         check_text(text, "own.json")
-
-
-def test_a_long_word_may_have_line_breaks_and_tabs_and_no_other_control() -> None:
-    check_text("a\n\tb\r\nc" + "x" * (MAX_WORD - 7), "here", MAX_WORD, breaks=True)
-    with pytest.raises(UsageError, match="text without a control character"):
-        check_text("a\x0bb", "here", MAX_WORD, breaks=True)
 
 
 @pytest.mark.parametrize("value", ["x" * 10_000, ["x" * 50] * 100, {"x" * 5000: 1}, 10**50])

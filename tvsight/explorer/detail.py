@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from tvsight.experiments.token_projections import numbers as projections
-from tvsight.explorer.overview import curve, plain
+from tvsight.explorer.overview import curve, plain, share
 from tvsight.explorer.runs import Run
 from tvsight.prompts.episodes import SPLITS
 from tvsight.protocol.answer_sets import accepted_answers, in_answer_set
 from tvsight.protocol.head_numbers import effects
-from tvsight.statistics.intervals import accuracy
 from tvsight.storage.store import Store
 from tvsight.texts import printable
 
@@ -72,7 +71,7 @@ def task_detail(run: Run, task: str, store: Store) -> dict[str, Any]:
             if one.experiment == "controls" and one.method:
                 continue  # those of the task vector have the same names
             if split == "test":
-                test[name] = _answers(of_run, words) | _accuracy(of_run)
+                test[name] = _answers(of_run, words) | {"accuracy": plain(share(of_run))}
             elif one.experiment != "controls":
                 swept[name] = _answers(of_run, words)
             if split == "dev" and of_run["layer"].notna().all():
@@ -104,11 +103,6 @@ def _answers(rows: pd.DataFrame, words: Words) -> dict[str, Any]:
         "log": numbers["log_probability"],
         "margin": numbers["margin"],
     }
-
-
-def _accuracy(rows: pd.DataFrame) -> dict[str, Any]:
-    found = accuracy(rows["correct"], rows["query"])
-    return {"accuracy": plain([found.value, found.low, found.high])}
 
 
 def _episodes(

@@ -76,6 +76,12 @@ def plain(value: Any) -> Any:
     return round(number, PLACES) if math.isfinite(number) else None
 
 
+def share(rows: pd.DataFrame) -> list[float]:
+    """Accuracy, and the ends of its interval."""
+    found = accuracy(rows["correct"], rows["query"])
+    return [found.value, found.low, found.high]
+
+
 def curve(rows: pd.DataFrame) -> list[float]:
     """Dev accuracy after each block.
 
@@ -159,9 +165,7 @@ def _transfer(run: Run) -> dict[str, dict[str, list[float]]]:
             continue
         applied = rows[(rows["procedure"] == "mean_vector") & (rows["split"] == "test")]
         for source, of_source in applied.groupby("source", sort=False):
-            share = accuracy(of_source["correct"], of_source["query"])
-            ends = [share.value, share.low, share.high]
-            found.setdefault(one.key.task, {})[str(source)] = ends
+            found.setdefault(one.key.task, {})[str(source)] = share(of_source)
     return found
 
 

@@ -63,7 +63,10 @@ def answer_tables(run: Run, task: str, split: str, episode: int) -> dict[str, pd
     tables = {"Answers": pd.DataFrame(single)}
     swept = rows[blocks > 1]
     if len(swept):
-        cells = swept.assign(cell=[_after_block(row) for row in swept.to_dict("records")])
+        after = [
+            f"{_marked(row)} {number(row['log_probability'])}" for row in swept.to_dict("records")
+        ]
+        cells = swept.assign(cell=after)
         table = cells.pivot(index="layer", columns="procedure", values="cell").fillna(MISSING)
         order = [name for name in PROCEDURES if name in table]
         named = table[order].rename(columns=lambda name: PROCEDURES[name].title)
@@ -81,10 +84,6 @@ def _cells(row: dict[Any, Any]) -> dict[str, str]:
         "Log-probability": number(row["log_probability"]),
         "Margin": number(row["margin"]),
     }
-
-
-def _after_block(row: dict[Any, Any]) -> str:
-    return f"{_marked(row)} {number(row['log_probability'])}"
 
 
 def _marked(row: dict[Any, Any]) -> str:

@@ -61,12 +61,13 @@ def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> Answer
     rows, tokens = logit_tile(decoder.device, len(states), decoder.vocabulary, whole)
     slices = zip(states.split(rows), torch.tensor(expected).split(rows), strict=True)
     read = [_answers_of_slice(decoder, *of_slice, tokens) for of_slice in slices]
-    return {
-        "token": torch.cat([part["token"] for part in read]).cpu(),
-        "log_probability": torch.cat([part["log_probability"] for part in read]).cpu(),
-        "margin": torch.cat([part["margin"] for part in read]).cpu(),
-        "rank": torch.cat([part["rank"] for part in read]).cpu(),
-    }
+    return joined(read)
+
+
+def joined(parts: Sequence[Any]) -> Answers:
+    """The answers of several parts one after the other, on the CPU."""
+    whole: Any = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+    return whole
 
 
 def mapped(read: Answers, change: Callable[[Tensor], Tensor]) -> Answers:
@@ -101,10 +102,7 @@ def scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) 
         own = slice(start, start + COMPARED_WITH)
         known = Icl(icl.states[own], icl.expected[own], icl.accepted[own])
         parts.append(_scores(decoder, states[own], expected[own], known))
-    return {
-        "gap": torch.cat([part["gap"] for part in parts]),
-        "divergence": torch.cat([part["divergence"] for part in parts]),
-    }
+    return joined(parts)
 
 
 def _scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) -> Answers:
@@ -171,12 +169,8 @@ def _answers_of_slice(decoder: Decoder, states: Tensor, expected: Tensor, tokens
         total = total * (first - highest).exp() + logits.sub_(highest[:, None]).exp_().sum(dim=1)
         first = highest
     log_probability = wanted - first - total.log()
-    return {
-        "token": token,
-        "log_probability": log_probability,
-        "margin": first - second,
-        "rank": rank,
-    }
+    margin = first - second
+    return {"token": token, "log_probability": log_probability, "margin": margin, "rank": rank}
 
 
 def _expected_logits(decoder: Decoder, readout: Tensor, expected: Tensor) -> Tensor:

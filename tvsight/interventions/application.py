@@ -11,6 +11,7 @@ from tvsight.interventions.batching import (
     SHORT_PADDING,
     batches,
     halving,
+    in_order,
     layer_groups,
     most_rows,
     positions_per_forward,
@@ -46,16 +47,32 @@ def cache_prompts(decoder: Decoder, prompts: Sequence[TokenIds]) -> CachedPrompt
 
 def unpatched_states(decoder: Decoder, prompts: CachedPrompts) -> Tensor:
     """The states at the last token of each prompt after every block, `[prompts, depth, width]`."""
-    final: dict[int, Tensor] = {}
-    for members, cached in prompts.groups:
 
-        def run(rows: list[int], members: list[int] = members, cached: Prefixes = cached) -> Tensor:
-            last_tokens = [[prompts.last[members[row]]] for row in rows]
-            return read_states(decoder, cached.rows(rows), last_tokens, range(decoder.depth))
+    def read(prefixes: Prefixes, tokens: list[int]) -> Tensor:
+        return read_states(decoder, prefixes, [[token] for token in tokens], range(decoder.depth))
 
-        for rows, states in halving(run, list(range(len(members)))):
-            final.update(zip([members[row] for row in rows], states, strict=True))
-    return torch.stack([final[row] for row in range(len(prompts.last))])
+    return read_last(prompts, read)
+
+
+def read_last(prompts: CachedPrompts, read: Callable[[Prefixes, list[int]], Tensor]) -> Tensor:
+    """What `read` finds at the last token of each prompt, `[prompts, ...]`.
+
+    Args:
+        read: takes the cached beginnings and the last tokens of some prompts.
+    """
+
+    def parts() -> Iterator[tuple[list[int], Tensor]]:
+        for members, cached in prompts.groups:
+
+            def run(
+                rows: list[int], members: list[int] = members, cached: Prefixes = cached
+            ) -> Tensor:
+                return read(cached.rows(rows), [prompts.last[members[row]] for row in rows])
+
+            for rows, values in halving(run, list(range(len(members)))):
+                yield [members[row] for row in rows], values
+
+    return torch.stack(in_order(parts(), len(prompts.last)))
 
 
 def apply_vectors(

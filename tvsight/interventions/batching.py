@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeVar
 
@@ -115,28 +115,27 @@ def free_memory(device: torch.device) -> int:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def position_budget(device: torch.device, depth: int, width: int, itemsize: int) -> int:
-    """The number of positions in one forward on a device. Each takes the keys and values of every
-    block, and the states of the running one."""
-    if device.type != "cuda":
+def positions_per_forward(decoder: Decoder) -> int:
+    """The number of positions in one forward of a model on its device. Each takes the keys and
+    values of every block, and the states of the running one."""
+    if decoder.device.type != "cuda":
         return CPU_TOKENS
-    return _fitting(device, (2 * depth + RUNNING) * width * itemsize)
+    size = (2 * decoder.depth + RUNNING) * decoder.width * decoder.dtype.itemsize
+    return _fitting(decoder.device, size)
 
 
-def row_budget(device: torch.device, length: int) -> int:
-    """The number of rows of single tokens that should share one forward on a device.
+def rows_per_forward(decoder: Decoder, length: int) -> int:
+    """The number of rows of single tokens that should share one forward of a model.
 
     Args:
         length: number of cached tokens before each of them, which are copied for every row.
     """
-    if device.type == "cuda":
+    if decoder.device.type == "cuda":
         return GPU_ROWS
     return max(1, min(CPU_ROWS, CACHED_POSITIONS // max(1, length)))
 
 
-def row_limit(
-    device: torch.device, length: int, blocks: int, depth: int, width: int, itemsize: int
-) -> int:
+def most_rows(decoder: Decoder, length: int, blocks: int) -> int:
     """The largest number of rows of single tokens that fit one forward on a GPU.
 
     Args:
@@ -144,10 +143,10 @@ def row_limit(
         blocks: number of blocks whose keys and values a row holds at one time. Those of the running
             block exist twice, as where fewer key heads than heads are repeated.
     """
-    if device.type != "cuda":
+    if decoder.device.type != "cuda":
         return sys.maxsize
-    of_row = 2 * (blocks + 1) * length + depth + RUNNING
-    return _fitting(device, of_row * width * itemsize)
+    row = 2 * (blocks + 1) * length + decoder.depth + RUNNING
+    return _fitting(decoder.device, row * decoder.width * decoder.dtype.itemsize)
 
 
 def _fitting(device: torch.device, size: int) -> int:
@@ -199,22 +198,17 @@ def halving(
     yield from halving(run, rows[middle:])
 
 
+def in_order(parts: Iterable[tuple[list[int], Iterable[Tensor]]], count: int) -> list[Tensor]:
+    """What was read of some rows at a time, in the order of the rows.
+
+    Args:
+        parts: numbers of rows, and what was read of each.
+        count: number of rows.
+    """
+    read = {row: of for rows, values in parts for row, of in zip(rows, values, strict=True)}
+    return [read[row] for row in range(count)]
+
+
 def continuation_padding(device: torch.device) -> float:
     """The largest share of padding in a batch of continuations of cached prompts."""
     return GPU_PADDING if device.type == "cuda" else MAX_PADDING
-
-
-def positions_per_forward(decoder: Decoder) -> int:
-    """The number of positions in one forward of this model on its device."""
-    return position_budget(decoder.device, decoder.depth, decoder.width, decoder.dtype.itemsize)
-
-
-def rows_per_forward(decoder: Decoder, length: int) -> int:
-    """The number of single tokens in one forward of this model, each after `length` cached ones."""
-    return row_budget(decoder.device, length)
-
-
-def most_rows(decoder: Decoder, length: int, blocks: int) -> int:
-    """The largest number of single tokens that fit one forward of this model; see `row_limit`."""
-    sizes = (decoder.depth, decoder.width, decoder.dtype.itemsize)
-    return row_limit(decoder.device, length, blocks, *sizes)

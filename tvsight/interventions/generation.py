@@ -5,7 +5,7 @@ which the cache carries. A row costs one token per step, and leaves its batch wh
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import NamedTuple, TypedDict, TypeVar
+from typing import Any, NamedTuple, TypedDict, TypeVar
 
 import torch
 from torch import Tensor
@@ -109,6 +109,7 @@ def force(
     shape = (len(given), max(map(len, given)))
     token, rank = torch.zeros(2, *shape, dtype=torch.long)
     log_probability, margin = torch.zeros(2, *shape)
+    known = {"token": token, "log_probability": log_probability, "margin": margin, "rank": rank}
     first_states = torch.empty_like(patches.vectors)
 
     def run(prefixes: Prefixes, tokens: list[int], rows: list[int]) -> None:
@@ -117,11 +118,8 @@ def force(
             if step == 0:
                 first_states[own] = states.to(first_states)
             expected = [given[row][step] for row in own]
-            read = answers(decoder, states, expected)
-            token[own, step] = read["token"]
-            log_probability[own, step] = read["log_probability"]
-            margin[own, step] = read["margin"]
-            rank[own, step] = read["rank"]
+            for name, read in answers(decoder, states, expected).items():
+                known[name][own, step] = read
             longer = [step + 1 < len(given[row]) for row in own]
             return [token if more else None for token, more in zip(expected, longer, strict=True)]
 
@@ -129,12 +127,7 @@ def force(
 
     for _ in _in_batches(decoder, prompts, patches, shape[1], run):
         pass
-    first: Answers = {
-        "token": token[:, 0],
-        "log_probability": log_probability[:, 0],
-        "margin": margin[:, 0],
-        "rank": rank[:, 0],
-    }
+    first: Any = {name: of_steps[:, 0] for name, of_steps in known.items()}
     whole = log_probability.sum(dim=1)
     return {"first": first, "states": first_states, "answer_log_probability": whole}
 

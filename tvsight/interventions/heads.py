@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from tvsight.errors import unexpected
-from tvsight.interventions.application import CachedPrompts, run_patches
+from tvsight.interventions.application import CachedPrompts, read_last, run_patches
 from tvsight.interventions.attention import Head
-from tvsight.interventions.batching import halving
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.prefixes import Prefixes
 from tvsight.interventions.traces import read_heads, replace_heads
@@ -25,16 +24,7 @@ LARGE = 2.0**20
 
 def last_heads(decoder: Decoder, prompts: CachedPrompts) -> Tensor:
     """The heads at the last token of each prompt, `[prompts, depth, heads, head_width]`."""
-    found: dict[int, Tensor] = {}
-    for members, cached in prompts.groups:
-
-        def run(rows: list[int], members: list[int] = members, cached: Prefixes = cached) -> Tensor:
-            tokens = [prompts.last[members[row]] for row in rows]
-            return read_heads(decoder, cached.rows(rows), tokens)
-
-        for rows, heads in halving(run, list(range(len(members)))):
-            found.update(zip([members[row] for row in rows], heads, strict=True))
-    return torch.stack([found[row] for row in range(len(prompts.last))])
+    return read_last(prompts, lambda prefixes, tokens: read_heads(decoder, prefixes, tokens))
 
 
 def with_heads_replaced(

@@ -9,6 +9,7 @@ from tvsight.interventions.batching import (
     batches,
     continuation_padding,
     halving,
+    in_order,
     positions_per_forward,
 )
 from tvsight.interventions.decoder import Decoder
@@ -50,17 +51,15 @@ def last_states(
         The residual stream at the last token of each continuation, after every block: per prefix
         `[its continuations, depth, width]`.
     """
-    found: dict[int, Tensor] = {}
     budget = positions_per_forward(decoder)
 
     def run(rows: list[int]) -> list[Tensor]:
         cached = cache_prefixes(decoder, [prefixes[row] for row in rows])
         return _continue(decoder, cached, [continuations[row] for row in rows], budget)
 
-    for batch in batches([len(prefix) for prefix in prefixes], budget):
-        for rows, states in halving(run, batch):
-            found.update(zip(rows, states, strict=True))
-    return [found[row] for row in range(len(prefixes))]
+    together = batches([len(prefix) for prefix in prefixes], budget)
+    parts = (part for batch in together for part in halving(run, batch))
+    return in_order(parts, len(prefixes))
 
 
 def _continue(
@@ -69,13 +68,12 @@ def _continue(
     """The states of `last_states` for prefixes that are cached already."""
     owners = [row for row, several in enumerate(continuations) for _ in several]
     flat = [tokens for several in continuations for tokens in several]
-    found: dict[int, Tensor] = {}
-    padding = continuation_padding(decoder.device)
-    for batch in batches([len(tokens) for tokens in flat], budget, padding):
+    blocks, padding = range(decoder.depth), continuation_padding(decoder.device)
+
+    def run(batch: list[int]) -> tuple[list[int], Tensor]:
         prefixes = cached.rows([owners[index] for index in batch])
-        states = read_states(
-            decoder, prefixes, [flat[index] for index in batch], range(decoder.depth)
-        )
-        found.update(zip(batch, states, strict=True))
-    in_order = torch.stack([found[index] for index in range(len(flat))])
-    return list(in_order.split([len(several) for several in continuations]))
+        return batch, read_states(decoder, prefixes, [flat[index] for index in batch], blocks)
+
+    together = batches([len(tokens) for tokens in flat], budget, padding)
+    states = torch.stack(in_order(map(run, together), len(flat)))
+    return list(states.split([len(several) for several in continuations]))

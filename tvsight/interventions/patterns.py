@@ -13,7 +13,7 @@ from nnsight import save
 from torch import Tensor
 
 from tvsight.errors import unexpected
-from tvsight.interventions.batching import batches, halving, padded, positions_per_forward
+from tvsight.interventions.batching import batches, halving, in_order, padded, positions_per_forward
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import TokenIds
 
@@ -41,14 +41,14 @@ def attention_paid(decoder: Decoder, prompts: Sequence[TokenIds], pairs: Sequenc
         raise unexpected("prompts", "prompts of one length", sorted(set(lengths)))
     if not pairs or not all(0 <= key <= query < lengths[0] for query, key in pairs):
         raise unexpected("pairs", f"places in {lengths[0]} tokens, none ahead", pairs)
-    found: dict[int, Tensor] = {}
+
+    def run(rows: list[int]) -> Tensor:
+        return _read(decoder, [prompts[row] for row in rows], pairs).cpu()
+
     with Eager(decoder):
-        for batch in batches(lengths, positions_per_forward(decoder)):
-            for rows, paid in halving(
-                lambda rows: _read(decoder, [prompts[row] for row in rows], pairs), batch
-            ):
-                found.update(zip(rows, paid.cpu(), strict=True))
-    return torch.stack([found[row] for row in range(len(prompts))])
+        together = batches(lengths, positions_per_forward(decoder))
+        parts = (part for batch in together for part in halving(run, batch))
+        return torch.stack(in_order(parts, len(prompts)))
 
 
 class Eager:

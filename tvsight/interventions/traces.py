@@ -98,8 +98,6 @@ def patch_states(
     Returns:
         The states after the last block, `[rows, width]`.
     """
-    layers = decoder.block_numbers(layers)
-    decoder.check_vectors(vectors, len(tokens))
     ids = torch.tensor(tokens)[:, None]
     arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
     lowest, highest = min(layers), max(layers)
@@ -142,7 +140,6 @@ def continue_prefixes(
     Returns:
         The states after the last block, `[rows, width]`.
     """
-    decoder.check_vectors(vectors, len(tokens))
     patched: dict[int, list[int]] = {}
     for row, layer in enumerate(layers):
         if layer is not None:
@@ -207,8 +204,6 @@ def replace_heads(
     Returns:
         The states after the last block, `[rows, width]`.
     """
-    decoder.attention.check(head for of_row in heads for head in of_row)
-    decoder.attention.check_values(values, "values")
     ids = torch.tensor(tokens)[:, None]
     arguments = decoder.inputs(ids, prefixes.mask_with(torch.ones_like(ids)))
     replaced = torch.zeros(len(ids), decoder.depth, decoder.attention.heads, 1, dtype=torch.bool)

@@ -13,36 +13,11 @@ from torch import Tensor
 from tvsight import tasks
 from tvsight.errors import UsageError, integer, unexpected
 from tvsight.interventions.decoder import Decoder
-from tvsight.library.model import LoadedModel
 from tvsight.prompts import Template, templates
 from tvsight.tasks import Task
 from tvsight.tasks.words import is_encodable
 
 Values = Tensor | np.ndarray[Any, Any]
-
-
-def check_loaded(model: object) -> None:
-    """Check that a model is one that `tvsight.load` returned.
-
-    Raises:
-        UsageError: when it is not.
-    """
-    if not isinstance(model, LoadedModel):
-        raise unexpected("model", "what tvsight.load returns", model)
-
-
-def check_model(model: LoadedModel) -> None:
-    """Check that a model is one that `tvsight.load` returned, and is not being steered.
-
-    Raises:
-        UsageError: when it is not.
-    """
-    check_loaded(model)
-    if model.added or model.decoder.is_edited:
-        raise UsageError(
-            "model: it is being steered, and only model.generate goes with that; leave the "
-            "steering block first."
-        )
 
 
 def as_task(task: Task | str) -> Task:

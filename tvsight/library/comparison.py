@@ -10,8 +10,8 @@ from rich.console import Console
 
 from tvsight.errors import MeasurementError, Remark, UsageError, in_python, nearest, unexpected
 from tvsight.interventions.decoder import one_at_a_time
-from tvsight.library.arguments import as_text, check_model, whole
-from tvsight.library.model import LoadedModel
+from tvsight.library.arguments import as_text, whole
+from tvsight.library.model import LoadedModel, check_model
 from tvsight.output.console import Display
 from tvsight.protocol.central import collect
 from tvsight.protocol.options import AnswerOptions

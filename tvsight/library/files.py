@@ -19,9 +19,8 @@ from tvsight.writing import has, reason, whole_file
 
 NAME = "values"
 """The tensor in a file of a vector."""
-FIELDS = ("model", "task", "kind", "layer", "adds", "template", "spaced", "version")
-"""The metadata of every such file, as plain strings. Those of `Origin` are among them, except in
-files of before, and `report` may be."""
+FIELDS = {"task", "kind", "layer", "adds", "template", "spaced", "version", *Origin._fields}
+"""The metadata of every such file, as plain strings. `report` may be among them."""
 LAYER = re.compile(r"\d{1,4}")
 MAX_TEXT = 2000
 MAX_FILE_BYTES = 1_000_000_000
@@ -47,7 +46,7 @@ def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Orig
     """A vector, its metadata, its origin and its report.
 
     Args:
-        model: the model that it is read for, and the origin of a vector whose file says none.
+        model: the model that it is read for.
 
     Raises:
         UsageError: when there is no such file, or it holds no vector.
@@ -57,7 +56,7 @@ def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Orig
         with safe_open(path, framework="pt") as file:
             about = dict(file.metadata() or {})
             values = file.get_tensor(NAME)
-        if not about.keys() >= set(FIELDS) or not LAYER.fullmatch(about["layer"]):
+        if not about.keys() >= FIELDS or not LAYER.fullmatch(about["layer"]):
             raise ValueError("its metadata is incomplete")
         if len(about["template"]) > MAX_TEXT:
             raise ValueError(f"its template has more than {MAX_TEXT} characters")
@@ -66,18 +65,9 @@ def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Orig
         why = one_line(reason(error)[:MAX_TEXT])
         named = one_line(str(path))
         raise UsageError(f"{named}: expected a vector that Vector.save wrote: {why}.") from error
-    name, told = one_line(about["model"]), one_line(str(path))
-    if not about.keys() >= set(Origin._fields):
-        warnings.warn(
-            f"{told} says that it was extracted with {name}, and not with which weights: an "
-            f"earlier tvsight wrote it. It is taken for one of {model}; save it again if it is.",
-            Remark,
-            stacklevel=3,
-        )
-        return values, about, model, report
     origin = Origin(*(one_line(about[field][:MAX_TEXT]) for field in Origin._fields))
     if (origin.model, origin.dtype) != (model.model, model.dtype):
-        said = f"{told} was extracted with {origin}, not with {model}."
+        said = f"{one_line(str(path))} was extracted with {origin}, not with {model}."
         warnings.warn(said, Remark, stacklevel=3)
     return values, about, origin, report
 
@@ -117,7 +107,7 @@ def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str, origin
 def _is_vector(path: Path) -> bool:
     try:
         with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).keys() >= set(FIELDS)
+            return (file.metadata() or {}).keys() >= FIELDS
     except (OSError, SafetensorError):
         return False
 

@@ -4,8 +4,8 @@ from tvsight.config import LEAST, RunConfig
 from tvsight.errors import UsageError, in_python, nearest
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
-from tvsight.library.arguments import as_task, as_template, as_text, check_model, whole
-from tvsight.library.model import LoadedModel
+from tvsight.library.arguments import as_task, as_template, as_text, whole
+from tvsight.library.model import LoadedModel, check_model
 from tvsight.library.report import Report
 from tvsight.library.vector import Vector
 from tvsight.methods import METHODS

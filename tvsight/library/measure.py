@@ -19,14 +19,7 @@ from tvsight.interventions.steering import generate, steered
 from tvsight.methods.method import Method, extract
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.conditions import Progress
-from tvsight.protocol.measure import (
-    Comparison,
-    Extracted,
-    after_chosen,
-    best_layers,
-    in_context_learning,
-    sweep,
-)
+from tvsight.protocol.measure import Comparison, Extracted, compared, in_context_learning
 
 Prompts = Mapping[str, Sequence[Sequence[int]]]
 
@@ -108,17 +101,8 @@ def extract_vector(
         settings: named arguments of the method.
     """
     vector = extract(decoder, dev, method, settings).mean(dim=0)
-    methods = {"vector": method}
     on_dev, on_test = (
         Extracted({"vector": vector[None]}, in_context_learning(decoder, of)) for of in (dev, test)
     )
-    swept = sweep(decoder, dev, methods, on_dev)
-    layers = best_layers(swept["read"], dev["accepted"])
-    return {
-        "vector": vector.float().cpu(),
-        "comparison": {
-            "dev": swept,
-            "layers": layers,
-            "test": after_chosen(decoder, test, methods, on_test, layers),
-        },
-    }
+    comparison = compared(decoder, dev, test, {"vector": method}, on_dev, on_test)
+    return {"vector": vector.float().cpu(), "comparison": comparison}

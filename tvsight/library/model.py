@@ -10,17 +10,17 @@ from uuid import uuid4
 
 import torch
 
-from tvsight.errors import UsageError, in_python, integer, unexpected
+from tvsight.errors import UsageError, in_python, unexpected
 from tvsight.execution.here import run as run_here
 from tvsight.execution.jobs import Job
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
+from tvsight.library.arguments import as_text, whole
 from tvsight.models import packages
 from tvsight.models.loading import Model, load_remote
 from tvsight.models.loading import load as load_here
 from tvsight.models.precision import Device, resolve_dtype
 from tvsight.prompts import check_window
-from tvsight.tasks.words import is_encodable
 from tvsight.texts import one_line
 
 if TYPE_CHECKING:
@@ -52,11 +52,7 @@ class LoadedModel(Model):
             UsageError: for an argument of the wrong kind, a text without a token, or one that is
                 with `tokens` longer than the context window.
         """
-        if not isinstance(text, str) or not is_encodable(text):
-            raise unexpected("text", "UTF-8 text", text)
-        most = integer(tokens)
-        if most is None or most < 1:
-            raise unexpected("tokens", "a whole number of at least 1", tokens)
+        text, most = as_text("text", text), whole("tokens", tokens, 1)
         # A tokenizer may begin every text, even an empty one, with a special token.
         prompt = self.tokenizer(text).input_ids if text else []
         if not prompt:
@@ -139,6 +135,30 @@ def load(
             name, revision, device, dtype, trust_remote_code, allow_pickled_weights, report
         )
     return LoadedModel(**vars(model), remote=remote)
+
+
+def check_loaded(model: object) -> None:
+    """Check that a model is one that `tvsight.load` returned.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    if not isinstance(model, LoadedModel):
+        raise unexpected("model", "what tvsight.load returns", model)
+
+
+def check_model(model: LoadedModel) -> None:
+    """Check that a model is one that `tvsight.load` returned, and is not being steered.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    check_loaded(model)
+    if model.added or model.decoder.is_edited:
+        raise UsageError(
+            "model: it is being steered, and only model.generate goes with that; leave the "
+            "steering block first."
+        )
 
 
 def _on_server(model: LoadedModel, job: Job) -> Any:

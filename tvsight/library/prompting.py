@@ -19,11 +19,10 @@ from tvsight.library.arguments import (
     as_task,
     as_template,
     as_text,
-    check_model,
     pairs,
     whole,
 )
-from tvsight.library.model import LoadedModel
+from tvsight.library.model import LoadedModel, check_model
 from tvsight.prompts import Episode, Sampling, Template, check_window, sample_episodes, usable_pairs
 from tvsight.tasks import Task
 

@@ -16,15 +16,13 @@ from tvsight.library.arguments import (
     as_query,
     as_template,
     as_text,
-    check_loaded,
-    check_model,
     dense,
     finite,
     held,
     pairs,
     whole,
 )
-from tvsight.library.model import LoadedModel
+from tvsight.library.model import LoadedModel, check_loaded, check_model
 from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.library.steering import Steering
@@ -218,8 +216,7 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
             depth or width than the model, or was extracted with other weights.
 
     Warns:
-        Remark: when the weights had another name or precision, or when the file is of an earlier
-            tvsight and does not say which weights it was extracted with.
+        Remark: when the weights had another name or precision.
     """
     check_loaded(model)
     file = as_path("path", path)

@@ -41,8 +41,7 @@ def named_methods(names: Sequence[str], file: str | None = None) -> list[MethodE
         if name not in known:
             raise UsageError(
                 f"{option('methods')}: unknown method {name!r}.{nearest(name, known)} The methods "
-                f"are "
-                f"{', '.join(known)}; {option('method_file')} adds one of your own."
+                f"are {', '.join(known)}; {option('method_file')} adds one of your own."
             )
     return [known[name] for name in dict.fromkeys(names)]
 
@@ -82,13 +81,11 @@ def read_method(path: Path) -> MethodEntry:
     if not isinstance(found.get("METHOD"), Method) or not title or not isinstance(title, str):
         raise UsageError(
             f"{option('method_file', path)}: KEY, TITLE and METHOD = Method(...) were expected, "
-            f"see "
-            "docs/adding_a_method.md."
+            "see docs/adding_a_method.md."
         )
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise UsageError(
             f"{option('method_file', path)}: KEY {key!r}: small letters, digits and underscores "
-            f"were "
-            "expected."
+            "were expected."
         )
     return MethodEntry(key, one_line(title), module=name, source=f"sha256:{checksum}")

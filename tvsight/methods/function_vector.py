@@ -16,7 +16,7 @@ from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions, last_heads, with_heads_replaced
 from tvsight.methods.method import Method
-from tvsight.prompts.tokens import PromptTokens
+from tvsight.prompts.tokens import PromptTokens, whole_prompts
 
 EFFECT_PROMPTS = 25
 """Prompts with shuffled labels over which effects are averaged, as the authors have it."""
@@ -42,17 +42,12 @@ def learn(decoder: Decoder, prompts: PromptTokens, heads: int, normalised: bool 
     Args:
         normalised: as it arrives in the residual stream; see `contributions`.
     """
-    means = mean_heads(decoder, few_shot(prompts))
+    means = mean_heads(decoder, whole_prompts(prompts))
     shuffled = prompts["shuffled"][:EFFECT_PROMPTS]
     found = effects(decoder, shuffled, prompts["expected"][: len(shuffled)], means)
     chosen = top_heads(found.effect.mean(dim=0), heads)
     written = contributions(decoder, means.to(decoder.dtype), normalised).float()
     return summed(written, chosen).to(decoder.dtype).expand(decoder.depth, -1)
-
-
-def few_shot(prompts: PromptTokens) -> list[list[int]]:
-    """The whole prompt `S, x→` of every episode."""
-    return [[*s, *x] for s, x in zip(prompts["shared"], prompts["query"], strict=True)]
 
 
 def mean_heads(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> Tensor:

@@ -28,7 +28,6 @@ SIZES = (
     *("num_key_value_heads", "head_dim", "intermediate_size", "max_position_embeddings"),
 )
 """Sizes in a configuration, where it has them."""
-BLOCK = re.compile(r"\.(\d+)\.")
 UNMERGED = "issues during automatic conversion of the weights"
 """Transformers' message about tensors of a checkpoint that it cannot merge."""
 LISTED = 3
@@ -61,15 +60,6 @@ class Loading:
         """
         return Loading(missing | set(self.missing), self.unexpected) if missing else self
 
-    def of_whole_blocks(self, names: Collection[str], depth: int) -> "Loading":
-        """Keep whole blocks that are missing or added: nothing else is certain when names come from
-        an index, which may be wrong about its files.
-        """
-        held = _blocks(names)
-        missing = {t for t in self.missing if (block := _blocks([t])) and not block & held}
-        beyond = {t for t in self.unexpected if max(_blocks([t]), default=0) >= depth}
-        return Loading(missing, beyond)
-
 
 def load_headers(module: PreTrainedModel, location: str, revision: str | None) -> Loading:
     """Predict transformers' report on loading a checkpoint, without its weights.
@@ -87,11 +77,7 @@ def load_headers(module: PreTrainedModel, location: str, revision: str | None) -
     shapes = tensor_shapes(location, revision)
     if shapes is None or any(getattr(config, name, None) for name in UNCOMPARED):
         return Loading()
-    named_only = None in shapes.values()
-    weights = {
-        name: torch.empty((1, 1) if shape is None else tuple(shape), device="meta")
-        for name, shape in shapes.items()
-    }
+    weights = {name: torch.empty(tuple(shape), device="meta") for name, shape in shapes.items()}
     try:
         with unreported(progress=False):
             _, told = type(module).from_pretrained(
@@ -104,10 +90,8 @@ def load_headers(module: PreTrainedModel, location: str, revision: str | None) -
                 ignore_mismatched_sizes=True,
             )
     except Exception as error:  # of any type, from code that a checkpoint may bring
-        return Loading(_gaps(shapes) if UNMERGED in str(error) and not named_only else ())
+        return Loading(_gaps(shapes) if UNMERGED in str(error) else ())
     loading = Loading.of(told)
-    if named_only:
-        return loading.of_whole_blocks(shapes, config.get_text_config().num_hidden_layers)
     return loading.explained(_gaps(shapes)) if loading.mismatched else loading
 
 
@@ -148,15 +132,11 @@ def _numbers(fields: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield from _numbers(value)
 
 
-def check_tensors(name: str, depth: int, loading: Loading) -> None:
+def check_tensors(name: str, loading: Loading) -> None:
     """Check that the checkpoint has every weight of the model, and no others.
 
-    Args:
-        depth: number of blocks by the configuration.
-
     Raises:
-        UsageError: with the first tensors that are missing, left over or of another shape, and the
-            likely cause.
+        UsageError: with the first tensors that are missing, left over or of another shape.
     """
     shapes = {
         f"{tensor} {list(there)} instead of {list(wanted)}"
@@ -171,32 +151,8 @@ def check_tensors(name: str, depth: int, loading: Loading) -> None:
     if found:
         raise UsageError(
             f"The tensors of the checkpoint {name} do not fit its config.json: "
-            f"{', '.join(found)}. {_cause(depth, loading)}"
+            f"{', '.join(found)}. Get the checkpoint again, or correct its config.json."
         )
-
-
-def _cause(depth: int, loading: Loading) -> str:
-    missing, beyond = _blocks(loading.missing), _blocks(loading.unexpected)
-    if beyond and min(beyond) >= depth:
-        held = max(beyond) + 1
-        return f"Likely cause: config.json has {depth} blocks, and the weights at least {held}."
-    if missing and missing == set(range(min(missing), depth)) and min(missing) > 0:
-        return (
-            f"Likely cause: config.json has {depth} blocks, and the weights {min(missing)}; or "
-            "the last files are absent."
-        )
-    if loading.mismatched:
-        return "Likely cause: config.json is of another model, or was edited."
-    if loading.missing and loading.unexpected:
-        return "Likely cause: the weights are of another architecture than config.json."
-    if loading.unexpected:
-        return "Likely cause: weights with parts that this architecture lacks, such as adapters."
-    if all("head" in tensor or "embed_out" in tensor for tensor in loading.missing):
-        return (
-            "Likely cause: saved without its unembedding, or config.json does not say that the "
-            "embeddings are tied (tie_word_embeddings)."
-        )
-    return "Likely cause: an incomplete download or conversion; get the checkpoint again."
 
 
 def missing_experts(location: str, revision: str | None) -> set[str]:
@@ -241,10 +197,6 @@ def unreported(progress: bool = True) -> Iterator[None]:
 
 def _is_error(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR
-
-
-def _blocks(tensors: Collection[str]) -> set[int]:
-    return {int(number[1]) for tensor in tensors if (number := BLOCK.search(tensor))}
 
 
 def _listed(tensors: Collection[str]) -> str:

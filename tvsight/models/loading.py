@@ -36,6 +36,8 @@ from tvsight.models.weights import check_files, fingerprint, unmapped
 
 NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to have a file named")
 """Transformers' message about a checkpoint without weights of the allowed kinds."""
+PICKLES = "*.bin*"
+"""Files of pickled weights, and their index."""
 ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
 """The last line of each trace in a message of transformers."""
 MEMORY_SHARE = 0.9
@@ -81,7 +83,9 @@ def load(
     precision = resolve_dtype(dtype, place)
     location = _location(source, report)
     identity = weights_identity(source)
-    pinned = _pinned(source, identity)
+    # The commit of a hub model, so that all its files are of one.
+    commit = identity.removeprefix("commit:")
+    pinned = replace(source, revision=commit) if source.kind == "hub" else source
     if source.kind == "directory":
         check_files(source.name, Path(location), trust_remote_code)
     elif source.kind == "hub":
@@ -99,8 +103,8 @@ def load(
         # A file that is cut while it is mapped would end the process.
         "disable_mmap": True,
     }
-    module, loading = _weights(pinned, location, decoder.depth, options)
-    check_tensors(source.name, decoder.depth, loading)
+    module, loading = _weights(pinned, location, options)
+    check_tensors(source.name, loading)
     if allow_pickled_weights:
         unmapped(module)
     decoder.nn = _traced(module, decoder.tokenizer, device=placement.get("device"))
@@ -137,14 +141,13 @@ def load_remote(
         other = catalogue()[source.name].hub_id if source.package else "one"
         raise UsageError(
             f"{option('remote')}: {name} is {what}, and a server knows hub models only. Name "
-            f"{other} "
-            f"with {option('model')}, or use {option('remote_simulated', True)}."
+            f"{other} with {option('model')}, or use {option('remote_simulated', True)}."
         )
     identity = weights_identity(source)
     # Not pinned to the commit: the server knows the model under the revision that is asked for.
     decoder = _skeleton(source, source.location, trust_remote_code)
     loading = load_headers(decoder.nn._module, source.location, source.revision)
-    check_tensors(source.name, decoder.depth, loading)
+    check_tensors(source.name, loading)
     if weights_identity(source) != identity:
         raise UsageError(_CHANGED.format(source.name))
     return Model(source, decoder, dtype, "NDIF", identity)
@@ -216,12 +219,6 @@ def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> De
     )
 
 
-def _pinned(source: ModelSource, identity: str) -> ModelSource:
-    """The source with the commit of a hub model, so that all its files are of one."""
-    commit = identity.removeprefix("commit:")
-    return replace(source, revision=commit) if source.kind == "hub" else source
-
-
 def _descriptions(source: ModelSource) -> Path:
     """The folder with the JSON files of a hub model, without its weights."""
     location, revision = source.location, source.revision
@@ -253,7 +250,11 @@ def _reported(source: ModelSource, part: str, read: Callable[[], Any]) -> Any:
     except UsageError:
         raise
     except OSError as error:
-        raise UsageError(_load_failure(source, error)) from error
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        told = f"The checkpoint {source.name} cannot be read: {str(error).splitlines()[0]}"
+        if source.kind != "directory":
+            told = hub_failure(source, cause)
+        raise UsageError(told) from error
     except Exception as error:
         if "trust_remote_code" in str(error):
             raise UsageError(
@@ -276,7 +277,7 @@ def _placement(nn: TransformersModel, place: str, dtype: torch.dtype) -> dict[st
 
 
 def _weights(
-    source: ModelSource, location: str, depth: int, options: dict[str, Any]
+    source: ModelSource, location: str, options: dict[str, Any]
 ) -> tuple[PreTrainedModel, Loading]:
     """The model with its weights, and those that the checkpoint lacks.
 
@@ -292,14 +293,14 @@ def _weights(
         told = f"{type(error).__name__}: {error}"
         if UNMERGED in told:
             missing = missing_experts(location, source.revision)
-            check_tensors(source.name, depth, Loading(missing))
+            check_tensors(source.name, Loading(missing))
             problem = (
                 "cannot be loaded: tensors that its architecture puts together, such as experts, "
                 "are missing or of unequal shapes."
             )
         elif not NO_WEIGHTS.search(told):
             problem = f"cannot be loaded: {ERROR_LINE.findall(told)[-1]}"
-        elif source.kind == "directory" and not _pickles(Path(source.location)):
+        elif source.kind == "directory" and not any(Path(source.location).glob(PICKLES)):
             problem = "holds no weights: model.safetensors, whole or in parts, was expected."
         elif options["use_safetensors"] is None:
             problem = "holds neither safetensors nor pickled weights."
@@ -313,13 +314,3 @@ def _weights(
     if loading.mismatched:
         loading = loading.explained(missing_experts(location, source.revision))
     return module, loading
-
-
-def _pickles(directory: Path) -> list[Path]:
-    return [*directory.glob("*.bin"), *directory.glob("*.bin.index.json")]
-
-
-def _load_failure(source: ModelSource, error: OSError) -> str:
-    if source.kind == "directory":
-        return f"The checkpoint {source.name} cannot be read: {str(error).splitlines()[0]}"
-    return hub_failure(source, error.__cause__ if isinstance(error.__cause__, Exception) else error)

@@ -122,13 +122,9 @@ def _differs(target: Path, files: tuple[tuple[str, tuple[int, int, int]], ...]) 
         wanted = set(read_json(target / CHECKSUMS).items())
     except (ValueError, AttributeError, TypeError):
         return f"is damaged ({CHECKSUMS})"
-    found = set(_checksums(target, [name for name in names if name != CHECKSUMS]).items())
+    found = {(name, checksum(target / name)) for name in names if name != CHECKSUMS}
     wrong = sorted({name for name, _ in wanted ^ found})
     return f"is damaged ({', '.join(wrong)})" if wrong else None
-
-
-def _checksums(folder: Path, names: list[str]) -> dict[str, str]:
-    return {name: checksum(folder / name) for name in names}
 
 
 def _convert(package: Package, parts: list[Path], target: Path, report: Report) -> None:
@@ -143,7 +139,7 @@ def _convert(package: Package, parts: list[Path], target: Path, report: Report) 
         report(f"{package.display_name}: converting to safetensors (once, at most two minutes)")
         converted = Path(folder) / "checkpoint"
         _save_checkpoint(package, gguf, converted)
-        sums = _checksums(converted, sorted(path.name for path in converted.iterdir()))
+        sums = {path.name: checksum(path) for path in sorted(converted.iterdir())}
         (converted / CHECKSUMS).write_text(json.dumps(sums, indent=2), encoding="utf-8")
         converted.rename(target)
 

@@ -93,8 +93,8 @@ def read_episodes(path: Path) -> list[Episode]:
         if missing:
             raise UsageError(
                 f"{option('episodes', path)}: task {task} has no "
-                f"{' and no '.join(sorted(missing))} "
-                "episodes; the layer is chosen on dev and reported on test."
+                f"{' and no '.join(sorted(missing))} episodes; the layer is chosen on dev and "
+                "reported on test."
             )
     return episodes
 
@@ -106,15 +106,7 @@ def episodes_digest(episodes: Iterable[Episode]) -> str:
 
 
 def _line(episode: Episode) -> str:
-    fields = {
-        "task": episode.task,
-        "split": episode.split,
-        "demonstrations": [list(pair) for pair in episode.demonstrations],
-        "query": episode.query,
-        "accepted": list(episode.accepted),
-        "dummy_queries": list(episode.dummy_queries),
-    }
-    return json.dumps(fields, ensure_ascii=False)
+    return json.dumps(vars(episode), ensure_ascii=False)
 
 
 def _fields(line: str, where: str) -> dict[str, Any]:
@@ -134,9 +126,8 @@ def _check_version(fields: dict[str, Any], path: Path) -> None:
         writer = shown(fields.get("tvsight", "of an unknown version")).strip("'")
         raise UsageError(
             f"{option('episodes', path)}: version {shown(fields[VERSION_KEY])} of episode files, "
-            f"written by "
-            f"tvsight {writer}; tvsight {__version__} reads version {EPISODES_VERSION}. Save the "
-            "episodes again, or use that tvsight."
+            f"written by tvsight {writer}; tvsight {__version__} reads version "
+            f"{EPISODES_VERSION}. Save the episodes again, or use that tvsight."
         )
 
 
@@ -167,28 +158,23 @@ def _episode(fields: dict[str, Any], where: str) -> Episode:
 
 
 def _check(episode: Episode, where: str) -> None:
-    if episode.split not in SPLITS:
-        raise UsageError(f"{where}: split {shown(episode.split)}: dev or test was expected.")
-    if not (episode.demonstrations and episode.accepted and episode.dummy_queries):
-        raise UsageError(
-            f"{where}: at least one demonstration, accepted answer and dummy query were expected."
-        )
     query, dummies = episode.query.strip(), [given.strip() for given in episode.dummy_queries]
-    if query in {given.strip() for given, _ in episode.demonstrations}:
-        raise UsageError(
-            f"{where}: the query {shown(query)} is among its own demonstrations, which show its "
-            "answer; other inputs were expected there."
-        )
-    if query in dummies:
-        raise UsageError(
-            f"{where}: the query {shown(query)} is among its own dummy queries; the task vector "
-            "is read from prompts that do not contain it."
-        )
-    if len(set(dummies)) < len(dummies):
-        raise UsageError(
-            f"{where}: a dummy query is there twice; different ones were expected, since the "
-            "task vector is the mean over them."
-        )
+    shown_inputs = {given.strip() for given, _ in episode.demonstrations}
+    problems = {
+        f"split {shown(episode.split)}: dev or test was expected.": episode.split not in SPLITS,
+        "at least one demonstration, accepted answer and dummy query were expected.": not (
+            episode.demonstrations and episode.accepted and episode.dummy_queries
+        ),
+        f"the query {shown(query)} is among its own demonstrations, which show its answer; other "
+        "inputs were expected there.": query in shown_inputs,
+        f"the query {shown(query)} is among its own dummy queries; the task vector is read from "
+        "prompts that do not contain it.": query in dummies,
+        "a dummy query is there twice; different ones were expected, since the task vector is the "
+        "mean over them.": len(set(dummies)) < len(dummies),
+    }
+    for problem, is_there in problems.items():
+        if is_there:
+            raise UsageError(f"{where}: {problem}")
 
 
 def _word(value: Any) -> str:

@@ -19,9 +19,8 @@ def check_separator(template: Template) -> None:
     if not template.separator.strip(" "):
         raise UsageError(
             f"{option('answer_tokens')}: the template '{template_name(template)}' has nothing but "
-            f"spaces "
-            "after {y}, so the end of an answer of several words cannot be seen. Take a template "
-            "with a line break or other text there, such as 'in:{x} out:{y}\\n'."
+            "spaces after {y}, so the end of an answer of several words cannot be seen. Take a "
+            "template with a line break or other text there, such as 'in:{x} out:{y}\\n'."
         )
 
 

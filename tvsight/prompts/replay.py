@@ -8,8 +8,7 @@ from tvsight.errors import UsageError, option
 from tvsight.prompts.episodes import SPLITS, Episode
 from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.templates import Template
-from tvsight.prompts.tokens import TokenIds
-from tvsight.tasks import MatchRule, Task
+from tvsight.tasks import Task
 from tvsight.tasks.words import shown
 
 if TYPE_CHECKING:
@@ -59,8 +58,7 @@ def suited(
         raise UsageError(
             f"{told[0]}. {counts} episodes remain; at least {MIN_EPISODES // 2} of each are "
             f"needed. Sample episodes for {model.name} (without {option('episodes')}), or replay "
-            f"a file "
-            "that was saved for its tokenizer."
+            "a file that was saved for its tokenizer."
         )
     counted = {"kept": len(kept), "of": len(episodes), "repeated": repeated}
     return kept, {**counted, "left_out": left_out, "remarks": told}
@@ -96,30 +94,17 @@ def _reasons(
     model: "Model", task: Task, episodes: Sequence[Episode], template: Template
 ) -> list[str | None]:
     """The reason why each episode does not suit the tokenizer; None where it does."""
-    asked = [(episode.query, episode.accepted) for episode in episodes]
-    return [
-        _unknown_word(model.tokenizer, episode) or _unfit_answer(task.match, episode_tokens)
-        for episode, episode_tokens in zip(
-            episodes, cut_answers(model.tokenizer, asked, template), strict=True
-        )
-    ]
-
-
-def _unknown_word(tokenizer: Any, episode: Episode) -> str | None:
-    found = tokenizer(episode.words, add_special_tokens=False).input_ids
-    if any(tokenizer.unk_token_id in tokens for tokens in found):
-        return "the tokenizer does not know a word"
-    return None
-
-
-def _unfit_answer(rule: MatchRule, answer_ids: Sequence[TokenIds]) -> str | None:
-    """The reason why no accepted answer can be predicted as one token; None where one can.
-
-    Args:
-        answer_ids: the tokens of each answer, the usual answer first.
-    """
-    if not answer_ids[0]:
-        return "the answer has no token of its own after the query"
-    if rule == "exact" and not any(len(tokens) == 1 for tokens in answer_ids):
-        return "no accepted answer is one token there"
-    return None
+    tokenizer = model.tokenizer
+    cut = cut_answers(tokenizer, [(e.query, e.accepted) for e in episodes], template)
+    reasons: list[str | None] = []
+    for episode, answers in zip(episodes, cut, strict=True):
+        words = tokenizer(episode.words, add_special_tokens=False).input_ids
+        if any(tokenizer.unk_token_id in tokens for tokens in words):
+            reasons.append("the tokenizer does not know a word")
+        elif not answers[0]:  # the usual answer
+            reasons.append("the answer has no token of its own after the query")
+        elif task.match == "exact" and not any(len(tokens) == 1 for tokens in answers):
+            reasons.append("no accepted answer is one token there")
+        else:
+            reasons.append(None)
+    return reasons

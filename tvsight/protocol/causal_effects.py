@@ -1,13 +1,13 @@
 """Causal mediation of attention heads: the indirect effect of each on a task (Todd et al. 2024)."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from torch import Tensor
 
 from tvsight.errors import MeasurementError
 from tvsight.interventions.decoder import Decoder
-from tvsight.methods.function_vector import EFFECT_PROMPTS, effects, few_shot, mean_heads
-from tvsight.prompts.tokens import PromptTokens
+from tvsight.methods.function_vector import EFFECT_PROMPTS, effects, mean_heads
+from tvsight.prompts.tokens import PromptTokens, whole_prompts
 from tvsight.protocol.conditions import Condition, Progress, Prompts, silent
 
 
@@ -38,7 +38,7 @@ def measure_effects(
     """
     say = progress or silent
     say("mean heads")
-    prompts = few_shot(dev)
+    prompts = whole_prompts(dev)
     kept = solved_episodes(decoder, dev) if solved else list(range(len(prompts)))
     if not kept:
         raise MeasurementError("in-context learning answers no dev query right.")
@@ -47,18 +47,13 @@ def measure_effects(
     first = kept[:EFFECT_PROMPTS]
     shuffled = [dev["shuffled"][episode] for episode in first]
     found = effects(decoder, shuffled, [dev["expected"][episode] for episode in first], means)
-    return {
-        "episodes": first,
-        "means": means.cpu(),
-        "probability": found.probability,
-        "log_probability": found.log_probability,
-        "effect": found.effect,
-        "log_effect": found.log_effect,
-    }
+    measured: Any = {"episodes": first, "means": means.cpu(), **found._asdict()}
+    effects_of_heads: HeadEffects = measured
+    return effects_of_heads
 
 
 def solved_episodes(decoder: Decoder, prompts: PromptTokens) -> list[int]:
     """The numbers of the episodes whose few-shot prompt is answered right."""
-    (icl,) = Prompts(decoder, few_shot(prompts), prompts["expected"]).read([Condition("icl")])
+    (icl,) = Prompts(decoder, whole_prompts(prompts), prompts["expected"]).read([Condition("icl")])
     pairs = zip(icl["answers"]["token"].tolist(), prompts["accepted"], strict=True)
     return [episode for episode, (token, accepted) in enumerate(pairs) if token in accepted]

@@ -43,6 +43,17 @@ class Condition(NamedTuple):
         vectors = self.vectors.expand(states.shape)[:, list(self.blocks)].to(states)
         return vectors if self.use == "overwrite" else before + vectors
 
+    def read(self, answers: Answers) -> "Read":
+        """The answers under it, with what identifies their rows.
+
+        Args:
+            answers: every value `[episodes, blocks]`; one block where no vector is applied.
+        """
+        blocks = None if self.vectors is None else list(self.blocks)
+        own = at(answers, 0) if blocks is None else answers
+        labels = dict(self.labels)
+        return Read(procedure=self.procedure, blocks=blocks, labels=labels, answers=own)
+
     def labelled(self, **labels: Any) -> "Condition":
         """The same with further columns, where it does not have them itself."""
         return self._replace(labels={**labels, **self.labels})
@@ -145,16 +156,7 @@ class Prompts:
                 read, final = at(read, self.index, 0), final[self.index]
             if self.icl is not None:
                 read |= scores(self.decoder, final, self.expected, self.icl)
-            blocks = None if condition.vectors is None else list(condition.blocks)
-            read = at(read, 0) if blocks is None else read
-            read_conditions.append(
-                Read(
-                    procedure=condition.procedure,
-                    blocks=blocks,
-                    labels=dict(condition.labels),
-                    answers=read,
-                )
-            )
+            read_conditions.append(condition.read(read))
         return read_conditions
 
     def patches(self, conditions: Sequence[Condition], every: bool = False) -> Patches:

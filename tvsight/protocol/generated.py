@@ -13,16 +13,7 @@ from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import force, generate
 from tvsight.methods.method import Method, extract
 from tvsight.prompts.tokens import PromptTokens, whole_prompts
-from tvsight.protocol.conditions import (
-    BASELINE,
-    Condition,
-    Progress,
-    Prompts,
-    Read,
-    at,
-    no_op,
-    silent,
-)
+from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, no_op, silent
 from tvsight.protocol.measure import VECTORS, Extracted, extract_with_icl, in_context_learning
 
 
@@ -65,13 +56,7 @@ def answer_dev(
     """
     say = progress or silent
     say("dev demonstrations")
-    if further is None:
-        methods, extracted = VECTORS, extract_with_icl(decoder, dev)
-    else:
-        name, method = further
-        methods = {name: method}
-        vectors = {name: extract(decoder, dev, method, settings)}
-        extracted = Extracted(vectors, in_context_learning(decoder, dev))
+    methods, extracted = _extracted(decoder, dev, further, settings, {})
     say("layer sweep")
     prompts = Prompts(decoder, dev["zero_shot"], dev["expected"], extracted.icl)
     conditions = [
@@ -103,16 +88,7 @@ def answer_test(
     """
     say = progress or silent
     say("test demonstrations")
-    if further is None:
-        methods, extracted = VECTORS, extract_with_icl(decoder, test)
-    else:
-        name, method = further
-        methods = {name: method}
-        if method.of == "task":
-            vectors = taught[name].to(decoder.device).expand(len(test["query"]), -1, -1)
-        else:
-            vectors = extract(decoder, test, method, settings)
-        extracted = Extracted({name: vectors}, in_context_learning(decoder, test))
+    methods, extracted = _extracted(decoder, test, further, settings, taught)
     say("test queries")
     generated = (test["answers"], extracted.icl, most, stops)
     prompts = Prompts(decoder, test["zero_shot"], test["expected"], extracted.icl)
@@ -125,6 +101,24 @@ def answer_test(
         *whole_answers(few_shot, [Condition("icl")], *generated),
         *whole_answers(prompts, conditions, *generated),
     ]
+
+
+def _extracted(
+    decoder: Decoder,
+    prompts: PromptTokens,
+    further: tuple[str, Method] | None,
+    settings: Mapping[str, Any],
+    taught: Mapping[str, Tensor],
+) -> tuple[Mapping[str, Method], Extracted]:
+    """The methods that are applied, and their vectors: those in `taught` where they are known."""
+    if further is None:
+        return VECTORS, extract_with_icl(decoder, prompts)
+    name, method = further
+    if name in taught:
+        vectors = taught[name].to(decoder.device).expand(len(prompts["query"]), -1, -1)
+    else:
+        vectors = extract(decoder, prompts, method, settings)
+    return {name: method}, Extracted({name: vectors}, in_context_learning(decoder, prompts))
 
 
 def _after(
@@ -166,10 +160,9 @@ def whole_answers(
         start = own.stop
         first = part(forced["first"], own, shape)
         first |= scores(decoder, forced["states"][own].view(*shape, -1), icl.expected, icl)
-        blocks = None if condition.vectors is None else list(condition.blocks)
-        first = at(first, 0) if blocks is None else first
-        read = Read(procedure=condition.procedure, blocks=blocks, labels={}, answers=first)
         whole = forced["answer_log_probability"][own].view(shape)
         tokens = generated[own].view(*shape, most)
-        found.append({"read": read, "generated": tokens, "answer_log_probability": whole})
+        found.append(
+            {"read": condition.read(first), "generated": tokens, "answer_log_probability": whole}
+        )
     return found

@@ -136,15 +136,33 @@ def measure_method(
         Extracted({name: of}, in_context_learning(decoder, split)) for split, of in splits
     )
     say("dev")
-    found_dev = sweep(decoder, dev, {name: method}, on_dev, wanted)
-    layers = best_layers(found_dev["read"], dev["accepted"])
-    say("test")
-    found_test = after_chosen(decoder, test, {name: method}, on_test, layers, wanted)
+    found = compared(decoder, dev, test, {name: method}, on_dev, on_test, wanted)
     if method.of == "task":
         # Copies, for the vector of a task is one tensor for both splits.
-        for found in (found_dev, found_test):
-            found["vectors"] = found["vectors"][:1].clone()
-    return {"dev": found_dev, "layers": layers, "test": found_test}
+        for on_split in (found["dev"], found["test"]):
+            on_split["vectors"] = on_split["vectors"][:1].clone()
+    return found
+
+
+def compared(
+    decoder: Decoder,
+    dev: PromptTokens,
+    test: PromptTokens,
+    methods: Mapping[str, Method],
+    on_dev: Extracted,
+    on_test: Extracted,
+    wanted: bool = False,
+) -> Comparison:
+    """Vectors applied after every block on dev, and on test after the best one there.
+
+    Args:
+        methods: by name.
+        wanted: return the vectors of the first method.
+    """
+    swept = sweep(decoder, dev, methods, on_dev, wanted)
+    layers = best_layers(swept["read"], dev["accepted"])
+    tested = after_chosen(decoder, test, methods, on_test, layers, wanted)
+    return {"dev": swept, "layers": layers, "test": tested}
 
 
 def extract_with_icl(decoder: Decoder, prompts: PromptTokens) -> Extracted:

@@ -49,8 +49,7 @@ class OneVectorOptions(MethodOptions):
         if "averaged_vector" in self.methods:
             raise UsageError(
                 f"{option('methods', 'averaged_vector')}: main_results, layer_sweep and shots "
-                f"compare "
-                "it, and this analysis is not made with it. Leave it out."
+                "compare it, and this analysis is not made with it. Leave it out."
             )
 
 

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from tvsight.run.planning import Plan
     from tvsight.tasks import Task
 
+NUMBERS = {
+    **{"log_probability": "log_probability", "margin": "margin", "rank": "rank"},
+    **{"gap": "answer_gap", "divergence": "icl_divergence"},
+}
+"""The columns of the numbers of `Answers`."""
 LAST = "last"
 """The read or write position of every vector: the last token of the prompt, `→`."""
 
@@ -59,11 +64,11 @@ class Asked(NamedTuple):
             )
         position = None if layer is None else LAST
         texts = self.model.vocabulary.texts
+        tensors: Mapping[str, Any] = read
         tokens = read["token"].tolist()
-        log_probabilities = read["log_probability"].tolist()
-        margins = read["margin"].tolist()
-        ranks = read["rank"].tolist()
-        further = [{} for _ in self.episodes] if "gap" not in read else _among_answers(read)
+        numbers = {
+            column: tensors[name].tolist() for name, column in NUMBERS.items() if name in read
+        }
         return [
             {
                 "model": self.model.name,
@@ -78,11 +83,8 @@ class Asked(NamedTuple):
                 "expected": episode.accepted[0],
                 "predicted": texts[tokens[number]] if tokens[number] < len(texts) else "",
                 "correct": tokens[number] in self.tokens["accepted"][number],
-                "log_probability": log_probabilities[number],
-                "margin": margins[number],
                 "measured_on": self.model.device,
-                "rank": ranks[number],
-                **further[number],
+                **{column: values[number] for column, values in numbers.items()},
                 **labels,
             }
             for number, episode in enumerate(self.episodes)
@@ -100,14 +102,6 @@ class Asked(NamedTuple):
             for index, block in enumerate(read["blocks"])
             for row in self.rows(at(answers, index), named, block, **labels)
         ]
-
-
-def _among_answers(read: "Answers") -> list[dict[str, float]]:
-    gaps, divergences = read["gap"].tolist(), read["divergence"].tolist()
-    return [
-        {"answer_gap": gap, "icl_divergence": divergence}
-        for gap, divergence in zip(gaps, divergences, strict=True)
-    ]
 
 
 def asked(

@@ -98,21 +98,18 @@ class AnswerResults(Request):
         names = measure.VECTORS if self.method is None else [self.method.key]
         jobs[0] = replace(jobs[0], later=tuple(test_jobs(dict.fromkeys(names, 0), {})))
         on_dev = measure.joined((yield jobs))
-        dev, test = (Written(by_split[split], plan.template) for split in ("dev", "test"))
-        measure.check_no_op(
-            [condition_answers["read"] for condition_answers in on_dev["answers"]], model.dtype
-        )
+        measure.check_no_op([answers["read"] for answers in on_dev["answers"]], model.dtype)
         rows = [
             row
-            for condition_answers in on_dev["answers"]
-            if condition_answers["read"]["procedure"] != "no_op"
-            for row in dev.rows(condition_answers)
+            for answers in on_dev["answers"]
+            if answers["read"]["procedure"] != "no_op"
+            for row in written(by_split["dev"], answers, plan.template)
         ]
         layers = {name: most_exact(rows, name) for name in names}
         on_test = measure.joined((yield test_jobs(layers, on_dev["taught"])))
-        rows = with_identified(
-            [*rows, *(row for condition_answers in on_test for row in test.rows(condition_answers))]
-        )
+        for answers in on_test:
+            rows += written(by_split["test"], answers, plan.template)
+        rows = with_identified(rows)
         if self.method is not None:  # the baseline is of the central comparison
             rows = [row for row in rows if row["procedure"] == self.method.key]
         data = frame(rows, self.task.name, self.task.category, schema(self.identity["experiment"]))
@@ -170,45 +167,26 @@ class AnswerResults(Request):
         return with_answers
 
 
-@dataclass(frozen=True)
-class Written:
-    """The episodes of one split, for rows of whole answers."""
+def written(asked: Asked, answers: "WholeAnswers", template: Template) -> list[Row]:
+    """The rows of one condition: of each block after the other.
 
-    asked: Asked
-    template: Template
-
-    def rows(self, answers: "WholeAnswers") -> list[Row]:
-        """The rows of one condition: of each block after the other.
-
-        Raises:
-            MeasurementError: when a log-probability or a margin is not a finite number.
-        """
-        whole, read = answers["answer_log_probability"], answers["read"]
-        if not whole.isfinite().all():
-            raise MeasurementError(
-                f"{read['procedure']}: the probability of an answer is zero. A wider "
-                f"{option('dtype')} may "
-                "help."
-            )
-        columns = (answers["generated"].transpose(0, 1).flatten(0, 1), whole.T.flatten())
-        return [
-            row
-            | self._scored(row, answer_text(self.asked.model, tokens, self.template), probability)
-            for row, tokens, probability in zip(
-                self.asked.labelled(read), *(values.tolist() for values in columns), strict=True
-            )
-        ]
-
-    def _scored(self, row: Row, predicted: str, log_probability: float) -> Row:
-        episode = self.asked.episodes[row["episode"]]
+    Raises:
+        MeasurementError: when a log-probability or a margin is not a finite number.
+    """
+    whole, read = answers["answer_log_probability"], answers["read"]
+    if not whole.isfinite().all():
+        raise MeasurementError(
+            f"{read['procedure']}: the probability of an answer is zero. A wider "
+            f"{option('dtype')} may help."
+        )
+    rows = asked.labelled(read)
+    tokens, probabilities = answers["generated"].transpose(0, 1).flatten(0, 1), whole.T.flatten()
+    for row, ids, probability in zip(rows, tokens.tolist(), probabilities.tolist(), strict=True):
+        episode, predicted = asked.episodes[row["episode"]], answer_text(asked.model, ids, template)
         scores = score(predicted, episode.query, episode.accepted)
-        return {
-            "predicted": predicted,
-            "correct": scores.exact,
-            "f1": scores.f1,
-            "first_word": scores.first_word,
-            "answer_log_probability": log_probability,
-        }
+        row |= {"predicted": predicted, "correct": scores.exact, "f1": scores.f1}
+        row |= {"first_word": scores.first_word, "answer_log_probability": probability}
+    return rows
 
 
 def most_exact(rows: Sequence[Row], procedure: str) -> int:

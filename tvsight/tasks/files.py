@@ -72,7 +72,10 @@ def read_task_file(path: str, packaged: Container[str] = ()) -> Task:
         Remark: when the first line is read as a heading, a list is not read as it is written, or a
             name is taken.
     """
-    text = _file_text(Path(path))
+    try:
+        text = read_text(Path(path), MAX_FILE_BYTES)
+    except Unusable as error:
+        raise UsageError(f"{path}: {error}.") from error
     header: dict[str, Any]
     if path.lower().endswith(".csv"):
         header = {"name": _free(re.sub(r"[^a-z0-9]+", "_", _stem(path)).strip("_"), packaged, path)}
@@ -121,13 +124,6 @@ def invert(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
                 if answer in inverted and (answer == pair.answer) == usual:
                     inverted[answer].append(pair.input)
     return tuple(Pair(answer, tuple(inputs)) for answer, inputs in inverted.items())
-
-
-def _file_text(file: Path) -> str:
-    try:
-        return read_text(file, MAX_FILE_BYTES)
-    except Unusable as error:
-        raise UsageError(f"{file}: {error}.") from error
 
 
 def _parsed(text: str, where: str) -> Any:

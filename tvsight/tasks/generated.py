@@ -14,71 +14,43 @@ LISTS = 600
 LIST_LENGTHS = (2, 3, 4)
 
 
+RULES = (
+    ("next_letter", "next letter", "a letter and the next one", "prev_letter"),
+    ("prev_letter", "previous letter", "a letter and the one before", "next_letter"),
+    ("list_first", "first of list", "a list and its first item", None),
+    ("list_last", "last of list", "a list and its last item", None),
+    ("to_upper", "to upper case", "a letter and its capital", "to_lower"),
+    ("to_lower", "to lower case", "a capital and its small letter", "to_upper"),
+    ("list_min", "smallest of list", "a list of digits and its smallest", None),
+    ("list_max", "largest of list", "a list of digits and its largest", None),
+)
+"""Of each task the name, the title, the description and the inverse."""
+WORDS = {
+    **{"next_letter": ("next", "letter"), "prev_letter": ("previous", "letter")},
+    **{"list_first": ("first",), "list_last": ("last",)},
+    **{"to_upper": ("upper", "capital"), "to_lower": ("lower", "small")},
+    **{"list_min": ("smallest", "minimum"), "list_max": ("largest", "maximum")},
+}
+"""Those that describe each task."""
+
+
 def generated_tasks() -> list[Task]:
     """The algorithmic tasks of the paper, then the others."""
     letters, digits = _lists(LOWER), _lists(string.digits)
     following = LOWER[1:] + LOWER[0]
+    pairs: dict[str, Iterable[tuple[str, str]]] = {
+        "next_letter": zip(LOWER, following, strict=True),
+        "prev_letter": zip(following, LOWER, strict=True),
+        "list_first": _applied(letters, lambda items: items[0]),
+        "list_last": _applied(letters, lambda items: items[-1]),
+        "to_upper": zip(LOWER, UPPER, strict=True),
+        "to_lower": zip(UPPER, LOWER, strict=True),
+        "list_min": _applied(digits, min),
+        "list_max": _applied(digits, max),
+    }
     return [
-        _task(
-            "next_letter",
-            "next letter",
-            "a letter and the next one",
-            zip(LOWER, following, strict=True),
-            "prev_letter",
-            ("next", "letter"),
-        ),
-        _task(
-            "prev_letter",
-            "previous letter",
-            "a letter and the one before",
-            zip(following, LOWER, strict=True),
-            "next_letter",
-            ("previous", "letter"),
-        ),
-        _task(
-            "list_first",
-            "first of list",
-            "a list and its first item",
-            _applied(letters, lambda items: items[0]),
-            words=("first",),
-        ),
-        _task(
-            "list_last",
-            "last of list",
-            "a list and its last item",
-            _applied(letters, lambda items: items[-1]),
-            words=("last",),
-        ),
-        _task(
-            "to_upper",
-            "to upper case",
-            "a letter and its capital",
-            zip(LOWER, UPPER, strict=True),
-            "to_lower",
-            ("upper", "capital"),
-        ),
-        _task(
-            "to_lower",
-            "to lower case",
-            "a capital and its small letter",
-            zip(UPPER, LOWER, strict=True),
-            "to_upper",
-            ("lower", "small"),
-        ),
-        _task(
-            "list_min",
-            "smallest of list",
-            "a list of digits and its smallest",
-            _applied(digits, min),
-            words=("smallest", "minimum"),
-        ),
-        _task(
-            "list_max",
-            "largest of list",
-            "a list of digits and its largest",
-            _applied(digits, max),
-            words=("largest", "maximum"),
-        ),
+        _task(name, title, description, pairs[name], inverse, WORDS[name])
+        for name, title, description, inverse in RULES
     ]
 
 

@@ -11,24 +11,10 @@ from tvsight.tasks.generated import capitalised, first_letters, generated_tasks
 from tvsight.tasks.task import CATEGORIES, Task
 
 PAPER_TASKS = (
-    "next_letter",
-    "prev_letter",
-    "list_first",
-    "list_last",
-    "to_upper",
-    "to_lower",
-    "fr_en",
-    "es_en",
-    "en_fr",
-    "en_es",
-    "present_simple_gerund",
-    "present_simple_past_simple",
-    "plural_singular",
-    "antonyms",
-    "country_capital",
-    "person_language",
-    "location_continent",
-    "location_religion",
+    *("next_letter", "prev_letter", "list_first", "list_last", "to_upper", "to_lower"),
+    *("fr_en", "es_en", "en_fr", "en_es"),
+    *("present_simple_gerund", "present_simple_past_simple", "plural_singular", "antonyms"),
+    *("country_capital", "person_language", "location_continent", "location_religion"),
 )
 """The 18 tasks of the paper (Table 1), by category."""
 
@@ -106,12 +92,9 @@ def select(selection: str, own_files: Iterable[str] = ()) -> list[Task]:
 
 
 def _meant(word: str, known: dict[str, Task]) -> list[str]:
-    if word == "none":
-        return []
-    if word == "paper":
-        return list(PAPER_TASKS)
-    if word == "all":
-        return list(known)
+    groups = {"none": [], "paper": list(PAPER_TASKS), "all": list(known)}
+    if word in groups:
+        return groups[word]
     if word in CATEGORIES:
         return [name for name, task in known.items() if task.category == word]
     if word in known:

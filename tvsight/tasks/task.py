@@ -4,20 +4,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 Category = Literal["algorithmic", "translation", "linguistic", "knowledge", "custom"]
-CATEGORIES: tuple[Category, ...] = (
-    "algorithmic",
-    "translation",
-    "linguistic",
-    "knowledge",
-    "custom",
-)
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 ARROW = "→"
 """Stands between the two tasks in the name of a pair. No task's own name has it."""
 MatchRule = Literal["exact", "prefix"]
-MATCH_RULES: tuple[MatchRule, ...] = ("exact", "prefix")
+MATCH_RULES: tuple[MatchRule, ...] = get_args(MatchRule)
 
 
 @dataclass(frozen=True)

@@ -28,19 +28,14 @@ def check_text(text: Any, place: str, most: int = MAX_TEXT, breaks: bool = False
             and half of a surrogate pair.
     """
     if not isinstance(text, str) or not text.strip() or text != text.strip():
-        raise UsageError(
-            f"{place}: {shown(text)}: text without white space around it was expected."
-        )
-    if len(text) > most:
-        raise UsageError(
-            f"{place}: {shown(text)}: at most {most:,} characters were expected, found "
-            f"{len(text):,}."
-        )
-    if CONTROL.search(text.translate(BREAKS) if breaks else text) or not is_encodable(text):
-        raise UsageError(
-            f"{place}: {shown(text)}: text without a control character, or half of a character, "
-            "was expected."
-        )
+        expected = "text without white space around it was expected"
+    elif len(text) > most:
+        expected = f"at most {most:,} characters were expected, found {len(text):,}"
+    elif CONTROL.search(text.translate(BREAKS) if breaks else text) or not is_encodable(text):
+        expected = "text without a control character, or half of a character, was expected"
+    else:
+        return
+    raise UsageError(f"{place}: {shown(text)}: {expected}.")
 
 
 def is_encodable(text: str) -> bool:

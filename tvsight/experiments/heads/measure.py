@@ -15,8 +15,7 @@ from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import last_heads, with_heads_replaced
 from tvsight.interventions.patterns import attention_paid
-from tvsight.methods.function_vector import few_shot
-from tvsight.prompts.tokens import PromptTokens
+from tvsight.prompts.tokens import PromptTokens, whole_prompts
 from tvsight.protocol.conditions import (
     Progress,
     Prompts,
@@ -90,7 +89,7 @@ def measure(
     """
     say = progress or silent
     say("few-shot prompts")
-    prompts = Prompts(decoder, few_shot(test), test["expected"])
+    prompts = Prompts(decoder, whole_prompts(test), test["expected"])
     count, own = len(prompts.own), prompts.own
     rows = [prompt for prompt in range(count) for _ in sets]
     replaced = []
@@ -103,7 +102,7 @@ def measure(
     (read,) = read_together(decoder, [(ablated, icl.expected)])
     read |= scores(decoder, ablated, icl.expected, icl)
 
-    first = cache_prompts(decoder, few_shot(test)[:1])
+    first = cache_prompts(decoder, whole_prompts(test)[:1])
     every = [(layer, head) for layer in range(decoder.depth) for head in range(values.shape[2])]
     themselves = last_heads(decoder, first)[0]
     no_op = with_heads_replaced(decoder, first, own[:1], [0], [every], themselves)

@@ -98,7 +98,7 @@ def _separations(given: VectorSet, measure: Metric, treatment: str) -> pd.DataFr
             **{"cohens_d": cohens_d(near, far), "overlap": overlap(near, far)},
         }
 
-    table = by_group(about, list(about), summary)
+    table = by_group(about, [*map(str, about)], summary)
     tasks, whole = table[table["task"] != POOLED], table[table["task"] == POOLED]
     mean = whole.assign(task=MEAN)
     for name in filter(re.compile("_(mean|deviation)$").search, map(str, table)):
