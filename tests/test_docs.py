@@ -190,7 +190,7 @@ def test_every_declared_table_is_shown_and_every_block_is_closed() -> None:
     ("name", "line"),
     [
         ("central", "| Tasks on which the vector beats the baseline | 16 of 18 | 12 of 18 |"),
-        ("unbeaten", "| SmolLM2 135M | 9 of 18 |"),
+        ("unbeaten", "| SmolLM2 135M Instruct, 4-bit | 9 of 18 |"),
         ("blocks", "| The paper's seven, as reported | – | – | 0.44 to 0.50 |"),
         ("recognition", "| ICL, shuffled labels | 0.95 | 0.40 |"),
         ("steering", "| 0.43 [0.29, 0.56], α = 0.5 |"),
