@@ -284,7 +284,7 @@ def check_no_op(read: Sequence[Read], dtype: str, unpatched: str = "baseline") -
     by_name = {condition_read["procedure"]: condition_read["answers"] for condition_read in read}
     baseline, patched = by_name[unpatched], by_name["no_op"]
     decided = baseline["margin"] > TIE[dtype]
-    changed = (baseline["token"] != patched["token"].T) & decided
+    changed = (baseline["token"] != patched["token"].transpose(0, -1)) & decided
     if changed.any():
         raise MeasurementError(
             f"a no-op patch changed {int(changed.sum())} of {changed.numel()} answers: for this "
