@@ -28,6 +28,7 @@ from tvsight.execution.ndif import client, preflight
 from tvsight.execution.ndif.client import NdifClient, ResultGone, Unanswered
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.results import WrongResult
+from tvsight.library.origin import Origin
 from tvsight.methods.files import read_method
 from tvsight.prompts import read_episodes
 from tvsight.storage.job_records import JobRecord, Records
@@ -99,7 +100,7 @@ def test_any_file_of_a_vector_is_read_or_refused(
         vector = tvsight.read_vector(model, file)
         assert f"{vector!r} {vector._repr_html_()}"
 
-    made = fuzzed.vectors(model.decoder.depth, model.decoder.width)
+    made = fuzzed.vectors(model.decoder.depth, model.decoder.width, Origin.of(model)._asdict())
     use = from_file(tmp_path / "theta.safetensors", read)
     outcomes = tried("vector", made, use)
     assert min(outcomes["used"], outcomes["refused"]) > INPUTS / 50, outcomes

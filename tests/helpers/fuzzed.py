@@ -131,13 +131,17 @@ def method(rng: random.Random) -> bytes:
     return broken(text, rng) if rng.random() < 0.3 else text
 
 
-def vectors(depth: int, width: int) -> Callable[[random.Random], bytes]:
-    """Files of vectors of a model."""
+def vectors(depth: int, width: int, origin: dict[str, str]) -> Callable[[random.Random], bytes]:
+    """Files of vectors of a model.
+
+    Args:
+        origin: how they name it.
+    """
     estimate = {"value": 0.5, "low": 0.1, "high": 0.9, "n": 4, "distinct": 4}
     test = dict.fromkeys(("baseline", "icl", "vector"), estimate)
     dev = [0.25] * depth
     about = {"episodes": 4, "layer": 2, "identified": True, "dev": dev, "test": test}
-    fields = {"model": "m", "task": "t", "kind": "k", "layer": "2", "adds": "False"}
+    fields = {**origin, "task": "t", "kind": "k", "layer": "2", "adds": "False"}
     fields |= {"template": "{x}->{y}\n", "spaced": "True", "version": "0.1.0"}
 
     def made(rng: random.Random) -> bytes:

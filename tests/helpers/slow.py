@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
-MOST = 5.0
+MOST = 4.0
 """Seconds of a fast test function, with as many processes as cores."""
 KEPT = (
     "tests/experiments/test_everything.py::test_every_experiment_is_measured_and_drawn",

@@ -28,8 +28,8 @@ class Shelf:
             (self.root / path).mkdir()
             save_file(of_result, self.root / path / "vectors.safetensors")
 
-    def state(self, path: Path) -> object:
-        return self  # its vectors never change, and are not those of another shelf
+    def state(self, path: Path) -> dict[str, Path]:
+        return {"files": self.root}  # its vectors never change, and are not those of another shelf
 
 
 def made(number: int) -> dict[str, Tensor]:

@@ -10,8 +10,8 @@ from benchmarks.replay_function_vectors import TOLERANCE, replay
 from tests.helpers.commands import ROOT
 from tests.helpers.embedded import needs_embedded
 from tvsight.errors import UsageError
-from tvsight.models import EMBEDDED, load
-from tvsight.models.loading import Model
+from tvsight.models import EMBEDDED
+from tvsight.models.loading import Model, load
 
 FILE = ROOT / "tests" / "data" / "function_vectors" / "country_capital.json"
 

@@ -8,8 +8,8 @@ from tests.helpers.commands import ROOT
 from tests.helpers.embedded import needs_embedded
 from tests.helpers.reads import answers_of
 from tvsight.execution import run
-from tvsight.models import EMBEDDED, load
-from tvsight.models.loading import Model
+from tvsight.models import EMBEDDED
+from tvsight.models.loading import Model, load
 from tvsight.prompts import read_episodes, template, tokenise
 from tvsight.protocol.measure import best_layers, measure_dev, measure_test
 from tvsight.tasks import task
