@@ -254,3 +254,9 @@ def test_the_first_look_and_the_schematic_show_an_episode_as_it_was_measured() -
     words = [word for pair in episode.demonstrations for word in pair]
     words += [episode.query, episode.dummy_queries[0], *shown.values()]
     assert [word for word in words if word.strip() not in schematic] == []
+
+
+def test_every_slow_test_is_there() -> None:
+    for name in (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").splitlines():
+        file, _, function = name.partition("::")
+        assert f"def {function}(" in (ROOT / file).read_text(encoding="utf-8"), name

@@ -17,7 +17,7 @@ from tests.ndif.conftest import skip_where_missing
 from tests.ndif.processes import wait_until
 from tests.ndif.settings import EMBEDDED
 
-START_LIMIT_S = 240.0
+START_LIMIT_S = 600.0
 
 
 @pytest.fixture
