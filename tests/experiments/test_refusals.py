@@ -1,4 +1,4 @@
-"""What cannot be measured is refused before anything else of the analysis is."""
+"""Refusals of an analysis come before anything is measured."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a run says about bfloat16 is what this processor can do."""
+"""The remark of a run on bfloat16 is true of this processor."""
 
 import re
 from collections.abc import Callable

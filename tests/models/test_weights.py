@@ -1,4 +1,4 @@
-"""What was measured has the identity of what was loaded: on disk, and in memory."""
+"""Results have the identity of the weights that were loaded: on disk, and in memory."""
 
 import json
 import os

@@ -1,1 +1,1 @@
-"""What is shown and written: the terminal, tables, figures, and their words and looks."""
+"""Output: the terminal, tables and figures, their words and looks."""

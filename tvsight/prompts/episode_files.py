@@ -159,22 +159,28 @@ def _episode(fields: dict[str, Any], where: str) -> Episode:
 
 def _check(episode: Episode, where: str) -> None:
     query, dummies = episode.query.strip(), [given.strip() for given in episode.dummy_queries]
-    shown_inputs = {given.strip() for given, _ in episode.demonstrations}
-    problems = {
-        f"split {shown(episode.split)}: dev or test was expected.": episode.split not in SPLITS,
-        "at least one demonstration, accepted answer and dummy query were expected.": not (
-            episode.demonstrations and episode.accepted and episode.dummy_queries
-        ),
-        f"the query {shown(query)} is among its own demonstrations, which show its answer; other "
-        "inputs were expected there.": query in shown_inputs,
-        f"the query {shown(query)} is among its own dummy queries; the task vector is read from "
-        "prompts that do not contain it.": query in dummies,
-        "a dummy query is there twice; different ones were expected, since the task vector is the "
-        "mean over them.": len(set(dummies)) < len(dummies),
-    }
-    for problem, is_there in problems.items():
-        if is_there:
-            raise UsageError(f"{where}: {problem}")
+    if episode.split not in SPLITS:
+        problem = f"split {shown(episode.split)}: dev or test was expected."
+    elif not (episode.demonstrations and episode.accepted and episode.dummy_queries):
+        problem = "at least one demonstration, accepted answer and dummy query were expected."
+    elif query in {given.strip() for given, _ in episode.demonstrations}:
+        problem = (
+            f"the query {shown(query)} is among its own demonstrations, which show its answer; "
+            "other inputs were expected there."
+        )
+    elif query in dummies:
+        problem = (
+            f"the query {shown(query)} is among its own dummy queries; the task vector is read "
+            "from prompts that do not contain it."
+        )
+    elif len(set(dummies)) < len(dummies):
+        problem = (
+            "a dummy query is there twice; different ones were expected, since the task vector is "
+            "the mean over them."
+        )
+    else:
+        return
+    raise UsageError(f"{where}: {problem}")
 
 
 def _word(value: Any) -> str:

@@ -1,6 +1,6 @@
 """Causal mediation of attention heads: the indirect effect of each on a task (Todd et al. 2024)."""
 
-from typing import Any, TypedDict
+from typing import TypedDict, cast
 
 from torch import Tensor
 
@@ -47,9 +47,7 @@ def measure_effects(
     first = kept[:EFFECT_PROMPTS]
     shuffled = [dev["shuffled"][episode] for episode in first]
     found = effects(decoder, shuffled, [dev["expected"][episode] for episode in first], means)
-    measured: Any = {"episodes": first, "means": means.cpu(), **found._asdict()}
-    effects_of_heads: HeadEffects = measured
-    return effects_of_heads
+    return cast("HeadEffects", {"episodes": first, "means": means.cpu(), **found._asdict()})
 
 
 def solved_episodes(decoder: Decoder, prompts: PromptTokens) -> list[int]:

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from tvsight.tasks import Task
 
 NUMBERS = {
-    **{"log_probability": "log_probability", "margin": "margin", "rank": "rank"},
-    **{"gap": "answer_gap", "divergence": "icl_divergence"},
+    "log_probability": "log_probability",
+    "margin": "margin",
+    "rank": "rank",
+    "gap": "answer_gap",
+    "divergence": "icl_divergence",
 }
 """The columns of the numbers of `Answers`."""
 LAST = "last"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
 
 COLUMNS = ["Task", "State", "Jobs", "Under way", "Up", "Answers down", "Vectors down"]
+STORED = ["in the store", 0, 0, 0, 0, 0]
+"""The cells of a task that is stored, from the second on."""
 
 
 def size(count: int) -> str:
@@ -60,9 +62,6 @@ def show(
         table[column] = table[column].map(size)
     title = f"{model.name} on {host}: what would travel (what comes down is compressed besides)"
     display.table(table.astype(str), title)
-
-
-STORED = ["in the store", 0, 0, 0, 0, 0]
 
 
 def _cells(

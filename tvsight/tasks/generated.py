@@ -15,23 +15,22 @@ LIST_LENGTHS = (2, 3, 4)
 
 
 RULES = (
-    ("next_letter", "next letter", "a letter and the next one", "prev_letter"),
-    ("prev_letter", "previous letter", "a letter and the one before", "next_letter"),
-    ("list_first", "first of list", "a list and its first item", None),
-    ("list_last", "last of list", "a list and its last item", None),
-    ("to_upper", "to upper case", "a letter and its capital", "to_lower"),
-    ("to_lower", "to lower case", "a capital and its small letter", "to_upper"),
-    ("list_min", "smallest of list", "a list of digits and its smallest", None),
-    ("list_max", "largest of list", "a list of digits and its largest", None),
+    ("next_letter", "next letter", "a letter and the next one", "prev_letter", "next letter"),
+    (
+        "prev_letter",
+        "previous letter",
+        "a letter and the one before",
+        "next_letter",
+        "previous letter",
+    ),
+    ("list_first", "first of list", "a list and its first item", None, "first"),
+    ("list_last", "last of list", "a list and its last item", None, "last"),
+    ("to_upper", "to upper case", "a letter and its capital", "to_lower", "upper capital"),
+    ("to_lower", "to lower case", "a capital and its small letter", "to_upper", "lower small"),
+    ("list_min", "smallest of list", "a list of digits and its smallest", None, "smallest minimum"),
+    ("list_max", "largest of list", "a list of digits and its largest", None, "largest maximum"),
 )
-"""Of each task the name, the title, the description and the inverse."""
-WORDS = {
-    **{"next_letter": ("next", "letter"), "prev_letter": ("previous", "letter")},
-    **{"list_first": ("first",), "list_last": ("last",)},
-    **{"to_upper": ("upper", "capital"), "to_lower": ("lower", "small")},
-    **{"list_min": ("smallest", "minimum"), "list_max": ("largest", "maximum")},
-}
-"""Those that describe each task."""
+"""Of each task the name, the title, the description, the inverse, and words that describe it."""
 
 
 def generated_tasks() -> list[Task]:
@@ -49,8 +48,8 @@ def generated_tasks() -> list[Task]:
         "list_max": _applied(digits, max),
     }
     return [
-        _task(name, title, description, pairs[name], inverse, WORDS[name])
-        for name, title, description, inverse in RULES
+        _task(name, title, description, pairs[name], inverse, tuple(words.split()))
+        for name, title, description, inverse, words in RULES
     ]
 
 

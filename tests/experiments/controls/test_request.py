@@ -12,6 +12,7 @@ from tests.helpers.control_rows import outcome
 from tests.helpers.example_rows import task_rows
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.misplaced import misplace
+from tests.helpers.replayed import two_tasks
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
@@ -21,7 +22,7 @@ from tvsight.experiments.controls.request import Controls, requests
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
 from tvsight.output.procedures import CONTROLS
-from tvsight.prompts import sample_episodes, template, usable_pairs, write_episodes
+from tvsight.prompts import sample_episodes, template, usable_pairs
 from tvsight.prompts.episodes import Episode, Sampling
 from tvsight.protocol.central import requests as central_requests
 from tvsight.run.outcome import Measured, Outcome
@@ -104,13 +105,7 @@ def test_tasks_without_a_central_comparison_are_neither_measured_nor_applied() -
 
 def test_replayed_episodes_of_other_tasks_count(tmp_path: Path) -> None:
     def replayed(query: str) -> dict[str, dict[str, Any]]:
-        shown, file = ((" a", " A"), (" b", " B")), tmp_path / f"{query}.jsonl"
-        episodes = [
-            Episode(task, split, shown, q, (" Y",), (dummy,))
-            for task, q in (("to_upper", "c"), ("next_letter", query))
-            for split, dummy in (("dev", " d"), ("test", " g"))
-        ]
-        write_episodes(file, episodes)
+        file = two_tasks(tmp_path, query)
         return identities(planned("paper", episodes=str(file)), central("to_upper", "next_letter"))
 
     one, other = replayed("e"), replayed("f")

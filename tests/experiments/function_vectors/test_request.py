@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.helpers.head_rows import outcome_for
+from tests.helpers.replayed import two_tasks
 from tests.helpers.tiny_models import DEPTH, HEADS
 from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.errors import RefusedError, UsageError
@@ -19,8 +20,6 @@ from tvsight.experiments.heads import INDUCTION
 from tvsight.experiments.heads import request as heads
 from tvsight.models.loading import Model, load
 from tvsight.models.sources import ModelSource
-from tvsight.prompts import Episode
-from tvsight.prompts.episode_files import write_episodes
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.planning import read_plan
 from tvsight.storage.contents import check_rows
@@ -48,13 +47,7 @@ def identities(chosen: Options) -> dict[str, dict[str, Any]]:
 
 def test_replayed_episodes_of_the_other_tasks_count(tmp_path: Path) -> None:
     def replayed(query: str) -> dict[str, dict[str, Any]]:
-        shown, file = ((" a", " A"), (" b", " B")), tmp_path / f"{query}.jsonl"
-        episodes = [
-            Episode(task, split, shown, q, (" Y",), (dummy,))
-            for task, q in (("to_upper", "c"), ("next_letter", query))
-            for split, dummy in (("dev", " d"), ("test", " g"))
-        ]
-        write_episodes(file, episodes)
+        file = two_tasks(tmp_path, query)
         plan = read_plan(Options(episodes=str(file)))
         tasks = [task.name for task in plan.tasks]
         known = outcome_for(tasks, SOURCE.name, DEPTH, HEADS)

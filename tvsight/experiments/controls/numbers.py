@@ -167,14 +167,16 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     own_first = pd.concat([known[~is_other], known[is_other]])
     tested = own_first[own_first["split"] == "test"]
 
+    best = {names: _best_other(of) for names, of in known.groupby(TASK, observed=True)}
+
     def more(task_rows: pd.DataFrame, run: pd.DataFrame) -> dict[str, object]:
-        task, source = run[["task", "source"]].iloc[0]
+        model, task, source = run[[*TASK, "source"]].iloc[0]
         own = task_rows[(task_rows["split"] == "test") & (task_rows["source"] == task)]
         on_dev = task_rows[(task_rows["split"] == "dev") & (task_rows["source"] == source)]
         return {
             "n": len(run),
             "dev_accuracy": on_dev["correct"].mean(),
-            "best_on_dev": source == _best_other(task_rows),
+            "best_on_dev": source == best[model, task],
             "better": np.nan if source == task else _paired(task, own, run)[0],
         }
 

@@ -38,11 +38,11 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
     def controlled(applied: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), applied.paths)
-        controls = runner.after(
-            *(central.NAME, options, NAME),
-            lambda plan, source: requests(plan, source, applied, vectors, method),
-        )
-        applied.add(controls)
+
+        def experiment(plan: Plan, source: ModelSource) -> list[Controls]:
+            return requests(plan, source, applied, vectors, method)
+
+        applied.add(runner.after(central.NAME, options, NAME, experiment))
         return applied
 
     def measured(method: MethodEntry) -> Outcome:

@@ -18,6 +18,8 @@ AGAINST = {
     "induction_excluding": "fv_excluding",
 }
 """The other kind of heads."""
+SET = ["model", "task", "replaced_by", "kind", "share"]
+"""The columns that tell sets of heads apart."""
 DIFFERENCES = ("loss", "beyond_random", "beyond_other", "beyond_own")
 
 
@@ -144,29 +146,23 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         first=ablated["replaced_by"].map(list(REPLACEMENTS).index),
     )
 
-    def same_but(
-        task_rows: pd.DataFrame, run: pd.DataFrame, column: str, value: str | None
-    ) -> summaries.Pair | None:
+    runs = dict(iter(ablated.groupby(SET, observed=True)))
+
+    def same_but(run: pd.DataFrame, column: str, value: str | None) -> summaries.Pair | None:
         """The rows with another value of a column, beside these."""
-        own = run.iloc[0]
+        own = {name: run[name].iloc[0] for name in SET}
         if value in (None, own[column]):
             return None
-        known = {name: own[name] for name in ("replaced_by", "kind", "share")} | {column: value}
-        same = (task_rows[list(known)] == pd.Series(known)).all(axis=1)
-        return task_rows[same], run
+        return runs[tuple((own | {column: value}).values())], run
 
     table = summaries.by_task(
         rows,
         ["replaced_by", "kind", "share"],
         {
             "loss": lambda task_rows, run: (task_rows[task_rows["procedure"] == "icl"], run),
-            "beyond_random": lambda task_rows, run: same_but(task_rows, run, "kind", "random"),
-            "beyond_other": lambda task_rows, run: same_but(
-                task_rows, run, "kind", AGAINST.get(run["kind"].iloc[0])
-            ),
-            "beyond_own": lambda task_rows, run: same_but(
-                task_rows, run, "replaced_by", "own_task"
-            ),
+            "beyond_random": lambda _, run: same_but(run, "kind", "random"),
+            "beyond_other": lambda _, run: same_but(run, "kind", AGAINST.get(run["kind"].iloc[0])),
+            "beyond_own": lambda _, run: same_but(run, "replaced_by", "own_task"),
         },
         lambda _, run: {"heads": int(run["heads"].iloc[0]), **sizes(run)},
         lambda task_rows, run: right(task_rows[task_rows["procedure"] == "icl"], "icl"),

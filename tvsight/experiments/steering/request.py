@@ -68,10 +68,11 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
     heads = runner.outcome(
         options, lambda plan, source: effects.requests(plan, source, least=HEADS)
     )
-    steered = runner.after(
-        *(effects.EFFECTS, options, NAME),
-        lambda plan, source: requests(plan, source, swept, heads, thetas),
-    )
+
+    def experiment(plan: Plan, source: ModelSource) -> list[Steer]:
+        return requests(plan, source, swept, heads, thetas)
+
+    steered = runner.after(effects.EFFECTS, options, NAME, experiment)
     outcome.add(heads)
     outcome.add(steered)
     return outcome

@@ -44,8 +44,10 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     method."""
 
     def measured(method: MethodEntry) -> Outcome:
-        how = (options.templates, DUMMY_NUMBERS, method)
-        return runner.outcome(options, lambda plan, source: requests(plan, source, *how))
+        def experiment(plan: Plan, source: ModelSource) -> list[Templates]:
+            return requests(plan, source, options.templates, DUMMY_NUMBERS, method)
+
+        return runner.outcome(options, experiment)
 
     return with_further_methods(measured(TASK_VECTOR), options, measured)
 

@@ -46,9 +46,11 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
 
     def projected(known: Outcome, method: MethodEntry) -> Outcome:
         vectors = TaskVectors(Store(options.results), known.paths)
-        outcome = runner.after(
-            *(CENTRAL, options, NAME), lambda plan, source: requests(plan, source, vectors, method)
-        )
+
+        def experiment(plan: Plan, source: ModelSource) -> list[TokenProjections]:
+            return requests(plan, source, vectors, method)
+
+        outcome = runner.after(CENTRAL, options, NAME, experiment)
         if not outcome.results:
             return Outcome([], known.failures | outcome.failures)
         known.add(outcome)
