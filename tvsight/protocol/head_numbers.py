@@ -46,6 +46,21 @@ def ranking(rows: pd.DataFrame) -> list[tuple[int, int]]:
     return [(int(layer), int(head)) for layer, head in order[HEAD].itertuples(index=False)]
 
 
+def by_fv(tables: pd.DataFrame) -> list[tuple[int, int]]:
+    """All heads of a model, those of the largest mean effect over tasks first.
+
+    Args:
+        tables: from `effects`, of the tasks that choose.
+    """
+    return ranked(tables.groupby(HEAD)["effect"].mean())
+
+
+def ranked(values: pd.Series) -> list[tuple[int, int]]:
+    """Heads by value, the largest first; of equal ones, the lowest."""
+    order = values.sort_index().sort_values(ascending=False, kind="stable")
+    return [(int(layer), int(head)) for layer, head in order.index]
+
+
 def universal(table: pd.DataFrame, count: int) -> pd.DataFrame:
     """The mean effect of every head over tasks, the largest first, a row per model and head.
 

@@ -258,17 +258,22 @@ def best_layers(
 
 
 def best_layer(swept: Answers, accepted: Sequence[Sequence[int]]) -> int:
-    """The block with the most correct answers; of several, the lowest.
+    """The block with the most correct answers; of several, the lowest. See `correct_by_block`."""
+    correct = correct_by_block(swept, accepted)
+    return correct.index(max(correct))
+
+
+def correct_by_block(swept: Answers, accepted: Sequence[Sequence[int]]) -> list[int]:
+    """The number of correct answers after each block.
 
     Args:
-        swept: answers after every block, each value `[episodes, depth]`.
+        swept: answers after some blocks, each value `[episodes, blocks]`.
         accepted: tokens that count as correct, per episode.
     """
-    correct = [
+    return [
         sum(token in right for token, right in zip(block, accepted, strict=True))
         for block in swept["token"].T.tolist()
     ]
-    return correct.index(max(correct))
 
 
 def check_no_op(read: Sequence[Read], dtype: str, unpatched: str = "baseline") -> None:

@@ -109,6 +109,10 @@ SCHEMAS = {
         (*CONDITIONS, "context", "heads", "draw", "layer_rule"),
         version=2,
     ),
+    "vector_settings": Schema(
+        (*COLUMNS, "str?: setting operation heads_of", "Int64?: heads", "float64?: factor"),
+        (*CONDITIONS, "setting", "operation", "heads_of", "heads", "factor"),
+    ),
     "induction_scores": Schema(
         (
             "str: model task category definition",

@@ -14,14 +14,13 @@ from tests.helpers.head_rows import (
 from tvsight.experiments.heads import CHOOSES
 from tvsight.experiments.heads.numbers import (
     agreement,
-    by_fv,
     by_induction,
     by_task,
     over_tasks,
     scores,
     task_line,
 )
-from tvsight.protocol.head_numbers import effects
+from tvsight.protocol.head_numbers import by_fv, effects
 
 
 @pytest.fixture(scope="module")

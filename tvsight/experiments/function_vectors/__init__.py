@@ -7,6 +7,8 @@ from tvsight.config import IDENTITY, RUNTIME, VECTOR_RULES, Count, RunConfig
 from tvsight.errors import UsageError
 
 NAME = "function_vectors"
+SETTINGS = "vector_settings"
+"""The folder of the vectors at equal freedom."""
 BESIDE = ("task_vector", "averaged_vector", "mean_state")
 """The other methods that stand beside function vectors, which have no heads."""
 TODD: dict[str, Any] = {

@@ -204,6 +204,17 @@ def task_line(rows: pd.DataFrame) -> str:
     return f"{'  '.join(parts)}  block {vector['layer'].iloc[0]}  {heads} heads"
 
 
+def setting_line(rows: pd.DataFrame) -> str:
+    """The accuracy of each vector of one task with its tuned setting."""
+    tuned = rows[rows["setting"] == "tuned"]
+    parts = []
+    for (name, operation), run in tuned[tuned["heads_of"] != "others"].groupby(
+        ["procedure", "operation"], sort=False
+    ):
+        parts.append(f"{name} {operation} {run['correct'].mean():.2f}")
+    return "tuned: " + ", ".join(parts)
+
+
 def _answers(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
     """The test rows of each of `COMPARED` that was measured."""
     own = central[central["split"] == "test"]

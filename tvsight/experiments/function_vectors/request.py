@@ -8,13 +8,15 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.function_vectors import NAME, Options
-from tvsight.experiments.function_vectors.numbers import task_line
+from tvsight.experiments.function_vectors import NAME, SETTINGS, Options
+from tvsight.experiments.function_vectors.numbers import setting_line, task_line
 from tvsight.methods import METHODS
 from tvsight.models import ModelSource
 from tvsight.protocol import central, methods
 from tvsight.protocol import head_effects as effects
 from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_known_heads
+from tvsight.protocol.head_numbers import by_fv
+from tvsight.protocol.head_numbers import effects as effects_of
 from tvsight.protocol.rows import Asked, asked, frame, method_tokens
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, TaskRequest, identity, read_plan, source_identity, sources
@@ -26,9 +28,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tvsight.experiments.function_vectors.measure import Comparison, ExtractedHeads
+    from tvsight.experiments.function_vectors.settings import OwnAndOthers
+    from tvsight.interventions.attention import Head
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
+TRIED = (1, 2, 5, 10, 20, 40)
+"""Numbers of heads among which the tuned setting is chosen."""
+FACTORS = (0.5, 1.0, 2.0)
+"""Factors of the vector, likewise."""
 COUNTS = (1, 2, 3, 5, 10, 20, 40)
 """Numbers of heads of the curve, as far as a model has them."""
 DRAWS = 3
@@ -72,8 +80,12 @@ def _collect(runner: "Runner", options: Options) -> Outcome:
     def experiment(plan: Plan, source: ModelSource) -> list[FunctionVectors]:
         return requests(plan, source, options, head_outcome, thetas)
 
+    def at_equal_freedom(plan: Plan, source: ModelSource) -> list[VectorSettings]:
+        return setting_requests(plan, source, options, head_outcome, thetas)
+
     outcome.add(head_outcome)
     outcome.add(runner.after(effects.EFFECTS, options, NAME, experiment))
+    outcome.add(runner.after(effects.EFFECTS, options, SETTINGS, at_equal_freedom))
     return outcome
 
 
@@ -117,6 +129,29 @@ def requests(
         wanted.append(
             FunctionVectors(plan, task_identity, task, [o.name for o in every], known, thetas)
         )
+    return wanted
+
+
+def setting_requests(
+    plan: Plan, source: ModelSource, options: Options, head_outcome: Outcome, thetas: TaskVectors
+) -> "list[VectorSettings]":
+    """One request per task whose effects are known; see `requests`."""
+    tasks, known = with_known_heads(plan, source, head_outcome, thetas)
+    tables = {task.name: effects_of(known.results[task.name].rows) for task in tasks}
+    wanted = []
+    for task in tasks:
+        others = sorted((other for other in tasks if other != task), key=lambda other: other.name)
+        ranking = {"own": known.ranking(task.name)}
+        if others:
+            ranking["others"] = by_fv(pd.concat([tables[other.name] for other in others]))
+        task_identity = identity(plan, SETTINGS, source, task) | {
+            "heads": options.heads,
+            "counts": list(TRIED),
+            "factors": list(FACTORS),
+            **source_identity(plan, others),
+            **effects.chosen_queries(options.protocol == "todd"),
+        }
+        wanted.append(VectorSettings(plan, task_identity, task, known, ranking))
     return wanted
 
 
@@ -212,6 +247,59 @@ class FunctionVectors(TaskRequest):
             if row["procedure"] == "function_vector":
                 row |= {name: by_block[row["layer"]] for name, by_block in cosines.items()}
         return [*rows, *(plain | row for read in result["test"] for row in test.labelled(read))]
+
+
+@dataclass(frozen=True)
+class VectorSettings(TaskRequest):
+    """The vectors of one task at equal freedom."""
+
+    known: KnownHeads
+    ranking: "dict[str, list[Head]]"
+    """All heads by their effect on the task itself, `own`, and on the `others`."""
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """The settings chosen on dev and measured on test, in one job.
+
+        Raises:
+            MeasurementError: when vectors or logits hold NaN or infinity.
+            RefusedError: when the model has fewer heads than asked for.
+            UsageError: when a prompt or an answer does not suit the tokenizer.
+        """
+        from tvsight.experiments.function_vectors.settings import LABELS, measure
+
+        check_enough_heads(model, self.identity["heads"])
+        episodes, notes = self.plan.episodes(self.task, model)
+        by_split = asked(model, self.task, episodes, self.plan.template)
+        prompts = method_tokens(self.plan, self.task, model, episodes, by_split)
+        total = model.decoder.depth * model.decoder.attention.heads
+        known: OwnAndOthers = {
+            "means": self.known.means(self.task.name),
+            "ranking": self.ranking,
+            "counts": [size for size in TRIED if size <= total],
+            "factors": list(FACTORS),
+            "fixed": self.identity["heads"],
+        }
+        every = [(layer, 0) for layer in range(model.decoder.depth)]
+        small: OwnAndOthers = {
+            **known,
+            "means": known["means"][:, :1, :2].contiguous(),
+            "ranking": dict.fromkeys(known["ranking"], every),
+            "counts": [size for size in known["counts"] if size <= len(every)],
+            "fixed": 1,
+        }
+        arguments = (prompts["dev"], prompts["test"], known)
+        (result,) = yield [Job(measure, arguments, prompts=2, small=(small,))]
+        if not result["finite"]:
+            raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
+        plain = dict.fromkeys(LABELS)
+        test = by_split["test"]
+        rows = [plain | row for read in result["test"] for row in test.labelled(read)]
+        data = frame(rows, self.task.name, self.task.category, schema(SETTINGS))
+        return Measured(data, None, notes)
+
+    def line(self, rows: pd.DataFrame) -> str:
+        """The accuracy of each tuned vector."""
+        return setting_line(rows)
 
 
 def _of_one_head(extracted: "ExtractedHeads") -> "ExtractedHeads":

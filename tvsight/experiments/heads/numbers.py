@@ -5,7 +5,7 @@ from scipy.stats import hypergeom, spearmanr
 
 from tvsight.experiments.heads import CHOOSES, COPYING, DEFINITIONS, KINDS, REPLACEMENTS, Repetition
 from tvsight.output.labels import number
-from tvsight.protocol.head_numbers import HEAD, effects, universal
+from tvsight.protocol.head_numbers import HEAD, effects, ranked, universal
 from tvsight.statistics import summaries
 from tvsight.statistics.summaries import ENDS, by_group, right, sizes
 
@@ -23,22 +23,13 @@ SET = ["model", "task", "replaced_by", "kind", "share"]
 DIFFERENCES = ("loss", "beyond_random", "beyond_other", "beyond_own")
 
 
-def by_fv(tables: pd.DataFrame) -> list[tuple[int, int]]:
-    """All heads of a model, those of the largest mean effect over tasks first.
-
-    Args:
-        tables: from `function_vectors.head_numbers.effects`, of the tasks that choose.
-    """
-    return _ranked(tables.groupby(HEAD)["effect"].mean())
-
-
 def by_induction(rows: pd.DataFrame, definition: str) -> list[tuple[int, int]]:
     """All heads of a model, those of the largest induction score first.
 
     Args:
         rows: of induction scores.
     """
-    return _ranked(induction(rows, definition).set_index(HEAD)["score"])
+    return ranked(induction(rows, definition).set_index(HEAD)["score"])
 
 
 def induction(rows: pd.DataFrame, definition: str) -> pd.DataFrame:
@@ -205,9 +196,3 @@ def task_line(rows: pd.DataFrame) -> str:
     for kind, name in (("fv", "FV"), ("induction", "induction"), ("random", "random")):
         parts.append(f"{name} {number(most.loc[most['kind'] == kind, 'correct'].mean())}")
     return f"{parts[0]}  without {most['heads'].iloc[0]} heads: {', '.join(parts[1:])}"
-
-
-def _ranked(values: pd.Series) -> list[tuple[int, int]]:
-    """Heads by value, the largest first; of equal ones, the lowest."""
-    order = values.sort_index().sort_values(ascending=False, kind="stable")
-    return [(int(layer), int(head)) for layer, head in order.index]

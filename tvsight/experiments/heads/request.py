@@ -19,9 +19,10 @@ from tvsight.experiments.heads import (
     Options,
 )
 from tvsight.experiments.heads import induction as induction_scores
-from tvsight.experiments.heads.numbers import by_fv, by_induction, task_line
+from tvsight.experiments.heads.numbers import by_induction, task_line
 from tvsight.models import ModelSource
 from tvsight.protocol import head_effects as effects
+from tvsight.protocol.head_numbers import by_fv
 from tvsight.protocol.head_numbers import effects as mean_effects
 from tvsight.protocol.rows import asked, frame
 from tvsight.run.outcome import Measured, Outcome
