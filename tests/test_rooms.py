@@ -59,6 +59,7 @@ FURTHER = {
     "episodes.py": NAMES,
     "contexts.py": ["steering"],
     "induction.py": ["heads"],
+    "settings.py": ["function_vectors"],
     "task_figures.py": ["main_results"],
     "method_numbers.py": ["main_results"],
     "method_figures.py": ["main_results"],

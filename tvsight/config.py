@@ -110,7 +110,8 @@ class RunConfig:
     seed: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N ...")] = field(
         default=(0,), metadata=IDENTITY
     )
-    """Seed of the episodes. `main_results` measures several, draws the first and compares all."""
+    """Seed of the episodes. `main_results`, `function_vectors` and `heads` measure several, draw
+    the first and compare all."""
     division: Literal["halves", "todd"] = field(default="halves", metadata=IDENTITY)
     """Pairs for queries. `halves`: one half for dev and one for test, every pair may be shown;
     `todd`: 70 % are shown, 21 % asked on test and 9 % on dev (Todd et al. 2024)."""
@@ -307,7 +308,7 @@ def one_seed(config: RunConfig) -> int:
     if len(config.seed) > 1:
         given = " ".join(map(str, config.seed))
         raise UsageError(
-            f"{option('seed', given)}: only main_results compares seeds, and without "
-            f"{option('save_episodes')}. Give one seed here."
+            f"{option('seed', given)}: only main_results, function_vectors and heads compare "
+            f"seeds, and without {option('save_episodes')}. Give one seed here."
         )
     return config.seed[0]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from tests.helpers.example_rows import run, task_rows, typed
-from tvsight.experiments.function_vectors import BESIDE, NAME
+from tvsight.experiments.function_vectors import BESIDE, NAME, SETTINGS
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Outcome, Stored
@@ -143,6 +143,32 @@ def joined(*tables: Tables) -> Tables:
     return Tables(*(pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True)))
 
 
+SETTINGS_RIGHT = {
+    ("function_vector", "own", "add"): (8, 14),
+    ("function_vector", "own", "overwrite"): (3, 4),
+    ("function_vector", "others", "add"): (6, 11),
+    ("function_vector", "others", "overwrite"): (2, 3),
+    ("own_mean", None, "add"): (5, 10),
+    ("own_mean", None, "overwrite"): (15, 16),
+    ("mean_state", None, "add"): (4, 9),
+    ("mean_state", None, "overwrite"): (12, 16),
+}
+"""Right answers of `N` with the fixed and the tuned setting, by vector and operation."""
+
+
+def setting_rows(task: str, category: str = "custom", less: int = 0) -> pd.DataFrame:
+    """The vectors of one task at equal freedom."""
+    rows = run("test", N, 2, procedure="baseline")
+    for (procedure, heads_of, operation), counts in SETTINGS_RIGHT.items():
+        for setting, right, size, factor in zip(
+            ("fixed", "tuned"), counts, (10, 20), (1.0, 2.0), strict=True
+        ):
+            labels = {"operation": operation, "heads_of": heads_of, "setting": setting}
+            labels |= {"heads": size if heads_of else None, "factor": factor, "layer": LAYER}
+            rows += run("test", N, right - less, procedure=procedure, **labels)
+    return typed(rows, SETTINGS, model="a-model", task=task, category=category)
+
+
 @cache
 def three_tasks() -> Tables:
     return joined(*(of_task(task, effect) for task, effect in EFFECT.items()))
@@ -168,10 +194,15 @@ def eighteen_tasks() -> Tables:
 
 
 def outcome(tables: Tables) -> Outcome:
-    """All rows as stored results."""
+    """All rows as stored results, with the vectors at equal freedom."""
     stored = []
     for experiment, rows in zip((MAIN_RESULTS, EFFECTS, NAME), tables, strict=True):
         for task, own in rows.groupby("task", sort=False):
             path = Path(experiment, "a-model", f"{task}-0")
             stored.append(Stored(Key("a-model", str(task)), path, own.reset_index(drop=True)))
+    for task, own in tables.vectors.groupby("task", sort=False):
+        path = Path(SETTINGS, "a-model", f"{task}-0")
+        less = len(stored) % 2
+        settings = setting_rows(str(task), str(own["category"].iloc[0]), less)
+        stored.append(Stored(Key("a-model", str(task)), path, settings))
     return Outcome(stored)

@@ -13,12 +13,12 @@ from tvsight.cli.command import FAILURE_EXIT
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import ServerError, StorageError, TvsightError
 from tvsight.experiments import EXPERIMENTS
-from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 
 if TYPE_CHECKING:
     from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
 
+COMPARE_SEEDS = ("main_results", "function_vectors", "heads")
 OWN_EPISODES = (
     "each analysis asks about episodes of its own; save and replay a file with "
     "`python -m analyses.main_results`."
@@ -130,6 +130,6 @@ def _noted(one: Made, what: str, fail_fast: bool) -> Iterator[None]:
 def _options(name: str, options: RunConfig) -> Any:
     """The options of a run as those of one analysis, whose own have their defaults."""
     values = {entry.name: getattr(options, entry.name) for entry in fields(options)}
-    if name != MAIN_RESULTS:  # which alone compares seeds
+    if name not in COMPARE_SEEDS:
         values["seed"] = options.seed[:1]
     return import_module(f"tvsight.experiments.{name}").Options(**values)

@@ -1,8 +1,8 @@
 """The central comparison: build the job of a task and turn its output into rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
@@ -34,13 +34,24 @@ def collect(runner: "Runner", options: RunConfig) -> Outcome:
 
     The vectors of other seeds than the first are not looked at, and not stored.
     """
+
+    def of_seed(config: RunConfig) -> Outcome:
+        config = replace(config, vectors=options.vectors and config.seed[0] == options.seed[0])
+        return with_methods(runner, config, runner.outcome(config, requests))
+
+    return each_seed(options, of_seed)
+
+
+Options = TypeVar("Options", bound=RunConfig)
+
+
+def each_seed(options: Options, collect: Callable[[Options], Outcome]) -> Outcome:
+    """What is collected with each seed; with several, in a further column `seed`."""
     if options.save_episodes:
         one_seed(options)
     outcome = Outcome()
     for seed in options.seed:
-        vectors = options.vectors and seed == options.seed[0]
-        config = replace(options, seed=(seed,), vectors=vectors)
-        found = with_methods(runner, config, runner.outcome(config, requests))
+        found = collect(replace(options, seed=(seed,)))
         outcome.add(found.labelled(seed=seed) if len(options.seed) > 1 else found)
     return outcome
 

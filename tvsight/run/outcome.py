@@ -123,6 +123,10 @@ class Outcome:
         """The results that one experiment measured."""
         return Outcome([result for result in self.results if result.experiment == experiment])
 
+    def of_seed(self, seed: int) -> "Outcome":
+        """The results that were measured with one of several seeds; all where there was one."""
+        return Outcome([one for one in self.results if set(one.rows.get("seed", [seed])) == {seed}])
+
     def of_method(self, method: str) -> "Outcome":
         """The results of the vector of one method; of the task vector, where it is empty."""
         return Outcome([result for result in self.results if result.method == method])

@@ -1,7 +1,7 @@
 """Scored rows as numbers: a row per model, task and condition, then means over tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ TASK = ["model", "category", "task"]
 ENDS = ("", "_low", "_high")
 """Of the names of the columns of an estimate."""
 Columns = Mapping[str, Any]
+Rows = TypeVar("Rows")
 
 
 class Ratio(NamedTuple):
@@ -225,6 +226,13 @@ def significant(run: pd.DataFrame, column: str) -> int:
     """The number of rows whose p-value, adjusted by Holm's method, is below `SIGNIFICANCE`."""
     adjusted = run[column] if column.endswith("_holm") else holm(run[column])
     return int((adjusted < SIGNIFICANCE).sum())
+
+
+def each_seed(rows: Mapping[int, Rows], means: Callable[[Rows], pd.DataFrame]) -> pd.DataFrame:
+    """Means of what was measured with each seed, model by model, with a further column `seed`."""
+    table = pd.concat([means(of).assign(seed=seed) for seed, of in rows.items()])
+    models = [table[table["model"] == model] for model in table["model"].unique()]
+    return pd.concat(models, ignore_index=True)
 
 
 def beside(table: pd.DataFrame, others: Mapping[str, tuple[str, str]]) -> pd.DataFrame:

@@ -8,12 +8,14 @@ from tests.helpers.function_vector_rows import (
     EFFECT,
     LAYER,
     RANDOM_HEADS,
+    SETTINGS_RIGHT,
     SHUFFLED,
     SIZE,
     ZERO_SHOT,
     N,
     of_task,
     one_task,
+    setting_rows,
     three_tasks,
 )
 from tvsight.experiments.function_vectors import BESIDE
@@ -25,6 +27,9 @@ from tvsight.experiments.function_vectors.numbers import (
     counts,
     curve,
     over_tasks,
+    setting_line,
+    settings_by_task,
+    settings_over_tasks,
     shuffled,
     task_line,
     zero_shot,
@@ -144,3 +149,39 @@ def test_the_line_of_a_task_has_both_contexts() -> None:
     assert said.startswith("zero-shot 0.60 [")
     assert "  shuffled 0.65 [" in said
     assert said.endswith(f"block {LAYER}  {SIZE} heads")
+
+
+def test_vectors_at_equal_freedom_are_paired_with_each_other_and_with_the_comparison() -> None:
+    central = three_tasks().central
+    rows = pd.concat([setting_rows("one"), setting_rows("two", less=2)], ignore_index=True)
+    table = settings_by_task(central, rows)
+    assert len(table) == 2 * 2 * len(SETTINGS_RIGHT)
+    assert set(table["category"]) == {"custom"}
+    tuned = table[(table["task"] == "two") & (table["setting"] == "tuned")]
+    by_vector = tuned.set_index(["procedure", "heads_of", "operation"])
+    heads = by_vector.loc[("function_vector", "own", "add")]
+    assert heads["accuracy"] == pytest.approx(12 / N)
+    assert (heads["heads"], heads["factor"], heads["layer"]) == (20, 2.0, LAYER)
+    expected = {"gained": 6, "over_own_mean": 4, "over_written": -2, "over_others": 3}
+    expected |= {"below_icl": 18 - 12, "below_task_vector": 15 - 12}
+    for name, right in expected.items():
+        assert heads[name] == pytest.approx(right / N), name
+    assert (heads["baseline"], heads["icl"]) == (2 / N, 18 / N)
+    assert heads["gained_p"] == pytest.approx(2**-6)
+    written = by_vector.loc[("own_mean", "", "overwrite")]
+    assert written[["over_own_mean", "over_written", "over_others"]].isna().all()
+    assert pd.isna(written["heads"])
+    fixed = table[table["setting"] == "fixed"]
+    assert fixed["gained"].isna().all()
+
+    means = settings_over_tasks(table).set_index(["procedure", "heads_of", "operation", "setting"])
+    mean = means.loc[("mean_state", "", "overwrite", "tuned")]
+    assert mean["accuracy"] == pytest.approx((16 + 14) / 2 / N)
+    assert mean["over_own_mean"] == pytest.approx(0)
+    assert mean["recovered_gap"] == pytest.approx((15 - 2) / (18 - 2))
+    assert mean["tasks"] == 2
+
+
+def test_the_line_of_a_task_says_what_the_tuned_vectors_answer() -> None:
+    line = setting_line(setting_rows("one"))
+    assert line.startswith("tuned: function_vector add 0.70, function_vector overwrite 0.20, ")

@@ -18,6 +18,7 @@ from tests.helpers.recorded import Recorded, Told
 from tvsight.experiments.function_vectors import NAME, Options
 from tvsight.experiments.function_vectors.numbers import COMPARED
 from tvsight.experiments.function_vectors.report import TITLES, draw
+from tvsight.run.outcome import Outcome
 
 
 def drawn(tables: Tables) -> tuple[Recorded, str]:
@@ -35,10 +36,10 @@ def test_figures_are_those_of_before(of_three: tuple[Recorded, str]) -> None:
     recorded, said = of_three
     parts = (
         *("", "_means", "_heads", "_effects", "_curve", "_cosines", "_methods", "_overlap"),
-        "_shuffled_methods",
+        *("_shuffled_methods", "_settings"),
     )
     assert set(recorded.tables) == {f"{NAME}{part}" for part in parts}
-    own = {"", "_cosines", "_heads_a-model", "_overlap_a-model"}
+    own = {"", "_cosines", "_heads_a-model"}
     methods = {"_methods_a-model", "_shuffled_methods_a-model"}
     assert set(recorded.figures) == {f"{NAME}{part}" for part in own | methods}
     for part in sorted(own):
@@ -69,6 +70,15 @@ def test_tables_say_the_numbers(of_three: tuple[Recorded, str]) -> None:
     assert tasks["Note"].tolist() == [""] * 3
     assert shuffled["Block of the function vector"].tolist() == ["4"] * 3
     assert shuffled["Task vector, shuffled labels"].str.startswith("0.80 [").all()
+    (settings,) = recorded.cells[f"{NAME}_settings"]
+    first = settings[settings["Vector"] == "Sum of the task’s heads"].iloc[1]
+    assert (first["Operation"], first["Setting"]) == ("Added", "tuned")
+    assert first["Accuracy"].startswith("0.68 [")
+    assert first["Over fixed"].startswith("0.30 [")
+    assert recorded.figures[NAME].title == (
+        "a-model, tuned: a sum of heads and the mean task vector answer 0.68 and 0.48 where they "
+        "are added, 0.18 and 0.78 where they are written over"
+    )
     (effects,) = recorded.cells[f"{NAME}_effects"]
     first = effects.set_index("Task").loc["two"]
     assert (first["Head 1"], first["Head 2"]) == ("1.3", "0.0")
@@ -122,3 +132,16 @@ def test_without_function_vectors_nothing_is_drawn() -> None:
     recorded, said = drawn(empty)
     assert (recorded.tables, recorded.figures) == ({}, {})
     assert said == "No function vector was measured: nothing to draw.\n"
+
+
+def test_seeds_stand_in_a_table_of_their_own() -> None:
+    found = outcome(three_tasks())
+    first, second = found.labelled(seed=0), found.labelled(seed=3)
+    recorded = Recorded(NAME)
+    draw(
+        Outcome(first.results + second.results), Options(heads=SIZE, seed=(0, 3)), Told(), recorded
+    )
+    (cells,) = recorded.cells[f"{NAME}_settings_seeds"]
+    (once,) = recorded.cells[f"{NAME}_settings"]
+    assert cells["Seed"].tolist() == ["0"] * len(once) + ["3"] * len(once)
+    pd.testing.assert_frame_equal(cells.drop(columns="Seed").iloc[: len(once)], once)

@@ -14,8 +14,14 @@ from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.errors import RefusedError, UsageError
 from tvsight.execution import Here, complete
 from tvsight.execution.ndif.preflight import rehearse
-from tvsight.experiments.function_vectors import BESIDE, NAME, Options
-from tvsight.experiments.function_vectors.request import COUNTS, DRAWS, FunctionVectors, requests
+from tvsight.experiments.function_vectors import BESIDE, FACTORS, NAME, SETTINGS, Options
+from tvsight.experiments.function_vectors.request import (
+    COUNTS,
+    DRAWS,
+    FunctionVectors,
+    requests,
+    setting_requests,
+)
 from tvsight.experiments.heads import INDUCTION
 from tvsight.experiments.heads import request as heads
 from tvsight.models.loading import Model, load
@@ -115,6 +121,36 @@ def test_more_heads_than_there_are_is_an_error(model: Model) -> None:
     chosen = options(heads=DEPTH * HEADS + 1)
     with pytest.raises(RefusedError, match="--heads 21: qwen2 has 20 heads"):
         next(wanted(chosen)[0].steps(model))
+
+
+def test_settings_name_what_is_tried_and_rank_heads_by_the_task_and_by_the_others(
+    model: Model,
+) -> None:
+    chosen = options(heads=3)
+    tasks = TASKS.split(",")
+    of_heads = outcome_for(tasks, SOURCE.name, DEPTH, HEADS).only(EFFECTS)
+    zeros = ZeroVectors(SOURCE.name, *tasks)
+    found = setting_requests(read_plan(chosen), SOURCE, chosen, of_heads, zeros)
+    assert [one.name for one in found] == tasks
+    identity = found[0].identity
+    assert (identity["experiment"], identity["heads"]) == (SETTINGS, 3)
+    assert (identity["counts"], identity["factors"]) == ([1, 2, 3, 5, 10, 20, 40], list(FACTORS))
+    assert set(identity["sources"]) == {*tasks} - {found[0].name}
+    assert set(found[0].ranking) == {"own", "others"}
+    (job,) = next(found[0].steps(model))
+    assert rehearse(job, model.decoder, model.dtype) > 0
+    assert job.arguments[2]["counts"] == [1, 2, 3, 5, 10, 20]
+
+    (alone,) = setting_requests(read_plan(options("to_upper")), SOURCE, chosen, of_heads, zeros)
+    assert set(alone.ranking) == {"own"}
+
+    measured = complete(found[0].steps(model), model.decoder, Here())
+    rows = measured.rows
+    assert rows.dtypes.astype(str).to_dict() == schema(SETTINGS).columns_with(["rank"])
+    assert set(rows["setting"].dropna()) == {"fixed", "tuned"}
+    assert check_rows(rows, found[0].identity | {"model": "qwen2"}) is None
+    shipped = complete(found[0].steps(model), model.decoder, Here(simulated=True)).rows
+    pd.testing.assert_frame_equal(shipped, rows)
 
 
 def test_no_head_is_an_error() -> None:

@@ -63,3 +63,14 @@ def test_without_a_second_task_the_scores_alone_are_drawn() -> None:
     files, told = drawn(outcome("a-model", ablated=False))
     assert set(files.tables) == {"heads_agreement", "heads_scores"}
     assert "two are needed" in told
+
+
+def test_seeds_stand_in_a_table_of_their_own() -> None:
+    found = outcome("a-model")
+    seeded = found.labelled(seed=0).results + found.labelled(seed=2).results
+    files = Recorded(NAME)
+    draw(Outcome(seeded), RunConfig(seed=(0, 2)), Told(), files)
+    (cells,) = files.cells["heads_seeds"]
+    means, _ = files.cells["heads"]
+    assert cells["Seed"].unique().tolist() == ["0", "2"]
+    assert cells.loc[cells["Seed"] == "2", "Lost"].tolist() == means["Lost"].tolist()

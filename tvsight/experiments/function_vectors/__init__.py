@@ -11,6 +11,10 @@ SETTINGS = "vector_settings"
 """The folder of the vectors at equal freedom."""
 BESIDE = ("task_vector", "averaged_vector", "mean_state")
 """The other methods that stand beside function vectors, which have no heads."""
+TRIED = (1, 2, 5, 10, 20, 40)
+"""Numbers of heads among which the tuned setting is chosen."""
+FACTORS = (0.5, 1.0, 2.0)
+"""Factors α of the vector, likewise."""
 TODD: dict[str, Any] = {
     "template": "question",
     "shots": 10,
@@ -31,7 +35,7 @@ class Options(RunConfig):
     """Options of a run, and of this analysis."""
 
     heads: Count = field(default=10, metadata=IDENTITY)
-    """Heads in a function vector. The curve over their number is drawn from 1 to 40 whatever is
+    """Heads in a function vector. The curve over their number goes from 1 to 40 whatever is
     chosen here."""
     protocol: Literal["paper", "todd"] = field(default="paper", metadata=RUNTIME)
     """`todd`: the prompts of Todd et al. (2024), as --template question --shots 10 --division todd

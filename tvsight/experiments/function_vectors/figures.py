@@ -1,17 +1,19 @@
-"""Effects of heads, accuracy by number of heads, and heads that tasks share."""
+"""Effects of heads, vectors at equal freedom, and cosines."""
+
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.ticker import MaxNLocator
 
-from tvsight.experiments.function_vectors.numbers import CONTROLS, FUNCTION_VECTOR
-from tvsight.output.labels import counted, display_name, number, sizes, task_title
-from tvsight.output.marks import band, level, look_of, whiskered
+from tvsight.experiments.function_vectors import FACTORS, TRIED
+from tvsight.experiments.function_vectors.numbers import FUNCTION_VECTOR
+from tvsight.output.labels import counted, display_name, number, sizes
+from tvsight.output.marks import band, grid_of_panels, look_of, rows_of, whiskered
 from tvsight.output.panels import block_ticks, legend_above, model_panels
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, title
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure
+from tvsight.output.procedures import PROCEDURES
+from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 DIVERGING = "PuOr"
 """Colours of effects of both signs, with a light zero."""
@@ -22,14 +24,20 @@ SIMILARITIES = {
 """Names and looks of the cosines."""
 NAMED = 5
 """Heads that are named in the map."""
-APART = 1.07
-"""The factor between the places of neighbouring controls, so that none hides another."""
 SETTINGS = (
     "The function vector has a fixed number of heads and α = 1, as its authors have it. The task "
     "vector is written over, so the numbers do not say which vector holds more."
 )
-LEVELS = ("baseline", "icl", "task_vector", "mean_state")
-"""Procedures whose mean is a level beside the curve."""
+OPERATIONS = {"add": "Added", "overwrite": "Written over"}
+APPLIED = {
+    ("function_vector", "own"): "Sum of the task’s heads",
+    ("function_vector", "others"): "Sum of other tasks’ heads",
+    ("mean_state", ""): "Mean state",
+    ("own_mean", ""): "Mean task vector",
+}
+"""The vectors at equal freedom, by procedure and by what chose the heads."""
+SETTINGS_DRAWN = {"fixed": (0.17, False), "tuned": (-0.17, True)}
+"""The place of each setting in its row, and whether its marker is filled."""
 
 
 def head_map(heads: pd.DataFrame, table: pd.DataFrame, model: str, count: int) -> Plot:
@@ -84,54 +92,58 @@ def head_map(heads: pd.DataFrame, table: pd.DataFrame, model: str, count: int) -
     return Plot(figure, finding, caption, note)
 
 
-def by_heads(curves: pd.DataFrame, means: pd.DataFrame, count: int) -> Plot:
-    """Mean test accuracy by the number of heads in the vector, a panel per model.
+def settings(means: pd.DataFrame) -> Plot:
+    """By how much each vector falls short of ICL, added and written over, with its fixed and its
+    tuned setting: a row of panels per model.
 
     Args:
-        curves: from `numbers.curve`.
-        means: from `numbers.over_tasks`; levels and controls.
-        count: heads in a function vector, where the controls were measured.
+        means: from `numbers.settings_over_tasks`.
     """
-    models = list(curves["model"].unique())
-    figure, panels = model_panels(models, 3.1, alone=0.7)
-    for axes, model in zip(panels, models, strict=True):
-        curve = curves[curves["model"] == model]
-        look = look_of(FUNCTION_VECTOR) | {"linestyle": "-", "markersize": 3.6, "elinewidth": 0.8}
-        places = curve["heads"].astype(float)
-        whiskered(axes, curve, "accuracy", places, label=title(FUNCTION_VECTOR), **look)
-        model_means = means[means["model"] == model].set_index("procedure")
-        for name in LEVELS:
-            level(axes, model_means.loc[name, "accuracy"], name, label=title(name))
-        controls = [name for name in CONTROLS if name in model_means.index]
-        for index, name in enumerate(controls):
-            at = count * APART ** (index - len(controls) // 2)
-            look = look_of(name) | {"markersize": 4.4, "label": title(name), "zorder": 3}
-            axes.plot(
-                at, model_means.loc[name, "accuracy"], clip_on=False, **look
-            )  # whole at 0 too
-        axes.set(xscale="log", ylim=(0, 1), xlabel="Heads in the vector (log scale)")
-        ticks = sorted(set(curve["heads"].astype(int)))
-        axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
-        axes.minorticks_off()
-    panels[0].set_ylabel("Mean test accuracy")
-    legend_above(figure, panels[0], 3, 6.5)
+    models = list(means["model"].unique())
+    figure = new_figure(TWO_COLUMNS, 0.8 + 1.5 * len(models))
+    panels = grid_of_panels(figure, 2 * len(models), 2, sharex=True, sharey=True)
+    places = product(models, OPERATIONS.items())
+    for axes, (model, (operation, words)) in zip(panels, places, strict=True):
+        rows = means[(means["model"] == model) & (means["operation"] == operation)]
+        axes.set_title(f"{display_name(model)}\n{words}", loc="left", fontsize=7)
+        axes.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+        for place, (name, heads_of) in enumerate(reversed(APPLIED)):
+            of_vector = rows[(rows["procedure"] == name) & (rows["heads_of"] == heads_of)]
+            look = look_of(name) | {"markersize": 4.4, "elinewidth": 0.8}
+            for setting, (shift, filled) in SETTINGS_DRAWN.items():
+                drawn = of_vector[of_vector["setting"] == setting]
+                face = {} if filled else {"markerfacecolor": "white"}
+                whiskered(axes, drawn, "below_icl", place + shift, upright=False, **look, **face)
+        rows_of(axes, [APPLIED[of] for of in reversed(APPLIED)])
+        axes.set_ylim(-0.6, len(APPLIED) - 0.4)
+    for axes in panels[-2:]:
+        axes.set_xlabel("Test accuracy below ICL")
     note = (
-        f"Means over {counted(curves['tasks'].max(), 'task')}, zero-shot prompts. Whiskers: 95 % "
-        "bootstrap intervals over tasks."
+        f"Means over {counted(means['tasks'].max(), 'task')}, zero-shot prompts. Whiskers: 95 % "
+        "bootstrap intervals over tasks of the paired difference. Open: fixed; filled: tuned."
     )
     caption = (
-        f"{note} The vector is added after the block that is best on dev with {count} heads. "
-        f"Controls, with {count} heads where they are heads, stand side by side: see the table. "
-        "Bottom heads: those of the most negative effect. The raw sum has a block of its own. "
-        f"{SETTINGS}"
+        f"{note} Fixed: ten heads and α = 1, the block chosen on dev. Tuned: the number of heads "
+        f"({', '.join(map(str, TRIED))}), α ({', '.join(f'{of:g}' for of in FACTORS)}) and the "
+        "block chosen on the same dev prompts. Every vector is one per task. Heads of other tasks "
+        "are those of the largest mean effect on these; their means are of the task itself."
     )
-    model_means = means[means["model"] == models[0]].set_index("procedure")["accuracy"]
-    finding = (
-        f"{display_name(models[0])}: function vectors of {counted(count, 'head')}, added with α = "
-        f"1, answer {number(model_means[FUNCTION_VECTOR])}; task vectors, written over, "
-        f"{number(model_means['task_vector'])}"
+    return Plot(figure, _finding(means), caption, note)
+
+
+def _finding(means: pd.DataFrame) -> str:
+    """What each of the four tuned settings answers, of the first model."""
+    first = means[(means["model"] == means["model"].iloc[0]) & (means["setting"] == "tuned")]
+    tuned = first.set_index(["procedure", "heads_of", "operation"])["accuracy"]
+    own, mean = ("function_vector", "own"), ("own_mean", "")
+    added, written = (
+        f"{number(tuned[*own, operation])} and {number(tuned[*mean, operation])}"
+        for operation in OPERATIONS
     )
-    return Plot(figure, finding, caption, note)
+    return (
+        f"{display_name(str(first['model'].iloc[0]))}, tuned: a sum of heads and the mean task "
+        f"vector answer {added} where they are added, {written} where they are written over"
+    )
 
 
 def similarity(cosines: pd.DataFrame) -> Plot:
@@ -167,52 +179,5 @@ def similarity(cosines: pd.DataFrame) -> Plot:
     finding = (
         "Without their means over tasks, function and task vectors have a cosine of at most "
         f"{number(peak['cosine_centred'])}"
-    )
-    return Plot(figure, finding, caption, note)
-
-
-def shared_heads(pairs: pd.DataFrame, model: str, count: int) -> Plot:
-    """The number of heads that the function vectors of two tasks share, task by task.
-
-    Args:
-        pairs: from `head_numbers.overlap`.
-        count: heads in a function vector.
-    """
-    model_rows = pairs[pairs["model"] == model]
-    tasks = list(dict.fromkeys([*model_rows["task"], *model_rows["other"]]))
-    shared = pd.DataFrame(float("nan"), index=tasks, columns=tasks)
-    for _, pair in model_rows.iterrows():
-        shared.loc[pair["task"], pair["other"]] = pair["shared"]
-        shared.loc[pair["other"], pair["task"]] = pair["shared"]
-    titles = [task_title(task) for task in tasks]
-    figure = new_figure(0.8 * TWO_COLUMNS, 1.2 + 0.19 * len(tasks))
-    axes = figure.subplots()
-    sns.heatmap(
-        shared,
-        ax=axes,
-        cmap=COLOUR_MAP,
-        vmin=0,
-        vmax=count,
-        annot=len(tasks) <= 20,
-        fmt=".0f",
-        annot_kws={"fontsize": 6},
-        xticklabels=titles,
-        yticklabels=titles,
-        cbar_kws={"label": f"Shared heads, of {count}", "ticks": MaxNLocator(integer=True)},
-    )
-    axes.tick_params(axis="both", length=0)
-    mean = model_rows["shared"].mean()
-    expected = model_rows["expected"].iloc[0]
-    more = int(model_rows["more"].sum())
-    note = (
-        f"{display_name(model)}. Random sets of {count} heads share {number(expected)} on average."
-    )
-    caption = (
-        f"{note} {more} of {len(model_rows)} pairs share more than such sets do (hypergeometric, "
-        "Holm's correction, 5 %)."
-    )
-    finding = (
-        f"Two tasks share {number(mean)} of {count} heads on average, where chance is "
-        f"{number(expected)}"
     )
     return Plot(figure, finding, caption, note)

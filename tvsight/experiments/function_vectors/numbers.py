@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tvsight.experiments.function_vectors import BESIDE
@@ -43,6 +44,14 @@ TESTED = {
 """Paired differences, by the name of their columns. Of random heads every draw is paired."""
 CHOSEN = ("raw_vector", *(f"shuffled_{name}" for name in (*BESIDE, FUNCTION_VECTOR)))
 """Procedures whose block is chosen on their own dev sweep, besides the function vector."""
+
+
+SETTING = ["procedure", "heads_of", "operation", "setting"]
+"""The columns that tell vectors at equal freedom apart."""
+DIFFERENCES = (
+    *("gained", "over_own_mean", "over_written", "over_others"),
+    *("below_icl", "below_task_vector"),
+)
 
 
 def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -202,6 +211,75 @@ def task_line(rows: pd.DataFrame) -> str:
     for context, run in vector.groupby("context", sort=False):
         parts.append(f"{str(context).replace('_', '-')} {interval(right(run), 'accuracy')}")
     return f"{'  '.join(parts)}  block {vector['layer'].iloc[0]}  {heads} heads"
+
+
+def settings_by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy of the vectors at equal freedom: a row per model, task and `SETTING`.
+
+    Args:
+        central: rows of the central comparison.
+        rows: of vector settings.
+
+    Returns:
+        `model`, `category`, `task`, `SETTING`, `n`, `queries`, `layer`, `heads` and `factor`;
+        `accuracy`; the paired differences `gained` (over the same vector with the fixed setting),
+        `over_own_mean` (over the mean task vector with the same operation and setting),
+        `over_written` (over the mean task vector written over, with the same setting),
+        `over_others` (over the heads that other tasks choose), `below_icl` and
+        `below_task_vector` (ICL, and the task vector of each episode, minus this), each with `_low`
+        and `_high` and the one-sided `_p`; and `baseline` and `icl`.
+    """
+    heads = rows["heads"].to_numpy(float, na_value=np.nan)
+    rows = rows.assign(heads=heads, heads_of=rows["heads_of"].fillna(""))
+    chosen = rows[rows["setting"].notna()]
+    runs = dict(iter(chosen.groupby([*KEYS, *SETTING], observed=True)))
+    known = dict(iter(central[central["split"] == "test"].groupby([*KEYS, "procedure"])))
+
+    def beside(run: pd.DataFrame, **other: str) -> summaries.Pair | None:
+        """These rows, and those of another setting on the same task, where there are any."""
+        own = {name: run[name].iloc[0] for name in (*KEYS, *SETTING)}
+        place = tuple((own | other).values())
+        return (run, runs[place]) if place != tuple(own.values()) and place in runs else None
+
+    def below(run: pd.DataFrame, procedure: str) -> summaries.Pair:
+        return known[*run[KEYS].iloc[0], procedure], run
+
+    mean = {"procedure": "own_mean", "heads_of": ""}
+    return summaries.by_task(
+        rows,
+        SETTING,
+        {
+            "gained": lambda _, run: beside(run, setting="fixed"),
+            "over_own_mean": lambda _, run: beside(run, **mean),
+            "over_written": lambda _, run: beside(run, **mean, operation="overwrite"),
+            "over_others": lambda _, run: beside(run, heads_of="others"),
+            "below_icl": lambda _, run: below(run, "icl"),
+            "below_task_vector": lambda _, run: below(run, "task_vector"),
+        },
+        lambda _, run: {**sizes(run), **run.iloc[0][["layer", "heads", "factor"]]},
+        lambda _, run: {
+            name: known[*run[KEYS].iloc[0], name]["correct"].mean() for name in ("baseline", "icl")
+        },
+        tested=chosen,
+    )
+
+
+def settings_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over tasks: a row per model and `SETTING`.
+
+    Args:
+        table: from `settings_by_task`.
+
+    Returns:
+        `model`, `SETTING`, `tasks` (their number); `accuracy`, `recovered_gap` and each difference
+        with `_low` and `_high`; and the medians over tasks of `heads` and `factor`.
+    """
+    means: dict[str, summaries.Mean] = {
+        **{"accuracy": "accuracy", "recovered_gap": gap()},
+        **{name: name for name in DIFFERENCES},
+    }
+    medians = ["heads", "factor"]
+    return summaries.over_tasks(table, SETTING, means, more=lambda run: dict(run[medians].median()))
 
 
 def setting_line(rows: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tvsight.experiments.function_vectors import BESIDE, NAME, Options, figures, numbers
+from tvsight.experiments.function_vectors import BESIDE, NAME, SETTINGS, Options, figures, numbers
 from tvsight.experiments.function_vectors.request import collect
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.main_results import method_report
@@ -15,6 +15,7 @@ from tvsight.output.page import Page, Table
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.protocol import head_numbers
 from tvsight.protocol.options import EFFECTS
+from tvsight.statistics import summaries
 from tvsight.statistics.summaries import ENDS, by_group
 
 if TYPE_CHECKING:
@@ -124,6 +125,41 @@ OVERLAP_TABLE = Table(
     part="overlap",
     shown=False,
 )
+SETTING_TABLE = Table(
+    "Vectors at equal freedom",
+    "A row is a mean over tasks of one vector per task, from the dev episodes, in zero-shot "
+    "prompts. Fixed: ten heads and α = 1, the block chosen on dev. Tuned: the number of heads, α "
+    "and the block chosen on the same dev prompts; heads and α of the file are medians over "
+    "tasks. Heads of other tasks are those of the largest mean effect on these. Over the mean task "
+    "vector: with the same operation and setting; over the written one: where it is written over. "
+    "The task vector of the last difference has a vector of each episode. [ ]: 95 % bootstrap "
+    "interval over tasks, which are paired in each difference.",
+    (
+        *(
+            c.MODEL,
+            c.Column("Vector", lambda row: figures.APPLIED[row["procedure"], row["heads_of"]]),
+        ),
+        c.named("Operation", "operation", figures.OPERATIONS.__getitem__),
+        *(c.plain("Setting", "setting"), c.estimate("Accuracy", "accuracy")),
+        *(c.estimate("Recovered gap", "recovered_gap"), c.estimate("Over fixed", "gained")),
+        c.estimate("Over the mean task vector", "over_own_mean"),
+        c.estimate("Over the written one", "over_written"),
+        c.estimate("Over heads of other tasks", "over_others"),
+        c.estimate("Below ICL", "below_icl"),
+        c.estimate("Below the task vector", "below_task_vector"),
+        *(c.general("Heads", "heads"), c.general("α", "factor")),
+    ),
+    filed=("Recovered gap", "Over heads of other tasks", "Below the task vector", "Heads", "α"),
+    part="settings",
+)
+SEED_TABLE = SETTING_TABLE._replace(
+    title="Vectors at equal freedom, with other seeds",
+    note="As the table of settings, measured anew with each seed. All other tables are of the "
+    "first seed.",
+    columns=(c.plain("Seed", "seed"), *SETTING_TABLE.all_of()),
+    part="settings_seeds",
+    shown=False,
+)
 SHUFFLED = (
     "In few-shot prompts with shuffled labels: the baseline is such a prompt without a vector, ICL "
     "has the right labels, and vectors are learnt from those."
@@ -133,11 +169,12 @@ SHUFFLED = (
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables."""
     page = Page(display, drawn)
-    head_outcome, applied = outcome.only(EFFECTS), outcome.only(NAME)
+    first = outcome.of_seed(options.seed[0])
+    head_outcome, applied, settings = (first.only(name) for name in (EFFECTS, NAME, SETTINGS))
     if not applied.results:
         display.note("No function vector was measured: nothing to draw.")
         return
-    central = outcome.only(CENTRAL).table
+    central = first.only(CENTRAL).table
     effects = head_numbers.effects(head_outcome.table)
     heads = head_numbers.universal(effects, options.heads)
     pairs = head_numbers.overlap(effects, options.heads)
@@ -160,7 +197,13 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     method_report.draw(pd.concat(method_rows, ignore_index=True)[list(central)], page)
     shuffled = Page(display, drawn.of("shuffled", SHUFFLED))
     method_report.draw(numbers.shuffled(central, rows), shuffled, "with shuffled labels")
-    page.figure(figures.by_heads(curve, means, options.heads))
+    if settings.results:
+        setting_means = _settings(first)
+        page.table(SETTING_TABLE, setting_means)
+        page.figure(figures.settings(setting_means))
+        if len(options.seed) > 1:
+            seeds = {seed: outcome.of_seed(seed) for seed in options.seed}
+            page.table(SEED_TABLE, summaries.each_seed(seeds, _settings))
     page.figure(figures.similarity(cosines), "cosines")
     for model in effects["model"].unique():
         page.figure(figures.head_map(heads, effects, model, options.heads), "heads", model)
@@ -168,8 +211,12 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         page.note("Only one task: there is no other task's vector, and no heads are shared.")
         return
     page.table(OVERLAP_TABLE, pairs, pairs.assign(heads=options.heads))
-    for model in pairs["model"].unique():
-        page.figure(figures.shared_heads(pairs, model, options.heads), "overlap", model)
+
+
+def _settings(outcome: "Outcome") -> pd.DataFrame:
+    """Means over tasks of the vectors at equal freedom."""
+    central, settings = outcome.only(CENTRAL).table, outcome.only(SETTINGS).table
+    return numbers.settings_over_tasks(numbers.settings_by_task(central, settings))
 
 
 def _largest(task_rows: pd.DataFrame) -> dict[str, object]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tvsight.errors import MeasurementError, RefusedError
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.function_vectors import NAME, SETTINGS, Options
+from tvsight.experiments.function_vectors import FACTORS, NAME, SETTINGS, TRIED, Options
 from tvsight.experiments.function_vectors.numbers import setting_line, task_line
 from tvsight.methods import METHODS
 from tvsight.models import ModelSource
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
-TRIED = (1, 2, 5, 10, 20, 40)
-"""Numbers of heads among which the tuned setting is chosen."""
-FACTORS = (0.5, 1.0, 2.0)
-"""Factors of the vector, likewise."""
 COUNTS = (1, 2, 3, 5, 10, 20, 40)
 """Numbers of heads of the curve, as far as a model has them."""
 DRAWS = 3
@@ -44,7 +40,8 @@ DRAWS = 3
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
-    """The central comparison with the mean state, the effects of heads, and function vectors.
+    """The central comparison with the mean state, the effects of heads, and function vectors, with
+    every seed.
 
     Raises:
         RefusedError: when a model has fewer heads than `--heads`, or they cannot be told apart.
@@ -54,7 +51,7 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     if not options.redraw:
         _check_configurations(options)
     with runner.requiring(lambda model: check_enough_heads(model, options.heads)):
-        return _collect(runner, options)
+        return central.each_seed(options, lambda config: _collect(runner, config))
 
 
 def _collect(runner: "Runner", options: Options) -> Outcome:
@@ -146,7 +143,7 @@ def setting_requests(
             ranking["others"] = by_fv(pd.concat([tables[other.name] for other in others]))
         task_identity = identity(plan, SETTINGS, source, task) | {
             "heads": options.heads,
-            "counts": list(TRIED),
+            "counts": sorted({*TRIED, options.heads}),
             "factors": list(FACTORS),
             **source_identity(plan, others),
             **effects.chosen_queries(options.protocol == "todd"),
@@ -275,7 +272,7 @@ class VectorSettings(TaskRequest):
         known: OwnAndOthers = {
             "means": self.known.means(self.task.name),
             "ranking": self.ranking,
-            "counts": [size for size in TRIED if size <= total],
+            "counts": [size for size in self.identity["counts"] if size <= total],
             "factors": list(FACTORS),
             "fixed": self.identity["heads"],
         }
@@ -284,7 +281,7 @@ class VectorSettings(TaskRequest):
             **known,
             "means": known["means"][:, :1, :2].contiguous(),
             "ranking": dict.fromkeys(known["ranking"], every),
-            "counts": [size for size in known["counts"] if size <= len(every)],
+            "counts": [1],
             "fixed": 1,
         }
         arguments = (prompts["dev"], prompts["test"], known)

@@ -21,6 +21,7 @@ from tvsight.output.labels import sizes
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.protocol.options import EFFECTS
+from tvsight.statistics import summaries
 from tvsight.statistics.summaries import wide
 
 if TYPE_CHECKING:
@@ -63,6 +64,15 @@ MEAN_TABLE = Table(
         c.estimate("Lost beyond the task's own mean", "beyond_own"),
     ),
 )
+SEED_TABLE = Table(
+    "In-context learning without heads, with other seeds",
+    "A row is a mean over tasks, measured anew with each seed: other demonstrations, queries, "
+    "means and choice of heads. Columns are those of the table of means. All other tables are of "
+    "the first seed.",
+    (c.plain("Seed", "seed"), *(MEAN_TABLE.all_of())),
+    part="seeds",
+    shown=False,
+)
 TASK_TABLE = Table(
     "",
     "",
@@ -99,9 +109,13 @@ AGREEMENT_TABLE = Table(
 def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
     """Write tables and figures, and show the tables."""
     page = Page(display, drawn)
-    head_outcome, scored, ablated = (outcome.only(name) for name in (EFFECTS, INDUCTION, NAME))
+    first = outcome.of_seed(options.seed[0])
+    head_outcome, scored, ablated = (first.only(name) for name in (EFFECTS, INDUCTION, NAME))
     if ablated.results:
         _draw_ablations(ablated, page)
+        if len(options.seed) > 1:
+            seeds = {seed: outcome.only(NAME).of_seed(seed).table for seed in options.seed}
+            page.table(SEED_TABLE, summaries.each_seed(seeds, _largest_sets))
     else:
         page.note("No heads were ablated: they are chosen on other tasks, so two are needed.")
     if head_outcome.results and scored.results:
@@ -109,13 +123,20 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         _draw_scores(table, numbers.repetitions(scored.table), page)
 
 
+def _largest_sets(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over all tasks with the largest sets of heads."""
+    means = numbers.over_tasks(numbers.by_task(rows))
+    return _largest(means[means["group"] == "all"])
+
+
+def _largest(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["heads"] == table.groupby("model", observed=True)["heads"].transform("max")]
+
+
 def _draw_ablations(ablated: "Outcome", page: Page) -> None:
     table = numbers.by_task(ablated.table)
     means = numbers.over_tasks(table)
-    in_tasks, in_means = (
-        of[of["heads"] == of.groupby("model", observed=True)["heads"].transform("max")]
-        for of in (table, means)
-    )
+    in_tasks, in_means = _largest(table), _largest(means)
     headline = in_tasks[in_tasks["replaced_by"] == "other_tasks"]
     by_task = wide(headline, ["model", "task"], "kind")
     shown = in_means[in_means["group"] == "all"]

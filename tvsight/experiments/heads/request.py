@@ -22,6 +22,7 @@ from tvsight.experiments.heads import induction as induction_scores
 from tvsight.experiments.heads.numbers import by_induction, task_line
 from tvsight.models import ModelSource
 from tvsight.protocol import head_effects as effects
+from tvsight.protocol.central import each_seed
 from tvsight.protocol.head_numbers import by_fv
 from tvsight.protocol.head_numbers import effects as mean_effects
 from tvsight.protocol.rows import asked, frame
@@ -64,7 +65,11 @@ class Ranked(NamedTuple):
 
 
 def collect(runner: "Runner", options: Options) -> Outcome:
-    """The effects of heads, their induction scores, and ICL without them."""
+    """The effects of heads, their induction scores, and ICL without them, with every seed."""
+    return each_seed(options, lambda config: _collect(runner, config))
+
+
+def _collect(runner: "Runner", options: Options) -> Outcome:
     head_outcome = runner.outcome(options, effects.requests)
     scores = runner.outcome(options, induction_scores.requests)
 
