@@ -12,8 +12,10 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from tvsight.output.lettering import width
+from tvsight.output.narrow import ENTRY
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, text_on
+from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, STYLE, text_on
 
 BAND_ALPHA = 0.15
 
@@ -51,10 +53,10 @@ def band(
     axes.fill_between(places, low, high, color=colour, alpha=alpha, linewidth=0)
 
 
-def level(axes: Axes, value: float, procedure: str, width: float = 1.1, **look: Any) -> None:
+def level(axes: Axes, value: float, procedure: str, thick: float = 1.1, **look: Any) -> None:
     """The value of a procedure that has none along the axis: a dashed line, in its colour."""
     colour = PROCEDURES[procedure].colour
-    axes.axhline(value, color=colour, linewidth=width, linestyle="--", **look)
+    axes.axhline(value, color=colour, linewidth=thick, linestyle="--", **look)
 
 
 def points(axes: Axes, across: Any, up: Any, procedure: str, **look: Any) -> None:
@@ -163,12 +165,18 @@ def grid_of_panels(
 
 
 def legend_of(
-    figure: Figure, panels: Iterable[Axes], names: Sequence[str] | None = None, **look: Any
+    figure: Figure,
+    panels: Iterable[Axes],
+    names: Sequence[str] | None = None,
+    ncols: int = 4,
+    fontsize: float | None = None,
+    **look: Any,
 ) -> None:
     """One legend above all panels of what any of them shows.
 
     Args:
         names: what is named, in this order; by default all.
+        ncols: columns, or as many as the figure has room for.
         look: of `Figure.legend`.
     """
     handles: dict[str, Any] = {}
@@ -177,4 +185,8 @@ def legend_of(
             label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
     shown = [name for name in (handles if names is None else names) if name in handles]
-    figure.legend([handles[name] for name in shown], shown, loc="outside upper left", **look)
+    size = fontsize or STYLE["legend.fontsize"]
+    entry = max((width(name, size) for name in shown), default=0) + ENTRY * size / 72
+    ncols = max(1, min(ncols, int(figure.get_figwidth() / entry)))
+    how = {"loc": "outside upper left", "ncols": ncols, "fontsize": size, **look}
+    figure.legend([handles[name] for name in shown], shown, **how)

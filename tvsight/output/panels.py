@@ -17,7 +17,6 @@ from tvsight.output.marks import grid_of_panels, legend_of, points
 from tvsight.output.procedures import PROCEDURES
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
-    ONE_COLUMN,
     TWO_COLUMNS,
     arranged,
     new_figure,
@@ -30,6 +29,8 @@ MOST_TICKS = 12
 """Ticks of an axis of blocks in a panel of usual width."""
 ROWS_OF_TURNED_NAME = 4
 """Tasks of a category beside which its name fits upright."""
+ALONE = 0.73
+"""Width of a panel without others, as a share of two columns."""
 END_LABEL = 7.0
 """Size of a label at the end of a line, in points."""
 PANEL_NAME = 7.5
@@ -47,8 +48,7 @@ def panels(count: int, per_row: int, height: float) -> tuple[Figure, list[Axes]]
     """
     columns = min(per_row, count)
     rows = -(-count // columns)
-    width = ONE_COLUMN * 1.5 if columns == 1 else TWO_COLUMNS
-    figure = new_figure(width, height + 2.2 * rows)
+    figure = new_figure(TWO_COLUMNS * (ALONE if columns == 1 else 1), height + 2.2 * rows)
     drawn = grid_of_panels(figure, count, columns, sharey=True)
     for axes in drawn:
         axes.set_ylim(0, 1)
