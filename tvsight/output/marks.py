@@ -133,13 +133,17 @@ def say_cells(
     shift: float = 0.0,
     size: float = LEAST_TYPE,
 ) -> None:
-    """Write the value of each cell of a heat map into it.
+    """Write the value of each cell of a heat map into it, where it fits.
 
     Args:
         said: the text of a value; nothing is written where it is empty.
         shades: what the cells are coloured by, where that is not the values.
         shift: from the number of a row or column to its middle.
     """
+    figure = axes.get_figure(root=True)
+    room = figure.get_figwidth() if figure else 0.0
+    if room < values.shape[1] * width("0.00", size):
+        return
     for (row, column), value in np.ndenumerate(values):
         shade = (values if shades is None else shades)[row, column]
         if not pd.isna(shade) and (text := said(value)):
@@ -186,7 +190,15 @@ def legend_of(
         }
     shown = [name for name in (handles if names is None else names) if name in handles]
     size = fontsize or STYLE["legend.fontsize"]
-    entry = max((width(name, size) for name in shown), default=0) + ENTRY * size / 72
-    ncols = max(1, min(ncols, int(figure.get_figwidth() / entry)))
+    widths = [width(name, size) + ENTRY * size / 72 for name in shown]
+    room = figure.get_figwidth()
+    while ncols > 1 and sum(map(max, _split(widths, ncols))) > room:
+        ncols -= 1
     how = {"loc": "outside upper left", "ncols": ncols, "fontsize": size, **look}
     figure.legend([handles[name] for name in shown], shown, **how)
+
+
+def _split(widths: list[float], columns: int) -> list[list[float]]:
+    """The entries of a legend in each of its columns that has some."""
+    parts = np.array_split(np.array(widths), columns)
+    return [part.tolist() for part in parts if len(part)]

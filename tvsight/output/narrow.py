@@ -1,13 +1,15 @@
 """Figures on a page narrower than the one they are designed for: panels keep about their width and
 stand below each other, and names take several lines."""
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from tvsight.output.lettering import wrapped
+from tvsight.output.lettering import LEAST_TYPE, wrapped
 
 COMPANION = 0.35
 """A column narrower than this share of the widest stays beside its neighbour: a colour bar."""
@@ -17,8 +19,14 @@ NAMES_SHARE = 0.33
 """The most of a figure's width that names of rows take."""
 ENTRY = 4.8
 """Of an entry of a legend: its mark and the space around it, in sizes of its type."""
+LINES = 4
+"""Of an entry of a legend at most."""
 
 Places = dict[Axes, SubplotSpec]
+
+
+class _Stacked(GridSpec):
+    """Of panels that were put below each other."""
 
 
 def stack(figure: Figure, share: float) -> None:
@@ -31,9 +39,13 @@ def stack(figure: Figure, share: float) -> None:
     places: Places = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec())}
     grids = {spec.get_gridspec() for spec in places.values()}
     grid = grids.pop() if len(grids) == 1 else None
-    if not isinstance(grid, GridSpec) or any(spec.num1 != spec.num2 for spec in places.values()):
+    spanning = any(spec.num1 != spec.num2 for spec in places.values())
+    if grid is None or spanning or isinstance(grid, _Stacked | GridSpecFromSubplotSpec):
         return
-    ratios, heights = list(grid.get_width_ratios()), list(grid.get_height_ratios())
+    ratios, heights = (
+        np.asarray(of, dtype=float).tolist()
+        for of in (grid.get_width_ratios(), grid.get_height_ratios())
+    )
     groups = _groups(ratios)
     across = max(1, round(share * len(groups)))
     if across >= len(groups) or _share_names(places):
@@ -47,13 +59,15 @@ def stack(figure: Figure, share: float) -> None:
         down, beside = divmod(at + (row * len(groups) if unit == 1 else 0), across)
         cells[axes] = (down * unit + (row if unit > 1 else 0), beside)
     rows = 1 + max(row for row, _ in cells.values())
-    outer = GridSpec(rows, across, figure, height_ratios=(heights * rows)[:rows])
+    outer = _Stacked(rows, across, figure, height_ratios=(heights * rows)[:rows])
+    inner: dict[tuple[int, int], GridSpecFromSubplotSpec] = {}
     for axes, spec in places.items():
-        column = spec.colspan.start
+        column, cell = spec.colspan.start, cells[axes]
         group = next(group for group in groups if column in group)
-        widths = [ratios[number] for number in group]
-        inner = GridSpecFromSubplotSpec(1, len(group), outer[cells[axes]], width_ratios=widths)
-        axes.set_subplotspec(inner[0, group.index(column)])
+        if len(group) > 1 and cell not in inner:
+            widths = [ratios[number] for number in group]
+            inner[cell] = outer[cell].subgridspec(1, len(group), width_ratios=widths)
+        axes.set_subplotspec(inner[cell][0, group.index(column)] if cell in inner else outer[cell])
     _name_again(places)
     figure.set_figheight(figure.get_figheight() * rows / len(heights))
 
@@ -69,16 +83,21 @@ def fold(figure: Figure) -> None:
         for text in (*(text for text in own if text.get_text() in titles), axes.xaxis.label):
             _break(text, across)
         _break(axes.yaxis.label, up)
-        if isinstance(axes.yaxis.get_major_formatter(), FixedFormatter):
+        if _are_names(axes.yaxis):
             labels = axes.get_yticklabels()
             for label in labels:
                 _break(label, NAMES_SHARE * wide)
-            axes.set_yticks(axes.get_yticks(), [label.get_text() for label in labels])
+            names = [label.get_text() for label in labels]
+            if any("\n" in name for name in names):
+                axes.set_yticks(axes.get_yticks(), names)
+        if _are_names(axes.xaxis):
+            _shrink_turned(axes, across)
     for legend in (*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))):
-        texts = legend.get_texts()
-        columns = len({round(text.get_window_extent().x0) for text in texts})
-        for text in texts:
-            _break(text, wide / columns - ENTRY * text.get_fontsize() / 72)
+        for _ in range(LINES):
+            if legend.get_window_extent().width > figure.bbox.width:
+                widest = max(text.get_window_extent().width for text in legend.get_texts())
+                for text in legend.get_texts():
+                    _break(text, 0.8 * widest / figure.dpi)
 
 
 def _groups(ratios: list[float]) -> list[list[int]]:
@@ -99,8 +118,23 @@ def _share_names(places: Places) -> bool:
     """Whether panels share an axis whose ticks are names: tasks in rows."""
     first, *others = places
     shared = first.get_shared_y_axes()
-    named = isinstance(first.yaxis.get_major_formatter(), FixedFormatter)
-    return named and any(shared.joined(first, other) for other in others)
+    return _are_names(first.yaxis) and any(shared.joined(first, other) for other in others)
+
+
+def _are_names(axis: Axis) -> bool:
+    """Whether an axis has names at places that were set."""
+    named = isinstance(axis.get_major_formatter(), FuncFormatter)
+    return named and isinstance(axis.get_major_locator(), FixedLocator)
+
+
+def _shrink_turned(axes: Axes, room: float) -> None:
+    """Let names that stand on end be no taller than the columns that they name."""
+    labels = axes.get_xticklabels()
+    low, high = axes.get_xlim()
+    size = 0.9 * 72 * room / max(1.0, abs(high - low))
+    for label in labels:
+        if label.get_rotation() == 90 and float(label.get_fontsize()) > size:
+            label.set_fontsize(max(size, LEAST_TYPE))
 
 
 def _name_again(places: Places) -> None:
@@ -114,4 +148,4 @@ def _name_again(places: Places) -> None:
 
 
 def _break(text: Text, room: float) -> None:
-    text.set_text(wrapped(text.get_text(), room, text.get_fontsize()))
+    text.set_text(wrapped(text.get_text(), room, float(text.get_fontsize())))

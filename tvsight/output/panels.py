@@ -29,6 +29,8 @@ MOST_TICKS = 12
 """Ticks of an axis of blocks in a panel of usual width."""
 ROWS_OF_TURNED_NAME = 4
 """Tasks of a category beside which its name fits upright."""
+STRIP = 0.4
+"""Of a figure's width, the least that a strip along it has room for."""
 ALONE = 0.73
 """Width of a panel without others, as a share of two columns."""
 END_LABEL = 7.0
@@ -210,7 +212,9 @@ def category_strip(axes: Axes, categories: Sequence[str], side: float, upright: 
         categories: of each row, or column.
         side: length of the strip, in inches.
     """
-    count = len(categories)
+    count, figure = len(categories), axes.get_figure(root=True)
+    if figure and not upright:
+        side = min(side, STRIP * figure.get_figwidth())
     for category in dict.fromkeys(categories):
         first, size = categories.index(category), categories.count(category)
         colour, start = CATEGORY_COLOURS[category], first - 0.5

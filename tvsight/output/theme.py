@@ -12,13 +12,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tvsight.config import PAGE_WIDTHS
+from tvsight.output import lettering
 from tvsight.output.lettering import FAMILY
 from tvsight.output.narrow import fold, stack
 
 ONE_COLUMN, TWO_COLUMNS = PAGE_WIDTHS
 PAGE = ContextVar("PAGE", default=TWO_COLUMNS)
 """Width that figures are laid out for, in inches; see `page`."""
-LEAST_TYPE = 6.0
+LEAST_TYPE = lettering.LEAST_TYPE
 """Size of the smallest text in a figure, in points."""
 READABLE = 4.5
 """Least contrast of a text to what lies behind it (WCAG 2, AA)."""
@@ -83,10 +84,17 @@ def new_figure(width: float, height: float) -> Figure:
 def arranged(figure: Figure, place: tuple[float, float, float, float] = (0, 0, 1, 1)) -> Figure:
     """Give the axes of a figure their place, within a rectangle in shares of the figure."""
     if PAGE.get() < TWO_COLUMNS:
-        stack(figure, figure.get_figwidth() / TWO_COLUMNS)
+        stacked(figure)
         _laid_out(figure, place)
         fold(figure)
     return _laid_out(figure, place)
+
+
+def stacked(figure: Figure) -> Figure:
+    """A figure with its panels below each other where the page is too narrow for them."""
+    if PAGE.get() < TWO_COLUMNS:
+        stack(figure, figure.get_figwidth() / TWO_COLUMNS)
+    return figure
 
 
 def _laid_out(figure: Figure, place: tuple[float, float, float, float]) -> Figure:

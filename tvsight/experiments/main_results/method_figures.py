@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tvsight.experiments.main_results.method_numbers import WITHOUT_VECTOR
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, sizes
+from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, of_models, sizes
 from tvsight.output.marks import look_of, points, whiskered
 from tvsight.output.panels import legend_above, task_rows
 from tvsight.output.plots import Plot
@@ -53,7 +53,7 @@ def methods(
     if not known["layer_identified"].all():
         note += " Hollow: not identified."
         caption += f" Hollow: {NOT_IDENTIFIED}."
-    return Plot(figure, finding(model_means, about), caption, note)
+    return Plot(figure, of_models(finding(model_means, about)), caption, note)
 
 
 def finding(means: pd.DataFrame, about: str = "") -> str:
