@@ -18,6 +18,8 @@ from tvsight.output.procedures import PROCEDURES
 from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, STYLE, text_on
 
 BAND_ALPHA = 0.15
+LEGEND_LINE = 1.5
+"""Height of a line of a legend, in sizes of its type."""
 
 
 def whiskers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
@@ -180,7 +182,7 @@ def legend_of(
 
     Args:
         names: what is named, in this order; by default all.
-        ncols: columns, or as many as the figure has room for.
+        ncols: columns; where the figure has room for fewer, it grows by the lines.
         look: of `Figure.legend`.
     """
     handles: dict[str, Any] = {}
@@ -191,9 +193,11 @@ def legend_of(
     shown = [name for name in (handles if names is None else names) if name in handles]
     size = fontsize or STYLE["legend.fontsize"]
     widths = [width(name, size) + ENTRY * size / 72 for name in shown]
-    room = figure.get_figwidth()
+    room, asked = figure.get_figwidth(), ncols
     while ncols > 1 and sum(map(max, _split(widths, ncols))) > room:
         ncols -= 1
+    lines = -(-len(shown) // ncols) - -(-len(shown) // asked)
+    figure.set_figheight(figure.get_figheight() + lines * LEGEND_LINE * size / 72)
     how = {"loc": "outside upper left", "ncols": ncols, "fontsize": size, **look}
     figure.legend([handles[name] for name in shown], shown, **how)
 

@@ -1,6 +1,8 @@
 """Figures on a page narrower than the one they are designed for: panels keep about their width and
 stand below each other, and names take several lines."""
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -9,16 +11,19 @@ from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from tvsight.output.lettering import LEAST_TYPE, wrapped
+from tvsight.output.lettering import LEAST_TYPE, fitting, wrapped
 
-COMPANION = 0.35
-"""A column narrower than this share of the widest stays beside its neighbour: a colour bar."""
+COMPANION, COLOUR_BAR = 0.35, 0.1
+"""Of the widest column: a narrower one stays beside its neighbour, and a still narrower one is the
+colour bar of all."""
 LEAST_ROOM = 0.8
 """Of a name along an axis, in inches."""
 NAMES_SHARE = 0.33
 """The most of a figure's width that names of rows take."""
 ENTRY = 4.8
 """Of an entry of a legend: its mark and the space around it, in sizes of its type."""
+LINE = 0.13
+"""Height of a line of a title or label, in inches."""
 LINES = 4
 """Of an entry of a legend at most."""
 
@@ -74,24 +79,22 @@ def stack(figure: Figure, share: float) -> None:
 
 def fold(figure: Figure) -> None:
     """Break titles, labels of axes, names of rows and entries of legends into lines that fit."""
-    wide = figure.get_figwidth()
+    wide, lines = figure.get_figwidth(), 0
     for axes in figure.axes:
         box = axes.get_window_extent()
         across, up = (max(LEAST_ROOM, side / figure.dpi) for side in (box.width, box.height))
         titles = {axes.get_title(side) for side in ("left", "center", "right")} - {""}
         own = [text for text in axes.get_children() if isinstance(text, Text)]
         for text in (*(text for text in own if text.get_text() in titles), axes.xaxis.label):
-            _break(text, across)
+            lines = max(lines, _break(text, across))
         _break(axes.yaxis.label, up)
         if _are_names(axes.yaxis):
-            labels = axes.get_yticklabels()
-            for label in labels:
-                _break(label, NAMES_SHARE * wide)
-            names = [label.get_text() for label in labels]
-            if any("\n" in name for name in names):
+            names = [_name(label, NAMES_SHARE * wide) for label in axes.get_yticklabels()]
+            if any(name.endswith("…") or "\n" in name for name in names):
                 axes.set_yticks(axes.get_yticks(), names)
-        if _are_names(axes.xaxis):
-            _shrink_turned(axes, across)
+        if axes.axison:
+            _thin(axes)
+    figure.set_figheight(figure.get_figheight() + lines * LINE)
     for legend in (*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))):
         for _ in range(LINES):
             if legend.get_window_extent().width > figure.bbox.width:
@@ -101,7 +104,10 @@ def fold(figure: Figure) -> None:
 
 
 def _groups(ratios: list[float]) -> list[list[int]]:
-    """Columns that stay beside each other: wide ones, each with the narrow ones at it."""
+    """Columns that stay beside each other: wide ones, each with the narrow ones at it, and all
+    that share a colour bar."""
+    if min(ratios) < COLOUR_BAR * max(ratios):
+        return [list(range(len(ratios)))]
     groups: list[list[int]] = []
     has_wide = False
     for column, ratio in enumerate(ratios):
@@ -127,14 +133,22 @@ def _are_names(axis: Axis) -> bool:
     return named and isinstance(axis.get_major_locator(), FixedLocator)
 
 
-def _shrink_turned(axes: Axes, room: float) -> None:
-    """Let names that stand on end be no taller than the columns that they name."""
-    labels = axes.get_xticklabels()
-    low, high = axes.get_xlim()
-    size = 0.9 * 72 * room / max(1.0, abs(high - low))
-    for label in labels:
-        if label.get_rotation() == 90 and float(label.get_fontsize()) > size:
-            label.set_fontsize(max(size, LEAST_TYPE))
+def _thin(axes: Axes) -> None:
+    """Leave names of ticks out where neighbours would touch; those that stand on end shrink."""
+    low, high = sorted(axes.get_xlim())
+    ticks = [tick for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    labels, places = [tick.label1 for tick in ticks], [tick.get_loc() for tick in ticks]
+    across = axes.transData.transform([(place, 1.0) for place in places or [0.0]])[:, 0]
+    room = float(np.diff(np.sort(across)).min(initial=np.inf))
+    if labels and labels[0].get_rotation() == 90:
+        size = max(LEAST_TYPE, 0.9 * 72 * room / axes.figure.dpi)
+        for label in labels:
+            label.set_fontsize(min(float(label.get_fontsize()), size))
+        return
+    widest = 1.15 * max((label.get_window_extent().width for label in labels), default=0.0)
+    if widest > room:
+        step = math.ceil(widest / room)
+        axes.set_xticks(places[::step], [label.get_text() for label in labels[::step]])
 
 
 def _name_again(places: Places) -> None:
@@ -147,5 +161,15 @@ def _name_again(places: Places) -> None:
                 axes.set_ylabel(axes.get_ylabel() or left.get_ylabel())
 
 
-def _break(text: Text, room: float) -> None:
-    text.set_text(wrapped(text.get_text(), room, float(text.get_fontsize())))
+def _break(text: Text, room: float) -> int:
+    """Break a text into lines that fit; returns how many more it has."""
+    whole = text.get_text()
+    text.set_text(wrapped(whole, room, float(text.get_fontsize())))
+    return text.get_text().count("\n") - whole.count("\n")
+
+
+def _name(label: Text, room: float) -> str:
+    """The name of a row over lines that fit, each cut where a word is too long."""
+    size = float(label.get_fontsize())
+    lines = wrapped(label.get_text(), room, size).split("\n")
+    return "\n".join(fitting(line, 1.1 * room, size) for line in lines)

@@ -83,21 +83,19 @@ def new_figure(width: float, height: float) -> Figure:
 
 def arranged(figure: Figure, place: tuple[float, float, float, float] = (0, 0, 1, 1)) -> Figure:
     """Give the axes of a figure their place, within a rectangle in shares of the figure."""
-    if PAGE.get() < TWO_COLUMNS:
-        stacked(figure)
-        _laid_out(figure, place)
-        fold(figure)
-    return _laid_out(figure, place)
+    return _laid_out(fitted(figure), place)
 
 
-def stacked(figure: Figure) -> Figure:
-    """A figure with its panels below each other where the page is too narrow for them."""
+def fitted(figure: Figure) -> Figure:
+    """A figure that fits a narrow page: it grows where panels and names take more lines."""
     if PAGE.get() < TWO_COLUMNS:
         stack(figure, figure.get_figwidth() / TWO_COLUMNS)
+        _laid_out(figure)
+        fold(figure)
     return figure
 
 
-def _laid_out(figure: Figure, place: tuple[float, float, float, float]) -> Figure:
+def _laid_out(figure: Figure, place: tuple[float, ...] = (0, 0, 1, 1)) -> Figure:
     figure.set_layout_engine("constrained", rect=place)
     if engine := figure.get_layout_engine():
         engine.execute(figure)

@@ -41,7 +41,7 @@ def curves(table: pd.DataFrame, means: pd.DataFrame) -> Plot:
     legend_of(figure, drawn)
     note = f"n = {sizes(table['n'])} dev episodes per task. Thin: tasks. Dashed: without a vector."
     caption = f"{note} {' '.join(EXPLAINED[score.column] for score in SCORES.values())}"
-    return Plot(figure, of_models(_where(best_blocks, models), len(models)), caption, note)
+    return Plot(figure, of_models(_where(means, best_blocks), len(models)), caption, note)
 
 
 def _draw(axes: Axes, task_curves: pd.DataFrame, means: pd.DataFrame, score: Score) -> None:
@@ -61,11 +61,20 @@ def _draw(axes: Axes, task_curves: pd.DataFrame, means: pd.DataFrame, score: Sco
         plain_logarithms(axes.yaxis)
 
 
-def _where(best_blocks: dict[tuple[str, str], int], models: list[str]) -> str:
-    """The finding of the curves: whether all scores are best after the same block."""
-    blocks = {model: [best_blocks[model, of.column] for of in SCORES.values()] for model in models}
-    if all(len(set(of_model)) == 1 for of_model in blocks.values()):
-        where = ", ".join(dict.fromkeys(str(of_model[0]) for of_model in blocks.values()))
-        return f"All three scores are best after the same block ({where})"
-    apart = max(max(of_model) - min(of_model) for of_model in blocks.values())
-    return f"The blocks after which the three scores are best lie up to {apart} apart"
+def _where(means: pd.DataFrame, best_blocks: dict[tuple[str, str], int]) -> str:
+    """The finding of the curves: where the vector is best, and whether it is worse than none
+    after all blocks above, by how many scores."""
+    parts = []
+    for model, rows in means.groupby("model", sort=False):
+        blocks = [best_blocks[str(model), score.column] for score in SCORES.values()]
+        later = rows[(rows["procedure"] == "task_vector") & (rows["layer"] > max(blocks))]
+        none = rows[rows["layer"].isna()].iloc[0]
+        worse = sum(
+            len(later) and bool(((later[s.column] > none[s.column]) == s.less_is_better).all())
+            for s in SCORES.values()
+        )
+        where = " to ".join(dict.fromkeys((str(min(blocks)), str(max(blocks)))))
+        parts.append(
+            f"after block {where}, above worse than none by {worse} of {len(SCORES)} scores"
+        )
+    return f"The vector is best {'; '.join(parts)}"
