@@ -44,7 +44,7 @@ def task_by_task(
     # From the hardest for ICL to the easiest within each category, upwards.
     rows = rows.assign(order=rows["category"].map(order), lost=-rows["icl"])
     rows = rows.sort_values(["order", "lost"], kind="stable").iloc[::-1].reset_index(drop=True)
-    figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(rows))
+    figure = new_figure(TWO_COLUMNS, 1.0 + 0.19 * len(rows))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2.6, 1])
     dumbbells(left, rows.index, rows[list(COMPARED)], color="0.75", linewidth=1)
     left.plot(rows["chance"], rows.index, "|", color="0.1", markersize=6, label="Chance", zorder=3)
