@@ -14,7 +14,7 @@ from tvsight.output import marks
 from tvsight.output.labels import counted, display_name, shortened, task_title
 from tvsight.output.lettering import fitting, wrapped
 from tvsight.output.marks import grid_of_panels, legend_of, points
-from tvsight.output.procedures import PROCEDURES
+from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
     TWO_COLUMNS,
@@ -139,15 +139,13 @@ def name_panel(axes: Axes, model: str, tasks: int, room: float = math.inf) -> No
     axes.set_title(wrapped(name, room, PANEL_NAME), loc="left", fontsize=PANEL_NAME)
 
 
-def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> pd.DataFrame:
-    """A row per task, the first at the top, with a line from its least value to its greatest.
+def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> None:
+    """A row per task, the first at the top, with a point for each procedure and a line from the
+    least to the greatest. Points are hollow where a layer is not identified.
 
     Args:
-        table: rows of one model, with `category`, `task` and `value`.
+        table: rows of one model, with `category`, `task`, `procedure` and `value`.
         look: of the lines.
-
-    Returns:
-        `table` with `place`, that of its row.
     """
     tasks = table.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
     places = pd.Series(tasks.index, tasks["task"])
@@ -157,7 +155,14 @@ def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> pd.Da
     marks.rows_of(axes, list(map(task_title, tasks["task"])))
     axes.set_ylim(-0.6, len(tasks) - 0.4)
     shade_categories(tasks["category"], axes)
-    return placed
+    if "layer_identified" not in placed:
+        placed = placed.assign(layer_identified=True)
+    for procedure, rows in placed.groupby("procedure", sort=False):
+        name, known = str(procedure), rows["layer_identified"].fillna(True).astype(bool)
+        points(axes, [], [], name, markersize=4.6, label=title(name))
+        for kept, face in ((rows[known], PROCEDURES[name].colour), (rows[~known], "white")):
+            shape = {"markersize": 4.6, "markerfacecolor": face}
+            points(axes, kept[value], kept["place"], name, **shape)
 
 
 def name_categories(axes: Axes, runs: Iterable[tuple[str, int, int]], shift: float = 0.0) -> None:

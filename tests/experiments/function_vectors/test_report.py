@@ -98,7 +98,9 @@ def test_methods_stand_side_by_side_also_with_shuffled_labels(
     assert wording.title == "Methods side by side with shuffled labels"
     plot = recorded.figures[f"{NAME}_shuffled_methods_a-model"]
     assert plot.title.startswith("One model: Recovered gap with shuffled labels: task vector 0.80")
-    assert recorded.figures[f"{NAME}_methods_a-model"].title.startswith("One model: Recovered gap: ")
+    assert recorded.figures[f"{NAME}_methods_a-model"].title.startswith(
+        "One model: Recovered gap: "
+    )
 
 
 def test_notes_are_those_of_models_that_are_drawn() -> None:

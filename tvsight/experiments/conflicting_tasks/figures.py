@@ -1,6 +1,5 @@
 """Accuracy on the demonstrated and on the patched task: by pair, and by block."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -107,7 +106,8 @@ def by_pair(
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_xlabel("On A", labelpad=1)
         axes.set_aspect("equal")
-    _legend(figure, panels, [WITHOUT, *(arrow.name for arrow in ARROWS[::-1]), PAPER.name])
+    names = [WITHOUT, *(arrow.name for arrow in ARROWS[::-1]), PAPER.name]
+    legend_of(figure, panels, names, ncols=2, fontsize=7)
     caption, note = _about(ours, model, vector)
     return Plot(figure, about(_overridden(ours), vector), caption, note)
 
@@ -142,7 +142,7 @@ def by_block(
         axes.yaxis.grid(True)
         for layer in chosen:
             axes.axvspan(layer - 0.5, layer + 0.5, color="0.92", zorder=0)
-    _legend(figure, panels, list(SWEEPS))
+    legend_of(figure, panels, list(SWEEPS), fontsize=7)
     note = (
         f"{display_name(model)}, blocks 0–{depth - 1}. n = {sizes(model_rows['n'])} dev episodes "
         "per pair and block. Dotted: without a vector. Shaded: best for B in the conflict."
@@ -173,14 +173,6 @@ def _panels(pairs: list[str], height: float, accuracy: str) -> tuple[Figure, lis
     for axes in drawn[::COLUMNS]:
         axes.set_ylabel(accuracy, labelpad=2)
     return figure, drawn
-
-
-def _legend(figure: Figure, panels: list[Axes], names: Sequence[str]) -> None:
-    """One legend of what any panel shows, above all of them, in a given order."""
-    drawn = {label for axes in panels for label in axes.get_legend_handles_labels()[1]}
-    shown = [name for name in names if name in drawn]
-    columns = 2 if len(shown) > len(SWEEPS) else len(shown)
-    legend_of(figure, panels, shown, ncols=columns, fontsize=7)
 
 
 def _arrows(axes: Axes, rows: pd.DataFrame, arrow: Arrow, vector: str) -> None:

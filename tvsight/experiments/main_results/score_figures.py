@@ -4,12 +4,11 @@ import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from tvsight.experiments.main_results.score_numbers import Score, procedures
+from tvsight.experiments.main_results.score_numbers import Score
 from tvsight.output.labels import display_name, interval, number, of_models, sizes
-from tvsight.output.marks import look_of, points, whiskered
+from tvsight.output.marks import look_of, whiskered
 from tvsight.output.panels import legend_above, task_rows
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 ROW = 0.2
@@ -33,13 +32,10 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
     tasks = model_rows["task"].nunique()
     figure = new_figure(TWO_COLUMNS, 1.1 + ROW * (tasks + 2))
     axes, top = figure.subplots(1), tasks + 0.6
-    placed = task_rows(axes, model_rows, score.column)
-    for procedure in procedures(model_rows):
-        rows, procedure_mean = (of[of["procedure"] == procedure] for of in (placed, mean))
-        look = {"markersize": 4.6, "label": title(procedure)}
-        points(axes, rows[score.column], rows["place"], procedure, **look)
-        style = look_of(procedure) | {"markersize": 6}
-        whiskered(axes, procedure_mean, score.column, [top], upright=False, **style)
+    task_rows(axes, model_rows, score.column)
+    for _, row in mean.iterrows():
+        style = look_of(row["procedure"]) | {"markersize": 6}
+        whiskered(axes, row.to_frame().T, score.column, [top], upright=False, **style)
     names = [label.get_text() for label in axes.get_yticklabels()]
     axes.set_yticks([*range(tasks), top], [*names, "Mean over tasks"])
     axes.set(ylim=(-0.6, top + 0.6), xlabel=f"{score.title}, on test")
