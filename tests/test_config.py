@@ -111,6 +111,7 @@ def test_a_runtime_field_does_not_change_what_is_asked(config: RunConfig, name: 
         ({"seed": ()}, "--seed: at least one seed was expected"),
         ({"seed": (1, 0, 1)}, "--seed: 1 is named twice"),
         ({"model": ()}, "--model: at least one model was expected"),
+        ({"width": 7.0}, "--width 7.0: 3.3 to 6.8 inches were expected"),
         ({"job_minutes": math.nan}, "--job-minutes nan: a finite number"),
         ({"job_minutes": math.inf}, "--job-minutes inf: a finite number"),
         ({"results": ""}, "--results '': the text is empty"),
