@@ -22,7 +22,14 @@ CHANGED: dict[str, Any] = {
     **{"dummy_queries": 1, "episodes_per_split": 49, "seed": (1,), "division": "todd"},
     **{"template": "arrow", "episodes": EPISODES, "revision": "v2", "dtype": "bfloat16"},
     **{"results": "elsewhere", "device": "cpu", "save_episodes": "saved.jsonl", "vectors": False},
-    **{"redraw": True, "fail_fast": True, "captions": "full", "svg": True, "remote": True},
+    **{
+        "redraw": True,
+        "fail_fast": True,
+        "captions": "full",
+        "width": 3.3,
+        "svg": True,
+        "remote": True,
+    },
     **{"trust_remote_code": True, "allow_pickled_weights": True, "remote_simulated": True},
     **{"host": "http://127.0.0.1:8001", "max_in_flight": 5, "max_job_episodes": 50},
     **{"retries": 1, "job_minutes": 10.0, "dry_run": True},
@@ -104,6 +111,7 @@ def test_a_runtime_field_does_not_change_what_is_asked(config: RunConfig, name: 
         ({"seed": ()}, "--seed: at least one seed was expected"),
         ({"seed": (1, 0, 1)}, "--seed: 1 is named twice"),
         ({"model": ()}, "--model: at least one model was expected"),
+        ({"width": 7.0}, "--width 7.0: 3.3 to 6.8 inches were expected"),
         ({"job_minutes": math.nan}, "--job-minutes nan: a finite number"),
         ({"job_minutes": math.inf}, "--job-minutes inf: a finite number"),
         ({"results": ""}, "--results '': the text is empty"),
@@ -129,7 +137,7 @@ def test_rules_are_about_options_that_there_are() -> None:
 
 
 def test_a_redraw_goes_with_what_says_which_results_are_drawn_and_with_nothing_else() -> None:
-    drawing = {"results", "captions", "svg"}
+    drawing = {"results", "captions", "width", "svg"}
     for name in field_names("identity") | drawing:
         check_given(typed("redraw", "model", name), RULES)
     for name in field_names("runtime") - drawing - {"redraw"}:

@@ -16,6 +16,8 @@ import tyro
 from tvsight.errors import UsageError, option
 from tvsight.models.catalogue import EMBEDDED
 
+PAGE_WIDTHS = (3.3, 6.8)
+"""Of one column and of two in print, in inches."""
 IDENTITY = {"role": "identity", "group": "what"}
 RUNTIME = {"role": "runtime", "group": "output"}
 PLACE = RUNTIME | {"group": "where"}
@@ -173,6 +175,10 @@ class RunConfig:
     """What is written into figures. `short`: the finding, and a line on sizes and intervals;
     `full`: the whole caption instead of that line; `none`: neither. The whole caption is always
     written beside the figure, as Markdown."""
+    width: Annotated[float, tyro.conf.arg(metavar="INCHES")] = field(
+        default=PAGE_WIDTHS[1], metadata=RUNTIME
+    )
+    """Width of the page that figures are laid out for: 6.8 (two columns) down to 3.3 (one)."""
     svg: bool = field(default=False, metadata=RUNTIME)
     """Write figures as SVG too."""
     trust_remote_code: bool = field(default=False, metadata=PLACE)
@@ -186,6 +192,10 @@ class RunConfig:
             value = getattr(self, name)
             if value < least:
                 raise UsageError(f"{option(name, value)}: at least {least} was expected.")
+        least, most = PAGE_WIDTHS
+        if not least <= self.width <= most:
+            expected = f"{least} to {most} inches were expected."
+            raise UsageError(f"{option('width', self.width)}: {expected}")
         for name in ("model", "seed"):
             values = getattr(self, name)
             if not values:

@@ -14,7 +14,7 @@ from tvsight.experiments.controls import distance_figures, distance_numbers, tra
 from tvsight.experiments.controls import figures as control_figures
 from tvsight.experiments.controls import numbers as control_numbers
 from tvsight.experiments.failures import figures as failure_figures
-from tvsight.experiments.failures.numbers import KINDS, OTHER
+from tvsight.experiments.failures.numbers import KINDS
 from tvsight.experiments.layer_sweep import figures as sweep_figures
 from tvsight.experiments.layer_sweep import numbers as sweep_numbers
 from tvsight.experiments.layer_sweep import score_figures as sweep_score_figures
@@ -75,17 +75,10 @@ def seeds() -> pd.DataFrame:
     return numbers.by_seed(SEEDS)
 
 
-def by_model(table: pd.DataFrame, other: pd.DataFrame | None = None) -> Plot:
-    """Bars of a table, beside seeds of two tasks, or of `other` alone."""
-    bars = numbers.bars(numbers.means(table, paper_by_task()))
-    by_seed = seeds() if other is None else numbers.by_seed(other.assign(seed=0))
-    return figures.by_model(bars, table, numbers.over_seeds(by_seed))
-
-
-def by_size(table: pd.DataFrame) -> Plot:
+def by_model(table: pd.DataFrame) -> Plot:
     depths = pd.Series(6, index=table["model"].unique())
     bars = numbers.bars(numbers.means(table, paper_by_task()))
-    return figures.models(numbers.by_size(bars, table, depths))
+    return figures.by_model(numbers.by_size(bars, table, depths), table)
 
 
 def by_task(table: pd.DataFrame) -> Plot:
@@ -111,10 +104,8 @@ def long_tasks() -> pd.DataFrame:
 
 CENTRAL: dict[str, Plots] = {
     "main_results": lambda: by_model(two()),
-    "main_results_no_gain": lambda: by_model(numbers.by_task(NO_GAIN), NO_GAIN),
-    "main_results_models": lambda: by_size(numbers.by_task(TWO.assign(model="gemma-3-270m"))),
+    "main_results_no_gain": lambda: by_model(numbers.by_task(NO_GAIN)),
     "main_results_by_task": lambda: by_task(two()),
-    "main_results_against_icl": lambda: task_figures.against_icl(two(), "a-model"),
     "main_results_methods": lambda: methods(function_vector_rows.three_tasks()),
     **{f"main_results_{name}": lambda name=name: scores(name) for name in score_numbers.SCORES},
 }
@@ -129,7 +120,7 @@ def sweep(rows: pd.DataFrame, paper: bool = True, least: float | None = None) ->
     table = by_layer(rows)
     means, kept = sweep_numbers.curves(table, least), sweep_numbers.with_peak_above(table, least)
     method_means = sweep_numbers.method_means(sweep_numbers.by_method(rows))
-    peaks = sweep_numbers.highest(means, method_means)
+    peaks = sweep_numbers.with_intervals(sweep_numbers.highest(means, method_means), kept)
     tested = sweep_numbers.on_test(rows)
     return sweep_figures.curves(means, peaks, kept, tested, method_means, paper, least)
 
@@ -138,10 +129,9 @@ def sweep_by_task(rows: pd.DataFrame) -> Plot:
     return sweep_figures.by_task(by_layer(rows), sweep_numbers.on_test(rows), "a-model")
 
 
-def sweep_score(name: str) -> Plot:
-    table = score_numbers.by_layer(scored_rows())
-    means = score_numbers.layers_over_tasks(table)
-    return sweep_score_figures.curves(table, means, score_numbers.SCORES[name])
+def sweep_scores(models: int = 1) -> Plot:
+    table = score_numbers.by_layer(several(scored_rows(), models))
+    return sweep_score_figures.curves(table, score_numbers.layers_over_tasks(table))
 
 
 WITH_METHOD = pd.concat([TWO, function_vector_rows.method_rows("antonyms", 9)])
@@ -164,7 +154,7 @@ BLOCKS: dict[str, Plots] = {
     "layer_sweep": lambda: sweep(WITH_METHOD),
     "layer_sweep_least": lambda: sweep(swept("a-model", "b-model"), False, 0.75),
     "layer_sweep_by_task": lambda: sweep_by_task(TWO),
-    **{f"layer_sweep_{name}": lambda name=name: sweep_score(name) for name in score_numbers.SCORES},
+    "layer_sweep_scores": sweep_scores,
     "shots": lambda: by_shots(1),
     "shots_two_models": lambda: by_shots(2, more=1),
     "shots_one_alone": lambda: by_shots(2, "model == 'model-0' or shots == 1"),
@@ -232,42 +222,26 @@ def kinds(*tasks: str, wrong: tuple[int, int, int, int] = (3, 1, 5, 1)) -> Plot:
     return failure_figures.by_kind(pd.DataFrame(rows), "a-model")
 
 
-def confusion(*tasks: str, given: str = "Hinduism") -> Plot:
-    cells = (("Islam", "Islam", 3, 5), ("Islam", given, 2, 5), ("Hinduism", OTHER, 1, 1))
-    rows = [
-        {"model": "a-model", "task": task, "procedure": procedure}
-        | dict(zip(("expected", "given", "times", "n"), cell, strict=True))
-        for task in tasks
-        for procedure in ("icl", "task_vector")
-        for cell in cells
-    ]
-    return failure_figures.confusion(pd.DataFrame(rows), "a-model")
-
-
 FAILURES: dict[str, Plots] = {
     "failures": lambda: kinds("antonyms", "plural_singular"),
     "failures_none": lambda: kinds("antonyms", wrong=(0, 0, 0, 0)),
-    "failures_confusion": lambda: confusion("location_religion"),
-    "failures_confusion_none": lambda: confusion("location_religion", given=OTHER),
 }
 
 GOLDENS = CENTRAL | BLOCKS | CONTROLS | FAILURES | VECTORS | PROJECTIONS
 EIGHTEEN = eighteen_tasks.eighteen_tasks
 LARGE: dict[str, Plots] = {
     "18 tasks": lambda: by_model(EIGHTEEN()),
-    "long models": lambda: by_model(numbers.by_task(LONG_NAMED), LONG_NAMED),
+    "long models": lambda: by_model(numbers.by_task(LONG_NAMED)),
     "18 tasks by task": lambda: by_task(EIGHTEEN()),
-    "18 tasks against ICL": lambda: task_figures.against_icl(EIGHTEEN(), "a-model"),
     "long tasks": lambda: by_task(long_tasks()),
-    "long tasks against ICL": lambda: task_figures.against_icl(long_tasks(), "a-model"),
     "methods": lambda: methods(function_vector_rows.eighteen_tasks()),
+    "scores of two models": lambda: sweep_scores(2),
     "sweep of three models": lambda: sweep(swept("a-model", "b-model", "c-model")),
     "controls": lambda: control_means(control_rows.eighteen_tasks, 3),
     "controls by block": lambda: control_curves(control_rows.eighteen_tasks, 3),
     "controls of one task": lambda: control_curves(control_rows.one_task, 2),
     "matrix": lambda: matrix(control_rows.eighteen_tasks),
     "distances": lambda: distances(control_rows.eighteen_tasks, eighteen()),
-    "long wrong answers": lambda: confusion("location_religion", "mine" * 6),
     "clusters": lambda: clusters(eighteen(4)),
     "clusters of all tasks": lambda: clusters(vector_set(ALL, n=2), many=True),
     "ridges": lambda: ridges(vector_set(ALL, n=3), by_task=True),

@@ -6,12 +6,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tvsight.output.plots import Captions, Plot
-from tvsight.output.theme import LEAST_TYPE
+from tvsight.output.theme import LEAST_TYPE, PAGE
 
 
 def assert_legible(plot: Plot, captions: Captions = "short") -> None:
     """Every text of a finished plot is large enough, on the page and clear of every other one."""
     figure = plot.lettered(captions)
+    assert figure.get_figwidth() <= PAGE.get()
     figure.draw_without_rendering()
     assert {text.get_text() for text in texts(figure) if text.get_fontsize() < LEAST_TYPE} == set()
     # An annotation's own extent has its arrow in it.

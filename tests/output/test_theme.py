@@ -67,9 +67,9 @@ def test_no_category_has_the_colour_of_a_procedure() -> None:
         assert distance(one, other) > 10
 
 
-def test_procedures_that_are_drawn_together_differ_in_colour_and_marker() -> None:
+def test_procedures_that_are_drawn_together_are_told_apart_in_grey_and_by_protanopes() -> None:
     together = [
-        [PROCEDURES[name] for name in dict.fromkeys((*CENTRAL, *BESIDE_CONTROLS))],
+        [PROCEDURES[name] for name in BESIDE_CONTROLS],
         [PROCEDURES[name] for name in BESIDE_FUNCTION_VECTORS],
         [PROCEDURES[name] for name in BESIDE_STEERING],
         [*(PROCEDURES[name] for name in (*CENTRAL, *FURTHER)), OWN],
@@ -77,9 +77,12 @@ def test_procedures_that_are_drawn_together_differ_in_colour_and_marker() -> Non
     ]
     assert {one for group in together for one in group} == {*PROCEDURES.values(), OWN}
     for group in together:
-        assert len({one.marker for one in group}) == len(group)
         for one, other in combinations(group, 2):
             assert distance(one.colour, other.colour) > 10
+            # In grey the marker tells, or the lightness.
+            assert distance(one.colour, other.colour, "protanopia") >= 15, (one, other)
+            apart = abs(lab(one.colour)[0] - lab(other.colour)[0])
+            assert one.marker != other.marker or apart >= 10
 
 
 def test_zero_is_light_in_heat_maps_and_lightness_falls_evenly() -> None:

@@ -62,8 +62,10 @@ def draw(
     of_name: ModuleType, outcome: "Outcome", options: Any, runner: "Runner", drawn: "Drawn"
 ) -> None:
     """Write the tables and figures of a report. What is printed waits until they are written."""
+    from tvsight.output.theme import page
+
     drawn.name_only(outcome.whole_models)
-    with runner.display.console:
+    with runner.display.console, page(options.width):
         renamed = outcome.renamed(runner.labels).in_order()
         of_name.draw(renamed, options, runner.display, drawn)
         runner.display.written(drawn.files)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 DECIDED = {
     *("model", "revision", "dtype", "device", "trust_remote_code", "allow_pickled_weights"),
     *("remote", "remote_simulated", "host", "max_in_flight", "retries", "job_minutes"),
-    *("tasks", "results", "fail_fast", "dry_run", "redraw", "save_episodes", "captions", "svg"),
+    *("tasks", "results", "fail_fast", "dry_run", "redraw", "save_episodes"),
+    *("captions", "width", "svg"),
 }
 """AnswerOptions that the model or another argument decides, or that change no rows."""
 OPTIONS = tuple(entry.name for entry in fields(AnswerOptions) if entry.name not in DECIDED)

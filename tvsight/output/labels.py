@@ -95,6 +95,11 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
+def of_models(finding: str, models: int = 1) -> str:
+    """The title of a figure: a finding, which says so where it stands on one model."""
+    return f"One model: {finding}" if models == 1 else finding
+
+
 def sizes(counts: pd.Series) -> str:
     """`50`, or `13 to 50` where counts differ."""
     low, high = counts.min(), counts.max()

@@ -1,5 +1,6 @@
 """The width of texts in the figures' font, to wrap and cut them before anything is drawn."""
 
+import re
 from functools import cache
 
 from matplotlib import get_data_path
@@ -8,6 +9,8 @@ from matplotlib.textpath import TextToPath
 
 FAMILY = "DejaVu Sans"
 """The font of all figures. It comes with matplotlib."""
+LEAST_TYPE = 6.0
+"""Size of the smallest text in a figure, in points."""
 FALLBACKS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"),
     *("Noto Sans Thai", "Loma"),
@@ -47,9 +50,11 @@ def width(text: str, size: float, bold: bool = False) -> float:
 
 
 def wrapped(text: str, room: float, size: float, bold: bool = False) -> str:
-    """A text over lines of at most `room` inches; a number stays with the sign after it."""
+    """A text over lines of at most `room` inches; a number stays with the sign after it, and the
+    ends of an interval stay together."""
     lines: list[str] = []
-    for paragraph in text.replace(" %", "\u00a0%").split("\n"):
+    kept = re.sub(r"(\[\S+,) ", "\\1\u00a0", text.replace(" %", "\u00a0%"))
+    for paragraph in kept.split("\n"):
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word

@@ -12,10 +12,14 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from tvsight.output.lettering import width
+from tvsight.output.narrow import ENTRY
 from tvsight.output.procedures import PROCEDURES
-from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, text_on
+from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, STYLE, text_on
 
 BAND_ALPHA = 0.15
+LEGEND_LINE = 1.5
+"""Height of a line of a legend, in sizes of its type."""
 
 
 def whiskers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
@@ -51,10 +55,10 @@ def band(
     axes.fill_between(places, low, high, color=colour, alpha=alpha, linewidth=0)
 
 
-def level(axes: Axes, value: float, procedure: str, width: float = 1.1, **look: Any) -> None:
+def level(axes: Axes, value: float, procedure: str, thick: float = 1.1, **look: Any) -> None:
     """The value of a procedure that has none along the axis: a dashed line, in its colour."""
     colour = PROCEDURES[procedure].colour
-    axes.axhline(value, color=colour, linewidth=width, linestyle="--", **look)
+    axes.axhline(value, color=colour, linewidth=thick, linestyle="--", **look)
 
 
 def points(axes: Axes, across: Any, up: Any, procedure: str, **look: Any) -> None:
@@ -131,13 +135,17 @@ def say_cells(
     shift: float = 0.0,
     size: float = LEAST_TYPE,
 ) -> None:
-    """Write the value of each cell of a heat map into it.
+    """Write the value of each cell of a heat map into it, where it fits.
 
     Args:
         said: the text of a value; nothing is written where it is empty.
         shades: what the cells are coloured by, where that is not the values.
         shift: from the number of a row or column to its middle.
     """
+    figure = axes.get_figure(root=True)
+    room = figure.get_figwidth() if figure else 0.0
+    if room < values.shape[1] * width("0.00", size):
+        return
     for (row, column), value in np.ndenumerate(values):
         shade = (values if shades is None else shades)[row, column]
         if not pd.isna(shade) and (text := said(value)):
@@ -163,12 +171,18 @@ def grid_of_panels(
 
 
 def legend_of(
-    figure: Figure, panels: Iterable[Axes], names: Sequence[str] | None = None, **look: Any
+    figure: Figure,
+    panels: Iterable[Axes],
+    names: Sequence[str] | None = None,
+    ncols: int = 4,
+    fontsize: float | None = None,
+    **look: Any,
 ) -> None:
     """One legend above all panels of what any of them shows.
 
     Args:
         names: what is named, in this order; by default all.
+        ncols: columns; where the figure has room for fewer, it grows by the lines.
         look: of `Figure.legend`.
     """
     handles: dict[str, Any] = {}
@@ -177,4 +191,18 @@ def legend_of(
             label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
     shown = [name for name in (handles if names is None else names) if name in handles]
-    figure.legend([handles[name] for name in shown], shown, loc="outside upper left", **look)
+    size = fontsize or STYLE["legend.fontsize"]
+    widths = [width(name, size) + ENTRY * size / 72 for name in shown]
+    room, asked = figure.get_figwidth(), ncols
+    while ncols > 1 and sum(map(max, _split(widths, ncols))) > room:
+        ncols -= 1
+    lines = -(-len(shown) // ncols) - -(-len(shown) // asked)
+    figure.set_figheight(figure.get_figheight() + lines * LEGEND_LINE * size / 72)
+    how = {"loc": "outside upper left", "ncols": ncols, "fontsize": size, **look}
+    figure.legend([handles[name] for name in shown], shown, **how)
+
+
+def _split(widths: list[float], columns: int) -> list[list[float]]:
+    """The entries of a legend in each of its columns that has some."""
+    parts = np.array_split(np.array(widths), columns)
+    return [part.tolist() for part in parts if len(part)]

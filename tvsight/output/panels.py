@@ -14,10 +14,9 @@ from tvsight.output import marks
 from tvsight.output.labels import counted, display_name, shortened, task_title
 from tvsight.output.lettering import fitting, wrapped
 from tvsight.output.marks import grid_of_panels, legend_of, points
-from tvsight.output.procedures import PROCEDURES
+from tvsight.output.procedures import PROCEDURES, title
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
-    ONE_COLUMN,
     TWO_COLUMNS,
     arranged,
     new_figure,
@@ -30,6 +29,10 @@ MOST_TICKS = 12
 """Ticks of an axis of blocks in a panel of usual width."""
 ROWS_OF_TURNED_NAME = 4
 """Tasks of a category beside which its name fits upright."""
+STRIP = 0.4
+"""Of a figure's width, the least that a strip along it has room for."""
+ALONE = 0.73
+"""Width of a panel without others, as a share of two columns."""
 END_LABEL = 7.0
 """Size of a label at the end of a line, in points."""
 PANEL_NAME = 7.5
@@ -47,8 +50,7 @@ def panels(count: int, per_row: int, height: float) -> tuple[Figure, list[Axes]]
     """
     columns = min(per_row, count)
     rows = -(-count // columns)
-    width = ONE_COLUMN * 1.5 if columns == 1 else TWO_COLUMNS
-    figure = new_figure(width, height + 2.2 * rows)
+    figure = new_figure(TWO_COLUMNS * (ALONE if columns == 1 else 1), height + 2.2 * rows)
     drawn = grid_of_panels(figure, count, columns, sharey=True)
     for axes in drawn:
         axes.set_ylim(0, 1)
@@ -137,15 +139,13 @@ def name_panel(axes: Axes, model: str, tasks: int, room: float = math.inf) -> No
     axes.set_title(wrapped(name, room, PANEL_NAME), loc="left", fontsize=PANEL_NAME)
 
 
-def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> pd.DataFrame:
-    """A row per task, the first at the top, with a line from its least value to its greatest.
+def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> None:
+    """A row per task, the first at the top, with a point for each procedure and a line from the
+    least to the greatest. Points are hollow where a layer is not identified.
 
     Args:
-        table: rows of one model, with `category`, `task` and `value`.
+        table: rows of one model, with `category`, `task`, `procedure` and `value`.
         look: of the lines.
-
-    Returns:
-        `table` with `place`, that of its row.
     """
     tasks = table.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
     places = pd.Series(tasks.index, tasks["task"])
@@ -155,7 +155,14 @@ def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> pd.Da
     marks.rows_of(axes, list(map(task_title, tasks["task"])))
     axes.set_ylim(-0.6, len(tasks) - 0.4)
     shade_categories(tasks["category"], axes)
-    return placed
+    if "layer_identified" not in placed:
+        placed = placed.assign(layer_identified=True)
+    for procedure, rows in placed.groupby("procedure", sort=False):
+        name, known = str(procedure), rows["layer_identified"].fillna(True).astype(bool)
+        points(axes, [], [], name, markersize=4.6, label=title(name))
+        for kept, face in ((rows[known], PROCEDURES[name].colour), (rows[~known], "white")):
+            shape = {"markersize": 4.6, "markerfacecolor": face}
+            points(axes, kept[value], kept["place"], name, **shape)
 
 
 def name_categories(axes: Axes, runs: Iterable[tuple[str, int, int]], shift: float = 0.0) -> None:
@@ -210,7 +217,9 @@ def category_strip(axes: Axes, categories: Sequence[str], side: float, upright: 
         categories: of each row, or column.
         side: length of the strip, in inches.
     """
-    count = len(categories)
+    count, figure = len(categories), axes.get_figure(root=True)
+    if figure and not upright:
+        side = min(side, STRIP * figure.get_figwidth())
     for category in dict.fromkeys(categories):
         first, size = categories.index(category), categories.count(category)
         colour, start = CATEGORY_COLOURS[category], first - 0.5

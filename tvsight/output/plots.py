@@ -12,7 +12,7 @@ from PIL import Image
 
 from tvsight.errors import UsageError
 from tvsight.output.lettering import balanced, wrapped
-from tvsight.output.theme import arranged
+from tvsight.output.theme import arranged, fitted
 from tvsight.texts import markdown
 from tvsight.writing import has, whole_file
 
@@ -61,7 +61,7 @@ class Plot:
         Args:
             captions: `short` (title and note), `full` (title and caption) or `none` (the axes).
         """
-        figure = self.figure
+        figure = fitted(self.figure)
         wide, high = figure.get_size_inches()
         room = HINTED * (wide - 2 * MARGIN)
         title = "" if captions == "none" else balanced(self.title, room, TITLE, bold=True)

@@ -20,19 +20,19 @@ PROCEDURES = {
     "task_vector": Procedure("Task vector", "#d97706", "D"),
     "averaged_vector": Procedure("Averaged vector", "#1b7a4b", "^"),
     # Further methods. Their controls look like those of task vectors: no figure has both.
-    "mean_state": Procedure("Mean state, added", "#6f5aa8", "H"),
-    "function_vector": Procedure("Function vector", "#b0348f", "X"),
+    "mean_state": Procedure("Mean state, added", "#535eac", "H"),
+    "function_vector": Procedure("Function vector", "#c8599e", "X"),
     "raw_vector": Procedure("Raw sum of heads", "#d58fc0", "d"),
     "random_heads": Procedure("Random heads", "#9b7b52", "v"),
     "bottom_heads": Procedure("Bottom heads", "#6b4a26", "<"),
-    "other_function_vector": Procedure("Another task's function vector", "#7cc7dd", "P"),
+    "other_function_vector": Procedure("Another task's function vector", "#85d6f1", "P"),
     "random_addition": Procedure("Random direction, added", "#b7a58a", ">"),
-    "negated": Procedure("Negated vector", "#c0504d", "v"),
+    "negated": Procedure("Negated vector", "#c44d5b", "v"),
     # ICL without some heads: a hue by the kind of head, lighter without the top ones of the other.
-    "ablated_fv": Procedure("FV heads", "#c0399a", "s"),
-    "ablated_induction": Procedure("Induction heads", "#2f6fb5", "^"),
+    "ablated_fv": Procedure("FV heads", "#db5799", "s"),
+    "ablated_induction": Procedure("Induction heads", "#2466a8", "^"),
     "ablated_random": Procedure("Random heads", "#8a7350", "v"),
-    "ablated_fv_excluding": Procedure("FV heads, no top induction", "#dfa3d0", "h"),
+    "ablated_fv_excluding": Procedure("FV heads, no top induction", "#edabc4", "h"),
     "ablated_induction_excluding": Procedure("Induction heads, no top FV", "#7cb0dd", "p"),
     "own_mean": Procedure("Own mean vector", "#8f4e04", "d"),
     # Controls have a hue by what is changed: random brown, other tasks cyan, labels red.
@@ -42,7 +42,7 @@ PROCEDURES = {
     "any_other_task": Procedure("Another task's vector", "#7cc7dd", "P"),
     "other_tasks_mean": Procedure("Mean of other tasks", "#3d9bb8", "X"),
     "best_other": Procedure("Best other task (chosen on dev)", "#0f6a86", "p"),
-    "shuffled_labels": Procedure("Shuffled labels", "#a11d21", "*"),
+    "shuffled_labels": Procedure("Shuffled labels", "#7a0e1b", "*"),
     "icl_shuffled": Procedure("ICL, shuffled labels", "#e88f8b", "h"),
 }
 """Every procedure, by the name that it has in the column `procedure`. No category of tasks has one

@@ -1,5 +1,8 @@
 """One look for all figures: sizes for print, colours that stay apart, and text that stands out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib as mpl
@@ -8,11 +11,15 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from tvsight.config import PAGE_WIDTHS
+from tvsight.output import lettering
 from tvsight.output.lettering import FAMILY
+from tvsight.output.narrow import fold, stack
 
-ONE_COLUMN, TWO_COLUMNS = 3.3, 6.8
-"""Widths for print, in inches."""
-LEAST_TYPE = 6.0
+ONE_COLUMN, TWO_COLUMNS = PAGE_WIDTHS
+PAGE = ContextVar("PAGE", default=TWO_COLUMNS)
+"""Width that figures are laid out for, in inches; see `page`."""
+LEAST_TYPE = lettering.LEAST_TYPE
 """Size of the smallest text in a figure, in points."""
 READABLE = 4.5
 """Least contrast of a text to what lies behind it (WCAG 2, AA)."""
@@ -52,16 +59,43 @@ STYLE: Any = {
 }
 
 
+@contextmanager
+def page(width: float) -> Iterator[None]:
+    """Lay out every figure that is made meanwhile for a page of this width, in inches."""
+    before = PAGE.set(width)
+    try:
+        yield
+    finally:
+        PAGE.reset(before)
+
+
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in the shared style, sizes in inches. No window is ever opened."""
+    """An empty figure in the shared style, sizes in inches. No window is ever opened.
+
+    Args:
+        width: on a page of two columns; a narrower page has room for less.
+    """
     mpl.rcParams.update(STYLE)
-    figure = Figure(figsize=(width, height), dpi=STYLE["savefig.dpi"])
+    figure = Figure(figsize=(min(width, PAGE.get()), height), dpi=STYLE["savefig.dpi"])
     figure.set_layout_engine("constrained")
     return figure
 
 
 def arranged(figure: Figure, place: tuple[float, float, float, float] = (0, 0, 1, 1)) -> Figure:
     """Give the axes of a figure their place, within a rectangle in shares of the figure."""
+    return _laid_out(fitted(figure), place)
+
+
+def fitted(figure: Figure) -> Figure:
+    """A figure that fits a narrow page: it grows where panels and names take more lines."""
+    if PAGE.get() < TWO_COLUMNS:
+        stack(figure, figure.get_figwidth() / TWO_COLUMNS)
+        _laid_out(figure)
+        fold(figure)
+    return figure
+
+
+def _laid_out(figure: Figure, place: tuple[float, ...] = (0, 0, 1, 1)) -> Figure:
     figure.set_layout_engine("constrained", rect=place)
     if engine := figure.get_layout_engine():
         engine.execute(figure)

@@ -25,7 +25,8 @@ def by_pair(*results: pd.DataFrame) -> Plot:
 
 def by_block(*results: pd.DataFrame) -> Plot:
     rows = pd.concat(results, ignore_index=True)
-    return figures.by_block(numbers.by_block(rows), numbers.unpatched_on_dev(rows), "a-model")
+    tested, unpatched = numbers.by_pair(rows), numbers.unpatched_on_dev(rows)
+    return figures.by_block(numbers.by_block(rows), unpatched, tested, "a-model")
 
 
 def test_figures_are_those_of_before_the_papers_pair_among_them() -> None:

@@ -107,8 +107,10 @@ def test_methods_stand_side_by_side_also_with_shuffled_labels(
     wording = recorded.wordings[f"{NAME}_shuffled_methods"]
     assert wording.title == "Methods side by side with shuffled labels"
     plot = recorded.figures[f"{NAME}_shuffled_methods_a-model"]
-    assert plot.title.startswith("Recovered gap with shuffled labels: task vector 0.80")
-    assert recorded.figures[f"{NAME}_methods_a-model"].title.startswith("Recovered gap: ")
+    assert plot.title.startswith("One model: Recovered gap with shuffled labels: task vector 0.80")
+    assert recorded.figures[f"{NAME}_methods_a-model"].title.startswith(
+        "One model: Recovered gap: "
+    )
 
 
 def test_notes_are_those_of_models_that_are_drawn() -> None:

@@ -9,6 +9,7 @@ from tvsight.experiments.layer_sweep.numbers import (
     highest,
     method_means,
     on_test,
+    with_intervals,
 )
 from tvsight.protocol.layers import by_layer, over_tasks, paper_by_layer, peaks
 
@@ -58,3 +59,17 @@ def test_methods_have_their_mean_after_each_block() -> None:
     peak = both[both["source"] == "method"].iloc[0]
     assert both["source"].tolist() == ["tvsight", "method", "paper", "paper", "paper"]
     assert (peak["procedure"], peak["layer"], peak["tasks"]) == ("mean_state", 2, 2)
+
+
+def test_the_block_of_a_peak_has_an_interval_over_tasks() -> None:
+    rows = [swept_rows("one", [0, 4, 0, 0]), swept_rows("two", [0, 0, 0, 2])]
+    alike = [swept_rows(task, [0, 4, 0, 1], "b-model") for task in ("one", "two")]
+    alone = swept_rows("one", [0, 2, 4, 1], "c-model")
+    table = by_layer(pd.concat([*rows, *alike, alone], ignore_index=True))
+    found = with_intervals(highest(curves(table), method_means(by_method(alone))), table)
+    ends = found.set_index("model")[["layer", "layer_low", "layer_high"]]
+    first, *others = table["model"].unique()
+    assert ends.loc[first].tolist() == [1, 1, 3]  # a sample of the second task alone is a fourth
+    assert ends.loc[others[0]].tolist() == [1, 1, 1]
+    assert ends.loc[others[1]].isna().tolist() == [False, True, True]
+    assert found.loc[found["source"] == "paper", "layer_low"].isna().all()

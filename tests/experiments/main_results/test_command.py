@@ -18,7 +18,7 @@ from tvsight.output.labels import cut_note, shared_note
 from tvsight.protocol.central import MainResults
 
 TABLES = ("", "_means", "_recognition", "_models", "_scores")
-FIGURES = ("", "_models", "_against_icl_qwen2", "_by_task_qwen2")
+FIGURES = ("", "_by_task_qwen2")
 DRAWN = {
     *(f"tables/main_results{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")),
     *(

@@ -93,7 +93,7 @@ def test_accuracies_are_named_exact_and_nothing_is_said_of_the_paper() -> None:
     one.add(two)
     shots_report.draw(one, shots.Options(), Told(), of_shots)
     drawn = {**recorded.figures, **sweep.figures, **of_shots.figures}
-    assert len(drawn) == 6
+    assert len(drawn) == 4
     for name, plot in drawn.items():
         assert "accuracy (exact answers)" in labels(plot).lower().replace("\n", " "), name
         assert "(paper)" not in plot.caption

@@ -1,6 +1,5 @@
 """Accuracy on the demonstrated and on the patched task: by pair, and by block."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -9,7 +8,15 @@ from matplotlib.figure import Figure
 
 from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import SCORED_AS
-from tvsight.output.labels import NOT_IDENTIFIED, block, counted, display_name, sizes, task_title
+from tvsight.output.labels import (
+    NOT_IDENTIFIED,
+    block,
+    counted,
+    display_name,
+    of_models,
+    sizes,
+    task_title,
+)
 from tvsight.output.lettering import fitting
 from tvsight.output.marks import grid_of_panels, legend_of, whiskers
 from tvsight.output.panels import block_ticks
@@ -99,18 +106,24 @@ def by_pair(
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_xlabel("On A", labelpad=1)
         axes.set_aspect("equal")
-    _legend(figure, panels, [WITHOUT, *(arrow.name for arrow in ARROWS[::-1]), PAPER.name])
+    names = [WITHOUT, *(arrow.name for arrow in ARROWS[::-1]), PAPER.name]
+    legend_of(figure, panels, names, ncols=2, fontsize=7)
     caption, note = _about(ours, model, vector)
     return Plot(figure, about(_overridden(ours), vector), caption, note)
 
 
 def by_block(
-    table: pd.DataFrame, unpatched: pd.DataFrame, model: str, vector: str = "task_vector"
+    table: pd.DataFrame,
+    unpatched: pd.DataFrame,
+    tested: pd.DataFrame,
+    model: str,
+    vector: str = "task_vector",
 ) -> Plot:
     """Dev accuracy on A and on B against the patched block, a panel per pair of one model.
 
     Args:
         table: from `numbers.by_block`.
+        tested: from `numbers.by_pair`, for the title: the block is the best one of those drawn.
         unpatched: from `numbers.unpatched_on_dev`, drawn as level lines.
         vector: the procedure of the vector.
     """
@@ -129,14 +142,16 @@ def by_block(
         axes.yaxis.grid(True)
         for layer in chosen:
             axes.axvspan(layer - 0.5, layer + 0.5, color="0.92", zorder=0)
-    _legend(figure, panels, list(SWEEPS))
+    legend_of(figure, panels, list(SWEEPS), fontsize=7)
     note = (
         f"{display_name(model)}, blocks 0–{depth - 1}. n = {sizes(model_rows['n'])} dev episodes "
         "per pair and block. Dotted: without a vector. Shaded: best for B in the conflict."
     )
     applied = about("the vector of B", vector)
     caption = f"{note} Lines: accuracy with {applied} applied after a block."
-    return Plot(figure, about(_exchanged(model_rows, levels), vector), caption, note)
+    return Plot(
+        figure, about(_exchanged(tested[tested["model"] == model], vector), vector), caption, note
+    )
 
 
 def _panels(pairs: list[str], height: float, accuracy: str) -> tuple[Figure, list[Axes]]:
@@ -158,14 +173,6 @@ def _panels(pairs: list[str], height: float, accuracy: str) -> tuple[Figure, lis
     for axes in drawn[::COLUMNS]:
         axes.set_ylabel(accuracy, labelpad=2)
     return figure, drawn
-
-
-def _legend(figure: Figure, panels: list[Axes], names: Sequence[str]) -> None:
-    """One legend of what any panel shows, above all of them, in a given order."""
-    drawn = {label for axes in panels for label in axes.get_legend_handles_labels()[1]}
-    shown = [name for name in names if name in drawn]
-    columns = 2 if len(shown) > len(SWEEPS) else len(shown)
-    legend_of(figure, panels, shown, ncols=columns, fontsize=7)
 
 
 def _arrows(axes: Axes, rows: pd.DataFrame, arrow: Arrow, vector: str) -> None:
@@ -211,24 +218,20 @@ def _at_its_best(table: pd.DataFrame) -> pd.DataFrame:
 def _overridden(ours: pd.DataFrame) -> str:
     """The finding by pair: in how many the vector decides."""
     rule_rows = ours[ours["layer_rule"] == "zero_shot"]
-    return (
+    return of_models(
         "The vector of B overrides the demonstrations of A in "
         f"{rule_rows['overrides_holm'].sum()} of {counted(len(rule_rows), 'pair')}"
     )
 
 
-def _exchanged(model_rows: pd.DataFrame, levels: pd.DataFrame) -> str:
-    """The finding by block: in how many pairs A is answered less often with the vector, and B
-    more often, after the block that is best for B in the conflict."""
-    chosen = _at_its_best(model_rows)
-    both = chosen.merge(levels, on=["model", "task", "scored_as"], suffixes=("", "_without"))
-    change = (both["accuracy"] - both["accuracy_without"]).groupby(both["scored_as"])
-    down = int((change.get_group("demonstrations") < 0).sum())
-    up = int((change.get_group("patched") > 0).sum())
-    pairs = counted(chosen["task"].nunique(), "pair")
-    return (
-        f"At its best block the vector of B lowers accuracy on A in {down}, and raises it on B in "
-        f"{up}, of {pairs}"
+def _exchanged(ours: pd.DataFrame, vector: str) -> str:
+    """The finding by block: in how many pairs A is answered less often with the vector, and B more
+    often, on test, after the block that dev chose for B in the conflict."""
+    rows = ours[ours["layer_rule"] == "conflict"]
+    a, b = (rows[f"{vector}_{task}"] - rows[f"icl_{task}"] for task in SCORED_AS)
+    return of_models(
+        f"On test, after the block chosen on dev, B's vector lowers A in {(a < 0).sum()} and "
+        f"raises B in {(b > 0).sum()} of {counted(len(rows), 'pair')}"
     )
 
 

@@ -106,4 +106,6 @@ def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: "Dra
         blocks, unpatched = numbers.by_block(rows, vector), numbers.unpatched_on_dev(rows)
         for model in table["model"].unique():
             page.figure(figures.by_pair(table, paper, model, vector), model)
-            page.figure(figures.by_block(blocks, unpatched, model, vector), "by_block", model)
+            page.figure(
+                figures.by_block(blocks, unpatched, table, model, vector), "by_block", model
+            )

@@ -41,5 +41,3 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "D
         page.numbers(counts, "confusion")
     for model in table["model"].unique():
         page.figure(figures.by_kind(table, model), model)
-        if len(counts) and (counts["model"] == model).any():
-            page.figure(figures.confusion(counts, model), "confusion", model)

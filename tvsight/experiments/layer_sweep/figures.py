@@ -13,24 +13,25 @@ from tvsight.output.labels import (
     display_name,
     ends,
     number,
+    of_models,
     sizes,
     task_title,
 )
 from tvsight.output.marks import heat_map, level, say_cells
 from tvsight.output.panels import (
     BLOCK_AXIS,
+    PANEL_NAME,
     Ends,
     axis_of_blocks,
     category_runs,
     label_ends,
-    legend_above,
     line,
     name_categories,
     panels,
 )
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES, title, word
-from tvsight.output.theme import TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure
+from tvsight.output.theme import LEAST_TYPE, TASK_MARKERS, TWO_COLUMNS, model_colours, new_figure
 from tvsight.protocol.layers import PEAK_SHARE
 
 PAPER_STYLES = ("--", ":", "-.")
@@ -39,6 +40,9 @@ NARROW_TICKS = 7
 """Ticks along the blocks of a panel."""
 MARKED_DEPTH = 0.05
 """Between two markers of a line, in diagonals of the panel."""
+LEVELS, LEAST_MAP, BESIDE = 0.8, 0.9, 2.0
+"""Widths of the levels on test, and at least of the heat map, and of what stands beside it, in
+inches."""
 SHORT = {"baseline": "Baseline", "icl": "ICL", "task_vector": "Vector"}
 
 
@@ -67,7 +71,7 @@ def curves(
     models = list(ours["model"])
     per_row = 2 if len(models) == 3 else 3
     figure, drawn = panels(len(models) + 1, per_row, 0.3)
-    own = PROCEDURES["task_vector"].colour
+    colours = dict(zip(models, model_colours(len(models)), strict=True))
     named: dict[str, Ends] = {}
     for axes, (_, peak) in zip(drawn, ours.iterrows(), strict=False):
         model, depth = peak["model"], peak["depth"]
@@ -77,41 +81,44 @@ def curves(
         for _, task_rows in task_curves.groupby("task", sort=False, observed=True):
             line(axes, task_rows, "layer", "task_vector", "", False, 0.6, color="0.8", marker="")
         model_means = model_means[model_means["source"] == "tvsight"]
-        look: Any = {"marker": "o", "markersize": 2.6}
+        look: Any = {"marker": "o", "markersize": 2.6, "color": colours[model]}
         line(axes, model_means, "layer", "task_vector", title("task_vector"), False, 1.6, **look)
         axes.axvspan(peak["first"] - 0.5, peak["last"] + 0.5, color="0.93", zorder=0)
-        axes.set_title(f"{display_name(model)}\n({counted(peak['tasks'], 'task')})", loc="left")
+        where = f"peak: block {_with_interval(peak)}, {counted(peak['tasks'], 'task')}"
+        axes.set_title(f"{display_name(model)}\n{where}", loc="left", fontsize=PANEL_NAME)
         axis_of_blocks(axes, depth, [peak["layer"]], NARROW_TICKS)
         named[model] = {}
         for name in ("icl", "baseline"):
             if pd.notna(value := levels[name].mean()):
                 level(axes, value, name)
                 named[model][SHORT[name]] = (value, PROCEDURES[name].colour)
-        named[model]["Mean"] = (model_means["accuracy"].iloc[-1], own)
+        named[model]["Mean"] = (model_means["accuracy"].iloc[-1], colours[model])
         for procedure, method_rows in method_curves.groupby("procedure", sort=False):
             name = str(procedure)
             named[model] |= line(
                 axes, method_rows, "layer", name, title(name), False, 1.5, marker=""
             )
     shown = means if paper else means[means["source"] == "tvsight"]
-    _against_depth(drawn[-1], shown, models)
+    _against_depth(drawn[-1], shown, colours)
     for axes in drawn[::per_row]:
         axes.set_ylabel(f"Dev {accuracy}")
-    legend_above(figure, drawn[-1], 3)
+    if paper:
+        drawn[-1].legend(loc="upper left", fontsize=LEAST_TYPE, borderaxespad=0.1)
     for axes, model_means in zip(drawn, named.values(), strict=False):
         label_ends(figure, axes, model_means)
     rule = "" if least is None else f" Only tasks whose best block is above {least:.2f}."
     said = peaks if paper else peaks[peaks["source"] != "paper"]
     note = (
         f"n = {sizes(table['n'])} dev episodes per task. Thin: tasks. Shaded: within "
-        f"{100 * (1 - PEAK_SHARE):.0f} % of the peak.{rule}"
+        f"{100 * (1 - PEAK_SHARE):.0f} % of the peak. [ ]: 95 % intervals.{rule}"
     )
     theirs = (
         " (paper): computed here from the accuracies by block that the authors publish; their "
         "Figure 3 keeps tasks whose best block is above 0.75."
     )
     caption = (
-        f"{note} Dashed in the panels of models: means on test, without a patch."
+        f"{note} Intervals: bootstraps over tasks. Dashed in the panels of models: means on test, "
+        "without a patch."
         f"{theirs if paper else ''}\n{_each(said)}"
     )
     return Plot(figure, _peaks(peaks, paper), caption, note)
@@ -132,7 +139,8 @@ def by_task(
     grid = model_rows.pivot(index="task", columns="layer", values="accuracy").loc[order]
     depth = grid.shape[1]
     figure = new_figure(TWO_COLUMNS, 0.95 + 0.2 * len(grid))
-    left, right, bar = figure.subplots(1, 3, width_ratios=[depth, 0.17 * depth, 0.02 * depth])
+    room = max(LEAST_MAP, figure.get_figwidth() - BESIDE)
+    left, right, bar = figure.subplots(1, 3, width_ratios=[room, LEVELS, 0.09])
     names = list(map(task_title, grid.index))
     figure.colorbar(heat_map(left, grid, names, []), cax=bar)
     bar.set_ylabel(accuracy.capitalize().replace(" (", "\n("))
@@ -159,37 +167,41 @@ def by_task(
         "block chosen on dev"
     )
     note += f"; hollow: {NOT_IDENTIFIED}." if not is_known.all() else "."
-    return Plot(figure, _chosen(chosen, depth), note, note)
+    return Plot(figure, of_models(_chosen(chosen, depth)), note, note)
 
 
-def _against_depth(axes: Axes, means: pd.DataFrame, models: list[str]) -> None:
-    """The means of all models: ours in colours, the paper's in grey."""
-    colours, markers = iter(model_colours(len(models))), cycle(TASK_MARKERS)
-    styles = iter(PAPER_STYLES)
+def _against_depth(axes: Axes, means: pd.DataFrame, colours: dict[str, str]) -> None:
+    """The means of all models: ours in the colours of their panels, the paper's in grey."""
+    markers, styles = cycle(TASK_MARKERS), iter(PAPER_STYLES)
     for (source, model), model_rows in means.groupby(["source", "model"], sort=False):
-        depths, is_ours = model_rows["relative_depth"].astype(float), source == "tvsight"
-        look: Any = {"color": PAPER_COLOUR, "linewidth": 1.0, "marker": ""}
-        if is_ours:
-            look = {"color": next(colours), "linewidth": 1.5, "marker": next(markers)}
-        style, name = "-" if is_ours else next(styles), display_name(str(model))
+        depths, name = model_rows["relative_depth"].astype(float), str(model)
+        look: Any = {"color": colours.get(name), "linewidth": 1.5, "marker": next(markers)}
+        if source == "paper":
+            look = {"color": PAPER_COLOUR, "linewidth": 1.0, "linestyle": next(styles)}
+            look["label"] = f"{display_name(name)} (paper)"
         look |= {"markevery": MARKED_DEPTH, "markersize": 3.4}
-        look["label"] = name if is_ours else f"{name} (paper)"
-        axes.plot(depths, model_rows["accuracy"], style, **look)
-    axes.set_title("Means, by\nrelative depth", loc="left")
+        axes.plot(depths, model_rows["accuracy"], **look)
+    axes.set_title("Means, by relative depth", loc="left", fontsize=PANEL_NAME)
     axes.set(xlabel="(Block + 1) / number of blocks", xlim=(0, 1.02))
+
+
+def _with_interval(peak: pd.Series) -> str:
+    """`11 [10, 12]`: the block of a peak."""
+    if pd.isna(peak["layer_low"]):
+        return str(peak["layer"])
+    return f"{peak['layer']} [{peak['layer_low']}, {peak['layer_high']}]"
 
 
 def _peaks(peaks: pd.DataFrame, paper: bool) -> str:
     """The finding of the curves: where they are highest."""
     ours, theirs = (peaks[peaks["source"] == source] for source in ("tvsight", "paper"))
-    depth, paper_depth = ends(ours["relative_depth"]), ends(theirs["relative_depth"])
+    where = f"at {ends(ours['relative_depth'])} of the depth in {len(ours)} models"
     if len(ours) == 1:
         peak = ours.iloc[0]
-        where = block(peak["layer"], peak["depth"])
-        text = f"Mean accuracy peaks at {number(peak['accuracy'])} after {where}"
-        return f"{text}; the paper's at {paper_depth} of the depth" if paper else text
-    text = f"Mean accuracy peaks at {depth} of the depth in {len(ours)} models"
-    return f"{text}, at {paper_depth} in the paper's" if paper else text
+        where = f"at {number(peak['accuracy'])} after {block(peak['layer'], peak['depth'])}"
+    text = f"Mean accuracy peaks {where}"
+    text += f"; the paper's at {ends(theirs['relative_depth'])} of the depth" if paper else ""
+    return of_models(text, len(ours))
 
 
 def _chosen(chosen: pd.DataFrame, depth: int) -> str:
@@ -215,8 +227,8 @@ def _each(peaks: pd.DataFrame) -> str:
             near = f"block {peak['first']} alone"
         name = display_name(peak["model"]) + further[peak["source"]].format(word(peak["procedure"]))
         lines.append(
-            f"{name}: peak {peak['accuracy']:.2f} after {block(peak['layer'], peak['depth'])}, "
-            f"{near} within {100 * (1 - PEAK_SHARE):.0f} % of it; mean over "
+            f"{name}: peak {peak['accuracy']:.2f} after block {_with_interval(peak)} of "
+            f"0–{peak['depth'] - 1}, {near} within {100 * (1 - PEAK_SHARE):.0f} % of it; mean over "
             f"{counted(peak['tasks'], 'task')}."
         )
     return "\n".join(lines)

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tvsight.experiments.main_results.method_numbers import REFERENCE, further
 from tvsight.output.procedures import COMPARED
 from tvsight.protocol.layers import by_layer, over_tasks, paper_by_layer, peaks
+from tvsight.statistics.intervals import times_drawn
 from tvsight.statistics.summaries import by_group, identified
 
 METHOD_KEYS = ["model", "task", "procedure"]
@@ -81,6 +83,31 @@ def highest(means: pd.DataFrame, methods: pd.DataFrame) -> pd.DataFrame:
         tasks = peaks(line)["model"].map(line.groupby("model")["tasks"].first())
         rows.append(peaks(line).assign(tasks=tasks, source=source, procedure=procedure))
     return pd.concat(rows, ignore_index=True)
+
+
+def with_intervals(peaks: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The block of each of our peaks with its 95 % bootstrap interval over tasks.
+
+    Args:
+        peaks: from `highest`.
+        table: from `layers.by_layer`, of the tasks that the curves are over.
+
+    Returns:
+        The columns of `peaks`, and `layer_low` and `layer_high`: none of one task, and of curves of
+        methods and of the paper.
+    """
+    intervals = {}
+    for model, rows in table.groupby("model", sort=False, observed=True):
+        grid = rows.pivot(index="task", columns="layer", values="accuracy").to_numpy()
+        if len(grid) > 1:
+            drawn = (times_drawn(len(grid)) @ grid).argmax(axis=1)
+            ends = np.quantile(drawn, [0.025, 0.975], method="nearest")
+            intervals["tvsight", str(model)] = ends.astype(int)
+    keys = list(zip(peaks["source"], peaks["model"].astype(str), strict=True))
+    for end, name in enumerate(("layer_low", "layer_high")):
+        known = [intervals[key][end] if key in intervals else None for key in keys]
+        peaks = peaks.assign(**{name: pd.array(known, dtype="Int64")})
+    return peaks
 
 
 def on_test(rows: pd.DataFrame) -> pd.DataFrame:

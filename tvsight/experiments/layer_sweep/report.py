@@ -45,7 +45,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     """Write table and figures, and show the table."""
     rows = outcome.table
     if shown_score(options) != "accuracy":
-        _draw_score(rows, shown_score(options), Page(display, drawn))
+        _draw_scores(rows, Page(display, drawn))
         return
     page = Page(display, score_report.place(rows, drawn))
     whole, tested = by_layer(rows), numbers.on_test(rows)
@@ -60,7 +60,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         means, declared = means[means["source"] == "tvsight"], TABLE.without(OF_PAPER)
     kept = table[["model", "task"]].drop_duplicates()
     methods = numbers.method_means(by_method.merge(kept))
-    peaks = numbers.highest(means, methods)
+    peaks = numbers.with_intervals(numbers.highest(means, methods), table)
     if len(by_method):
         declared = declared._replace(note=ROW_OF_METHODS + declared.note.removeprefix(ROW))
         every = pd.concat([whole.assign(procedure=REFERENCE), by_method], ignore_index=True)
@@ -76,8 +76,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         page.figure(figures.by_task(whole, tested, model, named), "by_task", model)
 
 
-def _draw_score(rows: pd.DataFrame, name: str, page: Page) -> None:
-    """Write the means of every score after each block, and the figure of one."""
+def _draw_scores(rows: pd.DataFrame, page: Page) -> None:
+    """Write the means of every score after each block, and their figure."""
     rows = score_numbers.scored(rows)
     if rows.empty:
         page.note("No result has scores: nothing to draw.")
@@ -85,4 +85,4 @@ def _draw_score(rows: pd.DataFrame, name: str, page: Page) -> None:
     table = score_numbers.by_layer(rows)
     means = score_numbers.layers_over_tasks(table)
     page.numbers(means, "scores")
-    page.figure(score_figures.curves(table, means, score_numbers.SCORES[name]), name)
+    page.figure(score_figures.curves(table, means), "scores")

@@ -4,11 +4,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tvsight.experiments.main_results.method_numbers import WITHOUT_VECTOR
-from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, sizes
-from tvsight.output.marks import look_of, points, whiskered
+from tvsight.output.labels import NOT_IDENTIFIED, display_name, interval, number, of_models, sizes
+from tvsight.output.marks import look_of, whiskered
 from tvsight.output.panels import legend_above, task_rows
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, title
+from tvsight.output.procedures import title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 ROW, LABEL = 0.2, 0.27
@@ -34,13 +34,7 @@ def methods(
     height = max(ROW * model_rows["task"].nunique(), LABEL * labels)
     figure = new_figure(TWO_COLUMNS, 1.1 + height)
     left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
-    placed = task_rows(left, model_rows, "accuracy", linewidth=0.8)
-    for procedure, rows in placed.groupby("procedure", sort=False):
-        name, is_known = str(procedure), rows["layer_identified"].fillna(True).astype(bool)
-        points(left, [], [], name, markersize=4.6, label=title(name))
-        for kept, face in ((rows[is_known], PROCEDURES[name].colour), (rows[~is_known], "white")):
-            look = {"markersize": 4.6, "markerfacecolor": face}
-            points(left, kept["accuracy"], kept["place"], name, **look)
+    task_rows(left, model_rows, "accuracy", linewidth=0.8)
     left.set(xlim=(-0.03, 1.03), xlabel=f"Test {accuracy}")
     _gaps(right, model_means)
     legend_above(figure, left, 3)
@@ -53,7 +47,7 @@ def methods(
     if not known["layer_identified"].all():
         note += " Hollow: not identified."
         caption += f" Hollow: {NOT_IDENTIFIED}."
-    return Plot(figure, finding(model_means, about), caption, note)
+    return Plot(figure, of_models(finding(model_means, about)), caption, note)
 
 
 def finding(means: pd.DataFrame, about: str = "") -> str:

@@ -166,13 +166,11 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "D
         columns = list(SEED_TABLE.all_of())
         columns[3:3] = [c.number(name.replace("seed_", "Seed "), name) for name in names]
         page.table(SEED_TABLE._replace(columns=columns), seed_means)
-    page.figure(figures.by_model(bars, table, seed_means, named))
     if not whole:
         page.table(SIZE_TABLE, by_size, by_size.sort_values("parameters", kind="stable"))
-        page.figure(figures.models(by_size), "models")
+        page.figure(figures.by_model(by_size, table))
     for model in table["model"].unique():
         page.figure(task_figures.task_by_task(table, model, others, named), "by_task", model)
-        page.figure(task_figures.against_icl(table, model, named), "against_icl", model)
     score_report.draw(rows, options, page)
     method_report.draw(rows, page)
 

@@ -4,12 +4,11 @@ import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from tvsight.experiments.main_results.score_numbers import Score, procedures
-from tvsight.output.labels import display_name, number, sizes
-from tvsight.output.marks import look_of, points, whiskered
+from tvsight.experiments.main_results.score_numbers import Score
+from tvsight.output.labels import display_name, interval, number, of_models, sizes
+from tvsight.output.marks import look_of, whiskered
 from tvsight.output.panels import legend_above, task_rows
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import title
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 ROW = 0.2
@@ -33,13 +32,10 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
     tasks = model_rows["task"].nunique()
     figure = new_figure(TWO_COLUMNS, 1.1 + ROW * (tasks + 2))
     axes, top = figure.subplots(1), tasks + 0.6
-    placed = task_rows(axes, model_rows, score.column)
-    for procedure in procedures(model_rows):
-        rows, procedure_mean = (of[of["procedure"] == procedure] for of in (placed, mean))
-        look = {"markersize": 4.6, "label": title(procedure)}
-        points(axes, rows[score.column], rows["place"], procedure, **look)
-        style = look_of(procedure) | {"markersize": 6}
-        whiskered(axes, procedure_mean, score.column, [top], upright=False, **style)
+    task_rows(axes, model_rows, score.column)
+    for _, row in mean.iterrows():
+        style = look_of(row["procedure"]) | {"markersize": 6}
+        whiskered(axes, row.to_frame().T, score.column, [top], upright=False, **style)
     names = [label.get_text() for label in axes.get_yticklabels()]
     axes.set_yticks([*range(tasks), top], [*names, "Mean over tasks"])
     axes.set(ylim=(-0.6, top + 0.6), xlabel=f"{score.title}, on test")
@@ -51,7 +47,9 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
         f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per task. Whiskers: "
         "95 % bootstrap intervals over tasks."
     )
-    return Plot(figure, _of_means(mean, score), f"{note} {EXPLAINED[score.column]}", note)
+    return Plot(
+        figure, of_models(_of_means(mean, score)), f"{note} {EXPLAINED[score.column]}", note
+    )
 
 
 def plain_logarithms(axis: Axis) -> None:
@@ -61,15 +59,13 @@ def plain_logarithms(axis: Axis) -> None:
 
 
 def _of_means(means: pd.DataFrame, score: Score) -> str:
-    """The finding of the means over tasks."""
+    """The finding of the means over tasks: how far the vector comes from the baseline to ICL."""
     said = means.set_index("procedure")[score.column].astype(float).map(number)
     vector, baseline, icl = said[["task_vector", "baseline", "icl"]]
-    if score.column == "icl_divergence":
-        vector_rows = means[means["procedure"] == "task_vector"]
-        share = number(vector_rows["icl_divergence_recovered"].item())
-        return (
-            f"The task vector removes {share} of the divergence from ICL: {vector} nats are left "
-            f"of {baseline}"
-        )
-    name = "log-probability gap" if score.column == "answer_gap" else "mean rank of the answer"
-    return f"The {name} is {baseline} zero-shot, {vector} with the task vector and {icl} with ICL"
+    if score.is_ratio:
+        return f"The vector brings the answer from mean rank {baseline} to {vector}, ICL to {icl}"
+    vector_mean = means[means["procedure"] == "task_vector"].iloc[0]
+    share = interval(vector_mean, f"{score.column}_recovered")
+    if score.less_is_better:
+        return f"The vector removes {share} of the divergence from ICL, {baseline} to {vector} nats"
+    return f"The vector recovers {share} of ICL's log-probability gap, {baseline} to {vector} nats"

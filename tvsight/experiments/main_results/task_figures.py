@@ -1,4 +1,4 @@
-"""The central comparison task by task, and the task vector against ICL."""
+"""The central comparison task by task."""
 
 from typing import Any
 
@@ -11,24 +11,22 @@ from tvsight.output.labels import (
     counted,
     display_name,
     number,
+    of_models,
     shortened,
     sizes,
     task_title,
 )
-from tvsight.output.marks import dumbbells, points, rows_of, whiskered
+from tvsight.output.marks import dumbbells, legend_of, points, rows_of, whiskered
 from tvsight.output.panels import shade_categories
-from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, title
-from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, new_figure
+from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 DIFFERENCE = "icl_minus_task_vector"
 SIZES = {"baseline": 4.6, "task_vector": 5.4, "icl": 3.4}
 """Of marks, in points, from back to front: where accuracies are equal, both are seen."""
-ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2}
-"""The place of a legend above the axes."""
 NEAR = 0.1
-"""A difference of accuracies up to which a task lies near the diagonal."""
+"""A mean difference of accuracies up to which a category does not lag behind ICL."""
 
 
 def task_by_task(
@@ -46,7 +44,7 @@ def task_by_task(
     # From the hardest for ICL to the easiest within each category, upwards.
     rows = rows.assign(order=rows["category"].map(order), lost=-rows["icl"])
     rows = rows.sort_values(["order", "lost"], kind="stable").iloc[::-1].reset_index(drop=True)
-    figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(rows))
+    figure = new_figure(TWO_COLUMNS, 1.0 + 0.19 * len(rows))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2.6, 1])
     dumbbells(left, rows.index, rows[list(COMPARED)], color="0.75", linewidth=1)
     left.plot(rows["chance"], rows.index, "|", color="0.1", markersize=6, label="Chance", zorder=3)
@@ -65,10 +63,11 @@ def task_by_task(
     rows_of(left, (rows["task"].map(task_title) + marks).tolist())
     left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(rows) - 0.4), xlabel=f"Test {accuracy}")
     right.set(xlabel="ICL − task vector")
+    right.locator_params(axis="x", steps=[1, 5, 10])
     right.tick_params(axis="y", length=0)
     right.xaxis.grid(True)
     shade_categories(rows["category"], left, right)
-    left.legend(ncols=4, **ABOVE)
+    legend_of(figure, [left])
     short = f"{display_name(model)}. {episodes(rows)} Right: 95 % intervals"
     caption = (
         f"{short} of paired differences, from resampling queries ({sizes(rows['queries'])} "
@@ -76,7 +75,8 @@ def task_by_task(
         "always giving the most frequent answer."
     )
     note = (
-        f"{display_name(model)}. n = {sizes(rows['n'])}. Right: 95 % intervals; filled: p < 0.05."
+        f"{display_name(model)}. n = {sizes(rows['n'])}. Right: 95 % intervals; filled: p < 0.05 "
+        "(Holm)."
     )
     if len(others):
         small = f" Small: seed {', '.join(map(str, others['seed'].unique()))}."
@@ -87,58 +87,18 @@ def task_by_task(
     return Plot(figure, _ahead(rows), caption, note)
 
 
-def against_icl(table: pd.DataFrame, model: str, accuracy: str = "accuracy") -> Plot:
-    """Accuracy of the task vector against that of ICL, one labelled point per task of a model.
-
-    Args:
-        table: from `numbers.by_task`.
-        accuracy: from `score_report.accuracy`.
-    """
-    rows = table[table["model"] == model]
-    figure = new_figure(4.6, 4.3)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle="--", zorder=1)
-    axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), xlabel=f"ICL, test {accuracy}")
-    axes.set(ylabel=f"Task vector, test {accuracy}", aspect="equal")
-    named = {}
-    for category, tasks in rows.groupby("category", sort=False):
-        colour = CATEGORY_COLOURS.get(str(category), CATEGORY_COLOURS["custom"])
-        for known, kind_rows in tasks.groupby("layer_identified"):
-            face = colour if known else "white"
-            axes.plot(
-                kind_rows["icl"], kind_rows["task_vector"], "o", color=colour, mfc=face, ms=4.5
-            )
-        axes.plot([], [], "o", color=colour, markersize=4.5, label=shortened(str(category)))
-        for _, task in tasks.iterrows():
-            named[task_title(task["task"])] = (task["icl"], task["task_vector"], colour)
-    axes.legend(ncols=len(CATEGORY_COLOURS), handletextpad=0.1, columnspacing=1.0, **ABOVE)
-    name_points(figure, axes, named)
-    name = display_name(model)
-    note = f"{name}. n = {sizes(rows['n'])}. Dashed: equal."
-    caption = f"{name}. {episodes(rows)} Dashed: the vector answers as often as ICL."
-    if not rows["layer_identified"].all():
-        note += " Hollow: not identified."
-        caption += f" Hollow: {NOT_IDENTIFIED}."
-    return Plot(figure, _apart(rows), caption, note)
-
-
 def _ahead(rows: pd.DataFrame) -> str:
-    """The finding task by task: where the vector beats the baseline, and ICL the vector."""
-    beaten, behind = (
-        int(significant(rows, name).sum()) for name in ("task_vector_minus_baseline", DIFFERENCE)
-    )
-    return (
-        f"The task vector beats the baseline on {beaten} of {counted(len(rows), 'task')}; ICL "
-        f"beats the vector on {behind}"
-    )
-
-
-def _apart(rows: pd.DataFrame) -> str:
-    """The finding of the scatter: how many tasks lie near the diagonal, and which farthest."""
-    near = int((rows[DIFFERENCE].abs().round(9) <= NEAR).sum())
-    text = f"Vector and ICL differ by at most {NEAR:.2f} on {near} of {counted(len(rows), 'task')}"
-    last = rows.iloc[int(rows[DIFFERENCE].argmax())]
-    if last[DIFFERENCE].round(9) <= NEAR:
-        return text
-    left = f"{number(last['icl'])} to {number(last['task_vector'])}"
-    return f"{text}; most is lost on {task_title(last['task'])} ({left})"
+    """The finding task by task: which categories lag behind ICL, and where the vector works."""
+    works = int(significant(rows, "task_vector_minus_baseline").sum())
+    lags = rows.groupby("category", sort=False)[DIFFERENCE].mean().round(9)
+    behind = [shortened(str(category)) for category in lags.index[lags > NEAR]]
+    if len(lags) == 1:
+        finding = f"ICL leads the vector by {number(lags.iloc[0])} on average"
+    elif len(behind) == 1:
+        finding = f"Only {behind[0]} lags behind ICL, by {number(lags.max())}"
+    elif behind:
+        finding = f"Behind ICL by more than {NEAR:.2f}: {', '.join(behind)}"
+    else:
+        finding = f"No category of tasks lags behind ICL by more than {NEAR:.2f}"
+    tasks = counted(len(rows), "task")
+    return of_models(f"{finding}; the vector beats the baseline on {works} of {tasks}")

@@ -7,13 +7,11 @@ from matplotlib.ticker import NullLocator
 
 from tvsight.output.labels import counted, display_name, number
 from tvsight.output.marks import level, whiskered
-from tvsight.output.panels import Ends, label_ends, line, name_panel
+from tvsight.output.panels import ALONE, Ends, label_ends, line, name_panel
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, title
-from tvsight.output.theme import ONE_COLUMN, TWO_COLUMNS, new_figure
+from tvsight.output.theme import TWO_COLUMNS, new_figure
 
-NARROWEST = 1.7
-"""Width of a model's panels, in inches."""
 NAME_ROOM = 1.35
 """Width of the names of models, in inches."""
 LAG = "task_vector"
@@ -34,8 +32,7 @@ def curves(means: pd.DataFrame, episodes: int, accuracy: str = "accuracy") -> Pl
     means = means.drop(alone.index)
     models = list(dict.fromkeys(means["model"]))
     counts = sorted(set(means["shots"]))
-    width = ONE_COLUMN * 1.5 if len(models) == 1 else max(TWO_COLUMNS, NARROWEST * len(models))
-    figure = new_figure(width, 3.4)
+    figure = new_figure(TWO_COLUMNS * (ALONE if len(models) == 1 else 1), 3.4)
     rows = figure.subplots(
         2, len(models), sharex=True, sharey="row", squeeze=False, height_ratios=[2.4, 1]
     )
