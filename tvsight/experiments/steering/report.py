@@ -113,8 +113,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     page.numbers(ranges, "ranges")
     page.table(TEXT_TABLE, text_scores)
     for model in means["model"].unique():
-        page.figure(figures.by_alpha(means, ranges, model), model)
-        page.figure(figures.in_text(text_scores, model), "collapse", model)
+        page.figure(figures.by_context(means, ranges, model), model)
+        page.figure(figures.by_factor(means, text_scores, model), "collapse", model)
 
 
 def _by_task(table: pd.DataFrame) -> pd.DataFrame:

@@ -128,18 +128,15 @@ def _draw_clusters(
     points = []
     for given in sets:
         page.note(f"{given.where}.")
-        model_groupings, task_table = (
-            of[of["model"] == given.model] for of in (groupings, by_task)
-        )
+        model_groupings = groupings[groupings["model"] == given.model]
         for reason in numbers.not_computed(model_groupings):
             page.note(reason)
         embedding = numbers.embedding(given, options.perplexity)
         if embedding is None:
             page.note(f"{given.model}: {len(given.vectors)} vectors are too few for t-SNE.")
             continue
-        below, tree = numbers.below_chance(task_table, model_groupings), numbers.tree(given)
-        plot = figures.clusters(embedding, tree, given, model_groupings, below, vector)
-        page.figure(plot, given.model)
+        tree = numbers.tree(given)
+        page.figure(figures.clusters(embedding, tree, given, model_groupings, vector), given.model)
         points.append(embedding.points)
     if points:
         page.numbers(pd.concat(points, ignore_index=True), "points")
