@@ -44,9 +44,10 @@ SIMULATED = {"remote_simulated": True}
 OF_PAIRS = ("", "_qwen2", "_by_block_qwen2")
 OF_TEMPLATES = ("", "_by_task", "_qwen2")
 OF_CONTROLS = (
-    *("", "_means", "_shuffled", "_recognition", "_by_block", "_transfer", "_transfer_qwen2"),
+    *("", "_means", "_shuffled", "_recognition", "_by_block", "_transfer"),
+    *("_qwen2", "_transfer_qwen2"),
 )
-OF_TOKENS = ("", "_ranks", "_overview", "_overview_qwen2", "_to_upper_qwen2", "_next_letter_qwen2")
+OF_TOKENS = ("", "_ranks", "_overview", "_overview_qwen2", "_by_task_qwen2")
 CASES = [
     Asked("conflicting_tasks", "function_vector", PAIR | SIMULATED, OF_PAIRS),
     Asked("templates", "median_state", ONE | SIMULATED, OF_TEMPLATES),

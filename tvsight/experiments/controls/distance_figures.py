@@ -6,16 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tvsight.experiments.controls.distance_numbers import KEPT, LEAST_OWN, remarkable
-from tvsight.output.labels import (
-    block,
-    counted,
-    display_name,
-    interval,
-    number,
-    sizes,
-    small,
-    task_title,
-)
+from tvsight.output.labels import block, counted, display_name, number, sizes, task_title
 from tvsight.output.marks import legend_of
 from tvsight.output.panels import model_panels
 from tvsight.output.placing import name_points
@@ -29,11 +20,11 @@ LOWEST = -0.1
 """Where the axis of shares begins, in the middle of the marks of pairs that keep nothing."""
 
 
-def scatter(pairs: pd.DataFrame, correlations: pd.DataFrame, depths: dict[str, int]) -> Plot:
+def scatter(pairs: pd.DataFrame, depths: dict[str, int]) -> Plot:
     """A point per ordered pair of tasks, a panel per model; those that keep most are named.
 
     Args:
-        pairs, correlations: from `distance_numbers`.
+        pairs: from `distance_numbers.pairs`.
         depths: number of blocks, by model.
     """
     known = pairs.dropna(subset="share")
@@ -66,10 +57,8 @@ def scatter(pairs: pd.DataFrame, correlations: pd.DataFrame, depths: dict[str, i
         f"{note} Share kept: the accuracy with the mean dev vector of another task, after the "
         "block chosen for the task that is asked, over that with its own, of tasks whose own "
         f"vector is right for at least {number(LEAST_OWN)}. Distance: Euclidean, of the mean "
-        "vectors of test episodes after one block for all tasks.\n"
-        f"{' '.join(_each(correlations))} 95 % intervals from resampling tasks; p from "
-        "permuting tasks (Mantel's test, two-sided), since pairs that share a task are not "
-        "independent."
+        "vectors of test episodes after one block for all tasks. Its rank correlation with the "
+        "accuracy, and a test that permutes tasks, are in the table."
     )
     return Plot(figure, _finding(by_model), caption, note)
 
@@ -94,18 +83,3 @@ def _finding(by_model: dict[str, pd.DataFrame]) -> str:
         f"{', '.join(parts)}; {int(working['twins'].sum())} of these {len(working)} share a word "
         "list"
     )
-
-
-def _each(correlations: pd.DataFrame) -> list[str]:
-    """The correlations of each model, in sentences."""
-    sentences = []
-    known = correlations.dropna(subset="correlation")
-    for model, model_rows in known.groupby("model", sort=False, observed=True):
-        parts = [
-            f"{row['ranked']} {interval(row, 'correlation')} (p = {small(row['correlation_p'])})"
-            for _, row in model_rows.iterrows()
-        ]
-        name, count = display_name(str(model)), counted(model_rows["pairs"].iloc[0], "pair")
-        over = f"{name}, {count}: Spearman's rank correlation of distance and accuracy over"
-        sentences.append(f"{over} {', '.join(parts)}.")
-    return sentences

@@ -9,7 +9,6 @@ from tvsight.protocol.vector_sets import VectorSet
 from tvsight.statistics.geometry import Floats
 from tvsight.statistics.matrices import rank_correlation
 from tvsight.statistics.summaries import by_group
-from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.tasks.overlap import word_lists
 
 ALL, WITHIN = "all pairs", "within each task"
@@ -56,8 +55,7 @@ def correlations(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row per model and way to rank (`ALL`, `WITHIN`): `model`, `layer`, `ranked`, `tasks`,
         `pairs`, `correlation` (Spearman's), `_low` and `_high` from resampling tasks, and
-        `correlation_p`, two-sided, from permuting tasks, and `significant`, whether that is below
-        `SIGNIFICANCE`. NaN where it cannot be computed.
+        `correlation_p`, two-sided, from permuting tasks. NaN where it cannot be computed.
     """
 
     def ranks(model_rows: pd.DataFrame) -> dict[str, object]:
@@ -70,7 +68,6 @@ def correlations(table: pd.DataFrame) -> pd.DataFrame:
             "pairs": correlation.estimate.n,
             **correlation.estimate.columns("correlation"),
             "correlation_p": correlation.p_value,
-            "significant": correlation.p_value < SIGNIFICANCE,
         }
 
     both = pd.concat([table.assign(ranked=ranked) for ranked in (ALL, WITHIN)])

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tvsight.output.labels import block, display_name, number, shortened, sizes, task_title
+from tvsight.output.labels import display_name, number, shortened, sizes, task_title
 from tvsight.output.marks import grid_of_panels, legend_of, level, rows_of, whiskered
 from tvsight.output.panels import (
     BLOCK_AXIS,
@@ -174,17 +174,13 @@ def _finding(accuracy: pd.Series, model: str, vector: str) -> str:
 
 def _peaks(blocks: pd.DataFrame, models: list[str], vector: str) -> str:
     """The finding by block: where the vector peaks, and how high the controls come."""
-    peaks = {}
+    parts = []
     for model in models:
         model_rows = blocks[blocks["model"] == model]
-        peak, depth = _peak(model_rows, vector), int(model_rows["layer"].max()) + 1
+        peak = _peak(model_rows, vector)
         controls = model_rows.loc[model_rows["procedure"] != vector, "accuracy"].max()
-        where = block(peak["layer"], depth)
-        peaks[display_name(model)] = (number(peak["accuracy"]), where, number(controls))
-    if len(peaks) == 1:
-        ((own, where, highest),) = peaks.values()
-        return f"The {word(vector)} peaks at {own} after {where}, no control above {highest}"
-    parts = [f"{name} {own} ({highest})" for name, (own, _, highest) in peaks.items()]
+        own, where = number(peak["accuracy"]), f"{display_name(model)}, block {peak['layer']}"
+        parts.append(f"{own} ({number(controls)}; {where})")
     return f"Peak of the {word(vector)}, and of all controls in brackets: {', '.join(parts)}"
 
 

@@ -205,10 +205,9 @@ def _draw_distances(
         page.note(f"No distances between vectors: {why}")
         return
     pairs = distance_numbers.pairs(transfer, sets)
-    correlations = distance_numbers.correlations(pairs)
-    page.table(DISTANCES, correlations)
+    page.table(DISTANCES, distance_numbers.correlations(pairs))
     depths = {given.model: given.depth for given in sets}
-    page.figure(distance_figures.scatter(pairs, correlations, depths), "distances")
+    page.figure(distance_figures.scatter(pairs, depths), "distances")
 
 
 def _beaten_by_whom(model_rows: pd.DataFrame) -> dict[str, object]:

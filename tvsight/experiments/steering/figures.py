@@ -161,16 +161,12 @@ def _finding(ranges: pd.DataFrame, model: str) -> str:
 
 
 def _finding_in_text(means: pd.DataFrame, model: str) -> str:
-    """The vector that makes most whole answers right when it is applied once, and how much the
-    largest factor repeats."""
+    """The vector that makes most whole answers right when it is applied once."""
     vectors = means[means["procedure"] == VECTOR]
     best = vectors.iloc[int(vectors["exact_once"].argmax())]
-    best_rows = vectors[(vectors["method"] == best["method"]) & (vectors["mode"] == "add")]
-    large = best_rows.iloc[int(best_rows["alpha"].argmax())]
     applied = "written over" if best["mode"] == "overwrite" else f"added with α = {best['alpha']:g}"
     return (
         f"{display_name(model)}: {applied} once, the {title(best['method']).lower()} makes "
         f"{number(best['exact_once'])} of whole answers right, at every token "
-        f"{number(best['exact_every'])}; α = {large['alpha']:g} at every token makes "
-        f"{number(large['repeated_every'])} of bigrams repeat"
+        f"{number(best['exact_every'])}"
     )

@@ -3,6 +3,7 @@ task."""
 
 import unicodedata
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
-from tvsight.output.labels import counted, display_name, task_title
+from tvsight.output.labels import counted, display_name, sizes, task_title
 from tvsight.output.lettering import fitting, font
-from tvsight.output.marks import frame, grid_of_panels, heat_map
-from tvsight.output.panels import PANEL_NAME, axis_of_blocks, block_ticks, category_strip
+from tvsight.output.marks import frame, grid_of_panels, heat_map, legend_of
+from tvsight.output.panels import PANEL_NAME, axis_of_blocks, category_strip, line
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, about, title, word
+from tvsight.output.procedures import about, title, word
 from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, TWO_COLUMNS, new_figure, text_on
 from tvsight.protocol.layers import PEAK_SHARE
 from tvsight.tasks import in_order
@@ -30,8 +31,8 @@ TOKENS, MOST_BLOCKS = 4, 12
 PANEL, LINE, CELL = 2.2, 0.125, 0.45
 """Width of a panel with its blocks, height of a row, and width of a text in a cell, in inches."""
 MARKS = {
-    "is_answer": ("#f5c26b", "begins an answer"),
-    "describes": ("#8ec1de", "describes the task"),
+    "is_answer": ("#f5c26b", "begins an answer (bold)"),
+    "describes": ("#8ec1de", "describes the task (italic)"),
 }
 """Colours of tokens, and what they mean, by column."""
 PLAIN, WINDOW = "0.96", "#dbe9f6"
@@ -40,9 +41,8 @@ ROW, INSET = 0.2, 0.08
 """Height of a row of the overview in inches, and of a frame from the edge of its cell in cells."""
 RIGHT_TO_LEFT = {"R", "AL"}
 KIND_NAMES = {"answers": "Answers of the task", "description": "Words that describe the task"}
-RANDOM_STYLE = ("0.35", "--", "Random vectors (chance)")
-"""Colour, line and name of the vectors that others are compared with."""
-BAND_ALPHA = 0.2
+RANDOM = ("random_vector", "Random vectors (chance)", "--")
+"""Look, name and line of the vectors that others are compared with."""
 
 
 def by_task(
@@ -70,38 +70,33 @@ def by_task(
         blocks = sorted({*common, *marked})
         for _, token in task_rows[task_rows["layer"].isin(blocks)].iterrows():
             _cell(axes, token, blocks.index(token["layer"]))
-        for layer, line in zip(marked[::-1], ("--", "-"), strict=True):
-            framed: Any = {"fill": False, "linestyle": line, "linewidth": 0.9, "clip_on": False}
+        for layer, style in zip(marked[::-1], ("--", "-"), strict=True):
+            framed: Any = {"fill": False, "linestyle": style, "linewidth": 0.9, "clip_on": False}
             axes.add_patch(Rectangle((0, blocks.index(layer)), TOKENS, 1, **framed))
         axes.set_title(task_title(task), loc="left", fontsize=PANEL_NAME, pad=3)
         axes.set_yticks(np.arange(len(blocks)) + 0.5, list(map(str, blocks)), fontsize=LEAST_TYPE)
         axes.set(xlim=(0, TOKENS), ylim=(0, len(blocks)), xticks=[])
         axes.tick_params(length=0, pad=2)
         axes.spines[:].set_visible(False)
-    handles = [Patch(color=colour, label=name) for colour, name in MARKS.values()]
-    legend = figure.legend(handles=handles, ncols=2, loc="outside upper left")
-    answer, describing = legend.get_texts()
-    answer.set(fontweight="bold")  # as in the cells, which are told apart without colour too
-    describing.set(fontstyle="italic")
+    marked = [mark for name, mark in MARKS.items() if rows[name].any()]
+    handles = [Patch(color=colour, label=name) for colour, name in marked]
+    figure.legend(handles=handles, ncols=2, loc="outside upper left")
     note = (
-        f"{display_name(model)}. The {TOKENS} most probable tokens, by block. Frame: the chosen "
-        "block; dashed: two above it, or the last."
+        f"{display_name(model)}; n = {sizes(rows['episodes'])} dev episodes per task. Frame: the "
+        "chosen block; dashed: two above it, or the last."
     )
-    parts = [f"{note} The mean vector of a task's dev episodes goes through norm and unembedding."]
+    parts = [f"{note} The mean vector of these goes through norm and unembedding."]
     if not all_tokens:
         parts.append("Without tokens that are not letters alone, and repetitions but for case.")
-    parts.append("Bold: the first token of an answer. Italic: a word that describes the task.")
     parts.append("‹…›: a token in a script that cannot be drawn here.")
-    found = {
-        where: rows[rows["is_answer"].astype(bool) & (rows["layer"] == rows[where])][
-            "task"
-        ].nunique()
+    answers = rows[rows["is_answer"].astype(bool)]
+    chosen, above = (
+        answers.loc[answers["layer"] == answers[where], "task"].nunique()
         for where in ("chosen", "two_above")
-    }
+    )
     finding = (
-        f"{display_name(model)}: an answer is among the {TOKENS} most probable tokens of "
-        f"{found['chosen']} of {counted(len(tasks), 'task')} after the chosen block, of "
-        f"{found['two_above']} two blocks above"
+        f"{display_name(model)}: an answer is among the {TOKENS} most probable tokens of {chosen} "
+        f"of {counted(len(tasks), 'task')} after the chosen block, of {above} two blocks above"
     )
     return Plot(figure, about(finding, vector), " ".join(parts), note)
 
@@ -173,40 +168,30 @@ def ranks(
         windows: from `numbers.windows`.
         vector: the procedure of the vectors.
     """
-    own = (PROCEDURES[vector].colour, "-", title(vector))
     models = list(dict.fromkeys(means["model"]))
     kinds = [kind for kind in KIND_NAMES if kind in set(means["kind"])]
     figure = new_figure(TWO_COLUMNS, 0.9 + 2.1 * len(models))
-    panels = figure.subplots(len(models), len(kinds), squeeze=False, sharey="row")
-    for line, model in zip(panels, models, strict=True):
-        model_rows, (first, last) = means[means["model"] == model], windows[model]
-        depth = int(model_rows["layer"].max()) + 1
-        for axes, kind in zip(line, kinds, strict=True):
-            axes.axvspan(first - 0.5, last + 0.5, color=WINDOW, linewidth=0)
-            kind_rows = model_rows[model_rows["kind"] == kind].sort_values("layer")
-            drawn = kind_rows["vector"] == "random"
-            for lines, named in ((kind_rows[~drawn], own), (kind_rows[drawn], RANDOM_STYLE)):
-                colour, style, label = named
-                layers = lines["layer"].astype(float)
-                axes.plot(layers, lines["rank"], style, color=colour, label=label, linewidth=1.3)
-                band: Any = {"color": colour, "alpha": BAND_ALPHA, "linewidth": 0}
-                axes.fill_between(layers, lines["low"], lines["high"], **band)
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter("{x:,.0f}")
-            axes.yaxis.set_minor_locator(NullLocator())
-            axes.set_xlim(-0.5, depth - 0.5)
-            axes.set_xticks(block_ticks(depth, {first, last}))
-            axes.yaxis.grid(True)
-            name = f"{display_name(model)}: " if len(models) > 1 else ""
-            axes.set_title(f"{name}{KIND_NAMES[kind]}", loc="left", fontsize=PANEL_NAME)
-        line[0].set_ylabel("Median rank (log, 1 is most probable)", fontsize=PANEL_NAME)
-        line[0].set_ylim(bottom=0.8)
-        line[0].invert_yaxis()
-    for axes in panels[-1]:
-        axes.set_xlabel("Block after which the vector was read")
-    handles, _ = panels[0][0].get_legend_handles_labels()
-    handles.append(Patch(color=WINDOW, label="Patching works"))
-    figure.legend(handles=handles, ncols=len(handles), loc="outside upper left")
+    drawn = grid_of_panels(figure, len(models) * len(kinds), len(kinds), sharey=True)
+    for axes, (model, kind) in zip(drawn, product(models, kinds), strict=True):
+        rows, window = means[(means["model"] == model) & (means["kind"] == kind)], windows[model]
+        axes.axvspan(window[0] - 0.5, window[1] + 0.5, color=WINDOW, lw=0, label="Patching works")
+        for procedure, name, style in ((vector, title(vector), "-"), RANDOM):
+            own = rows[(rows["vector"] == "random") == (procedure == RANDOM[0])]
+            look: Any = {"value": "rank", "marker": "", "linestyle": style}
+            line(axes, own.sort_values("layer"), "layer", procedure, name, **look)
+        depth, label = int(rows["layer"].max()) + 1, "Block after which the vector was read"
+        axis_of_blocks(axes, depth, window, label=label)
+        axes.set(yscale="log", yticks=[10**power for power in range(6)])
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.grid(True)
+        name = f"{display_name(model)}: " if len(models) > 1 else ""
+        axes.set_title(f"{name}{KIND_NAMES[kind]}", loc="left", fontsize=PANEL_NAME)
+    drawn[0].set_ylim(bottom=0.8)
+    drawn[0].invert_yaxis()
+    for axes in drawn[:: len(kinds)]:
+        axes.set_ylabel("Median rank (log, 1 is most probable)", fontsize=PANEL_NAME)
+    legend_of(figure, drawn[:1], ncols=3)
     tasks = means.groupby("kind")["tasks"].max()
     counts = " and ".join(f"{tasks[kind]} tasks ({kind})" for kind in tasks.index)
     names = ", ".join(map(display_name, models))
@@ -252,23 +237,15 @@ def _glyphs() -> frozenset[int]:
 
 def _where_it_works(means: pd.DataFrame, windows: dict[str, tuple[int, int]], vector: str) -> str:
     """The finding of the ranks: those of answers after the last block where patching works."""
-    answers = means[means["kind"] == "answers"]
-    parts, ranks = [], []
-    for model, rows in answers.groupby("model", sort=False):
-        layer = windows[str(model)][1]
-        at_last = rows[rows["layer"] == layer]
-        drawn = at_last["vector"] == "random"
-        own, random = at_last.loc[~drawn, "rank"].item(), at_last.loc[drawn, "rank"].item()
-        ranks.append(own)
-        where = f"{display_name(str(model))}, block {layer}"
-        parts.append(f"{own:,.0f} (random vectors {random:,.0f}; {where})")
-    if not parts:
+    answers = means[means["kind"] == "answers"].assign(drawn=means["vector"] == "random")
+    found = answers.pivot(index=["model", "layer"], columns="drawn", values="rank")
+    last = [(model, windows[model][1]) for model in dict.fromkeys(answers["model"])]
+    if not last:
         return about("Ranks of words that describe the task", vector)
-    yet = "The answer is not in the vector yet where patching works: "
-    said = about("median rank of answers", vector)
-    said = (
-        f"{yet}{said}"
-        if min(ranks) > RANKS
-        else f"{said[0].upper()}{said[1:]} where patching works"
-    )
-    return f"{said} {', '.join(parts)}"
+    parts = [
+        f"{own:,.0f} (random vectors {random:,.0f}; {display_name(model)}, block {layer})"
+        for (model, layer), (own, random) in zip(last, found.loc[last].to_numpy(), strict=True)
+    ]
+    yet = "not in the vector yet" if found.loc[last, False].min() > RANKS else "in the vector"
+    said = about(f"The answer is {yet} where patching works", vector)
+    return f"{said}: median rank {', '.join(parts)}"

@@ -180,8 +180,8 @@ def over_tasks(rows: pd.DataFrame) -> pd.DataFrame:
     vectors the median over draws counts, task by task.
 
     Returns:
-        Per model, `kind`, `vector` and `layer`: `rank`, `low`, `high`, and the number of `tasks`
-        and of `draws`.
+        Per model, `kind`, `vector` and `layer`: `rank`, `rank_low`, `rank_high`, and the number of
+        `tasks` and of `draws`.
     """
     groups = rows[rows["kind"] != "top"]
     keys = ["model", "kind", "vector", "layer"]
@@ -190,8 +190,8 @@ def over_tasks(rows: pd.DataFrame) -> pd.DataFrame:
     grouped = by_task.groupby(level=keys, sort=False)
     return grouped.agg(
         rank=("rank", "median"),
-        low=("rank", lambda values: values.quantile(0.25)),
-        high=("rank", lambda values: values.quantile(0.75)),
+        rank_low=("rank", lambda values: values.quantile(0.25)),
+        rank_high=("rank", lambda values: values.quantile(0.75)),
         tasks=("rank", "size"),
         draws=("draws", "max"),
     ).reset_index()

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -31,11 +32,12 @@ from tvsight.output.theme import (
     arranged,
     new_figure,
     text_in,
+    tinted,
 )
 from tvsight.protocol.vector_sets import AS_THEY_ARE, VectorSet
 
-LIGHTEST, DARKEST = 0.55, -0.45
-"""The ends of the tints of a category, towards white and towards black."""
+LIGHTEST, DARKEST = 0.45, 0.55
+"""Shares of a category's colour in its lightest tint, beside white, and its darkest, beside black."""
 SIDES = (3.2, 1.9, 0.7)
 """Widths of the picture, the heat map and the tree, in inches, without names."""
 ROW, LEAST_HEIGHT = 0.115, 2.9
@@ -155,19 +157,11 @@ def _tints(categories: dict[str, str]) -> dict[str, str]:
     tints = {}
     for category in dict.fromkeys(categories.values()):
         tasks = [task for task, own in categories.items() if own == category]
-        half = -(-len(tasks) // 2)
-        for index, task in enumerate(tasks):
-            step = index // 2 + half * (index % 2)
-            share = step / (len(tasks) - 1) if len(tasks) > 1 else 0.5
-            tints[task] = _tint(CATEGORY_COLOURS[category], LIGHTEST + share * (DARKEST - LIGHTEST))
-    return {task: tints[task] for task in categories}
-
-
-def _tint(colour: str, amount: float) -> str:
-    """A colour mixed with white (above 0) or with black (below 0)."""
-    end = 1.0 if amount > 0 else 0.0
-    red, green, blue = (part + abs(amount) * (end - part) for part in to_rgb(colour))
-    return to_hex((red, green, blue))
+        half, colour = -(-len(tasks) // 2), np.array(to_rgb(CATEGORY_COLOURS[category]))
+        light, dark = tinted(colour, LIGHTEST), tuple(DARKEST * colour)
+        shades = sns.blend_palette([light, colour, dark], len(tasks)).as_hex()
+        tints |= {task: shades[n // 2 + half * (n % 2)] for n, task in enumerate(tasks)}
+    return tints
 
 
 def _recognised(groupings: pd.DataFrame, vector: str) -> str:
