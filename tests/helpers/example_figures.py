@@ -189,7 +189,7 @@ def transferred(tables: ControlTables) -> pd.DataFrame:
 
 def against_controls(tables: ControlTables) -> Plot:
     table = control_table(tables)
-    return control_figures.against_controls(table, control_summary(tables, 1), "a-model")
+    return control_figures.against_controls(table, control_numbers.over_tasks(table), "a-model")
 
 
 def control_curves(tables: ControlTables, models: int = 1) -> Plot:

@@ -43,7 +43,9 @@ def test_one_template_alone_is_drawn() -> None:
     plot = files.figures["templates_a-model"]
     assert plot.title == "a-model: the task vector answers with an accuracy of 0.70"
     plot = files.figures["templates_dummy_queries_a-model"]
-    assert plot.title == "a-model: dummy queries of another task cost 0.00 of accuracy and leave 0"
+    assert (
+        plot.title == "a-model: dummy queries of another task cost 0.40 of accuracy and leave 0.30"
+    )
     assert set(files.cells["templates"][0]["Block (range)"]) == {"10"}
     assert figures._written_out(r"in:{x} out:{y}\n") == "in:x out:y"
     assert figures._written_out("question") == "question\nQ:x / A:y"

@@ -19,7 +19,7 @@ from tvsight.output.panels import (
     name_panel,
     panels,
 )
-from tvsight.output.placing import name_points
+from tvsight.output.placing import Floats, name_points
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, beside, title, word
 from tvsight.output.theme import CATEGORY_COLOURS, TWO_COLUMNS, new_figure
@@ -59,16 +59,18 @@ def against_controls(
     strip = means.loc[[name for name in STRIP if name in means.index]]
     _strip(below.subplots(), strip, vector)
     drawn = [axes for part in above for axes in grid_of_panels(part, len(pairs), across)]
-    for axes, (control, own) in zip(drawn, pairs, strict=True):
-        _diagonal(axes, tasks, means.loc[control], own, control)
+    whiskers = [
+        _diagonal(axes, tasks, means.loc[[control]], own, control)
+        for axes, (control, own) in zip(drawn, pairs, strict=True)
+    ]
     legend_of(figure, drawn, ncols=len(CATEGORY_COLOURS), handletextpad=0.1)
-    for axes, (control, own) in zip(drawn, pairs, strict=True):
-        _name_tasks(figure, axes, tasks, own, control)
+    for axes, (control, own), whisker in zip(drawn, pairs, whiskers, strict=True):
+        _name_tasks(figure, axes, tasks, own, control, whisker)
     note = (
         f"{display_name(model)}. n = {sizes(tasks['n'])} test episodes per task. Black, and below: "
         "means with 95 % intervals of the paired difference."
     )
-    no_op = number(means.loc["no_op", "accuracy"])
+    no_op = number(means["accuracy"]["no_op"])
     caption = (
         f"{note} They are bootstrap intervals over tasks. Above the diagonal the task's own vector "
         "is right more often; the whisker of the mean tells whether it is. All vectors are applied "
@@ -120,26 +122,35 @@ def curves(blocks: pd.DataFrame, summary: pd.DataFrame, vector: str = "task_vect
     return Plot(figure, _peaks(blocks, models, vector), caption, note)
 
 
-def _diagonal(axes: Axes, tasks: pd.DataFrame, mean: pd.Series, own: str, control: str) -> None:
-    """A point per task, and the mean with the interval of its height over the diagonal."""
+def _diagonal(
+    axes: Axes, tasks: pd.DataFrame, mean: pd.DataFrame, own: str, control: str
+) -> Floats:
+    """A point per task, and the mean with the interval of its height over the diagonal.
+
+    Returns:
+        Points along this whisker, `[n, 2]`.
+    """
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle="--", zorder=1)
     axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), aspect="equal")
     axes.set(xlabel=title(control), ylabel=title(own))
     for category, rows in tasks.groupby("category", sort=False, observed=True):
         colour, label = _colour(category), shortened(str(category))
         axes.plot(rows[control], rows[own], "o", color=colour, ms=4.2, label=label)
-    lead = pd.DataFrame([mean[mean.index.str.startswith("lead")] + mean["accuracy"]])
+    height = mean.filter(like="lead").astype(float).add(mean["accuracy"], axis="index")
     look: Any = {"fmt": "D", "color": "black", "markersize": 4.5, "label": "mean", "zorder": 5}
-    whiskered(axes, lead.astype(float), "lead", [mean["accuracy"]], **look)
+    whiskered(axes, height, "lead", mean["accuracy"], **look)
+    along = np.linspace(height["lead_low"].item(), height["lead_high"].item(), 12)
+    return np.stack([np.full(12, mean["accuracy"].item()), along], axis=1)
 
 
-def _name_tasks(figure: Figure, axes: Axes, tasks: pd.DataFrame, own: str, control: str) -> None:
+def _name_tasks(
+    figure: Figure, axes: Axes, tasks: pd.DataFrame, own: str, control: str, whisker: Floats
+) -> None:
     """The names of tasks beside their points, in the colours of their categories."""
     known = tasks.dropna(subset=control)
     places = zip(known[control], known[own], map(_colour, known["category"]), strict=True)
     named = dict(zip(map(task_title, known["task"]), places, strict=True))
-    whisker = axes.containers[0].lines[2][0].get_segments()[0]  # of the mean, not to be covered
-    name_points(figure, axes, named, nameless=np.linspace(*whisker, 12))
+    name_points(figure, axes, named, nameless=whisker)
 
 
 def _strip(axes: Axes, controls: pd.DataFrame, vector: str) -> None:

@@ -70,7 +70,7 @@ def by_context(means: pd.DataFrame, ranges: pd.DataFrame, model: str) -> Plot:
             hollow = {"markerfacecolor": "white"} if column == "overwrite" else {}
             at = places + SHIFT[column]
             whiskered(axes, rows, column, at, upright=False, **look, **hollow, markersize=4.5)
-        icl = {"color": PROCEDURES["icl"].colour, "linestyle": "--", "linewidth": 1.1}
+        icl: Any = {"color": PROCEDURES["icl"].colour, "linestyle": "--", "linewidth": 1.1}
         axes.axvline(model_means["icl"].iloc[0], label=title("icl"), zorder=1, **icl)
         axes.set(xlim=(LOWEST, 1), ylim=(-0.5, len(contexts) - 0.5), xlabel="Mean test accuracy")
         axes.set_xticks([0, 0.5, 1])

@@ -80,10 +80,11 @@ def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard
         level(axes, means[name].iloc[0], name, label=title(name))
     look: Any = {"markersize": 4.5, "elinewidth": 0.9, "capsize": 2, **look_of("task_vector")}
     places = pd.Series(range(len(means)), means.index)
-    for is_bound, face in ((False, {}), (True, {"markerfacecolor": "white"})):
+    for is_bound, face in ((False, look["color"]), (True, "white")):
         shown = means[(means["dummy_choice"] == "query") == is_bound]
-        label = title("task_vector") + (f" {UPPER_BOUND}" if is_bound else "")
-        whiskered(axes, shown, "accuracy", places[shown.index], label=label, **look, **face)
+        look["label"] = title("task_vector") + (f" {UPPER_BOUND}" if is_bound else "")
+        look["markerfacecolor"] = face
+        whiskered(axes, shown, "accuracy", places[shown.index], **look)
     ticks = [textwrap.fill(dummies_named(row), LABEL_WIDTH) for _, row in means.iterrows()]
     axes.set_xticks(places, ticks)
     axes.set(xlim=(-0.5, len(means) - 0.5), ylim=(0, 1), ylabel="Mean test accuracy")

@@ -78,8 +78,8 @@ def by_task(
         axes.set(xlim=(0, TOKENS), ylim=(0, len(blocks)), xticks=[])
         axes.tick_params(length=0, pad=2)
         axes.spines[:].set_visible(False)
-    marked = [mark for name, mark in MARKS.items() if rows[name].any()]
-    handles = [Patch(color=colour, label=name) for colour, name in marked]
+    known = [mark for column, mark in MARKS.items() if rows[column].any()]
+    handles = [Patch(color=colour, label=name) for colour, name in known]
     figure.legend(handles=handles, ncols=2, loc="outside upper left")
     note = (
         f"{display_name(model)}; n = {sizes(rows['episodes'])} dev episodes per task. Frame: the "
@@ -246,6 +246,10 @@ def _where_it_works(means: pd.DataFrame, windows: dict[str, tuple[int, int]], ve
         f"{own:,.0f} (random vectors {random:,.0f}; {display_name(model)}, block {layer})"
         for (model, layer), (own, random) in zip(last, found.loc[last].to_numpy(), strict=True)
     ]
-    yet = "not in the vector yet" if found.loc[last, False].min() > RANKS else "in the vector"
+    yet = (
+        "not in the vector yet"
+        if found.loc[last].to_numpy()[:, 0].min() > RANKS
+        else "in the vector"
+    )
     said = about(f"The answer is {yet} where patching works", vector)
     return f"{said}: median rank {', '.join(parts)}"

@@ -37,7 +37,8 @@ from tvsight.output.theme import (
 from tvsight.protocol.vector_sets import AS_THEY_ARE, VectorSet
 
 LIGHTEST, DARKEST = 0.45, 0.55
-"""Shares of a category's colour in its lightest tint, beside white, and its darkest, beside black."""
+"""Shares of a category's colour in its lightest tint, beside white, and in its darkest one, beside
+black."""
 SIDES = (3.2, 1.9, 0.7)
 """Widths of the picture, the heat map and the tree, in inches, without names."""
 ROW, LEAST_HEIGHT = 0.115, 2.9
@@ -154,7 +155,7 @@ def _heat_map(
 
 def _tints(categories: dict[str, str]) -> dict[str, str]:
     """A tint of its category's colour for each task. Neighbours in the order differ most."""
-    tints = {}
+    tints: dict[str, str] = {}
     for category in dict.fromkeys(categories.values()):
         tasks = [task for task, own in categories.items() if own == category]
         half, colour = -(-len(tasks) // 2), np.array(to_rgb(CATEGORY_COLOURS[category]))

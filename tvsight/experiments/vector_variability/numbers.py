@@ -120,7 +120,7 @@ def densities(given: VectorSet, measure: Metric) -> pd.DataFrame:
         near, far = pooled(distances(compared.vectors, measure), given.tasks)
         edges = shared_edges(near, far) if len(near) + len(far) else np.empty(0)
         for kind, sample in (("within", near), ("between", far)):
-            counts = np.histogram(sample, edges)[0] if len(edges) else []
+            counts: Any = np.histogram(sample, edges)[0] if len(edges) else []
             density = counts / (np.diff(edges) * max(1, len(sample)))
             lead = {"model": given.model, "layer": given.layer, "measure": measure}
             lead |= {"vectors": treatment, "kind": kind}
