@@ -201,8 +201,8 @@ def test_a_command_writes_a_method_into_files_of_its_own(place: Place, tmp_path:
     assert "each task has one mean state, so nothing clusters" in ended.stdout
     caption = tmp_path / "figures" / "vector_clusters_mean_state_qwen2.caption.md"
     assert "--methods mean_state" in caption.read_text()
-    table = tmp_path / "tables" / "vector_clusters_mean_state_distances.md"
-    assert "A task has one such vector" in table.read_text()
+    table = pd.read_csv(tmp_path / "tables" / "vector_clusters_mean_state_distances.csv")
+    assert table["distance"].gt(0).tolist() == [True, True]
     planned = analysis("controls", *where, *sizes, "--dry-run")
     assert (planned.returncode, planned.stderr) == (0, "")
     assert planned.stdout.count("controls: after main_results") == 2

@@ -79,14 +79,11 @@ def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard
     for name in ("icl", "baseline"):
         level(axes, means[name].iloc[0], name, label=title(name))
     look: Any = {"markersize": 4.5, "elinewidth": 0.9, "capsize": 2, **look_of("task_vector")}
-    places = pd.Series(range(len(means)), means.index)
-    for is_bound, face in ((False, look["color"]), (True, "white")):
-        shown = means[(means["dummy_choice"] == "query") == is_bound]
-        look["label"] = title("task_vector") + (f" {UPPER_BOUND}" if is_bound else "")
-        look["markerfacecolor"] = face
-        whiskered(axes, shown, "accuracy", places[shown.index], **look)
-    ticks = [textwrap.fill(dummies_named(row), LABEL_WIDTH) for _, row in means.iterrows()]
-    axes.set_xticks(places, ticks)
+    whiskered(axes, means, "accuracy", range(len(means)), label=title("task_vector"), **look)
+    bound = (means["dummy_choice"] == "query").map({True: f" {UPPER_BOUND}", False: ""})
+    named = [dummies_named(row) for _, row in means.iterrows()] + bound
+    ticks = [textwrap.fill(name, LABEL_WIDTH) for name in named]
+    axes.set_xticks(range(len(means)), ticks)
     axes.set(xlim=(-0.5, len(means) - 0.5), ylim=(0, 1), ylabel="Mean test accuracy")
     axes.set_xlabel("Dummy queries: number, and where they come from")
     axes.yaxis.grid(True)
