@@ -78,8 +78,5 @@ def _finding(by_model: dict[str, pd.DataFrame]) -> str:
         f"{int(rows['works'].sum())} of {counted(len(rows), 'pair')} ({display_name(model)})"
         for model, rows in by_model.items()
     ]
-    return (
-        f"Another task's vector keeps at least {number(KEPT)} of the own accuracy in "
-        f"{', '.join(parts)}; {int(working['twins'].sum())} of these {len(working)} share a word "
-        "list"
-    )
+    twins = f"{int(working['twins'].sum())} of {len(working)} share a word list"
+    return f"At least {number(KEPT)} of the own accuracy is kept in {', '.join(parts)}; {twins}"
