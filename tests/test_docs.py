@@ -140,12 +140,10 @@ def test_every_option_is_explained(command: str) -> None:
 
 
 def test_every_figure_is_in_the_gallery() -> None:
-    """Those of single tasks are named by their form."""
     gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     drawn = {file.name for file in (ROOT / "results" / "figures").glob("*.png")}
     assert len(drawn) > 50
-    absent = {name for name in drawn if f"/{name})" not in gallery}
-    assert {name for name in absent if not name.startswith("token_projections_")} == set()
+    assert {name for name in drawn if f"/{name})" not in gallery} == set()
 
 
 def test_the_readme_counts_the_tasks() -> None:

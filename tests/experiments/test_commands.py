@@ -44,7 +44,7 @@ COMMANDS = {
         (BESIDE_CENTRAL, "controls: after main_results"),
         (*("", "_means", "_shuffled", "_recognition", "_by_block"), *("_transfer", "_distances")),
         (),
-        ("", "_by_block", "_transfer_qwen2", "_distances"),
+        ("_qwen2", "_by_block", "_transfer_qwen2", "_distances"),
         (SIMULATED,),
     ),
     "conflicting_tasks": Command(
@@ -74,7 +74,7 @@ COMMANDS = {
         (BESIDE_CENTRAL, "token_projections: after main_results"),
         ("", "_ranks"),
         ("_overview",),
-        ("", "_overview_qwen2", "_to_upper_qwen2", "_prev_letter_qwen2"),
+        ("", "_overview_qwen2", "_by_task_qwen2"),
     ),
 }
 

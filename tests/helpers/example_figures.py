@@ -9,7 +9,7 @@ import pandas as pd
 from tests.helpers import control_rows, eighteen_tasks, function_vector_rows
 from tests.helpers.example_rows import rows_by_shots, scored_rows, swept_rows, task_rows
 from tests.helpers.vector_examples import eighteen, vector_set
-from tests.helpers.vector_figures import PROJECTIONS, VECTORS, Plots, clusters, ridges
+from tests.helpers.vector_figures import PROJECTIONS, VECTORS, Plots, clusters, variability
 from tvsight.experiments.controls import distance_figures, distance_numbers, transfer_figures
 from tvsight.experiments.controls import figures as control_figures
 from tvsight.experiments.controls import numbers as control_numbers
@@ -177,9 +177,9 @@ def transferred(tables: ControlTables) -> pd.DataFrame:
     return control_numbers.transfer(*tables())
 
 
-def control_means(tables: ControlTables, models: int = 1) -> Plot:
-    summary = control_summary(tables, models)
-    return control_figures.means(several(control_table(tables), models), summary)
+def against_controls(tables: ControlTables) -> Plot:
+    table = control_table(tables)
+    return control_figures.against_controls(table, control_numbers.over_tasks(table), "a-model")
 
 
 def control_curves(tables: ControlTables, models: int = 1) -> Plot:
@@ -194,14 +194,13 @@ def matrix(tables: ControlTables) -> Plot:
 
 def distances(tables: ControlTables, given: VectorSet) -> Plot:
     pairs = distance_numbers.pairs(transferred(tables), [given])
-    found = distance_numbers.by_distance(pairs), distance_numbers.correlations(pairs)
-    return distance_figures.scatter(pairs, *found, {"a-model": 6})
+    return distance_figures.scatter(pairs, {"a-model": 6})
 
 
 THREE = control_rows.three_tasks
 CONTROLS: dict[str, Plots] = {
-    "controls": lambda: control_means(THREE),
-    "controls_two_models": lambda: control_means(THREE, 2),
+    "controls": lambda: against_controls(THREE),
+    "controls_of_one_task": lambda: against_controls(control_rows.one_task),
     "controls_by_block": lambda: control_curves(THREE),
     "controls_by_block_two_models": lambda: control_curves(THREE, 2),
     "controls_transfer": lambda: matrix(THREE),
@@ -237,13 +236,13 @@ LARGE: dict[str, Plots] = {
     "methods": lambda: methods(function_vector_rows.eighteen_tasks()),
     "scores of two models": lambda: sweep_scores(2),
     "sweep of three models": lambda: sweep(swept("a-model", "b-model", "c-model")),
-    "controls": lambda: control_means(control_rows.eighteen_tasks, 3),
+    "controls": lambda: against_controls(control_rows.eighteen_tasks),
     "controls by block": lambda: control_curves(control_rows.eighteen_tasks, 3),
     "controls of one task": lambda: control_curves(control_rows.one_task, 2),
     "matrix": lambda: matrix(control_rows.eighteen_tasks),
     "distances": lambda: distances(control_rows.eighteen_tasks, eighteen()),
     "clusters": lambda: clusters(eighteen(4)),
     "clusters of all tasks": lambda: clusters(vector_set(ALL, n=2), many=True),
-    "ridges": lambda: ridges(vector_set(ALL, n=3), by_task=True),
-    "ridges of two tasks": lambda: ridges(vector_set({LONG: "custom", "b": "custom"}, n=2)),
+    "variability": lambda: variability(vector_set(ALL, n=3)),
+    "variability of two": lambda: variability(vector_set({LONG: "custom", "b": "custom"}, n=2)),
 }

@@ -24,7 +24,7 @@ def clusters(given: VectorSet, perplexity: float = 5, many: bool = False) -> Plo
     assert found is not None
     # Of many tasks the words are those of a few: their tests take long.
     groupings = cluster_numbers.groupings(vector_set(FOUR, n=4) if many else given)
-    return cluster_figures.clusters(found, tree, given, groupings, {given.names[0]: 0.125})
+    return cluster_figures.clusters(found, tree, given, groupings)
 
 
 def single(given: VectorSet) -> Plot:
@@ -33,19 +33,18 @@ def single(given: VectorSet) -> Plot:
     return cluster_figures.distances(tree, apart, given, "mean_state")
 
 
-def ridges(given: VectorSet, measure: Metric = "cosine", by_task: bool = False) -> Plot:
-    draw = variability_figures.by_task if by_task else variability_figures.overall
+def variability(given: VectorSet, measure: Metric = "cosine") -> Plot:
     table = variability_numbers.densities(given, measure)
-    return draw(table, variability_numbers.separations(given, measure), given)
+    separations = variability_numbers.separations(given, measure)
+    return variability_figures.distances(table, separations, given)
 
 
 VECTORS: dict[str, Plots] = {
     "vector_clusters_one_task": lambda: clusters(vector_set(ONE, n=7), 30),
     "vector_clusters_single": lambda: single(vector_set(FOUR, n=1)),
-    "vector_variability": lambda: ridges(vector_set(FOUR, n=6)),
-    "vector_variability_euclidean": lambda: ridges(vector_set(FOUR, n=6), "euclidean"),
-    "vector_variability_by_task": lambda: ridges(vector_set(FOUR, n=6), by_task=True),
-    "vector_variability_one_task": lambda: ridges(vector_set(ONE, n=5), by_task=True),
+    "vector_variability": lambda: variability(vector_set(FOUR, n=6)),
+    "vector_variability_euclidean": lambda: variability(vector_set(FOUR, n=6), "euclidean"),
+    "vector_variability_one_task": lambda: variability(vector_set(ONE, n=5)),
 }
 
 TOKENS = [["London", " Paris", "7", "paris"], ["city", "$x^{$", "語", "capital"], ["a"], ["b"]]
@@ -57,9 +56,9 @@ def tokens(layer: int = 1, answers: Sequence[str] = ("city",)) -> pd.DataFrame:
     return chosen(projected("one", TOKENS, RANKS, DRAWN, answers=answers), layer)
 
 
-def grid(rows: pd.DataFrame, all_tokens: bool = False) -> Plot:
-    top = token_numbers.top_tokens(rows, token_figures.RANKS, all_tokens)
-    return token_figures.grid(rows, top, all_tokens)
+def tokens_by_task(*rows: pd.DataFrame, all_tokens: bool = False) -> Plot:
+    top = token_numbers.top_tokens(pd.concat(rows), token_figures.RANKS, all_tokens)
+    return token_figures.by_task(top, "a-model", all_tokens)
 
 
 def overview() -> Plot:
@@ -75,9 +74,8 @@ def ranks(*models: str) -> Plot:
 
 
 PROJECTIONS: dict[str, Plots] = {
-    "token_projections_grid": lambda: grid(tokens()),
-    "token_projections_every_token": lambda: grid(tokens(2), all_tokens=True),
-    "token_projections_last_block": lambda: grid(tokens(3)),
+    "token_projections_by_task": lambda: tokens_by_task(tokens(), tokens(3).assign(task="two")),
+    "token_projections_every_token": lambda: tokens_by_task(tokens(2), all_tokens=True),
     "token_projections_overview": overview,
     "token_projections": lambda: ranks("a-model", "b-model"),
 }

@@ -7,10 +7,9 @@ from tests.helpers.control_rows import CATEGORIES, eighteen_tasks, three_tasks
 from tests.helpers.vector_examples import eighteen, vector_set
 from tvsight.experiments.controls.distance_numbers import (
     ALL,
-    MOST_NEAR,
-    PARTS,
+    KEPT,
+    MOST_NAMED,
     WITHIN,
-    by_distance,
     correlations,
     pairs,
     remarkable,
@@ -51,7 +50,6 @@ def test_a_task_without_controls_is_asked_nothing_and_correlated_with_none() -> 
     found = correlations(table)
     assert found["tasks"].tolist() == [2, 2]
     assert found[["correlation", "correlation_p"]].isna().all(axis=None)
-    assert not found["significant"].any()
 
 
 def test_correlations_are_over_all_pairs_and_within_each_asked_task(many: pd.DataFrame) -> None:
@@ -62,23 +60,28 @@ def test_correlations_are_over_all_pairs_and_within_each_asked_task(many: pd.Dat
     within = [spearmanr(g["distance"], g["accuracy"]).statistic for _, g in many.groupby("task")]
     assert found.loc[WITHIN, "correlation"] == pytest.approx(np.mean(within))
     assert found.loc[ALL, "correlation_low"] < whole < found.loc[ALL, "correlation_high"]
-    assert found["significant"].tolist() == (found["correlation_p"] < 0.05).tolist()
 
 
-def test_means_are_over_parts_of_equal_size_by_distance(many: pd.DataFrame) -> None:
-    table = by_distance(many)
-    assert table["pairs"].tolist() == [62, 61, 61, 61, 61]
-    ordered = many.sort_values("distance")
-    assert table["distance"].iloc[0] == pytest.approx(ordered["distance"].iloc[:62].mean())
-    assert table["accuracy"].iloc[-1] == pytest.approx(ordered["accuracy"].iloc[-61:].mean())
-    assert table["distance"].is_monotonic_increasing
-    few = by_distance(many.head(3))
-    assert few["pairs"].tolist() == [1, 1, 1]
-    assert len(few) < PARTS
+def test_shares_are_of_the_own_accuracy_where_there_is_enough(three: pd.DataFrame) -> None:
+    shares = three.set_index(["task", "source"])["share"]
+    assert shares["one", "two"] == pytest.approx(0.5 / 0.75)
+    assert shares["two", "one"] == pytest.approx(0.6 / 0.55)
+    assert shares["three"].tolist() == [0, 0]
+    assert three["works"].tolist() == (three["share"] >= KEPT).tolist()
+    assert not three["twins"].any()
+    central, rows = three_tasks()
+    seldom = rows.assign(correct=rows["correct"] & (rows["episode"] < 3))
+    few = pairs(transfer(central, seldom), [vector_set(CATEGORIES)])
+    assert few["share"].isna().all()
+    assert not few["works"].any()
 
 
-def test_the_nearest_pairs_and_the_most_accurate_are_remarkable(many: pd.DataFrame) -> None:
-    found = remarkable(many)
-    near, accurate = many["distance"].nsmallest(2 * MOST_NEAR), many["accuracy"].nlargest(4)
-    assert found.head(2 * MOST_NEAR).index.tolist() == near.index.tolist()
-    assert {*found.index} == {*near.index, *accurate.index}
+def test_twins_share_a_word_list_and_working_ones_are_named(many: pd.DataFrame) -> None:
+    twins = set(zip(many["task"][many["twins"]], many["source"][many["twins"]], strict=True))
+    assert {("en_es", "en_fr"), ("next_letter", "to_upper")} <= twins
+    assert ("en_es", "antonyms") not in twins
+    named = remarkable(many)
+    assert named["works"].all()
+    assert set(named.index[named["twins"]]) == set(many.index[many["works"] & many["twins"]])
+    others = many.loc[~many["twins"] & many["works"], "share"]
+    assert named["share"][~named["twins"]].tolist() == others.nlargest(MOST_NAMED).tolist()

@@ -24,7 +24,11 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten() -> None:
     files, said = drawn(found)
     parts = ("", "_means", "_shuffled", "_recognition", "_by_block", "_transfer")
     assert list(files.tables) == [f"{NAME}{part}" for part in parts]
-    assert list(files.figures) == [NAME, f"{NAME}_by_block", f"{NAME}_transfer_a-model"]
+    assert list(files.figures) == [
+        f"{NAME}_a-model",
+        f"{NAME}_by_block",
+        f"{NAME}_transfer_a-model",
+    ]
     assert "a-model: accuracy on test episodes" in said
     assert "Ask for more" not in said
     assert "No distances between vectors: they are not stored." in said

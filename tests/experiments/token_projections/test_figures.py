@@ -6,31 +6,34 @@ import pytest
 
 from tests.helpers.hostile import WORDS
 from tests.helpers.projection_rows import chosen, projected
-from tvsight.experiments.token_projections.figures import CELL, MOST_BLOCKS, RANKS, drawable
-from tvsight.experiments.token_projections.figures import grid as grid_of
+from tvsight.experiments.token_projections.figures import (
+    CELL,
+    MOST_BLOCKS,
+    RANKS,
+    TOKENS,
+    by_task,
+    drawable,
+)
 from tvsight.experiments.token_projections.numbers import top_tokens
 from tvsight.output import lettering
 from tvsight.output.plots import Plot
 
 
-def grid(rows: pd.DataFrame, all_tokens: bool = False) -> Plot:
-    return grid_of(rows, top_tokens(rows, RANKS, all_tokens), all_tokens)
+def drawn(*rows: pd.DataFrame, all_tokens: bool = False) -> Plot:
+    return by_task(top_tokens(pd.concat(rows), RANKS, all_tokens), "a-model", all_tokens)
 
 
-def cells(plot: Plot) -> dict[tuple[float, float], str]:
-    return {text.get_position(): text.get_text() for text in plot.figure.axes[0].texts}
-
-
-def test_of_a_deep_model_some_blocks_are_left_out_but_not_the_marked() -> None:
-    axes = grid(chosen(projected("one", [["a"]] * 80, {}), 30)).figure.axes[0]
+def test_the_upper_half_of_the_blocks_is_shown_and_the_marked_ones() -> None:
+    deep = chosen(projected("one", [["a"]] * 80, {}), 5)
+    axes, other = drawn(deep, chosen(deep.assign(task="two"), 60)).figure.axes
     labels = [int(label.get_text()) for label in axes.get_yticklabels()]
-    assert len(labels) <= MOST_BLOCKS + 2
-    assert labels == sorted(labels)
-    assert {30, 32, 79} <= set(labels)
-    shown = {patch.get_y() for patch in axes.patches if not patch.get_fill()}
-    assert shown == {labels.index(30), labels.index(32)}
-    figure = grid(chosen(projected("one", [["a"]] * 18, {}), 3)).lettered()
-    assert figure.axes[0].get_window_extent().width / figure.dpi / RANKS > CELL  # width of a text
+    assert labels[:2] == [5, 7]
+    assert (len(labels) <= 2 + MOST_BLOCKS, labels[2] >= 39, labels[-1]) == (True, True, 79)
+    framed = {patch.get_y() for patch in other.patches if not patch.get_fill()}
+    labels = [int(label.get_text()) for label in other.get_yticklabels()]
+    assert framed == {labels.index(60), labels.index(62)}
+    figure = drawn(*[deep.assign(task=name) for name in "abc"]).lettered()
+    assert figure.axes[0].get_window_extent().width / figure.dpi / TOKENS > CELL  # width of a text
 
 
 def test_any_token_is_drawn_without_a_warning(
@@ -38,15 +41,19 @@ def test_any_token_is_drawn_without_a_warning(
 ) -> None:
     monkeypatch.undo()  # no draft: letters are cut out of their fonts
     words = [*WORDS.values(), "\ufffd", "<0x0A>", "日本", ""]
-    blocks = [words[start : start + RANKS] for start in range(0, len(words), RANKS)]
-    rows = chosen(projected("one", blocks, {}, answers=words[::2]), 0)
+    blocks = [words[start : start + TOKENS] for start in range(0, len(words), TOKENS)]
+    rows = [
+        chosen(projected(f"{number}", [block], {}, answers=words[::2]), 0)
+        for number, block in enumerate(blocks)
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plot = grid(rows, all_tokens=True)
-        for path in plot.write(tmp_path, "grid", svg=True):
+        plot = drawn(*rows, all_tokens=True)
+        for path in plot.write(tmp_path, "tokens", svg=True):
             assert path.stat().st_size > 0
-        grid(rows).lettered().draw_without_rendering()
-    assert len(cells(plot)) == len([*words, *plot.figure.texts]) - 2
+        drawn(*rows).lettered().draw_without_rendering()
+    said = [text.get_text() for axes in plot.figure.axes for text in axes.texts]
+    assert len(said) == len(words)
 
 
 def test_what_cannot_be_drawn_is_named_by_its_script() -> None:

@@ -52,6 +52,14 @@ def test_the_papers_filter_keeps_letters_and_the_first_of_each_spelling(rows: pd
     assert len(shown(both, most=3, all_tokens=True)) == 12
 
 
+def test_of_two_tokens_that_are_one_word_either_may_be_the_answer() -> None:
+    tokens = ["Italian", " Italian", "paris", " Paris", "Rome", "rome"]
+    table = top_tokens(projected("one", [tokens], {}, answers=[" Italian", " Paris", "Rome"]))
+    found = dict(zip(table["shown"], table["is_answer"], strict=True))
+    # Words that differ in case are two: with tasks of upper and lower case one alone is right.
+    assert found == {"Italian": True, "paris": False, "Rome": True}
+
+
 def test_a_token_is_visible() -> None:
     tokens = (" a b", "\r\n\t", "\u00a0x\u2028", "\x1b[31m\u202e", "$x^{$", "<0x0A>", "")
     assert [visible(token, 5) for token in tokens] == [
@@ -111,7 +119,7 @@ def test_over_tasks_the_best_word_and_the_middle_draw_count() -> None:
             ]
         )
     ).set_index(["kind", "vector"])
-    quartiles = table.loc[("description", "task"), ["rank", "low", "high", "tasks"]]
+    quartiles = table.loc[("description", "task"), ["rank", "rank_low", "rank_high", "tasks"]]
     assert quartiles.tolist() == [5, 4.5, 5.5, 2]
     assert table.loc[("description", "random"), ["rank", "tasks"]].tolist() == [16.5, 2]
     assert table["draws"].to_dict() == {

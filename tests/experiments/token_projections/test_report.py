@@ -41,12 +41,8 @@ def test_each_task_has_the_block_that_was_chosen_for_it() -> None:
         ["two", "2 (two above)", "a"],
     ]
     assert drawn.tables[NAME]["token"].tolist() == ["b", "d", "London", "Paris", "a"]
-    assert set(drawn.figures) == {
-        *(NAME, f"{NAME}_overview_a-model"),
-        *(f"{NAME}_one_a-model", f"{NAME}_two_a-model"),
-    }
-    caption = drawn.figures[f"{NAME}_two_a-model"].caption
-    assert "a-model, two: mean task vector (n = 6 dev" in caption
+    assert set(drawn.figures) == {*(NAME, f"{NAME}_overview_a-model", f"{NAME}_by_task_a-model")}
+    assert "n = 6 dev episodes" in drawn.figures[f"{NAME}_by_task_a-model"].caption
     assert drawn.tables[f"{NAME}_overview"]["tokens"].sum() > 0
     (ranks,) = drawn.cells[f"{NAME}_ranks"]
     row = ranks[(ranks["Task"] == "one") & (ranks["What"] == "“city”")].iloc[1]

@@ -10,7 +10,6 @@ from tvsight.experiments.vector_clusters.numbers import (
     LEFT_OUT,
     TASK,
     WAYS,
-    below_chance,
     between_tasks,
     by_task,
     embedding,
@@ -140,16 +139,6 @@ def test_the_mean_over_tasks_is_subtracted_before_angles_are_taken() -> None:
     kept = silhouettes(distances(shared.vectors), given.tasks)
     assert row(shared, TASK, "cosine")["silhouette"] == pytest.approx(kept.mean())
     assert row(shared, TASK, "cosine", CENTRED)["silhouette"] != pytest.approx(kept.mean())
-
-
-def test_tasks_whose_category_is_named_less_often_than_by_chance_are_found() -> None:
-    given = vector_set(FOUR, n=6, spread=0.01)
-    swapped = {"one": "a", "two": "b", "three": "a", "four": "b"}
-    mixed = replace(given, categories=np.array([swapped[task] for task in given.tasks]))
-    assert below_chance(by_task(given), groupings(given)) == {}
-    found = below_chance(by_task(mixed), groupings(mixed))
-    shares = by_task(mixed).set_index("task")["category_left_out_euclidean"]
-    assert found == shares[shares < row(mixed, LEFT_OUT)["chance"]].to_dict() != {}
 
 
 def test_the_tree_and_the_pairs_hold_the_distances_of_mean_vectors() -> None:

@@ -20,11 +20,7 @@ TASKS = ("to_upper", "next_letter")
 DRAWN = {
     *(f"tables/{NAME}{name}.{kind}" for name in ("", "_variants") for kind in ("csv", "md", "tex")),
     f"tables/{NAME}_histograms.csv",
-    *(
-        f"figures/{NAME}{name}_qwen2.{kind}"
-        for name in ("", "_by_task")
-        for kind in ("png", "pdf", "caption.md")
-    ),
+    *(f"figures/{NAME}_qwen2.{kind}" for kind in ("png", "pdf", "caption.md")),
 }
 
 

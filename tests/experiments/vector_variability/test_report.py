@@ -44,7 +44,7 @@ def test_euclidean_distances_have_one_treatment(monkeypatch: pytest.MonkeyPatch)
     drawn, _ = written(monkeypatch, vector_set(FOUR, n=4), distance="euclidean")
     assert set(drawn.tables[NAME]["vectors"]) == {AS_THEY_ARE}
     assert not [name for name in drawn.cells[NAME][0] if "subtracted" in name]
-    assert len(drawn.figures[f"{NAME}_a-model"].figure.axes) == 1
+    assert len(drawn.figures[f"{NAME}_a-model"].figure.axes) == 2  # a histogram, and the tasks
 
 
 def test_variants_show_the_mean_of_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_variants_show_the_mean_of_tasks(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_one_vector_has_a_table_and_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = replace(vector_set(ONE, n=1), model="b-model")
     drawn, display = written(monkeypatch, vector_set(FOUR, n=2), alone)
-    assert set(drawn.figures) == {f"{NAME}_a-model", f"{NAME}_by_task_a-model"}
+    assert set(drawn.figures) == {f"{NAME}_a-model"}
     assert "b-model: one vector has no distances." in display.text
     assert "With one task there are no distances to other tasks" in display.text
     assert set(drawn.tables[NAME]["model"]) == {"a-model", "b-model"}

@@ -2,25 +2,24 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tvsight.experiments.vector_clusters.numbers import between_tasks
 from tvsight.protocol.vector_sets import VectorSet
 from tvsight.statistics.geometry import Floats
 from tvsight.statistics.matrices import rank_correlation
 from tvsight.statistics.summaries import by_group
-from tvsight.statistics.tests import SIGNIFICANCE
+from tvsight.tasks.overlap import word_lists
 
 ALL, WITHIN = "all pairs", "within each task"
 """The two ways to rank pairs. Within the pairs of one asked task, it does not count that some tasks
 are answered with many vectors, and others with none."""
-PARTS = 5
-"""Parts of equal size that pairs are divided into by distance, for means."""
-MOST_NEAR, MOST_ACCURATE = 3, 4
-"""Pairs that a figure names: the nearest, in both directions, and those with the most right
-answers."""
+LEAST_OWN = 0.2
+"""A share of less accuracy than that with the own vector is no number."""
+KEPT = 0.5
+"""Share of the own accuracy with which another task's vector works in its place."""
+MOST_NAMED = 3
+"""Pairs of tasks without a common word list that a figure names."""
 
 
 def pairs(transfer: pd.DataFrame, sets: Sequence[VectorSet]) -> pd.DataFrame:
@@ -31,11 +30,20 @@ def pairs(transfer: pd.DataFrame, sets: Sequence[VectorSet]) -> pd.DataFrame:
         sets: the vectors of each model after one block.
 
     Returns:
-        The columns of `transfer`, and `layer` (the block of the distance) and `distance`
-        (Euclidean, of the mean vectors).
+        The columns of `transfer`, and `layer` (the block of the distance), `distance` (Euclidean,
+        of the mean vectors), `share` (the accuracy over that with the own vector, where that is at
+        least `LEAST_OWN`), `works` (whether it is at least `KEPT`) and `twins` (whether the tasks
+        have a word list in common).
     """
     apart = pd.concat([between_tasks(given) for given in sets], ignore_index=True)
-    return transfer.merge(apart.rename(columns={"other": "source"}))
+    own = transfer.loc[transfer["task"] == transfer["source"], ["model", "task", "accuracy"]]
+    table = transfer.merge(apart.rename(columns={"other": "source"}))
+    table = table.merge(own.rename(columns={"accuracy": "own"}))
+    names = sorted({*table["task"], *table["source"]})
+    lists = dict(zip(names, word_lists(names), strict=True))
+    share = (table["accuracy"] / table["own"]).where(table["own"] >= LEAST_OWN)
+    twins = table["task"].map(lists) == table["source"].map(lists)
+    return table.drop(columns="own").assign(share=share, works=share >= KEPT, twins=twins)
 
 
 def correlations(table: pd.DataFrame) -> pd.DataFrame:
@@ -47,8 +55,7 @@ def correlations(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row per model and way to rank (`ALL`, `WITHIN`): `model`, `layer`, `ranked`, `tasks`,
         `pairs`, `correlation` (Spearman's), `_low` and `_high` from resampling tasks, and
-        `correlation_p`, two-sided, from permuting tasks, and `significant`, whether that is below
-        `SIGNIFICANCE`. NaN where it cannot be computed.
+        `correlation_p`, two-sided, from permuting tasks. NaN where it cannot be computed.
     """
 
     def ranks(model_rows: pd.DataFrame) -> dict[str, object]:
@@ -61,45 +68,17 @@ def correlations(table: pd.DataFrame) -> pd.DataFrame:
             "pairs": correlation.estimate.n,
             **correlation.estimate.columns("correlation"),
             "correlation_p": correlation.p_value,
-            "significant": correlation.p_value < SIGNIFICANCE,
         }
 
     both = pd.concat([table.assign(ranked=ranked) for ranked in (ALL, WITHIN)])
     return by_group(both, ["model", "layer", "ranked"], ranks, order=["model"])
 
 
-def by_distance(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean accuracy over the nearest fifth of each model's pairs, the next one, and so on.
-
-    Args:
-        table: from `pairs`.
-
-    Returns:
-        `model`, `part` (from 0), `pairs` (their number), `distance` and `accuracy` (means).
-        Fewer than `PARTS` pairs have a part each.
-    """
-
-    def parts(distances: "pd.Series[float]") -> NDArray[np.int64]:
-        """The part of each pair, in parts of equal size but for one pair."""
-        count, place = min(PARTS, len(distances)), distances.rank(method="first").astype(int) - 1
-        sizes = list(map(len, np.array_split(distances, count)))
-        return np.repeat(np.arange(count), sizes)[place]
-
-    def summary(part: pd.DataFrame) -> dict[str, object]:
-        return {"pairs": len(part), **part[["distance", "accuracy"]].mean()}
-
-    part = table.groupby("model", sort=False)["distance"].transform(parts)
-    ordered = table.assign(part=part).sort_values("part", kind="stable")
-    return by_group(ordered, ["model", "part"], summary, order=["model"])
-
-
 def remarkable(model_rows: pd.DataFrame) -> pd.DataFrame:
-    """The pairs of one model that a figure names, a selection of the rows of `pairs`."""
-    near = model_rows.sort_values("distance", kind="stable").head(2 * MOST_NEAR)
-    accurate = model_rows.sort_values("accuracy", ascending=False, kind="stable").head(
-        MOST_ACCURATE
-    )
-    return model_rows.loc[near.index.union(accurate.index, sort=False)]
+    """The pairs of one model that a figure names, a selection of the rows of `pairs`: twins whose
+    vectors work in each other's place, and the others that keep most."""
+    working = model_rows[model_rows["works"]].sort_values("share", ascending=False, kind="stable")
+    return pd.concat([working[working["twins"]], working[~working["twins"]].head(MOST_NAMED)])
 
 
 def _matrix(model_rows: pd.DataFrame, name: str) -> Floats:

@@ -176,7 +176,8 @@ def _draw(outcome: "Outcome", central: pd.DataFrame, vector: str, page: Page) ->
     page.table(MEANS.of(vector), means)
     page.table(SHARES.of(vector), numbers.shuffled_shares(table, vector))
     page.table(RECOGNITION, recognised, recognition_over_tasks(recognised))
-    page.figure(figures.means(table, means, vector))
+    for model in map(str, means["model"].unique()):
+        page.figure(figures.against_controls(table, means, model, vector), model)
     applied = (c.MODEL, c.BLOCK, *c.procedures(blocks["procedure"].unique()))
     by_block = wide(blocks, ["model", "layer"], "procedure")
     page.table(BLOCKS.of(vector)._replace(columns=applied), blocks, by_block)
@@ -204,10 +205,9 @@ def _draw_distances(
         page.note(f"No distances between vectors: {why}")
         return
     pairs = distance_numbers.pairs(transfer, sets)
-    correlations = distance_numbers.correlations(pairs)
-    page.table(DISTANCES, correlations)
-    means, depths = distance_numbers.by_distance(pairs), {of.model: of.depth for of in sets}
-    page.figure(distance_figures.scatter(pairs, means, correlations, depths), "distances")
+    page.table(DISTANCES, distance_numbers.correlations(pairs))
+    depths = {given.model: given.depth for given in sets}
+    page.figure(distance_figures.scatter(pairs, depths), "distances")
 
 
 def _beaten_by_whom(model_rows: pd.DataFrame) -> dict[str, object]:

@@ -15,7 +15,9 @@ CELL, CELL_HEIGHT, LEAST_SIDE = 0.22, 0.2, 1.7
 STRIP = 0.16
 """Breadth of the strips that name categories, in inches."""
 NOT_BETTER = "●"
-"""Marks a task whose own vector does not beat the best other one."""
+"""Marks a task that the best other one answers too, and the own vector not better."""
+NONE_RIGHT = "none right on dev"
+"""In place of the best other task."""
 NAMES_ROOM = 1.12
 """Width of the names of tasks beside the map, in inches."""
 
@@ -48,8 +50,11 @@ def matrix(
     )
     parts["corner"].remove()
     axes, margin = parts["map"], parts["best"]
-    marks = best_rows["beaten"].map({True: "", False: f" {NOT_BETTER}"})
-    names = (best_rows["best_source"].map(task_title) + marks).str.strip().tolist()
+    names = [
+        task_title(row["best_source"] or NONE_RIGHT)
+        + (f" {NOT_BETTER}" if row["best"] and not row["beaten"] else "")
+        for _, row in best_rows.iterrows()
+    ]
     rows, across = list(map(task_title, order)), list(map(task_title, columns))
     for part, cells, row_names, column_names in (
         (axes, grid.loc[order, columns], rows, across),
@@ -67,7 +72,7 @@ def matrix(
     category_strip(parts["beside"], [categories[name] for name in order], height, upright=True)
     note = (
         f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per cell; · is 0. "
-        f"Framed: own vector. {NOT_BETTER} It is not better than the best other one (5 %)."
+        f"Framed: own vector. {NOT_BETTER} It is not better than a best other one above 0 (5 %)."
     )
     caption = (
         f"{note} Test accuracy after the block chosen for the asked task, with the mean vector "
@@ -75,7 +80,7 @@ def matrix(
         "reported on test; tests permute queries, one-sided."
     )
     finding = (
-        "A task's own mean vector is better than the best other one, chosen on dev, on "
-        f"{best_rows['beaten'].sum()} of {counted(len(best_rows), 'task')}"
+        f"{display_name(model)}: a task's own mean vector is better than the best other one, "
+        f"chosen on dev, on {best_rows['beaten'].sum()} of {counted(len(best_rows), 'task')}"
     )
     return Plot(figure, about(finding, vector), caption, note)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.main_results import NAME as CENTRAL
-from tvsight.experiments.steering import CONTROLS, METHODS, NAME, VECTOR, Options, figures, numbers
+from tvsight.experiments.steering import CONTROLS, NAME, VECTOR, Options, figures, numbers
 from tvsight.experiments.steering.figures import CONTEXT_TITLES
 from tvsight.experiments.steering.request import collect
 from tvsight.output import columns as c
-from tvsight.output.labels import MISSING, interval
+from tvsight.output.labels import MISSING
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.statistics.summaries import ENDS, wide
@@ -38,8 +38,7 @@ RANGE_TABLE = Table(
     "test, so its accuracy is a little flattered. Recovered gap: (best α − no vector) / (ICL − "
     "no vector). The block is chosen on zero-shot dev prompts with α = 1. The second table has "
     "the controls, zero-shot: a random direction of the same length, the negated vector and "
-    "another task's in place of the own one. The third has the tasks, zero-shot, written over "
-    "and added with α = 1, each after its block.",
+    "another task's in place of the own one. The CSV file has the tasks.",
     (
         *(c.MODEL, c.named("Context", "context", CONTEXT_TITLES.__getitem__, words=True)),
         *(VECTOR_COLUMN, c.estimate("No vector", "baseline")),
@@ -55,19 +54,6 @@ CONTROL_TABLE = Table(
         *(c.MODEL, VECTOR_COLUMN, c.general("α", "alpha"), c.estimate("Own", VECTOR)),
         *c.procedures(CONTROLS),
     ),
-)
-TASK_TABLE = Table(
-    "",
-    "",
-    (
-        *(c.MODEL, c.CATEGORY, c.TASK, c.estimate("No vector", "accuracy")),
-        *(
-            c.plain(f"{title(method)}{added}", f"{method}{added}")
-            for method in METHODS
-            for added in ("", ", added")
-        ),
-    ),
-    shown=False,
 )
 TEXT_TABLE = Table(
     "Whole answers, and signs of collapse",
@@ -107,24 +93,10 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     controls = wide(added, ["model", "method", "alpha"], "procedure")
     named = [f"{name}{end}" for name in CONTROLS for end in ENDS]
     controls = controls.reindex(columns=list(dict.fromkeys([*controls, *named])))
-    below = [(CONTROL_TABLE, controls), (TASK_TABLE, _by_task(table))]
-    page.table(RANGE_TABLE, table, ranges, below, steered.note_cells)
+    page.table(RANGE_TABLE, table, ranges, [(CONTROL_TABLE, controls)], steered.note_cells)
     page.numbers(means, "means")
     page.numbers(ranges, "ranges")
     page.table(TEXT_TABLE, text_scores)
     for model in means["model"].unique():
-        page.figure(figures.by_alpha(means, ranges, model), model)
-        page.figure(figures.in_text(text_scores, model), "collapse", model)
-
-
-def _by_task(table: pd.DataFrame) -> pd.DataFrame:
-    """The zero-shot accuracy of each task without a vector, and with each written over and added,
-    with its block."""
-    zero_shot = table[table["context"] == "zero_shot"]
-    plain = zero_shot[zero_shot["procedure"] == "baseline"].set_index(["model", "task"])
-    vectors = zero_shot[(zero_shot["procedure"] == VECTOR) & (zero_shot["alpha"].fillna(1) == 1)]
-    for (method, mode), run in vectors.groupby(["method", "mode"]):
-        texts = [f"{interval(row, 'accuracy')} after {row['layer']}" for _, row in run.iterrows()]
-        places = pd.MultiIndex.from_frame(run[["model", "task"]])
-        plain[f"{method}{', added' if mode == 'add' else ''}"] = pd.Series(texts, places)
-    return plain.reset_index()
+        page.figure(figures.by_context(means, ranges, model), model)
+        page.figure(figures.by_factor(means, text_scores, model), "collapse", model)

@@ -4,12 +4,11 @@ import textwrap
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from tvsight.experiments.templates.numbers import CHOICES, Standard
 from tvsight.output.columns import Row
 from tvsight.output.labels import counted, display_name, number, shortened, sizes
-from tvsight.output.marks import look_of, rows_of, whiskered
+from tvsight.output.marks import level, look_of, rows_of, whiskered
 from tvsight.output.panels import legend_above
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import PROCEDURES, about, title, word
@@ -65,7 +64,7 @@ def matrix(
     if vector != "task_vector":
         made = f"Vector: {word(vector)}."
     caption = f"{note} {made} The block is chosen on dev for each pair of templates."
-    return Plot(figure, _extremes(means, vector), caption, note)
+    return Plot(figure, f"{display_name(model)}: {_extremes(means, vector)}", caption, note)
 
 
 def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard: Standard) -> Plot:
@@ -75,29 +74,26 @@ def dummy_queries(model: str, means: pd.DataFrame, table: pd.DataFrame, standard
         means: from `numbers.dummy_query_table`, of one model.
         table: from `numbers.by_variant`, of the same model.
     """
-    is_of_task = means["dummy_choice"] == "task"
-    task_rows = means[is_of_task]
-    choices = means[~is_of_task | (means["dummy_queries"] == standard.dummy_queries)]
     figure = new_figure(TWO_COLUMNS, 3.0)
-    left, right = figure.subplots(
-        1, 2, sharey=True, width_ratios=[len(task_rows), len(choices) + 1]
-    )
-    for axes, shown, line in ((left, task_rows, "-"), (right, choices, "")):
-        _references(axes, means.iloc[0])
-        _points(axes, shown, line)
-        axes.set(xlim=(-0.5, len(shown) - 0.5), ylim=(0, 1))
-        axes.yaxis.grid(True)
-    left.set_xticks(range(len(task_rows)), list(map(str, task_rows["dummy_queries"])))
-    right.set_xticks(range(len(choices)), [_choice_tick(row) for _, row in choices.iterrows()])
-    left.set(xlabel="Number of dummy queries of the task", ylabel="Mean test accuracy")
-    right.set(xlabel="Where dummy queries come from")
-    legend_above(figure, left, 3)
-    note = f"{_about(model, table)} Whiskers, bands: 95 % bootstrap intervals over tasks."
+    axes = figure.subplots()
+    for name in ("icl", "baseline"):
+        level(axes, means[name].iloc[0], name, label=title(name))
+    look: Any = {"markersize": 4.5, "elinewidth": 0.9, "capsize": 2, **look_of("task_vector")}
+    whiskered(axes, means, "accuracy", range(len(means)), label=title("task_vector"), **look)
+    bound = (means["dummy_choice"] == "query").map({True: f" {UPPER_BOUND}", False: ""})
+    named = [dummies_named(row) for _, row in means.iterrows()] + bound
+    ticks = [textwrap.fill(name, LABEL_WIDTH) for name in named]
+    axes.set_xticks(range(len(means)), ticks)
+    axes.set(xlim=(-0.5, len(means) - 0.5), ylim=(0, 1), ylabel="Mean test accuracy")
+    axes.set_xlabel("Dummy queries: number, and where they come from")
+    axes.yaxis.grid(True)
+    legend_above(figure, axes, 4)
+    note = f"{_about(model, table)} Whiskers: 95 % bootstrap intervals over tasks."
     caption = (
         f"{note} Template: {shortened(standard.template)}. θ of the query "
         "itself may hold its answer. The block is chosen on dev for each point."
     )
-    return Plot(figure, _by_choice(choices), caption, note)
+    return Plot(figure, _cost(model, means), caption, note)
 
 
 def blocks(means: Row | pd.Series) -> str:
@@ -113,32 +109,6 @@ def dummies_named(row: Row | pd.Series) -> str:
     return name if row["dummy_choice"] == "query" else f"{row['dummy_queries']} {name}"
 
 
-def _points(axes: Axes, means: pd.DataFrame, line: str) -> None:
-    """Accuracies with their intervals; hollow where θ is an upper bound."""
-    look = look_of("task_vector")
-    size: Any = {"markersize": 4.5, "linewidth": 1.2, "elinewidth": 0.9, "capsize": 2, "zorder": 3}
-    line_of: Any = {**look, "linestyle": line, "label": title("task_vector")}
-    places = pd.Series(range(len(means)), means.index)
-    whiskered(axes, means, "accuracy", places, **line_of, **size)
-    bounds = means[means["dummy_choice"] == "query"]
-    hollow = look | {"markerfacecolor": "white", "markersize": 4.5, "zorder": 4}
-    axes.plot(places[bounds.index], bounds["accuracy"], **hollow)
-
-
-def _references(axes: Axes, means: pd.Series) -> None:
-    for name, style in (("icl", "--"), ("baseline", ":")):
-        colour = text_in(PROCEDURES[name].colour)
-        axes.axhline(means[name], color=colour, linestyle=style, linewidth=1.3, label=title(name))
-        low = means[f"{name}_low"]
-        if not pd.isna(low):
-            axes.axhspan(low, means[f"{name}_high"], color=colour, alpha=0.12, linewidth=0)
-
-
-def _choice_tick(row: pd.Series) -> str:
-    name = dummies_named(row) + (f" {UPPER_BOUND}" if row["dummy_choice"] == "query" else "")
-    return "\n".join(textwrap.wrap(name, LABEL_WIDTH))
-
-
 def _written_out(name: str) -> str:
     """A template's name over its text, such as `Q:x / A:y`."""
     text = TEMPLATES.get(name, name).replace("{x}", "x").replace("{y}", "y")
@@ -152,20 +122,22 @@ def _extremes(means: pd.DataFrame, vector: str) -> str:
     over = means.groupby("extracted_under", sort=False)["accuracy"].mean().dropna().sort_values()
     if len(over) < 2:
         accuracy = number(means["accuracy"].max())
-        return f"The {word(vector)} answers with an accuracy of {accuracy}"
+        return f"the {word(vector)} answers with an accuracy of {accuracy}"
     (worst, least), *_, (best, most) = over.items()
-    vectors = about("Vectors", vector)
     return (
-        f"{vectors} from “{shortened(str(best))}” prompts answer best ({number(most)} over the "
-        f"templates that they are applied under), from “{shortened(str(worst))}” prompts worst "
-        f"({number(least)})"
+        f"{about('vectors', vector)} from “{shortened(str(best))}” prompts answer best "
+        f"({number(most)} over the templates that they are applied under), from "
+        f"“{shortened(str(worst))}” prompts worst ({number(least)})"
     )
 
 
-def _by_choice(choices: pd.DataFrame) -> str:
-    """The finding on dummy queries: the accuracy with each choice of them."""
-    parts = [f"{row['accuracy']:.2f} with {dummies_named(row)}" for _, row in choices.iterrows()]
-    return f"Dummy queries: {', '.join(parts)}"
+def _cost(model: str, means: pd.DataFrame) -> str:
+    """The finding on dummy queries: what it costs to take them from another task."""
+    name, foreign = display_name(model), means[means["dummy_choice"] == "foreign"]
+    if foreign.empty:
+        return f"{name}: accuracy by the number of dummy queries"
+    cost, left = number(-foreign["difference"].iloc[0]), number(foreign["accuracy"].iloc[0])
+    return f"{name}: dummy queries of another task cost {cost} of accuracy and leave {left}"
 
 
 def _about(model: str, table: pd.DataFrame) -> str:

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from tvsight.experiments.templates import Options, figures, numbers
 from tvsight.experiments.templates.request import collect
 from tvsight.output import columns as c
@@ -11,7 +9,6 @@ from tvsight.output.labels import interval
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.protocol.methods import each_vector
-from tvsight.statistics.summaries import TASK, by_group
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -73,10 +70,10 @@ DUMMY_TABLE = Table(
     secondary=SECONDARY,
 )
 TASK_TABLE = Table(
-    "Test accuracy by template and by dummy queries, task by task",
-    "A row of the first table is a task and a pair of templates, of the second a task. [ ]: 95 % "
-    "interval over the task's queries; after @ the block chosen on dev. n: test episodes, with the "
-    "number of different queries in brackets.",
+    "Test accuracy by template, task by task",
+    "A row is a task and a pair of templates. [ ]: 95 % interval over the task's queries; after @ "
+    "the block chosen on dev. n: test episodes, with the number of different queries in brackets. "
+    "The CSV file has the dummy queries too.",
     lambda vector: (
         *(c.MODEL, c.CATEGORY, c.TASK, *TEMPLATES),
         *(c.number(title(name), name) for name in ("baseline", "icl")),
@@ -100,7 +97,6 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         for model, model_rows in by_model.items():
             shown = matrix[matrix["model"] == model]
             page.figure(figures.matrix(model, shown, model_rows, standard, vector), model)
-        below = []
         if vector == "task_vector":
             dummies = numbers.dummy_query_table(means, standard)
             page.table(DUMMY_TABLE, dummies)
@@ -108,9 +104,8 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
                 shown = dummies[dummies["model"] == model]
                 curves = figures.dummy_queries(model, shown, model_rows, standard)
                 page.figure(curves, "dummy_queries", model)
-            below = [_dummy_tasks(numbers.dummy_query_table(table, standard))]
         cells = numbers.with_unpatched(numbers.template_table(table, standard), table)
-        page.table(_worded(TASK_TABLE, vector), table, cells, below, vector_outcome.note_cells)
+        page.table(_worded(TASK_TABLE, vector), table, cells, notes=vector_outcome.note_cells)
 
 
 def _worded(table: Table, vector: str) -> Table:
@@ -118,14 +113,3 @@ def _worded(table: Table, vector: str) -> Table:
     if vector == "task_vector":
         return table
     return table._replace(note=f"{table.note} {NO_DUMMIES}").of(vector)
-
-
-def _dummy_tasks(dummies: pd.DataFrame) -> tuple[Table, pd.DataFrame]:
-    """Task by task, a column per number and choice of dummy queries."""
-    cells = dummies.to_dict("records")
-    named = dummies.assign(
-        named=list(map(figures.dummies_named, cells)), said=list(map(_with_block, cells))
-    )
-    rows = by_group(named, TASK, lambda of: dict(zip(of["named"], of["said"], strict=True)))
-    columns = [c.named(name, name, str) for name in named["named"].unique()]
-    return Table("", "", (c.MODEL, c.CATEGORY, c.TASK, *columns), shown=False), rows

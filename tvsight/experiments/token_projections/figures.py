@@ -3,113 +3,114 @@ task."""
 
 import unicodedata
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
-from tvsight.output.labels import block, counted, display_name, task_title
+from tvsight.output.labels import counted, display_name, sizes, task_title
 from tvsight.output.lettering import fitting, font
-from tvsight.output.marks import frame, heat_map
-from tvsight.output.panels import PANEL_NAME, axis_of_blocks, block_ticks, category_strip
+from tvsight.output.marks import frame, grid_of_panels, heat_map, legend_of
+from tvsight.output.panels import PANEL_NAME, axis_of_blocks, category_strip, line
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import PROCEDURES, about, title, word
-from tvsight.output.theme import COLOUR_MAP, TWO_COLUMNS, new_figure, text_on
+from tvsight.output.procedures import about, title, word
+from tvsight.output.theme import COLOUR_MAP, LEAST_TYPE, TWO_COLUMNS, new_figure, text_on
 from tvsight.protocol.layers import PEAK_SHARE
 from tvsight.tasks import in_order
 
 RANKS = 10
-"""Tokens of a block in a figure."""
-MOST_BLOCKS = 26
-"""Blocks that fit; some blocks of deeper models are left out."""
+"""Tokens of a block that the overview counts."""
+TOKENS, MOST_BLOCKS = 4, 12
+"""Tokens of a block in a panel, and its blocks; some of deeper models are left out."""
+PANEL, LINE, CELL = 2.2, 0.125, 0.45
+"""Width of a panel with its blocks, height of a row, and width of a text in a cell, in inches."""
 MARKS = {
-    "is_answer": ("#f5c26b", "begins an answer"),
-    "describes": ("#8ec1de", "describes the task"),
+    "is_answer": ("#f5c26b", "begins an answer (bold)"),
+    "describes": ("#8ec1de", "describes the task (italic)"),
 }
 """Colours of tokens, and what they mean, by column."""
 PLAIN, WINDOW = "0.96", "#dbe9f6"
 """Colour of other tokens, and of blocks where patching works."""
 ROW, INSET = 0.2, 0.08
 """Height of a row of the overview in inches, and of a frame from the edge of its cell in cells."""
-FONT_SIZE = 6.2
-CELL = 0.53
-"""Width of a text in a cell, in inches: a little less than the cell."""
 RIGHT_TO_LEFT = {"R", "AL"}
 KIND_NAMES = {"answers": "Answers of the task", "description": "Words that describe the task"}
-RANDOM_STYLE = ("0.35", "--", "Random vectors (chance)")
-"""Colour, line and name of the vectors that others are compared with."""
-BAND_ALPHA = 0.2
+RANDOM = ("random_vector", "Random vectors (chance)", "--")
+"""Look, name and line of the vectors that others are compared with."""
 
 
-def grid(
-    rows: pd.DataFrame, top: pd.DataFrame, all_tokens: bool = False, vector: str = "task_vector"
+def by_task(
+    top: pd.DataFrame, model: str, all_tokens: bool = False, vector: str = "task_vector"
 ) -> Plot:
-    """The most probable tokens of one task's vector: a row of tokens for each block.
+    """The most probable tokens of each task's vector after the upper half of the blocks: a panel
+    per task, a row per block.
 
     Args:
-        rows: from `numbers.with_chosen`, of one model and task.
-        top: from `numbers.top_tokens`, of the same rows, at most `RANKS` after a block.
+        top: from `numbers.top_tokens`, of rows from `numbers.with_chosen`.
         all_tokens: whether `top` holds the tokens that the paper leaves out.
-        vector: the procedure of the vector.
+        vector: the procedure of the vectors.
     """
-    first, depth = rows.iloc[0], int(rows["layer"].max()) + 1
-    step = -(-depth // MOST_BLOCKS)
-    blocks = sorted({*range(depth - 1, -1, -step), first["chosen"], first["two_above"]})
-    top = top[top["layer"].isin(blocks)]
-    figure = new_figure(TWO_COLUMNS, 1.1 + 0.19 * len(blocks))
-    axes = figure.subplots()
-    substituted = False
-    for _, token in top.iterrows():
-        text, row = drawable(token["shown"]), blocks.index(token["layer"])
-        substituted |= text != token["shown"]
-        mark_name = next((mark for mark in MARKS if token[mark]), "")
-        colour = MARKS[mark_name][0] if mark_name else PLAIN
-        bold = mark_name == "is_answer"
-        look: Any = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}
-        axes.add_patch(Rectangle((token["order"] - 1, row), 1, 1, **look))
-        style: Any = {"style": "italic" if mark_name == "describes" else "normal"}
-        style |= {"fontproperties": font(FONT_SIZE, bold), "ha": "center", "va": "center_baseline"}
-        axes.text(token["order"] - 0.5, row + 0.5, fitting(text, CELL, FONT_SIZE, bold), **style)
-    for layer, line in {first["two_above"]: "--", first["chosen"]: "-"}.items():
-        framed: Any = {"fill": False, "linestyle": line, "linewidth": 1.2, "clip_on": False}
-        axes.add_patch(Rectangle((0, blocks.index(layer)), RANKS, 1, **framed))
-    axes.set_yticks(np.arange(len(blocks)) + 0.5, [str(layer) for layer in blocks])
-    axes.set_xticks(np.arange(RANKS) + 0.5, [str(rank) for rank in range(1, RANKS + 1)])
-    axes.set(xlabel="Order of the tokens by probability", ylabel="After block")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set(xlim=(0, RANKS), ylim=(0, len(blocks)))
-    handles = [Patch(color=colour, label=name) for colour, name in MARKS.values()]
-    legend = figure.legend(handles=handles, ncols=2, loc="outside upper left")
-    answer, describing = legend.get_texts()
-    answer.set(fontweight="bold")  # as in the cells, which are told apart without colour too
-    describing.set(fontstyle="italic")
+    rows = top[(top["model"] == model) & (top["order"] <= TOKENS)]
+    depth = int(rows["layer"].max()) + 1
+    tasks = in_order(dict(zip(rows["task"], rows["category"], strict=True)))
+    step = -(-depth // (2 * MOST_BLOCKS))
+    common = range(depth - 1, (depth - 1) // 2 - 1, -step)
+    figure = new_figure(TWO_COLUMNS, 1)
+    across = max(1, min(len(tasks), round(figure.get_figwidth() / PANEL)))
+    figure.set_figheight(0.5 + -(-len(tasks) // across) * (0.3 + LINE * (len(common) + 1)))
+    for axes, task in zip(grid_of_panels(figure, len(tasks), across), tasks, strict=True):
+        task_rows = rows[rows["task"] == task]
+        marked = task_rows.iloc[0][["chosen", "two_above"]].astype(int)
+        blocks = sorted({*common, *marked})
+        for _, token in task_rows[task_rows["layer"].isin(blocks)].iterrows():
+            _cell(axes, token, blocks.index(token["layer"]))
+        for layer, style in zip(marked[::-1], ("--", "-"), strict=True):
+            framed: Any = {"fill": False, "linestyle": style, "linewidth": 0.9, "clip_on": False}
+            axes.add_patch(Rectangle((0, blocks.index(layer)), TOKENS, 1, **framed))
+        axes.set_title(task_title(task), loc="left", fontsize=PANEL_NAME, pad=3)
+        axes.set_yticks(np.arange(len(blocks)) + 0.5, list(map(str, blocks)), fontsize=LEAST_TYPE)
+        axes.set(xlim=(0, TOKENS), ylim=(0, len(blocks)), xticks=[])
+        axes.tick_params(length=0, pad=2)
+        axes.spines[:].set_visible(False)
+    known = [mark for column, mark in MARKS.items() if rows[column].any()]
+    handles = [Patch(color=colour, label=name) for colour, name in known]
+    figure.legend(handles=handles, ncols=2, loc="outside upper left")
     note = (
-        f"{display_name(first['model'])}; {about('mean vector', vector)} of n = "
-        f"{first['episodes']} dev episodes. "
-        f"Frame: the chosen block; {_dashed(first)}."
+        f"{display_name(model)}; n = {sizes(rows['episodes'])} dev episodes per task. Frame: the "
+        "chosen block; dashed: two above it, or the last."
     )
-    read = "mean task vector" if vector == "task_vector" else word(vector)
-    parts = [
-        f"{display_name(first['model'])}, {task_title(first['task'])}: {read} (n = "
-        f"{first['episodes']} dev episodes) through final norm and unembedding.\n"
-        f"Frame: the chosen block; {_dashed(first)}."
-    ]
+    parts = [f"{note} The mean vector of these goes through norm and unembedding."]
     if not all_tokens:
         parts.append("Without tokens that are not letters alone, and repetitions but for case.")
-    parts.append("Bold: the first token of an answer. Italic: a word that describes the task.")
-    if substituted:
-        parts.append("‹…›: a token in a script that cannot be drawn here.")
-    shown, where = top[top["layer"] == first["two_above"]], block(first["two_above"], depth)
-    mark_name = (
-        f"{task_title(first['task'])}: {int(shown['is_answer'].sum())} of the {len(shown)} most "
-        f"probable tokens after {where} begin an answer"
+    parts.append("‹…›: a token in a script that cannot be drawn here.")
+    answers = rows[rows["is_answer"].astype(bool)]
+    chosen, above = (
+        answers.loc[answers["layer"] == answers[where], "task"].nunique()
+        for where in ("chosen", "two_above")
     )
-    return Plot(figure, about(mark_name, vector), " ".join(parts), note)
+    finding = (
+        f"{display_name(model)}: an answer is among the {TOKENS} most probable tokens of {chosen} "
+        f"of {counted(len(tasks), 'task')} after the chosen block, of {above} two blocks above"
+    )
+    return Plot(figure, about(finding, vector), " ".join(parts), note)
+
+
+def _cell(axes: Axes, token: pd.Series, row: int) -> None:
+    """A token in its row, with its mark."""
+    mark = next((name for name in MARKS if token[name]), "")
+    colour, bold = (MARKS[mark][0] if mark else PLAIN), mark == "is_answer"
+    look: Any = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}
+    axes.add_patch(Rectangle((token["order"] - 1, row), 1, 1, **look))
+    style: Any = {"style": "italic" if mark == "describes" else "normal"}
+    style |= {"fontproperties": font(LEAST_TYPE, bold), "ha": "center", "va": "center_baseline"}
+    text = fitting(drawable(token["shown"]), CELL, LEAST_TYPE, bold)
+    axes.text(token["order"] - 0.5, row + 0.45, text, **style)
 
 
 def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> Plot:
@@ -144,8 +145,9 @@ def overview(shares: pd.DataFrame, model: str, vector: str = "task_vector") -> P
     bar.set_label(f"Share of the {RANKS} tokens")
     at_paper = model_rows[model_rows["layer"] == model_rows["two_above"]]
     finding = (
-        f"Two blocks above the chosen one, answers are among the {RANKS} most probable tokens for "
-        f"{int((at_paper['answers'] > 0).sum())} of {counted(len(order), 'task')}"
+        f"{display_name(model)}: two blocks above the chosen one, answers are among the {RANKS} "
+        f"most probable tokens for {int((at_paper['answers'] > 0).sum())} of "
+        f"{counted(len(order), 'task')}"
     )
     note = f"{display_name(model)}. Frame: the chosen block; dashed: two above it, or the last."
     caption = (
@@ -166,40 +168,30 @@ def ranks(
         windows: from `numbers.windows`.
         vector: the procedure of the vectors.
     """
-    own = (PROCEDURES[vector].colour, "-", title(vector))
     models = list(dict.fromkeys(means["model"]))
     kinds = [kind for kind in KIND_NAMES if kind in set(means["kind"])]
     figure = new_figure(TWO_COLUMNS, 0.9 + 2.1 * len(models))
-    panels = figure.subplots(len(models), len(kinds), squeeze=False, sharey="row")
-    for line, model in zip(panels, models, strict=True):
-        model_rows, (first, last) = means[means["model"] == model], windows[model]
-        depth = int(model_rows["layer"].max()) + 1
-        for axes, kind in zip(line, kinds, strict=True):
-            axes.axvspan(first - 0.5, last + 0.5, color=WINDOW, linewidth=0)
-            kind_rows = model_rows[model_rows["kind"] == kind].sort_values("layer")
-            drawn = kind_rows["vector"] == "random"
-            for lines, named in ((kind_rows[~drawn], own), (kind_rows[drawn], RANDOM_STYLE)):
-                colour, style, label = named
-                layers = lines["layer"].astype(float)
-                axes.plot(layers, lines["rank"], style, color=colour, label=label, linewidth=1.3)
-                band: Any = {"color": colour, "alpha": BAND_ALPHA, "linewidth": 0}
-                axes.fill_between(layers, lines["low"], lines["high"], **band)
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter("{x:,.0f}")
-            axes.yaxis.set_minor_locator(NullLocator())
-            axes.set_xlim(-0.5, depth - 0.5)
-            axes.set_xticks(block_ticks(depth, {first, last}))
-            axes.yaxis.grid(True)
-            name = f"{display_name(model)}: " if len(models) > 1 else ""
-            axes.set_title(f"{name}{KIND_NAMES[kind]}", loc="left", fontsize=PANEL_NAME)
-        line[0].set_ylabel("Median rank (log, 1 is most probable)", fontsize=PANEL_NAME)
-        line[0].set_ylim(bottom=0.8)
-        line[0].invert_yaxis()
-    for axes in panels[-1]:
-        axes.set_xlabel("Block after which the vector was read")
-    handles, _ = panels[0][0].get_legend_handles_labels()
-    handles.append(Patch(color=WINDOW, label="Patching works"))
-    figure.legend(handles=handles, ncols=len(handles), loc="outside upper left")
+    drawn = grid_of_panels(figure, len(models) * len(kinds), len(kinds), sharey=True)
+    for axes, (model, kind) in zip(drawn, product(models, kinds), strict=True):
+        rows, window = means[(means["model"] == model) & (means["kind"] == kind)], windows[model]
+        axes.axvspan(window[0] - 0.5, window[1] + 0.5, color=WINDOW, lw=0, label="Patching works")
+        for procedure, name, style in ((vector, title(vector), "-"), RANDOM):
+            own = rows[(rows["vector"] == "random") == (procedure == RANDOM[0])]
+            look: Any = {"value": "rank", "marker": "", "linestyle": style}
+            line(axes, own.sort_values("layer"), "layer", procedure, name, **look)
+        depth, label = int(rows["layer"].max()) + 1, "Block after which the vector was read"
+        axis_of_blocks(axes, depth, window, label=label)
+        axes.set(yscale="log", yticks=[10**power for power in range(6)])
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.grid(True)
+        name = f"{display_name(model)}: " if len(models) > 1 else ""
+        axes.set_title(f"{name}{KIND_NAMES[kind]}", loc="left", fontsize=PANEL_NAME)
+    drawn[0].set_ylim(bottom=0.8)
+    drawn[0].invert_yaxis()
+    for axes in drawn[:: len(kinds)]:
+        axes.set_ylabel("Median rank (log, 1 is most probable)", fontsize=PANEL_NAME)
+    legend_of(figure, drawn[:1], ncols=3)
     tasks = means.groupby("kind")["tasks"].max()
     counts = " and ".join(f"{tasks[kind]} tasks ({kind})" for kind in tasks.index)
     names = ", ".join(map(display_name, models))
@@ -212,7 +204,7 @@ def ranks(
         "k/2).\nDescription: the best-ranked of a task's words, for random vectors too.\n"
         f"Random: directions drawn evenly, as long as the {word(vector)}, median of {draws} draws."
     )
-    return Plot(figure, _last_ranks(means, vector), caption, note)
+    return Plot(figure, _where_it_works(means, windows, vector), caption, note)
 
 
 def drawable(text: str) -> str:
@@ -235,7 +227,7 @@ def _glyphs() -> frozenset[int]:
     plain, bold = (
         {
             code
-            for file in fontManager._find_fonts_by_props(font(FONT_SIZE, is_bold))
+            for file in fontManager._find_fonts_by_props(font(LEAST_TYPE, is_bold))
             for code in FT2Font(file).get_charmap()
         }
         for is_bold in (False, True)
@@ -243,22 +235,21 @@ def _glyphs() -> frozenset[int]:
     return frozenset(plain & bold)
 
 
-def _last_ranks(means: pd.DataFrame, vector: str) -> str:
-    """The finding of the ranks: where those of answers end, beside random vectors."""
-    parts = []
-    for model, model_rows in means[means["kind"] == "answers"].groupby("model", sort=False):
-        at_last = model_rows[model_rows["layer"] == model_rows["layer"].max()]
-        drawn = at_last["vector"] == "random"
-        own, random = at_last.loc[~drawn, "rank"].item(), at_last.loc[drawn, "rank"].item()
-        parts.append(f"{display_name(str(model))} {own:,.0f} (random vectors {random:,.0f})")
-    if not parts:
+def _where_it_works(means: pd.DataFrame, windows: dict[str, tuple[int, int]], vector: str) -> str:
+    """The finding of the ranks: those of answers after the last block where patching works."""
+    answers = means[means["kind"] == "answers"].assign(drawn=means["vector"] == "random")
+    found = answers.pivot(index=["model", "layer"], columns="drawn", values="rank")
+    last = [(model, windows[model][1]) for model in dict.fromkeys(answers["model"])]
+    if not last:
         return about("Ranks of words that describe the task", vector)
-    answers = about("Median rank of answers after the last block", vector)
-    return f"{answers}: {', '.join(parts)}"
-
-
-def _dashed(first: pd.Series) -> str:
-    """The meaning of the second frame of a grid."""
-    above = first["two_above"] - first["chosen"]
-    where = {0: "which is the last block", 1: "dashed: the last block, one above"}
-    return where.get(above, "dashed: two above it")
+    parts = [
+        f"{own:,.0f} (random vectors {random:,.0f}; {display_name(model)}, block {layer})"
+        for (model, layer), (own, random) in zip(last, found.loc[last].to_numpy(), strict=True)
+    ]
+    yet = (
+        "not in the vector yet"
+        if found.loc[last].to_numpy()[:, 0].min() > RANKS
+        else "in the vector"
+    )
+    said = about(f"The answer is {yet} where patching works", vector)
+    return f"{said}: median rank {', '.join(parts)}"

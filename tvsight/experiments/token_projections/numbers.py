@@ -44,7 +44,8 @@ def top_tokens(rows: pd.DataFrame, most: int = SHOWN, all_tokens: bool = False) 
         rows: from `with_chosen`, of any models and tasks.
         most: the largest number of tokens after a block.
         all_tokens: keep tokens that the paper leaves out: those that are not letters alone, and
-            all but the most probable of those that differ in white space or case only.
+            all but the most probable of those that differ in white space or case only. The one
+            that is kept is an answer where any that differs from it in white space is one.
 
     Returns:
         The rows that are left, with `order` from 1, `shown`, the token as a text on one line, and
@@ -56,7 +57,9 @@ def top_tokens(rows: pd.DataFrame, most: int = SHOWN, all_tokens: bool = False) 
     if all_tokens:
         top = top.assign(shown=list(map(visible, top["token"], top["token_id"])))
     else:
-        top = top.assign(shown=top["token"].str.strip())
+        top = top.assign(shown=top["token"].str.strip(), is_answer=top["is_answer"].astype(bool))
+        same_word = top.groupby([*KEYS, "layer", "shown"], observed=True)["is_answer"]
+        top = top.assign(is_answer=same_word.transform("any"))
         top = top[top["shown"].str.isalpha()]
         folded = top.assign(folded=top["shown"].str.casefold())
         top = top[~folded.duplicated([*KEYS, "layer", "folded"])]
@@ -177,8 +180,8 @@ def over_tasks(rows: pd.DataFrame) -> pd.DataFrame:
     vectors the median over draws counts, task by task.
 
     Returns:
-        Per model, `kind`, `vector` and `layer`: `rank`, `low`, `high`, and the number of `tasks`
-        and of `draws`.
+        Per model, `kind`, `vector` and `layer`: `rank`, `rank_low`, `rank_high`, and the number of
+        `tasks` and of `draws`.
     """
     groups = rows[rows["kind"] != "top"]
     keys = ["model", "kind", "vector", "layer"]
@@ -187,8 +190,8 @@ def over_tasks(rows: pd.DataFrame) -> pd.DataFrame:
     grouped = by_task.groupby(level=keys, sort=False)
     return grouped.agg(
         rank=("rank", "median"),
-        low=("rank", lambda values: values.quantile(0.25)),
-        high=("rank", lambda values: values.quantile(0.75)),
+        rank_low=("rank", lambda values: values.quantile(0.25)),
+        rank_high=("rank", lambda values: values.quantile(0.75)),
         tasks=("rank", "size"),
         draws=("draws", "max"),
     ).reset_index()

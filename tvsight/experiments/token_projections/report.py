@@ -122,9 +122,8 @@ def _draw(outcome: "Outcome", vector: str, options: Options, page: Page) -> None
     page.numbers(shares, "overview")
     for model in dict.fromkeys(shares["model"]):
         page.figure(figures.overview(shares, str(model), vector), "overview", str(model))
-    for (model, task), task_rows in by_task.items():
-        top = numbers.top_tokens(task_rows, figures.RANKS, options.all_tokens)
-        page.figure(figures.grid(task_rows, top, options.all_tokens, vector), task, model)
+        pictures = figures.by_task(most, str(model), options.all_tokens, vector)
+        page.figure(pictures, "by_task", str(model))
 
 
 def _above(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from tvsight.experiments.vector_clusters.numbers import (
-    CATEGORY,
     DRAWN,
     LEFT_OUT,
     TASK,
@@ -19,11 +20,11 @@ from tvsight.experiments.vector_clusters.numbers import (
     Embedding,
     Tree,
 )
-from tvsight.output.labels import counted, interval, number, spread, task_title
+from tvsight.output.labels import counted, display_name, number, spread, task_title
 from tvsight.output.marks import heat_map
-from tvsight.output.placing import NAME, name_points
+from tvsight.output.placing import name_points
 from tvsight.output.plots import Plot
-from tvsight.output.procedures import about, title, word
+from tvsight.output.procedures import about, word
 from tvsight.output.theme import (
     CATEGORY_COLOURS,
     LEAST_TYPE,
@@ -31,12 +32,14 @@ from tvsight.output.theme import (
     arranged,
     new_figure,
     text_in,
+    tinted,
 )
-from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
+from tvsight.protocol.vector_sets import AS_THEY_ARE, VectorSet
 
-LIGHTEST, DARKEST = 0.55, -0.45
-"""The ends of the tints of a category, towards white and towards black."""
-SIDES = (3.2, 1.9, 0.55)
+LIGHTEST, DARKEST = 0.45, 0.55
+"""Shares of a category's colour in its lightest tint, beside white, and in its darkest one, beside
+black."""
+SIDES = (3.2, 1.9, 0.7)
 """Widths of the picture, the heat map and the tree, in inches, without names."""
 ROW, LEAST_HEIGHT = 0.115, 2.9
 """Height of a row of the heat map, and least height of the axes, in inches."""
@@ -49,7 +52,6 @@ def clusters(
     tree: Tree | None,
     given: VectorSet,
     groupings: pd.DataFrame,
-    below: dict[str, float],
     vector: str = "task_vector",
 ) -> Plot:
     """One point per vector, named by cluster; beside it how far the tasks' mean vectors are apart.
@@ -58,8 +60,7 @@ def clusters(
         embedding: from `numbers.embedding`.
         tree: from `numbers.tree`.
         given: the vectors.
-        groupings: from `numbers.groupings`, for title and caption.
-        below: from `numbers.below_chance`, for the caption.
+        groupings: from `numbers.groupings`, for the title.
         vector: the procedure of the vectors.
     """
     tints = _tints(given.category)
@@ -71,9 +72,13 @@ def clusters(
         figure = new_figure(TWO_COLUMNS, size)
         axes, cells, joins = figure.subplots(1, 3, width_ratios=SIDES)
         _heat_map(figure, cells, joins, tree, tints)
+    handles = [
+        Patch(color=CATEGORY_COLOURS[of], label=of) for of in dict.fromkeys(given.categories)
+    ]
+    figure.legend(handles=handles, ncols=4, loc="outside upper left")
     _scatter(figure, axes, embedding.points, tints)
-    caption = _about(embedding, tree, given, groupings, below)
-    return Plot(figure, _recognised(groupings, vector), caption, given.sizes_note)
+    finding = f"{display_name(given.model)}: {_recognised(groupings, vector)}"
+    return Plot(figure, finding, _about(embedding, tree, given), given.sizes_note)
 
 
 def distances(tree: Tree, apart: pd.DataFrame, given: VectorSet, vector: str) -> Plot:
@@ -89,7 +94,8 @@ def distances(tree: Tree, apart: pd.DataFrame, given: VectorSet, vector: str) ->
     nearest = apart.iloc[int(apart["distance"].argmin())]
     pair = f"{task_title(nearest['task'])} and {task_title(nearest['other'])}"
     distance = spread(nearest["distance"], math.nan)
-    finding = f"The {word(vector)}s of {pair} are nearest ({distance} apart)"
+    name = display_name(given.model)
+    finding = f"{name}: the {word(vector)}s of {pair} are nearest ({distance} apart)"
     note = f"{given.where}: one vector for each of {counted(len(given.names), 'task')}."
     caption = f"{note} Euclidean distances, ordered by average linkage."
     return Plot(figure, finding, caption, note)
@@ -99,13 +105,6 @@ def _scatter(figure: Figure, axes: Axes, points: pd.DataFrame, tints: dict[str, 
     """Every vector as a point in the tint of its task, and the task's name beside its points."""
     axes.spines[["top", "right"]].set_visible(True)
     axes.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
-    handles = [
-        Patch(color=CATEGORY_COLOURS[category], label=category)
-        for category in dict.fromkeys(points["category"])
-    ]
-    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.09)}
-    look: dict[str, Any] = {"handlelength": 1, "columnspacing": 1.2, "fontsize": NAME}
-    axes.legend(handles=handles, ncols=4, **look, **below)
     arranged(figure)
     box = axes.get_window_extent()
     room = np.array([box.width, box.height]) / figure.dpi
@@ -145,8 +144,10 @@ def _heat_map(
         cells.add_patch(swatch)
     for line in tree.lines:
         joins.plot(*line.T, color="0.35", linewidth=0.8)
-    joins.set(xlim=(0, None), ylim=(len(names) - 0.5, -0.5))
-    joins.set_axis_off()
+    joins.set(xlim=(0, None), ylim=(len(names) - 0.5, -0.5), yticks=[], xlabel="Joined at")
+    joins.xaxis.set_major_locator(MaxNLocator(2))
+    joins.tick_params(labelsize=LEAST_TYPE + 0.5)
+    joins.spines["left"].set_visible(False)
     bar = figure.colorbar(drawn, ax=cells, location="bottom", fraction=0.05, pad=0.03)
     bar.set_label(f"Euclidean distance of {what}", fontsize=7)
     bar.ax.tick_params(labelsize=LEAST_TYPE + 0.5)
@@ -154,88 +155,44 @@ def _heat_map(
 
 def _tints(categories: dict[str, str]) -> dict[str, str]:
     """A tint of its category's colour for each task. Neighbours in the order differ most."""
-    tints = {}
+    tints: dict[str, str] = {}
     for category in dict.fromkeys(categories.values()):
         tasks = [task for task, own in categories.items() if own == category]
-        half = -(-len(tasks) // 2)
-        for index, task in enumerate(tasks):
-            step = index // 2 + half * (index % 2)
-            share = step / (len(tasks) - 1) if len(tasks) > 1 else 0.5
-            tints[task] = _tint(CATEGORY_COLOURS[category], LIGHTEST + share * (DARKEST - LIGHTEST))
-    return {task: tints[task] for task in categories}
-
-
-def _tint(colour: str, amount: float) -> str:
-    """A colour mixed with white (above 0) or with black (below 0)."""
-    end = 1.0 if amount > 0 else 0.0
-    red, green, blue = (part + abs(amount) * (end - part) for part in to_rgb(colour))
-    return to_hex((red, green, blue))
+        half, colour = -(-len(tasks) // 2), np.array(to_rgb(CATEGORY_COLOURS[category]))
+        light, dark = tinted(colour, LIGHTEST), tuple(DARKEST * colour)
+        shades = sns.blend_palette([light, colour, dark], len(tasks)).as_hex()
+        tints |= {task: shades[n // 2 + half * (n % 2)] for n, task in enumerate(tasks)}
+    return tints
 
 
 def _recognised(groupings: pd.DataFrame, vector: str) -> str:
     """The finding: how often the nearest centroid names the task of a vector, and its category when
     the task is left out, by the distance that t-SNE sees."""
-    rows = _known(groupings, DRAWN)
+    drawn = (groupings["measure"] == DRAWN) & (groupings["vectors"] == AS_THEY_ARE)
+    rows = groupings[drawn].dropna(subset="accuracy").set_index("grouping")
     said = {TASK: "a vector's task", LEFT_OUT: "the category of a left-out task"}
     parts = [
-        f"{what} for {number(rows[name]['accuracy'])} (chance {number(rows[name]['chance'])})"
+        f"{what} for {number(rows['accuracy'][name])} (chance {number(rows['chance'][name])})"
         for name, what in said.items()
-        if name in rows
+        if name in rows.index
     ]
     if not parts:
-        return f"{title(vector)}s in two dimensions"
-    return about(f"The nearest centroid names {', '.join(parts)}", vector)
+        return f"{word(vector)}s in two dimensions"
+    return about(f"the nearest centroid names {', '.join(parts)}", vector)
 
 
-def _about(
-    embedding: Embedding,
-    tree: Tree | None,
-    given: VectorSet,
-    groupings: pd.DataFrame,
-    below: dict[str, float],
-) -> str:
+def _about(embedding: Embedding, tree: Tree | None, given: VectorSet) -> str:
     cut = f" (as many as {len(given.vectors)} vectors allow)" if embedding.bounded else ""
     lines = [
         f"{given.where}: {counted(len(given.names), 'task')}, n = {given.sizes} test episodes "
         "each. Colour: the category, with a tint for each task.",
         f"t-SNE: perplexity {embedding.perplexity:.3g}{cut}, seed {TSNE_SEED}, begun from "
         "the first two principal components; Euclidean distances between the vectors as they are, "
-        "neither scaled nor centred.",
+        "neither scaled nor centred. The title is about distances in their own space.",
     ]
     if tree is not None:
         lines.append(
             "Right: Euclidean distances between the mean vectors of tasks, ordered by average "
-            "linkage."
-        )
-    # What was measured in the vectors' own space, by the distance that is drawn and by others.
-    known = _known(groupings, DRAWN)
-    parts = [
-        f"by {name} silhouette {number(known[name]['silhouette'])}, nearest centroid "
-        f"{interval(known[name], 'accuracy')} (chance {number(known[name]['chance'])})"
-        for name in (TASK, CATEGORY)
-        if name in known
-    ]
-    if parts:
-        lines.append(f"In their own space, Euclidean: {'; '.join(parts)}. 95 % intervals.")
-    if LEFT_OUT in known:
-        ways = ((AS_THEY_ARE, "by cosine distance"), (CENTRED, f"with their {CENTRED}"))
-        others = [
-            f"{interval(_known(groupings, 'cosine', way)[LEFT_OUT], 'accuracy')} {said}"
-            for way, said in ways
-        ]
-        named = [f"{task_title(task)} ({number(share)})" for task, share in below.items()]
-        below_text = f", below chance for {', '.join(named)}" if named else ""
-        lines.append(
-            f"Category when the own task is left out: {interval(known[LEFT_OUT], 'accuracy')} "
-            f"(chance {number(known[LEFT_OUT]['chance'])}){below_text}; {', '.join(others)}."
+            "linkage; the tree shows the distance at which tasks are joined."
         )
     return "\n".join(lines)
-
-
-def _known(
-    groupings: pd.DataFrame, measure: str, treatment: str = AS_THEY_ARE
-) -> dict[str, pd.Series]:
-    """What could be classified by one distance, by grouping."""
-    compared = (groupings["measure"] == measure) & (groupings["vectors"] == treatment)
-    rows = groupings[compared].dropna(subset="accuracy")
-    return {row["grouping"]: row for _, row in rows.iterrows()}

@@ -162,19 +162,6 @@ def embedding(given: VectorSet, perplexity: float) -> Embedding | None:
     return Embedding(points, possible, possible != perplexity)
 
 
-def below_chance(task_table: pd.DataFrame, groupings: pd.DataFrame) -> dict[str, float]:
-    """The tasks whose category is named right less often than by chance when they are left out,
-    with the share.
-
-    Args:
-        task_table: from `by_task`, of one model.
-        groupings: from `groupings`, of the same.
-    """
-    left_out = (groupings["grouping"] == LEFT_OUT) & (groupings["measure"] == DRAWN)
-    shares = task_table.set_index("task")[f"category_left_out_{DRAWN}"]
-    return shares[shares < groupings.loc[left_out, "chance"].item()].to_dict()
-
-
 def tree(given: VectorSet) -> Tree | None:
     """Join the mean vectors of tasks by Euclidean distance; None where there is one task."""
     names = given.names

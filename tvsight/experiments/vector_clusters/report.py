@@ -1,6 +1,5 @@
 """Tables and the figure of clusters of task vectors."""
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -8,13 +7,12 @@ import pandas as pd
 
 from tvsight.experiments.vector_clusters import Options, figures, numbers
 from tvsight.output import columns as c
-from tvsight.output.labels import MISSING, number, spread, task_title
+from tvsight.output.labels import MISSING, number, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import word
 from tvsight.protocol.central import collect_with_vectors
 from tvsight.protocol.methods import each_vector, stored_vectors, with_further_methods
 from tvsight.protocol.vector_sets import VectorSet, vector_sets
-from tvsight.statistics.summaries import by_group
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -69,19 +67,6 @@ TASK_TABLE = Table(
     heading="Task by task, Euclidean distance",
     secondary=(*("Category", "Silhouette", *list(LEFT_OUT_COLUMNS.values())[1:], "n (queries)"),),
 )
-DISTANCE_TABLE = Table(
-    "Distances between the {vector}s of tasks",
-    "A row is a task. A task has one such vector, the same for all its episodes, so there is "
-    "nothing that could cluster by task: no silhouette, no centroid and no picture of points. "
-    "Distances are Euclidean. The CSV file has every pair of tasks.",
-    (
-        *(c.MODEL, c.BLOCK, c.CATEGORY, c.TASK),
-        c.named("Nearest task", "nearest", task_title, words=True),
-        c.Column("Its distance", lambda row: spread(row["distance"], math.nan)),
-        c.Column("Mean distance", lambda row: spread(row["mean"], math.nan)),
-    ),
-    part="distances",
-)
 
 
 def collect(runner: "Runner", options: Options) -> "Outcome":
@@ -100,16 +85,15 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         page = Page(display, files)
         sets = vector_sets(vector_outcome, options, vector)
         if vector != "task_vector" and all(given.is_of_tasks for given in sets):
-            _draw_distances(vector_outcome, sets, vector, page)
+            _draw_distances(sets, vector, page)
         else:
             _draw_clusters(vector_outcome, sets, vector, options, page)
 
 
-def _draw_distances(outcome: "Outcome", sets: list[VectorSet], vector: str, page: Page) -> None:
+def _draw_distances(sets: list[VectorSet], vector: str, page: Page) -> None:
     """The distances of a method that makes one vector for each task."""
     distances = [numbers.between_tasks(given) for given in sets]
-    apart = pd.concat(distances, ignore_index=True)
-    page.table(DISTANCE_TABLE.of(vector), apart, _nearest(sets), notes=outcome.note_cells)
+    page.numbers(pd.concat(distances, ignore_index=True), "distances")
     for given, model_distances in zip(sets, distances, strict=True):
         tree = numbers.tree(given)
         page.note(f"{given.where}: each task has one {word(vector)}, so nothing clusters.")
@@ -128,34 +112,17 @@ def _draw_clusters(
     points = []
     for given in sets:
         page.note(f"{given.where}.")
-        model_groupings, task_table = (
-            of[of["model"] == given.model] for of in (groupings, by_task)
-        )
+        model_groupings = groupings[groupings["model"] == given.model]
         for reason in numbers.not_computed(model_groupings):
             page.note(reason)
         embedding = numbers.embedding(given, options.perplexity)
         if embedding is None:
             page.note(f"{given.model}: {len(given.vectors)} vectors are too few for t-SNE.")
             continue
-        below, tree = numbers.below_chance(task_table, model_groupings), numbers.tree(given)
-        plot = figures.clusters(embedding, tree, given, model_groupings, below, vector)
-        page.figure(plot, given.model)
+        tree = numbers.tree(given)
+        page.figure(figures.clusters(embedding, tree, given, model_groupings, vector), given.model)
         points.append(embedding.points)
     if points:
         page.numbers(pd.concat(points, ignore_index=True), "points")
     apart = [numbers.between_tasks(given) for given in sets]
     page.numbers(pd.concat(apart, ignore_index=True), "distances")
-
-
-def _nearest(sets: list[VectorSet]) -> pd.DataFrame:
-    """The nearest other task of each, a row per model and task."""
-    keys = ["model", "layer", "category", "task"]
-    rows = [(of.model, of.layer, of.category[task], task) for of in sets for task in of.names]
-    apart = pd.concat(map(numbers.between_tasks, sets))
-
-    def summary(others: pd.DataFrame) -> dict[str, object]:
-        nearest = others.dropna().sort_values("distance", kind="stable")["other"].head(1)
-        least, mean = others["distance"].agg(["min", "mean"])
-        return {"nearest": "".join(nearest), "distance": least, "mean": mean}
-
-    return by_group(pd.DataFrame(rows, columns=keys).merge(apart, "left"), keys, summary)

@@ -1,7 +1,6 @@
 """Numbers behind Figure 6: distances between task vectors, within tasks and between them."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -112,17 +111,22 @@ def densities(given: VectorSet, measure: Metric) -> pd.DataFrame:
     """The histograms that are drawn.
 
     Returns:
-        A row per treatment, task (and `POOLED`), kind of distance and bin: `model`, `layer`,
-        `measure`, `vectors`, `category`, `task`, `kind` (`within` or `between`), `low` and
-        `high` edge, `pairs`, `density` (whose area over the bins of a kind is 1).
+        A row per treatment, kind of distance and bin, all tasks together: `model`, `layer`,
+        `measure`, `vectors`, `kind` (`within` or `between`), `low` and `high` edge, `pairs`,
+        `density` (whose area over the bins of a kind is 1).
     """
-    found = [
-        _about(given, measure, treatment, group.task) | line
-        for treatment, compared in treated(given, measure).items()
-        for group in pairs(compared, distances(compared.vectors, measure))
-        for line in _histograms(group)
-    ]
-    return pd.DataFrame(found)
+    rows: list[dict[str, Any]] = []
+    for treatment, compared in treated(given, measure).items():
+        near, far = pooled(distances(compared.vectors, measure), given.tasks)
+        edges = shared_edges(near, far) if len(near) + len(far) else np.empty(0)
+        for kind, sample in (("within", near), ("between", far)):
+            counts: Any = np.histogram(sample, edges)[0] if len(edges) else []
+            density = counts / (np.diff(edges) * max(1, len(sample)))
+            lead = {"model": given.model, "layer": given.layer, "measure": measure}
+            lead |= {"vectors": treatment, "kind": kind}
+            bins = zip(edges[:-1], edges[1:], counts, density, strict=True)
+            rows += [lead | dict(zip(BIN, values, strict=True)) for values in bins]
+    return pd.DataFrame(rows)
 
 
 def variants(given: VectorSet) -> pd.DataFrame:
@@ -172,15 +176,3 @@ def _spread(kind: str, found: Floats) -> dict[str, float]:
         f"{kind}_mean": found.mean() if len(found) else np.nan,
         f"{kind}_deviation": found.std(ddof=1) if len(found) > 1 else np.nan,
     }
-
-
-def _histograms(group: Pairs) -> Iterator[dict[str, object]]:
-    if not len(group.near) + len(group.far):
-        return
-    edges = shared_edges(group.near, group.far)
-    for kind, sample in (("within", group.near), ("between", group.far)):
-        counts = np.histogram(sample, edges)[0]
-        density = counts / (np.diff(edges) * max(1, len(sample)))
-        bins = zip(edges[:-1], edges[1:], counts, density, strict=True)
-        for values in bins:
-            yield {"kind": kind, **dict(zip(BIN, values, strict=True))}

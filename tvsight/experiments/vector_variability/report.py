@@ -91,7 +91,5 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         if histograms.empty:
             page.note(f"{given.model}: one vector has no distances.")
             continue
-        drawing = (histograms, model_rows, given)
-        page.figure(figures.overall(*drawing), given.model)
-        page.figure(figures.by_task(*drawing), "by_task", given.model)
+        page.figure(figures.distances(histograms, model_rows, given), given.model)
     page.numbers(pd.concat(densities, ignore_index=True), "histograms")
