@@ -9,17 +9,10 @@ from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, besid
 from tvsight.protocol.answer_sets import recognition
 from tvsight.protocol.layers import by_layer
 from tvsight.statistics import summaries
-from tvsight.statistics.summaries import (
-    ENDS,
-    Ratio,
-    averaged,
-    by_group,
-    identified,
-    right,
-    significant,
-    sizes,
-)
+from tvsight.statistics.counts import counted, solved
+from tvsight.statistics.summaries import ENDS, Ratio, averaged, by_group, identified, right, sizes
 from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
+from tvsight.tasks.overlap import word_lists
 
 SIGNS = ("better", "worse")
 TASK = ["model", "task"]
@@ -83,25 +76,28 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         vector: the procedure of the vector.
 
     Returns:
-        One row per model and procedure that was measured: `tasks` (their number), `accuracy`;
-        `compared_with`, the vector that it is compared with; `lead` (mean difference of that
-        vector's accuracy to it, tasks paired), with `_low` and `_high` as `accuracy` has them; and
-        `better`, `worse`: the number of tasks where the vector is right more often, or less often,
-        after Holm's correction for that many tests (none for procedures outside `TESTED`).
+        The columns of `summaries.over_tasks` with word lists, by procedure that was measured:
+        `accuracy`; `compared_with`, the vector that it is compared with; `lead` (mean difference of
+        that vector's accuracy to it, tasks paired); and `better`, `worse`: the number of tasks
+        where the vector is right more often, or less often, after Holm's correction for that many
+        tests (none for procedures outside `TESTED`).
     """
     names = beside(BESIDE_CONTROLS, vector)
     against = {name: COMPARED_WITH.get(name, vector) for name in names if name != vector}
 
     def more(run: pd.DataFrame) -> dict[str, object]:
         name = str(run["procedure"].iloc[0])
-        counts = {s: significant(run, f"{s}_{name}_holm") for s in SIGNS if name in TESTED}
-        return {"compared_with": against.get(name), **dict.fromkeys(SIGNS), **counts}
+        counts = {sign: f"{sign}_{name}_holm" for sign in SIGNS if name in TESTED}
+        return {"compared_with": against.get(name), **dict.fromkeys(SIGNS), **counted(run, counts)}
 
     means: dict[str, summaries.Mean] = {"accuracy": "accuracy", "lead": ("compared", "accuracy")}
-    by_procedure = summaries.long(table, names, compared=against)
-    means_table = summaries.over_tasks(by_procedure, ["procedure"], means, more=more)
+    known = table.assign(solved=solved(table))
+    by_procedure = summaries.long(known, names, compared=against)
+    means_table = summaries.over_tasks(
+        by_procedure, ["procedure"], means, more=more, lists=word_lists
+    )
     means_table.insert(6, "compared_with", means_table.pop("compared_with"))
-    return means_table.astype({"better": "Int64", "worse": "Int64"})
+    return means_table.astype({f"{sign}{of}": "Int64" for sign in SIGNS for of in ("", "_solved")})
 
 
 def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
@@ -114,21 +110,19 @@ def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.Data
     Returns:
         `model`, `tasks` (with shuffled labels), `vector_share` (mean accuracy of the vector from
         shuffled labels over that of the vector), `icl_share` (ICL with shuffled labels over
-        ICL) and `difference` (the first minus the second), each with `_low` and `_high` from one
-        bootstrap over tasks.
+        ICL) and `difference` (the first minus the second, with `_equal_p`), with the columns of
+        `summaries.over_tasks` with word lists.
     """
     columns = ["shuffled_labels", vector, "icl_shuffled", "icl"]
     shares = {
         "vector_share": Ratio(lambda of: of[..., 0] / of[..., 1], columns),
         "icl_share": Ratio(lambda of: of[..., 2] / of[..., 3], columns),
-        "difference": Ratio(lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3], columns),
+        "difference": Ratio(
+            lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3], columns, difference=True
+        ),
     }
-
-    def summary(model_rows: pd.DataFrame) -> dict[str, float]:
-        known = model_rows[model_rows["icl_shuffled"].notna()]
-        return {"tasks": len(known), **averaged(known, shares)}
-
-    return by_group(table, ["model"], summary)
+    known = table[table["icl_shuffled"].notna()]
+    return summaries.over_tasks(known, [], shares, lists=word_lists)
 
 
 def recognised(
@@ -158,8 +152,10 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         the diagonal the mean holds the vectors of these episodes too), `best_on_dev` (whether it is
         the best other task there), and `better`: the one-sided p-value, by permuting queries, that
         the task's own mean vector is right more often; `better_holm`, adjusted for the sources of
-        the task. Empty where there is one task only.
+        the task; `solved`, whether ICL solves the task. Empty where there is one task only.
     """
+    answers = central[central["split"] == "test"].groupby([*TASK, "procedure"], observed=True)
+    solves = solved(answers["correct"].mean().unstack("procedure"))
     categories = central.drop_duplicates("task").set_index("task")["category"]
     known = rows.assign(source_category=rows["source"].map(categories))
     known = known[known["procedure"] == "mean_vector"]
@@ -176,6 +172,7 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         return {
             "n": len(run),
             "dev_accuracy": on_dev["correct"].mean(),
+            "solved": solves[model, task],
             "best_on_dev": source == best[model, task],
             "better": np.nan if source == task else _paired(task, own, run)[0],
         }
@@ -198,8 +195,9 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         `same_category`, `other_categories` (means over sources; none where there is none),
         `best_source` (best of the others on dev; empty where none is right there), `best`,
         `best_low`, `best_high` (its accuracy on test), `better` (p-value that the own one is right
-        more often), `beaten` (at the level `SIGNIFICANCE`), `sources`, and `not_worse`: the number
-        of sources that the own vector does not beat after Holm's correction for that many tests.
+        more often), `beaten` (at the level `SIGNIFICANCE`), `solved`, `sources`, and `not_worse`:
+        the number of sources that the own vector does not beat after Holm's correction for that
+        many tests.
     """
 
     def summary(task_rows: pd.DataFrame) -> dict[str, object]:
@@ -215,6 +213,7 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
             **{f"best{end}": best[f"accuracy{end}"] for end in ENDS},
             "better": best["better"],
             "beaten": bool(best["better"] < SIGNIFICANCE),
+            "solved": own["solved"],
             "sources": len(others),
             "not_worse": int((others["better_holm"] >= SIGNIFICANCE).sum()),
         }
