@@ -48,7 +48,7 @@ def tested(table: pd.DataFrame, keys: Sequence[str], counts: Mapping[str, str]) 
     }
     if "queries" in table:
         sizes = zip(table["queries"], groups["task"].transform("size"), strict=True)
-        new["power"] = [power(*of) for of in sizes]
+        new["power"] = pd.Series([power(*of) for of in sizes], table.index)
     return table.assign(**new)
 
 

@@ -96,6 +96,20 @@ SHARES = Table(
     part="shuffled",
     heading="Shares that shuffled labels leave, with intervals over tasks",
 )
+SEEN = Table(
+    "Test queries that demonstrations of dev show with their answers",
+    "A row is a model and a group of tasks: all, the translations, or the rest; of tasks that have "
+    "such queries and others. Shown, not shown: accuracy of the task's own mean vector, which is "
+    "made from dev, minus that of ICL. [ ]: 95 % bootstrap interval over tasks. "
+    f"{c.LISTS} Equal: the p-value of an equivalence test, that both differ by less than 0.05.",
+    (
+        *(c.MODEL, c.plain("Tasks are", "group"), c.TASKS, c.estimate("Shown", "seen")),
+        *(c.estimate("Not shown", "unseen"), c.estimate("Difference", "difference")),
+        *(c.by_list("By word list", "difference"), c.small("Equal (p)", "difference_equal_p")),
+    ),
+    part="seen",
+    shown=False,
+)
 BLOCKS = Table(
     "Mean dev accuracy after each block, with the {vector} and with its controls",
     "A row is a block, numbered from 0. [ ]: 95 % bootstrap interval over tasks.",
@@ -160,6 +174,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
             applied = vector_outcome.only(METHODS).results
             known = pd.concat([central, *(of.rows for of in applied)], ignore_index=True)
             pairs = _draw(vector_outcome, known, vector, Page(display, files))
+            if vector == "task_vector":
+                shown = _shown(outcome.only(MAIN_RESULTS), options)
+                leads = numbers.seen(central, vector_outcome.only(NAME).table, shown)
+                if len(leads):
+                    Page(display, files).table(SEEN, leads)
             if vector == "task_vector" and len(pairs):
                 _draw_distances(outcome.only(MAIN_RESULTS), pairs, options, Page(display, files))
 
@@ -195,6 +214,18 @@ def _draw(outcome: "Outcome", central: pd.DataFrame, vector: str, page: Page) ->
     for model in pairs["model"].unique():
         page.figure(matrix(pairs, by_task, model, vector), "transfer", model)
     return pairs
+
+
+def _shown(central: "Outcome", options: Options) -> dict[tuple[str, str], set[str]]:
+    """The inputs of demonstrations of dev, by model and task, where episodes are stored."""
+    shown = {}
+    for result in central.results:
+        episodes = Store(options.results).episodes(result.path)
+        if episodes is not None:
+            inputs = episodes.loc[episodes["split"] == "dev", "inputs"].explode()
+            names = result.rows[["model", "task"]].iloc[0].astype(str)
+            shown[names["model"], names["task"]] = set(inputs.str.strip())
+    return shown
 
 
 def _draw_distances(
