@@ -1,5 +1,7 @@
 """Accuracies of the task vector and of its controls, with intervals and tests."""
 
+from collections.abc import Mapping, Set
+
 import numpy as np
 import pandas as pd
 
@@ -138,6 +140,36 @@ def recognised(
     compared = central[known & central["task"].isin(rows["task"])]
     controls = rows[rows["procedure"].isin((*CONTROLS, "icl_shuffled"))]
     return recognition(pd.concat([compared, controls], ignore_index=True))
+
+
+def seen(
+    central: pd.DataFrame, rows: pd.DataFrame, shown: Mapping[tuple[str, str], Set[str]]
+) -> pd.DataFrame:
+    """The own mean vector on test queries that demonstrations of dev show, and on others.
+
+    Args:
+        central, rows: as `by_task` takes them.
+        shown: the inputs of demonstrations of dev, by model and task; others are left out.
+
+    Returns:
+        The columns of `summaries.over_tasks` with word lists, over tasks that have both: `seen` and
+        `unseen`, the accuracy of the own mean vector minus that of ICL, and their `difference`.
+    """
+    keys = [*TASK, "episode"]
+    icl = central[(central["split"] == "test") & (central["procedure"] == "icl")]
+    own = rows[(rows["procedure"] == "mean_vector") & (rows["source"] == rows["task"])]
+    own, icl = own[own["split"] == "test"], icl[[*keys, "correct"]]
+    both = own.merge(icl, on=keys, suffixes=("", "_icl"))
+    asked = zip(both["model"], both["task"], both["query"].str.strip(), strict=True)
+    both["shown"] = [query in shown.get((model, task), ()) for model, task, query in asked]
+    both["lead"] = both["correct"].astype(float) - both["correct_icl"].astype(float)
+    leads = both.groupby(["model", "category", "task", "shown"], observed=True)["lead"].mean()
+    table = leads.unstack("shown").rename(columns={True: "seen", False: "unseen"})
+    table = table.reindex(columns=["seen", "unseen"]).dropna().reset_index()
+    means: dict[str, summaries.Mean] = {name: name for name in ("seen", "unseen")}
+    return summaries.over_tasks(
+        table, [], means | {"difference": ("seen", "unseen")}, lists=word_lists
+    )
 
 
 def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

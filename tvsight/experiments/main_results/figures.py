@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from tvsight.experiments.main_results.numbers import MIN_ICL_GAIN
 from tvsight.output import marks
 from tvsight.output.labels import (
     MISSING,
@@ -25,7 +26,6 @@ from tvsight.output.marks import legend_of, points, rows_of, whiskered
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import COMPARED, PROCEDURES, title
 from tvsight.output.theme import LEAST_TYPE, TWO_COLUMNS, new_figure, tinted
-from tvsight.statistics.counts import MIN_ICL_GAIN
 
 LABEL_WIDTH = 10
 """Characters in a line of a model's name under its bars."""

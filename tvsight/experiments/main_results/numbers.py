@@ -10,6 +10,7 @@ from tvsight.output.procedures import CENTRAL, COMPARED
 from tvsight.paper import paper_layers
 from tvsight.protocol.answer_sets import chance
 from tvsight.statistics import summaries
+from tvsight.statistics.counts import MIN_ICL_GAIN as MIN_ICL_GAIN
 from tvsight.statistics.counts import solved
 from tvsight.statistics.intervals import recovered_gap, share_of_icl
 from tvsight.statistics.summaries import Mean, Ratio, by_group, identified, paired, right, sizes

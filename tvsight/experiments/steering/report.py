@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tvsight.experiments.main_results import NAME as CENTRAL
-from tvsight.experiments.steering import CONTROLS, METHODS, NAME, VECTOR, Options, figures, numbers
+from tvsight.experiments.steering import CONTROLS, NAME, VECTOR, Options, figures, numbers
 from tvsight.experiments.steering.figures import CONTEXT_TITLES
 from tvsight.experiments.steering.request import collect
 from tvsight.output import columns as c
-from tvsight.output.labels import MISSING, interval
+from tvsight.output.labels import MISSING
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.statistics.summaries import ENDS, apart, wide
@@ -39,8 +39,7 @@ RANGE_TABLE = Table(
     "gap: (best α − no vector) / (ICL − no vector). Intervals by word list are in the CSV of "
     "means. The block is chosen on zero-shot dev prompts with α = 1. The second table has the "
     "controls, zero-shot: a random direction of the same length, the negated vector and another "
-    "task's in place of the own one. The third has the tasks, zero-shot, written over and added "
-    "with α = 1, each after its block.",
+    "task's in place of the own one. The CSV file has every task.",
     (
         *(c.MODEL, c.named("Context", "context", CONTEXT_TITLES.__getitem__, words=True)),
         *(VECTOR_COLUMN, c.estimate("No vector", "baseline")),
@@ -57,19 +56,6 @@ CONTROL_TABLE = Table(
         *(c.MODEL, VECTOR_COLUMN, c.general("α", "alpha"), c.estimate("Own", VECTOR)),
         *c.procedures(CONTROLS),
     ),
-)
-TASK_TABLE = Table(
-    "",
-    "",
-    (
-        *(c.MODEL, c.CATEGORY, c.TASK, c.estimate("No vector", "accuracy")),
-        *(
-            c.plain(f"{title(method)}{added}", f"{method}{added}")
-            for method in METHODS
-            for added in ("", ", added")
-        ),
-    ),
-    shown=False,
 )
 TEXT_TABLE = Table(
     "Whole answers, and signs of collapse",
@@ -113,7 +99,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     controls = wide(added, ["model", "method", "alpha"], "procedure")
     named = [f"{name}{end}" for name in CONTROLS for end in ENDS]
     controls = controls.reindex(columns=list(dict.fromkeys([*controls, *named])))
-    below = [(CONTROL_TABLE, controls), (TASK_TABLE, _by_task(table))]
+    below = [(CONTROL_TABLE, controls)]
     page.table(RANGE_TABLE, table, ranges, below, steered.note_cells)
     page.numbers(ranges, "ranges")
     text_scores = apart(texts, numbers.CONDITION[1:], "exact_once")
@@ -121,16 +107,3 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     for model in means["model"].unique():
         page.figure(figures.by_alpha(means, ranges, model), model)
         page.figure(figures.in_text(text_scores, model), "collapse", model)
-
-
-def _by_task(table: pd.DataFrame) -> pd.DataFrame:
-    """The zero-shot accuracy of each task without a vector, and with each written over and added,
-    with its block."""
-    zero_shot = table[table["context"] == "zero_shot"]
-    plain = zero_shot[zero_shot["procedure"] == "baseline"].set_index(["model", "task"])
-    vectors = zero_shot[(zero_shot["procedure"] == VECTOR) & (zero_shot["alpha"].fillna(1) == 1)]
-    for (method, mode), run in vectors.groupby(["method", "mode"]):
-        texts = [f"{interval(row, 'accuracy')} after {row['layer']}" for _, row in run.iterrows()]
-        places = pd.MultiIndex.from_frame(run[["model", "task"]])
-        plain[f"{method}{', added' if mode == 'add' else ''}"] = pd.Series(texts, places)
-    return plain.reset_index()
