@@ -35,7 +35,8 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten() -> None:
     assert two["Not beaten (5 %)"] == f"Shuffled labels, {BEST}"
     assert "a remark" in remarks.to_string()
     means = files.cells[f"{NAME}_means"][0].set_index("Procedure")
-    assert means.loc[["Random vector", "ICL", BEST], BETTER].tolist() == ["3 of 3", "–", "2 of 3"]
+    better = means.loc[["Random vector", "ICL", BEST], BETTER].tolist()
+    assert better == ["3 of 3 (3 of 3)", "–", "2 of 3 (2 of 3)"]
     assert means.loc["Task vector", "Lead of the vector"] == "–"
     compared = means.loc[["Random vector", "ICL, shuffled labels", BEST], "Vector compared with"]
     assert compared.tolist() == ["Task vector", "Shuffled labels", "Own mean vector"]

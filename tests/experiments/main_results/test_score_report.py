@@ -69,7 +69,7 @@ def test_the_table_of_whole_answers_has_a_place_of_its_own() -> None:
     vector = cells.set_index("Procedure").loc["Task vector"]
     assert vector["Tasks"] == "2"
     assert vector["Log-probability"].startswith("-1.50 [")
-    assert recorded.escaped[name] == {"Model"}
+    assert recorded.escaped[name] == {"Model", "Always the same"}
 
 
 def whole_outcome() -> Outcome:
