@@ -41,7 +41,7 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten() -> None:
     compared = means.loc[["Random vector", "ICL, shuffled labels", BEST], "Vector compared with"]
     assert compared.tolist() == ["Task vector", "Shuffled labels", "Own mean vector"]
     shares = files.cells[f"{NAME}_shuffled"][0].iloc[0].tolist()
-    assert shares[:4] == ["a-model", "3", "1.09 [0.75, 2.40]", "0.50 [0.50, 0.50]"]
+    assert shares[:5] == ["a-model", "all", "3", "1.09 [0.75, 2.40]", "0.50 [0.50, 0.50]"]
     blocks = files.cells[f"{NAME}_by_block"][0]
     assert list(blocks)[1:3] == ["Block", "Task vector"]
     assert blocks["Block"].tolist() == [str(block) for block in range(6)]
