@@ -51,7 +51,7 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten() -> None:
         ["0.60", "0.60 [0.39, 0.78]", "no", "1 of 2"],
         ["–", "0.00 [0.00, 0.16]", "yes", "0 of 2"],
     ]
-    assert unbeaten.to_numpy().tolist() == [["a-model", "1 of 3", "two (one)"]]
+    assert unbeaten.to_numpy().tolist() == [["a-model", "1 of 3 (1 of 3)", "two (one)"]]
     assert files.escaped[NAME] >= {"Model", "Category", "Task"}
     words = {"Model", "Category", "Task", "Best other task on dev", "Which (by whose)"}
     assert files.escaped[f"{NAME}_transfer"] >= words

@@ -16,8 +16,7 @@ from tvsight.statistics.summaries import ENDS, Ratio, averaged, by_group, identi
 from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
 from tvsight.tasks.overlap import word_lists
 
-SIGNS = ("better", "worse")
-TASK = ["model", "task"]
+SIGNS, TASK = ("better", "worse"), ["model", "task"]
 COMPARED_WITH = {"best_other": "own_mean", "icl_shuffled": "shuffled_labels"}
 """The vector that a procedure is compared with, where that is not the task vector: a mean vector
 with another, and ICL with the vector of the same demonstrations."""
@@ -152,24 +151,22 @@ def seen(
         shown: the inputs of demonstrations of dev, by model and task; others are left out.
 
     Returns:
-        The columns of `summaries.over_tasks` with word lists, over tasks that have both: `seen` and
-        `unseen`, the accuracy of the own mean vector minus that of ICL, and their `difference`.
+        `summaries.over_tasks` with word lists, over tasks that have both: `seen` and `unseen`, the
+        accuracy of the own mean vector minus that of ICL, and their `difference`.
     """
-    keys = [*TASK, "episode"]
     icl = central[(central["split"] == "test") & (central["procedure"] == "icl")]
     own = rows[(rows["procedure"] == "mean_vector") & (rows["source"] == rows["task"])]
-    own, icl = own[own["split"] == "test"], icl[[*keys, "correct"]]
-    both = own.merge(icl, on=keys, suffixes=("", "_icl"))
+    own, icl = own[own["split"] == "test"], icl[[*TASK, "episode", "correct"]]
+    both = own.merge(icl, on=[*TASK, "episode"], suffixes=("", "_icl"))
     asked = zip(both["model"], both["task"], both["query"].str.strip(), strict=True)
     both["shown"] = [query in shown.get((model, task), ()) for model, task, query in asked]
     both["lead"] = both["correct"].astype(float) - both["correct_icl"].astype(float)
     leads = both.groupby(["model", "category", "task", "shown"], observed=True)["lead"].mean()
-    table = leads.unstack("shown").rename(columns={True: "seen", False: "unseen"})
-    table = table.reindex(columns=["seen", "unseen"]).dropna().reset_index()
-    means: dict[str, summaries.Mean] = {name: name for name in ("seen", "unseen")}
-    return summaries.over_tasks(
-        table, [], means | {"difference": ("seen", "unseen")}, lists=word_lists
-    )
+    table = leads.unstack("shown").reindex(columns=[True, False]).dropna().reset_index()
+    table = table.rename(columns={True: "seen", False: "unseen"})
+    names = {name: name for name in ("seen", "unseen")}
+    means: Mapping[str, summaries.Mean] = {**names, "difference": ("seen", "unseen")}
+    return summaries.over_tasks(table, [], means, lists=word_lists)
 
 
 def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
