@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from tvsight.statistics import summaries, tests
+from tvsight.statistics.counts import solved
 from tvsight.statistics.summaries import Ratio, adjusted, averaged, by_task, gap, over_tasks
 
 
@@ -89,6 +90,50 @@ def test_tasks_of_one_cluster_are_resampled_together() -> None:
     )
     assert (double["twice"], double["twice_low"], double["twice_high"]) == (1, 0, 2)
     assert averaged(table, ["accuracy"])["accuracy_low"] == 0
+
+
+def listed_tasks() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            **{"model": "m", "task": ["a", "b", "c", "d"], "queries": 50},
+            **{"category": ["translation", "translation", "x", "x"]},
+            **{"accuracy": [0.0, 0.0, 1.0, 1.0], "baseline": 0.0, "icl": [0.1, 0.5, 1.0, 1.0]},
+            **{"p": [0.001, 0.2, 0.002, 0.001]},
+        }
+    )
+
+
+def test_translation_stands_apart_and_tasks_of_one_list_are_resampled_together() -> None:
+    table = listed_tasks()
+    found = over_tasks(
+        table.assign(solved=solved(table)),
+        [],
+        {"accuracy": "accuracy", "lead": ("icl", "accuracy")},
+        {"many": "p"},
+        lists=lambda names: ["x" if name in "ab" else name for name in names],
+    ).set_index("group")
+    assert found["accuracy"].to_dict() == {"all": 0.5, "translation": 0, "rest": 1}
+    assert found["lists"].to_dict() == {"all": 3, "translation": 1, "rest": 2}
+    ends = found.loc["all", ["accuracy_low", "accuracy_lists_low", "accuracy_lists_high"]]
+    assert ends.tolist() == [0, 0, 1]
+    assert np.isnan(found.loc["translation", "accuracy_lists_low"])  # of one list
+    # Adjusted among four tests, 0.001 and 0.002 pass; of task a, ICL does not solve it.
+    assert found[["many", "many_solved", "icl_gains"]].to_numpy().tolist() == [
+        *([3, 2, 3], [1, 0, 1], [2, 2, 2])
+    ]
+    assert found["power"].tolist() == pytest.approx([tests.power(50, 4)] * 3)
+    beside = summaries.apart(found.reset_index(), [])
+    assert beside[["accuracy", "accuracy_translation", "accuracy_rest"]].to_numpy().tolist() == [
+        [0.5, 0, 1]
+    ]
+
+
+def test_equality_is_shown_by_a_test_and_not_by_an_interval_over_zero() -> None:
+    wide = pd.DataFrame({"a": [0.0, 1.0] * 5, "b": [1.0, 0.0] * 5})
+    assert averaged(wide, {"lead": ("a", "b")})["lead_equal_p"] > 0.3
+    near = pd.DataFrame({"a": [0.50, 0.51] * 5, "b": 0.5})
+    assert averaged(near, {"lead": ("a", "b")})["lead_equal_p"] == 0
+    assert "a_equal_p" not in averaged(near, ["a"])
 
 
 def test_a_wide_table_has_the_columns_of_every_condition() -> None:

@@ -10,7 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from tvsight.statistics import tests
-from tvsight.statistics.tests import best_better_than, better_than, holm
+from tvsight.statistics.tests import best_better_than, better_than, holm, power
 
 ANSWERS = st.lists(
     st.tuples(st.booleans(), st.booleans(), st.integers(0, 7)), min_size=1, max_size=40
@@ -102,3 +102,11 @@ def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
 
 def test_what_was_not_tested_is_no_test() -> None:
     assert holm([0.02, np.nan, 0.01]) == pytest.approx([0.02, np.nan, 0.02], nan_ok=True)
+
+
+def test_power_is_the_chance_that_the_test_finds_a_difference() -> None:
+    # Of five queries all must be gained, 1/32 each way, and each is with 0.20 + 0.05.
+    assert power(5, tests=1) == pytest.approx(0.25**5)
+    assert power(5, tests=2) == 0
+    assert power(50, tests=18) == pytest.approx(0.34, abs=0.005)
+    assert power(50, tests=18, difference=0.30) == pytest.approx(0.74, abs=0.005)

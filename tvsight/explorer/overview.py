@@ -124,7 +124,7 @@ def _by_task(run: Run) -> pd.DataFrame:
 
 
 def _run(run: Run, label: str, table: pd.DataFrame, compared: list[str]) -> dict[str, Any]:
-    (means,) = numbers.over_tasks(table).to_dict("records")
+    means, *_ = numbers.over_tasks(table).to_dict("records")
     return {
         "label": label,
         "model": display_name(run.model),

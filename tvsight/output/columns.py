@@ -72,6 +72,37 @@ def of(heading: str, name: str, total: str = "tasks", unit: str = "", known: str
     )
 
 
+def of_solved(heading: str, name: str) -> Column:
+    """`12 of 13 (12 of 18)`: of the tasks that ICL solves, and of all; see `SOLVED`."""
+
+    def text(row: Row) -> str:
+        if pd.isna(row[name]):
+            return MISSING
+        among = f"{row[f'{name}_solved']:.0f} of {row['icl_gains']:.0f}"
+        return f"{among} ({row[name]:.0f} of {row['tasks']})"
+
+    return Column(heading, text)
+
+
+def by_list(heading: str, name: str) -> Column:
+    """`[0.02, 0.14]`: the interval of a mean with tasks of one word list resampled together; see
+    `LISTS`."""
+    low, high = f"{name}_lists_low", f"{name}_lists_high"
+    return Column(
+        heading,
+        lambda row: (
+            MISSING
+            if pd.isna(row[low])
+            else f"[{labels.number(row[low])}, {labels.number(row[high])}]"
+        ),
+    )
+
+
+def apart(name: str = "accuracy") -> tuple[Column, ...]:
+    """The mean over the translations, and over the rest."""
+    return number("Translation", f"{name}_translation"), number("Rest", f"{name}_rest")
+
+
 def with_sizes(heading: str, first: str, second: str) -> Column:
     """`50 (36)`."""
     return Column(
@@ -117,4 +148,14 @@ PROCEDURE = named("Procedure", "procedure", name_of)
 TASKS = plain("Tasks", "tasks")
 BLOCK = plain("Block", "layer")
 QUERIES = with_sizes("n (queries)", "n", "queries")
+LISTS = (
+    "By word list: the interval with tasks that share one resampled together; with 8 lists it is "
+    "still too narrow."
+)
+SOLVED = (
+    "Counts: of the tasks on which ICL gains at least 0.20 over the baseline; in brackets, of all. "
+    "Power: the chance that a true difference of 0.20 on one task is found, Holm's first step, "
+    "mean over tasks."
+)
+POWER = number("Power", "power")
 IDENTIFIED = flag("Note", "layer_identified", "", NOT_IDENTIFIED)

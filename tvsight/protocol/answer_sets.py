@@ -15,16 +15,19 @@ from tvsight.output.page import Table
 from tvsight.statistics.summaries import Mean, Ratio, by_group, over_tasks, right, sizes
 from tvsight.tasks import MatchRule, packaged_tasks
 from tvsight.tasks.matching import matches
+from tvsight.tasks.overlap import word_lists
 
 RECOGNITION = Table(
     "Answers of the task, and the right ones among them",
     "A row is a procedure, averaged over tasks. In the answer set: the share of predictions that "
     "are an answer of the task to some query (recognition of the task). Right among them: accuracy "
-    "within that set (learning of the mapping). [ ]: 95 % bootstrap interval over tasks.",
+    "within that set (learning of the mapping). Tasks are: all, the translations, or the rest. "
+    f"[ ]: 95 % bootstrap interval over tasks. {c.LISTS}",
     (
-        *(c.MODEL, c.PROCEDURE, c.TASKS),
-        c.estimate("An answer of the task", "in_set"),
+        *(c.MODEL, c.PROCEDURE, c.plain("Tasks are", "group"), c.TASKS),
+        *(c.estimate("An answer of the task", "in_set"), c.by_list("By word list", "in_set")),
         c.estimate("Right among these", "accuracy_in_set"),
+        c.by_list("Right, by word list", "accuracy_in_set"),
         c.estimate("Right", "accuracy"),
     ),
     part="recognition",
@@ -112,13 +115,13 @@ def recognition_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     """Means of `recognition` over tasks, with bootstrap intervals over tasks.
 
     Returns:
-        One row per model and procedure: `model`, `procedure`, `tasks` (their number), `accuracy`,
-        `in_set`, and `accuracy_in_set`, the ratio of these two means, so that a task counts by its
-        predictions in the set; each with `_low` and `_high`.
+        The columns of `summaries.over_tasks` with word lists: `accuracy`, `in_set`, and
+        `accuracy_in_set`, the ratio of these two means, so that a task counts by its predictions in
+        the set.
     """
     among = Ratio(lambda means: means[..., 0] / means[..., 1], ("accuracy", "in_set"))
     means: dict[str, Mean] = {"accuracy": "accuracy", "in_set": "in_set", "accuracy_in_set": among}
-    return over_tasks(table, ["procedure"], means)
+    return over_tasks(table, ["procedure"], means, lists=word_lists)
 
 
 def accepted_answers(rows: pd.DataFrame) -> tuple[dict[str, tuple[str, ...]], MatchRule]:

@@ -13,6 +13,8 @@ RESAMPLES = 10_000
 FEW = 64
 """Clusters whose bootstrap samples are kept for each number of them."""
 CONFIDENCE = 0.95
+EQUAL = 0.05
+"""Two means that differ by less are called equal."""
 SEED = 0
 """Seed of the bootstrap. It is fixed so that a redrawn table is identical."""
 
@@ -28,6 +30,9 @@ class Estimate:
     """Number of observations."""
     distinct: int
     """Number of independent clusters among them: queries, or tasks."""
+    equal_p: float = np.nan
+    """P-value of the equivalence test of a difference, two one-sided tests: the share of
+    bootstrap samples at or beyond `EQUAL`, on the side that has more."""
 
     def columns(self, name: str) -> dict[str, float]:
         """The value and the ends of its interval, as columns of a table."""
@@ -117,7 +122,8 @@ def mean_over_tasks(
     if len(counts) == 1 or not np.isfinite(resampled).all():
         return Estimate(value, np.nan, np.nan, n, len(counts))
     low, high = _quantiles(resampled)
-    return Estimate(value, low, high, n, len(counts))
+    equal_p = max((resampled <= -EQUAL).mean(), (resampled >= EQUAL).mean())
+    return Estimate(value, low, high, n, len(counts), float(equal_p))
 
 
 def mean_of(table: pd.DataFrame, column: str, groups: ArrayLike | None = None) -> Estimate:

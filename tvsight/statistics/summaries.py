@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tvsight.statistics.counts import adjusted_name, counted, tested
 from tvsight.statistics.intervals import (
     Estimate,
     accuracy,
@@ -16,7 +17,7 @@ from tvsight.statistics.intervals import (
     mean_over_tasks,
     recovered_gap,
 )
-from tvsight.statistics.tests import SIGNIFICANCE, best_better_than, better_than, holm, with_holm
+from tvsight.statistics.tests import SIGNIFICANCE, best_better_than, better_than, with_holm
 
 TASK = ["model", "category", "task"]
 ENDS = ("", "_low", "_high")
@@ -30,6 +31,8 @@ class Ratio(NamedTuple):
 
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     columns: Sequence[str]
+    difference: bool = False
+    """Whether it is one, so that 0 says that two things are equal."""
 
 
 Mean = str | tuple[str, str] | Ratio
@@ -180,6 +183,7 @@ def over_tasks(
     means: Sequence[str] | Mapping[str, Mean] = ("accuracy",),
     counts: Mapping[str, str] | None = None,
     more: Callable[[pd.DataFrame], Columns] = lambda _: {},
+    lists: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """Means over tasks with bootstrap intervals over tasks: one row per model and condition.
 
@@ -190,27 +194,62 @@ def over_tasks(
         counts: numbers of tasks, by name: where this column of p-values, as it is where it is
             adjusted by Holm's method already and else after that, is below `SIGNIFICANCE`.
         more: further columns, from the rows of a condition.
+        lists: the word list of each task of these names. There is a row for each group of tasks
+            then: `all`, and where there are both, `translation` and the `rest`.
 
     Returns:
         `model`, `condition`, `tasks` (their number), `means`, each with `_low` and `_high`,
-        `counts` and `more`.
+        `counts` (see `counted`) and `more`. With `lists` also `group`, `lists` (their number), and
+        of each mean `_lists_low` and `_lists_high`, the interval with tasks of one list resampled
+        together.
     """
+    names = [] if lists is None else list(dict.fromkeys(table["task"].astype(str)))
+    list_of = {} if lists is None else dict(zip(names, lists(names), strict=True))
 
     def summary(run: pd.DataFrame) -> Columns:
-        return {
-            "tasks": len(run),
-            **averaged(run, means),
-            **{name: significant(run, column) for name, column in (counts or {}).items()},
-            **more(run),
-        }
+        together: dict[str, float] = {}
+        if lists is not None:
+            tasks = run["task"].astype(str)
+            of_lists = averaged(run, means, pd.factorize(tasks.map(list_of))[0])
+            together = {"lists": tasks.map(list_of).nunique()} | {
+                f"{name}_lists{end}": of_lists[f"{name}{end}"] for name in means for end in ENDS[1:]
+            }
+        clusters = None if lists is None else pd.factorize(run["task"])[0]
+        row = {"tasks": len(run), **averaged(run, means, clusters), **together}
+        return {**row, **counted(run, counts or {}), **more(run)}
 
-    return by_group(table, ["model", *condition], summary, order=["model"])
+    def of(part: pd.DataFrame) -> pd.DataFrame:
+        return by_group(part, ["model", *condition], summary, order=["model"])
+
+    if lists is None:
+        return of(table)
+    table = tested(table, ["model", *condition], counts or {})
+    counts = {name: adjusted_name(column) for name, column in (counts or {}).items()}
+    translated = table["category"] == "translation"
+    parts = {"all": table, "translation": table[translated], "rest": table[~translated]}
+    kept = {
+        name: part for name, part in parts.items() if name == "all" or 0 < len(part) < len(table)
+    }
+    return pd.concat(
+        [of(part).assign(group=name) for name, part in kept.items()], ignore_index=True
+    )
+
+
+def apart(means: pd.DataFrame, condition: Sequence[str], name: str = "accuracy") -> pd.DataFrame:
+    """The rows over all tasks of a table from `over_tasks`, with a mean over the translations and
+    one over the rest beside it: `<name>_translation` and `<name>_rest`."""
+    keys, whole = ["model", *condition], means[means["group"] == "all"]
+    for group in ("translation", "rest"):
+        part = means.loc[means["group"] == group, [*keys, name]]
+        whole = whole.merge(part.rename(columns={name: f"{name}_{group}"}), "left", on=keys)
+    return whole
 
 
 def averaged(
     run: pd.DataFrame, means: Sequence[str] | Mapping[str, Mean], clusters: ArrayLike | None = None
 ) -> dict[str, float]:
-    """Means over the rows of a table, each with `_low` and `_high`.
+    """Means over the rows of a table, each with `_low` and `_high`; of differences also `_equal_p`,
+    the p-value of `intervals.Estimate`.
 
     Args:
         clusters: the group of each row; rows of one group are resampled together.
@@ -218,14 +257,11 @@ def averaged(
     named = means if isinstance(means, Mapping) else {name: name for name in means}
     columns: dict[str, float] = {}
     for name, of in named.items():
-        columns |= _mean(run, of, clusters).columns(name)
+        estimate = _mean(run, of, clusters)
+        columns |= estimate.columns(name)
+        if of.difference if isinstance(of, Ratio) else not isinstance(of, str):
+            columns[f"{name}_equal_p"] = estimate.equal_p
     return columns
-
-
-def significant(run: pd.DataFrame, column: str) -> int:
-    """The number of rows whose p-value, adjusted by Holm's method, is below `SIGNIFICANCE`."""
-    adjusted = run[column] if column.endswith("_holm") else holm(run[column])
-    return int((adjusted < SIGNIFICANCE).sum())
 
 
 def each_seed(rows: Mapping[int, Rows], means: Callable[[Rows], pd.DataFrame]) -> pd.DataFrame:

@@ -28,15 +28,27 @@ def score(predicted: str, query: str, accepted: Sequence[str]) -> Score:
     is written: a copy of the query would count otherwise. So is a text that consists of nothing
     else, such as the letter `a`.
     """
-    as_written = any(normalised(answer) == normalised(query) for answer in accepted)
+    as_written = _as_written(query, accepted)
     of_predicted = _words(predicted, as_written)
     scores = [_compared(of_predicted, _words(answer, as_written)) for answer in accepted]
     return Score(*(max(values) for values in zip(*scores, strict=True)))
 
 
+def begins(predicted: str, query: str, accepted: Sequence[str]) -> bool:
+    """Whether a text begins with all words of an accepted answer, compared as in `score`."""
+    as_written = _as_written(query, accepted)
+    words = _words(predicted, as_written)
+    answers = [_words(answer, as_written) for answer in accepted]
+    return any(words[: len(answer)] == answer for answer in answers)
+
+
 def normalised(text: str) -> str:
     """A text in lower case, without punctuation and articles, with single spaces."""
     return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
+
+
+def _as_written(query: str, accepted: Sequence[str]) -> bool:
+    return any(normalised(answer) == normalised(query) for answer in accepted)
 
 
 def _words(text: str, as_written: bool) -> list[str]:

@@ -9,6 +9,7 @@ from tvsight.experiments.controls.numbers import (
     by_task,
     over_tasks,
     recognised,
+    seen,
     shuffled_shares,
     task_line,
     transfer,
@@ -174,3 +175,26 @@ def test_a_task_has_a_line() -> None:
     assert "Another task's vector 0.20" in line
     assert "ICL, shuffled labels 0.45" in line
     assert line.endswith("block 3  n 20")
+
+
+def test_queries_that_dev_shows_are_compared_with_others() -> None:
+    # Own mean vector and ICL on two queries that dev shows and two that it does not.
+    right = {"one": ([1, 0, 1, 1], [1, 1, 0, 0]), "two": ([1, 1, 0, 0], [1, 1, 0, 0])}
+    rows = pd.DataFrame(
+        [
+            {
+                **{"model": "m", "category": "c", "task": task, "split": "test"},
+                **{"episode": number, "query": f" q{number}", "procedure": procedure},
+                **{"source": task, "correct": bool(correct)},
+            }
+            for task, of in right.items()
+            for procedure, answers in zip(("mean_vector", "icl"), of, strict=True)
+            for number, correct in enumerate(answers)
+        ]
+    )
+    central, controls = (rows[rows["procedure"] == name] for name in ("icl", "mean_vector"))
+    shown = {("m", task): {"q0", "q1"} for task in right}
+    (found,) = seen(central, controls, shown).to_dict("records")
+    assert (found["seen"], found["unseen"], found["difference"]) == (-0.25, 0.5, -0.75)
+    assert seen(central, controls, {("m", "one"): shown["m", "one"]})["tasks"].tolist() == [1]
+    assert seen(central, controls, {}).empty

@@ -39,12 +39,13 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten() -> None:
     assert two["Not beaten (5 %)"] == f"Shuffled labels, {BEST}"
     assert "a remark" in remarks.to_string()
     means = files.cells[f"{NAME}_means"][0].set_index("Procedure")
-    assert means.loc[["Random vector", "ICL", BEST], BETTER].tolist() == ["3 of 3", "–", "2 of 3"]
+    better = means.loc[["Random vector", "ICL", BEST], BETTER].tolist()
+    assert better == ["3 of 3 (3 of 3)", "–", "2 of 3 (2 of 3)"]
     assert means.loc["Task vector", "Lead of the vector"] == "–"
     compared = means.loc[["Random vector", "ICL, shuffled labels", BEST], "Vector compared with"]
     assert compared.tolist() == ["Task vector", "Shuffled labels", "Own mean vector"]
     shares = files.cells[f"{NAME}_shuffled"][0].iloc[0].tolist()
-    assert shares[:4] == ["a-model", "3", "1.09 [0.75, 2.40]", "0.50 [0.50, 0.50]"]
+    assert shares[:5] == ["a-model", "all", "3", "1.09 [0.75, 2.40]", "0.50 [0.50, 0.50]"]
     blocks = files.cells[f"{NAME}_by_block"][0]
     assert list(blocks)[1:3] == ["Block", "Task vector"]
     assert blocks["Block"].tolist() == [str(block) for block in range(6)]
@@ -54,7 +55,7 @@ def test_tables_say_the_numbers_and_which_controls_are_not_beaten() -> None:
         ["0.60", "0.60 [0.39, 0.78]", "no", "1 of 2"],
         ["–", "0.00 [0.00, 0.16]", "yes", "0 of 2"],
     ]
-    assert unbeaten.to_numpy().tolist() == [["a-model", "1 of 3", "two (one)"]]
+    assert unbeaten.to_numpy().tolist() == [["a-model", "1 of 3 (1 of 3)", "two (one)"]]
     assert files.escaped[NAME] >= {"Model", "Category", "Task"}
     words = {"Model", "Category", "Task", "Best other task on dev", "Which (by whose)"}
     assert files.escaped[f"{NAME}_transfer"] >= words

@@ -21,11 +21,19 @@ def test_a_wrong_answer_has_the_first_kind_that_fits() -> None:
         [("d", "c", "c"), ("d", "c", "d"), ("d", "c", "e"), ("d", "c", "q"), ("d", "c", "%")],
     )
     (icl, vector) = by_task(rows).to_dict("records")
-    assert [icl[kind] for kind in KINDS] == [1, 1, 1, 1]
+    assert [icl[kind] for kind in KINDS] == [1, 0, 1, 1, 1]
     assert (icl["n"], icl["wrong"], icl["procedure"]) == (5, 4, "icl")
     assert icl["confused_with"] == "next_letter"
     assert set(icl["examples"].split(", ")) <= {"d (1)", "e (1)", "q (1)", "% (1)"}
     assert vector["procedure"] == "task_vector"
+
+
+def test_an_answer_in_another_language_is_a_kind_of_its_own() -> None:
+    said = [("here", "aquí", "ici"), ("rule", "regla", "regola"), ("win", "ganar", "won")]
+    icl = by_task(rows_of("en_es", said)).iloc[0]
+    assert icl[list(KINDS)].tolist() == [0, 2, 1, 0, 0]  # en_fr, en_it; the past of win
+    back = by_task(rows_of("fr_en", [("important", "important", "importante")])).iloc[0]
+    assert back["other_language"] == 0
 
 
 def test_kinds_of_a_users_task_are_counted_too() -> None:

@@ -19,7 +19,7 @@ def test_table_and_figure_are_written_where_there_are_further_methods() -> None:
     own = by_method.loc["Mean state, added"]
     assert own["Accuracy"].startswith("0.45 [")
     assert own["Block (median)"] == "2"
-    assert own["Beats baseline (Holm)"] == "3 of 3"
+    assert own["Beats baseline (Holm)"] == "3 of 3 (3 of 3)"
     assert recorded.escaped[f"{NAME}_methods"] == {"Model", "Method"}
     assert "Methods side by side" in display.text
 

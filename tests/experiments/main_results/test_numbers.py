@@ -13,7 +13,6 @@ from tvsight.experiments.main_results.numbers import (
     by_seed,
     by_size,
     by_task,
-    gains_from_icl,
     means,
     models_without_icl,
     over_seeds,
@@ -22,6 +21,7 @@ from tvsight.experiments.main_results.numbers import (
 from tvsight.models import catalogue
 from tvsight.output.procedures import COMPARED
 from tvsight.paper import paper_by_task
+from tvsight.statistics.counts import solved
 from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 PAPER_MEANS = {"baseline": 0.130, "icl": 0.844, "task_vector": 0.742}
@@ -74,8 +74,8 @@ def test_tasks_and_models_stay_in_the_order_of_the_rows() -> None:
 
 def test_means_are_over_tasks_and_shares_are_of_the_means(two_tasks: pd.DataFrame) -> None:
     (found,) = over_tasks(two_tasks).to_dict("records")
-    assert (found["model"], found["resampled"]) == ("a-model", "tasks")
-    assert (found["tasks"], found["clusters"], found["icl_gains"]) == (2, 2, 1)
+    assert (found["model"], found["group"]) == ("a-model", "all")
+    assert (found["tasks"], found["lists"], found["icl_gains"]) == (2, 2, 1)
     assert [found[name] for name in PROCEDURES] == pytest.approx([0.3, 0.7, 0.65, 0.6])
     assert found["share_of_icl"] == pytest.approx(0.65 / 0.7)
     assert found["recovered_gap"] == pytest.approx(0.35 / 0.4)
@@ -89,7 +89,7 @@ def test_means_are_over_tasks_and_shares_are_of_the_means(two_tasks: pd.DataFram
 )
 def test_a_gain_of_exactly_a_fifth_is_enough(baseline: int, icl: int, kept: bool) -> None:
     found = summary([task_rows("one", (baseline, icl, 0, 0))])
-    assert gains_from_icl(found).tolist() == [kept]
+    assert solved(found).tolist() == [kept]
     assert over_tasks(found)["icl_gains"].tolist() == [int(kept)]
 
 
@@ -125,17 +125,15 @@ def test_tasks_with_one_word_list_are_resampled_together() -> None:
         task_rows("en_es", (0, 20, 20, 0)),
         task_rows("antonyms", (0, 20, 0, 0)),
     ]
-    table = summary(rows)
-    apart, together = (over_tasks(table, of).iloc[0] for of in ("tasks", "word lists"))
-    assert (apart["clusters"], together["clusters"]) == (3, 2)
-    assert apart["task_vector"] == together["task_vector"] == pytest.approx(2 / 3)
-    # A sample that has antonyms alone is one of four, and of 27 where tasks are apart.
-    assert (together["recovered_gap_low"], together["recovered_gap_high"]) == (0, 1)
-    assert found_within(apart, 0, 1)
-
-
-def found_within(mean: pd.Series, low: float, high: float) -> bool:
-    return bool(low <= mean["recovered_gap_low"] < mean["recovered_gap_high"] <= high)
+    table = summary(rows).assign(category=["translation", "translation", "linguistic"])
+    means = over_tasks(table).set_index("group")
+    assert means["tasks"].to_dict() == {"all": 3, "translation": 2, "rest": 1}
+    assert means["lists"].to_dict() == {"all": 2, "translation": 1, "rest": 1}
+    assert means["recovered_gap"].tolist() == pytest.approx([2 / 3, 1, 0])
+    # A sample of antonyms alone is one of four of lists, and of 27 of tasks.
+    gaps = means.loc["all"].filter(like="recovered_gap_").drop("recovered_gap_low")
+    assert gaps.tolist() == [1, 0, 1]
+    assert means["task_vector_minus_baseline_tasks"].tolist() == [2, 2, 0]
 
 
 def test_the_paper_has_three_procedures_on_seven_models_and_eighteen_tasks() -> None:
@@ -152,13 +150,13 @@ def test_the_paper_has_its_means() -> None:
     paper = paper_by_task()
     assert paper[list(COMPARED)].mean().round(3).to_dict() == PAPER_MEANS
     assert paper[list(COMPARED)].stack().between(0, 1).all()
-    (found,) = over_tasks(paper.assign(model="all seven")).to_dict("records")
+    found, *_ = over_tasks(paper.assign(model="all seven")).to_dict("records")
     assert (found["tasks"], round(found["icl"], 3)) == (126, PAPER_MEANS["icl"])
 
 
 def test_the_paper_itself_drops_two_cells_by_its_rule() -> None:
     paper = paper_by_task()
-    dropped = paper[~gains_from_icl(paper)]
+    dropped = paper[~solved(paper)]
     assert list(zip(dropped["model"], dropped["task"], strict=True)) == [
         ("llama-7b", "list_first"),
         ("llama-30b", "list_first"),
@@ -168,14 +166,17 @@ def test_the_paper_itself_drops_two_cells_by_its_rule() -> None:
 def test_the_means_of_the_paper_are_its_rows_model_by_model() -> None:
     paper = paper_by_task()
     found = over_tasks(paper).set_index("model")
+    every = found[found["group"] == "all"]
     for model, rows in paper.groupby("model"):
         baseline, icl, vector = (rows[name].mean() for name in COMPARED)
         expected = pytest.approx([baseline, icl, vector])
-        assert found.loc[model, list(COMPARED)].tolist() == expected
+        assert every.loc[model, list(COMPARED)].tolist() == expected
         gap = (vector - baseline) / (icl - baseline)
-        assert found.loc[model, "recovered_gap"] == pytest.approx(gap)
+        assert every.loc[model, "recovered_gap"] == pytest.approx(gap)
     assert "averaged_vector" not in found
-    assert np.isfinite(found.drop(columns="resampled").astype(float)).all(axis=None)
+    every = found[found["group"] == "all"].drop(columns="group").astype(float)
+    assert np.isfinite(every).all(axis=None)
+    assert (found.loc[found["group"] == "translation", "lists"] == 1).all()
 
 
 def categories() -> dict[str, str]:
@@ -190,14 +191,14 @@ def test_a_model_that_no_demonstration_helps_is_named(two_tasks: pd.DataFrame) -
     ]
 
 
-def test_means_are_ours_twice_then_the_papers_and_all_seven(two_tasks: pd.DataFrame) -> None:
+def test_means_are_ours_then_the_papers_and_all_seven(two_tasks: pd.DataFrame) -> None:
     found = means(two_tasks, paper_by_task())
-    assert found["source"].tolist() == ["tvsight"] * 2 + ["paper"] * 8
-    assert found["resampled"].tolist() == ["tasks", "word lists", *["tasks"] * 8]
-    assert found["tasks"].tolist() == [2, 2, *[18] * 7, 126]
-    assert found["clusters"].tolist() == [2, 2, *[18] * 8]
     assert found["model"].iloc[-1] == POOLED
-    assert found["identified"].isna().tolist() == [False] * 2 + [True] * 8
+    found = found[found["group"] == "all"]
+    assert found["source"].tolist() == ["tvsight"] + ["paper"] * 8
+    assert found["tasks"].tolist() == [2, *[18] * 7, 126]
+    assert found["lists"].tolist() == [2, *[8] * 8]
+    assert found["identified"].isna().tolist() == [False] + [True] * 8
 
 
 def test_bars_are_over_all_tasks_of_every_model(two_tasks: pd.DataFrame) -> None:

@@ -86,12 +86,14 @@ def test_texts_are_a_row_per_task_and_a_mean_per_category(drawing: tuple[Recorde
     assert tasks["Chance"].iloc[0] == "1.00"
     assert tasks["Most frequent answer"].iloc[0] == "yes (1.00)"
     assert tasks["ICL − task vector"].iloc[0] == "0.10 [0.00, 0.25]"
-    assert means["Resampled"].tolist()[:4] == ["2 tasks", "1 task", "2 word lists", "1 word list"]
-    assert means["ICL gains 0.20"].iloc[0] == "2 of 2"
+    assert means["Tasks are"].iloc[0] == "all"
     _, counts = drawn.cells["main_results_means"]
+    assert counts["ICL gains 0.20"].iloc[0] == "2 of 2"
     assert counts["Model"].tolist() == ["a-model", "b-model"]
-    assert counts["Layer identified (Holm)"].tolist() == ["1 of 2", "1 of 1"]
-    assert counts["Task vector − baseline > 0 (Holm)"].tolist() == ["2 of 2", "0 of 1"]
+    assert counts["Layer identified (Holm)"].tolist() == [*("1 of 2 (1 of 2)", "0 of 0 (1 of 1)")]
+    assert counts["Task vector − baseline > 0 (Holm)"].tolist() == [
+        *("2 of 2 (2 of 2)", "0 of 0 (0 of 1)")
+    ]
     assert means["Model"].iloc[-1] == "All seven (paper)"
     pd.testing.assert_frame_equal(drawn.cells["main_results_means"][0], means)
 

@@ -8,6 +8,7 @@ from tvsight.experiments.main_results.score_numbers import (
     OF_ANSWERS,
     SCORES,
     answer_scores,
+    answers_over_tasks,
     best,
     by_layer,
     by_task,
@@ -52,9 +53,42 @@ def test_scores_of_whole_answers() -> None:
     vector = table[(table["task"] == "one") & (table["procedure"] == "task_vector")].iloc[0]
     assert (vector["n"], vector["queries"]) == (20, 20)
     # 10 of 20 answers are right; the others have half of the words, the first of them.
-    assert vector[list(OF_ANSWERS)].tolist() == pytest.approx([0.5, 0.75, 1.0, -1.5])
+    assert vector[list(OF_ANSWERS)].tolist() == pytest.approx([0.5, 0.5, 0.75, -1.5])
     for name in OF_ANSWERS:
         assert vector[f"{name}_low"] <= vector[name] <= vector[f"{name}_high"]
+
+
+def test_a_first_word_that_never_changes_shows_nothing_and_stopping_is_not_knowing() -> None:
+    said = {"verb_past_perfect": ["had run", "had eaten fish"], "book_author": ["Ann Lee x", "Bo"]}
+    expected = {"verb_past_perfect": ["had run", "had eaten"], "book_author": ["Ann Lee", "Bo"]}
+    rows = pd.DataFrame(
+        [
+            {
+                **{"model": "m", "category": "c", "task": f"own_{task}", "procedure": procedure},
+                **{"split": "test", "episode": number, "query": f" q{number}", "f1": 1.0},
+                **{"predicted": text if procedure == "icl" else "", "first_word": True},
+                **{"expected": answer, "answer_log_probability": -1.0},
+                "correct": procedure == "icl" and text == answer,
+            }
+            for procedure in ("baseline", "icl")
+            for task, texts in said.items()
+            for number, (text, answer) in enumerate(zip(texts, expected[task], strict=True))
+        ]
+    )
+    table = answer_scores(rows)
+    assert table["constant"].tolist() == ["had", "", "had", ""]
+    (means,) = answers_over_tasks(table[table["procedure"] == "icl"]).to_dict("records")
+    assert (means["exact"], means["begins"]) == (0.5, 1.0)
+    assert (means["first_word"], means["first_word_tasks"]) == (1.0, 1)
+    assert means["constant"] == "own_verb_past_perfect (had)"
+
+
+def test_less_of_the_gap_is_recovered_than_of_accuracy() -> None:
+    table = by_task(scored_rows())
+    means = over_tasks(table).set_index("procedure").loc["task_vector"]
+    behind = means["accuracy_recovered"] - means["answer_gap_recovered"]
+    assert means["answer_gap_behind"] == pytest.approx(behind)
+    assert means["answer_gap_behind_low"] <= behind <= means["answer_gap_behind_high"]
 
 
 def test_scores_by_block_have_the_baseline_without_one() -> None:

@@ -54,8 +54,8 @@ def test_the_table_has_a_row_per_number_of_demonstrations() -> None:
     assert cells["Block (median)"].tolist() == ["3", "3"]
     # 6 and 2 of 20 more are right with one demonstration, 6 and 6 with four.
     assert cells["ICL − task vector"].tolist() == ["0.20 [0.20, 0.20]", "0.30 [0.30, 0.30]"]
-    assert cells["Vector beats baseline (Holm)"].tolist() == ["0 of 2 tasks", "2 of 2 tasks"]
-    assert cells["ICL beats vector (Holm)"].tolist() == ["0 of 2 tasks", "2 of 2 tasks"]
+    assert cells["Vector beats baseline (Holm)"].tolist() == ["0 of 2 (0 of 2)", "2 of 2 (2 of 2)"]
+    assert cells["ICL beats vector (Holm)"].tolist() == ["0 of 2 (0 of 2)", "2 of 2 (2 of 2)"]
     assert set(drawn.figures) == {"shots"}
 
 

@@ -16,7 +16,14 @@ from tests.helpers.steering_rows import (
     steering_rows,
 )
 from tvsight.experiments.steering import CONTROLS, METHODS, VECTOR
-from tvsight.experiments.steering.numbers import by_task, in_text, over_tasks, ranges, task_line
+from tvsight.experiments.steering.numbers import (
+    _held_out,
+    by_task,
+    in_text,
+    over_tasks,
+    ranges,
+    task_line,
+)
 
 ROWS = pd.concat([steering_rows("one"), steering_rows("two", 1)], ignore_index=True)
 CENTRAL = pd.concat([central_rows("one"), central_rows("two", 1)], ignore_index=True)
@@ -75,8 +82,10 @@ def test_means_are_over_tasks_and_factors_help_most_near_the_best(means: pd.Data
     assert pd.isna(only(means, context="natural", procedure="baseline")["recovered_gap"])
 
 
-def test_ranges_name_the_best_factor_and_those_that_help_most(means: pd.DataFrame) -> None:
-    found = ranges(means)
+def test_ranges_name_the_best_factor_and_those_that_help_most(
+    means: pd.DataFrame, table: pd.DataFrame
+) -> None:
+    found = ranges(means, table)
     assert list(found["context"]) == [name for name in SHOWN for _ in METHODS]
     row = only(found, context="zero_shot", method="averaged_vector")
     assert (row["best_alpha"], row["helping"]) == (1.0, 3)
@@ -88,6 +97,19 @@ def test_ranges_name_the_best_factor_and_those_that_help_most(means: pd.DataFram
     nowhere = only(found, context="natural", method="task_vector")
     assert (nowhere["helping"], nowhere["best_alpha"]) == (0, 0.25)
     assert pd.isna(nowhere["least_alpha"])
+
+
+def test_a_factor_that_is_held_out_is_chosen_on_the_other_tasks() -> None:
+    accuracies = {"a": [0.0, 0.9], "b": [0.5, 0.4], "c": [0.6, 0.2]}  # of two factors
+    added = pd.DataFrame(
+        [
+            {"task": task, "category": "c", "alpha": alpha, "accuracy": accuracy}
+            for task, of in accuracies.items()
+            for alpha, accuracy in zip((1.0, 2.0), of, strict=True)
+        ]
+    )
+    # Of a: 1.1 against 0.6 on the others, so 0.0; of b 0.6 against 1.1 and of c 0.5 against 1.3.
+    assert _held_out(added)["held_out"] == pytest.approx((0.0 + 0.4 + 0.2) / 3)
 
 
 def test_what_text_says_is_the_mean_of_the_episodes_that_have_it() -> None:

@@ -48,6 +48,7 @@ def test_tables_and_titles_say_the_numbers(both: tuple[Recorded, str]) -> None:
     assert natural["Helps most with"] == "–"
     assert len(controls) == len(MODELS) * len(METHODS) * len(ALPHAS)
     assert controls.iloc[2]["Negated vector"].startswith("0.12")
+    assert first["Added, α held out"].startswith("0.68 [")
     (signs,) = files.cells["steering_collapse"]
     assert signs["Mode"].tolist()[:3] == ["no vector", "written over", "added, α = 0.25"]
     assert signs["Divergence"].tolist()[0] == "–"

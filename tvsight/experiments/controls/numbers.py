@@ -1,5 +1,7 @@
 """Accuracies of the task vector and of its controls, with intervals and tests."""
 
+from collections.abc import Mapping, Set
+
 import numpy as np
 import pandas as pd
 
@@ -9,20 +11,12 @@ from tvsight.output.procedures import BESIDE_CONTROLS, COMPARED, CONTROLS, besid
 from tvsight.protocol.answer_sets import recognition
 from tvsight.protocol.layers import by_layer
 from tvsight.statistics import summaries
-from tvsight.statistics.summaries import (
-    ENDS,
-    Ratio,
-    averaged,
-    by_group,
-    identified,
-    right,
-    significant,
-    sizes,
-)
+from tvsight.statistics.counts import counted, solved
+from tvsight.statistics.summaries import ENDS, Ratio, averaged, by_group, identified, right, sizes
 from tvsight.statistics.tests import SIGNIFICANCE, better_than, with_holm
+from tvsight.tasks.overlap import word_lists
 
-SIGNS = ("better", "worse")
-TASK = ["model", "task"]
+SIGNS, TASK = ("better", "worse"), ["model", "task"]
 COMPARED_WITH = {"best_other": "own_mean", "icl_shuffled": "shuffled_labels"}
 """The vector that a procedure is compared with, where that is not the task vector: a mean vector
 with another, and ICL with the vector of the same demonstrations."""
@@ -83,25 +77,28 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         vector: the procedure of the vector.
 
     Returns:
-        One row per model and procedure that was measured: `tasks` (their number), `accuracy`;
-        `compared_with`, the vector that it is compared with; `lead` (mean difference of that
-        vector's accuracy to it, tasks paired), with `_low` and `_high` as `accuracy` has them; and
-        `better`, `worse`: the number of tasks where the vector is right more often, or less often,
-        after Holm's correction for that many tests (none for procedures outside `TESTED`).
+        The columns of `summaries.over_tasks` with word lists, by procedure that was measured:
+        `accuracy`; `compared_with`, the vector that it is compared with; `lead` (mean difference of
+        that vector's accuracy to it, tasks paired); and `better`, `worse`: the number of tasks
+        where the vector is right more often, or less often, after Holm's correction for that many
+        tests (none for procedures outside `TESTED`).
     """
     names = beside(BESIDE_CONTROLS, vector)
     against = {name: COMPARED_WITH.get(name, vector) for name in names if name != vector}
 
     def more(run: pd.DataFrame) -> dict[str, object]:
         name = str(run["procedure"].iloc[0])
-        counts = {s: significant(run, f"{s}_{name}_holm") for s in SIGNS if name in TESTED}
-        return {"compared_with": against.get(name), **dict.fromkeys(SIGNS), **counts}
+        counts = {sign: f"{sign}_{name}_holm" for sign in SIGNS if name in TESTED}
+        return {"compared_with": against.get(name), **dict.fromkeys(SIGNS), **counted(run, counts)}
 
     means: dict[str, summaries.Mean] = {"accuracy": "accuracy", "lead": ("compared", "accuracy")}
-    by_procedure = summaries.long(table, names, compared=against)
-    means_table = summaries.over_tasks(by_procedure, ["procedure"], means, more=more)
+    known = table.assign(solved=solved(table))
+    by_procedure = summaries.long(known, names, compared=against)
+    means_table = summaries.over_tasks(
+        by_procedure, ["procedure"], means, more=more, lists=word_lists
+    )
     means_table.insert(6, "compared_with", means_table.pop("compared_with"))
-    return means_table.astype({"better": "Int64", "worse": "Int64"})
+    return means_table.astype({f"{sign}{of}": "Int64" for sign in SIGNS for of in ("", "_solved")})
 
 
 def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame:
@@ -114,21 +111,19 @@ def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.Data
     Returns:
         `model`, `tasks` (with shuffled labels), `vector_share` (mean accuracy of the vector from
         shuffled labels over that of the vector), `icl_share` (ICL with shuffled labels over
-        ICL) and `difference` (the first minus the second), each with `_low` and `_high` from one
-        bootstrap over tasks.
+        ICL) and `difference` (the first minus the second, with `_equal_p`), with the columns of
+        `summaries.over_tasks` with word lists.
     """
     columns = ["shuffled_labels", vector, "icl_shuffled", "icl"]
     shares = {
         "vector_share": Ratio(lambda of: of[..., 0] / of[..., 1], columns),
         "icl_share": Ratio(lambda of: of[..., 2] / of[..., 3], columns),
-        "difference": Ratio(lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3], columns),
+        "difference": Ratio(
+            lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3], columns, difference=True
+        ),
     }
-
-    def summary(model_rows: pd.DataFrame) -> dict[str, float]:
-        known = model_rows[model_rows["icl_shuffled"].notna()]
-        return {"tasks": len(known), **averaged(known, shares)}
-
-    return by_group(table, ["model"], summary)
+    known = table[table["icl_shuffled"].notna()]
+    return summaries.over_tasks(known, [], shares, lists=word_lists)
 
 
 def recognised(
@@ -146,6 +141,34 @@ def recognised(
     return recognition(pd.concat([compared, controls], ignore_index=True))
 
 
+def seen(
+    central: pd.DataFrame, rows: pd.DataFrame, shown: Mapping[tuple[str, str], Set[str]]
+) -> pd.DataFrame:
+    """The own mean vector on test queries that demonstrations of dev show, and on others.
+
+    Args:
+        central, rows: as `by_task` takes them.
+        shown: the inputs of demonstrations of dev, by model and task; others are left out.
+
+    Returns:
+        `summaries.over_tasks` with word lists, over tasks that have both: `seen` and `unseen`, the
+        accuracy of the own mean vector minus that of ICL, and their `difference`.
+    """
+    icl = central[(central["split"] == "test") & (central["procedure"] == "icl")]
+    own = rows[(rows["procedure"] == "mean_vector") & (rows["source"] == rows["task"])]
+    own, icl = own[own["split"] == "test"], icl[[*TASK, "episode", "correct"]]
+    both = own.merge(icl, on=[*TASK, "episode"], suffixes=("", "_icl"))
+    asked = zip(both["model"], both["task"], both["query"].str.strip(), strict=True)
+    both["shown"] = [query in shown.get((model, task), ()) for model, task, query in asked]
+    both["lead"] = both["correct"].astype(float) - both["correct_icl"].astype(float)
+    leads = both.groupby(["model", "category", "task", "shown"], observed=True)["lead"].mean()
+    table = leads.unstack("shown").reindex(columns=[True, False]).dropna().reset_index()
+    table = table.rename(columns={True: "seen", False: "unseen"})
+    names = {name: name for name in ("seen", "unseen")}
+    means: Mapping[str, summaries.Mean] = {**names, "difference": ("seen", "unseen")}
+    return summaries.over_tasks(table, [], means, lists=word_lists)
+
+
 def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Accuracy on each task with the mean dev vector of each task: one row per pair of tasks.
 
@@ -158,8 +181,10 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         the diagonal the mean holds the vectors of these episodes too), `best_on_dev` (whether it is
         the best other task there), and `better`: the one-sided p-value, by permuting queries, that
         the task's own mean vector is right more often; `better_holm`, adjusted for the sources of
-        the task. Empty where there is one task only.
+        the task; `solved`, whether ICL solves the task. Empty where there is one task only.
     """
+    answers = central[central["split"] == "test"].groupby([*TASK, "procedure"], observed=True)
+    solves = solved(answers["correct"].mean().unstack("procedure"))
     categories = central.drop_duplicates("task").set_index("task")["category"]
     known = rows.assign(source_category=rows["source"].map(categories))
     known = known[known["procedure"] == "mean_vector"]
@@ -176,6 +201,7 @@ def transfer(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         return {
             "n": len(run),
             "dev_accuracy": on_dev["correct"].mean(),
+            "solved": solves[model, task],
             "best_on_dev": source == best[model, task],
             "better": np.nan if source == task else _paired(task, own, run)[0],
         }
@@ -198,8 +224,9 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
         `same_category`, `other_categories` (means over sources; none where there is none),
         `best_source` (best of the others on dev; empty where none is right there), `best`,
         `best_low`, `best_high` (its accuracy on test), `better` (p-value that the own one is right
-        more often), `beaten` (at the level `SIGNIFICANCE`), `sources`, and `not_worse`: the number
-        of sources that the own vector does not beat after Holm's correction for that many tests.
+        more often), `beaten` (at the level `SIGNIFICANCE`), `solved`, `sources`, and `not_worse`:
+        the number of sources that the own vector does not beat after Holm's correction for that
+        many tests.
     """
 
     def summary(task_rows: pd.DataFrame) -> dict[str, object]:
@@ -215,6 +242,7 @@ def transfer_by_task(pairs: pd.DataFrame) -> pd.DataFrame:
             **{f"best{end}": best[f"accuracy{end}"] for end in ENDS},
             "better": best["better"],
             "beaten": bool(best["better"] < SIGNIFICANCE),
+            "solved": own["solved"],
             "sources": len(others),
             "not_worse": int((others["better_holm"] >= SIGNIFICANCE).sum()),
         }

@@ -24,7 +24,7 @@ from tvsight.protocol.answer_sets import RECOGNITION, recognition_over_tasks
 from tvsight.protocol.methods import NAME as METHODS
 from tvsight.protocol.methods import each_vector
 from tvsight.protocol.vector_sets import at_common_block
-from tvsight.statistics.summaries import by_group, wide
+from tvsight.statistics.summaries import apart, by_group, wide
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -67,29 +67,48 @@ MEANS = Table(
     "Mean test accuracy with the {vector} and with its controls",
     f"A row is what is patched in. [ ]: 95 % bootstrap interval over tasks. {PATCHED} Lead: the "
     "accuracy of the vector compared with it minus its own, tasks paired. Better and worse: the "
-    "number of tasks where that vector answers more, or less, often, after Holm's correction.",
+    "number of tasks where that vector answers more, or less, often, after Holm's correction. "
+    f"{c.LISTS} {c.SOLVED}",
     (
         *(c.MODEL, c.PROCEDURE, c.TASKS, c.estimate("Accuracy", "accuracy")),
+        *(c.by_list("By word list", "accuracy"), *c.apart()),
         c.named("Vector compared with", "compared_with", title),
-        c.estimate("Lead of the vector", "lead"),
-        c.of("Tasks where the vector is better (Holm, 5 %)", "better"),
-        c.of("Tasks where the vector is worse (Holm, 5 %)", "worse"),
+        *(c.estimate("Lead of the vector", "lead"), c.by_list("Lead by word list", "lead")),
+        c.of_solved("Tasks where the vector is better (Holm, 5 %)", "better"),
+        c.of_solved("Tasks where the vector is worse (Holm, 5 %)", "worse"),
+        c.POWER,
     ),
     part="means",
     heading="Means over tasks, with bootstrap intervals over tasks",
 )
 SHARES = Table(
     "What shuffled labels leave of ICL and of the {vector}",
-    "A row is a model. Shares are ratios of means over tasks. [ ]: 95 % bootstrap interval over "
-    "tasks.",
+    "A row is a model and a group of tasks: all, the translations, or the rest. Shares are "
+    f"ratios of means over tasks. [ ]: 95 % bootstrap interval over tasks. {c.LISTS} Equal: the "
+    "p-value of an equivalence test, that the shares differ by less than 0.05.",
     (
-        *(c.MODEL, c.TASKS),
+        *(c.MODEL, c.plain("Tasks are", "group"), c.TASKS),
         c.estimate("Vector with shuffled labels / {vector}", "vector_share"),
         c.estimate("ICL with shuffled labels / ICL", "icl_share"),
-        c.estimate("Difference", "difference"),
+        *(c.estimate("Difference", "difference"), c.by_list("By word list", "difference")),
+        c.small("Equal (p)", "difference_equal_p"),
     ),
     part="shuffled",
     heading="Shares that shuffled labels leave, with intervals over tasks",
+)
+SEEN = Table(
+    "Test queries that demonstrations of dev show with their answers",
+    "A row is a model and a group of tasks: all, the translations, or the rest; of tasks that have "
+    "such queries and others. Shown, not shown: accuracy of the task's own mean vector, which is "
+    "made from dev, minus that of ICL. [ ]: 95 % bootstrap interval over tasks. "
+    f"{c.LISTS} Equal: the p-value of an equivalence test, that both differ by less than 0.05.",
+    (
+        *(c.MODEL, c.plain("Tasks are", "group"), c.TASKS, c.estimate("Shown", "seen")),
+        *(c.estimate("Not shown", "unseen"), c.estimate("Difference", "difference")),
+        *(c.by_list("By word list", "difference"), c.small("Equal (p)", "difference_equal_p")),
+    ),
+    part="seen",
+    shown=False,
 )
 BLOCKS = Table(
     "Mean dev accuracy after each block, with the {vector} and with its controls",
@@ -122,7 +141,7 @@ UNBEATEN = Table(
     "Tasks whose own mean vector does not beat the best other one",
     "",
     (
-        *(c.MODEL, c.of("Not beaten", "unbeaten")),
+        *(c.MODEL, c.of_solved("Not beaten", "unbeaten")),
         c.named("Which (by whose)", "which", str, words=True),
     ),
 )
@@ -155,6 +174,11 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
             applied = vector_outcome.only(METHODS).results
             known = pd.concat([central, *(of.rows for of in applied)], ignore_index=True)
             pairs = _draw(vector_outcome, known, vector, Page(display, files))
+            if vector == "task_vector":
+                shown = _shown(outcome.only(MAIN_RESULTS), options)
+                leads = numbers.seen(central, vector_outcome.only(NAME).table, shown)
+                if len(leads):
+                    Page(display, files).table(SEEN, leads)
             if vector == "task_vector" and len(pairs):
                 _draw_distances(outcome.only(MAIN_RESULTS), pairs, options, Page(display, files))
 
@@ -173,15 +197,16 @@ def _draw(outcome: "Outcome", central: pd.DataFrame, vector: str, page: Page) ->
     pairs = numbers.transfer(central, rows)
     _say_missing(table, page)
     page.table(TASKS.of(vector), table, notes=outcome.note_cells)
-    page.table(MEANS.of(vector), means)
+    whole = apart(means, ["procedure"])
+    page.table(MEANS.of(vector), means, whole)
     page.table(SHARES.of(vector), numbers.shuffled_shares(table, vector))
     page.table(RECOGNITION, recognised, recognition_over_tasks(recognised))
     for model in map(str, means["model"].unique()):
-        page.figure(figures.against_controls(table, means, model, vector), model)
+        page.figure(figures.against_controls(table, whole, model, vector), model)
     applied = (c.MODEL, c.BLOCK, *c.procedures(blocks["procedure"].unique()))
     by_block = wide(blocks, ["model", "layer"], "procedure")
     page.table(BLOCKS.of(vector)._replace(columns=applied), blocks, by_block)
-    page.figure(figures.curves(blocks, means, vector), "by_block")
+    page.figure(figures.curves(blocks, whole, vector), "by_block")
     if pairs.empty:
         return pairs
     by_task = numbers.transfer_by_task(pairs)
@@ -190,6 +215,18 @@ def _draw(outcome: "Outcome", central: pd.DataFrame, vector: str, page: Page) ->
     for model in pairs["model"].unique():
         page.figure(matrix(pairs, by_task, model, vector), "transfer", model)
     return pairs
+
+
+def _shown(central: "Outcome", options: Options) -> dict[tuple[str, str], set[str]]:
+    """The inputs of demonstrations of dev, by model and task, where episodes are stored."""
+    shown = {}
+    for result in central.results:
+        episodes = Store(options.results).episodes(result.path)
+        if episodes is not None:
+            inputs = episodes.loc[episodes["split"] == "dev", "inputs"].explode()
+            names = result.rows[["model", "task"]].iloc[0].astype(str)
+            shown[names["model"], names["task"]] = set(inputs.str.strip())
+    return shown
 
 
 def _draw_distances(
@@ -215,7 +252,8 @@ def _beaten_by_whom(model_rows: pd.DataFrame) -> dict[str, object]:
     unbeaten = model_rows[~model_rows["beaten"]]
     pairs = zip(unbeaten["task"], unbeaten["best_source"].replace("", MISSING), strict=True)
     which = ", ".join(f"{task} ({source})" for task, source in pairs)
-    return {"unbeaten": len(unbeaten), "tasks": len(model_rows), "which": which}
+    solved = {"unbeaten_solved": unbeaten["solved"].sum(), "icl_gains": model_rows["solved"].sum()}
+    return {"unbeaten": len(unbeaten), "tasks": len(model_rows), "which": which, **solved}
 
 
 def _say_missing(table: pd.DataFrame, page: Page) -> None:

@@ -13,12 +13,14 @@ from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 KIND_NAMES = {
     "query": "The query itself",
+    "other_language": "Right in another language",
     "other_task": "Right in another task",
     "in_set": "The task's answer to another query",
     "other": "Anything else",
 }
 KIND_COLOURS = {
     "query": "#3b3b8f",
+    "other_language": "#7a4a94",
     "other_task": "#c46a9a",
     "in_set": "#e3c04b",
     "other": "#f7f7f7",

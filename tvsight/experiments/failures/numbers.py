@@ -10,9 +10,10 @@ from tvsight.tasks import packaged_tasks
 from tvsight.tasks.matching import matches
 
 PROCEDURES = ("icl", "task_vector")
-KINDS = ("query", "other_task", "in_set", "other")
-"""Of a wrong answer, the first that fits: the query itself or its beginning, the answer of another
-packaged task to the same query, an answer of the task to another query, or anything else."""
+KINDS = ("query", "other_language", "other_task", "in_set", "other")
+"""Of a wrong answer, the first that fits: the query itself or its beginning, the answer of a
+translation into another language or of another packaged task to the same query, an answer of the
+task to another query, or anything else."""
 RUN = ["model", "task"]
 MOST_ANSWERS = 12
 """Different answers of a task up to which a confusion matrix can be read."""
@@ -46,7 +47,7 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
             if predicted and query.lower().startswith(predicted.lower()):
                 kinds.append("query")
             elif other:
-                kinds.append("other_task")
+                kinds.append("other_language" if _translates(other, run) else "other_task")
                 named.append(other)
             else:
                 in_set = any(matches(predicted, answer, rule) for answer in every)
@@ -100,6 +101,13 @@ def _other_tasks(task: str) -> dict[str, Mapping[str, tuple[str, ...]]]:
         for name, other in packaged_tasks().items()
         if name != task
     }
+
+
+def _translates(other: str, run: pd.DataFrame) -> bool:
+    """Whether a task translates from the language that the task of some rows does."""
+    task, known = str(run["task"].iloc[0]), packaged_tasks()
+    categories = {known[name].category for name in (task, other) if name in known}
+    return categories == {"translation"} and task.split("_")[0] == other.split("_")[0]
 
 
 def _answered_by(

@@ -19,8 +19,9 @@ __all__ = ["collect", "draw"]
 TABLE = Table(
     "Wrong answers on test episodes",
     "A row is a task and a procedure. Of wrong answers, by the first kind that fits: the query "
-    "itself or its beginning; the answer of another packaged task to the same query, the most "
-    "frequent such task named; the task's answer to another query; anything else. Predictions are "
+    "itself or its beginning; the answer of a translation of the same query into another language "
+    "that is packaged; that of another packaged task to the same query, the most frequent such "
+    "task named; the task's answer to another query; anything else. Predictions are "
     "single tokens, so a long word shows its beginning.",
     (
         *(c.MODEL, c.TASK, c.PROCEDURE, c.of("Wrong", "wrong", "n")),

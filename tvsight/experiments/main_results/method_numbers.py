@@ -4,7 +4,9 @@ import pandas as pd
 
 from tvsight.output.procedures import CENTRAL
 from tvsight.statistics import summaries
-from tvsight.statistics.summaries import beside, gap, identified, significant, sizes
+from tvsight.statistics.counts import solved
+from tvsight.statistics.summaries import beside, gap, identified, sizes
+from tvsight.tasks.overlap import word_lists
 
 REFERENCE = "task_vector"
 """The method that others are compared with."""
@@ -59,9 +61,9 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         table: from `by_task`.
 
     Returns:
-        `model`, `procedure`, `tasks` (their number); `accuracy`, `recovered_gap`, `behind_vector`
-        (the task vector's lead, tasks paired), each with `_low` and `_high`; `layer`, the median of
-        the chosen blocks; `beats_baseline`, `beaten_by_vector` (the numbers of tasks where it beats
+        The columns of `summaries.over_tasks` with word lists: `accuracy`, `recovered_gap`,
+        `behind_vector` (the task vector's lead, tasks paired); `layer`, the median of the chosen
+        blocks; `beats_baseline`, `beaten_by_vector` (the numbers of tasks where it beats
         the baseline, and the task vector beats it, after Holm's correction) and `identified` (where
         its layer is; none without a vector).
     """
@@ -71,8 +73,6 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     def more(run: pd.DataFrame) -> dict[str, object]:
         return {
             "layer": run["layer"].median(),
-            "beats_baseline": significant(run, "over_baseline_p_holm"),
-            "beaten_by_vector": significant(run, "behind_vector_p_holm"),
             "identified": run["layer_identified"].sum(min_count=1),
         }
 
@@ -81,5 +81,9 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         "behind_vector": (REFERENCE, "accuracy"),
     }
     known = beside(table, {name: (name, "accuracy") for name in (*WITHOUT_VECTOR, REFERENCE)})
-    means_table = summaries.over_tasks(known[complete], ["procedure"], means, more=more)
+    counts = {"beats_baseline": "over_baseline_p_holm", "beaten_by_vector": "behind_vector_p_holm"}
+    known = known.assign(solved=solved(known))
+    means_table = summaries.over_tasks(
+        known[complete], ["procedure"], means, counts, more, word_lists
+    )
     return means_table.astype({"identified": "Int64"})

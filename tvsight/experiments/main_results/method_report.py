@@ -6,21 +6,22 @@ from tvsight.experiments.main_results import method_figures, method_numbers, sco
 from tvsight.output import columns as c
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
+from tvsight.statistics.summaries import apart
 
 TABLE = Table(
     "Methods side by side",
     "A row is a mean over the tasks that have every method. [ ]: 95 % bootstrap interval over "
     "tasks. Behind the task vector: its mean lead, tasks paired. The last columns count tasks, "
     "with Holm's correction for that many tests. Each method has its block chosen on dev, per "
-    "task; block: the median. The CSV file has every task.",
+    f"task; block: the median. {c.LISTS} {c.SOLVED} The CSV file has every task.",
     (
         *(c.MODEL, c.named("Method", "procedure", title, words=True)),
-        c.estimate("Accuracy", "accuracy"),
+        *(c.estimate("Accuracy", "accuracy"), c.by_list("By word list", "accuracy"), *c.apart()),
         c.estimate("Recovered gap", "recovered_gap", but=method_numbers.WITHOUT_VECTOR),
         c.estimate("Behind the task vector", "behind_vector"),
         c.general("Block (median)", "layer"),
-        c.of("Beats baseline (Holm)", "beats_baseline"),
-        c.of("Task vector beats it (Holm)", "beaten_by_vector"),
+        c.of_solved("Beats baseline (Holm)", "beats_baseline"),
+        *(c.of_solved("Task vector beats it (Holm)", "beaten_by_vector"), c.POWER),
     ),
     part="methods",
     secondary=("Block (median)",),
@@ -38,7 +39,7 @@ def draw(rows: pd.DataFrame, page: Page, about: str = "", *, always: bool = Fals
     if not (always or method_numbers.further(rows)):
         return
     table = method_numbers.by_task(rows)
-    means = method_numbers.over_tasks(table)
+    means = apart(method_numbers.over_tasks(table), ["procedure"])
     page.table(TABLE._replace(title=f"{TABLE.title} {about}".rstrip()), table, means)
     named = score_report.accuracy(rows)
     for model in table["model"].unique():

@@ -10,23 +10,13 @@ from tvsight.output.procedures import CENTRAL, COMPARED
 from tvsight.paper import paper_layers
 from tvsight.protocol.answer_sets import chance
 from tvsight.statistics import summaries
+from tvsight.statistics.counts import MIN_ICL_GAIN as MIN_ICL_GAIN
+from tvsight.statistics.counts import solved
 from tvsight.statistics.intervals import recovered_gap, share_of_icl
-from tvsight.statistics.summaries import (
-    Mean,
-    Ratio,
-    averaged,
-    by_group,
-    identified,
-    paired,
-    right,
-    sizes,
-)
-from tvsight.statistics.tests import SIGNIFICANCE, with_holm
+from tvsight.statistics.summaries import Mean, Ratio, by_group, identified, paired, right, sizes
+from tvsight.statistics.tests import SIGNIFICANCE, power, with_holm
 from tvsight.tasks.overlap import word_lists
 
-MIN_ICL_GAIN = 0.20
-"""The paper's rule: a task whose ICL accuracy gains less than this over the baseline shows little
-to recover. Such tasks are counted, and stay in all means."""
 DIFFERENCES = {
     "icl_minus_baseline": ("icl", "baseline"),
     "task_vector_minus_baseline": ("task_vector", "baseline"),
@@ -64,45 +54,31 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         `layer_identified`, whether it is below `SIGNIFICANCE`; the accuracy of each procedure,
         those of further methods too; each of `DIFFERENCES` (both with `_low` and `_high`) and its
         `_p`, one-sided, by permuting queries; `chance`, `chance_answer`, `chance_share` (see
-        `answer_sets.chance`); and every p-value with `_holm`, adjusted for the tasks of the model.
+        `answer_sets.chance`); `power`, of a test of a difference (see `tests.power`); and every
+        p-value with `_holm`, adjusted for the tasks of the model.
     """
     table = by_group(rows[SUMMARISED], ["model", "task", "category"], _task_summary)
+    tests = table.groupby("model")["task"].transform("size")
+    table["power"] = [power(*sizes) for sizes in zip(table["queries"], tests, strict=True)]
     return with_holm(table, ["layer_p", *(f"{name}_p" for name in DIFFERENCES)])
 
 
-def over_tasks(table: pd.DataFrame, resampled: str = "tasks") -> pd.DataFrame:
-    """Means over all tasks, with bootstrap intervals over tasks.
+def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over all tasks, with bootstrap intervals over tasks and over word lists.
 
     Args:
         table: from `by_task`, or the paper's numbers from `paper_by_task`.
-        resampled: `tasks`, or `word lists`: tasks that share one are resampled together.
 
     Returns:
-        One row per model: `model`, `resampled`, `tasks` and `clusters` (the numbers of tasks and of
-        what is resampled), `icl_gains` (tasks where ICL gains at least `MIN_ICL_GAIN`); each with
-        `_low` and `_high`: the procedures, `share_of_icl`, `recovered_gap` and `DIFFERENCES`. From
-        `by_task` also `identified`, and `<difference>_tasks`: the numbers of tasks whose layer is
-        identified, or whose difference is positive, after Holm's correction for that many tests.
+        The columns of `summaries.over_tasks` with word lists: the procedures, `share_of_icl`,
+        `recovered_gap` and `DIFFERENCES`. From `by_task` also `identified`, and
+        `<difference>_tasks`: the numbers of tasks whose layer is identified, or whose difference is
+        positive, after Holm's correction for that many tests.
     """
-
-    def summary(group: pd.DataFrame) -> dict[str, object]:
-        names = group["task"].astype(str).tolist()
-        clusters = names if resampled == "tasks" else word_lists(names)
-        known = {name: of for name, of in MEANS.items() if not isinstance(of, str) or of in group}
-        counts = {name: column for name, column in COUNTS.items() if column in group}
-        return {
-            **{"resampled": resampled, "tasks": len(group), "clusters": len(set(clusters))},
-            "icl_gains": int(gains_from_icl(group).sum()),
-            **averaged(group, known, pd.factorize(np.asarray(clusters, dtype=object))[0]),
-            **{name: summaries.significant(group, column) for name, column in counts.items()},
-        }
-
-    return by_group(table, ["model"], summary)
-
-
-def gains_from_icl(table: pd.DataFrame) -> pd.Series:
-    """Which rows of a task table pass the paper's rule on ICL's gain over the baseline."""
-    return (table["icl"] - table["baseline"]).round(9) >= MIN_ICL_GAIN
+    known = {name: of for name, of in MEANS.items() if not isinstance(of, str) or of in table}
+    counts = {name: column for name, column in COUNTS.items() if column in table}
+    rows = table.assign(solved=solved(table))
+    return summaries.over_tasks(rows, [], known, counts, lists=word_lists)
 
 
 def models_without_icl(table: pd.DataFrame) -> list[str]:
@@ -112,20 +88,20 @@ def models_without_icl(table: pd.DataFrame) -> list[str]:
 
 
 def means(table: pd.DataFrame, paper: pd.DataFrame | None) -> pd.DataFrame:
-    """Means over tasks: ours, ours with tasks of one word list resampled together, the paper's.
+    """Means over tasks: ours, and the paper's.
 
     Args:
         table, paper: from `by_task` and `paper_by_task`; no paper where it measured something else.
 
     Returns:
-        The columns of `over_tasks`, and `source`: `tvsight` or `paper`. The last row is of the
+        The columns of `over_tasks`, and `source`: `tvsight` or `paper`. The last rows are of the
         paper's models together, the tasks resampled with all their models.
     """
-    ours = [over_tasks(table, resampled) for resampled in ("tasks", "word lists")]
-    reported = [] if paper is None else [paper, paper.assign(model=POOLED)]
-    parts = [part.assign(source="tvsight") for part in ours]
-    parts += [over_tasks(numbers).assign(source="paper") for numbers in reported]
-    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(COUNTS, "Int64"))
+    parts = [over_tasks(table).assign(source="tvsight")]
+    for numbers in [] if paper is None else [paper, paper.assign(model=POOLED)]:
+        parts.append(over_tasks(numbers).assign(source="paper"))
+    counts = [f"{name}{of}" for name in COUNTS for of in ("", "_solved")]
+    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(counts, "Int64"))
 
 
 def bars(means: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +113,7 @@ def bars(means: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The columns of `means`, and `paper`: whether the paper reports the model.
     """
-    kept = means[(means["resampled"] == "tasks") & (means["model"] != POOLED)]
+    kept = means[(means["group"] == "all") & (means["model"] != POOLED)]
     return kept.assign(paper=kept["source"] == "paper").reset_index(drop=True)
 
 

@@ -12,7 +12,7 @@ from tvsight.experiments.main_results import (
     task_figures,
 )
 from tvsight.output import columns as c
-from tvsight.output.labels import MISSING, counted, number, shortened, spread, task_title
+from tvsight.output.labels import MISSING, number, shortened, spread, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import CENTRAL, COMPARED, title
 from tvsight.paper import paper_by_task
@@ -50,10 +50,6 @@ def _usual(task: c.Row) -> str:
     return f"{shortened(answer)} ({task['chance_share']:.2f})" if isinstance(answer, str) else ""
 
 
-def _units(mean: c.Row) -> str:
-    return counted(mean["clusters"], mean["resampled"].removesuffix("s"))
-
-
 def _middle(model: c.Row) -> str:
     known = pd.notna(model["depth"])
     return f"{model['layer_low']} to {model['layer_high']}" if known else MISSING
@@ -65,31 +61,41 @@ TASK_TABLE = Table(
     "n: test episodes, with the number of different queries in brackets. Block: the one after "
     "which the task vector is applied, chosen on dev. Layer not identified: no block beats the "
     "baseline on dev, so the vector's accuracy says nothing about task vectors. The second table "
-    "has the means over tasks.",
+    "has the means over tasks. Power: the chance that a true difference of 0.20 is found, Holm's "
+    "first step.",
     (
         *(c.MODEL, c.CATEGORY, c.plain("Task", "name", words=True), c.number("Chance", "chance")),
         c.Column("Most frequent answer", _usual, words=True),
         *c.procedures(CENTRAL),
         *(c.estimate(MEANS[name], name) for name in numbers.DIFFERENCES),
-        *(c.BLOCK, c.QUERIES, c.IDENTIFIED),
+        *(c.BLOCK, c.QUERIES, c.POWER, c.IDENTIFIED),
     ),
     heading="accuracy on test episodes, with 95 % intervals",
     secondary=("Category", "Averaged vector", "n (queries)"),
-    filed=("Chance", "Most frequent answer", *(MEANS[name] for name in numbers.DIFFERENCES)),
+    filed=(
+        "Power",
+        "Chance",
+        "Most frequent answer",
+        *(MEANS[name] for name in numbers.DIFFERENCES),
+    ),
     each_model=True,
 )
 OF_PAPER = "(paper): reported by Hendel et al. (2023) task by task, averaged here. "
 """Of tables that have the paper's models."""
 MEAN_TABLE = Table(
     "Mean test accuracy over tasks",
-    "A row is a model and what its intervals resample: tasks, or groups of tasks that share a word "
-    "list. [ ]: 95 % bootstrap interval; all columns of a row are over the same tasks, paired. "
-    f"Recovered gap: (task vector − baseline) / (ICL − baseline). {OF_PAPER}The second table "
-    "counts tasks (Holm's correction).",
+    "A row is a model and a group of tasks: all, the translations, or the rest. [ ]: 95 % "
+    "bootstrap interval over tasks; all columns of a row are over the same tasks, paired. "
+    f"Recovered gap: (task vector − baseline) / (ICL − baseline). {c.LISTS} {OF_PAPER}The second "
+    f"table counts tasks (Holm's correction). {c.SOLVED}",
     (
-        *(c.MODEL_OR_PAPERS, c.Column("Resampled", _units)),
-        *(c.estimate(heading, name) for name, heading in MEANS.items()),
-        c.of(f"ICL gains {numbers.MIN_ICL_GAIN:.2f}", "icl_gains"),
+        *(c.MODEL_OR_PAPERS, c.plain("Tasks are", "group"), c.TASKS),
+        *(
+            c.estimate(MEANS["recovered_gap"], "recovered_gap"),
+            c.by_list("By word list", "recovered_gap"),
+        ),
+        *(c.estimate(heading, name) for name, heading in list(MEANS.items())[1:]),
+        c.by_list("By word list, ICL − task vector", "icl_minus_task_vector"),
     ),
     part="means",
     heading="Means over tasks, with bootstrap intervals over tasks",
@@ -98,7 +104,11 @@ MEAN_TABLE = Table(
 COUNT_TABLE = Table(
     "Numbers of tasks, with Holm's correction for that many tests",
     "",
-    (c.MODEL, *(c.of(f"{text} (Holm)", name) for name, text in COUNTED.items())),
+    (
+        *(c.MODEL, c.plain("Tasks are", "group"), c.of("ICL gains 0.20", "icl_gains")),
+        *(c.of_solved(f"{text} (Holm)", name) for name, text in COUNTED.items()),
+        c.POWER,
+    ),
 )
 SIZE_TABLE = Table(
     "Size, depth and recovered gap of models",
@@ -157,7 +167,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "D
             "instructions, to which this template is foreign; other special tokens than it was "
             "trained with; a tokenizer that leaves out the beginning-of-sequence token."
         )
-    counted = means[means["identified"].notna() & (means["resampled"] == "tasks")]
+    counted = means[means["identified"].notna()]
     page.table(mean_table, means, below=[(COUNT_TABLE, counted)])
     recognised = recognition(rows)
     page.table(RECOGNITION, recognised, recognition_over_tasks(recognised))

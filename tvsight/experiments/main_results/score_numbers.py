@@ -5,17 +5,22 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tvsight.output.procedures import CENTRAL
+from tvsight.protocol.answer_sets import accepted_answers
+from tvsight.statistics import summaries
 from tvsight.statistics.intervals import recovered_gap
-from tvsight.statistics.summaries import Ratio, averaged, beside, by_group, right, sizes
+from tvsight.statistics.summaries import Ratio, averaged, beside, by_group, gap, right, sizes
 from tvsight.storage.schemas import SCORE_TYPES
+from tvsight.tasks.overlap import word_lists
+from tvsight.tasks.whole_answers import begins, normalised
 
 TOP = (1, 2, 3)
 """Ranks up to which answers are counted."""
 KEYS = ["model", "category", "task", "procedure"]
-OF_ANSWERS = ("exact", "f1", "first_word", "answer_log_probability")
-"""Scores of whole answers."""
+OF_ANSWERS = ("exact", "begins", "f1", "answer_log_probability")
+"""Scores of whole answers that every task has."""
 RECOVERED = ("answer_gap", "icl_divergence")
 """Scores of which the share of the way from the baseline to ICL is taken."""
 
@@ -52,13 +57,13 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         rows: from `scored`.
 
     Returns:
-        `KEYS`, `n` (episodes), `queries`; `top_1` to `top_3`, the share of episodes whose usual
-        answer has at most this rank; `rank`, its geometric mean; and the means of
+        `KEYS`, `n` (episodes), `queries`; `accuracy`; `top_1` to `top_3`, the share of episodes
+        whose usual answer has at most this rank; `rank`, its geometric mean; and the means of
         `log_probability`, `answer_gap` and `icl_divergence`, in nats. Each with `_low` and `_high`.
     """
 
     def summary(run: pd.DataFrame) -> dict[str, float]:
-        row: dict[str, float] = dict(sizes(run))
+        row: dict[str, float] = {**sizes(run), **right(run)}
         for most in TOP:
             row |= right(run.assign(top=run["rank"] <= most), f"top_{most}", "top")
         return row | _means(run, ("log_probability", *MEASURED), run["query"])
@@ -73,21 +78,26 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         table: from `by_task`.
 
     Returns:
-        One row per model and procedure: `model`, `procedure`, `tasks` (their number) and the scores
-        of `by_task`; and of the gap and of the divergence `<score>_recovered`, the share of the way
-        from the baseline to ICL, of means. Each with `_low` and `_high`.
+        The columns of `summaries.over_tasks` with word lists: the scores of `by_task`; of accuracy,
+        the gap and the divergence `<score>_recovered`, the share of the way from the baseline to
+        ICL, of means; and of the last two `<score>_behind`, by how much less is recovered than of
+        accuracy, tasks paired.
     """
-    names = (*(f"top_{most}" for most in TOP), "log_probability", *MEASURED)
-    ends = {f"{end}_{name}": (end, name) for end in ("baseline", "icl") for name in RECOVERED}
-    shares = {
-        f"{name}_recovered": Ratio(recovered_gap, (f"baseline_{name}", f"icl_{name}", name))
-        for name in RECOVERED
+    names = ("accuracy", *(f"top_{most}" for most in TOP), "log_probability", *MEASURED)
+    recovered = ("accuracy", *RECOVERED)
+    ends = {f"{end}_{name}": (end, name) for end in ("baseline", "icl") for name in recovered}
+    of = {name: (f"baseline_{name}", f"icl_{name}", name) for name in recovered}
+    means: dict[str, summaries.Mean] = {
+        **{name: name for name in names},
+        "rank": Ratio(lambda logs: np.exp(logs[..., 0]), ("rank",)),
+        **{f"{name}_recovered": Ratio(recovered_gap, columns) for name, columns in of.items()},
+        **{
+            f"{name}_behind": Ratio(_behind, (*of["accuracy"], *of[name]), difference=True)
+            for name in RECOVERED
+        },
     }
-
-    def summary(run: pd.DataFrame) -> dict[str, float]:
-        return {"tasks": len(run), **_means(run, names), **averaged(run, shares)}
-
-    return by_group(beside(table, ends), ["model", "procedure"], summary, order=["model"])
+    known = beside(table, ends).assign(rank=np.log(table["rank"].astype(float)))
+    return summaries.over_tasks(known, ["procedure"], means, lists=word_lists)
 
 
 def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
@@ -119,22 +129,63 @@ def answer_scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Scores of whole answers on test: one row per model, task and procedure.
 
     Returns:
-        `model`, `category`, `task`, `procedure`, `n` (episodes), `queries`, and each of
-        `OF_ANSWERS` with `_low` and `_high`: shares of exact answers and of right first words, mean
-        F1, and the mean natural logarithm of the whole usual answer's probability. Intervals of
-        means are bootstraps over queries.
+        `model`, `category`, `task`, `procedure`, `n` (episodes), `queries`, and with `_low` and
+        `_high`: shares of exact answers, of texts that begin with a whole right answer, stopping
+        there or not, and of right first words; mean F1, and the mean natural logarithm of the whole
+        usual answer's probability. Intervals of means are bootstraps over queries. `constant` is
+        the first word that all answers of a task have; there `first_word` shows nothing, and is
+        empty.
     """
+    test = rows[rows["split"] == "test"]
+    texts = dict(iter(test.groupby(["model", "task"], sort=False, observed=True)))
+    known = {names: accepted_answers(task_rows)[0] for names, task_rows in texts.items()}
+    firsts = {
+        names: {normalised(answers[0]).split(" ")[0] for answers in of.values()}
+        for names, of in known.items()
+    }
 
-    def summary(run: pd.DataFrame) -> dict[str, float]:
+    def summary(run: pd.DataFrame) -> dict[str, object]:
+        names = (run["model"].iloc[0], run["task"].iloc[0])
+        texts = zip(run["predicted"], run["query"].str.strip(), strict=True)
+        whole = [begins(text, query, known[names][query]) for text, query in texts]
+        first_word = right(run, "first_word", "first_word")
+        constant = min(firsts[names]) if len(firsts[names]) == 1 else ""
         return {
             **sizes(run),
             **right(run, "exact"),
+            **right(run.assign(whole=whole), "begins", "whole"),
             **averaged(run, ["f1"], run["query"]),
-            **right(run, "first_word", "first_word"),
+            **(dict.fromkeys(first_word, np.nan) if constant else first_word),
             **averaged(run, ["answer_log_probability"], run["query"]),
+            "constant": constant,
         }
 
-    return by_group(rows[rows["split"] == "test"], KEYS, summary)
+    return by_group(test, KEYS, summary)
+
+
+def answers_over_tasks(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over tasks, with bootstrap intervals over tasks.
+
+    Args:
+        table: from `answer_scores`.
+
+    Returns:
+        The columns of `summaries.over_tasks` with word lists: `OF_ANSWERS`; `begins_recovered`, the
+        recovered gap of `begins`; and `first_word`, over the `first_word_tasks` whose first word is
+        not `constant`, with `_low` and `_high`.
+    """
+    means: dict[str, summaries.Mean] = {name: name for name in OF_ANSWERS}
+    means["begins_recovered"] = gap("begins")
+
+    def more(run: pd.DataFrame) -> dict[str, object]:
+        told = run[run["first_word"].notna()]
+        constant = run.loc[run["constant"] != "", ["task", "constant"]]
+        named = [f"{task} ({word})" for task, word in constant.itertuples(index=False)]
+        words = averaged(told, ["first_word"])
+        return {**words, "first_word_tasks": len(told), "constant": ", ".join(named)}
+
+    known = beside(table, {end: (end, "begins") for end in ("baseline", "icl")})
+    return summaries.over_tasks(known, ["procedure"], means, more=more, lists=word_lists)
 
 
 def procedures(table: pd.DataFrame) -> list[str]:
@@ -147,6 +198,10 @@ def best(means: pd.DataFrame, score: Score) -> pd.Series:
     """The row with the best mean of a score; of several, the first."""
     values = means[score.column]
     return means.iloc[int(values.argmin() if score.less_is_better else values.argmax())]
+
+
+def _behind(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    return recovered_gap(means[..., :3]) - recovered_gap(means[..., 3:])
 
 
 def _means(

@@ -11,7 +11,7 @@ from tvsight.output.page import Page, Table
 from tvsight.protocol.central import requests
 from tvsight.protocol.methods import with_methods
 from tvsight.run.outcome import Outcome
-from tvsight.statistics.summaries import wide
+from tvsight.statistics.summaries import apart, wide
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -24,12 +24,15 @@ TABLE = Table(
     "Mean test accuracy by number of demonstrations",
     "A row is a number of demonstrations. [ ]: 95 % bootstrap interval over tasks. The same test "
     "queries are asked with every number. Block: the median over tasks of the blocks chosen on "
-    "dev, anew for each number. The CSV file has every task.",
+    "dev, anew for each number. Growth: the task vector's accuracy with the most demonstrations "
+    f"minus this. Translation, rest: the task vector's accuracy. {c.LISTS} {c.SOLVED} The CSV file "
+    "has every task.",
     (
         *(c.MODEL, c.plain("Demonstrations", "shots"), c.general("Block (median)", "layer")),
-        c.estimate("ICL − task vector", "behind_icl"),
-        c.of("Vector beats baseline (Holm)", "gains", unit=" tasks"),
-        c.of("ICL beats vector (Holm)", "lags", unit=" tasks"),
+        *(c.estimate("ICL − task vector", "behind_icl"), c.by_list("By word list", "behind_icl")),
+        *(*c.apart(), c.estimate("Growth", "growth")),
+        c.of_solved("Vector beats baseline (Holm)", "gains"),
+        *(c.of_solved("ICL beats vector (Holm)", "lags"), c.POWER),
     ),
     heading="Mean test accuracy over tasks, with bootstrap intervals over tasks",
     secondary=("Averaged vector",),
@@ -57,7 +60,8 @@ def draw(outcome: Outcome, options: Options, display: "Display", drawn: "Drawn")
     if means.empty:
         page.note("No task was measured with every number of demonstrations: nothing to draw.")
         return
-    keys = ["model", "shots"]
+    page.numbers(means, "means")
+    means, keys = apart(means, ["shots", "procedure"]), ["model", "shots"]
     vector_rows = means[means["procedure"] == "task_vector"].set_index(keys)
     by_count = (
         wide(means, keys, "procedure").drop(columns=list(vector_rows)).join(vector_rows, keys)

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from tvsight.output.labels import interval
 from tvsight.output.procedures import title
 from tvsight.statistics import summaries
-from tvsight.statistics.summaries import ENDS, identified, significant, sizes
+from tvsight.statistics.counts import solved
+from tvsight.statistics.summaries import ENDS, identified, sizes
 from tvsight.statistics.tests import with_holm
+from tvsight.tasks.overlap import word_lists
 
 CHOICES = {"task": "of the task", "foreign": "of another task", "query": "the query itself"}
 """The sources of dummy queries. The paper's are inputs of the task."""
 VARIANT = ["extracted_under", "applied_under", "dummy_queries", "dummy_choice"]
 """Columns that tell variants apart."""
+COUNTS = {"identified": "layer_p_holm", "lost": "loss_p_holm"}
+"""Numbers of tasks, by their p-values."""
 
 
 class Standard(NamedTuple):
@@ -81,7 +85,7 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         vector: the procedure of the vectors.
 
     Returns:
-        `model`, `VARIANT`, `tasks` (their number); each with `_low` and `_high`: `accuracy`;
+        The columns of `summaries.over_tasks` with word lists, by `VARIANT`: `accuracy`;
         `baseline` and `icl` of the template that the vector was applied under; `gain` over that
         baseline; `recovered_gap`, the share of that ICL's gain; `difference` from the vector of
         that template's own prompts, with the standard dummy queries; and `layer_median`,
@@ -92,7 +96,7 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
     vectors = with_unpatched(table[table["procedure"] == vector], table)
     matrix = template_table(vectors, standard(table))
     own = matrix[matrix["extracted_under"] == matrix["applied_under"]]
-    vectors = vectors.assign(own=_where_applied(vectors, own))
+    vectors = vectors.assign(own=_where_applied(vectors, own), solved=solved(vectors))
     means: dict[str, summaries.Mean] = {
         **{name: name for name in ("accuracy", "baseline", "icl")},
         **{"gain": ("accuracy", "baseline"), "recovered_gap": summaries.gap()},
@@ -104,11 +108,9 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         return {
             **{"layer_median": layers.median(), "layer_first": layers.min()},
             "layer_last": layers.max(),
-            "identified": significant(run, "layer_p_holm"),
-            "lost": significant(run, "loss_p_holm"),
         }
 
-    return summaries.over_tasks(vectors, VARIANT, means, more=more)
+    return summaries.over_tasks(vectors, VARIANT, means, COUNTS, more, word_lists)
 
 
 def with_unpatched(vectors: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:

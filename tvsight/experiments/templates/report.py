@@ -9,6 +9,7 @@ from tvsight.output.labels import interval
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.protocol.methods import each_vector
+from tvsight.statistics.summaries import apart
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -21,7 +22,7 @@ MEANS = (
     "[ ]: 95 % bootstrap interval over tasks. Against own: minus the accuracy of the vector that "
     "was extracted under the same template from the task's own dummy queries. Block: the median of "
     "those chosen on dev, with their range over tasks. Identified: the number of tasks where a "
-    "block beats the baseline on dev."
+    f"block beats the baseline on dev. {c.LISTS} {c.SOLVED}"
 )
 NO_DUMMIES = "Dummy queries are varied for the task vector alone, which is made from them."
 """Said of the vectors of other methods."""
@@ -37,10 +38,12 @@ def _columns(*variant: c.Column, vector: str = "task_vector") -> tuple[c.Column,
     """Those of means over tasks."""
     return (
         *(c.MODEL, *variant, *(c.number(title(name), name) for name in ("baseline", "icl"))),
-        c.estimate(title(vector), "accuracy"),
-        *(c.estimate("Gain over baseline", "gain"), c.estimate("Against own", "difference")),
-        *(c.Column("Block (range)", figures.blocks), c.of("Identified (Holm)", "identified")),
-        c.of("Own better (Holm)", "lost"),
+        *(c.estimate(title(vector), "accuracy"), c.by_list("By word list", "accuracy")),
+        *(*c.apart(), c.estimate("Gain over baseline", "gain")),
+        *(c.estimate("Against own", "difference"), c.by_list("Own, by word list", "difference")),
+        c.Column("Block (range)", figures.blocks),
+        c.of_solved("Identified (Holm)", "identified"),
+        *(c.of_solved("Own better (Holm)", "lost"), c.POWER),
     )
 
 
@@ -91,7 +94,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
         page = Page(display, files)
         table = numbers.by_variant(vector_outcome.table, vector)
         by_model = {str(name): of for name, of in table.groupby("model", sort=False)}
-        means, standard = numbers.over_tasks(table, vector), numbers.standard(table)
+        every, standard = numbers.over_tasks(table, vector), numbers.standard(table)
+        page.numbers(every, "means")
+        means = apart(every, numbers.VARIANT)
         matrix, declared = numbers.template_table(means, standard), _worded(MATRIX_TABLE, vector)
         page.table(declared._replace(heading=f"{declared.heading} (95 % intervals)"), matrix)
         for model, model_rows in by_model.items():
