@@ -21,10 +21,11 @@ LATEX = {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{'"': "''", "–": "--", "—": "---", "…": r"\dots{}", "␣": r"\textvisiblespace{}"},
     **{"“": "``", "”": "''", "‘": "`", "’": "'", "\u00a0": "~"},
-    **{"→": r"$\to$", "×": r"$\times$", "±": r"$\pm$", "−": "$-$", "θ": r"$\theta$"},
+    **{"→": r"$\to$", "×": r"$\times$", "±": r"$\pm$", "−": "$-$"},
+    **{"α": r"$\alpha$", "θ": r"$\theta$"},
 }
 """Characters that LaTeX reads otherwise, or that pdflatex has no letter for by default."""
-NOT_IN_LATEX = re.compile(r"[^\x00-\x7f\xa0À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ–—…␣“”‘’→×±−θ]+")
+NOT_IN_LATEX = re.compile(r"[^\x00-\x7f\xa0À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ–—…␣“”‘’→×±−αθ]+")
 """Letters beyond those above, and those that every installation of pdflatex has."""
 LETTERS = r"""\ifdefined\tvsightletters\else
 \protected\def\tvsightletters#1#2#3{\ifdefined\directlua\iffontchar\font"#1 #2\else

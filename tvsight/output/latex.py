@@ -16,8 +16,8 @@ from tvsight.texts import LETTERS, NOT_IN_LATEX, latex
 
 LINE, WIDE_LINE = 344.0, 3000.0
 """Points of a line of text in a paper, rounded down, and of one that has room for every table."""
-PAGE = 40
-"""Lines of a table below its caption on one page."""
+PAGE, CAPTION_LINE = 42, 90
+"""Lines of a table on one page, its caption among them, and characters of a line of that."""
 GAP, SIZE = 6.0, 8.0
 """Points between columns, and of letters."""
 SMALL = 0.93
@@ -43,7 +43,8 @@ NEEDS = r"% needs \usepackage{"
 """Begins every file."""
 HEAD = rf"""{NEEDS}array,booktabs,longtable}}; lualatex sets letters that pdflatex lacks
 {LETTERS}"""
-SMALL_TYPE = r"\footnotesize\setlength{\tabcolsep}{3pt}\setlength{\LTcapwidth}{\linewidth}"
+SMALL_TYPE = r"""\footnotesize\setlength{\tabcolsep}{3pt}\setlength{\belowcaptionskip}{6pt}
+\setlength{\LTcapwidth}{\linewidth}"""
 CONTINUED = r"\caption[]{(continued)}"
 WORDS, NUMBERS, INTERVALS = r"\raggedright", r"\raggedleft", r"\centering"
 """Alignments of columns."""
@@ -91,15 +92,14 @@ def typeset(tables: Sequence[pd.DataFrame], names: Sequence[str], caption: str, 
 def _column(cells: pd.Series, is_name: bool) -> _Column:
     heading, is_number = str(cells.name), not is_name and is_numeric(cells)
     if is_number:
-        split = [cell.replace("-", "−").partition(" [") for cell in cells]
+        shown = (EXPONENT.sub(r"\1×10\2\3", cell).replace("-", "−") for cell in cells)
+        split = [cell.partition(" [") for cell in shown]
         widths = [max(_width(value), SMALL * _width(mark + of)) for value, mark, of in split]
         least = whole = max(widths, default=0.0)
     else:
         whole = min(LINE, max(map(_width, cells), default=0.0))
-        plain = NOT_IN_LATEX.sub(" U+0000 ", " ".join(cells)).split()
-        words = [part for word in plain for part in BREAKS.split(word)]
-        least = max([min(whole / MOST_LINES, LINE / 2), *map(_width, words)])
-    of_heading = max([_width(heading) / MOST_LINES, *map(_width, heading.split())])
+        least = max([min(whole / MOST_LINES, LINE / 2), *map(_least, cells)])
+    of_heading = max(_width(heading) / MOST_LINES, _least(heading))
     texts = list(map(_number if is_number else _words, cells))
     alignment = NUMBERS if is_number else WORDS
     if is_number and cells.str.contains("[", regex=False).any():
@@ -110,6 +110,12 @@ def _column(cells: pd.Series, is_name: bool) -> _Column:
 def _width(text: str) -> float:
     """Points of a text, rather too many."""
     return SIZE * sum(WIDTHS.get(letter, 0.8) for letter in text)
+
+
+def _least(text: str) -> float:
+    """Points of the widest part of a text that is not broken."""
+    words = NOT_IN_LATEX.sub(" U+0000 ", text).split()
+    return max((_width(part) for word in words for part in BREAKS.split(word)), default=0.0)
 
 
 def _panels(columns: Sequence[_Column], line: float) -> Iterator[list[_Column]]:
@@ -137,12 +143,14 @@ def _panel(columns: Sequence[_Column], models: Sequence[str], caption: str) -> s
         named = rf"{{l}}{{\itshape {latex(models[first])}}} \\*"
         rows.insert(first, rf"\addlinespace\multicolumn{{{len(columns)}}}{named}")
     headings = [
-        rf"\multicolumn{{1}}{{{column.kind('b')}}}{{{latex(column.heading)}}}" for column in columns
+        rf"\multicolumn{{1}}{{{column.kind('b')}}}{{{_words(column.heading)}}}"
+        for column in columns
     ]
     kinds = "".join(column.kind() for column in columns)
     before = [SMALL_TYPE] if caption else [SMALL_TYPE, r"\addtocounter{table}{-1}"]
     caption, head = caption or CONTINUED, [r"\toprule", " & ".join(headings) + r" \\", r"\midrule"]
-    if sum(1 + (r"\newline" in row) for row in rows) <= PAGE:
+    lines = len(caption) / CAPTION_LINE + sum(1 + (r"\newline" in row) for row in rows)
+    if lines <= PAGE:
         top = [r"\begin{table}\centering", *before, caption, rf"\begin{{tabular}}{{{kinds}}}"]
         return "\n".join([*top, *head, *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
     top = ["{", *before, rf"\begin{{longtable}}{{{kinds}}}", rf"{caption} \\"]

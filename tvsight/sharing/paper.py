@@ -18,6 +18,7 @@ METHODS = "tvsight.tex"
 OWN = has(b"%")
 """Figures and tables, which an export may replace, begin so."""
 PACKAGES = ("tvsight", "nnsight", "torch", "transformers")
+ORIGIN = ("origin", "revision", "dtype")
 SETTINGS = {
     "episodes_per_split": "episodes of a task to choose blocks on (dev), and as many to test on",
     "shots": "demonstrations",
@@ -61,12 +62,13 @@ def methods(manifests: Sequence[Manifest]) -> str:
     known, chosen = list(map(facts, manifests)), dict(settings(manifests))
     tasks = {of["task"] for of in known if ARROW not in of["task"]}
     models = {
-        f"{display_name(of['model'])} ({of['origin']}, revision {of['revision']}, {of['dtype']})"
+        f"{display_name(of['model'])} ({', '.join(filter(None, map(of.get, ORIGIN)))})"
         for of in known
     }
     versions = [
-        f"{name} {' and '.join(sorted({manifest['versions'][name] for manifest in manifests}))}"
+        f"{name} {' and '.join(sorted(of))}"
         for name in PACKAGES
+        if (of := {str(m["versions"][name]) for m in manifests if name in m["versions"]})
     ]
     values = [f"{words}: {chosen[name]}" for name, words in SETTINGS.items() if name in chosen]
     sentences = (
