@@ -15,7 +15,7 @@ from tvsight.output.tables import Wording, write
 MODEL, AWKWARD = "a|b_<script>&50%$#{}", "us_er|<b>&task"
 LATEX = {
     **{r"\_": "_", r"\&": "&", r"\%": "%", r"\$": "$", r"\#": "#", r"\{": "{", r"\}": "}"},
-    **{r"\newline\scriptsize[": " [", ",~": ", "},
+    **{r"\allowbreak{}": "", r"\newline\scriptsize[": " [", ",~": ", "},
     **{"$<$": "<", "$>$": ">", "$|$": "|", "$-$": "−", "--": "–"},
 }
 SOME = Wording("A title", "A note.")

@@ -34,7 +34,7 @@ def test_an_export_holds_what_is_drawn_and_names_what_is_not(store: Store, tmp_p
     assert "No table of layer_sweep" in ended.stdout
     assert "main_results" not in ended.stdout
     text = (folder / "tvsight.tex").read_text()
-    assert "on 1 tasks" in text
+    assert "on 1 task." in text
     assert "model-1b" in text
     assert "seeds: 0" in text
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tvsight.errors import UsageError
-from tvsight.output.labels import display_name
+from tvsight.output.labels import counted, display_name
 from tvsight.output.latex import FULL, HEAD
 from tvsight.sharing.card import Manifest, facts, settings
 from tvsight.statistics.intervals import CONFIDENCE, RESAMPLES
@@ -72,8 +72,9 @@ def methods(manifests: Sequence[Manifest]) -> str:
     ]
     values = [f"{words}: {chosen[name]}" for name, words in SETTINGS.items() if name in chosen]
     sentences = (
-        f"Results were measured with {versions[0]} ({', '.join(versions[1:])}) on {len(tasks)} "
-        f"tasks. Models: {'; '.join(sorted(models))}. Settings that occur: {'; '.join(values)}. "
+        f"Results were measured with {versions[0]} ({', '.join(versions[1:])}) on "
+        f"{counted(len(tasks), 'task')}. Models: {'; '.join(sorted(models))}. "
+        f"Settings that occur: {'; '.join(values)}. "
         f"Intervals cover {CONFIDENCE:.0%}: Wilson's for the accuracy of a task, or a bootstrap "
         f"over its queries where these repeat; a percentile bootstrap ({RESAMPLES:,} resamples) "
         "over queries for differences on a task, and over tasks for means. Procedures are compared "
