@@ -4,6 +4,7 @@ python -m analyses.results list --results my_results
 python -m analyses.results verify
 python -m analyses.results clean
 python -m analyses.results export --model gemma-3-270m --output mine.tar.gz
+python -m analyses.results export-paper article/tvsight
 python -m analyses.results push hf://datasets/me/my-results --results my_results
 python -m analyses.results pull hf://datasets/me/my-results --results theirs
 """

@@ -21,11 +21,16 @@ LATEX = {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{'"': "''", "–": "--", "—": "---", "…": r"\dots{}", "␣": r"\textvisiblespace{}"},
     **{"“": "``", "”": "''", "‘": "`", "’": "'", "\u00a0": "~"},
-    **{"→": r"$\to$", "×": r"$\times$", "±": r"$\pm$", "−": "$-$", "θ": r"$\theta$"},
+    **{"→": r"$\to$", "×": r"$\times$", "±": r"$\pm$", "−": "$-$"},
+    **{"α": r"$\alpha$", "θ": r"$\theta$"},
 }
 """Characters that LaTeX reads otherwise, or that pdflatex has no letter for by default."""
-NOT_IN_LATEX = re.compile(r"[^\x00-\x7fÀ-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ]+")
-"""Letters beyond those that every installation of pdflatex has."""
+NOT_IN_LATEX = re.compile(r"[^\x00-\x7f\xa0À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ–—…␣“”‘’→×±−αθ]+")
+"""Letters beyond those above, and those that every installation of pdflatex has."""
+LETTERS = r"""\ifdefined\tvsightletters\else
+\protected\def\tvsightletters#1#2#3{\ifdefined\directlua\iffontchar\font"#1 #2\else
+  \texttt{#3}\fi\else\texttt{#3}\fi}\fi"""
+"""The command of `latex`, for the head of a file."""
 OPENING = re.compile(r"(?<![A-Za-z0-9])_")
 """An underscore that could begin emphasis, which one inside a word cannot."""
 
@@ -50,15 +55,16 @@ def markdown(text: str) -> str:
 def latex(text: str) -> str:
     r"""A text on one line, escaped so that pdflatex shows it literally, without any package.
 
-    Letters that it cannot set, such as Han or Cyrillic, become their code points:
-    `\texttt{U+8A9E}`.
+    Letters that it cannot set, such as Han or Cyrillic, become `\tvsightletters{8A9E}{語}{U+8A9E}`:
+    themselves in lualatex, if the font has the first of them, and code points elsewhere.
     """
     marked = "".join(LATEX.get(character, character) for character in one_line(text))
     return NOT_IN_LATEX.sub(lambda found: _code_points(found[0]), marked)
 
 
 def _code_points(text: str) -> str:
-    return rf"\texttt{{{' '.join(f'U+{ord(character):04X}' for character in text)}}}"
+    codes = [f"{ord(character):04X}" for character in text]
+    return rf"\tvsightletters{{{codes[0]}}}{{{text}}}{{{' '.join(f'U+{code}' for code in codes)}}}"
 
 
 def _printable(character: str) -> str:

@@ -52,6 +52,7 @@ class Recorded(Drawn):
         *parts: str,
         names: Sequence[str],
         wording: Wording,
+        aside: Sequence[str] = (),
     ) -> None:
         name = self._named(parts)
         self.wordings[name] = wording

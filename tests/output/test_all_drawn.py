@@ -1,11 +1,9 @@
 """Everything that the committed results give: the committed tables and figures and no others,
-figures that can be read, tables that LaTeX takes."""
+and figures that can be read."""
 
 import contextlib
 import io
 import re
-import shutil
-import subprocess
 import traceback
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +15,6 @@ from matplotlib.backend_bases import FigureCanvasBase
 import tvsight.cli.all
 from benchmarks.memory import peak_gigabytes
 from tests.helpers.commands import ROOT
-from tests.helpers.hostile import WORDS
 from tests.helpers.legible import assert_legible
 from tvsight.cli.analysis import analyse
 from tvsight.config import RunConfig
@@ -27,7 +24,6 @@ from tvsight.experiments.main_results import Options
 from tvsight.output import drawn
 from tvsight.output.drawn import Drawn
 from tvsight.output.plots import Plot
-from tvsight.texts import latex
 
 pytestmark = pytest.mark.slow
 
@@ -44,15 +40,6 @@ KINDS = ("png", "pdf", "caption.md")
 MOST_TITLE_LINES = 2
 MOST_GIGABYTES = 2.5
 """Of memory for all of it, whatever the process has held before."""
-NEEDS_PDFLATEX = pytest.mark.skipif(
-    shutil.which("pdflatex") is None, reason="needs pdflatex: texlive-latex-base from Debian"
-)
-PREAMBLE = r"""\documentclass{article}
-\usepackage{longtable}
-\IfFileExists{booktabs.sty}{\usepackage{booktabs}}{%
-  \let\toprule\hline \let\midrule\hline \let\bottomrule\hline}
-\begin{document}
-"""
 
 
 class Read(Drawn):
@@ -144,24 +131,3 @@ def assert_readable(plot: Plot) -> None:
     title, note = (text.get_text() for text in plot.figure.texts[-2:])
     assert title.count("\n") < MOST_TITLE_LINES, title
     assert "\n" not in note, note
-
-
-@NEEDS_PDFLATEX
-def test_latex_sets_every_table(everything: Everything, tmp_path: Path) -> None:
-    tables = sorted(everything.tables.glob("*.tex"))
-    assert len(tables) >= 14
-    compiled(tmp_path, "".join(rf"\input{{{table}}}\clearpage" + "\n" for table in tables))
-
-
-@NEEDS_PDFLATEX
-def test_latex_sets_any_word(tmp_path: Path) -> None:
-    letters = "".join(chr(code) for code in range(0x20, 0x2AF))
-    compiled(tmp_path, "\n\n".join(map(latex, (letters, *WORDS.values(), "θ ␣ … “a” ‘b’ − × → ±"))))
-
-
-def compiled(folder: Path, body: str) -> None:
-    (folder / "all.tex").write_text(f"{PREAMBLE}{body}\n\\end{{document}}\n", encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
-    assert ended.returncode == 0, ended.stdout[-2000:]
-    assert "Missing character" not in (folder / "all.log").read_text(errors="replace")

@@ -21,7 +21,7 @@ def test_something_else_has_files_of_its_own_and_its_note_in_every_text(tmp_path
         one.figure(Plot(figure, "A finding", "What is drawn."))
         cells = [numbers.astype(str)]
         one.table(numbers, cells, "means", names=[], wording=Wording("A table", "A row."))
-    assert len(drawn.files) == len(set(drawn.files)) == 12
+    assert len(drawn.files) == len(set(drawn.files)) == 14
     assert other.files is drawn.files
     captions = [tmp_path / "figures" / f"{name}.caption.md" for name in ("some", "some_other")]
     tables = [tmp_path / "tables" / f"{name}_means.md" for name in ("some", "some_other")]

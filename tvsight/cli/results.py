@@ -55,6 +55,7 @@ class Options:
         | Annotated[Verify, tyro.conf.subcommand("verify")]
         | Annotated[Clean, tyro.conf.subcommand("clean")]
         | Annotated[sharing.Export, tyro.conf.subcommand("export")]
+        | Annotated[sharing.ExportPaper, tyro.conf.subcommand("export-paper")]
         | Annotated[sharing.Push, tyro.conf.subcommand("push")]
         | Annotated[sharing.Pull, tyro.conf.subcommand("pull")]
     )
@@ -178,6 +179,7 @@ def _results(store: "Store") -> int:
 
 CARRIED_OUT: dict[type, Callable[..., int]] = {
     **{List: _list, Verify: _verify, Clean: _clean},
-    **{sharing.Export: sharing.export, sharing.Push: sharing.push, sharing.Pull: sharing.pull},
+    **{sharing.Export: sharing.export, sharing.ExportPaper: sharing.export_paper},
+    **{sharing.Push: sharing.push, sharing.Pull: sharing.pull},
 }
 """The function of each action."""

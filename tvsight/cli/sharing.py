@@ -46,6 +46,17 @@ class Export(_Sent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportPaper:
+    """Write what an article takes into a folder: the figures and tables that are drawn, and
+    tvsight.tex, a paragraph on how they were measured."""
+
+    folder: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="FOLDER")]]
+    """A new or empty folder, or one that this command wrote."""
+    results: Folder = "results"
+    """The results folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Push(_Sent):
     """Upload chosen results to a data set on the hub, with a card made from their manifests. Only
     what is new or changed there is sent."""
@@ -83,6 +94,25 @@ def export(action: Export, store: "Store", display: "Display") -> int:
     size = size_text(output.stat().st_size)
     display.note(f"Wrote {output}: {counted(len(whole))}, {size}")
     return code
+
+
+def export_paper(action: ExportPaper, store: "Store", display: "Display") -> int:
+    """Write figures, tables and methods; returns the exit code."""
+    from tvsight.experiments import EXPERIMENTS
+    from tvsight.sharing import paper
+    from tvsight.storage.inspection import entries
+
+    found, unusable = entries(store)
+    name_findings(display, unusable)
+    figures, tables = paper.drawn(store.root)
+    paper.export([*figures, *tables], [entry.manifest for entry in found], Path(action.folder))
+    for what, files in (("figure", figures), ("table", tables)):
+        of = [name for name in EXPERIMENTS if not any(file.stem.startswith(name) for file in files)]
+        if of:
+            display.note(f"No {what} of {', '.join(of)} is drawn in {store.root}.")
+    written = f"{len(figures)} figures, {len(tables)} tables and {paper.METHODS}"
+    display.note(f"Wrote {action.folder}: {written}")
+    return FAILURE_EXIT if unusable else 0
 
 
 def push(action: Push, store: "Store", display: "Display") -> int:

@@ -21,6 +21,13 @@ class Column(NamedTuple):
     """Of one row."""
     words: bool = False
     """Whether it holds names and words, which are no numbers even if they look so."""
+    in_papers: bool = True
+    """Whether the form of the table for papers has it."""
+
+
+def aside(column: Column) -> Column:
+    """The same, which papers do without."""
+    return column._replace(in_papers=False)
 
 
 def texts(table: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
@@ -142,7 +149,7 @@ def _paper(row: Row) -> str:
 MODEL = named("Model", "model", labels.display_name, words=True)
 MODEL_OR_PAPERS = Column("Model", _paper, words=True)
 """Where the column `source` tells ours from the paper's."""
-CATEGORY = plain("Category", "category", words=True)
+CATEGORY = aside(plain("Category", "category", words=True))
 TASK = named("Task", "task", labels.task_title, words=True)
 PROCEDURE = named("Procedure", "procedure", name_of)
 TASKS = plain("Tasks", "tasks")

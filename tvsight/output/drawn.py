@@ -69,6 +69,7 @@ class Drawn:
         *parts: str,
         names: Sequence[str],
         wording: Wording,
+        aside: Sequence[str] = (),
     ) -> None:
         """Write numbers as CSV, and the same numbers as text for Markdown and LaTeX.
 
@@ -78,13 +79,15 @@ class Drawn:
             names: columns of `cells` that hold names and words. One that is the same in every row
                 is said above the table instead.
             wording: what is said above the table.
+            aside: columns that papers do without.
 
         Raises:
             UsageError: when the folder cannot be written, or there is a table of this name.
         """
         folder, name = self.results / "tables", self._new("tables", parts)
+        self._new("tables", (*parts, "full"))  # the wide form has this name
         noted = wording._replace(note=wording.note + self.note)
-        self.files += tables.write(folder, name, numbers, cells, names, noted)
+        self.files += tables.write(folder, name, numbers, cells, names, noted, aside)
 
     def numbers(self, numbers: pd.DataFrame, *parts: str) -> None:
         """Write numbers as CSV alone, when they are drawn and too many to read.

@@ -35,7 +35,7 @@ class Table(NamedTuple):
     secondary: Sequence[str] = ()
     """Columns that a narrow terminal leaves out."""
     filed: Sequence[str] = ()
-    """Columns that are in files alone."""
+    """Columns that are in files alone, and not in the form for papers."""
     each_model: bool = False
     """Whether the terminal has a table for each model."""
     shown: bool = True
@@ -94,15 +94,16 @@ class Page(NamedTuple):
         cells = [texts(of, declared.all_of()) for declared, of in parts]
         for (declared, _), shown in zip(parts, cells, strict=True):
             self._show(declared, shown)
-        names = [
-            column.heading for declared, _ in parts for column in declared.all_of() if column.words
-        ]
+        columns = [column for declared, _ in parts for column in declared.all_of()]
+        names = [column.heading for column in columns if column.words]
+        aside = [column.heading for column in columns if not column.in_papers]
         self.drawn.table(
             numbers,
             [*cells, *notes],
             *filter(None, [table.part]),
             names=[*names, *(NAMES if notes else ())],
             wording=Wording(table.title, table.note),
+            aside=[*aside, *table.filed],
         )
 
     def numbers(self, numbers: pd.DataFrame, part: str) -> None:

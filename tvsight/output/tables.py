@@ -1,6 +1,5 @@
 """Tables: the numbers as CSV, and the same cells as text for Markdown and LaTeX."""
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,18 +7,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from tvsight.errors import UsageError
+from tvsight.output import latex
 from tvsight.output.labels import MISSING
-from tvsight.texts import latex, markdown, one_line
+from tvsight.texts import latex as in_latex
+from tvsight.texts import markdown, one_line
 from tvsight.writing import has, whole_file
-
-LONG = 80
-"""Characters in a cell from which LaTeX breaks its column into lines."""
-MOST_ROWS = 40
-"""Rows of a LaTeX table that stay on one page."""
-NUMERIC = re.compile(rf"[-<@]?\d[-\d.,e]*( ?[\[(±–].*| (to|of) [\d.,]+)?|{MISSING}")
-"""A cell that is a number, with its interval, deviation or range; or no number."""
-EXPONENT = re.compile(r"(\d+)e(-?)0*(\d+)")
-PREAMBLE = r"% needs \usepackage{booktabs,longtable}; pdflatex is enough"
 
 
 class Wording(NamedTuple):
@@ -39,13 +31,16 @@ def write(
     cells: Sequence[pd.DataFrame],
     names: Sequence[str],
     wording: Wording,
+    aside: Sequence[str] = (),
 ) -> list[Path]:
-    """Write `<name>.csv` from numbers, `<name>.md` and `<name>.tex` (booktabs) from texts.
+    """Write `<name>.csv` from numbers, and from texts `<name>.md`, `<name>_full.tex` (booktabs) and
+    `<name>.tex`, the form for papers.
 
     Words that are the same in every row of a table are said above the first one instead.
 
     Args:
         names: columns of `cells` with names and words, which are no numbers even if they look so.
+        aside: columns that papers do without.
 
     Raises:
         UsageError: when the folder cannot be written.
@@ -55,14 +50,15 @@ def write(
     shown = [_without(table, shared) for table in full]
     title, note = _said(wording, {name: markdown(text) for name, text in shared.items()})
     as_markdown = [f"# {title}", note, *(_markdown(table, names) for table in shown)]
-    title, note = map(latex, _said(wording, shared))
-    captions = [rf"\caption{{{title}. {note}}}", *[""] * len(shown)]
-    pairs = zip(shown, captions, strict=False)
-    as_latex = [PREAMBLE, *(_latex(table, caption, names) for table, caption in pairs)]
+    title, note = map(in_latex, _said(wording, shared))
+    caption = rf"\caption[{{{title}}}]{{{title}. {note}}}"
+    printed = [table.drop(columns=list(aside), errors="ignore") for table in shown]
+    label = rf"\label{{tab:tvsight-{name.replace('_', '-')}}}"
     texts = {
         f"{name}.csv": _csv(numbers),
         f"{name}.md": "\n\n".join(as_markdown) + "\n",
-        f"{name}.tex": "\n".join(as_latex) + "\n",
+        f"{name}.tex": latex.typeset(printed, names, caption + label, latex.LINE),
+        name + latex.FULL: latex.typeset(shown, names, caption, latex.WIDE_LINE),
     }
     return _written(folder, texts)
 
@@ -90,7 +86,7 @@ def _written(folder: Path, texts: dict[str, str]) -> list[Path]:
 def _form(text: str) -> Callable[[Path], bool]:
     """A test of the file that a table takes the place of: whether it is such a table, of any
     version. Markdown and LaTeX of tables begin alike; CSV files have a column in common."""
-    for mark in ("# ", PREAMBLE):
+    for mark in ("# ", latex.NEEDS):
         if text.startswith(mark):
             return has(mark.encode())
     columns = set(text.partition("\n")[0].split(","))
@@ -111,7 +107,7 @@ def _shared(table: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
     if len(table) < 2:
         return {}
     alike = [str(column) for column in table if table[column].nunique() == 1]
-    words = [column for column in alike if column in names or not _is_numeric(table[column])]
+    words = [column for column in alike if column in names or not latex.is_numeric(table[column])]
     return {column: table[column].iloc[0] for column in words if len(words) < len(table.columns)}
 
 
@@ -131,13 +127,9 @@ def _said(wording: Wording, shared: dict[str, str]) -> tuple[str, str]:
     return title, f"{note} In every row: {', '.join(others)}." if others else note
 
 
-def _is_numeric(cells: pd.Series) -> bool:
-    return all(map(NUMERIC.fullmatch, cells)) and set(cells) != {MISSING}
-
-
 def _right(table: pd.DataFrame, names: Sequence[str]) -> list[bool]:
     """For each column whether it holds numbers, which stand at its right edge."""
-    return [name not in names and _is_numeric(table[name]) for name in table]
+    return [name not in names and latex.is_numeric(table[name]) for name in table]
 
 
 def _markdown(table: pd.DataFrame, names: Sequence[str]) -> str:
@@ -155,27 +147,3 @@ def _markdown(table: pd.DataFrame, names: Sequence[str]) -> str:
 def _harmless(text: str) -> str:
     """Our own words, with what Markdown would take for markup escaped."""
     return text.replace("<", "&lt;").replace("|", r"\|")
-
-
-def _latex(table: pd.DataFrame, caption: str, names: Sequence[str]) -> str:
-    columns, kinds = [], ""
-    for name, to_right in zip(table, _right(table, names), strict=True):
-        escape = _latex_number if to_right else latex
-        columns.append([latex(str(name)), *map(escape, table[name])])
-        is_long = max(map(len, table[name]), default=0) > LONG
-        kinds += r"p{0.5\linewidth}" if is_long else "r" if to_right else "l"
-    heading, *rows = (" & ".join(row) + r" \\" for row in zip(*columns, strict=True))
-    if len(rows) > MOST_ROWS:
-        top = [caption + r" \\"] if caption else []
-        top += [r"\toprule", heading, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
-        body = [rf"\begin{{longtable}}{{{kinds}}}", *top, *rows, r"\end{longtable}"]
-        return "\n".join([r"{\footnotesize", *body, "}"])
-    top = [r"\begin{table}", r"\centering\footnotesize", *([caption] if caption else [])]
-    top += [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", heading, r"\midrule"]
-    return "\n".join([*top, *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
-
-
-def _latex_number(cell: str) -> str:
-    """A number for LaTeX: a minus is one, and an exponent is raised."""
-    signed = re.sub(r"(?<![\de])-(?=\d)", "$-$", latex(cell))
-    return EXPONENT.sub(r"$\1\\times10^{\2\3}$", signed)

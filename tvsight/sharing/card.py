@@ -43,13 +43,13 @@ def card(repository: str, manifests: Iterable[Manifest], licence: str | None = N
             f"--licence {licence!r}: a name of the hub was expected, such as cc-by-4.0 or mit."
         )
     held = sorted(manifests, key=lambda manifest: json.dumps(manifest["identity"], sort_keys=True))
-    facts = pd.DataFrame(list(map(_facts, held)))
-    configurations = _configurations(facts)
+    table = pd.DataFrame(list(map(facts, held)))
+    configurations = _configurations(table)
     first = configurations[0]["config_name"]
     vectors = sum(VECTORS in manifest["files"] for manifest in held)
     fields: dict[str, Any] = {"license": licence} if licence else {}
     fields |= {"tags": TAGS, "configs": configurations}
-    by_experiment = facts.groupby("experiment")
+    by_experiment = table.groupby("experiment")
     parts = [
         # YAML reads JSON as it is.
         "\n".join(["---", *(f"{key}: {json.dumps(of)}" for key, of in fields.items()), "---"]),
@@ -71,11 +71,11 @@ def card(repository: str, manifests: Iterable[Manifest], licence: str | None = N
         ),
         _table(
             ("Model", "Weights from", "Revision", "Precision", "Measured on", "Results"),
-            facts.value_counts(["model", "origin", "revision", "dtype", "device"], sort=False)
+            table.value_counts(["model", "origin", "revision", "dtype", "device"], sort=False)
             .reset_index()
             .to_numpy(),
         ),
-        _table(("Setting", "Values"), _settings(held)),
+        _table(("Setting", "Values"), settings(held)),
         "## Use",
         "```bash\n"
         f"python -m analyses.results pull hf://datasets/{repository} --results pulled\n"
@@ -86,7 +86,7 @@ def card(repository: str, manifests: Iterable[Manifest], licence: str | None = N
     return "\n\n".join(parts) + "\n"
 
 
-def _facts(manifest: Manifest) -> dict[str, str]:
+def facts(manifest: Manifest) -> dict[str, str]:
     """What tables say of a result, as texts."""
     source = manifest.get("source")
     known = source if isinstance(source, dict) else {}
@@ -119,16 +119,14 @@ def _configurations(facts: "pd.DataFrame") -> list[dict[str, Any]]:
     return configurations
 
 
-def _settings(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
+def settings(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
     """The values that occur of each setting, each once."""
     found: dict[str, set[str]] = {}
     for manifest in manifests:
-        settings = {
-            name: of for name, of in manifest["identity"].items() if name not in NO_SETTINGS
-        }
-        settings["tvsight"] = manifest["versions"]["tvsight"]
-        settings["written"] = str(manifest["written"])[:10]
-        for name, value in settings.items():
+        known = {name: of for name, of in manifest["identity"].items() if name not in NO_SETTINGS}
+        known["tvsight"] = manifest["versions"]["tvsight"]
+        known["written"] = str(manifest["written"])[:10]
+        for name, value in known.items():
             if isinstance(value, str | int | float):
                 found.setdefault(name, set()).add(str(value))
     return [(name, ", ".join(sorted(values, key=_natural))) for name, values in found.items()]

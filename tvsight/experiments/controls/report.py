@@ -57,7 +57,7 @@ TASKS = Table(
     "does not answer better than, by permuting queries at 5 %.",
     lambda vector: (
         *(c.MODEL, c.CATEGORY, c.TASK, *c.procedures(beside(BESIDE_CONTROLS, vector))),
-        *(c.Column("Block", _block), c.Column("Not beaten (5 %)", _unbeaten)),
+        *map(c.aside, (c.Column("Block", _block), c.Column("Not beaten (5 %)", _unbeaten))),
     ),
     heading="accuracy on test episodes, with 95 % intervals",
     secondary=("Category", "ICL", "Block"),
