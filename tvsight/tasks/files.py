@@ -7,11 +7,11 @@ user's file holds one task.
 import json
 import re
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from tvsight.errors import Remark, UsageError, nearest
+from tvsight.errors import Remark, UsageError, nearest, unexpected
 from tvsight.foreign import Unusable, parsed, read_text
 from tvsight.tasks.csv_rows import csv_rows
 from tvsight.tasks.examples import FORM, read_examples
@@ -92,6 +92,37 @@ def read_task_file(path: str, packaged: Container[str] = ()) -> Task:
         pairs = read_examples(rows, path) if of_examples else _pairs(rows, path)
     defaults = {"category": "custom", "description": "a task from a file", "match": "exact"}
     return Task(**_header({**defaults, **header}, path), pairs=pairs, origin=USERS)
+
+
+def task_of(name: str, pairs: Any, **header: Any) -> Task:
+    """A task of pairs that a person has in Python, see `Task.of`."""
+    where = f"task {shown(name)}"
+    defaults = {"category": "custom", "description": "a task from Python", "match": "exact"}
+    about = _header({**defaults, "name": name, **header}, where)
+    rows = _numbered([_listed(row) for row in _rows(pairs, where)], where)
+    return Task(**about, pairs=_pairs(rows, where), origin=USERS)
+
+
+def _rows(pairs: Any, where: str) -> list[Any]:
+    """Rows of an input and an answer, from any of the kinds that `Task.of` takes."""
+    names = getattr(pairs, "column_names", getattr(pairs, "columns", None))
+    if isinstance(pairs, Mapping):
+        return list(pairs.items())
+    if names is not None:  # a Dataset of the hub, or a data frame
+        if len(names) != 2:
+            raise UsageError(
+                f"{where}: two columns were expected, an input and an answer, found "
+                f"{', '.join(map(str, names))}."
+            )
+        return list(zip(*(list(pairs[column]) for column in names), strict=True))
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise unexpected("pairs", "pairs of an input and an answer", pairs)
+    return list(pairs)
+
+
+def _listed(row: Any) -> Any:
+    """A row as JSON has it."""
+    return [_listed(cell) for cell in row] if isinstance(row, tuple | list) else row
 
 
 def _stem(path: str) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Category = Literal["algorithmic", "translation", "linguistic", "knowledge", "custom"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
@@ -46,6 +46,22 @@ class Task:
     its vector."""
     title: str = ""
     """Its name in figures and tables, such as `country → capital`; of packaged tasks only."""
+
+    @classmethod
+    def of(cls, name: str, pairs: Any, match: MatchRule = "exact", description: str = "") -> "Task":
+        """A task of your own pairs.
+
+        Args:
+            pairs: pairs of an input and its answer, or of an input and a list of accepted answers;
+                a dictionary; or a data frame or Dataset with two columns.
+
+        Raises:
+            UsageError: for a name or pairs that a task file could not have either.
+        """
+        from tvsight.tasks.files import task_of
+
+        about = {"description": description} if description else {}
+        return task_of(name, pairs, match=match, **about)
 
     @cached_property
     def checksum(self) -> str:
