@@ -1,7 +1,6 @@
 """Inside of one prompt: the logit lens, a sweep, logits and attention, beside transformers' own."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from torch import Tensor
 
 import tvsight
 from tests.helpers.tiny_models import DEPTH, HEADS
-from tests.library.test_steering import hooked
 from tvsight.errors import UsageError
 from tvsight.library.model import LoadedModel
 from tvsight.library.vector import Vector
@@ -33,16 +31,14 @@ def test_logits_are_those_of_transformers(
     expected = torch.stack([run(model, text).logits[0, -1] for text in texts])
     torch.testing.assert_close(asked.logits(texts), expected, rtol=0, atol=1e-4)
     assert asked.logits("hot").shape == (1, asked.decoder.vocabulary)
-    block = model.decoder.blocks[2]._module
-    with hooked(block, 3 * theta.values[2]):
-        states = run(model, TEXT, output_hidden_states=True).hidden_states
-        patched = run(model, TEXT).logits[:, -1]
-    patch = (2, states[3][0, -1])
-    torch.testing.assert_close(asked.logits(TEXT, patch), patched, rtol=0, atol=1e-4)
-    assert not torch.allclose(asked.logits(TEXT), patched, atol=1e-2)
 
 
-def test_several_blocks_and_tokens_are_patched(model: LoadedModel, theta: Vector) -> None:
+@PLACES
+def test_several_blocks_and_tokens_are_patched(
+    model: LoadedModel, simulated: LoadedModel, theta: Vector, remote: bool
+) -> None:
+    asked = simulated if remote else model
+
     def written(place: int, vector: Tensor) -> Callable[..., Any]:
         def write(module: Any, given: Any, output: Any) -> Any:
             states = (output[0] if isinstance(output, tuple) else output).clone()
@@ -61,7 +57,8 @@ def test_several_blocks_and_tokens_are_patched(model: LoadedModel, theta: Vector
     expected = run(model, TEXT).logits[:, -1]
     for hook in hooks:
         hook.remove()
-    torch.testing.assert_close(model.logits(TEXT, patches), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(asked.logits(TEXT, patches), expected, rtol=0, atol=1e-4)
+    assert not torch.allclose(asked.logits(TEXT), expected, atol=1e-2)
 
 
 @PLACES
@@ -104,19 +101,19 @@ def test_a_sweep_is_a_patch_after_each_block(
     assert swept.plot().axes[0].lines[0].get_ydata().tolist() == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@PLACES
 def test_attention_is_that_of_transformers(
-    tiny_checkpoint: Callable[[str], Path], family: str
+    model: LoadedModel, simulated: LoadedModel, remote: bool
 ) -> None:
-    for remote in (False, "simulated"):
-        model = tvsight.load(tiny_checkpoint(family), device="cpu", remote=remote)
-        found = tvsight.attention(model, TEXT)
-        module = model.decoder.nn._module
-        module.set_attn_implementation("eager")
-        expected = torch.cat(run(model, TEXT, output_attentions=True).attentions)
-        torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-5)
-        assert found.values.shape == (DEPTH, HEADS, len(found.tokens), len(found.tokens))
-        assert len(found.plot(2).axes) == HEADS
+    asked = simulated if remote else model
+    found, module = tvsight.attention(asked, TEXT), asked.decoder.nn._module
+    before = module.config._attn_implementation
+    module.set_attn_implementation("eager")
+    expected = torch.cat(run(asked, TEXT, output_attentions=True).attentions)
+    module.set_attn_implementation(before)
+    torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-5)
+    assert found.values.shape == (DEPTH, HEADS, len(found.tokens), len(found.tokens))
+    assert len(found.plot(2).axes) == HEADS
 
 
 @pytest.mark.parametrize(

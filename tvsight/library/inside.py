@@ -14,6 +14,7 @@ from tvsight.library.model import LoadedModel, check_model
 from tvsight.output.marks import grid_of_panels, heat_map, look_of, say_cells
 from tvsight.output.plots import Plot
 from tvsight.output.theme import TWO_COLUMNS, new_figure
+from tvsight.texts import printable
 
 PANEL = 1.6
 """Height of a panel of attention, in inches."""
@@ -37,7 +38,7 @@ class Lens:
         axes = figure.subplots()
         names = [str(block) for block in token.index]
         heat_map(axes, probability, names, [str(rank) for rank in token])
-        say_cells(axes, token.to_numpy(), str, probability.to_numpy(dtype=float))
+        say_cells(axes, token.to_numpy(), printable, probability.to_numpy(dtype=float))
         axes.set(xlabel="rank", ylabel="block")
         told = f"The most probable next tokens after each block of: {self.prompt}"
         return Plot(figure, "Logit lens", told, told).lettered()

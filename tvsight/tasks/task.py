@@ -6,25 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from tvsight.errors import UsageError
+from tvsight.tasks.pairs import Pair, numbered, read_pairs, rows_of
+from tvsight.tasks.words import check_name, check_text, shown
+
 Category = Literal["algorithmic", "translation", "linguistic", "knowledge", "custom"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 ARROW = "→"
 """Stands between the two tasks in the name of a pair. No task's own name has it."""
 MatchRule = Literal["exact", "prefix"]
 MATCH_RULES: tuple[MatchRule, ...] = get_args(MatchRule)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An input and the answers accepted for it, the most usual first."""
-
-    input: str
-    answers: tuple[str, ...]
-
-    @property
-    def answer(self) -> str:
-        """The answer that demonstrations show."""
-        return self.answers[0]
 
 
 @dataclass(frozen=True)
@@ -58,10 +49,13 @@ class Task:
         Raises:
             UsageError: for a name or pairs that a task file could not have either.
         """
-        from tvsight.tasks.files import task_of
-
-        about = {"description": description} if description else {}
-        return task_of(name, pairs, match=match, **about)
+        where = f"task {shown(name)}"
+        if match not in MATCH_RULES:
+            raise UsageError(f"{where}: match {shown(match)}: one of {', '.join(MATCH_RULES)}.")
+        read = read_pairs(numbered(rows_of(pairs, where), where), where)
+        said = description or "a task from Python"
+        check_text(said, where)
+        return cls(check_name(name, where), "custom", said, match, read, "pairs of the user")
 
     @cached_property
     def checksum(self) -> str:
