@@ -15,7 +15,7 @@ from tvsight.errors import Remark, UsageError, nearest
 from tvsight.foreign import Unusable, parsed, read_text
 from tvsight.tasks.csv_rows import csv_rows
 from tvsight.tasks.examples import FORM, read_examples
-from tvsight.tasks.pairs import numbered, read_pairs, some
+from tvsight.tasks.pairs import USERS, numbered, read_pairs, some
 from tvsight.tasks.task import CATEGORIES, MATCH_RULES, Category, MatchRule, Pair, Task
 from tvsight.tasks.words import CONTROL, MAX_TEXT, check_name, check_text, is_encodable, shown
 
@@ -25,8 +25,6 @@ HEADER_KEYS = ("name", "category", "description", "match", "words")
 TASK_KEYS = (*HEADER_KEYS, "pairs")
 DIRECTION_KEYS = (*HEADER_KEYS, "title")
 RELATION_KEYS = ("origin", "forward", "inverse", "pairs")
-USERS = "a file of the user"
-"""The origin of a task that is not packaged."""
 MAX_WORDS = 5
 MAX_FILE_BYTES = 50_000_000
 

@@ -8,6 +8,8 @@ from tvsight.errors import UsageError, unexpected
 from tvsight.tasks.words import MAX_WORD, check_text, shown
 
 MAX_PAIRS = 100_000
+USERS = "a file of the user"
+"""The origin of a task that is not packaged."""
 
 
 @dataclass(frozen=True)

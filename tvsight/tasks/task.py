@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from tvsight.errors import UsageError
-from tvsight.tasks.pairs import Pair, numbered, read_pairs, rows_of
+from tvsight.tasks.pairs import USERS, Pair, numbered, read_pairs, rows_of
 from tvsight.tasks.words import check_name, check_text, shown
 
 Category = Literal["algorithmic", "translation", "linguistic", "knowledge", "custom"]
@@ -55,7 +55,7 @@ class Task:
         read = read_pairs(numbered(rows_of(pairs, where), where), where)
         said = description or "a task from Python"
         check_text(said, where)
-        return cls(check_name(name, where), "custom", said, match, read, "pairs of the user")
+        return cls(check_name(name, where), "custom", said, match, read, USERS)
 
     @cached_property
     def checksum(self) -> str:
