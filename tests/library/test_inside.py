@@ -1,4 +1,4 @@
-"""Inside of one prompt: the logit lens, a sweep, logits and attention, beside transformers' own."""
+"""Inside of one prompt: the logit lens, a sweep and logits, beside transformers' own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import tvsight
-from tests.helpers.tiny_models import DEPTH, HEADS
+from tests.helpers.tiny_models import DEPTH
 from tvsight.errors import UsageError
 from tvsight.library.model import LoadedModel
 from tvsight.library.vector import Vector
@@ -99,21 +99,6 @@ def test_a_sweep_is_a_patch_after_each_block(
     assert given.expected == model.tokenizer.decode([first])
     assert tvsight.sweep(model, "hot", theta.values, "cold").table.equals(given.table)
     assert swept.plot().axes[0].lines[0].get_ydata().tolist() == pytest.approx(expected, abs=1e-4)
-
-
-@PLACES
-def test_attention_is_that_of_transformers(
-    model: LoadedModel, simulated: LoadedModel, remote: bool
-) -> None:
-    asked = simulated if remote else model
-    found, module = tvsight.attention(asked, TEXT), asked.decoder.nn._module
-    before = module.config._attn_implementation
-    module.set_attn_implementation("eager")
-    expected = torch.cat(run(asked, TEXT, output_attentions=True).attentions)
-    module.set_attn_implementation(before)
-    torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-5)
-    assert found.values.shape == (DEPTH, HEADS, len(found.tokens), len(found.tokens))
-    assert len(found.plot(2).axes) == HEADS
 
 
 @pytest.mark.parametrize(

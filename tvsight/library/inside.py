@@ -1,23 +1,19 @@
-"""See inside one prompt: the logit lens, a vector after every block, and attention."""
+"""See inside one prompt: the logit lens, and a vector after every block."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from tvsight.errors import in_python, unexpected
+from tvsight.errors import in_python
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import Patched, as_patches, whole
 from tvsight.library.model import LoadedModel, check_model
-from tvsight.output.marks import grid_of_panels, heat_map, look_of, say_cells
+from tvsight.output.marks import heat_map, look_of, say_cells
 from tvsight.output.plots import Plot
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 from tvsight.texts import printable
-
-PANEL = 1.6
-"""Height of a panel of attention, in inches."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,37 +84,6 @@ class Sweep:
         return str(self.table.to_html(index=False))
 
 
-@dataclass(frozen=True, repr=False)
-class Attention:
-    """How much each token of a prompt attends to each."""
-
-    tokens: list[str]
-    values: Tensor
-    """`[blocks, heads, tokens, tokens]`; each row sums to 1."""
-
-    def plot(self, layer: int = 0) -> Figure:
-        """The heads of one block."""
-        depth, heads = self.values.shape[:2]
-        layer = whole("layer", layer, 0)
-        if layer >= depth:
-            raise unexpected("layer", f"the number of a block, 0 to {depth - 1}", layer)
-        across = min(heads, 4)
-        figure = new_figure(TWO_COLUMNS, 0.5 + PANEL * -(-heads // across))
-        for head, axes in enumerate(grid_of_panels(figure, heads, across)):
-            names = self.tokens if head % across == 0 else []
-            below = self.tokens if head >= heads - across else []
-            heat_map(
-                axes, pd.DataFrame(self.values[layer, head].numpy()), names, below, turned=True
-            )
-            axes.set_title(f"head {head}")
-            axes.set(**{} if names else {"yticks": []}, **{} if below else {"xticks": []})
-        told = "Rows attend to columns; white is 0, dark blue is 1."
-        return Plot(figure, f"Attention in block {layer}", told, told).lettered()
-
-    def __repr__(self) -> str:
-        return f"<attention {list(self.values.shape)} of {self.tokens}>"
-
-
 @in_python()
 @one_at_a_time
 def lens(model: LoadedModel, prompt: str, patch: Patched = None, top: int = 5) -> Lens:
@@ -141,20 +106,3 @@ def lens(model: LoadedModel, prompt: str, patch: Patched = None, top: int = 5) -
         for rank, (token, share) in enumerate(zip(*of_block, strict=True), start=1)
     ]
     return Lens(prompt, pd.DataFrame(rows, columns=["block", "rank", "token", "probability"]))
-
-
-@in_python()
-@one_at_a_time
-def attention(model: LoadedModel, prompt: str) -> Attention:
-    """How much each token of a prompt attends to each, in every head.
-
-    Args:
-        prompt: as it stands, without a template.
-
-    Raises:
-        UsageError: also for a model that does not return its attention.
-    """
-    check_model(model)
-    (tokens,) = model.tokens([prompt])
-    values = model.run(measure.attention, {"prompts": [tokens]})
-    return Attention([str(model.tokenizer.decode([token])) for token in tokens], values)
