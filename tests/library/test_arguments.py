@@ -78,7 +78,7 @@ def test_a_vector_of_numpy_is_one_of_torch(model: Model, made: str) -> None:
     assert torch.equal(given, vector)
 
 
-@pytest.mark.parametrize("text", [None, 3, b"a", ["a"], "\ud800"], ids=ascii)
+@pytest.mark.parametrize("text", [None, 3, b"a", [3], "\ud800"], ids=ascii)
 def test_what_is_no_text_is_refused_wherever_a_prompt_takes_one(
     model: Model, episodes: list[Episode], text: Any
 ) -> None:

@@ -45,7 +45,7 @@ SETTINGS = {name: value for group in GROUPS for name, value in group.items()}
 def tokens(model: LoadedModel) -> list[int]:
     """What `model.generate` writes."""
     prompt = {"prompts": [model.tokenizer(TEXT).input_ids]}
-    return model.run(measure.generated, prompt, TOKENS, [])
+    return model.run(measure.generated, prompt, TOKENS, [])[0]
 
 
 def written(model: LoadedModel, theta: Vector) -> list[list[int]]:
@@ -53,8 +53,8 @@ def written(model: LoadedModel, theta: Vector) -> list[list[int]]:
     prompt, patch = {"prompts": [model.tokenizer(TEXT).input_ids]}, (2, theta.values[2])
     return [
         tokens(model),
-        model.run(measure.generated, prompt, TOKENS, [patch]),
-        model.run(measure.answer, prompt, patch, False, TOKENS),
+        model.run(measure.generated, prompt, TOKENS, [patch])[0],
+        model.run(measure.answers, prompt, patch, False, TOKENS)[0],
     ]
 
 

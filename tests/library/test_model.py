@@ -60,7 +60,7 @@ def test_every_call_of_a_remote_model_is_a_job(
         assert model.generate("hot", 4) == steered
     assert theta.model.generate("hot", 4) != steered
     functions = [job.function for job in server.jobs]
-    assert functions == [measure.answer, measure.answer, measure.generated]
+    assert functions == [measure.answers, measure.answers, measure.generated]
     assert server.waited == len(functions)
     assert all(job.prompts == 1 for job in server.jobs)
 
@@ -72,7 +72,7 @@ def test_a_job_is_rehearsed_as_those_of_experiments_are(theta: Vector) -> None:
     patch = (2, theta.values[2])
     for function, arguments in (
         (measure.vectors, ()),
-        (measure.answer, (patch, True, 3, (1,))),
+        (measure.answers, (patch, True, 3, (1,))),
         (measure.generated, (3, [patch])),
     ):
         rehearse(Job(function, (prompts, *arguments), prompts=1), decoder, "float32")

@@ -163,3 +163,36 @@ def test_a_hundred_calls_hold_no_more_memory_than_ten(theta: Vector) -> None:
     before, peak = objects_after(10), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert objects_after(100) - before < 100
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20_000  # kilobytes
+
+
+def test_a_list_is_answered_as_its_texts_are(theta: Vector) -> None:
+    model, queries = theta.model, list(QUERIES)
+    added = replace(theta, values=theta.values / 10, adds=True)
+    patch = (2, theta.values[2])
+    for one in (theta, added):
+        assert one.apply(queries, 3) == [one.apply(query, 3) for query in queries]
+    assert tvsight.answer(model, queries, patch=patch) == [
+        tvsight.answer(model, query, patch=patch) for query in queries
+    ]
+    with theta.steering(2):
+        apart = [model.generate(query, 6) for query in queries]
+        assert model.generate(queries, 6) == apart
+    assert model.generate(queries, 6) != apart
+    for call in (theta.apply, model.generate, lambda none: tvsight.answer(model, none)):
+        with pytest.raises(UsageError, match="expected at least one text"):
+            call([])
+
+
+def test_vectors_can_be_reckoned_with(theta: Vector) -> None:
+    other = Vector(theta.model, "other", theta.values.flip(0), layer=1)
+    found = 2 * theta + other - theta
+    assert torch.equal(found.values, 2 * theta.values + other.values - theta.values)
+    assert (found.layer, found.report, found.task) == (2, None, "2 to_upper + other + -1 to_upper")
+    assert torch.equal((-theta).values, -theta.values)
+    torch.testing.assert_close(theta.cosine(-theta), -torch.ones(DEPTH))
+    alone = Vector(theta.model, "to_upper", theta.values[2], layer=2)
+    assert alone.values.shape == theta.values.shape
+    assert alone.apply(list(QUERIES)) == theta.apply(list(QUERIES))
+    for wrong, told in ((3, "another vector"), (replace(other, adds=True), "one vector is added")):
+        with pytest.raises(UsageError, match=told):
+            _ = theta + wrong

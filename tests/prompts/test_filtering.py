@@ -16,7 +16,7 @@ from tvsight.prompts.filtering import (
 )
 from tvsight.prompts.templates import Template, template
 from tvsight.tasks import MatchRule, Pair, Task
-from tvsight.tasks.files import USERS
+from tvsight.tasks.pairs import USERS
 
 MakeTokenizer = Callable[[Iterable[str]], Any]
 EXAMPLE = template("example")

@@ -186,7 +186,7 @@ def test_a_long_text_with_line_breaks_is_read_from_json(tmp_path: Path) -> None:
 
 def test_too_many_pairs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "3d.csv: name '3d': lower-case letters" in refusal(tmp_path / "3d.csv", "a,b\n")
-    monkeypatch.setattr("tvsight.tasks.files.MAX_PAIRS", 2)
+    monkeypatch.setattr("tvsight.tasks.pairs.MAX_PAIRS", 2)
     (tmp_path / "own.csv").write_text("a,b\nc,d\n")
     assert len(read_task_file(str(tmp_path / "own.csv")).pairs) == 2
     message = refusal(tmp_path / "own.csv", "a,b\nc,d\ne,f\n")

@@ -1,6 +1,6 @@
 """Steering: a vector is added at every generated position, for a while, and text is generated."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from inspect import signature
 from typing import Any
 
@@ -10,6 +10,7 @@ from nnsight.intervention.interleaver import OutOfOrderError
 from torch import Tensor
 from transformers import DynamicCache
 
+from tvsight.interventions.batching import batches, halving, padded, positions_per_forward
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import TokenIds
 
@@ -38,35 +39,56 @@ def steered(decoder: Decoder, layer: int, vector: Tensor) -> Any:
     return edited
 
 
-def generate(decoder: Decoder, tokens: TokenIds, most: int) -> list[int]:
-    """The tokens that follow a prompt, greedily, up to and with the end of the text.
+def generate(decoder: Decoder, prompts: Sequence[TokenIds], most: int) -> list[list[int]]:
+    """The tokens that follow each prompt, greedily, up to and with the end of the text.
 
-    All forwards are those of one trace, as in the model's own `generate`, so edits of the model
-    hold. Of the checkpoint's settings of generation only the tokens that end a text count.
+    All forwards of a batch are those of one trace, as in the model's own `generate`, so edits of
+    the model hold. Of the checkpoint's settings of generation only the tokens that end a text
+    count.
 
     Args:
         most: the largest number of tokens.
     """
-    ids = torch.tensor([list(tokens)])
+    lengths = [len(prompt) + most for prompt in prompts]
+    found: dict[int, list[int]] = {}
+    for batch in batches(lengths, positions_per_forward(decoder)):
+        for rows, texts in halving(
+            lambda rows: _generated(decoder, [prompts[row] for row in rows], most), batch
+        ):
+            found |= dict(zip(rows, texts, strict=True))
+    return [found[row] for row in range(len(prompts))]
+
+
+def _generated(decoder: Decoder, prompts: Sequence[TokenIds], most: int) -> list[list[int]]:
+    """The same for prompts that run together."""
+    ids, mask = padded(prompts, side="left")
     module = decoder.nn._module
     ends = end_tokens(module)
     # A prompt's logits but the last would only fill the memory.
     known = signature(type(module).forward).parameters
     last = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
 
-    def greedily(input_ids: Tensor, attention_mask: Tensor) -> list[int]:
+    def greedily(input_ids: Tensor, attention_mask: Tensor, **further: Any) -> list[list[int]]:
+        # nnsight brings positions of its own where there is padding.
         cache = decoder.continuing(DynamicCache(config=decoder.nn.config))
-        mask, following = attention_mask, list[int]()
-        while len(following) < most and not ends.intersection(following[-1:]):
+        mask, texts = attention_mask, [list[int]() for _ in prompts]
+        going = set(range(len(prompts)))
+        for _ in range(most):
             logits = module(**decoder.inputs(input_ids, mask), **cache, **last).logits
-            following.append(int(logits[0, -1].argmax()))
-            input_ids = mask.new_tensor([following[-1:]])
+            tokens = logits[:, -1].argmax(dim=-1)
+            for row, token in enumerate(tokens.tolist()):
+                if row in going:
+                    texts[row].append(token)
+                    going -= {row} if token in ends else set()
+            if not going:
+                break
+            input_ids = tokens[:, None]
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
-        return following
+        return texts
 
-    arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    arguments = {"input_ids": ids, "attention_mask": mask}
     with decoder.nn.trace(arguments, fn=greedily) as tracer:
-        found: list[int] = save(tracer.result)
+        found: list[list[int]] = save(tracer.result)
     return found
 
 

@@ -118,6 +118,36 @@ def patch_states(
     return final
 
 
+def run_patched(
+    decoder: Decoder, prompts: Sequence[TokenIds], patches: Sequence[tuple[int, Tensor, int]]
+) -> Tensor:
+    """Overwrite the residual stream of whole prompts at any blocks and tokens, and read it at their
+    last token.
+
+    Args:
+        patches: a block, the vector `[width]` that replaces the state after it, and the place of
+            the token, -1 for the last.
+
+    Returns:
+        After every block, `[prompts, depth, width]`.
+    """
+    ids, mask = padded(prompts, side="left")
+    device, states_by_block = decoder.device, []
+    with decoder.nn.trace(decoder.inputs(ids, mask), use_cache=False) as tracer:
+        for number, block in enumerate(decoder.blocks):
+            states = decoder.read(block)
+            own = [(vector, place) for layer, vector, place in patches if layer == number]
+            if own:
+                states = states.clone()
+                for vector, place in own:
+                    states[:, place] = vector.to(states)
+                decoder.write(block, states)
+            states_by_block.append(states[:, -1].to(device))
+        read = save(torch.stack(states_by_block, dim=1))
+        tracer.stop()
+    return read
+
+
 def continue_prefixes(
     decoder: Decoder,
     prefixes: Prefixes,

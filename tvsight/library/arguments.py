@@ -1,10 +1,10 @@
 """Check the arguments of the library, so that a mistake is one line and not a trace of torch."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TypeVar
 
 import numpy as np
 import torch
@@ -18,15 +18,44 @@ from tvsight.tasks import Task
 from tvsight.tasks.words import is_encodable
 
 Values = Tensor | np.ndarray[Any, Any]
+Patched = tuple[Any, ...] | list[Any] | None
+"""A patch or several, see `as_patches`."""
+Text = TypeVar("Text", str, list[str])
+"""A text, or a list of texts, of which the same is returned."""
 
 
-def as_task(task: Task | str) -> Task:
-    """A task, or the packaged one of a name."""
+def as_task(task: Any, name: str = "own") -> Task:
+    """A task, the packaged one of a name, or one of pairs, which gets a name."""
     if isinstance(task, str):
         return tasks.task(task)
-    if not isinstance(task, Task):
-        raise unexpected("task", "a task or the name of one", task)
-    return task
+    if isinstance(task, Task):
+        return task
+    if not isinstance(task, Iterable):
+        raise unexpected("task", "a task, the name of one, or pairs", task)
+    return Task.of(name, task)
+
+
+def as_tasks(given: Any) -> list[str | Task]:
+    """Names as for `--tasks`, and tasks: what one name, task or set of pairs, or several, mean."""
+    is_one = isinstance(given, str | Task | Mapping) or hasattr(given, "columns")
+    is_one = is_one or hasattr(given, "column_names")
+    if not is_one and not isinstance(given, Iterable):
+        raise unexpected("tasks", "names, tasks or pairs", given)
+    several = [given] if is_one else list(given)
+    if several and all(isinstance(one, tuple | list) and is_pair(one) for one in several):
+        several = [several]
+    found: list[str | Task] = []
+    for number, one in enumerate(several, start=1):
+        name = "own" if len(several) == 1 else f"own_{number}"
+        found.append(as_text("tasks", one) if isinstance(one, str) else as_task(one, name))
+    if not found:
+        raise unexpected("tasks", "at least one name", given)
+    return found
+
+
+def is_pair(row: Sequence[Any]) -> bool:
+    """Whether a row is an input with its answer or answers, and no list of such rows."""
+    return len(row) == 2 and isinstance(row[0], str)
 
 
 def as_template(prompt: Template | str | None) -> Template:
@@ -64,6 +93,20 @@ def as_text(name: str, value: object) -> str:
     if not isinstance(value, str) or not is_encodable(value):
         raise unexpected(name, "UTF-8 text", value)
     return value
+
+
+def each(name: str, texts: Text, answered: Callable[[list[str]], list[str]]) -> Text:
+    """What is answered to a text, or to each of a list of texts."""
+    if not isinstance(texts, list):
+        return answered([texts])[0]
+    if not texts:
+        raise unexpected(name, "at least one text", texts)
+    return answered(texts)
+
+
+def with_room(prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+    """Prompts as long as they get while up to `most` tokens follow."""
+    return [[*prompt, *range(most - 1)] for prompt in prompts]
 
 
 def as_query(value: object) -> str:
@@ -134,3 +177,21 @@ def as_patch(decoder: Decoder, patch: tuple[int, Values]) -> tuple[int, Tensor]:
     (layer,) = decoder.block_numbers(patch[:1])
     vector = dense("patch", patch[1], [decoder.width])
     return layer, held("patch", vector, decoder.device, decoder.dtype)
+
+
+def as_patches(decoder: Decoder, patch: Patched, tokens: int) -> list[tuple[int, Tensor, int]]:
+    """Blocks, vectors and places of tokens, counted from the end, -1 for the last.
+
+    Args:
+        patch: `(block, vector)`, `(block, vector, place)`, or a list of these; None for none.
+        tokens: number of tokens of the shortest prompt.
+    """
+    found = []
+    several = [] if patch is None else patch if isinstance(patch, list) else [patch]
+    for one in several:
+        layer, vector = as_patch(decoder, one[:2])
+        place = whole("place", one[2] if len(one) > 2 else -1)
+        if not -tokens <= place < 0:
+            raise unexpected("place", f"-1 for the last token, to {-tokens}", place)
+        found.append((layer, vector, place))
+    return found

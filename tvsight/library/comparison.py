@@ -10,12 +10,13 @@ from rich.console import Console
 
 from tvsight.errors import MeasurementError, Remark, UsageError, in_python, nearest, unexpected
 from tvsight.interventions.decoder import one_at_a_time
-from tvsight.library.arguments import as_text, whole
+from tvsight.library.arguments import as_tasks, as_text, whole
 from tvsight.library.model import LoadedModel, check_model
 from tvsight.output.console import Display
 from tvsight.protocol.central import collect
 from tvsight.protocol.options import AnswerOptions
 from tvsight.run.runner import Runner
+from tvsight.tasks import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,16 +39,19 @@ RATHER = {"score": " It chooses what a figure shows; the rows have every score a
 @one_at_a_time
 def measure(
     model: LoadedModel,
-    tasks: str | Iterable[str] = "paper",
+    tasks: Any = "paper",
     results: str | PathLike[str] = "results",
+    progress: bool = False,
     **options: Any,
 ) -> "pd.DataFrame":
     """The central comparison: baseline, ICL and vectors on the same episodes.
 
     Args:
-        tasks: names and categories, or one text of them as for `--tasks`.
+        tasks: names and categories, or one text of them as for `--tasks`; tasks and pairs of your
+            own, as `tvsight.Task.of` takes them, alone or among names.
         results: the folder of the results. What it holds is not measured again, whether a command
             or this function measured it.
+        progress: show a bar, and a line for each task that is done.
         options: those of `python -m analyses.main_results`, such as `shots=3`, `seed=(0, 1)` or
             `methods=["mean_state"]`.
 
@@ -64,11 +68,14 @@ def measure(
         Remark: about each task that cannot be measured, where others can.
     """
     check_model(model)
-    names = [tasks] if isinstance(tasks, str) else _texts("tasks", tasks)
-    if not names:
-        raise unexpected("tasks", "at least one name", tasks)
+    given_tasks = as_tasks(tasks)
+    own = [task for task in given_tasks if isinstance(task, Task)]
+    names = [name for name in given_tasks if isinstance(name, str)]
     folder = fspath(results) if isinstance(results, PathLike) else results
-    given: dict[str, Any] = {"tasks": ",".join(names), "results": as_text("results", folder)}
+    given: dict[str, Any] = {
+        "tasks": ",".join(names) if names else "none",
+        "results": as_text("results", folder),
+    }
     for name, value in options.items():
         if name not in OPTIONS:
             meant = RATHER.get(name, nearest(name, OPTIONS))
@@ -76,7 +83,8 @@ def measure(
             raise UsageError(f"{name}: unknown option.{meant} {known}")
         given[name] = _converted(name, value)
     config = AnswerOptions(**given, **_of_model(model))
-    outcome = collect(Runner(Display(Console(quiet=True)), model), config)
+    display = Display(None if progress else Console(quiet=True))
+    outcome = collect(Runner(display, model, own), config)
     failed = [f"{key}: {why}" for key, why in outcome.failures.items()]
     if not outcome.results:
         raise MeasurementError("; ".join(failed) or "no task was measured.")

@@ -1,5 +1,7 @@
 """Learn the vector of a task, choose its block on dev, and test it."""
 
+from typing import Any
+
 from tvsight.config import LEAST, RunConfig
 from tvsight.errors import UsageError, in_python, nearest
 from tvsight.interventions.decoder import one_at_a_time
@@ -12,14 +14,13 @@ from tvsight.methods import METHODS
 from tvsight.prompts import Template
 from tvsight.protocol.rows import asked, finite_vectors, frame, method_tokens, scored
 from tvsight.run.planning import Plan
-from tvsight.tasks import Task
 
 
 @in_python()
 @one_at_a_time
 def task_vector(
     model: LoadedModel,
-    task: Task | str,
+    task: Any,
     episodes: int = 50,
     shots: int = 5,
     seed: int = 0,
@@ -33,7 +34,7 @@ def task_vector(
     that is best there. The report of the result has the accuracies.
 
     Args:
-        task: a task, or the name of a packaged one.
+        task: a task, the name of a packaged one, or pairs, as `tvsight.Task.of` takes them.
         episodes: number of dev episodes that it is extracted from; as many test it.
         shots: demonstrations of an episode.
         method: `task_vector`, `averaged_vector`, `mean_state` or `function_vector`.

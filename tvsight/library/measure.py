@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from tvsight.interventions import generation
-from tvsight.interventions.application import cache_prompts, unpatched_states
+from tvsight.interventions.answers import Answers
+from tvsight.interventions.application import cache_prompts
+from tvsight.interventions.batching import batches, halving, in_order, positions_per_forward
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.interventions.steering import generate, steered
-from tvsight.methods.method import Method, extract
+from tvsight.interventions.traces import run_patched
+from tvsight.methods.method import Method, Use, extract
 from tvsight.prompts.tokens import PromptTokens
+from tvsight.protocol import conditions
 from tvsight.protocol.conditions import Progress
 from tvsight.protocol.measure import Comparison, Extracted, compared, in_context_learning
 
@@ -38,7 +42,7 @@ def vectors(decoder: Decoder, prompts: Prompts, progress: Progress | None = None
     return task_vectors(last_states(decoder, [[]], [prompts["prompts"]]))[0]
 
 
-def answer(
+def answers(
     decoder: Decoder,
     prompts: Prompts,
     patch: tuple[int, Tensor] | None,
@@ -46,23 +50,91 @@ def answer(
     most: int = 1,
     stops: Sequence[int] = (),
     progress: Progress | None = None,
-) -> list[int]:
-    """The tokens that follow one prompt, greedily.
+) -> list[list[int]]:
+    """The tokens that follow each prompt, greedily.
 
     Args:
-        patch: a block, and the vector `[width]` for the state at the prompt's last token after it.
+        patch: a block, and the vector `[width]` for the state at a prompt's last token after it.
         adds: whether the vector is added to that state. Otherwise it replaces it.
         most: the largest number of tokens.
         stops: tokens after which nothing follows.
     """
     cached = cache_prompts(decoder, prompts["prompts"])
     layer, vector = (None, torch.zeros(decoder.width)) if patch is None else patch
-    vector = vector.to(decoder.device)
-    if adds:
-        vector = vector + unpatched_states(decoder, cached)[0, layer]
-    patches = Patches([0], [layer], vector[None])
-    tokens = generation.generate(decoder, cached, patches, most, stops)[0].tolist()
-    return [token for token in tokens if token != ENDED]
+    count = len(prompts["prompts"])
+    vectors = vector.to(decoder.device).expand(count, -1)
+    patches = Patches(range(count), [layer] * count, vectors, [adds] * count)
+    rows = generation.generate(decoder, cached, patches, most, stops).tolist()
+    return [[token for token in row if token != ENDED] for row in rows]
+
+
+def logits(
+    decoder: Decoder,
+    prompts: Prompts,
+    patches: Sequence[tuple[int, Tensor, int]],
+    progress: Progress | None = None,
+) -> Tensor:
+    """The logits of the next token of each prompt, `[prompts, vocabulary]`.
+
+    Args:
+        patches: as in `run_patched`.
+    """
+    asked = prompts["prompts"]
+
+    def run(rows: list[int]) -> Tensor:
+        states = run_patched(decoder, [asked[row] for row in rows], patches)
+        return decoder.unembed(states[:, -1]).float().cpu()
+
+    together = batches([len(prompt) for prompt in asked], positions_per_forward(decoder))
+    parts = (part for batch in together for part in halving(run, batch))
+    return torch.stack(in_order(parts, len(asked)))
+
+
+def top_tokens(
+    decoder: Decoder,
+    prompts: Prompts,
+    patches: Sequence[tuple[int, Tensor, int]],
+    top: int,
+    progress: Progress | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The most probable tokens after each block of one prompt, and their probabilities, both
+    `[depth, top]`.
+
+    Args:
+        patches: as in `run_patched`.
+    """
+    states = run_patched(decoder, prompts["prompts"][:1], patches)[0]
+    found = decoder.unembed(states).float().softmax(dim=-1).topk(top)
+    return found.indices.cpu(), found.values.cpu()
+
+
+def swept(
+    decoder: Decoder,
+    prompts: Prompts,
+    vectors: Tensor,
+    use: Use,
+    expected: int | None,
+    layer: int,
+    progress: Progress | None = None,
+) -> tuple[int, Answers]:
+    """The answers to one prompt with a vector after each block alone.
+
+    Args:
+        vectors: `[depth, width]`.
+        expected: the token whose probability is read; None: the answer after block `layer`.
+
+    Returns:
+        That token, and the answers, every value `[depth]`.
+    """
+    asked = conditions.Prompts(decoder, prompts["prompts"][:1], [expected or 0])
+    condition = conditions.Condition("vector", vectors, range(decoder.depth), use)
+    states = asked.states([condition])
+    read = asked.answers([condition], states)[0]["answers"]
+    token = int(read["token"][0, layer]) if expected is None else expected
+    if expected is None:
+        asked.expected = [token]
+        read = asked.answers([condition], states)[0]["answers"]
+    return token, conditions.at(read, 0, 0)
 
 
 def generated(
@@ -71,8 +143,8 @@ def generated(
     most: int,
     added: Sequence[tuple[int, Tensor]],
     progress: Progress | None = None,
-) -> list[int]:
-    """The tokens that follow one prompt, greedily, in the model as it is edited.
+) -> list[list[int]]:
+    """The tokens that follow each prompt, greedily, in the model as it is edited.
 
     Args:
         most: the largest number of tokens.
@@ -82,7 +154,7 @@ def generated(
     try:
         for layer, vector in added:
             decoder.nn = steered(decoder, layer, vector)
-        return generate(decoder, prompts["prompts"][0], most)
+        return generate(decoder, prompts["prompts"], most)
     finally:
         decoder.nn = unsteered
 

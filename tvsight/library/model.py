@@ -15,10 +15,11 @@ from tvsight.execution.here import run as run_here
 from tvsight.execution.jobs import Job
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
-from tvsight.library.arguments import as_text, whole
+from tvsight.library.arguments import Patched, Text, as_patches, as_text, each, whole, with_room
 from tvsight.models import packages
 from tvsight.models.loading import Model, load_remote
 from tvsight.models.loading import load as load_here
+from tvsight.models.own import own_model
 from tvsight.models.precision import Device, resolve_dtype
 from tvsight.prompts import check_window
 from tvsight.texts import one_line
@@ -41,8 +42,9 @@ class LoadedModel(Model):
     """The blocks of steering whose vectors a job brings along, where the model is remote."""
 
     @in_python()
-    def generate(self, text: str, tokens: int = 20) -> str:
-        """The text that follows, greedily. A steering block steers it, and so do your own edits.
+    def generate(self, text: Text, tokens: int = 20) -> Text:
+        """The text that follows, greedily; of a list, what follows each. A steering block
+        steers it, and so do your own edits.
 
         Args:
             text: as it stands, without a template.
@@ -52,15 +54,48 @@ class LoadedModel(Model):
             UsageError: for an argument of the wrong kind, a text without a token, or one that is
                 with `tokens` longer than the context window.
         """
-        text, most = as_text("text", text), whole("tokens", tokens, 1)
-        # A tokenizer may begin every text, even an empty one, with a special token.
-        prompt = self.tokenizer(text).input_ids if text else []
-        if not prompt:
-            raise unexpected("text", "at least one token", text)
-        check_window(self, [[*prompt, *range(most - 1)]])
+        most = whole("tokens", tokens, 1)
         added = [(of.layer, of.vector) for of in self.added]
-        generated = self.run(measure.generated, {"prompts": [prompt]}, most, added)
-        return str(self.tokenizer.decode(generated, skip_special_tokens=True))
+
+        def following(texts: list[str]) -> list[str]:
+            prompts = {"prompts": self.tokens(texts, most)}
+            decode = self.tokenizer.decode
+            generated = self.run(measure.generated, prompts, most, added)
+            return [str(decode(tokens, skip_special_tokens=True)) for tokens in generated]
+
+        return each("text", text, following)
+
+    @in_python()
+    def logits(self, texts: str | list[str], patch: Patched = None) -> torch.Tensor:
+        """The logits of the next token of each text, `[texts, vocabulary]`, on the CPU.
+
+        Args:
+            texts: as they stand, without a template.
+            patch: `(block, vector)` for the last token; `(block, vector, place)` for another one,
+                counted from the end; or a list of these.
+
+        Raises:
+            UsageError: for an argument of the wrong kind, or a text that is longer than the context
+                window.
+        """
+        check_model(self)
+        prompts = self.tokens([texts] if isinstance(texts, str) else texts)
+        patches = as_patches(self.decoder, patch, min(map(len, prompts)))
+        return self.run(measure.logits, {"prompts": prompts}, patches)
+
+    def tokens(self, texts: list[str], most: int = 1) -> list[list[int]]:
+        """The token ids of texts as they stand, where up to `most` further tokens have room.
+
+        Raises:
+            UsageError: for no text, one without a token, or one that is too long.
+        """
+        # A tokenizer may begin every text, even an empty one, with a special token.
+        checked = [as_text("text", one) for one in texts]
+        prompts = [self.tokenizer(one).input_ids if one else [] for one in checked]
+        if not prompts or not all(prompts):
+            raise unexpected("text", "at least one token", texts)
+        check_window(self, with_room(prompts, most))
+        return prompts
 
     @one_at_a_time
     def run(self, function: Callable[..., Result], *arguments: Any, prompts: int = 1) -> Result:
@@ -97,7 +132,9 @@ class LoadedModel(Model):
 
 @in_python()
 def load(
-    name: str | PathLike[str],
+    name: Any,
+    tokenizer: Any = None,
+    *,
     revision: str | None = None,
     device: Device | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
@@ -106,10 +143,13 @@ def load(
     report: packages.Report = print,
     remote: Remote = False,
 ) -> LoadedModel:
-    """Load a model: a catalogue alias, a local checkpoint directory, or a hub id.
+    """Load a model: a catalogue alias, a local checkpoint directory, or a hub id; or take one.
 
     Args:
-        name: what to load; see `tvsight.models.sources.resolve`. A path is a directory.
+        name: what to load; see `tvsight.models.sources.resolve`. A path is a directory. Or a model
+            that you hold already: of transformers with its `tokenizer`, or of nnsight. It is used
+            as it is, its parameters require no gradients any more, and its results are stored by a
+            digest of its weights.
         revision: hub revision (branch, tag or commit).
         device: `auto`, `cpu` or `cuda`. A model larger than one GPU is spread over all of them.
         dtype: `auto`, `float32`, `bfloat16` or `float16`, or torch's own.
@@ -125,7 +165,14 @@ def load(
     """
     if not isinstance(remote, bool) and remote != "simulated":
         raise unexpected("remote", "True, False or 'simulated'", remote)
-    if remote is True:
+    is_name = isinstance(name, str | bytes | PathLike | None)
+    if not is_name:
+        if remote is True:
+            raise UsageError("remote: a server has the models of its own; give the name of one.")
+        model = own_model(name, tokenizer, report)
+    elif tokenizer is not None:
+        raise unexpected("tokenizer", "none, for a model that is loaded by name", tokenizer)
+    elif remote is True:
         if str(device) != "auto" or allow_pickled_weights:
             raise UsageError("remote: the server holds the model; leave device and weights to it.")
         precision = resolve_dtype(dtype, "cuda")

@@ -5,6 +5,7 @@ use one model; they take turns.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import Tensor
 
@@ -13,25 +14,26 @@ from tvsight.errors import in_python, unexpected
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import (
+    Text,
     Values,
     as_patch,
     as_query,
     as_task,
     as_template,
     as_text,
+    each,
     pairs,
     whole,
 )
 from tvsight.library.model import LoadedModel, check_model
 from tvsight.prompts import Episode, Sampling, Template, check_window, sample_episodes, usable_pairs
-from tvsight.tasks import Task
 
 
 @in_python()
 @one_at_a_time
 def episodes(
     model: LoadedModel,
-    task: Task | str,
+    task: Any,
     count: int = 50,
     shots: int = 5,
     dummy_queries: int = 2,
@@ -40,7 +42,7 @@ def episodes(
     """Sample episodes of a task: `count` of the dev split, then `count` of the test split.
 
     Args:
-        task: a task, or the name of a packaged one.
+        task: a task, the name of a packaged one, or pairs, as `tvsight.Task.of` takes them.
 
     Raises:
         UsageError: for an argument of the wrong kind, a count below 1, or when too few pairs of the
@@ -90,12 +92,12 @@ def extract(model: LoadedModel, episode: Episode, prompt: Template | str | None 
 @one_at_a_time
 def answer(
     model: LoadedModel,
-    query: str,
+    query: Text,
     demonstrations: Iterable[tuple[str, str]] = (),
     patch: tuple[int, Values] | None = None,
     prompt: Template | str | None = None,
-) -> str:
-    """The greedy next token after a prompt, as text.
+) -> Text:
+    """The greedy next token after a prompt, as text; of a list of queries, that of each.
 
     Args:
         query: the input x as it stands in the prompt, often with a leading space. It has a word.
@@ -111,9 +113,14 @@ def answer(
     """
     check_model(model)
     shown = pairs(demonstrations)
-    text = as_template(prompt).few_shot(shown, as_query(query))
+    template = as_template(prompt)
     block_and_vector = None if patch is None else as_patch(model.decoder, patch)
-    tokens = model.tokenizer(text).input_ids
-    check_window(model, [tokens])
-    answer_tokens = model.run(measure.answer, {"prompts": [tokens]}, block_and_vector)
-    return str(model.tokenizer.decode(answer_tokens))
+
+    def answers(queries: list[str]) -> list[str]:
+        asked = [template.few_shot(shown, as_query(text)) for text in queries]
+        prompts = model.tokenizer(asked).input_ids
+        check_window(model, prompts)
+        found = model.run(measure.answers, {"prompts": prompts}, block_and_vector)
+        return [str(model.tokenizer.decode(tokens)) for tokens in found]
+
+    return each("query", query, answers)

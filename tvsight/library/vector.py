@@ -1,10 +1,11 @@
 """A vector of a task, as an object: apply it, steer with it, save it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from os import PathLike
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -12,16 +13,20 @@ from tvsight.errors import UsageError, in_python, unexpected
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import files, measure
 from tvsight.library.arguments import (
+    Text,
     as_path,
     as_query,
     as_template,
     as_text,
     dense,
+    each,
     finite,
     held,
     pairs,
     whole,
+    with_room,
 )
+from tvsight.library.inside import Sweep
 from tvsight.library.model import LoadedModel, check_loaded, check_model
 from tvsight.library.origin import Origin
 from tvsight.library.report import Report
@@ -46,7 +51,8 @@ class Vector:
     task: str
     """The name of the task."""
     values: Tensor
-    """`[depth, width]`, in single precision on the CPU, whatever tensor or array it is made of."""
+    """`[depth, width]`, in single precision on the CPU, whatever tensor or array it is made of. A
+    vector `[width]` stands after every block."""
     layer: int
     """The block after which it is applied, 0-based."""
     kind: str = "task_vector"
@@ -65,7 +71,10 @@ class Vector:
     def __post_init__(self) -> None:
         check_loaded(self.model)
         decoder = self.model.decoder
-        values = dense("values", self.values, [decoder.depth, decoder.width])
+        values = self.values
+        if getattr(values, "ndim", 2) == 1:
+            values = dense("values", values, [decoder.width]).expand(decoder.depth, -1)
+        values = dense("values", values, [decoder.depth, decoder.width])
         values = held("values", values, torch.device("cpu"), torch.float32).clone()
         (layer,) = decoder.block_numbers([self.layer])
         for name, kind, expected in (
@@ -92,19 +101,20 @@ class Vector:
     @one_at_a_time
     def apply(
         self,
-        query: str,
+        query: Text,
         tokens: int = 1,
         demonstrations: Iterable[tuple[str, str]] = (),
         layer: int | None = None,
         prompt: Template | str | None = None,
-    ) -> str:
-        """The greedy answer to a query, with the vector applied once, at the prompt's last token.
+    ) -> Text:
+        """The greedy answer to a query, or to each of a list, with the vector applied once, at the
+        prompt's last token.
 
         Later tokens feel it through the keys and values of that token.
 
         Args:
-            query: the input x. It and words of demonstrations get the space in front that words of
-                the task have in prompts.
+            query: the input x, or a list of them. It and words of demonstrations get the space in
+                front that words of the task have in prompts.
             tokens: the largest number of tokens.
             demonstrations: S; none for the zero-shot prompt.
             layer: the block after which it is applied; by default its own.
@@ -121,12 +131,52 @@ class Vector:
         check_model(model)
         most = whole("tokens", tokens, 1)
         shown = tuple((self._word(x), self._word(y)) for x, y in pairs(demonstrations))
-        ids = model.tokenizer(template.few_shot(shown, self._word(as_query(query)))).input_ids
-        check_window(model, [[*ids, *ids[:1] * (most - 1)]])
         stops = stop_tokens(model, template)
         patch = self._at(layer)
-        generated = model.run(measure.answer, {"prompts": [ids]}, patch, self.adds, most, stops)
-        return answer_text(model, generated, template)
+
+        def answers(queries: list[str]) -> list[str]:
+            asked = [template.few_shot(shown, self._word(as_query(text))) for text in queries]
+            prompts = model.tokenizer(asked).input_ids
+            check_window(model, with_room(prompts, most))
+            generated = model.run(
+                measure.answers, {"prompts": prompts}, patch, self.adds, most, stops
+            )
+            return [answer_text(model, tokens, template) for tokens in generated]
+
+        return each("query", query, answers)
+
+    @in_python()
+    @one_at_a_time
+    def sweep(self, query: str, expected: str | None = None) -> Sweep:
+        """The answer to a query with the vector after each block alone, all in one run.
+
+        Args:
+            query: the input x, as in `apply`.
+            expected: the answer whose first token's log-probability and rank are read; by default
+                the answer with the vector after its own block.
+        """
+        check_model(self.model)
+        template, tokenizer = as_template(self.template), self.model.tokenizer
+        text = template.few_shot((), self._word(as_query(query)))
+        ids, first = tokenizer(text).input_ids, None
+        check_window(self.model, [ids])
+        if expected is not None:
+            word = self._word(as_text("expected", expected))
+            first = tokenizer(word, add_special_tokens=False).input_ids[0]
+        use = "add" if self.adds else "overwrite"
+        values = held("vector", self.values, self.model.decoder.device, self.model.decoder.dtype)
+        token, read = self.model.run(
+            measure.swept, {"prompts": [ids]}, values, use, first, self.layer
+        )
+        table = pd.DataFrame(
+            {
+                "block": range(len(values)),
+                "answer": [str(tokenizer.decode([of])) for of in read["token"].tolist()],
+                "log_probability": read["log_probability"].tolist(),
+                "rank": read["rank"].tolist(),
+            }
+        )
+        return Sweep(query, str(tokenizer.decode([token])), table)
 
     def steering(self, alpha: float = 1.0, layer: int | None = None) -> Steering:
         """Add `alpha` times the vector after its block at every generated position, for a while.
@@ -176,6 +226,37 @@ class Vector:
         kind = str(self.model.decoder.nn.config.get_text_config().model_type)
         architecture, file = kind.removesuffix("_text"), as_path("path", path)
         files.write_gguf(file, self.values[block], block, architecture, self._origin)
+
+    def cosine(self, other: "Vector") -> Tensor:
+        """The cosine with another vector of the same model after each block, `[depth]`."""
+        return torch.cosine_similarity(self.values, self._fitting(other).values, dim=1)
+
+    def __add__(self, other: "Vector") -> "Vector":
+        """The sum after each block, which is applied where this one is. No report is of it."""
+        values = self.values + self._fitting(other).values
+        return replace(self, task=f"{self.task} + {other.task}", values=values, report=None)
+
+    def __sub__(self, other: "Vector") -> "Vector":
+        return self + -other
+
+    def __mul__(self, factor: float) -> "Vector":
+        """A multiple of it. No report is of it."""
+        values, task = self.values * finite("factor", factor), f"{factor:g} {self.task}"
+        return replace(self, task=task, values=values, report=None)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "Vector":
+        return -1 * self
+
+    def _fitting(self, other: object) -> "Vector":
+        """Another vector of the same weights, which is applied in the same way."""
+        if not isinstance(other, Vector):
+            raise unexpected("other", "another vector", other)
+        other._origin.check(self.model)
+        if other.adds != self.adds:
+            raise UsageError("other: one vector is added, and the other one replaces the state.")
+        return other
 
     def __repr__(self) -> str:
         report = "" if self.report is None else f"; {self.report}"
@@ -233,3 +314,16 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
         report=report,
         origin=origin,
     )
+
+
+def sweep(
+    model: LoadedModel, query: str, theta: Vector | Tensor, expected: str | None = None
+) -> Sweep:
+    """The answer to a query with a vector after each block alone, see `Vector.sweep`.
+
+    Args:
+        theta: a vector, or its values `[depth, width]`.
+    """
+    check_loaded(model)
+    vector = theta if isinstance(theta, Vector) else Vector(model, "own", theta, 0)
+    return replace(vector, model=model).sweep(query, expected)

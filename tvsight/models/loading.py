@@ -107,7 +107,7 @@ def load(
     check_tensors(source.name, loading)
     if allow_pickled_weights:
         unmapped(module)
-    decoder.nn = _traced(module, decoder.tokenizer, device=placement.get("device"))
+    decoder.nn = traced(module, decoder.tokenizer, device=placement.get("device"))
     if decoder.dtype != weights:  # transformers falls back to float32 without a word
         raise UsageError(
             f"{source.name} cannot be held in {precision} here; repeat with another "
@@ -209,7 +209,7 @@ def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> De
         source,
         "architecture",
         lambda: adapt(
-            _traced(
+            traced(
                 location,
                 tokenizer,
                 dtype=torch.bfloat16,  # the one precision that grouped expert layers are tried in
@@ -229,7 +229,8 @@ def _descriptions(source: ModelSource) -> Path:
     )
 
 
-def _traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> TransformersModel:
+def traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> TransformersModel:
+    """The nnsight model of a module, or of a checkpoint without its weights."""
     return TransformersModel(
         model, task="text-generation", tokenizer=tokenizer, rename=ALIASES, **options
     )

@@ -27,7 +27,8 @@ class ModelSource:
     `name` stands in rows, tables and folder names; it never holds a path of this machine.
     """
 
-    kind: Literal["package", "directory", "hub"]
+    kind: Literal["package", "directory", "hub", "memory"]
+    """`memory`: an object of the caller, whose weights have a digest of their own."""
     name: str
     location: str
     """Alias of a packaged model, path of a checkpoint directory, or hub id."""

@@ -9,7 +9,7 @@ from typing import Any
 from tvsight.errors import Remark, UsageError, option
 from tvsight.prompts.templates import Template, template_name
 from tvsight.tasks import Pair, Task
-from tvsight.tasks.files import USERS
+from tvsight.tasks.pairs import USERS
 from tvsight.tasks.words import shown
 
 MIN_PAIRS = 20

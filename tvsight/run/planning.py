@@ -130,8 +130,11 @@ Experiment = Callable[[Plan, ModelSource], Sequence[Request]]
 precision."""
 
 
-def read_plan(config: RunConfig) -> Plan:
+def read_plan(config: RunConfig, own_tasks: Iterable[Task] = ()) -> Plan:
     """Make a plan of the options: read the tasks, template and files that they name.
+
+    Args:
+        own_tasks: tasks that no option names.
 
     Raises:
         UsageError: for an unknown task or template, a broken file, or one that tvsight did not
@@ -141,7 +144,7 @@ def read_plan(config: RunConfig) -> Plan:
         check_target(Path(config.save_episodes))
     chosen_template = template(config.template)
     if config.episodes is None:
-        tasks = select(config.tasks, config.task_file)
+        tasks = select(config.tasks, config.task_file, own_tasks)
         for task in tasks:
             check_enough_pairs(task.name, len(task.pairs), config.shots, config.dummy_queries)
         return Plan(config, chosen_template, tasks, {})

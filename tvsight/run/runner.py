@@ -1,6 +1,6 @@
 """Carry out plans. Stored results are not measured again, and a task that fails stops no other."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -37,6 +37,7 @@ from tvsight.storage.manifests import Key
 from tvsight.storage.ownership import put_all_back
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
+from tvsight.tasks import Task
 
 if TYPE_CHECKING:
     from tvsight.models.loading import Model
@@ -52,8 +53,11 @@ class Runner:
     The plans of one runner are run in one place, and differ in their requests only.
     """
 
-    def __init__(self, display: Display, loaded: "Model | None" = None) -> None:
+    def __init__(
+        self, display: Display, loaded: "Model | None" = None, own_tasks: Iterable[Task] = ()
+    ) -> None:
         self.display = display
+        self._own_tasks = own_tasks
         self._place: Places | None = None
         self._loaded = None if loaded is None else (loaded.source, loaded)
         self._manifests = Manifests()
@@ -110,8 +114,8 @@ class Runner:
                 results are kept.
             UsageError: when the plan cannot be carried out at all; with `fail_fast`, any failure.
         """
-        plan = read_plan(config)
-        models, store = sources(config), Store(config.results)
+        plan = read_plan(config, self._own_tasks)
+        models, store = self._sources(config), Store(config.results)
         saves, self._saved = bool(config.save_episodes) and not self._saved, True
         if saves and len(models) > 1:
             raise UsageError("--save-episodes: episodes depend on the tokenizer; name one model.")
@@ -296,6 +300,12 @@ class Runner:
         if self._place is None:
             self._place = Places(config, dtype, self.display)
         return self._place
+
+    def _sources(self, config: RunConfig) -> list[ModelSource]:
+        """The models of a run. One in memory has no other name."""
+        if self._loaded is not None and self._loaded[0].kind == "memory":
+            return [self._loaded[0]]
+        return sources(config)
 
     def _weights(self, source: ModelSource) -> str:
         """The identity of a model's weights: of those in memory, where it is loaded."""

@@ -15,19 +15,16 @@ from tvsight.errors import Remark, UsageError, nearest
 from tvsight.foreign import Unusable, parsed, read_text
 from tvsight.tasks.csv_rows import csv_rows
 from tvsight.tasks.examples import FORM, read_examples
+from tvsight.tasks.pairs import USERS, numbered, read_pairs, some
 from tvsight.tasks.task import CATEGORIES, MATCH_RULES, Category, MatchRule, Pair, Task
-from tvsight.tasks.words import CONTROL, MAX_TEXT, MAX_WORD, check_text, is_encodable, shown
+from tvsight.tasks.words import CONTROL, MAX_TEXT, check_name, check_text, is_encodable, shown
 
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 OWN = "-own"
 """Ends the name of a task that is named after its file, where a packaged task has that name."""
 HEADER_KEYS = ("name", "category", "description", "match", "words")
 TASK_KEYS = (*HEADER_KEYS, "pairs")
 DIRECTION_KEYS = (*HEADER_KEYS, "title")
 RELATION_KEYS = ("origin", "forward", "inverse", "pairs")
-USERS = "a file of the user"
-"""The origin of a task that is not packaged."""
-MAX_PAIRS = 100_000
 MAX_WORDS = 5
 MAX_FILE_BYTES = 50_000_000
 
@@ -40,7 +37,7 @@ def read_relation(text: str, where: str) -> list[Task]:
     """
     content = _object_of(_parsed(text, where), where)
     _check_keys(content, RELATION_KEYS, where)
-    pairs = _pairs(_numbered(content.get("pairs"), where), where)
+    pairs = read_pairs(numbered(content.get("pairs"), where), where)
     origin = _text(content, "origin", where)
     forward = _direction(content.get("forward"), f"{where}: forward")
     if "inverse" not in content:
@@ -79,17 +76,17 @@ def read_task_file(path: str, packaged: Container[str] = ()) -> Task:
     header: dict[str, Any]
     if path.lower().endswith(".csv"):
         header = {"name": _free(re.sub(r"[^a-z0-9]+", "_", _stem(path)).strip("_"), packaged, path)}
-        pairs = _pairs(_some(csv_rows(text, path), path), path, breaks=False)
+        pairs = read_pairs(some(csv_rows(text, path), path), path, breaks=False)
     elif isinstance(content := _parsed(text, path), list):
         name = re.sub(r"[^a-z0-9_-]+", "_", _stem(path)).strip("_-")
         header = {"name": _free(name, packaged, path)}
-        pairs = read_examples(_numbered(content, path), path)
+        pairs = read_examples(numbered(content, path), path)
     else:
         header = _object_of(content, path)
         _check_keys(header, TASK_KEYS, path)
-        rows = _numbered(header.get("pairs"), path)
+        rows = numbered(header.get("pairs"), path)
         of_examples = isinstance(rows[0][1], dict)
-        pairs = read_examples(rows, path) if of_examples else _pairs(rows, path)
+        pairs = read_examples(rows, path) if of_examples else read_pairs(rows, path)
     defaults = {"category": "custom", "description": "a task from a file", "match": "exact"}
     return Task(**_header({**defaults, **header}, path), pairs=pairs, origin=USERS)
 
@@ -154,22 +151,6 @@ def _check_keys(content: dict[str, Any], known: tuple[str, ...], where: str) -> 
             )
 
 
-def _numbered(rows: Any, where: str) -> list[tuple[str, Any]]:
-    """Pairs of a JSON file, each with its number."""
-    if not isinstance(rows, list):
-        raise UsageError(f'{where}: pairs: a list such as [["input", "answer"], ...] was expected.')
-    return _some([(f"pair {number}", row) for number, row in enumerate(rows, start=1)], where)
-
-
-def _some(rows: list[tuple[str, Any]], where: str) -> list[tuple[str, Any]]:
-    """Rows that are neither none nor too many."""
-    if not rows:
-        raise UsageError(f"{where}: pairs: at least one was expected.")
-    if len(rows) > MAX_PAIRS:
-        raise UsageError(f"{where}: {len(rows)} pairs; at most {MAX_PAIRS} are read.")
-    return rows
-
-
 def _direction(content: Any, where: str) -> dict[str, Any]:
     header = _header(content, where)
     _check_keys(content, DIRECTION_KEYS, where)
@@ -179,12 +160,7 @@ def _direction(content: Any, where: str) -> dict[str, Any]:
 def _header(content: Any, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"{where}: an object with name, category, description and match.")
-    name = _text(content, "name", where)
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"{where}: name {shown(name)}: lower-case letters, digits, _ and - were expected, "
-            "at most 64, the first a letter."
-        )
+    name = check_name(_text(content, "name", where), where)
     return {
         "name": name,
         "category": cast(Category, _choice(content, "category", CATEGORIES, where)),
@@ -205,48 +181,6 @@ def _words(content: Any, where: str) -> tuple[str, ...]:
     if len(set(content)) != len(content):
         raise UsageError(f"{where}: words: different words were expected.")
     return tuple(content)
-
-
-def _pairs(rows: list[tuple[str, Any]], where: str, breaks: bool = True) -> tuple[Pair, ...]:
-    """The pairs of rows.
-
-    Args:
-        breaks: allow line breaks and tabs in a word. In CSV they are most often a lost quote.
-    """
-    pairs: dict[str, Pair] = {}
-    for number, row in rows:
-        place = f"{where}, {number}"
-        pair = _pair(row, place, breaks)
-        if pair.input in pairs:
-            raise UsageError(
-                f"{place}: the input {shown(pair.input)} is there twice. Give it once (in JSON "
-                "with a list of its accepted answers)."
-            )
-        pairs[pair.input] = pair
-    return tuple(pairs.values())
-
-
-def _pair(row: Any, place: str, breaks: bool) -> Pair:
-    if not isinstance(row, list) or len(row) != 2:
-        raise UsageError(
-            f"{place}: an input and an answer were expected, found {shown(row)}.{_separator(row)}"
-        )
-    given = row[0]
-    answers = row[1] if isinstance(row[1], list) else [row[1]]
-    if not answers:
-        raise UsageError(f"{place}: one or more different answers were expected.")
-    for text in (given, *answers):
-        check_text(text, place, MAX_WORD, breaks)
-    if len(set(answers)) != len(answers):
-        raise UsageError(f"{place}: one or more different answers were expected.")
-    return Pair(given, tuple(answers))
-
-
-def _separator(row: Any) -> str:
-    """A hint for a line of CSV whose columns are not separated by commas."""
-    cell = row[0] if isinstance(row, list) and len(row) == 1 else None
-    alone = isinstance(cell, str) and any(mark in cell for mark in ";\t|")
-    return " Columns are separated by a comma." if alone else ""
 
 
 def _text(content: dict[str, Any], key: str, where: str) -> str:

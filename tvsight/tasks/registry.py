@@ -65,7 +65,9 @@ def in_order(categories: Mapping[str, str]) -> list[str]:
     return sorted(categories, key=place)
 
 
-def select(selection: str, own_files: Iterable[str] = ()) -> list[Task]:
+def select(
+    selection: str, own_files: Iterable[str] = (), own_tasks: Iterable[Task] = ()
+) -> list[Task]:
     """The tasks that a selection names.
 
     Args:
@@ -73,12 +75,16 @@ def select(selection: str, own_files: Iterable[str] = ()) -> list[Task]:
             `none`, which leaves only the tasks of `own_files`.
         own_files: files with the user's own tasks, and folders of such files. Their tasks join
             the selection.
+        own_tasks: further tasks, which join it too.
 
     Raises:
         UsageError: for an unknown name, an empty selection, a broken file, or a file whose task
             has the name of another task.
     """
     own = _own_tasks(own_files)
+    for task in own_tasks:
+        if own.setdefault(task.name, packaged_tasks().get(task.name, task)) != task:
+            raise UsageError(f"There is another task named {task.name!r}; rename yours.")
     known = packaged_tasks() | own
     chosen: dict[str, Task] = {}
     for word in filter(None, (word.strip() for word in selection.split(","))):

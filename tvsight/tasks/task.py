@@ -4,7 +4,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from tvsight.errors import UsageError
+from tvsight.tasks.pairs import USERS, Pair, numbered, read_pairs, rows_of
+from tvsight.tasks.words import check_name, check_text, shown
 
 Category = Literal["algorithmic", "translation", "linguistic", "knowledge", "custom"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
@@ -12,19 +16,6 @@ ARROW = "→"
 """Stands between the two tasks in the name of a pair. No task's own name has it."""
 MatchRule = Literal["exact", "prefix"]
 MATCH_RULES: tuple[MatchRule, ...] = get_args(MatchRule)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An input and the answers accepted for it, the most usual first."""
-
-    input: str
-    answers: tuple[str, ...]
-
-    @property
-    def answer(self) -> str:
-        """The answer that demonstrations show."""
-        return self.answers[0]
 
 
 @dataclass(frozen=True)
@@ -46,6 +37,25 @@ class Task:
     its vector."""
     title: str = ""
     """Its name in figures and tables, such as `country → capital`; of packaged tasks only."""
+
+    @classmethod
+    def of(cls, name: str, pairs: Any, match: MatchRule = "exact", description: str = "") -> "Task":
+        """A task of your own pairs.
+
+        Args:
+            pairs: pairs of an input and its answer, or of an input and a list of accepted answers;
+                a dictionary; or a data frame or Dataset with two columns.
+
+        Raises:
+            UsageError: for a name or pairs that a task file could not have either.
+        """
+        where = f"task {shown(name)}"
+        if match not in MATCH_RULES:
+            raise UsageError(f"{where}: match {shown(match)}: one of {', '.join(MATCH_RULES)}.")
+        read = read_pairs(numbered(rows_of(pairs, where), where), where)
+        said = description or "a task from Python"
+        check_text(said, where)
+        return cls(check_name(name, where), "custom", said, match, read, USERS)
 
     @cached_property
     def checksum(self) -> str:

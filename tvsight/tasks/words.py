@@ -5,6 +5,7 @@ from typing import Any
 
 from tvsight.errors import UsageError
 
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")
 """Control characters, and the byte order mark, which is invisible within a word."""
 BREAKS = str.maketrans("", "", "\n\r\t")
@@ -36,6 +37,20 @@ def check_text(text: Any, place: str, most: int = MAX_TEXT, breaks: bool = False
     else:
         return
     raise UsageError(f"{place}: {shown(text)}: {expected}.")
+
+
+def check_name(name: Any, place: str) -> str:
+    """The name of a task, checked.
+
+    Raises:
+        UsageError: for any other text.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UsageError(
+            f"{place}: name {shown(name)}: lower-case letters, digits, _ and - were expected, "
+            "at most 64, the first a letter."
+        )
+    return name
 
 
 def is_encodable(text: str) -> bool:

@@ -1,0 +1,108 @@
+"""See inside one prompt: the logit lens, and a vector after every block."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tvsight.errors import in_python
+from tvsight.interventions.decoder import one_at_a_time
+from tvsight.library import measure
+from tvsight.library.arguments import Patched, as_patches, whole
+from tvsight.library.model import LoadedModel, check_model
+from tvsight.output.marks import heat_map, look_of, say_cells
+from tvsight.output.plots import Plot
+from tvsight.output.theme import TWO_COLUMNS, new_figure
+from tvsight.texts import printable
+
+
+@dataclass(frozen=True, repr=False)
+class Lens:
+    """The logit lens of one prompt."""
+
+    prompt: str
+    table: pd.DataFrame
+    """One row per block and rank: `block`, `rank`, `token`, `probability`."""
+
+    def plot(self) -> Figure:
+        """A heat map of probabilities, block by rank, with the token in each cell."""
+        probability, token = (
+            self.table.pivot_table(index="block", columns="rank", values=name, aggfunc="first")
+            for name in ("probability", "token")
+        )
+        figure = new_figure(TWO_COLUMNS, 0.8 + 0.2 * len(token))
+        axes = figure.subplots()
+        names = [str(block) for block in token.index]
+        heat_map(axes, probability, names, [str(rank) for rank in token])
+        say_cells(axes, token.to_numpy(), printable, probability.to_numpy(dtype=float))
+        axes.set(xlabel="rank", ylabel="block")
+        told = f"The most probable next tokens after each block of: {self.prompt}"
+        return Plot(figure, "Logit lens", told, told).lettered()
+
+    def __repr__(self) -> str:
+        return str(self._shown)
+
+    def _repr_html_(self) -> str:
+        return str(self._shown.to_html())
+
+    @property
+    def _shown(self) -> pd.DataFrame:
+        cells = self.table["token"].map(repr) + self.table["probability"].map(" {:.2f}".format)
+        return self.table.assign(cell=cells).pivot(index="block", columns="rank", values="cell")
+
+
+@dataclass(frozen=True, repr=False)
+class Sweep:
+    """A vector in one prompt, after every block."""
+
+    query: str
+    expected: str
+    """The token whose probability is read."""
+    table: pd.DataFrame
+    """One row per block: `block`, `answer`, `log_probability`, `rank`; the last two of the expected
+    token."""
+
+    def plot(self) -> Figure:
+        """The log-probability of the expected token by block, with the answer below each."""
+        figure = new_figure(TWO_COLUMNS, 2.4)
+        axes, table = figure.subplots(), self.table
+        look = look_of("task_vector") | {"linestyle": "-"}
+        axes.plot(table["block"], table["log_probability"], **look)
+        named = [
+            f"{answer}  {block}"
+            for block, answer in zip(table["block"], table["answer"], strict=True)
+        ]
+        axes.set_xticks(table["block"], named, rotation=90)
+        axes.set(xlabel="answer, block", ylabel=f"log-probability of {self.expected.strip()}")
+        told = f"The vector is applied to {self.query.strip()} after each block alone."
+        return Plot(figure, "One vector after every block", told, told).lettered()
+
+    def __repr__(self) -> str:
+        return str(self.table)
+
+    def _repr_html_(self) -> str:
+        return str(self.table.to_html(index=False))
+
+
+@in_python()
+@one_at_a_time
+def lens(model: LoadedModel, prompt: str, patch: Patched = None, top: int = 5) -> Lens:
+    """The most probable next tokens after each block, by the final norm and the unembedding: the
+    logit lens.
+
+    Args:
+        prompt: as it stands, without a template.
+        patch: as in `LoadedModel.logits`.
+        top: number of tokens.
+    """
+    check_model(model)
+    (tokens,) = model.tokens([prompt])
+    patches = as_patches(model.decoder, patch, len(tokens))
+    top = whole("top", top, 1)
+    places, shares = model.run(measure.top_tokens, {"prompts": [tokens]}, patches, top)
+    rows = [
+        (block, rank, str(model.tokenizer.decode([token])), share)
+        for block, of_block in enumerate(zip(places.tolist(), shares.tolist(), strict=True))
+        for rank, (token, share) in enumerate(zip(*of_block, strict=True), start=1)
+    ]
+    return Lens(prompt, pd.DataFrame(rows, columns=["block", "rank", "token", "probability"]))
