@@ -139,13 +139,15 @@ def name_panel(axes: Axes, model: str, tasks: int, room: float = math.inf) -> No
     axes.set_title(wrapped(name, room, PANEL_NAME), loc="left", fontsize=PANEL_NAME)
 
 
-def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> None:
-    """A row per task, the first at the top, with a point for each procedure and a line from the
-    least to the greatest. Points are hollow where a layer is not identified.
+def placed_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> pd.DataFrame:
+    """A row per task, the first at the top, with a line from its least value to its greatest.
 
     Args:
-        table: rows of one model, with `category`, `task`, `procedure` and `value`.
+        table: rows of one model, with `category`, `task` and `value`.
         look: of the lines.
+
+    Returns:
+        `table` with `place`, that of its row.
     """
     tasks = table.drop_duplicates("task").iloc[::-1].reset_index(drop=True)
     places = pd.Series(tasks.index, tasks["task"])
@@ -155,6 +157,12 @@ def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> None:
     marks.rows_of(axes, list(map(task_title, tasks["task"])))
     axes.set_ylim(-0.6, len(tasks) - 0.4)
     shade_categories(tasks["category"], axes)
+    return placed
+
+
+def task_rows(axes: Axes, table: pd.DataFrame, value: str, **look: Any) -> None:
+    """`placed_rows` with a point for each `procedure`, hollow where a layer is not identified."""
+    placed = placed_rows(axes, table, value, **look)
     if "layer_identified" not in placed:
         placed = placed.assign(layer_identified=True)
     for procedure, rows in placed.groupby("procedure", sort=False):

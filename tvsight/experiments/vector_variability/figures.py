@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from tvsight.experiments.vector_variability.numbers import MEAN
 from tvsight.output.labels import counted, display_name, number
 from tvsight.output.marks import legend_of, whiskered
-from tvsight.output.panels import PANEL_NAME, task_rows
+from tvsight.output.panels import PANEL_NAME, placed_rows
 from tvsight.output.plots import Plot
 from tvsight.output.theme import TWO_COLUMNS, new_figure
 from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
@@ -83,7 +83,7 @@ def _histograms(axes: Axes, densities: pd.DataFrame) -> None:
 
 def _tasks(axes: Axes, table: pd.DataFrame) -> None:
     """A row per task, with a point for each treatment."""
-    placed = task_rows(axes, table, "superiority", linewidth=1.5)
+    placed = placed_rows(axes, table, "superiority", linewidth=1.5)
     for treatment, rows in placed.groupby("vectors", sort=False):
         look: Any = {"color": "0.1", "markersize": 4, "elinewidth": 0.8, "zorder": 3}
         look |= TREATMENTS[str(treatment)]
