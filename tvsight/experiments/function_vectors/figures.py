@@ -97,8 +97,9 @@ def settings(means: pd.DataFrame) -> Plot:
     tuned setting: a row of panels per model.
 
     Args:
-        means: from `numbers.settings_over_tasks`.
+        means: from `numbers.settings_over_tasks`, by seed; the first of each model is drawn.
     """
+    means = means[means["seed"] == means.groupby("model")["seed"].transform("first")]
     models = list(means["model"].unique())
     figure = new_figure(TWO_COLUMNS, 0.8 + 1.5 * len(models))
     panels = grid_of_panels(figure, 2 * len(models), 2, sharex=True, sharey=True)
@@ -119,8 +120,9 @@ def settings(means: pd.DataFrame) -> Plot:
     for axes in panels[-2:]:
         axes.set_xlabel("Test accuracy below ICL")
     note = (
-        f"Means over {counted(means['tasks'].max(), 'task')}, zero-shot prompts. Whiskers: 95 % "
-        "bootstrap intervals over tasks of the paired difference. Open: fixed; filled: tuned."
+        f"Means over {counted(means['tasks'].max(), 'task')}, zero-shot prompts, seed "
+        f"{sizes(means['seed'])}. Whiskers: 95 % bootstrap intervals over tasks of the paired "
+        "difference. Open: fixed; filled: tuned."
     )
     caption = (
         f"{note} Fixed: ten heads and α = 1, the block chosen on dev. Tuned: the number of heads "

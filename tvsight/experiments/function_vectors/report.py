@@ -128,15 +128,17 @@ OVERLAP_TABLE = Table(
 SETTING_TABLE = Table(
     "Vectors at equal freedom",
     "A row is a mean over tasks of one vector per task, from the dev episodes, in zero-shot "
-    "prompts. Fixed: ten heads and α = 1, the block chosen on dev. Tuned: the number of heads, α "
-    "and the block chosen on the same dev prompts; heads and α of the file are medians over "
-    "tasks. Heads of other tasks are those of the largest mean effect on these. Over the mean task "
-    "vector: with the same operation and setting; over the written one: where it is written over. "
-    "The task vector of the last difference has a vector of each episode. [ ]: 95 % bootstrap "
-    "interval over tasks, which are paired in each difference.",
+    "prompts; each seed has other episodes and its own choice of heads. Fixed: ten heads and α = "
+    "1, the block chosen on dev. Tuned: the number of heads, α and the block chosen on the same "
+    "dev prompts; heads and α of the file are medians over tasks. Heads of other tasks are those "
+    "of the largest mean effect on these. Over the mean task vector: with the same operation and "
+    "setting; over the written one: where it is written over. The task vector of the last "
+    "difference has a vector of each episode. [ ]: 95 % bootstrap interval over tasks, which are "
+    "paired in each difference.",
     (
         *(
             c.MODEL,
+            c.plain("Seed", "seed"),
             c.Column("Vector", lambda row: figures.APPLIED[row["procedure"], row["heads_of"]]),
         ),
         c.named("Operation", "operation", figures.OPERATIONS.__getitem__),
@@ -152,14 +154,6 @@ SETTING_TABLE = Table(
     filed=("Recovered gap", "Over heads of other tasks", "Below the task vector", "Heads", "α"),
     part="settings",
 )
-SEED_TABLE = SETTING_TABLE._replace(
-    title="Vectors at equal freedom, with other seeds",
-    note="As the table of settings, measured anew with each seed. All other tables are of the "
-    "first seed.",
-    columns=(c.plain("Seed", "seed"), *SETTING_TABLE.all_of()),
-    part="settings_seeds",
-    shown=False,
-)
 SHUFFLED = (
     "In few-shot prompts with shuffled labels: the baseline is such a prompt without a vector, ICL "
     "has the right labels, and vectors are learnt from those."
@@ -170,7 +164,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     """Write tables and figures, and show the tables."""
     page = Page(display, drawn)
     first = outcome.of_seed(options.seed[0])
-    head_outcome, applied, settings = (first.only(name) for name in (EFFECTS, NAME, SETTINGS))
+    head_outcome, applied = first.only(EFFECTS), first.only(NAME)
     if not applied.results:
         display.note("No function vector was measured: nothing to draw.")
         return
@@ -197,13 +191,12 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     method_report.draw(pd.concat(method_rows, ignore_index=True)[list(central)], page)
     shuffled = Page(display, drawn.of("shuffled", SHUFFLED))
     method_report.draw(numbers.shuffled(central, rows), shuffled, "with shuffled labels")
-    if settings.results:
-        setting_means = _settings(first)
+    by_seed = {seed: outcome.of_seed(seed) for seed in options.seed}
+    seeds = {seed: of for seed, of in by_seed.items() if of.only(SETTINGS).results}
+    if seeds:
+        setting_means = summaries.each_seed(seeds, _settings)
         page.table(SETTING_TABLE, setting_means)
         page.figure(figures.settings(setting_means))
-        if len(options.seed) > 1:
-            seeds = {seed: outcome.of_seed(seed) for seed in options.seed}
-            page.table(SEED_TABLE, summaries.each_seed(seeds, _settings))
     page.figure(figures.similarity(cosines), "cosines")
     for model in effects["model"].unique():
         page.figure(figures.head_map(heads, effects, model, options.heads), "heads", model)

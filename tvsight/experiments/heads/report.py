@@ -113,8 +113,9 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     head_outcome, scored, ablated = (first.only(name) for name in (EFFECTS, INDUCTION, NAME))
     if ablated.results:
         _draw_ablations(ablated, page)
-        if len(options.seed) > 1:
-            seeds = {seed: outcome.only(NAME).of_seed(seed).table for seed in options.seed}
+        by_seed = {seed: outcome.only(NAME).of_seed(seed) for seed in options.seed}
+        seeds = {seed: of.table for seed, of in by_seed.items() if of.results}
+        if len(seeds) > 1:
             page.table(SEED_TABLE, summaries.each_seed(seeds, _largest_sets))
     else:
         page.note("No heads were ablated: they are chosen on other tasks, so two are needed.")
