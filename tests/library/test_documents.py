@@ -21,6 +21,7 @@ CHANGES = {
     "progress=True)": 'episodes_per_split=6, shots=2, results="my_results")',
     "shots=3)": 'shots=3, results="my_results")',
     "(11, theta[11])": "(2, theta[2])",
+    "(11, theta.values[11])": "(2, theta.values[2])",
 }
 """To what a tiny model measures in a second."""
 WITH_PYTHON = [page for page in PAGES if python_of(page)]
