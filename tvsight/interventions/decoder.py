@@ -129,8 +129,7 @@ class Decoder:
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the weights."""
-        weights: Tensor = next(self.nn._module.parameters())
-        return weights.dtype
+        return next(self.nn._module.parameters()).dtype
 
     def block_numbers(self, layers: Iterable[Any]) -> list[int]:
         """Layers as plain integers from 0 to `depth - 1`. Negative numbers are refused.

@@ -32,8 +32,7 @@ def by_layer(rows: pd.DataFrame, procedure: str = "task_vector") -> pd.DataFrame
 
 def chosen_layer(rows: pd.DataFrame, procedure: str) -> int:
     """The block after which a vector of one task was tested."""
-    tested = rows[(rows["split"] == "test") & (rows["procedure"] == procedure)]
-    return int(tested["layer"].iloc[0])
+    return int(rows[(rows["split"] == "test") & (rows["procedure"] == procedure)]["layer"].iloc[0])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:

@@ -117,8 +117,7 @@ def unpatched_on_dev(rows: pd.DataFrame) -> pd.DataFrame:
     """Dev accuracy of the conflicting prompt without a vector: `model`, `task`, `scored_as`,
     `accuracy`."""
     icl = rows[(rows["split"] == "dev") & (rows["procedure"] == "icl")]
-    keys = ["model", "task", "scored_as"]
-    means = icl.groupby(keys, sort=False, observed=True)["correct"].mean()
+    means = icl.groupby(["model", "task", "scored_as"], sort=False, observed=True)["correct"].mean()
     return means.rename("accuracy").reset_index()
 
 

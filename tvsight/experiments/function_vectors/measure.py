@@ -95,8 +95,7 @@ def measure(
         conditions = [
             condition._replace(blocks=[layers[condition.procedure]]) for condition in tested
         ]
-        third = own[0]._replace(blocks=[decoder.depth // 3])
-        conditions.append(third.labelled(layer_rule="third"))
+        conditions.append(own[0]._replace(blocks=[decoder.depth // 3]).labelled(layer_rule="third"))
         if alone:
             conditions += [
                 condition._replace(blocks=[layers[FUNCTION_VECTOR]]) for condition in controls
