@@ -107,11 +107,6 @@ class Decoder:
         return [self.nn.blocks[index] for index in range(self.depth)]
 
     @property
-    def final_norm(self) -> Any:
-        """The normalisation between the last block and the unembedding."""
-        return self.nn.final_norm
-
-    @property
     def tokenizer(self) -> Any:
         """The tokenizer of the model."""
         return self.nn.tokenizer

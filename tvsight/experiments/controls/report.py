@@ -167,16 +167,16 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
     central = outcome.only(MAIN_RESULTS).table
     for vector, vector_outcome, files in each_vector(outcome, drawn):
         if vector_outcome.only(NAME).results:
-            applied = vector_outcome.only(METHODS).results
+            page, applied = Page(display, files), vector_outcome.only(METHODS).results
             known = pd.concat([central, *(of.rows for of in applied)], ignore_index=True)
-            pairs = _draw(vector_outcome, known, vector, Page(display, files))
+            pairs = _draw(vector_outcome, known, vector, page)
             if vector == "task_vector":
                 shown = _shown(outcome.only(MAIN_RESULTS), options)
                 leads = numbers.seen(central, vector_outcome.only(NAME).table, shown)
                 if len(leads):
-                    Page(display, files).table(SEEN, leads)
-            if vector == "task_vector" and len(pairs):
-                _draw_distances(outcome.only(MAIN_RESULTS), pairs, options, Page(display, files))
+                    page.table(SEEN, leads)
+                if len(pairs):
+                    _draw_distances(outcome.only(MAIN_RESULTS), pairs, options, page)
 
 
 def _draw(outcome: Outcome, central: pd.DataFrame, vector: str, page: Page) -> pd.DataFrame:
