@@ -74,7 +74,7 @@ def test_each_analysis_gets_options_of_its_own(reports: Reports) -> None:
     assert everything.main(RunConfig(seed=(3, 4))) == 1
     for name, options in reports.options.items():
         assert type(options) is import_module(f"tvsight.experiments.{name}").Options
-        assert options.seed == ((3, 4) if name == "main_results" else (3,))
+        assert options.seed == ((3, 4) if name in everything.COMPARE_SEEDS else (3,))
 
 
 def test_an_analysis_that_fails_is_named_and_keeps_no_other_from_being_made(

@@ -50,12 +50,14 @@ ALONE = {
     *("least_peak", "perplexity", "distance", "all_tokens", "heads", "protocol"),
     *("shot_counts", "templates", "pairs", "output", "experiment"),
     *("quick", "yes", "licence", "private", "message", "forget", "task", "episode", "split", "url"),
+    "folder",
     "ndif_status host",
 }
 """Options that have an effect alone."""
 VALUES = {"host": HOST, "job_minutes": "2.5", "method_file": "a.py", "revision": "v1"}
 """What is typed for an option that is no switch and no number."""
 PLACED = {"show": ["antonyms"], "results push": ["hf://datasets/me/a"]}
+PLACED["results export-paper"] = ["an_article"]
 PLACED["results pull"] = PLACED["results push"]
 """What a command cannot do without."""
 OPTIONS = [(name, entry) for name, (of, _) in parsers().items() for entry in fields(of)]

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from nnsight import TransformersModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.helpers.commands import ROOT
 from tests.helpers.fenced import PAGES, python_of
 from tvsight.models import EMBEDDED
+from tvsight.tasks import packaged_tasks
 
 CHANGES = {
     '"antonyms")': '"to_upper", episodes=6)',
     '["antonyms"]': '["to_upper"], episodes_per_split=6',
     'tvsight.read("results")': 'tvsight.read("results", "methods")',
+    "progress=True)": 'episodes_per_split=6, shots=2, results="my_results")',
     "shots=3)": 'shots=3, results="my_results")',
     "(11, theta[11])": "(2, theta[2])",
 }
@@ -37,6 +40,10 @@ def test_the_code_runs(
     checkpoint = str(tiny_checkpoint("llama"))
     code = code.replace(f'"{EMBEDDED}"', f'{checkpoint!r}, device="cpu"')
     known: dict[str, Any] = {}
+    if page.name == "library.md":
+        known["module"] = AutoModelForCausalLM.from_pretrained(checkpoint)
+        known["pairs"] = [(of.input, of.answer) for of in packaged_tasks()["to_upper"].pairs]
+        known["tokenizer"] = AutoTokenizer.from_pretrained(checkpoint)
     if page.name == "comparison.md":
         known["model"] = TransformersModel(checkpoint, task="text-generation", dispatch=True)
         known |= {"few_shot_prompt": "a->b", "zero_shot_prompt": "a->", "layer": 2}

@@ -14,6 +14,8 @@ from tvsight.statistics.intervals import Estimate, accuracy
 
 TITLES = {"baseline": "Baseline", "icl": "ICL", "vector": "Vector"}
 """The procedures that are compared on the test episodes."""
+PARTS = ("value", "low", "high", "n", "distinct")
+"""What is kept of an accuracy."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Report:
 
     def to_json(self) -> str:
         """The report as a text."""
-        return json.dumps(asdict(self))
+        test = {name: {part: getattr(of, part) for part in PARTS} for name, of in self.test.items()}
+        return json.dumps(asdict(self) | {"test": test})
 
     @classmethod
     def from_json(cls, text: str) -> "Report":

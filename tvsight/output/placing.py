@@ -50,6 +50,8 @@ def name_points(
         nameless: further points, `[n, 2]`, which names cover only where there is no other place.
     """
     arranged(figure)
+    if not points:
+        return
     axes.apply_aspect()
     size = axes.get_window_extent()
     names: dict[Place, list[str]] = {}

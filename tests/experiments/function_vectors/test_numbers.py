@@ -168,14 +168,14 @@ def test_vectors_at_equal_freedom_are_paired_with_each_other_and_with_the_compar
         assert heads[name] == pytest.approx(right / N), name
     assert (heads["baseline"], heads["icl"]) == (2 / N, 18 / N)
     assert heads["gained_p"] == pytest.approx(2**-6)
-    written = by_vector.loc[("own_mean", "", "overwrite")]
+    written = by_vector.loc[("own_mean", "none", "overwrite")]
     assert written[["over_own_mean", "over_written", "over_others"]].isna().all()
     assert pd.isna(written["heads"])
     fixed = table[table["setting"] == "fixed"]
     assert fixed["gained"].isna().all()
 
     means = settings_over_tasks(table).set_index(["procedure", "heads_of", "operation", "setting"])
-    mean = means.loc[("mean_state", "", "overwrite", "tuned")]
+    mean = means.loc[("mean_state", "none", "overwrite", "tuned")]
     assert mean["accuracy"] == pytest.approx((16 + 14) / 2 / N)
     assert mean["over_own_mean"] == pytest.approx(0)
     assert mean["recovered_gap"] == pytest.approx((15 - 2) / (18 - 2))

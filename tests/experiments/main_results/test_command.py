@@ -20,7 +20,11 @@ from tvsight.protocol.central import MainResults
 TABLES = ("", "_means", "_recognition", "_models", "_scores")
 FIGURES = ("", "_by_task_qwen2")
 DRAWN = {
-    *(f"tables/main_results{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")),
+    *(
+        f"tables/main_results{name}{kind}"
+        for name in TABLES
+        for kind in (".csv", ".md", ".tex", "_full.tex")
+    ),
     *(
         f"figures/main_results{name}.{kind}"
         for name in FIGURES

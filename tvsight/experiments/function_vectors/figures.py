@@ -32,8 +32,8 @@ OPERATIONS = {"add": "Added", "overwrite": "Written over"}
 APPLIED = {
     ("function_vector", "own"): "Sum of the task’s heads",
     ("function_vector", "others"): "Sum of other tasks’ heads",
-    ("mean_state", ""): "Mean state",
-    ("own_mean", ""): "Mean task vector",
+    ("mean_state", "none"): "Mean state",
+    ("own_mean", "none"): "Mean task vector",
 }
 """The vectors at equal freedom, by procedure and by what chose the heads."""
 SETTINGS_DRAWN = {"fixed": (0.17, False), "tuned": (-0.17, True)}
@@ -137,7 +137,7 @@ def _finding(means: pd.DataFrame) -> str:
     """What each of the four tuned settings answers, of the first model."""
     first = means[(means["model"] == means["model"].iloc[0]) & (means["setting"] == "tuned")]
     tuned = first.set_index(["procedure", "heads_of", "operation"])["accuracy"]
-    own, mean = ("function_vector", "own"), ("own_mean", "")
+    own, mean = ("function_vector", "own"), ("own_mean", "none")
     added, written = (
         f"{number(tuned[*own, operation])} and {number(tuned[*mean, operation])}"
         for operation in OPERATIONS

@@ -229,7 +229,7 @@ def settings_by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         and `_high` and the one-sided `_p`; and `baseline` and `icl`.
     """
     heads = rows["heads"].to_numpy(float, na_value=np.nan)
-    rows = rows.assign(heads=heads, heads_of=rows["heads_of"].fillna(""))
+    rows = rows.assign(heads=heads, heads_of=rows["heads_of"].fillna("none"))
     chosen = rows[rows["setting"].notna()]
     runs = dict(iter(chosen.groupby([*KEYS, *SETTING], observed=True)))
     known = dict(iter(central[central["split"] == "test"].groupby([*KEYS, "procedure"])))
@@ -243,7 +243,7 @@ def settings_by_task(central: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     def below(run: pd.DataFrame, procedure: str) -> summaries.Pair:
         return known[*run[KEYS].iloc[0], procedure], run
 
-    mean = {"procedure": "own_mean", "heads_of": ""}
+    mean = {"procedure": "own_mean", "heads_of": "none"}
     return summaries.by_task(
         rows,
         SETTING,

@@ -131,7 +131,10 @@ def _held_out(added: pd.DataFrame) -> dict[str, float]:
     held_out = [by_factor.at[task, alpha] for task, alpha in chosen.items()]
     translates = added.drop_duplicates("task").set_index("task")["category"].eq("translation")
     known = pd.DataFrame({"held_out": held_out}, by_factor.index)
-    parts = {"translation": known[translates], "rest": known[~translates]}
+    parts = {
+        "translation": known[translates.reindex(known.index)],
+        "rest": known[~translates.reindex(known.index)],
+    }
     means = {f"held_out_{name}": part["held_out"].mean() for name, part in parts.items()}
     return averaged(known, ["held_out"]) | means
 
