@@ -60,8 +60,7 @@ def answers(decoder: Decoder, states: Tensor, expected: Sequence[int]) -> Answer
     whole = not decoder.has_plain_unembedding
     rows, tokens = logit_tile(decoder.device, len(states), decoder.vocabulary, whole)
     slices = zip(states.split(rows), torch.tensor(expected).split(rows), strict=True)
-    read = [_answers_of_slice(decoder, *of_slice, tokens) for of_slice in slices]
-    return joined(read)
+    return joined([_answers_of_slice(decoder, *of_slice, tokens) for of_slice in slices])
 
 
 def joined(parts: Sequence[Any]) -> Answers:

@@ -35,14 +35,13 @@ class CachedPrompts:
 
 def cache_prompts(decoder: Decoder, prompts: Sequence[TokenIds]) -> CachedPrompts:
     """Run prompts up to their last token, and keep their keys and values."""
-    groups: list[tuple[list[int], Prefixes]] = []
+
+    def run(rows: list[int]) -> Prefixes:
+        return cache_prefixes(decoder, [prompts[row][:-1] for row in rows])
+
     lengths = [len(prompt) - 1 for prompt in prompts]
-    for batch in batches(lengths, positions_per_forward(decoder), SHORT_PADDING):
-        for rows, cached in halving(
-            lambda rows: cache_prefixes(decoder, [prompts[row][:-1] for row in rows]), batch
-        ):
-            groups.append((rows, cached))
-    return CachedPrompts(prompts, groups)
+    together = batches(lengths, positions_per_forward(decoder), SHORT_PADDING)
+    return CachedPrompts(prompts, [group for batch in together for group in halving(run, batch)])
 
 
 def unpatched_states(decoder: Decoder, prompts: CachedPrompts) -> Tensor:

@@ -80,8 +80,7 @@ class Attention:
 
     def read(self, block: Any) -> Tensor:
         """Read the heads of a block in a trace: `[rows, positions, heads, head_width]`."""
-        states: Tensor = self.projection(block).input
-        return states.unflatten(-1, (self.heads, self.head_width))
+        return self.projection(block).input.unflatten(-1, (self.heads, self.head_width))
 
     def write(self, block: Any, states: Tensor) -> None:
         """Replace the heads of a block by `states` `[rows, positions, heads, head_width]`."""
@@ -113,8 +112,7 @@ class Attention:
         """The attention's output `[..., width]` as the block adds it to the residual stream."""
         if not self.normalises_output:
             return states
-        normalised: Tensor = block.post_attention_layernorm(states)
-        return normalised
+        return block.post_attention_layernorm(states)
 
     def check(self, heads: Iterable[Head] = ()) -> None:
         """Check that the heads of this model can be read and replaced.

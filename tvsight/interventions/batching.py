@@ -198,7 +198,7 @@ def halving(
     yield from halving(run, rows[middle:])
 
 
-def in_order(parts: Iterable[tuple[list[int], Iterable[Tensor]]], count: int) -> list[Tensor]:
+def in_order(parts: Iterable[tuple[list[int], Iterable[Result]]], count: int) -> list[Result]:
     """What was read of some rows at a time, in the order of the rows.
 
     Args:

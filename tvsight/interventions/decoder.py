@@ -107,11 +107,6 @@ class Decoder:
         return [self.nn.blocks[index] for index in range(self.depth)]
 
     @property
-    def final_norm(self) -> Any:
-        """The normalisation between the last block and the unembedding."""
-        return self.nn.final_norm
-
-    @property
     def tokenizer(self) -> Any:
         """The tokenizer of the model."""
         return self.nn.tokenizer
@@ -129,8 +124,7 @@ class Decoder:
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the weights."""
-        weights: Tensor = next(self.nn._module.parameters())
-        return weights.dtype
+        return next(self.nn._module.parameters()).dtype
 
     def block_numbers(self, layers: Iterable[Any]) -> list[int]:
         """Layers as plain integers from 0 to `depth - 1`. Negative numbers are refused.

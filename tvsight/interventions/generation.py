@@ -151,8 +151,7 @@ def _in_batches(
     decoder.check_vectors(patches.vectors, rows)
     if len(patches.layers) != rows:
         raise unexpected("layers", f"a block or None for each of {rows} rows", patches.layers)
-    numbers = range(rows)
-    return in_batches(decoder, prompts, patches.prompts, numbers, run, decoder.depth, most)
+    return in_batches(decoder, prompts, patches.prompts, range(rows), run, decoder.depth, most)
 
 
 def _follow(

@@ -10,7 +10,7 @@ from nnsight.intervention.interleaver import OutOfOrderError
 from torch import Tensor
 from transformers import DynamicCache
 
-from tvsight.interventions.batching import batches, halving, padded, positions_per_forward
+from tvsight.interventions.batching import batches, halving, in_order, padded, positions_per_forward
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.traces import TokenIds
 
@@ -50,13 +50,13 @@ def generate(decoder: Decoder, prompts: Sequence[TokenIds], most: int) -> list[l
         most: the largest number of tokens.
     """
     lengths = [len(prompt) + most for prompt in prompts]
-    found: dict[int, list[int]] = {}
-    for batch in batches(lengths, positions_per_forward(decoder)):
-        for rows, texts in halving(
-            lambda rows: _generated(decoder, [prompts[row] for row in rows], most), batch
-        ):
-            found |= dict(zip(rows, texts, strict=True))
-    return [found[row] for row in range(len(prompts))]
+
+    def run(rows: list[int]) -> list[list[int]]:
+        return _generated(decoder, [prompts[row] for row in rows], most)
+
+    together = batches(lengths, positions_per_forward(decoder))
+    parts = (part for batch in together for part in halving(run, batch))
+    return in_order(parts, len(prompts))
 
 
 def _generated(decoder: Decoder, prompts: Sequence[TokenIds], most: int) -> list[list[int]]:

@@ -50,8 +50,7 @@ class MethodEntry:
 
     def load(self) -> "Method":
         """The method itself, by its module."""
-        method: Method = import_module(self.module or f"{__name__}.{self.key}").METHOD
-        return method
+        return import_module(self.module or f"{__name__}.{self.key}").METHOD
 
 
 METHODS = {

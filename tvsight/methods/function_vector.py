@@ -99,4 +99,15 @@ def summed(written: Tensor, heads: Sequence[Head]) -> Tensor:
     return written[torch.tensor(layers), torch.tensor(numbers)].sum(dim=0)
 
 
+def of_tasks(decoder: Decoder, means: Tensor, heads: Sequence[Sequence[Head]]) -> Tensor:
+    """The function vector of every task as it arrives in the residual stream, `[tasks, width]`.
+
+    Args:
+        means: the mean of every head, `[tasks, depth, heads, head_width]`.
+        heads: those of each task.
+    """
+    written = (contributions(decoder, of, normalised=True).float() for of in means)
+    return torch.stack([summed(of, top) for of, top in zip(written, heads, strict=True)])
+
+
 METHOD = Method(learn, of="task", use="add")

@@ -101,8 +101,7 @@ def read_episodes(path: Path) -> list[Episode]:
 
 def episodes_digest(episodes: Iterable[Episode]) -> str:
     """SHA-256 of episodes in the form in which they are written."""
-    text = "\n".join(_line(episode) for episode in episodes)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256("\n".join(_line(episode) for episode in episodes).encode()).hexdigest()
 
 
 def _line(episode: Episode) -> str:

@@ -36,11 +36,7 @@ class Episode:
 
     def contains(self, given: str) -> bool:
         """Whether an input is the query, a dummy query, or in a demonstration."""
-        return (
-            given == self.query
-            or given in self.dummy_queries
-            or any(given == x for x, _ in self.demonstrations)
-        )
+        return given in (self.query, *self.dummy_queries, *dict(self.demonstrations))
 
 
 @dataclass(frozen=True, kw_only=True)

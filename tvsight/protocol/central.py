@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
@@ -9,12 +10,12 @@ import pandas as pd
 from tvsight.config import RunConfig, one_seed
 from tvsight.errors import option
 from tvsight.execution.jobs import Job, Steps
+from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.output.labels import NOT_IDENTIFIED, example, interval
 from tvsight.output.procedures import COMPARED, title
 from tvsight.prompts import PromptTokens, parts
-from tvsight.protocol import whole_answers
-from tvsight.protocol.methods import with_methods
+from tvsight.protocol import methods, whole_answers
 from tvsight.protocol.options import NAME, longest_answer, shown_score
 from tvsight.protocol.rows import asked, finite_vectors, frame, scored, tabled
 from tvsight.run.outcome import Measured, Outcome
@@ -37,7 +38,7 @@ def collect(runner: "Runner", options: RunConfig) -> Outcome:
 
     def of_seed(config: RunConfig) -> Outcome:
         config = replace(config, vectors=options.vectors and config.seed[0] == options.seed[0])
-        return with_methods(runner, config, runner.outcome(config, requests))
+        return methods.with_methods(runner, config, runner.outcome(config, requests))
 
     return each_seed(options, of_seed)
 
@@ -63,6 +64,14 @@ def collect_with_vectors(runner: "Runner", options: RunConfig) -> Outcome:
         return requests(plan, source, needs_vectors=True)
 
     return runner.outcome(replace(options, vectors=True), with_vectors)
+
+
+def stored_vectors(runner: "Runner", options: RunConfig, method: MethodEntry) -> Outcome:
+    """The results of a method with its vectors, which are stored whatever --no-vectors says: those
+    of the task vector are in the central comparison."""
+    if method == TASK_VECTOR:
+        return collect_with_vectors(runner, options)
+    return runner.outcome(options, partial(methods.requests, method=method, needs_vectors=True))
 
 
 def requests(plan: Plan, source: ModelSource, needs_vectors: bool = False) -> Sequence[Request]:
@@ -110,10 +119,8 @@ class MainResults(TaskRequest):
             model.decoder, dev, test, plan.config.vectors, plan.config.max_job_episodes
         )
         vectors = finite_vectors(result, f"{option('vectors', False)} keeps the rows alone.")
-        rows = scored(by_split, result, model.dtype)
-        data = frame(rows, self.task.name, self.task.category)
-        kept = vectors if plan.config.vectors else None
-        return Measured(data, kept, notes, tabled(by_split))
+        data = frame(scored(by_split, result, model.dtype), self.task.name, self.task.category)
+        return Measured(data, vectors if plan.config.vectors else None, notes, tabled(by_split))
 
     def line(self, rows: pd.DataFrame) -> str:
         """The comparison, and the first pair, by which a file that was read wrongly is seen."""

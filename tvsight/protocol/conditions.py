@@ -51,8 +51,7 @@ class Condition(NamedTuple):
         """
         blocks = None if self.vectors is None else list(self.blocks)
         own = at(answers, 0) if blocks is None else answers
-        labels = dict(self.labels)
-        return Read(procedure=self.procedure, blocks=blocks, labels=labels, answers=own)
+        return Read(procedure=self.procedure, blocks=blocks, labels=dict(self.labels), answers=own)
 
     def labelled(self, **labels: Any) -> "Condition":
         """The same with further columns, where it does not have them itself."""

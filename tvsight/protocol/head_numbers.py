@@ -72,9 +72,7 @@ def universal(table: pd.DataFrame, count: int) -> pd.DataFrame:
         `model`, `layer`, `head`, `tasks`, `effect` with `_low` and `_high` (bootstrap over tasks),
         and `in_top`, the number of tasks whose function vector has the head.
     """
-    ordered = table.sort_values(HEAD, kind="stable")
-    models = list(table["model"].unique())
-    ordered = ordered.sort_values("model", key=lambda of: of.map(models.index), kind="stable")
+    ordered, models = table.sort_values(HEAD, kind="stable"), list(table["model"].unique())
     means = summaries.over_tasks(
         ordered, HEAD, ["effect"], more=lambda run: {"in_top": int((run["rank"] <= count).sum())}
     )
@@ -106,15 +104,8 @@ def overlap(table: pd.DataFrame, count: int) -> pd.DataFrame:
         heads = len(model_rows[HEAD].drop_duplicates())
         for task, other in combinations(sets, 2):
             shared = len(sets[task] & sets[other])
-            shares.append(
-                {
-                    **{"model": model, "task": task, "other": other, "shared": shared},
-                    "expected": count**2 / heads,
-                    "p": float(hypergeom.sf(shared - 1, heads, count, count)),
-                }
-            )
-    table = pd.DataFrame(shares)
-    if table.empty:
-        return table
-    table = with_holm(table, ["p"])
+            p_value = float(hypergeom.sf(shared - 1, heads, count, count))
+            shares.append((model, task, other, shared, count**2 / heads, p_value))
+    columns = ["model", "task", "other", "shared", "expected", "p"]
+    table = with_holm(pd.DataFrame(shares, columns=columns), ["p"])
     return table.assign(more=table["p_holm"] < SIGNIFICANCE)

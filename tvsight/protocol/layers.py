@@ -1,9 +1,13 @@
 """Dev accuracy against the patched block: the numbers of Figure 3 of the paper."""
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from tvsight.errors import UsageError, option
 from tvsight.paper import paper_layers
+from tvsight.statistics.summaries import by_group
 
 PEAK_SHARE = 0.9
 """Blocks whose mean accuracy is at least this share of the best one's are near the peak."""
@@ -32,8 +36,7 @@ def by_layer(rows: pd.DataFrame, procedure: str = "task_vector") -> pd.DataFrame
 
 def chosen_layer(rows: pd.DataFrame, procedure: str) -> int:
     """The block after which a vector of one task was tested."""
-    tested = rows[(rows["split"] == "test") & (rows["procedure"] == procedure)]
-    return int(tested["layer"].iloc[0])
+    return int(rows[(rows["split"] == "test") & (rows["procedure"] == procedure)]["layer"].iloc[0])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
@@ -60,28 +63,19 @@ def peaks(means: pd.DataFrame) -> pd.DataFrame:
         several), `first` and `last` block of the unbroken range around it with at least
         `PEAK_SHARE` of its accuracy.
     """
-    rows_by_layer = []
-    for model, model_rows in means.groupby("model", sort=False):
+
+    def summary(model_rows: pd.DataFrame) -> dict[str, Any]:
         accuracy = model_rows.sort_values("layer")["accuracy"].to_numpy()
-        peak = int(accuracy.argmax())
-        near = accuracy >= PEAK_SHARE * accuracy[peak]
-        first = last = peak
-        while first > 0 and near[first - 1]:
-            first -= 1
-        while last < len(near) - 1 and near[last + 1]:
-            last += 1
-        rows_by_layer.append(
-            {
-                "model": model,
-                "depth": len(accuracy),
-                "layer": peak,
-                "relative_depth": (peak + 1) / len(accuracy),
-                "accuracy": accuracy[peak],
-                "first": first,
-                "last": last,
-            }
-        )
-    return pd.DataFrame(rows_by_layer)
+        depth, peak = len(accuracy), int(accuracy.argmax())
+        far = np.flatnonzero(accuracy < PEAK_SHARE * accuracy[peak])
+        return {
+            **{"depth": depth, "layer": peak, "relative_depth": (peak + 1) / depth},
+            "accuracy": accuracy[peak],
+            "first": int(far[far < peak].max(initial=-1)) + 1,
+            "last": int(far[far > peak].min(initial=depth)) - 1,
+        }
+
+    return by_group(means, ["model"], summary)
 
 
 def common_block(rows: pd.DataFrame, asked: int | None = None) -> dict[str, int]:

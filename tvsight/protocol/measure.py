@@ -5,7 +5,7 @@ chosen, and the test episodes are measured there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict, TypeVar
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -61,9 +61,6 @@ class Extracted(NamedTuple):
     vectors: dict[str, Tensor]
     """By method, `[episodes, depth, width]`."""
     icl: Icl
-
-
-Part = TypeVar("Part")
 
 
 def measure(
@@ -297,21 +294,16 @@ def check_no_op(read: Sequence[Read], dtype: str, unpatched: str = "baseline") -
         )
 
 
-def joined(parts: Sequence[Part]) -> Part:
+def joined(parts: Sequence[Any]) -> Any:
     """The parts of a split as one: tensors one after the other."""
-    whole: Part = _joined(parts)
-    return whole
-
-
-def _joined(values: Sequence[Any]) -> Any:
-    first = values[0]
+    first = parts[0]
     if isinstance(first, dict):
-        return {name: _joined([value[name] for value in values]) for name in first}
+        return {name: joined([part[name] for part in parts]) for name in first}
     if isinstance(first, list):
-        return [_joined(alike) for alike in zip(*values, strict=True)]
+        return [joined(alike) for alike in zip(*parts, strict=True)]
     if isinstance(first, Tensor):
-        return torch.cat(list(values))
-    return all(values) if isinstance(first, bool) else first
+        return torch.cat(list(parts))
+    return all(parts) if isinstance(first, bool) else first
 
 
 def _on_split(read: list[Read], extracted: Extracted, wanted: bool) -> OnSplit:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tvsight.config import RunConfig
 from tvsight.execution.jobs import Job, Steps
-from tvsight.methods import CENTRAL, MethodEntry
+from tvsight.methods import CENTRAL, TASK_VECTOR, MethodEntry
 from tvsight.methods.files import named_methods
 from tvsight.models import ModelSource
 from tvsight.output import procedures
@@ -59,11 +59,9 @@ def further_methods(options: RunConfig) -> list[MethodEntry]:
     return further
 
 
-def with_further_methods(
-    outcome: Outcome, options: RunConfig, measured: Callable[[MethodEntry], Outcome]
-) -> Outcome:
-    """The results of an analysis, with those of each further method. What failed is named by its
-    title too.
+def with_further_methods(options: RunConfig, measured: Callable[[MethodEntry], Outcome]) -> Outcome:
+    """The results of an analysis of the task vector, and of each further method. What failed of
+    these is named by the title too.
 
     Args:
         measured: the results of one method.
@@ -71,14 +69,10 @@ def with_further_methods(
     Raises:
         UsageError: see `further_methods`.
     """
+    outcome = measured(TASK_VECTOR)
     for entry in further_methods(options):
         outcome.add(measured(entry).titled(entry.title))
     return outcome
-
-
-def stored_vectors(runner: "Runner", options: RunConfig, method: MethodEntry) -> Outcome:
-    """The results of a method with its vectors, which are stored whatever --no-vectors says."""
-    return runner.outcome(options, partial(requests, method=method, needs_vectors=True))
 
 
 def each_vector(outcome: Outcome, drawn: "Drawn") -> "Iterator[tuple[str, Outcome, Drawn]]":

@@ -1,7 +1,6 @@
 """The task vectors of a model after one block that all its tasks share."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,13 +8,10 @@ import pandas as pd
 from tvsight.output.labels import block, display_name
 from tvsight.protocol.layers import by_layer, over_tasks, peaks
 from tvsight.protocol.options import VectorOptions
+from tvsight.run.outcome import Outcome
 from tvsight.statistics.geometry import Floats, Labels
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
-
-if TYPE_CHECKING:
-    from tvsight.run.outcome import Outcome
-
 
 AS_THEY_ARE, CENTRED = "as they are", "mean subtracted"
 """The two ways in which vectors are compared."""
@@ -89,7 +85,7 @@ class VectorSet:
 
 
 def vector_sets(
-    outcome: "Outcome", options: VectorOptions, vector: str = "task_vector"
+    outcome: Outcome, options: VectorOptions, vector: str = "task_vector"
 ) -> list[VectorSet]:
     """The vectors of each model after the block that the options name.
 

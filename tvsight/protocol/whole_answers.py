@@ -15,7 +15,7 @@ from tvsight.prompts import Episode, Template, check_window, parts
 from tvsight.prompts.episodes import Split
 from tvsight.prompts.filtering import cut_answers
 from tvsight.prompts.generated import answer_text, check_separator, stop_tokens
-from tvsight.prompts.tokens import PromptTokens
+from tvsight.prompts.tokens import PromptTokens, whole_prompts
 from tvsight.protocol.options import longest_answer
 from tvsight.protocol.rows import Asked, asked, frame, method_tokens, tabled, with_identified
 from tvsight.run.outcome import Measured
@@ -154,16 +154,8 @@ class AnswerResults(Request):
             usual = [(e.query, e.accepted[:1]) for e in by_split[split].episodes]
             cut = cut_answers(model.tokenizer, usual, self.plan.template)
             with_answers[split] = {**prompts, "answers": [answer for (answer,) in cut]}
-            shown = zip(
-                prompts["shared"], prompts["query"], with_answers[split]["answers"], strict=True
-            )
-            check_window(
-                model,
-                [
-                    [*shared, *query, *[0] * max(most, len(answer))]
-                    for shared, query, answer in shown
-                ],
-            )
+            both = zip(whole_prompts(prompts), with_answers[split]["answers"], strict=True)
+            check_window(model, [[*of, *[0] * max(most, len(answer))] for of, answer in both])
         return with_answers
 
 

@@ -182,8 +182,7 @@ def silhouettes(matrix: Floats, labels: Labels) -> Floats:
         return np.full(len(labels), np.nan)
     from sklearn.metrics import silhouette_samples
 
-    found: Floats = silhouette_samples(matrix, labels, metric="precomputed")
-    return found
+    return silhouette_samples(matrix, labels, metric="precomputed")
 
 
 def stratified_folds(labels: Labels, clusters: Labels) -> Folds:

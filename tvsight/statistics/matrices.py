@@ -64,8 +64,7 @@ def _weighted(first: Floats, second: Floats, drawn: Floats, by_row: bool) -> Flo
     n = len(first)
     if not by_row:
         off = ~np.eye(n, dtype=bool)
-        weights = (drawn[:, :, None] * drawn[:, None, :])[:, off]
-        return _spearman(first[off], second[off], weights)
+        return _spearman(first[off], second[off], (drawn[:, :, None] * drawn[:, None, :])[:, off])
     others = [np.arange(n) != row for row in range(n)]
     rows = [
         _spearman(first[row, kept], second[row, kept], drawn[:, kept])

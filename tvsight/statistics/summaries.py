@@ -135,7 +135,7 @@ def by_group(
 def by_task(
     rows: pd.DataFrame,
     condition: Sequence[str],
-    contrasts: Mapping[str, Contrast] | None = None,
+    contrasts: Mapping[str, Contrast] = {},
     lead: Callable[[pd.DataFrame, pd.DataFrame], Columns] = lambda _, run: sizes(run),
     more: Callable[[pd.DataFrame, pd.DataFrame], Columns] = lambda *_: {},
     tested: pd.DataFrame | None = None,
@@ -154,7 +154,6 @@ def by_task(
         `TASK`, `condition`, `lead`; `accuracy` and each contrast with `_low` and `_high`; the `_p`
         of each contrast, one-sided, by permuting queries; and `more`.
     """
-    contrasts = contrasts or {}
     asked = rows[rows["split"] == "test"] if tested is None else tested
     rows_by_task = dict(iter(rows.groupby(["model", "task"], sort=False, observed=True)))
 
@@ -181,7 +180,7 @@ def over_tasks(
     table: pd.DataFrame,
     condition: Sequence[str],
     means: Sequence[str] | Mapping[str, Mean] = ("accuracy",),
-    counts: Mapping[str, str] | None = None,
+    counts: Mapping[str, str] = {},
     more: Callable[[pd.DataFrame], Columns] = lambda _: {},
     lists: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> pd.DataFrame:
@@ -216,15 +215,15 @@ def over_tasks(
             }
         clusters = None if lists is None else pd.factorize(run["task"])[0]
         row = {"tasks": len(run), **averaged(run, means, clusters), **together}
-        return {**row, **counted(run, counts or {}), **more(run)}
+        return {**row, **counted(run, counts), **more(run)}
 
     def of(part: pd.DataFrame) -> pd.DataFrame:
         return by_group(part, ["model", *condition], summary, order=["model"])
 
     if lists is None:
         return of(table)
-    table = tested(table, ["model", *condition], counts or {})
-    counts = {name: adjusted_name(column) for name, column in (counts or {}).items()}
+    table = tested(table, ["model", *condition], counts)
+    counts = {name: adjusted_name(column) for name, column in counts.items()}
     translated = table["category"] == "translation"
     parts = {"all": table, "translation": table[translated], "rest": table[~translated]}
     kept = {

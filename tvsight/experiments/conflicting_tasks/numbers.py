@@ -73,12 +73,10 @@ def overridden(table: pd.DataFrame) -> pd.DataFrame:
         `model`, `layer_rule`, `pairs` (as many tests), `overrides` and `overrides_holm`: the
         numbers of pairs before and after Holm's correction.
     """
-
-    def counts(rule_rows: pd.DataFrame) -> dict[str, int]:
-        names = ("overrides", "overrides_holm")
-        return {"pairs": len(rule_rows), **{name: int(rule_rows[name].sum()) for name in names}}
-
-    return by_group(table, FAMILY, counts)
+    families = table.groupby(FAMILY, sort=False, observed=True)
+    sums = families[["overrides", "overrides_holm"]].sum()
+    sums.insert(0, "pairs", families.size())
+    return sums.reset_index()
 
 
 def followed(run: pd.DataFrame) -> tuple[str, dict[str, float]]:
@@ -117,8 +115,7 @@ def unpatched_on_dev(rows: pd.DataFrame) -> pd.DataFrame:
     """Dev accuracy of the conflicting prompt without a vector: `model`, `task`, `scored_as`,
     `accuracy`."""
     icl = rows[(rows["split"] == "dev") & (rows["procedure"] == "icl")]
-    keys = ["model", "task", "scored_as"]
-    means = icl.groupby(keys, sort=False, observed=True)["correct"].mean()
+    means = icl.groupby(["model", "task", "scored_as"], sort=False, observed=True)["correct"].mean()
     return means.rename("accuracy").reset_index()
 
 

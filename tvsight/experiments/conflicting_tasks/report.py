@@ -1,24 +1,20 @@
 """Tables and figures of conflicting tasks."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from tvsight.experiments.conflicting_tasks import figures, numbers
+from tvsight.experiments.conflicting_tasks import Options, figures, numbers
 from tvsight.experiments.conflicting_tasks.episodes import tasks_of
 from tvsight.experiments.conflicting_tasks.numbers import RULE_NAMES
 from tvsight.experiments.conflicting_tasks.request import collect
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import NOT_IDENTIFIED, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import about
 from tvsight.paper import paper_by_pair
 from tvsight.protocol.methods import each_vector
-
-if TYPE_CHECKING:
-    from tvsight.experiments.conflicting_tasks import Options
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
+from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -89,7 +85,7 @@ COUNT_TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: "Options", display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the table, of each vector."""
     paper = paper_by_pair()
     for vector, vector_outcome, files in each_vector(outcome, drawn):

@@ -50,7 +50,7 @@ def collect(runner: "Runner", options: Options) -> Outcome:
         pairs = options.pairs
         return runner.outcome(options, lambda plan, source: requests(plan, source, pairs, method))
 
-    return with_further_methods(measured(TASK_VECTOR), options, measured)
+    return with_further_methods(options, measured)
 
 
 def requests(

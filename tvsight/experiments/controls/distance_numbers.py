@@ -86,5 +86,4 @@ def _matrix(model_rows: pd.DataFrame, name: str) -> Floats:
     the diagonal is 0."""
     tasks = list(dict.fromkeys(model_rows["task"]))
     grid = model_rows.pivot(index="task", columns="source", values=name)
-    entries: Floats = grid.reindex(index=tasks, columns=tasks).fillna(0.0).to_numpy(dtype=float)
-    return entries
+    return grid.reindex(index=tasks, columns=tasks).fillna(0.0).to_numpy(dtype=float)

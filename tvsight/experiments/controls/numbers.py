@@ -60,8 +60,7 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, vector: str = "task_vecto
             row |= right(answered[name], name)
         row["best_other_source"] = best
         for name in TESTED:
-            compared = answered[COMPARED_WITH.get(name, vector)]
-            p_values = _paired(str(task), compared, answered[name])
+            p_values = _paired(str(task), answered[COMPARED_WITH.get(name, vector)], answered[name])
             row |= {f"{sign}_{name}": p for sign, p in zip(SIGNS, p_values, strict=True)}
         return row
 
@@ -92,8 +91,7 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
         return {"compared_with": against.get(name), **dict.fromkeys(SIGNS), **counted(run, counts)}
 
     means: dict[str, summaries.Mean] = {"accuracy": "accuracy", "lead": ("compared", "accuracy")}
-    known = table.assign(solved=solved(table))
-    by_procedure = summaries.long(known, names, compared=against)
+    by_procedure = summaries.long(table.assign(solved=solved(table)), names, compared=against)
     means_table = summaries.over_tasks(
         by_procedure, ["procedure"], means, more=more, lists=word_lists
     )
@@ -122,8 +120,7 @@ def shuffled_shares(table: pd.DataFrame, vector: str = "task_vector") -> pd.Data
             lambda of: of[..., 0] / of[..., 1] - of[..., 2] / of[..., 3], columns, difference=True
         ),
     }
-    known = table[table["icl_shuffled"].notna()]
-    return summaries.over_tasks(known, [], shares, lists=word_lists)
+    return summaries.over_tasks(table[table["icl_shuffled"].notna()], [], shares, lists=word_lists)
 
 
 def recognised(

@@ -1,7 +1,5 @@
 """Tables and figures of the controls."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from tvsight.errors import UsageError
@@ -17,6 +15,8 @@ from tvsight.experiments.controls.request import collect
 from tvsight.experiments.controls.transfer_figures import matrix
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import MISSING, NOT_IDENTIFIED, display_name, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import BESIDE_CONTROLS, beside, title
@@ -24,15 +24,11 @@ from tvsight.protocol.answer_sets import RECOGNITION, recognition_over_tasks
 from tvsight.protocol.methods import NAME as METHODS
 from tvsight.protocol.methods import each_vector
 from tvsight.protocol.vector_sets import at_common_block
+from tvsight.run.outcome import Outcome
 from tvsight.statistics.summaries import apart, by_group, wide
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -163,7 +159,7 @@ DISTANCES = Table(
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables, of each vector."""
     if not outcome.only(NAME).results:
         display.note("No task has controls: nothing to draw.")
@@ -171,19 +167,19 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     central = outcome.only(MAIN_RESULTS).table
     for vector, vector_outcome, files in each_vector(outcome, drawn):
         if vector_outcome.only(NAME).results:
-            applied = vector_outcome.only(METHODS).results
+            page, applied = Page(display, files), vector_outcome.only(METHODS).results
             known = pd.concat([central, *(of.rows for of in applied)], ignore_index=True)
-            pairs = _draw(vector_outcome, known, vector, Page(display, files))
+            pairs = _draw(vector_outcome, known, vector, page)
             if vector == "task_vector":
                 shown = _shown(outcome.only(MAIN_RESULTS), options)
                 leads = numbers.seen(central, vector_outcome.only(NAME).table, shown)
                 if len(leads):
-                    Page(display, files).table(SEEN, leads)
-            if vector == "task_vector" and len(pairs):
-                _draw_distances(outcome.only(MAIN_RESULTS), pairs, options, Page(display, files))
+                    page.table(SEEN, leads)
+                if len(pairs):
+                    _draw_distances(outcome.only(MAIN_RESULTS), pairs, options, page)
 
 
-def _draw(outcome: "Outcome", central: pd.DataFrame, vector: str, page: Page) -> pd.DataFrame:
+def _draw(outcome: Outcome, central: pd.DataFrame, vector: str, page: Page) -> pd.DataFrame:
     """Write and show one vector beside its controls; returns the pairs of tasks.
 
     Args:
@@ -217,7 +213,7 @@ def _draw(outcome: "Outcome", central: pd.DataFrame, vector: str, page: Page) ->
     return pairs
 
 
-def _shown(central: "Outcome", options: Options) -> dict[tuple[str, str], set[str]]:
+def _shown(central: Outcome, options: Options) -> dict[tuple[str, str], set[str]]:
     """The inputs of demonstrations of dev, by model and task, where episodes are stored."""
     shown = {}
     for result in central.results:
@@ -229,9 +225,7 @@ def _shown(central: "Outcome", options: Options) -> dict[tuple[str, str], set[st
     return shown
 
 
-def _draw_distances(
-    central: "Outcome", transfer: pd.DataFrame, options: Options, page: Page
-) -> None:
+def _draw_distances(central: Outcome, transfer: pd.DataFrame, options: Options, page: Page) -> None:
     """How far the vectors of tasks are apart, and how well each works in the other's place."""
     rows = central.table
     measured = rows[rows["model"].isin(transfer["model"])]

@@ -12,8 +12,9 @@ from tvsight.models import ModelSource
 from tvsight.prompts.episodes import SPLITS, Split
 from tvsight.prompts.shuffling import kept_labels, shuffled_labels
 from tvsight.prompts.tokens import whole_prompts
-from tvsight.protocol import central, methods
+from tvsight.protocol import central
 from tvsight.protocol.layers import chosen_layer
+from tvsight.protocol.methods import with_further_methods
 from tvsight.protocol.rows import Asked, asked, frame
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, TaskRequest, identity, source_identity
@@ -36,7 +37,8 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     """The central comparison with its vectors, and the controls of each task that has one; the same
     for each further method."""
 
-    def controlled(applied: Outcome, method: MethodEntry) -> Outcome:
+    def measured(method: MethodEntry) -> Outcome:
+        applied = central.stored_vectors(runner, options, method)
         vectors = TaskVectors(Store(options.results), applied.paths)
 
         def experiment(plan: Plan, source: ModelSource) -> list[Controls]:
@@ -45,11 +47,7 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
         applied.add(runner.after(central.NAME, options, NAME, experiment))
         return applied
 
-    def measured(method: MethodEntry) -> Outcome:
-        return controlled(methods.stored_vectors(runner, options, method), method)
-
-    outcome = controlled(central.collect_with_vectors(runner, options), TASK_VECTOR)
-    return methods.with_further_methods(outcome, options, measured)
+    return with_further_methods(options, measured)
 
 
 def requests(
@@ -180,8 +178,7 @@ class Controls(TaskRequest):
         """
         import torch
 
-        means = [self.vectors.mean(model.name, task.name).half() for task in self._all]
-        return torch.stack(means)
+        return torch.stack([self.vectors.mean(model.name, task.name).half() for task in self._all])
 
 
 def _seed(text: str) -> int:

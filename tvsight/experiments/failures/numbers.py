@@ -36,9 +36,7 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
 
     def summary(run: pd.DataFrame) -> dict[str, object]:
         answers, rule, others = known[run["model"].iloc[0], run["task"].iloc[0]]
-        every = list(
-            dict.fromkeys(answer for query_answers in answers.values() for answer in query_answers)
-        )
+        every = {answer for query_answers in answers.values() for answer in query_answers}
         wrong = run[~run["correct"]]
         texts = wrong["predicted"].str.strip()
         kinds, named = [], []

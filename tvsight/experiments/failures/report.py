@@ -1,18 +1,14 @@
 """Table and figures of wrong answers, a view of the central comparison."""
 
-from typing import TYPE_CHECKING
-
+from tvsight.config import RunConfig
 from tvsight.experiments.failures import figures, numbers
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import task_title
 from tvsight.output.page import Page, Table
 from tvsight.protocol.central import collect
-
-if TYPE_CHECKING:
-    from tvsight.config import RunConfig
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
+from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -33,7 +29,7 @@ TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: RunConfig, display: Display, drawn: Drawn) -> None:
     """Write table and figures, and show the table."""
     page, rows = Page(display, drawn), outcome.table
     table, counts = numbers.by_task(rows), numbers.confusion(rows)

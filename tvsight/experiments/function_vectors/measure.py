@@ -19,7 +19,7 @@ from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.heads import contributions
 from tvsight.methods import mean_state
-from tvsight.methods.function_vector import summed
+from tvsight.methods.function_vector import of_tasks, summed
 from tvsight.methods.method import extract_both
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, silent
@@ -95,8 +95,7 @@ def measure(
         conditions = [
             condition._replace(blocks=[layers[condition.procedure]]) for condition in tested
         ]
-        third = own[0]._replace(blocks=[decoder.depth // 3])
-        conditions.append(third.labelled(layer_rule="third"))
+        conditions.append(own[0]._replace(blocks=[decoder.depth // 3]).labelled(layer_rule="third"))
         if alone:
             conditions += [
                 condition._replace(blocks=[layers[FUNCTION_VECTOR]]) for condition in controls
@@ -142,12 +141,7 @@ def make_vectors(
     direction = torch.randn(
         decoder.width, generator=torch.Generator().manual_seed(extracted["seed"])
     )
-    every = torch.stack(
-        [
-            summed(contributions(decoder, head_means, normalised=True).float(), heads[:count])
-            for head_means, heads in zip(means, extracted["ranking"], strict=True)
-        ]
-    )
+    every = of_tasks(decoder, means, [heads[:count] for heads in extracted["ranking"]])
     vector, others = every[own], torch.cat([every[:own], every[own + 1 :]])
 
     def added(name: str, vector: Tensor, heads: int = count, **labels: Any) -> Condition:

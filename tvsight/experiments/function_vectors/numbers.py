@@ -89,8 +89,7 @@ def by_task(central: pd.DataFrame, rows: pd.DataFrame, count: int) -> pd.DataFra
                 row |= paired(answered[first], answered[second], name)
         return row
 
-    table = by_group(rows, TASK, summary, order=KEYS)
-    return summaries.adjusted(table, ["layer", *TESTED])
+    return summaries.adjusted(by_group(rows, TASK, summary, order=KEYS), ["layer", *TESTED])
 
 
 def over_tasks(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """Tables and figures of function vectors."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,18 +9,16 @@ from tvsight.experiments.function_vectors.request import collect
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.main_results import method_report
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import PROCEDURES, title
 from tvsight.protocol import head_numbers
 from tvsight.protocol.options import EFFECTS
+from tvsight.run.outcome import Outcome
 from tvsight.statistics import summaries
 from tvsight.statistics.summaries import ENDS, by_group
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -160,7 +157,7 @@ SHUFFLED = (
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables."""
     page = Page(display, drawn)
     first = outcome.of_seed(options.seed[0])
@@ -206,7 +203,7 @@ def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn
     page.table(OVERLAP_TABLE, pairs, pairs.assign(heads=options.heads))
 
 
-def _settings(outcome: "Outcome") -> pd.DataFrame:
+def _settings(outcome: Outcome) -> pd.DataFrame:
     """Means over tasks of the vectors at equal freedom."""
     central, settings = outcome.only(CENTRAL).table, outcome.only(SETTINGS).table
     return numbers.settings_over_tasks(numbers.settings_by_task(central, settings))

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,12 +13,13 @@ from tvsight.experiments.function_vectors import FACTORS, NAME, SETTINGS, TRIED,
 from tvsight.experiments.function_vectors.numbers import setting_line, task_line
 from tvsight.methods import METHODS
 from tvsight.models import ModelSource
+from tvsight.prompts.episodes import SPLITS
 from tvsight.protocol import central, methods
 from tvsight.protocol import head_effects as effects
 from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_known_heads
 from tvsight.protocol.head_numbers import by_fv
 from tvsight.protocol.head_numbers import effects as effects_of
-from tvsight.protocol.rows import Asked, asked, frame, method_tokens
+from tvsight.protocol.rows import asked, frame, method_tokens
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, TaskRequest, identity, read_plan, source_identity, sources
 from tvsight.storage.schemas import schema
@@ -27,7 +29,7 @@ from tvsight.storage.task_vectors import TaskVectors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tvsight.experiments.function_vectors.measure import Comparison, ExtractedHeads
+    from tvsight.experiments.function_vectors.measure import ExtractedHeads
     from tvsight.experiments.function_vectors.settings import OwnAndOthers
     from tvsight.interventions.attention import Head
     from tvsight.models.loading import Model
@@ -185,7 +187,17 @@ class FunctionVectors(TaskRequest):
         (result,) = yield [Job(measure, arguments, prompts=2, small=(_of_one_head(extracted),))]
         if not result["finite"]:
             raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
-        rows = self._rows(by_split, result, self._cosines(model, result["vectors"]))
+        plain = dict.fromkeys(("heads", "draw", "layer_rule", "cosine", "cosine_centred"))
+        rows: list[dict[str, Any]] = [
+            plain | row
+            for split in SPLITS
+            for read in result[split]
+            for row in by_split[split].labelled(read)
+        ]
+        cosines = self._cosines(model, result["vectors"])
+        for row in rows:
+            if row["split"] == "dev" and row["procedure"] == "function_vector":
+                row |= {name: by_block[row["layer"]] for name, by_block in cosines.items()}
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         return Measured(data, None, {**notes, "vector_lengths": result["norms"]})
 
@@ -196,10 +208,9 @@ class FunctionVectors(TaskRequest):
     def _extracted(self, model: "Model") -> "ExtractedHeads":
         import torch
 
-        attention, depth = model.decoder.attention, model.decoder.depth
-        check_enough_heads(model, self.identity["heads"])
-        every = [(layer, head) for layer in range(depth) for head in range(attention.heads)]
-        count = self.identity["heads"]
+        count, decoder = self.identity["heads"], model.decoder
+        check_enough_heads(model, count)
+        every = list(product(range(decoder.depth), range(decoder.attention.heads)))
         draw = f"{self.identity['seed']}/{self.task.name}"
         return {
             "means": torch.stack([self.known.means(name) for name in self.names]),
@@ -223,27 +234,14 @@ class FunctionVectors(TaskRequest):
         own, every = self.names.index(self.task.name), vectors.float()[:, None]
         pairs = {"cosine": (every[own], thetas[own])}
         if len(self.names) > 1:
-            centred = [
-                vectors_by_task - vectors_by_task.mean(dim=0) for vectors_by_task in (every, thetas)
-            ]
-            pairs["cosine_centred"] = (centred[0][own], centred[1][own])
+            pairs["cosine_centred"] = (
+                (every - every.mean(dim=0))[own],
+                (thetas - thetas.mean(dim=0))[own],
+            )
         return {
             name: torch.cosine_similarity(first, second, dim=-1).tolist()
             for name, (first, second) in pairs.items()
         }
-
-    def _rows(
-        self, by_split: dict[str, Asked], result: "Comparison", cosines: dict[str, list[float]]
-    ) -> list[dict[str, Any]]:
-        plain = dict.fromkeys(("heads", "draw", "layer_rule", "cosine", "cosine_centred"))
-        dev, test = by_split["dev"], by_split["test"]
-        rows: list[dict[str, Any]] = [
-            plain | row for read in result["dev"] for row in dev.labelled(read)
-        ]
-        for row in rows:
-            if row["procedure"] == "function_vector":
-                row |= {name: by_block[row["layer"]] for name, by_block in cosines.items()}
-        return [*rows, *(plain | row for read in result["test"] for row in test.labelled(read))]
 
 
 @dataclass(frozen=True)
@@ -289,8 +287,7 @@ class VectorSettings(TaskRequest):
         if not result["finite"]:
             raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
         plain = dict.fromkeys(LABELS)
-        test = by_split["test"]
-        rows = [plain | row for read in result["test"] for row in test.labelled(read)]
+        rows = [plain | row for read in result["test"] for row in by_split["test"].labelled(read)]
         data = frame(rows, self.task.name, self.task.category, schema(SETTINGS))
         return Measured(data, None, notes)
 

@@ -55,8 +55,7 @@ def repetitions(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: of induction scores.
     """
-    columns = ["model", "definition", *Repetition._fields]
-    return rows[columns].drop_duplicates(ignore_index=True)
+    return rows[["model", "definition", *Repetition._fields]].drop_duplicates(ignore_index=True)
 
 
 def scores(head_rows: pd.DataFrame, induction_rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """Tables and figures of heads, their scores, and ICL without them."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from tvsight.experiments.heads import (
@@ -17,17 +15,15 @@ from tvsight.experiments.heads import (
 )
 from tvsight.experiments.heads.request import collect
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import sizes
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.protocol.options import EFFECTS
+from tvsight.run.outcome import Outcome
 from tvsight.statistics import summaries
 from tvsight.statistics.summaries import wide
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -106,7 +102,7 @@ AGREEMENT_TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables."""
     page = Page(display, drawn)
     first = outcome.of_seed(options.seed[0])
@@ -134,7 +130,7 @@ def _largest(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["heads"] == table.groupby("model", observed=True)["heads"].transform("max")]
 
 
-def _draw_ablations(ablated: "Outcome", page: Page) -> None:
+def _draw_ablations(ablated: Outcome, page: Page) -> None:
     table = numbers.by_task(ablated.table)
     means = numbers.over_tasks(table)
     in_tasks, in_means = _largest(table), _largest(means)

@@ -19,7 +19,7 @@ from tvsight.experiments.heads import (
     Options,
 )
 from tvsight.experiments.heads import induction as induction_scores
-from tvsight.experiments.heads.numbers import by_induction, task_line
+from tvsight.experiments.heads.numbers import AGAINST, by_induction, task_line
 from tvsight.models import ModelSource
 from tvsight.protocol import head_effects as effects
 from tvsight.protocol.central import each_seed
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from tvsight.interventions.attention import Head
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
-
-OTHER = {"fv": "induction", "induction": "fv"}
 
 
 class Ablation(NamedTuple):
@@ -148,8 +146,7 @@ class Ablations(TaskRequest):
         for number, (replaced_by, ablation) in enumerate(product(REPLACEMENTS, sets)):
             named = ablation._asdict() | {"heads": len(ablation.heads), "replaced_by": replaced_by}
             rows += test.rows(at(result["ablated"], number), f"ablated_{ablation.kind}", **named)
-        data = frame(rows, self.task.name, self.task.category, schema(NAME))
-        return Measured(data, None, notes)
+        return Measured(frame(rows, self.task.name, self.task.category, schema(NAME)), None, notes)
 
     def line(self, rows: pd.DataFrame) -> str:
         """The accuracy with and without heads."""
@@ -202,7 +199,7 @@ def ablations(fv: "list[Head]", by_score: "list[Head]", draw: str) -> list[Ablat
     for share, count in sizes.items():
         for kind, heads in ranked.items():
             sets.append(Ablation(kind, share, None, heads[:count]))
-            left_out = set(ranked[OTHER[kind]][:count])
+            left_out = set(ranked[AGAINST[kind]][:count])
             others = [head for head in heads if head not in left_out]
             sets.append(Ablation(f"{kind}_excluding", share, None, others[:count]))
         for number, heads in enumerate(shuffled):

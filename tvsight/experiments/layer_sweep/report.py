@@ -1,23 +1,19 @@
 """Table and figures of the layer sweep, a view of the central comparison."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from tvsight.experiments.layer_sweep import Options, figures, numbers, score_figures
 from tvsight.experiments.main_results import score_numbers, score_report
 from tvsight.experiments.main_results.method_numbers import REFERENCE
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.protocol.central import collect
 from tvsight.protocol.layers import by_layer
 from tvsight.protocol.options import shown_score
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
+from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -41,7 +37,7 @@ TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write table and figures, and show the table."""
     rows = outcome.table
     if shown_score(options) != "accuracy":

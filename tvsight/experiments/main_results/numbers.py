@@ -178,8 +178,7 @@ def over_seeds(accuracies: pd.DataFrame) -> pd.DataFrame:
         number), `seed_<n>` for each seed n, `mean`, `deviation` (sample standard deviation over
         seeds), `low` and `high` (the least and the greatest).
     """
-    seed_groups = accuracies.groupby(["model", "seed"], sort=False, observed=True)
-    means = seed_groups[list(COMPARED)].mean()
+    means = accuracies.groupby(["model", "seed"], sort=False, observed=True)[list(COMPARED)].mean()
     with np.errstate(divide="ignore", invalid="ignore"):
         gaps = pd.Series(recovered_gap(means.to_numpy()), means.index)
     means["recovered_gap"] = gaps.replace([np.inf, -np.inf], np.nan)

@@ -1,9 +1,8 @@
 """Tables and figures of the central comparison."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
+from tvsight.config import RunConfig
 from tvsight.experiments.main_results import (
     figures,
     method_report,
@@ -12,6 +11,8 @@ from tvsight.experiments.main_results import (
     task_figures,
 )
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import MISSING, number, shortened, spread, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import CENTRAL, COMPARED, title
@@ -19,12 +20,7 @@ from tvsight.paper import paper_by_task
 from tvsight.protocol.answer_sets import RECOGNITION, recognition, recognition_over_tasks
 from tvsight.protocol.central import collect
 from tvsight.protocol.options import shown_score
-
-if TYPE_CHECKING:
-    from tvsight.config import RunConfig
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
+from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -51,8 +47,7 @@ def _usual(task: c.Row) -> str:
 
 
 def _middle(model: c.Row) -> str:
-    known = pd.notna(model["depth"])
-    return f"{model['layer_low']} to {model['layer_high']}" if known else MISSING
+    return f"{model['layer_low']} to {model['layer_high']}" if pd.notna(model["depth"]) else MISSING
 
 
 TASK_TABLE = Table(
@@ -141,7 +136,7 @@ SEED_TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: RunConfig, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables."""
     rows, first = outcome.table, options.seed[0]
     page = Page(display, score_report.place(rows, drawn))
@@ -167,8 +162,7 @@ def draw(outcome: "Outcome", options: "RunConfig", display: "Display", drawn: "D
             "instructions, to which this template is foreign; other special tokens than it was "
             "trained with; a tokenizer that leaves out the beginning-of-sequence token."
         )
-    counted = means[means["identified"].notna()]
-    page.table(mean_table, means, below=[(COUNT_TABLE, counted)])
+    page.table(mean_table, means, below=[(COUNT_TABLE, means[means["identified"].notna()])])
     recognised = recognition(rows)
     page.table(RECOGNITION, recognised, recognition_over_tasks(recognised))
     if len(others):

@@ -208,8 +208,7 @@ def _means(
     table: pd.DataFrame, names: Sequence[str], groups: pd.Series | None = None
 ) -> dict[str, float]:
     """The means of columns with their intervals; of the rank the geometric one."""
-    known = table.assign(rank=np.log(table["rank"].astype(float)))
-    means = averaged(known, names, groups)
+    means = averaged(table.assign(rank=np.log(table["rank"].astype(float))), names, groups)
     return {n: float(np.exp(of)) if n.startswith("rank") else of for n, of in means.items()}
 
 

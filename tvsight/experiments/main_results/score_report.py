@@ -1,20 +1,16 @@
 """Tables and figures of scores beyond accuracy, and of whole answers."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
+from tvsight.config import RunConfig
 from tvsight.experiments.main_results import score_figures, score_numbers
 from tvsight.experiments.main_results.method_numbers import WITHOUT_VECTOR
 from tvsight.experiments.main_results.score_numbers import SCORES
 from tvsight.output import columns as c
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import number
 from tvsight.output.page import Page, Table
 from tvsight.protocol.options import shown_score
-
-if TYPE_CHECKING:
-    from tvsight.config import RunConfig
-    from tvsight.output.drawn import Drawn
 
 TABLE = Table(
     "Scores beyond accuracy",
@@ -74,7 +70,7 @@ def are_whole(rows: pd.DataFrame) -> bool:
     return "f1" in rows
 
 
-def place(rows: pd.DataFrame, drawn: "Drawn") -> "Drawn":
+def place(rows: pd.DataFrame, drawn: Drawn) -> Drawn:
     """The place of tables and figures: their own where rows are of whole answers."""
     return drawn.of("answers", EXACT) if are_whole(rows) else drawn
 
@@ -84,7 +80,7 @@ def accuracy(rows: pd.DataFrame) -> str:
     return "accuracy (exact answers)" if are_whole(rows) else "accuracy"
 
 
-def draw(rows: pd.DataFrame, options: "RunConfig", page: Page) -> None:
+def draw(rows: pd.DataFrame, options: RunConfig, page: Page) -> None:
     """Write and show the table of scores where rows have them, and the figures of `--score`."""
     if are_whole(rows) and shown_score(options) == "accuracy":
         table = score_numbers.answer_scores(rows)

@@ -1,22 +1,19 @@
 """Table and figure of accuracies by number of demonstrations, a view of the central comparison."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tvsight.experiments.main_results import score_report
 from tvsight.experiments.main_results.method_numbers import further
 from tvsight.experiments.shots import Options, figures, numbers
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.page import Page, Table
 from tvsight.protocol.central import requests
 from tvsight.protocol.methods import with_methods
 from tvsight.run.outcome import Outcome
+from tvsight.run.runner import Runner
 from tvsight.statistics.summaries import apart, wide
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.runner import Runner
 
 __all__ = ["collect", "draw"]
 
@@ -39,7 +36,7 @@ TABLE = Table(
 )
 
 
-def collect(runner: "Runner", options: Options) -> Outcome:
+def collect(runner: Runner, options: Options) -> Outcome:
     """The central comparison with each number of demonstrations, in a further column `shots`."""
     outcome = Outcome()
     for count in options.counts:
@@ -51,7 +48,7 @@ def collect(runner: "Runner", options: Options) -> Outcome:
     return outcome
 
 
-def draw(outcome: Outcome, options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write table and figure, and show the table."""
     named = score_report.accuracy(outcome.table)
     page = Page(display, score_report.place(outcome.table, drawn))

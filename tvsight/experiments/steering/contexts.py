@@ -108,8 +108,7 @@ def in_contexts(
     templates = {"template": [other_template(plan.template)]}
     templates["natural"] = [Template(frame) for frame in FRAMES[task.category]]
     for name, in_turn in templates.items():
-        tokens = _tokenised_in_turn(model, spaced, task, in_turn)
-        contexts[name] = test._replace(tokens=tokens)
+        contexts[name] = test._replace(tokens=_tokenised_in_turn(model, spaced, task, in_turn))
     return contexts
 
 

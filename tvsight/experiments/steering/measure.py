@@ -17,8 +17,7 @@ from tvsight.interventions.answers import Icl
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import generate
-from tvsight.interventions.heads import contributions
-from tvsight.methods.function_vector import summed
+from tvsight.methods.function_vector import of_tasks
 from tvsight.methods.method import Use
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, no_op, silent
@@ -94,7 +93,8 @@ def measure(
     """
     say = progress or silent
     say("blocks on dev")
-    functions = function_vectors(decoder, extracted)
+    heads = extracted["heads"].to(device=decoder.device, dtype=decoder.dtype)
+    functions = of_tasks(decoder, heads, extracted["top"])
     on_dev = _sweep(decoder, dev, functions, extracted)
     layers = extracted["blocks"] | best_layers(on_dev, dev["accepted"], _swept)
     say("vectors on test")
@@ -153,17 +153,6 @@ def _sweep(
     )
 
 
-def function_vectors(decoder: Decoder, extracted: ExtractedMeans) -> Tensor:
-    """The function vector of every task as it arrives in the residual stream, `[tasks, width]`."""
-    means = extracted["heads"].to(device=decoder.device, dtype=decoder.dtype)
-    return torch.stack(
-        [
-            summed(contributions(decoder, head_means, normalised=True).float(), top)
-            for head_means, top in zip(means, extracted["top"], strict=True)
-        ]
-    )
-
-
 def own_vectors(
     decoder: Decoder, prompts: PromptTokens, function: Tensor
 ) -> tuple[dict[str, Tensor], Icl]:
@@ -184,7 +173,7 @@ def make_vectors(
     """All vectors of some episodes, and in-context learning on them.
 
     Args:
-        functions: from `function_vectors`.
+        functions: the function vector of every task, `[tasks, width]`.
     """
     tasks, task = len(functions), extracted["own"]
     own, icl = own_vectors(decoder, prompts, functions[task])

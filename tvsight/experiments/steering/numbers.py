@@ -120,8 +120,7 @@ def ranges(means: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         row |= _held_out(added_tasks[tuple(best[keys])])
         return row | {f"recovered_gap{end}": best[f"recovered_gap{end}"] for end in ENDS}
 
-    vectors = apart(means[means["procedure"] == VECTOR], CONDITION)
-    return by_group(vectors, keys, summary)
+    return by_group(apart(means[means["procedure"] == VECTOR], CONDITION), keys, summary)
 
 
 def _held_out(added: pd.DataFrame) -> dict[str, float]:

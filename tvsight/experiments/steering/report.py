@@ -1,7 +1,5 @@
 """Tables and figures of steering."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from tvsight.experiments.main_results import NAME as CENTRAL
@@ -9,15 +7,13 @@ from tvsight.experiments.steering import CONTROLS, NAME, VECTOR, Options, figure
 from tvsight.experiments.steering.figures import CONTEXT_TITLES
 from tvsight.experiments.steering.request import collect
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import MISSING
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
+from tvsight.run.outcome import Outcome
 from tvsight.statistics.summaries import ENDS, apart, wide
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -77,7 +73,7 @@ TEXT_TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables."""
     steered = outcome.only(NAME)
     if not steered.results:

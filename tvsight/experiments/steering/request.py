@@ -194,9 +194,7 @@ class Steer(TaskRequest):
         after = self.every[(self.every.index(self.task) + 1) % len(self.every)]
         if after == self.task:
             return []
-        return [
-            episode for episode in self.plan.episodes(after, model)[0] if episode.split == "test"
-        ]
+        return [each for each in self.plan.episodes(after, model)[0] if each.split == "test"]
 
     def _extracted(self, model: "Model") -> "ExtractedMeans":
         import torch

@@ -105,10 +105,8 @@ def over_tasks(table: pd.DataFrame, vector: str = "task_vector") -> pd.DataFrame
 
     def more(run: pd.DataFrame) -> dict[str, float]:
         layers = run["layer"].astype(int)
-        return {
-            **{"layer_median": layers.median(), "layer_first": layers.min()},
-            "layer_last": layers.max(),
-        }
+        ends = {"layer_first": layers.min(), "layer_last": layers.max()}
+        return {"layer_median": layers.median(), **ends}
 
     return summaries.over_tasks(vectors, VARIANT, means, COUNTS, more, word_lists)
 

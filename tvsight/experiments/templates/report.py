@@ -1,20 +1,16 @@
 """Tables and figures of the vectors under other templates and of other dummy queries."""
 
-from typing import TYPE_CHECKING
-
 from tvsight.experiments.templates import Options, figures, numbers
 from tvsight.experiments.templates.request import collect
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import interval
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
 from tvsight.protocol.methods import each_vector
+from tvsight.run.outcome import Outcome
 from tvsight.statistics.summaries import apart
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -87,7 +83,7 @@ TASK_TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables, of each vector. Dummy queries are varied for
     the task vector alone."""
     for vector, vector_outcome, files in each_vector(outcome, drawn):

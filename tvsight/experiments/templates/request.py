@@ -49,7 +49,7 @@ def collect(runner: "Runner", options: Options) -> Outcome:
 
         return runner.outcome(options, experiment)
 
-    return with_further_methods(measured(TASK_VECTOR), options, measured)
+    return with_further_methods(options, measured)
 
 
 def requests(

@@ -64,8 +64,7 @@ def project(
         logits = decoder.unembed(states).float()
         finite = finite and bool(logits.isfinite().all())
         log_probabilities = logits.log_softmax(dim=1)
-        mean_rows = log_probabilities[: max(0, depth - number * ROWS)]
-        tops.append(mean_rows.topk(kept, dim=1))
+        tops.append(log_probabilities[: max(0, depth - number * ROWS)].topk(kept, dim=1))
         probability, rank = _read(log_probabilities, wanted)
         probabilities.append(probability.cpu())
         ranks.append(rank.cpu())
@@ -86,8 +85,7 @@ def project(
 def random_vectors(mean: Tensor, draws: int, seed: int) -> Tensor:
     """Vectors in directions drawn evenly from all, as long as `mean` `[depth, width]` after each
     block: `[draws, depth, width]`. The same on every machine."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(draws, *mean.shape, generator=generator)
+    drawn = torch.randn(draws, *mean.shape, generator=torch.Generator().manual_seed(seed))
     lengths = mean.norm(dim=-1, keepdim=True)
     return drawn / drawn.norm(dim=-1, keepdim=True) * lengths
 

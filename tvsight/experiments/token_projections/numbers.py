@@ -160,8 +160,7 @@ def ranks(rows: pd.DataFrame) -> pd.DataFrame:
     groups = rows[rows["kind"] != "top"].rename(columns={"token": "word"}).fillna({"word": ""})
     keys = [*KEYS, "kind", "word", "layer", "chosen", "two_above", "layer_identified", "tokens"]
     ours = groups[groups["vector"] != "random"].set_index(keys)[["rank", "probability"]]
-    drawn = groups[groups["vector"] == "random"]
-    by_draw = drawn.groupby(keys, sort=False, observed=True)
+    by_draw = groups[groups["vector"] == "random"].groupby(keys, sort=False, observed=True)
     theirs = by_draw.agg(
         draws=("draw", "nunique"),
         **{

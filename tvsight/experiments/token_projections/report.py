@@ -1,25 +1,21 @@
 """Tables and figures of the tokens of mean vectors."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.experiments.token_projections import NAME, Options, figures, numbers
 from tvsight.experiments.token_projections.request import collect
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import small
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import about, word
 from tvsight.paper import paper_top_tokens
 from tvsight.protocol.methods import NAME as METHODS
 from tvsight.protocol.methods import each_vector
+from tvsight.run.outcome import Outcome
 from tvsight.statistics.summaries import by_group
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -82,13 +78,13 @@ RANK_TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables, of each vector."""
     for vector, vector_outcome, files in each_vector(outcome, drawn):
         _draw(vector_outcome, vector, options, Page(display, files))
 
 
-def _draw(outcome: "Outcome", vector: str, options: Options, page: Page) -> None:
+def _draw(outcome: Outcome, vector: str, options: Options, page: Page) -> None:
     measured = outcome.only(MAIN_RESULTS if vector == "task_vector" else METHODS)
     applied = {result.key: result.rows for result in measured.results}
     by_task = {

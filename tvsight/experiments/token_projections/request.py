@@ -16,8 +16,8 @@ from tvsight.models import ModelSource
 from tvsight.prompts import Template
 from tvsight.prompts.filtering import answer_tokens, usable_pairs
 from tvsight.protocol.central import NAME as CENTRAL
-from tvsight.protocol.central import collect_with_vectors
-from tvsight.protocol.methods import stored_vectors, with_further_methods
+from tvsight.protocol.central import stored_vectors
+from tvsight.protocol.methods import with_further_methods
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.storage.schemas import schema
@@ -44,7 +44,8 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
     """The central comparison with its vectors, and the projections of each task that has one; the
     same for each further method."""
 
-    def projected(known: Outcome, method: MethodEntry) -> Outcome:
+    def measured(method: MethodEntry) -> Outcome:
+        known = stored_vectors(runner, options, method)
         vectors = TaskVectors(Store(options.results), known.paths)
 
         def experiment(plan: Plan, source: ModelSource) -> list[TokenProjections]:
@@ -56,11 +57,7 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
         known.add(outcome)
         return known
 
-    def measured(method: MethodEntry) -> Outcome:
-        return projected(stored_vectors(runner, options, method), method)
-
-    central_outcome = projected(collect_with_vectors(runner, options), TASK_VECTOR)
-    return with_further_methods(central_outcome, options, measured)
+    return with_further_methods(options, measured)
 
 
 def requests(
@@ -133,8 +130,7 @@ class TokenProjections(Request):
         plan, task = self.plan, self.task
         if task.name in plan.replayed:
             episodes, notes = plan.episodes(task, model)
-            answers = {episode.query: episode.accepted[0] for episode in episodes}
-            return list(answers.items()), notes
+            return list({episode.query: episode.accepted[0] for episode in episodes}.items()), notes
         usable = usable_pairs(task, model.tokenizer, plan.template, model.name)
         kept = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
         return [(pair.input, pair.answer) for pair in usable.pairs], {"pairs": kept}

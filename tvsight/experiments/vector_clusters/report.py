@@ -1,24 +1,19 @@
 """Tables and the figure of clusters of task vectors."""
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from tvsight.experiments.vector_clusters import Options, figures, numbers
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import MISSING, number, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import word
-from tvsight.protocol.central import collect_with_vectors
-from tvsight.protocol.methods import each_vector, stored_vectors, with_further_methods
+from tvsight.protocol.central import stored_vectors
+from tvsight.protocol.methods import each_vector, with_further_methods
 from tvsight.protocol.vector_sets import VectorSet, vector_sets
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
-    from tvsight.run.runner import Runner
+from tvsight.run.outcome import Outcome
+from tvsight.run.runner import Runner
 
 __all__ = ["collect", "draw"]
 
@@ -69,17 +64,12 @@ TASK_TABLE = Table(
 )
 
 
-def collect(runner: "Runner", options: Options) -> "Outcome":
+def collect(runner: Runner, options: Options) -> Outcome:
     """The central comparison with its vectors, and each further method with its own."""
-    later = replace(options, save_episodes=None)  # the central comparison has written them
-    return with_further_methods(
-        collect_with_vectors(runner, options),
-        options,
-        lambda method: stored_vectors(runner, later, method),
-    )
+    return with_further_methods(options, lambda method: stored_vectors(runner, options, method))
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables, of each vector."""
     for vector, vector_outcome, files in each_vector(outcome, drawn):
         page = Page(display, files)
@@ -102,7 +92,7 @@ def _draw_distances(sets: list[VectorSet], vector: str, page: Page) -> None:
 
 
 def _draw_clusters(
-    outcome: "Outcome", sets: list[VectorSet], vector: str, options: Options, page: Page
+    outcome: Outcome, sets: list[VectorSet], vector: str, options: Options, page: Page
 ) -> None:
     """The clusters of vectors of episodes."""
     groupings = pd.concat([numbers.groupings(given) for given in sets], ignore_index=True)

@@ -22,7 +22,7 @@ from tvsight.statistics.geometry import (
     superiority_interval,
     within,
 )
-from tvsight.statistics.summaries import averaged, by_group
+from tvsight.statistics.summaries import averaged
 
 POOLED, MEAN = "pooled", "mean of tasks"
 """The names of two rows over all tasks: all distances together, each pair once; and the mean over
@@ -81,23 +81,23 @@ def separations(given: VectorSet, measure: Metric) -> pd.DataFrame:
 
 def _separations(given: VectorSet, measure: Metric, treatment: str) -> pd.DataFrame:
     matrix = distances(given.vectors, measure)
-    groups = {group.task: group for group in pairs(given, matrix)}
-    about = pd.DataFrame([_about(given, measure, treatment, name) for name in groups])
-
-    def summary(named: pd.DataFrame) -> dict[str, Any]:
-        task, near, far = groups[named["task"].item()]
+    lead = {"model": given.model, "layer": given.layer, "measure": measure, "vectors": treatment}
+    rows = []
+    for task, near, far in pairs(given, matrix):
         own = (task == POOLED) | (given.tasks == task)
         low, high = superiority_interval(matrix, own, given.clusters)
-        return {
-            **{"n": int(own.sum()), "units": len(set(given.clusters[own]))},
-            **_spread("within", near),
-            **_spread("between", far),
-            "superiority": superiority(near, far),
-            **{"superiority_low": low, "superiority_high": high},
-            **{"cohens_d": cohens_d(near, far), "overlap": overlap(near, far)},
-        }
-
-    table = by_group(about, [*map(str, about)], summary)
+        rows.append(
+            {
+                **{**lead, "category": given.category.get(task, ""), "task": task},
+                **{"n": int(own.sum()), "units": len(set(given.clusters[own]))},
+                **_spread("within", near),
+                **_spread("between", far),
+                "superiority": superiority(near, far),
+                **{"superiority_low": low, "superiority_high": high},
+                **{"cohens_d": cohens_d(near, far), "overlap": overlap(near, far)},
+            }
+        )
+    table = pd.DataFrame(rows)
     tasks, whole = table[table["task"] != POOLED], table[table["task"] == POOLED]
     mean = whole.assign(task=MEAN)
     for name in filter(re.compile("_(mean|deviation)$").search, map(str, table)):
@@ -161,13 +161,6 @@ def _variant(
     table = table[table["task"].isin((POOLED, MEAN))]
     lead = {"variant": name, "coordinate": coordinate, "share": share}
     return pd.concat([pd.DataFrame(lead, table.index), table], axis=1)
-
-
-def _about(given: VectorSet, measure: Metric, treatment: str, task: str) -> dict[str, Any]:
-    return {
-        **{"model": given.model, "layer": given.layer, "measure": measure, "vectors": treatment},
-        **{"category": given.category.get(task, ""), "task": task},
-    }
 
 
 def _spread(kind: str, found: Floats) -> dict[str, float]:

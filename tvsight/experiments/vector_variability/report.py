@@ -1,20 +1,16 @@
 """Tables and figures of the distances between task vectors."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from tvsight.experiments.vector_variability import Options, figures, numbers
 from tvsight.output import columns as c
+from tvsight.output.console import Display
+from tvsight.output.drawn import Drawn
 from tvsight.output.labels import spread
 from tvsight.output.page import Page, Table
 from tvsight.protocol.central import collect_with_vectors as collect
 from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, vector_sets
-
-if TYPE_CHECKING:
-    from tvsight.output.console import Display
-    from tvsight.output.drawn import Drawn
-    from tvsight.run.outcome import Outcome
+from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
@@ -66,7 +62,7 @@ VARIANT_TABLE = Table(
 )
 
 
-def draw(outcome: "Outcome", options: Options, display: "Display", drawn: "Drawn") -> None:
+def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> None:
     """Write tables and figures, and show the tables."""
     page, sets = Page(display, drawn), vector_sets(outcome, options)
     separations = [numbers.separations(given, options.distance) for given in sets]
