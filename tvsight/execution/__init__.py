@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tvsight.execution.here import Here, complete, run
+    from tvsight.execution.here import Here, run
     from tvsight.execution.jobs import Job, JobHistory, Pending, Place, Steps
 
-__all__ = ["Here", "Job", "JobHistory", "Pending", "Place", "Steps", "complete", "run"]
+__all__ = ["Here", "Job", "JobHistory", "Pending", "Place", "Steps", "run"]
 
-_HERE = {"Here", "complete", "run"}
+_HERE = {"Here", "run"}
 
 
 def __getattr__(name: str) -> Any:
