@@ -7,7 +7,8 @@ import torch
 
 from tests.helpers.completed import complete
 from tvsight.config import RunConfig
-from tvsight.execution import Here, Job
+from tvsight.execution.here import Here
+from tvsight.execution.jobs import Job
 from tvsight.models.loading import Model
 from tvsight.protocol.central import requests
 from tvsight.run.outcome import Measured

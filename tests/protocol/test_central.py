@@ -18,7 +18,7 @@ from tests.helpers.misplaced import misplace
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.interventions import application
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import Model, load

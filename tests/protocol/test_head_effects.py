@@ -12,7 +12,7 @@ from tests.helpers.method_prompts import EXAMPLE
 from tests.helpers.tiny_models import DEPTH, HEADS
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource

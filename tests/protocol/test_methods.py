@@ -17,7 +17,7 @@ from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.parcel import digest
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS

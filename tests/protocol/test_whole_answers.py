@@ -11,7 +11,7 @@ from tests.helpers.method_prompts import EXAMPLE
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.methods import METHODS
 from tvsight.models.loading import Model

@@ -18,7 +18,7 @@ from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.experiments.conflicting_tasks import NAME
 from tvsight.experiments.conflicting_tasks.episodes import Conflict
 from tvsight.experiments.conflicting_tasks.request import ConflictingTasks

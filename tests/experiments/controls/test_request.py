@@ -17,7 +17,7 @@ from tests.helpers.replayed import two_tasks
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.request import Controls, requests
 from tvsight.models.loading import Model, load

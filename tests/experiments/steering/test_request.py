@@ -11,7 +11,7 @@ from tests.helpers.head_rows import outcome_for
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.config import RunConfig
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.steering import (
     ALPHAS,

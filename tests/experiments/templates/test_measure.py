@@ -14,7 +14,7 @@ from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.experiments.templates import NAME, request
 from tvsight.experiments.templates.episodes import CommonPairs, foreign_queries, foreign_task
 from tvsight.experiments.templates.measure import Variant, variants_of

@@ -17,7 +17,8 @@ from tests.helpers.reference import Reference
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here, Steps
+from tvsight.execution.here import Here
+from tvsight.execution.jobs import Steps
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.token_projections import NAME
 from tvsight.experiments.token_projections.measure import random_vectors
