@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmarks.arithmetic import synchronise
 from benchmarks.comparison import PromptPairs, warm
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.precision import TIE
 from tvsight.protocol.measure import Comparison, measure
@@ -60,7 +60,7 @@ def report(
     decoder = load()
     warm(decoder, prompts)
     started = time.perf_counter()
-    reference = [execution.run(decoder, measure, *pair) for pair in prompts]
+    reference = [here.run(decoder, measure, *pair) for pair in prompts]
     synchronise(decoder.device)
     taken = time.perf_counter() - started
     say(f"float32, measured once: {taken:.1f} s; over half precision: {taken / seconds:.2f} x")

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import arithmetic, authors_scheme
 from benchmarks.memory import peak_of
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.interventions.decoder import Decoder
 from tvsight.protocol.conditions import Read
 from tvsight.protocol.measure import Comparison, measure
@@ -36,7 +36,7 @@ def compare(
     """
 
     def tvsight() -> list[Any]:
-        return [execution.run(decoder, measure, *pair) for pair in prompts]
+        return [here.run(decoder, measure, *pair) for pair in prompts]
 
     def theirs() -> list[Any]:
         with torch.no_grad():
@@ -112,7 +112,7 @@ def warm(decoder: Decoder, prompts: PromptPairs) -> None:
     dev, test = ({key: value[:4] for key, value in side.items()} for side in prompts[0])
     for side in (dev, test):
         side["others"] = [[o for o in others if o < 4] or [0] for others in side["others"]]
-    execution.run(decoder, measure, dev, test)
+    here.run(decoder, measure, dev, test)
 
 
 def tokens_of(split: str, read: Read, theirs: dict[str, Any]) -> tuple[Any, Any]:

@@ -84,7 +84,7 @@ def measure_shape(shape: str, device: "torch.device", repeats: int, say: Say) ->
     from benchmarks.comparison import compare
     from benchmarks.memory import peak_of, reset_peak
     from benchmarks.models import SHAPES, random_method_prompts, random_prompts
-    from tvsight import execution
+    from tvsight.execution import here
     from tvsight.methods.function_vector import EFFECT_PROMPTS
     from tvsight.models.random import random_llama
     from tvsight.protocol.causal_effects import measure_effects
@@ -98,7 +98,7 @@ def measure_shape(shape: str, device: "torch.device", repeats: int, say: Say) ->
 
     reset_peak(device)
     prompts = random_method_prompts(decoder.vocabulary, SHOTS)
-    effects = partial(execution.run, decoder, measure_effects, prompts)
+    effects = partial(here.run, decoder, measure_effects, prompts)
     effects()  # first calls are slower
     of_task = statistics.median(_seconds(effects) for _ in range(repeats))
     peak = peak_of(device)

@@ -56,7 +56,7 @@ def main(options: Options) -> int:
     """Measure and print."""
     from benchmarks.arithmetic import best_rates, work_of_heads
     from benchmarks.models import method_prompts
-    from tvsight import execution
+    from tvsight.execution import here
     from tvsight.methods.function_vector import EFFECT_PROMPTS
     from tvsight.models.loading import load
     from tvsight.protocol.causal_effects import measure_effects
@@ -71,7 +71,7 @@ def main(options: Options) -> int:
     apart = 0.0
     for task in select(options.tasks):
         prompts = method_prompts(model, task, options.shots)
-        found, seconds = _timed(partial(execution.run, decoder, measure_effects, prompts))
+        found, seconds = _timed(partial(here.run, decoder, measure_effects, prompts))
         theirs = their_way(decoder, prompts, found["means"], options.their_prompts)
         # Forwards of all effects and means, over those that were run.
         forwards = EFFECT_PROMPTS * (1 + heads) + len(prompts["shared"])

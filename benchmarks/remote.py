@@ -24,7 +24,7 @@ from tvsight.config import Rules
 from tvsight.models.catalogue import EMBEDDED
 
 if TYPE_CHECKING:
-    from tvsight.execution import Place
+    from tvsight.execution.jobs import Place
     from tvsight.models.loading import Model
 
 TUTORIAL_TASK = "antonyms"
@@ -55,7 +55,7 @@ def main(options: Options) -> int:
     """Measure and print."""
     from rich.console import Console
 
-    from tvsight.execution import Here
+    from tvsight.execution.here import Here
     from tvsight.models.loading import load, load_remote
 
     say = Console(highlight=False, soft_wrap=True).print
@@ -217,7 +217,7 @@ def _tutorial(client: Any, there: "Model", blocks: int, say: Say) -> None:
 
 
 def _one_job(client: Any, there: "Model", dev: Any) -> float:
-    from tvsight.execution import Job
+    from tvsight.execution.jobs import Job
     from tvsight.execution.ndif.remote import Remote
     from tvsight.protocol.measure import measure_dev
 

@@ -18,9 +18,9 @@ import tyro
 from torch import Tensor
 
 from benchmarks.prompt_files import read_prompts
-from tvsight import execution
 from tvsight.cli.command import FAILURE_EXIT, command
 from tvsight.errors import UsageError
+from tvsight.execution import here
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
@@ -110,7 +110,7 @@ def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
     every = [prompt for prompts in ids.values() for prompt in prompts]
     check_window(model, every, "Give shorter prompts, or a model with a longer window.")
     expected = [one["answer_token"] for one in content["aie_prompts"]]
-    found = execution.run(decoder, _measure, ids, expected, count, list(content["blocks"]))
+    found = here.run(decoder, _measure, ids, expected, count, list(content["blocks"]))
     return _compare(content, found, theirs)
 
 

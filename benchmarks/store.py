@@ -52,7 +52,7 @@ def begin(*_):
 atexit.register(say_peak)
 del sys.argv[0]
 if "--seed" in sys.argv:
-    from tvsight.execution import Here
+    from tvsight.execution.here import Here
     Here.begin = begin
 runpy.run_module(f"analyses.{sys.argv[0]}", run_name="__main__", alter_sys=True)
 """

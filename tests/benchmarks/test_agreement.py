@@ -8,7 +8,7 @@ from benchmarks.agreement import DECIDED, Agreement, agreement, report
 from benchmarks.models import random_prompts
 from tests.helpers.reads import answers_of
 from tests.helpers.tiny_models import RANDOM_SHAPE
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.models.random import random_llama
 from tvsight.protocol.measure import Comparison, measure
 
@@ -65,7 +65,7 @@ def test_the_report_measures_the_reference_itself() -> None:
     torch.manual_seed(0)
     decoder = random_llama(RANDOM_SHAPE, "cpu", torch.float32)
     prompts = list(random_prompts(RANDOM_SHAPE["vocab_size"], tasks=1, per_split=10))
-    measured = [execution.run(decoder, measure, *pair) for pair in prompts]
+    measured = [here.run(decoder, measure, *pair) for pair in prompts]
     answers_of(measured[0]["test"]["read"], "icl")["token"][:3] += 1
     lines: list[str] = []
     report(lambda: decoder, prompts, measured, 1e-9, lines.append)

@@ -8,7 +8,7 @@ from benchmarks.arithmetic import work_of_heads
 from benchmarks.heads import their_way
 from benchmarks.models import method_prompts
 from tests.helpers.tiny_models import DEPTH, HEADS
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.models.loading import Model, load
 from tvsight.protocol.causal_effects import measure_effects
 from tvsight.tasks import packaged_tasks
@@ -23,7 +23,7 @@ def model(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path]
 
 def test_the_authors_way_finds_the_same_effects(model: Model) -> None:
     prompts = method_prompts(model, packaged_tasks()["to_upper"], SHOTS)
-    found = execution.run(model.decoder, measure_effects, prompts)
+    found = here.run(model.decoder, measure_effects, prompts)
     theirs = their_way(model.decoder, prompts, found["means"], 2)
     torch.testing.assert_close(theirs.effect, found["effect"][:2], atol=1e-5, rtol=0)
 

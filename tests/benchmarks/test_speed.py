@@ -12,7 +12,7 @@ from benchmarks.comparison import compare, tokens_of
 from benchmarks.memory import peak_gigabytes
 from benchmarks.models import random_prompts
 from tests.helpers.tiny_models import RANDOM_SHAPE
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.interventions.batching import ANSWER_ROWS, CPU_TOKENS, logit_tile
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.random import random_llama
@@ -37,7 +37,7 @@ def prompts() -> tuple[PromptTokens, PromptTokens]:
 def test_both_schemes_give_the_same_answers(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens]
 ) -> None:
-    ours = execution.run(decoder, measure, *prompts)
+    ours = here.run(decoder, measure, *prompts)
     theirs = measure_as_the_authors(decoder, *prompts)
     for split in ("dev", "test"):
         for one in ours[split]["read"]:
@@ -63,7 +63,7 @@ def test_the_engine_does_the_necessary_work_and_little_more(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens]
 ) -> None:
     work = necessary_work(decoder, *prompts)
-    done = matrix_products(lambda: execution.run(decoder, measure, *prompts))
+    done = matrix_products(lambda: here.run(decoder, measure, *prompts))
     linear = work.answers + linear_part(decoder, prompts, work)
     assert linear <= done <= MAX_EXCESS * linear
 
@@ -71,7 +71,7 @@ def test_the_engine_does_the_necessary_work_and_little_more(
 def test_the_authors_scheme_does_more_than_twice_the_work(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens]
 ) -> None:
-    ours = matrix_products(lambda: execution.run(decoder, measure, *prompts))
+    ours = matrix_products(lambda: here.run(decoder, measure, *prompts))
     theirs = matrix_products(lambda: measure_as_the_authors(decoder, *prompts))
     assert theirs > 2 * ours
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tvsight
-from tvsight.execution import Job
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.parcel import payload
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.models import loading

@@ -5,8 +5,10 @@ from typing import Any
 import pandas as pd
 import torch
 
+from tests.helpers.completed import complete
 from tvsight.config import RunConfig
-from tvsight.execution import Here, Job, complete
+from tvsight.execution.here import Here
+from tvsight.execution.jobs import Job
 from tvsight.models.loading import Model
 from tvsight.protocol.central import requests
 from tvsight.run.outcome import Measured

@@ -19,7 +19,7 @@ from tests.helpers.commands import ROOT
 from tests.helpers.reads import answers_of
 from tests.helpers.tiny_llama import EXAMPLE
 from tvsight.config import RunConfig
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import Episode, tokenise

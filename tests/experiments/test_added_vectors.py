@@ -13,7 +13,7 @@ from tests.helpers.method_prompts import EPISODES, Split, few_shot, method_promp
 from tests.helpers.reads import answers_of, where
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.experiments.conflicting_tasks import measure as conflicting_tasks
 from tvsight.experiments.templates import measure as templates
 from tvsight.interventions.answers import Answers

@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.tiny_llama import HOST
 from tvsight.errors import ServerError
-from tvsight.execution import Job
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import remote
 from tvsight.execution.ndif.client import Answer
 from tvsight.execution.ndif.parcel import digest

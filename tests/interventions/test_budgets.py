@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.helpers.live_memory import peak_bytes
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.interventions import application, batching
 from tvsight.interventions.application import CachedPrompts
 from tvsight.interventions.batching import (
@@ -146,7 +146,7 @@ def test_a_forward_of_prompts_takes_no_more_than_its_share(
 ) -> None:
     simulate(monkeypatch, 30e6)
     prompts = prompts_of(positions_per_forward(sized()) // length, length)
-    run = partial(execution.run, decoder, cache_prefixes, prompts)
+    run = partial(here.run, decoder, cache_prefixes, prompts)
     peak, _ = peak_bytes(run, tensors(decoder))
     assert 0.1 * GPU_SHARE * 30e6 < peak <= GPU_SHARE * 30e6
 
@@ -157,7 +157,7 @@ def test_a_forward_of_rows_takes_no_more_than_its_share(
 ) -> None:
     simulate(monkeypatch, 30e6)
     rows = most_rows(sized(), length + 1, 1)
-    cached = execution.run(decoder, cache_prefixes, prompts_of(5, length))
+    cached = here.run(decoder, cache_prefixes, prompts_of(5, length))
     chosen = [row % 5 for row in range(rows)]
     tokens = [3] * rows
     heads = [[(0, row % 8)] for row in range(rows)]
@@ -166,11 +166,11 @@ def test_a_forward_of_rows_takes_no_more_than_its_share(
 
     def read() -> None:
         continued = [[token] for token in tokens]
-        execution.run(decoder, read_states, cached.rows(chosen), continued, range(DEPTH))
+        here.run(decoder, read_states, cached.rows(chosen), continued, range(DEPTH))
 
     def replace() -> None:
         before = unpatched[chosen]
-        execution.run(decoder, replace_heads, cached.rows(chosen), tokens, heads, values, before)
+        here.run(decoder, replace_heads, cached.rows(chosen), tokens, heads, values, before)
 
     for run in (read, replace):
         peak, _ = peak_bytes(run, tensors(decoder, cached))
@@ -185,10 +185,10 @@ def test_generated_rows_take_no_more_than_their_share(
     rows = most_rows(sized(), length + most, DEPTH)
     assert rows < CPU_ROWS
     prompts = prompts_of(1, length + 1)
-    cached = execution.run(decoder, cache_prefixes, [prompt[:-1] for prompt in prompts])
+    cached = here.run(decoder, cache_prefixes, [prompt[:-1] for prompt in prompts])
     prompt = CachedPrompts(prompts, [([0], cached)])
     patches = Patches([0] * rows, [1] * rows, torch.ones(rows, WIDTH, dtype=torch.bfloat16))
-    run = partial(execution.run, decoder, generate, prompt, patches, most, ())
+    run = partial(here.run, decoder, generate, prompt, patches, most, ())
     peak, found = peak_bytes(run, tensors(decoder, cached))
     assert found.shape == (rows, most)
     assert 0.1 * GPU_SHARE * 30e6 < peak <= GPU_SHARE * 30e6
@@ -204,10 +204,10 @@ def test_a_generated_row_is_counted_with_every_block_and_a_patched_one_with_one(
         return 2
 
     monkeypatch.setattr(application, "most_rows", noted)
-    cached = execution.run(decoder, application.cache_prompts, [[3, 4, 5, 6, 7]])
+    cached = here.run(decoder, application.cache_prompts, [[3, 4, 5, 6, 7]])
     vectors = torch.ones(3, WIDTH, dtype=torch.bfloat16)
     patches = Patches([0] * 3, [1] * 3, vectors)
-    found = execution.run(decoder, generate, cached, patches, 6, ())
+    found = here.run(decoder, generate, cached, patches, 6, ())
     assert found.shape == (3, 6)
-    execution.run(decoder, application.apply_vectors, cached, [0] * 3, [1] * 3, vectors)
+    here.run(decoder, application.apply_vectors, cached, [0] * 3, [1] * 3, vectors)
     assert asked == [(4 + 6, DEPTH), (4 + 1, 1)]

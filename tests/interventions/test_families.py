@@ -13,7 +13,7 @@ from tests.helpers.phrases import EPISODES, complete_prompts, token_ids
 from tests.helpers.reads import by_procedure
 from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, WIDTH
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.interventions import application, learning
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.generation import ENDED, Patches, force, generate
@@ -60,7 +60,7 @@ def plain(family: str, tiny_checkpoint: Checkpoints) -> reference.Reference:
 @pytest.fixture(scope="module")
 def measured(model: Model, plain: reference.Reference) -> Measured:
     dev, test = token_ids(model, "dev"), token_ids(model, "test")
-    found = execution.run(model.decoder, measure, dev, test)
+    found = here.run(model.decoder, measure, dev, test)
     wanted = reference.measure(
         plain, complete_prompts(dev), complete_prompts(test), dev["others"], test["others"]
     )
@@ -106,7 +106,7 @@ def test_the_sweep_does_not_depend_on_which_layers_share_a_forward(
 ) -> None:
     """One layer a forward: all share one in the sweep above."""
     monkeypatch.setattr(application, "rows_per_forward", lambda decoder, length: 1)
-    found = execution.run(model.decoder, measure_dev, measured.dev)
+    found = here.run(model.decoder, measure_dev, measured.dev)
     assert_same_sweep(measured, by_procedure(found["read"])["task_vector"], "task_vector")
 
 

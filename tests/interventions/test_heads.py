@@ -12,7 +12,7 @@ from tests.helpers import tiny_models
 from tests.helpers.phrases import complete_prompts, token_ids
 from tests.helpers.reference_heads import NORMS, HeadsReference
 from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, HEADS, WIDTH
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.interventions import application, heads
 from tvsight.interventions.application import cache_prompts, unpatched_states
 from tvsight.interventions.attention import Head
@@ -128,7 +128,7 @@ def test_the_heads_of_a_family_are_told_apart(family: str, model: Model) -> None
 def test_heads_are_those_of_the_reference(
     model: Model, prompts: list[list[int]], wanted_heads: Tensor
 ) -> None:
-    found = execution.run(model.decoder, last_heads, prompts)
+    found = here.run(model.decoder, last_heads, prompts)
     assert_close(found, wanted_heads)
 
 
@@ -137,7 +137,7 @@ def test_answers_with_heads_replaced_are_those_of_the_reference(
 ) -> None:
     for rows_per_forward in (ONE_LAYER, ALL_LAYERS):
         monkeypatch.setattr(application, "rows_per_forward", lambda *_, rows=rows_per_forward: rows)
-        final = execution.run(
+        final = here.run(
             model.decoder, states_with, prompts, patched.chosen, patched.heads, patched.values
         )
         found = model.decoder.unembed(final).log_softmax(dim=-1)
@@ -153,7 +153,7 @@ def test_a_head_writes_what_its_part_of_the_projection_makes_of_it(
     sizes = torch.tensor([1.0, SMALL, 0.0, 1.0])[:, None]
     for values in (wanted_heads[0], sizes * mean):
         for normalised in (False, True):
-            found = execution.run(model.decoder, heads.contributions, values, normalised=normalised)
+            found = here.run(model.decoder, heads.contributions, values, normalised=normalised)
             wanted = reference.contributions(values, normalised)
             assert_close(found / wanted.abs().max(), wanted / wanted.abs().max())
 
@@ -164,8 +164,8 @@ def test_what_heads_write_sums_to_the_output_of_their_attention_and_what_arrives
     normalises = reference.kind in NORMS
     assert model.decoder.attention.normalises_output == normalises
     for prompt, of_prompt in list(zip(prompts, wanted_heads, strict=True))[:3]:
-        raw = execution.run(model.decoder, heads.contributions, of_prompt)
-        arrived = execution.run(model.decoder, heads.contributions, of_prompt, normalised=True)
+        raw = here.run(model.decoder, heads.contributions, of_prompt)
+        arrived = here.run(model.decoder, heads.contributions, of_prompt, normalised=True)
         assert_close(raw.sum(dim=1) + reference.biases(), reference.attention_outputs(prompt))
         assert_close(arrived.sum(dim=1) + reference.biases(), reference.added(prompt))
         # Elsewhere they arrive as they are.
@@ -181,7 +181,7 @@ def test_in_half_precision_heads_write_the_same_up_to_rounding(
     decoder = load(str(checkpoint), device="cpu", dtype=dtype).decoder
     mean = wanted_heads.mean(dim=0)
     for normalised in (False, True):
-        found = execution.run(decoder, heads.contributions, mean, normalised=normalised)
+        found = here.run(decoder, heads.contributions, mean, normalised=normalised)
         assert found.dtype == decoder.dtype
         wanted = reference.contributions(mean, normalised)
         error = (found.float() - wanted).norm() / wanted.norm()
@@ -198,9 +198,9 @@ def test_a_simulated_server_gives_the_heads_and_states_of_this_process(
         (heads.contributions, patched.values),
         (states_with, prompts, patched.chosen, patched.heads, patched.values),
     ):
-        here = execution.run(decoder, function, *arguments)
-        there = execution.run(decoder, function, *arguments, remote="local")
-        torch.testing.assert_close(there, here, rtol=0, atol=0)
+        locally = here.run(decoder, function, *arguments)
+        there = here.run(decoder, function, *arguments, remote="local")
+        torch.testing.assert_close(there, locally, rtol=0, atol=0)
 
 
 def last_heads(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.models import random_prompts
 from tests.helpers.tiny_models import RANDOM_SHAPE
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.interventions import batching, heads, traces
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import cache_prompts, unpatched_states
@@ -61,7 +61,7 @@ def read_and_replaced(
 def test_a_device_short_of_memory_gives_the_same_numbers_and_says_so(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = execution.run(decoder, measure, *prompts)
+    wanted = here.run(decoder, measure, *prompts)
     checked = Decoder._checked
 
     def short_of_memory(self: Decoder, states: torch.Tensor) -> torch.Tensor:
@@ -72,7 +72,7 @@ def test_a_device_short_of_memory_gives_the_same_numbers_and_says_so(
     monkeypatch.setattr(Decoder, "_checked", short_of_memory)
     monkeypatch.setattr(batching, "CPU_TOKENS", 120)
     with pytest.warns(UserWarning, match="do not fit the memory: going on with"):
-        found = execution.run(decoder, measure, *prompts)
+        found = here.run(decoder, measure, *prompts)
     assert_same_measurement(found, wanted)
 
 
@@ -84,17 +84,17 @@ def test_the_size_of_batches_changes_no_number(
     positions: int,
     rows: int,
 ) -> None:
-    wanted = execution.run(decoder, measure, *prompts)
+    wanted = here.run(decoder, measure, *prompts)
     monkeypatch.setattr(batching, "CPU_TOKENS", positions)
     monkeypatch.setattr(batching, "CPU_ROWS", rows)
-    assert_same_measurement(execution.run(decoder, measure, *prompts), wanted)
+    assert_same_measurement(here.run(decoder, measure, *prompts), wanted)
 
 
 def test_heads_are_the_same_on_a_device_short_of_memory(
     decoder: Decoder, prompts: tuple[PromptTokens, PromptTokens], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shortened = [ids[: len(ids) - row % 3] for row, ids in enumerate(prompts[0]["zero_shot"])]
-    wanted = execution.run(decoder, read_and_replaced, shortened)
+    wanted = here.run(decoder, read_and_replaced, shortened)
 
     def short_of_memory(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         def run(decoder: Decoder, prefixes: Prefixes, *arguments: Any) -> torch.Tensor:
@@ -107,6 +107,6 @@ def test_heads_are_the_same_on_a_device_short_of_memory(
     for name in ("read_heads", "replace_heads"):
         monkeypatch.setattr(heads, name, short_of_memory(getattr(traces, name)))
     with pytest.warns(UserWarning, match="do not fit the memory: going on with"):
-        found = execution.run(decoder, read_and_replaced, shortened)
+        found = here.run(decoder, read_and_replaced, shortened)
     for of_found, of_wanted in zip(found, wanted, strict=True):
         torch.testing.assert_close(of_found, of_wanted, rtol=0, atol=1e-5)

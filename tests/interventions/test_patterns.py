@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, HEADS
 from tvsight.errors import UsageError
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.interventions.patterns import Eager, attention_paid
 from tvsight.models.loading import load
 

@@ -4,7 +4,7 @@ import torch
 from tests.helpers.method_prompts import dummies
 from tests.helpers.reference import Prompts, task_vector
 from tests.methods.conftest import Case
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.interventions.learning import averaged_vectors, task_vectors
 from tvsight.methods import METHODS
 from tvsight.methods.method import extract

@@ -8,7 +8,7 @@ from torch import Tensor
 from tests.helpers.method_prompts import few_shot, method_prompts
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tests.methods.conftest import Case
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.methods import METHODS
 from tvsight.methods.function_vector import effects, mean_heads, top_heads
 from tvsight.methods.method import extract

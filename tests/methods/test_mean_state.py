@@ -2,7 +2,7 @@ import torch
 
 from tests.helpers.method_prompts import EPISODES, few_shot
 from tests.methods.conftest import Case
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.methods import METHODS
 from tvsight.methods.method import extract
 

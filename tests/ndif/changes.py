@@ -12,7 +12,7 @@ import torch
 from tests.ndif import blocks
 from tests.ndif.processes import wait_until
 from tvsight.errors import MeasurementError
-from tvsight.execution import Job
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import client as ndif
 from tvsight.execution.ndif.client import NdifClient
 from tvsight.execution.ndif.patience import Patience

@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.completed import complete
 from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.misplaced import misplace
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.interventions import application
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.loading import Model, load

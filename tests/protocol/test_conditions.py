@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import MeasurementError
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.interventions.answers import Answers, answers, joined, mapped
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder

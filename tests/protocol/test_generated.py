@@ -11,7 +11,7 @@ from tests.helpers.method_prompts import EPISODES, few_shot, method_prompts
 from tests.helpers.reads import by_procedure
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH
-from tvsight import execution
+from tvsight.execution import here
 from tvsight.methods import METHODS
 from tvsight.models.loading import load
 from tvsight.prompts.tokens import PromptTokens
@@ -48,14 +48,14 @@ def test_answers_are_those_of_whole_prompts(tiny_checkpoint: Callable[[str], Pat
             generated = [int(t) for t in found["generated"][episode, place] if t >= 0]
             assert generated == [answer.token for answer in wanted]
 
-    one = execution.run(decoder, measure.measure, tokens.dev, tokens.test)
+    one = here.run(decoder, measure.measure, tokens.dev, tokens.test)
     own = {
         split: measure.task_vector.learn(decoder, of)
         for split, of in (("dev", tokens.dev), ("test", tokens.test))
     }
     none = torch.empty(0)
     swept = by_procedure(one["dev"]["read"])
-    on_dev = named(execution.run(decoder, answer_dev, dev, None, {}, MOST, STOPS)["answers"])
+    on_dev = named(here.run(decoder, answer_dev, dev, None, {}, MOST, STOPS)["answers"])
     assert_same(on_dev["baseline"], dev["zero_shot"], None, none)
     for layer in range(DEPTH):
         assert_same(on_dev["task_vector"], dev["zero_shot"], layer, own["dev"])
@@ -65,7 +65,7 @@ def test_answers_are_those_of_whole_prompts(tiny_checkpoint: Callable[[str], Pat
         assert torch.equal(on_dev[name]["generated"][..., 0], sweep["token"])
         for value in ("margin", "gap", "divergence"):
             torch.testing.assert_close(first[value], sweep[value], rtol=0, atol=1e-4)
-    tested = execution.run(decoder, answer_test, test, None, {}, MOST, STOPS, LAYERS, {})
+    tested = here.run(decoder, answer_test, test, None, {}, MOST, STOPS, LAYERS, {})
     on_test = named(tested)
     assert set(on_test) == {"baseline", "icl", "task_vector", "averaged_vector"}
     assert_same(on_test["icl"], few_shot(tokens.test), None, none)
@@ -82,12 +82,12 @@ def test_a_vector_of_the_task_is_that_of_dev(tiny_checkpoint: Callable[[str], Pa
     reference = HeadsReference(tiny_checkpoint("gpt2"))
     tokens = method_prompts(model)
     how: tuple[Any, ...] = ((OWN, METHODS[OWN].load()), {}, MOST, STOPS)
-    on_dev = execution.run(model.decoder, answer_dev, with_answers(tokens.dev), *how)
+    on_dev = here.run(model.decoder, answer_dev, with_answers(tokens.dev), *how)
     assert named(on_dev["answers"])[OWN]["answer_log_probability"].shape == (EPISODES, DEPTH)
     mean = on_dev["taught"][OWN]
     states = [reference.residual_streams(prompt) for prompt in few_shot(tokens.dev)]
     torch.testing.assert_close(mean, torch.stack(states).mean(dim=0), rtol=0, atol=1e-4)
-    tested = execution.run(
+    tested = here.run(
         model.decoder, answer_test, with_answers(tokens.test), *how, LAYERS, on_dev["taught"]
     )
     on_test = named(tested)

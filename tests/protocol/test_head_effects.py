@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.completed import complete
 from tests.helpers.function_vector_rows import effect_rows
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.method_prompts import EXAMPLE
 from tests.helpers.tiny_models import DEPTH, HEADS
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.helpers.commands import analysis
+from tests.helpers.completed import complete
 from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.function_vector_rows import method_rows
 from tests.helpers.half_accepted import half_accepted
@@ -16,7 +17,7 @@ from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.parcel import digest
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS

@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.helpers.completed import complete
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.method_prompts import EXAMPLE
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.methods import METHODS
 from tvsight.models.loading import Model

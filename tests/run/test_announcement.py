@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
-from tvsight.execution import Here
+from tvsight.execution.here import Here
 from tvsight.models.loading import load
 from tvsight.output.console import Display
 from tvsight.protocol.central import requests

@@ -15,8 +15,8 @@ from tests.helpers.other_steps import with_steps
 from tests.helpers.tiny_llama import HOST
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, RefusedError
-from tvsight.execution import Job
 from tvsight.execution.here import run
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import remote
 from tvsight.execution.ndif.client import Answer
 from tvsight.execution.ndif.patience import Patience
@@ -208,7 +208,7 @@ def test_a_terminal_has_a_table_of_jobs_with_those_that_ended(
 
 
 def test_jobs_here_make_no_table(model: Model, tmp_path: Path) -> None:
-    from tvsight.execution import Here
+    from tvsight.execution.here import Here
 
     run = Run(model, tmp_path, LocalServer(), tasks="to_upper")
     display = Display(Console(file=run.file))

@@ -19,7 +19,7 @@ from tests.helpers.tiny_llama import HOST
 from tests.ndif.hub import Repository
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError
-from tvsight.execution import Job
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.parcel import digest, payload
 from tvsight.models.loading import Model

@@ -35,29 +35,17 @@ class Chosen:
         return Choice(self.model, self.tasks, self.experiment)
 
 
-class Seen:
-    """Counts results, and advances a bar on a terminal."""
-
-    def __init__(self, advance: "Callable[[], None]") -> None:
-        self.count = 0
-        self._advance = advance
-
-    def __call__(self, path: Path) -> None:
-        """Count a result."""
-        self.count += 1
-        self._advance()
-
-
 @contextmanager
-def progress(total: int, doing: str) -> "Iterator[Seen]":
-    """A bar on standard error while the block lasts, where that is a terminal."""
+def progress(total: int, doing: str) -> "Iterator[Callable[[Path], None]]":
+    """A bar on standard error while the block lasts, where that is a terminal. What it yields is
+    called with each result."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"{doing} results", total=total)
-        yield Seen(lambda: bar.advance(task))
+        yield lambda path: bar.advance(task)
 
 
 def name_findings(display: "Display", findings: "Sequence[Finding]") -> None:

@@ -93,13 +93,14 @@ def _list(action: List, store: "Store", display: "Display") -> int:
 def _verify(action: Verify, store: "Store", display: "Display") -> int:
     from tvsight.storage.inspection import verify
 
-    with progress(_results(store), "checking") as seen:
+    count = _results(store)
+    with progress(count, "checking") as seen:
         findings = verify(store, seen, action.quick)
     wrong = [finding for finding in findings if not finding.is_aside]
     aside = [finding for finding in findings if finding.is_aside]
     how = " by manifest and size" if action.quick else ""
     what = f"{len(wrong)} found that should not be so" if wrong else "nothing is wrong"
-    display.note(f"{counted(seen.count)} checked{how}, {what}.")
+    display.note(f"{counted(count)} checked{how}, {what}.")
     name_findings(display, wrong)
     if any(finding.kind != "later" for finding in wrong):
         display.note(
@@ -119,20 +120,21 @@ def _clean(action: Clean, store: "Store", display: "Display") -> int:
     from tvsight.storage.ownership import put_all_back
 
     put_all_back(store)
-    with progress(_results(store), "checking") as seen:
+    count = _results(store)
+    with progress(count, "checking") as seen:
         findings, kept = sorted_out(store, seen)
     if kept:
         display.note("Not tvsight's to remove, and kept:")
         name_findings(display, kept)
     if not findings:
-        display.note(f"{counted(seen.count)} checked. Nothing to remove.")
+        display.note(f"{counted(count)} checked. Nothing to remove.")
         return 0
     name_findings(display, findings)
     size = size_text(sum(finding.size for finding in findings))
     if not action.yes and not _agreed(f"Remove {len(findings)} of these, {size}? [y/N] "):
         display.note("Nothing was removed.")
         return 0
-    display.note(f"{counted(seen.count)} checked. Freed {size_text(remove(store, findings))}.")
+    display.note(f"{counted(count)} checked. Freed {size_text(remove(store, findings))}.")
     return 0
 
 

@@ -33,28 +33,26 @@ def main(options: Options) -> int:
     import pandas as pd
 
     from tvsight.output.console import Display
+    from tvsight.output.labels import example
 
     tasks = select(options.tasks, options.task_file)
-    rows = [_description(task) for task in tasks]
+    rows = [
+        {
+            "Category": task.category,
+            "Task": task.name,
+            "Example": example(task.pairs[0]),
+            "Match": task.match,
+            "Inverse": task.inverse or "",
+            "Pairs": str(len(task.pairs)),
+        }
+        for task in tasks
+    ]
     if options.model is not None:
         counted = _counts(tasks, options.model, options.template)
         for row, counts in zip(rows, counted, strict=True):
             row |= counts
     Display().table(pd.DataFrame(rows), "Tasks", ["Match", "Inverse"])
     return 0
-
-
-def _description(task: Task) -> dict[str, str]:
-    from tvsight.output.labels import example
-
-    return {
-        "Category": task.category,
-        "Task": task.name,
-        "Example": example(task.pairs[0]),
-        "Match": task.match,
-        "Inverse": task.inverse or "",
-        "Pairs": str(len(task.pairs)),
-    }
 
 
 def _counts(tasks: list[Task], model: str, chosen: str) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import nnsight
 
-from tvsight.execution.jobs import Job, JobHistory, Measured, Steps
+from tvsight.execution.jobs import Job, JobHistory
 from tvsight.interventions.decoder import Decoder, one_at_a_time
 from tvsight.methods.method import Method
 
@@ -71,18 +71,6 @@ class Here:
     def wait(self) -> None:
         """Wait for another process. A job here is done as soon as its result is asked for."""
         time.sleep(0.2)
-
-
-def complete(steps: Steps[Measured], decoder: Decoder, place: Here | None = None) -> Measured:
-    """Run every job of `steps` in this process and return what was measured."""
-    here = place or Here()
-    try:
-        jobs = next(steps)
-        while True:
-            jobs = steps.send([here.begin(decoder, job, "").result() for job in jobs])
-    except StopIteration as end:
-        measured: Measured = end.value
-        return measured
 
 
 class _Waiting:

@@ -175,11 +175,10 @@ def _task(name: str, runs: Sequence[Run]) -> dict[str, Any]:
     category = next(
         one.rows["category"].iloc[0] for run in runs for one in run.of(run.central, name)
     )
+    own = {"title": task_title(name), "category": category}
     if known is None:
-        return {"title": task_title(name), "category": category}
-    return {
-        "title": task_title(name),
-        "category": category,
+        return own
+    return own | {
         "about": f"{known.description[0].upper()}{known.description[1:]}.",
         "rule": RULES[known.match],
         "pairs": len(known.pairs),

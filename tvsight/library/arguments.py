@@ -104,11 +104,6 @@ def each(name: str, texts: Text, answered: Callable[[list[str]], list[str]]) -> 
     return answered(texts)
 
 
-def with_room(prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
-    """Prompts as long as they get while up to `most` tokens follow."""
-    return [[*prompt, *range(most - 1)] for prompt in prompts]
-
-
 def as_query(value: object) -> str:
     """A text that can be tokenised, with a word in it."""
     query = as_text("query", value)

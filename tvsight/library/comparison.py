@@ -117,11 +117,7 @@ def _converted(name: str, value: Any) -> Any:
         seeds = value if isinstance(value, tuple | list | range) else (value,)
         return tuple(whole(name, seed) for seed in seeds)
     if isinstance(default, tuple):
-        return tuple(_texts(name, [value] if isinstance(value, str) else value))
+        if not isinstance(value, Iterable):
+            raise unexpected(name, "names", value)
+        return tuple(as_text(name, one) for one in ([value] if isinstance(value, str) else value))
     return as_text(name, value)
-
-
-def _texts(name: str, values: Any) -> list[str]:
-    if not isinstance(values, Iterable):
-        raise unexpected(name, "names", values)
-    return [as_text(name, value) for value in values]

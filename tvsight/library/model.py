@@ -15,7 +15,7 @@ from tvsight.execution.here import run as run_here
 from tvsight.execution.jobs import Job
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
-from tvsight.library.arguments import Patched, Text, as_patches, as_text, each, whole, with_room
+from tvsight.library.arguments import Patched, Text, as_patches, as_text, each, whole
 from tvsight.models import packages
 from tvsight.models.loading import Model, load_remote
 from tvsight.models.loading import load as load_here
@@ -94,7 +94,7 @@ class LoadedModel(Model):
         prompts = [self.tokenizer(one).input_ids if one else [] for one in checked]
         if not prompts or not all(prompts):
             raise unexpected("text", "at least one token", texts)
-        check_window(self, with_room(prompts, most))
+        check_window(self, [[*prompt, *range(most - 1)] for prompt in prompts])
         return prompts
 
     @one_at_a_time

@@ -26,7 +26,7 @@ from tvsight.library.arguments import (
     whole,
 )
 from tvsight.library.model import LoadedModel, check_model
-from tvsight.prompts import Episode, Sampling, Template, check_window, sample_episodes, usable_pairs
+from tvsight.prompts import Episode, Sampling, Template, sample_episodes, usable_pairs
 
 
 @in_python()
@@ -83,9 +83,7 @@ def extract(model: LoadedModel, episode: Episode, prompt: Template | str | None 
     if not isinstance(dummies, tuple | list) or not dummies:
         raise unexpected("dummy_queries", "at least one text", dummies)
     few_shot = [template.few_shot(shown, as_text("dummy query", dummy)) for dummy in dummies]
-    prompts = model.tokenizer(few_shot).input_ids
-    check_window(model, prompts)
-    return model.run(measure.vectors, {"prompts": prompts})
+    return model.run(measure.vectors, {"prompts": model.tokens(few_shot)})
 
 
 @in_python()
@@ -118,9 +116,8 @@ def answer(
 
     def answers(queries: list[str]) -> list[str]:
         asked = [template.few_shot(shown, as_query(text)) for text in queries]
-        prompts = model.tokenizer(asked).input_ids
-        check_window(model, prompts)
-        found = model.run(measure.answers, {"prompts": prompts}, block_and_vector)
+        prompts = {"prompts": model.tokens(asked)}
+        found = model.run(measure.answers, prompts, block_and_vector)
         return [str(model.tokenizer.decode(tokens)) for tokens in found]
 
     return each("query", query, answers)

@@ -24,7 +24,6 @@ from tvsight.library.arguments import (
     held,
     pairs,
     whole,
-    with_room,
 )
 from tvsight.library.inside import Sweep
 from tvsight.library.model import LoadedModel, check_loaded, check_model
@@ -32,7 +31,7 @@ from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.library.steering import Steering
 from tvsight.output.labels import block
-from tvsight.prompts import Template, check_window
+from tvsight.prompts import Template
 from tvsight.prompts.generated import answer_text, stop_tokens
 from tvsight.texts import one_line
 
@@ -136,11 +135,8 @@ class Vector:
 
         def answers(queries: list[str]) -> list[str]:
             asked = [template.few_shot(shown, self._word(as_query(text))) for text in queries]
-            prompts = model.tokenizer(asked).input_ids
-            check_window(model, with_room(prompts, most))
-            generated = model.run(
-                measure.answers, {"prompts": prompts}, patch, self.adds, most, stops
-            )
+            prompts = {"prompts": model.tokens(asked, most)}
+            generated = model.run(measure.answers, prompts, patch, self.adds, most, stops)
             return [answer_text(model, tokens, template) for tokens in generated]
 
         return each("query", query, answers)
@@ -158,16 +154,13 @@ class Vector:
         check_model(self.model)
         template, tokenizer = as_template(self.template), self.model.tokenizer
         text = template.few_shot((), self._word(as_query(query)))
-        ids, first = tokenizer(text).input_ids, None
-        check_window(self.model, [ids])
+        prompts, first = {"prompts": self.model.tokens([text])}, None
         if expected is not None:
             word = self._word(as_text("expected", expected))
             first = tokenizer(word, add_special_tokens=False).input_ids[0]
         use = "add" if self.adds else "overwrite"
         values = held("vector", self.values, self.model.decoder.device, self.model.decoder.dtype)
-        token, read = self.model.run(
-            measure.swept, {"prompts": [ids]}, values, use, first, self.layer
-        )
+        token, read = self.model.run(measure.swept, prompts, values, use, first, self.layer)
         table = pd.DataFrame(
             {
                 "block": range(len(values)),

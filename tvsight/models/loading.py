@@ -89,7 +89,9 @@ def load(
     if source.kind == "directory":
         check_files(source.name, Path(location), trust_remote_code)
     elif source.kind == "hub":
-        check_files(source.name, _descriptions(pinned), trust_remote_code, whole=False)
+        described = {"revision": commit, "allow_patterns": "*.json"}
+        folder = _reported(source, "configuration", snapshot_download, source.location, **described)
+        check_files(source.name, Path(folder), trust_remote_code, whole=False)
     decoder = _skeleton(pinned, location, trust_remote_code)
     weights = DTYPES[precision]
     placement = _placement(decoder.nn, place, weights)
@@ -183,9 +185,7 @@ def configured_heads(source: ModelSource, trust_remote_code: bool = False) -> in
 
 def _tokenizer(source: ModelSource, location: str, trust_remote_code: bool) -> Any:
     options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
-    tokenizer = _reported(
-        source, "tokenizer", lambda: AutoTokenizer.from_pretrained(location, **options)
-    )
+    tokenizer = _reported(source, "tokenizer", AutoTokenizer.from_pretrained, location, **options)
     if not tokenizer.vocab_size:
         raise UsageError(f"The tokenizer of {source.name} is empty: it has no tokens.")
     return tokenizer
@@ -193,11 +193,9 @@ def _tokenizer(source: ModelSource, location: str, trust_remote_code: bool) -> A
 
 def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> Decoder:
     """The model's structure on the meta device, without weights: a refusal costs nothing."""
-    options = {"revision": source.revision, "trust_remote_code": trust_remote_code}
+    options: dict[str, Any] = {"revision": source.revision, "trust_remote_code": trust_remote_code}
     # Asked before the model is built: a causal class for the decoder half clears the flag.
-    config = _reported(
-        source, "configuration", lambda: AutoConfig.from_pretrained(location, **options)
-    )
+    config = _reported(source, "configuration", AutoConfig.from_pretrained, location, **options)
     if getattr(config, "is_encoder_decoder", False):
         name = (config.architectures or [type(config).__name__])[0]
         raise UsageError(
@@ -205,28 +203,8 @@ def _skeleton(source: ModelSource, location: str, trust_remote_code: bool) -> De
         )
     check_configuration(source.name, config)
     tokenizer = _tokenizer(source, location, trust_remote_code)
-    return _reported(
-        source,
-        "architecture",
-        lambda: adapt(
-            traced(
-                location,
-                tokenizer,
-                dtype=torch.bfloat16,  # the one precision that grouped expert layers are tried in
-                **options,
-            )
-        ),
-    )
-
-
-def _descriptions(source: ModelSource) -> Path:
-    """The folder with the JSON files of a hub model, without its weights."""
-    location, revision = source.location, source.revision
-    return _reported(
-        source,
-        "configuration",
-        lambda: Path(snapshot_download(location, revision=revision, allow_patterns="*.json")),
-    )
+    options["dtype"] = torch.bfloat16  # the one precision that grouped expert layers are tried in
+    return _reported(source, "architecture", lambda: adapt(traced(location, tokenizer, **options)))
 
 
 def traced(model: PreTrainedModel | str, tokenizer: Any, **options: Any) -> TransformersModel:
@@ -241,13 +219,15 @@ def _location(source: ModelSource, report: packages.Report) -> str:
     return str(packages.checkpoint(source.package, report)) if source.package else source.location
 
 
-def _reported(source: ModelSource, part: str, read: Callable[[], Any]) -> Any:
+def _reported(
+    source: ModelSource, part: str, read: Callable[..., Any], *arguments: Any, **options: Any
+) -> Any:
     """Read a part of the checkpoint, and turn errors of transformers into advice.
 
     A damaged file can raise errors of any type.
     """
     try:
-        return read()
+        return read(*arguments, **options)
     except UsageError:
         raise
     except OSError as error:

@@ -10,7 +10,7 @@ from tvsight.run.outcome import Measured
 from tvsight.run.planning import Request
 
 if TYPE_CHECKING:
-    from tvsight.execution import Job, Pending, Place
+    from tvsight.execution.jobs import Job, Pending, Place
     from tvsight.models.loading import Model
 
 

@@ -36,7 +36,7 @@ from tvsight.storage.versions import LaterVersion
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.execution import Job, Place
+    from tvsight.execution.jobs import Job, Place
     from tvsight.models.loading import Model
 
 ENDED_JOBS = 6

@@ -133,10 +133,7 @@ class Outcome:
 
     def titled(self, title: str) -> "Outcome":
         """The same results; what failed is named by the title of a method too."""
-        return Outcome(
-            self.results,
-            {key._replace(task=f"{key.task}, {title}"): why for key, why in self.failures.items()},
-        )
+        return Outcome(self.results, self._failures(f", {title}"))
 
     def renamed(self, labels: Mapping[str, str]) -> "Outcome":
         """The results under other names of models, for those that `labels` has."""
@@ -169,10 +166,9 @@ class Outcome:
     def labelled(self, **columns: Any) -> "Outcome":
         """The results with further columns in their rows; failures are named by them too."""
         labels = " / ".join(f"{value} {name}" for name, value in columns.items())
-        return Outcome(
-            [replace(result, rows=result.rows.assign(**columns)) for result in self.results],
-            {
-                key._replace(task=f"{key.task} / {labels}"): why
-                for key, why in self.failures.items()
-            },
-        )
+        results = [replace(one, rows=one.rows.assign(**columns)) for one in self.results]
+        return Outcome(results, self._failures(f" / {labels}"))
+
+    def _failures(self, ending: str) -> dict[Key, str]:
+        """The failures, with an ending after the names of their tasks."""
+        return {key._replace(task=key.task + ending): why for key, why in self.failures.items()}

@@ -16,7 +16,7 @@ from tvsight.output.console import Display
 from tvsight.run.planning import Request, read_plan
 
 if TYPE_CHECKING:
-    from tvsight.execution import Place
+    from tvsight.execution.jobs import Place
     from tvsight.execution.ndif.client import NdifClient
 
 NDIF_DTYPE = "bfloat16"
@@ -102,7 +102,7 @@ class Places:
                 precision. Jobs of the requests that an earlier process submitted are forgotten
                 then.
         """
-        from tvsight.execution import Here
+        from tvsight.execution.here import Here
 
         if not self.config.remote:
             return Here(self.display.phase, self.config.remote_simulated)

@@ -22,7 +22,7 @@ from tvsight.tasks.matching import SCORING_VERSION
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tvsight.execution import Steps
+    from tvsight.execution.jobs import Steps
     from tvsight.models.loading import Model
     from tvsight.run.outcome import Measured
 

@@ -9,7 +9,7 @@ import torch
 import zstandard
 
 from tests.helpers.tiny_llama import EXAMPLE, KEY
-from tvsight.execution import Job
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.parcel import digest, payload
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY, random_llama

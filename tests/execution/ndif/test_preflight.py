@@ -14,7 +14,7 @@ from tests.helpers.tiny_llama import EXAMPLE, HOST
 from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.config import RunConfig
 from tvsight.errors import RefusedError, ServerError, TvsightError
-from tvsight.execution import Job
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.preflight import REHEARSED, SHALLOW, deployment, rehearse
 from tvsight.experiments.conflicting_tasks import request as conflicting_tasks

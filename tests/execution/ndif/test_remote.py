@@ -23,7 +23,7 @@ from tests.helpers.job_server import (
 )
 from tests.helpers.tiny_llama import HOST
 from tvsight.errors import RefusedError, ServerError, UsageError
-from tvsight.execution import Job
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import remote
 from tvsight.execution.ndif.client import Unanswered
 from tvsight.execution.ndif.patience import Patience

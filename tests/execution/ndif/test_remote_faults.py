@@ -25,7 +25,7 @@ from tests.helpers.job_server import (
 )
 from tests.helpers.tiny_llama import HOST
 from tvsight.errors import RefusedError, ServerError
-from tvsight.execution import Job
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif import patience, remote
 from tvsight.execution.ndif.client import Answer, ResultGone
 from tvsight.execution.ndif.patience import Patience

@@ -13,8 +13,8 @@ import torch
 import zstandard
 
 from tests.helpers.tiny_llama import EXAMPLE
-from tvsight.execution import Job
 from tvsight.execution.here import run
+from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.parcel import _sealed
 from tvsight.execution.ndif.results import WrongResult, fingerprint, read, seal, unseal
 from tvsight.models.loading import Model

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.helpers.completed import complete
 from tests.helpers.misplaced import misplace
 from tests.helpers.reference import Answer, Reference
 from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.experiments.conflicting_tasks import NAME
 from tvsight.experiments.conflicting_tasks.episodes import Conflict
 from tvsight.experiments.conflicting_tasks.request import ConflictingTasks

@@ -15,7 +15,7 @@ from tests.helpers.method_prompts import EXAMPLE, dummies, few_shot, with_added
 from tests.helpers.reads import answers_of, assert_answered
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, WIDTH
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.experiments.controls.measure import measure
 from tvsight.interventions.answers import Answers
 from tvsight.methods.mean_state import METHOD

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.completed import complete
 from tests.helpers.control_rows import outcome
 from tests.helpers.example_rows import task_rows
 from tests.helpers.half_accepted import half_accepted
@@ -16,7 +17,7 @@ from tests.helpers.replayed import two_tasks
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.request import Controls, requests
 from tvsight.models.loading import Model, load

@@ -20,7 +20,7 @@ from tests.helpers.reference import Answer
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.errors import MeasurementError
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.experiments.function_vectors.measure import (
     Comparison,
     ExtractedHeads,

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.helpers.completed import complete
 from tests.helpers.head_rows import outcome_for
 from tests.helpers.replayed import two_tasks
 from tests.helpers.tiny_models import DEPTH, HEADS
 from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.errors import RefusedError, UsageError
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.function_vectors import BESIDE, FACTORS, NAME, SETTINGS, Options
 from tvsight.experiments.function_vectors.request import (

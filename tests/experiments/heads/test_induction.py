@@ -5,10 +5,10 @@ from typing import cast
 
 import pytest
 
+from tests.helpers.completed import complete
 from tests.helpers.tiny_models import DEPTH, HEADS
 from tvsight.config import RunConfig
 from tvsight.errors import UsageError
-from tvsight.execution.here import complete
 from tvsight.experiments.heads import DEFINITIONS, INDUCTION
 from tvsight.experiments.heads.induction import beginning, fitted, requests, sequences
 from tvsight.models import ModelSource

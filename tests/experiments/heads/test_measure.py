@@ -12,7 +12,7 @@ from tests.helpers.method_prompts import EPISODES, few_shot, method_prompts
 from tests.helpers.reads import TOLERANCE, assert_answered
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.experiments.heads.measure import measure, measure_induction
 from tvsight.models.loading import Model, load
 from tvsight.models.random import random_llama

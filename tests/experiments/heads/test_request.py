@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.completed import complete
 from tests.helpers.head_rows import outcome_for
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tvsight.config import RunConfig
-from tvsight.execution.here import complete
 from tvsight.experiments.heads import DRAWS, INDUCTION, KINDS, NAME, REPLACEMENTS
 from tvsight.experiments.heads.request import Ablations, ablations, counts, requests
 from tvsight.models import ModelSource

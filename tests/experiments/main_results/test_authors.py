@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.commands import ROOT
 from tests.helpers.embedded import needs_embedded
 from tests.helpers.reads import answers_of
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.models import EMBEDDED
 from tvsight.models.loading import Model, load
 from tvsight.prompts import read_episodes, template, tokenise

@@ -9,8 +9,8 @@ import torch
 
 import tvsight
 from tests.helpers.commands import ROOT
+from tests.helpers.completed import complete
 from tests.helpers.tiny_models import DEPTH
-from tvsight.execution import complete
 from tvsight.models.random import TINY, random_llama
 from tvsight.prompts import template, tokenise
 from tvsight.protocol.central import in_parts

@@ -13,7 +13,7 @@ from tests.helpers.reads import TOLERANCE, assert_answered, where
 from tests.helpers.reference import hooked
 from tests.helpers.reference_heads import HeadsReference
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.experiments.steering.measure import ExtractedMeans, Steered, measure
 from tvsight.models.loading import load
 from tvsight.protocol.conditions import at

@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.helpers.completed import complete
 from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.head_rows import outcome_for
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
 from tests.helpers.zero_vectors import ZeroVectors
 from tvsight.config import RunConfig
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.steering import (
     ALPHAS,

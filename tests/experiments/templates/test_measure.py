@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from tests.helpers import reference
+from tests.helpers.completed import complete
 from tests.helpers.half_accepted import half_accepted
 from tests.helpers.misplaced import misplace
 from tests.helpers.reference_scores import gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError
-from tvsight.execution import Here, complete
+from tvsight.execution.here import Here
 from tvsight.experiments.templates import NAME, request
 from tvsight.experiments.templates.episodes import CommonPairs, foreign_queries, foreign_task
 from tvsight.experiments.templates.measure import Variant, variants_of

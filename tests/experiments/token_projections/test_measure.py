@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.helpers.tiny_models import DEPTH, WIDTH
-from tvsight.execution import run
+from tvsight.execution.here import run
 from tvsight.experiments.token_projections.measure import project, random_vectors
 from tvsight.models.loading import Model, load
 

@@ -11,12 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.completed import complete
 from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.reference import Reference
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.config import RunConfig
 from tvsight.errors import MeasurementError, UsageError
-from tvsight.execution import Here, Steps, complete
+from tvsight.execution.here import Here
+from tvsight.execution.jobs import Steps
 from tvsight.execution.ndif.preflight import rehearse
 from tvsight.experiments.token_projections import NAME
 from tvsight.experiments.token_projections.measure import random_vectors

@@ -29,16 +29,10 @@ Read = TypeVar("Read")
 FEW_RETRIES = 2
 """Retries of the first request, whose address may be wrong."""
 STATES = {
-    "RECEIVED": "queued",
-    "QUEUED": "queued",
-    "PROVISIONING": "queued",
-    "DEPLOYING": "queued",
-    "DISPATCHED": "running",
-    "RUNNING": "running",
-    "COMPLETED": "done",
-    "ERROR": "failed",
+    **dict.fromkeys(("RECEIVED", "QUEUED", "PROVISIONING", "DEPLOYING"), "queued"),
+    **{"COMPLETED": "done", "ERROR": "failed"},
 }
-"""State of a job, by the server's status."""
+"""State of a job, by the server's status; by any other it is running."""
 PASSING = frozenset({408, 425, 429})
 """Refusals that pass: too slow, too early, too often."""
 UNHEARD = PASSING | {503}

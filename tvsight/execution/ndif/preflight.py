@@ -184,11 +184,8 @@ def deployment(client: NdifClient, decoder: Decoder, dtype: str) -> str:
         free = "" if entry.get("pinned", True) else ", not pinned: some keys may not use it"
         return f"deployed in {held}{minutes}{free}"
     others = {str(entry["dtype"]) for entry in found if entry.get("dtype")}
-    hint = (
-        ""
-        if dtype in others or not others
-        else f" (other models there: {', '.join(sorted(others))})"
-    )
+    named = f" (other models there: {', '.join(sorted(others))})"
+    hint = named if others and dtype not in others else ""
     return (
         "not deployed now: the first job asks for it, and fails if the server cannot hold it, or "
         f"holds it in another precision than {dtype}{hint}"

@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,14 +91,6 @@ class Remote:
             self._rehearsed.add(job.function)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """The last answer about a job, and the time since it is the same (`time.monotonic`)."""
-
-    answer: Answer | None
-    since: float
-
-
 class _Submitted:
     """One job on the server. It is submitted again when the server loses it."""
 
@@ -111,7 +103,9 @@ class _Submitted:
         """Number of the client's faults that are older than this job, or in its history."""
         self._failures = 0
         self._wrong_results = 0
-        self._seen = _Seen(None, self._began)
+        self._answer: Answer | None = None
+        self._since = self._began
+        """Time since the answer is the same (`time.monotonic`)."""
         self._again_at: float | None = None
         """Time of the next submission; None while the job is on the server."""
         self.history = JobHistory()
@@ -128,7 +122,7 @@ class _Submitted:
         """The state of the job, as far as it is known."""
         if self._again_at is not None:
             return "failed"
-        return self._seen.answer.state if self._seen.answer else "queued"
+        return self._answer.state if self._answer else "queued"
 
     def result(self) -> Any | None:
         """See `Pending.result`."""
@@ -139,8 +133,8 @@ class _Submitted:
         answer = self._ask(self._client.job, self._record.job_id)
         if answer is not None and not self._record.accepted:
             self._write(replace(self._record, accepted=True))
-        if answer != self._seen.answer:
-            self._seen = _Seen(answer, time.monotonic())
+        if answer != self._answer:
+            self._answer, self._since = answer, time.monotonic()
         if answer is not None and answer.state == "done":
             try:
                 return self._fetched(answer.link)
@@ -185,7 +179,7 @@ class _Submitted:
         self._record = record
         self._again_at = None
         self.history.job_id = record.job_id
-        self._seen = _Seen(None, time.monotonic())
+        self._answer, self._since = None, time.monotonic()
 
     def _ask(self, ask: Callable[[str], Answered], what: str) -> Answered:
         """Ask the client, and remember its faults with the job."""
@@ -294,11 +288,11 @@ class _Submitted:
         A restarted server forgets what was queued, though it still shows its last status. What
         was running ends by itself, unless its end could not be written down.
         """
-        patience, since = self._client.patience, self._seen.since
-        still = time.monotonic() - since
-        if self._seen.answer is None:
+        patience = self._client.patience
+        still = time.monotonic() - self._since
+        if self._answer is None:
             return still > (patience.lost_s if self._record.accepted else patience.unconfirmed_s)
-        fault_since = any(when >= since for when, _ in self._client.faults)
+        fault_since = any(when >= self._since for when, _ in self._client.faults)
         periods = 1 if self.state == "queued" else 5
         return fault_since and still > periods * patience.lost_s
 
