@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.commands import Finished, analysis, cells
 from tests.helpers.hostile import raw
 from tvsight.output.console import PLAIN_WIDTH
+from tvsight.output.latex import FULL
 from tvsight.output.procedures import BESIDE_CONTROLS
 
 pytestmark = pytest.mark.slow
@@ -42,7 +43,10 @@ COMMANDS = {
     "controls": Command(
         TWO,
         (BESIDE_CENTRAL, "controls: after main_results"),
-        (*("", "_means", "_shuffled", "_recognition", "_by_block"), *("_transfer", "_distances")),
+        (
+            *("", "_means", "_shuffled", "_recognition", "_by_block"),
+            *("_transfer", "_distances", "_seen"),
+        ),
         (),
         ("_qwen2", "_by_block", "_transfer_qwen2", "_distances"),
         (SIMULATED,),
@@ -66,7 +70,7 @@ COMMANDS = {
         (*TWO, "--templates", "arrow", MINE, "--dummy-queries", "3"),
         ("to_upper: to be measured",),
         ("", "_dummy_queries", "_by_task"),
-        (),
+        ("_means",),
         ("_qwen2", "_dummy_queries_qwen2"),
     ),
     "token_projections": Command(
@@ -128,7 +132,7 @@ def test_a_command_is_planned_measured_and_drawn_again(run: Runs, name: str) -> 
     assert [words for words in command.planned if words not in found.planned.stdout] == []
     drawn, kinds = found.files(), ("png", "pdf", "caption.md")
     assert drawn.keys() == {
-        *(f"{name}{part}.{kind}" for part in command.tables for kind in ("csv", "md", "tex")),
+        *(f"{name}{part}{end}" for part in command.tables for end in (".csv", ".md", ".tex", FULL)),
         *(f"{name}{part}.csv" for part in command.numbers),
         *(f"{name}{part}.{kind}" for part in command.figures for kind in kinds),
     }

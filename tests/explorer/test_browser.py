@@ -43,7 +43,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> str:
     for folder in (ROOT / "results").iterdir():
         if folder.name not in ("tables", "figures", "report"):
             (results / folder.name).symlink_to(folder)
-    for name in ("figures/controls.png", "figures/controls.caption.md", "tables/controls.csv"):
+    figure = f"figures/controls_{MODEL}"
+    for name in (f"{figure}.png", f"{figure}.caption.md", "tables/controls.csv"):
         (results / name).parent.mkdir(exist_ok=True)
         (results / name).symlink_to(ROOT / "results" / name)
     file = tmp_path_factory.mktemp("page") / "index.html"

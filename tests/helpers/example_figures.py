@@ -33,6 +33,7 @@ from tvsight.output.plots import Plot
 from tvsight.paper import paper_by_task
 from tvsight.protocol.layers import by_layer
 from tvsight.protocol.vector_sets import VectorSet
+from tvsight.statistics.summaries import apart
 from tvsight.tasks import packaged_tasks
 
 ControlTables = Callable[[], control_rows.Tables]
@@ -169,7 +170,7 @@ def control_table(tables: ControlTables) -> pd.DataFrame:
 
 @cache
 def control_summary(tables: ControlTables, models: int) -> pd.DataFrame:
-    return control_numbers.over_tasks(several(control_table(tables), models))
+    return apart(control_numbers.over_tasks(several(control_table(tables), models)), ["procedure"])
 
 
 @cache
@@ -179,7 +180,8 @@ def transferred(tables: ControlTables) -> pd.DataFrame:
 
 def against_controls(tables: ControlTables) -> Plot:
     table = control_table(tables)
-    return control_figures.against_controls(table, control_numbers.over_tasks(table), "a-model")
+    summary = apart(control_numbers.over_tasks(table), ["procedure"])
+    return control_figures.against_controls(table, summary, "a-model")
 
 
 def control_curves(tables: ControlTables, models: int = 1) -> Plot:
@@ -208,7 +210,7 @@ CONTROLS: dict[str, Plots] = {
 }
 
 
-def kinds(*tasks: str, wrong: tuple[int, int, int, int] = (3, 1, 5, 1)) -> Plot:
+def kinds(*tasks: str, wrong: Sequence[int] = (3, 1, 1, 5, 1)) -> Plot:
     rows = [
         {
             **{"model": "a-model", "category": "linguistic", "task": task, "n": 20},
@@ -223,7 +225,7 @@ def kinds(*tasks: str, wrong: tuple[int, int, int, int] = (3, 1, 5, 1)) -> Plot:
 
 FAILURES: dict[str, Plots] = {
     "failures": lambda: kinds("antonyms", "plural_singular"),
-    "failures_none": lambda: kinds("antonyms", wrong=(0, 0, 0, 0)),
+    "failures_none": lambda: kinds("antonyms", wrong=(0, 0, 0, 0, 0)),
 }
 
 GOLDENS = CENTRAL | BLOCKS | CONTROLS | FAILURES | VECTORS | PROJECTIONS

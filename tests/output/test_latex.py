@@ -14,7 +14,9 @@ from tvsight.output.tables import Wording, write
 from tvsight.texts import latex
 
 TABLES = ROOT / "results" / "tables"
-WIDE_PAGE = rf"\textwidth={WIDE_LINE}pt\hsize=\textwidth\linewidth=\textwidth" + "\n"
+WIDE_PAGE = (
+    rf"\textwidth={WIDE_LINE}pt\columnwidth=\textwidth\hsize=\textwidth\linewidth=\textwidth" "\n"
+)
 FONT = r"\usepackage{fontspec}\setmainfont{DejaVuSans.ttf}[Path=" + f"{get_data_path()}/fonts/ttf/]"
 LETTER, CODE_POINT = "Ж", "語"
 """One that the font has, and one that it lacks."""

@@ -146,7 +146,7 @@ def _thin(axes: Axes) -> None:
             label.set_fontsize(min(float(label.get_fontsize()), size))
         return
     widest = 1.15 * max((label.get_window_extent().width for label in labels), default=0.0)
-    if widest > room:
+    if widest > room > 0:
         step = math.ceil(widest / room)
         axes.set_xticks(places[::step], [label.get_text() for label in labels[::step]])
 

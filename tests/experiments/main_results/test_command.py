@@ -248,7 +248,7 @@ def test_a_checkpoint_of_any_name_is_measured_and_shown_harmless(
     assert process.returncode == 0
     assert raw(process.stdout + process.stderr) == set()
     drawn = [path for path in results.rglob("*") if path.suffix in (".md", ".tex")]
-    assert len(drawn) == 14
+    assert len(drawn) == 17
     for path in drawn:
         assert raw(path.read_text()) == set()
         assert path.suffix == ".tex" or "<" not in path.read_text()

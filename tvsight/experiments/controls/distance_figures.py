@@ -14,6 +14,8 @@ from tvsight.output.plots import Plot
 
 ALONE, HEIGHT = 0.7, 3.6
 """Width of a figure of one model, as a share of two columns, and height in inches."""
+MOST_NAMED = 8
+"""Pairs that a narrow page has room to name."""
 TWINS, OTHERS = "#0f6a86", "0.55"
 """Colours of pairs of tasks with one word list, and of the others."""
 LOWEST = -0.1
@@ -40,7 +42,7 @@ def scatter(pairs: pd.DataFrame, depths: dict[str, int]) -> Plot:
     drawn[0].set(ylim=(LOWEST, max(1.1, 1.05 * known["share"].max())), ylabel="Share kept")
     legend_of(figure, drawn, ncols=2)
     for axes, rows in zip(drawn, by_model.values(), strict=True):
-        named = remarkable(rows)
+        named = remarkable(rows)[: MOST_NAMED if figure.get_figwidth() < HEIGHT else None]
         points = {
             f"{task_title(row['task'])} ({task_title(row['source'])})": (
                 *(row["distance"], row["share"], TWINS if row["twins"] else OTHERS),

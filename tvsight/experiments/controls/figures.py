@@ -53,7 +53,8 @@ def against_controls(
     pairs = [beside(pair, vector) for pair in PAIRS if pair[0] in means.index]
     figure = new_figure(TWO_COLUMNS, SQUARE + BELOW)
     across = max(1, min(len(pairs), round(figure.get_figwidth() / SQUARE)))
-    heights = [*([SQUARE * -(-len(pairs) // across)] if pairs else []), BELOW]
+    is_narrow = figure.get_figwidth() <= SQUARE  # where names of controls take two lines
+    heights = [*([SQUARE * -(-len(pairs) // across)] if pairs else []), BELOW * (1 + is_narrow)]
     figure.set_figheight(sum(heights))
     *above, below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).flat
     strip = means.loc[[name for name in STRIP if name in means.index]]

@@ -1,6 +1,7 @@
 """The transfer matrix: accuracy on each task with the mean vector of each task."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from tvsight.output.labels import counted, display_name, number, sizes, task_title
 from tvsight.output.marks import frame, heat_map, say_cells
@@ -41,30 +42,33 @@ def matrix(
     best_rows = best[best["model"] == model].set_index("task").loc[order]
     width = max(LEAST_SIDE, CELL * len(columns))
     height = max(LEAST_SIDE, CELL_HEIGHT * len(order))
-    figure = new_figure(width + CELL + STRIP + 2 * NAMES_ROOM + 0.25, height + STRIP + 1.6)
+    wide = width + CELL + STRIP + 2 * NAMES_ROOM + 0.25
+    figure = new_figure(wide, height + STRIP + 1.6)
+    has_best = figure.get_figwidth() >= wide  # a narrow page has no room for the best other task
     parts = figure.subplot_mosaic(
-        [["blank", "above", "corner"], ["beside", "map", "best"]],
-        width_ratios=[STRIP, width, CELL],
+        [["blank", "above", "corner"], ["beside", "map", "best"]]
+        if has_best
+        else [["blank", "above"], ["beside", "map"]],
+        width_ratios=[STRIP, width, CELL][: 3 if has_best else 2],
         height_ratios=[STRIP, height],
         empty_sentinel="blank",
     )
-    parts["corner"].remove()
-    axes, margin = parts["map"], parts["best"]
-    names = [
-        task_title(row["best_source"] or NONE_RIGHT)
-        + (f" {NOT_BETTER}" if row["best"] and not row["beaten"] else "")
+    axes = parts["map"]
+    marks = [
+        f" {NOT_BETTER}" if row["best"] and not row["beaten"] else ""
         for _, row in best_rows.iterrows()
     ]
     rows, across = list(map(task_title, order)), list(map(task_title, columns))
-    for part, cells, row_names, column_names in (
-        (axes, grid.loc[order, columns], rows, across),
-        (margin, best_rows[["best"]], names, ["best other"]),
-    ):
-        heat_map(part, cells, row_names, column_names, turned=True)
-        part.tick_params(axis="both", labelsize=7)
-        say_cells(part, cells.to_numpy(), lambda value: number(value) if value else "·")
-    margin.yaxis.tick_right()
-    margin.tick_params(length=0)
+    if has_best:
+        parts["corner"].remove()
+        others = [task_title(of or NONE_RIGHT) for of in best_rows["best_source"]]
+        _cells(parts["best"], best_rows[["best"]], _joined(others, marks), ["best other"])
+        parts["best"].yaxis.tick_right()
+        parts["best"].tick_params(length=0)
+    else:
+        width = figure.get_figwidth() - NAMES_ROOM - 2 * STRIP - 0.25
+        rows = _joined(rows, marks)
+    _cells(axes, grid.loc[order, columns], rows, across)
     for row, name in enumerate(order):
         frame(axes, columns.index(name), row, edgecolor="black", linewidth=0.8)
     axes.set(xlabel="Task whose mean vector is applied", ylabel="Task that is asked")
@@ -84,3 +88,13 @@ def matrix(
         f"chosen on dev, on {best_rows['beaten'].sum()} of {counted(len(best_rows), 'task')}"
     )
     return Plot(figure, about(finding, vector), caption, note)
+
+
+def _cells(axes: Axes, cells: pd.DataFrame, rows: list[str], columns: list[str]) -> None:
+    heat_map(axes, cells, rows, columns, turned=True)
+    axes.tick_params(axis="both", labelsize=7)
+    say_cells(axes, cells.to_numpy(), lambda value: number(value) if value else "·")
+
+
+def _joined(names: list[str], marks: list[str]) -> list[str]:
+    return [name + mark for name, mark in zip(names, marks, strict=True)]

@@ -38,7 +38,7 @@ def by_kind(table: pd.DataFrame, model: str) -> Plot:
     """
     model_rows = table[table["model"] == model]
     tasks = model_rows.drop_duplicates("task").iloc[::-1]
-    figure = new_figure(TWO_COLUMNS, 0.85 + 0.19 * len(tasks))
+    figure = new_figure(TWO_COLUMNS, 1.05 + 0.19 * len(tasks))
     panels = figure.subplots(1, len(PROCEDURES), sharex=True, sharey=True)
     for axes, procedure in zip(panels, PROCEDURES, strict=True):
         run = model_rows[model_rows["procedure"] == procedure].set_index("task").loc[tasks["task"]]

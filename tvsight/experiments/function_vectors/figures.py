@@ -120,13 +120,13 @@ def settings(means: pd.DataFrame) -> Plot:
     for axes in panels[-2:]:
         axes.set_xlabel("Test accuracy below ICL")
     note = (
-        f"Means over {counted(means['tasks'].max(), 'task')}, zero-shot prompts, seed "
-        f"{sizes(means['seed'])}. Whiskers: 95 % bootstrap intervals over tasks of the paired "
-        "difference. Open: fixed; filled: tuned."
+        f"Means over {counted(means['tasks'].max(), 'task')}, seed {sizes(means['seed'])}. "
+        "Whiskers: 95 % intervals of the paired difference. Open: fixed; filled: tuned."
     )
     caption = (
-        f"{note} Fixed: ten heads and α = 1, the block chosen on dev. Tuned: the number of heads "
-        f"({', '.join(map(str, TRIED))}), α ({', '.join(f'{of:g}' for of in FACTORS)}) and the "
+        f"{note} Zero-shot prompts; bootstrap over tasks. Fixed: ten heads and α = 1, the block "
+        f"chosen on dev. Tuned: the number of heads ({', '.join(map(str, TRIED))}), α "
+        f"({', '.join(f'{of:g}' for of in FACTORS)}) and the "
         "block chosen on the same dev prompts. Every vector is one per task. Heads of other tasks "
         "are those of the largest mean effect on these; their means are of the task itself."
     )

@@ -63,7 +63,7 @@ def task_by_task(
     rows_of(left, (rows["task"].map(task_title) + marks).tolist())
     left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(rows) - 0.4), xlabel=f"Test {accuracy}")
     right.set(xlabel="ICL − task vector")
-    right.locator_params(axis="x", steps=[1, 5, 10])
+    right.locator_params(axis="x", nbins=4, steps=[1, 2, 5, 10])
     right.tick_params(axis="y", length=0)
     right.xaxis.grid(True)
     shade_categories(rows["category"], left, right)

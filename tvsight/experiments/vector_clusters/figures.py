@@ -43,6 +43,8 @@ SIDES = (3.2, 1.9, 0.7)
 """Widths of the picture, the heat map and the tree, in inches, without names."""
 ROW, LEAST_HEIGHT = 0.115, 2.9
 """Height of a row of the heat map, and least height of the axes, in inches."""
+LEGEND_ENTRY = 1.1
+"""Width of a category in the legend, in inches."""
 BORDER = 1.16
 """The picture is so much longer than the points reach, for names."""
 
@@ -75,7 +77,8 @@ def clusters(
     handles = [
         Patch(color=CATEGORY_COLOURS[of], label=of) for of in dict.fromkeys(given.categories)
     ]
-    figure.legend(handles=handles, ncols=4, loc="outside upper left")
+    across = min(len(handles), int(figure.get_figwidth() / LEGEND_ENTRY))
+    figure.legend(handles=handles, ncols=across, loc="outside upper left")
     _scatter(figure, axes, embedding.points, tints)
     finding = f"{display_name(given.model)}: {_recognised(groupings, vector)}"
     return Plot(figure, finding, _about(embedding, tree, given), given.sizes_note)
