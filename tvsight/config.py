@@ -113,7 +113,7 @@ class RunConfig:
         default=(0,), metadata=IDENTITY
     )
     """Seed of the episodes. `main_results`, `function_vectors` and `heads` measure several, draw
-    the first and compare all."""
+    the first and compare all; `controls` does so with renamed labels alone."""
     division: Literal["halves", "todd"] = field(default="halves", metadata=IDENTITY)
     """Pairs for queries. `halves`: one half for dev and one for test, every pair may be shown;
     `todd`: 70 % are shown, 21 % asked on test and 9 % on dev (Todd et al. 2024)."""
@@ -318,7 +318,7 @@ def one_seed(config: RunConfig) -> int:
     if len(config.seed) > 1:
         given = " ".join(map(str, config.seed))
         raise UsageError(
-            f"{option('seed', given)}: only main_results, function_vectors and heads compare "
-            f"seeds, and without {option('save_episodes')}. Give one seed here."
+            f"{option('seed', given)}: only main_results, controls, function_vectors and heads "
+            f"compare seeds, and without {option('save_episodes')}. Give one seed here."
         )
     return config.seed[0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tvsight.output.drawn import Drawn
     from tvsight.run.outcome import Outcome
 
-COMPARE_SEEDS = ("main_results", "function_vectors", "heads")
+COMPARE_SEEDS = ("main_results", "controls", "function_vectors", "heads")
 OWN_EPISODES = (
     "each analysis asks about episodes of its own; save and replay a file with "
     "`python -m analyses.main_results`."

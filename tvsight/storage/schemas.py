@@ -141,6 +141,11 @@ SCHEMAS = {
         version=2,
     ),
     "controls": Schema((*COLUMNS, "str?: source"), (*CONDITIONS, "source"), version=2),
+    "renamed_labels": Schema(
+        (*COLUMNS, "str?: demonstrations layer_rule", "float64?: share", "str: scored_as"),
+        (*CONDITIONS, "demonstrations", "layer_rule", "scored_as"),
+        asks=("scored_as",),
+    ),
     "conflicting_tasks": Schema(
         (*COLUMNS, "str: scored_as", "str?: layer_rule"),
         (*CONDITIONS, "scored_as", "layer_rule"),

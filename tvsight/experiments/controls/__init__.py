@@ -4,5 +4,7 @@ from tvsight.config import VECTOR_RULES
 from tvsight.protocol.options import OneVectorOptions
 
 NAME = "controls"
+RENAMED = "renamed_labels"
+"""The folder of consistently renamed labels."""
 Options = OneVectorOptions
 RULES = VECTOR_RULES

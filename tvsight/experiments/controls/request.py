@@ -1,16 +1,26 @@
 """Build the controls job of a task and turn its output into rows."""
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tvsight.config import RunConfig
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.controls import NAME
+from tvsight.experiments.controls import NAME, RENAMED
 from tvsight.experiments.controls.numbers import task_line
+from tvsight.experiments.controls.renamed_numbers import task_line as renamed_line
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
-from tvsight.prompts.episodes import SPLITS, Split
-from tvsight.prompts.shuffling import kept_labels, shuffled_labels
+from tvsight.prompts.episodes import SPLITS, Episode, Split
+from tvsight.prompts.shuffling import (
+    kept_labels,
+    renamed_labels,
+    renaming,
+    share_shown,
+    showing,
+    shuffled_labels,
+)
 from tvsight.prompts.tokens import whole_prompts
 from tvsight.protocol import central
 from tvsight.protocol.layers import chosen_layer
@@ -21,21 +31,24 @@ from tvsight.run.planning import Plan, TaskRequest, identity, source_identity
 from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
-from tvsight.tasks import Task
+from tvsight.tasks import Task, packaged_tasks
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from tvsight.config import RunConfig
     from tvsight.experiments.controls.measure import PromptTokens
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
+MOST_ANSWERS = 12
+"""Different answers of a task at most whose labels are renamed."""
 
-def collect(runner: "Runner", options: "RunConfig") -> Outcome:
+
+def collect(runner: "Runner", options: RunConfig) -> Outcome:
     """The central comparison with its vectors, and the controls of each task that has one; the same
-    for each further method."""
+    for each further method. With every seed renamed labels, and with the first one the rest."""
+    seeds, options = options, replace(options, seed=options.seed[:1])
 
     def measured(method: MethodEntry) -> Outcome:
         applied = central.stored_vectors(runner, options, method)
@@ -47,7 +60,9 @@ def collect(runner: "Runner", options: "RunConfig") -> Outcome:
         applied.add(runner.after(central.NAME, options, NAME, experiment))
         return applied
 
-    return with_further_methods(options, measured)
+    outcome = with_further_methods(options, measured)
+    outcome.add(central.each_seed(seeds, lambda config: runner.outcome(config, renamed_requests)))
+    return outcome
 
 
 def requests(
@@ -77,6 +92,19 @@ def requests(
         task_identity = identity(plan, NAME, source, task) | further | method.further_identity
         wanted.append(Controls(plan, task_identity, task, others, layer, vectors, method=method))
     return wanted
+
+
+def renamed_requests(plan: Plan, source: ModelSource) -> "list[RenamedLabels]":
+    """One request per task with few answers. With the paper's tasks, which have two, there are
+    those of the other packaged tasks too."""
+    tasks = {task.name: task for task in plan.tasks}
+    if plan.config.tasks == RunConfig.tasks and not plan.replayed:
+        tasks = packaged_tasks() | tasks
+    return [
+        RenamedLabels(plan, identity(plan, RENAMED, source, task), task)
+        for task in tasks.values()
+        if 1 < len({pair.answer for pair in task.pairs}) <= MOST_ANSWERS
+    ]
 
 
 @dataclass(frozen=True)
@@ -179,6 +207,61 @@ class Controls(TaskRequest):
         import torch
 
         return torch.stack([self.vectors.mean(model.name, task.name).half() for task in self._all])
+
+
+@dataclass(frozen=True)
+class RenamedLabels(TaskRequest):
+    """Consistently renamed labels of one task."""
+
+    def steps(self, model: "Model") -> Steps[Measured]:
+        """Demonstrations with right and with renamed labels, in one job.
+
+        Raises:
+            MeasurementError: when logits hold NaN or infinity.
+            UsageError: when a prompt or an answer does not suit the tokenizer.
+        """
+        from tvsight.experiments.controls.renamed_measure import measure
+
+        episodes, notes = self.plan.episodes(self.task, model)
+        given, names = self._renamed(episodes)
+        of = {name: asked(model, self.task, e, self.plan.template) for name, e in given.items()}
+        dev = (of["right"]["dev"].tokens, of["renamed"]["dev"].tokens)
+        test = [by_split["test"].tokens for by_split in of.values()]
+        (result,) = yield [Job(measure, (*dev, *test), prompts=5)]
+        shares = {name: [*map(share_shown, of[name]["test"].episodes)] for name in of}
+        rows = [
+            {
+                **row,
+                "scored_as": kind,
+                "share": shares[row["demonstrations"]][row["episode"]]
+                if row["demonstrations"]
+                else None,
+            }
+            for kind in ("right", "renamed")
+            for read in result[kind]
+            for row in of[kind]["test"].labelled(read)
+        ]
+        data = frame(rows, self.task.name, self.task.category, schema(RENAMED))
+        return Measured(data, None, {**notes, "renamed_labels": names})
+
+    def _renamed(
+        self, episodes: Sequence[Episode]
+    ) -> tuple[dict[str, list[Episode]], dict[str, str]]:
+        """The episodes with each kind of demonstrations, and what each answer stands for."""
+        draw = f"{self.identity['seed']}/{self.task.name}"
+        pool = sorted({pair for episode in episodes for pair in episode.demonstrations})
+        answers = {answer for _, answer in pool} | {episode.accepted[0] for episode in episodes}
+        names = renaming(answers, draw)
+        shown, absent = (
+            [showing(episode, pool, is_shown, f"{draw}/{n}") for n, episode in enumerate(episodes)]
+            for is_shown in (True, False)
+        )
+        renamed, without = ([renamed_labels(e, names) for e in of] for of in (shown, absent))
+        return {"right": shown, "renamed": renamed, "absent": without}, names
+
+    def line(self, rows: "pd.DataFrame") -> str:
+        """How often the right and the renamed answer is given."""
+        return renamed_line(rows)
 
 
 def _seed(text: str) -> int:
