@@ -11,8 +11,6 @@ right answer most often (`right`), and where those of renamed labels give the re
 (`renamed`).
 """
 
-from typing import TypedDict
-
 from tvsight.interventions.decoder import Decoder
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.conditions import (
@@ -29,14 +27,6 @@ from tvsight.protocol.measure import best_layer, extract_with_icl
 VECTOR = "task_vector"
 
 
-class RenamedAnswers(TypedDict):
-    """The test answers of one task, as right and as renamed answers. Those of a kind are compared
-    with in-context learning from labels of that kind."""
-
-    right: list[Read]
-    renamed: list[Read]
-
-
 def measure(
     decoder: Decoder,
     dev_right: PromptTokens,
@@ -45,29 +35,32 @@ def measure(
     test_renamed: PromptTokens,
     test_absent: PromptTokens,
     progress: Progress | None = None,
-) -> RenamedAnswers:
+) -> dict[str, list[Read]]:
     """Measure one task in one job.
 
     Args:
         dev_right: whose expected and accepted tokens are the right ones, as those of `test_right`.
         dev_renamed: of the renamed answers, like the others.
+
+    Returns:
+        The test answers, scored as `right` and as `renamed` ones. Those of a kind are compared with
+        in-context learning from labels of that kind.
     """
     say = progress or silent
     say("blocks")
-    layers = {
-        name: _best(decoder, of) for name, of in (("right", dev_right), ("renamed", dev_renamed))
-    }
+    layers = {"right": _best(decoder, dev_right), "renamed": _best(decoder, dev_renamed)}
     say("test")
     given = {"right": test_right, "renamed": test_renamed, "absent": test_absent}
     known = {name: extract_with_icl(decoder, of) for name, of in given.items()}
     prompts = Prompts(decoder, test_right["zero_shot"], test_right["expected"])
-    conditions = [BASELINE.labelled(demonstrations=None, layer_rule=None)] + [
+    conditions = [
         Condition(VECTOR, of.vectors[VECTOR], [layer]).labelled(
             demonstrations=name, layer_rule=rule
         )
         for name, of in known.items()
         for rule, layer in layers.items()
     ]
+    conditions.append(BASELINE.labelled(demonstrations=None, layer_rule=None))
     states = prompts.states(conditions)
 
     def scored_as(kind: str) -> list[Read]:

@@ -5,11 +5,13 @@ import pandas as pd
 from tvsight.errors import UsageError
 from tvsight.experiments.controls import (
     NAME,
+    RENAMED,
     Options,
     distance_figures,
     distance_numbers,
     figures,
     numbers,
+    renamed_numbers,
 )
 from tvsight.experiments.controls.request import collect
 from tvsight.experiments.controls.transfer_figures import matrix
@@ -25,7 +27,7 @@ from tvsight.protocol.methods import NAME as METHODS
 from tvsight.protocol.methods import each_vector
 from tvsight.protocol.vector_sets import at_common_block
 from tvsight.run.outcome import Outcome
-from tvsight.statistics.summaries import apart, by_group, wide
+from tvsight.statistics.summaries import apart, by_group, each_seed, wide
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.store import Store
 from tvsight.storage.task_vectors import TaskVectors
@@ -91,6 +93,26 @@ SHARES = Table(
     ),
     part="shuffled",
     heading="Shares that shuffled labels leave, with intervals over tasks",
+)
+RENAMED_TABLE = Table(
+    "Whether ICL and the task vector follow consistently renamed labels",
+    "A row is a mean over tasks with few answers, each of which stands for another one throughout "
+    "the demonstrations. The block is the best on dev for the renamed answer, or with right labels "
+    "for the right one. Demonstrations show the query's answer, but in the last column. Over its "
+    "share: minus how often it is among the labels. [ ]: 95 % bootstrap interval over tasks. "
+    f"{c.LISTS} Equal: the p-value of an equivalence test, that it is as with ICL within 0.05.",
+    (
+        *(c.MODEL, c.plain("Seed", "seed"), c.TASKS, c.PROCEDURE),
+        c.named("Block chosen for the answer", "layer_rule", str),
+        *(c.estimate("With right labels", "right"), c.estimate("Right answer", "kept")),
+        *(c.estimate("Renamed answer", "renamed"), c.estimate("Renamed minus right", "follows")),
+        *(c.by_list("By word list", "follows"), c.estimate("Over its share", "over_share")),
+        c.estimate("Over that after right labels", "over_confused"),
+        *(c.estimate("Over ICL", "over_icl"), c.small("Equal (p)", "over_icl_equal_p")),
+        c.estimate("Where no label shows it", "absent"),
+    ),
+    filed=("Tasks", "By word list", "Over that after right labels"),
+    part="renamed",
 )
 SEEN = Table(
     "Test queries that demonstrations of dev show with their answers",
@@ -165,6 +187,7 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
         display.note("No task has controls: nothing to draw.")
         return
     central = outcome.only(MAIN_RESULTS).table
+    _draw_renamed(outcome.only(RENAMED), options, Page(display, drawn))
     for vector, vector_outcome, files in each_vector(outcome, drawn):
         if vector_outcome.only(NAME).results:
             page, applied = Page(display, files), vector_outcome.only(METHODS).results
@@ -192,7 +215,7 @@ def _draw(outcome: Outcome, central: pd.DataFrame, vector: str, page: Page) -> p
     recognised = numbers.recognised(central, rows, vector)
     pairs = numbers.transfer(central, rows)
     _say_missing(table, page)
-    page.table(TASKS.of(vector), table, notes=outcome.note_cells)
+    page.table(TASKS.of(vector), table, notes=outcome.only(NAME).note_cells)
     whole = apart(means, ["procedure"])
     page.table(MEANS.of(vector), means, whole)
     page.table(SHARES.of(vector), numbers.shuffled_shares(table, vector))
@@ -211,6 +234,16 @@ def _draw(outcome: Outcome, central: pd.DataFrame, vector: str, page: Page) -> p
     for model in pairs["model"].unique():
         page.figure(matrix(pairs, by_task, model, vector), "transfer", model)
     return pairs
+
+
+def _draw_renamed(renamed: Outcome, options: Options, page: Page) -> None:
+    """How often the renamed and the right answer is given, with every seed."""
+    by_seed = {seed: renamed.of_seed(seed) for seed in options.seed}
+    seeds = {seed: of.table for seed, of in by_seed.items() if of.results}
+    if seeds:
+        table = each_seed(seeds, renamed_numbers.by_task)
+        page.table(RENAMED_TABLE, renamed_numbers.over_tasks(table))
+        page.numbers(table, "renamed_by_task")
 
 
 def _shown(central: Outcome, options: Options) -> dict[tuple[str, str], set[str]]:

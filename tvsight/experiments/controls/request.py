@@ -9,18 +9,11 @@ from tvsight.config import RunConfig
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.controls import NAME, RENAMED
 from tvsight.experiments.controls.numbers import task_line
-from tvsight.experiments.controls.renamed_numbers import task_line as renamed_line
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
+from tvsight.output.labels import number
+from tvsight.prompts import shuffling
 from tvsight.prompts.episodes import SPLITS, Episode, Split
-from tvsight.prompts.shuffling import (
-    kept_labels,
-    renamed_labels,
-    renaming,
-    share_shown,
-    showing,
-    shuffled_labels,
-)
 from tvsight.prompts.tokens import whole_prompts
 from tvsight.protocol import central
 from tvsight.protocol.layers import chosen_layer
@@ -138,7 +131,7 @@ class Controls(TaskRequest):
         plan = self.plan
         episodes, notes = plan.episodes(self.task, model)
         shuffled = [
-            shuffled_labels(episode, f"{self._draw}/{number}")
+            shuffling.shuffled_labels(episode, f"{self._draw}/{number}")
             for number, episode in enumerate(episodes)
         ]
         by_split = asked(model, self.task, episodes, plan.template)
@@ -163,7 +156,7 @@ class Controls(TaskRequest):
             if read["procedure"] != "baseline"
             for row in by_split[split].labelled(read)
         ]
-        kept = sum(map(kept_labels, episodes, shuffled))
+        kept = sum(map(shuffling.kept_labels, episodes, shuffled))
         total = sum(len(episode.demonstrations) for episode in episodes)
         data = frame(rows, self.task.name, self.task.category, schema(NAME))
         return Measured(data, None, {**notes, "shuffled_labels": {"kept": kept, "of": total}})
@@ -228,15 +221,12 @@ class RenamedLabels(TaskRequest):
         dev = (of["right"]["dev"].tokens, of["renamed"]["dev"].tokens)
         test = [by_split["test"].tokens for by_split in of.values()]
         (result,) = yield [Job(measure, (*dev, *test), prompts=5)]
-        shares = {name: [*map(share_shown, of[name]["test"].episodes)] for name in of}
+        shares: dict[str | None, Sequence[float | None]] = {
+            name: [*map(shuffling.share_shown, of[name]["test"].episodes)] for name in of
+        }
+        shares[None] = [None] * len(shares["right"])
         rows = [
-            {
-                **row,
-                "scored_as": kind,
-                "share": shares[row["demonstrations"]][row["episode"]]
-                if row["demonstrations"]
-                else None,
-            }
+            row | {"scored_as": kind, "share": shares[row["demonstrations"]][row["episode"]]}
             for kind in ("right", "renamed")
             for read in result[kind]
             for row in of[kind]["test"].labelled(read)
@@ -251,17 +241,22 @@ class RenamedLabels(TaskRequest):
         draw = f"{self.identity['seed']}/{self.task.name}"
         pool = sorted({pair for episode in episodes for pair in episode.demonstrations})
         answers = {answer for _, answer in pool} | {episode.accepted[0] for episode in episodes}
-        names = renaming(answers, draw)
-        shown, absent = (
-            [showing(episode, pool, is_shown, f"{draw}/{n}") for n, episode in enumerate(episodes)]
-            for is_shown in (True, False)
-        )
-        renamed, without = ([renamed_labels(e, names) for e in of] for of in (shown, absent))
-        return {"right": shown, "renamed": renamed, "absent": without}, names
+        names = shuffling.renaming(answers, draw)
+
+        def showing(is_shown: bool) -> list[Episode]:
+            each = enumerate(episodes)
+            return [shuffling.showing(e, pool, is_shown, f"{draw}/{n}") for n, e in each]
+
+        given = {"right": showing(True), "renamed": showing(True), "absent": showing(False)}
+        for name in ("renamed", "absent"):
+            given[name] = [shuffling.renamed_labels(episode, names) for episode in given[name]]
+        return given, names
 
     def line(self, rows: "pd.DataFrame") -> str:
-        """How often the right and the renamed answer is given."""
-        return renamed_line(rows)
+        """How often the vector of renamed labels gives the right and the renamed answer."""
+        own = rows[(rows["demonstrations"] == "renamed") & (rows["layer_rule"] == "renamed")]
+        given = [f"{kind} {number(of['correct'].mean())}" for kind, of in own.groupby("scored_as")]
+        return f"answers of the task vector: {', '.join(given)}"
 
 
 def _seed(text: str) -> int:
