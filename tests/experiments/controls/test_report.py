@@ -1,11 +1,14 @@
 from dataclasses import replace
+from pathlib import Path
 
 from tests.helpers.control_rows import central_rows, control_rows, one_task, outcome, three_tasks
 from tests.helpers.recorded import Recorded, Told
+from tests.helpers.renamed_rows import renamed_rows
 from tvsight.config import RunConfig
-from tvsight.experiments.controls import NAME
+from tvsight.experiments.controls import NAME, RENAMED
 from tvsight.experiments.controls.report import draw
-from tvsight.run.outcome import Outcome
+from tvsight.run.outcome import Outcome, Stored
+from tvsight.storage.manifests import Key
 
 BETTER = "Tasks where the vector is better (Holm, 5 %)"
 BEST = "Best other task (chosen on dev)"
@@ -69,6 +72,28 @@ def test_what_a_task_lacks_is_said() -> None:
     _, said = drawn(outcome(central_rows({"one": 16}), rows))
     assert "a-model, one: no permutation of the answers among the demonstrations" in said
     assert "there are no shuffled labels. Ask for more with --shots." in said
+
+
+def test_renamed_labels_have_a_table_with_a_row_per_seed_and_reader() -> None:
+    found = outcome(*three_tasks())
+    for seed in (0, 1):
+        for task in ("sentiment", "list_max"):
+            rows = renamed_rows(task, less=seed).assign(seed=seed)
+            note = "a remark on renamed labels"
+            path = Path(RENAMED, "a-model", f"{task}-{seed}")
+            found.results.append(Stored(Key("a-model", task), path, rows, note))
+    files, display = Recorded(NAME), Told()
+    draw(found, RunConfig(results="/nowhere", seed=(0, 1)), display, files)
+    table = files.cells[f"{NAME}_renamed"][0]
+    assert table["Seed"].tolist() == ["0"] * 3 + ["1"] * 3
+    assert table["Procedure"].tolist() == ["ICL", "Task vector", "Task vector"] * 2
+    assert table["Block chosen for the answer"].tolist() == ["–", "right", "renamed"] * 2
+    assert [cell[:4] for cell in table["Renamed answer"]][:3] == ["0.53", "0.32", "0.47"]
+    assert table.loc[2, ["Over ICL", "Equal (p)"]].tolist() == ["-0.05 [-0.05, -0.05]", "1"]
+    by_task = files.tables[f"{NAME}_renamed_by_task"]
+    assert by_task[["task", "seed"]].drop_duplicates().shape == (4, 2)
+    # Remarks on results stand beneath the table of tasks where they are of its own.
+    assert all("renamed" not in cells.to_string() for cells in files.cells[NAME][1:])
 
 
 def test_without_controls_nothing_is_drawn() -> None:

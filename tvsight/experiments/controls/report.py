@@ -188,7 +188,8 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
         return
     central = outcome.only(MAIN_RESULTS).table
     _draw_renamed(outcome.only(RENAMED), options, Page(display, drawn))
-    for vector, vector_outcome, files in each_vector(outcome, drawn):
+    others = Outcome([one for one in outcome.results if one.experiment != RENAMED])
+    for vector, vector_outcome, files in each_vector(others, drawn):
         if vector_outcome.only(NAME).results:
             page, applied = Page(display, files), vector_outcome.only(METHODS).results
             known = pd.concat([central, *(of.rows for of in applied)], ignore_index=True)
@@ -215,7 +216,7 @@ def _draw(outcome: Outcome, central: pd.DataFrame, vector: str, page: Page) -> p
     recognised = numbers.recognised(central, rows, vector)
     pairs = numbers.transfer(central, rows)
     _say_missing(table, page)
-    page.table(TASKS.of(vector), table, notes=outcome.only(NAME).note_cells)
+    page.table(TASKS.of(vector), table, notes=outcome.note_cells)
     whole = apart(means, ["procedure"])
     page.table(MEANS.of(vector), means, whole)
     page.table(SHARES.of(vector), numbers.shuffled_shares(table, vector))

@@ -1,0 +1,46 @@
+"""Rows of renamed labels written by hand."""
+
+from typing import Any
+
+import pandas as pd
+
+from tests.helpers.example_rows import answer
+from tvsight.experiments.controls import RENAMED
+from tvsight.storage.schemas import schema
+
+N = 20
+RIGHT = {
+    ("icl", None): {"right": (16, 1), "renamed": (5, 10), "absent": (8, 2)},
+    ("task_vector", "right"): {"right": (14, 1), "renamed": (9, 6), "absent": (9, 3)},
+    ("task_vector", "renamed"): {"right": (6, 3), "renamed": (4, 9), "absent": (4, 4)},
+}
+"""How many of `N` answers are the right one, and how many the renamed one, by demonstrations."""
+SHARE = 0.4
+"""Of the demonstrations that show the query's answer. Those of the last episode do not."""
+
+
+def renamed_rows(task: str, less: int = 0, category: str = "custom") -> pd.DataFrame:
+    """Renamed labels of one task.
+
+    Args:
+        less: fewer renamed answers after renamed demonstrations, with every reader.
+    """
+    rows: list[dict[str, Any]] = []
+
+    def add(count: int, **labels: Any) -> None:
+        rows.extend(answer("test", n, f"query {n}", n < count) | labels for n in range(N))
+
+    for kind, place in (("right", 0), ("renamed", 1)):
+        add(0, procedure="baseline", scored_as=kind)
+        for (procedure, rule), of in RIGHT.items():
+            for demonstrations, counts in of.items():
+                start, labels = len(rows), {"procedure": procedure, "layer_rule": rule}
+                labels |= {"demonstrations": demonstrations, "scored_as": kind}
+                add(counts[place] - less * (place == 1 and demonstrations == "renamed"), **labels)
+                for number, row in enumerate(rows[start:]):
+                    seen = demonstrations != "absent" and number < N - 1
+                    row |= {"share": SHARE if seen else 0.0, "layer": 3 if rule else None}
+    columns = schema(RENAMED).columns
+    known = {"model": "a-model", "task": task, "category": category}
+    table = pd.DataFrame(rows).assign(**known)
+    return table.reindex(columns=list(columns)).astype(columns)
