@@ -90,6 +90,7 @@ def test_renamed_labels_have_a_table_with_a_row_per_seed_and_reader() -> None:
     assert table["Block chosen for the answer"].tolist() == ["–", "right", "renamed"] * 2
     assert [cell[:4] for cell in table["Renamed answer"]][:3] == ["0.53", "0.32", "0.47"]
     assert table.loc[2, ["Over ICL", "Equal (p)"]].tolist() == ["-0.05 [-0.05, -0.05]", "1"]
+    assert table.loc[0, ["Over ICL", "Equal (p)"]].tolist() == ["–", "–"]
     by_task = files.tables[f"{NAME}_renamed_by_task"]
     assert by_task[["task", "seed"]].drop_duplicates().shape == (4, 2)
     # Remarks on results stand beneath the table of tasks where they are of its own.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from tvsight.statistics import summaries
@@ -66,4 +67,6 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
         "over_absent": ("renamed", "absent"),
         "over_icl": ("renamed", "icl_renamed"),
     }
-    return summaries.over_tasks(table, ["seed", *PROCEDURE], means, lists=word_lists)
+    found = summaries.over_tasks(table, ["seed", *PROCEDURE], means, lists=word_lists)
+    found.loc[found["procedure"] == "icl", "over_icl_equal_p"] = np.nan  # ICL against itself
+    return found

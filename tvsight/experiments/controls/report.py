@@ -100,7 +100,8 @@ RENAMED_TABLE = Table(
     "the demonstrations. The block is the best on dev for the renamed answer, or with right labels "
     "for the right one. Demonstrations show the query's answer, but in the last column. Over its "
     "share: minus how often it is among the labels. [ ]: 95 % bootstrap interval over tasks. "
-    f"{c.LISTS} Equal: the p-value of an equivalence test, that it is as with ICL within 0.05.",
+    "By word list: with tasks that share one resampled together. Equal: the p-value of an "
+    "equivalence test, that the renamed answer is as frequent as with ICL, within 0.05.",
     (
         *(c.MODEL, c.plain("Seed", "seed"), c.TASKS, c.PROCEDURE),
         c.named("Block chosen for the answer", "layer_rule", str),
@@ -108,7 +109,10 @@ RENAMED_TABLE = Table(
         *(c.estimate("Renamed answer", "renamed"), c.estimate("Renamed minus right", "follows")),
         *(c.by_list("By word list", "follows"), c.estimate("Over its share", "over_share")),
         c.estimate("Over that after right labels", "over_confused"),
-        *(c.estimate("Over ICL", "over_icl"), c.small("Equal (p)", "over_icl_equal_p")),
+        *(
+            c.estimate("Over ICL", "over_icl", but=["icl"]),
+            c.small("Equal (p)", "over_icl_equal_p"),
+        ),
         c.estimate("Where no label shows it", "absent"),
     ),
     filed=("Tasks", "By word list", "Over that after right labels"),
