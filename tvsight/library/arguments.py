@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from tvsight import tasks
-from tvsight.errors import UsageError, integer, unexpected
+from tvsight.errors import UsageError, integer, nearest, unexpected
 from tvsight.interventions.decoder import Decoder
+from tvsight.methods import METHODS, MethodEntry
+from tvsight.methods.files import own_method, read_method
+from tvsight.methods.method import Method
 from tvsight.prompts import Template, templates
 from tvsight.tasks import Task
 from tvsight.tasks.words import is_encodable
@@ -56,6 +59,20 @@ def as_tasks(given: Any) -> list[str | Task]:
 def is_pair(row: Sequence[Any]) -> bool:
     """Whether a row is an input with its answer or answers, and no list of such rows."""
     return len(row) == 2 and isinstance(row[0], str)
+
+
+def as_method(method: Any) -> MethodEntry:
+    """A method: one of tvsight's by its name, that of a file, which is run, or of a function."""
+    if isinstance(method, PathLike) or str(method).endswith(".py"):
+        return read_method(as_path("method", method))
+    if callable(method) or isinstance(method, Method):
+        return own_method(method)
+    if (name := as_text("method", method)) not in METHODS:
+        known = f"{', '.join(METHODS)}; or give a file or a function of your own."
+        raise UsageError(
+            f"method: unknown method {name!r}.{nearest(name, METHODS)} The methods are {known}"
+        )
+    return METHODS[name]
 
 
 def as_template(prompt: Template | str | None) -> Template:

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from tvsight.errors import MeasurementError, Remark, UsageError, in_python, nearest, unexpected
 from tvsight.interventions.decoder import one_at_a_time
-from tvsight.library.arguments import as_tasks, as_text, whole
+from tvsight.library.arguments import as_method, as_tasks, as_text, whole
 from tvsight.library.model import LoadedModel, check_model
+from tvsight.methods.method import Method
 from tvsight.output.console import Display
 from tvsight.protocol.central import collect
 from tvsight.protocol.options import AnswerOptions
@@ -53,7 +54,7 @@ def measure(
             or this function measured it.
         progress: show a bar, and a line for each task that is done.
         options: those of `python -m analyses.main_results`, such as `shots=3`, `seed=(0, 1)` or
-            `methods=["mean_state"]`.
+            `methods=["mean_state"]`, where files and functions may stand too, as in `task_vector`.
 
     Returns:
         One row per scored prediction, as docs/results.md describes them, and `seed` where there
@@ -113,6 +114,13 @@ def _converted(name: str, value: Any) -> Any:
         return value
     if isinstance(default, int):
         return whole(name, value)
+    if name == "methods":
+        several = (
+            [value] if isinstance(value, str | PathLike | Method) or callable(value) else value
+        )
+        if not isinstance(several, Iterable):
+            raise unexpected(name, "names, files or functions", value)
+        return tuple(as_method(one) for one in several)
     if name == "seed":
         seeds = value if isinstance(value, tuple | list | range) else (value,)
         return tuple(whole(name, seed) for seed in seeds)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tvsight import __version__
 from tvsight.errors import Remark, UsageError
-from tvsight.foreign import check_file
+from tvsight.foreign import check_file, parsed
+from tvsight.interventions.attention import Head
 from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.texts import one_line
@@ -20,7 +21,7 @@ from tvsight.writing import has, reason, whole_file
 NAME = "values"
 """The tensor in a file of a vector."""
 FIELDS = {"task", "kind", "layer", "adds", "template", "spaced", "version", *Origin._fields}
-"""The metadata of every such file, as plain strings. `report` may be among them."""
+"""The metadata of every such file, as plain strings. `report` and `heads` may be among them."""
 LAYER = re.compile(r"\d{1,4}")
 MAX_TEXT = 2000
 MAX_FILE_BYTES = 1_000_000_000
@@ -42,8 +43,10 @@ def write_vector(path: Path, values: Tensor, about: Mapping[str, str]) -> None:
     _write(path, lambda new: save_file({NAME: values.contiguous()}, new, metadata), _is_vector)
 
 
-def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Origin, Report | None]:
-    """A vector, its metadata, its origin and its report.
+def read_vector(
+    path: Path, model: Origin
+) -> tuple[Tensor, dict[str, str], Origin, Report | None, list[Head]]:
+    """A vector, its metadata, its origin, its report and the heads that it sums.
 
     Args:
         model: the model that it is read for.
@@ -61,6 +64,7 @@ def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Orig
         if len(about["template"]) > MAX_TEXT:
             raise ValueError(f"its template has more than {MAX_TEXT} characters")
         report = Report.from_json(about["report"]) if "report" in about else None
+        heads = [(int(block), int(head)) for block, head in parsed(about.get("heads", "[]"))]
     except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
         why = one_line(reason(error)[:MAX_TEXT])
         named = one_line(str(path))
@@ -69,7 +73,7 @@ def read_vector(path: Path, model: Origin) -> tuple[Tensor, dict[str, str], Orig
     if (origin.model, origin.dtype) != (model.model, model.dtype):
         said = f"{one_line(str(path))} was extracted with {origin}, not with {model}."
         warnings.warn(said, Remark, stacklevel=3)
-    return values, about, origin, report
+    return values, about, origin, report, heads
 
 
 def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str, origin: Origin) -> None:

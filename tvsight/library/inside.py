@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from tvsight.errors import in_python
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import Patched, as_patches, whole
 from tvsight.library.model import LoadedModel, check_model
+from tvsight.methods.method import Use
 from tvsight.output.marks import heat_map, look_of, say_cells
 from tvsight.output.plots import Plot
 from tvsight.output.theme import TWO_COLUMNS, new_figure
@@ -82,6 +84,24 @@ class Sweep:
 
     def _repr_html_(self) -> str:
         return str(self.table.to_html(index=False))
+
+
+def swept(
+    model: LoadedModel,
+    query: str,
+    prompt: str,
+    values: Tensor,
+    use: Use,
+    expected: int | None,
+    layer: int,
+) -> Sweep:
+    """The answer to a prompt with a vector after each block alone, see `measure.swept`."""
+    asked = {"prompts": model.tokens([prompt])}
+    token, read = model.run(measure.swept, asked, values, use, expected, layer)
+    answers = [str(model.tokenizer.decode([of])) for of in read["token"].tolist()]
+    table = pd.DataFrame({"block": range(len(answers)), "answer": answers})
+    scores = {name: read[name].tolist() for name in ("log_probability", "rank")}
+    return Sweep(query, str(model.tokenizer.decode([token])), table.assign(**scores))
 
 
 @in_python()

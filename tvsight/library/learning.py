@@ -1,16 +1,20 @@
 """Learn the vector of a task, choose its block on dev, and test it."""
 
+from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
+from torch import Tensor
+
 from tvsight.config import LEAST, RunConfig
-from tvsight.errors import UsageError, in_python, nearest
+from tvsight.errors import in_python
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
-from tvsight.library.arguments import as_task, as_template, as_text, whole
+from tvsight.library.arguments import as_method, as_task, as_template, whole
 from tvsight.library.model import LoadedModel, check_model
 from tvsight.library.report import Report
 from tvsight.library.vector import Vector
-from tvsight.methods import METHODS
+from tvsight.methods.method import Method
 from tvsight.prompts import Template
 from tvsight.protocol.rows import asked, finite_vectors, frame, method_tokens, scored
 from tvsight.run.planning import Plan
@@ -24,7 +28,7 @@ def task_vector(
     episodes: int = 50,
     shots: int = 5,
     seed: int = 0,
-    method: str = "task_vector",
+    method: "str | PathLike[str] | Method | Callable[..., Tensor]" = "task_vector",
     prompt: Template | str | None = None,
 ) -> Vector:
     """Learn one vector of a task: the mean over its dev episodes.
@@ -37,7 +41,8 @@ def task_vector(
         task: a task, the name of a packaged one, or pairs, as `tvsight.Task.of` takes them.
         episodes: number of dev episodes that it is extracted from; as many test it.
         shots: demonstrations of an episode.
-        method: `task_vector`, `averaged_vector`, `mean_state` or `function_vector`.
+        method: `task_vector`, `averaged_vector`, `mean_state` or `function_vector`; the path of a
+            file as in docs/adding_a_method.md, which is run; its function `learn`, or a `Method`.
         prompt: a template, or the name or text of one; by default the paper's.
 
     Raises:
@@ -47,9 +52,7 @@ def task_vector(
     """
     check_model(model)
     task = as_task(task)
-    if as_text("method", method) not in METHODS:
-        known = f"The methods are {', '.join(METHODS)}."
-        raise UsageError(f"method: unknown method {method!r}.{nearest(method, METHODS)} {known}")
+    entry = as_method(method)
     config = RunConfig(
         shots=whole("shots", shots, LEAST["shots"]),
         episodes_per_split=whole("episodes", episodes, LEAST["episodes_per_split"]),
@@ -59,7 +62,7 @@ def task_vector(
     sampled, _ = plan.episodes(task, model)
     by_split = asked(model, task, sampled, plan.template)
     prompts = method_tokens(plan, task, model, sampled, by_split)
-    how, settings = METHODS[method].load(), dict(METHODS[method].settings)
+    how, settings = entry.load(), dict(entry.settings)
     extracted = model.run(
         measure.extract_vector, prompts["dev"], prompts["test"], how, settings, prompts=2
     )
@@ -72,9 +75,10 @@ def task_vector(
         task.name,
         extracted["vector"],
         report.layer,
-        kind=method,
+        kind=entry.key,
         adds=how.use == "add",
         template=plan.template,
         spaced=all(episode.query.startswith(" ") for episode in sampled),
         report=report,
+        heads=extracted["heads"],
     )

@@ -13,13 +13,14 @@ from torch import Tensor
 from tvsight.interventions import generation
 from tvsight.interventions.answers import Answers
 from tvsight.interventions.application import cache_prompts
+from tvsight.interventions.attention import Head
 from tvsight.interventions.batching import batches, halving, in_order, positions_per_forward
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches
 from tvsight.interventions.learning import last_states, task_vectors
 from tvsight.interventions.steering import generate, steered
 from tvsight.interventions.traces import run_patched
-from tvsight.methods.method import Method, Use, extract
+from tvsight.methods.method import Method, Use, with_heads
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol import conditions
 from tvsight.protocol.conditions import Progress
@@ -33,6 +34,8 @@ class ExtractedVector(TypedDict):
 
     vector: Tensor
     """After every block, `[depth, width]`, in single precision."""
+    heads: list[Head]
+    """The heads that it sums, for a function vector."""
     comparison: Comparison
     """Baseline, ICL and the vector, which is called `vector`."""
 
@@ -172,9 +175,10 @@ def extract_vector(
     Args:
         settings: named arguments of the method.
     """
-    vector = extract(decoder, dev, method, settings).mean(dim=0)
+    vectors, heads = with_heads(decoder, dev, method, settings)
+    vector = vectors.mean(dim=0)
     on_dev, on_test = (
         Extracted({"vector": vector[None]}, in_context_learning(decoder, of)) for of in (dev, test)
     )
     comparison = compared(decoder, dev, test, {"vector": method}, on_dev, on_test)
-    return {"vector": vector.float().cpu(), "comparison": comparison}
+    return {"vector": vector.float().cpu(), "heads": heads, "comparison": comparison}

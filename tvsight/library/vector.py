@@ -1,15 +1,16 @@
 """A vector of a task, as an object: apply it, steer with it, save it."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from os import PathLike
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from tvsight.errors import UsageError, in_python, unexpected
+from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import files, measure
 from tvsight.library.arguments import (
@@ -25,11 +26,12 @@ from tvsight.library.arguments import (
     pairs,
     whole,
 )
-from tvsight.library.inside import Sweep
+from tvsight.library.inside import Sweep, swept
 from tvsight.library.model import LoadedModel, check_loaded, check_model
 from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.library.steering import Steering
+from tvsight.methods.method import Use
 from tvsight.output.labels import block
 from tvsight.prompts import Template
 from tvsight.prompts.generated import answer_text, stop_tokens
@@ -66,6 +68,9 @@ class Vector:
     """How it was chosen and tested; None where it was not extracted here."""
     origin: Origin | None = None
     """The weights that it was extracted with; by default those of its model."""
+    heads: Sequence[Head] = ()
+    """The attention heads that a function vector sums, as `(block, head)`, that of the largest
+    causal effect first; none for other vectors."""
 
     def __post_init__(self) -> None:
         check_loaded(self.model)
@@ -86,6 +91,8 @@ class Vector:
                 raise unexpected(name, expected, value)
         if self.origin is not None:
             self.origin.check(self.model)
+        if self.heads:
+            decoder.attention.check(self.heads)
         for name, checked in {
             "values": values,
             "layer": layer,
@@ -93,6 +100,7 @@ class Vector:
             "kind": as_text("kind", self.kind),
             "template": as_template(self.template),
             "origin": self._origin,
+            "heads": tuple((int(of), int(head)) for of, head in self.heads),
         }.items():
             object.__setattr__(self, name, checked)
 
@@ -152,24 +160,14 @@ class Vector:
                 the answer with the vector after its own block.
         """
         check_model(self.model)
-        template, tokenizer = as_template(self.template), self.model.tokenizer
-        text = template.few_shot((), self._word(as_query(query)))
-        prompts, first = {"prompts": self.model.tokens([text])}, None
+        prompt = as_template(self.template).few_shot((), self._word(as_query(query)))
+        first = None
         if expected is not None:
             word = self._word(as_text("expected", expected))
-            first = tokenizer(word, add_special_tokens=False).input_ids[0]
-        use = "add" if self.adds else "overwrite"
+            first = self.model.tokenizer(word, add_special_tokens=False).input_ids[0]
+        use: Use = "add" if self.adds else "overwrite"
         values = held("vector", self.values, self.model.decoder.device, self.model.decoder.dtype)
-        token, read = self.model.run(measure.swept, prompts, values, use, first, self.layer)
-        table = pd.DataFrame(
-            {
-                "block": range(len(values)),
-                "answer": [str(tokenizer.decode([of])) for of in read["token"].tolist()],
-                "log_probability": read["log_probability"].tolist(),
-                "rank": read["rank"].tolist(),
-            }
-        )
-        return Sweep(query, str(tokenizer.decode([token])), table)
+        return swept(self.model, query, prompt, values, use, first, self.layer)
 
     def steering(self, alpha: float = 1.0, layer: int | None = None) -> Steering:
         """Add `alpha` times the vector after its block at every generated position, for a while.
@@ -199,6 +197,8 @@ class Vector:
         about |= {"template": as_template(self.template).text}
         if self.report is not None:
             about |= {"report": self.report.to_json()}
+        if self.heads:
+            about |= {"heads": json.dumps(self.heads)}
         files.write_vector(file, self.values, about)
 
     def save_gguf(self, path: str | PathLike[str], layer: int | None = None) -> None:
@@ -227,7 +227,8 @@ class Vector:
     def __add__(self, other: "Vector") -> "Vector":
         """The sum after each block, which is applied where this one is. No report is of it."""
         values = self.values + self._fitting(other).values
-        return replace(self, task=f"{self.task} + {other.task}", values=values, report=None)
+        task = f"{self.task} + {other.task}"
+        return replace(self, task=task, values=values, report=None, heads=())
 
     def __sub__(self, other: "Vector") -> "Vector":
         return self + -other
@@ -294,7 +295,7 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
     """
     check_loaded(model)
     file = as_path("path", path)
-    values, about, origin, report = files.read_vector(file, Origin.of(model))
+    values, about, origin, report, heads = files.read_vector(file, Origin.of(model))
     return Vector(
         model,
         about["task"],
@@ -306,6 +307,7 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
         spaced=about["spaced"] == "True",
         report=report,
         origin=origin,
+        heads=heads,
     )
 
 

@@ -23,12 +23,14 @@ class MethodEntry:
     """Its name in the column `procedure` and on the command line."""
     title: str
     """Its name in tables and figures."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Named arguments of its function `learn`."""
     module: str = ""
     """The module that defines it as `METHOD`."""
     source: str | None = None
-    """A checksum of the user's file that defines it; None for those of tvsight."""
+    """A checksum of the user's file or function that defines it; None for those of tvsight."""
+    own: "Method | None" = field(default=None, compare=False)
+    """The method itself, where a caller in Python brought it."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -49,8 +51,8 @@ class MethodEntry:
         return () if self.key == "task_vector" else (self.load(), dict(self.settings))
 
     def load(self) -> "Method":
-        """The method itself, by its module."""
-        return import_module(self.module or f"{__name__}.{self.key}").METHOD
+        """The method itself, by its module where no caller brought it."""
+        return self.own or import_module(self.module or f"{__name__}.{self.key}").METHOD
 
 
 METHODS = {

@@ -1,16 +1,22 @@
-"""Methods by name, and methods that a user's own file defines."""
+"""Methods by name, and methods that a user's own file or function defines."""
 
 import hashlib
 import importlib.util
+import inspect
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import CodeType
+from typing import TYPE_CHECKING, Any
 
-from tvsight.errors import UsageError, nearest, option
+from tvsight.errors import UsageError, nearest, option, unexpected
 from tvsight.foreign import DOCUMENT_BYTES, Unusable, read_bytes
 from tvsight.methods import METHODS, MethodEntry
 from tvsight.texts import one_line
+
+if TYPE_CHECKING:
+    from tvsight.methods.method import Method
 
 KEY = re.compile(r"[a-z][a-z0-9_]*")
 MAX_WHY = 300
@@ -19,10 +25,11 @@ MODULE = "tvsight_method_"
 """Prefix of the module of a user's file, so that it takes no other module's place."""
 
 
-def named_methods(names: Sequence[str], file: str | None = None) -> list[MethodEntry]:
+def named_methods(names: Sequence[str | MethodEntry], file: str | None = None) -> list[MethodEntry]:
     """Methods by their names, each once, in the order of the names.
 
     Args:
+        names: names, and methods that a caller in Python brought.
         file: one that defines a further method. It is run.
 
     Raises:
@@ -30,20 +37,18 @@ def named_methods(names: Sequence[str], file: str | None = None) -> list[MethodE
     """
     known = dict(METHODS)
     if file is not None:
-        own = read_method(Path(file))
-        if own.key in known:
-            raise UsageError(
-                f"{option('method_file', file)}: tvsight has a method {own.key!r} already."
-            )
-        known[own.key] = own
-        names = [*names, own.key]
-    for name in names:
+        names = [*names, read_method(Path(file))]
+    for own in names:
+        if isinstance(own, MethodEntry) and known.setdefault(own.key, own) != own:
+            raise UsageError(f"{option('methods')}: two methods are named {own.key!r}.")
+    keys = dict.fromkeys(one.key if isinstance(one, MethodEntry) else one for one in names)
+    for name in keys:
         if name not in known:
             raise UsageError(
                 f"{option('methods')}: unknown method {name!r}.{nearest(name, known)} The methods "
                 f"are {', '.join(known)}; {option('method_file')} adds one of your own."
             )
-    return [known[name] for name in dict.fromkeys(names)]
+    return [known[name] for name in keys]
 
 
 def read_method(path: Path) -> MethodEntry:
@@ -88,4 +93,51 @@ def read_method(path: Path) -> MethodEntry:
             f"{option('method_file', path)}: KEY {key!r}: small letters, digits and underscores "
             "were expected."
         )
+    if key in METHODS:
+        raise UsageError(f"{option('method_file', path)}: tvsight has a method {key!r} already.")
     return MethodEntry(key, one_line(title), module=name, source=f"sha256:{checksum}")
+
+
+def own_method(given: "Callable[..., Any] | Method") -> MethodEntry:
+    """The method of a function `learn`, or a `Method` of one, by the name of the function. Its
+    results are stored by the source of the function and of those of its module that it calls.
+
+    Raises:
+        UsageError: when the function has no name or source, or uses variables of another one,
+            which its source does not show.
+    """
+    from tvsight.methods.method import Method  # torch, which the caller has imported
+
+    method = given if isinstance(given, Method) else Method(given)
+    learn, needed = method.learn, "a function `learn(decoder, prompts)` with a name and a source"
+    key = getattr(learn, "__name__", "")
+    if not inspect.isfunction(learn) or not KEY.fullmatch(key) or learn.__closure__:
+        raise unexpected("method", f"{needed}, of no other function", given)
+    if key in METHODS:
+        raise UsageError(f"method: tvsight has a method {key!r} already.")
+    try:
+        text = "\n".join([method.of, method.use, *map(repr, method.needs), *_sources(learn, {})])
+    except OSError as error:
+        raise unexpected("method", needed, given) from error
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    title = key.replace("_", " ").capitalize()
+    return MethodEntry(key, title, source=f"sha256:{checksum}", own=method)
+
+
+def _sources(function: Any, seen: dict[str, str]) -> list[str]:
+    """The sources of a function and of those of its module that it calls, and the plain values
+    that they name."""
+    seen[function.__qualname__] = inspect.getsource(function)
+    for name in sorted(_names(function.__code__)):
+        value = function.__globals__.get(name)
+        if inspect.isfunction(value) and value.__module__ == function.__module__:
+            if value.__qualname__ not in seen:
+                _sources(value, seen)
+        elif isinstance(value, bool | int | float | str | tuple):
+            seen[name] = f"{name} = {value!r}"
+    return list(seen.values())
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (_names(one) for one in code.co_consts if isinstance(one, CodeType))
+    return {*code.co_names}.union(*inner)

@@ -35,9 +35,11 @@ class Effects(NamedTuple):
     """The change of its logarithm, which shows small effects near 0 and 1."""
 
 
-def learn(decoder: Decoder, prompts: PromptTokens, heads: int, normalised: bool = True) -> Tensor:
+def learn(
+    decoder: Decoder, prompts: PromptTokens, heads: int, normalised: bool = True
+) -> tuple[Tensor, list[Head]]:
     """The sum of what the `heads` heads of largest mean effect write, `[depth, width]`, the same
-    for every block.
+    for every block; and these heads, the largest first.
 
     Args:
         normalised: as it arrives in the residual stream; see `contributions`.
@@ -47,7 +49,7 @@ def learn(decoder: Decoder, prompts: PromptTokens, heads: int, normalised: bool 
     found = effects(decoder, shuffled, prompts["expected"][: len(shuffled)], means)
     chosen = top_heads(found.effect.mean(dim=0), heads)
     written = contributions(decoder, means.to(decoder.dtype), normalised).float()
-    return summed(written, chosen).to(decoder.dtype).expand(decoder.depth, -1)
+    return summed(written, chosen).to(decoder.dtype).expand(decoder.depth, -1), chosen
 
 
 def mean_heads(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from tvsight.errors import MeasurementError
+from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
 from tvsight.prompts.tokens import PromptTokens
 
@@ -17,11 +18,12 @@ Use = Literal["overwrite", "add"]
 class Method:
     """One way to make a vector."""
 
-    learn: Callable[..., Tensor]
+    learn: Callable[..., Tensor | tuple[Tensor, list[Head]]]
     """`learn(decoder, prompts)`, where `prompts` is a `PromptTokens` of one split: a
     vector after every block, `[episodes, depth, width]`, or `[depth, width]` for a method of a
-    task. What another method has extracted comes as a further argument, see `needs`. It travels
-    to servers: torch, nnsight and plain Python only."""
+    task; with it, the attention heads that it sums, if it sums any. What another method has
+    extracted comes as a further argument, see `needs`. It travels to servers: torch, nnsight and
+    plain Python only."""
     of: Literal["episode", "task"] = "episode"
     """An episode has a vector of its own, extracted from its own demonstrations; a task has one,
     extracted from its dev episodes."""
@@ -34,8 +36,15 @@ class Method:
 def extract(
     decoder: Decoder, prompts: PromptTokens, method: Method, settings: Mapping[str, Any] = {}
 ) -> Tensor:
-    """The vectors of a method, `[episodes, depth, width]`. That of a task is the same for every
-    episode.
+    """The vectors of a method, see `with_heads`."""
+    return with_heads(decoder, prompts, method, settings)[0]
+
+
+def with_heads(
+    decoder: Decoder, prompts: PromptTokens, method: Method, settings: Mapping[str, Any] = {}
+) -> tuple[Tensor, list[Head]]:
+    """The vectors of a method, `[episodes, depth, width]`, and the heads that they sum. The vector
+    of a task is the same for every episode.
 
     Args:
         settings: named arguments of its function.
@@ -45,9 +54,12 @@ def extract(
     """
     needed = {name: extract(decoder, prompts, other) for name, other in method.needs.items()}
     try:
-        vectors = method.learn(decoder, prompts, **needed, **settings)
+        learnt = method.learn(decoder, prompts, **needed, **settings)
     except SystemExit as end:
         raise MeasurementError(f"A method ended the program, exit({end.code!r}).") from end
+    vectors, heads = (
+        learnt if isinstance(learnt, tuple) and len(learnt) == 2 else (learnt, list[Head]())
+    )
     episodes = len(prompts["shared"])
     shape = [decoder.depth, decoder.width]
     if method.of == "episode":
@@ -57,7 +69,7 @@ def extract(
         raise MeasurementError(
             f"A method returned {found}; vectors {shape} of each {method.of} were expected."
         )
-    return vectors if method.of == "episode" else vectors.expand(episodes, -1, -1)
+    return vectors if method.of == "episode" else vectors.expand(episodes, -1, -1), heads
 
 
 def extract_both(
