@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and completion read
     from tvsight.library.comparison import measure as measure
+    from tvsight.library.inside import attention as attention
     from tvsight.library.inside import lens as lens
     from tvsight.library.learning import task_vector as task_vector
     from tvsight.library.model import LoadedModel as LoadedModel
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # what type checkers and completion read
 __version__ = "0.1.0"
 _NAMES = {
     "tvsight.library.comparison": ["measure"],
-    "tvsight.library.inside": ["lens"],
+    "tvsight.library.inside": ["attention", "lens"],
     "tvsight.library.learning": ["task_vector"],
     "tvsight.library.model": ["LoadedModel", "load"],
     "tvsight.library.prompting": ["answer", "episodes", "extract"],

@@ -42,6 +42,15 @@ def printable(text: str) -> str:
     return "".join(map(_printable, text))
 
 
+def visible(token: str, token_id: object = "empty") -> str:
+    r"""A token without invisible characters: a space is `␣`, a line break `\n`.
+
+    A token without a text is shown as its number, where that is given.
+    """
+    spaced = "".join(_written(character) for character in token)
+    return printable(spaced) if token else f"<{token_id}>"
+
+
 def one_line(text: str) -> str:
     """A printable text on one line: every run of white space becomes one space."""
     return printable(" ".join(text.split()))
@@ -71,3 +80,9 @@ def _printable(character: str) -> str:
     if character in KEPT or unicodedata.category(character) not in UNSAFE:
         return character
     return character.encode("unicode_escape").decode()
+
+
+def _written(character: str) -> str:
+    if character == " ":
+        return "␣"
+    return character.encode("unicode_escape").decode() if character.isspace() else character

@@ -1,5 +1,6 @@
-"""Inside of one prompt: the logit lens, a sweep and logits, beside transformers' own."""
+"""Inside of one prompt: the logit lens, a sweep, logits and attention, beside transformers' own."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,10 +9,12 @@ import torch
 from torch import Tensor
 
 import tvsight
-from tests.helpers.tiny_models import DEPTH
+from tests.helpers.tiny_models import DEPTH, HEADS
 from tvsight.errors import UsageError
+from tvsight.library.inside import Attention
 from tvsight.library.model import LoadedModel
 from tvsight.library.vector import Vector
+from tvsight.texts import visible
 
 TEXT = "hot cold big"
 PLACES = pytest.mark.parametrize("remote", [False, True], ids=["here", "simulated server"])
@@ -75,7 +78,10 @@ def test_the_lens_ends_in_the_answer(
     plain = tvsight.lens(asked, TEXT, top=3).table
     same = plain["probability"].sub(lens.table["probability"]).abs().groupby(plain["block"]).max()
     assert (same < 1e-6).tolist() == [True, True, False, False, False]
-    assert len(lens.plot().axes) == 1
+    axes = lens.plot().axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("rank", "block")
+    written = [text.get_text() for text in axes.texts]
+    assert written[-3:] == [visible(token) for token in last["token"]]
     assert "<table" in lens._repr_html_()
 
 
@@ -99,6 +105,40 @@ def test_a_sweep_is_a_patch_after_each_block(
     assert given.expected == model.tokenizer.decode([first])
     assert tvsight.sweep(model, "hot", theta.values, "cold").table.equals(given.table)
     assert swept.plot().axes[0].lines[0].get_ydata().tolist() == pytest.approx(expected, abs=1e-4)
+
+
+@PLACES
+def test_attention_is_that_of_transformers(
+    model: LoadedModel, simulated: LoadedModel, remote: bool
+) -> None:
+    asked = simulated if remote else model
+    found, module = tvsight.attention(asked, TEXT), asked.decoder.nn._module
+    before = module.config._attn_implementation
+    module.set_attn_implementation("eager")
+    expected = torch.cat(run(asked, TEXT, output_attentions=True).attentions)
+    module.set_attn_implementation(before)
+    torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-5)
+    assert found.values.shape == (DEPTH, HEADS, len(found.tokens), len(found.tokens))
+    panels = found.plot(2).axes
+    assert [axes.get_title() for axes in panels] == [f"head {head}" for head in range(HEADS)]
+    for head, axes in enumerate(panels):
+        assert axes.images[0].get_array().tolist() == found.values[2, head].tolist()
+    named = [label.get_text() for label in panels[0].get_yticklabels()]
+    assert named == [visible(token) for token in found.tokens]
+    with pytest.raises(UsageError, match=r"^layer: expected the number of a block"):
+        found.plot(DEPTH)
+
+
+def test_tokens_without_letters_of_the_figures_font_are_named() -> None:
+    tokens = [" hot", "\n", "סלם", "", "$x^{$"]
+    found = Attention(tokens, torch.eye(5).expand(2, 3, -1, -1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        named = [label.get_text() for label in found.plot().axes[0].get_yticklabels()]
+    assert named == ["␣hot", r"\n", "‹Hebrew›", "<empty>", "$x^{$"]
+    many = Attention(["a"] * 40, torch.eye(40).expand(1, 9, -1, -1)).plot()
+    assert len(many.axes) == 9
+    assert 1 < sum(bool(label.get_text()) for label in many.axes[0].get_yticklabels()) <= 14
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.commands import ROOT
+from tests.helpers.example_method import write_example
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
 
@@ -30,14 +31,25 @@ found = {
     "generated": model.generate("the a b", tokens=4),
     "extracted": tvsight.extract(model, episode).tolist(),
     "answer": tvsight.answer(model, episode.query, episode.demonstrations),
+    "heads": tvsight.task_vector(
+        model, "to_upper", episodes=4, shots=3, method="function_vector"
+    ).heads,
+    "own": tvsight.task_vector(model, "to_upper", episodes=4, shots=3, method=sys.argv[3]).kind,
+}
+patches = [(0, theta.values[0], -2), (1, theta.values[1])]
+found |= {
+    "tokens": tvsight.lens(model, "the a b", patches).table["token"].tolist(),
+    "logits": model.logits(["the a b", "a b"], patches).tolist(),
+    "attention": tvsight.attention(model, "the a b").values.flatten(0, 2).tolist(),
+    "swept": theta.sweep("a", expected="A").table["answer"].tolist(),
 }
 print(json.dumps(found))
 """
 
 
-def run(environment: dict[str, str], remote: Any) -> dict[str, Any]:
+def run(environment: dict[str, str], remote: Any, method: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", NOTEBOOK, TINY, json.dumps(remote)],
+        [sys.executable, "-c", NOTEBOOK, TINY, json.dumps(remote), method],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
         capture_output=True,
@@ -53,11 +65,13 @@ def test_vectors_steering_and_answers_are_those_of_a_simulated_server(
     ndif: NdifServer, tmp_path: Path
 ) -> None:
     environment = ndif.client_environment(tmp_path / "home")
-    found, expected = (run(environment, remote) for remote in (True, "simulated"))
-    for name in ("values", "extracted"):
-        assert flat(found.pop(name)) == pytest.approx(flat(expected.pop(name)), abs=1e-5)
+    method = str(write_example(tmp_path))
+    found, expected = (run(environment, remote, method) for remote in (True, "simulated"))
+    for name in ("values", "extracted", "logits", "attention"):
+        assert flat(found.pop(name)) == pytest.approx(flat(expected.pop(name)), abs=1e-5), name
     assert found == expected
     assert found["steered"] != found["generated"]
+    assert len(found["heads"]) > 1
 
 
 def flat(rows: list[list[float]]) -> list[float]:

@@ -4,7 +4,7 @@ Only the eager implementation of attention computes probabilities. It is chosen 
 and the model's own is restored, so that no other measurement changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any
 
@@ -42,13 +42,30 @@ def attention_paid(decoder: Decoder, prompts: Sequence[TokenIds], pairs: Sequenc
     if not pairs or not all(0 <= key <= query < lengths[0] for query, key in pairs):
         raise unexpected("pairs", f"places in {lengths[0]} tokens, none ahead", pairs)
 
+    queries, keys = ([pair[place] for pair in pairs] for place in (0, 1))
+
+    def paid(probabilities: Tensor) -> Tensor:
+        return probabilities[:, :, queries, keys].float().sum(-1)
+
     def run(rows: list[int]) -> Tensor:
-        return _read(decoder, [prompts[row] for row in rows], pairs).cpu()
+        return _read(decoder, [prompts[row] for row in rows], paid).cpu()
 
     with Eager(decoder):
         together = batches(lengths, positions_per_forward(decoder))
         parts = (part for batch in together for part in halving(run, batch))
         return torch.stack(in_order(parts, len(prompts)))
+
+
+def attention_pattern(decoder: Decoder, prompt: TokenIds) -> Tensor:
+    """The attention of every head between all tokens of a prompt, `[depth, heads, tokens, tokens]`,
+    in single precision.
+
+    Raises:
+        UsageError: when the heads or their probabilities cannot be read.
+    """
+    decoder.attention.check()
+    with Eager(decoder):
+        return _read(decoder, [prompt], Tensor.float)[0].cpu()
 
 
 class Eager:
@@ -74,10 +91,11 @@ class Eager:
             configuration._attn_implementation = implementation
 
 
-def _read(decoder: Decoder, prompts: Sequence[TokenIds], pairs: Sequence[Pair]) -> Tensor:
+def _read(
+    decoder: Decoder, prompts: Sequence[TokenIds], take: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What `take` makes of the probabilities of each block, `[prompts, depth, ...]`."""
     ids, mask = padded(prompts, side="right")
-    queries = [query for query, _ in pairs]
-    keys = [key for _, key in pairs]
     # Falcon returns probabilities only where it is asked for them, and takes this argument.
     known = signature(type(decoder.nn._module).forward).parameters
     named: dict[str, Any] = {"use_cache": False}
@@ -85,10 +103,7 @@ def _read(decoder: Decoder, prompts: Sequence[TokenIds], pairs: Sequence[Pair]) 
         named["output_attentions"] = True
     device = decoder.device
     with decoder.nn.trace(decoder.inputs(ids, mask), **named) as tracer:
-        read = [
-            decoder.attention.probabilities(block)[:, :, queries, keys].float().sum(-1).to(device)
-            for block in decoder.blocks
-        ]
+        read = [take(decoder.attention.probabilities(block)).to(device) for block in decoder.blocks]
         paid = save(torch.stack(read, dim=1))
         tracer.stop()
     return paid

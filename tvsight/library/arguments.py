@@ -171,12 +171,14 @@ def dense(name: str, values: Values, shape: list[int]) -> Tensor:
 
 
 def held(name: str, values: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Values on a device and in a precision; on the CPU for a model whose weights a server has.
+    """Values on a device and in a precision. For a model whose weights a server has, they are in
+    single precision on the CPU; the server rounds them to its own.
 
     Raises:
         UsageError: when they are not finite there.
     """
-    placed = values.to("cpu" if device.type == "meta" else device, dtype)
+    is_distant = device.type == "meta"
+    placed = values.to("cpu", torch.float32) if is_distant else values.to(device, dtype)
     if not placed.isfinite().all():
         raise UsageError(f"{name}: the vector holds NaN or infinity in {placed.dtype}.")
     return placed

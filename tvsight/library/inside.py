@@ -1,4 +1,4 @@
-"""See inside one prompt: the logit lens, and a vector after every block."""
+"""See inside one prompt: the logit lens, a vector after every block, and attention."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from tvsight.errors import in_python
+from tvsight.errors import in_python, unexpected
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import Patched, as_patches, whole
 from tvsight.library.model import LoadedModel, check_model
 from tvsight.methods.method import Use
-from tvsight.output.marks import heat_map, look_of, say_cells
+from tvsight.output.lettering import drawable
+from tvsight.output.marks import grid_of_panels, heat_map, look_of, say_cells
 from tvsight.output.plots import Plot
 from tvsight.output.theme import TWO_COLUMNS, new_figure
-from tvsight.texts import printable
+from tvsight.texts import visible
+
+PANEL, MOST_NAMED = 1.9, 14
+"""Height of a panel of attention in inches, and the most tokens that are named beside it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,9 +40,12 @@ class Lens:
         axes = figure.subplots()
         names = [str(block) for block in token.index]
         heat_map(axes, probability, names, [str(rank) for rank in token])
-        say_cells(axes, token.to_numpy(), printable, probability.to_numpy(dtype=float))
+        say_cells(axes, token.to_numpy(), _drawn, probability.to_numpy(dtype=float))
         axes.set(xlabel="rank", ylabel="block")
-        told = f"The most probable next tokens after each block of: {self.prompt}"
+        told = (
+            f"The most probable next tokens after each block of: {self.prompt}\nColour is their "
+            "probability: white is 0, dark blue is 1."
+        )
         return Plot(figure, "Logit lens", told, told).lettered()
 
     def __repr__(self) -> str:
@@ -71,12 +78,13 @@ class Sweep:
         look = look_of("task_vector") | {"linestyle": "-"}
         axes.plot(table["block"], table["log_probability"], **look)
         named = [
-            f"{answer}  {block}"
+            f"{_drawn(answer.strip())}  {block}"
             for block, answer in zip(table["block"], table["answer"], strict=True)
         ]
         axes.set_xticks(table["block"], named, rotation=90)
-        axes.set(xlabel="answer, block", ylabel=f"log-probability of {self.expected.strip()}")
-        told = f"The vector is applied to {self.query.strip()} after each block alone."
+        expected = _drawn(self.expected.strip())
+        axes.set(xlabel="answer, block", ylabel=f"log-probability of “{expected}”")
+        told = f"The vector is applied to “{self.query.strip()}” after each block alone."
         return Plot(figure, "One vector after every block", told, told).lettered()
 
     def __repr__(self) -> str:
@@ -84,6 +92,39 @@ class Sweep:
 
     def _repr_html_(self) -> str:
         return str(self.table.to_html(index=False))
+
+
+@dataclass(frozen=True, repr=False)
+class Attention:
+    """How much each token of a prompt attends to each, in every head."""
+
+    tokens: list[str]
+    values: Tensor
+    """`[blocks, heads, tokens, tokens]`; each row sums to 1."""
+
+    def plot(self, layer: int = 0) -> Figure:
+        """The heads of one block, a panel each: rows attend to columns.
+
+        Raises:
+            UsageError: when the model has no such block.
+        """
+        depth, heads, count, _ = self.values.shape
+        if whole("layer", layer, 0) >= depth:
+            raise unexpected("layer", f"the number of a block, 0 to {depth - 1}", layer)
+        across = min(heads, 4)
+        step, down = -(-count // MOST_NAMED), -(-heads // across)
+        named = ["" if place % step else _drawn(token) for place, token in enumerate(self.tokens)]
+        figure = new_figure(TWO_COLUMNS, 1 + down * PANEL)
+        for head, axes in enumerate(grid_of_panels(figure, heads, across)):
+            first, last = head % across == 0, head >= heads - across
+            values = pd.DataFrame(self.values[layer, head].numpy())
+            heat_map(axes, values, named * first, named * last, turned=True)
+            axes.set(title=f"head {head}", xlabel="to" if last else "", ylabel="from" * first)
+        told = "Rows attend to columns, and each sums to 1; white is 0, dark blue is 1."
+        return Plot(figure, f"Attention in block {layer}", told, told).lettered()
+
+    def __repr__(self) -> str:
+        return f"<attention {list(self.values.shape)} of {self.tokens}>"
 
 
 def swept(
@@ -126,3 +167,24 @@ def lens(model: LoadedModel, prompt: str, patch: Patched = None, top: int = 5) -
         for rank, (token, share) in enumerate(zip(*of_block, strict=True), start=1)
     ]
     return Lens(prompt, pd.DataFrame(rows, columns=["block", "rank", "token", "probability"]))
+
+
+@in_python()
+@one_at_a_time
+def attention(model: LoadedModel, prompt: str) -> Attention:
+    """How much each token of a prompt attends to each, in every head.
+
+    Args:
+        prompt: as it stands, without a template.
+
+    Raises:
+        UsageError: also for a model that does not return its attention.
+    """
+    check_model(model)
+    (tokens,) = model.tokens([prompt])
+    values = model.run(measure.attention, {"prompts": [tokens]})
+    return Attention([str(model.tokenizer.decode([token])) for token in tokens], values)
+
+
+def _drawn(token: str) -> str:
+    return drawable(visible(token))

@@ -18,6 +18,7 @@ from tvsight.interventions.batching import batches, halving, in_order, positions
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import ENDED, Patches
 from tvsight.interventions.learning import last_states, task_vectors
+from tvsight.interventions.patterns import attention_pattern
 from tvsight.interventions.steering import generate, steered
 from tvsight.interventions.traces import run_patched
 from tvsight.methods.method import Method, Use, with_heads
@@ -109,6 +110,11 @@ def top_tokens(
     states = run_patched(decoder, prompts["prompts"][:1], patches)[0]
     found = decoder.unembed(states).float().softmax(dim=-1).topk(top)
     return found.indices.cpu(), found.values.cpu()
+
+
+def attention(decoder: Decoder, prompts: Prompts, progress: Progress | None = None) -> Tensor:
+    """The attention of every head in one prompt, `[depth, heads, tokens, tokens]`."""
+    return attention_pattern(decoder, prompts["prompts"][0])
 
 
 def swept(

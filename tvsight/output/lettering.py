@@ -1,10 +1,12 @@
 """The width of texts in the figures' font, to wrap and cut them before anything is drawn."""
 
 import re
+import unicodedata
 from functools import cache
 
 from matplotlib import get_data_path
 from matplotlib.font_manager import FontProperties, fontManager, get_font_names
+from matplotlib.ft2font import FT2Font
 from matplotlib.textpath import TextToPath
 
 FAMILY = "DejaVu Sans"
@@ -17,6 +19,8 @@ FALLBACKS = (
 )
 """Fonts for letters that it lacks, where they are installed. Scripts whose letters join or are
 reordered are left out: they would be drawn wrongly."""
+RIGHT_TO_LEFT = {"R", "AL"}
+"""Directions of letters that would be drawn in the wrong order."""
 MID_CLAUSE = 0.4
 """Cost of a break between two lines where no clause ends; that of one empty line is 1."""
 MOST_CHARACTERS = 200
@@ -40,6 +44,34 @@ def families() -> list[str]:
     """The font of all figures, then the fallbacks that are installed."""
     installed = set(get_font_names())
     return [FAMILY, *(name for name in FALLBACKS if name in installed)]
+
+
+def drawable(text: str) -> str:
+    """A text that the figures' font can draw, or the script of its first foreign letter in angle
+    quotes. Scripts that run from right to left are named too: their letters would be drawn in the
+    wrong order, and unjoined."""
+    for character in text:
+        foreign = ord(character) not in _glyphs()
+        if foreign or unicodedata.bidirectional(character) in RIGHT_TO_LEFT:
+            name = unicodedata.name(character, "")
+            word = name.split(" ")[0].split("-")[0].capitalize()
+            word = "Han" if word == "Cjk" else word
+            return f"‹{word or f'U+{ord(character):04X}'}›"
+    return text
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """Code points that the fonts have in both weights."""
+    plain, bold = (
+        {
+            code
+            for file in fontManager._find_fonts_by_props(font(LEAST_TYPE, is_bold))
+            for code in FT2Font(file).get_charmap()
+        }
+        for is_bold in (False, True)
+    )
+    return frozenset(plain & bold)
 
 
 @cache

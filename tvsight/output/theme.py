@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from tvsight.config import PAGE_WIDTHS
 from tvsight.output import lettering
-from tvsight.output.lettering import FAMILY
 from tvsight.output.narrow import fold, stack
 
 ONE_COLUMN, TWO_COLUMNS = PAGE_WIDTHS
@@ -38,7 +37,7 @@ COLOUR_MAP = colormaps["Blues"]
 """Of every heat map: zero is nearly white, and lightness falls evenly."""
 
 STYLE: Any = {
-    "font.family": FAMILY,
+    "font.family": lettering.families(),
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.labelsize": 8,

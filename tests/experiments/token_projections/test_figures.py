@@ -6,14 +6,7 @@ import pytest
 
 from tests.helpers.hostile import WORDS
 from tests.helpers.projection_rows import chosen, projected
-from tvsight.experiments.token_projections.figures import (
-    CELL,
-    MOST_BLOCKS,
-    RANKS,
-    TOKENS,
-    by_task,
-    drawable,
-)
+from tvsight.experiments.token_projections.figures import CELL, MOST_BLOCKS, RANKS, TOKENS, by_task
 from tvsight.experiments.token_projections.numbers import top_tokens
 from tvsight.output import lettering
 from tvsight.output.plots import Plot
@@ -59,9 +52,11 @@ def test_any_token_is_drawn_without_a_warning(
 def test_what_cannot_be_drawn_is_named_by_its_script() -> None:
     scripts = {"日本": "Han", "a語": "Han", "สวัสดี": "Thai", "שלום": "Hebrew", "سلام": "Arabic"}
     scripts["\ue123"] = "U+E123"
-    assert {text: drawable(text) for text in scripts} == {t: f"‹{of}›" for t, of in scripts.items()}
+    assert {text: lettering.drawable(text) for text in scripts} == {
+        t: f"‹{of}›" for t, of in scripts.items()
+    }
     for text in ("größe", "История", "$x^{$"):
-        assert drawable(text) == text
+        assert lettering.drawable(text) == text
 
 
 def test_letters_that_the_font_lacks_come_from_fonts_that_are_installed(

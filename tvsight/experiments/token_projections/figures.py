@@ -1,21 +1,17 @@
 """The tokens of a mean vector by block, and the ranks of answers and of words that describe a
 task."""
 
-import unicodedata
-from functools import cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.font_manager import fontManager
-from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
 from tvsight.output.labels import counted, display_name, sizes, task_title
-from tvsight.output.lettering import fitting, font
+from tvsight.output.lettering import drawable, fitting, font
 from tvsight.output.marks import frame, grid_of_panels, heat_map, legend_of
 from tvsight.output.panels import PANEL_NAME, axis_of_blocks, category_strip, line
 from tvsight.output.plots import Plot
@@ -39,7 +35,6 @@ PLAIN, WINDOW = "0.96", "#dbe9f6"
 """Colour of other tokens, and of blocks where patching works."""
 ROW, INSET = 0.2, 0.08
 """Height of a row of the overview in inches, and of a frame from the edge of its cell in cells."""
-RIGHT_TO_LEFT = {"R", "AL"}
 KIND_NAMES = {"answers": "Answers of the task", "description": "Words that describe the task"}
 RANDOM = ("random_vector", "Random vectors (chance)", "--")
 """Look, name and line of the vectors that others are compared with."""
@@ -205,34 +200,6 @@ def ranks(
         f"Random: directions drawn evenly, as long as the {word(vector)}, median of {draws} draws."
     )
     return Plot(figure, _where_it_works(means, windows, vector), caption, note)
-
-
-def drawable(text: str) -> str:
-    """A text that the figures' font can draw, or the script of its first foreign letter in angle
-    quotes. Scripts that run from right to left are named too: their letters would be drawn in the
-    wrong order, and unjoined."""
-    for character in text:
-        foreign = ord(character) not in _glyphs()
-        if foreign or unicodedata.bidirectional(character) in RIGHT_TO_LEFT:
-            name = unicodedata.name(character, "")
-            word = name.split(" ")[0].split("-")[0].capitalize()
-            word = "Han" if word == "Cjk" else word
-            return f"‹{word or f'U+{ord(character):04X}'}›"
-    return text
-
-
-@cache
-def _glyphs() -> frozenset[int]:
-    """Code points that the fonts have in both weights."""
-    plain, bold = (
-        {
-            code
-            for file in fontManager._find_fonts_by_props(font(LEAST_TYPE, is_bold))
-            for code in FT2Font(file).get_charmap()
-        }
-        for is_bold in (False, True)
-    )
-    return frozenset(plain & bold)
 
 
 def _where_it_works(means: pd.DataFrame, windows: dict[str, tuple[int, int]], vector: str) -> str:

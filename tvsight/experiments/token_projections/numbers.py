@@ -4,7 +4,7 @@ import pandas as pd
 
 from tvsight.protocol.layers import by_layer, peaks
 from tvsight.protocol.layers import over_tasks as layer_means
-from tvsight.texts import printable
+from tvsight.texts import visible
 
 SHOWN = 20
 """Tokens in a table, as in the paper."""
@@ -122,15 +122,6 @@ def beside_paper(ours: pd.DataFrame, paper: pd.DataFrame, tasks: list[str]) -> p
     return tokens.drop(columns="at").rename(columns={"shown": "token"})
 
 
-def visible(token: str, token_id: int) -> str:
-    r"""A token without invisible characters: a space is `␣`, a line break `\n`.
-
-    A token without a text is shown as its number.
-    """
-    spaced = "".join(_written(character) for character in token)
-    return printable(spaced) if token else f"<{token_id}>"
-
-
 def at_blocks(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of each task's chosen block, then those of two blocks above.
 
@@ -205,9 +196,3 @@ def task_line(rows: pd.DataFrame) -> str:
         name = "answers" if kind == "answers" else f"“{word}”"
         parts.append(f"{name} at rank {best['rank']:.0f} after block {best['layer']}")
     return "best " + ", ".join(parts)
-
-
-def _written(character: str) -> str:
-    if character == " ":
-        return "␣"
-    return character.encode("unicode_escape").decode() if character.isspace() else character
