@@ -6,6 +6,7 @@ if TYPE_CHECKING:  # what type checkers and completion read
     from tvsight.library.comparison import measure as measure
     from tvsight.library.inside import attention as attention
     from tvsight.library.inside import lens as lens
+    from tvsight.library.learning import read_vector as read_vector
     from tvsight.library.learning import task_vector as task_vector
     from tvsight.library.model import LoadedModel as LoadedModel
     from tvsight.library.model import load as load
@@ -14,7 +15,6 @@ if TYPE_CHECKING:  # what type checkers and completion read
     from tvsight.library.prompting import extract as extract
     from tvsight.library.stored import read as read
     from tvsight.library.vector import Vector as Vector
-    from tvsight.library.vector import read_vector as read_vector
     from tvsight.library.vector import sweep as sweep
     from tvsight.prompts.templates import template as template
     from tvsight.tasks import Task as Task
@@ -24,11 +24,11 @@ __version__ = "0.1.0"
 _NAMES = {
     "tvsight.library.comparison": ["measure"],
     "tvsight.library.inside": ["attention", "lens"],
-    "tvsight.library.learning": ["task_vector"],
+    "tvsight.library.learning": ["read_vector", "task_vector"],
     "tvsight.library.model": ["LoadedModel", "load"],
     "tvsight.library.prompting": ["answer", "episodes", "extract"],
     "tvsight.library.stored": ["read"],
-    "tvsight.library.vector": ["Vector", "read_vector", "sweep"],
+    "tvsight.library.vector": ["Vector", "sweep"],
     "tvsight.prompts.templates": ["template"],
     "tvsight.tasks": ["Task", "task"],
 }

@@ -56,6 +56,24 @@ class Remark(UserWarning):
     """Something that a person should know about a request that can be carried out."""
 
 
+@contextmanager
+def needed(extra: str) -> Iterator[None]:
+    """Name the command that installs what an import in the block lacks.
+
+    Args:
+        extra: that of the package which brings it.
+
+    Raises:
+        UsageError: in place of an `ImportError`.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f'{error.name or error} is not installed: pip install "tvsight[{extra}]"'
+        ) from error
+
+
 PYTHON = ContextVar("PYTHON", default=False)
 """Whether errors are for a caller in Python."""
 CALLED = {

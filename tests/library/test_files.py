@@ -2,6 +2,7 @@
 
 import builtins
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -129,11 +130,20 @@ def test_a_damaged_file_is_refused_in_one_line(theta: Vector, damage: str, tmp_p
     assert "\n" not in str(refused.value)
 
 
+ABOUT = {
+    **{"model": "local-gpt2", "dtype": "float32", "task": "to_upper", "kind": "task_vector"},
+    **{"operation": "overwrite", "site": "residual stream after the block", "layer_base": 0},
+    **{"read_token": -1, "layer": 2, "template": "example:{x}->{y}\n", "spaced": "True"},
+    "version": tvsight.__version__,
+}
+
+
 @pytest.mark.parametrize("layer", [None, DEPTH - 1])
 def test_a_control_vector_has_one_direction(
     theta: Vector, layer: int | None, tmp_path: Path
 ) -> None:
-    theta.save_gguf(tmp_path / "theta.gguf", layer)
+    with pytest.warns(Remark, match=r"^llama.cpp adds this vector at every position; tvsight repl"):
+        theta.save_gguf(tmp_path / "theta.gguf", layer)
     read = GGUFReader(tmp_path / "theta.gguf")
     block = theta.layer if layer is None else layer
     (tensor,) = read.tensors
@@ -145,7 +155,7 @@ def test_a_control_vector_has_one_direction(
     assert known["controlvector.model_hint"] == "gpt2"
     assert known["controlvector.layer_count"] == 1
     assert known["tvsight.weights"] == weights_identity(theta.model.source)
-    assert (known["tvsight.model"], known["tvsight.dtype"]) == ("local-gpt2", "float32")
+    assert {name: known[f"tvsight.{name}"] for name in ABOUT} == ABOUT | {"layer": block}
     with pytest.raises(UsageError, match=r"^layer: llama.cpp adds nothing after block 0"):
         theta.save_gguf(tmp_path / "first.gguf", 0)
     for write in (theta.save, theta.save_gguf):
@@ -161,12 +171,23 @@ def test_without_gguf_the_command_that_installs_it_is_named(
 
     def lacking(name: str, *arguments: Any) -> Any:
         if name == "gguf":
-            raise ImportError(name)
+            raise ImportError(name=name)
         return known(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", lacking)
-    with pytest.raises(UsageError, match=r'need the package gguf: pip install "gguf>=0.17"$'):
+    with pytest.raises(
+        UsageError, match=r'^gguf is not installed: pip install "tvsight\[embedded\]"$'
+    ):
         theta.save_gguf(tmp_path / "theta.gguf")
+
+
+def test_an_added_vector_is_exported_as_it_is_applied(
+    theta: Vector, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    replace(theta, adds=True).save_gguf(tmp_path / "theta.gguf")
+    assert [*recwarn] == []
+    fields = GGUFReader(tmp_path / "theta.gguf").fields
+    assert fields["tvsight.operation"].contents() == "add"
 
 
 @pytest.mark.parametrize("path", [None, "", "a\0b"], ids=repr)
@@ -187,6 +208,8 @@ def test_a_file_of_somebody_else_stays_and_an_own_one_is_replaced(
     with pytest.raises(UsageError, match=rf"did not write foreign\.{kind}"):
         write(foreign)
     assert foreign.read_bytes() == before
-    for _ in range(2):
-        write(own)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Remark)
+        for _ in range(2):
+            write(own)
     assert len(list(tmp_path.iterdir())) == 2

@@ -1,16 +1,17 @@
-"""Files of a vector: safetensors, and GGUF control vectors of llama.cpp."""
+"""Files of a vector: safetensors, GGUF control vectors of llama.cpp; and specs of EasySteer."""
 
 import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from tvsight import __version__
-from tvsight.errors import Remark, UsageError
+from tvsight.errors import Remark, UsageError, needed
 from tvsight.foreign import check_file, parsed
 from tvsight.interventions.attention import Head
 from tvsight.library.origin import Origin
@@ -27,7 +28,9 @@ MAX_TEXT = 2000
 MAX_FILE_BYTES = 1_000_000_000
 MARK = "tvsight.version"
 """A field of GGUF files, by which they are known."""
-INSTALL_GGUF = 'pip install "gguf>=0.17"'
+APPLIED = {"site": "residual stream after the block", "layer_base": 0, "read_token": -1}
+"""How tvsight applies the vector of a GGUF file, beside what the vector says of itself: blocks are
+counted from 0, and the token is the last of a prompt."""
 
 
 def write_vector(path: Path, values: Tensor, about: Mapping[str, str]) -> None:
@@ -76,19 +79,24 @@ def read_vector(
     return values, about, origin, report, heads
 
 
-def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str, origin: Origin) -> None:
+def write_gguf(
+    path: Path, vector: Tensor, layer: int, architecture: str, about: Mapping[str, str]
+) -> None:
     """Write a control vector of llama.cpp with one direction `[width]`.
 
     llama.cpp adds the tensor `direction.N` to the output of block N, counted from 0, at every
     position. It reads no `direction.0`.
 
+    Args:
+        about: as in `write_vector`.
+
     Raises:
         UsageError: without the package gguf, or when the file cannot be written.
     """
-    try:
+    with needed("embedded"):
         from gguf import GGUFWriter
-    except ImportError as error:
-        raise UsageError(f"GGUF files need the package gguf: {INSTALL_GGUF}") from error
+    operation = "add" if about["adds"] == "True" else "overwrite"
+    known: dict[str, Any] = {**about, "layer": layer, "operation": operation, **APPLIED}
 
     def write(new: Path) -> None:
         writer = GGUFWriter(new, "controlvector")
@@ -96,8 +104,9 @@ def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str, origin
             writer.add_string(MARK, __version__)
             writer.add_string("controlvector.model_hint", architecture)
             writer.add_uint32("controlvector.layer_count", 1)
-            for name, value in origin._asdict().items():
-                writer.add_string(f"tvsight.{name}", value)
+            for name, value in known.items():
+                add = writer.add_int32 if isinstance(value, int) else writer.add_string
+                add(f"tvsight.{name}", value)
             writer.add_tensor(f"direction.{layer}", vector.numpy())
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
@@ -106,6 +115,22 @@ def write_gguf(path: Path, vector: Tensor, layer: int, architecture: str, origin
             writer.close()
 
     _write(path, write, has(MARK.encode(), within=1000))
+
+
+def easysteer(vector: Tensor, layer: int, adds: bool) -> Any:
+    """The spec of EasySteer that applies a vector `[width]` once, see `Vector.easysteer`.
+
+    Raises:
+        UsageError: without EasySteer's vLLM.
+    """
+    try:
+        from vllm.steer_vectors import ApplySpec, DirectionVector, SteeringSpec, VectorSpec
+    except ImportError as error:
+        said = "vllm.steer_vectors of EasySteer is not installed"
+        raise UsageError(f"{said}: see github.com/ZJU-REAL/EasySteer") from error
+    algorithm, data = "direct" if adds else "replace", DirectionVector({layer: vector})
+    where = ApplySpec(prompt_positions=[-1])
+    return SteeringSpec(vectors=[VectorSpec(data=data, algorithm=algorithm, apply=where)])
 
 
 def _is_vector(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Learn the vector of a task, choose its block on dev, and test it."""
+"""Learn the vector of a task, choose its block on dev, and test it; or read it from a file."""
 
 from collections.abc import Callable
 from os import PathLike
@@ -9,9 +9,10 @@ from torch import Tensor
 from tvsight.config import LEAST, RunConfig
 from tvsight.errors import in_python
 from tvsight.interventions.decoder import one_at_a_time
-from tvsight.library import measure
-from tvsight.library.arguments import as_method, as_task, as_template, whole
-from tvsight.library.model import LoadedModel, check_model
+from tvsight.library import files, measure
+from tvsight.library.arguments import as_method, as_path, as_task, as_template, whole
+from tvsight.library.model import LoadedModel, check_loaded, check_model
+from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.library.vector import Vector
 from tvsight.methods.method import Method
@@ -81,4 +82,32 @@ def task_vector(
         spaced=all(episode.query.startswith(" ") for episode in sampled),
         report=report,
         heads=extracted["heads"],
+    )
+
+
+def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
+    """Read a vector that `Vector.save` wrote, for a model of the same weights.
+
+    Raises:
+        UsageError: when there is no such file, it holds no vector, or the vector is of another
+            depth or width than the model, or was extracted with other weights.
+
+    Warns:
+        Remark: when the weights had another name or precision.
+    """
+    check_loaded(model)
+    file = as_path("path", path)
+    values, about, origin, report, heads = files.read_vector(file, Origin.of(model))
+    return Vector(
+        model,
+        about["task"],
+        values,
+        int(about["layer"]),
+        kind=about["kind"],
+        adds=about["adds"] == "True",
+        template=Template(about["template"]),
+        spaced=about["spaced"] == "True",
+        report=report,
+        origin=origin,
+        heads=heads,
     )

@@ -1,15 +1,17 @@
 """A vector of a task, as an object: apply it, steer with it, save it."""
 
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from os import PathLike
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tvsight.errors import UsageError, in_python, unexpected
+from tvsight.errors import Remark, UsageError, in_python, unexpected
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import files, measure
@@ -191,10 +193,7 @@ class Vector:
         Raises:
             UsageError: when it cannot be written; an earlier file stays as it was.
         """
-        file = as_path("path", path)
-        about = {**self._origin._asdict(), "task": self.task, "kind": self.kind}
-        about |= {"layer": str(self.layer), "adds": str(self.adds), "spaced": str(self.spaced)}
-        about |= {"template": as_template(self.template).text}
+        file, about = as_path("path", path), self._about
         if self.report is not None:
             about |= {"report": self.report.to_json()}
         if self.heads:
@@ -204,7 +203,8 @@ class Vector:
     def save_gguf(self, path: str | PathLike[str], layer: int | None = None) -> None:
         """Write a control vector that llama.cpp adds at every position after the same block.
 
-        It has the vector of one block, because llama.cpp adds everything that a file holds.
+        It has the vector of one block, because llama.cpp adds everything that a file holds. Its
+        metadata say how tvsight applies the vector.
 
         Args:
             layer: the block, by default its own. llama.cpp cannot add anything after block 0.
@@ -212,13 +212,35 @@ class Vector:
         Raises:
             UsageError: for block 0 or one that the model does not have, without the package gguf,
                 or when the file cannot be written.
+
+        Warns:
+            Remark: for a vector that replaces the residual stream: llama.cpp adds it.
         """
         (block,) = self.model.decoder.block_numbers([self.layer if layer is None else layer])
         if block == 0:
             raise UsageError("layer: llama.cpp adds nothing after block 0; name another.")
         kind = str(self.model.decoder.nn.config.get_text_config().model_type)
         architecture, file = kind.removesuffix("_text"), as_path("path", path)
-        files.write_gguf(file, self.values[block], block, architecture, self._origin)
+        files.write_gguf(file, self.values[block], block, architecture, self._about)
+        if not self.adds:
+            said = "llama.cpp adds this vector at every position; tvsight replaces the state by it."
+            warnings.warn(said, Remark, stacklevel=2)
+
+    def easysteer(self, layer: int | None = None) -> Any:
+        """What EasySteer applies as tvsight does: once, after the same block, at the last token of
+        a prompt.
+
+        Args:
+            layer: the block, by default its own.
+
+        Returns:
+            A `SteeringSpec` for `llm.generate(prompts, steering=...)`.
+
+        Raises:
+            UsageError: without EasySteer's vLLM, or for a block that the model does not have.
+        """
+        (block,) = self.model.decoder.block_numbers([self.layer if layer is None else layer])
+        return files.easysteer(self.values[block], block, self.adds)
 
     def cosine(self, other: "Vector") -> Tensor:
         """The cosine with another vector of the same model after each block, `[depth]`."""
@@ -272,6 +294,15 @@ class Vector:
     def _origin(self) -> Origin:
         return self.origin or Origin.of(self.model)
 
+    @property
+    def _about(self) -> dict[str, str]:
+        """What files say of it."""
+        return {
+            **{"task": self.task, "kind": self.kind, "template": as_template(self.template).text},
+            **{name: str(getattr(self, name)) for name in ("layer", "adds", "spaced")},
+            **self._origin._asdict(),
+        }
+
     def _word(self, text: str) -> str:
         return f" {text}" if self.spaced and not as_text("word", text)[:1].isspace() else text
 
@@ -281,34 +312,6 @@ class Vector:
         decoder = self.model.decoder
         (block,) = decoder.block_numbers([self.layer if layer is None else layer])
         return block, held("vector", factor * self.values[block], decoder.device, decoder.dtype)
-
-
-def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
-    """Read a vector that `Vector.save` wrote, for a model of the same weights.
-
-    Raises:
-        UsageError: when there is no such file, it holds no vector, or the vector is of another
-            depth or width than the model, or was extracted with other weights.
-
-    Warns:
-        Remark: when the weights had another name or precision.
-    """
-    check_loaded(model)
-    file = as_path("path", path)
-    values, about, origin, report, heads = files.read_vector(file, Origin.of(model))
-    return Vector(
-        model,
-        about["task"],
-        values,
-        int(about["layer"]),
-        kind=about["kind"],
-        adds=about["adds"] == "True",
-        template=Template(about["template"]),
-        spaced=about["spaced"] == "True",
-        report=report,
-        origin=origin,
-        heads=heads,
-    )
 
 
 def sweep(
