@@ -67,6 +67,8 @@ FURTHER = {
     "score_numbers.py": ["main_results"],
     "score_figures.py": ["main_results", "layer_sweep"],
     "score_report.py": ["main_results"],
+    "renamed_measure.py": ["controls"],
+    "renamed_numbers.py": ["controls"],
     "transfer_figures.py": ["controls"],
     "distance_figures.py": ["controls"],
     "distance_numbers.py": ["controls"],
