@@ -30,6 +30,9 @@ SMALL: dict[str, Any] = {"episodes": 4, "shots": 3}
 FACTOR = 2.0
 
 
+NEEDED = (METHODS["task_vector"].load(), METHODS["mean_state"].load())
+
+
 def halved(states: Tensor) -> Tensor:
     return states / FACTOR
 
@@ -74,8 +77,17 @@ def test_the_identity_of_a_function_is_its_source_and_what_it_names(
     before = own_method(half_mean)
     assert before == own_method(half_mean)
     assert own_method(Method(half_mean, use="add")).identity != before.identity
-    monkeypatch.setitem(globals(), "FACTOR", 3.0)
-    assert own_method(half_mean).identity != before.identity
+    with monkeypatch.context() as changed:
+        changed.setitem(globals(), "FACTOR", [3.0, {"a": 2}])
+        assert own_method(half_mean).identity != before.identity
+    with monkeypatch.context() as changed:
+        changed.setattr(halved, "__defaults__", (1,))
+        assert own_method(half_mean).identity != before.identity
+    needs = [own_method(Method(half_mean, needs={"vectors": of})) for of in NEEDED]
+    assert len({one.source for one in [before, *needs]}) == 1 + len(NEEDED)
+    monkeypatch.setitem(globals(), "FACTOR", torch.tensor(3.0))
+    with pytest.raises(UsageError, match="^method: .* plain values; FACTOR is none"):
+        own_method(half_mean)
 
 
 def refused() -> dict[str, Any]:

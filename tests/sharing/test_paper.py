@@ -1,4 +1,4 @@
-"""What an article takes from a results folder."""
+"""Figures, tables and a paragraph of methods for an article."""
 
 from pathlib import Path
 

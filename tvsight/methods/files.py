@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dis import get_instructions
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -116,28 +117,60 @@ def own_method(given: "Callable[..., Any] | Method") -> MethodEntry:
     if key in METHODS:
         raise UsageError(f"method: tvsight has a method {key!r} already.")
     try:
-        text = "\n".join([method.of, method.use, *map(repr, method.needs), *_sources(learn, {})])
+        parts = [method.of, method.use, *_sources(learn, {})]
+        parts += [f"{name}: {_identity(other)}" for name, other in method.needs.items()]
     except OSError as error:
         raise unexpected("method", needed, given) from error
-    checksum = hashlib.sha256(text.encode()).hexdigest()
+    checksum = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     title = key.replace("_", " ").capitalize()
     return MethodEntry(key, title, source=f"sha256:{checksum}", own=method)
 
 
+def _identity(method: "Method") -> str | None:
+    """The name of a method of tvsight, or the checksum of another one."""
+    own = (key for key, entry in METHODS.items() if entry.load() is method)
+    return next(own, None) or own_method(method).source
+
+
 def _sources(function: Any, seen: dict[str, str]) -> list[str]:
-    """The sources of a function and of those of its module that it calls, and the plain values
-    that they name."""
+    """The sources of a function and of what its module defines and it uses, with its defaults and
+    the plain values that they name.
+
+    Raises:
+        UsageError: where a value is not plain, so that a change of it would not be seen.
+    """
     seen[function.__qualname__] = inspect.getsource(function)
-    for name in sorted(_names(function.__code__)):
-        value = function.__globals__.get(name)
-        if inspect.isfunction(value) and value.__module__ == function.__module__:
-            if value.__qualname__ not in seen:
+    defaults = {"defaults": function.__defaults__, "keywords": function.__kwdefaults__}
+    used = {name: function.__globals__.get(name) for name in sorted(_names(function.__code__))}
+    for name, value in (defaults | used).items():
+        if inspect.ismodule(value) or inspect.isbuiltin(value):
+            continue
+        if inspect.isfunction(value) or inspect.isclass(value):
+            if value.__module__ != function.__module__ or value.__qualname__ in seen:
+                continue
+            if inspect.isfunction(value):
                 _sources(value, seen)
-        elif isinstance(value, bool | int | float | str | tuple):
-            seen[name] = f"{name} = {value!r}"
+            else:
+                seen[value.__qualname__] = inspect.getsource(value)
+        elif _is_plain(value):
+            seen[f"{function.__qualname__}: {name}"] = repr(value)
+        else:
+            expected = f"a function whose variables are plain values; {name} is none"
+            raise unexpected("method", expected, function)
     return list(seen.values())
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether the text of a value says all of it."""
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, [*value, *value.values()]))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
 def _names(code: CodeType) -> set[str]:
+    """The global variables that some code reads."""
+    read = {step.argval for step in get_instructions(code) if step.opname == "LOAD_GLOBAL"}
     inner = (_names(one) for one in code.co_consts if isinstance(one, CodeType))
-    return {*code.co_names}.union(*inner)
+    return read.union(*inner)

@@ -54,11 +54,11 @@ def with_heads(
     """
     needed = {name: extract(decoder, prompts, other) for name, other in method.needs.items()}
     try:
-        learnt = method.learn(decoder, prompts, **needed, **settings)
+        made = method.learn(decoder, prompts, **needed, **settings)
     except SystemExit as end:
         raise MeasurementError(f"A method ended the program, exit({end.code!r}).") from end
     vectors, heads = (
-        learnt if isinstance(learnt, tuple) and len(learnt) == 2 else (learnt, list[Head]())
+        made if isinstance(made, tuple) and len(made) == 2 else (made, list[Head]())
     )
     episodes = len(prompts["shared"])
     shape = [decoder.depth, decoder.width]

@@ -1,4 +1,4 @@
-"""What another task's vector keeps of the accuracy with the own one, against their distance."""
+"""The share of accuracy that another task's vector keeps, against its distance to the own one."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How often the renamed and the right answer is given after demonstrations with renamed labels."""
+"""Accuracies after demonstrations with renamed labels, scored as the renamed and the right answer."""
 
 from collections.abc import Mapping
 

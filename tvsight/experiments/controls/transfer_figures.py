@@ -78,9 +78,10 @@ def matrix(
         f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per cell; · is 0. "
         f"Framed: own vector. {NOT_BETTER} It is not better than a best other one above 0 (5 %)."
     )
+    beside = "Last column" if has_best else "Best other one"
     caption = (
         f"{note} Test accuracy after the block chosen for the asked task, with the mean vector "
-        "of a task's dev episodes. Last column: the other task whose vector is best on dev, "
+        f"of a task's dev episodes. {beside}: the other task whose vector is best on dev, "
         "reported on test; tests permute queries, one-sided."
     )
     finding = (
