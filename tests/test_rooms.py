@@ -2,9 +2,14 @@
 
 import ast
 import re
+import sys
+import tomllib
 from functools import cache
+from importlib.metadata import packages_distributions, requires
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.helpers.commands import ROOT
 from tests.helpers.imports import imports, loaded_with, module_of, modules, tree, uses
@@ -74,6 +79,11 @@ FURTHER = {
     "distance_numbers.py": ["controls"],
 }
 """Files that an experiment may have, and which may."""
+OURS = ("tvsight", "analyses", "benchmarks", "tests")
+OF_THE_SERVER = ROOT / "tests" / "ndif" / "plugin"
+"""Modules that run in the environment of the NDIF server."""
+SUPPORTED = {"vllm", "_typeshed"}
+"""Modules that are used where they are installed, or by type checkers alone."""
 MOST_LINES = 330
 MOST_FILES_AT_THE_TOP = 8
 
@@ -230,3 +240,30 @@ def test_no_test_imports_from_a_test() -> None:
         code_in_texts = re.findall(r"^(?:from|import) tests\.\S*", text, re.MULTILINE)
         assert [line for line in code_in_texts if ".test_" in line] == [], file
         assert not re.search(r"from tests\.\S+ import test_", text), file
+
+
+def names(requirements: list[str]) -> set[str]:
+    """The names of required distributions; those of extras are left out."""
+    wanted = [Requirement(text) for text in requirements]
+    return {canonicalize_name(one.name) for one in wanted if "extra" not in str(one.marker)}
+
+
+def test_every_imported_package_is_declared_or_needed_by_one_that_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    known = names([*project["dependencies"], *(line for extra in extras for line in extra)])
+    provided = {
+        module: {canonicalize_name(one) for one in distributions}
+        for module, distributions in packages_distributions().items()
+    }
+    for name in known & set().union(*provided.values()):
+        known = known | names(requires(name) or [])
+    undeclared = set()
+    for file in (file for folder in OURS for file in (ROOT / folder).rglob("*.py")):
+        if OF_THE_SERVER in file.parents:
+            continue
+        modules_of_file = {one.target.partition(".")[0] for one in imports(file)}
+        for module in modules_of_file - {*sys.stdlib_module_names, *OURS, *SUPPORTED}:
+            if not known & provided.get(module, {module}):
+                undeclared.add(f"{file.relative_to(ROOT)}: {module}")
+    assert undeclared == set()

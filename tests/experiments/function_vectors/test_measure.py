@@ -1,37 +1,17 @@
-from collections.abc import Callable, Sequence
-from itertools import product
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.method_prompts import (
-    EPISODES,
-    Split,
-    dummies,
-    few_shot,
-    method_prompts,
-    with_added,
-)
-from tests.helpers.reads import TOLERANCE, answers_of, assert_answered, where
+from tests.helpers.function_vector_case import Case, extracted_from
+from tests.helpers.method_prompts import EPISODES, with_added
+from tests.helpers.reads import answers_of, assert_answered, where
 from tests.helpers.reference import Answer
-from tests.helpers.reference_heads import HeadsReference
-from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
-from tvsight.errors import MeasurementError
+from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.execution.here import run
-from tvsight.experiments.function_vectors.measure import (
-    Comparison,
-    ExtractedHeads,
-    make_vectors,
-    measure,
-)
-from tvsight.experiments.function_vectors.settings import OwnAndOthers
-from tvsight.experiments.function_vectors.settings import measure as measure_settings
-from tvsight.models.loading import Model, load
+from tvsight.experiments.function_vectors.measure import Comparison, make_vectors, measure
 from tvsight.prompts.tokens import PromptTokens
-from tvsight.protocol.causal_effects import measure_effects
 from tvsight.protocol.conditions import Read, at
 
 CONTEXTS = ("zero_shot", "shuffled")
@@ -40,42 +20,6 @@ SWEPT = {
     "shuffled": ("function_vector", "task_vector", "averaged_vector", "mean_state"),
 }
 """The procedures of each context that have a block of their own."""
-
-
-APPLIED = [
-    *(("function_vector", "own"), ("function_vector", "others")),
-    *(("own_mean", None), ("mean_state", None)),
-]
-EVERY = [(layer, head) for layer in range(DEPTH) for head in range(HEADS)]
-
-
-class Case(NamedTuple):
-    """A model, the same in plain PyTorch, prompts, and means and rankings of three tasks."""
-
-    model: Model
-    reference: HeadsReference
-    prompts: Split
-    extracted: ExtractedHeads
-
-
-@pytest.fixture(scope="module", params=["qwen2", "gemma3"])
-def case(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], Path]) -> Case:
-    checkpoint = tiny_checkpoint(request.param)
-    model = load(str(checkpoint), device="cpu")
-    generator = torch.Generator().manual_seed(0)
-    shape = (3, DEPTH, HEADS, model.decoder.attention.head_width)
-    orders = [torch.randperm(len(EVERY), generator=generator).tolist() for _ in range(3)]
-    extracted: ExtractedHeads = {
-        "means": 2 * torch.randn(shape, generator=generator),
-        "ranking": [[EVERY[place] for place in order] for order in orders],
-        "own": 1,
-        "counts": [1, 3, 5],
-        "heads": 3,
-        "random_heads": [EVERY[2:5], EVERY[9:12]],
-        "seed": 7,
-    }
-    assert model.decoder.width == WIDTH
-    return Case(model, HeadsReference(checkpoint), method_prompts(model), extracted)
 
 
 def expected_vectors(case: Case) -> dict[str, Tensor]:
@@ -130,23 +74,6 @@ def test_vectors_are_sums_of_what_heads_write(case: Case, vectors: dict[str, Ten
         torch.testing.assert_close(found[name], vector, atol=1e-3, rtol=1e-3)
     same = bool(torch.allclose(found["raw_vector"], found["function_vector"], atol=1e-4))
     assert same is (case.reference.kind == "qwen2")
-
-
-def extracted_from(case: Case, tokens: PromptTokens) -> dict[str, Tensor]:
-    """The vectors of the other methods for the episodes of a split, `[episodes, depth, width]`,
-    from prompts with the right labels; the mean state is that of dev."""
-    own = torch.stack(
-        [
-            torch.stack([case.reference.residual_streams(prompt) for prompt in prompts]).mean(dim=0)
-            for prompts in dummies(tokens)
-        ]
-    )
-    of_dev = [case.reference.residual_streams(prompt) for prompt in few_shot(case.prompts.dev)]
-    return {
-        "task_vector": own,
-        "averaged_vector": torch.stack([own[others].mean(dim=0) for others in tokens["others"]]),
-        "mean_state": torch.stack(of_dev).mean(dim=0).expand(own.shape),
-    }
 
 
 def answers_with(
@@ -271,99 +198,3 @@ def test_without_other_tasks_the_rest_is_measured(case: Case) -> None:
     alone = {**extracted, **own}
     found = run(case.model.decoder, measure, *case.prompts, alone)
     assert where(found["test"], "other_function_vector") == []
-
-
-def test_effects_of_the_first_prompts_come_with_the_means(case: Case) -> None:
-    dev = case.prompts.dev
-    found = run(case.model.decoder, measure_effects, dev)
-    states = torch.stack([case.reference.last_heads(prompt) for prompt in few_shot(dev)])
-    means = states.mean(dim=0)
-    torch.testing.assert_close(found["means"], means, atol=1e-4, rtol=1e-4)
-    assert found["effect"].shape == (EPISODES, DEPTH, HEADS)
-    prompt, token = dev["shuffled"][1], dev["expected"][1]
-    before = case.reference.answer(prompt).log_probabilities[token]
-    assert float(found["probability"][1]) == pytest.approx(float(before.exp()), abs=1e-5)
-    after = case.reference.answer_with(prompt, [(2, 3)], means).log_probabilities[token]
-    effect = float(found["effect"][1, 2, 3])
-    assert effect == pytest.approx(float(after.exp() - before.exp()), abs=1e-6)
-    assert float(found["log_effect"][1, 2, 3]) == pytest.approx(
-        float(after - before), abs=TOLERANCE
-    )
-
-
-def test_effects_of_solved_episodes_leave_out_the_others(case: Case) -> None:
-    dev = case.prompts.dev
-    answers = [case.reference.answer(prompt).token for prompt in few_shot(dev)]
-    accepted = [[answers[0]], [answers[1] + 1], [answers[2]], [answers[3] + 1]]
-    asked = dev | {"accepted": accepted}
-    found = run(case.model.decoder, measure_effects, asked, True, remote="local")
-    assert found["episodes"] == [0, 2]
-    states = [case.reference.last_heads(few_shot(dev)[episode]) for episode in (0, 2)]
-    means = torch.stack(states).mean(dim=0)
-    torch.testing.assert_close(found["means"], means, atol=1e-4, rtol=1e-4)
-    prompt, token = dev["shuffled"][2], dev["expected"][2]
-    before = case.reference.answer(prompt).log_probabilities[token].exp()
-    assert float(found["probability"][1]) == pytest.approx(float(before), abs=1e-5)
-    after = case.reference.answer_with(prompt, [(2, 3)], means).log_probabilities[token].exp()
-    assert float(found["effect"][1, 2, 3]) == pytest.approx(float(after - before), abs=1e-6)
-
-    with pytest.raises(MeasurementError, match="answers no dev query right"):
-        run(case.model.decoder, measure_effects, dev | {"accepted": [[]] * EPISODES}, True)
-
-
-def test_settings_are_the_best_on_dev_of_a_search_that_is_the_same_for_every_vector(
-    case: Case,
-) -> None:
-    dev, test = case.prompts
-    means, ranking = case.extracted["means"][1], case.extracted["ranking"]
-    known: OwnAndOthers = {
-        **{"means": means, "ranking": {"own": ranking[1], "others": ranking[0]}},
-        **{"counts": [1, 3], "factors": [1.0, 2.0], "fixed": 3},
-    }
-    found = run(case.model.decoder, measure_settings, dev, test, known)
-    assert found["finite"]
-    learned = extracted_from(case, dev)
-    written = case.reference.contributions(means, True)
-
-    def vector(name: str, heads_of: str | None, heads: int | None) -> Tensor:
-        if heads_of is None:
-            return learned["task_vector" if name == "own_mean" else name].mean(dim=0)
-        chosen = known["ranking"][heads_of][:heads]
-        return torch.stack([written[head] for head in chosen]).sum(dim=0).expand(DEPTH, WIDTH)
-
-    def answers(tokens: PromptTokens, use: str, block: int, own: Tensor) -> list[Answer]:
-        if use == "add":
-            return [with_added(case.reference, of, block, own[block]) for of in tokens["zero_shot"]]
-        return [case.reference.answer(of, block, own[block]) for of in tokens["zero_shot"]]
-
-    def right(use: str, block: int, own: Tensor) -> int:
-        pairs = zip(answers(dev, use, block, own), dev["accepted"], strict=True)
-        return sum(one.token in accepted for one, accepted in pairs)
-
-    for (name, heads_of), use in product(APPLIED, ("add", "overwrite")):
-        sizes = known["counts"] if heads_of else [None]
-        grid = [(size, factor) for size in sizes for factor in known["factors"]]
-        start = (3 if heads_of else None, 1.0)
-
-        def sweep(
-            of: tuple[int | None, float], name: Any = name, heads_of: Any = heads_of, use: Any = use
-        ) -> list[int]:
-            own = of[1] * vector(name, heads_of, of[0])
-            return [right(use, block, own) for block in range(DEPTH)]
-
-        swept = {of: sweep(of) for of in {start, *grid}}
-        first = swept[start].index(max(swept[start]))
-        at_first = [swept[of][first] for of in grid]
-        best = grid[at_first.index(max(at_first))]
-        tuned = (best, swept[best].index(max(swept[best])))
-        expected = {"fixed": (start, first), "tuned": tuned}
-        if max(swept[best]) <= max(swept[start]):
-            expected["tuned"] = expected["fixed"]
-        for setting, ((size, factor), block) in expected.items():
-            labels = {"operation": use, "heads_of": heads_of, "setting": setting}
-            (read,) = where(found["test"], name, **labels)
-            assert read["blocks"] == [block]
-            assert (read["labels"]["heads"], read["labels"]["factor"]) == (size, factor)
-            own = factor * vector(name, heads_of, size)
-            tokens = [one.token for one in answers(test, use, block, own)]
-            assert at(read["answers"], 0)["token"].tolist() == tokens
