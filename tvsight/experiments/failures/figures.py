@@ -19,10 +19,10 @@ KIND_NAMES = {
     "other": "Anything else",
 }
 KIND_COLOURS = {
-    "query": "#3b3b8f",
-    "other_language": "#7a4a94",
-    "other_task": "#c46a9a",
-    "in_set": "#e3c04b",
+    "query": "#22225c",
+    "other_language": "#80579f",
+    "other_task": "#cf7fa8",
+    "in_set": "#e8c95a",
     "other": "#f7f7f7",
 }
 """In order from dark to light, so that they differ in greyscale too."""
