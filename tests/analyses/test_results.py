@@ -153,7 +153,7 @@ def test_clean_asks_a_person(store: Store) -> None:
             shown += os.read(mine, 1000)
         assert left.exists()
         os.write(mine, b"yes\n")
-        process.wait(timeout=30)
+        process.wait(timeout=600)
     os.close(mine)
     assert process.returncode == 0
     assert not left.exists()

@@ -121,7 +121,7 @@ def test_generators_and_threads_leave_no_steering(
     other.close()
     assert model.generate(TEXT, TOKENS) == before
 
-    both, ended = Barrier(2, timeout=60), Barrier(2, timeout=60)
+    both, ended = Barrier(2, timeout=600), Barrier(2, timeout=600)
 
     def first() -> None:
         with steering.steering(2):

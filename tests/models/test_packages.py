@@ -224,7 +224,7 @@ def test_two_calls_at_once_convert_once(cache: Path, conversions: Conversions) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=600)
     assert found == [checkpoint_path(MODEL)] * 2
     assert conversions.count == 1
     assert len(said) == 3

@@ -112,7 +112,7 @@ def test_a_model_that_the_server_does_not_have_fails_in_its_words_and_at_once(
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Could not deploy" in done.stdout

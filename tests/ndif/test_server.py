@@ -20,7 +20,7 @@ CLIENT = Path(__file__).with_name("client.py")
 def test_a_remote_trace_has_the_logits_of_a_local_one(ndif: NdifServer, tmp_path: Path) -> None:
     env = os.environ | ndif.client_environment(tmp_path / "home")
     command = [sys.executable, str(CLIENT), TINY, str(tmp_path / "logits.pt")]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{done.stderr}\n{ndif.logs('api')}\n{ndif.logs('actors')}"
     logits = torch.load(tmp_path / "logits.pt")
     torch.testing.assert_close(logits["remote"], logits["local"])
