@@ -40,6 +40,8 @@ from tvsight.prompts import read_episodes
 from tvsight.protocol.central import requests
 from tvsight.run import places
 from tvsight.run.runner import Runner
+from tvsight.storage.inspection import entries
+from tvsight.storage.joining import runs_of
 from tvsight.storage.manifests import Result
 from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES
 from tvsight.storage.store import Store
@@ -193,6 +195,8 @@ def test_saved_episodes_replay_to_the_same_rows(first: First, tmp_path: Path) ->
     config = replace(first.config, episodes=str(file), **defaults)
     replayed = run(replace(config, results=str(tmp_path)))
     assert_same(replayed.table, first.outcome.table)
+    (of_file,) = runs_of(entries(Store(tmp_path))[0]).values()
+    assert {one.identity["task"] for one in of_file} == set(TASKS)
 
 
 def test_episodes_of_several_models_are_not_saved_in_one_file(first: First, tmp_path: Path) -> None:

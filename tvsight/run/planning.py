@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,11 @@ class Plan:
         sampled = sample_episodes(task.name, usable, self.sampling)
         pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
         return sampled, {"pairs": pairs, **self._shared(model, usable.pairs)}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the episodes from a file, by task."""
+        return {name: episodes_digest(episodes) for name, episodes in self.replayed.items()}
 
     def _shared(self, model: "Model", pairs: Sequence[Pair]) -> dict[str, Any]:
         return {"shared_first_token": shared_first_tokens(model.tokenizer, pairs, self.template)}
@@ -176,7 +182,6 @@ def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> di
 
     An experiment that depends on more adds it; on further tasks, `source_identity`.
     """
-    replayed = plan.replayed.get(task.name)
     version = schema(experiment).version
     return {
         "experiment": experiment,
@@ -184,7 +189,7 @@ def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> di
         "task": task.name,
         "task_data": task.checksum,
         "template": plan.template.text,
-        "episodes": episodes_digest(replayed) if replayed else None,
+        "episodes": plan.digests.get(task.name),
         "scoring": SCORING_VERSION,
         **({"version": version} if version > 1 else {}),
         **protocol(plan.config),
@@ -196,8 +201,7 @@ def source_identity(plan: Plan, tasks: Iterable[Task]) -> dict[str, Any]:
     known = list(tasks)
     checksums: dict[str, Any] = {"sources": {task.name: task.checksum for task in known}}
     if plan.replayed:
-        episodes = {task.name: episodes_digest(plan.replayed[task.name]) for task in known}
-        checksums["source_episodes"] = episodes
+        checksums["source_episodes"] = {task.name: plan.digests[task.name] for task in known}
     return checksums
 
 

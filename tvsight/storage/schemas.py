@@ -185,6 +185,7 @@ EPISODES = Schema(
 """Columns of `episodes.parquet`."""
 TEXTS = ("task_data", "template", "episodes", "weights", "dtype", "division", "method")
 NUMBERS = ("shots", "dummy_queries", "episodes_per_split", "seed", "scoring", "version")
+MAPPINGS = ("sources", "source_episodes")
 """Fields of an identity, by kind, where it has them."""
 
 
