@@ -33,7 +33,7 @@ from tests.helpers.small_runs import (
 )
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import Options
+from tvsight.experiments.main_results import Options, score_numbers
 from tvsight.models import resolve
 from tvsight.output.console import Display
 from tvsight.prompts import read_episodes
@@ -114,6 +114,21 @@ def test_what_was_stored_without_scores_is_neither_redrawn_nor_counted_where_the
     Runner(display_on(shown)).preview(config, requests)
     assert "2 of 3 are in the store, 1 to do" in shown.getvalue()
     assert "next_letter: to be measured" in shown.getvalue()
+
+
+def test_scores_of_one_token_are_redrawn_and_measured_again_where_they_are_shown(
+    first: First, tmp_path: Path
+) -> None:
+    plain = first.copied(tmp_path / "results")
+    store = Store(plain.results)
+    (bare,) = [path for path in paths(plain) if path.name.startswith("next_letter")]
+    manifest, rows = store.verified(bare), store.rows(bare).drop(columns="spellings")
+    store.save(Result(manifest["identity"]), rows, None, {"versions": manifest["versions"]})
+    config = Options(**vars(plain), score="kl")
+    found = stored(config)
+    assert (found.failures, len(found.results)) == ({}, 3)
+    assert score_numbers.earlier(score_numbers.scored(found.table)) == (1, 3)
+    assert score_numbers.earlier(score_numbers.scored(run(config).table)) == (0, 3)
 
 
 def test_a_model_is_loaded_once_for_several_runs(

@@ -15,7 +15,7 @@ from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, samp
 from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, usable_pairs
 from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
-from tvsight.storage.schemas import schema
+from tvsight.storage.schemas import EARLIER_SCORES, SCORE_TYPES, schema
 from tvsight.storage.store import Result, Store
 from tvsight.tasks import Pair, Task, packaged_tasks, select
 from tvsight.tasks.matching import SCORING_VERSION
@@ -87,7 +87,7 @@ class Request(ABC):
     needs_vectors: bool = field(default=False, kw_only=True)
     """Whether a result that was stored without its vectors is measured again."""
     needs_scores: bool = field(default=False, kw_only=True)
-    """Whether a result whose rows lack scores is measured again."""
+    """Whether a result whose rows lack scores, or have those of one token, is measured again."""
 
     @abstractmethod
     def steps(self, model: "Model") -> "Steps[Measured]":
@@ -106,13 +106,17 @@ class Request(ABC):
         """The result in the store."""
         return Result(self.identity)
 
-    def is_in(self, store: Store) -> bool:
+    def is_in(self, store: Store, drawn: bool = False) -> bool:
         """Whether a store holds the result, with all that is needed of it.
+
+        Args:
+            drawn: whether scores of one token do, since nothing is measured.
 
         Raises:
             DamagedResult: when it is not what its manifest says.
         """
-        return store.holds(self.result, self.needs_vectors, self.needs_scores)
+        scores = EARLIER_SCORES if drawn else SCORE_TYPES
+        return store.holds(self.result, self.needs_vectors, scores if self.needs_scores else ())
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Accuracies after demonstrations with renamed labels, scored as the renamed and the right answer."""
+"""Accuracies after demonstrations with renamed labels, for the renamed and the right answer."""
 
 from collections.abc import Mapping
 
