@@ -123,6 +123,7 @@ def test_results_with_any_manifest_are_listed_checked_and_shared_or_named(
     """Half of the manifests lie in the folder that their identity names, as a forged one does."""
     whole = two_results(tmp_path / "whole")
     manifest = json.loads((whole.root / CURRENT.path / "manifest.json").read_bytes())
+    manifest |= {"episodes_file": {"antonyms": "0f"}}
     folder, archive = tmp_path / "results", tmp_path / "all.zip"
     shown = str(folder)
     actions: tuple[Callable[[], int], ...] = (

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,25 @@ def test_the_newest_of_two_results_of_other_pairs_is_taken(store: Store) -> None
     assert found.path == Result(identity).path
     (older,) = explored_folder(store).problems
     assert older.reason == "other pairs of antonyms than the newest results of its run"
+
+
+def test_each_file_of_episodes_is_one_run_with_all_its_tasks(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for name in "ab":
+        file = {task: f"{name}{number}" for number, task in enumerate(TASKS)}
+        for task, digest in file.items():
+            identity = {**IDENTITY, "model": MODEL, "task": task, "seed": None, "episodes": digest}
+            made = {**MADE, "episodes_file": file}
+            store.save(Result(identity), rows_of(task, (1, 5, 4, 3)), None, made)
+    folder = explored_folder(store)
+    assert folder.problems == []
+    assert [set(run.tasks) for run in folder.runs] == [set(TASKS)] * 2
+    for run in folder.runs:
+        stored = [store.verified(one.path)["identity"] for one in run.results["main_results"]]
+        assert len({one["episodes"][0] for one in stored}) == 1
+    named = {label.split(" · ")[1] for label in labels(folder.runs)}
+    assert len(named) == 2
+    assert all(re.fullmatch("episodes from a file [0-9a-f]{7}", one) for one in named)
 
 
 LATER = {**MADE, "written": "2099-01-01T00:00:00+00:00"}
@@ -93,7 +113,7 @@ def test_methods_of_one_name_and_several_sources_are_not_joined(store: Store) ->
 def test_all_that_is_redrawn_together_belongs_together() -> None:
     found, _ = entries(Store(ROOT / "results"))
     kept, apart = together(found, CENTRAL)
-    assert (len(kept), apart) == (len(found), [])
+    assert (sum(map(len, kept.values())), apart) == (len(found), [])
 
 
 def test_damage_is_left_out_and_named(store: Store) -> None:

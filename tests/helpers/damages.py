@@ -181,8 +181,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     },
     **{
         f"{name} that is none": (edited(lambda m, n=name: m["identity"].update({n: [1]})), "lacks")
-        for name in ("template", "shots", "seed", "dtype", "scoring", "episodes_per_split")
+        for name in (
+            *("template", "shots", "seed", "dtype", "scoring", "episodes_per_split"),
+            *("sources", "source_episodes"),
+        )
     },
+    "a list of episodes": (edited(lambda m: m.update(episodes_file=["antonyms"])), "lacks"),
     "half a character": (edited(lambda m: m["identity"].update(task="\ud800")), "manifest"),
     "a time that is none": (edited(lambda m: m.update(written="today")), "time"),
     "a file elsewhere": (edited(lambda m: m["files"].update({"../../../x": "0"})), "no place"),

@@ -94,7 +94,7 @@ def methods(tables: function_vector_rows.Tables) -> Plot:
 def scores(name: str) -> Plot:
     table = score_numbers.by_task(scored_rows())
     how = (score_numbers.over_tasks(table), score_numbers.SCORES[name], "a-model")
-    return score_figures.by_task(table, *how)
+    return score_figures.by_task(table, *how, score_numbers.earlier(scored_rows()))
 
 
 @cache
@@ -131,8 +131,10 @@ def sweep_by_task(rows: pd.DataFrame) -> Plot:
 
 
 def sweep_scores(models: int = 1) -> Plot:
-    table = score_numbers.by_layer(several(scored_rows(), models))
-    return sweep_score_figures.curves(table, score_numbers.layers_over_tasks(table))
+    rows = several(scored_rows(), models)
+    table = score_numbers.by_layer(rows)
+    means = score_numbers.layers_over_tasks(table)
+    return sweep_score_figures.curves(table, means, score_numbers.earlier(rows))
 
 
 WITH_METHOD = pd.concat([TWO, function_vector_rows.method_rows("antonyms", 9)])

@@ -71,6 +71,7 @@ def whole_rows() -> pd.DataFrame:
         rank=1,
         answer_gap=0.5,
         icl_divergence=0.25,
+        spellings=2,
     ).astype(schema("answers").columns | SCORE_TYPES)
 
 
@@ -89,6 +90,7 @@ def scored_rows() -> pd.DataFrame:
         rank=rows["correct"].map({True: 1, False: 100}),
         answer_gap=rows["procedure"].map(GAPS) - off,
         icl_divergence=rows["procedure"].map(DIVERGENCES) + off,
+        spellings=2,
     ).astype(COLUMN_TYPES | SCORE_TYPES)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.method_prompts import few_shot
 from tests.helpers.reference import Answer, Reference
-from tests.helpers.reference_scores import gaps_and_divergences
+from tests.helpers.reference_scores import assert_ranked, gaps_and_divergences
 from tvsight.interventions.answers import Answers
 from tvsight.prompts.tokens import PromptTokens
 from tvsight.protocol.conditions import Read
@@ -48,6 +48,7 @@ def assert_answered(
     known = [float(own[token]) for own, token in zip(here, tokens, strict=True)]
     assert found["log_probability"].tolist() == pytest.approx(known, abs=TOLERANCE)
     assert found["margin"].tolist() == pytest.approx([o.margin for o in expected], abs=TOLERANCE)
+    assert_ranked(found, here, of, TOLERANCE)
     icl = [reference.answer(prompt).log_probabilities for prompt in few_shot(of)]
     gaps, divergences = gaps_and_divergences(here, icl, tokens, accepted=of["accepted"])
     assert found["gap"].tolist() == pytest.approx(gaps, abs=TOLERANCE)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers.reference_scores import gaps_and_divergences
+from tests.helpers.reference_scores import gaps_and_divergences, place
 from tvsight.interventions import answers, batching
 from tvsight.interventions.answers import Icl
 from tvsight.interventions.decoder import Decoder
@@ -49,10 +49,15 @@ def assert_answers_of_whole_logits(name: str, decoder: Decoder) -> None:
     torch.testing.assert_close(found["log_probability"], wanted, rtol=0, atol=1e-5)
     margin = best.values[:, 0] - best.values[:, 1]
     torch.testing.assert_close(found["margin"], margin, rtol=0, atol=1e-5)
-    own = whole[range(20), expected][:, None]
-    assert (found["rank"] > (whole > own + 1e-5).sum(dim=1)).all()
-    assert (found["rank"] <= (whole > own - 1e-5).sum(dim=1)).all()
-    assert len(found["rank"].unique()) > 10
+    spelled = [[token, (token + 9) % decoder.vocabulary, 5] for token in expected]
+    several = answers.answers(decoder, states, expected, spelled)
+    for read, right in ((found, [[token] for token in expected]), (several, spelled)):
+        for rank, logits, tokens in zip(read["rank"].tolist(), whole, right, strict=True):
+            first, last = place(logits, tokens, 1e-5)
+            assert first <= rank <= last
+    assert (several["rank"] <= found["rank"]).all()
+    for read in (found, several):
+        assert len(read["rank"].unique()) > 7
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -68,8 +73,8 @@ def test_scores_compare_the_answers_of_fifty_rows_at_a_time(
     icl = Icl(states[:, 0], expected, accepted)
     found = answers.scores(decoder, states, expected, icl)
     assert found["gap"].shape == found["divergence"].shape == (70, 2)
-    assert (found["divergence"][:, 0] == 0).all()
-    assert (found["divergence"][:, 1] > 0).all()
+    assert (found["divergence"][:, 0] < 1e-6).all()
+    assert (found["divergence"][:, 1] > 1e-6).all()
     for rows in (slice(50), slice(50, 70)):
         of_rows = Icl(states[rows, 0], expected[rows], accepted[rows])
         part = answers.scores(decoder, states[rows], expected[rows], of_rows)
@@ -94,26 +99,53 @@ def test_answers_may_be_spelled_otherwise_in_context(decoder: Decoder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accepted", "wrong"),
+    ("accepted", "pairs"),
     [
-        ([[9], [8], [7]], [8, 7, 9]),
-        ([[9, 8], [8], [7]], [7, 7, 9]),  # the next answer is another right one
-        ([[9], [8, 7, 9], [9, 7]], [8, 8, 8]),  # no answer is wrong; the first of them is right
+        ([[9], [8], [7]], [([9], [8]), ([8], [7]), ([7], [9])]),
+        # Two spellings of each answer.
+        ([[9, 19], [8, 18], [7]], [([9, 19], [8, 18]), ([8, 18], [7]), ([7], [9, 19])]),
+        # The next answer is another right one, and no wrong one where it is shared.
+        ([[9, 8], [8], [7, 9]], [([9, 8], [7]), ([8], [7, 9]), ([7, 9], [8])]),
+        # No answer is wrong.
+        ([[9, 8, 7], [8, 7, 9], [9, 7, 8]], [([9], [9]), ([8], [8]), ([7], [7])]),
     ],
 )
-def test_the_wrong_answer_is_none_that_the_query_accepts(
-    decoder: Decoder, accepted: list[list[int]], wrong: list[int]
+def test_the_gap_is_between_all_tokens_of_the_right_answer_and_of_a_wrong_one(
+    decoder: Decoder, accepted: list[list[int]], pairs: list[tuple[list[int], list[int]]]
 ) -> None:
     states = 3 * torch.randn(3, decoder.width, generator=torch.Generator().manual_seed(0))
     icl = Icl(states, [9, 8, 7], accepted)
     logits = decoder.unembed(states)
-    gaps = logits[range(3), [9, 8, 7]] - logits[range(3), wrong]
+    gaps = [
+        logits[row, right].logsumexp(dim=0) - logits[row, wrong].logsumexp(dim=0)
+        for row, (right, wrong) in enumerate(pairs)
+    ]
     found = answers.scores(decoder, states, [9, 8, 7], icl)["gap"]
-    torch.testing.assert_close(found, gaps, rtol=0, atol=1e-5)
-    known = gaps_and_divergences(
-        decoder.unembed(states).log_softmax(dim=-1), logits, [9, 8, 7], accepted=accepted
-    )[0]
+    torch.testing.assert_close(found, torch.stack(gaps), rtol=0, atol=1e-5)
+    whole = logits.log_softmax(dim=-1)
+    known = gaps_and_divergences(whole, whole, [9, 8, 7], accepted=accepted)[0]
     assert found.tolist() == pytest.approx(known, abs=1e-5)
+
+
+def test_an_answer_without_its_space_is_the_same_answer(decoder: Decoder) -> None:
+    """A state that says one spelling where the other says the other: equal among answers."""
+    generator = torch.Generator().manual_seed(0)
+    states, icl = (3 * torch.randn(4, decoder.width, generator=generator) for _ in range(2))
+    expected, bare = [9, 8, 7, 6], [19, 18, 17, 16]
+    accepted = [[*both] for both in zip(expected, bare, strict=True)]
+    found = answers.scores(decoder, states, expected, Icl(icl, expected, accepted))
+    whole = [decoder.unembed(of).log_softmax(dim=-1) for of in (states, icl)]
+    gaps, divergences = gaps_and_divergences(*whole, expected, accepted=accepted)
+    assert found["gap"].tolist() == pytest.approx(gaps, abs=1e-5)
+    assert found["divergence"].tolist() == pytest.approx(divergences, abs=1e-5)
+    swapped = answers.scores(decoder, states, bare, Icl(icl, bare, accepted))
+    for name in ("gap", "divergence"):
+        torch.testing.assert_close(swapped[name], found[name], rtol=0, atol=1e-5)
+    read = answers.answers(decoder, states, expected, accepted)["rank"]
+    assert torch.equal(read, answers.answers(decoder, states, bare, accepted)["rank"])
+    says = decoder.unembed(states).argmax(dim=-1).tolist()
+    spelled = [[token, other] for token, other in zip(expected, says, strict=True)]
+    assert answers.answers(decoder, states, expected, spelled)["rank"].tolist() == [1] * 4
 
 
 def test_tied_leaders_have_no_margin_wherever_a_tile_ends(

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.helpers import reference
 from tests.helpers.phrases import EPISODES, complete_prompts, token_ids
 from tests.helpers.reads import by_procedure
-from tests.helpers.reference_scores import gaps_and_divergences
+from tests.helpers.reference_scores import assert_ranked, gaps_and_divergences
 from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, WIDTH
 from tvsight.execution import here
 from tvsight.interventions import application, learning
@@ -87,13 +87,11 @@ def test_task_vectors_are_the_residual_streams_of_the_reference(
 def test_answers_without_a_vector_are_those_of_the_reference(measured: Measured) -> None:
     found, wanted = measured.found, measured.wanted
     assert_same_answers(
-        by_procedure(found["dev"]["read"])["baseline"],
-        wanted.dev_baseline,
-        measured.dev["expected"],
+        by_procedure(found["dev"]["read"])["baseline"], wanted.dev_baseline, measured.dev
     )
-    answers, expected = by_procedure(found["test"]["read"]), measured.test["expected"]
-    assert_same_answers(answers["baseline"], wanted.baseline, expected)
-    assert_same_answers(answers["icl"], wanted.icl, expected)
+    answers = by_procedure(found["test"]["read"])
+    assert_same_answers(answers["baseline"], wanted.baseline, measured.test)
+    assert_same_answers(answers["icl"], wanted.icl, measured.test)
 
 
 @pytest.mark.parametrize("procedure", VECTORS)
@@ -117,7 +115,7 @@ def test_the_chosen_layer_and_its_test_answers_are_those_of_the_reference(
     wanted = getattr(measured.wanted, procedure)
     assert measured.found["layers"][procedure] == wanted.layer
     found = at(by_procedure(measured.found["test"]["read"])[procedure], 0)
-    assert_same_answers(found, wanted.test, measured.test["expected"])
+    assert_same_answers(found, wanted.test, measured.test)
 
 
 def test_scores_among_answers_are_those_of_the_reference(
@@ -200,6 +198,12 @@ def test_whole_answers_are_those_of_the_reference(
         assert forced["first"]["margin"][row] == pytest.approx(wanted[0].margin, abs=TOLERANCE)
     assert len(lengths) > 1
     assert torch.equal(forced["first"]["token"], generated[:, 0])
+    right = [
+        [answer[0], token] for answer, token in zip(given, generated[:, 0].tolist(), strict=True)
+    ]
+    ranked = force(model.decoder, cached, patches, given, right)["first"]["rank"]
+    assert ranked.tolist() == [1] * len(given)
+    assert (forced["first"]["rank"] > 1).any()
 
 
 def assert_close(found: Tensor, wanted: Tensor, tolerance: float = TOLERANCE) -> None:
@@ -210,25 +214,23 @@ def assert_same_sweep(measured: Measured, found: Answers, procedure: str) -> Non
     sweep = getattr(measured.wanted, procedure).sweep
     assert found["token"].shape == (EPISODES, DEPTH)
     for layer, wanted in enumerate(sweep):
-        assert_same_answers(at(found, layer), wanted, measured.dev["expected"])
+        assert_same_answers(at(found, layer), wanted, measured.dev)
 
 
 def assert_same_answers(
-    found: Answers, wanted: Sequence[reference.Answer], expected: Sequence[int]
+    found: Answers, wanted: Sequence[reference.Answer], of: PromptTokens
 ) -> None:
     tokens = found["token"].tolist()
     assert len(tokens) == len(wanted)
     decided = [index for index, answer in enumerate(wanted) if answer.margin >= TOLERANCE]
     assert [tokens[i] for i in decided] == [wanted[i].token for i in decided]
     log_probabilities = [
-        answer.log_probabilities[token] for answer, token in zip(wanted, expected, strict=True)
+        answer.log_probabilities[token]
+        for answer, token in zip(wanted, of["expected"], strict=True)
     ]
     assert_close(found["log_probability"], torch.stack(log_probabilities))
     assert_close(found["margin"], torch.tensor([answer.margin for answer in wanted]))
-    for rank, answer, token in zip(found["rank"].tolist(), wanted, expected, strict=True):
-        ahead = answer.log_probabilities - answer.log_probabilities[token]
-        # Tokens that are as probable within the tolerance may stand on either side.
-        assert (ahead > TOLERANCE).sum() + 1 <= rank <= (ahead > -TOLERANCE).sum()
+    assert_ranked(found, [answer.log_probabilities for answer in wanted], of, TOLERANCE)
 
 
 def assert_same_scores(

@@ -119,24 +119,31 @@ def test_conditions_that_run_together_have_the_states_of_each_patch(decoder: Dec
     assert min(float((a - b).abs().max()) for a, b in combinations(rows, 2)) > 10 * TOLERANCE
 
 
-def answered_one_by_one(decoder: Decoder, states: Tensor, expected: list[int]) -> Answers:
+def answered_one_by_one(
+    decoder: Decoder, states: Tensor, expected: list[int], right: list[list[int]]
+) -> Answers:
     """As `read_together` answers one group."""
     rows = states.flatten(0, -2)
-    tokens = [token for token in expected for _ in range(len(rows) // len(expected))]
-    read = [answers(decoder, row[None], [token]) for row, token in zip(rows, tokens, strict=True)]
+    of_each = len(rows) // len(expected)
+    known = [known for known in zip(expected, right, strict=True) for _ in range(of_each)]
+    read = [
+        answers(decoder, row[None], [token], [tokens])
+        for row, (token, tokens) in zip(rows, known, strict=True)
+    ]
     return mapped(joined(read), lambda values: values.view(states.shape[:-1]))
 
 
 def test_groups_that_are_read_together_have_the_answers_of_each_state(decoder: Decoder) -> None:
     groups = [
-        (random(3, WIDTH), [70, 71, 72]),
-        (random(2, DEPTH, WIDTH, seed=1), [80, 90]),
-        (random(2, 3, 2, WIDTH, seed=2), [75, 85]),
+        (random(3, WIDTH), [70, 71, 72], [[70, 5], [71], [72, 6, 9]]),
+        (random(2, DEPTH, WIDTH, seed=1), [80, 90], [[80], [90, 4]]),
+        (random(2, 3, 2, WIDTH, seed=2), [75, 85], [[75, 3], [85]]),
     ]
     found = run(decoder, read_together, groups)
-    for read, (states, expected) in zip(found, groups, strict=True):
-        wanted = run(decoder, answered_one_by_one, states, expected)
-        assert read["token"].equal(wanted["token"])
+    for read, group in zip(found, groups, strict=True):
+        wanted = run(decoder, answered_one_by_one, *group)
+        for value in ("token", "rank"):
+            assert read[value].equal(wanted[value])
         for value in ("log_probability", "margin"):
             torch.testing.assert_close(read[value], wanted[value], rtol=0, atol=TOLERANCE)
     together = torch.cat([of["log_probability"].flatten() for of in found])

@@ -33,13 +33,15 @@ from tests.helpers.small_runs import (
 )
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.errors import UsageError
-from tvsight.experiments.main_results import Options
+from tvsight.experiments.main_results import Options, score_numbers
 from tvsight.models import resolve
 from tvsight.output.console import Display
 from tvsight.prompts import read_episodes
 from tvsight.protocol.central import requests
 from tvsight.run import places
 from tvsight.run.runner import Runner
+from tvsight.storage.inspection import entries
+from tvsight.storage.joining import runs_of
 from tvsight.storage.manifests import Result
 from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES
 from tvsight.storage.store import Store
@@ -112,6 +114,21 @@ def test_what_was_stored_without_scores_is_neither_redrawn_nor_counted_where_the
     Runner(display_on(shown)).preview(config, requests)
     assert "2 of 3 are in the store, 1 to do" in shown.getvalue()
     assert "next_letter: to be measured" in shown.getvalue()
+
+
+def test_scores_of_one_token_are_redrawn_and_measured_again_where_they_are_shown(
+    first: First, tmp_path: Path
+) -> None:
+    plain = first.copied(tmp_path / "results")
+    store = Store(plain.results)
+    (bare,) = [path for path in paths(plain) if path.name.startswith("next_letter")]
+    manifest, rows = store.verified(bare), store.rows(bare).drop(columns="spellings")
+    store.save(Result(manifest["identity"]), rows, None, {"versions": manifest["versions"]})
+    config = Options(**vars(plain), score="kl")
+    found = stored(config)
+    assert (found.failures, len(found.results)) == ({}, 3)
+    assert score_numbers.earlier(score_numbers.scored(found.table)) == (1, 3)
+    assert score_numbers.earlier(score_numbers.scored(run(config).table)) == (0, 3)
 
 
 def test_a_model_is_loaded_once_for_several_runs(
@@ -193,6 +210,8 @@ def test_saved_episodes_replay_to_the_same_rows(first: First, tmp_path: Path) ->
     config = replace(first.config, episodes=str(file), **defaults)
     replayed = run(replace(config, results=str(tmp_path)))
     assert_same(replayed.table, first.outcome.table)
+    (of_file,) = runs_of(entries(Store(tmp_path))[0]).values()
+    assert {one.identity["task"] for one in of_file} == set(TASKS)
 
 
 def test_episodes_of_several_models_are_not_saved_in_one_file(first: First, tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ from tvsight.errors import StorageError, UsageError
 from tvsight.storage import store as module
 from tvsight.storage.contents import SCHEMA_VERSION
 from tvsight.storage.inspection import verify
-from tvsight.storage.schemas import Schema
+from tvsight.storage.schemas import SCORE_TYPES, Schema
 from tvsight.storage.store import DamagedResult, Result, Store
 from tvsight.writing import FRESH_NS
 
 FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-SCORED = ROWS.assign(rank=1, answer_gap=0.5, icl_divergence=0.0)
+SCORED = ROWS.assign(rank=1, answer_gap=0.5, icl_divergence=0.0, spellings=2)
 names = st.text(min_size=1) | st.text(alphabet="./\\a é\n", min_size=1)
 
 
@@ -159,9 +159,9 @@ def test_vectors_and_scores_are_held_where_they_are_stored_and_vectors_are_kept(
     assert store.holds(OTHER)
     assert not store.holds(OTHER, with_vectors=True)
     store.save(OTHER, ROWS, VECTORS, MADE)
-    assert not store.holds(OTHER, with_scores=True)
+    assert not store.holds(OTHER, scores=SCORE_TYPES)
     store.save(OTHER, SCORED, None, MADE)
-    assert store.holds(OTHER, with_vectors=True, with_scores=True)
+    assert store.holds(OTHER, with_vectors=True, scores=SCORE_TYPES)
     pd.testing.assert_frame_equal(store.rows(OTHER.path), SCORED)
     found = store.vectors(OTHER.path)
     assert all(torch.equal(found[name], VECTORS[name]) for name in VECTORS)

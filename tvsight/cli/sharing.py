@@ -177,7 +177,7 @@ def _blocks(action: _Sent, store: "Store", chosen: "Sequence[Entry]") -> dict[Pa
 
     from tvsight.experiments.main_results import NAME as MAIN_RESULTS
     from tvsight.protocol.layers import common_block
-    from tvsight.storage.joining import run_of
+    from tvsight.storage.joining import runs_of
 
     found: dict[Path, int] = {}
     with_vectors = [
@@ -185,8 +185,7 @@ def _blocks(action: _Sent, store: "Store", chosen: "Sequence[Entry]") -> dict[Pa
         for entry in chosen
         if entry.has_vectors and entry.identity["experiment"] == MAIN_RESULTS
     ]
-    for run in {run_of(entry.identity) for entry in with_vectors}:
-        of_run = [entry for entry in with_vectors if run_of(entry.identity) == run]
+    for of_run in runs_of(with_vectors).values():
         rows = pd.concat([store.rows(entry.path) for entry in of_run])
         (block,) = common_block(rows, action.layer).values()
         found |= {entry.path: block for entry in of_run}

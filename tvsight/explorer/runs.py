@@ -14,8 +14,8 @@ from tvsight.prompts.templates import Template, template_name
 from tvsight.run.outcome import Stored
 from tvsight.storage.choice import Choice
 from tvsight.storage.inspection import Entry, Finding, entries
-from tvsight.storage.joining import SETTINGS, run_of, together
-from tvsight.storage.manifests import Key
+from tvsight.storage.joining import SETTINGS, together
+from tvsight.storage.manifests import EPISODES_FILE, Key
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
 from tvsight.tasks import in_order
@@ -26,7 +26,7 @@ FEW = ("model", "task", "category", "measured_on")
 
 @dataclass
 class Run:
-    """Results of one model that were measured with the same options."""
+    """Results of one model that were measured with the same options and file of episodes."""
 
     model: str
     settings: dict[str, Any]
@@ -52,6 +52,8 @@ class Run:
         texts = {
             name: "from a file" if value is None else str(value) for name, value in shown.items()
         }
+        if known[EPISODES_FILE]:
+            texts["episodes"] += f" {known[EPISODES_FILE][:7]}"
         kind, _, digits = str(known["weights"]).partition(":")
         return texts | {"weights": f"{kind} {digits[:7]}"}
 
@@ -117,24 +119,26 @@ def read_folder(
     problems = list(unusable)
     problems += [Finding(one.path, "different", why) for one, why in apart if one.path in paths]
     counts = Counter((entry.identity["model"], entry.identity["experiment"]) for entry in chosen)
-    runs: dict[tuple[Any, ...], Run] = {}
-    for entry in _newest([entry for entry in kept if entry.path in paths]):
-        try:
-            store.verified(entry.path, keep_rows=True)
-        except (DamagedResult, LaterVersion) as damage:
-            problems.append(Finding(entry.path, "damaged", str(damage)))
-            continue
-        identity = entry.identity
-        settings = dict(zip(SETTINGS, run_of(identity), strict=True))
-        run = runs.setdefault(run_of(identity), Run(identity["model"], settings))
-        run.data[identity["task"]] = str(identity.get("task_data"))
-        key_of = Key(identity["model"], identity["task"])
-        rows = store.rows(entry.path).astype(dict.fromkeys(FEW, "category"))
-        store.forget(entry.path)  # rows are in memory once
-        stored = Stored(key_of, entry.path, rows, "", identity.get("method", ""))
-        run.results.setdefault(identity["experiment"], []).append(stored)
-    central = [run for run in runs.values() if run.central in run.results]
-    return Folder(_sorted(central), dict(counts), problems)
+    runs = []
+    for options, of_run in kept.items():
+        settings = dict(zip((*SETTINGS, EPISODES_FILE), options, strict=True))
+        run = Run(settings["model"], settings)
+        runs.append(run)
+        for entry in _newest([entry for entry in of_run if entry.path in paths]):
+            try:
+                store.verified(entry.path, keep_rows=True)
+            except (DamagedResult, LaterVersion) as damage:
+                problems.append(Finding(entry.path, "damaged", str(damage)))
+                continue
+            identity = entry.identity
+            run.data[identity["task"]] = str(identity.get("task_data"))
+            rows = store.rows(entry.path).astype(dict.fromkeys(FEW, "category"))
+            store.forget(entry.path)  # rows are in memory once
+            key = Key(identity["model"], identity["task"])
+            stored = Stored(key, entry.path, rows, "", identity.get("method", ""))
+            run.results.setdefault(identity["experiment"], []).append(stored)
+    central = [run for run in runs if run.central in run.results]
+    return Folder(_sorted(central), dict(counts), list(dict.fromkeys(problems)))
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
@@ -154,16 +158,16 @@ def labels(runs: Sequence[Run]) -> list[str]:
     return named
 
 
-def _newest(kept: Sequence[Entry]) -> list[Entry]:
+def _newest(of_run: Sequence[Entry]) -> list[Entry]:
     """The newest of the results that only differ in options of their experiment.
 
     Args:
-        kept: from `together`, the newest of an experiment first.
+        of_run: from `together`, the newest of an experiment first.
     """
     found: dict[tuple[Any, ...], Entry] = {}
-    for entry in kept:
-        own = (entry.identity.get(name) for name in ("experiment", "task", "method"))
-        found.setdefault((run_of(entry.identity), *own), entry)
+    for entry in of_run:
+        own = tuple(entry.identity.get(name) for name in ("experiment", "task", "method"))
+        found.setdefault(own, entry)
     return sorted(found.values(), key=lambda entry: entry.path)
 
 

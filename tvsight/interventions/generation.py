@@ -89,12 +89,18 @@ def generate(
 
 
 def force(
-    decoder: Decoder, prompts: CachedPrompts, patches: Patches, given: Sequence[TokenIds]
+    decoder: Decoder,
+    prompts: CachedPrompts,
+    patches: Patches,
+    given: Sequence[TokenIds],
+    right: Sequence[TokenIds] | None = None,
 ) -> Forced:
     """Read the probability of given answers after patched prompts (teacher forcing).
 
     Args:
         given: the tokens of the answer of each row, at least one.
+        right: the first tokens that are right, of each row, for the rank; that of the answer alone
+            where it is left out.
 
     Returns:
         Every value but the states on the CPU.
@@ -118,7 +124,8 @@ def force(
             if step == 0:
                 first_states[own] = states.to(first_states)
             expected = [given[row][step] for row in own]
-            for name, read in answers(decoder, states, expected).items():
+            ranked = [right[row] for row in own] if right is not None and step == 0 else None
+            for name, read in answers(decoder, states, expected, ranked).items():
                 known[name][own, step] = read
             longer = [step + 1 < len(given[row]) for row in own]
             return [token if more else None for token, more in zip(expected, longer, strict=True)]

@@ -91,10 +91,8 @@ def _differing(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         model, task, kind = (str(entry.identity[name]) for name in ("model", "task", "experiment"))
         for name, value in _fields(entry).items():
-            is_of_run = name in SETTINGS and name != "episodes"
-            own = (
-                () if is_of_run else (task,) if name in ("task_data", "episodes") else (task, kind)
-            )
+            of_task = (task,) if name in ("task_data", "episodes") else (task, kind)
+            own = () if name in SETTINGS else of_task
             values.setdefault((name, model, *own), set()).add(value)
     return list(dict.fromkeys(name for (name, *_), several in values.items() if len(several) > 1))
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypedDict, TypeVar
 import torch
 from torch import Tensor
 
-from tvsight.interventions.answers import Answers, Icl, answers, mapped, part, scores
+from tvsight.interventions.answers import Answers, Icl, answers, mapped, part, right_tokens, scores
 from tvsight.interventions.application import apply_vectors, cache_prompts, unpatched_states
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import Patches
@@ -82,7 +82,8 @@ class Prompts:
 
     Args:
         expected: the token whose probability is read, per episode.
-        icl: in-context learning on the episodes; None: no scores that need it.
+        icl: in-context learning on the episodes; None: no scores that need it, and the rank is that
+            of the expected token alone.
     """
 
     def __init__(
@@ -92,9 +93,10 @@ class Prompts:
         expected: Sequence[int],
         icl: Icl | None = None,
     ) -> None:
-        pairs, self.index = distinct(list(zip(map(tuple, prompts), expected, strict=True)))
         self.decoder, self.icl, self.expected = decoder, icl, expected
-        self.cached = cache_prompts(decoder, [prompt for prompt, _ in pairs])
+        asked = zip(map(tuple, prompts), expected, map(tuple, self._right()), strict=True)
+        items, self.index = distinct(list(asked))
+        self.cached = cache_prompts(decoder, [prompt for prompt, *_ in items])
         self.own = unpatched_states(decoder, self.cached)
         """The states after every block, `[distinct prompts, depth, width]`."""
 
@@ -143,11 +145,13 @@ class Prompts:
         Args:
             states: from `states`.
         """
-        expected = torch.zeros(len(self.own), dtype=torch.long)
-        expected[self.index] = torch.tensor(list(self.expected))
+        wanted = zip(self.expected, self._right(), strict=True)
+        by_prompt = dict(zip(self.index, wanted, strict=True))
         groups = []
         for condition, final in zip(conditions, states, strict=True):
-            groups.append((final, expected[list(self._prompts(condition))].tolist()))
+            of_rows = [by_prompt[prompt] for prompt in self._prompts(condition)]
+            tokens, right = zip(*of_rows, strict=True)
+            groups.append((final, tokens, right))
         read_conditions: list[Read] = []
         reads = read_together(self.decoder, groups)
         for condition, final, read in zip(conditions, states, reads, strict=True):
@@ -180,6 +184,10 @@ class Prompts:
                 vectors.append(chosen.to(states).flatten(0, 1))
         return Patches(rows, blocks, torch.cat(vectors), added, every)
 
+    def _right(self) -> list[list[int]]:
+        accepted = self.icl.accepted if self.icl is not None else [()] * len(self.expected)
+        return right_tokens(self.expected, accepted)
+
     def _is_shared(self, condition: Condition) -> bool:
         """Whether all episodes have the same vector."""
         vectors = condition.vectors
@@ -196,31 +204,42 @@ def read_states(decoder: Decoder, procedure: str, states: Tensor, icl: Icl, **la
         states: after the last block, `[episodes, width]`.
         icl: in-context learning on the same episodes.
     """
-    (read,) = read_together(decoder, [(states, icl.expected)])
-    read |= scores(decoder, states, icl.expected, icl)
+    read = read_with_scores(decoder, states, icl)
     return Read(procedure=procedure, blocks=None, labels=labels, answers=read)
 
 
+def read_with_scores(decoder: Decoder, states: Tensor, icl: Icl) -> Answers:
+    """The answers and scores of states on the episodes of in-context learning.
+
+    Args:
+        states: `[episodes, ..., width]`.
+    """
+    right = right_tokens(icl.expected, icl.accepted)
+    (read,) = read_together(decoder, [(states, icl.expected, right)])
+    return read | scores(decoder, states, icl.expected, icl)
+
+
 def read_together(
-    decoder: Decoder, groups: Sequence[tuple[Tensor, Sequence[int]]]
+    decoder: Decoder, groups: Sequence[tuple[Tensor, Sequence[int], Sequence[Sequence[int]]]]
 ) -> list[Answers]:
     """Unembed several groups of states in one run.
 
     Args:
-        groups: states `[rows, ..., width]`, and the expected token of each row.
+        groups: states `[rows, ..., width]`, the expected token of each row, and its right tokens.
 
     Returns:
         For each group its answers, every value `[rows, ...]`.
     """
-    shapes = [states.shape[:-1] for states, _ in groups]
-    flat = torch.cat([states.flatten(0, -2) for states, _ in groups])
-    expected = [
-        token
-        for shape, (_, group_rows) in zip(shapes, groups, strict=True)
-        for token in group_rows
+    shapes = [states.shape[:-1] for states, *_ in groups]
+    flat = torch.cat([states.flatten(0, -2) for states, *_ in groups])
+    wanted = [
+        of_row
+        for shape, (_, *of_rows) in zip(shapes, groups, strict=True)
+        for of_row in zip(*of_rows, strict=True)
         for _ in range(shape[1:].numel())
     ]
-    read = answers(decoder, flat, expected)
+    expected, right = zip(*wanted, strict=True)
+    read = answers(decoder, flat, expected, right)
     ends = torch.tensor([0, *(shape.numel() for shape in shapes)]).cumsum(0).tolist()
     return [
         part(read, slice(start, end), shape)

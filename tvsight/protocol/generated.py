@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from torch import Tensor
 
-from tvsight.interventions.answers import Icl, part, scores
+from tvsight.interventions.answers import Icl, part, right_tokens, scores
 from tvsight.interventions.decoder import Decoder
 from tvsight.interventions.generation import force, generate
 from tvsight.methods.method import Method, extract
@@ -150,8 +150,10 @@ def whole_answers(
         len(condition.blocks) if condition.vectors is not None else 1 for condition in conditions
     ]
     answers = [answer for size in sizes for answer in given for _ in range(size)]
+    by_episode = right_tokens(icl.expected, icl.accepted)
+    right = [tokens for size in sizes for tokens in by_episode for _ in range(size)]
     generated = generate(decoder, prompts.cached, patches, most, set(stops))
-    forced = force(decoder, prompts.cached, patches, answers)
+    forced = force(decoder, prompts.cached, patches, answers, right)
     found: list[WholeAnswers] = []
     start = 0
     for condition, size in zip(conditions, sizes, strict=True):

@@ -13,7 +13,7 @@ from tvsight.statistics.intervals import accuracy
 from tvsight.statistics.summaries import layer_p
 from tvsight.statistics.tests import SIGNIFICANCE
 from tvsight.storage.episode_tables import tabled as table_of
-from tvsight.storage.schemas import SCORED, Schema
+from tvsight.storage.schemas import SCORED, SPELLINGS, Schema
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +72,11 @@ class Asked(NamedTuple):
         numbers = {
             column: tensors[name].tolist() for name, column in NUMBERS.items() if name in read
         }
+        right = zip(self.tokens["expected"], self.tokens["accepted"], strict=True)
+        spellings = [
+            {SPELLINGS: len({token, *accepted})} if "gap" in read else {}
+            for token, accepted in right
+        ]
         return [
             {
                 "model": self.model.name,
@@ -88,6 +93,7 @@ class Asked(NamedTuple):
                 "correct": tokens[number] in self.tokens["accepted"][number],
                 "measured_on": self.model.device,
                 **{column: values[number] for column, values in numbers.items()},
+                **spellings[number],
                 **labels,
             }
             for number, episode in enumerate(self.episodes)

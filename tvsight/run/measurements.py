@@ -28,7 +28,7 @@ from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Request
 from tvsight.run.provenance import provenance
 from tvsight.run.travel import size
-from tvsight.storage.manifests import Key
+from tvsight.storage.manifests import EPISODES_FILE, Key
 from tvsight.storage.ownership import put_back
 from tvsight.storage.store import DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
@@ -174,6 +174,7 @@ class Measurements:
             **provenance(self.model, request.identity["weights"], measurement.seconds),
             "retries": measurement.retries,
             **(measured.notes or {}),
+            EPISODES_FILE: request.plan.digests or None,
             "place": place.about,
             "jobs": [vars(job.history) for job in measurement.jobs if job.history.job_id],
         }

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, samp
 from tvsight.prompts.filtering import say_special_tokens, shared_first_tokens, usable_pairs
 from tvsight.prompts.replay import REPLAYED, suited
 from tvsight.prompts.templates import Template, template
-from tvsight.storage.schemas import schema
+from tvsight.storage.schemas import EARLIER_SCORES, SCORE_TYPES, schema
 from tvsight.storage.store import Result, Store
 from tvsight.tasks import Pair, Task, packaged_tasks, select
 from tvsight.tasks.matching import SCORING_VERSION
@@ -67,6 +68,11 @@ class Plan:
         pairs = {"usable": len(usable.pairs), "of": usable.total, "spaced": usable.spaced}
         return sampled, {"pairs": pairs, **self._shared(model, usable.pairs)}
 
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the episodes from a file, by task."""
+        return {name: episodes_digest(episodes) for name, episodes in self.replayed.items()}
+
     def _shared(self, model: "Model", pairs: Sequence[Pair]) -> dict[str, Any]:
         return {"shared_first_token": shared_first_tokens(model.tokenizer, pairs, self.template)}
 
@@ -81,7 +87,7 @@ class Request(ABC):
     needs_vectors: bool = field(default=False, kw_only=True)
     """Whether a result that was stored without its vectors is measured again."""
     needs_scores: bool = field(default=False, kw_only=True)
-    """Whether a result whose rows lack scores is measured again."""
+    """Whether a result whose rows lack scores, or have those of one token, is measured again."""
 
     @abstractmethod
     def steps(self, model: "Model") -> "Steps[Measured]":
@@ -100,13 +106,17 @@ class Request(ABC):
         """The result in the store."""
         return Result(self.identity)
 
-    def is_in(self, store: Store) -> bool:
+    def is_in(self, store: Store, drawn: bool = False) -> bool:
         """Whether a store holds the result, with all that is needed of it.
+
+        Args:
+            drawn: whether scores of one token do, since nothing is measured.
 
         Raises:
             DamagedResult: when it is not what its manifest says.
         """
-        return store.holds(self.result, self.needs_vectors, self.needs_scores)
+        scores = EARLIER_SCORES if drawn else SCORE_TYPES
+        return store.holds(self.result, self.needs_vectors, scores if self.needs_scores else ())
 
     @property
     def name(self) -> str:
@@ -176,7 +186,6 @@ def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> di
 
     An experiment that depends on more adds it; on further tasks, `source_identity`.
     """
-    replayed = plan.replayed.get(task.name)
     version = schema(experiment).version
     return {
         "experiment": experiment,
@@ -184,7 +193,7 @@ def identity(plan: Plan, experiment: str, source: ModelSource, task: Task) -> di
         "task": task.name,
         "task_data": task.checksum,
         "template": plan.template.text,
-        "episodes": episodes_digest(replayed) if replayed else None,
+        "episodes": plan.digests.get(task.name),
         "scoring": SCORING_VERSION,
         **({"version": version} if version > 1 else {}),
         **protocol(plan.config),
@@ -196,8 +205,7 @@ def source_identity(plan: Plan, tasks: Iterable[Task]) -> dict[str, Any]:
     known = list(tasks)
     checksums: dict[str, Any] = {"sources": {task.name: task.checksum for task in known}}
     if plan.replayed:
-        episodes = {task.name: episodes_digest(plan.replayed[task.name]) for task in known}
-        checksums["source_episodes"] = episodes
+        checksums["source_episodes"] = {task.name: plan.digests[task.name] for task in known}
     return checksums
 
 

@@ -270,7 +270,7 @@ class Runner:
             if not known.items() <= read["identity"].items():
                 continue
             try:
-                if replace(request, identity=read["identity"]).is_in(store):
+                if replace(request, identity=read["identity"]).is_in(store, drawn=True):
                     return path
             except (DamagedResult, LaterVersion) as damage:
                 self.display.note(left_out(damage))

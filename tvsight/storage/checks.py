@@ -21,7 +21,7 @@ BOUNDS = {
     **{name: (0, 1 + ROUNDING) for name in ("probability", "score")},
     "log_probability": (-inf, ROUNDING),
     "margin": (-ROUNDING, inf),
-    "rank": (1, inf),
+    **{name: (1, inf) for name in ("rank", "spellings")},
     "f1": (0, 1),
     "effect": (-1, 1),
 }

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tvsight import __version__
 from tvsight.foreign import read_json
 from tvsight.storage.contents import OLDEST_SCHEMA, SCHEMA_VERSION, DamagedResult
-from tvsight.storage.schemas import NUMBERS, TEXTS
+from tvsight.storage.schemas import MAPPINGS, NUMBERS, TEXTS
 from tvsight.storage.versions import LaterVersion, is_later, later
 from tvsight.writing import checksum, folder_name, whole_file
 
@@ -22,6 +22,8 @@ MOST_BYTES = 100_000_000_000
 """Of a file of a result. A file with holes may say that it is larger than any disk."""
 ODD = (TypeError, ValueError, LookupError, ArithmeticError, MemoryError)
 """Errors of checks for which a manifest says a list where a number was expected, say."""
+EPISODES_FILE = "episodes_file"
+"""The field with the SHA-256 of the episodes of each task in the file that was given, by name."""
 FILES = {ROWS, EPISODES, VECTORS, MANIFEST}
 """Names of all files of a result."""
 
@@ -101,11 +103,16 @@ def _read(folder: Path) -> tuple[dict[str, Any], Path]:
         )
     try:
         identity = manifest["identity"]
-        kinds = dict.fromkeys(TEXTS, str) | dict.fromkeys(NUMBERS, int)
+        kinds = {
+            **dict.fromkeys(TEXTS, str),
+            **dict.fromkeys(NUMBERS, int),
+            **dict.fromkeys(MAPPINGS, dict),
+        }
         complete = (
             isinstance(manifest["files"], dict)
             and ROWS in manifest["files"]
             and isinstance(manifest.get("sizes", {}), dict)
+            and isinstance(manifest.get(EPISODES_FILE) or {}, dict)
             and all(type(identity.get(name)) in (kind, type(None)) for name, kind in kinds.items())
             and isinstance(manifest["versions"]["tvsight"], str)
             and _is_time(manifest["written"])

@@ -32,7 +32,11 @@ COLUMNS = (
 )
 """Columns of scored predictions, in order."""
 CONDITIONS = ("procedure", "layer")
-SCORE_TYPES = {"rank": "int64", "answer_gap": "float64", "icl_divergence": "float64"}
+SPELLINGS = "spellings"
+"""The number of tokens that scores take for the right answer. Results whose rows lack it have
+scores of one, the usual answer's first."""
+EARLIER_SCORES = {"rank": "int64", "answer_gap": "float64", "icl_divergence": "float64"}
+SCORE_TYPES = EARLIER_SCORES | {SPELLINGS: "int64"}
 """Columns that follow where they were measured. Results of schema version 1 lack them."""
 
 
@@ -185,6 +189,7 @@ EPISODES = Schema(
 """Columns of `episodes.parquet`."""
 TEXTS = ("task_data", "template", "episodes", "weights", "dtype", "division", "method")
 NUMBERS = ("shots", "dummy_queries", "episodes_per_split", "seed", "scoring", "version")
+MAPPINGS = ("sources", "source_episodes")
 """Fields of an identity, by kind, where it has them."""
 
 

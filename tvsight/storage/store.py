@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,7 +37,7 @@ from tvsight.storage.manifests import (
     read_manifest,
     write_manifest,
 )
-from tvsight.storage.schemas import SCORE_TYPES, schema
+from tvsight.storage.schemas import schema
 from tvsight.writing import (
     MARKER,
     NEW,
@@ -128,12 +128,14 @@ class Store:
             raise unwritable(error.filename or self.root / LOCKS, error) from error
         return lock
 
-    def holds(self, result: Result, with_vectors: bool = False, with_scores: bool = False) -> bool:
+    def holds(
+        self, result: Result, with_vectors: bool = False, scores: Collection[str] = ()
+    ) -> bool:
         """Whether the result is there and whole. Its rows are kept in memory for `rows`.
 
         Args:
             with_vectors: whether a result without vectors does not count.
-            with_scores: whether one whose rows lack scores does not count.
+            scores: columns without which a result does not count.
 
         Raises:
             DamagedResult: when something is there that is not what its manifest says.
@@ -144,7 +146,7 @@ class Store:
         manifest = self.verified(result.path, keep_rows=True)
         if with_vectors and VECTORS not in manifest["files"]:
             return False
-        return not with_scores or set(SCORE_TYPES) <= set(self.rows(result.path))
+        return not scores or set(scores) <= set(self.rows(result.path))
 
     def verified(
         self, path: Path, keep_rows: bool = False, place: Path | None = None

@@ -60,12 +60,13 @@ def test_replayed_episodes_of_the_other_tasks_count(tmp_path: Path) -> None:
         known = outcome_for(tasks, SOURCE.name, DEPTH, HEADS)
         vectors = ZeroVectors(SOURCE.name, *tasks)
         found = requests(plan, SOURCE, plan.config, known.only(EFFECTS), vectors)
+        found += setting_requests(plan, SOURCE, plan.config, known.only(EFFECTS), vectors)
         found += heads.requests(plan, SOURCE, known.only(EFFECTS), known.only(INDUCTION))
         return {f"{one.identity['experiment']}/{one.name}": one.identity for one in found}
 
     one, other = replayed("e"), replayed("f")
-    assert len(one) == 4
-    for name in (f"{NAME}/to_upper", "heads/to_upper"):
+    assert len(one) == 6
+    for name in (f"{NAME}/to_upper", f"{SETTINGS}/to_upper", "heads/to_upper"):
         assert one[name]["episodes"] == other[name]["episodes"]
         assert one[name] != other[name]
     assert one == replayed("e")

@@ -12,6 +12,7 @@ from tvsight.experiments.main_results.score_numbers import (
     best,
     by_layer,
     by_task,
+    earlier,
     layers_over_tasks,
     over_tasks,
     procedures,
@@ -24,6 +25,15 @@ def test_rows_without_scores_are_left_out() -> None:
     assert scored(old).empty
     both = pd.concat([scored_rows(), old], ignore_index=True)
     assert set(scored(both)["task"]) == {"one", "two"}
+
+
+def test_results_with_scores_of_one_token_are_counted() -> None:
+    rows = scored_rows()
+    assert earlier(rows) == (0, 2)
+    assert earlier(rows.drop(columns="spellings")) == (2, 2)
+    both = rows["task"] == "one", rows["task"] == "two"
+    mixed = pd.concat([rows[both[0]], rows[both[1]].drop(columns="spellings")])
+    assert earlier(mixed) == (1, 2)
 
 
 def test_scores_by_task_and_over_tasks() -> None:

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from tests.helpers.example_rows import outcome_of, scored_rows, task_rows, whole_rows
@@ -8,7 +9,7 @@ from tvsight.errors import UsageError
 from tvsight.experiments import layer_sweep, shots
 from tvsight.experiments.layer_sweep import report as sweep_report
 from tvsight.experiments.main_results import NAME, Options, report, score_report
-from tvsight.experiments.main_results.score_numbers import OF_ANSWERS
+from tvsight.experiments.main_results.score_numbers import OF_ANSWERS, SCORES
 from tvsight.experiments.shots import report as shots_report
 from tvsight.output.page import Page
 from tvsight.output.plots import Plot
@@ -40,6 +41,28 @@ def test_a_score_is_drawn_in_place_of_accuracy(score: str) -> None:
     report.draw(outcome(), Options(score=score), Told(), drawn)
     assert list(drawn.tables) == [f"{NAME}_scores", f"{NAME}_scores_means"]
     assert list(drawn.figures) == [f"{NAME}_{score}_a-model"]
+
+
+def test_captions_say_which_tokens_are_an_answer() -> None:
+    rows = scored_rows()
+    of_one = rows["task"] == "one"
+    before = rows.drop(columns="spellings")
+    said: dict[str, list[str]] = {"new": [], "old": [], "both": []}
+    for name, given in {
+        "new": rows,
+        "old": before,
+        "both": pd.concat([rows[of_one], before[~of_one]]),
+    }.items():
+        for score in SCORES:
+            recorded = Recorded(NAME)
+            score_report.draw(given, Options(score=score), Page(Told(), recorded))
+            said[name].append(recorded.figures[f"{NAME}_{score}_a-model"].caption)
+        said[name].append(recorded.wordings[f"{NAME}_scores"].note)
+    for new, old, both in zip(*said.values(), strict=True):
+        assert "accept" in new
+        assert "accept" not in old
+        assert "earlier version" not in new + old
+        assert "In 1 of 2 results, of an earlier version, an answer is the first token" in both
 
 
 def test_a_score_that_no_row_has_is_said_and_not_drawn() -> None:

@@ -180,9 +180,14 @@ def test_baseline_and_icl_are_those_of_the_reference_under_each_template(
             found = rows[(rows["procedure"] == procedure) & (rows["split"] == split)]
             answers = [hooked.answer(model.tokenizer(text).input_ids) for text in texts]
             assert_same(found, answers, None, model)
-            alike = found["icl_divergence"] == 0
-            # Under `example` all answers begin with the token of a space.
-            assert alike.all() == (procedure == "icl" or name == "example")
+            assert (found["icl_divergence"] == 0).all() == (procedure == "icl")
+
+
+def test_an_answer_is_right_where_one_of_its_tokens_is_the_first(measured: Measured) -> None:
+    rows = measured.rows
+    assert 0 < rows["correct"].mean() < 1
+    assert ((rows["rank"] == 1) == rows["correct"]).all()
+    assert rows["spellings"].min() > 1
 
 
 def assert_same(

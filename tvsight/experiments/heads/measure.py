@@ -9,7 +9,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from tvsight.interventions.answers import Answers, Icl, scores
+from tvsight.interventions.answers import Answers, Icl
 from tvsight.interventions.application import cache_prompts
 from tvsight.interventions.attention import Head
 from tvsight.interventions.decoder import Decoder
@@ -22,7 +22,7 @@ from tvsight.protocol.conditions import (
     Read,
     at,
     read_states,
-    read_together,
+    read_with_scores,
     silent,
 )
 
@@ -99,14 +99,14 @@ def measure(
         replaced.append(final.view(count, len(sets), -1))
     ablated = torch.cat(replaced, dim=1)[prompts.index]
     icl = Icl(own[prompts.index, -1], test["expected"], test["accepted"])
-    (read,) = read_together(decoder, [(ablated, icl.expected)])
-    read |= scores(decoder, ablated, icl.expected, icl)
+    read = read_with_scores(decoder, ablated, icl)
 
     first = cache_prompts(decoder, whole_prompts(test)[:1])
     every = [(layer, head) for layer in range(decoder.depth) for head in range(values.shape[2])]
     themselves = last_heads(decoder, first)[0]
     no_op = with_heads_replaced(decoder, first, own[:1], [0], [every], themselves)
-    (unchanged,) = read_together(decoder, [(no_op, icl.expected[:1])])
+    of_first = Icl(icl.states[:1], icl.expected[:1], icl.accepted[:1])
+    unchanged = read_with_scores(decoder, no_op, of_first)
     in_context = read_states(decoder, "icl", icl.states, icl)
     check: list[Read] = [
         {**in_context, "answers": at(in_context["answers"], [0], 0)},

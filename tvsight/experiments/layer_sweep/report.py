@@ -81,4 +81,4 @@ def _draw_scores(rows: pd.DataFrame, page: Page) -> None:
     table = score_numbers.by_layer(rows)
     means = score_numbers.layers_over_tasks(table)
     page.numbers(means, "scores")
-    page.figure(score_figures.curves(table, means), "scores")
+    page.figure(score_figures.curves(table, means, score_numbers.earlier(rows)), "scores")

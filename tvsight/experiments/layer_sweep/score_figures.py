@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tvsight.experiments.main_results.score_figures import EXPLAINED, plain_logarithms
-from tvsight.experiments.main_results.score_numbers import SCORES, Score, best, procedures
+from tvsight.experiments.main_results.score_figures import explained, plain_logarithms
+from tvsight.experiments.main_results.score_numbers import SCORES, Earlier, Score, best, procedures
 from tvsight.output.labels import display_name, of_models, sizes
 from tvsight.output.marks import grid_of_panels, legend_of, level
 from tvsight.output.panels import PANEL_NAME, axis_of_blocks, line
@@ -18,11 +18,12 @@ TICKS = 7
 """Ticks along the blocks of a panel."""
 
 
-def curves(table: pd.DataFrame, means: pd.DataFrame) -> Plot:
+def curves(table: pd.DataFrame, means: pd.DataFrame, earlier: Earlier) -> Plot:
     """Every score on dev against the block after which the vector is applied, a row per model.
 
     Args:
         table, means: from `score_numbers.by_layer` and `.layers_over_tasks`.
+        earlier: of all results.
     """
     models = list(means["model"].unique())
     figure = new_figure(TWO_COLUMNS, 0.4 + 2.1 * len(models))
@@ -40,7 +41,7 @@ def curves(table: pd.DataFrame, means: pd.DataFrame) -> Plot:
         axes.set_title(f"{name}{score.title}, on dev", loc="left", fontsize=PANEL_NAME)
     legend_of(figure, drawn)
     note = f"n = {sizes(table['n'])} dev episodes per task. Thin: tasks. Dashed: without a vector."
-    caption = f"{note} {' '.join(EXPLAINED[score.column] for score in SCORES.values())}"
+    caption = f"{note} {' '.join(explained(score.column, earlier) for score in SCORES.values())}"
     return Plot(figure, of_models(_where(means, best_blocks), len(models)), caption, note)
 
 

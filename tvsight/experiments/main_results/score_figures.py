@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from tvsight.experiments.main_results.score_numbers import Score
+from tvsight.experiments.main_results.score_numbers import Earlier, Score
 from tvsight.output.labels import display_name, interval, number, of_models, sizes
 from tvsight.output.marks import look_of, whiskered
 from tvsight.output.panels import legend_above, task_rows
@@ -13,20 +13,47 @@ from tvsight.output.theme import TWO_COLUMNS, new_figure
 
 ROW = 0.2
 """Height of a task, in inches."""
-EXPLAINED = {
+FIRST_TOKEN = {
     "answer_gap": "Gap: log-probability of the answer minus that of the next episode's wrong one. "
     "Probabilities are renormalised over the answers of the episodes.",
     "icl_divergence": "KL(ICL ‖ procedure) over the answers of the episodes, renormalised.",
     "rank": "Rank of the usual answer's first token among all tokens; means are geometric.",
 }
-"""By column: what a caption says."""
+"""By column: what a caption says of earlier results."""
+ACCEPTED = {
+    "answer_gap": "Gap: log-probability of the answer minus that of the next episode's wrong one, "
+    "each summed over all tokens that accuracy accepts. "
+    "Probabilities are renormalised over the answers of the episodes.",
+    "icl_divergence": "KL(ICL ‖ procedure) over the answers of the episodes, each summed over all "
+    "tokens that accuracy accepts, renormalised.",
+    "rank": "Rank of the first accepted token among all tokens; means are geometric.",
+}
 
 
-def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) -> Plot:
+def explained(column: str, earlier: Earlier) -> str:
+    """What a caption says of a score, as results were measured."""
+    known = FIRST_TOKEN if earlier.results == earlier.total else ACCEPTED
+    return known[column] + remark(earlier)
+
+
+def remark(earlier: Earlier) -> str:
+    """The sentence on earlier results, where there are others beside them."""
+    if earlier.results in (0, earlier.total):
+        return ""
+    return (
+        f" In {earlier.results} of {earlier.total} results, of an earlier version, an answer is "
+        "the first token of the usual one alone."
+    )
+
+
+def by_task(
+    table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str, earlier: Earlier
+) -> Plot:
     """A score of every procedure on each task of a model, and its means over tasks.
 
     Args:
         table, means: from `score_numbers.by_task` and `.over_tasks`.
+        earlier: of the model.
     """
     model_rows, mean = table[table["model"] == model], means[means["model"] == model]
     tasks = model_rows["task"].nunique()
@@ -47,9 +74,8 @@ def by_task(table: pd.DataFrame, means: pd.DataFrame, score: Score, model: str) 
         f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per task. Whiskers: "
         "95 % bootstrap intervals over tasks."
     )
-    return Plot(
-        figure, of_models(_of_means(mean, score)), f"{note} {EXPLAINED[score.column]}", note
-    )
+    caption = f"{note} {explained(score.column, earlier)}"
+    return Plot(figure, of_models(_of_means(mean, score)), caption, note)
 
 
 def plain_logarithms(axis: Axis) -> None:

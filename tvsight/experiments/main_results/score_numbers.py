@@ -12,7 +12,7 @@ from tvsight.protocol.answer_sets import accepted_answers
 from tvsight.statistics import summaries
 from tvsight.statistics.intervals import recovered_gap
 from tvsight.statistics.summaries import Ratio, averaged, beside, by_group, gap, right, sizes
-from tvsight.storage.schemas import SCORE_TYPES
+from tvsight.storage.schemas import EARLIER_SCORES, SPELLINGS
 from tvsight.tasks.overlap import word_lists
 from tvsight.tasks.whole_answers import begins, normalised
 
@@ -45,9 +45,28 @@ SCORES = {
 MEASURED = tuple(score.column for score in SCORES.values())
 
 
+class Earlier(NamedTuple):
+    """How many results have scores of one token, the usual answer's first, instead of all tokens
+    that accuracy accepts."""
+
+    results: int
+    total: int
+
+
 def scored(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that have scores; results of schema version 1 have none."""
-    return rows[rows["rank"].notna()] if set(SCORE_TYPES) <= set(rows) else rows[:0]
+    return rows[rows["rank"].notna()] if set(EARLIER_SCORES) <= set(rows) else rows[:0]
+
+
+def earlier(rows: pd.DataFrame) -> Earlier:
+    """How many results an earlier version scored.
+
+    Args:
+        rows: from `scored`.
+    """
+    known = rows.get(SPELLINGS, pd.Series(np.nan, rows.index)).notna()
+    by_result = known.groupby([rows["model"], rows["task"]], observed=True).all()
+    return Earlier(int((~by_result).sum()), len(by_result))
 
 
 def by_task(rows: pd.DataFrame) -> pd.DataFrame:

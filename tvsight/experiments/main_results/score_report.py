@@ -5,18 +5,23 @@ import pandas as pd
 from tvsight.config import RunConfig
 from tvsight.experiments.main_results import score_figures, score_numbers
 from tvsight.experiments.main_results.method_numbers import WITHOUT_VECTOR
-from tvsight.experiments.main_results.score_numbers import SCORES
+from tvsight.experiments.main_results.score_numbers import SCORES, Earlier
 from tvsight.output import columns as c
 from tvsight.output.drawn import Drawn
 from tvsight.output.labels import number
 from tvsight.output.page import Page, Table
 from tvsight.protocol.options import shown_score
 
+FIRST_TOKEN = "whose usual answer begins with a token of at most this rank among all tokens"
+ACCEPTED = (
+    "whose first accepted token has at most this rank among all tokens; an answer is all tokens "
+    "that accuracy accepts"
+)
 TABLE = Table(
     "Scores beyond accuracy",
-    "A row is a procedure, averaged over tasks, on test. Top 1, 2, 3: the share of episodes whose "
-    "usual answer begins with a token of at most this rank among all tokens. Rank: the geometric "
-    "mean. Gap: log-probability of the answer minus that of the next episode's wrong one, in nats. "
+    "A row is a procedure, averaged over tasks, on test. Top 1, 2, 3: the share of episodes "
+    f"{FIRST_TOKEN}. Rank: the geometric mean. "
+    "Gap: log-probability of the answer minus that of the next episode's wrong one, in nats. "
     "KL: KL(ICL ‖ procedure) over the answers of the episodes, in nats. Recovered: the share of "
     "the way from the baseline to ICL. Behind accuracy: by how much less is recovered than of "
     "accuracy, tasks paired. Tasks are: all, the translations, or the rest. [ ]: 95 % bootstrap "
@@ -96,9 +101,20 @@ def draw(rows: pd.DataFrame, options: RunConfig, page: Page) -> None:
         return
     table = score_numbers.by_task(rows)
     means = score_numbers.over_tasks(table)
-    page.table(TABLE, table, means)
+    earlier = score_numbers.earlier(rows)
+    page.table(_declared(earlier), table, means)
     page.numbers(means, "scores_means")
     if score is not None:
         whole = means[means["group"] == "all"]
         for model in table["model"].unique():
-            page.figure(score_figures.by_task(table, whole, score, model), name, model)
+            of_model = score_numbers.earlier(rows[rows["model"] == model])
+            figure = score_figures.by_task(table, whole, score, model, of_model)
+            page.figure(figure, name, model)
+
+
+def _declared(earlier: Earlier) -> Table:
+    """The table of scores, which says what they are of."""
+    if earlier.results == earlier.total:
+        return TABLE
+    told = ACCEPTED + "." + score_figures.remark(earlier)
+    return TABLE._replace(note=TABLE.note.replace(FIRST_TOKEN + ".", told))
