@@ -1,7 +1,7 @@
 """Files of vectors, read back by other readers than those that wrote them."""
 
-import builtins
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -16,6 +16,7 @@ from tvsight.execution.jobs import Job
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import Patched, Text, as_patches, as_text, each, whole
+from tvsight.library.habits import hinted
 from tvsight.models import packages
 from tvsight.models.loading import Model, load_remote
 from tvsight.models.loading import load as load_here
@@ -114,6 +115,9 @@ class LoadedModel(Model):
             return run_here(self.decoder, function, *arguments, remote=remote)
         result: Result = _on_server(self, Job(function, arguments, prompts=prompts))
         return result
+
+    if not TYPE_CHECKING:  # so that a type checker refuses a name that is not there
+        __getattr__ = hinted("model")
 
     def __repr__(self) -> str:
         return f"<{' · '.join(self._words)}>"
