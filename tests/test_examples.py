@@ -70,8 +70,8 @@ def test_addresses_are_those_of_the_project(script: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     name = repository.removeprefix("https://github.com/")
     assert f"]({BADGE}{name}/blob/main/examples/{script.stem}.ipynb)" in text
-    (package,) = re.findall(r'"tvsight(?:\[(\w+)\])? @ git\+' + re.escape(repository) + '"', text)
-    assert package in {"", *project["optional-dependencies"]}
+    (extras,) = re.findall(r'"tvsight\[([\w,]+)\] @ git\+' + re.escape(repository) + '"', text)
+    assert {*extras.split(",")} <= {*project["optional-dependencies"]}
     assert repository in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert f"]({BADGE}{name}/blob/main/examples/first_look.ipynb)" in readme
 
