@@ -33,7 +33,7 @@ class Lens:
         return lens_figure(self)
 
     def __repr__(self) -> str:
-        return str(self._shown)
+        return str(self._shown.to_string())
 
     def _repr_html_(self) -> str:
         return str(self._shown.to_html())
