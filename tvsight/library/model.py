@@ -66,7 +66,7 @@ class LoadedModel(Model):
             ends = self._ends
             generated = self.run(measure.generated, prompts, most, added, ends)
             followed = [[token for token in row if token not in ends] for row in generated]
-            return [str(self.tokenizer.decode(row)) for row in followed]
+            return [str(self.tokenizer.decode(row, skip_special_tokens=True)) for row in followed]
 
         return each("text", text, following)
 
