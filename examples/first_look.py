@@ -33,7 +33,7 @@ import subprocess
 import sys
 
 if importlib.util.find_spec("tvsight") is None:
-    package = "tvsight[embedded] @ git+https://github.com/tvsight/tvsight"
+    package = "tvsight[embedded,figures] @ git+https://github.com/tvsight/tvsight"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 
 # %%
@@ -60,6 +60,31 @@ print(episode.query, "should become one of", episode.accepted)
 print("baseline:   ", tvsight.answer(model, episode.query))
 print("ICL:        ", tvsight.answer(model, episode.query, episode.demonstrations))
 print("task vector:", tvsight.answer(model, episode.query, patch=(layer, theta[layer])))
+
+# %% [markdown]
+# The logit lens shows where the answer comes from: the most probable next tokens after each block, with the vector.
+
+# %%
+prompt = tvsight.template("example").query(episode.query)
+lens = tvsight.lens(model, prompt, patch=(layer, theta[layer]), top=4)
+figure = lens.plot()
+
+# %% [markdown]
+# ## A vector of a task
+#
+# `tvsight.task_vector` extracts one vector, the mean over dev episodes, chooses its block and tests it. Its report has
+# the accuracies, with 95 % intervals. It takes pairs of your own too: see
+# [your_own](https://github.com/tvsight/tvsight/blob/main/examples/your_own.ipynb).
+
+# %%
+vector = tvsight.task_vector(model, "country_capital", episodes=EPISODES, seed=SEED)
+vector
+
+# %%
+vector.apply(["Portugal", "Japan", "Kenya"])
+
+# %%
+figure = vector.sweep("Portugal", expected="Lisbon").plot()
 
 # %% [markdown]
 # ## Measured beside reported
@@ -91,19 +116,6 @@ by_block = sweep.pivot_table(index="layer", columns="task", values="correct", ag
 axes = by_block.astype(float).plot(figsize=(6, 3), marker=".", ylim=(0, 1))
 axes.set(xlabel="block", ylabel="dev accuracy")
 plt.show()
-
-# %% [markdown]
-# ## A vector of a task
-#
-# `tvsight.task_vector` learns one vector, the mean over dev episodes, chooses its block and tests it. Its report has
-# the accuracies, with 95 % intervals.
-
-# %%
-vector = tvsight.task_vector(model, "country_capital", episodes=EPISODES, seed=SEED)
-vector
-
-# %%
-vector.apply("Portugal")
 
 # %% [markdown]
 # ## Whole answers
@@ -154,10 +166,10 @@ for alpha in (0.1, 0.25, 1):
 # %% [markdown]
 # ## Files
 #
-# A vector is saved as safetensors, and `tvsight.read` returns all stored rows of a folder.
+# A vector is saved as safetensors, and `tvsight.read` returns the stored rows of a folder, all or some.
 
 # %%
 vector.save("country_capital.safetensors")
 again = tvsight.read_vector(model, "country_capital.safetensors")
-stored = tvsight.read("first_look")
+stored = tvsight.read("first_look", columns=["experiment", "task", "procedure", "correct"])
 stored.groupby(["experiment", "task"]).size()
