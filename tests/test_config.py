@@ -28,6 +28,7 @@ CHANGED: dict[str, Any] = {
         "captions": "full",
         "width": 3.3,
         "svg": True,
+        **{"overwrite": True, "verbose": True},
         "remote": True,
     },
     **{"trust_remote_code": True, "allow_pickled_weights": True, "remote_simulated": True},
@@ -137,7 +138,7 @@ def test_rules_are_about_options_that_there_are() -> None:
 
 
 def test_a_redraw_goes_with_what_says_which_results_are_drawn_and_with_nothing_else() -> None:
-    drawing = {"results", "captions", "width", "svg"}
+    drawing = {"results", "captions", "width", "svg", "overwrite", "verbose"}
     for name in field_names("identity") | drawing:
         check_given(typed("redraw", "model", name), RULES)
     for name in field_names("runtime") - drawing - {"redraw"}:

@@ -73,7 +73,7 @@ RULES = Rules(
             ),
             "it measures nothing and loads no model",
         ),
-        "dry_run": (("save_episodes",), "it writes nothing"),
+        "dry_run": (("save_episodes", "overwrite"), "it writes nothing"),
         "remote": (
             ("remote_simulated", "device", "allow_pickled_weights"),
             "the server holds and runs the model",
@@ -169,6 +169,8 @@ class RunConfig:
     """Store rows only, without the task vectors of every episode and block."""
     redraw: bool = field(default=False, metadata=RUNTIME)
     """Draw tables and figures from stored results. No model is loaded."""
+    overwrite: bool = field(default=False, metadata=RUNTIME)
+    """Replace tables and figures that cover more tasks, models or results than the run, too."""
     fail_fast: bool = field(default=False, metadata=PLACE)
     """Stop at the first task that fails, instead of continuing with the others."""
     captions: Literal["short", "full", "none"] = field(default="short", metadata=RUNTIME)
@@ -179,6 +181,8 @@ class RunConfig:
         default=PAGE_WIDTHS[1], metadata=RUNTIME
     )
     """Width of the page that figures are laid out for: 6.8 (two columns) down to 3.3 (one)."""
+    verbose: bool = field(default=False, metadata=RUNTIME)
+    """Print all tables, with intervals and all columns, and the name of every file."""
     svg: bool = field(default=False, metadata=RUNTIME)
     """Write figures as SVG too."""
     trust_remote_code: bool = field(default=False, metadata=PLACE)

@@ -117,7 +117,7 @@ def option(name: str, value: object = None) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that suggests the known names closest to `name`; empty when none is close."""
     lowered = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.75)
     if not close:
         return ""
     return " Did you mean " + " or ".join(repr(lowered[candidate]) for candidate in close) + "?"

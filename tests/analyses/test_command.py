@@ -123,7 +123,8 @@ def run(
 ) -> tuple[str | Path, ...]:
     """A command whose results are stored."""
     results = tmp_path_factory.mktemp("run") / "results"
-    options = ("--model", tiny_checkpoint("qwen2"), *MEASURED, "--results", results)
+    where = ("--model", tiny_checkpoint("qwen2"), "--results", results)
+    options = (*where, *MEASURED, "--verbose")
     assert analysis("main_results", *options).returncode == 0
     return ("main_results", *options, "--redraw")
 
@@ -152,7 +153,7 @@ def test_characters_that_a_terminal_lacks_are_replaced(run: tuple[str | Path, ..
     shown, said = process.communicate()
     assert (process.returncode, said) == (0, "")
     assert "| algorithmic | to upper case " in shown
-    assert "| ?   " in shown  # a dash where the paper has no number
+    assert "| ?   " in shown  # a dash where a category has no block
     assert has_table(run)
 
 

@@ -46,6 +46,7 @@ ALONE = {
     *("model", "tasks", "task_file", "shots", "dummy_queries", "episodes_per_split", "seed"),
     *("division", "template", "episodes", "dtype", "results", "device", "remote", "dry_run"),
     *("remote_simulated", "max_job_episodes", "save_episodes", "vectors", "redraw", "fail_fast"),
+    *("overwrite", "verbose", "all", "json"),
     *("captions", "width", "svg", "methods", "answer_tokens", "score", "layer"),
     *("least_peak", "perplexity", "distance", "all_tokens", "heads", "protocol"),
     *("shot_counts", "templates", "pairs", "output", "experiment"),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +13,11 @@ import pytest
 
 import tvsight
 from tests.helpers.commands import ROOT, SETTINGS, Finished, analysis
+from tvsight.cli.command import COMMON
 from tvsight.cli.program import COMMANDS
+from tvsight.config import RunConfig
+from tvsight.errors import option
+from tvsight.protocol.options import Options
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODULE, FUNCTION = PROJECT["project"]["scripts"]["tvsight"].split(":")
@@ -53,7 +58,7 @@ def test_help_lists_every_analysis_in_a_line(tmp_path: Path) -> None:
     shown = script(tmp_path, "--help")
     assert (shown.returncode, shown.stderr) == (0, "")
     listed = [line.strip() for line in shown.stdout.splitlines() if line.startswith("  ")]
-    assert len(listed) == len(COMMANDS)
+    assert listed.pop().startswith("completion SHELL")
     for line, name in zip(listed, COMMANDS, strict=True):
         typed, about = line.split(maxsplit=1)
         assert typed == name.replace("_", "-")
@@ -61,12 +66,12 @@ def test_help_lists_every_analysis_in_a_line(tmp_path: Path) -> None:
 
 
 def test_an_analysis_has_the_same_help_under_its_own_name(tmp_path: Path) -> None:
-    usage, *rest = script(tmp_path, "ndif_status", "--help").stdout.splitlines()
-    of_module, *rest_of_module = analysis("ndif_status", "--help").stdout.splitlines()
-    assert usage.startswith("usage: tvsight ndif-status [-h] [--host URL]")
-    assert of_module == usage.replace("tvsight ndif-status", "python -m analyses.ndif_status")
-    assert rest == rest_of_module
-    assert any("The server. By default NDIF_HOST" in line for line in rest)
+    shown = script(tmp_path, "ndif_status", "--help").stdout
+    of_module = analysis("ndif_status", "--help").stdout
+    usage = "usage: tvsight ndif-status [-h] [--host URL]"
+    assert usage in shown
+    assert shown.replace("tvsight ndif-status", "python -m analyses.ndif_status", 1) == of_module
+    assert "The server. By default NDIF_HOST" in shown
 
 
 @pytest.mark.slow
@@ -100,3 +105,45 @@ def test_the_version_has_one_source(tmp_path: Path) -> None:
     assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "tvsight.__version__"}
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {tvsight.__version__}" in citation
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_options_models_and_tasks(tmp_path: Path, shell: str) -> None:
+    shown = script(tmp_path, "completion", shell)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for word in ("main-results", "completion", "gemma-3-270m", "antonyms", "overwrite"):
+        assert word in shown.stdout
+    (tmp_path / "completion").write_text(shown.stdout)
+    if shell == "bash":
+        for typed, expected in (
+            ("ma", {"main-results"}),
+            ("main-results --overw", {"--overwrite"}),
+            ("heads --tasks ant", {"antonyms"}),
+            ("all --model gemma-3-2", {"gemma-3-270m"}),
+        ):
+            ask = (
+                f"source completion; COMP_WORDS=(tvsight {typed}); "
+                f"COMP_CWORD={len(typed.split())}; _tvsight; echo ${{COMPREPLY[@]}}"
+            )
+            done = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True)
+            assert {*done.stdout.split()} == expected
+
+
+@pytest.mark.slow
+def test_an_unknown_shell_is_refused_and_the_package_is_the_command(tmp_path: Path) -> None:
+    assert "'tcsh' is none of bash, zsh" in script(tmp_path, "completion", "tcsh").stderr
+    command = [sys.executable, "-m", "tvsight", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == script(tmp_path, "--help").stdout
+
+
+@pytest.mark.slow
+def test_help_shows_common_options_and_help_all_every_one() -> None:
+    brief, whole = (analysis("main_results", typed).stdout for typed in ("--help", "--help-all"))
+    for entry in fields(Options):
+        typed = f"│ {option(entry.name, False if entry.default is True else None)} "
+        assert typed in whole
+        assert (typed in brief) == (entry.name in COMMON or not hasattr(RunConfig, entry.name))
+    assert "\n    python -m analyses.main_results --score kl\n" in brief
+    assert max(map(len, brief.splitlines())) <= 170

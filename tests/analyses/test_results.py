@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import pty
 import re
@@ -50,16 +51,16 @@ def results(action: str, store: Store, *more: str | Path) -> Finished:
     return called("results", action, "--results", store.root, *more)
 
 
-def alone(action: str, store: Store) -> Finished:
+def alone(action: str, store: Store, *others: str) -> Finished:
     """The same in a process of its own, which says what it has imported."""
     where = ("--results", store.root)
-    process = analysis("results", action, *where, python=("-X", "importtime"))
+    process = analysis("results", action, *where, *others, python=("-X", "importtime"))
     assert imported(process.stderr) & {"pandas", *MODEL_CODE} == {"pandas"}
     return process
 
 
 def test_list_shows_every_result_without_model_code(store: Store) -> None:
-    process = alone("list", store)
+    process = alone("list", store, "--all")
     assert process.returncode == 0
     first, second = cells(process)
     assert first[:4] == ["main_results", "org/model-1b", "antonyms", CURRENT.key]
@@ -72,11 +73,25 @@ def test_list_shows_every_result_without_model_code(store: Store) -> None:
 
 def test_list_shows_the_reference_results() -> None:
     chosen = ("--tasks", "knowledge,to_upper", "--experiment", "controls", "--model", EMBEDDED)
-    process = called("results", "list", *chosen)
+    process = called("results", "list", *chosen, "--all")
     assert (process.returncode, process.stderr) == (0, "")
     listed = cells(process)
     assert len(listed) == 5
     assert {row[4] for row in listed} == {"50 + 50"}
+    described = json.loads(called("results", "list", *chosen, "--json").stdout)
+    assert [list(one.values())[3:5] for one in described] == [row[2:4] for row in listed]
+
+
+def test_list_has_a_row_for_each_experiment_model_and_settings() -> None:
+    chosen = ("--tasks", "to_upper,antonyms", "--experiment", "main_results", "methods")
+    process = called("results", "list", *chosen, "--model", EMBEDDED)
+    rows = [line.split("  ") for line in process.stdout.splitlines() if EMBEDDED in line]
+    shown = [[cell.strip() for cell in row if cell.strip()][:4] for row in rows]
+    shots = [f"float32, shots {count}" for count in (1, 12, 16, 2, 3, 8)]
+    seeds = [f"float32, seed {seed}" for seed in (1, 2)]
+    settings = ["float32", *seeds, *shots]
+    assert shown[: len(settings)] == [["main_results", EMBEDDED, of, "2"] for of in settings]
+    assert shown[len(settings)] == ["methods", EMBEDDED, "float32, method mean_state", "2"]
 
 
 def test_verify_is_silent_about_a_whole_folder_and_names_what_is_wrong(store: Store) -> None:
@@ -214,7 +229,7 @@ def test_revisions_are_listed_and_runs_exported_each_with_its_own_block(
         right = (ROWS["layer"] == block).fillna(False)
         rows = ROWS.assign(correct=right.astype(bool).astype(ROWS["correct"].dtype))
         store.save(asked, rows, VECTORS, MADE | {"source": {"kind": "hub", "asked": [name]}})
-    listed = {row[2] for row in cells(results("list", store))}
+    listed = {row[2] for row in cells(results("list", store, "--all"))}
     assert listed == {"", "step1000 (commit 100010001000)", "step2000 (commit 200020002000)"}
     archive = tmp_path / "mine.zip"
     assert results("export", store, "--vectors", "figures", "--output", archive).returncode == 0
@@ -249,7 +264,10 @@ def test_an_export_leaves_damage_out_by_name(store: Store, tmp_path: Path) -> No
             ("export", "--experiment", "answers", "--output", "FOLDER/x.rar"),
             r"ends in \.tar\.gz, \.tgz, \.zip",
         ),
-        (("export", "--model", "gemma", "--output", "FOLDER/x.zip"), "Did you mean 'gemma-3-270m'"),
+        (
+            ("export", "--model", "gemma-3-270", "--output", "FOLDER/x.zip"),
+            "Did you mean 'gemma-3-270m'",
+        ),
         (("export", "--tasks", "knowlege", "--output", "FOLDER/x.zip"), "--tasks 'knowlege'"),
     ],
 )

@@ -113,7 +113,7 @@ def run(tiny_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPat
         if name not in known:
             command, results = COMMANDS[name], tmp_path_factory.mktemp(name)
             where = ("--model", tiny_checkpoint("qwen2"), "--results", results)
-            options = (*where, *command.options, *SIZES)
+            options = (*where, *command.options, *SIZES, "--verbose")
             planned = analysis(name, *options, "--dry-run")
             assert list(results.iterdir()) == []
             known[name] = Run(

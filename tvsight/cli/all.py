@@ -8,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tvsight.cli.analysis import draw, report
+from tvsight.cli.analysis import draw, refuse_empty, report
 from tvsight.cli.command import FAILURE_EXIT
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import ServerError, StorageError, TvsightError
@@ -67,6 +67,7 @@ def main(options: RunConfig) -> int:
     from tvsight.run.planning import read_plan, sources
     from tvsight.run.runner import Runner
 
+    refuse_empty(options)
     read_plan(options)  # a mistyped name ends the command here, not once per analysis
     sources(options)
     display = Display()

@@ -6,7 +6,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tvsight.cli.command import FAILURE_EXIT, command
-from tvsight.config import RULES
+from tvsight.config import RULES, RunConfig
+from tvsight.errors import UsageError
 
 if TYPE_CHECKING:
     from tvsight.output.drawn import Drawn
@@ -45,6 +46,7 @@ def analyse(name: str, options: Any) -> int:
     from tvsight.protocol.methods import further_methods
     from tvsight.run.runner import Runner
 
+    refuse_empty(options)
     of_name = report(name)
     further_methods(options)  # an unknown one is refused before the others are measured
     display = Display()
@@ -58,14 +60,35 @@ def analyse(name: str, options: Any) -> int:
     return FAILURE_EXIT if outcome.failures else 0
 
 
+def refuse_empty(options: RunConfig) -> None:
+    """Refuse to draw from a folder without any result.
+
+    Raises:
+        UsageError: for such a folder.
+    """
+    from tvsight.storage.store import Store
+
+    if options.redraw and next(Store(options.results).paths(), None) is None:
+        raise UsageError(
+            f"--redraw: {options.results} has no results. Leave --redraw out to measure them, or "
+            "name the folder that has them with --results."
+        )
+
+
 def draw(
     of_name: ModuleType, outcome: "Outcome", options: Any, runner: "Runner", drawn: "Drawn"
 ) -> None:
     """Write the tables and figures of a report. What is printed waits until they are written."""
+    from tvsight.output.findings import Findings
     from tvsight.output.theme import page
+    from tvsight.storage.store import Store
 
     drawn.name_only(outcome.whole_models)
+    covered = drawn.keep_wider(outcome.coverage, outcome.stored_coverage(Store(options.results)))
     with runner.display.console, page(options.width):
         renamed = outcome.renamed(runner.labels).in_order()
-        of_name.draw(renamed, options, runner.display, drawn)
-        runner.display.written(drawn.files)
+        shown = Findings(runner.display, options.verbose)
+        of_name.draw(renamed, options, shown, drawn)
+        covered.record()
+        models = {result.key.model for result in renamed.results}
+        shown.show(drawn.findings(models), drawn.files, str(covered))

@@ -1,15 +1,21 @@
 """The command line of every analysis: options, errors, exit codes."""
 
+import ast
 import gc
+import inspect
 import io
 import os
 import select
+import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import Field, field, fields, make_dataclass
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import tyro
 
@@ -26,6 +32,13 @@ PROGRAM: ContextVar[str | None] = ContextVar("PROGRAM", default=None)
 
 TYPES = "__annotations__"
 """The attribute in which a class keeps the types of the fields that it adds."""
+
+HELP_ALL = "--help-all"
+COMMON = (
+    *("model", "tasks", "task_file", "shots", "seed"),
+    *("remote", "results", "redraw", "overwrite", "verbose"),
+)
+"""Options of every run that --help shows; --help-all shows the others too."""
 
 Options = TypeVar("Options")
 
@@ -68,11 +81,16 @@ def _run(
     options: type[Options], main: Callable[[Options], int], description: str | None, rules: Rules
 ) -> int:
     _say_remarks()
+    arguments = ["--help" if typed == HELP_ALL else typed for typed in sys.argv[1:]]
+    is_brief = issubclass(options, RunConfig) and HELP_ALL not in sys.argv
+    if is_help := not {"-h", "--help"}.isdisjoint(arguments):
+        print(_described(description or "", is_brief), end="\n\n")
     try:
         chosen = tyro.cli(
-            _grouped(options),
+            _grouped(options, is_help and is_brief),
+            args=arguments,
             prog=PROGRAM.get() or _module(),
-            description=description,
+            description="",
             config=(
                 tyro.conf.FlagCreatePairsOff,
                 tyro.conf.OmitArgPrefixes,
@@ -92,20 +110,36 @@ def _run(
     return main(chosen)
 
 
-def _grouped(options: type[Any]) -> type[Any]:
+def _described(description: str, is_brief: bool) -> str:
+    """What --help says above the options: paragraphs as wide as the terminal, examples as lines."""
+    wide = shutil.get_terminal_size().columns
+    parts = [
+        part if part.startswith(" ") else textwrap.fill(" ".join(part.split()), wide)
+        for part in description.strip().split("\n\n")
+    ]
+    more = [f"{HELP_ALL} lists all options."] if is_brief else []
+    return "\n\n".join([*parts, *more])
+
+
+def _grouped(options: type[Any], is_brief: bool = False) -> type[Any]:
     """The options of a run in one dataclass per group, which --help shows as a box each. Options of
-    other commands stay as they are."""
+    other commands stay as they are.
+
+    Args:
+        is_brief: without the options of every run that are not in `COMMON`.
+    """
     if not issubclass(options, RunConfig):
         return options
     groups: dict[str, type[Any]] = {}
     for owner in reversed(options.__mro__):
         own = [entry for entry in fields(options) if entry.name in vars(owner).get(TYPES, ())]
+        if is_brief and owner is RunConfig:
+            own = [entry for entry in own if entry.name in COMMON]
         for group in dict.fromkeys(_group(owner, entry) for entry in own):
-            # tyro reads the help of an option in the source of the class of this name.
             groups[group] = make_dataclass(
                 owner.__name__,
                 [
-                    (entry.name, entry.type, field(default=entry.default))
+                    (entry.name, _helped(owner, entry), field(default=entry.default))
                     for entry in own
                     if _group(owner, entry) == group
                 ],
@@ -114,6 +148,23 @@ def _grouped(options: type[Any]) -> type[Any]:
             )
     shown = [(name, group, field(default_factory=group)) for name, group in groups.items()]
     return make_dataclass(options.__name__, shown)
+
+
+def _helped(owner: type, entry: "Field[Any]") -> Any:
+    """The type of an option with its help, without the line ends of the source."""
+    return Annotated[entry.type, tyro.conf.arg(help=_documented(owner)[entry.name])]
+
+
+@cache
+def _documented(owner: type) -> dict[str, str]:
+    """The help of each option, from the text below it in the source of its class."""
+    (source,) = ast.parse(inspect.getsource(owner)).body
+    known = {}
+    for node, below in pairwise(getattr(source, "body", [])):
+        match node, below:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
+                known[name] = " ".join(text.split())
+    return known
 
 
 def _group(owner: type, entry: "Field[Any]") -> str:
@@ -139,9 +190,8 @@ def _caught(run: Callable[[], int]) -> int:
         return _complain(str(error), FAILURE_EXIT)
     except KeyboardInterrupt:
         gc.freeze()  # with torch loaded, collecting everything on the way out takes a second
-        return _complain(
-            "Interrupted. What is complete is kept: repeat the command to go on.", INTERRUPT_EXIT
-        )
+        kept = "What is complete is kept: repeat the command to go on."
+        return _complain(kept, INTERRUPT_EXIT, "interrupted:")
     except Exception:
         raise
     except BaseException as error:  # of a method file, or of code in a checkpoint
@@ -229,13 +279,15 @@ class _Output(io.FileIO):
         return memoryview(data).nbytes
 
 
-def _complain(message: str, code: int) -> int:
+def _complain(message: str, code: int, what: str = "error:") -> int:
     from rich.console import Console
     from rich.text import Text
 
     from tvsight.texts import printable
 
     console = Console(stderr=True)
-    told = Text.assemble(("error:", "bold red"), " ", printable(message))
+    told = Text.assemble(
+        (what, "bold red" if what == "error:" else "bold"), " ", printable(message)
+    )
     console.print(told, soft_wrap=not console.is_terminal)
     return code

@@ -29,6 +29,8 @@ def main(_: Options) -> int:
         for entry in catalogue().values()
     ]
     display = Display()
-    display.table(pd.DataFrame(rows), "Models by alias", ["Model", "Hub id"])
+    display.verbose = False
+    others = ["Model", "Alias loads", "Parameters", "Licence"]
+    display.table(pd.DataFrame(rows), "Models by alias", others, whole=["Alias", "Hub id"])
     display.note("Any hub id or checkpoint directory works as well.")
     return 0

@@ -31,12 +31,16 @@ def main() -> None:
 def _without_analysis(typed: str) -> int:
     if typed in ("-h", "--help"):
         print(_help())
+    elif typed == "completion":
+        from tvsight.cli.completion import script
+
+        print(script(" ".join(sys.argv[2:]), [*_typed(), typed]), end="")
     elif typed == "--version":
         print(f"tvsight {__version__}")
     elif not typed:
         raise UsageError("an analysis was expected, as in `tvsight main-results`. " + LISTED)
     else:
-        near = nearest(typed, [name.replace("_", "-") for name in COMMANDS])
+        near = nearest(typed, _typed())
         raise UsageError(f"Unknown analysis {typed!r}.{near} {LISTED}")
     return 0
 
@@ -44,10 +48,16 @@ def _without_analysis(typed: str) -> int:
 LISTED = "`tvsight --help` lists the analyses."
 
 
+def _typed() -> list[str]:
+    """The commands as they are typed."""
+    return [name.replace("_", "-") for name in COMMANDS]
+
+
 def _help() -> str:
     lines = ["usage: tvsight ANALYSIS [OPTIONS]", "", str(__doc__).partition("\n")[0], ""]
-    for name in COMMANDS:
+    for name, typed in zip(COMMANDS, _typed(), strict=True):
         about = str(import_module(f"analyses.{name}").__doc__).partition("\n")[0]
-        lines.append(f"  {name.replace('_', '-'):<20}{about}")
+        lines.append(f"  {typed:<20}{about}")
+    lines.append(f"  {'completion SHELL':<20}A script for bash, zsh or fish that completes these.")
     lines += ["", "`tvsight ANALYSIS --help` lists the options of one."]
     return "\n".join(lines)

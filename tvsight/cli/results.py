@@ -1,8 +1,9 @@
 """List a results folder, verify it, clean it up, export a part of it, or share it on the hub."""
 
+import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -10,8 +11,9 @@ import tyro
 from tvsight.cli import sharing
 from tvsight.cli.command import FAILURE_EXIT
 from tvsight.cli.folder import Chosen, counted, name_findings, progress, size_text
-from tvsight.config import Folder
+from tvsight.config import SAMPLING, Folder, RunConfig
 from tvsight.errors import UsageError
+from tvsight.prompts.templates import template
 
 if TYPE_CHECKING:
     from tvsight.output.console import Display
@@ -19,9 +21,19 @@ if TYPE_CHECKING:
     from tvsight.storage.store import Store
 
 
+SETTINGS = (*SAMPLING, "division", "template")
+"""Options whose values are named where they are not the usual ones."""
+
+
 @dataclass(frozen=True)
 class List(Chosen):
-    """List the results by their manifests; files are not compared with checksums."""
+    """List the results by their manifests, a row for each experiment, model and settings; files are
+    not compared with checksums."""
+
+    all: bool = False
+    """A row for each result."""
+    json: bool = False
+    """Print JSON, an object for each result."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,14 @@ def _list(action: List, store: "Store", display: "Display") -> int:
     with progress(_results(store), "reading") as seen:
         found, unusable = entries(store, seen)
     chosen = action.choice().of(found)
-    if chosen:
+    if action.json:
+        print(json.dumps([_cells(entry) for entry in chosen], indent=1, ensure_ascii=False))
+    elif chosen and not action.all:
+        title = f"{counted(len(chosen))}, {size_text(sum(entry.size for entry in chosen))}"
+        display.verbose = False
+        rows = _grouped(chosen)
+        display.table(pd.DataFrame(rows), title, ["Measured"], whole=["Experiment", "Model"])
+    elif chosen:
         rows = [_cells(entry) for entry in chosen]
         if not any(row["Revision"] for row in rows):  # packages and directories have none
             rows = [{name: row[name] for name in row if name != "Revision"} for row in rows]
@@ -149,6 +168,39 @@ def _agreed(question: str) -> bool:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:
         return False
+
+
+def _grouped(chosen: "Sequence[Entry]") -> list[dict[str, str]]:
+    """A row for each experiment, model and settings."""
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in chosen:
+        of = (entry.identity["experiment"], entry.identity["model"], _settings(entry))
+        groups.setdefault(of, []).append(entry)
+    return [
+        {
+            **dict(zip(("Experiment", "Model", "Settings"), of, strict=True)),
+            "Tasks": str(len({entry.identity["task"] for entry in entries})),
+            "Size": size_text(sum(entry.size for entry in entries)),
+            "Measured": max(entry.manifest["written"] for entry in entries)[:10],
+        }
+        for of, entries in sorted(groups.items())
+    ]
+
+
+def _settings(entry: "Entry") -> str:
+    """The settings of a result that are not the usual ones, with its precision and revision."""
+    from tvsight.run.revisions import stored_revisions
+
+    identity = entry.identity
+    usual = {entry.name: entry.default for entry in fields(RunConfig)}
+    usual |= {"seed": 0, "template": template(RunConfig.template).text}
+    named = [
+        f"{name} {identity[name]}"
+        for name in (*SETTINGS, "method")
+        if identity.get(name) not in (None, usual.get(name))
+    ]
+    revisions = [one.text for one in stored_revisions([entry.manifest])]
+    return ", ".join([str(identity.get("dtype", "")), *revisions, *named])
 
 
 def _cells(entry: "Entry") -> dict[str, str]:

@@ -145,6 +145,7 @@ def load_remote(
             f"{option('remote')}: {name} is {what}, and a server knows hub models only. Name "
             f"{other} with {option('model')}, or use {option('remote_simulated', True)}."
         )
+    source = replace(source, on_server=True)
     identity = weights_identity(source)
     # Not pinned to the commit: the server knows the model under the revision that is asked for.
     decoder = _skeleton(source, source.location, trust_remote_code)

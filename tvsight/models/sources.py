@@ -34,6 +34,8 @@ class ModelSource:
     """Alias of a packaged model, path of a checkpoint directory, or hub id."""
     revision: str | None = None
     package: Package | None = None
+    on_server: bool = False
+    """Whether a server has the weights."""
 
 
 def resolve(name: str | os.PathLike[str], revision: str | None = None) -> ModelSource:
@@ -169,6 +171,10 @@ def _hub_commit(source: ModelSource) -> str:
     raise UsageError(hub_failure(source, reason)) from reason
 
 
+SMALL_FILES = ' --include "*.json" "*.txt" "*token*"'
+"""Configuration and tokenizer, for `hf download`."""
+
+
 def hub_failure(source: ModelSource, error: Exception | None) -> str:
     """The reason why a hub model cannot be loaded, and the command that helps."""
     repo = source.location
@@ -180,8 +186,9 @@ def hub_failure(source: ModelSource, error: Exception | None) -> str:
             "`hf auth login` (or set HF_TOKEN) and repeat the command."
         )
     if kind == "RepositoryNotFoundError":
+        near = nearest(repo.rpartition("/")[2], catalogue())
         return (
-            f"The hub has no model {repo!r} (or it is private).{nearest(repo, catalogue())} "
+            f"The hub has no model {repo!r} (or it is private).{near} "
             "`python -m analyses.models` lists the aliases."
         )
     if kind == "HFValidationError":
@@ -190,9 +197,12 @@ def hub_failure(source: ModelSource, error: Exception | None) -> str:
         newest = f"leave {option('revision')} out for the newest."
         return f"{repo} has no revision {source.revision!r}; {newest}"
     offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+    what, needed = f"{repo} is", ""
+    if source.on_server:
+        what, needed = f"configuration and tokenizer of {repo} are", SMALL_FILES
     return (
-        f"The hub could not be reached{offline} and {repo} is not in its local cache ({kind}). "
-        f"With a connection, repeat the command, or run `hf download {repo}` for later; without "
-        "one, measure a local checkpoint directory or the embedded model: "
+        f"The hub could not be reached{offline} and {what} not in its local cache ({kind}). "
+        f"With a connection, repeat the command, or run `hf download {repo}{needed}` for later; "
+        "without one, measure a local checkpoint directory or the embedded model: "
         f"`{option('model', EMBEDDED)}`."
     )

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -69,6 +70,9 @@ class _Bars(Progress):
 
 class Display:
     """Progress and results of a run, as text."""
+
+    verbose = True
+    """Whether reports show all tables, with all columns and lines between them."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
@@ -163,6 +167,9 @@ class Display:
         for name, reason in failures.items():
             self._alarm(f"Missing: {name}.", reason)
 
+    def wait(self, table: str) -> None:
+        """A table that waits for --verbose."""
+
     def title(self, text: str) -> None:
         """A heading over what follows."""
         self.console.print()
@@ -173,22 +180,31 @@ class Display:
         for path in paths:
             self.note(f"Wrote {path}")
 
-    def table(self, table: pd.DataFrame, title: str, secondary: Sequence[str] = ()) -> None:
+    def table(
+        self,
+        table: pd.DataFrame,
+        title: str,
+        secondary: Sequence[str] = (),
+        whole: Sequence[str] = (),
+    ) -> None:
         """A data frame whose cells are texts.
 
         A terminal that is too narrow gets it without intervals and without the columns in
-        `secondary`, and is told so.
+        `secondary`, and is told so. Cells of the columns in `whole` are never broken.
         """
         table = table.map(lambda cell: one_line(str(cell))).rename(columns=one_line)
-        shown, room = _drawn(table, title), self.console.width
+        shown, room = _drawn(table, title, self.verbose, whole), self.console.width
         options = self.console.options.update(width=MOST_WIDE)
         left_out: list[str] = []
-        if self.console.is_terminal and self.console.measure(shown, options=options).maximum > room:
+        may_leave_out = self.console.is_terminal or (whole and room < PLAIN_WIDTH)
+        if may_leave_out and self.console.measure(shown, options=options).maximum > room:
             left_out = [name for name in map(str, table) if name in secondary]
             short = table.drop(columns=left_out).map(lambda cell: INTERVAL.sub("", cell))
             if not short.equals(table[list(short)]):
                 left_out.insert(0, "intervals")
-            shown = _drawn(short, title)
+            shown = _drawn(short, title, self.verbose, whole)
+        if not self.verbose:
+            self.console.print(Text(one_line(title), style="bold"))
         self.console.print(shown)
         if left_out:
             self.note(f"Left out at {room} columns: {', '.join(left_out)}.")
@@ -211,10 +227,15 @@ def _since(moment: float) -> str:
     return str(timedelta(seconds=int(time.monotonic() - moment)))
 
 
-def _drawn(table: pd.DataFrame, title: str) -> Table:
-    shown = Table(title=Text(one_line(title)), title_justify="left", header_style="bold")
+def _drawn(table: pd.DataFrame, title: str, ruled: bool, whole: Sequence[str]) -> Table:
+    shown = Table(title_justify="left", header_style="bold" if ruled else "")
+    if ruled:
+        shown.title = Text(one_line(title))
+    else:
+        shown.box, shown.show_edge, shown.pad_edge = SIMPLE_HEAD, False, False
+        shown.collapse_padding = True
     for name in table:
-        shown.add_column(Text(str(name)), overflow="fold")
+        shown.add_column(Text(str(name)), overflow="fold", no_wrap=name in whole)
     for row in table.itertuples(index=False):
         shown.add_row(*map(Text, row))
     return shown

@@ -11,6 +11,7 @@ from tvsight.config import RunConfig, command
 from tvsight.errors import UsageError
 from tvsight.models import resolve
 from tvsight.output import tables
+from tvsight.output.coverage import Coverage, Covered
 from tvsight.output.plots import Plot
 from tvsight.output.tables import Wording
 from tvsight.writing import folder_name
@@ -25,6 +26,8 @@ class Drawn:
 
     Attributes:
         files: every file that was written, in order.
+        titles: of every figure, with what its name has after the analysis.
+        covered: what the files of the analysis cover; None where all are written.
     """
 
     kind = ""
@@ -37,6 +40,8 @@ class Drawn:
         self.results = Path(options.results)
         self.name = name
         self.files: list[Path] = []
+        self.titles: list[tuple[tuple[str, ...], str]] = []
+        self.covered: Covered | None = None
         self._names: set[str] = set()
 
     def name_only(self, models: Collection[str]) -> None:
@@ -49,6 +54,17 @@ class Drawn:
         chosen = self.options.model
         named = [name for name in chosen if resolve(name, self.options.revision).name in models]
         self.options = replace(self.options, model=tuple(named) or chosen)
+
+    def keep_wider(self, own: Coverage, unrecorded: Coverage) -> Covered:
+        """Let files that cover more than the run stay, unless the options say --overwrite.
+
+        Args:
+            own: the coverage of the run.
+            unrecorded: that of files of which none is recorded.
+        """
+        overwrite = self.options.overwrite
+        self.covered = Covered(self.results, self.name, own, unrecorded, overwrite)
+        return self.covered
 
     def of(self, kind: str, note: str = "") -> "Drawn":
         """The same tables and figures of something else, such as the vector of another method, in
@@ -86,6 +102,8 @@ class Drawn:
         """
         folder, name = self.results / "tables", self._new("tables", parts)
         self._new("tables", (*parts, "full"))  # the wide form has this name
+        if self._keeps(folder / f"{name}.csv"):
+            return
         noted = wording._replace(note=wording.note + self.note)
         self.files += tables.write(folder, name, numbers, cells, names, noted, aside)
 
@@ -95,8 +113,9 @@ class Drawn:
         Raises:
             UsageError: when the folder cannot be written, or there is a table of this name.
         """
-        name = self._new("tables", parts)
-        self.files += tables.write_numbers(self.results / "tables", name, numbers)
+        folder, name = self.results / "tables", self._new("tables", parts)
+        if not self._keeps(folder / f"{name}.csv"):
+            self.files += tables.write_numbers(folder, name, numbers)
 
     def figure(self, plot: Plot, *parts: str) -> None:
         """Write a figure as PNG and PDF, or SVG too, and its caption as Markdown.
@@ -107,15 +126,29 @@ class Drawn:
         Raises:
             UsageError: when the folder cannot be written, or there is a figure of this name.
         """
-        name = self._new("figures", parts)
+        folder, name = self.results / "figures", self._new("figures", parts)
+        self.titles.append(((self.kind, *parts), plot.title))
+        if self._keeps(folder / f"{name}.png"):
+            return
         noted = replace(plot, caption=plot.caption + self.note)
         self.files += noted.write(
-            self.results / "figures",
+            folder,
             name,
             captions=self.options.captions,
             svg=self.options.svg,
             command=command(self.name, self.options),
         )
+
+    def findings(self, models: Collection[str]) -> list[str]:
+        """The title of the first figure, and those of the same figure of other models."""
+        by_figure: dict[tuple[str, ...], list[str]] = {}
+        for parts, title in self.titles:
+            figure = tuple("" if part in models else part for part in parts)
+            by_figure.setdefault(figure, []).append(title)
+        return next(iter(by_figure.values()), [])
+
+    def _keeps(self, path: Path) -> bool:
+        return self.covered is not None and self.covered.keeps(path)
 
     def _named(self, parts: Sequence[str]) -> str:
         return "_".join([self.name, *filter(None, [self.kind]), *map(folder_name, parts)])

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from tvsight.output.columns import Column, texts
+from tvsight.output.console import INTERVAL
+from tvsight.output.labels import MISSING
 from tvsight.output.procedures import about, word
 from tvsight.output.tables import Wording
 
@@ -32,6 +34,8 @@ class Table(NamedTuple):
     """What follows the analysis in the name of the file."""
     heading: str = ""
     """The title on the terminal, where that is another."""
+    brief: Sequence[str] = ()
+    """The columns that the terminal has without --verbose; a table without any waits for it."""
     secondary: Sequence[str] = ()
     """Columns that a narrow terminal leaves out."""
     filed: Sequence[str] = ()
@@ -56,8 +60,10 @@ class Table(NamedTuple):
             c._replace(heading=c.heading.format(vector=word(vector))) for c in self.all_of(vector)
         ]
         title, heading, note = worded(self.title), worded(self.heading), self.note
+        brief = tuple(name.format(vector=word(vector)) for name in self.brief)
+        worded_note = note.format(vector=word(vector))
         return self._replace(
-            title=title, heading=heading, note=note.format(vector=word(vector)), columns=columns
+            title=title, heading=heading, note=worded_note, columns=columns, brief=brief
         )
 
     def without(self, words: str) -> "Table":
@@ -78,6 +84,7 @@ class Page(NamedTuple):
         rows: pd.DataFrame | None = None,
         below: Sequence[tuple[Table, pd.DataFrame]] = (),
         notes: Sequence[pd.DataFrame] = (),
+        brief: pd.DataFrame | None = None,
     ) -> None:
         """Show a table, and write it as CSV, Markdown and LaTeX.
 
@@ -86,6 +93,7 @@ class Page(NamedTuple):
             rows: what the texts are made from, where that is not the same.
             below: further tables of texts in the same files, with what they are made from.
             notes: tables of remarks beneath.
+            brief: what the terminal has without --verbose, where that is not `rows`.
 
         Raises:
             UsageError: when the folder cannot be written, or there is a table of this name.
@@ -93,7 +101,10 @@ class Page(NamedTuple):
         parts = [(table, numbers if rows is None else rows), *below]
         cells = [texts(of, declared.all_of()) for declared, of in parts]
         for (declared, _), shown in zip(parts, cells, strict=True):
-            self._show(declared, shown)
+            if brief is not None and declared is table:
+                self._show(declared, shown, texts(brief, declared.all_of()))
+            else:
+                self._show(declared, shown, shown)
         columns = [column for declared, _ in parts for column in declared.all_of()]
         names = [column.heading for column in columns if column.words]
         aside = [column.heading for column in columns if not column.in_papers]
@@ -120,10 +131,14 @@ class Page(NamedTuple):
 
     def show(self, table: Table, rows: pd.DataFrame) -> None:
         """Show a table alone."""
-        self._show(table, texts(rows, table.all_of()))
+        cells = texts(rows, table.all_of())
+        self._show(table, cells, cells)
 
-    def _show(self, table: Table, cells: pd.DataFrame) -> None:
+    def _show(self, table: Table, cells: pd.DataFrame, brief: pd.DataFrame) -> None:
         if not table.shown:
+            return
+        if not self.display.verbose:
+            self._show_briefly(table, brief)
             return
         heading, secondary = table.heading or table.title, list(table.secondary)
         shown = cells.drop(columns=list(table.filed))
@@ -132,3 +147,18 @@ class Page(NamedTuple):
             return
         for model, model_rows in shown.groupby("Model", sort=False):
             self.display.table(model_rows.drop(columns="Model"), f"{model}: {heading}", secondary)
+
+    def _show_briefly(self, table: Table, cells: pd.DataFrame) -> None:
+        heading = table.heading or table.title
+        if not table.brief:
+            self.display.wait(heading)
+            return
+        shown = cells[[name for name in cells if name in {"Model", *table.brief}]]
+        shown = shown.map(lambda cell: INTERVAL.sub("", cell))
+        says = [name for name in shown if not shown[name].isin(["", MISSING]).all()]
+        shown = shown[says]
+        if "Model" not in table.brief and "Model" in shown:
+            for model, rows in shown.groupby("Model", sort=False):
+                self.display.table(rows.drop(columns="Model"), f"{model}: {heading}")
+        else:
+            self.display.table(shown, heading)

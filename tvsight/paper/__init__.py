@@ -1,5 +1,6 @@
 """The paper's own numbers, as data frames in the columns of ours."""
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
@@ -36,3 +37,8 @@ def paper_top_tokens() -> pd.DataFrame:
     """
     with files("tvsight.paper").joinpath("top_tokens.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, keep_default_na=False)
+
+
+def has_paper_tasks(tasks: Iterable[str]) -> bool:
+    """Whether tasks are the 18 of the paper's results, so that means over both can be compared."""
+    return set(tasks) == set(paper_by_task()["task"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from tvsight.output.coverage import Coverage
 from tvsight.output.labels import cut_note, display_name, shared_note, task_title
 from tvsight.prompts.replay import REPLAYED, remarks
 from tvsight.storage.manifests import Key
@@ -101,6 +102,25 @@ class Outcome:
             if not result.method:
                 models.setdefault(result.experiment, set()).add(result.key.model)
         return set.intersection(*models.values()) if models else set()
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much is drawn of them."""
+        drawn = {result.path: (result.experiment, *result.key) for result in self.results}
+        whole = self.whole_models
+        return Coverage.of(of for of in drawn.values() if not whole or of[1] in whole)
+
+    def stored_coverage(self, store: Store) -> Coverage:
+        """How much would be drawn with all that a store holds of the same experiments."""
+        experiments = {result.experiment for result in self.results}
+        stored = [path.parts for name in experiments for path in store.paths(name)]
+        models = [{of[1] for of in stored if of[0] == name} for name in experiments]
+        whole = set.intersection(*models)
+        return Coverage.of(
+            (experiment, model, task.rpartition("-")[0])
+            for experiment, model, task in stored
+            if model in whole
+        )
 
     @property
     def paths(self) -> dict[Key, Path]:

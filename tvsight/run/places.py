@@ -59,7 +59,7 @@ def prepared(config: RunConfig, named: bool) -> RunConfig:
         client.connect()
         model, why = preflight.usual_model(client)
     except ServerError:
-        weights_identity(resolve(HOSTED))
+        weights_identity(replace(resolve(HOSTED), on_server=True))
         raise
     display.note(f"No --model was named: {model} on {client.host}, {why}.")
     return replace(config, model=(model,))

@@ -231,7 +231,9 @@ def sources(config: RunConfig) -> list[ModelSource]:
     Raises:
         UsageError: for an unknown name, two names of one model, or two directories of one name.
     """
-    found = [resolve(name, config.revision) for name in config.model]
+    found = [
+        replace(resolve(name, config.revision), on_server=config.remote) for name in config.model
+    ]
     refuse_repeated("model", config.model, found)
     names = [source.name for source in found]
     for name in names:

@@ -6,9 +6,26 @@ from tests.helpers.function_vector_rows import method_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.errors import UsageError
 from tvsight.experiments.layer_sweep import NAME, Options, report
+from tvsight.paper import has_paper_tasks
 from tvsight.protocol.layers import by_layer
 
 RESULTS = (swept_rows("one", [0, 2, 4, 1]), swept_rows("two", [0, 4, 4, 3]))
+
+
+@pytest.fixture(autouse=True)
+def beside_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paper's curves are drawn, as if the tasks were the paper's."""
+    monkeypatch.setattr(report, "has_paper_tasks", lambda tasks: True)
+
+
+def test_the_papers_curves_are_not_drawn_beside_other_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "has_paper_tasks", has_paper_tasks)
+    drawn, display = Recorded(NAME), Told()
+    report.draw(outcome_of(*RESULTS), Options(), display, drawn)
+    plot, note = drawn.figures["layer_sweep"], drawn.wordings["layer_sweep"].note
+    assert "paper" not in display.text + plot.caption + plot.title + note
 
 
 def test_the_papers_curves_are_drawn_beside_ours() -> None:

@@ -42,6 +42,7 @@ class Run(NamedTuple):
     checkpoint: Path
     results: Path
     process: Finished
+    options: tuple[str | Path, ...]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,8 @@ def checkpoint(tiny_checkpoint: Callable[[str], Path]) -> Path:
 def finished(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     results = tmp_path_factory.mktemp("run") / "results"
     options = ("--model", checkpoint, "--tasks", "to_upper,next_letter", "--results", results)
-    return Run(checkpoint, results, analysis("main_results", *options, *SMALL))
+    options = (*options, *SMALL)
+    return Run(checkpoint, results, analysis("main_results", *options), options)
 
 
 @pytest.fixture
@@ -80,9 +82,49 @@ def test_a_run_says_what_it_did_and_nothing_on_stderr(finished: Run) -> None:
             rf"^{task}: Baseline \d.\d\d .* ICL .* Task vector .*n 4", process.stdout, re.M
         )
     assert re.search("^to_upper: .*  first pair a → A$", process.stdout, re.M)
-    assert set(re.findall(r"^Wrote (.+)$", process.stdout, re.MULTILINE)) == {
+    tables, figures = (finished.results / name for name in ("tables", "figures"))
+    wrote = re.findall(r"^Wrote (.+)$", process.stdout, re.MULTILINE)
+    assert wrote == [f"{len(TABLES) + 1} tables in {tables}, {len(FIGURES)} figures in {figures}."]
+    verbose = analysis("main_results", *finished.options, "--redraw", "--verbose").stdout
+    assert set(re.findall(r"^Wrote (.+)$", verbose, re.MULTILINE)) == {
         str(finished.results / name) for name in DRAWN
     }
+
+
+def test_the_finding_comes_first_then_a_table_with_a_line_of_means(finished: Run) -> None:
+    drawn = analysis("main_results", *finished.options, "--redraw")
+    title, *lines = [line for line in drawn.stdout.splitlines() if line.strip()]
+    caption = (finished.results / "figures" / "main_results.caption.md").read_text()
+    assert caption.startswith(f"**{title.strip()}.**")
+    assert lines[0].strip() == "qwen2: accuracy on test episodes"
+    assert (
+        lines[1].split()
+        == [*("Task", "Baseline", "ICL", "Task", "vector", "Block", "Note")][
+            : len(lines[1].split())
+        ]
+    )
+    assert [line[:15].strip() for line in lines[3:6]] == [
+        *("next letter", "to upper case", "mean of 2")
+    ]
+    assert max(map(len, lines[:6])) <= 80
+    assert "[" not in "".join(lines[:6])
+    assert any(line.startswith("--verbose shows intervals, all columns and ") for line in lines)
+
+
+def test_a_run_of_fewer_tasks_keeps_what_is_drawn(finished: Run) -> None:
+    place = finished.results / "tables" / "main_results.csv"
+    before = place.read_bytes()
+    fewer = (*finished.options, "--redraw", "--tasks=to_upper")
+    narrower = [option for option in fewer if option not in ("--tasks", "to_upper,next_letter")]
+    kept = analysis("main_results", *narrower)
+    assert kept.returncode == 0
+    assert f"{place} and " in kept.stdout
+    assert "have 2 tasks × 1 model (2 results); kept. --overwrite replaces them." in kept.stdout
+    assert place.read_bytes() == before
+    assert analysis("main_results", *narrower, "--overwrite").returncode == 0
+    assert place.read_bytes() != before
+    assert analysis("main_results", *finished.options, "--redraw").returncode == 0
+    assert place.read_bytes() == before
 
 
 @pytest.mark.slow

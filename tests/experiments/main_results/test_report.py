@@ -5,7 +5,7 @@ from tests.helpers.example_rows import outcome_of, task_rows
 from tests.helpers.recorded import Recorded, Told
 from tvsight.config import RunConfig
 from tvsight.experiments.main_results import NAME, numbers, report
-from tvsight.paper import paper_by_task
+from tvsight.paper import has_paper_tasks, paper_by_task
 from tvsight.protocol.answer_sets import recognition
 
 RESULTS = (
@@ -19,8 +19,21 @@ RESULTS = (
 def drawing() -> tuple[Recorded, str]:
     """What is drawn, and what is printed."""
     drawn, display = Recorded(NAME), Told()
-    report.draw(outcome_of(*RESULTS), RunConfig(), display, drawn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "has_paper_tasks", lambda tasks: True)
+        report.draw(outcome_of(*RESULTS), RunConfig(), display, drawn)
     return drawn, display.text
+
+
+def test_the_paper_stands_beside_its_own_tasks_alone() -> None:
+    assert has_paper_tasks(paper_by_task()["task"])
+    drawn, display = Recorded(NAME), Told()
+    report.draw(outcome_of(*RESULTS), RunConfig(), display, drawn)
+    means = drawn.tables["main_results_means"]
+    assert set(means["source"]) == {"tvsight"}
+    said = [wording.note for wording in drawn.wordings.values()]
+    said += [display.text, *(of for plot in drawn.figures.values() for of in (plot.caption,))]
+    assert [text for text in said if "paper" in text or "Hendel" in text] == []
 
 
 def test_numbers_are_those_of_tasks_and_of_means(drawing: tuple[Recorded, str]) -> None:

@@ -125,7 +125,8 @@ def test_accuracies_are_named_exact_and_nothing_is_said_of_the_paper() -> None:
         assert "(paper)" not in wording.note, name
 
 
-def test_one_token_has_the_papers_words() -> None:
+def test_one_token_has_the_papers_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "has_paper_tasks", lambda tasks: True)
     recorded = Recorded(NAME)
     report.draw(outcome_of(task_rows("one", (2, 18, 15, 14))), RunConfig(), Told(), recorded)
     assert "exact" not in labels(recorded.figures[NAME])

@@ -41,7 +41,7 @@ def finished(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def run(checkpoint: Path, results: Path, *others: str) -> Finished:
     asked = ("--tasks", ",".join(TASKS), "--shots", "3", "--episodes-per-split", "4")
     where = ("--model", checkpoint, "--results", results)
-    return analysis("vector_clusters", *where, *asked, *others)
+    return analysis("vector_clusters", *where, *asked, *others, "--verbose")
 
 
 def options(checkpoint: Path, results: Path, **others: Any) -> Options:

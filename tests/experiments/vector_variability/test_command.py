@@ -52,7 +52,7 @@ def finished(
     checkpoint = tiny_checkpoint("qwen2")
     results = tmp_path_factory.mktemp("run") / "results"
     asked = ("--tasks", ",".join(TASKS), "--shots", "3", "--episodes-per-split", "4")
-    process = analysis(NAME, "--model", checkpoint, "--results", results, *asked)
+    process = analysis(NAME, "--model", checkpoint, "--results", results, *asked, "--verbose")
     return Run(checkpoint, results, process)
 
 

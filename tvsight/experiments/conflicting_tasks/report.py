@@ -18,6 +18,7 @@ from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
+N = "n (queries)"
 FOLLOWED_NAMES = {"demonstrations": "A", "patched": "B", "neither": "none"}
 
 
@@ -45,7 +46,7 @@ def _columns(vector: str) -> tuple[c.Column, ...]:
         c.estimate("Patched on B", f"{vector}_patched"),
         _ours("Follows", follows),
         _ours("Overrides", lambda row: "yes" if row["overrides_holm"] else "no"),
-        _ours("n (queries)", lambda row: f"{row['n']} ({row['queries']})"),
+        _ours(N, lambda row: f"{row['n']} ({row['queries']})"),
         _ours("Note", lambda row: "" if row["layer_identified"] else NOT_IDENTIFIED),
     )
 
@@ -94,9 +95,11 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
         whole = numbers.beside_paper(table, paper, vector)
         heading = (
             f"Demonstrations of A, {about('vector of B', vector)}: accuracy on both, test "
-            "episodes, with 95 % intervals. The vector overrides where A is followed, then B"
+            "episodes. The vector overrides where A is followed, then B"
         )
-        page.show(Table(heading, "", _seen(vector), secondary=("n (queries)",)), whole)
+        columns = _seen(vector)
+        brief = [column.heading for column in columns[1:] if column.heading != N]
+        page.show(Table(heading, "", columns, brief=brief, secondary=(N,)), whole)
         below = [(COUNT_TABLE.of(vector), numbers.overridden(table))]
         page.table(TABLE.of(vector), whole, below=below, notes=vector_outcome.note_cells)
         blocks, unpatched = numbers.by_block(rows, vector), numbers.unpatched_on_dev(rows)

@@ -57,7 +57,7 @@ TASKS = Table(
         *(c.MODEL, c.CATEGORY, c.TASK, *c.procedures(beside(BESIDE_CONTROLS, vector))),
         *map(c.aside, (c.Column("Block", _block), c.Column("Not beaten (5 %)", _unbeaten))),
     ),
-    heading="accuracy on test episodes, with 95 % intervals",
+    heading="accuracy on test episodes",
     secondary=("Category", "ICL", "Block"),
     each_model=True,
 )
@@ -77,7 +77,8 @@ MEANS = Table(
         c.POWER,
     ),
     part="means",
-    heading="Means over tasks, with bootstrap intervals over tasks",
+    heading="means over tasks",
+    brief=("Procedure", "Accuracy", "Translation", "Rest", "Lead of the vector"),
 )
 SHARES = Table(
     "What shuffled labels leave of ICL and of the {vector}",

@@ -12,6 +12,7 @@ from tvsight.run.outcome import Outcome
 
 __all__ = ["collect", "draw"]
 
+BRIEF_KINDS = ("query", "in_set", "other")
 TABLE = Table(
     "Wrong answers on test episodes",
     "A row is a task and a procedure. Of wrong answers, by the first kind that fits: the query "
@@ -25,6 +26,7 @@ TABLE = Table(
         c.named("Confused with", "confused_with", task_title, words=True),
         c.plain("Most frequent wrong answers", "examples", words=True),
     ),
+    brief=("Task", "Procedure", "Wrong", *map(figures.KIND_NAMES.__getitem__, BRIEF_KINDS)),
     secondary=("Most frequent wrong answers",),
 )
 

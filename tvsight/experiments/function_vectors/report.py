@@ -60,6 +60,7 @@ MEAN_TABLE = Table(
         c.estimate("Recovered gap", "recovered_gap", but=("baseline", "icl")),
         c.estimate("Below the function vector", "below"),
     ),
+    brief=("Vector", "Accuracy", "Where ICL is right", "Recovered gap"),
 )
 
 
@@ -185,9 +186,11 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
     page.numbers(curve, "curve")
     page.numbers(cosines, "cosines")
     method_rows = [central.merge(table[numbers.KEYS]), numbers.zero_shot(rows)]
-    method_report.draw(pd.concat(method_rows, ignore_index=True)[list(central)], page)
+    method_report.draw(pd.concat(method_rows, ignore_index=True)[list(central)], page, waits=True)
     shuffled = Page(display, drawn.of("shuffled", SHUFFLED))
-    method_report.draw(numbers.shuffled(central, rows), shuffled, "with shuffled labels")
+    method_report.draw(
+        numbers.shuffled(central, rows), shuffled, "with shuffled labels", waits=True
+    )
     by_seed = {seed: outcome.of_seed(seed) for seed in options.seed}
     seeds = {seed: of for seed, of in by_seed.items() if of.only(SETTINGS).results}
     if seeds:

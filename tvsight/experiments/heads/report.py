@@ -59,6 +59,7 @@ MEAN_TABLE = Table(
         c.of("Tasks beyond the other", "beyond_other_tasks", known="beyond_other"),
         c.estimate("Lost beyond the task's own mean", "beyond_own"),
     ),
+    brief=("Replaced by", "Ablated", "Heads", "Accuracy", "Lost", "Lost beyond random"),
 )
 SEED_TABLE = Table(
     "In-context learning without heads, with other seeds",

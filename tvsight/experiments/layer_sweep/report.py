@@ -10,6 +10,7 @@ from tvsight.output.console import Display
 from tvsight.output.drawn import Drawn
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import title
+from tvsight.paper import has_paper_tasks
 from tvsight.protocol.central import collect
 from tvsight.protocol.layers import by_layer
 from tvsight.protocol.options import shown_score
@@ -34,6 +35,7 @@ TABLE = Table(
         c.Column("Near the peak", lambda peak: f"{peak['first']} to {peak['last']}"),
     ),
     heading="Where the mean over tasks peaks",
+    brief=("Model", "Method", "Tasks", "Blocks", "Peak block", "Accuracy", "Near the peak"),
 )
 
 
@@ -50,9 +52,9 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
         page.note(f"No task's best block is above --least-peak {options.least_peak}.")
         return
     means = numbers.curves(whole, options.least_peak)
-    whole_answers, named = score_report.are_whole(rows), score_report.accuracy(rows)
+    beside_paper = not score_report.are_whole(rows) and has_paper_tasks(whole["task"])
     declared, every, by_method = TABLE, whole, numbers.by_method(rows)
-    if whole_answers:
+    if not beside_paper:
         means, declared = means[means["source"] == "tvsight"], TABLE.without(OF_PAPER)
     kept = table[["model", "task"]].drop_duplicates()
     methods = numbers.method_means(by_method.merge(kept))
@@ -66,8 +68,8 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
     if peaks["procedure"].nunique() == 1:
         declared = declared._replace(columns=[of for of in TABLE.all_of() if of is not METHOD])
     page.table(declared, every, peaks, notes=outcome.note_cells)
-    shown = (means, peaks, table, tested.merge(kept), methods)
-    page.figure(figures.curves(*shown, not whole_answers, options.least_peak, named))
+    shown, named = (means, peaks, table, tested.merge(kept), methods), score_report.accuracy(rows)
+    page.figure(figures.curves(*shown, beside_paper, options.least_peak, named))
     for model in whole["model"].unique():
         page.figure(figures.by_task(whole, tested, model, named), "by_task", model)
 

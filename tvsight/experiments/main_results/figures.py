@@ -24,6 +24,7 @@ from tvsight.output.theme import TWO_COLUMNS, new_figure, tinted
 
 PAPER_TINT = 0.5
 """Of the colours of the paper's own numbers, which stand below ours."""
+PALER = " Paler: as reported by Hendel et al. (2023)."
 ROW, NAME_ABOVE = 0.32, 0.42
 """Height of a model, in inches, and of its name over its points, in rows."""
 SMALL = 6.5
@@ -74,7 +75,7 @@ def by_model(by_size: pd.DataFrame, table: pd.DataFrame) -> Plot:
     caption = (
         f"{_about_models(rows, table)}\nWhiskers at the task vector: ICL minus the 95 % bootstrap "
         "interval over tasks of the paired difference ICL − task vector; ICL leads where its point "
-        "lies outside. Paler: as reported by Hendel et al. (2023). Recovered gap: (task vector − "
+        f"lies outside.{PALER if reported else ''} Recovered gap: (task vector − "
         "baseline) / (ICL − baseline), of the means over tasks, with its interval."
     )
     return Plot(figure, _recovered(rows), caption, note)

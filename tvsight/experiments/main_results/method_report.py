@@ -24,23 +24,28 @@ TABLE = Table(
         *(c.of_solved("Task vector beats it (Holm)", "beaten_by_vector"), c.POWER),
     ),
     part="methods",
+    brief=("Method", "Accuracy", "Recovered gap", "Behind the task vector", "Block (median)"),
     secondary=("Block (median)",),
 )
 
 
-def draw(rows: pd.DataFrame, page: Page, about: str = "", *, always: bool = False) -> None:
+def draw(
+    rows: pd.DataFrame, page: Page, about: str = "", *, always: bool = False, waits: bool = False
+) -> None:
     """Write table and figures where there are further methods.
 
     Args:
         rows: of the central comparison with those of further methods.
         about: ends what titles say is shown, such as `with shuffled labels`.
+        waits: let the table wait for --verbose.
         always: also where there are no further methods.
     """
     if not (always or method_numbers.further(rows)):
         return
     table = method_numbers.by_task(rows)
     means = apart(method_numbers.over_tasks(table), ["procedure"])
-    page.table(TABLE._replace(title=f"{TABLE.title} {about}".rstrip()), table, means)
+    declared = TABLE._replace(title=f"{TABLE.title} {about}".rstrip())
+    page.table(declared._replace(brief=()) if waits else declared, table, means)
     named = score_report.accuracy(rows)
     for model in table["model"].unique():
         page.figure(method_figures.methods(table, means, model, named, about), "methods", model)

@@ -16,7 +16,7 @@ from tvsight.output.drawn import Drawn
 from tvsight.output.labels import MISSING, number, shortened, spread, task_title
 from tvsight.output.page import Page, Table
 from tvsight.output.procedures import CENTRAL, COMPARED, title
-from tvsight.paper import paper_by_task
+from tvsight.paper import has_paper_tasks, paper_by_task
 from tvsight.protocol.answer_sets import RECOGNITION, recognition, recognition_over_tasks
 from tvsight.protocol.central import collect
 from tvsight.protocol.options import shown_score
@@ -65,7 +65,8 @@ TASK_TABLE = Table(
         *(c.estimate(MEANS[name], name) for name in numbers.DIFFERENCES),
         *(c.BLOCK, c.QUERIES, c.POWER, c.IDENTIFIED),
     ),
-    heading="accuracy on test episodes, with 95 % intervals",
+    heading="accuracy on test episodes",
+    brief=("Task", *map(title, COMPARED), "Block", "Note"),
     secondary=("Category", "Averaged vector", "n (queries)"),
     filed=(
         "Power",
@@ -76,6 +77,7 @@ TASK_TABLE = Table(
     each_model=True,
 )
 OF_PAPER = "(paper): reported by Hendel et al. (2023) task by task, averaged here. "
+BLOCKS_OF_PAPER = " (paper): reported by Hendel et al. (2023), who give blocks of three models."
 """Of tables that have the paper's models."""
 MEAN_TABLE = Table(
     "Mean test accuracy over tasks",
@@ -109,8 +111,7 @@ SIZE_TABLE = Table(
     "Size, depth and recovered gap of models",
     "A row is a model. Chosen block: the median over tasks of the blocks chosen on dev, with the "
     "middle half of tasks. Relative depth: (block + 1) / number of blocks. [ ]: 95 % bootstrap "
-    "interval over tasks. (paper): reported by Hendel et al. (2023), who give blocks of three "
-    "models.",
+    f"interval over tasks.{BLOCKS_OF_PAPER}",
     (
         c.MODEL_OR_PAPERS,
         c.named("Parameters", "parameters", figures.billions),
@@ -150,12 +151,15 @@ def draw(outcome: Outcome, options: RunConfig, display: Display, drawn: Drawn) -
         return
     whole, named = score_report.are_whole(rows), score_report.accuracy(rows)
     table = numbers.by_task(rows)
-    means = numbers.means(table, None if whole else paper_by_task())
+    beside_paper = not whole and has_paper_tasks(table["task"])
+    means = numbers.means(table, paper_by_task() if beside_paper else None)
     bars = numbers.bars(means)
     by_size = numbers.by_size(bars, table, rows.groupby("model", observed=True)["layer"].max() + 1)
-    mean_table = MEAN_TABLE.without(OF_PAPER) if whole else MEAN_TABLE
+    mean_table = MEAN_TABLE if beside_paper else MEAN_TABLE.without(OF_PAPER)
+    size_table = SIZE_TABLE if beside_paper else SIZE_TABLE.without(BLOCKS_OF_PAPER)
     below = [(mean_table._replace(shown=False), means)]
-    page.table(TASK_TABLE, table, _with_categories(table), below, outcome.note_cells)
+    in_groups, notes = _with_categories(table), outcome.note_cells
+    page.table(TASK_TABLE, table, in_groups, below, notes, brief=_with_mean(in_groups))
     for model in numbers.models_without_icl(table):
         page.note(
             f"{model}: demonstrations help on no task. Likely causes: a model tuned to follow "
@@ -171,7 +175,7 @@ def draw(outcome: Outcome, options: RunConfig, display: Display, drawn: Drawn) -
         columns[3:3] = [c.number(name.replace("seed_", "Seed "), name) for name in names]
         page.table(SEED_TABLE._replace(columns=columns), seed_means)
     if not whole:
-        page.table(SIZE_TABLE, by_size, by_size.sort_values("parameters", kind="stable"))
+        page.table(size_table, by_size, by_size.sort_values("parameters", kind="stable"))
         page.figure(figures.by_model(by_size, table))
     for model in table["model"].unique():
         page.figure(task_figures.task_by_task(table, model, others, named), "by_task", model)
@@ -188,4 +192,13 @@ def _with_categories(table: pd.DataFrame) -> pd.DataFrame:
         mean = {"model": model, "category": category, "name": f"mean of {category}"}
         mean |= {"layer_identified": True, **tasks[names].mean()}
         parts += [tasks, pd.DataFrame([mean])]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _with_mean(rows: pd.DataFrame) -> pd.DataFrame:
+    """The tasks of each model, and below them their plain mean, a row without a task."""
+    parts = []
+    for model, tasks in rows.dropna(subset="task").groupby("model", sort=False):
+        mean = {"model": model, "name": f"mean of {len(tasks)}", "layer_identified": True}
+        parts += [tasks, pd.DataFrame([mean | dict(tasks[list(CENTRAL)].mean())])]
     return pd.concat(parts, ignore_index=True)

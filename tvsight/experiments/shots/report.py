@@ -31,7 +31,7 @@ TABLE = Table(
         c.of_solved("Vector beats baseline (Holm)", "gains"),
         *(c.of_solved("ICL beats vector (Holm)", "lags"), c.POWER),
     ),
-    heading="Mean test accuracy over tasks, with bootstrap intervals over tasks",
+    heading="mean test accuracy over tasks",
     secondary=("Averaged vector",),
 )
 
@@ -65,5 +65,8 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
     )
     model, shots, *rest = TABLE.all_of()
     columns = [model, shots, *c.procedures(means["procedure"].unique()), *rest]
-    page.table(TABLE._replace(columns=columns), table, by_count, notes=outcome.note_cells)
+    brief = [column.heading for column in columns[1 : -len(rest)] + rest[:2]]
+    page.table(
+        TABLE._replace(columns=columns, brief=brief), table, by_count, notes=outcome.note_cells
+    )
     page.figure(figures.curves(means, table["n"].max(), named))

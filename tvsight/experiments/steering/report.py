@@ -44,6 +44,7 @@ RANGE_TABLE = Table(
         *(*c.apart("held_out"), c.estimate("Recovered gap", "recovered_gap")),
         c.Column("Helps most with", lambda row: figures.spelt(row) if row["helping"] else MISSING),
     ),
+    brief=("Context", "Vector", "No vector", "Written over", "Best α", "Added, α held out"),
 )
 CONTROL_TABLE = Table(
     "Controls, in zero-shot prompts",

@@ -22,6 +22,8 @@ MEANS = (
 )
 NO_DUMMIES = "Dummy queries are varied for the task vector alone, which is made from them."
 """Said of the vectors of other methods."""
+BRIEF = ("Extracted under", "Applied under", "Baseline", "ICL", "Against own")
+"""Columns of the terminal, beside the accuracy with the vector."""
 SECONDARY = ["Gain over baseline", "Against own", "Identified (Holm)", "Own better (Holm)"]
 """Columns that a narrow terminal leaves out."""
 TEMPLATES = (
@@ -94,7 +96,7 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
         page.numbers(every, "means")
         means = apart(every, numbers.VARIANT)
         matrix, declared = numbers.template_table(means, standard), _worded(MATRIX_TABLE, vector)
-        page.table(declared._replace(heading=f"{declared.heading} (95 % intervals)"), matrix)
+        page.table(declared._replace(brief=(*BRIEF, title(vector))), matrix)
         for model, model_rows in by_model.items():
             shown = matrix[matrix["model"] == model]
             page.figure(figures.matrix(model, shown, model_rows, standard, vector), model)

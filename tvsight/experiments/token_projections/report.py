@@ -55,6 +55,7 @@ TOKEN_TABLE = Table(
     "repetitions but for case, are left out unless --all-tokens was given. (paper): the tokens "
     "that Hendel et al. (2023) print.",
     (c.TASK, c.MODEL_OR_PAPERS, AFTER, c.plain("Tokens", "tokens", words=True)),
+    brief=("Task", "Model", "Tokens"),
     shown=False,
 )
 RANK_TABLE = Table(

@@ -38,7 +38,8 @@ TABLE = Table(
         *(c.number("Silhouette", "silhouette"), c.estimate("Nearest centroid", "accuracy")),
         *(c.number("Chance", "chance"), c.with_sizes("n (units)", "asked", "units")),
     ),
-    heading="Do {vector}s cluster?",
+    heading="do {vector}s cluster?",
+    brief=("Grouped by", "Distance", "Silhouette", "Nearest centroid", "Chance"),
     secondary=("n (units)",),
 )
 TASK_TABLE = Table(

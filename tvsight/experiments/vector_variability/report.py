@@ -43,6 +43,7 @@ TABLE = Table(
     "vector over tasks, which all tasks have in common. n: vectors, with the number of "
     "different queries in brackets.",
     (c.MODEL, c.CATEGORY, c.TASK, *STATISTICS, c.with_sizes("n (queries)", "n", "units")),
+    brief=("Task", *(column.heading for column in (*STATISTICS[2:], SUBTRACTED[0]))),
     secondary=("Category", "Within", "Between", "n (queries)"),
 )
 VARIANT_TABLE = Table(
