@@ -57,9 +57,7 @@ def with_heads(
         made = method.learn(decoder, prompts, **needed, **settings)
     except SystemExit as end:
         raise MeasurementError(f"A method ended the program, exit({end.code!r}).") from end
-    vectors, heads = (
-        made if isinstance(made, tuple) and len(made) == 2 else (made, list[Head]())
-    )
+    vectors, heads = made if isinstance(made, tuple) and len(made) == 2 else (made, list[Head]())
     episodes = len(prompts["shared"])
     shape = [decoder.depth, decoder.width]
     if method.of == "episode":
