@@ -48,9 +48,8 @@ def remote(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = ModelSource("hub", "mine", str(path))
     monkeypatch.setattr(loading, "resolve", lambda *_: source)
     monkeypatch.setattr(loading, "weights_identity", lambda _: "commit:0")
-    monkeypatch.setattr(
-        loading, "load_headers", lambda module, *_: load_headers(module, NAME, None)
-    )
+    there = partial(load_headers, location=NAME, revision=None)
+    monkeypatch.setattr(loading, "load_headers", lambda module, *_: there(module))
     loading.load_remote("mine", "bfloat16")
 
 
