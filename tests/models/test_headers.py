@@ -25,7 +25,7 @@ Checkpoint = Callable[[str], Path]
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A hub of the checkpoint `mine`, which this process asks."""
-    with Hub.serving(Repository(NAME, tmp_path / "mine")) as hub:
+    with Hub(0, [Repository(NAME, tmp_path / "mine")]).served() as hub:
         ask(hub.url, monkeypatch)
         yield hub
 

@@ -97,7 +97,7 @@ def test_a_hub_model_whose_index_names_a_pickle_is_refused_before_its_weights_ar
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = Repository("local/mine", indexed(mine, "w.bin"))
-    with Hub.serving(repository) as hub:
+    with Hub(0, [repository]).served() as hub:
         ask(hub.url, monkeypatch)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         with pytest.raises(UsageError, match=f"{INDEX} names 'w.bin'"):

@@ -17,7 +17,7 @@ def test_a_gated_model_without_a_token_is_refused_with_what_to_do(
     """As a person runs it. No server is asked: there is none."""
     results = tmp_path / "results"
     where = ("--host", "http://127.0.0.1:9", "--results", str(results))
-    with Hub.serving(Repository(NAME, tiny_llama, gated=True)) as hub:
+    with Hub(0, [Repository(NAME, tiny_llama, gated=True)]).served() as hub:
         done = subprocess.run(
             [sys.executable, "-m", "analyses.main_results", "--remote", "--model", NAME, *where],
             cwd=ROOT,
