@@ -113,7 +113,7 @@ def test_a_server_gets_the_key_once_it_has_shown_what_it_is_and_its_object_store
     assert host.received[0][0] == "/connected"
     assert with_key(host) == ["/request", "/status", "/response/a1"]
     assert len(store.received) == 1
-    assert store.with_key() == []
+    assert with_key(store) == []
 
 
 @pytest.mark.parametrize(
