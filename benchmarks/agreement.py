@@ -1,13 +1,14 @@
 """Half precision against float32: time, and how many answers are the same."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+import torch
 from torch import Tensor
 
-from benchmarks.arithmetic import synchronise
 from benchmarks.comparison import PromptPairs, warm
+from benchmarks.heads import timed
 from tvsight.execution import here
 from tvsight.interventions.decoder import Decoder
 from tvsight.models.precision import TIE
@@ -59,10 +60,7 @@ def report(
     """
     decoder = load()
     warm(decoder, prompts)
-    started = time.perf_counter()
-    reference = [here.run(decoder, measure, *pair) for pair in prompts]
-    synchronise(decoder.device)
-    taken = time.perf_counter() - started
+    reference, taken = timed(lambda: [here.run(decoder, measure, *pair) for pair in prompts])
     say(f"float32, measured once: {taken:.1f} s; over half precision: {taken / seconds:.2f} x")
     say(str(agreement(prompts, measured, reference)))
 
@@ -75,36 +73,36 @@ def agreement(
     Args:
         reference: in float32.
     """
-    answers = same = decided = decided_same = moved = 0
-    changes: dict[str, list[float]] = {}
-    for (_, test), ours, theirs in zip(prompts, measured, reference, strict=True):
+    parts, moved = [], 0
+    tasks = enumerate(zip(prompts, measured, reference, strict=True))
+    for task, ((_, test), ours, theirs) in tasks:
         moved += sum(ours["layers"][name] != layer for name, layer in theirs["layers"].items())
         for one, other in zip(ours["test"]["read"], theirs["test"]["read"], strict=True):
-            procedure, wanted = other["procedure"], other["answers"]
-            token = one["answers"]["token"]
-            equal = token == wanted["token"]
-            clear = wanted["margin"] > DECIDED
-            answers += equal.numel()
-            same += int(equal.sum())
-            decided += int(clear.sum())
-            decided_same += int((equal & clear).sum())
-            change = _accuracy(token, test["accepted"])
-            change -= _accuracy(wanted["token"], test["accepted"])
-            changes.setdefault(procedure, []).append(change)
+            token, wanted = one["answers"]["token"].flatten(), other["answers"]["token"].flatten()
+            right, was_right = (_is_right(tokens, test["accepted"]) for tokens in (token, wanted))
+            part = {
+                "procedure": other["procedure"],
+                "task": task,
+                "same": token == wanted,
+                "decided": other["answers"]["margin"].flatten() > DECIDED,
+                "change": right.float() - was_right.float(),
+            }
+            parts.append(pd.DataFrame(part))
+    rows = pd.concat(parts)
+    changes = rows.groupby(["procedure", "task"])["change"].mean()
     return Agreement(
-        answers=answers,
-        same=same,
-        decided=decided,
-        decided_same=decided_same,
-        largest_change=max(abs(change) for of in changes.values() for change in of),
-        largest_mean_change=max(abs(sum(of)) / len(of) for of in changes.values()),
+        answers=len(rows),
+        same=int(rows["same"].sum()),
+        decided=int(rows["decided"].sum()),
+        decided_same=int(rows["same"][rows["decided"]].sum()),
+        largest_change=changes.abs().max(),
+        largest_mean_change=changes.groupby("procedure").mean().abs().max(),
         moved=moved,
     )
 
 
-def _accuracy(token: Tensor, accepted: Sequence[Sequence[int]]) -> float:
-    right = [one in of for one, of in zip(token.tolist(), accepted, strict=True)]
-    return sum(right) / len(right)
+def _is_right(tokens: Tensor, accepted: Sequence[Sequence[int]]) -> Tensor:
+    return torch.tensor([one in of for one, of in zip(tokens.tolist(), accepted, strict=True)])
 
 
 def _share(part: int, whole: int) -> str:

@@ -37,9 +37,6 @@ class Work:
     answers: float
     """In the unembedding of the states where an answer is read."""
 
-    def __add__(self, other: "Work") -> "Work":
-        return Work(self.blocks + other.blocks, self.answers + other.answers)
-
     def seconds(self, block_rate: float, answer_rate: float) -> float:
         """The time that it takes at these rates, in operations per second."""
         return self.blocks / block_rate + self.answers / answer_rate

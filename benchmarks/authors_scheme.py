@@ -5,13 +5,14 @@ continues the zero-shot prompt from a cache by its last token, through all block
 that is patched, and unembeds every batch by itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tvsight.interventions.batching import padded
 from tvsight.interventions.decoder import Decoder
@@ -49,6 +50,15 @@ def measure(decoder: Decoder, dev: PromptTokens, test: PromptTokens) -> dict[str
     return result
 
 
+def dummy_prompts(prompts: PromptTokens) -> list[list[int]]:
+    """The whole prompts that vectors are read from: of each episode one for each dummy query."""
+    return [
+        shared + dummy
+        for shared, dummies in zip(prompts["shared"], prompts["dummies"], strict=True)
+        for dummy in dummies
+    ]
+
+
 class _Scheme:
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
@@ -65,16 +75,12 @@ class _Scheme:
 
     def vectors(self, prompts: PromptTokens) -> Tensor:
         """θ of each episode, `[episodes, depth, width]`."""
-        full = [
-            shared + dummy
-            for shared, dummies in zip(prompts["shared"], prompts["dummies"], strict=True)
-            for dummy in dummies
-        ]
+        full = dummy_prompts(prompts)
         read = []
         for start in range(0, len(full), BATCH):
             ids, mask = padded(full[start : start + BATCH], side="left")
             states: list[Tensor] = []
-            with self.reading(states):
+            with hooked(self.blocks, partial(_keep, states)):
                 self.model(**self.inputs(ids, mask))
             read.append(torch.stack(states, dim=1))
         of_prompt = torch.cat(read)
@@ -88,7 +94,7 @@ class _Scheme:
         last = self.inputs(ids[:, -1:], mask)
         answers = []
         for layer in layers:
-            with self.patching(layer, vectors[:, layer]):
+            with hooked([self.blocks[layer]], partial(_write, vectors[:, layer])):
                 continued = self.decoder.continuing(deepcopy(cache))
                 logits = self.model(**last, **continued).logits
             answers.append(logits[:, -1].argmax(dim=-1))
@@ -98,26 +104,25 @@ class _Scheme:
         arguments = self.decoder.inputs(ids, mask)
         return {name: value.to(self.decoder.device) for name, value in arguments.items()}
 
-    @contextmanager
-    def reading(self, states: list[Tensor]) -> Iterator[None]:
-        def keep(_module: Any, _inputs: Any, output: Any) -> None:
-            states.append((output[0] if isinstance(output, tuple) else output)[:, -1].clone())
 
-        handles = [block.register_forward_hook(keep) for block in self.blocks]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+def _keep(states: list[Tensor], output: Tensor) -> None:
+    states.append(output[:, -1].clone())
 
-    @contextmanager
-    def patching(self, layer: int, vectors: Tensor) -> Iterator[None]:
-        def write(_module: Any, _inputs: Any, output: Any) -> Any:
-            (output[0] if isinstance(output, tuple) else output)[:, -1] = vectors
-            return output
 
-        handle = self.blocks[layer].register_forward_hook(write)
-        try:
-            yield
-        finally:
+def _write(vectors: Tensor, output: Tensor) -> None:
+    output[:, -1] = vectors
+
+
+@contextmanager
+def hooked(blocks: Iterable[nn.Module], see: Callable[[Tensor], None]) -> Iterator[None]:
+    """Call `see` with the output of each of some blocks, before anything else reads it."""
+
+    def hook(_module: Any, _inputs: Any, output: Any) -> None:
+        see(output[0] if isinstance(output, tuple) else output)
+
+    handles = [block.register_forward_hook(hook) for block in blocks]
+    try:
+        yield
+    finally:
+        for handle in handles:
             handle.remove()

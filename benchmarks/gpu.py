@@ -10,7 +10,6 @@ a real model on this device, compared with those in float32 on the CPU.
 
 import gc
 import statistics
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ SHOTS = 10
 COMPARISON_BAR, HEADS_BAR = 0.4, 2.0
 """Seconds a task that the large shapes should not exceed."""
 
+Shape = Literal["llama-2-7b", "llama-3.1-8b", "tiny"]
 Say = Callable[[str], None]
 
 
@@ -39,10 +39,7 @@ Say = Callable[[str], None]
 class Options:
     """What to measure, and where."""
 
-    shapes: tuple[Literal["llama-2-7b", "llama-3.1-8b", "tiny"], ...] = (
-        "llama-2-7b",
-        "llama-3.1-8b",
-    )
+    shapes: tuple[Shape, ...] = ("llama-2-7b", "llama-3.1-8b")
     """Shapes of random models."""
     device: Literal["cuda", "cpu"] = "cuda"
     """Where to run."""
@@ -82,6 +79,7 @@ def measure_shape(shape: str, device: "torch.device", repeats: int, say: Say) ->
 
     from benchmarks.arithmetic import best_rates, work_of_heads
     from benchmarks.comparison import compare
+    from benchmarks.heads import timed
     from benchmarks.memory import peak_of, reset_peak
     from benchmarks.models import SHAPES, random_method_prompts, random_prompts
     from tvsight.execution import here
@@ -100,7 +98,7 @@ def measure_shape(shape: str, device: "torch.device", repeats: int, say: Say) ->
     prompts = random_method_prompts(decoder.vocabulary, SHOTS)
     effects = partial(here.run, decoder, measure_effects, prompts)
     effects()  # first calls are slower
-    of_task = statistics.median(_seconds(effects) for _ in range(repeats))
+    of_task = statistics.median(timed(effects)[1] for _ in range(repeats))
     peak = peak_of(device)
     floor = work_of_heads(decoder, prompts, EFFECT_PROMPTS).seconds(*best_rates(decoder))
     say(
@@ -138,13 +136,6 @@ def _telling_of_memory(run: Callable[[], None], say: Say) -> None:
     say(f"forwards that did not fit the memory and were halved: {halved}")
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         say(f"  {message}")
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    """How long it takes; what it returns is on the CPU, so a GPU has finished."""
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

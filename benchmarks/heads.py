@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -45,13 +45,6 @@ class Options:
     """Prompts of each task that the authors' way measures."""
 
 
-class Timed(NamedTuple):
-    """The effects on one task, and the seconds that they took."""
-
-    effect: "Tensor"
-    seconds: float
-
-
 def main(options: Options) -> int:
     """Measure and print."""
     from benchmarks.arithmetic import best_rates, work_of_heads
@@ -71,19 +64,18 @@ def main(options: Options) -> int:
     apart = 0.0
     for task in select(options.tasks):
         prompts = method_prompts(model, task, options.shots)
-        found, seconds = _timed(partial(here.run, decoder, measure_effects, prompts))
-        theirs = their_way(decoder, prompts, found["means"], options.their_prompts)
+        found, seconds = timed(partial(here.run, decoder, measure_effects, prompts))
+        way = partial(their_way, decoder, prompts, found["means"], options.their_prompts)
+        effect, their_seconds = timed(way)
         # Forwards of all effects and means, over those that were run.
         forwards = EFFECT_PROMPTS * (1 + heads) + len(prompts["shared"])
-        scale = forwards / (options.their_prompts * (1 + heads))
+        their_seconds *= forwards / (options.their_prompts * (1 + heads))
         ours = found["effect"][: options.their_prompts]
-        apart = max(apart, float((ours - theirs.effect).abs().max()))
+        apart = max(apart, float((ours - effect).abs().max()))
         total["tvsight"] += seconds
-        total["theirs"] += theirs.seconds * scale
+        total["theirs"] += their_seconds
         total["floor"] += work_of_heads(decoder, prompts, EFFECT_PROMPTS).seconds(*rates)
-        print(
-            f"{task.name}: tvsight {seconds:.1f} s, the authors' way {theirs.seconds * scale:.0f} s"
-        )
+        print(f"{task.name}: tvsight {seconds:.1f} s, the authors' way {their_seconds:.0f} s")
     print(
         f"all: {total['theirs'] / total['tvsight']:.0f} times less time than the authors' way, "
         f"{total['tvsight'] / total['floor']:.2f} times the floor; effects differ by at most "
@@ -92,7 +84,7 @@ def main(options: Options) -> int:
     return 0
 
 
-def their_way(decoder: "Decoder", prompts: "PromptTokens", means: "Tensor", count: int) -> Timed:
+def their_way(decoder: "Decoder", prompts: "PromptTokens", means: "Tensor", count: int) -> "Tensor":
     """Effects `[count, depth, heads]`, by one whole forward per prompt and head."""
     import torch
 
@@ -115,20 +107,18 @@ def their_way(decoder: "Decoder", prompts: "PromptTokens", means: "Tensor", coun
             handle.remove()
         return float(logits[0, -1].float().softmax(dim=-1)[token])
 
-    def run() -> "Tensor":
-        effect = torch.zeros(count, decoder.depth, attention.heads)
-        for row in range(count):
-            asked = (prompts["shuffled"][row], prompts["expected"][row])
-            clean = probability(*asked)
-            for layer in range(decoder.depth):
-                for head in range(attention.heads):
-                    effect[row, layer, head] = probability(*asked, layer, head) - clean
-        return effect
-
-    return Timed(*_timed(run))
+    effect = torch.zeros(count, decoder.depth, attention.heads)
+    for row in range(count):
+        asked = (prompts["shuffled"][row], prompts["expected"][row])
+        clean = probability(*asked)
+        for layer in range(decoder.depth):
+            for head in range(attention.heads):
+                effect[row, layer, head] = probability(*asked, layer, head) - clean
+    return effect
 
 
-def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
+def timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    """The result of a measurement, which is on the CPU, so that a GPU has finished; its seconds."""
     began = time.perf_counter()
     result = run()
     return result, time.perf_counter() - began

@@ -1,5 +1,6 @@
 """The most memory that a process has held, on this machine or on a GPU."""
 
+import os
 import re
 import resource
 import subprocess
@@ -37,7 +38,8 @@ def peak_gigabytes() -> float:
 
 
 def waited(command: Sequence[str], folder: Path, output: IO[bytes]) -> tuple[int, float]:
-    """Run a command, and wait for its end; its exit code, and its peak resident memory in GB.
+    """Run a command that imports from where this process does, and wait for its end; its exit code,
+    and its peak resident memory in GB.
 
     Args:
         output: receives all that it prints.
@@ -45,6 +47,7 @@ def waited(command: Sequence[str], folder: Path, output: IO[bytes]) -> tuple[int
     started = subprocess.run(
         [sys.executable, "-I", "-S", "-c", STARTER, *command],
         cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path[1:]])},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.PIPE,

@@ -13,39 +13,27 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from tvsight.config import RunConfig
 from tvsight.models.loading import Model
 from tvsight.models.random import TINY
-from tvsight.prompts import (
-    PromptTokens,
-    Sampling,
-    sample_episodes,
-    template,
-    tokenise,
-    usable_pairs,
-)
+from tvsight.prompts import PromptTokens
 from tvsight.prompts.tokens import averaged_together, whole_prompts
 from tvsight.protocol.rows import asked, method_tokens
 from tvsight.run.planning import read_plan
 from tvsight.tasks import Task
 
-SHAPES = {
-    "llama-2-7b": {
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 32,
-        "vocab_size": 32000,
-    },
-    "llama-3.1-8b": {
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "vocab_size": 128256,
-        "rope_theta": 500000,
-    },
-    "tiny": TINY,
+LLAMA_2 = {
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 32,
+    "vocab_size": 32000,
 }
+LLAMA_3 = LLAMA_2 | {
+    "intermediate_size": 14336,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "rope_theta": 500000,
+}
+SHAPES = {"llama-2-7b": LLAMA_2, "llama-3.1-8b": LLAMA_3, "tiny": TINY}
 """The shapes of models, for `tvsight.models.random.random_llama`."""
 QUERY_TOKENS = (1, 2, 3)
 """Tokens of an input, of which one is drawn, in prompts of a random model."""
@@ -53,19 +41,11 @@ AROUND, ANSWER = 5, 1
 """Tokens of the template around an input, and of an answer."""
 
 
-def task_prompts(
-    model: Model, task: Task, shots: int = 5, per_split: int = 50
-) -> tuple[PromptTokens, PromptTokens]:
+def task_prompts(model: Model, task: Task) -> tuple[PromptTokens, PromptTokens]:
     """Dev and test prompts of a task, sampled as `analyses.main_results` does."""
-    prompt = template("example")
-    usable = usable_pairs(task, model.tokenizer, prompt, model.name)
-    sampling = Sampling(shots=shots, dummy_queries=2, per_split=per_split, seed=0)
-    episodes = sample_episodes(task.name, usable, sampling)
-    dev, test = (
-        tokenise(model, [e for e in episodes if e.split == split], task.match, prompt)
-        for split in ("dev", "test")
-    )
-    return dev, test
+    plan = read_plan(RunConfig(tasks=task.name))
+    of_split = asked(model, task, plan.episodes(task, model)[0], plan.template)
+    return of_split["dev"].tokens, of_split["test"].tokens
 
 
 def method_prompts(model: Model, task: Task, shots: int) -> PromptTokens:

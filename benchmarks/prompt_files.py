@@ -1,7 +1,7 @@
 """Read files of prompts that other code measured; docs/function_vectors.md describes them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,15 +9,6 @@ from tvsight.errors import UsageError, integer, unexpected
 from tvsight.foreign import read_json
 
 MAX_FILE_BYTES = 500_000_000
-KEYS = (
-    "mean_prompts",
-    "aie_prompts",
-    "aie_by_prompt",
-    "top_heads",
-    "vector",
-    "zero_shot",
-    "blocks",
-)
 
 
 class Kind(NamedTuple):
@@ -48,62 +39,55 @@ NUMBER = Kind("a finite number", _is_number)
 HEAD = Kind("[block, head, mean effect]", _is_head)
 LIST = Kind("a list that is not empty", lambda value: isinstance(value, list) and bool(value))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
+ANYTHING = Kind("anything", lambda value: True)
+Form = Kind | list[Any] | dict[str, Any]
+"""A kind, the form of each entry of a list, or that of each field of an object."""
 PROMPT = {"prompt": TEXT, "answer": TEXT, "answer_token": WHOLE}
+FILE: dict[str, Form] = {
+    "mean_prompts": [TEXT],
+    "aie_prompts": [PROMPT],
+    "aie_by_prompt": ANYTHING,
+    "top_heads": [HEAD],
+    "vector": ANYTHING,
+    "zero_shot": [{**PROMPT, "clean": {"token": WHOLE}, "fv": OBJECT}],
+    "blocks": [WHOLE],
+}
+"""The shapes of `aie_by_prompt` and `vector` depend on a model, and are not checked here."""
+WITH_VECTOR = {"token": WHOLE, "changed": NUMBER}
+"""An answer with the vector added after a block, in `fv`."""
 
 
 def read_prompts(path: Path) -> dict[str, Any]:
-    """A file of prompts. The shapes of `aie_by_prompt` and `vector` depend on a model, and are not
-    checked here.
+    """A file of prompts.
 
     Raises:
         UsageError: when it cannot be read, lacks a field, or one holds something else.
     """
     try:
         content = read_json(path, MAX_FILE_BYTES)
-    except ValueError as error:
+        _check("", content, FILE)
+        by_block = {str(block): WITH_VECTOR for block in content["blocks"]}
+        for number, prompt in enumerate(content["zero_shot"]):
+            _check(f"zero_shot[{number}].fv", prompt["fv"], by_block)
+    except (UsageError, ValueError) as error:
         raise UsageError(f"{path}: {error}") from error
-    _check_fields(path, "the file", content, KEYS)
-    for name, kind in {
-        "mean_prompts": TEXT,
-        "aie_prompts": OBJECT,
-        "top_heads": HEAD,
-        "blocks": WHOLE,
-        "zero_shot": OBJECT,
-    }.items():
-        _check(path, name, content[name], LIST)
-        for number, value in enumerate(content[name]):
-            _check(path, f"{name}[{number}]", value, kind)
-    for name in ("aie_prompts", "zero_shot"):
-        for number, one in enumerate(content[name]):
-            _check_each(path, f"{name}[{number}]", one, PROMPT)
-    for number, one in enumerate(content["zero_shot"]):
-        where = f"zero_shot[{number}]"
-        _check_each(path, where, one, {"clean": OBJECT, "fv": OBJECT})
-        _check_each(path, f"{where}.clean", one["clean"], {"token": WHOLE})
-        blocks = [str(block) for block in content["blocks"]]
-        _check_each(path, f"{where}.fv", one["fv"], dict.fromkeys(blocks, OBJECT))
-        for block in blocks:
-            answer = {"token": WHOLE, "changed": NUMBER}
-            _check_each(path, f"{where}.fv[{block}]", one["fv"][block], answer)
     return dict(content)
 
 
-def _check_each(path: Path, where: str, entry: dict[str, Any], kinds: dict[str, Kind]) -> None:
-    """Check that an object has some fields, each of its kind."""
-    _check_fields(path, where, entry, list(kinds))
-    for name, kind in kinds.items():
-        _check(path, f"{where}.{name}", entry[name], kind)
-
-
-def _check_fields(path: Path, where: str, entry: object, fields: Sequence[str]) -> None:
-    missing = [name for name in fields if not isinstance(entry, dict) or name not in entry]
-    if missing:
-        raise UsageError(
-            f"{path}: {where} has no field {missing[0]!r}. The fields are "
-            f"{', '.join(fields)}; see docs/function_vectors.md."
-        )
-
-
-def _check(path: Path, where: str, value: object, kind: Kind) -> None:
-    if not kind.holds(value):
-        raise unexpected(f"{path}: {where}", kind.expected, value)
+def _check(where: str, value: Any, form: Form) -> None:
+    """Check that a value has a form, and all that is in it."""
+    if isinstance(form, list):
+        _check(where, value, LIST)
+        for number, entry in enumerate(value):
+            _check(f"{where}[{number}]", entry, form[0])
+    elif isinstance(form, dict):
+        _check(where, value, OBJECT)
+        for name, inside in form.items():
+            if name not in value:
+                raise UsageError(
+                    f"{where or 'the file'} has no field {name!r}. The fields are "
+                    f"{', '.join(form)}; see docs/function_vectors.md."
+                )
+            _check(f"{where}.{name}".lstrip("."), value[name], inside)
+    elif not form.holds(value):
+        raise unexpected(where or "the file", form.expected, value)

@@ -26,6 +26,7 @@ from tvsight.models.catalogue import EMBEDDED
 if TYPE_CHECKING:
     from tvsight.execution.jobs import Place
     from tvsight.models.loading import Model
+    from tvsight.output.console import Display
 
 TUTORIAL_TASK = "antonyms"
 Say = Callable[[str], None]
@@ -57,6 +58,7 @@ def main(options: Options) -> int:
 
     from tvsight.execution.here import Here
     from tvsight.models.loading import load, load_remote
+    from tvsight.tasks import select
 
     say = Console(highlight=False, soft_wrap=True).print
     client = _counting(options.host)
@@ -76,7 +78,9 @@ def main(options: Options) -> int:
     _on_server(client, [there], first, vectors=True)
     say(f"with vectors, a task brings {client.received / 1e6:.1f} MB")
     if options.counted != "none":
-        _count(client, there, options.counted, say)
+        client.reset()
+        _on_server(client, [there], options.counted)
+        say(f"{len(select(options.counted))} tasks ({options.counted}): {client}")
     if options.tutorial_blocks:
         _tutorial(client, there, options.tutorial_blocks, say)
     if options.beside:
@@ -124,25 +128,23 @@ def _counting(host: str | None) -> Any:
     return Counting(host)
 
 
-def _count(client: Any, there: "Model", tasks: str, say: Say) -> None:
-    from tvsight.tasks import select
-
-    client.reset()
-    _on_server(client, [there], tasks)
-    say(f"{len(select(tasks))} tasks ({tasks}): {client}")
-
-
-def _by_analysis(client: Any, options: Options, say: Say) -> None:
-    """The jobs and bytes of analyses. Each counts what those before it have not measured."""
+def _quiet() -> "Display":
+    """A display that shows nothing."""
     import io
 
     from rich.console import Console
 
     from tvsight.output.console import Display
+
+    return Display(Console(file=io.StringIO()))
+
+
+def _by_analysis(client: Any, options: Options, say: Say) -> None:
+    """The jobs and bytes of analyses. Each counts what those before it have not measured."""
     from tvsight.run.places import Places
     from tvsight.run.runner import Runner
 
-    runner = Runner(Display(Console(file=io.StringIO())))
+    runner = Runner(_quiet())
     with TemporaryDirectory() as folder, patch.object(Places, "_checked_client", lambda _: client):
         for name in (options.analyses or "").split(","):
             package = f"tvsight.experiments.{name}"
@@ -171,12 +173,7 @@ def _seconds(
     models: Sequence["Model"], place: "Place", tasks: str, vectors: bool = False, **options: Any
 ) -> float:
     """Seconds to measure and store the central comparison on some tasks."""
-    import io
-
-    from rich.console import Console
-
     from tvsight.config import RunConfig
-    from tvsight.output.console import Display
     from tvsight.protocol.central import requests
     from tvsight.run.measurements import Measurements, Part, measure
     from tvsight.run.outcome import Outcome
@@ -185,7 +182,7 @@ def _seconds(
 
     with TemporaryDirectory() as folder:
         config = RunConfig(tasks=tasks, results=folder, vectors=vectors, fail_fast=True, **options)
-        store, quiet = Store(folder), Display(Console(file=io.StringIO()))
+        store, quiet = Store(folder), _quiet()
         store.prepare()
         parts: list[Part] = []
         for model in models:
@@ -236,14 +233,11 @@ def _by_request(decoder: Any, host: str, dev: Any, blocks: int) -> float:
     import torch
     from nnsight import CONFIG
 
+    from benchmarks.authors_scheme import dummy_prompts
     from tvsight.interventions.batching import padded
 
     CONFIG.APP.REMOTE_LOGGING = False
-    dummies: Sequence[Any] = [
-        shared + dummy
-        for shared, several in zip(dev["shared"], dev["dummies"], strict=True)
-        for dummy in several
-    ]
+    dummies = dummy_prompts(dev)
     half = len(dummies) // 2
     batches = [padded(part, "left") for part in (dummies[:half], dummies[half:])]
     queries = padded(dev["zero_shot"], "left")

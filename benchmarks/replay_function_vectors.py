@@ -99,14 +99,12 @@ def replay(model: Model, content: Mapping[str, Any]) -> list[Compared]:
         raise UsageError(
             f"blocks holds {blocks[0]}; {model.name} has blocks 0 to {decoder.depth - 1}."
         )
-    ids = {
-        name: model.tokenizer(texts).input_ids
-        for name, texts in {
-            "means": content["mean_prompts"],
-            "effects": [one["prompt"] for one in content["aie_prompts"]],
-            "zero_shot": [one["prompt"] for one in content["zero_shot"]],
-        }.items()
+    texts = {
+        "means": content["mean_prompts"],
+        "effects": [one["prompt"] for one in content["aie_prompts"]],
+        "zero_shot": [one["prompt"] for one in content["zero_shot"]],
     }
+    ids = {name: model.tokenizer(of).input_ids for name, of in texts.items()}
     every = [prompt for prompts in ids.values() for prompt in prompts]
     check_window(model, every, "Give shorter prompts, or a model with a longer window.")
     expected = [one["answer_token"] for one in content["aie_prompts"]]
@@ -189,21 +187,15 @@ def _compare(content: Mapping[str, Any], found: Replayed, theirs: Tensor) -> lis
     apart = (found["effect"] - theirs).abs()
     vector = (found["vector"] - torch.tensor(content["vector"])).abs()
     mean = found["effect"].mean(dim=0)
-    places = zip(found["heads"], content["top_heads"], strict=True)
-    moved = [float(abs(mean[layer, head] - effect)) for (layer, head), (_, _, effect) in places]
+    moved, in_place = [], 0
+    for (layer, head), (*their_head, effect) in zip(
+        found["heads"], content["top_heads"], strict=True
+    ):
+        moved.append(float(abs(mean[layer, head] - effect)))
+        in_place += [layer, head] == their_head or moved[-1] <= TIE
     rows = [
         Compared("Effect of a head on a prompt", apart.numel(), _near(apart), float(apart.max())),
-        Compared(
-            "Heads of largest mean effect, in order",
-            len(moved),
-            sum(
-                head == (layer, number) or gap <= TIE
-                for head, (layer, number, _), gap in zip(
-                    found["heads"], content["top_heads"], moved, strict=True
-                )
-            ),
-            max(moved),
-        ),
+        Compared("Heads of largest mean effect, in order", len(moved), in_place, max(moved)),
         Compared("Entry of the vector", vector.numel(), _near(vector), float(vector.max())),
     ]
     answers = [one["clean"] for one in content["zero_shot"]]

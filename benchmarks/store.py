@@ -7,7 +7,6 @@ their own, other files are links to those of the first copy.
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import copyfile, rmtree
 
+from benchmarks.memory import waited
 from tvsight.cli.command import command
 from tvsight.config import Rules
 from tvsight.models.catalogue import EMBEDDED
@@ -38,22 +38,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "begin a run": ("main_results", "--model", "../tiny", "--seed", "0"),
 }
 """By title, a module of `analyses` and its arguments."""
-WITH_PEAK = """
-import atexit, os, runpy, sys
-from benchmarks.memory import peak_gigabytes
-
-def say_peak():
-    print(f"peak {peak_gigabytes()}", file=sys.__stderr__, flush=True)
-
-def begin(*_):
-    say_peak()
-    os._exit(0)
-
-atexit.register(say_peak)
+UP_TO_JOBS = """
+import os, runpy, sys
 del sys.argv[0]
 if "--seed" in sys.argv:
     from tvsight.execution.here import Here
-    Here.begin = begin
+    Here.begin = lambda *_: os._exit(0)
 runpy.run_module(f"analyses.{sys.argv[0]}", run_name="__main__", alter_sys=True)
 """
 """A run, which alone names a seed, ends where its first job would begin."""
@@ -108,19 +98,15 @@ def copies(reference: Store, store: Store) -> Iterator[Path]:
 
 def measured(title: str, folder: Path) -> str:
     """Seconds and peak memory of a command, in a process of its own."""
+    command = [sys.executable, "-c", UP_TO_JOBS, *COMMANDS[title], "--results", "../results"]
     began, before = time.perf_counter(), os.times()
-    with tempfile.TemporaryDirectory(dir=folder) as elsewhere:
-        ended = subprocess.run(
-            [sys.executable, "-c", WITH_PEAK, *COMMANDS[title], "--results", "../results"],
-            cwd=elsewhere,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path[1:]])},
-            capture_output=True,
-            text=True,
-        )
-    seconds, busy = time.perf_counter() - began, sum(os.times()[2:4]) - sum(before[2:4])
-    if ended.returncode:
-        raise RuntimeError(f"{title}: {ended.stdout[-500:]}{ended.stderr}")
-    return f"{seconds:.1f} s ({busy:.1f}), {float(ended.stderr.rpartition('peak ')[2]):.2f} GB"
+    with tempfile.TemporaryDirectory(dir=folder) as elsewhere, tempfile.TemporaryFile() as shown:
+        code, gigabytes = waited(command, Path(elsewhere), shown)
+        seconds, busy = time.perf_counter() - began, sum(os.times()[2:4]) - sum(before[2:4])
+        if code:
+            shown.seek(0)
+            raise RuntimeError(f"{title}: {shown.read().decode(errors='replace')[-2000:]}")
+    return f"{seconds:.1f} s ({busy:.1f}), {gigabytes:.2f} GB"
 
 
 if __name__ == "__main__":

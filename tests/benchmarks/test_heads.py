@@ -25,7 +25,7 @@ def test_the_authors_way_finds_the_same_effects(model: Model) -> None:
     prompts = method_prompts(model, packaged_tasks()["to_upper"], SHOTS)
     found = here.run(model.decoder, measure_effects, prompts)
     theirs = their_way(model.decoder, prompts, found["means"], 2)
-    torch.testing.assert_close(theirs.effect, found["effect"][:2], atol=1e-5, rtol=0)
+    torch.testing.assert_close(theirs, found["effect"][:2], atol=1e-5, rtol=0)
 
 
 def test_the_work_grows_with_prompts_and_heads(model: Model) -> None:

@@ -53,7 +53,7 @@ def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
         ("zero_shot.1.fv", "zero_shot[1] has no field 'fv'"),
         ("zero_shot.0.clean.token", "zero_shot[0].clean has no field 'token'"),
         ("zero_shot.0.fv.1", "zero_shot[0].fv has no field '1'"),
-        ("zero_shot.0.fv.1.changed", "zero_shot[0].fv[1] has no field 'changed'"),
+        ("zero_shot.0.fv.1.changed", "zero_shot[0].fv.1 has no field 'changed'"),
     ],
 )
 def test_a_missing_field_is_named(tmp_path: Path, path: str, said: str) -> None:

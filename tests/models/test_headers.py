@@ -1,8 +1,8 @@
 """A checkpoint whose weights are on a server is compared with its configuration by its headers."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from tests.helpers.tiny_models import DEPTH
 from tests.ndif.hub import Hub, Repository
 from tvsight.errors import UsageError
 from tvsight.models import loading
-from tvsight.models.headers import tensor_shapes
+from tvsight.models.checkpoints import load_headers, tensor_shapes
 from tvsight.models.sources import ModelSource
 
 NAME = "local/mine"
@@ -25,14 +25,9 @@ Checkpoint = Callable[[str], Path]
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A hub of the checkpoint `mine`, which this process asks."""
-    with Hub.serving(Repository(NAME, tmp_path / "mine")) as hub:
+    with Hub(0, [Repository(NAME, tmp_path / "mine")]).served() as hub:
         ask(hub.url, monkeypatch)
         yield hub
-
-
-def asked(hub: Hub) -> list[str]:
-    """Without what the hub's client asks about itself once a day."""
-    return [path for path in hub.asked if NAME in path]
 
 
 def in_parts(path: Path) -> Path:
@@ -48,11 +43,13 @@ def in_parts(path: Path) -> Path:
     return path
 
 
-def remote(path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None = None) -> None:
-    """Load the directory as if the hub had it."""
-    source = ModelSource("hub", "mine", str(path), revision)
+def remote(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load the directory as if the hub had it; its tensors are those that the hub lists."""
+    source = ModelSource("hub", "mine", str(path))
     monkeypatch.setattr(loading, "resolve", lambda *_: source)
     monkeypatch.setattr(loading, "weights_identity", lambda _: "commit:0")
+    there = partial(load_headers, location=NAME, revision=None)
+    monkeypatch.setattr(loading, "load_headers", lambda module, *_: there(module))
     loading.load_remote("mine", "bfloat16")
 
 
@@ -63,12 +60,13 @@ def remote(path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None = N
         ("llama", lambda path: in_parts(without(path, LAST))),
         ("llama", lambda path: configure(path, num_hidden_layers=DEPTH - 2)),
         ("gpt2", lambda path: without(path, "wte")),
-        ("mixtral", lambda path: without(path, "layers.1.block_sparse_moe.experts.1.w1")),
+        ("mixtral", lambda path: without(path, "layers.1.block_sparse_moe.experts.2.w2")),
         ("mixtral", lambda path: configure(path, num_local_experts=2)),
     ],
 )
 def test_a_checkpoint_is_refused_as_it_is_with_its_weights(
     checkpoint: Checkpoint,
+    served: Hub,
     monkeypatch: pytest.MonkeyPatch,
     family: str,
     change: Callable[[Path], Path],
@@ -92,6 +90,7 @@ def test_a_checkpoint_is_refused_as_it_is_with_its_weights(
 )
 def test_what_a_load_leaves_aside_is_left_aside(
     checkpoint: Checkpoint,
+    served: Hub,
     monkeypatch: pytest.MonkeyPatch,
     family: str,
     change: Callable[[Path], Path],
@@ -103,36 +102,27 @@ def test_what_a_load_leaves_aside_is_left_aside(
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("change", "requests"), [(lambda path: path, 1), (in_parts, 4)])
+@pytest.mark.parametrize("change", [lambda path: path, in_parts])
 @pytest.mark.parametrize("newest", [True, False])
-def test_the_hub_is_asked_for_each_file_of_weights(
-    checkpoint: Checkpoint, served: Hub, change: Callable[[Path], Path], requests: int, newest: bool
+def test_the_shapes_on_the_hub_are_those_of_the_weights(
+    checkpoint: Checkpoint, served: Hub, change: Callable[[Path], Path], newest: bool
 ) -> None:
-    """In parts, after the file that is not there, and with the index."""
-    mine = change(checkpoint("llama"))
-    revision = None if newest else served.repositories[NAME].commit
-    assert tensor_shapes(NAME, revision) == tensor_shapes(str(mine)) != {}
-    assert len(asked(served)) == requests
-
-
-def test_weights_are_not_downloaded(checkpoint: Checkpoint, served: Hub) -> None:
-    """From a hub that sends the whole file, whatever part is asked for."""
     mine = checkpoint("llama")
-    shapes = tensor_shapes(str(mine))
-    os.truncate(mine / "model.safetensors", 100 << 30)  # takes no place on the disk
-    assert tensor_shapes(NAME) == shapes
+    held = load_file(mine / "model.safetensors")
+    change(mine)
+    revision = None if newest else served.repositories[NAME].commit
+    assert tensor_shapes(NAME, revision) == {name: list(of.shape) for name, of in held.items()}
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 8, b"\xff" * 20, b"\2\0\0\0\0\0\0\0[]", None])
-@pytest.mark.parametrize("hub", [True, False])
 def test_tensors_that_cannot_be_known_are_no_error(
-    checkpoint: Checkpoint, served: Hub, content: bytes | None, hub: bool
+    checkpoint: Checkpoint, served: Hub, content: bytes | None
 ) -> None:
     file = checkpoint("llama") / "model.safetensors"
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    assert tensor_shapes(NAME if hub else str(file.parent)) is None
+    assert tensor_shapes(NAME) is None
 
 
 def test_a_gated_or_unreachable_hub_is_no_error(
@@ -146,7 +136,7 @@ def test_a_gated_or_unreachable_hub_is_no_error(
 
 
 def test_quantised_weights_are_not_compared(
-    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Checkpoint, served: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = having(checkpoint("llama"), **{LAST + "mlp.up_proj.scales": torch.ones(3)})
     remote(configure(mine, quantization_config={"quant_method": "gptq", "bits": 4}), monkeypatch)

@@ -4,12 +4,12 @@ import logging
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import torch
+from huggingface_hub import HfApi
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils.logging import (
     disable_progress_bar,
@@ -19,7 +19,6 @@ from transformers.utils.logging import (
 )
 
 from tvsight.errors import UsageError
-from tvsight.models.headers import tensor_shapes
 
 MOST_BLOCKS = 1000
 """The deepest decoders that are published have fewer than 200 blocks."""
@@ -28,8 +27,6 @@ SIZES = (
     *("num_key_value_heads", "head_dim", "intermediate_size", "max_position_embeddings"),
 )
 """Sizes in a configuration, where it has them."""
-UNMERGED = "issues during automatic conversion of the weights"
-"""Transformers' message about tensors of a checkpoint that it cannot merge."""
 LISTED = 3
 """Number of tensors that a message names; the rest are counted."""
 UNCOMPARED = ("quantization_config", "transformers_weights", "extra_files")
@@ -53,12 +50,6 @@ class Loading:
     def of(cls, told: Mapping[str, Any]) -> "Loading":
         """From what `from_pretrained(output_loading_info=True)` returns."""
         return cls(told["missing_keys"], told["unexpected_keys"], told["mismatched_keys"])
-
-    def explained(self, missing: set[str]) -> "Loading":
-        """Name the missing experts instead of the merged tensors that have another shape without
-        them.
-        """
-        return Loading(missing | set(self.missing), self.unexpected) if missing else self
 
 
 def load_headers(module: PreTrainedModel, location: str, revision: str | None) -> Loading:
@@ -89,10 +80,22 @@ def load_headers(module: PreTrainedModel, location: str, revision: str | None) -
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )
-    except Exception as error:  # of any type, from code that a checkpoint may bring
-        return Loading(_gaps(shapes) if UNMERGED in str(error) else ())
-    loading = Loading.of(told)
-    return loading.explained(_gaps(shapes)) if loading.mismatched else loading
+    except Exception:  # of any type, from code that a checkpoint may bring
+        return Loading()
+    return Loading.of(told)
+
+
+def tensor_shapes(name: str, revision: str | None = None) -> dict[str, list[int]] | None:
+    """The shapes of the tensors of a checkpoint on the hub, by name, from the headers of its files.
+
+    Returns:
+        None where they are unknown: there are no safetensors, or the hub does not send them.
+    """
+    with suppress(Exception):  # the hub client raises a dozen unrelated types
+        files = HfApi().get_safetensors_metadata(name, revision=revision).files_metadata
+        tensors = (tensor for file in files.values() for tensor in file.tensors.items())
+        return {tensor: described.shape for tensor, described in tensors}
+    return None
 
 
 def check_configuration(name: str, config: PretrainedConfig) -> None:
@@ -153,30 +156,6 @@ def check_tensors(name: str, loading: Loading) -> None:
             f"The tensors of the checkpoint {name} do not fit its config.json: "
             f"{', '.join(found)}. Get the checkpoint again, or correct its config.json."
         )
-
-
-def missing_experts(location: str, revision: str | None) -> set[str]:
-    """Tensors of single experts that a checkpoint lacks, if its safetensors can be read."""
-    return _gaps(tensor_shapes(location, revision) or ())
-
-
-def _gaps(names: Collection[str]) -> set[str]:
-    """Tensors that some experts have and others lack.
-
-    Their names have two numbers: of the block, and of the expert in it.
-    """
-    kinds: dict[tuple[str, str], tuple[set[str], set[str], set[str]]] = {}
-    for name in names:
-        match re.split(r"\.(\d+)\.", name, maxsplit=2):
-            case [before, block, between, expert, after] if "expert" in between:
-                kind = kinds.setdefault((before, between), (set(), set(), set()))
-                for numbers, number in zip(kind, (block, expert, after), strict=True):
-                    numbers.add(number)
-    return {
-        f"{before}.{block}.{between}.{expert}.{after}"
-        for (before, between), kind in kinds.items()
-        for block, expert, after in product(*kind)
-    } - set(names)
 
 
 @contextmanager

@@ -20,12 +20,10 @@ from tvsight.interventions.decoder import ALIASES, Decoder, adapt, one_at_a_time
 from tvsight.models import packages
 from tvsight.models.catalogue import catalogue
 from tvsight.models.checkpoints import (
-    UNMERGED,
     Loading,
     check_configuration,
     check_tensors,
     load_headers,
-    missing_experts,
     unreported,
 )
 from tvsight.models.model import Model
@@ -38,6 +36,8 @@ NO_WEIGHTS = re.compile(r"no file named model\.safetensors|does not appear to ha
 """Transformers' message about a checkpoint without weights of the allowed kinds."""
 PICKLES = "*.bin*"
 """Files of pickled weights, and their index."""
+UNMERGED = "issues during automatic conversion of the weights"
+"""Transformers' message about tensors of a checkpoint that it cannot merge."""
 ERROR_LINE = re.compile(r"^[\w.]+: .*$", re.MULTILINE)
 """The last line of each trace in a message of transformers."""
 MEMORY_SHARE = 0.9
@@ -274,8 +274,6 @@ def _weights(
     except Exception as error:  # transformers, safetensors, pickle and torch raise their own types
         told = f"{type(error).__name__}: {error}"
         if UNMERGED in told:
-            missing = missing_experts(location, source.revision)
-            check_tensors(source.name, Loading(missing))
             problem = (
                 "cannot be loaded: tensors that its architecture puts together, such as experts, "
                 "are missing or of unequal shapes."
@@ -292,7 +290,4 @@ def _weights(
                 f"If you trust their author, repeat with {option('allow_pickled_weights', True)}."
             )
         raise UsageError(f"The checkpoint {source.name} {problem}") from error
-    loading = Loading.of(told)
-    if loading.mismatched:
-        loading = loading.explained(missing_experts(location, source.revision))
-    return module, loading
+    return module, Loading.of(told)
