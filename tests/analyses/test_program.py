@@ -1,6 +1,8 @@
 """The console script `tvsight`."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from importlib import import_module
