@@ -111,7 +111,7 @@ def test_vectors_that_are_no_numbers_are_an_error(model: Model) -> None:
     steps = request_of("mean_state").steps(model)
     next(steps)
     on_split = {"finite": False}
-    with pytest.raises(MeasurementError, match=r"^vectors or states hold NaN"):
+    with pytest.raises(MeasurementError, match=r"^a vector or a state holds NaN"):
         steps.send([{"dev": on_split, "test": on_split}])
 
 

@@ -14,7 +14,13 @@ from tvsight.interventions.generation import force, generate
 from tvsight.methods.method import Method, extract
 from tvsight.prompts.tokens import PromptTokens, whole_prompts
 from tvsight.protocol.conditions import BASELINE, Condition, Progress, Prompts, Read, no_op, silent
-from tvsight.protocol.measure import VECTORS, Extracted, extract_with_icl, in_context_learning
+from tvsight.protocol.measure import (
+    VECTORS,
+    Extracted,
+    applied,
+    extract_with_icl,
+    in_context_learning,
+)
 
 
 class WholeAnswers(TypedDict):
@@ -62,7 +68,7 @@ def answer_dev(
     conditions = [
         BASELINE,
         no_op([decoder.depth // 2]),
-        *_after(methods, extracted, dict.fromkeys(methods, range(decoder.depth))),
+        *applied(methods, extracted, dict.fromkeys(methods, range(decoder.depth))),
     ]
     answers = whole_answers(prompts, conditions, dev["answers"], extracted.icl, most, stops)
     task_level = [name for name, method in methods.items() if method.of == "task"]
@@ -92,7 +98,7 @@ def answer_test(
     say("test queries")
     generated = (test["answers"], extracted.icl, most, stops)
     prompts = Prompts(decoder, test["zero_shot"], test["expected"], extracted.icl)
-    conditions = _after(methods, extracted, {name: [layers[name]] for name in methods})
+    conditions = applied(methods, extracted, {name: [layers[name]] for name in methods})
     if further is not None:
         return whole_answers(prompts, conditions, *generated)
     few_shot = Prompts(decoder, whole_prompts(test), test["expected"], extracted.icl)
@@ -119,15 +125,6 @@ def _extracted(
     else:
         vectors = extract(decoder, prompts, method, settings)
     return {name: method}, Extracted({name: vectors}, in_context_learning(decoder, prompts))
-
-
-def _after(
-    methods: Mapping[str, Method], extracted: Extracted, blocks: Mapping[str, Sequence[int]]
-) -> list[Condition]:
-    return [
-        Condition(name, extracted.vectors[name], blocks[name], method.use)
-        for name, method in methods.items()
-    ]
 
 
 def whole_answers(

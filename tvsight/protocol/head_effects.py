@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tvsight.errors import MeasurementError, RefusedError, option
+from tvsight.errors import RefusedError, option
 from tvsight.execution.jobs import Job, Steps
 from tvsight.models import ModelSource
 from tvsight.protocol.head_numbers import effects, ranking
 from tvsight.protocol.options import EFFECTS
-from tvsight.protocol.rows import asked, method_tokens
+from tvsight.protocol.rows import asked, check_finite, method_tokens
 from tvsight.run.outcome import Measured, Outcome, Stored
 from tvsight.run.planning import Plan, TaskRequest, identity
 from tvsight.storage.contents import HEAD_MEANS
@@ -137,10 +137,8 @@ class HeadEffects(TaskRequest):
         solved = "queries" in self.identity
         # A rehearsal's model answers nothing right.
         (measured,) = yield [Job(measure_effects, (dev, solved), size, prompts=1, small=(False,))]
-        if not (measured["effect"].isfinite().all() and measured["means"].isfinite().all()):
-            raise MeasurementError(
-                f"an effect or a head holds NaN or infinity; try a wider {option('dtype')}."
-            )
+        is_finite = measured["effect"].isfinite().all() and measured["means"].isfinite().all()
+        check_finite(is_finite, "an effect or a head")
         data = self._frame(by_split["dev"], measured, model)
         return Measured(data, {HEAD_MEANS: measured["means"].cpu().contiguous()}, notes)
 

@@ -190,10 +190,9 @@ def sweep(
         wanted: return the vectors of the first method.
     """
     prompts = Prompts(decoder, dev["zero_shot"], dev["expected"], extracted.icl)
-    blocks = range(decoder.depth)
     conditions = [
         BASELINE,
-        *(Condition(name, extracted.vectors[name], blocks, of.use) for name, of in methods.items()),
+        *applied(methods, extracted, dict.fromkeys(methods, range(decoder.depth))),
         no_op([decoder.depth // 2]),
     ]
     return _on_split(prompts.read(conditions), extracted, wanted)
@@ -210,16 +209,23 @@ def after_chosen(
     """The answers without a vector, with demonstrations, and with the vector of each method after
     its block in `layers`."""
     prompts = Prompts(decoder, test["zero_shot"], test["expected"], extracted.icl)
-    conditions = [
-        Condition(name, extracted.vectors[name], [layers[name]], of.use)
-        for name, of in methods.items()
-    ]
+    conditions = applied(methods, extracted, {name: [layers[name]] for name in methods})
     baseline, *patched = prompts.read([BASELINE, *conditions])
     return _on_split(
         [baseline, read_states(decoder, "icl", extracted.icl.states, extracted.icl), *patched],
         extracted,
         wanted,
     )
+
+
+def applied(
+    methods: Mapping[str, Method], extracted: Extracted, blocks: Mapping[str, Sequence[int]]
+) -> list[Condition]:
+    """The vector of each method, after its own `blocks`."""
+    return [
+        Condition(name, extracted.vectors[name], blocks[name], method.use)
+        for name, method in methods.items()
+    ]
 
 
 def in_context_learning(

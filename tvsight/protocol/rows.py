@@ -106,6 +106,10 @@ class Asked(NamedTuple):
             for row in self.rows(at(answers, index), named, block, **labels)
         ]
 
+    def all_labelled(self, reads: "Sequence[Read]", but: str = "no_op") -> list[dict[str, Any]]:
+        """The rows of every condition but one."""
+        return [row for read in reads if read["procedure"] != but for row in self.labelled(read)]
+
 
 def asked(
     model: "Model", task: "Task", episodes: "Sequence[Episode]", template: "Template"
@@ -158,6 +162,16 @@ def method_tokens(
     }
 
 
+def check_finite(is_finite: object, what: str) -> None:
+    """Check that something was measured without NaN and infinity.
+
+    Raises:
+        MeasurementError: when it was not.
+    """
+    if not is_finite:
+        raise MeasurementError(f"{what} holds NaN or infinity; try a wider {option('dtype')}.")
+
+
 def finite_vectors(result: "Comparison", remedy: str = "") -> "dict[str, Tensor]":
     """The vectors of both splits in half precision.
 
@@ -167,9 +181,7 @@ def finite_vectors(result: "Comparison", remedy: str = "") -> "dict[str, Tensor]
     Raises:
         MeasurementError: when they hold NaN or infinity, or numbers beyond half precision.
     """
-    if not (result["dev"]["finite"] and result["test"]["finite"]):
-        problem = "vectors or states hold NaN or infinity"
-        raise MeasurementError(f"{problem}; try a wider {option('dtype')}.")
+    check_finite(result["dev"]["finite"] and result["test"]["finite"], "a vector or a state")
     vectors: dict[str, Tensor] = {split: result[split]["vectors"] for split in SPLITS}
     if not all(half.isfinite().all() for half in vectors.values()):
         raise MeasurementError(
@@ -190,14 +202,9 @@ def scored(
     from tvsight.protocol.measure import check_no_op  # imports torch
 
     check_no_op(result["dev"]["read"], dtype)
-    rows = [
-        row
-        for split in SPLITS
-        for read in result[split]["read"]
-        if read["procedure"] != "no_op"
-        for row in by_split[split].labelled(read)
-    ]
-    return with_identified(rows)
+    return with_identified(
+        [row for split in SPLITS for row in by_split[split].all_labelled(result[split]["read"])]
+    )
 
 
 def with_identified(

@@ -149,9 +149,7 @@ def scored(
         row | ({"procedure": vector} if row["layer_rule"] is not None else {})
         for scored_as in ("patched", "demonstrations")  # zero-shot prompts are of the first alone
         for split in SPLITS
-        for read in result[split][scored_as]
-        if read["procedure"] != "no_op"
-        for row in asked_as[scored_as][split].labelled(read)
+        for row in asked_as[scored_as][split].all_labelled(result[split][scored_as])
     ]
     table = pd.DataFrame(rows)
     on_dev = table[(table["split"] == "dev") & (table["scored_as"] == "patched")]

@@ -1,4 +1,4 @@
-"""Accuracies after demonstrations with renamed labels, scored as the renamed and the right answer."""
+"""Accuracies after demonstrations with renamed labels, scored as renamed and as right answer."""
 
 from collections.abc import Mapping
 

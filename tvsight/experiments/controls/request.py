@@ -152,9 +152,7 @@ class Controls(TaskRequest):
         rows = [
             row
             for split in SPLITS
-            for read in result[split]
-            if read["procedure"] != "baseline"
-            for row in by_split[split].labelled(read)
+            for row in by_split[split].all_labelled(result[split], but="baseline")
         ]
         kept = sum(map(shuffling.kept_labels, episodes, shuffled))
         total = sum(len(episode.demonstrations) for episode in episodes)
@@ -228,8 +226,7 @@ class RenamedLabels(TaskRequest):
         rows = [
             row | {"scored_as": kind, "share": shares[row["demonstrations"]][row["episode"]]}
             for kind in ("right", "renamed")
-            for read in result[kind]
-            for row in of[kind]["test"].labelled(read)
+            for row in of[kind]["test"].all_labelled(result[kind])
         ]
         data = frame(rows, self.task.name, self.task.category, schema(RENAMED))
         return Measured(data, None, {**notes, "renamed_labels": names})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tvsight.errors import MeasurementError, RefusedError
+from tvsight.errors import RefusedError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.function_vectors import FACTORS, NAME, SETTINGS, TRIED, Options
 from tvsight.experiments.function_vectors.numbers import setting_line, task_line
@@ -19,7 +19,7 @@ from tvsight.protocol import head_effects as effects
 from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_known_heads
 from tvsight.protocol.head_numbers import by_fv
 from tvsight.protocol.head_numbers import effects as effects_of
-from tvsight.protocol.rows import asked, frame, method_tokens
+from tvsight.protocol.rows import asked, check_finite, frame, method_tokens
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, TaskRequest, identity, read_plan, source_identity, sources
 from tvsight.storage.schemas import schema
@@ -185,14 +185,10 @@ class FunctionVectors(TaskRequest):
         prompts = method_tokens(plan, self.task, model, episodes, by_split)
         arguments = (prompts["dev"], prompts["test"], extracted)
         (result,) = yield [Job(measure, arguments, prompts=2, small=(_of_one_head(extracted),))]
-        if not result["finite"]:
-            raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
+        check_finite(result["finite"], "a vector")
         plain = dict.fromkeys(("heads", "draw", "layer_rule", "cosine", "cosine_centred"))
         rows: list[dict[str, Any]] = [
-            plain | row
-            for split in SPLITS
-            for read in result[split]
-            for row in by_split[split].labelled(read)
+            plain | row for split in SPLITS for row in by_split[split].all_labelled(result[split])
         ]
         cosines = self._cosines(model, result["vectors"])
         for row in rows:
@@ -284,10 +280,9 @@ class VectorSettings(TaskRequest):
         }
         arguments = (prompts["dev"], prompts["test"], known)
         (result,) = yield [Job(measure, arguments, prompts=2, small=(small,))]
-        if not result["finite"]:
-            raise MeasurementError("a vector holds NaN or infinity; try a wider --dtype.")
+        check_finite(result["finite"], "a vector")
         plain = dict.fromkeys(LABELS)
-        rows = [plain | row for read in result["test"] for row in by_split["test"].labelled(read)]
+        rows = [plain | row for row in by_split["test"].all_labelled(result["test"])]
         data = frame(rows, self.task.name, self.task.category, schema(SETTINGS))
         return Measured(data, None, notes)
 

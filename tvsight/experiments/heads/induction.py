@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from tvsight.config import one_seed
-from tvsight.errors import MeasurementError, UsageError
+from tvsight.errors import UsageError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.heads import CHOOSES, DEFINITIONS, INDUCTION, Repetition
 from tvsight.experiments.heads.numbers import induction
 from tvsight.models import ModelSource
+from tvsight.protocol.rows import check_finite
 from tvsight.run.outcome import Measured
 from tvsight.run.planning import Plan, Request
 from tvsight.storage.schemas import schema
@@ -61,8 +62,7 @@ class InductionScores(Request):
         ]
         copies = [(of.tokens, of.copies) for of in definitions.values()]
         (scores,) = yield [Job(measure_induction, (*said, copies), prompts=len(said))]
-        if not all(score.isfinite().all() for score in scores):
-            raise MeasurementError("an induction score is NaN or infinite; try a wider --dtype.")
+        check_finite(all(score.isfinite().all() for score in scores), "an induction score")
         parts = [
             _rows(name, of, score.double().numpy())
             for (name, of), score in zip(definitions.items(), scores, strict=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tvsight.errors import MeasurementError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import (
@@ -30,7 +29,7 @@ from tvsight.protocol import central
 from tvsight.protocol import head_effects as effects
 from tvsight.protocol.head_effects import KnownHeads, check_enough_heads, with_known_heads
 from tvsight.protocol.layers import chosen_layer
-from tvsight.protocol.rows import Asked, asked, frame
+from tvsight.protocol.rows import Asked, asked, check_finite, frame
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, TaskRequest, identity, source_identity
 from tvsight.storage.schemas import schema
@@ -154,15 +153,9 @@ class Steer(TaskRequest):
         (result,) = yield [
             Job(measure, (*tokens, *how, extracted, generated), prompts=4, small=small)
         ]
-        if not result["divergence"].isfinite().all():
-            raise MeasurementError("a state holds NaN or infinity; try a wider --dtype.")
+        check_finite(result["divergence"].isfinite().all(), "a state")
         check_no_op(result["dev"], model.dtype)
-        rows = [
-            PLAIN | row
-            for read in result["dev"]
-            if read["procedure"] != "no_op"
-            for row in dev.labelled(read)
-        ]
+        rows = [PLAIN | row for row in dev.all_labelled(result["dev"])]
         for context, reads in result["test"].items():
             for number, read in enumerate(reads):
                 read_rows = [PLAIN | row for row in contexts[context].labelled(read)]

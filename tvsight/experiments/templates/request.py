@@ -19,7 +19,7 @@ from tvsight.experiments.templates.numbers import CHOICES, VARIANT, task_line
 from tvsight.methods import TASK_VECTOR, MethodEntry
 from tvsight.models import ModelSource
 from tvsight.prompts import Template, sample_episodes, template
-from tvsight.prompts.episodes import SPLITS, check_enough_pairs
+from tvsight.prompts.episodes import SPLITS, Split, check_enough_pairs
 from tvsight.prompts.filtering import shared_first_tokens, spaced_pair
 from tvsight.prompts.templates import template_name
 from tvsight.protocol.methods import with_further_methods
@@ -196,15 +196,16 @@ def scored(
         }
         for number, variant in enumerate(variants)
     }
-    episodes = {split: under[main][split].episodes for split in SPLITS}
+
+    def in_main(asked: Asked, split: Split) -> Asked:
+        return asked._replace(episodes=under[main][split].episodes)
+
     rows: list[dict[str, Any]] = []
     for number, name in enumerate(names):
         own = [
             {**row, "applied_under": name, **named.get(row.get("variant"), {})}
             for split in SPLITS
-            for read in result[split][number]
-            if read["procedure"] != "no_op"
-            for row in under[number][split]._replace(episodes=episodes[split]).labelled(read)
+            for row in in_main(under[number][split], split).all_labelled(result[split][number])
         ]
         rows += with_identified(own, ["procedure", *VARIANT])
     order = [None, *names]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tvsight.errors import MeasurementError, UsageError
+from tvsight.errors import UsageError
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.token_projections import NAME
 from tvsight.experiments.token_projections.numbers import task_line
@@ -18,6 +18,7 @@ from tvsight.prompts.filtering import answer_tokens, usable_pairs
 from tvsight.protocol.central import NAME as CENTRAL
 from tvsight.protocol.central import stored_vectors
 from tvsight.protocol.methods import with_further_methods
+from tvsight.protocol.rows import check_finite
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, Request, identity
 from tvsight.storage.schemas import schema
@@ -109,10 +110,7 @@ class TokenProjections(Request):
         # A text is hashed the same on every machine.
         seed = random.Random(f"{SEED}/{task.name}/random vectors").getrandbits(63)
         (read,) = yield [Job(project, (mean, groups, TOP, DRAWS, seed))]
-        if not read["finite"]:
-            raise MeasurementError(
-                "the logits of a vector hold NaN or infinity; try a wider --dtype."
-            )
+        check_finite(read["finite"], "a logit of a vector")
         vector = "task" if self.method == TASK_VECTOR else self.method.key
         rows = _top_rows(read, vector, model.vocabulary.texts, answers)
         rows += _group_rows(read, vector, groups, task.words)
