@@ -86,7 +86,7 @@ def test_the_identity_of_a_function_is_its_source_and_what_it_names(
     needs = [own_method(Method(half_mean, needs={"vectors": of})) for of in NEEDED]
     assert len({one.source for one in [before, *needs]}) == 1 + len(NEEDED)
     monkeypatch.setitem(globals(), "FACTOR", torch.tensor(3.0))
-    with pytest.raises(UsageError, match="^method: .* plain values; FACTOR is none"):
+    with pytest.raises(UsageError, match=r"^method: .* plain values; FACTOR is none"):
         own_method(half_mean)
 
 

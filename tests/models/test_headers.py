@@ -25,7 +25,7 @@ Checkpoint = Callable[[str], Path]
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A hub of the checkpoint `mine`, which this process asks."""
-    with Hub.serving(Repository(NAME, tmp_path / "mine")) as hub:
+    with Hub(0, [Repository(NAME, tmp_path / "mine")]).served() as hub:
         ask(hub.url, monkeypatch)
         yield hub
 
@@ -48,9 +48,8 @@ def remote(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = ModelSource("hub", "mine", str(path))
     monkeypatch.setattr(loading, "resolve", lambda *_: source)
     monkeypatch.setattr(loading, "weights_identity", lambda _: "commit:0")
-    monkeypatch.setattr(
-        loading, "load_headers", lambda module, *_: load_headers(module, NAME, None)
-    )
+    there = partial(load_headers, location=NAME, revision=None)
+    monkeypatch.setattr(loading, "load_headers", lambda module, *_: there(module))
     loading.load_remote("mine", "bfloat16")
 
 

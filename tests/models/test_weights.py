@@ -1,10 +1,7 @@
 """Results have the identity of the weights that were loaded: on disk, and in memory."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import tvsight
 from tests.helpers.changed_checkpoints import ask, configure, refusal
+from tests.helpers.commands import ran
 from tests.helpers.small_runs import Measuring, run
 from tests.ndif.hub import Hub, Repository
 from tvsight.config import RunConfig
@@ -97,7 +95,7 @@ def test_a_hub_model_whose_index_names_a_pickle_is_refused_before_its_weights_ar
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = Repository("local/mine", indexed(mine, "w.bin"))
-    with Hub.serving(repository) as hub:
+    with Hub(0, [repository]).served() as hub:
         ask(hub.url, monkeypatch)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         with pytest.raises(UsageError, match=f"{INDEX} names 'w.bin'"):
@@ -212,11 +210,6 @@ except tvsight.errors.UsageError as error:
 
 
 def test_weights_cut_in_place_after_a_load_change_nothing_and_send_no_signal(mine: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", OVERWRITTEN, str(mine)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    done = ran("-c", OVERWRITTEN, mine)
     assert (done.returncode, done.stderr) == (0, "")
     assert "changed since it was loaded" in done.stdout
