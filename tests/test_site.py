@@ -1,15 +1,12 @@
 """The site of the documents is built without a warning, and holds what they link to."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import tvsight
-from tests.helpers.commands import ROOT
+from tests.helpers.commands import ROOT, ran
 
 pytestmark = pytest.mark.slow
 
@@ -23,13 +20,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the built site."""
     pytest.importorskip("mkdocs", reason='pip install -e ".[docs]"')
     folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder],
-        cwd=ROOT,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-    )
+    command = ("-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder)
+    done = ran(*command, environment={"NO_MKDOCS_2_WARNING": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout + done.stderr == ""
     return folder

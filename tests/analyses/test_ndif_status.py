@@ -3,68 +3,37 @@
 What it says of a real one is tested in tests/ndif.
 """
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.helpers.called_commands import called
 from tests.helpers.commands import cells
+from tests.helpers.host import Host
 from tvsight.storage.job_records import JobRecord, Records
 
 RECORD = JobRecord("to_upper-0123-0", "a1", "http://elsewhere", "key", "digest", "2026-01-01")
-ANSWERS: dict[str, Any] = {
+STATUS = {
+    "deployments": {"one": {"repo_id": "org/model", "application_state": "RUNNING", "pinned": True}}
+}
+ANSWERS = {
     "/connected": {"status": "connected"},
-    "/request": {"detail": "a blob is missing"},
     "/env": {"python_version": "3.11.0", "packages": {"torch": "2.0.0"}},
-    "/status": {
-        "deployments": {
-            "one": {"repo_id": "org/model", "application_state": "RUNNING", "pinned": True}
-        }
-    },
+    "/status": STATUS,
     "/response/b2": {"status": "QUEUED"},
 }
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers as `server.answers` says: JSON, or a page where that is a text."""
-
-    server: Any
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        answer = self.server.answers.get(self.path)
-        page = isinstance(answer, str)
-        body = answer.encode() if page else json.dumps(answer).encode()
-        self.send_response(422 if self.path == "/request" else 200 if answer else 404)
-        self.send_header("Content-Type", "text/html" if page else "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.do_GET()
-
-
 @pytest.fixture
-def server() -> Iterator[Any]:
-    server: Any = HTTPServer(("127.0.0.1", 0), Handler)
-    server.answers = dict(ANSWERS)
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def server() -> Iterator[Host]:
+    with Host.serving() as host:
+        host.answers |= {path: (200, {}, content) for path, content in ANSWERS.items()}
+        host.answers["/request"] = (422, {}, {"detail": "a blob is missing"})
+        yield host
 
 
-def test_deployments_versions_and_jobs_are_listed(server: Any, tmp_path: Path) -> None:
+def test_deployments_versions_and_jobs_are_listed(server: Host, tmp_path: Path) -> None:
     Records(tmp_path).write(RECORD)
     Records(tmp_path).write(
         JobRecord("next_letter-0123-0", "b2", server.url, "key", "digest", "2026-01-02")
@@ -81,12 +50,12 @@ def test_deployments_versions_and_jobs_are_listed(server: Any, tmp_path: Path) -
 
 @pytest.mark.parametrize("path", ["/status", "/env", "/response/b2"])
 def test_a_page_in_place_of_an_answer_is_an_error_in_words(
-    server: Any, tmp_path: Path, path: str
+    server: Host, tmp_path: Path, path: str
 ) -> None:
     Records(tmp_path).write(
         JobRecord("next_letter-0123-0", "b2", server.url, "key", "digest", "2026-01-02")
     )
-    server.answers[path] = "<html>Please log in</html>"
+    server.answers[path] = (200, {}, "<html>Please log in</html>")
     done = called("ndif_status", "--host", server.url, "--results", tmp_path)
     assert done.returncode == 3
     assert "the answer is not one of an NDIF server (200, text/html)" in done.stderr

@@ -1,9 +1,6 @@
 """The console script `tvsight`."""
 
 import ast
-import os
-import subprocess
-import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tvsight
-from tests.helpers.commands import ROOT, SETTINGS, Finished, analysis
+from tests.helpers.commands import ROOT, SETTINGS, Finished, analysis, ran
 from tvsight.cli.program import COMMANDS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -25,14 +22,7 @@ SCRIPT = (
 
 def script(folder: Path, *arguments: str) -> Finished:
     """`tvsight <arguments>` in a folder."""
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments],
-        cwd=folder,
-        env=os.environ | SETTINGS | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return ran("-c", SCRIPT, *arguments, folder=folder, environment=SETTINGS)
 
 
 def calls(file: Path) -> set[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tvsight
+from benchmarks.memory import peak_gigabytes
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.parcel import payload
 from tvsight.execution.ndif.preflight import rehearse
@@ -20,14 +21,6 @@ from tvsight.models import loading
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import template, tokenise
 from tvsight.protocol.measure import measure
-
-
-def peak_mb() -> float:
-    """The most memory that this process has had at a time. (What `resource` says of it includes the
-    process that it was forked from.)"""
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def use(directory: Path) -> dict[str, Any]:
@@ -43,7 +36,7 @@ def use(directory: Path) -> dict[str, Any]:
     payload(model.decoder, job)
     parameters = list(model.decoder.nn._module.parameters())
     return {
-        "peak_mb": peak_mb(),
+        "peak_mb": 1000 * peak_gigabytes(),
         "parameters": sum(parameter.numel() for parameter in parameters),
         "devices": sorted({parameter.device.type for parameter in parameters}),
     }

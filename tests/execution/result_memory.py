@@ -21,7 +21,7 @@ import torch
 import zstandard
 from safetensors.torch import save_file
 
-from tests.execution.client_memory import peak_mb
+from benchmarks.memory import peak_gigabytes
 from tvsight.execution.ndif.client import NdifClient
 from tvsight.execution.ndif.remote import EPISODE_MARGIN, MARGIN
 from tvsight.execution.ndif.results import seal, unseal
@@ -64,7 +64,7 @@ def main(episodes: int, depth: int, width: int) -> None:
     url = f"http://127.0.0.1:{here.recv()}"
     client = NdifClient(url)
     vector_bytes = episodes * depth * width * torch.half.itemsize
-    before, began = peak_mb(), time.perf_counter()
+    before, began = 1000 * peak_gigabytes(), time.perf_counter()
     most = MARGIN + vector_bytes + EPISODE_MARGIN * episodes
     vectors = unseal(client.result(f"{url}/result", most), ASKED)["value"]
     with TemporaryDirectory() as folder:
@@ -74,7 +74,7 @@ def main(episodes: int, depth: int, width: int) -> None:
         "vectors_mb": vector_bytes / 1e6,
         "sent_mb": client.received / 1e6,
         "before_mb": before,
-        "peak_mb": peak_mb(),
+        "peak_mb": 1000 * peak_gigabytes(),
         "seconds": seconds,
     }
     print(json.dumps({name: round(value, 1) for name, value in found.items()}))

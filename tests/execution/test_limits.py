@@ -2,9 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -15,7 +12,7 @@ from transformers import LlamaConfig
 
 from tests.execution import client_memory, result_memory
 from tests.helpers import tiny_models
-from tests.helpers.commands import ROOT
+from tests.helpers.commands import ran
 from tests.helpers.reads import answers_of
 from tests.helpers.tiny_llama import EXAMPLE
 from tvsight.config import RunConfig
@@ -113,14 +110,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def said_by(module: str, *arguments: str) -> dict[str, Any]:
     """The JSON object that a module prints last, run in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = ran("-m", module, *arguments, environment=environment)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

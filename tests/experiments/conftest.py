@@ -1,10 +1,12 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from tests.helpers.drafts import draft
 from tests.helpers.tiny_models import DEPTH, HEADS, WIDTH
+from tvsight.models.loading import Model, load
 from tvsight.protocol.head_effects import KnownHeads
 
 
@@ -21,3 +23,9 @@ def zero_heads() -> Iterator[None]:
         zeros = torch.zeros(DEPTH, HEADS, WIDTH // HEADS)
         patch.setattr(KnownHeads, "means", lambda known, task: zeros)
         yield
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
+    """A tiny model that no test changes."""
+    return load(str(tiny_checkpoint("qwen2")), device="cpu")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.helpers.forked_commands import ROOT, SETTINGS, fork
@@ -23,9 +24,24 @@ def analysis(
     environment = os.environ | SETTINGS
     if forked and not python and fork().suits(environment):
         return fork().run(f"analyses.{name}", [*map(str, arguments)], ROOT, environment)
-    command = [sys.executable, *python, "-m", f"analyses.{name}", *map(str, arguments)]
+    return ran(*python, "-m", f"analyses.{name}", *arguments, environment=SETTINGS)
+
+
+def ran(
+    *arguments: str | Path,
+    folder: Path = ROOT,
+    environment: Mapping[str, str] = {},
+    limit_s: float | None = None,
+) -> Finished:
+    """`python <arguments>` in a folder, with further variables of the environment, which finds the
+    modules of the repository."""
     return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
     )
 
 

@@ -36,9 +36,9 @@ def pair_rows(
     rows: list[dict[str, object]] = []
 
     def add(split: str, right: Sequence[bool], scored_as: str, **columns: object) -> None:
-        asked = (
-            queries if queries and split == "test" else [f"query {k}" for k in range(len(right))]
-        )
+        asked = [f"query {k}" for k in range(len(right))]
+        if queries and split == "test":
+            asked = list(queries)
         space = " " if scored_as == "demonstrations" else ""
         for number, is_right in enumerate(right):
             row = answer(split, number, space + asked[number], is_right)

@@ -2,19 +2,15 @@
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from tests.helpers.example_rows import answer, task_rows
+from tests.helpers.example_rows import PAPER, run, stored, task_rows, typed
 from tvsight.experiments.controls import NAME as CONTROLS
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
-from tvsight.run.outcome import Outcome, Stored
-from tvsight.storage.manifests import Key
-from tvsight.storage.schemas import schema
-from tvsight.tasks import PAPER_TASKS, packaged_tasks
+from tvsight.run.outcome import Outcome
 
 N, LAYER, DEPTH = 20, 3, 6
 RIGHT = {
@@ -53,32 +49,19 @@ def control_rows(
         *(({"procedure": name}, count) for name, count in right.items()),
         *(({"procedure": "mean_vector", "source": s}, count) for s, count in sources.items()),
     ]
-    rows = [
-        shared | answer("test", number, f"query {number}", number < count) | condition
-        for condition, count in conditions
-        for number in range(N)
-    ]
-    rows += [
-        shared
-        | answer("dev", number, "dev query", block == LAYER)
-        | {"procedure": name, "layer": block}
-        for name in right
-        if name != "icl_shuffled"
-        for block in range(DEPTH)
-        for number in range(2)
-    ]
-    rows += [
-        shared
-        | answer("dev", number, "dev query", number < dev.get(source, 0))
-        | {"procedure": "mean_vector", "source": source}
-        for source in sources
-        for number in range(2)
-    ]
+    rows = [row for labels, count in conditions for row in run("test", N, count, **shared | labels)]
+    asked = ["dev query"] * 2
+    for name in right:
+        for block in range(DEPTH) if name != "icl_shuffled" else ():
+            swept = shared | {"procedure": name, "layer": block}
+            rows += run("dev", 2, 2 * (block == LAYER), asked, **swept)
+    for source in sources:
+        labels = {"procedure": "mean_vector", "source": source}
+        rows += run("dev", 2, dev.get(source, 0), asked, **shared | labels)
     for row in rows:
         if row["procedure"] == "icl_shuffled":
             row |= {"layer": None, "read_position": None, "write_position": None}
-    columns = schema(CONTROLS).columns
-    return pd.DataFrame(rows).reindex(columns=list(columns)).astype(columns)
+    return typed(rows, CONTROLS)
 
 
 def central_rows(right: dict[str, int]) -> pd.DataFrame:
@@ -94,20 +77,12 @@ def central_rows(right: dict[str, int]) -> pd.DataFrame:
 
 @cache
 def eighteen_tasks() -> Tables:
-    categories = {name: packaged_tasks()[name].category for name in PAPER_TASKS}
-    central = [
-        task_rows(task, (2, 18, 10 + n % 9, 9), category=categories[task], layers=(LAYER, 4))
-        for n, task in enumerate(PAPER_TASKS)
-    ]
-    rows = [
-        control_rows(
-            task,
-            RIGHT,
-            {other: (3 * n + m) % 14 for m, other in enumerate(PAPER_TASKS)},
-            category=categories[task],
-        )
-        for n, task in enumerate(PAPER_TASKS)
-    ]
+    central, rows = [], []
+    for n, (task, category) in enumerate(PAPER.items()):
+        right = (2, 18, 10 + n % 9, 9)
+        central.append(task_rows(task, right, category=category, layers=(LAYER, 4)))
+        sources = {other: (3 * n + m) % 14 for m, other in enumerate(PAPER)}
+        rows.append(control_rows(task, RIGHT, sources, category))
     return pd.concat(central, ignore_index=True), pd.concat(rows, ignore_index=True)
 
 
@@ -134,11 +109,4 @@ def one_task() -> Tables:
 
 def outcome(central: pd.DataFrame, rows: pd.DataFrame | None = None) -> Outcome:
     """Rows as a run returns them: a result per task of each experiment."""
-    tables = {MAIN_RESULTS: central} | ({} if rows is None else {CONTROLS: rows})
-    return Outcome(
-        [
-            Stored(Key(str(model), str(task)), Path(name) / str(model) / str(task), of_task)
-            for name, table in tables.items()
-            for (model, task), of_task in table.groupby(["model", "task"], sort=False)
-        ]
-    )
+    return stored((MAIN_RESULTS, central), *([] if rows is None else [(CONTROLS, rows)]))

@@ -7,7 +7,6 @@ use that of Xet.
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import huggingface_hub.constants
 import pytest
 
+from tests.helpers.changed_checkpoints import ask
 from tests.ndif.hub import Handler, Hub
 
 TOKEN = "hf_secret"
@@ -57,18 +57,11 @@ class DataHub(Hub):
         cls, monkeypatch: pytest.MonkeyPatch, token: str | None = TOKEN
     ) -> "Iterator[DataHub]":
         """A hub that this process asks while the block lasts."""
-        hub = cls()
-        threading.Thread(target=hub.serve_forever, daemon=True).start()
-        files = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", token or "")
-        try:
+        with cls().served() as hub:
+            ask(hub.url, monkeypatch)
+            monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+            monkeypatch.setenv("HF_TOKEN", token or "")
             yield hub
-        finally:
-            hub.shutdown()
-            hub.server_close()
 
 
 class _Handler(Handler):

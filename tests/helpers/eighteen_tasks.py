@@ -4,9 +4,8 @@ from functools import cache
 
 import pandas as pd
 
-from tests.helpers.example_rows import task_rows
+from tests.helpers.example_rows import PAPER, task_rows
 from tvsight.experiments.main_results.numbers import by_task
-from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 
 @cache
@@ -18,14 +17,13 @@ def one_task() -> pd.DataFrame:
 @cache
 def eighteen_tasks() -> pd.DataFrame:
     """The paper's tasks with made-up answers; every ninth gains less than the rule asks."""
-    categories = {name: task.category for name, task in packaged_tasks().items()}
     rows = [
         task_rows(
             task,
             (18 if number % 9 == 8 else number % 7, 20 - number % 3, 10 + number % 6, 9),
-            category=categories[task],
+            category=category,
             identified=number % 9 not in (2, 8),
         )
-        for number, task in enumerate(PAPER_TASKS)
+        for number, (task, category) in enumerate(PAPER.items())
     ]
     return by_task(pd.concat(rows, ignore_index=True))

@@ -8,7 +8,10 @@ import pandas as pd
 from tvsight.run.outcome import Outcome, Stored
 from tvsight.storage.manifests import Key
 from tvsight.storage.schemas import COLUMN_TYPES, SCORE_TYPES, schema
+from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
+PAPER = {name: packaged_tasks()[name].category for name in PAPER_TASKS}
+"""The categories of the paper's tasks."""
 PROCEDURES = ("baseline", "icl", "task_vector", "averaged_vector")
 
 
@@ -33,37 +36,23 @@ def task_rows(
         queries: of each test episode; all different unless given.
         layers: chosen for the task vector and the averaged vector.
     """
-    asked = queries or [f"query {number}" for number in range(n)]
-    shared = {"model": model, "task": task, "category": category}
-    rows = []
+    labels = {"model": model, "task": task, "category": category}
+    rows: list[dict[str, object]] = []
     for procedure, count in zip(PROCEDURES, right, strict=True):
         vector = procedure.endswith("vector")
-        of_procedure = shared | {
-            "procedure": procedure,
-            "layer_identified": identified if vector else None,
-            "read_position": "last" if vector else None,
-            "write_position": "last" if vector else None,
-        }
+        last = "last" if vector else None
+        labels |= {"procedure": procedure, "layer_identified": identified if vector else None}
+        labels |= {"read_position": last, "write_position": last}
         layer = layers[PROCEDURES.index(procedure) - 2] if vector else None
-        rows += [
-            of_procedure | answer("test", number, query, number < count) | {"layer": layer}
-            for number, query in enumerate(asked)
-        ]
-        rows += [
-            of_procedure
-            | answer("dev", number, f"dev query {number}", vector or not identified)
-            | {"layer": block}
-            for block in (range(6) if vector else [None])
-            for number in range(6)
-        ]
+        rows += run("test", n, count, queries, layer=layer, **labels)
+        for block in range(6) if vector else [None]:
+            rows += run("dev", 6, 6 if vector or not identified else 0, layer=block, **labels)
     return pd.DataFrame(rows)[list(COLUMN_TYPES)].astype(COLUMN_TYPES)
 
 
 def whole_rows() -> pd.DataFrame:
     """Whole answers of two tasks. Wrong ones have half of the words, the first of them."""
-    rows = pd.concat(
-        [task_rows("one", (2, 15, 10, 9)), task_rows("two", (4, 20, 18, 14))], ignore_index=True
-    )
+    rows = _two_tasks()
     return rows.assign(
         f1=rows["correct"].map({True: 1.0, False: 0.5}),
         first_word=True,
@@ -81,15 +70,18 @@ DIVERGENCES = {"baseline": 2.0, "icl": 0.0, "task_vector": 0.5, "averaged_vector
 def scored_rows() -> pd.DataFrame:
     """Two tasks with scores. A right answer has rank 1, a wrong one 100. After blocks other than
     the chosen one, the vector's gap is 1 less and its divergence 1 more."""
-    rows = pd.concat(
-        [task_rows("one", (2, 15, 10, 9)), task_rows("two", (4, 20, 18, 14))], ignore_index=True
-    )
+    rows = _two_tasks()
     off = (rows["procedure"] == "task_vector") & (rows["layer"] != 3)
     return rows.assign(
         rank=rows["correct"].map({True: 1, False: 100}),
         answer_gap=rows["procedure"].map(GAPS) - off,
         icl_divergence=rows["procedure"].map(DIVERGENCES) + off,
     ).astype(COLUMN_TYPES | SCORE_TYPES)
+
+
+def _two_tasks() -> pd.DataFrame:
+    rows = [task_rows("one", (2, 15, 10, 9)), task_rows("two", (4, 20, 18, 14))]
+    return pd.concat(rows, ignore_index=True)
 
 
 def answer(split: str, episode: int, query: str, correct: bool) -> dict[str, object]:
@@ -154,10 +146,27 @@ def outcome_of(*results: pd.DataFrame, experiment: str = "main_results") -> Outc
     return Outcome(stored)
 
 
-def run(split: str, count: int, right: int, **columns: object) -> list[dict[str, object]]:
-    """The rows of one run: `count` episodes of a split, the first `right` of them right."""
+def stored(*tables: tuple[str, pd.DataFrame]) -> Outcome:
+    """The rows of experiments as results of each model and task."""
+    found = []
+    for experiment, table in tables:
+        for (model, task), rows in table.groupby(["model", "task"], sort=False):
+            path = Path(experiment, str(model), str(task))
+            found.append(Stored(Key(str(model), str(task)), path, rows.reset_index(drop=True)))
+    return Outcome(found)
+
+
+def run(
+    split: str, count: int, right: int, queries: Sequence[str] | None = None, **columns: object
+) -> list[dict[str, object]]:
+    """The rows of one run: `count` episodes of a split, the first `right` of them right.
+
+    Args:
+        queries: of each episode; all different unless given.
+    """
     name = "query" if split == "test" else f"{split} query"
-    return [answer(split, n, f"{name} {n}", n < right) | columns for n in range(count)]
+    asked = queries or [f"{name} {number}" for number in range(count)]
+    return [answer(split, n, query, n < right) | columns for n, query in enumerate(asked)]
 
 
 def typed(rows: Sequence[dict[str, object]], experiment: str, **columns: object) -> pd.DataFrame:

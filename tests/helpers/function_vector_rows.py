@@ -1,19 +1,16 @@
 """Rows of function vectors and of effects of heads, written by hand, and the comparison beside."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from tests.helpers.example_rows import run, task_rows, typed
+from tests.helpers.example_rows import PAPER, run, stored, task_rows, typed
 from tvsight.experiments.function_vectors import BESIDE, NAME, SETTINGS
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.protocol.options import EFFECTS
-from tvsight.run.outcome import Outcome, Stored
-from tvsight.storage.manifests import Key
+from tvsight.run.outcome import Outcome
 from tvsight.storage.schemas import COLUMN_TYPES
-from tvsight.tasks import PAPER_TASKS, packaged_tasks
 
 N, LAYER, THIRD, DEPTH, HEADS = 20, 3, 1, 6, 4
 SIZE = 2
@@ -182,27 +179,24 @@ def one_task() -> Tables:
 @cache
 def eighteen_tasks() -> Tables:
     """The paper's tasks, with 18 blocks of four heads."""
-    categories = {name: task.category for name, task in packaged_tasks().items()}
     found = []
-    for number, task in enumerate(PAPER_TASKS):
+    for number, (task, category) in enumerate(PAPER.items()):
         effect = [
             [((7 * number + 5 * layer + head) % 13) / 40 - 0.05 for head in range(4)]
             for layer in range(18)
         ]
-        found.append(of_task(task, effect, categories[task], number % 2))
+        found.append(of_task(task, effect, category, number % 2))
     return joined(*found)
 
 
 def outcome(tables: Tables) -> Outcome:
     """All rows as stored results, with the vectors at equal freedom."""
-    stored = []
-    for experiment, rows in zip((MAIN_RESULTS, EFFECTS, NAME), tables, strict=True):
-        for task, own in rows.groupby("task", sort=False):
-            path = Path(experiment, "a-model", f"{task}-0")
-            stored.append(Stored(Key("a-model", str(task)), path, own.reset_index(drop=True)))
-    for task, own in tables.vectors.groupby("task", sort=False):
-        path = Path(SETTINGS, "a-model", f"{task}-0")
-        less = len(stored) % 2
-        settings = setting_rows(str(task), str(own["category"].iloc[0]), less)
-        stored.append(Stored(Key("a-model", str(task)), path, settings))
-    return Outcome(stored)
+    known = stored(*zip((MAIN_RESULTS, EFFECTS, NAME), tables, strict=True))
+    categories = tables.vectors.groupby("task", sort=False)["category"].first()
+    first = len(known.results)
+    settings = [
+        setting_rows(str(task), str(category), (first + number) % 2)
+        for number, (task, category) in enumerate(categories.items())
+    ]
+    known.add(stored(*((SETTINGS, rows) for rows in settings)))
+    return known

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from pathlib import Path
 
 import pandas as pd
 
-from tests.helpers.example_rows import run, typed
+from tests.helpers.example_rows import run, stored, typed
 from tvsight.experiments.heads import DEFINITIONS, INDUCTION, KINDS, NAME, REPLACEMENTS
 from tvsight.protocol.options import EFFECTS
-from tvsight.run.outcome import Outcome, Stored
-from tvsight.storage.manifests import Key
+from tvsight.run.outcome import Outcome
 
 N = 20
 DEPTH, HEADS = 3, 4
@@ -105,28 +103,22 @@ def outcome(*models: str, ablated: bool = True) -> Outcome:
     """Everything that the analysis draws, for some models."""
     found = []
     for model in models:
-        tables = [(EFFECTS, rows) for rows in effects_of_two(model)]
-        tables.append((INDUCTION, induction_rows(SCORES, model)))
-        tables += [(NAME, rows) for rows in ablations_of_two(model) if ablated]
-        for name, rows in tables:
-            key = Key(model, str(rows["task"].iloc[0]))
-            found.append(Stored(key, Path(name, model, key.task), rows))
-    return Outcome(found)
+        found += [(EFFECTS, rows) for rows in effects_of_two(model)]
+        found.append((INDUCTION, induction_rows(SCORES, model)))
+        found += [(NAME, rows) for rows in ablations_of_two(model) if ablated]
+    return stored(*found)
 
 
 def outcome_for(tasks: Sequence[str], model: str, depth: int, heads: int) -> Outcome:
     """Effects of every head of a model, of each task largest in the head of block 0 that has its
     number, and induction scores that grow with the block and the head."""
-    every = [(layer, head) for layer in range(depth) for head in range(heads)]
-    found = []
+    every = list(product(range(depth), range(heads)))
+    found = pd.DataFrame(every, columns=["layer", "head"]).assign(model=model)
+    tables = []
     for number, task in enumerate(tasks):
-        rows = pd.DataFrame(every, columns=["layer", "head"])
         effect = [1.0 if head == (0, number) else 0.0 for head in every]
-        rows = rows.assign(model=model, task=task, episode=0, effect=effect, log_effect=0.0)
-        rows = rows.assign(category="knowledge")
-        found.append(Stored(Key(model, task), Path(EFFECTS, model, task), rows))
-    rows = pd.DataFrame(every, columns=["layer", "head"]).assign(model=model, definition="twice")
+        rows = found.assign(task=task, episode=0, effect=effect, log_effect=0.0)
+        tables.append((EFFECTS, rows.assign(category="knowledge")))
     scores = [place / len(every) for place in range(len(every))]
-    rows = rows.assign(score=scores, deviation=0.1, sequences=10)
-    found.append(Stored(Key(model, "random_tokens"), Path(INDUCTION, model, "random_tokens"), rows))
-    return Outcome(found)
+    rows = found.assign(task="random_tokens", definition="twice", score=scores)
+    return stored(*tables, (INDUCTION, rows.assign(deviation=0.1, sequences=10)))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from tests.helpers.example_rows import typed
 from tvsight.experiments.token_projections import NAME as TOKEN_PROJECTIONS
-from tvsight.storage.schemas import schema
 
 Asked = dict[str, Sequence[float]]
 """Rank after each block, by `answers` or a word."""
@@ -30,41 +30,25 @@ def projected(
     """
     rows: list[dict[str, Any]] = [
         {
-            "vector": "task",
-            "draw": 0,
-            "layer": layer,
-            "kind": "top",
-            "rank": rank,
-            "token": token,
-            "token_id": rank + 10 * layer,
-            "is_answer": token in answers,
-            "probability": 0.5**rank,
-            "tokens": 1,
+            **{"vector": "task", "draw": 0, "layer": layer, "kind": "top", "rank": rank},
+            **{"token": token, "token_id": rank + 10 * layer, "is_answer": token in answers},
+            **{"probability": 0.5**rank, "tokens": 1},
         }
         for layer, of_block in enumerate(tokens)
         for rank, token in enumerate(of_block, start=1)
     ]
     for number, of_vector in enumerate([asked, *drawn]):
+        vector = {"vector": "random" if number else "task", "draw": max(0, number - 1)}
         for name, ranks in of_vector.items():
-            is_answers = name == "answers"
+            group: dict[str, Any] = {"kind": "description", "token": name, "tokens": 2}
+            if name == "answers":
+                group = {"kind": "answers", "tokens": 26}
             rows += [
-                {
-                    "vector": "random" if number else "task",
-                    "draw": max(0, number - 1),
-                    "layer": layer,
-                    "kind": "answers" if is_answers else "description",
-                    "rank": rank,
-                    "token": None if is_answers else name,
-                    "token_id": None,
-                    "is_answer": None,
-                    "probability": 1 / (1 + rank),
-                    "tokens": 26 if is_answers else 2,
-                }
+                vector | group | {"layer": layer, "rank": rank, "probability": 1 / (1 + rank)}
                 for layer, rank in enumerate(ranks)
             ]
-    columns = schema(TOKEN_PROJECTIONS).columns
-    data = pd.DataFrame(rows).assign(model=model, task=task, category="custom", measured_on="cpu")
-    return data[list(columns)].astype(columns)
+    labels = {"model": model, "task": task, "category": "custom", "measured_on": "cpu"}
+    return typed(rows, TOKEN_PROJECTIONS, **labels)
 
 
 def chosen(

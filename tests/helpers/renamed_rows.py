@@ -4,9 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from tests.helpers.example_rows import answer
+from tests.helpers.example_rows import run, typed
 from tvsight.experiments.controls import RENAMED
-from tvsight.storage.schemas import schema
 
 N = 20
 RIGHT = {
@@ -27,20 +26,14 @@ def renamed_rows(task: str, less: int = 0, category: str = "custom") -> pd.DataF
     """
     rows: list[dict[str, Any]] = []
 
-    def add(count: int, **labels: Any) -> None:
-        rows.extend(answer("test", n, f"query {n}", n < count) | labels for n in range(N))
-
     for kind, place in (("right", 0), ("renamed", 1)):
-        add(0, procedure="baseline", scored_as=kind)
+        rows += run("test", N, 0, procedure="baseline", scored_as=kind)
         for (procedure, rule), of in RIGHT.items():
             for demonstrations, counts in of.items():
-                start, labels = len(rows), {"procedure": procedure, "layer_rule": rule}
-                labels |= {"demonstrations": demonstrations, "scored_as": kind}
-                add(counts[place] - less * (place == 1 and demonstrations == "renamed"), **labels)
-                for number, row in enumerate(rows[start:]):
+                labels = {"procedure": procedure, "layer_rule": rule, "scored_as": kind}
+                labels |= {"demonstrations": demonstrations, "layer": 3 if rule else None}
+                count = counts[place] - less * (place == 1 and demonstrations == "renamed")
+                for number, row in enumerate(run("test", N, count, **labels)):
                     seen = demonstrations != "absent" and number < N - 1
-                    row |= {"share": SHARE if seen else 0.0, "layer": 3 if rule else None}
-    columns = schema(RENAMED).columns
-    known = {"model": "a-model", "task": task, "category": category}
-    table = pd.DataFrame(rows).assign(**known)
-    return table.reindex(columns=list(columns)).astype(columns)
+                    rows.append(row | {"share": SHARE if seen else 0.0})
+    return typed(rows, RENAMED, model="a-model", task=task, category=category)

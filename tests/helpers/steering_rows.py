@@ -1,16 +1,15 @@
 """Rows of steering written by hand."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from tests.helpers.example_rows import run, task_rows, typed
+from tests.helpers.example_rows import run, stored, task_rows, typed
 from tvsight.experiments.main_results import NAME as CENTRAL
 from tvsight.experiments.steering import CONTEXTS, CONTROLS, METHODS, NAME, VECTOR
-from tvsight.run.outcome import Outcome, Stored
-from tvsight.storage.manifests import Key
+from tvsight.run.outcome import Outcome
 
 N = 20
 BASELINE, ICL = 2, 16
@@ -78,9 +77,7 @@ def central_rows(task: str, less: int = 0, model: str = "a-model") -> pd.DataFra
 def outcome(*models: str, contexts: Sequence[str] = CONTEXTS) -> Outcome:
     """Everything that the analysis draws of two tasks of some models."""
     found = []
-    for model in models:
-        for less, task in enumerate(("one", "two")):
-            steered = steering_rows(task, less, model, contexts)
-            for name, rows in ((CENTRAL, central_rows(task, less, model)), (NAME, steered)):
-                found.append(Stored(Key(model, task), Path(name, model, task), rows))
-    return Outcome(found)
+    for model, (less, task) in product(models, enumerate(("one", "two"))):
+        found.append((CENTRAL, central_rows(task, less, model)))
+        found.append((NAME, steering_rows(task, less, model, contexts)))
+    return stored(*found)

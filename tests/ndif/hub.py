@@ -20,7 +20,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 from urllib.parse import unquote, urlsplit
 
 CHUNK = 1 << 20
@@ -125,17 +125,15 @@ class Hub(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    @classmethod
     @contextmanager
-    def serving(cls, repository: Repository) -> Iterator["Hub"]:
-        """A hub in a thread of this process, while the block lasts."""
-        hub = cls(0, [repository])
-        threading.Thread(target=hub.serve_forever, daemon=True).start()
+    def served(self) -> Iterator[Self]:
+        """The hub in a thread of this process, while the block lasts."""
+        threading.Thread(target=self.serve_forever, daemon=True).start()
         try:
-            yield hub
+            yield self
         finally:
-            hub.shutdown()
-            hub.server_close()
+            self.shutdown()
+            self.server_close()
 
 
 class Handler(BaseHTTPRequestHandler):

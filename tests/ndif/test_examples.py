@@ -1,11 +1,8 @@
 """The notebook for a server runs on one."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.helpers.commands import ROOT
+from tests.helpers.commands import ran
 from tests.helpers.notebooks import EXAMPLES, changed
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
@@ -25,14 +22,8 @@ def test_the_notebook_runs_on_a_server(ndif: NdifServer, tmp_path: Path) -> None
     file = tmp_path / "on_ndif.py"
     file.write_text(changed(EXAMPLES / "on_ndif.py", CHANGES), encoding="utf-8")
     environment = ndif.client_environment(tmp_path / "home")
-    done = subprocess.run(
-        [sys.executable, str(file)],
-        cwd=tmp_path,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
+    environment = {"CUDA_VISIBLE_DEVICES": "", **environment}
+    done = ran(file, folder=tmp_path, environment=environment, limit_s=LIMIT_S)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "task vector:" in done.stdout
     assert {path.parts[2].partition("-")[0] for path in Store(tmp_path / "on_ndif").paths()} == {

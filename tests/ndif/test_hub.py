@@ -1,11 +1,8 @@
 """The hub answers as huggingface_hub expects: whole files, parts of files, and refusals."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.helpers.commands import ROOT
+from tests.helpers.commands import ran
 from tests.ndif.hub import Hub, Repository
 
 NAME = "local/model"
@@ -17,15 +14,10 @@ def test_a_gated_model_without_a_token_is_refused_with_what_to_do(
     """As a person runs it. No server is asked: there is none."""
     results = tmp_path / "results"
     where = ("--host", "http://127.0.0.1:9", "--results", str(results))
-    with Hub.serving(Repository(NAME, tiny_llama, gated=True)) as hub:
-        done = subprocess.run(
-            [sys.executable, "-m", "analyses.main_results", "--remote", "--model", NAME, *where],
-            cwd=ROOT,
-            env=os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_TOKEN": ""},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    with Hub(0, [Repository(NAME, tiny_llama, gated=True)]).served() as hub:
+        environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_TOKEN": ""}
+        command = ("-m", "analyses.main_results", "--remote", "--model", NAME)
+        done = ran(*command, *where, environment=environment)
     assert done.returncode == 2, done.stdout + done.stderr
     told = f"error: {NAME} is gated: accept its licence on its hub page, then run `hf auth login`"
     assert done.stderr.startswith(told)

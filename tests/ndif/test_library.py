@@ -1,15 +1,12 @@
 """The library of a notebook on a server, and through the serialisation for one: the same."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers.commands import ROOT
+from tests.helpers.commands import ran
 from tests.helpers.example_method import write_example
 from tests.ndif.server import NdifServer
 from tests.ndif.settings import TINY
@@ -48,14 +45,9 @@ print(json.dumps(found))
 
 
 def run(environment: dict[str, str], remote: Any, method: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", NOTEBOOK, TINY, json.dumps(remote), method],
-        cwd=ROOT,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
+    environment = {"CUDA_VISIBLE_DEVICES": "", **environment}
+    given = (TINY, json.dumps(remote), method)
+    done = ran("-c", NOTEBOOK, *given, environment=environment, limit_s=LIMIT_S)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

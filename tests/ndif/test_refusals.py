@@ -1,7 +1,6 @@
 """Runs that a server refuses, or that never reach one: what a person is told, and that nothing is
 left of them."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.commands import ROOT
+from tests.helpers.commands import ran
 from tests.ndif import hub
 from tests.ndif.changes import SLOW_BLOCK
 from tests.ndif.clients import SMALL, Clients, Measured, half_written, settled, untouched
@@ -105,15 +104,8 @@ def test_a_model_that_the_server_does_not_have_fails_in_its_words_and_at_once(
     results = tmp_path / "results"
     environment = strict_ndif.client_environment(tmp_path / "home")
     environment |= {"HF_ENDPOINT": other_hub, "NDIF_API_KEY": str(strict_ndif.key)}
-    command = [sys.executable, "-m", "analyses.main_results", "--remote", "--model", ELSEWHERE]
-    done = subprocess.run(
-        [*command, "--tasks", ONE, *SMALL, "--results", str(results)],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    command = ("-m", "analyses.main_results", "--remote", "--model", ELSEWHERE, "--tasks", ONE)
+    done = ran(*command, *SMALL, "--results", results, environment=environment, limit_s=60)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Could not deploy" in done.stdout
     assert done.stderr == ""

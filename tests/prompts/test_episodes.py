@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.commands import ran
 from tvsight.errors import UsageError
 from tvsight.prompts import Episode, Sampling, UsablePairs, episodes_digest, sample_episodes
 from tvsight.prompts.episodes import divided
@@ -136,11 +134,7 @@ def test_one_known_draw_stays_as_it_was() -> None:
 
 
 def test_another_hash_seed_draws_the_same_episodes() -> None:
-    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", PRINT_DIGEST]
-    done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = ran("-c", PRINT_DIGEST, environment={"PYTHONHASHSEED": "1"})
     assert done.stdout.strip() == DIGEST
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 
-from tests.helpers.commands import ROOT, SETTINGS
+from tests.helpers.commands import ROOT, SETTINGS, ran
 from tests.helpers.runs import PHASES, Kill, Runs, forking
 from tvsight.experiments.main_results import NAME as MAIN_RESULTS
 from tvsight.storage.store import DRAWN, Store
@@ -177,17 +177,9 @@ def test_a_long_run_does_not_grow(tiny_checkpoint: Callable[[str], Path], tmp_pa
         file = folder / f"task_{number}.json"
         file.write_text(json.dumps({"name": f"task_{number}", "pairs": pairs}))
         files.append(str(file))
-    script = [
-        sys.executable,
-        "-m",
-        "tests.helpers.growing",
-        str(tiny_checkpoint("llama")),
-        str(tmp_path),
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    ended = subprocess.run(
-        [*script, *files], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
+    script = ("-m", "tests.helpers.growing", tiny_checkpoint("llama"), tmp_path)
+    environment = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    ended = ran(*script, *files, environment=environment)
     seen = json.loads(ended.stdout.splitlines()[-1])
     few, many = seen[str(FEW)], seen[str(LONG)]
     assert many["memory"] <= GROWTH * few["memory"]

@@ -1,9 +1,6 @@
 """The plan of a run on a server, and that making it sends and writes nothing."""
 
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +10,7 @@ from unittest.mock import create_autospec
 
 import pytest
 
-from tests.helpers.commands import ROOT, SETTINGS, cells
+from tests.helpers.commands import SETTINGS, cells, ran
 from tests.helpers.other_steps import with_steps
 from tests.helpers.tiny_llama import HOST
 from tests.ndif.hub import Repository
@@ -183,14 +180,8 @@ def test_a_dry_run_sends_and_writes_nothing(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         host = f"http://127.0.0.1:{listening.getsockname()[1]}"
         options += ["--model", NAME, "--host", host, "--results", str(results)]
-        done = subprocess.run(
-            [sys.executable, "-m", "analyses.main_results", "--remote", "--dry-run", *options],
-            cwd=ROOT,
-            env=os.environ | SETTINGS | {"HF_HOME": str(home)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = ("-m", "analyses.main_results", "--remote", "--dry-run", *options)
+        done = ran(*command, environment=SETTINGS | {"HF_HOME": str(home)})
         listening.settimeout(0)
         with pytest.raises(BlockingIOError):
             listening.accept()

@@ -9,19 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.damages import DAMAGES, LATER, edited, rows_of, vectors_of
-from tests.helpers.example_store import JSON, MADE, OTHER, RESULT, ROWS, VECTORS, example_store
+from tests.helpers.example_store import JSON, MADE, OTHER, RESULT, ROWS, VECTORS
 from tvsight.errors import StorageError
 from tvsight.storage.inspection import check, remove, sorted_out, verify
 from tvsight.storage.manifests import OtherSchema
 from tvsight.storage.store import DAMAGED, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """A store that holds `RESULT`."""
-    return example_store(tmp_path / "results")
-
 
 NOT_OWN = {
     *("no manifest", "empty manifest", "cut manifest", "manifest of bytes", "a nested manifest"),

@@ -20,16 +20,7 @@ from pyarrow import parquet
 from safetensors import safe_open
 
 from tests.helpers.damages import flip
-from tests.helpers.example_store import (
-    IDENTITY,
-    JSON,
-    MADE,
-    OTHER,
-    RESULT,
-    ROWS,
-    VECTORS,
-    example_store,
-)
+from tests.helpers.example_store import IDENTITY, JSON, MADE, OTHER, RESULT, ROWS, VECTORS
 from tvsight.errors import StorageError, UsageError
 from tvsight.storage import store as module
 from tvsight.storage.contents import SCHEMA_VERSION
@@ -41,12 +32,6 @@ from tvsight.writing import FRESH_NS
 FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 SCORED = ROWS.assign(rank=1, answer_gap=0.5, icl_divergence=0.0)
 names = st.text(min_size=1) | st.text(alphabet="./\\a é\n", min_size=1)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """A store that holds `RESULT`."""
-    return example_store(tmp_path / "results")
 
 
 def test_a_result_comes_back_as_it_was_saved(store: Store) -> None:

@@ -1,77 +1,33 @@
 """The API key goes to a host that answers as an NDIF server does, and nowhere else."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import nnsight
 import pytest
 
+from tests.helpers.host import Host, Reply
 from tests.helpers.tiny_llama import KEY
 from tvsight.errors import ServerError, UsageError
 from tvsight.execution.ndif.client import NdifClient, ResultGone
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.preflight import key_warning
 
-Reply = tuple[int, dict[str, str], Any]
-"""Status, headers, and a page or what becomes JSON."""
 CONNECTED: Reply = (200, {}, {"status": "connected"})
 PATIENCE = Patience(retries=0, request_s=5)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers as `server.answers` says, by path, and keeps all that it was sent."""
-
-    server: Any
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.received.append((self.path, f"{self.requestline}\n{self.headers}\n{sent!r}"))
-        answers = self.server.answers
-        status, headers, content = answers.get(self.path, answers["*"])
-        page = isinstance(content, str)
-        body = content.encode() if page else json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html" if page else "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET
-
-
-class Host(ThreadingHTTPServer):
-    """A host on loopback."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.answers: dict[str, Reply] = {"*": (404, {}, {})}
-        self.received: list[tuple[str, str]] = []
-
-    def with_key(self) -> list[str]:
-        """The paths of the requests that held the key."""
-        return [path for path, text in self.received if KEY in text]
 
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Host, Host]]:
     """The host that is asked, and another."""
     monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", KEY)
-    both = Host(), Host()
-    for host in both:
-        threading.Thread(target=host.serve_forever, daemon=True).start()
-    yield both
-    for host in both:
-        host.shutdown()
-        host.server_close()
+    with Host.serving() as host, Host.serving() as other:
+        yield host, other
+
+
+def with_key(host: Host) -> list[str]:
+    """The paths of the requests that held the key."""
+    return [path for path, text in host.received if KEY in text]
 
 
 @pytest.mark.parametrize("path", ["/connected", "*"])
@@ -99,7 +55,7 @@ def test_a_host_that_is_no_ndif_server_gets_no_key(
     with pytest.raises(ServerError, match=r"answers, but is no NDIF server\. Check --host"):
         NdifClient(host.url, PATIENCE).check()
     assert [path for path, _ in host.received] == ["/connected"]
-    assert host.with_key() == []
+    assert with_key(host) == []
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -109,7 +65,7 @@ def test_a_host_that_does_not_work_gets_no_key(hosts: tuple[Host, Host], status:
     with pytest.raises(ServerError, match=str(status)):
         NdifClient(host.url, PATIENCE).check()
     assert host.received != []
-    assert host.with_key() == []
+    assert with_key(host) == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -124,7 +80,7 @@ def test_a_redirect_is_followed_neither_with_the_key_nor_without(
     client = NdifClient(host.url, PATIENCE)
     with pytest.raises(ServerError, match="answers, but is no NDIF server"):
         client.check()
-    assert host.with_key() == []
+    assert with_key(host) == []
     host.answers |= {"/connected": CONNECTED, "/request": (422, {}, {})}
     client.check()
     for path in ("/status", "/env"):
@@ -140,7 +96,7 @@ def test_nothing_that_is_asked_before_the_check_holds_the_key(hosts: tuple[Host,
     with pytest.raises(UsageError, match="404"):
         client.submit("model", b"payload", "a1")
     assert len(host.received) == 2
-    assert host.with_key() == []
+    assert with_key(host) == []
 
 
 def test_a_server_gets_the_key_once_it_has_shown_what_it_is_and_its_object_store_never(
@@ -155,9 +111,9 @@ def test_a_server_gets_the_key_once_it_has_shown_what_it_is_and_its_object_store
     with pytest.raises(ResultGone):
         client.result(f"{store.url}/result?signature=1", most=1000)
     assert host.received[0][0] == "/connected"
-    assert host.with_key() == ["/request", "/status", "/response/a1"]
+    assert with_key(host) == ["/request", "/status", "/response/a1"]
     assert len(store.received) == 1
-    assert store.with_key() == []
+    assert with_key(store) == []
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import io
 import random
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import torch
 import zstandard
 
+from benchmarks.memory import peak_gigabytes
 from tests.helpers.tiny_llama import EXAMPLE
 from tvsight.execution.here import run
 from tvsight.execution.jobs import Job
@@ -218,16 +218,7 @@ def doubled() -> bytes:
 def test_a_result_is_not_unpacked_beyond_what_its_job_can_bring(bomb: Callable[[], bytes]) -> None:
     content = bomb()
     assert len(content) < MOST / 10
-    before = peak_mb()
+    before = peak_gigabytes()
     with pytest.raises(WrongResult):
         read(content, MOST)
-    assert peak_mb() - before < 10 * MOST / 1e6
-
-
-def peak_mb() -> float:
-    """The most memory that this process has had at a time."""
-    if not sys.platform.startswith("linux"):
-        return 0.0
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    assert peak_gigabytes() - before < 10 * MOST / 1e9

@@ -22,7 +22,7 @@ from tvsight.execution.here import Here
 from tvsight.experiments.conflicting_tasks import NAME
 from tvsight.experiments.conflicting_tasks.episodes import Conflict
 from tvsight.experiments.conflicting_tasks.request import ConflictingTasks
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.prompts import template
 from tvsight.run.planning import read_plan
 from tvsight.statistics.tests import best_better_than
@@ -67,11 +67,6 @@ def half_accepted(name: str, space: str, parity: int) -> Task:
 
 
 TASKS = half_accepted("one", " ", 0), half_accepted("two", "", 1)
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 @pytest.fixture(scope="module")

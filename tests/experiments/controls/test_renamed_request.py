@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from tests.helpers.replayed import two_tasks
 from tvsight.config import RunConfig
 from tvsight.experiments.controls import NAME, RENAMED, Options
 from tvsight.experiments.controls.request import RenamedLabels, collect, renamed_requests
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.prompts import template
 from tvsight.run.outcome import Measured, Outcome
@@ -61,11 +60,6 @@ def test_every_seed_has_renamed_labels_and_the_first_one_the_rest() -> None:
     runner: Any = Asked()
     collect(runner, Options(tasks="sentiment", seed=(3, 4)))
     assert runner.asked == [(3, "main_results"), (3, NAME), (3, RENAMED), (4, RENAMED)]
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def measured(model: Model, seed: int = 0) -> Measured:

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from tvsight.errors import MeasurementError
 from tvsight.execution.here import Here
 from tvsight.experiments.controls import NAME
 from tvsight.experiments.controls.request import Controls, requests
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.output.procedures import CONTROLS
 from tvsight.prompts import sample_episodes, template, usable_pairs
@@ -113,11 +112,6 @@ def test_replayed_episodes_of_other_tasks_count(tmp_path: Path) -> None:
     assert one["to_upper"]["episodes"] == other["to_upper"]["episodes"]
     assert one["to_upper"] != other["to_upper"]
     assert one == replayed("e")
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def test_stored_vectors_reach_the_job(model: Model) -> None:

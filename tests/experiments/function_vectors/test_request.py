@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from tvsight.experiments.function_vectors.request import (
 )
 from tvsight.experiments.heads import INDUCTION
 from tvsight.experiments.heads import request as heads
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.planning import read_plan
@@ -69,11 +68,6 @@ def test_replayed_episodes_of_the_other_tasks_count(tmp_path: Path) -> None:
         assert one[name]["episodes"] == other[name]["episodes"]
         assert one[name] != other[name]
     assert one == replayed("e")
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def test_a_request_names_heads_counts_draws_and_the_other_tasks() -> None:

@@ -1,5 +1,3 @@
-from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -12,18 +10,13 @@ from tvsight.errors import UsageError
 from tvsight.experiments.heads import DEFINITIONS, INDUCTION
 from tvsight.experiments.heads.induction import beginning, fitted, requests, sequences
 from tvsight.models import ModelSource
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.run.planning import read_plan
 from tvsight.storage.contents import check_rows
 from tvsight.storage.schemas import schema
 
 SOURCE = ModelSource("directory", "qwen2", "")
 TWICE, FOUR_TIMES = DEFINITIONS.values()
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def test_a_model_is_asked_once_whatever_the_tasks_and_prompts() -> None:

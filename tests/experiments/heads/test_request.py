@@ -1,6 +1,3 @@
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -11,7 +8,7 @@ from tvsight.config import RunConfig
 from tvsight.experiments.heads import DRAWS, INDUCTION, KINDS, NAME, REPLACEMENTS
 from tvsight.experiments.heads.request import Ablations, ablations, counts, requests
 from tvsight.models import ModelSource
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.outcome import Outcome
 from tvsight.run.planning import Plan, read_plan
@@ -91,11 +88,6 @@ def test_a_head_is_replaced_by_the_mean_of_the_other_tasks_by_zero_or_by_its_own
         others, zero, own = (value.unique().tolist() for value in request._values())
         sums = 111.0 - means[request.name][0, 0, 0]
         assert (others, zero, own) == ([sums / 2], [0], [means[request.name][0, 0, 0]])
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def test_rows_are_complete(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,3 @@
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -25,7 +23,7 @@ from tvsight.experiments.steering import (
     VECTOR,
 )
 from tvsight.experiments.steering.request import Steer, repeated_bigrams, requests
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.models.sources import ModelSource
 from tvsight.protocol.options import EFFECTS
 from tvsight.run.planning import read_plan
@@ -46,11 +44,6 @@ def wanted(tasks: str = TASKS, swept: tuple[int, int] = (1, 3), **changes: Any) 
     of_heads = outcome_for(names, model, DEPTH, HEADS).only(EFFECTS)
     thetas = ZeroVectors(model, *names)
     return requests(read_plan(options), SOURCE, outcome_of(*rows), of_heads, thetas)
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def test_the_identity_names_factors_sentences_and_the_other_tasks() -> None:

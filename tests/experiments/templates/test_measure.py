@@ -19,7 +19,7 @@ from tvsight.experiments.templates import NAME, request
 from tvsight.experiments.templates.episodes import CommonPairs, foreign_queries, foreign_task
 from tvsight.experiments.templates.measure import Variant, variants_of
 from tvsight.models import ModelSource
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 from tvsight.prompts import Episode, UsablePairs, sample_episodes, template
 from tvsight.prompts.episodes import Sampling
 from tvsight.run.planning import Plan
@@ -54,11 +54,6 @@ class Measured(NamedTuple):
         columns = ["extracted_under", "applied_under", "dummy_queries", "dummy_choice"]
         vectors = self.rows[self.rows["procedure"] == "task_vector"]
         return vectors[[tuple(row) == named(variant) for row in vectors[columns].to_numpy()]]
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,12 @@
-from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 import torch
 
 from tests.helpers.tiny_models import DEPTH, WIDTH
 from tvsight.execution.here import run
 from tvsight.experiments.token_projections.measure import project, random_vectors
-from tvsight.models.loading import Model, load
+from tvsight.models.loading import Model
 
 MEAN = 3 * torch.randn(DEPTH, WIDTH, generator=torch.Generator().manual_seed(1))
 SEED = 5
-
-
-@pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
 
 
 def test_random_vectors_are_as_long_and_the_same_each_time() -> None:

@@ -98,11 +98,6 @@ def projected(request: pytest.FixtureRequest, tiny_checkpoint: Callable[[str], P
 
 
 @pytest.fixture(scope="module")
-def model(tiny_checkpoint: Callable[[str], Path]) -> Model:
-    return load(str(tiny_checkpoint("qwen2")), device="cpu")
-
-
-@pytest.fixture(scope="module")
 def rows(model: Model) -> pd.DataFrame:
     return complete(steps(model), model.decoder).rows
 
