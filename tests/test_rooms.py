@@ -33,7 +33,7 @@ ORDER = (
     ("tvsight.library",),
     ("tvsight.experiments",),
     ("tvsight.explorer",),
-    ("tvsight.cli",),
+    ("tvsight.cli", "tvsight.__main__"),
     ("analyses",),
 )
 """Every room, after those that it may use. Those of one floor may use each other."""

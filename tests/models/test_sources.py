@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -251,6 +252,9 @@ def test_a_hub_that_tells_no_commit_and_offline_mode_are_named(
     # The cache knows that the file is absent.
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: object())
     assert "openai-community/gpt2 is not in its local cache" in identity_refusal(resolve("gpt2"))
+    served = identity_refusal(replace(resolve("gpt2"), on_server=True))
+    assert "configuration and tokenizer of openai-community/gpt2 are not in its local" in served
+    assert '`hf download openai-community/gpt2 --include "*.json" "*.txt" "*token*"`' in served
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "could not be reached (HF_HUB_OFFLINE is set) and" in identity_refusal(resolve("gpt2"))
 
