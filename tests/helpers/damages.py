@@ -145,13 +145,13 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "wide numbers": (vectors_of(dev=HALF.float()), "dev is F32"),
     "rows of another schema": (
         rows_with({b"tvsight_schema_version": b"7"}),
-        "rows.parquet is of schema 7, not of 2 or earlier",
+        "rows.parquet is of schema 7, not of 3 or earlier",
     ),
     "vectors of another schema": (
         resealed(
             lambda f: save_file(VECTORS, f / "vectors.safetensors", {"tvsight_schema_version": "7"})
         ),
-        "vectors.safetensors is of schema 7, not of 2 or earlier",
+        "vectors.safetensors is of schema 7, not of 3 or earlier",
     ),
     "a third tensor": (vectors_of(train=HALF), "does not hold dev, test alone"),
 }
@@ -220,7 +220,7 @@ LATER: dict[str, tuple[Callable[[Path], object], str]] = {
         r"no readable.*7\.5",
     ),
     "a later schema of unknown version": (
-        edited(lambda m: (m.update(schema_version=3), m.pop("versions"))),
+        edited(lambda m: (m.update(schema_version=4), m.pop("versions"))),
         "of an unknown version",
     ),
     "a later tvsight's further file": (

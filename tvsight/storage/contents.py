@@ -12,8 +12,9 @@ from tvsight.storage.schemas import Schema, schema
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 2
-"""Version 2 added scores to rows. Results of version 1 lack them, and stay valid."""
+SCHEMA_VERSION = 3
+"""Version 2 added scores to rows, and version 3 takes these over all tokens of an answer. Earlier
+results stay valid; those of version 1 have no scores."""
 OLDEST_SCHEMA = 1
 FILE_VERSION = {"tvsight_schema_version": str(SCHEMA_VERSION)}
 """Metadata of the files of rows and of vectors. The first files of version 1 lack it; their
