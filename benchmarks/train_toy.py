@@ -143,9 +143,7 @@ class Toy:
             return torch.tensor([self.tokenizer.convert_tokens_to_ids(f" {x}") for x in text])
 
         self.letters, self.answers = ids(LETTERS), torch.stack([ids(a) for a in TASKS.values()])
-        self.before, self.arrow, self.after = self.tokenizer.convert_tokens_to_ids(
-            ["example:", "->", "\n"]
-        )
+        self.around = self.tokenizer.convert_tokens_to_ids(["example:", "->", "\n"])
 
     def answer(self, prompts: int) -> Answered:
         """Answer new few-shot prompts, and zero-shot ones of other letters with their vectors."""
@@ -154,16 +152,9 @@ class Toy:
         task = torch.randint(len(TASKS), (prompts, 1))
         given = torch.rand(prompts, len(LETTERS)).argsort(dim=1)[:, : SHOTS + 2]
         expected = self.answers[task, given]
-        shown = torch.stack(
-            [
-                torch.full_like(expected, self.before),
-                self.letters[given],
-                torch.full_like(expected, self.arrow),
-                expected,
-                torch.full_like(expected, self.after),
-            ],
-            dim=2,
-        ).flatten(1)
+        before, arrow, after = (torch.full_like(expected, token) for token in self.around)
+        parts = [before, self.letters[given], arrow, expected, after]
+        shown = torch.stack(parts, dim=2).flatten(1)
         begin = torch.full((prompts, 1), self.tokenizer.bos_token_id)
         length = len(("example:", "x", "->", "y", "\n"))
         few_shot = torch.cat([begin, shown[:, : SHOTS * length + 3]], dim=1)
