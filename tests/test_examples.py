@@ -26,7 +26,7 @@ TINY = {"DTYPE": '"float32"', "TASKS": '["to_upper", "to_lower"]', "EPISODES": "
 
 Words = tuple[tuple[str, str], ...]
 LETTERS = (
-    *(("country_capital", "to_upper"), ("plural_singular", "to_lower")),
+    *(("country_capital", "to_upper"), ('["Portugal", "Japan", "Kenya"]', '["a", "b"]')),
     *(("phrase_plural", "next_letter"), ("layer = 11", "layer = 2")),
 )
 """Tasks whose words a tiny model knows, and a block that it has."""
