@@ -96,6 +96,7 @@ def test_the_first_look_runs_on_a_tiny_model(
     assert {*found["stored"]["experiment"]} == {"main_results", "answers"}
 
 
+@pytest.mark.slow
 def test_a_model_and_pairs_of_your_own_take_thirty_lines(
     run: Callable[..., dict[str, Any]], tiny_checkpoint: Callable[[str], Path]
 ) -> None:
