@@ -50,21 +50,21 @@ theta
 QUERY, ANSWER = "tomato", "red"
 prompt = theta.template.query(f" {QUERY}")
 plain = tvsight.lens(model, prompt, top=4)
-figure = plain.plot()
+plain.plot()
 
 # %%
 patched = tvsight.lens(model, prompt, patch=(theta.layer, theta.values[theta.layer]), top=4)
-figure = patched.plot()
+patched.plot()
 
 # %% [markdown]
 # The vector after each block alone, and how much each token attends to each.
 
 # %%
 sweep = theta.sweep(QUERY, expected=ANSWER)
-figure = sweep.plot()
+sweep.plot()
 
 # %%
-figure = tvsight.attention(model, prompt).plot(layer=theta.layer)
+tvsight.attention(model, prompt).plot(layer=theta.layer)
 
 # %% [markdown]
 # ## Apply and steer

@@ -26,7 +26,7 @@ TINY = {"DTYPE": '"float32"', "TASKS": '["to_upper", "to_lower"]', "EPISODES": "
 
 Words = tuple[tuple[str, str], ...]
 LETTERS = (
-    *(("country_capital", "to_upper"), ("plural_singular", "to_lower")),
+    *(("country_capital", "to_upper"), ('["Portugal", "Japan", "Kenya"]', '["a", "b"]')),
     *(("phrase_plural", "next_letter"), ("layer = 11", "layer = 2")),
 )
 """Tasks whose words a tiny model knows, and a block that it has."""
@@ -96,6 +96,7 @@ def test_the_first_look_runs_on_a_tiny_model(
     assert {*found["stored"]["experiment"]} == {"main_results", "answers"}
 
 
+@pytest.mark.slow
 def test_a_model_and_pairs_of_your_own_take_thirty_lines(
     run: Callable[..., dict[str, Any]], tiny_checkpoint: Callable[[str], Path]
 ) -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from tvsight.output.lettering import drawable
 from tvsight.output.marks import grid_of_panels, heat_map, look_of, say_cells
 from tvsight.output.plots import Plot
-from tvsight.output.theme import TWO_COLUMNS, new_figure
+from tvsight.output.theme import SCREEN_DPI, TWO_COLUMNS, new_figure
 from tvsight.texts import visible
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def lens_figure(lens: "Lens") -> Figure:
         f"The most probable next tokens after each block of: {lens.prompt}\nColour is their "
         "probability: white is 0, dark blue is 1."
     )
-    return Plot(figure, "Logit lens", told, told).lettered()
+    return _shown(Plot(figure, "Logit lens", told, told))
 
 
 def sweep_figure(sweep: "Sweep") -> Figure:
@@ -51,7 +51,7 @@ def sweep_figure(sweep: "Sweep") -> Figure:
     expected = _drawn(sweep.expected.strip())
     axes.set(xlabel="answer, block", ylabel=f"log-probability of “{expected}”")
     told = f"The vector is applied to “{sweep.query.strip()}” after each block alone."
-    return Plot(figure, "One vector after every block", told, told).lettered()
+    return _shown(Plot(figure, "One vector after every block", told, told))
 
 
 def attention_figure(attention: "Attention", layer: int) -> Figure:
@@ -67,7 +67,13 @@ def attention_figure(attention: "Attention", layer: int) -> Figure:
         heat_map(axes, values, named * first, named * last, turned=True)
         axes.set(title=f"head {head}", xlabel="to" if last else "", ylabel="from" * first)
     told = "Rows attend to columns, and each sums to 1; white is 0, dark blue is 1."
-    return Plot(figure, f"Attention in block {layer}", told, told).lettered()
+    return _shown(Plot(figure, f"Attention in block {layer}", told, told))
+
+
+def _shown(plot: Plot) -> Figure:
+    figure = plot.lettered()
+    figure.set_dpi(SCREEN_DPI)  # by which notebooks draw it
+    return figure
 
 
 def _drawn(token: str) -> str:
