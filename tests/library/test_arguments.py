@@ -150,7 +150,7 @@ WRONG: dict[str, Callable[[Model], Any]] = {
     "^dtype torch.float64: .*float32": lambda model: tvsight.load(
         model.source.location, dtype=torch.float64
     ),
-    "^dtype fp32: .*'float32'": lambda model: tvsight.load(model.source.location, dtype="fp32"),
+    "^dtype fp32: .*float32": lambda model: tvsight.load(model.source.location, dtype="fp32"),
     "^dtype None: ": lambda model: tvsight.load(model.source.location, dtype=None),
     "^device: .*cuda:1": lambda model: tvsight.load(model.source.location, device="cuda:1"),
     "^device: .*None": lambda model: tvsight.load(model.source.location, device=None),
