@@ -12,9 +12,11 @@ import zipfile
 from collections.abc import Callable
 from email import message_from_string
 from email.message import Message
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.helpers.commands import ROOT, SETTINGS, Finished
 from tests.helpers.embedded import PACKAGE
@@ -27,6 +29,30 @@ SOURCES = ("tvsight", "analyses")
 EMBEDDED = PACKAGE.part.partition("{")[0]
 """The beginning of the names of the embedded model's packages."""
 OWN = ("tvsight", "__editable__")
+LEAN = """
+import sys
+import tvsight
+from tvsight.errors import UsageError
+
+model = tvsight.load(sys.argv[1])
+rows = tvsight.measure(model, "to_upper", "results", episodes_per_split=2, shots=2)
+assert len(tvsight.read("results")) == len(rows)
+theta = tvsight.task_vector(model, "to_upper", episodes=2, shots=2, method="function_vector")
+theta.apply("a", tokens=2)
+theta.save("theta.safetensors")
+simulated = tvsight.load(sys.argv[1], remote="simulated")
+assert simulated.generate("a b") == model.generate("a b")
+for call in (
+    tvsight.lens(model, "a b").plot,
+    theta.sweep("a").plot,
+    tvsight.attention(model, "a b").plot,
+    lambda: theta.save_gguf("theta.gguf", 1),
+):
+    try:
+        call()
+    except UsageError as error:
+        print(error)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +71,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Installed:
     """An environment that holds the wheel, and sees its dependencies but not the repository."""
 
-    def __init__(self, wheel: Path, folder: Path) -> None:
+    def __init__(self, wheel: Path, folder: Path, seen: Callable[[str], bool]) -> None:
         self.folder = folder
-        self.seen = folder / "dependencies"
+        self.seen = folder / "site-packages"  # else nnsight takes them for modules of its user
         self.seen.mkdir()
-        self.see(lambda name: not name.startswith((*OWN, EMBEDDED)))
+        self.see(seen)
         venv.create(folder / "venv")
         python = folder / "venv" / "bin" / "python"
         pip("--python", str(python), "install", "--no-deps", "--no-index", str(wheel))
@@ -63,13 +89,13 @@ class Installed:
                 if chosen(path.name):
                     (self.seen / path.name).symlink_to(path)
 
-    def run(self, *arguments: str, **environment: str) -> Finished:
-        """`tvsight <arguments>` in an empty folder."""
+    def run(self, *arguments: str, program: str = "tvsight", **environment: str) -> Finished:
+        """`tvsight <arguments>`, or another program of the environment, in an empty folder."""
         kept = {name: of for name, of in os.environ.items() if name != "PYTHONPATH"}
         work = self.folder / "work"
         work.mkdir(exist_ok=True)
         return subprocess.run(
-            [str(self.folder / "venv" / "bin" / "tvsight"), *arguments],
+            [str(self.folder / "venv" / "bin" / program), *arguments],
             cwd=work,
             env=kept | SETTINGS | environment,
             capture_output=True,
@@ -84,7 +110,22 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(wheel, tmp_path_factory.mktemp("installed"))
+    folder = tmp_path_factory.mktemp("installed")
+    return Installed(wheel, folder, lambda name: not name.startswith((*OWN, EMBEDDED)))
+
+
+@pytest.fixture(scope="module")
+def lean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel without any extra: it sees what its dependencies need, and nothing else."""
+    needed: dict[str, set[str]] = {}
+    wanted = [Requirement(line) for line in PROJECT["dependencies"]]
+    for one in wanted:
+        if one.name not in needed and (not one.marker or one.marker.evaluate({"extra": ""})):
+            found = distribution(one.name)
+            needed[one.name] = {file.parts[0] for file in found.files or []}
+            wanted += [Requirement(line) for line in found.requires or []]
+    names = set().union(*needed.values())
+    return Installed(wheel, tmp_path_factory.mktemp("lean"), names.__contains__)
 
 
 def pip(*arguments: str) -> None:
@@ -148,3 +189,25 @@ def test_it_measures_outside_the_repository(
     manifest = json.loads((rows.parent / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["versions"]["tvsight"] == __version__
     assert manifest["commit"] is None
+
+
+def test_the_base_measures_and_names_the_command_for_what_it_lacks(
+    lean: Installed, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    checkpoint = str(tiny_checkpoint("llama"))
+    done = lean.run("-c", LEAN, checkpoint, program="python")
+    assert done.returncode == 0, done.stderr
+    told = [line.partition("(")[0] for line in done.stdout.splitlines()]
+    assert told == [*[says("matplotlib", "figures")] * 3, says("gguf", "embedded")]
+    for command, lacking in (
+        (("main-results", "--model", checkpoint), says("matplotlib", "figures")),
+        (("report",), says("matplotlib", "figures")),
+        (("ndif-status",), says("tenacity", "remote")),
+    ):
+        done = lean.run(*command)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {lacking}"), done.stderr
+
+
+def says(module: str, extra: str) -> str:
+    return f'{module} is not installed: pip install "tvsight[{extra}]" '

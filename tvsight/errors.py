@@ -13,6 +13,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+EXTRAS = {
+    **dict.fromkeys(("matplotlib", "PIL", "scipy", "seaborn", "sklearn"), "figures"),
+    **{"vl_convert": "report", "tenacity": "remote", "gguf": "embedded"},
+}
+"""Modules that the base installation lacks, and the extra that brings each."""
 MAX_SHOWN = 60
 """Most characters of a value in the message of its error."""
 
@@ -57,20 +62,21 @@ class Remark(UserWarning):
 
 
 @contextmanager
-def needed(extra: str) -> Iterator[None]:
+def needed() -> Iterator[None]:
     """Name the command that installs what an import in the block lacks.
 
-    Args:
-        extra: that of the package which brings it.
-
     Raises:
-        UsageError: in place of an `ImportError`.
+        UsageError: in place of a `ModuleNotFoundError`, for a module of `EXTRAS`.
     """
     try:
         yield
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        module = str(error.name).partition(".")[0]
+        if module not in EXTRAS:
+            raise
         raise UsageError(
-            f'{error.name or error} is not installed: pip install "tvsight[{extra}]"'
+            f'{module} is not installed: pip install "tvsight[{EXTRAS[module]}]" '
+            f'(in a clone: pip install -e ".[{EXTRAS[module]}]").'
         ) from error
 
 
@@ -86,10 +92,12 @@ CALLED = {
 
 @contextmanager
 def in_python() -> Iterator[None]:
-    """Name options as arguments of Python while the block, or the decorated function, lasts."""
+    """Name options as arguments of Python while the block, or the decorated function, lasts, and
+    what is not installed, see `needed`."""
     before = PYTHON.set(True)
     try:
-        yield
+        with needed():
+            yield
     finally:
         PYTHON.reset(before)
 

@@ -78,7 +78,9 @@ def test_the_lens_ends_in_the_answer(
     plain = tvsight.lens(asked, TEXT, top=3).table
     same = plain["probability"].sub(lens.table["probability"]).abs().groupby(plain["block"]).max()
     assert (same < 1e-6).tolist() == [True, True, False, False, False]
-    axes = lens.plot().axes[0]
+    figure = lens.plot()
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    axes = figure.axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("rank", "block")
     written = [text.get_text() for text in axes.texts]
     assert written[-3:] == [visible(token) for token in last["token"]]

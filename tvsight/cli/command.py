@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import tyro
 
 from tvsight.config import Rules, RunConfig, check_given, check_values
-from tvsight.errors import Remark, ServerError, TvsightError, UsageError, option
+from tvsight.errors import Remark, ServerError, TvsightError, UsageError, needed, option
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -129,7 +129,8 @@ def _module() -> str | None:
 def _caught(run: Callable[[], int]) -> int:
     """The exit code of a function; its error is printed."""
     try:
-        return run()
+        with needed():
+            return run()
     except UsageError as error:
         return _complain(str(error), USAGE_EXIT)
     except ServerError as error:

@@ -93,7 +93,7 @@ def write_gguf(
     Raises:
         UsageError: without the package gguf, or when the file cannot be written.
     """
-    with needed("embedded"):
+    with needed():
         from gguf import GGUFWriter
     operation = "add" if about["adds"] == "True" else "overwrite"
     known: dict[str, Any] = {**about, "layer": layer, "operation": operation, **APPLIED}

@@ -1,9 +1,9 @@
 """See inside one prompt: the logit lens, a vector after every block, and attention."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from tvsight.errors import in_python, unexpected
@@ -12,14 +12,9 @@ from tvsight.library import measure
 from tvsight.library.arguments import Patched, as_patches, whole
 from tvsight.library.model import LoadedModel, check_model
 from tvsight.methods.method import Use
-from tvsight.output.lettering import drawable
-from tvsight.output.marks import grid_of_panels, heat_map, look_of, say_cells
-from tvsight.output.plots import Plot
-from tvsight.output.theme import TWO_COLUMNS, new_figure
-from tvsight.texts import visible
 
-PANEL, MOST_NAMED = 1.9, 14
-"""Height of a panel of attention in inches, and the most tokens that are named beside it."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,26 +25,15 @@ class Lens:
     table: pd.DataFrame
     """One row per block and rank: `block`, `rank`, `token`, `probability`."""
 
-    def plot(self) -> Figure:
+    @in_python()
+    def plot(self) -> "Figure":
         """A heat map of probabilities, block by rank, with the token in each cell."""
-        probability, token = (
-            self.table.pivot_table(index="block", columns="rank", values=name, aggfunc="first")
-            for name in ("probability", "token")
-        )
-        figure = new_figure(TWO_COLUMNS, 0.8 + 0.2 * len(token))
-        axes = figure.subplots()
-        names = [str(block) for block in token.index]
-        heat_map(axes, probability, names, [str(rank) for rank in token])
-        say_cells(axes, token.to_numpy(), _drawn, probability.to_numpy(dtype=float))
-        axes.set(xlabel="rank", ylabel="block")
-        told = (
-            f"The most probable next tokens after each block of: {self.prompt}\nColour is their "
-            "probability: white is 0, dark blue is 1."
-        )
-        return Plot(figure, "Logit lens", told, told).lettered()
+        from tvsight.library.pictures import lens_figure
+
+        return lens_figure(self)
 
     def __repr__(self) -> str:
-        return str(self._shown)
+        return str(self._shown.to_string())
 
     def _repr_html_(self) -> str:
         return str(self._shown.to_html())
@@ -71,21 +55,12 @@ class Sweep:
     """One row per block: `block`, `answer`, `log_probability`, `rank`; the last two of the expected
     token."""
 
-    def plot(self) -> Figure:
+    @in_python()
+    def plot(self) -> "Figure":
         """The log-probability of the expected token by block, with the answer below each."""
-        figure = new_figure(TWO_COLUMNS, 2.4)
-        axes, table = figure.subplots(), self.table
-        look = look_of("task_vector") | {"linestyle": "-"}
-        axes.plot(table["block"], table["log_probability"], **look)
-        named = [
-            f"{_drawn(answer.strip())}  {block}"
-            for block, answer in zip(table["block"], table["answer"], strict=True)
-        ]
-        axes.set_xticks(table["block"], named, rotation=90)
-        expected = _drawn(self.expected.strip())
-        axes.set(xlabel="answer, block", ylabel=f"log-probability of “{expected}”")
-        told = f"The vector is applied to “{self.query.strip()}” after each block alone."
-        return Plot(figure, "One vector after every block", told, told).lettered()
+        from tvsight.library.pictures import sweep_figure
+
+        return sweep_figure(self)
 
     def __repr__(self) -> str:
         return str(self.table)
@@ -102,26 +77,19 @@ class Attention:
     values: Tensor
     """`[blocks, heads, tokens, tokens]`; each row sums to 1."""
 
-    def plot(self, layer: int = 0) -> Figure:
+    @in_python()
+    def plot(self, layer: int = 0) -> "Figure":
         """The heads of one block, a panel each: rows attend to columns.
 
         Raises:
             UsageError: when the model has no such block.
         """
-        depth, heads, count, _ = self.values.shape
+        depth = len(self.values)
         if whole("layer", layer, 0) >= depth:
             raise unexpected("layer", f"the number of a block, 0 to {depth - 1}", layer)
-        across = min(heads, 4)
-        step, down = -(-count // MOST_NAMED), -(-heads // across)
-        named = ["" if place % step else _drawn(token) for place, token in enumerate(self.tokens)]
-        figure = new_figure(TWO_COLUMNS, 1 + down * PANEL)
-        for head, axes in enumerate(grid_of_panels(figure, heads, across)):
-            first, last = head % across == 0, head >= heads - across
-            values = pd.DataFrame(self.values[layer, head].numpy())
-            heat_map(axes, values, named * first, named * last, turned=True)
-            axes.set(title=f"head {head}", xlabel="to" if last else "", ylabel="from" * first)
-        told = "Rows attend to columns, and each sums to 1; white is 0, dark blue is 1."
-        return Plot(figure, f"Attention in block {layer}", told, told).lettered()
+        from tvsight.library.pictures import attention_figure
+
+        return attention_figure(self, layer)
 
     def __repr__(self) -> str:
         return f"<attention {list(self.values.shape)} of {self.tokens}>"
@@ -184,7 +152,3 @@ def attention(model: LoadedModel, prompt: str) -> Attention:
     (tokens,) = model.tokens([prompt])
     values = model.run(measure.attention, {"prompts": [tokens]})
     return Attention([str(model.tokenizer.decode([token])) for token in tokens], values)
-
-
-def _drawn(token: str) -> str:
-    return drawable(visible(token))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -20,6 +21,8 @@ PAGE = ContextVar("PAGE", default=TWO_COLUMNS)
 """Width that figures are laid out for, in inches; see `page`."""
 LEAST_TYPE = lettering.LEAST_TYPE
 """Size of the smallest text in a figure, in points."""
+SCREEN_DPI = 110
+"""Resolution of figures in notebooks."""
 READABLE = 4.5
 """Least contrast of a text to what lies behind it (WCAG 2, AA)."""
 
@@ -68,6 +71,15 @@ def page(width: float) -> Iterator[None]:
         PAGE.reset(before)
 
 
+class Shown(Figure):
+    """A figure that a notebook shows at the end of a cell, whether pyplot is loaded or not."""
+
+    def _repr_png_(self) -> bytes:
+        drawn = BytesIO()
+        self.savefig(drawn, format="png", dpi=SCREEN_DPI)
+        return drawn.getvalue()
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in the shared style, sizes in inches. No window is ever opened.
 
@@ -75,7 +87,7 @@ def new_figure(width: float, height: float) -> Figure:
         width: on a page of two columns; a narrower page has room for less.
     """
     mpl.rcParams.update(STYLE)
-    figure = Figure(figsize=(min(width, PAGE.get()), height), dpi=STYLE["savefig.dpi"])
+    figure = Shown(figsize=(min(width, PAGE.get()), height), dpi=STYLE["savefig.dpi"])
     figure.set_layout_engine("constrained")
     return figure
 
