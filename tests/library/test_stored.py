@@ -12,6 +12,7 @@ from tests.helpers.commands import ROOT
 from tests.helpers.example_store import IDENTITY
 from tests.helpers.small_runs import TASKS, First, first, run
 from tvsight.errors import Remark, UsageError
+from tvsight.library import stored
 from tvsight.library.stored import _differing
 from tvsight.storage.inspection import Entry
 from tvsight.storage.manifests import Result
@@ -78,6 +79,27 @@ def entry_of(identity: dict[str, object]) -> Entry:
     return Entry(Result(identity).path, {"identity": identity}, 0)
 
 
+def test_some_rows_and_columns_are_read_from_their_files_alone(
+    first: First, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.copied(tmp_path / "results")
+    for file in tmp_path.glob("results/main_results/*/to_upper-*/rows.parquet"):
+        file.write_bytes(b"PAR1")  # it would be refused
+    whole = tvsight.read(first.config.results)
+    others = [*{*TASKS} - {"to_upper"}]
+    names = ["seed", "task", "correct", "experiment"]
+    model = str(whole["model"].iloc[0])
+    rows = tvsight.read(tmp_path / "results", "main_results", model, others, names)
+    assert [*rows] == names
+    assert {*rows["experiment"]} == {"main_results"}
+    assert {*rows["seed"]} == {0}
+    kept = whole[whole["task"].isin(others)]
+    assert rows[["task", "correct"]].equals(kept[["task", "correct"]].reset_index(drop=True))
+    monkeypatch.setattr(stored, "MANY", 1)
+    with pytest.warns(Remark, match=f"^Reading {len(whole):,} rows of {len(TASKS)} results"):
+        tvsight.read(first.config.results)
+
+
 def test_a_damaged_result_is_left_out_with_a_warning(first: First, tmp_path: Path) -> None:
     first.copied(tmp_path / "results")
     (damaged,) = tmp_path.glob("results/main_results/*/to_upper-*")
@@ -99,3 +121,7 @@ def test_what_is_not_there_is_refused(first: First, tmp_path: Path) -> None:
         tvsight.read(None)
     with pytest.raises(UsageError, match=r"Did you mean 'main_results'"):
         tvsight.read(first.config.results, "main_result")
+    with pytest.raises(UsageError, match=r"^task: .* Did you mean 'to_upper'"):
+        tvsight.read(first.config.results, task=["to_lower", "to_uper"])
+    with pytest.raises(UsageError, match=r"^columns: no column 'corect'. Did you mean 'correct'"):
+        tvsight.read(first.config.results, columns=["corect"])

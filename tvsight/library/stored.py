@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,21 +11,42 @@ from typing import TYPE_CHECKING, Any
 from tvsight.errors import Remark, UsageError, nearest, unexpected
 from tvsight.storage.inspection import Entry, check, superseded
 from tvsight.storage.joining import SETTINGS, USUAL
+from tvsight.storage.manifests import ROWS
+from tvsight.storage.schemas import schema
 from tvsight.storage.store import Store
 from tvsight.texts import one_line
+from tvsight.writing import folder_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NULLABLE = {"int64": "Int64", "bool": "boolean"}
 """Types that have no empty cells, and those that have."""
+FOLDERS: dict[str, Callable[[Path], str]] = {
+    "experiment": lambda path: path.parts[0],
+    "model": lambda path: path.parts[1],
+    "task": lambda path: path.name.rpartition("-")[0],
+}
+"""How the folder of a result says what it is about."""
+MANY = 1_000_000
+"""Rows whose number is said before they are read."""
+Names = str | Sequence[str] | None
 
 
-def read(folder: str | PathLike[str] = "results", experiment: str | None = None) -> "pd.DataFrame":
-    """All stored rows of a folder, or those of one experiment.
+def read(
+    folder: str | PathLike[str] = "results",
+    experiment: Names = None,
+    model: Names = None,
+    task: Names = None,
+    columns: Sequence[str] | None = None,
+) -> "pd.DataFrame":
+    """The stored rows of a folder, all or some. Only the files of the latter are opened.
 
     Args:
-        experiment: the name of a subfolder, such as `main_results`.
+        experiment: the name of a subfolder, such as `main_results`, or several.
+        model: the name of a model as the rows have it, or several.
+        task: the name of a task, or several.
+        columns: columns to return, or fields of the identity of results, such as `seed`.
 
     Returns:
         The rows that docs/results.md describes, after a column `experiment`. Every field of the
@@ -36,22 +58,22 @@ def read(folder: str | PathLike[str] = "results", experiment: str | None = None)
         token, a word or the answers in an unembedded vector.
 
     Raises:
-        UsageError: when there is no such folder, or no result in it.
+        UsageError: when there is no such folder, no such result in it, or no such column.
 
     Warns:
         Remark: about each result that is left out, because it is damaged or this tvsight does not
-            use it any more.
+            use it any more; and about the number of rows before very many are read.
     """
     import pandas as pd
 
     if not isinstance(folder, str | PathLike):
         raise unexpected("folder", "the path of a results folder", folder)
     store = Store(Path(folder))
-    entries = _entries(store, experiment)
-    fields = _differing(entries)
+    entries = _entries(store, [("experiment", experiment), ("model", model), ("task", task)])
+    fields = _differing(entries) if columns is None else _checked_columns(columns, entries)
     parts = []
     for entry in entries:
-        rows = store.rows(entry.path)
+        rows = store.rows(entry.path, columns)
         rows.insert(0, "experiment", entry.path.parts[0])
         known = _fields(entry)
         further = [name for name in fields if name not in rows and name in known]
@@ -59,21 +81,22 @@ def read(folder: str | PathLike[str] = "results", experiment: str | None = None)
         # Of these types a column may have empty cells.
         kinds = {name: NULLABLE.get(str(kind)) for name, kind in rows.dtypes.items()}
         parts.append(rows.astype({name: kind for name, kind in kinds.items() if kind}))
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    return table if columns is None else table.reindex(columns=list(columns))
 
 
-def _entries(store: Store, experiment: str | None) -> list[Entry]:
-    """The usable results."""
-    known = dict.fromkeys(path.parts[0] for path in store.paths())
-    if not known:
-        raise UsageError(f"folder: no results in {one_line(str(store.root))!r}.")
-    if experiment is not None and experiment not in known:
-        raise UsageError(
-            f"experiment: no results of {experiment!r} in {one_line(str(store.root))!r}."
-            f"{nearest(str(experiment), known)} There are those of {', '.join(known)}."
-        )
+def _entries(store: Store, wanted: Sequence[tuple[str, Names]]) -> list[Entry]:
+    """The usable results with one of the wanted names of each kind."""
+    root = one_line(str(store.root))
+    paths = list(store.paths())
+    if not paths:
+        raise UsageError(f"folder: no results in {root!r}.")
+    for kind, names in wanted:
+        paths = _named(paths, kind, names, root)
+    if all(names is None for _, names in wanted):
+        _tell_size(store, paths)
     usable = []
-    for path in store.paths(experiment):
+    for path in paths:
         checked = check(store, path)
         why = superseded(checked) if isinstance(checked, Entry) else checked.reason
         if why:
@@ -81,8 +104,48 @@ def _entries(store: Store, experiment: str | None) -> list[Entry]:
         elif isinstance(checked, Entry):
             usable.append(checked)
     if not usable:
-        raise UsageError(f"folder: no usable results in {one_line(str(store.root))!r}.")
+        raise UsageError(f"folder: no usable results in {root!r}.")
     return usable
+
+
+def _named(paths: list[Path], kind: str, names: Names, root: str) -> list[Path]:
+    """The results with one of some names of a kind; None means all."""
+    if names is None:
+        return paths
+    wanted = [names] if isinstance(names, str) else list(names)
+    there = dict.fromkeys(FOLDERS[kind](path) for path in paths)
+    for name in wanted:
+        if folder_name(str(name)) not in there:
+            raise UsageError(
+                f"{kind}: no results of {name!r} in {root!r}.{nearest(str(name), there)} There are "
+                f"those of {', '.join(there)}."
+            )
+    folders = {folder_name(name) for name in wanted}
+    return [path for path in paths if FOLDERS[kind](path) in folders]
+
+
+def _tell_size(store: Store, paths: Sequence[Path]) -> None:
+    """Say how many rows there are, where they are very many."""
+    from pyarrow.parquet import read_metadata
+
+    count = 0
+    for path in paths:
+        with suppress(OSError, ValueError):  # `check` says what is wrong with it
+            count += read_metadata(store.root / path / ROWS).num_rows
+    if count >= MANY:
+        told = f"Reading {count:,} rows of {len(paths):,} results. experiment=, model=, task= and "
+        warnings.warn(f"{told}columns= read a part.", Remark, stacklevel=4)
+
+
+def _checked_columns(columns: Sequence[str], entries: Sequence[Entry]) -> list[str]:
+    """Columns that rows or identities of some results have."""
+    known = {"experiment", *(name for entry in entries for name in _fields(entry))}
+    for experiment in {entry.path.parts[0] for entry in entries}:
+        known |= {*schema(experiment).widest}
+    for name in columns:
+        if name not in known:
+            raise UsageError(f"columns: no column {name!r}.{nearest(str(name), known)}")
+    return list(columns)
 
 
 def _differing(entries: Sequence[Entry]) -> list[str]:

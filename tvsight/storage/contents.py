@@ -1,7 +1,7 @@
 """Rows, episodes and vectors of a result: read, written and validated."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,11 @@ ARROW_TYPES = {
 """Types of a parquet file, by type of a schema. Versions of pandas write strings differently."""
 
 
-def read_table(file: Path, expected: Schema) -> "pd.DataFrame":
+def read_table(file: Path, expected: Schema, only: Collection[str] | None = None) -> "pd.DataFrame":
     """The rows or episodes in a parquet file. Columns of words hold lists.
+
+    Args:
+        only: columns to read, where the file has them; by default all.
 
     Raises:
         DamagedResult: when it cannot be read, or holds other columns or types than its schema, or
@@ -46,12 +49,15 @@ def read_table(file: Path, expected: Schema) -> "pd.DataFrame":
     import pyarrow.parquet as parquet
 
     try:
-        table = parquet.read_table(file, partitioning=None)
+        wanted = None if only is None else [name for name in expected.widest if name in only]
+        table = parquet.read_table(file, columns=wanted, partitioning=None)
         rows: pd.DataFrame = table.to_pandas()
     except Exception as error:  # pyarrow and pandas raise a dozen unrelated types
         raise DamagedResult(f"{file.name} cannot be read as parquet") from error
     _check_version(file, {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()})
     columns = expected.columns_with(table.column_names)
+    if only is not None:
+        columns = {name: kind for name, kind in columns.items() if name in only}
     if table.column_names != list(columns) or list(rows.columns) != table.column_names:
         raise DamagedResult(f"{file.name} has other columns than its schema")
     for name, kind in columns.items():

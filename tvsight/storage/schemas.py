@@ -75,6 +75,11 @@ class Schema:
         scores = SCORE_TYPES if self.conditions else {}
         return self.columns | {name: kind for name, kind in scores.items() if name in names}
 
+    @property
+    def widest(self) -> dict[str, str]:
+        """All columns that a file may have, by type, in order."""
+        return self.columns_with(SCORE_TYPES)
+
 
 SCORED = Schema(COLUMNS)
 """Scored predictions of an experiment that has no schema of its own."""

@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -251,12 +251,13 @@ class Store:
             with suppress(OSError):
                 remove_marked(new)
 
-    def rows(self, path: Path) -> "pd.DataFrame":
-        """The rows of a verified result."""
+    def rows(self, path: Path, only: Collection[str] | None = None) -> "pd.DataFrame":
+        """The rows of a verified result, or some of its columns."""
         known = _verified.get((self.root / path).absolute())
         if known is not None and known.rows is not None and known.state == self.state(path):
-            return known.rows.copy()
-        return read_table(self.root / path / ROWS, schema(path.parts[0]))
+            rows = known.rows
+            return rows.copy() if only is None else rows[[name for name in rows if name in only]]
+        return read_table(self.root / path / ROWS, schema(path.parts[0]), only)
 
     def forget(self, path: Path) -> None:
         """Keep nothing of a result in memory. Its next use verifies it again."""
