@@ -48,4 +48,6 @@ if not TYPE_CHECKING:  # so that a type checker refuses a name that is not there
             from importlib import import_module
 
             return getattr(import_module(_PLACES[name]), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from tvsight.library.habits import missing
+
+        raise missing("tvsight", name, __all__)

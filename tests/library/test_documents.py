@@ -17,6 +17,7 @@ from tvsight.tasks import packaged_tasks
 CHANGES = {
     '"antonyms")': '"to_upper", episodes=6)',
     '["antonyms"]': '["to_upper"], episodes_per_split=6',
+    'task="antonyms", ': 'task="to_upper", ',
     'tvsight.read("results")': 'tvsight.read("results", "methods")',
     "progress=True)": 'episodes_per_split=6, shots=2, results="my_results")',
     "shots=3)": 'shots=3, results="my_results")',

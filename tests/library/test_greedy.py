@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import GenerationConfig
+from transformers import AddedToken, GenerationConfig
 
 import tvsight
 from tvsight.library import measure
@@ -135,3 +135,17 @@ def test_a_text_ends_where_the_checkpoint_says(
     configured(tmp_path, asked, eos_token_id=chosen)
     length = next((at + 1 for at, token in enumerate(whole) if token in stops), TOKENS)
     assert tokens(asked) == whole[:length]
+
+
+def test_a_text_ends_before_a_token_that_is_no_text(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, found = model.generate(TEXT, TOKENS), tokens(model)
+    last = found[-1]
+    added = {last: AddedToken("<start_of_image>"), 3: AddedToken("<table>")}
+    monkeypatch.setattr(type(model.tokenizer), "added_tokens_decoder", added)
+    monkeypatch.delitem(vars(model), "_ends")
+    kept = found[: found.index(last)]
+    assert model.generate(TEXT, TOKENS) == model.tokenizer.decode(kept) != text
+    monkeypatch.undo()
+    del vars(model)["_ends"]

@@ -1,7 +1,9 @@
 """Names of the package: listed, completed, and known to a type checker."""
 
+import re
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 
 import jedi
@@ -10,6 +12,9 @@ from mypy import api
 
 import tvsight
 from tests.helpers.commands import ROOT
+from tvsight.library.habits import INSTEAD
+from tvsight.library.model import LoadedModel
+from tvsight.library.vector import Vector
 
 SNIPPET = """
 import tvsight
@@ -51,3 +56,49 @@ def test_importing_it_takes_no_time() -> None:
     code += "print(time.process_time() - began)"
     spent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(spent.stdout) < 0.1
+
+
+def rows_of_habits() -> list[tuple[list[str], list[str]]]:
+    """What is typed and what is used instead, by row of the table in docs/library.md."""
+    text = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    table = text.partition("## Names from elsewhere")[2].partition("\n## ")[0]
+    cells = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    return [
+        (re.findall(r"`([^`]+)`", typed), re.findall(r"`([^`]+)`", use)) for typed, use in cells
+    ]
+
+
+def test_names_from_elsewhere_are_refused_with_what_to_use(
+    model: LoadedModel, theta: Vector
+) -> None:
+    rows = rows_of_habits()
+    assert len(rows) >= 20
+    asked = set()
+    for typed, uses in rows:
+        for owner, name in (re.findall(r"\w+", line)[:2] for line in typed):
+            with pytest.raises(AttributeError) as refused:
+                getattr({"tvsight": tvsight, "model": model, "theta": theta}[owner], name)
+            assert any(use in str(refused.value) for use in uses), name
+            asked.add((owner, name))
+    assert asked <= {(owner, name) for owner, names in INSTEAD.items() for name in names}
+    with pytest.raises(AttributeError, match="Did you mean 'generate'"):
+        model.generat  # noqa: B018
+    assert not hasattr(theta, "__array__")
+    assert copy(theta).task == theta.task
+
+
+@pytest.mark.slow
+def test_what_is_used_instead_works(
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: LoadedModel,
+    theta: Vector,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    theta.save("theta.safetensors")
+    known = {"tvsight": tvsight, "model": model, "theta": theta, "name": str(checkpoint)}
+    known |= {"text": "hot", "task": "to_upper", "ids": [5, 6], "direction": theta.values[2]}
+    known |= {"file": "theta.safetensors", "path": "theta.gguf"}
+    for use in {use for _, uses in rows_of_habits() for use in uses}:
+        assert eval(use.replace("cuda", "cpu"), known) is not use

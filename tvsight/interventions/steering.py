@@ -39,7 +39,9 @@ def steered(decoder: Decoder, layer: int, vector: Tensor) -> Any:
     return edited
 
 
-def generate(decoder: Decoder, prompts: Sequence[TokenIds], most: int) -> list[list[int]]:
+def generate(
+    decoder: Decoder, prompts: Sequence[TokenIds], most: int, stops: Sequence[int] = ()
+) -> list[list[int]]:
     """The tokens that follow each prompt, greedily, up to and with the end of the text.
 
     All forwards of a batch are those of one trace, as in the model's own `generate`, so edits of
@@ -48,22 +50,25 @@ def generate(decoder: Decoder, prompts: Sequence[TokenIds], most: int) -> list[l
 
     Args:
         most: the largest number of tokens.
+        stops: further tokens that end a text.
     """
+    ends = end_tokens(decoder.nn._module) | {*stops}
     lengths = [len(prompt) + most for prompt in prompts]
 
     def run(rows: list[int]) -> list[list[int]]:
-        return _generated(decoder, [prompts[row] for row in rows], most)
+        return _generated(decoder, [prompts[row] for row in rows], most, ends)
 
     together = batches(lengths, positions_per_forward(decoder))
     parts = (part for batch in together for part in halving(run, batch))
     return in_order(parts, len(prompts))
 
 
-def _generated(decoder: Decoder, prompts: Sequence[TokenIds], most: int) -> list[list[int]]:
+def _generated(
+    decoder: Decoder, prompts: Sequence[TokenIds], most: int, ends: set[int]
+) -> list[list[int]]:
     """The same for prompts that run together."""
     ids, mask = padded(prompts, side="left")
     module = decoder.nn._module
-    ends = end_tokens(module)
     # A prompt's logits but the last would only fill the memory.
     known = signature(type(module).forward).parameters
     last = {"logits_to_keep": 1} if "logits_to_keep" in known else {}

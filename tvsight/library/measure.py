@@ -151,6 +151,7 @@ def generated(
     prompts: Prompts,
     most: int,
     added: Sequence[tuple[int, Tensor]],
+    stops: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> list[list[int]]:
     """The tokens that follow each prompt, greedily, in the model as it is edited.
@@ -158,12 +159,13 @@ def generated(
     Args:
         most: the largest number of tokens.
         added: blocks, and vectors that are added after them at every generated position.
+        stops: tokens that end a text, beside those of the checkpoint.
     """
     unsteered = decoder.nn
     try:
         for layer, vector in added:
             decoder.nn = steered(decoder, layer, vector)
-        return generate(decoder, prompts["prompts"], most)
+        return generate(decoder, prompts["prompts"], most, stops)
     finally:
         decoder.nn = unsteered
 

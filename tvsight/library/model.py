@@ -1,7 +1,9 @@
 """A model in a notebook: where it runs, and the text that it writes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from os import PathLike
 from tempfile import TemporaryDirectory
@@ -16,6 +18,7 @@ from tvsight.execution.jobs import Job
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import Patched, Text, as_patches, as_text, each, whole
+from tvsight.library.habits import hinted
 from tvsight.models import packages
 from tvsight.models.loading import Model, load_remote
 from tvsight.models.loading import load as load_here
@@ -27,6 +30,7 @@ from tvsight.texts import one_line
 if TYPE_CHECKING:
     from tvsight.library.steering import Steering
 
+NO_TEXT = re.compile(r"<(unused\d+|(start|end)_of_\w+)>")
 Remote = Literal[False, True, "simulated"]
 Result = TypeVar("Result")
 
@@ -43,8 +47,8 @@ class LoadedModel(Model):
 
     @in_python()
     def generate(self, text: Text, tokens: int = 20) -> Text:
-        """The text that follows, greedily; of a list, what follows each. A steering block
-        steers it, and so do your own edits.
+        """The text that follows, greedily, up to a special or unused token; of a list, what follows
+        each. A steering block steers it, and so do your own edits.
 
         Args:
             text: as it stands, without a template.
@@ -59,9 +63,10 @@ class LoadedModel(Model):
 
         def following(texts: list[str]) -> list[str]:
             prompts = {"prompts": self.tokens(texts, most)}
-            decode = self.tokenizer.decode
-            generated = self.run(measure.generated, prompts, most, added)
-            return [str(decode(tokens, skip_special_tokens=True)) for tokens in generated]
+            ends = self._ends
+            generated = self.run(measure.generated, prompts, most, added, ends)
+            followed = [[token for token in row if token not in ends] for row in generated]
+            return [str(self.tokenizer.decode(row, skip_special_tokens=True)) for row in followed]
 
         return each("text", text, following)
 
@@ -114,6 +119,15 @@ class LoadedModel(Model):
             return run_here(self.decoder, function, *arguments, remote=remote)
         result: Result = _on_server(self, Job(function, arguments, prompts=prompts))
         return result
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Tokens that are no text: special and unused ones, and marks of turns and images."""
+        added = self.tokenizer.added_tokens_decoder.items()
+        return [token for token, of in added if of.special or NO_TEXT.fullmatch(of.content)]
+
+    if not TYPE_CHECKING:  # so that a type checker refuses a name that is not there
+        __getattr__ = hinted("model")
 
     def __repr__(self) -> str:
         return f"<{' · '.join(self._words)}>"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ from tvsight.library.arguments import (
     pairs,
     whole,
 )
+from tvsight.library.habits import hinted
 from tvsight.library.inside import Sweep, swept
 from tvsight.library.model import LoadedModel, check_loaded, check_model
 from tvsight.library.origin import Origin
@@ -274,6 +275,9 @@ class Vector:
             raise UsageError("other: one vector is added, and the other one replaces the state.")
         return other
 
+    if not TYPE_CHECKING:  # so that a type checker refuses a name that is not there
+        __getattr__ = hinted("theta")
+
     def __repr__(self) -> str:
         report = "" if self.report is None else f"; {self.report}"
         return f"<{' · '.join(self._words)}{report}>"
@@ -317,11 +321,8 @@ class Vector:
 def sweep(
     model: LoadedModel, query: str, theta: Vector | Tensor, expected: str | None = None
 ) -> Sweep:
-    """The answer to a query with a vector after each block alone, see `Vector.sweep`.
-
-    Args:
-        theta: a vector, or its values `[depth, width]`.
-    """
+    """The answer to a query with a vector, or with values `[depth, width]`, after each block alone,
+    see `Vector.sweep`."""
     check_loaded(model)
     vector = theta if isinstance(theta, Vector) else Vector(model, "own", theta, 0)
     return replace(vector, model=model).sweep(query, expected)
