@@ -12,8 +12,8 @@
 # | --- | --- |
 # | Scope | The paper's central comparison (Figure 4) and its sweep over blocks (Figure 3), on four of its 18 tasks |
 # | Model | Gemma 3 270M, base, with weights of 4 bits, computed in float32. Its use is under the [Gemma Terms of Use](https://ai.google.dev/gemma/terms) |
-# | Implemented here | Baseline, in-context learning (ICL), task vector, averaged vector; whole answers; function vectors; steering |
-# | Implemented in tvsight, not shown here | Conflicting tasks, token projections, t-SNE and distances, and controls: one command each |
+# | Implemented here | Baseline, in-context learning (ICL), task vector, averaged vector; whole answers; logit lens; steering |
+# | Implemented in tvsight, not shown here | Conflicting tasks, token projections, t-SNE and distances, function vectors, and controls: one command each |
 # | Not replicated | The paper's seven models of 2.8 to 30 billion parameters. Their accuracies are those that the paper reports |
 # | Seeds | `SEED` draws all episodes. Every answer is greedy, so nothing else is random |
 # | Deviations | One small model of another family; `EPISODES` instead of 50 episodes per split; only pairs whose answer is one token for its tokenizer; a prefix counts as right from two characters on |
@@ -33,7 +33,7 @@ import subprocess
 import sys
 
 if importlib.util.find_spec("tvsight") is None:
-    package = "tvsight[embedded] @ git+https://github.com/tvsight/tvsight"
+    package = "tvsight[embedded,figures] @ git+https://github.com/tvsight/tvsight"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 
 # %%
@@ -60,6 +60,43 @@ print(episode.query, "should become one of", episode.accepted)
 print("baseline:   ", tvsight.answer(model, episode.query))
 print("ICL:        ", tvsight.answer(model, episode.query, episode.demonstrations))
 print("task vector:", tvsight.answer(model, episode.query, patch=(layer, theta[layer])))
+
+# %% [markdown]
+# The logit lens shows where the answer comes from: the most probable next tokens after each block, with the vector.
+
+# %%
+prompt = tvsight.template("example").query(episode.query)
+lens = tvsight.lens(model, prompt, patch=(layer, theta[layer]), top=4)
+lens.plot()
+
+# %% [markdown]
+# ## A vector of a task
+#
+# `tvsight.task_vector` extracts one vector, the mean over dev episodes, chooses its block and tests it. Its report has
+# the accuracies, with 95 % intervals. It takes pairs of your own too: see
+# [your_own](https://github.com/tvsight/tvsight/blob/main/examples/your_own.ipynb).
+
+# %%
+vector = tvsight.task_vector(model, "country_capital", episodes=EPISODES, seed=SEED)
+vector
+
+# %%
+vector.apply(["Portugal", "Japan", "Kenya"])
+
+# %%
+vector.sweep("Portugal", expected="Lisbon").plot()
+
+# %% [markdown]
+# ## Steering
+#
+# Inside the block, α times the vector is added at every generated position, and the text turns to the capital. Small
+# factors change nothing, large ones drown the text.
+
+# %%
+text = "I am travelling to Spain, and I will visit"
+print("without:", model.generate(text, tokens=10))
+with vector.steering(alpha=0.5):
+    print("with:   ", model.generate(text, tokens=10))
 
 # %% [markdown]
 # ## Measured beside reported
@@ -93,19 +130,6 @@ axes.set(xlabel="block", ylabel="dev accuracy")
 plt.show()
 
 # %% [markdown]
-# ## A vector of a task
-#
-# `tvsight.task_vector` learns one vector, the mean over dev episodes, chooses its block and tests it. Its report has
-# the accuracies, with 95 % intervals.
-
-# %%
-vector = tvsight.task_vector(model, "country_capital", episodes=EPISODES, seed=SEED)
-vector
-
-# %%
-vector.apply("Portugal")
-
-# %% [markdown]
 # ## Whole answers
 #
 # An answer may have several tokens. The vector acts once, at the last token of the prompt, and the rest is generated.
@@ -127,37 +151,12 @@ tested.groupby("procedure")[["correct", "f1", "first_word"]].mean().astype(float
 tested[tested["procedure"] == "task_vector"][["query", "expected", "predicted"]].head()
 
 # %% [markdown]
-# ## Function vectors
-#
-# A function vector ([Todd et al., 2024](https://arxiv.org/abs/2310.15213)) is the sum of what ten attention heads
-# write. It is added to the residual stream, where a task vector replaces it.
-
-# %%
-function_vector = tvsight.task_vector(
-    model, "plural_singular", episodes=EPISODES, method="function_vector", seed=SEED
-)
-function_vector
-
-# %% [markdown]
-# ## Steering
-#
-# Inside the block, α times the vector is added at every generated position. Small factors bend the text, large ones
-# drown it.
-
-# %%
-text = "The capital of the country is"
-print("α = 0   ", model.generate(text, tokens=12))
-for alpha in (0.1, 0.25, 1):
-    with vector.steering(alpha=alpha):
-        print(f"α = {alpha:<5}", model.generate(text, tokens=12))
-
-# %% [markdown]
 # ## Files
 #
-# A vector is saved as safetensors, and `tvsight.read` returns all stored rows of a folder.
+# A vector is saved as safetensors, and `tvsight.read` returns the stored rows of a folder, all or some.
 
 # %%
 vector.save("country_capital.safetensors")
 again = tvsight.read_vector(model, "country_capital.safetensors")
-stored = tvsight.read("first_look")
+stored = tvsight.read("first_look", columns=["experiment", "task", "procedure", "correct"])
 stored.groupby(["experiment", "task"]).size()

@@ -35,7 +35,7 @@ import sys
 from getpass import getpass
 
 if importlib.util.find_spec("tvsight") is None:
-    package = "tvsight @ git+https://github.com/tvsight/tvsight"
+    package = "tvsight[figures,remote] @ git+https://github.com/tvsight/tvsight"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 if REMOTE is True and "NDIF_API_KEY" not in os.environ:
     os.environ["NDIF_API_KEY"] = getpass("NDIF key: ")

@@ -5,6 +5,7 @@ import runpy
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import matplotlib
@@ -15,12 +16,17 @@ from tests.helpers.commands import ROOT
 from tests.helpers.notebooks import EXAMPLES, SCRIPTS, changed, notebook
 
 BADGE = "https://colab.research.google.com/github/"
+COLOURS = {
+    "THINGS": repr(", ".join(f"{of} {of.upper()}" for of in ascii_lowercase)),
+    "QUERY, ANSWER": '"a", "A"',
+}
+"""Pairs that a tiny model knows."""
 TINY = {"DTYPE": '"float32"', "TASKS": '["to_upper", "to_lower"]', "EPISODES": "4", "SHOTS": "3"}
 """What a tiny model measures in a second."""
 
 Words = tuple[tuple[str, str], ...]
 LETTERS = (
-    *(("country_capital", "to_upper"), ("plural_singular", "to_lower")),
+    *(("country_capital", "to_upper"), ('["Portugal", "Japan", "Kenya"]', '["a", "b"]')),
     *(("phrase_plural", "next_letter"), ("layer = 11", "layer = 2")),
 )
 """Tasks whose words a tiny model knows, and a block that it has."""
@@ -54,8 +60,9 @@ def test_a_notebook_has_the_cells_of_its_script(script: Path) -> None:
     assert script.with_suffix(".ipynb").stat().st_size < 150_000
 
 
-def test_every_cell_of_the_first_look_has_run_without_an_error() -> None:
-    committed = nbformat.read(EXAMPLES / "first_look.ipynb", as_version=4)
+@pytest.mark.parametrize("name", ["first_look", "your_own"])
+def test_every_cell_of_a_notebook_has_run_without_an_error(name: str) -> None:
+    committed = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
     code = [cell for cell in committed.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)]
     kinds = {output.output_type for cell in code for output in cell.outputs}
@@ -70,8 +77,8 @@ def test_addresses_are_those_of_the_project(script: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     name = repository.removeprefix("https://github.com/")
     assert f"]({BADGE}{name}/blob/main/examples/{script.stem}.ipynb)" in text
-    (package,) = re.findall(r'"tvsight(?:\[(\w+)\])? @ git\+' + re.escape(repository) + '"', text)
-    assert package in {"", *project["optional-dependencies"]}
+    (extras,) = re.findall(r'"tvsight\[([\w,]+)\] @ git\+' + re.escape(repository) + '"', text)
+    assert {*extras.split(",")} <= {*project["optional-dependencies"]}
     assert repository in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert f"]({BADGE}{name}/blob/main/examples/first_look.ipynb)" in readme
 
@@ -87,6 +94,28 @@ def test_the_first_look_runs_on_a_tiny_model(
     assert table.notna().all(axis=None)
     assert found["again"].report == found["vector"].report
     assert {*found["stored"]["experiment"]} == {"main_results", "answers"}
+
+
+@pytest.mark.slow
+def test_a_model_and_pairs_of_your_own_take_thirty_lines(
+    run: Callable[..., dict[str, Any]], tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    model = {"MODEL": repr(str(tiny_checkpoint("llama")))}
+    words = (
+        ('[QUERY, "grass", "snow"]', "[QUERY]"),
+        ("episodes=10", "episodes=4"),
+        ("split=10", "split=4"),
+    )
+    found = run("your_own", model | COLOURS, words)
+    assert found["model"].name.startswith("own-")
+    assert {*found["rows"]["task"]} == {"next_letter", "colour"}
+    assert [*found["sweep"].table["block"]] == [*found["plain"].table["block"].unique()]
+    assert not found["patched"].table.equals(found["plain"].table)
+    code = (EXAMPLES / "your_own.py").read_text(encoding="utf-8").splitlines()
+    own = [
+        line for line in code[code.index("import tvsight") :] if line and not line.startswith("#")
+    ]
+    assert len(own) <= 30
 
 
 @pytest.mark.slow

@@ -5,12 +5,15 @@ python -m tests.helpers.notebooks on_ndif --plain
 """
 
 import sys
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import jupytext
 import nbformat
+from PIL import Image
 
 from tests.helpers.commands import ROOT
 
@@ -40,6 +43,18 @@ def execute(made: Any) -> None:
         cell.metadata.pop("execution", None)  # the times
         if cell.cell_type == "code":  # warnings have paths of this machine
             cell.outputs = [one for one in cell.outputs if one.get("name") != "stderr"]
+    shrink(made)
+
+
+def shrink(made: Any) -> None:
+    """Leave 64 colours to each picture, which is a third of its bytes."""
+    for cell in made.cells:
+        for data in (one.get("data", {}) for one in cell.get("outputs", [])):
+            if "image/png" in data:
+                picture = Image.open(BytesIO(b64decode(data["image/png"]))).convert("RGB")
+                few = BytesIO()
+                picture.quantize(64).save(few, format="png", optimize=True)
+                data["image/png"] = b64encode(few.getvalue()).decode()
 
 
 def changed(script: Path, changes: dict[str, str]) -> str:
