@@ -33,7 +33,7 @@ def token_ids(model: Model, split: Split) -> PromptTokens:
     """The prompts of a split. Half of the vocabulary counts as correct, drawn anew for each
     episode: a random model is right half of the time, so accuracy differs between layers."""
     tokens = tokenise(model, sample(split), "exact", template("example"))
-    vocabulary = range(len(model.tokenizer))
+    vocabulary = range(model.decoder.vocabulary)
     tokens["accepted"] = [
         random.Random(f"{split}/{index}/accepted").sample(vocabulary, len(vocabulary) // 2)
         for index in range(EPISODES)

@@ -122,6 +122,6 @@ def test_what_is_not_there_is_refused(first: First, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"Did you mean 'main_results'"):
         tvsight.read(first.config.results, "main_result")
     with pytest.raises(UsageError, match=r"^task: .* Did you mean 'to_upper'"):
-        tvsight.read(first.config.results, task=["to_lower", "to_uper"])
+        tvsight.read(first.config.results, task="to_uper")
     with pytest.raises(UsageError, match=r"^columns: no column 'corect'. Did you mean 'correct'"):
         tvsight.read(first.config.results, columns=["corect"])

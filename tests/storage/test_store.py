@@ -25,7 +25,7 @@ from tvsight.errors import StorageError, UsageError
 from tvsight.storage import store as module
 from tvsight.storage.contents import SCHEMA_VERSION
 from tvsight.storage.inspection import verify
-from tvsight.storage.schemas import SCORE_TYPES, Schema
+from tvsight.storage.schemas import SCORE_TYPES
 from tvsight.storage.store import DamagedResult, Result, Store
 from tvsight.writing import FRESH_NS
 
@@ -65,9 +65,9 @@ class Read:
         self.hashed.append(file.name)
         return self._sha256(file)
 
-    def read_table(self, file: Path, expected: Schema) -> pd.DataFrame:
+    def read_table(self, file: Path, *how: Any) -> pd.DataFrame:
         self.rows.append(file.name)
-        return self._read_table(file, expected)
+        return self._read_table(file, *how)
 
 
 def settle() -> None:

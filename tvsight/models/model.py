@@ -67,7 +67,7 @@ class Model:
 
     @cached_property
     def vocabulary(self) -> "Vocabulary":
-        """The tokenizer's vocabulary, indexed for scoring on first use."""
+        """The tokens that can be predicted, indexed for scoring on first use."""
         from tvsight.tasks.matching import Vocabulary
 
-        return Vocabulary(self.tokenizer)
+        return Vocabulary(self.tokenizer, self.decoder.vocabulary)

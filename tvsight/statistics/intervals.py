@@ -15,6 +15,8 @@ FEW = 64
 CONFIDENCE = 0.95
 EQUAL = 0.05
 """Two means that differ by less are called equal."""
+ROUNDING = 1e-9
+"""By which a resampled mean may differ from machine to machine."""
 SEED = 0
 """Seed of the bootstrap. It is fixed so that a redrawn table is identical."""
 
@@ -122,7 +124,8 @@ def mean_over_tasks(
     if len(counts) == 1 or not np.isfinite(resampled).all():
         return Estimate(value, np.nan, np.nan, n, len(counts))
     low, high = _quantiles(resampled)
-    equal_p = max((resampled <= -EQUAL).mean(), (resampled >= EQUAL).mean())
+    least = EQUAL - ROUNDING
+    equal_p = max((resampled <= -least).mean(), (resampled >= least).mean())
     return Estimate(value, low, high, n, len(counts), float(equal_p))
 
 

@@ -36,10 +36,15 @@ def matches(predicted: str, answer: str, rule: MatchRule) -> bool:
 
 
 class Vocabulary:
-    """The decoded tokens of a tokenizer, with an index to find those that `matches` accepts."""
+    """The decoded tokens of a tokenizer, with an index to find those that `matches` accepts.
 
-    def __init__(self, tokenizer: Any) -> None:
-        self.texts: list[str] = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
+    Args:
+        most: how many tokens the model can predict, where its tokenizer may have more.
+    """
+
+    def __init__(self, tokenizer: Any, most: int | None = None) -> None:
+        known = range(len(tokenizer))[:most]
+        self.texts: list[str] = tokenizer.batch_decode([[token] for token in known])
         stripped = sorted((text.strip(), index) for index, text in enumerate(self.texts))
         self._sorted = [text for text, _ in stripped]
         self._ids = [index for _, index in stripped]

@@ -54,7 +54,7 @@ def given(tiny_checkpoint: Callable[[str], Path]) -> Given:
         found[split]["absent"]["zero_shot"] = found[split]["right"]["zero_shot"]
         for prompts in found[split].values():
             prompts["accepted"] = [
-                sorted(rng.sample(range(300), 100)) for _ in range(EPISODES)
+                sorted(rng.sample(range(len(model.vocabulary.texts)), 100)) for _ in range(EPISODES)
             ]
     return found
 
