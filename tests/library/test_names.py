@@ -82,7 +82,7 @@ def test_names_from_elsewhere_are_refused_with_what_to_use(
             asked.add((owner, name))
     assert asked <= {(owner, name) for owner, names in INSTEAD.items() for name in names}
     with pytest.raises(AttributeError, match="Did you mean 'generate'"):
-        model.generat  # noqa: B018
+        _ = model.generat
     assert not hasattr(theta, "__array__")
     assert copy(theta).task == theta.task
 

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.helpers.small_runs import (
     stored,
 )
 from tests.helpers.tiny_models import DEPTH, WIDTH
+from tvsight.config import RunConfig
 from tvsight.errors import UsageError
 from tvsight.experiments.main_results import Options, score_numbers
 from tvsight.models import resolve
@@ -95,14 +97,19 @@ def test_what_was_stored_without_vectors_is_measured_again_where_they_are_needed
     assert_same(again.table, first.outcome.table)
 
 
+def drop(config: RunConfig, columns: Iterable[str]) -> None:
+    """Store the rows of one task without some columns, as an earlier version did."""
+    store = Store(config.results)
+    (path,) = [path for path in paths(config) if path.name.startswith("next_letter")]
+    manifest, rows = store.verified(path), store.rows(path).drop(columns=[*columns])
+    store.save(Result(manifest["identity"]), rows, None, {"versions": manifest["versions"]})
+
+
 def test_what_was_stored_without_scores_is_neither_redrawn_nor_counted_where_they_are_shown(
     first: First, tmp_path: Path
 ) -> None:
     plain = first.copied(tmp_path / "results")
-    store = Store(plain.results)
-    (bare,) = [path for path in paths(plain) if path.name.startswith("next_letter")]
-    manifest, rows = store.verified(bare), store.rows(bare).drop(columns=list(SCORE_TYPES))
-    store.save(Result(manifest["identity"]), rows, None, {"versions": manifest["versions"]})
+    drop(plain, SCORE_TYPES)
     assert stored(plain).failures == {}
     config = Options(**vars(plain), score="kl")
     found = stored(config)
@@ -120,10 +127,7 @@ def test_scores_of_one_token_are_redrawn_and_measured_again_where_they_are_shown
     first: First, tmp_path: Path
 ) -> None:
     plain = first.copied(tmp_path / "results")
-    store = Store(plain.results)
-    (bare,) = [path for path in paths(plain) if path.name.startswith("next_letter")]
-    manifest, rows = store.verified(bare), store.rows(bare).drop(columns="spellings")
-    store.save(Result(manifest["identity"]), rows, None, {"versions": manifest["versions"]})
+    drop(plain, ["spellings"])
     config = Options(**vars(plain), score="kl")
     found = stored(config)
     assert (found.failures, len(found.results)) == ({}, 3)

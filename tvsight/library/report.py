@@ -15,7 +15,7 @@ from tvsight.statistics.intervals import Estimate, accuracy
 TITLES = {"baseline": "Baseline", "icl": "ICL", "vector": "Vector"}
 """The procedures that are compared on the test episodes."""
 PARTS = ("value", "low", "high", "n", "distinct")
-"""What is kept of an accuracy."""
+"""The fields kept of an accuracy."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ FOLDERS: dict[str, Callable[[Path], str]] = {
     "model": lambda path: path.parts[1],
     "task": lambda path: path.name.rpartition("-")[0],
 }
-"""How the folder of a result says what it is about."""
+"""The fields of an identity that the folder of a result names."""
 MANY = 1_000_000
 """Rows whose number is said before they are read."""
 Names = str | Sequence[str] | None

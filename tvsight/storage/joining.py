@@ -20,7 +20,7 @@ SETTINGS = (
 )
 """The fields of an identity that a run has in common."""
 USUAL = {"division": "halves"}
-"""What a field means that an identity lacks."""
+"""The values of fields that an identity lacks."""
 
 Run = tuple[Any, ...]
 """A value of each of `SETTINGS`, and the SHA-256 of the file of episodes; None without one."""

@@ -27,7 +27,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "pinned": bool,
     "execution_timeout_seconds": (int, float),
 }
-"""What a server says of a deployed model, and its kind. Anything else is left out."""
+"""The fields that a server gives of a deployed model, and their kinds; others are left out."""
 LONGEST_ENVIRONMENT = 100_000
 """Most characters of all versions that a server names."""
 REHEARSED = 2

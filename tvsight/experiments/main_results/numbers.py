@@ -29,7 +29,7 @@ MEANS: dict[str, Mean] = {
     "recovered_gap": Ratio(recovered_gap, COMPARED),
     **DIFFERENCES,
 }
-"""What is averaged over tasks."""
+"""The columns that are averaged over tasks."""
 COUNTS = {"identified": "layer_p_holm"} | {
     f"{name}_tasks": f"{name}_p_holm" for name in DIFFERENCES
 }

@@ -34,7 +34,7 @@ SUBTRACTED = (
     c.estimate("P(between > within), mean subtracted", "centred_superiority"),
     c.estimate("Overlap, mean subtracted", "centred_overlap"),
 )
-"""What is shown of vectors without their mean too."""
+"""The columns shown for vectors without their mean too."""
 DISTANCE = c.named("Distance", "measure", str.title)
 TABLE = Table(
     "",
