@@ -31,6 +31,7 @@ model = TransformersModel(name, task="text-generation", tokenizer=tokenizer)
 with model.trace("a", remote=True):
     model.lm_head.output[0, 0, 0].save()
 """
+DEPLOY_LIMIT_S = 150.0
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def serve(names: Sequence[str], directory: Path) -> None:
         try:
             settings = server.client_environment(Path(folder) / "home")
             for name in names:
-                _deploy(name, settings)
+                _deploy(server, name, settings)
             print(*(f"export {key}={value}" for key, value in settings.items()), sep="\n")
             print(
                 f"python -m analyses.main_results --remote --model {' '.join(names)} "
@@ -66,12 +67,30 @@ def serve(names: Sequence[str], directory: Path) -> None:
             server.stop()
 
 
-def _deploy(name: str, settings: dict[str, str]) -> None:
-    """Have the server hold the model, so that it says in which precision before the first job."""
+def _deploy(server: NdifServer, name: str, settings: dict[str, str]) -> None:
+    """Have the server hold the model, so that it says in which precision before the first job.
+
+    On a busy machine ndif's API may lose its connection to Ray, which it never finds again, and
+    the client waits for good. Then it is started anew, once.
+    """
+    said = _first_job(name, settings)
+    if said:
+        server.kill_api()
+        server.start_api()
+        said = _first_job(name, settings)
+    if said:
+        raise SystemExit(f"{name} could not be deployed:\n{said}\n{server.logs('api')}")
+
+
+def _first_job(name: str, settings: dict[str, str]) -> str:
+    """Run a job with a model. Returns what the client said where that failed, else nothing."""
     command = [sys.executable, "-c", DEPLOY, name]
-    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{name} could not be deployed:\n{done.stdout}{done.stderr}")
+    env, limit_s = os.environ | settings, DEPLOY_LIMIT_S
+    try:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {limit_s} s"
+    return done.stdout + done.stderr if done.returncode else ""
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -81,7 +81,7 @@ def test_what_is_printed_measures_and_the_server_ends_in_the_background(
     try:
         wait_until(lambda: "Ctrl-C" in log.read_text() or serving.poll() is not None, START_LIMIT_S)
         printed = log.read_text()
-        assert "served at" in printed
+        assert "served at" in printed, printed
         command = printed.replace("my_results", str(tmp_path / "results"))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": path, "TMPDIR": str(tmp_path)}
