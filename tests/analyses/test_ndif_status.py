@@ -4,6 +4,7 @@ What it says of a real one is tested in tests/ndif.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,15 +64,17 @@ def test_a_page_in_place_of_an_answer_is_an_error_in_words(
 
 
 def test_a_job_is_forgotten_without_asking_the_server(tmp_path: Path) -> None:
-    Records(tmp_path).write(RECORD)
+    other = replace(RECORD, name="other-0123-0", job_id="b\n2", submitted="2026-01-09")
+    for record in (RECORD, other):
+        Records(tmp_path).write(record)
     here = ("--results", tmp_path)
     wrong = called("ndif_status", *here, "--forget", "c3")
     assert wrong.returncode == 2
     assert "--forget c3: no such job" in wrong.stderr
-    assert "known: a1" in wrong.stderr
+    assert "known: a1, b 2." in wrong.stderr
     both = called("ndif_status", *here, "--forget", "a1", "--host", "http://127.0.0.1:9")
     assert both.returncode == 2
     assert "--forget excludes --host: no server is asked" in both.stderr
     done = called("ndif_status", *here, "--forget", "a1")
     assert (done.returncode, done.stderr) == (0, "")
-    assert Records(tmp_path).all() == []
+    assert Records(tmp_path).all() == [other]

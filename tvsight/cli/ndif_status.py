@@ -8,6 +8,7 @@ import tyro
 
 from tvsight.config import Folder, Rules, Url
 from tvsight.errors import UsageError
+from tvsight.texts import one_line
 
 if TYPE_CHECKING:
     from tvsight.execution.ndif.client import NdifClient
@@ -57,7 +58,7 @@ def main(options: Options) -> int:
 def _forget(records: "Records", job_id: str) -> None:
     known = {record.job_id: record.name for record in records.all()}
     if job_id not in known:
-        ids = ", ".join(known) or "none"
+        ids = ", ".join(map(one_line, known)) or "none"
         raise UsageError(f"--forget {job_id}: no such job in {records.folder}; known: {ids}.")
     records.forget(known[job_id])
 
