@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from tvsight.writing import VERSION
+
 if TYPE_CHECKING:  # what type checkers and completion read
     from tvsight.library.comparison import measure as measure
     from tvsight.library.inside import attention as attention
@@ -20,7 +22,7 @@ if TYPE_CHECKING:  # what type checkers and completion read
     from tvsight.tasks import Task as Task
     from tvsight.tasks import task as task
 
-__version__ = "0.1.0"
+__version__ = VERSION
 _NAMES = {
     "tvsight.library.comparison": ["measure"],
     "tvsight.library.inside": ["attention", "lens"],

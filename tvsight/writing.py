@@ -16,6 +16,8 @@ from glob import escape
 from pathlib import Path
 from stat import S_IMODE
 
+VERSION = "0.1.0"
+"""Of tvsight, which its files name as their writer."""
 NEW = ".new-"
 """Prefix of the names of folders that are not complete."""
 MARK = 8

@@ -94,7 +94,9 @@ def test_results_are_looked_for_in_the_folder_where_it_is_called(tmp_path: Path)
 def test_the_version_has_one_source(tmp_path: Path) -> None:
     assert script(tmp_path, "--version").stdout == f"tvsight {tvsight.__version__}\n"
     assert PROJECT["project"]["dynamic"] == ["version"]
-    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "tvsight.__version__"}
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {
+        "attr": "tvsight.writing.VERSION"
+    }
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {tvsight.__version__}" in citation
 

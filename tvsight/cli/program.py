@@ -7,10 +7,10 @@ import sys
 from importlib import import_module
 from runpy import run_module
 
-from tvsight import __version__
 from tvsight.cli.command import PROGRAM, leave
 from tvsight.errors import UsageError, nearest
 from tvsight.experiments import EXPERIMENTS
+from tvsight.writing import VERSION
 
 COMMANDS = (*EXPERIMENTS, "all", "report", "show", "models", "tasks", "results", "ndif_status")
 """Every module here that is a command."""
@@ -36,7 +36,7 @@ def _without_analysis(typed: str) -> int:
 
         print(script(" ".join(sys.argv[2:]), [*_typed(), typed]), end="")
     elif typed == "--version":
-        print(f"tvsight {__version__}")
+        print(f"tvsight {VERSION}")
     elif not typed:
         raise UsageError("an analysis was expected, as in `tvsight main-results`. " + LISTED)
     else:

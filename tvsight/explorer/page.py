@@ -16,7 +16,6 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from tvsight import __version__
 from tvsight.errors import UsageError
 from tvsight.explorer import gallery
 from tvsight.explorer.detail import task_detail
@@ -25,7 +24,7 @@ from tvsight.explorer.runs import Folder, read_folder
 from tvsight.storage.choice import Choice
 from tvsight.storage.inspection import Finding
 from tvsight.storage.store import Store
-from tvsight.writing import has, reason, whole_file
+from tvsight.writing import VERSION, has, reason, whole_file
 
 SCRIPTS = (
     *("dom.js", "data.js", "charts.js", "overview.js", "task.js", "further.js", "episode.js"),
@@ -77,7 +76,7 @@ def page(folder: Folder, store: Store, beside: str | None) -> str:
     data = plain(shown) | {
         "figures": plain(figures),
         "tables": {name: f"table-{n}" for n, name in enumerate(tables)},
-        "version": __version__,
+        "version": VERSION,
     }
     packed = {f"table-{n}": _packed(text) for n, text in enumerate(tables.values())}
     packed |= {f"draws-{n}": _packed(text) for n, text in draws(data["runs"]).items()}
@@ -96,7 +95,7 @@ def page(folder: Folder, store: Store, beside: str | None) -> str:
         blocks=[*packed.items(), *_details(folder, store), *pictures.items()],
         code=scripts[0],
         library=scripts[1],
-        version=__version__,
+        version=VERSION,
     )
 
 

@@ -10,14 +10,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tvsight import __version__
 from tvsight.errors import Remark, UsageError, needed
 from tvsight.foreign import check_file, parsed
 from tvsight.interventions.attention import Head
 from tvsight.library.origin import Origin
 from tvsight.library.report import Report
 from tvsight.texts import one_line
-from tvsight.writing import has, reason, whole_file
+from tvsight.writing import VERSION, has, reason, whole_file
 
 NAME = "values"
 """The tensor in a file of a vector."""
@@ -42,7 +41,7 @@ def write_vector(path: Path, values: Tensor, about: Mapping[str, str]) -> None:
     Raises:
         UsageError: when the file cannot be written.
     """
-    metadata = {**about, "version": __version__}
+    metadata = {**about, "version": VERSION}
     _write(path, lambda new: save_file({NAME: values.contiguous()}, new, metadata), _is_vector)
 
 
@@ -101,7 +100,7 @@ def write_gguf(
     def write(new: Path) -> None:
         writer = GGUFWriter(new, "controlvector")
         try:
-            writer.add_string(MARK, __version__)
+            writer.add_string(MARK, VERSION)
             writer.add_string("controlvector.model_hint", architecture)
             writer.add_uint32("controlvector.layer_count", 1)
             for name, value in known.items():

@@ -30,7 +30,7 @@ class Lens:
         """A heat map of probabilities, block by rank, with the token in each cell."""
         from tvsight.library.pictures import lens_figure
 
-        return lens_figure(self)
+        return lens_figure(self.prompt, self.table)
 
     def __repr__(self) -> str:
         return str(self._shown.to_string())
@@ -60,7 +60,7 @@ class Sweep:
         """The log-probability of the expected token by block, with the answer below each."""
         from tvsight.library.pictures import sweep_figure
 
-        return sweep_figure(self)
+        return sweep_figure(self.query, self.expected, self.table)
 
     def __repr__(self) -> str:
         return str(self.table)
@@ -89,7 +89,7 @@ class Attention:
             raise unexpected("layer", f"the number of a block, 0 to {depth - 1}", layer)
         from tvsight.library.pictures import attention_figure
 
-        return attention_figure(self, layer)
+        return attention_figure(self.tokens, self.values[layer], layer)
 
     def __repr__(self) -> str:
         return f"<attention {list(self.values.shape)} of {self.tokens}>"

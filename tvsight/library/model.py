@@ -27,9 +27,6 @@ from tvsight.models.precision import Device, resolve_dtype
 from tvsight.prompts import check_window
 from tvsight.texts import one_line
 
-if TYPE_CHECKING:
-    from tvsight.library.steering import Steering
-
 NO_TEXT = re.compile(r"<(unused\d+|(start|end)_of_\w+)>")
 Remote = Literal[False, True, "simulated"]
 Result = TypeVar("Result")
@@ -42,8 +39,8 @@ class LoadedModel(Model):
     remote: Remote = False
     """Whether an NDIF server has the weights. `simulated`: they are here, and every call goes
     through the serialisation that a server would see."""
-    added: list["Steering"] = field(default_factory=list, compare=False)
-    """The blocks of steering whose vectors a job brings along, where the model is remote."""
+    added: list[tuple[int, torch.Tensor]] = field(default_factory=list, compare=False)
+    """Blocks and vectors of steering, which a job brings along where the model is remote."""
 
     @in_python()
     def generate(self, text: Text, tokens: int = 20) -> Text:
@@ -59,7 +56,7 @@ class LoadedModel(Model):
                 with `tokens` longer than the context window.
         """
         most = whole("tokens", tokens, 1)
-        added = [(of.layer, of.vector) for of in self.added]
+        added = list(self.added)
 
         def following(texts: list[str]) -> list[str]:
             prompts = {"prompts": self.tokens(texts, most)}

@@ -1,9 +1,8 @@
 """Figures of one prompt: the logit lens, a vector after every block, and attention."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from tvsight.output.lettering import drawable
 from tvsight.output.marks import grid_of_panels, heat_map, look_of, say_cells
@@ -11,17 +10,14 @@ from tvsight.output.plots import Plot
 from tvsight.output.theme import SCREEN_DPI, TWO_COLUMNS, new_figure
 from tvsight.texts import visible
 
-if TYPE_CHECKING:
-    from tvsight.library.inside import Attention, Lens, Sweep
-
 PANEL, MOST_NAMED = 1.9, 14
 """Height of a panel of attention in inches, and the most tokens that are named beside it."""
 
 
-def lens_figure(lens: "Lens") -> Figure:
+def lens_figure(prompt: str, table: pd.DataFrame) -> Figure:
     """See `Lens.plot`."""
     probability, token = (
-        lens.table.pivot_table(index="block", columns="rank", values=name, aggfunc="first")
+        table.pivot_table(index="block", columns="rank", values=name, aggfunc="first")
         for name in ("probability", "token")
     )
     figure = new_figure(TWO_COLUMNS, 0.8 + 0.2 * len(token))
@@ -31,16 +27,16 @@ def lens_figure(lens: "Lens") -> Figure:
     say_cells(axes, token.to_numpy(), _drawn, probability.to_numpy(dtype=float))
     axes.set(xlabel="rank", ylabel="block")
     told = (
-        f"The most probable next tokens after each block of: {lens.prompt}\nColour is their "
+        f"The most probable next tokens after each block of: {prompt}\nColour is their "
         "probability: white is 0, dark blue is 1."
     )
     return _shown(Plot(figure, "Logit lens", told, told))
 
 
-def sweep_figure(sweep: "Sweep") -> Figure:
+def sweep_figure(query: str, expected: str, table: pd.DataFrame) -> Figure:
     """See `Sweep.plot`."""
     figure = new_figure(TWO_COLUMNS, 2.4)
-    axes, table = figure.subplots(), sweep.table
+    axes = figure.subplots()
     look = look_of("task_vector") | {"linestyle": "-"}
     axes.plot(table["block"], table["log_probability"], **look)
     named = [
@@ -48,22 +44,22 @@ def sweep_figure(sweep: "Sweep") -> Figure:
         for block, answer in zip(table["block"], table["answer"], strict=True)
     ]
     axes.set_xticks(table["block"], named, rotation=90)
-    expected = _drawn(sweep.expected.strip())
-    axes.set(xlabel="answer, block", ylabel=f"log-probability of “{expected}”")
-    told = f"The vector is applied to “{sweep.query.strip()}” after each block alone."
+    answer = _drawn(expected.strip())
+    axes.set(xlabel="answer, block", ylabel=f"log-probability of “{answer}”")
+    told = f"The vector is applied to “{query.strip()}” after each block alone."
     return _shown(Plot(figure, "One vector after every block", told, told))
 
 
-def attention_figure(attention: "Attention", layer: int) -> Figure:
+def attention_figure(tokens: list[str], patterns: Tensor, layer: int) -> Figure:
     """See `Attention.plot`."""
-    _, heads, count, _ = attention.values.shape
+    heads, count, _ = patterns.shape
     across = min(heads, 4)
     step, down = -(-count // MOST_NAMED), -(-heads // across)
-    named = ["" if place % step else _drawn(token) for place, token in enumerate(attention.tokens)]
+    named = ["" if place % step else _drawn(token) for place, token in enumerate(tokens)]
     figure = new_figure(TWO_COLUMNS, 1 + down * PANEL)
     for head, axes in enumerate(grid_of_panels(figure, heads, across)):
         first, last = head % across == 0, head >= heads - across
-        values = pd.DataFrame(attention.values[layer, head].numpy())
+        values = pd.DataFrame(patterns[head].numpy())
         heat_map(axes, values, named * first, named * last, turned=True)
         axes.set(title=f"head {head}", xlabel="to" if last else "", ylabel="from" * first)
     told = "Rows attend to columns, and each sums to 1; white is 0, dark blue is 1."

@@ -1,6 +1,5 @@
 """Blocks of steering: each owns what it adds to a model, and takes nothing else away."""
 
-from contextlib import suppress
 from typing import Any
 
 from torch import Tensor
@@ -34,7 +33,7 @@ class Steering:
             )
         model, nn = self.model, self.model.decoder.nn
         if model.remote:
-            self._owned = model.added, self
+            self._owned = model.added, (self.layer, self.vector)
         else:
             self._owned = nn._edits, steered(model.decoder, self.layer, self.vector)._edits[-1]
         entries, own = self._owned
@@ -43,5 +42,5 @@ class Steering:
     def __exit__(self, *_: object) -> None:
         if self._owned is not None:
             entries, own = self._owned
-            with suppress(ValueError):  # it was ended before, or all edits were cleared
-                entries.remove(own)
+            # It may be gone: ended before, or all edits were cleared.
+            entries[:] = [entry for entry in entries if entry is not own]

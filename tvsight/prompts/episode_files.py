@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from tvsight import __version__
 from tvsight.errors import UsageError, nearest, option
 from tvsight.foreign import Unusable, parsed, read_text
 from tvsight.prompts.episodes import SPLITS, Episode, Split
 from tvsight.tasks.words import is_encodable, shown
-from tvsight.writing import has, reason, refuse_foreign, whole_file
+from tvsight.writing import VERSION, has, reason, refuse_foreign, whole_file
 
 EPISODES_VERSION = 1
 VERSION_KEY = "episodes_version"
@@ -51,7 +50,7 @@ def write_episodes(path: Path, episodes: Iterable[Episode]) -> None:
         OSError: when the file cannot be written, or is none of tvsight's; an earlier one is
             untouched.
     """
-    header = json.dumps({VERSION_KEY: EPISODES_VERSION, "tvsight": __version__})
+    header = json.dumps({VERSION_KEY: EPISODES_VERSION, "tvsight": VERSION})
     with whole_file(path, is_own) as new:
         lines = [header, *map(_line, episodes)]
         new.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -125,7 +124,7 @@ def _check_version(fields: dict[str, Any], path: Path) -> None:
         writer = shown(fields.get("tvsight", "of an unknown version")).strip("'")
         raise UsageError(
             f"{option('episodes', path)}: version {shown(fields[VERSION_KEY])} of episode files, "
-            f"written by tvsight {writer}; tvsight {__version__} reads version "
+            f"written by tvsight {writer}; tvsight {VERSION} reads version "
             f"{EPISODES_VERSION}. Save the episodes again, or use that tvsight."
         )
 

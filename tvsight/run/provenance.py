@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tvsight
 from tvsight.models import ModelSource
 from tvsight.run.revisions import DEFAULT
 
@@ -62,7 +61,7 @@ def package_version(name: str) -> str:
 
 def git_commit() -> dict[str, Any] | None:
     """The commit of the source tree that tvsight runs from, and whether its files were changed."""
-    root = Path(tvsight.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:

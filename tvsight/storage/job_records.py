@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tvsight import __version__
 from tvsight.errors import StorageError
 from tvsight.foreign import read_json
 from tvsight.storage.versions import LaterVersion, is_later, later
-from tvsight.writing import clear_unfinished, whole_file
+from tvsight.writing import VERSION, clear_unfinished, whole_file
 
 JOBS = ".jobs"
 RECORD_VERSION = 2
@@ -40,7 +39,7 @@ class JobRecord:
     faults: tuple[str, ...] = ()
     """Failures that were followed by another try, oldest first."""
     version: int = RECORD_VERSION
-    written_by: str = __version__
+    written_by: str = VERSION
     """Version of tvsight."""
 
     @property
@@ -155,7 +154,7 @@ class Records:
         if version not in (None, RECORD_VERSION):
             why = (
                 f"job record of version {version!r}, written by tvsight {writer}; tvsight "
-                f"{__version__} reads version {RECORD_VERSION}"
+                f"{VERSION} reads version {RECORD_VERSION}"
             )
         if is_later(writer) or (isinstance(version, int | float) and version > RECORD_VERSION):
             return Unusable("later", later(why, writer))

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tvsight import __version__
 from tvsight.foreign import read_json
 from tvsight.storage.contents import OLDEST_SCHEMA, SCHEMA_VERSION, DamagedResult
 from tvsight.storage.schemas import MAPPINGS, NUMBERS, TEXTS
 from tvsight.storage.versions import LaterVersion, is_later, later
-from tvsight.writing import checksum, folder_name, whole_file
+from tvsight.writing import VERSION, checksum, folder_name, whole_file
 
 ROWS, VECTORS, MANIFEST = "rows.parquet", "vectors.safetensors", "manifest.json"
 EPISODES = "episodes.parquet"
@@ -98,7 +97,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], Path]:
         raise DamagedResult(f"no readable {MANIFEST}") from error
     if not OLDEST_SCHEMA <= version <= SCHEMA_VERSION:
         raise OtherSchema(
-            f"schema {version}, written by tvsight {writer}; tvsight {__version__} reads schemas "
+            f"schema {version}, written by tvsight {writer}; tvsight {VERSION} reads schemas "
             f"{OLDEST_SCHEMA} to {SCHEMA_VERSION}"
         )
     try:

@@ -2,8 +2,8 @@
 
 from packaging.version import Version
 
-from tvsight import __version__
 from tvsight.errors import UsageError
+from tvsight.writing import VERSION
 
 
 class LaterVersion(UsageError):
@@ -16,7 +16,7 @@ class LaterVersion(UsageError):
 def is_later(writer: object) -> bool:
     """Whether a version of tvsight is later than this one. Unknown versions are not."""
     try:
-        return Version(str(writer)) > Version(__version__)
+        return Version(str(writer)) > Version(VERSION)
     except ValueError:  # no version, or one of more digits than a number may have
         return False
 
@@ -24,6 +24,6 @@ def is_later(writer: object) -> bool:
 def later(why: str, writer: object) -> str:
     """What is said of a file that a later tvsight wrote, and why this one cannot use it."""
     return (
-        f"{why}. A later tvsight wrote it ({writer}; this is {__version__}): use that version "
+        f"{why}. A later tvsight wrote it ({writer}; this is {VERSION}): use that version "
         "here, or name another folder with --results."
     )

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import tvsight
 from tests.helpers.job_server import (
     BUSY,
     DECODER,
@@ -24,7 +23,7 @@ from tests.helpers.job_server import (
 from tests.helpers.tiny_llama import HOST
 from tvsight.errors import RefusedError, ServerError, UsageError
 from tvsight.execution.jobs import Job
-from tvsight.execution.ndif import remote
+from tvsight.execution.ndif import parcel, remote
 from tvsight.execution.ndif.client import Unanswered
 from tvsight.execution.ndif.patience import Patience
 from tvsight.execution.ndif.remote import Remote
@@ -72,7 +71,7 @@ def test_a_job_that_was_for_something_else_is_not_taken_up(
         case "host":
             server.host = "http://other"
         case "tvsight":
-            monkeypatch.setattr(tvsight, "__version__", "0")
+            monkeypatch.setattr(parcel, "VERSION", "0")
         case "damaged":
             (tmp_path / JOBS / "n-0.json").write_text("{")
     place(server, tmp_path).begin(decoder, job, "n-0")

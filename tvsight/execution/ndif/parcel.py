@@ -9,12 +9,12 @@ import zstandard
 from nnsight.ndif import pull_env
 from nnsight.schema.request import RequestModel
 
-import tvsight
 from tvsight.execution.here import ship_source
 from tvsight.execution.jobs import Job
 from tvsight.execution.ndif.results import fingerprint, seal
 from tvsight.interventions.decoder import Decoder
 from tvsight.methods.method import Method
+from tvsight.writing import VERSION
 
 LEVEL = 6
 """Level of compression, as in nnsight."""
@@ -55,7 +55,7 @@ def _sealed(
 def digest(job: Job) -> str:
     """A hash of a job: its function and arguments, and the version of the code."""
     known = [_described(argument) for argument in job.arguments]
-    return fingerprint([tvsight.__version__, job.function.__qualname__, known])[:16]
+    return fingerprint([VERSION, job.function.__qualname__, known])[:16]
 
 
 def _described(argument: Any) -> Any:

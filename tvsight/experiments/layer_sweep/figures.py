@@ -140,7 +140,8 @@ def by_task(
     depth = grid.shape[1]
     figure = new_figure(TWO_COLUMNS, 0.95 + 0.2 * len(grid))
     room = max(LEAST_MAP, figure.get_figwidth() - BESIDE)
-    left, right, bar = figure.subplots(1, 3, width_ratios=[room, LEVELS, 0.09])
+    levels_room = LEVELS if figure.get_figwidth() == TWO_COLUMNS else room  # digits need as much
+    left, right, bar = figure.subplots(1, 3, width_ratios=[room, levels_room, 0.09])
     names = list(map(task_title, grid.index))
     figure.colorbar(heat_map(left, grid, names, []), cax=bar)
     bar.set_ylabel(accuracy.capitalize().replace(" (", "\n("))
