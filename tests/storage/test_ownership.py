@@ -144,6 +144,23 @@ def test_a_misplaced_result_stays_after_a_run_has_moved_it_aside(store: Store) -
     assert [kept.path for kept in sorted_out(store)[1]] == [aside]
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_nothing_is_written_into_what_is_not_ours_before_it_is_moved_aside(
+    store: Store, tmp_path: Path, is_link: bool
+) -> None:
+    """Its name and its files may be those of a result; no manifest says that they are."""
+    place = store.root / CURRENT.path
+    (place / "manifest.json").write_text("{}")
+    there = place.rename(tmp_path / "elsewhere") if is_link else place
+    if is_link:
+        place.symlink_to(there)
+    names = {file.name for file in there.iterdir()}
+    aside = store.set_aside(CURRENT.path)
+    assert {file.name for file in (store.root / aside).iterdir()} == names
+    remove(store, removable(store))
+    assert (store.root / aside / "manifest.json").read_text() == "{}"
+
+
 @pytest.mark.parametrize("seed", range(int(os.environ.get("FUZZED_FOLDERS", "100")) // 20))
 def test_clean_removes_own_leftovers_and_nothing_else(tmp_path: Path, seed: int) -> None:
     made, counts = random_folders.samples(tmp_path / "made"), dict.fromkeys(("f", "i", "o"), 0)

@@ -56,9 +56,11 @@ def main(options: Options) -> int:
 
 
 def _forget(records: "Records", job_id: str) -> None:
+    from tvsight.execution.ndif.exchange import brief
+
     known = {record.job_id: record.name for record in records.all()}
     if job_id not in known:
-        ids = ", ".join(map(one_line, known)) or "none"
+        ids = ", ".join(brief(one_line(known_id)) for known_id in known) or "none"
         raise UsageError(f"--forget {job_id}: no such job in {records.folder}; known: {ids}.")
     records.forget(known[job_id])
 

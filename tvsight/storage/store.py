@@ -29,7 +29,6 @@ from tvsight.storage.contents import (
 )
 from tvsight.storage.manifests import (
     EPISODES,
-    FILES,
     ROWS,
     VECTORS,
     Result,
@@ -286,8 +285,6 @@ class Store:
         folder = self.root / path
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            if folder.is_dir() and {file.name for file in folder.iterdir()} <= FILES:
-                (folder / MARKER).touch()  # the manifest may be what is damaged
             folder.rename(place)
         except OSError as error:
             raise StorageError(

@@ -240,11 +240,11 @@ def test_a_person_is_told_what_is_waited_for(
 
 
 def test_an_answer_about_another_job_is_a_fault(answered: Answers) -> None:
-    other, right = ({"id": name, "status": "ERROR", "description": "no"} for name in ("b2", "a1"))
+    other, right = ({"id": name, "status": "ERROR", "description": "no"} for name in ("b\n2", "a1"))
     answered += [httpx.Response(200, json=other), httpx.Response(200, json=right)]
     client = NdifClient(HOST)
     assert client.job("a1") == ndif.Answer("failed", "no", None)
-    assert [fault for _, fault in client.faults] == ["the answer about job a1 is about job b2"]
+    assert [fault for _, fault in client.faults] == ["the answer about job a1 is about job b 2"]
 
 
 def test_what_is_too_long_is_a_fault_or_no_result(answered: Answers) -> None:

@@ -308,7 +308,8 @@ def _of_job(job_id: str, response: httpx.Response) -> Answer | None:
         return None
     answer = document(response)
     if answer.get("id", job_id) != job_id:
-        raise Fault(f"the answer about job {job_id} is about job {brief(str(answer['id']))}")
+        other = brief(one_line(str(answer["id"])))
+        raise Fault(f"the answer about job {job_id} is about job {other}")
     state = STATES.get(answer["status"], "running")
     link = answer.get("data")
     text = str(answer.get("description") or "")
