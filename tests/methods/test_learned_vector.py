@@ -13,7 +13,7 @@ from tests.helpers.method_prompts import method_prompts
 from tests.helpers.reference import Reference, hooked
 from tests.helpers.tiny_models import DEPTH, EVERY_FAMILY, WIDTH
 from tvsight.errors import MeasurementError
-from tvsight.execution.here import Remote, run
+from tvsight.execution.here import run
 from tvsight.interventions import batching
 from tvsight.interventions.answers import Icl, scores
 from tvsight.interventions.decoder import Decoder
@@ -69,7 +69,10 @@ def trained(
 def starts_of(dev: PromptTokens, places: list[Place] = PLACES) -> Tensor:
     drawn = torch.randn(len(places), WIDTH, generator=torch.Generator().manual_seed(1))
     return torch.stack(
-        [of if place.use == "overwrite" else 0 * of for of, place in zip(drawn, places, strict=True)]
+        [
+            of if place.use == "overwrite" else 0 * of
+            for of, place in zip(drawn, places, strict=True)
+        ]
     )
 
 
@@ -135,6 +138,7 @@ def test_a_vector_is_what_it_would_be_alone(case: Case) -> None:
 def test_the_vectors_are_those_that_were_best_on_held_out_queries(case: Case) -> None:
     queries, starts = divided(case.dev), starts_of(case.dev)
     found = run(case.model.decoder, trained, case.dev, PLACES, starts, queries)
+    assert torch.equal(starts, starts_of(case.dev))
     losses = run(case.model.decoder, losses_of, case.dev, PLACES, found.vectors, queries.held_out)
     torch.testing.assert_close(losses, found.held_out, atol=1e-4, rtol=1e-4)
     first = run(case.model.decoder, losses_of, case.dev, PLACES, starts, queries.held_out)

@@ -24,7 +24,7 @@ from tvsight.methods import task_vector
 from tvsight.methods.method import Method, Use
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 
-STEPS, BATCH = 60, 16
+STEPS, BATCH = 60, 8
 """Steps of the optimiser at most, and the queries of each."""
 RATE = 0.3
 """Of the first step, in standard deviations of the states; it falls to 0 in a line."""
@@ -85,7 +85,9 @@ class ZeroShot:
         """
         placed = [
             vector + (self.states[rows, place.block].float() if place.use == "add" else 0)
-            for place, vector in zip(places, vectors[:, None].expand(-1, len(rows), -1), strict=True)
+            for place, vector in zip(
+                places, vectors[:, None].expand(-1, len(rows), -1), strict=True
+            )
         ]
         chosen = [row for _ in places for row in rows]
         layers = [place.block for place in places for _ in rows]
@@ -149,11 +151,11 @@ def train(
     scale = asked.states[:, blocks].float().std(dim=0, correction=0)
     moved = torch.zeros_like(scale, requires_grad=True)  # in standard deviations
     first, second = torch.zeros_like(scale), torch.zeros_like(scale)
-    best = starts.float().to(scale)
+    starts = starts.float().to(scale)
+    best = starts.clone()
     held_out, since = torch.full((len(places),), torch.inf), [0] * len(places)
     going, losses = list(range(len(places))), list[dict[int, float]]()
     order = _batches(queries.train, seed)
-    starts = best.clone()
 
     def mean_losses(rows: list[int]) -> Tensor:
         """Of each place that is still trained."""
