@@ -8,7 +8,7 @@ labels and the width of the model are enough to memorise answers; or by a gain o
 alone.
 
     python -m analyses.learned_vectors
-    python -m analyses.learned_vectors --tasks translation --learned-blocks 4
+    python -m analyses.learned_vectors --tasks translation
 """
 
 from tvsight.cli.analysis import run

@@ -6,10 +6,11 @@ vectors start at the mean θ, or at zero where they are added, and are trained o
 dev queries; the others end the training, and choose the block by their loss.
 
 Controls: a vector learned on answers that are permuted among the queries, after the block chosen
-with right ones, and a random direction of the learned vector's length.
+with right ones, and random directions of the learned vector's length.
 """
 
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -42,37 +43,20 @@ from tvsight.protocol.conditions import (
 from tvsight.protocol.measure import best_layer, correct_by_block, extract_with_icl
 
 USES: tuple[Use, ...] = ("overwrite", "add")
+PLAIN = {"operation": None, "loss": None}
 
 
 class LearnedAnswers(TypedDict):
-    """Everything that is measured of one task. Conditions are labelled with `operation` and
-    `loss`."""
+    """Everything that is measured of one task. Labels are `operation`, `loss` and, on test, whether
+    the block is the `chosen` one. Those of learned vectors are also `steps`; `fitted`, the share of
+    the training queries that are answered as trained; `cosine` and `norm_ratio` of the change of
+    the mean zero-shot state to that of the extracted vector."""
 
     dev: list[Read]
-    """`baseline`, `no_op`, and the extracted vectors after every block."""
+    """`baseline`, `no_op`; `task_vector` and `own_mean` after every block."""
     test: list[Read]
-    """`baseline`, `icl`; `task_vector` after its block; `own_mean` after every block;
-    `learned_vector` after each block where it was trained, and `random_vector` after its block."""
-    details: list[dict[str, Any]]
-    """Of each vector: `procedure`, `operation`, `loss`, `layer`, whether the block is the `chosen`
-    one; of a learned one `steps`, `fitted` (the share of the training queries that are answered as
-    trained), and `cosine` and `norm_ratio` of its change of the mean zero-shot state to that of the
-    extracted vector."""
-    labels: int
-    """Number of different queries that vectors are trained on."""
-    finite: bool
-
-
-class Learned(NamedTuple):
-    """Vectors of one operation that were trained for one aim."""
-
-    use: Use
-    loss: str
-    vectors: Tensor
-    """`[depth, width]`; zero where none was trained."""
-    blocks: list[int]
-    chosen: int
-    """The block with the least loss on the held-out queries."""
+    """`baseline`, `icl`; `task_vector` after its block, `own_mean` after every block,
+    `learned_vector` wherever it was trained, and `random_vector` after its chosen block."""
 
 
 def measure(
@@ -93,33 +77,36 @@ def measure(
     on_dev, on_test = extract_with_icl(decoder, dev), extract_with_icl(decoder, test)
     asked, queries = ZeroShot(decoder, dev["zero_shot"]), divided(dev, seed)
     mean = on_dev.vectors["task_vector"].float().mean(dim=0)
-    change = mean - asked.states.float().mean(dim=0)
+    unpatched = asked.states.float().mean(dim=0)
+    change = mean - unpatched
     extracted = {"overwrite": mean, "add": change}
     every = range(decoder.depth)
-    on_own = Prompts(decoder, dev["zero_shot"], dev["expected"], on_dev.icl)
-    conditions = [
-        _condition("task_vector", on_dev.vectors["task_vector"], every, "overwrite"),
-        *(_condition("own_mean", extracted[use], every, use) for use in USES),
-    ]
-    plain = BASELINE.labelled(operation=None, loss=None)
-    swept = on_own.read(
-        [plain, *conditions, no_op([decoder.depth // 2], operation=None, loss=None)]
+    swept = Prompts(decoder, dev["zero_shot"], dev["expected"], on_dev.icl).read(
+        [
+            BASELINE.labelled(**PLAIN),
+            no_op([decoder.depth // 2], **PLAIN),
+            _condition("task_vector", on_dev.vectors["task_vector"], every, "overwrite"),
+            *(_condition("own_mean", extracted[use], every, use) for use in USES),
+        ]
     )
-    _, own, *means, _ = swept
-    details: list[dict[str, Any]] = []
-    for read in (own, *means):
-        best = best_layer(read["answers"], dev["accepted"])
-        details += [_detail(read["procedure"], layer, best, **read["labels"]) for layer in every]
-
-    places = [
-        Place(block, use)
-        for use, read in zip(USES, means, strict=True)
-        for block in _sampled(correct_by_block(read["answers"], dev["accepted"]), count)
+    own, *means = [read["answers"] for read in swept[2:]]
+    best = best_layer(own, dev["accepted"])
+    conditions = [
+        _condition("task_vector", on_test.vectors["task_vector"], [best], "overwrite", chosen=True)
     ]
-    learned: list[Learned] = []
+    places = []
+    for use, read in zip(USES, means, strict=True):
+        correct, best = correct_by_block(read, dev["accepted"]), best_layer(read, dev["accepted"])
+        places += [Place(block, use) for block in _sampled(correct, count)]
+        conditions += [
+            _condition("own_mean", extracted[use], [block], use, chosen=block == best)
+            for block in every
+        ]
 
-    def learn(name: str, loss: Loss, wanted: list[int], places: list[Place], of: Queries) -> None:
-        """Train a vector for each place, and note what came of it."""
+    def learn(
+        name: str, loss: Loss, wanted: Sequence[int], places: Sequence[Place], of: Queries
+    ) -> list[Condition]:
+        """Train a vector for each place."""
 
         def heard(text: str) -> None:
             say(f"learning from {name}: {text}")
@@ -127,96 +114,95 @@ def measure(
         starts = torch.stack([mean[block] * (use == "overwrite") for block, use in places])
         found = train(asked, places, starts, loss, of, STEPS, seed, heard)
         fitted = _fitted(asked, places, found.vectors, of.train, wanted)
-        for use in dict.fromkeys(place.use for place in places):
-            numbers = [number for number, place in enumerate(places) if place.use == use]
-            vectors, blocks = torch.zeros_like(mean), [places[number].block for number in numbers]
-            vectors[blocks] = found.vectors[numbers]
-            chosen = blocks[int(found.held_out[numbers].argmin())]
-            learned.append(Learned(use, name, vectors, blocks, chosen))
-            changed = vectors - (mean - change if use == "overwrite" else 0)
-            for number, block in zip(numbers, blocks, strict=True):
-                own, other = changed[block], change[block]
-                detail = _detail("learned_vector", block, chosen, operation=use, loss=name)
-                details.append(
-                    {
-                        **detail,
-                        "steps": sum(number in step for step in found.losses),
-                        "fitted": fitted[number],
-                        "cosine": torch.cosine_similarity(own, other, dim=0).item(),
-                        "norm_ratio": (own.norm() / other.norm()).item(),
-                    }
-                )
+        losses = found.held_out.tolist()
+        chosen = {
+            use: min((losses[n], n) for n, place in enumerate(places) if place.use == use)[1]
+            for use in USES
+        }
+        learned = []
+        for number, (block, use) in enumerate(places):
+            vector = found.vectors[number]
+            changed = vector - unpatched[block] * (use == "overwrite")
+            labels = {
+                "chosen": number == chosen[use],
+                "steps": sum(number in step for step in found.losses),
+                "fitted": fitted[number],
+                "cosine": torch.cosine_similarity(changed, change[block], dim=0).item(),
+                "norm_ratio": (changed.norm() / change[block].norm()).item(),
+            }
+            learned.append(_condition("learned_vector", vector, [block], use, name, **labels))
+        return learned
 
-    learn("answer", answer_loss(decoder, dev["expected"]), dev["expected"], places, queries)
-    chosen_places = [Place(of.chosen, of.use) for of in learned]
-    learn("icl", icl_loss(decoder, on_dev.icl), dev["expected"], places, queries)
-    permuted = _permuted(dev, queries.train, seed)
-    every_step = Queries(queries.train, [])
-    learn("permuted", answer_loss(decoder, permuted), permuted, chosen_places, every_step)
-
-    say("test")
-    layer = best_layer(own["answers"], dev["accepted"])
-    tested = [
-        _condition("task_vector", on_test.vectors["task_vector"], [layer], "overwrite"),
-        *conditions[1:],
-        *(_condition("learned_vector", of.vectors, of.blocks, of.use, of.loss) for of in learned),
+    usual = dev["expected"]
+    from_answers = learn("answer", answer_loss(decoder, usual), usual, places, queries)
+    kept = [of for of in from_answers if of.labels["chosen"]]
+    permuted, every_step = _permuted(dev, queries.train, seed), queries._replace(held_out=[])
+    again = [Place(of.blocks[0], of.use) for of in kept]
+    conditions += [
+        *from_answers,
+        *learn("icl", icl_loss(decoder, on_dev.icl), usual, places, queries),
+        *learn("permuted", answer_loss(decoder, permuted), permuted, again, every_step),
+        *(_random(of, len(test["expected"]), seed) for of in kept),
     ]
-    directions = torch.randn(
-        (len(test["expected"]), decoder.depth, decoder.width),
-        generator=torch.Generator().manual_seed(seed),
-    )
-    directions = torch.nn.functional.normalize(directions, dim=-1).to(mean.device)
-    for of in learned[: len(USES)]:
-        drawn = directions * of.vectors.norm(dim=-1, keepdim=True)
-        tested.append(_condition("random_vector", drawn, [of.chosen], of.use, of.loss))
-        details.append(_detail("random_vector", of.chosen, of.chosen, **tested[-1].labels))
-    on_others = Prompts(decoder, test["zero_shot"], test["expected"], on_test.icl)
-    icl = read_states(decoder, "icl", on_test.icl.states, on_test.icl, operation=None, loss=None)
-    return {
-        "dev": swept,
-        "test": [*on_others.read([plain, *tested]), icl],
-        "details": details,
-        "labels": len({tuple(dev["zero_shot"][row]) for row in queries.train}),
-        "finite": all(bool(of.vectors.isfinite().all()) for of in learned),
-    }
+    say("test")
+    prompts = Prompts(decoder, test["zero_shot"], test["expected"], on_test.icl)
+    icl = read_states(decoder, "icl", on_test.icl.states, on_test.icl, **PLAIN)
+    return {"dev": swept, "test": [*prompts.read([BASELINE.labelled(**PLAIN), *conditions]), icl]}
 
 
 def _condition(
-    procedure: str, vectors: Tensor, blocks: Any, use: Use, loss: str | None = None
+    procedure: str,
+    vectors: Tensor,
+    blocks: Sequence[int],
+    use: Use,
+    loss: str | None = None,
+    **labels: Any,
 ) -> Condition:
-    return Condition(procedure, vectors, blocks, use, {"operation": use, "loss": loss})
+    return Condition(procedure, vectors, blocks, use, {"operation": use, "loss": loss, **labels})
 
 
-def _detail(procedure: str, layer: int, chosen: int, **labels: Any) -> dict[str, Any]:
-    return {"procedure": procedure, **labels, "layer": layer, "chosen": layer == chosen}
-
-
-def _sampled(correct: list[int], count: int) -> list[int]:
-    """Blocks after which vectors are trained, ascending: half of `count` evenly spaced, and of the
-    others those with the most correct answers, of equal ones the first."""
+def _sampled(correct: Sequence[int], count: int) -> list[int]:
+    """Blocks after which vectors are trained, ascending: half of `count` evenly spaced, the same
+    for every task, and of the others those with the most correct answers, of equal ones the
+    first."""
     depth, half = len(correct), max(1, count // 2)
     spaced = {depth * (2 * number + 1) // (2 * half) for number in range(half)}
     others = sorted(set(range(depth)) - spaced, key=lambda block: (-correct[block], block))
     return sorted([*spaced, *others[: max(0, count - len(spaced))]])
 
 
-def _permuted(dev: PromptTokens, train: list[int], seed: int) -> list[int]:
-    """The expected tokens of all queries, with those of the training queries permuted: a query has
-    the answer of another one."""
-    first = {tuple(dev["zero_shot"][row]): dev["expected"][row] for row in train}
-    order = torch.randperm(len(first), generator=torch.Generator().manual_seed(seed)).tolist()
-    prompts, tokens = [[*first][n] for n in order], [[*first.values()][n] for n in order]
-    given = dict(zip(prompts, [*tokens[1:], *tokens[:1]], strict=True))
-    asked = zip(map(tuple, dev["zero_shot"]), dev["expected"], strict=True)
-    return [given.get(prompt, token) for prompt, token in asked]
+def _permuted(dev: PromptTokens, train: Sequence[int], seed: int) -> list[int]:
+    """The expected tokens, where each training query has that of another one: they move round by
+    one place in a random order."""
+    asked = [*map(tuple, dev["zero_shot"])]
+    known = {asked[row]: dev["expected"][row] for row in train}
+    order = torch.randperm(len(known), generator=torch.Generator().manual_seed(seed)).tolist()
+    prompts = [[*known][place] for place in order]
+    given = {prompt: known[prompts[place - 1]] for place, prompt in enumerate(prompts)}
+    return [given.get(prompt, token) for prompt, token in zip(asked, dev["expected"], strict=True)]
 
 
 def _fitted(
-    asked: ZeroShot, places: list[Place], vectors: Tensor, train: list[int], wanted: list[int]
+    asked: ZeroShot,
+    places: Sequence[Place],
+    vectors: Tensor,
+    train: Sequence[int],
+    wanted: Sequence[int],
 ) -> list[float]:
     """The share of the training queries that are answered as wanted, of each place."""
-    with torch.no_grad():
-        states = asked.patched(places, vectors, train).flatten(0, 1)
+    states = asked.patched(places, vectors, train).flatten(0, 1)
     tokens = [wanted[row] for row in train] * len(places)
     right = answers(asked.decoder, states, tokens)["token"] == torch.tensor(tokens)
     return right.view(len(places), -1).double().mean(dim=1).tolist()
+
+
+def _random(learned: Condition, episodes: int, seed: int) -> Condition:
+    """A random direction for each episode in place of a learned vector, of its length."""
+    vector: Any = learned.vectors
+    drawn = torch.randn(episodes, 1, len(vector), generator=torch.Generator().manual_seed(seed)).to(
+        vector
+    )
+    directions = torch.nn.functional.normalize(drawn, dim=-1) * vector.norm()
+    return _condition(
+        "random_vector", directions, learned.blocks, learned.use, "answer", chosen=True
+    )

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tvsight.config import RunConfig
 from tvsight.execution.jobs import Job, Steps
-from tvsight.experiments.learned_vectors import NAME, Options
+from tvsight.experiments.learned_vectors import BLOCKS, NAME
+from tvsight.experiments.learned_vectors.numbers import CONDITION, task_line
 from tvsight.models import ModelSource
-from tvsight.output.labels import number
 from tvsight.prompts.episodes import SPLITS
-from tvsight.protocol.central import each_seed
-from tvsight.protocol.rows import asked, check_finite, frame, with_identified
+from tvsight.protocol.rows import asked, frame, with_identified
 from tvsight.run.outcome import Measured, Outcome
 from tvsight.run.planning import Plan, TaskRequest, identity
 from tvsight.storage.schemas import schema
@@ -20,21 +20,18 @@ if TYPE_CHECKING:
     from tvsight.models.loading import Model
     from tvsight.run.runner import Runner
 
-KEYS = ("procedure", "operation", "loss")
-"""The columns that tell vectors apart."""
 
-
-def collect(runner: "Runner", options: Options) -> Outcome:
+def collect(runner: "Runner", options: RunConfig) -> Outcome:
     """The results of every model and task."""
+    return runner.outcome(options, requests)
 
-    def requests(plan: Plan, source: ModelSource) -> list[LearnedVectors]:
-        further = {"learned_blocks": options.learned_blocks}
-        return [
-            LearnedVectors(plan, identity(plan, NAME, source, task) | further, task)
-            for task in plan.tasks
-        ]
 
-    return each_seed(options, lambda config: runner.outcome(config, requests))
+def requests(plan: Plan, source: ModelSource) -> "list[LearnedVectors]":
+    """One request per task."""
+    return [
+        LearnedVectors(plan, identity(plan, NAME, source, task) | {"blocks": BLOCKS}, task)
+        for task in plan.tasks
+    ]
 
 
 @dataclass(frozen=True)
@@ -55,27 +52,14 @@ class LearnedVectors(TaskRequest):
         episodes, notes = self.plan.episodes(self.task, model)
         by_split = asked(model, self.task, episodes, self.plan.template)
         prompts = [by_split[split].tokens for split in SPLITS]
-        how = (self.identity["learned_blocks"], self.plan.sampling.seed)
-        (result,) = yield [Job(measure, (*prompts, *how), prompts=2)]
+        arguments = (*prompts, self.identity["blocks"], self.plan.sampling.seed)
+        (result,) = yield [Job(measure, arguments, prompts=2)]
         check_no_op(result["dev"], model.dtype)
-        check_finite(result["finite"], "a learned vector")
-        details = {tuple(of[key] for key in (*KEYS, "layer")): of for of in result["details"]}
-        rows = [
-            row | details.get(tuple(row[key] for key in (*KEYS, "layer")), {})
-            for split, reads in (("dev", result["dev"]), ("test", result["test"]))
-            for row in by_split[split].all_labelled(reads)
-        ]
-        data = frame(with_identified(rows, KEYS), self.task.name, self.task.category, schema(NAME))
-        return Measured(data, None, {**notes, "learned_from": result["labels"]})
+        rows = [row for split in SPLITS for row in by_split[split].all_labelled(result[split])]
+        rows = with_identified(rows, CONDITION)
+        data = frame(rows, self.task.name, self.task.category, schema(NAME))
+        return Measured(data, None, notes)
 
     def line(self, rows: "pd.DataFrame") -> str:
         """The accuracy of extracted and learned vectors, written over and added."""
-        shown = rows[(rows["split"] == "test") & rows["chosen"].fillna(False).astype(bool)]
-        runs = shown[shown["loss"].isna() | (shown["loss"] == "answer")].groupby(
-            ["procedure", "operation"], sort=False, observed=True
-        )
-        means = {key: number(run["correct"].mean()) for key, run in runs}
-        return "  ".join(
-            f"{name}: extracted {means['own_mean', use]}, learned {means['learned_vector', use]}"
-            for use, name in (("overwrite", "written over"), ("add", "added"))
-        )
+        return task_line(rows)
