@@ -113,7 +113,10 @@ def measure(
 
         starts = torch.stack([mean[block] * (use == "overwrite") for block, use in places])
         found = train(asked, places, starts, loss, of, STEPS, seed, heard)
-        fitted = _fitted(asked, places, found.vectors, of.train, wanted)
+        states = asked.patched(places, found.vectors, of.train).flatten(0, 1)
+        tokens = [wanted[row] for row in of.train] * len(places)
+        right = answers(decoder, states, tokens)["token"] == torch.tensor(tokens)
+        fitted = right.view(len(places), -1).double().mean(dim=1).tolist()
         losses = found.held_out.tolist()
         chosen = {
             use: min((losses[n], n) for n, place in enumerate(places) if place.use == use)[1]
@@ -124,13 +127,14 @@ def measure(
             vector = found.vectors[number]
             changed = vector - unpatched[block] * (use == "overwrite")
             labels = {
+                "loss": name,
                 "chosen": number == chosen[use],
                 "steps": sum(number in step for step in found.losses),
                 "fitted": fitted[number],
                 "cosine": torch.cosine_similarity(changed, change[block], dim=0).item(),
                 "norm_ratio": (changed.norm() / change[block].norm()).item(),
             }
-            learned.append(_condition("learned_vector", vector, [block], use, name, **labels))
+            learned.append(_condition("learned_vector", vector, [block], use, **labels))
         return learned
 
     usual = dev["expected"]
@@ -151,14 +155,10 @@ def measure(
 
 
 def _condition(
-    procedure: str,
-    vectors: Tensor,
-    blocks: Sequence[int],
-    use: Use,
-    loss: str | None = None,
-    **labels: Any,
+    procedure: str, vectors: Tensor, blocks: Sequence[int], use: Use, **labels: Any
 ) -> Condition:
-    return Condition(procedure, vectors, blocks, use, {"operation": use, "loss": loss, **labels})
+    labels = {"operation": use, "loss": None, **labels}
+    return Condition(procedure, vectors, blocks, use, labels)
 
 
 def _sampled(correct: Sequence[int], count: int) -> list[int]:
@@ -182,27 +182,11 @@ def _permuted(dev: PromptTokens, train: Sequence[int], seed: int) -> list[int]:
     return [given.get(prompt, token) for prompt, token in zip(asked, dev["expected"], strict=True)]
 
 
-def _fitted(
-    asked: ZeroShot,
-    places: Sequence[Place],
-    vectors: Tensor,
-    train: Sequence[int],
-    wanted: Sequence[int],
-) -> list[float]:
-    """The share of the training queries that are answered as wanted, of each place."""
-    states = asked.patched(places, vectors, train).flatten(0, 1)
-    tokens = [wanted[row] for row in train] * len(places)
-    right = answers(asked.decoder, states, tokens)["token"] == torch.tensor(tokens)
-    return right.view(len(places), -1).double().mean(dim=1).tolist()
-
-
 def _random(learned: Condition, episodes: int, seed: int) -> Condition:
     """A random direction for each episode in place of a learned vector, of its length."""
     vector: Any = learned.vectors
-    drawn = torch.randn(episodes, 1, len(vector), generator=torch.Generator().manual_seed(seed)).to(
-        vector
-    )
-    directions = torch.nn.functional.normalize(drawn, dim=-1) * vector.norm()
-    return _condition(
-        "random_vector", directions, learned.blocks, learned.use, "answer", chosen=True
-    )
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(episodes, 1, len(vector), generator=generator).to(vector)
+    vectors = torch.nn.functional.normalize(drawn, dim=-1) * vector.norm()
+    labels = {"loss": "answer", "chosen": True}
+    return _condition("random_vector", vectors, learned.blocks, learned.use, **labels)

@@ -4,6 +4,7 @@ import pandas as pd
 
 from tvsight.experiments.learned_vectors import OPERATIONS
 from tvsight.output.labels import number
+from tvsight.output.procedures import title
 from tvsight.statistics import summaries
 from tvsight.statistics.counts import solved
 from tvsight.statistics.summaries import Mean, beside, gap, right, sizes
@@ -68,8 +69,8 @@ def over_tasks(table: pd.DataFrame) -> pd.DataFrame:
     counts = {"better": "over_extracted_p_holm", "better_icl": "behind_icl_p_holm"}
 
     def more(run: pd.DataFrame) -> summaries.Columns:
-        columns = run[[*OF_TRAINING, *ANSWERS]].mean().to_dict()
-        return {**columns, "layer": run["layer"].median()}
+        averaged = {name: run[name].mean() for name in (*OF_TRAINING, *ANSWERS)}
+        return averaged | {"layer": run["layer"].median()}
 
     means |= {"recovered_gap": gap()}
     return summaries.over_tasks(known, CONDITION, means, counts, more, word_lists)
@@ -90,12 +91,10 @@ def by_block(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def task_line(rows: pd.DataFrame) -> str:
-    """The accuracy of extracted and learned vectors of a task, written over and added."""
-    table = by_task(rows)
-    shown = table[table["loss"].isna() | (table["loss"] == "answer")]
-    found = shown.set_index(["procedure", "operation"])["accuracy"]
+    """The accuracy of the extracted and the learned vectors of a task after their blocks."""
+    shown = rows[rows["chosen"].fillna(False) & (rows["loss"].isna() | (rows["loss"] == "answer"))]
+    runs = shown.groupby(CONDITION[:2], sort=False, observed=True)
     return "  ".join(
-        f"{name}: extracted {number(found['own_mean', use])}, "
-        f"learned {number(found['learned_vector', use])}"
-        for use, name in OPERATIONS.items()
+        f"{title(str(name))}, {OPERATIONS[str(use)]} {number(run['correct'].mean())}"
+        for (name, use), run in runs
     )

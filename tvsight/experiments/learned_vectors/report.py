@@ -38,7 +38,7 @@ def _table(options: Options) -> Table:
     sizes = {"shots": options.shots, "all": size, "train": size - size // 5}
 
     def sees(row: c.Row) -> str:
-        loss = None if pd.isna(row["loss"]) else row["loss"]
+        loss: str | None = None if pd.isna(row["loss"]) else row["loss"]
         return SEES.get((row["procedure"], loss), MISSING).format(**sizes)
 
     return Table(
