@@ -185,19 +185,23 @@ def test_the_loss_without_labels_is_the_divergence_from_icl(case: Case) -> None:
     assert icl_loss(decoder, icl)(drawn[0], [0, 1, 2, 3]).abs().max() < 1e-5 < found.max()
 
 
-def test_a_method_starts_as_the_mean_vector_and_is_of_the_task(case: Case) -> None:
+def test_the_method_improves_on_the_mean_vector_of_the_task(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A random model generalises to no query, so those that are trained end the training too."""
+    every = list(range(len(case.dev["expected"])))
+    monkeypatch.setattr(learned_vector, "divided", lambda prompts: Queries(every, every))
     method = METHODS["learned_vector"].load()
     assert (method.of, method.use) == ("task", "overwrite")
     found = run(case.model.decoder, extract, case.dev, method)
     start = run(case.model.decoder, extract, case.dev, method.needs["vectors"]).mean(dim=0)
-    assert found.shape == (len(case.dev["shared"]), DEPTH, WIDTH)
-    queries, places = divided(case.dev), [Place(block, "overwrite") for block in range(DEPTH)]
+    assert found.shape == (len(every), DEPTH, WIDTH)
+    places = [Place(block, "overwrite") for block in range(DEPTH)]
     before, after = (
-        run(case.model.decoder, losses_of, case.dev, places, vectors, queries.held_out)
+        run(case.model.decoder, losses_of, case.dev, places, vectors, every)
         for vectors in (start, found[0])
     )
-    assert (after <= before + 1e-4).all()
-    assert (after < before - 1e-2).any()
+    assert (after < before - 0.1).all()
 
 
 def test_a_server_that_forbids_gradients_is_named_in_one_line(case: Case) -> None:
