@@ -29,6 +29,7 @@ from tvsight.errors import option
 from tvsight.experiments import EXPERIMENTS
 from tvsight.experiments.function_vectors import Options as FunctionVectorOptions
 from tvsight.experiments.function_vectors import request as function_vectors
+from tvsight.experiments.learned_vectors import request as learned_vectors
 from tvsight.models.loading import load_tokenizer
 from tvsight.output.console import Display
 from tvsight.protocol import central
@@ -98,7 +99,7 @@ def test_every_column_is_named() -> None:
 def manifests(
     tiny_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> list[dict[str, Any]]:
-    """Those of the committed results, and one of each of seven experiments that is written now."""
+    """Those of the committed results, and one of each of eight experiments that is written now."""
     results = tmp_path_factory.mktemp("docs")
     model = tvsight.load(tiny_checkpoint("llama"), device="cpu")
     options: dict[str, Any] = {"model": (model.source.location,), "results": str(results)}
@@ -107,8 +108,9 @@ def manifests(
     function_vectors.collect(runner, FunctionVectorOptions(**options))
     whole = AnswerOptions(answer_tokens=2, methods=("mean_state",), **options)
     central.collect(runner, whole)
+    learned_vectors.collect(runner, RunConfig(**options))
     new = sorted(results.glob("*/*/*/manifest.json"))
-    assert len(new) == 7
+    assert len(new) == 8
     return [json.loads(file.read_text(encoding="utf-8")) for file in (*COMMITTED, *new)]
 
 

@@ -1,4 +1,4 @@
-"""The commands of five experiments: planned, measured, drawn, and drawn again to the same bytes."""
+"""The commands of six experiments: planned, measured, drawn, and drawn again to the same bytes."""
 
 import json
 import re
@@ -64,6 +64,14 @@ COMMANDS = {
         ("", "_collapse"),
         ("_means", "_ranges"),
         ("_qwen2", "_collapse_qwen2"),
+        (SIMULATED,),
+    ),
+    "learned_vectors": Command(
+        TWO,
+        ("learned_vectors: 0 of 2 are in the store, 2 to do",),
+        ("", "_by_block"),
+        ("_means",),
+        ("_qwen2",),
         (SIMULATED,),
     ),
     "templates": Command(

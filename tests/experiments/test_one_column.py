@@ -12,6 +12,7 @@ from tests.helpers import function_vector_rows, head_rows, steering_rows, templa
 from tests.helpers.conflict_rows import pair_rows
 from tests.helpers.example_figures import GOLDENS, LARGE
 from tests.helpers.example_rows import outcome_of
+from tests.helpers.learned_rows import learned_rows
 from tests.helpers.legible import assert_legible
 from tests.helpers.recorded import Recorded, Told
 from tvsight.experiments import EXPERIMENTS
@@ -24,6 +25,7 @@ PAIRS = [f"present_simple_past_simple→task_{number}" for number in range(7)]
 ROWS: dict[str, Callable[[], Any]] = {
     "function_vectors": lambda: function_vector_rows.outcome(function_vector_rows.eighteen_tasks()),
     "heads": lambda: head_rows.outcome("a-model", "b-model"),
+    "learned_vectors": lambda: outcome_of(learned_rows("one"), learned_rows("two", 4)),
     "steering": lambda: steering_rows.outcome("gemma-3-270m"),
     "conflicting_tasks": lambda: outcome_of(pd.concat(map(pair_rows, PAIRS), ignore_index=True)),
     "templates": lambda: outcome_of(*map(template_rows.variant_rows, ("one", "two"))),

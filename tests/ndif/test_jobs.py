@@ -20,6 +20,7 @@ OTHERS = {
     "conflicting_tasks": ("--pairs", "next_letter:to_upper", "--methods", "mean_state"),
     "function_vectors": ("--tasks", TWO, "--heads", "3"),
     "heads": ("--tasks", TWO),
+    "learned_vectors": ("--tasks", ONE),
     "main_results": ("--tasks", ONE, "--answer-tokens", "3"),
     "shots": ("--tasks", ONE, "--shot-counts", "1,4", "--methods", "mean_state"),
     "steering": ("--tasks", TWO),

@@ -72,7 +72,8 @@ def test_procedures_that_are_drawn_together_are_told_apart_in_grey_and_by_protan
         [PROCEDURES[name] for name in BESIDE_CONTROLS],
         [PROCEDURES[name] for name in BESIDE_FUNCTION_VECTORS],
         [PROCEDURES[name] for name in BESIDE_STEERING],
-        [*(PROCEDURES[name] for name in (*CENTRAL, *FURTHER)), OWN],
+        [*(PROCEDURES[name] for name in (*CENTRAL, *FURTHER, "learned_vector")), OWN],
+        [PROCEDURES[name] for name in ("baseline", "icl", "own_mean", "learned_vector")],
         [PROCEDURES[f"ablated_{kind}"] for kind in KINDS] + [PROCEDURES["icl"]],
     ]
     assert {one for group in together for one in group} == {*PROCEDURES.values(), OWN}

@@ -11,6 +11,7 @@ EXPERIMENTS = (
     "function_vectors",
     "heads",
     "steering",
+    "learned_vectors",
     "conflicting_tasks",
     "shots",
     "templates",

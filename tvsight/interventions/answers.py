@@ -122,8 +122,12 @@ def scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) 
     return joined(parts)
 
 
-def _scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) -> Answers:
-    right = right_tokens(expected, right_tokens(icl.expected, icl.accepted))
+def answer_set(right: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[int]]:
+    """The tokens of each answer of some rows, by the numbers of the rows for which it is right.
+
+    Args:
+        right: the tokens of the right answer of each row.
+    """
     rows_by_token: dict[int, list[int]] = {}
     for row, tokens in enumerate(right):
         for token in tokens:
@@ -131,6 +135,12 @@ def _scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl)
     tokens_by_rows: dict[tuple[int, ...], list[int]] = {}
     for token, rows in rows_by_token.items():
         tokens_by_rows.setdefault(tuple(rows), []).append(token)
+    return tokens_by_rows
+
+
+def _scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl) -> Answers:
+    right = right_tokens(expected, right_tokens(icl.expected, icl.accepted))
+    tokens_by_rows = answer_set(right)
     own = torch.tensor([[row in rows for rows in tokens_by_rows] for row in range(len(right))])
     wrong = own.clone()
     for row, tokens in enumerate(right):
@@ -139,9 +149,9 @@ def _scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl)
         other = next(is_wrong, None)
         if other is not None:
             wrong[row] = own[other] & ~own[row]
-    logits = _answer_logits(decoder, states, list(tokens_by_rows.values()))
+    logits = answer_logits(decoder, states, list(tokens_by_rows.values()))
     found = logits.log_softmax(dim=-1)
-    aimed = _answer_logits(decoder, icl.states, list(tokens_by_rows.values())).log_softmax(dim=-1)
+    aimed = answer_logits(decoder, icl.states, list(tokens_by_rows.values())).log_softmax(dim=-1)
     shape = (len(expected), *[1] * (states.ndim - 2), len(tokens_by_rows))
     aimed = aimed.view(shape)
     of_own, of_wrong = (
@@ -155,7 +165,7 @@ def _scores(decoder: Decoder, states: Tensor, expected: Sequence[int], icl: Icl)
     }
 
 
-def _answer_logits(decoder: Decoder, states: Tensor, spelled: list[list[int]]) -> Tensor:
+def answer_logits(decoder: Decoder, states: Tensor, spelled: list[list[int]]) -> Tensor:
     """The logit of each of some answers, the logarithm of the sum over its tokens,
     `[..., answers]`, on the CPU.
 

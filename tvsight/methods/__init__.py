@@ -62,6 +62,7 @@ METHODS = {
         MethodEntry("averaged_vector", "Averaged vector"),
         MethodEntry("mean_state", "Mean state, added"),
         MethodEntry("function_vector", "Function vector", {"heads": 10}),
+        MethodEntry("learned_vector", "Learned vector"),
     )
 }
 """The methods that tvsight has."""

@@ -22,6 +22,7 @@ PROCEDURES = {
     # Further methods. Their controls look like those of task vectors: no figure has both.
     "mean_state": Procedure("Mean state, added", "#535eac", "H"),
     "function_vector": Procedure("Function vector", "#c8599e", "X"),
+    "learned_vector": Procedure("Learned vector", "#690df2", "h"),
     "raw_vector": Procedure("Raw sum of heads", "#d58fc0", "d"),
     "random_heads": Procedure("Random heads", "#9b7b52", "v"),
     "bottom_heads": Procedure("Bottom heads", "#6b4a26", "<"),

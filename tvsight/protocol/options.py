@@ -19,8 +19,8 @@ class MethodOptions(RunConfig):
     """Options of a run, and of the vectors that are compared."""
 
     methods: Names = field(default=CENTRAL, metadata=RUNTIME)
-    """Vectors beside `task_vector`, on the same episodes: `mean_state`, `function_vector`.
-    `averaged_vector` is always measured in the central comparison."""
+    """Vectors beside `task_vector`, on the same episodes: `mean_state`, `function_vector`,
+    `learned_vector`. `averaged_vector` is always measured in the central comparison."""
     method_file: File = field(default=None, metadata=RUNTIME)
     """A Python file with a method of your own, which is measured too. It needs
     --trust-method-file."""
@@ -42,7 +42,7 @@ class OneVectorOptions(MethodOptions):
 
     methods: Names = field(default=("task_vector",), metadata=RUNTIME)
     """Vectors that the analysis is made with, each in tables and figures of its own, beside
-    `task_vector`: `mean_state`, `function_vector`."""
+    `task_vector`: `mean_state`, `function_vector`, `learned_vector`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -122,6 +122,16 @@ SCHEMAS = {
         (*COLUMNS, "str?: setting operation heads_of", "Int64?: heads", "float64?: factor"),
         (*CONDITIONS, "setting", "operation", "heads_of", "heads", "factor"),
     ),
+    "learned_vectors": Schema(
+        (
+            *COLUMNS,
+            "str?: operation loss",
+            "boolean?: chosen",
+            "Int64?: steps",
+            "float64?: fitted cosine norm_ratio",
+        ),
+        (*CONDITIONS, "operation", "loss"),
+    ),
     "induction_scores": Schema(
         (
             "str: model task category definition",

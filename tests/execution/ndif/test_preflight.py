@@ -19,6 +19,7 @@ from tvsight.execution.ndif import preflight
 from tvsight.execution.ndif.preflight import REHEARSED, SHALLOW, deployment, rehearse
 from tvsight.experiments.conflicting_tasks import request as conflicting_tasks
 from tvsight.experiments.controls import request as controls
+from tvsight.experiments.learned_vectors import request as learned_vectors
 from tvsight.experiments.templates import request as templates
 from tvsight.experiments.token_projections import request as token_projections
 from tvsight.models import ModelSource
@@ -268,6 +269,7 @@ REQUESTS: dict[str, Callable[[Plan, ModelSource], Sequence[Request]]] = {
     "conflicting_tasks": lambda plan, source: conflicting_tasks.requests(
         plan, source, ["next_letter:to_upper"]
     ),
+    "learned_vectors": learned_vectors.requests,
 }
 
 
