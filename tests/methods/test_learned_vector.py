@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 import torch
@@ -19,10 +19,10 @@ from tvsight.interventions.answers import Icl, scores
 from tvsight.interventions.decoder import Decoder
 from tvsight.methods import METHODS, learned_vector
 from tvsight.methods.learned_vector import (
-    RATE,
     Place,
     Queries,
     Trained,
+    Training,
     ZeroShot,
     answer_loss,
     cross_entropy,
@@ -35,6 +35,7 @@ from tvsight.models.loading import Model, load
 from tvsight.prompts.tokens import PromptTokens
 
 STEPS = 10
+TRAINING = Training(STEPS, batch=8, rate=0.3)
 PLACES = [Place(0, "overwrite"), Place(2, "overwrite"), Place(2, "add"), Place(DEPTH - 1, "add")]
 
 
@@ -63,7 +64,7 @@ def trained(
     asked = ZeroShot(decoder, dev["zero_shot"])
     every = Queries(list(range(len(dev["zero_shot"]))), [])
     loss = answer_loss(decoder, dev["expected"])
-    return train(asked, places, starts, loss, queries or every, STEPS)
+    return train(asked, places, starts, loss, queries or every, TRAINING)
 
 
 def starts_of(dev: PromptTokens, places: list[Place] = PLACES) -> Tensor:
@@ -81,7 +82,7 @@ def plain_losses(case: Case, place: Place, start: Tensor) -> tuple[list[float], 
     prompts, tokens = case.dev["zero_shot"], case.dev["expected"]
     states = torch.stack([case.plain.residual_streams(of)[place.block] for of in prompts])
     scale, moved = states.std(dim=0, correction=0), torch.zeros(WIDTH, requires_grad=True)
-    optimiser = torch.optim.Adam([moved], lr=RATE)
+    optimiser = torch.optim.Adam([moved], lr=TRAINING.rate)
     falling = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / STEPS)
     losses = []
     for _ in range(STEPS):
@@ -191,9 +192,10 @@ def test_the_method_improves_on_the_mean_vector_of_the_task(
     """A random model generalises to no query, so those that are trained end the training too."""
     every = list(range(len(case.dev["expected"])))
     monkeypatch.setattr(learned_vector, "divided", lambda prompts: Queries(every, every))
-    method = METHODS["learned_vector"].load()
+    entry = METHODS["learned_vector"]
+    method = entry.load()
     assert (method.of, method.use) == ("task", "overwrite")
-    found = run(case.model.decoder, extract, case.dev, method)
+    found = run(case.model.decoder, extract, case.dev, method, entry.settings)
     start = run(case.model.decoder, extract, case.dev, method.needs["vectors"]).mean(dim=0)
     assert found.shape == (len(every), DEPTH, WIDTH)
     places = [Place(block, "overwrite") for block in range(DEPTH)]
@@ -237,9 +239,11 @@ def test_training_ends_where_held_out_queries_gain_nothing(monkeypatch: pytest.M
         return torch.where(held_out, -states.sum(dim=1), states.sum(dim=1))
 
     start = torch.zeros(1, 2)
-    found = train(Asked(), [Place(0, "add")], start, loss, Queries([0, 1, 2], [3]))  # type: ignore[arg-type]
+    asked, places, longer = cast(ZeroShot, Asked()), [Place(0, "add")], TRAINING._replace(steps=60)
+    found = train(asked, places, start, loss, Queries([0, 1, 2], [3]), longer)
     assert len(found.losses) == learned_vector.CHECKED_EVERY * (learned_vector.PATIENCE + 1)
     assert torch.equal(found.vectors, start)
-    found = train(Asked(), [Place(0, "add")], start, loss, Queries([0, 1, 2], []), 7)  # type: ignore[arg-type]
+    shorter = TRAINING._replace(steps=7)
+    found = train(asked, places, start, loss, Queries([0, 1, 2], []), shorter)
     assert len(found.losses) == 7
     assert (found.vectors < -0.1).all()

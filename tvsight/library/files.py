@@ -28,7 +28,7 @@ MAX_FILE_BYTES = 1_000_000_000
 MARK = "tvsight.version"
 """A field of GGUF files, by which they are known."""
 APPLIED = {"site": "residual stream after the block", "layer_base": 0, "read_token": -1}
-"""How tvsight applies the vector of a GGUF file, beside what the vector says of itself: blocks are
+"""Application of a GGUF file's vector, beside what the vector says of itself: blocks are
 counted from 0, and the token is the last of a prompt."""
 
 

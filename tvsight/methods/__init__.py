@@ -62,7 +62,7 @@ METHODS = {
         MethodEntry("averaged_vector", "Averaged vector"),
         MethodEntry("mean_state", "Mean state, added"),
         MethodEntry("function_vector", "Function vector", {"heads": 10}),
-        MethodEntry("learned_vector", "Learned vector"),
+        MethodEntry("learned_vector", "Learned vector", {"steps": 60, "batch": 8, "rate": 0.3}),
     )
 }
 """The methods that tvsight has."""

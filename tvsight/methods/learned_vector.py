@@ -24,17 +24,10 @@ from tvsight.methods import task_vector
 from tvsight.methods.method import Method, Use
 from tvsight.prompts.tokens import PromptTokens, TokenIds
 
-STEPS, BATCH = 60, 8
-"""Steps of the optimiser at most, and the queries of each."""
-RATE = 0.3
-"""Of the first step, in standard deviations of the states; it falls to 0 in a line."""
 CHECKED_EVERY, PATIENCE = 5, 4
 """Steps between two looks at the held-out queries, and looks without a better one that end it."""
 HELD_OUT = 5
 """One query in so many is held out."""
-MOMENTS = (0.9, 0.999)
-EPSILON = 1e-8
-"""Those of Adam."""
 
 Loss = Callable[[Tensor, list[int]], Tensor]
 """Takes states after the last block, `[rows, width]`, and the number of the query of each row.
@@ -54,6 +47,17 @@ class Queries(NamedTuple):
     train: list[int]
     held_out: list[int]
     """Those that end the training; where there are none, all steps are taken."""
+
+
+class Training(NamedTuple):
+    """The settings of a training. A result's identity names them."""
+
+    steps: int
+    """Of the optimiser, at most."""
+    batch: int
+    """Queries of each step."""
+    rate: float
+    """Of the first step, in standard deviations of the states; it falls to 0 in a line."""
 
 
 class Trained(NamedTuple):
@@ -96,16 +100,20 @@ class ZeroShot:
         return final.unflatten(0, (len(places), len(rows)))
 
 
-def learn(decoder: Decoder, prompts: PromptTokens, vectors: Tensor) -> Tensor:
+def learn(
+    decoder: Decoder, prompts: PromptTokens, vectors: Tensor, steps: int, batch: int, rate: float
+) -> Tensor:
     """A vector written over after each block, which starts as the mean θ, `[depth, width]`.
 
     Args:
         vectors: θ of each episode, `[episodes, depth, width]`.
+        steps, batch, rate: see `Training`.
     """
     asked = ZeroShot(decoder, prompts["zero_shot"])
     places = [Place(block, "overwrite") for block in range(decoder.depth)]
     target = answer_loss(decoder, prompts["expected"])
-    found = train(asked, places, vectors.float().mean(dim=0), target, divided(prompts))
+    starts, training = vectors.float().mean(dim=0), Training(steps, batch, rate)
+    found = train(asked, places, starts, target, divided(prompts), training)
     return found.vectors.to(decoder.dtype)
 
 
@@ -130,7 +138,7 @@ def train(
     starts: Tensor,
     loss: Loss,
     queries: Queries,
-    steps: int = STEPS,
+    training: Training,
     seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Trained:
@@ -150,12 +158,14 @@ def train(
     blocks = [place.block for place in places]
     scale = asked.states[:, blocks].float().std(dim=0, correction=0)
     moved = torch.zeros_like(scale, requires_grad=True)  # in standard deviations
-    first, second = torch.zeros_like(scale), torch.zeros_like(scale)
+    steps = training.steps
+    optimiser = torch.optim.Adam([moved], lr=training.rate)
+    falling = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / steps)
     starts = starts.float().to(scale)
     best = starts.clone()
     held_out, since = torch.full((len(places),), torch.inf), [0] * len(places)
     going, losses = list(range(len(places))), list[dict[int, float]]()
-    order = _batches(queries.train, seed)
+    order = _batches(queries.train, training.batch, seed)
 
     def mean_losses(rows: list[int]) -> Tensor:
         """Of each place that is still trained."""
@@ -188,18 +198,11 @@ def train(
             raise MeasurementError(
                 "gradients are forbidden where the model runs, so no vector can be learned there."
             )
-        (gradient,) = torch.autograd.grad(found.sum(), moved)
+        (moved.grad,) = torch.autograd.grad(found.sum(), moved)
         losses.append(dict(zip(going, found.tolist(), strict=True)))
         say(f"step {step + 1} of {steps}, loss {found.mean():.2f}")
-        with torch.no_grad():
-            first.lerp_(gradient, 1 - MOMENTS[0])
-            second.lerp_(gradient**2, 1 - MOMENTS[1])
-            ahead, spread = (
-                moment / (1 - decay ** (step + 1))
-                for moment, decay in zip((first, second), MOMENTS, strict=True)
-            )
-            change = RATE * (1 - step / steps) * ahead / (spread.sqrt() + EPSILON)
-            moved[going] -= change[going]
+        optimiser.step()
+        falling.step()
     if queries.held_out and going:
         look()
     elif not queries.held_out:
@@ -267,10 +270,10 @@ def _log_total(decoder: Decoder, readout: Tensor, size: int) -> tuple[Tensor, Te
     return most + total.log(), slope / total[:, None]
 
 
-def _batches(train: Sequence[int], seed: int) -> Iterator[list[int]]:
+def _batches(train: Sequence[int], size: int, seed: int) -> Iterator[list[int]]:
     """Batches of queries, each query once before any comes again."""
     generator, waiting = torch.Generator().manual_seed(seed), list[int]()
-    size = min(BATCH, len(train))
+    size = min(size, len(train))
     while True:
         while len(waiting) < size:
             order = torch.randperm(len(train), generator=generator).tolist()

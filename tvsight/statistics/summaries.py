@@ -39,7 +39,7 @@ Mean = str | tuple[str, str] | Ratio
 """A column, the first of two columns minus the second, or a statistic of the means of several."""
 Pair = tuple[pd.DataFrame, pd.DataFrame]
 Contrast = Callable[[pd.DataFrame, pd.DataFrame], Pair | None]
-"""From the rows of a task and those of a condition, two runs whose paired difference is taken; None
+"""Two runs whose paired difference is taken, from the rows of a task and those of a condition; None
 where there is nothing to compare."""
 
 

@@ -25,7 +25,7 @@ REPLACEMENTS = {
     "zero": "zero",
     "own_task": "mean over the task",
 }
-"""What takes the place of an ablated head, and its words: its mean over few-shot dev prompts of the
+"""Replacements of an ablated head, and their words: its mean over few-shot dev prompts of the
 other tasks, zero, or its mean over those of the same task. The last is what a function vector sums,
 so it removes only what depends on the query."""
 COPYING = ("list_first", "list_last", "to_lower", "to_upper")

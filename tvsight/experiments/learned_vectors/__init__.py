@@ -10,4 +10,4 @@ BLOCKS = 6
 """Blocks after which vectors are learned, for each operation."""
 OPERATIONS = {"overwrite": "written over", "add": "added"}
 LOSSES = {"answer": "answers", "icl": "KL to ICL", "permuted": "permuted answers"}
-"""What a vector is trained for."""
+"""The aims of a training."""

@@ -18,10 +18,10 @@ from torch import Tensor
 from tvsight.interventions.answers import answers
 from tvsight.interventions.decoder import Decoder
 from tvsight.methods.learned_vector import (
-    STEPS,
     Loss,
     Place,
     Queries,
+    Training,
     ZeroShot,
     answer_loss,
     divided,
@@ -64,6 +64,7 @@ def measure(
     dev: PromptTokens,
     test: PromptTokens,
     count: int,
+    training: Training,
     seed: int,
     progress: Progress | None = None,
 ) -> LearnedAnswers:
@@ -112,7 +113,7 @@ def measure(
             say(f"learning from {name}: {text}")
 
         starts = torch.stack([mean[block] * (use == "overwrite") for block, use in places])
-        found = train(asked, places, starts, loss, of, STEPS, seed, heard)
+        found = train(asked, places, starts, loss, of, training, seed, heard)
         states = asked.patched(places, found.vectors, of.train).flatten(0, 1)
         tokens = [wanted[row] for row in of.train] * len(places)
         right = answers(decoder, states, tokens)["token"] == torch.tensor(tokens)

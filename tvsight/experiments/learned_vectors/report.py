@@ -22,7 +22,7 @@ SEES = {
     ("learned_vector", "icl"): "{train} ICL runs",
     ("learned_vector", "permuted"): "{train} wrong labels",
 }
-"""What a vector is made from, by procedure and loss."""
+"""The material of a vector, by procedure and loss."""
 BLOCKS = Table(
     "Extracted and learned vectors by block",
     "A row is a block after which every task has such a vector. [ ]: 95 % bootstrap interval over "

@@ -7,6 +7,7 @@ from tvsight.config import RunConfig
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.learned_vectors import BLOCKS, NAME
 from tvsight.experiments.learned_vectors.numbers import CONDITION, task_line
+from tvsight.methods import METHODS
 from tvsight.models import ModelSource
 from tvsight.prompts.episodes import SPLITS
 from tvsight.protocol.rows import asked, frame, with_identified
@@ -28,8 +29,9 @@ def collect(runner: "Runner", options: RunConfig) -> Outcome:
 
 def requests(plan: Plan, source: ModelSource) -> "list[LearnedVectors]":
     """One request per task."""
+    further = {"blocks": BLOCKS, "training": dict(METHODS["learned_vector"].settings)}
     return [
-        LearnedVectors(plan, identity(plan, NAME, source, task) | {"blocks": BLOCKS}, task)
+        LearnedVectors(plan, identity(plan, NAME, source, task) | further, task)
         for task in plan.tasks
     ]
 
@@ -47,12 +49,14 @@ class LearnedVectors(TaskRequest):
             UsageError: when a prompt or an answer does not suit the tokenizer.
         """
         from tvsight.experiments.learned_vectors.measure import measure
+        from tvsight.methods.learned_vector import Training
         from tvsight.protocol.measure import check_no_op
 
         episodes, notes = self.plan.episodes(self.task, model)
         by_split = asked(model, self.task, episodes, self.plan.template)
         prompts = [by_split[split].tokens for split in SPLITS]
-        arguments = (*prompts, self.identity["blocks"], self.plan.sampling.seed)
+        training = Training(**self.identity["training"])
+        arguments = (*prompts, self.identity["blocks"], training, self.plan.sampling.seed)
         (result,) = yield [Job(measure, arguments, prompts=2)]
         check_no_op(result["dev"], model.dtype)
         rows = [row for split in SPLITS for row in by_split[split].all_labelled(result[split])]
