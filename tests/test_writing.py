@@ -3,7 +3,9 @@ import fcntl
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -44,6 +46,33 @@ def test_a_failure_leaves_the_earlier_file_and_nothing_else(
         write()
     assert target.read_text() == "before"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_ctrl_c_at_any_moment_leaves_no_unfinished_file(tmp_path: Path) -> None:
+    def interrupt_after(calls: int, target: Path) -> bool:
+        """Write a file, with an interrupt as a call of C returns; whether it came."""
+        returned = 0
+
+        def count(_: FrameType, event: str, __: object) -> None:
+            nonlocal returned
+            returned += event == "c_return"
+            if returned == calls:
+                raise KeyboardInterrupt
+
+        with suppress(KeyboardInterrupt):
+            with whole_file(target) as new:
+                sys.setprofile(count)  # its own error ends it
+                new.write_text("after")
+            sys.setprofile(None)
+            return False
+        return True
+
+    calls, target = 1, tmp_path / "table.csv"
+    while interrupt_after(calls, target):
+        calls += 1
+        assert {file.name for file in tmp_path.iterdir()} <= {"table.csv"}
+    assert calls > 20
+    assert target.read_text() == "after"
 
 
 def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:

@@ -57,8 +57,7 @@ def whole_file(path: Path, is_own: Callable[[Path], bool] | None = None) -> Iter
             refuse_foreign(path, is_own)  # it may have come meanwhile
             new.replace(path)
         finally:
-            with suppress(OSError):
-                remove_marked(folder)
+            discard(folder)
 
 
 def refuse_foreign(path: Path, is_own: Callable[[Path], bool] | None) -> None:
@@ -112,6 +111,16 @@ def remove_marked(folder: Path) -> None:
         elif file.name != MARKER:
             file.unlink()
     shutil.rmtree(folder)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder of tvsight as far as that is possible, if it is there. Ctrl-C meanwhile takes
+    effect afterwards."""
+    try:
+        with suppress(OSError):
+            remove_marked(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear_unfinished(path: Path) -> None:

@@ -16,7 +16,7 @@ from tvsight.storage.job_records import Records, result_of
 from tvsight.storage.manifests import FILES, MANIFEST, Result, later_writer
 from tvsight.storage.store import DAMAGED, RESULT_NAME, DamagedResult, Store
 from tvsight.storage.versions import LaterVersion
-from tvsight.writing import MARK, MARKER, NEW, put, remove_marked
+from tvsight.writing import MARK, MARKER, NEW, discard, put
 
 
 def place_of(path: Path) -> Path:
@@ -111,8 +111,7 @@ def put_back(store: Store, place: Path) -> None:
             for record in records.all():  # its jobs are of no use any more
                 if result_of(record.name) == place.name:
                     records.forget(record.name)
-        with suppress(OSError):
-            remove_marked(folder)
+        discard(folder)
 
 
 def put_all_back(store: Store) -> None:

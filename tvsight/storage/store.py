@@ -11,7 +11,6 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,13 +40,13 @@ from tvsight.writing import (
     MARKER,
     NEW,
     checksum,
+    discard,
     file_state,
     flush,
     folder_name,
     make_marked,
     put,
     reason,
-    remove_marked,
 )
 
 if TYPE_CHECKING:
@@ -249,8 +248,7 @@ class Store:
         except (OSError, SafetensorError) as error:
             raise unwritable(result.path, error) from error
         finally:
-            with suppress(OSError):
-                remove_marked(new)
+            discard(new)
 
     def rows(self, path: Path, only: Collection[str] | None = None) -> "pd.DataFrame":
         """The rows of a verified result, or some of its columns."""
