@@ -79,6 +79,7 @@ def load_headers(module: PreTrainedModel, location: str, revision: str | None) -
                 device_map={"": "meta"},
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
+                use_kernels=False,
             )
     except Exception:  # of any type, from code that a checkpoint may bring
         return Loading()

@@ -29,7 +29,11 @@ def convert(gguf: Path, target: Path) -> None:
     from tvsight.models.checkpoints import Loading, check_tensors
 
     model, told = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, output_loading_info=True
+        gguf.parent,
+        gguf_file=gguf.name,
+        dtype=torch.float32,
+        output_loading_info=True,
+        use_kernels=False,
     )
     check_tensors(gguf.name, Loading.of(told))
     model.hf_quantizer = None  # save_pretrained refuses while the GGUF quantizer is attached

@@ -104,6 +104,8 @@ def load(
         "device_map": placement.get("device_map"),
         # A file that is cut while it is mapped would end the process.
         "disable_mmap": True,
+        # Transformers would replace layers by compiled code of the hub.
+        "use_kernels": False,
     }
     module, loading = _weights(pinned, location, options)
     check_tensors(source.name, loading)
