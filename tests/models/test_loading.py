@@ -109,6 +109,19 @@ def test_another_precision_than_the_one_asked_for_is_refused(
     assert "cannot be held in bfloat16 here" in refusal(checkpoint, dtype="bfloat16")
 
 
+def test_layers_are_not_replaced_by_compiled_code_of_the_hub(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced: list[Any] = []
+    monkeypatch.setattr(
+        "transformers.modeling_utils.kernelize",
+        lambda module, *_, **__: replaced.append(module),
+        raising=False,
+    )
+    load(str(checkpoint), device="cpu")
+    assert replaced == []
+
+
 def with_own_code(checkpoint: Path, file: str, model_type: str | None = None) -> Path:
     """Add code to a checkpoint, which its configuration asks for; returns what the code makes."""
     ran = checkpoint.parent / "ran"
