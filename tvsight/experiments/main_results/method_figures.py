@@ -31,17 +31,21 @@ def methods(
     """
     model_rows, model_means = (of[of["model"] == model] for of in (table, means))
     labels = len(set(model_rows["procedure"]) - set(WITHOUT_VECTOR))
-    height = max(ROW * model_rows["task"].nunique(), LABEL * labels)
-    figure = new_figure(TWO_COLUMNS, 1.1 + height)
-    left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
-    task_rows(left, model_rows, "accuracy", linewidth=0.8)
-    left.set(xlim=(-0.03, 1.03), xlabel=f"Test {accuracy}")
-    _gaps(right, model_means)
-    legend_above(figure, left, 3)
+    heights = ROW * model_rows["task"].nunique(), LABEL * labels
+    figure = new_figure(TWO_COLUMNS, 1.1 + max(heights))
+    if beside := figure.get_figwidth() == TWO_COLUMNS:
+        tasks, gaps = figure.subplots(1, 2, width_ratios=[2.2, 1])
+    else:
+        figure.set_figheight(1.8 + sum(heights))
+        tasks, gaps = figure.subplots(2, 1, height_ratios=heights)
+    task_rows(tasks, model_rows, "accuracy", linewidth=0.8)
+    tasks.set(xlim=(-0.03, 1.03), xlabel=f"Test {accuracy}")
+    _gaps(gaps, model_means)
+    legend_above(figure, tasks, 3)
     known = model_rows[~model_rows["procedure"].isin(WITHOUT_VECTOR)]
     note = (
-        f"{display_name(model)}. n = {sizes(model_rows['n'])}. Right: of the means over tasks, 95 "
-        "% bootstrap intervals over tasks."
+        f"{display_name(model)}. n = {sizes(model_rows['n'])}. {'Right' if beside else 'Below'}: "
+        "of the means over tasks, 95 % bootstrap intervals over tasks."
     )
     caption = f"{note} Each method has its block chosen on dev, per task."
     if not known["layer_identified"].all():
