@@ -30,7 +30,7 @@ def methods(
         about: see `method_report.draw`.
     """
     model_rows, model_means = (of[of["model"] == model] for of in (table, means))
-    labels = len(set(model_rows["procedure"]) - set(WITHOUT_VECTOR))
+    labels = sum(~model_means["procedure"].isin(WITHOUT_VECTOR))
     heights = ROW * model_rows["task"].nunique(), LABEL * labels
     figure = new_figure(TWO_COLUMNS, 1.1 + max(heights))
     if beside := figure.get_figwidth() == TWO_COLUMNS:
