@@ -20,6 +20,7 @@ from tvsight.sharing.hub import claimed
 from tvsight.storage.contents import DamagedResult
 from tvsight.storage.job_records import Records
 from tvsight.storage.manifests import later_writer
+from tvsight.storage.ownership import owns
 from tvsight.storage.versions import is_later
 from tvsight.tasks.files import read_task_file
 
@@ -79,6 +80,7 @@ def test_no_file_of_a_result_is_opened_that_is_none(
     if name == "manifest.json":
         assert later_writer(file.parent) is None
         assert claimed(file, RESULT.path) is None
+        assert not owns(tmp_path, RESULT.path)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "holes"])

@@ -5,6 +5,7 @@ does not). Only the first kind enters a result's key.
 """
 
 import math
+import os
 import re
 import shlex
 from collections.abc import Collection, Hashable, Mapping, Sequence
@@ -13,8 +14,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
 
-from tvsight.errors import UsageError, option
+from tvsight.errors import LARGEST, UsageError, option
 from tvsight.models.catalogue import EMBEDDED
+from tvsight.writing import reason
 
 PAGE_WIDTHS = (3.3, 6.8)
 """Of one column and of two in print, in inches."""
@@ -50,6 +52,10 @@ Url = Annotated[str | None, tyro.conf.arg(metavar="URL")]
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?")
 """A name or number, or a hub id: no path, no free text."""
+
+
+WRITTEN = ("results", "output", "folder", "save_episodes")
+"""Options that name a file or folder that a command may write."""
 
 
 class Rules(NamedTuple):
@@ -213,7 +219,8 @@ def check_values(options: Any) -> None:
         options: a dataclass, one field an option.
 
     Raises:
-        UsageError: for an empty text, a number that is NaN or infinite, and an entry named twice.
+        UsageError: for an empty text, a number that is NaN, infinite or very large, an entry
+            named twice, and a place that no file can have.
     """
     for entry in fields(options):
         value = getattr(options, entry.name)
@@ -228,6 +235,15 @@ def check_values(options: Any) -> None:
                     f"{option(entry.name, repr(one))}: the text is empty. Give a value, or leave "
                     "the option out."
                 )
+            if entry.name in WRITTEN and isinstance(one, str):
+                try:
+                    os.lstat(one)
+                except (FileNotFoundError, NotADirectoryError):
+                    pass
+                except (OSError, ValueError) as error:  # a name that is too long, say
+                    raise UsageError(f"{option(entry.name, one)}: {reason(error)}.") from error
+            if isinstance(one, int) and abs(one) > LARGEST:
+                raise UsageError(f"{option(entry.name)}: at most 18 digits were expected.")
             if isinstance(one, float) and not math.isfinite(one):
                 raise UsageError(f"{option(entry.name, one)}: a finite number was expected.")
 

@@ -6,6 +6,7 @@ it without a stack trace.
 
 import difflib
 import operator
+import re
 import reprlib
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,8 @@ EXTRAS = {
     **{"vl_convert": "report", "tenacity": "remote", "gguf": "embedded"},
 }
 """Modules that the base installation lacks, and the extra that brings each."""
+LARGEST = 10**18
+"""The largest whole number that an option or argument may have."""
 MAX_SHOWN = 60
 """Most characters of a value in the message of its error."""
 
@@ -88,16 +91,34 @@ CALLED = {
     "remote_simulated": "remote='simulated'",
 }
 """Options that are no arguments of the same name."""
+GREEDY, AS_IT_IS = "nothing: text is greedy", "nothing: the model is used as it is"
+ELSEWHERE = {
+    **{"torch_dtype": "dtype=", "device_map": "device="},
+    **dict.fromkeys(("fold_ln", "center_unembed", "center_writing_weights"), AS_IT_IS),
+    **dict.fromkeys(("enable_attention_probs", "attn_implementation"), AS_IT_IS),
+    **dict.fromkeys(("max_new_tokens", "max_tokens", "max_length", "n_tokens"), "tokens="),
+    **dict.fromkeys(("do_sample", "temperature", "top_p", "num_beams"), GREEDY),
+    **dict.fromkeys(("k", "top_k", "topk", "n_top"), "top="),
+    **dict.fromkeys(("coeff", "coefficient", "strength", "multiplier", "scale"), "alpha="),
+    **dict.fromkeys(("layers", "layer_idx", "layer_index", "block"), "layer="),
+    **dict.fromkeys(("n_shots", "num_shots", "num_fewshot"), "shots="),
+}
+"""Arguments of transformers, nnterp, TransformerLens and others, and what tvsight has instead."""
+UNKNOWN = re.compile(r".*\(\) got an unexpected keyword argument '(\w+)'.*")
 
 
 @contextmanager
 def in_python() -> Iterator[None]:
     """Name options as arguments of Python while the block, or the decorated function, lasts, and
-    what is not installed, see `needed`."""
+    what is not installed, see `needed`, and what to use for an argument of `ELSEWHERE`."""
     before = PYTHON.set(True)
     try:
         with needed():
             yield
+    except TypeError as error:
+        if (unknown := UNKNOWN.fullmatch(str(error))) and (use := instead(unknown[1])):
+            raise UsageError(f"{unknown[1]}: unknown argument.{use}") from None
+        raise
     finally:
         PYTHON.reset(before)
 
@@ -123,20 +144,30 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return " Did you mean " + " or ".join(repr(lowered[candidate]) for candidate in close) + "?"
 
 
+def instead(argument: str) -> str:
+    """A sentence that names what to use for an argument from elsewhere; empty for any other."""
+    return f" Use {ELSEWHERE[argument]}." if argument in ELSEWHERE else ""
+
+
 def unexpected(name: str, expected: str, value: object) -> UsageError:
     """The error for a parameter `name` that has a value of the wrong kind."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         shown = f"{value.dtype} {list(value.shape)}"
     else:
-        shown = textwrap.shorten(reprlib.repr(value), MAX_SHOWN, placeholder="...")
+        try:
+            shown = textwrap.shorten(reprlib.repr(value), MAX_SHOWN, placeholder="...")
+        except ValueError:  # Python writes no number of 4,300 digits
+            shown = "of too many digits"
     return UsageError(f"{name}: expected {expected}, got {type(value).__name__} {shown}.")
 
 
 def integer(value: Any) -> int | None:
-    """A whole number of any library as an `int`; None for anything else, even `True` and `2.0`."""
+    """A whole number of any library as an `int`; None for anything else, even `True` and `2.0`, and
+    for a number that no file or array holds."""
     if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")):
         return None
     try:
-        return operator.index(value)
+        number = operator.index(value)
+        return number if abs(number) <= LARGEST else None
     except TypeError:
         return None

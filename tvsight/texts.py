@@ -12,6 +12,8 @@ KEPT = "\n\t\u200c\u200d"
 """Line breaks, tabs, and the joiners that Persian, Hindi and emoji need."""
 UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Controls, format characters (directional ones among them), surrogates, separators."""
+MAX_TOLD = 1500
+"""Most characters of a message that are shown."""
 MARKDOWN = str.maketrans(
     {"&": "&amp;", "<": "&lt;", "|": r"\|"} | {mark: "\\" + mark for mark in "\\`*~[]!$"}
 )
@@ -40,6 +42,16 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(map(_printable, text))
+
+
+def told(message: str) -> str:
+    """A printable message on one line, of which the middle is left out where it fills a screen."""
+    return _cut(printable(_cut(message)).replace("\n", r"\n"))
+
+
+def _cut(text: str) -> str:
+    third = MAX_TOLD // 3
+    return text if len(text) <= MAX_TOLD else f"{text[: 2 * third]} … {text[-third:]}"
 
 
 def visible(token: str, token_id: object = "empty") -> str:

@@ -30,6 +30,9 @@ from tvsight.run.outcome import Outcome, Stored
 from tvsight.run.runner import Runner
 from tvsight.storage.manifests import Key
 
+LONG = "x" * 300
+"""A name that no file can have."""
+
 TABLE = "tables/main_results.csv"
 MEASURED = ("--tasks", "to_upper", "--episodes-per-split", "4", "--shots", "3")
 PIPE = 4096
@@ -95,6 +98,21 @@ def test_values_are_no_options(arguments: tuple[str, ...]) -> None:
         ("tasks --model=", "--model '': the text is empty"),
         ("results list --model", "--model: at least one value was expected"),
         ("results verify --results=", "--results '': the text is empty"),
+        (f"main_results --seed {'9' * 400}", "--seed: at most 18 digits were expected"),
+        (f"main_results --shots {'9' * 19}", "--shots: at most 18 digits were expected"),
+        (f"layer_sweep --least-peak {'9' * 400}", "--least-peak inf: a finite number"),
+        (f"results export --output {LONG}.zip", f"--output {LONG}.zip: File name too long"),
+        (f"results export-paper {LONG}", f"--folder {LONG}: File name too long"),
+        (f"main_results --save-episodes {LONG}", f"--save-episodes {LONG}: File name too long"),
+        *(
+            (f"{command} --results {LONG}", f"--results {LONG}: File name too long")
+            for command in (
+                *("results list", "results verify", "results clean --yes", "results export"),
+                *("results export-paper x", "results push hf://a/b", "results pull hf://a/b"),
+                *("report", "show antonyms", "main_results", "main_results --redraw"),
+                *("main_results --dry-run", "ndif_status"),
+            )
+        ),
     ],
 )
 def test_a_mistake_ends_a_command_with_one_line(command: str, said: str) -> None:
@@ -102,6 +120,45 @@ def test_a_mistake_ends_a_command_with_one_line(command: str, said: str) -> None
     assert (process.returncode, process.stdout) == (2, "")
     (line,) = process.stderr.splitlines()
     assert line.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("typed", ["x" * 5000, "x/" * 3000, "\n" * 5000, "\x1b\u202e" * 3000])
+@pytest.mark.parametrize("name", ["model", "tasks", "results", "template", "host", "task-file"])
+def test_no_value_fills_the_screen(name: str, typed: str) -> None:
+    given = (f"--{name}", f"x{typed}", *(["--remote"] if name == "host" else []))
+    process = called("main_results", "--dry-run", *given)
+    assert (process.returncode, process.stdout) == (2, "")
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert len(line) < 1600
+
+
+@pytest.mark.parametrize("name", ["shots", "seed", "width", "captions", "no-such-option"])
+def test_no_value_of_the_wrong_kind_fills_the_screen(name: str) -> None:
+    process = called("main_results", f"--{name}", "x" * 5000)
+    assert (process.returncode, process.stdout) == (2, "")
+    lines = process.stderr.splitlines()
+    assert len(lines) < 24
+    assert "--help" in lines[-1] or "--help" in lines[-2]
+
+
+def test_a_file_that_cannot_be_read_is_named_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for error, said in (
+        (PermissionError(13, "Permission denied", "results/x"), "results/x: Permission denied."),
+        (OSError(36, "File name too long", "x" * 5000), "File name too long."),
+    ):
+
+        def run(error: OSError = error) -> int:
+            raise error
+
+        with pytest.raises(SystemExit) as ended:
+            leave(run)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert ended.value.code == 2
+        assert line.startswith("error: ")
+        assert line.endswith(said)
 
 
 def test_an_option_with_its_default_excludes_no_other() -> None:

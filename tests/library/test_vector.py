@@ -5,6 +5,8 @@ import html
 import resource
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -81,10 +83,20 @@ WRONG: dict[str, Callable[[Any], Any]] = {
     "^alpha: expected a finite number, got float nan": lambda theta: theta.steering(
         float("nan")
     ).__enter__(),
+    "^alpha: expected a finite number, got int 1000": lambda theta: theta.steering(10**400),
+    "^alpha: .* int of too many digits": lambda theta: theta.steering(10**5000),
+    "^alpha: expected a finite number, got Decimal": lambda theta: theta.steering(
+        Decimal(10) ** 400
+    ),
+    "^factor: expected a finite number, got Fraction": lambda theta: Fraction(10**400) * theta,
+    "^alpha: expected a finite number, got float inf": lambda theta: theta.steering(torch.inf),
     "^alpha: .* got bool": lambda theta: theta.steering(True).__enter__(),
     "^vector: .* NaN or infinity": lambda theta: theta.steering(1e39).__enter__(),
     "^query: expected a text with a word": lambda theta: theta.apply(" "),
     "^tokens: expected a whole number of at least 1": lambda theta: theta.apply("a", tokens=0),
+    "^tokens: .* got int 1000": lambda theta: theta.apply("a", tokens=10**400),
+    "^layer: .* got int 1000": lambda theta: theta.apply("a", layer=10**400),
+    "^The longest prompt has 1000000000": lambda theta: theta.apply("a", tokens=10**18),
     "^demonstrations: expected pairs": lambda theta: theta.apply("a", demonstrations="ab"),
     "^Unknown template": lambda theta: theta.apply("a", prompt="arow"),
     "^model: expected what tvsight.load returns": lambda theta: replace(theta, model="gpt2"),

@@ -45,6 +45,11 @@ def test_an_unknown_method_is_named_with_the_nearest() -> None:
         named_methods(["mean_stat"])
 
 
+def titled(title: str) -> str:
+    """The example with another title."""
+    return f"{example()}\nTITLE = {title}\n"
+
+
 SPOILT = {
     "missing": (None, "No such file or directory"),
     "syntax": (example().replace("def learn(", "def learn("[:-1]), "SyntaxError: "),
@@ -55,6 +60,14 @@ SPOILT = {
     "no method": (example().partition("METHOD =")[0], "KEY, TITLE and METHOD"),
     "no title": (example().replace("TITLE =", "NAME ="), "KEY, TITLE and METHOD"),
     "bad key": (example().replace('"median_state"', '"Median state"'), "KEY 'Median state': small"),
+    "endless title": (titled('"x" * 10**8'), "at most 60 characters were expected, found 100,000"),
+    "blank title": (titled('" " * 10**8'), "text without white space around it was expected"),
+    "title of lines": (titled(r"'a\nb'"), "TITLE: 'a\\nb': text without a control character"),
+    "title that recolours": (titled(r"'\x1b[31mred'"), "text without a control character"),
+    "title of half a letter": (titled(r"'\ud800'"), "half of a character"),
+    "title of another kind": (titled("['x']"), "KEY, TITLE and METHOD"),
+    "endless key": (example() + "KEY *= 10**7\n", "at most 64, the first a letter"),
+    "key of another kind": (example() + "KEY = ['x'] * 10**7\n", "at most 64"),
     "taken": (example().replace('"median_state"', '"mean_state"'), "has a method 'mean_state'"),
 }
 
@@ -70,6 +83,7 @@ def test_what_is_no_method_is_refused_with_one_line(tmp_path: Path, spoilt: str)
     assert str(caught.value).startswith(f"--method-file {own}: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
 def test_a_file_is_not_run_without_trust(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.utils.logging import enable_progress_bar
 
 from tests.helpers.changed_checkpoints import ask, configure, having, refusal, without
 from tests.helpers.tiny_models import DEPTH
@@ -97,6 +98,7 @@ def test_what_a_load_leaves_aside_is_left_aside(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     mine = change(checkpoint(family))
+    enable_progress_bar()  # as in a new process, whatever was loaded before
     capfd.readouterr()
     remote(mine, monkeypatch)
     assert capfd.readouterr().err == ""

@@ -1,5 +1,6 @@
 import html
 import io
+import os
 import re
 from pathlib import Path
 
@@ -221,3 +222,14 @@ def test_a_file_of_somebody_else_stays(table: Table, tmp_path: Path, kind: str) 
     with pytest.raises(UsageError, match=rf"did not write main\.{kind}, which is there; move it"):
         write(tmp_path, "main", *table)
     assert (tmp_path / f"main.{kind}").read_text() == "name,phone\n"
+
+
+@pytest.mark.parametrize("kind", ["csv", "md", "tex"])
+def test_no_more_than_the_heading_of_a_file_is_read(
+    table: Table, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / f"main.{kind}"
+    file.touch()
+    os.truncate(file, 10**12)  # which no memory holds
+    with pytest.raises(UsageError, match=rf"did not write main\.{kind}"):
+        write(tmp_path, "main", *table)

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from contextvars import ContextVar
 from dataclasses import Field, field, fields, make_dataclass
 from functools import cache
@@ -32,6 +33,9 @@ PROGRAM: ContextVar[str | None] = ContextVar("PROGRAM", default=None)
 
 TYPES = "__annotations__"
 """The attribute in which a class keeps the types of the fields that it adds."""
+
+MAX_LINES = 20
+"""Most lines of tyro's on a mistake in the options, one that was left out apart."""
 
 HELP_ALL = "--help-all"
 COMMON = (
@@ -85,19 +89,25 @@ def _run(
     is_brief = issubclass(options, RunConfig) and HELP_ALL not in sys.argv
     if is_help := not {"-h", "--help"}.isdisjoint(arguments):
         print(_described(description or "", is_brief), end="\n\n")
+    explained = io.StringIO()
     try:
-        chosen = tyro.cli(
-            _grouped(options, is_help and is_brief),
-            args=arguments,
-            prog=PROGRAM.get() or _module(),
-            description="",
-            config=(
-                tyro.conf.FlagCreatePairsOff,
-                tyro.conf.OmitArgPrefixes,
-                tyro.conf.OmitSubcommandPrefixes,
-            ),
-        )
+        with redirect_stderr(explained):
+            chosen = tyro.cli(
+                _grouped(options, is_help and is_brief),
+                args=arguments,
+                prog=PROGRAM.get() or _module(),
+                description="",
+                config=(
+                    tyro.conf.FlagCreatePairsOff,
+                    tyro.conf.OmitArgPrefixes,
+                    tyro.conf.OmitSubcommandPrefixes,
+                ),
+            )
     except SystemExit as end:  # --help, or a mistake that tyro has explained
+        lines = explained.getvalue().splitlines()
+        if len(lines) > MAX_LINES:
+            lines[MAX_LINES // 2 : -MAX_LINES // 2] = ["…"]
+        print(*lines, sep="\n", end="\n" * bool(lines), file=sys.stderr)
         return int(end.code or 0)
     if issubclass(options, RunConfig):
         groups = [getattr(chosen, entry.name) for entry in fields(chosen)]
@@ -188,6 +198,10 @@ def _caught(run: Callable[[], int]) -> int:
         return _complain(str(error), SERVER_EXIT)
     except TvsightError as error:
         return _complain(str(error), FAILURE_EXIT)
+    except OSError as error:  # a folder that may not be read, say
+        if error.filename is None:
+            raise
+        return _complain(f"{error.filename}: {error.strerror}.", USAGE_EXIT)
     except KeyboardInterrupt:
         gc.freeze()  # with torch loaded, collecting everything on the way out takes a second
         kept = "What is complete is kept: repeat the command to go on."
@@ -204,13 +218,13 @@ def _say_remarks() -> None:
     usual, said = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        from tvsight.texts import printable
+        from tvsight.texts import told
 
         if not issubclass(category, Remark):
             usual(message, category, *place, **more)
         elif str(message) not in said:
             said.add(str(message))
-            print(f"note: {printable(str(message))}", file=sys.stderr)
+            print(f"note: {told(str(message))}", file=sys.stderr)
 
     warnings.simplefilter("always", Remark)
     warnings.showwarning = show
@@ -283,11 +297,10 @@ def _complain(message: str, code: int, what: str = "error:") -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from tvsight.texts import printable
+    from tvsight.texts import told
 
     console = Console(stderr=True)
-    told = Text.assemble(
-        (what, "bold red" if what == "error:" else "bold"), " ", printable(message)
-    )
-    console.print(told, soft_wrap=not console.is_terminal)
+    style = "bold red" if what == "error:" else "bold"
+    line = Text.assemble((what, style), " ", told(message))
+    console.print(line, soft_wrap=not console.is_terminal)
     return code

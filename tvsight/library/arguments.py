@@ -100,7 +100,7 @@ def finite(name: str, value: object) -> float:
             number = float(value)
             if math.isfinite(number):
                 return number
-    except (TypeError, ValueError, RuntimeError):  # an array of several numbers
+    except (TypeError, ValueError, ArithmeticError, RuntimeError):  # an array, or too large
         pass
     raise unexpected(name, "a finite number", value)
 

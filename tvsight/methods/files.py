@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 from tvsight.errors import UsageError, nearest, option, unexpected
 from tvsight.foreign import DOCUMENT_BYTES, Unusable, read_bytes
 from tvsight.methods import METHODS, MethodEntry
+from tvsight.tasks.words import check_text, shown
 from tvsight.texts import one_line
 
 if TYPE_CHECKING:
     from tvsight.methods.method import Method
 
-KEY = re.compile(r"[a-z][a-z0-9_]*")
+KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
+MAX_TITLE = 60
+"""Most characters of a title, which stands in legends and tables."""
 MAX_WHY = 300
 """Most characters that are shown of an error of a user's file."""
 MODULE = "tvsight_method_"
@@ -84,16 +87,17 @@ def read_method(path: Path) -> MethodEntry:
 
     found = vars(sys.modules[name])
     key, title = found.get("KEY"), found.get("TITLE")
-    if not isinstance(found.get("METHOD"), Method) or not title or not isinstance(title, str):
+    if not isinstance(found.get("METHOD"), Method) or not isinstance(title, str):
         raise UsageError(
             f"{option('method_file', path)}: KEY, TITLE and METHOD = Method(...) were expected, "
             "see docs/adding_a_method.md."
         )
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise UsageError(
-            f"{option('method_file', path)}: KEY {key!r}: small letters, digits and underscores "
-            "were expected."
+            f"{option('method_file', path)}: KEY {shown(key)}: small letters, digits and "
+            "underscores were expected, at most 64, the first a letter."
         )
+    check_text(title, f"{option('method_file', path)}: TITLE", MAX_TITLE)
     if key in METHODS:
         raise UsageError(f"{option('method_file', path)}: tvsight has a method {key!r} already.")
     return MethodEntry(key, one_line(title), module=name, source=f"sha256:{checksum}")

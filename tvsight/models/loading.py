@@ -139,6 +139,8 @@ def load_remote(
     Raises:
         UsageError: as `load` does, and for a model that is no hub model.
     """
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     source = resolve(name, revision)
     if source.kind != "hub":
         what = "a package" if source.package else "a directory on this machine"

@@ -13,6 +13,9 @@ from tvsight.texts import latex as in_latex
 from tvsight.texts import markdown, one_line
 from tvsight.writing import has, whole_file
 
+MAX_HEADING = 10_000
+"""Most characters that are read of the first line of a CSV file."""
+
 
 class Wording(NamedTuple):
     """What is said above a table."""
@@ -93,7 +96,7 @@ def _form(text: str) -> Callable[[Path], bool]:
 
     def shares_columns(path: Path) -> bool:
         with path.open(encoding="utf-8", errors="replace") as file:
-            return bool(columns & set(file.readline().rstrip("\n").split(",")))
+            return bool(columns & set(file.readline(MAX_HEADING).rstrip("\n").split(",")))
 
     return shares_columns
 

@@ -111,7 +111,7 @@ def whole_prompts(tokens: PromptTokens) -> list[TokenIds]:
     return [[*shared, *query] for shared, query in both]
 
 
-def check_window(model: "Model", prompts: Sequence[TokenIds], remedy: str = "") -> None:
+def check_window(model: "Model", prompts: Sequence[Sequence[int]], remedy: str = "") -> None:
     """Check that prompts fit the model's context window.
 
     Beyond it learned positions do not exist, and rotary positions were not trained.

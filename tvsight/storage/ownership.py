@@ -4,7 +4,6 @@ Own is a folder with our marker, or with the manifest of the result that belongs
 with nothing of somebody else in it. Whatever lies behind a link is somebody else's.
 """
 
-import json
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tvsight.foreign import read_json
 from tvsight.storage.job_records import Records, result_of
 from tvsight.storage.manifests import FILES, MANIFEST, Result, later_writer
 from tvsight.storage.store import DAMAGED, RESULT_NAME, DamagedResult, Store
@@ -43,9 +43,9 @@ def owns(root: Path, path: Path) -> bool:
     if any(file.is_symlink() or not file.is_file() for file in inside if file not in temporary):
         return False
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
         own, place = Result(manifest["identity"]).path, place_of(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return is_marked
     return own == place or (path.parts[0] == DAMAGED and own.name == place.name)
 
