@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+import pytest
 import torch
 
 from tests.helpers.completed import complete
@@ -39,6 +40,24 @@ def test_phases_are_told_here_and_not_from_a_simulated_server(model: Model) -> N
     for simulated, phases in told.items():
         measured(model, Here(phases.append, simulated))
     assert told == {True: [], False: PHASES}
+
+
+@pytest.mark.parametrize("episodes", [6, 100], ids=["one job", "jobs of 50"])
+def test_the_share_of_a_task_grows_from_its_first_block_to_its_last(
+    model: Model, episodes: int
+) -> None:
+    options: dict[str, Any] = {"episodes_per_split": episodes, "max_job_episodes": 50}
+    shares: list[float] = []
+
+    here = Here(moved=shares.append)
+    assert_same(measured(model, here, **options), measured(model, **options))
+    assert shares == sorted(shares)
+    assert shares[0] < 0.1
+    assert 0.7 < shares[-1] < 1.3
+    assert not any(block._module._forward_hooks for block in model.decoder.blocks)
+    shares.clear()
+    measured(model, Here(moved=shares.append, simulated=True))
+    assert not shares
 
 
 def test_a_split_cut_into_parts_has_the_rows_and_vectors_of_one_job(model: Model) -> None:

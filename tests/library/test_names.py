@@ -12,6 +12,7 @@ from mypy import api
 
 import tvsight
 from tests.helpers.commands import ROOT
+from tvsight.errors import UsageError
 from tvsight.library.habits import INSTEAD
 from tvsight.library.model import LoadedModel
 from tvsight.library.vector import Vector
@@ -58,13 +59,19 @@ def test_importing_it_takes_no_time() -> None:
     assert float(spent.stdout) < 0.1
 
 
-def rows_of_habits() -> list[tuple[list[str], list[str]]]:
-    """What is typed and what is used instead, by row of the table in docs/library.md."""
+def table_below(heading: str) -> list[list[str]]:
+    """The cells of the table below a heading of docs/library.md."""
     text = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
-    table = text.partition("## Names from elsewhere")[2].partition("\n## ")[0]
-    cells = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    table = text.partition(heading)[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    return [line.strip("| ").split(" | ") for line in rows]
+
+
+def rows_of_habits() -> list[tuple[list[str], list[str]]]:
+    """What is typed and what is used instead, by row."""
     return [
-        (re.findall(r"`([^`]+)`", typed), re.findall(r"`([^`]+)`", use)) for typed, use in cells
+        (re.findall(r"`([^`]+)`", typed), re.findall(r"`([^`]+)`", use))
+        for typed, use in table_below("## Names from elsewhere")
     ]
 
 
@@ -85,6 +92,23 @@ def test_names_from_elsewhere_are_refused_with_what_to_use(
         _ = model.generat
     assert not hasattr(theta, "__array__")
     assert copy(theta).task == theta.task
+
+
+def test_arguments_from_elsewhere_are_refused_with_what_to_use(
+    model: LoadedModel, theta: Vector
+) -> None:
+    rows = table_below("## Arguments from elsewhere")
+    known = {"tvsight": tvsight, "model": model, "theta": theta, "name": "gemma-3-270m"}
+    known |= {"text": "hot", "task": "to_upper"}
+    assert len(rows) >= 10
+    for typed, use in rows:
+        for call in re.findall(r"`([^`]+)`", typed):
+            with pytest.raises((UsageError, AttributeError)) as refused:
+                eval(call, known)
+            assert f"Use {use.strip('`')}." in str(refused.value), call
+            assert "\n" not in str(refused.value)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'of_nobody'"):
+        model.generate("hot", of_nobody=1)
 
 
 @pytest.mark.slow

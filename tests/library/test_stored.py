@@ -9,6 +9,7 @@ import pytest
 
 import tvsight
 from tests.helpers.commands import ROOT
+from tests.helpers.damages import flip
 from tests.helpers.example_store import IDENTITY
 from tests.helpers.small_runs import TASKS, First, first, run
 from tvsight.errors import Remark, UsageError
@@ -112,6 +113,20 @@ def test_a_damaged_result_is_left_out_with_a_warning(first: First, tmp_path: Pat
             shutil.rmtree(whole)
     with pytest.warns(Remark), pytest.raises(UsageError, match=r"^folder: no usable results in "):
         tvsight.read(tmp_path / "results")
+
+
+def test_columns_need_the_checksum_of_their_rows_alone(first: First, tmp_path: Path) -> None:
+    first.copied(tmp_path / "results")
+    (other,) = tmp_path.glob("results/main_results/*/to_upper-*")
+    flip(other / "episodes.parquet")
+    whole = tvsight.read(first.config.results, columns=["correct"])
+    assert tvsight.read(tmp_path / "results", columns=["correct"]).equals(whole)
+    with pytest.warns(Remark, match=r"^Left out: .*to_upper-.*episodes\.parquet"):
+        tvsight.read(tmp_path / "results")
+    flip(other / "rows.parquet")
+    with pytest.warns(Remark, match=r"^Left out: .*to_upper-.*: rows\.parquet .* checksum"):
+        rows = tvsight.read(tmp_path / "results", columns=["task"])
+    assert {*rows["task"]} == {*TASKS} - {"to_upper"}
 
 
 def test_what_is_not_there_is_refused(first: First, tmp_path: Path) -> None:

@@ -9,9 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import gguf
+import numpy as np
 import pytest
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import modeling_gguf_pytorch_utils as reading
+from transformers.utils.logging import enable_progress_bar, is_progress_bar_enabled
 
 from tvsight.errors import UsageError
 from tvsight.models import conversion, packages
@@ -276,19 +280,50 @@ def test_a_conversion_that_is_killed_is_an_error_that_names_the_signal(
 
 @pytest.mark.usefixtures("parts", "cache")
 def test_a_disk_that_is_full_in_the_process_of_the_conversion_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    file = tmp_path / "a.gguf"
     config = SimpleNamespace(quantization_config=None, num_hidden_layers=1)
     model = SimpleNamespace(config=config, save_pretrained=full_disk)
     told: dict[str, list[str]] = {"missing_keys": [], "unexpected_keys": [], "mismatched_keys": []}
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **__: (model, told))
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: None)
     monkeypatch.setattr(conversion.signal, "signal", lambda *_: None)
-    code = conversion.main("a.gguf", "checkpoint")
+    file.write_bytes(b"some")
+    code = conversion.main(str(file), "checkpoint")
     ended = subprocess.CompletedProcess([], code, stdout=capsys.readouterr().out)
     monkeypatch.setattr(packages.subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(UsageError, match="cannot be written: No space left on device"):
         checkpoint(MODEL, silent)
+
+
+def test_a_file_is_read_once_with_one_bar_of_ours(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, tokens = tmp_path / "a.gguf", [f"word {number}" for number in range(500)]
+    writer = gguf.GGUFWriter(file, "gemma3")
+    writer.add_token_list(tokens)
+    for name in ("token_embd.weight", "output_norm.weight"):
+        writer.add_tensor(name, np.ones((4, 8), dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    plain, shares = gguf.GGUFReader, []
+    with conversion._read_once(file, lambda *_, by=1: shares.append(by)):
+        reader = gguf.GGUFReader(file)
+        assert sum(shares) == pytest.approx(conversion.VOCABULARY)
+        assert len(shares) > 50
+        assert gguf.GGUFReader(file) is reader
+        read = list(reading.tqdm(reader.tensors, desc="foreign"))
+        assert sum(shares) == pytest.approx(conversion.VOCABULARY + conversion.TENSORS)
+        assert not is_progress_bar_enabled()
+    enable_progress_bar()
+    assert reader.get_field("tokenizer.ggml.tokens").contents() == tokens
+    assert [tensor.name for tensor in read] == ["token_embd.weight", "output_norm.weight"]
+    assert read[0].data.tolist() == plain(file).tensors[0].data.tolist()
+    assert gguf.GGUFReader is plain
+    assert not capfd.readouterr().err
 
 
 def full_disk(_: object) -> None:

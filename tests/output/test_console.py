@@ -1,4 +1,7 @@
 import io
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -56,3 +59,65 @@ def test_a_long_line_of_a_pipe_stays_one_line() -> None:
     display = Display(Console(file=io.StringIO()))
     display.failures({"a": "word " * 100})
     assert len(display.console.file.getvalue().splitlines()) == 1
+
+
+def begun(display: Display, clock: list[float]) -> None:
+    """A twentieth of the first of two tasks in each of two seconds."""
+    display.task("antonyms")
+    for second in (1, 2):
+        clock[0] = second
+        display.moved(second / 20)
+
+
+def test_the_time_that_is_left_is_said_before_the_first_task_ends() -> None:
+    clock, file = [0.0], io.StringIO()
+    console = Console(
+        file=file, force_terminal=True, width=120, color_system=None, get_time=lambda: clock[0]
+    )
+    display = Display(console)
+    with display.tasks("some-model", 2):
+        begun(display, clock)
+        display._progress.refresh()
+        assert "antonyms" in file.getvalue()
+        assert "0/2 3.0 tasks/min 0:00:02 0:00:38" in file.getvalue()
+        display.measured("antonyms", "done")
+        assert display._progress.tasks[0].completed == 1
+        display.moved(2)
+        assert display._progress.tasks[0].completed == 1.99
+
+
+def test_a_pipe_has_no_bar() -> None:
+    file = io.StringIO()
+    display = Display(Console(file=file))
+    assert not display.is_live
+    with display.tasks("some-model", 2):
+        begun(display, [0.0])
+    assert not file.getvalue()
+
+
+def test_a_notebook_has_the_bar_without_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+
+    def drawn(bar: Any, **_: Any) -> SimpleNamespace:
+        console = Console(width=120, color_system=None)
+        shown.append("")
+
+        def update(bar: Any, raw: bool = False) -> None:
+            with console.capture() as caught:
+                console.print("" if raw else bar)
+            shown.append(caught.get().strip())
+
+        return SimpleNamespace(update=update)
+
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=drawn))
+    clock = [0.0]
+    console = Console(force_jupyter=True, file=io.StringIO(), get_time=lambda: clock[0])
+    display = Display(console)
+    assert display.is_live
+    with display.tasks("some-model", 2):
+        begun(display, clock)
+        assert "antonyms" in shown[-1]
+        assert "0/2" in shown[-1]
+        assert shown[-1].endswith("0:00:38")
+    assert shown[-1] == ""
+    assert not Display(Console(force_jupyter=True, quiet=True)).is_live

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tvsight.cli.command import FAILURE_EXIT, command
 from tvsight.config import RULES, RunConfig
 from tvsight.errors import UsageError
+from tvsight.progress import bar
 
 if TYPE_CHECKING:
     from tvsight.output.drawn import Drawn
@@ -85,7 +86,8 @@ def draw(
 
     drawn.name_only(outcome.whole_models)
     covered = drawn.keep_wider(outcome.coverage, outcome.stored_coverage(Store(options.results)))
-    with runner.display.console, page(options.width):
+    drawing = bar(drawn.earlier or None, "drawing")
+    with runner.display.console, drawing as drawn.seen, page(options.width):
         renamed = outcome.renamed(runner.labels).in_order()
         shown = Findings(runner.display, options.verbose)
         of_name.draw(renamed, options, shown, drawn)

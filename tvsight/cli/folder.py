@@ -1,14 +1,12 @@
-"""Shared by the actions on a results folder: options, progress, and findings in words."""
+"""Shared by the actions on a results folder: options, and findings in words."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvsight.config import Folder, Names, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from tvsight.output.console import Display
     from tvsight.storage.choice import Choice
@@ -33,19 +31,6 @@ class Chosen:
         from tvsight.storage.choice import Choice
 
         return Choice(self.model, self.tasks, self.experiment)
-
-
-@contextmanager
-def progress(total: int, doing: str) -> "Iterator[Callable[[Path], None]]":
-    """A bar on standard error while the block lasts, where that is a terminal. What it yields is
-    called with each result."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"{doing} results", total=total)
-        yield lambda path: bar.advance(task)
 
 
 def name_findings(display: "Display", findings: "Sequence[Finding]") -> None:

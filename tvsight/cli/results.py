@@ -10,9 +10,10 @@ import tyro
 
 from tvsight.cli import sharing
 from tvsight.cli.command import FAILURE_EXIT
-from tvsight.cli.folder import Chosen, counted, name_findings, progress, size_text
+from tvsight.cli.folder import Chosen, counted, name_findings, size_text
 from tvsight.config import SAMPLING, Folder, RunConfig
 from tvsight.errors import UsageError
+from tvsight.progress import bar
 from tvsight.prompts.templates import template
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _list(action: List, store: "Store", display: "Display") -> int:
 
     from tvsight.storage.inspection import entries
 
-    with progress(_results(store), "reading") as seen:
+    with bar(_results(store), "reading results") as seen:
         found, unusable = entries(store, seen)
     chosen = action.choice().of(found)
     if action.json:
@@ -113,7 +114,7 @@ def _verify(action: Verify, store: "Store", display: "Display") -> int:
     from tvsight.storage.inspection import verify
 
     count = _results(store)
-    with progress(count, "checking") as seen:
+    with bar(count, "checking results") as seen:
         findings = verify(store, seen, action.quick)
     wrong = [finding for finding in findings if not finding.is_aside]
     aside = [finding for finding in findings if finding.is_aside]
@@ -140,7 +141,7 @@ def _clean(action: Clean, store: "Store", display: "Display") -> int:
 
     put_all_back(store)
     count = _results(store)
-    with progress(count, "checking") as seen:
+    with bar(count, "checking results") as seen:
         findings, kept = sorted_out(store, seen)
     if kept:
         display.note("Not tvsight's to remove, and kept:")

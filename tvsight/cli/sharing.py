@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from tvsight.cli.command import FAILURE_EXIT
-from tvsight.cli.folder import Chosen, counted, name_findings, progress, size_text
+from tvsight.cli.folder import Chosen, counted, name_findings, size_text
 from tvsight.config import Folder
 from tvsight.errors import UsageError
+from tvsight.progress import bar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +158,7 @@ def _whole(action: _Sent, store: "Store", display: "Display") -> "tuple[list[Ent
 
     found, unusable = entries(store)
     chosen = action.choice().of(found)
-    with progress(len(chosen), "checking") as seen:
+    with bar(len(chosen), "checking results") as seen:
         checked = []
         for entry in chosen:
             checked.append(check(store, entry.path))

@@ -1,7 +1,8 @@
 """Run jobs in this process: as they are, or serialised as for a server."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 import nnsight
@@ -45,25 +46,45 @@ def ship_source(arguments: Sequence[Any]) -> None:
 
 
 class Here:
-    """This process, one job at a time."""
+    """This process, one job at a time.
+
+    Args:
+        progress: called with the name of each phase of a job.
+        simulated: serialise jobs as for a server.
+        moved: called with the share of a task's positions that blocks have run.
+    """
 
     capacity = 1
     distant = False
 
     def __init__(
-        self, progress: Callable[[str], None] | None = None, simulated: bool = False
+        self,
+        progress: Callable[[str], None] | None = None,
+        simulated: bool = False,
+        moved: Callable[[float], None] | None = None,
     ) -> None:
+        self._moved = None if simulated else moved
+        self._done, self._later, self._total = 0.0, 0, 0
         self.progress = None if simulated else progress
         self.remote: Remote = "local" if simulated else False
         self.about = {"kind": "simulated server" if simulated else "local"}
 
     def begin(self, decoder: Decoder, job: Job, name: str) -> "_Waiting":
         """Keep the job until its result is asked for."""
-        return _Waiting(
-            lambda: run(
-                decoder, job.function, *job.arguments, progress=self.progress, remote=self.remote
-            )
-        )
+        if name.endswith("-0"):  # the first of a task
+            self._done, self._later, self._total = 0.0, 0, 0
+        own = job.positions(decoder.depth)
+        later = sum(one.positions(decoder.depth) for one in job.later)
+        known = min(own, self._later) if self._done else 0  # by the jobs before it
+        self._total += own + later - known
+        self._later += later - known
+
+        def measure() -> Any:
+            with self._counting(decoder):
+                progress, remote = self.progress, self.remote
+                return run(decoder, job.function, *job.arguments, progress=progress, remote=remote)
+
+        return _Waiting(measure)
 
     def finished(self, names: list[str]) -> None:
         """Forget nothing: no job is remembered."""
@@ -71,6 +92,26 @@ class Here:
     def wait(self) -> None:
         """Wait for another process. A job here is done as soon as its result is asked for."""
         time.sleep(0.2)
+
+    @contextmanager
+    def _counting(self, decoder: Decoder) -> Iterator[None]:
+        """Count the positions that blocks run, where somebody looks at a bar."""
+        moved = self._moved
+        if moved is None:
+            yield
+            return
+
+        def count(_: object, given: object, output: Any) -> None:
+            states = output[0] if isinstance(output, tuple) else output
+            self._done += states.shape[:-1].numel() / decoder.depth
+            moved(self._done / self._total)
+
+        hooks = [block._module.register_forward_hook(count) for block in decoder.blocks]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
 
 class _Waiting:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Measured = TypeVar("Measured")
 
+NOT_RUN = {"accepted", "expected", "others", "answers", "seeds", "norms", "deviations"}
+"""What episodes have beside the tokens of their prompts."""
 Steps = Generator["list[Job]", list[Any], Measured]
 """Yields jobs, receives their results in order, and returns what was measured."""
 
@@ -43,6 +45,17 @@ class Job:
         """The number of episodes in the prompts; 1 where there are none."""
         counts = [len(next(iter(of.values()))) for of in self.arguments[: self.prompts]]
         return sum(counts) or 1
+
+    def positions(self, depth: int) -> int:
+        """About how many positions run through all blocks: those of prompts, and for each episode
+        those of two vectors after every block, which the blocks above it run."""
+        prompts = [of for of in self.arguments[: self.prompts] if isinstance(of, dict)]
+        run = (values for of in prompts for name, values in of.items() if name not in NOT_RUN)
+        return sum(map(_length, run)) + depth * self.episodes
+
+
+def _length(values: Any) -> int:
+    return sum(map(_length, values)) if isinstance(values, list) else 1
 
 
 @dataclass

@@ -13,6 +13,7 @@ from tvsight.explorer.runs import Folder, Run, labels
 from tvsight.output.labels import display_name, task_title
 from tvsight.output.procedures import CENTRAL, PROCEDURES
 from tvsight.output.theme import CATEGORY_COLOURS
+from tvsight.progress import Moved, nobody
 from tvsight.statistics.intervals import accuracy, times_drawn
 from tvsight.tasks import packaged_tasks
 from tvsight.texts import printable
@@ -29,10 +30,17 @@ DIGITS = digits + ascii_lowercase
 """Of a count up to 35, in base 36."""
 
 
-def overview(folder: Folder) -> dict[str, Any]:
+def overview(folder: Folder, seen: Moved = nobody) -> dict[str, Any]:
     """What the first view shows: runs with their means, tasks with their accuracies, and what could
-    not be read."""
-    tables = [_by_task(run) for run in folder.runs]
+    not be read.
+
+    Args:
+        seen: called with each run, and the number of its results.
+    """
+    tables = []
+    for run in folder.runs:
+        tables.append(_by_task(run))
+        seen(run, by=run.size)
     compared = [[*CENTRAL, *run.methods] for run in folder.runs]
     names = dict.fromkeys(task for run in folder.runs for task in run.tasks)
     return {

@@ -17,12 +17,13 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tvsight.errors import UsageError
-from tvsight.explorer import gallery
+from tvsight.explorer import EXPERIMENTS, gallery
 from tvsight.explorer.detail import task_detail
 from tvsight.explorer.overview import draws, overview, plain
 from tvsight.explorer.runs import Folder, read_folder
+from tvsight.progress import Moved, bar, nobody
 from tvsight.storage.choice import Choice
-from tvsight.storage.inspection import Finding
+from tvsight.storage.inspection import Finding, entries
 from tvsight.storage.store import Store
 from tvsight.writing import VERSION, has, reason, whole_file
 
@@ -43,14 +44,18 @@ def write_page(store: Store, choice: Choice, output: Path) -> list[Finding]:
     Raises:
         UsageError: when there are no results to show, or the file cannot be written.
     """
-    with pd.option_context("mode.string_storage", "python"):  # faster for single texts
-        folder = read_folder(store, choice)
-    if not folder.runs:
-        raise UsageError(
-            f"{store.root} holds no central comparison that was chosen: measure one with "
-            f"`python -m analyses.main_results --results {store.root}`."
-        )
-    text = page(folder, store, _beside(store.root, output))
+    found = entries(store)
+    # Each result is read, compared with others, and described.
+    total = 3 * sum(one.identity["experiment"] in EXPERIMENTS for one in choice.of(found[0]))
+    with bar(total, "making the page") as seen:
+        with pd.option_context("mode.string_storage", "python"):  # faster for single texts
+            folder = read_folder(store, choice, found, seen)
+        if not folder.runs:
+            raise UsageError(
+                f"{store.root} holds no central comparison that was chosen: measure one with "
+                f"`python -m analyses.main_results --results {store.root}`."
+            )
+        text = page(folder, store, _beside(store.root, output), seen)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(output, has(MARK, within=20_000)) as new:
@@ -60,16 +65,17 @@ def write_page(store: Store, choice: Choice, output: Path) -> list[Finding]:
     return folder.problems
 
 
-def page(folder: Folder, store: Store, beside: str | None) -> str:
+def page(folder: Folder, store: Store, beside: str | None, seen: Moved = nobody) -> str:
     """The text of the page.
 
     Args:
         beside: the way from the page to the results folder, for links to files of figures; None
             where they would lead nowhere.
+        seen: called with what is done, and the number of results that it is about.
     """
     with ThreadPoolExecutor(1) as other:  # pictures are made while numbers are computed
         drawn = other.submit(gallery.figures, store.root, beside)
-        shown = overview(folder)
+        shown = overview(folder, seen)
         figures = drawn.result()
     pictures = {f"picture-{n}": figure.pop("picture") for n, figure in enumerate(figures)}
     tables = gallery.tables(store.root, figures)
@@ -92,17 +98,18 @@ def page(folder: Folder, store: Store, beside: str | None) -> str:
         policy=policy,
         style=style,
         data=_json(data),
-        blocks=[*packed.items(), *_details(folder, store), *pictures.items()],
+        blocks=[*packed.items(), *_details(folder, store, seen), *pictures.items()],
         code=scripts[0],
         library=scripts[1],
         version=VERSION,
     )
 
 
-def _details(folder: Folder, store: Store) -> Iterator[tuple[str, str]]:
+def _details(folder: Folder, store: Store, seen: Moved) -> Iterator[tuple[str, str]]:
     for number, run in enumerate(folder.runs):
         for place, task in enumerate(run.tasks):
             detail = json.dumps(task_detail(run, task, store), separators=(",", ":"))
+            seen(task, by=run.size / len(run.tasks))
             yield f"detail-{number}-{place}", _packed(detail)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tvsight.explorer import CENTRAL, EXPERIMENTS
 from tvsight.output.labels import display_name
+from tvsight.progress import Moved, nobody
 from tvsight.prompts.templates import Template, template_name
 from tvsight.run.outcome import Stored
 from tvsight.storage.choice import Choice
@@ -75,6 +76,11 @@ class Run:
         return "method_answers" if self.central == "answers" else "methods"
 
     @property
+    def size(self) -> int:
+        """The number of its results."""
+        return sum(map(len, self.results.values()))
+
+    @property
     def methods(self) -> list[str]:
         """The further methods that were measured."""
         return list(dict.fromkeys(one.method for one in self.results.get(self.further, [])))
@@ -101,12 +107,16 @@ class Folder:
 
 
 def read_folder(
-    store: Store, choice: Choice, found: tuple[list[Entry], list[Finding]] | None = None
+    store: Store,
+    choice: Choice,
+    found: tuple[list[Entry], list[Finding]] | None = None,
+    seen: Moved = nobody,
 ) -> Folder:
     """Read and verify results. What is damaged is left out, and named.
 
     Args:
         found: from `entries`, where the folder was looked at already.
+        seen: called with each result that is read.
 
     Raises:
         UsageError: when there is no such folder, or a chosen name is in none of its results.
@@ -130,6 +140,7 @@ def read_folder(
             except (DamagedResult, LaterVersion) as damage:
                 problems.append(Finding(entry.path, "damaged", str(damage)))
                 continue
+            seen(entry.path)
             identity = entry.identity
             run.data[identity["task"]] = str(identity.get("task_data"))
             rows = store.rows(entry.path).astype(dict.fromkeys(FEW, "category"))
@@ -173,16 +184,15 @@ def _newest(of_run: Sequence[Entry]) -> list[Entry]:
 
 def _sorted(runs: list[Run]) -> list[Run]:
     """The models and runs with the most results first."""
-    sizes = {id(run): sum(map(len, run.results.values())) for run in runs}
     of_model = Counter[str]()
     for run in runs:
-        of_model[run.model] += sizes[id(run)]
+        of_model[run.model] += run.size
     return sorted(
         runs,
         key=lambda run: (
             -of_model[run.model],
             run.model,
-            -sizes[id(run)],
+            -run.size,
             json.dumps([run.settings[name] for name in ("shots", "seed", "template")]),
         ),
     )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from tvsight.errors import MeasurementError, Remark, UsageError, in_python, nearest, unexpected
+from tvsight.errors import (
+    MeasurementError,
+    Remark,
+    UsageError,
+    in_python,
+    instead,
+    nearest,
+    unexpected,
+)
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library.arguments import as_method, as_tasks, as_text, whole
 from tvsight.library.model import LoadedModel, check_model
@@ -79,7 +87,7 @@ def measure(
     }
     for name, value in options.items():
         if name not in OPTIONS:
-            meant = RATHER.get(name, nearest(name, OPTIONS))
+            meant = RATHER.get(name, instead(name) or nearest(name, OPTIONS))
             known = f"The options are {', '.join(OPTIONS)}."
             raise UsageError(f"{name}: unknown option.{meant} {known}")
         given[name] = _converted(name, value)

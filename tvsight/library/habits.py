@@ -25,6 +25,8 @@ INSTEAD = {
         **dict.fromkeys(
             ("run_with_hooks", "forward"), "model.logits(text, patch=(2, theta.values[2]))"
         ),
+        "next_token_probs": "model.logits(text).softmax(dim=-1)",
+        "attention_probabilities": "tvsight.attention(model, text)",
         "trace": "model.decoder.nn.trace(text)",
         "to_tokens": "model.tokens([text])",
         **dict.fromkeys(("to_string", "to_str_tokens"), "model.tokenizer.decode(ids)"),

@@ -18,7 +18,7 @@ from tvsight.execution.jobs import Job
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import Patched, Text, as_patches, as_text, each, whole
-from tvsight.library.habits import hinted
+from tvsight.library.habits import hinted, missing
 from tvsight.models import packages
 from tvsight.models.loading import Model, load_remote
 from tvsight.models.loading import load as load_here
@@ -96,7 +96,7 @@ class LoadedModel(Model):
         prompts = [self.tokenizer(one).input_ids if one else [] for one in checked]
         if not prompts or not all(prompts):
             raise unexpected("text", "at least one token", texts)
-        check_window(self, [[*prompt, *range(most - 1)] for prompt in prompts])
+        check_window(self, [range(len(prompt) + most - 1) for prompt in prompts])
         return prompts
 
     @one_at_a_time
@@ -125,6 +125,10 @@ class LoadedModel(Model):
 
     if not TYPE_CHECKING:  # so that a type checker refuses a name that is not there
         __getattr__ = hinted("model")
+
+        def __call__(self, *_: Any, **__: Any) -> None:
+            """Refuse what `logits` does."""
+            raise missing("model", "forward", ())
 
     def __repr__(self) -> str:
         return f"<{' · '.join(self._words)}>"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tvsight.errors import Remark, UsageError, nearest, unexpected
 from tvsight.storage.inspection import Entry, check, superseded
@@ -20,7 +20,7 @@ from tvsight.writing import folder_name
 if TYPE_CHECKING:
     import pandas as pd
 
-NULLABLE = {"int64": "Int64", "bool": "boolean"}
+NULLABLE: dict[str, Literal["Int64", "boolean"]] = {"int64": "Int64", "bool": "boolean"}
 """Types that have no empty cells, and those that have."""
 FOLDERS: dict[str, Callable[[Path], str]] = {
     "experiment": lambda path: path.parts[0],
@@ -41,6 +41,9 @@ def read(
     columns: Sequence[str] | None = None,
 ) -> "pd.DataFrame":
     """The stored rows of a folder, all or some. Only the files of the latter are opened.
+
+    Results are verified whole, as `python -m analyses.results verify` does. With `columns=`, only
+    the manifest, names and sizes of files, the SHA-256 of rows and the types of the columns are.
 
     Args:
         experiment: the name of a subfolder, such as `main_results`, or several.
@@ -69,24 +72,29 @@ def read(
     if not isinstance(folder, str | PathLike):
         raise unexpected("folder", "the path of a results folder", folder)
     store = Store(Path(folder))
-    entries = _entries(store, [("experiment", experiment), ("model", model), ("task", task)])
+    wanted = [("experiment", experiment), ("model", model), ("task", task)]
+    entries, read = _stored(store, wanted, columns)
     fields = _differing(entries) if columns is None else _checked_columns(columns, entries)
     parts = []
     for entry in entries:
-        rows = store.rows(entry.path, columns)
+        rows = read.pop(entry.path)
         rows.insert(0, "experiment", entry.path.parts[0])
         known = _fields(entry)
         further = [name for name in fields if name not in rows and name in known]
         rows = rows.assign(**{name: known[name] for name in further})
         # Of these types a column may have empty cells.
-        kinds = {name: NULLABLE.get(str(kind)) for name, kind in rows.dtypes.items()}
-        parts.append(rows.astype({name: kind for name, kind in kinds.items() if kind}))
+        for name, kind in rows.dtypes.items():
+            if str(kind) in NULLABLE:
+                rows[name] = rows[name].astype(NULLABLE[str(kind)])
+        parts.append(rows)
     table = pd.concat(parts, ignore_index=True)
     return table if columns is None else table.reindex(columns=list(columns))
 
 
-def _entries(store: Store, wanted: Sequence[tuple[str, Names]]) -> list[Entry]:
-    """The usable results with one of the wanted names of each kind."""
+def _stored(
+    store: Store, wanted: Sequence[tuple[str, Names]], columns: Sequence[str] | None
+) -> "tuple[list[Entry], dict[Path, pd.DataFrame]]":
+    """The usable results with one of the wanted names of each kind, and the rows by folder."""
     root = one_line(str(store.root))
     paths = list(store.paths())
     if not paths:
@@ -95,9 +103,15 @@ def _entries(store: Store, wanted: Sequence[tuple[str, Names]]) -> list[Entry]:
         paths = _named(paths, kind, names, root)
     if all(names is None for _, names in wanted):
         _tell_size(store, paths)
-    usable = []
+    usable: list[Entry] = []
+    rows: dict[Path, pd.DataFrame] = {}
+
+    def read(path: Path) -> dict[str, Any]:
+        manifest, rows[path] = store.read(path, columns)
+        return manifest
+
     for path in paths:
-        checked = check(store, path)
+        checked = check(store, path, read)
         why = superseded(checked) if isinstance(checked, Entry) else checked.reason
         if why:
             warnings.warn(f"Left out: {path}: {one_line(why)}", Remark, stacklevel=3)
@@ -105,7 +119,7 @@ def _entries(store: Store, wanted: Sequence[tuple[str, Names]]) -> list[Entry]:
             usable.append(checked)
     if not usable:
         raise UsageError(f"folder: no usable results in {root!r}.")
-    return usable
+    return usable, rows
 
 
 def _named(paths: list[Path], kind: str, names: Names, root: str) -> list[Path]:

@@ -172,6 +172,7 @@ class Vector:
         values = held("vector", self.values, self.model.decoder.device, self.model.decoder.dtype)
         return swept(self.model, query, prompt, values, use, first, self.layer)
 
+    @in_python()
     def steering(self, alpha: float = 1.0, layer: int | None = None) -> Steering:
         """Add `alpha` times the vector after its block at every generated position, for a while.
 
@@ -318,6 +319,7 @@ class Vector:
         return block, held("vector", factor * self.values[block], decoder.device, decoder.dtype)
 
 
+@in_python()
 def sweep(
     model: LoadedModel, query: str, theta: Vector | Tensor, expected: str | None = None
 ) -> Sweep:

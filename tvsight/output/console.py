@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -45,7 +46,7 @@ class RateColumn(ProgressColumn):
     """Tasks per minute."""
 
     def render(self, task: Task) -> Text:
-        """The mean speed since the start; empty until a task is done."""
+        """The mean speed since the start; empty until something is done."""
         if not task.completed or not task.elapsed:
             return Text("")
         return Text(f"{60 * task.completed / task.elapsed:.1f} tasks/min")
@@ -84,6 +85,16 @@ class Display:
         self._jobs: dict[JobLine, float] = {}
         """Jobs on a server, and since when they are what they are."""
         self._bar = TaskID(0)
+        self._ended = 0
+        """Tasks that ended under the bar."""
+        self._cell: Any = None
+        """The bar in a notebook, where rich would need ipywidgets."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a bar is seen: on a terminal and in a notebook."""
+        console = self.console
+        return (console.is_terminal or console.is_jupyter) and not console.quiet
 
     def note(self, text: str) -> None:
         """A line of text; nothing in it is read as markup, or reaches the terminal raw."""
@@ -111,15 +122,21 @@ class Display:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            speed_estimate_period=3600,
             disable=not self.console.is_terminal,
         ) as progress:
-            self._progress = progress
+            self._progress, self._ended = progress, 0
             name = one_line(model)
             self._bar = progress.add_task(name, total=total, task_name=name, phase="starting")
+            if self.is_live and self.console.is_jupyter:
+                self._cell = import_module("IPython.display").display(progress, display_id=True)
             try:
                 yield
             finally:
                 self._progress = None
+                if self._cell is not None:
+                    self._cell.update({"text/plain": ""}, raw=True)
+                    self._cell = None
 
     def task(self, name: str) -> None:
         """A task begins."""
@@ -128,6 +145,12 @@ class Display:
     def phase(self, name: str) -> None:
         """A phase of the current task begins."""
         self._update(phase=one_line(name))
+
+    def moved(self, share: float) -> None:
+        """A share of the current task is done."""
+        done = self._ended + min(share, 0.99)
+        if self._progress is not None and done >= self._progress.tasks[0].completed + 0.01:
+            self._update(completed=done)
 
     def jobs(self, jobs: Sequence[JobLine]) -> None:
         """What jobs on a server do.
@@ -216,10 +239,12 @@ class Display:
     def _update(self, **fields: Any) -> None:
         if self._progress is not None:
             self._progress.update(self._bar, **fields)
+        if self._cell is not None:
+            self._cell.update(self._progress)
 
     def _advance(self) -> None:
-        if self._progress is not None:
-            self._progress.advance(self._bar)
+        self._ended += 1
+        self._update(completed=self._ended)
 
 
 def _since(moment: float) -> str:

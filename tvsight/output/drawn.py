@@ -14,6 +14,7 @@ from tvsight.output import tables
 from tvsight.output.coverage import Coverage, Covered
 from tvsight.output.plots import Plot
 from tvsight.output.tables import Wording
+from tvsight.progress import Moved, nobody
 from tvsight.writing import folder_name
 
 
@@ -28,6 +29,7 @@ class Drawn:
         files: every file that was written, in order.
         titles: of every figure, with what its name has after the analysis.
         covered: what the files of the analysis cover; None where all are written.
+        seen: called with each table and figure.
     """
 
     kind = ""
@@ -42,6 +44,7 @@ class Drawn:
         self.files: list[Path] = []
         self.titles: list[tuple[tuple[str, ...], str]] = []
         self.covered: Covered | None = None
+        self.seen: Moved = nobody
         self._names: set[str] = set()
 
     def name_only(self, models: Collection[str]) -> None:
@@ -147,7 +150,14 @@ class Drawn:
             by_figure.setdefault(figure, []).append(title)
         return next(iter(by_figure.values()), [])
 
+    @property
+    def earlier(self) -> int:
+        """The number of tables and figures of the analysis in the results folder."""
+        forms = (f"tables/{self.name}*.csv", f"figures/{self.name}*.png")
+        return sum(1 for form in forms for _ in self.results.glob(form))
+
     def _keeps(self, path: Path) -> bool:
+        self.seen(path)
         return self.covered is not None and self.covered.keeps(path)
 
     def _named(self, parts: Sequence[str]) -> str:

@@ -105,7 +105,9 @@ class Places:
         from tvsight.execution.here import Here
 
         if not self.config.remote:
-            return Here(self.display.phase, self.config.remote_simulated)
+            display = self.display
+            moved = display.moved if display.is_live else None
+            return Here(display.phase, self.config.remote_simulated, moved)
         from tvsight.execution.ndif import preflight
         from tvsight.execution.ndif.remote import Remote
 

@@ -12,6 +12,7 @@ from tvsight.errors import UsageError
 from tvsight.models import ModelSource, weights_identity
 from tvsight.output.console import Display
 from tvsight.output.labels import AT
+from tvsight.progress import Moved, bar, nobody
 from tvsight.run import travel
 from tvsight.run.manifests import Manifests, left_out
 from tvsight.run.measurements import Measurements, Part, is_stored, measure
@@ -64,6 +65,7 @@ class Runner:
         self._of_newest: dict[ModelSource, dict[str, str]] = {}
         self._check: Callable[[Model], None] | None = None
         self._saved = False
+        self._seen: Moved = nobody
         self.labels: dict[str, str] = {}
         """Names with their revision, by model, for outputs that must tell revisions apart."""
 
@@ -93,7 +95,10 @@ class Runner:
             self.preview(config, experiment)
             return Outcome()
         if config.redraw:
-            return self.stored(config, experiment, refuse=True)
+            plan, all_sources = read_plan(config), stored_sources(config, Store(config.results))
+            count = sum(len(experiment(plan, source)) for source in all_sources)
+            with bar(count, "reading results") as self._seen:
+                return self.stored(config, experiment, refuse=True)
         return self.run(config, experiment)
 
     def after(self, first: str, config: RunConfig, name: str, experiment: Experiment) -> Outcome:
@@ -228,6 +233,7 @@ class Runner:
             for request in asked:
                 of_request = found[request.name]
                 newest = self._newest_whole(store, of_request, known, request)
+                self._seen(newest)
                 if newest is None:
                     needed = {"vectors": request.needs_vectors, "scores": request.needs_scores}
                     lacking = " and ".join(name for name, wanted in needed.items() if wanted)

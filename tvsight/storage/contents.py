@@ -70,7 +70,10 @@ def read_table(file: Path, expected: Schema, only: Collection[str] | None = None
             raise DamagedResult(f"{file.name}: column {name} has empty cells")
         if kind == "words":
             rows[name] = rows[name].map(list)
-    return rows.astype({name: kind for name, kind in columns.items() if kind != "words"})
+    kinds = {
+        name: kind for name, kind in columns.items() if kind not in ("words", rows[name].dtype)
+    }
+    return rows.astype(kinds) if kinds else rows
 
 
 def check_rows(rows: "pd.DataFrame", identity: Mapping[str, Any]) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from tvsight.errors import StorageError, UsageError
+from tvsight.progress import Moved, nobody
 from tvsight.storage.job_records import JOBS, Records, result_of
 from tvsight.storage.manifests import VECTORS, Misplaced, OtherSchema
 from tvsight.storage.ownership import is_redundant, owns, place_of, unfinished
@@ -33,15 +34,9 @@ FAULTS: dict[type, Kind] = {
     Misplaced: "misplaced",
 }
 """Kinds of results that are not damaged, by their error."""
-Seen = Callable[[Path], object]
-"""Called with each result that was looked at."""
 STALE_S = 3600
 """Age in seconds from which nobody is still writing a file that is not complete."""
 NOT_COMPLETED = "a result that was not completed"
-
-
-def nobody(path: Path) -> None:
-    """No-op progress callback."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ class Finding:
     """Whether `clean` leaves it alone, since it is whole or holds what tvsight did not write."""
 
 
-def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Finding]]:
+def entries(store: Store, seen: Moved = nobody) -> tuple[list[Entry], list[Finding]]:
     """The results of a folder as their manifests describe them, and those whose manifest cannot be
     used. `verify` compares files with their checksums, this does not.
 
@@ -103,7 +98,7 @@ def entries(store: Store, seen: Seen = nobody) -> tuple[list[Entry], list[Findin
 
 
 def verify(
-    store: Store, seen: Seen = nobody, quick: bool = False, outdated: bool = False
+    store: Store, seen: Moved = nobody, quick: bool = False, outdated: bool = False
 ) -> list[Finding]:
     """List every result that is not what its manifest promises, and everything left over.
 
@@ -127,7 +122,7 @@ def verify(
     return [*findings, *leftovers(store)]
 
 
-def sorted_out(store: Store, seen: Seen = nobody) -> tuple[list[Finding], list[Finding]]:
+def sorted_out(store: Store, seen: Moved = nobody) -> tuple[list[Finding], list[Finding]]:
     """List all that `clean` removes: damaged and superseded results, and what is left over; and the
     damaged and misplaced ones that it keeps, since they are not tvsight's, or are whole.
 
@@ -207,25 +202,27 @@ def remove(store: Store, findings: Iterable[Finding]) -> int:
     return freed
 
 
-def _checked(store: Store, seen: Seen, quick: bool = False) -> Iterator[Entry | Finding]:
+def _checked(store: Store, seen: Moved, quick: bool = False) -> Iterator[Entry | Finding]:
     if not store.root.is_dir():
         raise UsageError(
             f"--results {store.root}: a results folder was expected, and there is none. "
             "`python -m analyses.main_results --results ...` makes one."
         )
     for path in store.paths():
-        yield check(store, path, quick)
+        yield check(store, path, store.read_manifest if quick else None)
         seen(path)
 
 
-def check(store: Store, path: Path, quick: bool = False) -> Entry | Finding:
+def check(
+    store: Store, path: Path, read: Callable[[Path], dict[str, Any]] | None = None
+) -> Entry | Finding:
     """Verify one result.
 
     Args:
-        quick: see `verify`.
+        read: returns its manifest, or raises what is wrong with it; by default `store.verified`.
     """
     try:
-        manifest = store.read_manifest(path) if quick else store.verified(path)
+        manifest = (read or store.verified)(path)
     except (LaterVersion, DamagedResult) as found:
         return _fault(
             store, path, FAULTS.get(type(found), "damaged"), str(found).removeprefix(f"{path}: ")

@@ -182,13 +182,7 @@ class Store:
         manifest = read_manifest(self.root, path, place)
         folder = self.root / path
         with naming(self.root, path):
-            for name, expected in manifest["files"].items():
-                try:
-                    holds = checksum(folder / name) == expected
-                except OSError:
-                    holds = False
-                if not holds:
-                    raise DamagedResult(f"{name} is missing or its checksum does not hold")
+            _check_sums(folder, manifest["files"])
             rows = read_table(folder / ROWS, schema(manifest["identity"]["experiment"]))
             depth = check_rows(rows, manifest["identity"])
             if EPISODES in manifest["files"]:
@@ -196,6 +190,22 @@ class Store:
             if VECTORS in manifest["files"]:
                 check_vectors(folder / VECTORS, rows, depth)
         return manifest, rows
+
+    def read(
+        self, path: Path, only: Collection[str] | None = None
+    ) -> "tuple[dict[str, Any], pd.DataFrame]":
+        """The manifest and rows of the result in a folder, verified as by `verified`.
+
+        Args:
+            only: columns to read. The manifest, names and sizes of files, the checksum of rows and
+                the types of these columns are verified then.
+        """
+        if only is None:
+            return self.verified(path), self.rows(path)
+        manifest = self.read_manifest(path)
+        with naming(self.root, path):
+            _check_sums(self.root / path, {ROWS: manifest["files"][ROWS]})
+            return manifest, self.rows(path, only)
 
     def read_manifest(self, path: Path) -> dict[str, Any]:
         """The manifest of the result in a folder. The files that it names are not opened.
@@ -299,6 +309,17 @@ class Store:
             hidden = any(part.startswith(".") for part in path.parts)
             if RESULT_NAME.fullmatch(path.name) and not hidden and path.parts[0] not in DRAWN:
                 yield path
+
+
+def _check_sums(folder: Path, expected: dict[str, str]) -> None:
+    """Check that files have their SHA-256."""
+    for name, wanted in expected.items():
+        try:
+            holds = checksum(folder / name) == wanted
+        except OSError:
+            holds = False
+        if not holds:
+            raise DamagedResult(f"{name} is missing or its checksum does not hold")
 
 
 def unwritable(path: Path | str, error: Exception) -> StorageError:
