@@ -4,12 +4,14 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from transformers import AddedToken, GenerationConfig
 
 import tvsight
+from tvsight.interventions.steering import end_tokens
 from tvsight.library import measure
 from tvsight.library.model import LoadedModel
 from tvsight.library.vector import Vector
@@ -149,3 +151,12 @@ def test_a_text_ends_before_a_token_that_is_no_text(
     assert model.generate(TEXT, TOKENS) == model.tokenizer.decode(kept) != text
     monkeypatch.undo()
     del vars(model)["_ends"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "ends"),
+    [(None, set()), (3, {3}), ([3, 4], {3, 4}), ([[3], [4]], {3, 4}), ("</s>", set())],
+)
+def test_every_form_of_the_tokens_that_end_a_text_is_read(setting: Any, ends: set[int]) -> None:
+    config = SimpleNamespace(eos_token_id=setting)
+    assert end_tokens(SimpleNamespace(generation_config=config)) == ends

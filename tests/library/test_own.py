@@ -1,5 +1,6 @@
 """Models and pairs that a person holds already."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +46,34 @@ def test_other_weights_have_another_identity(held: tuple[Any, Any], checkpoint: 
     with torch.no_grad():
         next(other.parameters())[0, 0] += 1
     assert tvsight.load(other, held[1]).weights != tvsight.load(*held).weights
+
+
+def change_scale(module: Any) -> None:
+    module.transformer.h[0].attn.scaling = 3.0
+
+
+def change_activation(module: Any) -> None:
+    module.transformer.h[0].mlp.act = torch.nn.Identity()
+
+
+def change_end(module: Any) -> None:
+    module.generation_config.eos_token_id = 7
+
+
+@pytest.mark.parametrize("change", [change_scale, change_activation, change_end])
+def test_what_changes_numbers_but_no_tensor_has_another_identity(
+    held: tuple[Any, Any], checkpoint: Path, change: Callable[[Any], None]
+) -> None:
+    other = AutoModelForCausalLM.from_pretrained(checkpoint)
+    change(other)
+    assert tvsight.load(other, held[1]).weights != tvsight.load(*held).weights
+
+
+def test_a_model_with_a_hook_is_refused(held: tuple[Any, Any]) -> None:
+    hook = held[0].transformer.h[1].register_forward_hook(lambda *_: None)
+    with pytest.raises(UsageError, match=r"^model: transformer\.h\.1 has hooks, which no digest"):
+        tvsight.load(*held)
+    hook.remove()
 
 
 def test_what_is_no_model_to_measure_is_refused(held: tuple[Any, Any], checkpoint: Path) -> None:

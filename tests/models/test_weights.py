@@ -88,7 +88,22 @@ def test_adapters_and_code_of_other_repositories_are_refused(mine: Path) -> None
     assert "config.json names '../other.safetensors'" in refusal(mine)
     configure(mine, transformers_weights=None, auto_map={"AutoConfig": "a/b--code.Config"})
     assert "auto_map names 'a/b--code.Config'" in refusal(mine, trust_remote_code=True)
+    inner = {"auto_map": {"AutoModel": ["own.Model", "c/d--code.Model"]}}
+    configure(mine, auto_map=None, text_config=inner)
+    assert "auto_map names 'c/d--code.Model'" in refusal(mine, trust_remote_code=True)
+    configure(mine, auto_map={}, text_config=None)
     assert load(str(mine), device="cpu").name == "mine"  # its own class: no code is run
+
+
+@pytest.mark.parametrize("statement", ["raise SystemExit(0)", "raise SystemExit"])
+def test_code_of_a_checkpoint_that_ends_the_process_is_a_refusal(
+    mine: Path, statement: str
+) -> None:
+    (mine / "own.py").write_text(statement)
+    configure(mine, model_type="own", auto_map={"AutoConfig": "own.Config"})
+    assert "The configuration of mine cannot be used: SystemExit" in refusal(
+        mine, trust_remote_code=True
+    )
 
 
 def test_a_hub_model_whose_index_names_a_pickle_is_refused_before_its_weights_are_fetched(
@@ -160,7 +175,37 @@ def swap_rows(model: Model) -> None:
         weight[[0, 90]] = weight[[90, 0]].clone()
 
 
+def change_scale(model: Model) -> None:
+    model.decoder.nn._module.model.layers[0].self_attn.scaling *= 2
+
+
+def change_activation(model: Model) -> None:
+    model.decoder.nn._module.model.layers[0].mlp.act_fn = torch.nn.Identity()
+
+
+def change_epsilon(model: Model) -> None:
+    model.decoder.nn._module.config.rms_norm_eps = 1.0
+
+
+def change_end(model: Model) -> None:
+    model.decoder.nn._module.generation_config.eos_token_id = 7
+
+
+def change_beginning(model: Model) -> None:
+    model.tokenizer.backend_tokenizer.post_processor = None
+
+
+def add_word(model: Model) -> None:
+    model.tokenizer.add_tokens(["further"])
+
+
 CHANGES: dict[str, Callable[[Model], Any]] = {
+    "the settings of model.layers.0.self_attn": change_scale,
+    "the settings of model.layers.0.mlp.act_fn": change_activation,
+    "its configuration": change_epsilon,
+    "its settings of generation": change_end,
+    "its tokenizer": change_beginning,
+    "its tokenizer ": add_word,
     "model.layers.1.mlp.up_proj.weight": change_matrix,
     "model.embed_tokens.weight": swap_rows,
     "the hooks of model.layers.2": lambda model: model.decoder.nn._module.model.layers[
@@ -174,12 +219,17 @@ def test_a_model_changed_in_memory_is_not_stored_under_its_name(
     tiny_checkpoint: Callable[[str], Path], tmp_path: Path, named: str
 ) -> None:
     model = tvsight.load(tiny_checkpoint("llama"), device="cpu")
-    model.check()
+    zeros = torch.zeros(model.decoder.width)
+    tvsight.Vector(model, "own", zeros, 0).save(tmp_path / "theta.safetensors")
     CHANGES[named](model)
     options = {"shots": 3, "episodes_per_split": 6}
     with pytest.raises(RefusedError, match="changed in memory since it was loaded") as refused:
         tvsight.measure(model, ["to_upper"], tmp_path / "results", **options)
-    assert named in str(refused.value)
+    assert named.strip() in str(refused.value)
+    with pytest.raises(RefusedError, match="changed in memory"):  # so no file has its name
+        tvsight.Vector(model, "own", zeros, 0)
+    with pytest.raises(RefusedError, match="changed in memory"):
+        tvsight.read_vector(model, tmp_path / "theta.safetensors")
     assert list(Store(str(tmp_path / "results")).paths()) == []
 
 
@@ -191,8 +241,10 @@ def test_measuring_and_steering_leave_the_fingerprint(
     assert run(config, requests).failures == {}
     model = tvsight.load(tiny_checkpoint(family), device="cpu")
     model.generate("a text", 3)
+    tokens = torch.ones(1, 2, dtype=torch.long)
+    model.decoder.nn._module(tokens, output_hidden_states=True)  # its hooks stay, and only read
     model.check()
-    assert changes(fingerprint(model.decoder.nn._module), model.at_load) == []
+    assert changes(fingerprint(model.decoder.nn._module, model.tokenizer), model.at_load) == []
 
 
 OVERWRITTEN = """

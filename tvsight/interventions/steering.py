@@ -1,6 +1,6 @@
 """Steering: a vector is added at every generated position, for a while, and text is generated."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from inspect import signature
 from typing import Any
 
@@ -99,5 +99,12 @@ def _generated(
 
 def end_tokens(module: Any) -> set[int]:
     """The tokens that end a text, by a model's settings of generation."""
-    ends = getattr(module.generation_config, "eos_token_id", None)
-    return set(ends if isinstance(ends, Collection) else [] if ends is None else [ends])
+    return set(_whole_numbers(getattr(module.generation_config, "eos_token_id", None)))
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _whole_numbers(part)
+    elif type(value) is int:
+        yield value

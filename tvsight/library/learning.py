@@ -50,6 +50,7 @@ def task_vector(
         UsageError: for an argument of the wrong kind, an unknown name, too few pairs that suit the
             model's tokenizer, or a prompt longer than the model's context window.
         MeasurementError: when states or logits are not finite.
+        RefusedError: when the model is not what was loaded any more.
     """
     check_model(model)
     task = as_task(task)
@@ -91,11 +92,13 @@ def read_vector(model: LoadedModel, path: str | PathLike[str]) -> Vector:
     Raises:
         UsageError: when there is no such file, it holds no vector, or the vector is of another
             depth or width than the model, or was extracted with other weights.
+        RefusedError: when the model is not what was loaded any more.
 
     Warns:
         Remark: when the weights had another name or precision.
     """
     check_loaded(model)
+    model.check()
     file = as_path("path", path)
     values, about, origin, report, heads = files.read_vector(file, Origin.of(model))
     return Vector(

@@ -49,6 +49,7 @@ class Vector:
         UsageError: for values of another shape than the model's, values that are not finite, a
             block that the model does not have, an origin of other weights than the model's, or any
             other field of the wrong kind.
+        RefusedError: without an origin, when the model is not what was loaded any more.
     """
 
     model: LoadedModel
@@ -92,8 +93,7 @@ class Vector:
         ):
             if not isinstance(value := getattr(self, name), kind):
                 raise unexpected(name, expected, value)
-        if self.origin is not None:
-            self.origin.check(self.model)
+        self.origin.check(self.model) if self.origin else self.model.check()
         if self.heads:
             decoder.attention.check(self.heads)
         for name, checked in {

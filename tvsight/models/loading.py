@@ -122,7 +122,9 @@ def load(
     if _location(source, report) != location or weights_identity(source) != identity:
         raise UsageError(_CHANGED.format(source.name))
     words = torch.cuda.get_device_name() if place == "cuda" else "cpu"
-    return Model(source, decoder, precision, words, identity, fingerprint(module))
+    return Model(
+        source, decoder, precision, words, identity, fingerprint(module, decoder.tokenizer)
+    )
 
 
 @one_at_a_time
@@ -157,7 +159,8 @@ def load_remote(
     check_tensors(source.name, loading)
     if weights_identity(source) != identity:
         raise UsageError(_CHANGED.format(source.name))
-    return Model(source, decoder, dtype, "NDIF", identity)
+    described = fingerprint(decoder.nn._module, decoder.tokenizer)
+    return Model(source, decoder, dtype, "NDIF", identity, described)
 
 
 def load_tokenizer(name: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
@@ -241,7 +244,7 @@ def _reported(
         if source.kind != "directory":
             told = hub_failure(source, cause)
         raise UsageError(told) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # its own code may end the process
         if "trust_remote_code" in str(error):
             raise UsageError(
                 f"{source.name} brings its own code, which is not run unless you ask for it: read "
@@ -275,7 +278,7 @@ def _weights(
             module, told = AutoModelForCausalLM.from_pretrained(
                 location, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
-    except Exception as error:  # transformers, safetensors, pickle and torch raise their own types
+    except (Exception, SystemExit) as error:  # each library raises its own types
         told = f"{type(error).__name__}: {error}"
         if UNMERGED in told:
             problem = (

@@ -26,8 +26,7 @@ class Model:
     weights: str
     """The identity of the weights that were read, see `weights_identity`."""
     at_load: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """The fingerprint of the model in memory, see `weights.fingerprint`; empty where a server has
-    the weights."""
+    """The fingerprint of the model in memory, see `weights.fingerprint`."""
 
     @property
     def name(self) -> str:
@@ -55,9 +54,7 @@ class Model:
                 f"The files of the checkpoint {self.name} changed since it was loaded, so nothing "
                 "more is stored. Measure a checkpoint that is written once, or start again."
             )
-        if not self.at_load:
-            return
-        changed = changes(self.at_load, fingerprint(self.decoder.nn._module))
+        changed = changes(self.at_load, fingerprint(self.decoder.nn._module, self.tokenizer))
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise RefusedError(

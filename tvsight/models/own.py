@@ -16,7 +16,7 @@ from tvsight.models.packages import Report
 from tvsight.models.precision import DTYPES
 from tvsight.models.sources import ModelSource
 from tvsight.models.validation import validate
-from tvsight.models.weights import fingerprint
+from tvsight.models.weights import fingerprint, hooks, settings
 
 OF_PLACE = ("_name_or_path", "transformers_version")
 """Fields of a configuration that change no number."""
@@ -49,6 +49,9 @@ def own_model(held: Any, tokenizer: Any = None, report: Report = print) -> Model
         raise UsageError("model: its weights are not loaded; load it with dispatch=True.")
     if module.training:
         raise UsageError("model: it is in training mode; call model.eval() first.")
+    hooked = [name or "the model" for name, part in module.named_modules() if hooks(part)]
+    if hooked:
+        raise UsageError(f"model: {hooked[0]} has hooks, which no digest sees; remove them first.")
     precision = str(module.dtype).removeprefix("torch.")
     if precision not in DTYPES:
         raise UsageError(f"model: {precision} weights; one of {', '.join(DTYPES)} was expected.")
@@ -62,13 +65,15 @@ def own_model(held: Any, tokenizer: Any = None, report: Report = print) -> Model
     place = torch.cuda.get_device_name() if module.device.type == "cuda" else "cpu"
     source = ModelSource("memory", f"own-{name}", "")
     weights = f"sha256:{digest(module, tokenizer)}"
-    return Model(source, decoder, precision, place, weights, fingerprint(module))
+    return Model(source, decoder, precision, place, weights, fingerprint(module, tokenizer))
 
 
 def digest(module: PreTrainedModel, tokenizer: Any) -> str:
-    """SHA-256 over all that a number depends on: configuration, tokenizer and tensors."""
+    """SHA-256 over all that a number depends on: configuration, tokenizer, modules and tensors."""
     config = {name: of for name, of in module.config.to_dict().items() if name not in OF_PLACE}
-    found = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    parts = {name: settings(part) for name, part in module.named_modules()}
+    described = [config, module.generation_config.to_dict(), parts]
+    found = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode())
     backend = getattr(tokenizer, "backend_tokenizer", None)
     words = backend.to_str() if backend else json.dumps(tokenizer.get_vocab(), sort_keys=True)
     found.update(words.encode())

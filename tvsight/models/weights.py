@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from tvsight.errors import UsageError
 from tvsight.models.sources import checkpoint_files
@@ -16,6 +17,8 @@ KINDS = {"model.safetensors.index.json": ".safetensors", "pytorch_model.bin.inde
 PARTS = 16
 """Parts of a tensor that are summed apart, so that numbers which change places show."""
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+COLLECTORS = "transformers.utils.output_capturing"
+"""The module whose hooks stay after `output_hidden_states=True`, and change no number."""
 
 
 def check_files(name: str, directory: Path, code: bool, whole: bool = True) -> None:
@@ -51,18 +54,27 @@ def _named_files(directory: Path, known: set[str], code: bool) -> Iterator[tuple
             weight_map = _fields(directory / index).get("weight_map")
             for part in set(weight_map.values()) if isinstance(weight_map, dict) else ():
                 yield index, _normal(part)
-    config = _fields(directory / "config.json")
-    named = config.get("transformers_weights")
+    named = _fields(directory / "config.json").get("transformers_weights")
     if named and str(named).endswith(".index.json"):
         yield "config.json", f"the index {named}"  # none of those that are checked here
     elif named:
         yield "config.json", _normal(named)
-    for fields in (config, _fields(directory / "tokenizer_config.json")) if code else ():
-        auto_map = fields.get("auto_map")
-        for classes in auto_map.values() if isinstance(auto_map, dict) else ():
-            for source in classes if isinstance(classes, list) else [classes]:
-                if "--" in str(source):  # another repository, which may change
-                    yield "auto_map", str(source)
+    for file in (name for name in known if code and name.endswith("config.json")):
+        for source in _classes(_fields(directory / file)):
+            if "--" in source:  # another repository, which may change
+                yield "auto_map", source
+
+
+def _classes(value: Any, named: bool = False) -> Iterator[str]:
+    """The classes of code that a configuration, or one inside of it, names."""
+    if isinstance(value, dict):
+        for key, of in value.items():
+            yield from _classes(of, named or key == "auto_map")
+    elif isinstance(value, list):
+        for of in value:
+            yield from _classes(of, named)
+    elif named:
+        yield str(value)
 
 
 def _normal(part: object) -> str:
@@ -78,20 +90,55 @@ def _fields(file: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def fingerprint(module: nn.Module) -> dict[str, tuple[Any, ...]]:
-    """A cheap fingerprint of a model in memory, by the name of the part: of each tensor its type,
-    shape and sums of its bits, and of each module with hooks their numbers.
+def fingerprint(module: PreTrainedModel, tokenizer: Any) -> dict[str, tuple[Any, ...]]:
+    """A cheap fingerprint of a model and its tokenizer in memory, by the name of the part: of each
+    tensor its type, shape and sums of its bits, of each module its hooks, settings and functions,
+    and the configuration.
 
-    It takes a tenth of a second for a billion bytes.
+    It takes a tenth of a second for a billion bytes. Tensors on the meta device count by their
+    shape.
     """
     found: dict[str, tuple[Any, ...]] = {}
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         found[name] = (str(tensor.dtype), tuple(tensor.shape), *_sums(tensor.detach()))
     for name, part in module.named_modules():
-        hooks = [len(getattr(part, kind)) for kind in HOOKS]
+        name = name or "the model"
+        found[f"the hooks of {name}"] = (hooks(part),)
         # nnsight sets a forward of its own at load, and the same stays.
-        found[f"the hooks of {name or 'the model'}"] = (*hooks, id(vars(part).get("forward")))
+        functions = {key: id(value) for key, value in vars(part).items() if callable(value)}
+        found[f"the settings of {name}"] = (settings(part), functions)
+    found["its configuration"] = (repr(module.config.to_dict()),)
+    found["its settings of generation"] = (repr(module.generation_config),)
+    found["its tokenizer"] = _tokenization(tokenizer)
     return found
+
+
+def hooks(part: nn.Module) -> int:
+    """The number of hooks of a module, but for those by which transformers collects states."""
+    found = [hook for kind in HOOKS for hook in getattr(part, kind).values()]
+    return sum(getattr(hook, "__module__", "") != COLLECTORS for hook in found)
+
+
+def settings(part: nn.Module) -> tuple[str, dict[str, Any]]:
+    """The class of a module, and its public numbers and switches, such as the scale of attention;
+    private ones are notes of a library, such as whether states were ever collected."""
+    kept = {
+        key: value
+        for key, value in vars(part).items()
+        if type(value) in (bool, int, float) and not key.startswith("_")
+    }
+    return type(part).__qualname__, kept
+
+
+def _tokenization(tokenizer: Any) -> tuple[str, ...]:
+    """What turns texts into tokens, but for the vocabulary of a fast tokenizer, of which none can
+    be taken away in memory."""
+    words = [type(tokenizer), tokenizer.special_tokens_map, tokenizer.added_tokens_decoder]
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return (*map(repr, words), repr(tokenizer.get_vocab()))
+    steps = (backend.normalizer, backend.pre_tokenizer, backend.post_processor, backend.decoder)
+    return (*map(repr, words), *(repr(step and step.__getstate__()) for step in steps))
 
 
 def _sums(tensor: Tensor) -> tuple[int, ...]:
