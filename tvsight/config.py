@@ -8,13 +8,13 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, NamedTuple
 
 import tyro
 
-from tvsight.errors import LARGEST, UsageError, option
+from tvsight.errors import LARGEST, UsageError, option, refuse_repeated
 from tvsight.models.catalogue import EMBEDDED
 from tvsight.writing import reason
 
@@ -246,24 +246,6 @@ def check_values(options: Any) -> None:
                 raise UsageError(f"{option(entry.name)}: at most 18 digits were expected.")
             if isinstance(one, float) and not math.isfinite(one):
                 raise UsageError(f"{option(entry.name, one)}: a finite number was expected.")
-
-
-def refuse_repeated(name: str, entries: Sequence[object], meant: Sequence[Hashable]) -> None:
-    """Refuse a list in which two entries mean the same.
-
-    Args:
-        meant: what each entry stands for.
-
-    Raises:
-        UsageError: with both entries.
-    """
-    first: dict[Hashable, object] = {}
-    for entry, meaning in zip(entries, meant, strict=True):
-        if meaning in first:
-            other = first[meaning]
-            same = "is named twice" if other == entry else f"and {entry} are the same"
-            raise UsageError(f"{option(name)}: {other} {same}. Name it once.")
-        first[meaning] = entry
 
 
 def check_given(given: Mapping[str, str], rules: Rules, usual: Collection[str] = ()) -> None:

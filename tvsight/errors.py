@@ -9,7 +9,7 @@ import operator
 import re
 import reprlib
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -171,3 +171,21 @@ def integer(value: Any) -> int | None:
         return number if abs(number) <= LARGEST else None
     except TypeError:
         return None
+
+
+def refuse_repeated(name: str, entries: Sequence[object], meant: Sequence[Hashable]) -> None:
+    """Refuse a list in which two entries mean the same.
+
+    Args:
+        meant: what each entry stands for.
+
+    Raises:
+        UsageError: with both entries.
+    """
+    first: dict[Hashable, object] = {}
+    for entry, meaning in zip(entries, meant, strict=True):
+        if meaning in first:
+            other = first[meaning]
+            same = "is named twice" if other == entry else f"and {entry} are the same"
+            raise UsageError(f"{option(name)}: {other} {same}. Name it once.")
+        first[meaning] = entry

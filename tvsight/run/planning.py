@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tvsight.config import RunConfig, one_seed, protocol, refuse_repeated
-from tvsight.errors import UsageError, nearest, option
+from tvsight.config import RunConfig, one_seed, protocol
+from tvsight.errors import UsageError, nearest, option, refuse_repeated
 from tvsight.models import ModelSource, resolve
 from tvsight.prompts.episode_files import check_target, episodes_digest, read_episodes
 from tvsight.prompts.episodes import Episode, Sampling, check_enough_pairs, sample_episodes

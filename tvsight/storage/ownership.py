@@ -4,6 +4,7 @@ Own is a folder with our marker, or with the manifest of the result that belongs
 with nothing of somebody else in it. Whatever lies behind a link is somebody else's.
 """
 
+import json
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tvsight.foreign import read_json
+from tvsight.foreign import DOCUMENT_BYTES, read_text
 from tvsight.storage.job_records import Records, result_of
 from tvsight.storage.manifests import FILES, MANIFEST, Result, later_writer
 from tvsight.storage.store import DAMAGED, RESULT_NAME, DamagedResult, Store
@@ -43,9 +44,10 @@ def owns(root: Path, path: Path) -> bool:
     if any(file.is_symlink() or not file.is_file() for file in inside if file not in temporary):
         return False
     try:
-        manifest = read_json(folder / MANIFEST)
+        # Even one that no command reads, such as of half a character, says whose it is.
+        manifest = json.loads(read_text(folder / MANIFEST, DOCUMENT_BYTES))
         own, place = Result(manifest["identity"]).path, place_of(path)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return is_marked
     return own == place or (path.parts[0] == DAMAGED and own.name == place.name)
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tvsight.config import refuse_repeated
-from tvsight.errors import UsageError
+from tvsight.errors import UsageError, refuse_repeated
 from tvsight.execution.jobs import Job, Steps
 from tvsight.experiments.templates import DUMMY_NUMBERS, NAME, Options
 from tvsight.experiments.templates.episodes import (
