@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -147,6 +148,7 @@ def test_tokens_without_letters_of_the_figures_font_are_named() -> None:
     ("patch", "told"),
     [
         ((2,), "^patch: expected a block and a vector"),
+        (3, "^patch: expected a block and a vector"),
         ((9, torch.zeros(32)), "^layer: expected the number of a block"),
         ((2, torch.zeros(32), 0), "^place: expected -1 for the last token"),
         ([(2, torch.zeros(32), -99)], "^place: expected -1 for the last token"),
@@ -157,6 +159,15 @@ def test_a_patch_that_does_not_fit_is_refused(model: LoadedModel, patch: Any, to
         model.logits(TEXT, patch)
     with pytest.raises(UsageError, match=told):
         tvsight.lens(model, TEXT, patch)
+
+
+def test_a_vector_is_a_patch_at_its_block(model: LoadedModel, theta: Vector) -> None:
+    patch = (theta.layer, theta.values[theta.layer])
+    assert torch.equal(model.logits(TEXT, theta), model.logits(TEXT, patch))
+    assert tvsight.lens(model, TEXT, theta).table.equals(tvsight.lens(model, TEXT, patch).table)
+    assert tvsight.answer(model, "hot", patch=theta) == tvsight.answer(model, "hot", patch=patch)
+    with pytest.raises(UsageError, match=r"^patch: this vector is added"):
+        model.logits(TEXT, replace(theta, adds=True))
 
 
 @pytest.mark.parametrize("text", ["", [], [""]])

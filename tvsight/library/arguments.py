@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, SupportsFloat, TypeVar
+from typing import Any, Protocol, SupportsFloat, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,19 +12,29 @@ from torch import Tensor
 
 from tvsight import tasks
 from tvsight.errors import UsageError, integer, nearest, unexpected
-from tvsight.interventions.decoder import Decoder
 from tvsight.methods import METHODS, MethodEntry
 from tvsight.methods.files import own_method, read_method
 from tvsight.methods.method import Method
+from tvsight.models.model import Model
 from tvsight.prompts import Template, templates
 from tvsight.tasks import Task
 from tvsight.tasks.words import is_encodable
 
 Values = Tensor | np.ndarray[Any, Any]
-Patched = tuple[Any, ...] | list[Any] | None
+Patched = Any
 """A patch or several, see `as_patches`."""
 Text = TypeVar("Text", str, list[str])
 """A text, or a list of texts, of which the same is returned."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A vector with the block where it is applied: `tvsight.Vector`."""
+
+    layer: int
+    values: Tensor
+    adds: bool
+    origin: Any
 
 
 def as_task(task: Any, name: str = "own") -> Task:
@@ -184,27 +194,40 @@ def held(name: str, values: Tensor, device: torch.device, dtype: torch.dtype) ->
     return placed
 
 
-def as_patch(decoder: Decoder, patch: tuple[int, Values]) -> tuple[int, Tensor]:
-    """A block, and a vector in the device and precision of the model."""
+def as_patch(model: Model, patch: Any) -> tuple[int, Tensor]:
+    """A block, and a vector in the device and precision of the model.
+
+    Args:
+        patch: `(block, vector)`, or a `tvsight.Vector` that is written over, at its own block.
+    """
+    if isinstance(patch, Placed):
+        patch.origin.check(model)
+        if patch.adds:
+            raise UsageError(
+                "patch: this vector is added, and a patch is written over: use theta.apply, or "
+                "theta.steering. (block, theta.values[block]) writes it over."
+            )
+        patch = (patch.layer, patch.values[patch.layer])
     if not isinstance(patch, tuple | list) or len(patch) != 2:
         raise unexpected("patch", "a block and a vector", patch)
-    (layer,) = decoder.block_numbers(patch[:1])
-    vector = dense("patch", patch[1], [decoder.width])
-    return layer, held("patch", vector, decoder.device, decoder.dtype)
+    (layer,) = model.decoder.block_numbers(patch[:1])
+    vector = dense("patch", patch[1], [model.decoder.width])
+    return layer, held("patch", vector, model.decoder.device, model.decoder.dtype)
 
 
-def as_patches(decoder: Decoder, patch: Patched, tokens: int) -> list[tuple[int, Tensor, int]]:
+def as_patches(model: Model, patch: Patched, tokens: int) -> list[tuple[int, Tensor, int]]:
     """Blocks, vectors and places of tokens, counted from the end, -1 for the last.
 
     Args:
-        patch: `(block, vector)`, `(block, vector, place)`, or a list of these; None for none.
+        patch: as for `as_patch`, `(block, vector, place)`, or a list of these; None for none.
         tokens: number of tokens of the shortest prompt.
     """
     found = []
     several = [] if patch is None else patch if isinstance(patch, list) else [patch]
     for one in several:
-        layer, vector = as_patch(decoder, one[:2])
-        place = whole("place", one[2] if len(one) > 2 else -1)
+        *given, place = one if isinstance(one, tuple) and len(one) == 3 else (one, -1)
+        layer, vector = as_patch(model, given[0] if len(given) == 1 else tuple(given))
+        place = whole("place", place)
         if not -tokens <= place < 0:
             raise unexpected("place", f"-1 for the last token, to {-tokens}", place)
         found.append((layer, vector, place))

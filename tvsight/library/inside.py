@@ -126,7 +126,7 @@ def lens(model: LoadedModel, prompt: str, patch: Patched = None, top: int = 5) -
     """
     check_model(model)
     (tokens,) = model.tokens([prompt])
-    patches = as_patches(model.decoder, patch, len(tokens))
+    patches = as_patches(model, patch, len(tokens))
     top = whole("top", top, 1)
     places, shares = model.run(measure.top_tokens, {"prompts": [tokens]}, patches, top)
     rows = [

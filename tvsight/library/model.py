@@ -73,8 +73,8 @@ class LoadedModel(Model):
 
         Args:
             texts: as they stand, without a template.
-            patch: `(block, vector)` for the last token; `(block, vector, place)` for another one,
-                counted from the end; or a list of these.
+            patch: `(block, vector)`, or a `Vector` that is written over, for the last token;
+                `(block, vector, place)` for another one, counted from the end; or a list of these.
 
         Raises:
             UsageError: for an argument of the wrong kind, or a text that is longer than the context
@@ -82,7 +82,7 @@ class LoadedModel(Model):
         """
         check_model(self)
         prompts = self.tokens([texts] if isinstance(texts, str) else texts)
-        patches = as_patches(self.decoder, patch, min(map(len, prompts)))
+        patches = as_patches(self, patch, min(map(len, prompts)))
         return self.run(measure.logits, {"prompts": prompts}, patches)
 
     def tokens(self, texts: list[str], most: int = 1) -> list[list[int]]:

@@ -14,8 +14,8 @@ from tvsight.errors import in_python, unexpected
 from tvsight.interventions.decoder import one_at_a_time
 from tvsight.library import measure
 from tvsight.library.arguments import (
+    Patched,
     Text,
-    Values,
     as_patch,
     as_query,
     as_task,
@@ -92,7 +92,7 @@ def answer(
     model: LoadedModel,
     query: Text,
     demonstrations: Iterable[tuple[str, str]] = (),
-    patch: tuple[int, Values] | None = None,
+    patch: Patched = None,
     prompt: Template | str | None = None,
 ) -> Text:
     """The greedy next token after a prompt, as text; of a list of queries, that of each.
@@ -101,7 +101,7 @@ def answer(
         query: the input x as it stands in the prompt, often with a leading space. It has a word.
         demonstrations: S; none for the zero-shot prompt.
         patch: a block (0 to depth - 1) and the vector `[width]` that replaces the residual stream
-            after it, at the last token of the prompt.
+            after it, at the last token of the prompt; or a `Vector` that is written over.
         prompt: a template, or the name or text of one; by default the paper's.
 
     Raises:
@@ -112,7 +112,7 @@ def answer(
     check_model(model)
     shown = pairs(demonstrations)
     template = as_template(prompt)
-    block_and_vector = None if patch is None else as_patch(model.decoder, patch)
+    block_and_vector = None if patch is None else as_patch(model, patch)
 
     def answers(queries: list[str]) -> list[str]:
         asked = [template.few_shot(shown, as_query(text)) for text in queries]
