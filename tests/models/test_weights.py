@@ -199,7 +199,22 @@ def add_word(model: Model) -> None:
     model.tokenizer.add_tokens(["further"])
 
 
+def drop_merges(model: Model) -> None:
+    model.tokenizer.backend_tokenizer.model.dropout = 1e-6
+
+
+def rename_attention(model: Model) -> None:
+    model.decoder.nn._module.model.layers[3].kind = "another"
+
+
+def hold_tensor(model: Model) -> None:
+    model.decoder.nn._module.model.layers[4].scale = torch.ones(1)
+
+
 CHANGES: dict[str, Callable[[Model], Any]] = {
+    "the settings of model.layers.3": rename_attention,
+    "the settings of model.layers.4": hold_tensor,
+    "its tokenizer  ": drop_merges,
     "the settings of model.layers.0.self_attn": change_scale,
     "the settings of model.layers.0.mlp.act_fn": change_activation,
     "its configuration": change_epsilon,
@@ -231,6 +246,21 @@ def test_a_model_changed_in_memory_is_not_stored_under_its_name(
     with pytest.raises(RefusedError, match="changed in memory"):
         tvsight.read_vector(model, tmp_path / "theta.safetensors")
     assert list(Store(str(tmp_path / "results")).paths()) == []
+
+
+def test_what_is_changed_for_all_models_is_a_change_of_each(
+    tiny_checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tvsight.load(tiny_checkpoint("llama"), device="cpu")
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
+    with pytest.raises(RefusedError, match="the hooks of all modules"):
+        model.check()
+    hook.remove()
+    model.check()
+    kind = type(model.decoder.nn._module.model.norm)
+    monkeypatch.setattr(kind, "forward", lambda _, states: states)
+    with pytest.raises(RefusedError, match=r"the settings of model\.layers\.0\.input_layernorm"):
+        model.check()
 
 
 @pytest.mark.parametrize("family", ["gemma3", "mixtral"])

@@ -16,10 +16,8 @@ from tvsight.models.packages import Report
 from tvsight.models.precision import DTYPES
 from tvsight.models.sources import ModelSource
 from tvsight.models.validation import validate
-from tvsight.models.weights import fingerprint, hooks, settings
+from tvsight.models.weights import OF_PLACE, fingerprint, hooks, settings
 
-OF_PLACE = ("_name_or_path", "transformers_version")
-"""Fields of a configuration that change no number."""
 SLOW = 10_000_000_000
 """Bytes of weights whose digest a person should wait for: a second for 1.4 billion."""
 

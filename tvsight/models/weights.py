@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as every
 from transformers import PreTrainedModel
 
 from tvsight.errors import UsageError
@@ -17,6 +18,8 @@ KINDS = {"model.safetensors.index.json": ".safetensors", "pytorch_model.bin.inde
 PARTS = 16
 """Parts of a tensor that are summed apart, so that numbers which change places show."""
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+OF_PLACE = ("_name_or_path", "name_or_path", "transformers_version")
+"""Fields of a configuration or a model that change no number."""
 COLLECTORS = "transformers.utils.output_capturing"
 """The module whose hooks stay after `output_hidden_states=True`, and change no number."""
 
@@ -106,7 +109,12 @@ def fingerprint(module: PreTrainedModel, tokenizer: Any) -> dict[str, tuple[Any,
         found[f"the hooks of {name}"] = (hooks(part),)
         # nnsight sets a forward of its own at load, and the same stays.
         functions = {key: id(value) for key, value in vars(part).items() if callable(value)}
-        found[f"the settings of {name}"] = (settings(part), functions)
+        functions["forward of its class"] = id(type(part).forward)
+        tensors = {key: _sums(of) for key, of in vars(part).items() if isinstance(of, Tensor)}
+        found[f"the settings of {name}"] = (settings(part), functions, tensors)
+    found["the hooks of all modules"] = tuple(
+        len(getattr(every, f"_global{kind}")) for kind in HOOKS
+    )
     found["its configuration"] = (repr(module.config.to_dict()),)
     found["its settings of generation"] = (repr(module.generation_config),)
     found["its tokenizer"] = _tokenization(tokenizer)
@@ -120,25 +128,36 @@ def hooks(part: nn.Module) -> int:
 
 
 def settings(part: nn.Module) -> tuple[str, dict[str, Any]]:
-    """The class of a module, and its public numbers and switches, such as the scale of attention;
-    private ones are notes of a library, such as whether states were ever collected."""
+    """The class of a module, and its public numbers, switches, names and lists of these, such as
+    the scale of attention; private ones are notes of a library, such as whether states were ever
+    collected."""
     kept = {
         key: value
         for key, value in vars(part).items()
-        if type(value) in (bool, int, float) and not key.startswith("_")
+        if _is_plain(value) and not key.startswith("_") and key not in OF_PLACE
     }
     return type(part).__qualname__, kept
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _tokenization(tokenizer: Any) -> tuple[str, ...]:
     """What turns texts into tokens, but for the vocabulary of a fast tokenizer, of which none can
     be taken away in memory."""
-    words = [type(tokenizer), tokenizer.special_tokens_map, tokenizer.added_tokens_decoder]
+    cleans = getattr(tokenizer, "clean_up_tokenization_spaces", None)
+    words = [type(tokenizer), tokenizer.special_tokens_map, tokenizer.added_tokens_decoder, cleans]
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return (*map(repr, words), repr(tokenizer.get_vocab()))
     steps = (backend.normalizer, backend.pre_tokenizer, backend.post_processor, backend.decoder)
-    return (*map(repr, words), *(repr(step and step.__getstate__()) for step in steps))
+    words.extend(step and step.__getstate__() for step in steps)
+    options = {name: getattr(backend.model, name) for name in dir(backend.model)}
+    words.append({name: of for name, of in options.items() if _is_plain(of) and name[0] != "_"})
+    return (*map(repr, words), str(backend.get_vocab_size()))
 
 
 def _sums(tensor: Tensor) -> tuple[int, ...]:
