@@ -168,3 +168,14 @@ def test_a_difference_is_that_of_the_same_episodes_in_any_order() -> None:
     assert set(found) == {"lead", "lead_low", "lead_high", "lead_p"}
     assert found["lead"] == pytest.approx(0.5)
     assert found["lead_p"] == 1 / 4
+    with pytest.raises(ValueError, match="lacks an episode"):
+        summaries.paired(first, second[second["episode"] != 3], "lead")
+
+
+def test_each_draw_is_paired_with_every_draw_of_the_other() -> None:
+    first = pd.DataFrame(
+        {"episode": [0, 1, 0], "query": ["a", "b", "a"], "correct": [True, True, False]}
+    )
+    second = pd.DataFrame({"episode": [1, 0, 1, 0], "correct": [False, True, True, True]})
+    found = summaries.paired(first, second.assign(query=list("baba")), "lead")
+    assert found["lead"] == pytest.approx(-1 / 6)  # of a: 0, 0, -1, -1; of b: 1, 0

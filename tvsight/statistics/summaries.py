@@ -65,15 +65,24 @@ def paired(first: pd.DataFrame, second: pd.DataFrame, name: str) -> dict[str, fl
     Args:
         first, second: rows of one split, one per episode and draw. Each draw of one is paired with
             every draw of the other.
+
+    Raises:
+        ValueError: when the second run lacks an episode of the first.
     """
-    other = second.set_index("episode")["correct"]
-    if other.index.is_unique:  # as a rule; a join takes ten times as long
-        both = (first["correct"], other.reindex(first["episode"]), first["query"])
-    else:
-        pairs = first[["episode", "query", "correct"]].merge(
-            second[["episode", "correct"]], "left", on="episode", suffixes=("", "_other")
-        )
-        both = (pairs["correct"], pairs["correct_other"], pairs["query"])
+    asked, others = first["episode"].to_numpy(), second["episode"].to_numpy()
+    order = others.argsort(kind="stable")
+    starts = np.searchsorted(others, asked, "left", sorter=order)
+    draws = np.searchsorted(others, asked, "right", sorter=order) - starts
+    if (draws == 0).any():
+        raise ValueError("a run lacks an episode of the run that it is compared with")
+    rows = np.repeat(np.arange(len(asked)), draws)  # a join of pandas takes twenty times as long
+    number = np.arange(len(rows)) - np.repeat(draws.cumsum() - draws, draws)
+    other_rows = order[starts[rows] + number]
+    both = (
+        first["correct"].to_numpy()[rows],
+        second["correct"].to_numpy()[other_rows],
+        first["query"].to_numpy()[rows],
+    )
     return difference(*both).columns(name) | {f"{name}_p": better_than(*both)}
 
 

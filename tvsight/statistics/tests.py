@@ -36,8 +36,10 @@ def better_than(first: ArrayLike, second: ArrayLike, queries: ArrayLike) -> floa
     most = int(np.abs(leads).sum())
     chances = np.zeros(2 * most + 1)
     chances[most] = 1.0
-    for lead in leads[leads != 0]:
-        chances = (np.roll(chances, lead) + np.roll(chances, -lead)) / 2
+    for lead in np.abs(leads[leads != 0]):
+        halves, chances = chances / 2, np.zeros_like(chances)
+        chances[lead:] += halves[:-lead]
+        chances[:-lead] += halves[lead:]
     return float(min(1.0, chances[most + int(leads.sum()) :].sum()))
 
 

@@ -137,6 +137,11 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
     runs = dict(iter(ablated.groupby(SET, observed=True)))
+    unablated = rows[rows["procedure"] == "icl"]
+    of_task = dict(iter(unablated.groupby(["model", "task"], observed=True)))
+
+    def icl(run: pd.DataFrame) -> pd.DataFrame:
+        return of_task[run["model"].iloc[0], run["task"].iloc[0]]
 
     def same_but(run: pd.DataFrame, column: str, value: str | None) -> summaries.Pair | None:
         """The rows with another value of a column, beside these."""
@@ -149,13 +154,13 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
         rows,
         ["replaced_by", "kind", "share"],
         {
-            "loss": lambda task_rows, run: (task_rows[task_rows["procedure"] == "icl"], run),
+            "loss": lambda _, run: (icl(run), run),
             "beyond_random": lambda _, run: same_but(run, "kind", "random"),
             "beyond_other": lambda _, run: same_but(run, "kind", AGAINST.get(run["kind"].iloc[0])),
             "beyond_own": lambda _, run: same_but(run, "replaced_by", "own_task"),
         },
         lambda _, run: {"heads": int(run["heads"].iloc[0]), **sizes(run)},
-        lambda task_rows, run: right(task_rows[task_rows["procedure"] == "icl"], "icl"),
+        lambda _, run: right(icl(run), "icl"),
         tested=ablated.sort_values(["first", "share", "place"], kind="stable"),
     )
     for end in ENDS:

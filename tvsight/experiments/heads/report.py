@@ -123,8 +123,10 @@ def draw(outcome: Outcome, options: Options, display: Display, drawn: Drawn) -> 
 
 def _largest_sets(rows: pd.DataFrame) -> pd.DataFrame:
     """Means over all tasks with the largest sets of heads."""
-    means = numbers.over_tasks(numbers.by_task(rows))
-    return _largest(means[means["group"] == "all"])
+    means = numbers.over_tasks(
+        numbers.by_task(pd.concat([rows[rows["kind"].isna()], _largest(rows)]))
+    )
+    return means[means["group"] == "all"]
 
 
 def _largest(table: pd.DataFrame) -> pd.DataFrame:
