@@ -67,7 +67,7 @@ def _table(options: Options) -> Table:
             *(c.of_solved("ICL better (Holm)", "better_icl"), c.POWER),
             *(c.number("Answers of dev", "dev_answer"), c.number("Others", "new_answer")),
             *(c.number("Fitted", "fitted"), c.number("Cosine", "cosine")),
-            *(c.number("Length", "norm_ratio"), c.general("Steps", "steps")),
+            *(c.number("Length", "norm_ratio"), c.number("Steps", "steps")),
         ),
         brief=("Procedure", "Operation", "Aim", "Made from", "Accuracy", "Recovered gap"),
         filed=("By word list", "Power", "Steps", "Answers of dev", "Others"),
