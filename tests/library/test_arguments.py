@@ -73,7 +73,7 @@ def test_a_vector_of_numpy_is_one_of_torch(model: Model, made: str) -> None:
         array.setflags(write=False)
     else:
         array = array.astype(made)
-    layer, given = as_patch(model.decoder, (2, array))
+    layer, given = as_patch(model, (2, array))
     assert (layer, given.dtype) == (2, torch.float32)
     assert torch.equal(given, vector)
 
