@@ -219,7 +219,8 @@ def block_ticks(depth: int, marked: Iterable[int] = (), most: int = MOST_TICKS) 
 
 
 def category_strip(axes: Axes, categories: Sequence[str], side: float, upright: bool) -> None:
-    """A strip in the colours of categories with their names, beside the cells of their tasks.
+    """A strip in the colours of categories, with the names that fit, beside the cells of their
+    tasks.
 
     Args:
         categories: of each row, or column.
@@ -234,9 +235,11 @@ def category_strip(axes: Axes, categories: Sequence[str], side: float, upright: 
         box = ((0, start), 1, size) if upright else ((start, 0), size, 1)
         axes.add_patch(Rectangle(*box, facecolor=colour, edgecolor="white", linewidth=1))
         middle = start + size / 2
+        if fitting(category, 0.95 * side * size / count, 6.5) != category:
+            continue
         axes.text(
             *((0.5, middle) if upright else (middle, 0.5)),
-            fitting(category, 0.95 * side * size / count, 6.5),
+            category,
             rotation=90 if upright else 0,
             ha="center",
             va="center",

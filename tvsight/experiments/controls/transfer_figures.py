@@ -44,7 +44,9 @@ def matrix(
     height = max(LEAST_SIDE, CELL_HEIGHT * len(order))
     wide = width + CELL + STRIP + 2 * NAMES_ROOM + 0.25
     figure = new_figure(wide, height + STRIP + 1.6)
-    has_best = figure.get_figwidth() >= wide  # a narrow page has no room for the best other task
+    has_best = figure.get_figwidth() >= wide  # a narrow page has no room for it, nor for digits
+    if not has_best:
+        width = figure.get_figwidth() - NAMES_ROOM - 2 * STRIP - 0.25
     parts = figure.subplot_mosaic(
         [["blank", "above", "corner"], ["beside", "map", "best"]]
         if has_best
@@ -66,7 +68,6 @@ def matrix(
         parts["best"].yaxis.tick_right()
         parts["best"].tick_params(length=0)
     else:
-        width = figure.get_figwidth() - NAMES_ROOM - 2 * STRIP - 0.25
         rows = _joined(rows, marks)
     _cells(axes, grid.loc[order, columns], rows, across)
     for row, name in enumerate(order):
@@ -75,8 +76,9 @@ def matrix(
     category_strip(parts["above"], [categories[name] for name in columns], width, upright=False)
     category_strip(parts["beside"], [categories[name] for name in order], height, upright=True)
     note = (
-        f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per cell; · is 0. "
-        f"Framed: own vector. {NOT_BETTER} It is not better than a best other one above 0 (5 %)."
+        f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per cell"
+        f"{'; · is 0' if has_best else ''}. Framed: own vector. {NOT_BETTER} It is not "
+        "better than a best other one above 0 (5 %)."
     )
     beside = "Last column" if has_best else "Best other one"
     caption = (

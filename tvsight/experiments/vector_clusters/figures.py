@@ -81,7 +81,8 @@ def clusters(
     figure.legend(handles=handles, ncols=across, loc="outside upper left")
     _scatter(figure, axes, embedding.points, tints)
     finding = f"{display_name(given.model)}: {_recognised(groupings, vector)}"
-    return Plot(figure, finding, _about(embedding, tree, given), given.sizes_note)
+    beside = "Right" if figure.get_figwidth() >= TWO_COLUMNS else "Below"
+    return Plot(figure, finding, _about(embedding, tree, given, beside), given.sizes_note)
 
 
 def distances(tree: Tree, apart: pd.DataFrame, given: VectorSet, vector: str) -> Plot:
@@ -184,7 +185,7 @@ def _recognised(groupings: pd.DataFrame, vector: str) -> str:
     return about(f"the nearest centroid names {', '.join(parts)}", vector)
 
 
-def _about(embedding: Embedding, tree: Tree | None, given: VectorSet) -> str:
+def _about(embedding: Embedding, tree: Tree | None, given: VectorSet, beside: str) -> str:
     cut = f" (as many as {len(given.vectors)} vectors allow)" if embedding.bounded else ""
     lines = [
         f"{given.where}: {counted(len(given.names), 'task')}, n = {given.sizes} test episodes "
@@ -195,7 +196,7 @@ def _about(embedding: Embedding, tree: Tree | None, given: VectorSet) -> str:
     ]
     if tree is not None:
         lines.append(
-            "Right: Euclidean distances between the mean vectors of tasks, ordered by average "
+            f"{beside}: Euclidean distances between the mean vectors of tasks, ordered by average "
             "linkage; the tree shows the distance at which tasks are joined."
         )
     return "\n".join(lines)

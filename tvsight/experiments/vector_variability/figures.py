@@ -42,8 +42,10 @@ def distances(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) ->
     heights = {**dict.fromkeys(parts, HISTOGRAM), "tasks": ROW * len(given.names) + 0.6}
     figure = new_figure(TWO_COLUMNS * (1 if len(by_task) else 0.6), HISTOGRAM * len(parts) + 0.9)
     rows = [[part] for part in parts]
-    if len(by_task) and figure.get_figwidth() < TWO_COLUMNS:  # below each other
+    places = "Left", "Right"
+    if len(by_task) and figure.get_figwidth() < TWO_COLUMNS:
         rows += [["tasks"]]
+        places = "Above", "Below"
     elif len(by_task):
         rows = [[part, "tasks"] for part in parts]
     figure.set_figheight(max(sum(heights[row[0]] for row in rows), heights["tasks"]) + 0.6)
@@ -60,10 +62,10 @@ def distances(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) ->
     note = f"{given.sizes_note} Whiskers: 95 % intervals, from resampling queries."
     caption = (
         f"{given.where}: task vectors of {counted(len(given.names), 'task')}, n = {given.sizes} "
-        "test episodes each; every pair counted once, no vector with itself. Left: density; the "
-        f"axis ends where {100 * SHOWN:.1f} % of the pairs of each kind do. Right: P, the "
-        "probability that a distance to another task's vector is above one within the task. "
-        "Whiskers: 95 % intervals, from resampling queries."
+        f"test episodes each; every pair counted once, no vector with itself. {places[0]}: "
+        f"density; the axis ends where {100 * SHOWN:.1f} % of the pairs of each kind do. "
+        f"{places[1]}: P, the probability that a distance to another task's vector is above one "
+        "within the task. Whiskers: 95 % intervals, from resampling queries."
     )
     return Plot(figure, _nearer(table[table["task"] == MEAN], given), caption, note)
 
