@@ -1,6 +1,7 @@
 """Every experiment's figures on a page of one column: large enough type, nothing wider than the
 page, cut off or written over."""
 
+import re
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
@@ -51,6 +52,14 @@ def test_what_an_experiment_draws_can_be_read_in_one_column(name: str) -> None:
         return files.figures.values()
 
     assert_legible_in_one_column(drawn)
+
+
+@pytest.mark.parametrize("name", ["clusters", "matrix", "methods", "variability"])
+def test_a_caption_says_where_panels_stand_in_one_column(name: str) -> None:
+    on_two_columns = re.compile(r"\b(Left|Right|Last column): |· is 0")
+    assert on_two_columns.search(LARGE[name]().caption)
+    with page(ONE_COLUMN):
+        assert not on_two_columns.search(LARGE[name]().caption)
 
 
 def test_no_experiment_is_left_out() -> None:

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.legible import assert_legible
-from tvsight.output.panels import block_ticks, label_ends, line, panels, spread
+from tvsight.output.panels import block_ticks, category_strip, label_ends, line, panels, spread
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import CENTRAL, title
+from tvsight.output.theme import new_figure
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,13 @@ def test_names_stand_at_the_ends_of_their_lines() -> None:
     assert [text.xy[1] for text in texts.values()] == [0.1, 0.74, 0.75, 0.76]
     assert texts["Baseline"].get_position()[1] == pytest.approx(0.1)
     assert_legible(Plot(figure, "A title", "A caption.", "A note."))
+
+
+@pytest.mark.parametrize(
+    ("side", "shown"), [(3.0, ["algorithmic", "knowledge"]), (0.9, ["knowledge"])]
+)
+def test_a_strip_has_whole_names_of_categories_or_none(side: float, shown: list[str]) -> None:
+    axes = new_figure(4, 1).subplots()
+    category_strip(axes, ["algorithmic", *["knowledge"] * 3], side, upright=True)
+    assert [text.get_text() for text in axes.texts] == shown
+    assert len(axes.patches) == 2

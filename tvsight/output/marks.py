@@ -134,8 +134,8 @@ def say_cells(
     shades: NDArray[Any] | None = None,
     shift: float = 0.0,
     size: float = LEAST_TYPE,
-) -> None:
-    """Write the value of each cell of a heat map into it, where it fits.
+) -> bool:
+    """Write the value of each cell of a heat map into it, where values fit; returns whether.
 
     Args:
         said: the text of a value; nothing is written where it is empty.
@@ -145,13 +145,14 @@ def say_cells(
     figure = axes.get_figure(root=True)
     room = figure.get_figwidth() if figure else 0.0
     if room < values.shape[1] * width("0.00", size):
-        return
+        return False
     for (row, column), value in np.ndenumerate(values):
         shade = (values if shades is None else shades)[row, column]
         if not pd.isna(shade) and (text := said(value)):
             style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": size}
             colour = text_on(COLOUR_MAP(shade))
             axes.text(column + shift, row + shift, text, color=colour, **style)
+    return True
 
 
 def grid_of_panels(

@@ -71,6 +71,11 @@ def page(width: float) -> Iterator[None]:
         PAGE.reset(before)
 
 
+def is_narrow() -> bool:
+    """Whether the page is narrower than two columns, so that panels stand below each other."""
+    return PAGE.get() < TWO_COLUMNS
+
+
 class Shown(Figure):
     """A figure that a notebook shows at the end of a cell, whether pyplot is loaded or not."""
 
@@ -99,7 +104,7 @@ def arranged(figure: Figure, place: tuple[float, float, float, float] = (0, 0, 1
 
 def fitted(figure: Figure) -> Figure:
     """A figure that fits a narrow page: it grows where panels and names take more lines."""
-    if PAGE.get() < TWO_COLUMNS:
+    if is_narrow():
         stack(figure, figure.get_figwidth() / TWO_COLUMNS)
         _laid_out(figure)
         fold(figure)

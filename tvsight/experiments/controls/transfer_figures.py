@@ -44,9 +44,8 @@ def matrix(
     height = max(LEAST_SIDE, CELL_HEIGHT * len(order))
     wide = width + CELL + STRIP + 2 * NAMES_ROOM + 0.25
     figure = new_figure(wide, height + STRIP + 1.6)
-    has_best = figure.get_figwidth() >= wide  # a narrow page has no room for it, nor for digits
-    if not has_best:
-        width = figure.get_figwidth() - NAMES_ROOM - 2 * STRIP - 0.25
+    has_best = figure.get_figwidth() >= wide  # a narrow page has no room for the best other task
+    width = min(width, figure.get_figwidth() - NAMES_ROOM - 2 * STRIP - 0.25)
     parts = figure.subplot_mosaic(
         [["blank", "above", "corner"], ["beside", "map", "best"]]
         if has_best
@@ -69,7 +68,7 @@ def matrix(
         parts["best"].tick_params(length=0)
     else:
         rows = _joined(rows, marks)
-    _cells(axes, grid.loc[order, columns], rows, across)
+    has_digits = _cells(axes, grid.loc[order, columns], rows, across)
     for row, name in enumerate(order):
         frame(axes, columns.index(name), row, edgecolor="black", linewidth=0.8)
     axes.set(xlabel="Task whose mean vector is applied", ylabel="Task that is asked")
@@ -77,7 +76,7 @@ def matrix(
     category_strip(parts["beside"], [categories[name] for name in order], height, upright=True)
     note = (
         f"{display_name(model)}. n = {sizes(model_rows['n'])} test episodes per cell"
-        f"{'; · is 0' if has_best else ''}. Framed: own vector. {NOT_BETTER} It is not "
+        f"{'; · is 0' if has_digits else ''}. Framed: own vector. {NOT_BETTER} It is not "
         "better than a best other one above 0 (5 %)."
     )
     beside = "Last column" if has_best else "Best other one"
@@ -93,10 +92,10 @@ def matrix(
     return Plot(figure, about(finding, vector), caption, note)
 
 
-def _cells(axes: Axes, cells: pd.DataFrame, rows: list[str], columns: list[str]) -> None:
+def _cells(axes: Axes, cells: pd.DataFrame, rows: list[str], columns: list[str]) -> bool:
     heat_map(axes, cells, rows, columns, turned=True)
     axes.tick_params(axis="both", labelsize=7)
-    say_cells(axes, cells.to_numpy(), lambda value: number(value) if value else "·")
+    return say_cells(axes, cells.to_numpy(), lambda value: number(value) if value else "·")
 
 
 def _joined(names: list[str], marks: list[str]) -> list[str]:

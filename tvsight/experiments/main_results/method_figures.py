@@ -9,7 +9,7 @@ from tvsight.output.marks import look_of, whiskered
 from tvsight.output.panels import legend_above, task_rows
 from tvsight.output.plots import Plot
 from tvsight.output.procedures import title
-from tvsight.output.theme import TWO_COLUMNS, new_figure
+from tvsight.output.theme import TWO_COLUMNS, is_narrow, new_figure
 
 ROW, LABEL = 0.2, 0.27
 """Height of a task, and of the two lines that name a method beside its gap, in inches."""
@@ -33,19 +33,20 @@ def methods(
     labels = sum(~model_means["procedure"].isin(WITHOUT_VECTOR))
     heights = ROW * model_rows["task"].nunique(), LABEL * labels
     figure = new_figure(TWO_COLUMNS, 1.1 + max(heights))
-    if beside := figure.get_figwidth() == TWO_COLUMNS:
-        tasks, gaps = figure.subplots(1, 2, width_ratios=[2.2, 1])
-    else:
+    if is_narrow():
         figure.set_figheight(1.8 + sum(heights))
         tasks, gaps = figure.subplots(2, 1, height_ratios=heights)
+    else:
+        tasks, gaps = figure.subplots(1, 2, width_ratios=[2.2, 1])
     task_rows(tasks, model_rows, "accuracy", linewidth=0.8)
     tasks.set(xlim=(-0.03, 1.03), xlabel=f"Test {accuracy}")
     _gaps(gaps, model_means)
     legend_above(figure, tasks, 3)
     known = model_rows[~model_rows["procedure"].isin(WITHOUT_VECTOR)]
     note = (
-        f"{display_name(model)}. n = {sizes(model_rows['n'])}. {'Right' if beside else 'Below'}: "
-        "of the means over tasks, 95 % bootstrap intervals over tasks."
+        f"{display_name(model)}. n = {sizes(model_rows['n'])}. "
+        f"{'Below' if is_narrow() else 'Right'}: of the means over tasks, 95 % bootstrap "
+        "intervals over tasks."
     )
     caption = f"{note} Each method has its block chosen on dev, per task."
     if not known["layer_identified"].all():

@@ -30,6 +30,7 @@ from tvsight.output.theme import (
     LEAST_TYPE,
     TWO_COLUMNS,
     arranged,
+    is_narrow,
     new_figure,
     text_in,
     tinted,
@@ -81,8 +82,7 @@ def clusters(
     figure.legend(handles=handles, ncols=across, loc="outside upper left")
     _scatter(figure, axes, embedding.points, tints)
     finding = f"{display_name(given.model)}: {_recognised(groupings, vector)}"
-    beside = "Right" if figure.get_figwidth() >= TWO_COLUMNS else "Below"
-    return Plot(figure, finding, _about(embedding, tree, given, beside), given.sizes_note)
+    return Plot(figure, finding, _about(embedding, tree, given), given.sizes_note)
 
 
 def distances(tree: Tree, apart: pd.DataFrame, given: VectorSet, vector: str) -> Plot:
@@ -185,7 +185,7 @@ def _recognised(groupings: pd.DataFrame, vector: str) -> str:
     return about(f"the nearest centroid names {', '.join(parts)}", vector)
 
 
-def _about(embedding: Embedding, tree: Tree | None, given: VectorSet, beside: str) -> str:
+def _about(embedding: Embedding, tree: Tree | None, given: VectorSet) -> str:
     cut = f" (as many as {len(given.vectors)} vectors allow)" if embedding.bounded else ""
     lines = [
         f"{given.where}: {counted(len(given.names), 'task')}, n = {given.sizes} test episodes "
@@ -196,7 +196,8 @@ def _about(embedding: Embedding, tree: Tree | None, given: VectorSet, beside: st
     ]
     if tree is not None:
         lines.append(
-            f"{beside}: Euclidean distances between the mean vectors of tasks, ordered by average "
-            "linkage; the tree shows the distance at which tasks are joined."
+            f"{'Below' if is_narrow() else 'Right'}: Euclidean distances between the mean vectors "
+            "of tasks, ordered by average linkage; the tree shows the distance at which tasks are "
+            "joined."
         )
     return "\n".join(lines)

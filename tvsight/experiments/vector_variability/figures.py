@@ -10,7 +10,7 @@ from tvsight.output.labels import counted, display_name, number
 from tvsight.output.marks import legend_of, whiskered
 from tvsight.output.panels import PANEL_NAME, placed_rows
 from tvsight.output.plots import Plot
-from tvsight.output.theme import TWO_COLUMNS, new_figure
+from tvsight.output.theme import TWO_COLUMNS, is_narrow, new_figure
 from tvsight.protocol.vector_sets import AS_THEY_ARE, CENTRED, VectorSet
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -43,7 +43,7 @@ def distances(densities: pd.DataFrame, table: pd.DataFrame, given: VectorSet) ->
     figure = new_figure(TWO_COLUMNS * (1 if len(by_task) else 0.6), HISTOGRAM * len(parts) + 0.9)
     rows = [[part] for part in parts]
     places = "Left", "Right"
-    if len(by_task) and figure.get_figwidth() < TWO_COLUMNS:
+    if len(by_task) and is_narrow():
         rows += [["tasks"]]
         places = "Above", "Below"
     elif len(by_task):
