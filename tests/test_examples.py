@@ -22,7 +22,7 @@ COLOURS = {
 }
 """Pairs that a tiny model knows."""
 TINY = {"DTYPE": '"float32"', "TASKS": '["to_upper", "to_lower"]', "EPISODES": "4", "SHOTS": "3"}
-"""What a tiny model measures in a second."""
+"""Options of a run that a tiny model measures in a second."""
 
 Words = tuple[tuple[str, str], ...]
 LETTERS = (

@@ -45,13 +45,13 @@ TRAVELLING = (
 )
 """The files of the protocol that are shipped to a server."""
 TRAVELS = ("tvsight.interventions", "tvsight.methods", *TRAVELLING)
-"""What is shipped to a server by source, besides every `*measure.py`."""
+"""Modules shipped to a server by source, besides every `*measure.py`."""
 LIGHT = ("tvsight.methods", "tvsight.methods.files")
-"""What names the methods, and does not travel with them."""
+"""Modules that name the methods and do not travel with them."""
 STAYS = ("pandas", "matplotlib", "tvsight.storage", "tvsight.output", "tvsight.run")
-"""What a server need not have, and code that travels must not use."""
+"""Modules that a server need not have, and that code which travels must not use."""
 HEAVY = ("torch", "nnsight", "transformers", "safetensors.torch")
-"""What a redraw does not wait for."""
+"""Packages that a redraw does not wait for."""
 EXPERIMENTS = ROOT / "tvsight" / "experiments"
 NAMES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/__init__.py"))
 DRAWS = {"__init__.py", "report.py"}

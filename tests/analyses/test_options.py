@@ -31,7 +31,7 @@ LISTS = {
     "tasks": "antonyms,en_fr,antonyms",
     "shot_counts": "5,05",
 }
-"""What is typed for each list, with an entry twice."""
+"""Values typed for each list, with an entry twice."""
 NEEDS = {
     **dict.fromkeys(("host", "max_in_flight", "retries", "job_minutes"), "remote"),
     **dict.fromkeys(("revision", "trust_remote_code", "allow_pickled_weights"), "model"),
@@ -56,11 +56,11 @@ ALONE = {
 }
 """Options that have an effect alone."""
 VALUES = {"host": HOST, "job_minutes": "2.5", "method_file": "a.py", "revision": "v1"}
-"""What is typed for an option that is no switch and no number."""
+"""A value typed for an option that is no switch and no number."""
 PLACED = {"show": ["antonyms"], "results push": ["hf://datasets/me/a"]}
 PLACED["results export-paper"] = ["an_article"]
 PLACED["results pull"] = PLACED["results push"]
-"""What a command cannot do without."""
+"""Arguments without which a command does not start."""
 OPTIONS = [(name, entry) for name, (of, _) in parsers().items() for entry in fields(of)]
 MEASURING = [name for name, (options, _) in parsers().items() if issubclass(options, RunConfig)]
 

@@ -36,7 +36,7 @@ SERVER_LEVEL = 3
 DEEP = 40
 """Blocks of the client's large model: a rehearsal takes the square of them in time."""
 LARGEST_GROWTH_MB = 350
-"""From a client of a tiny model to one of 130 billion parameters."""
+"""Growth from a client of a tiny model to one of 130 billion parameters."""
 LARGEST_CLIENT_MB = 850
 """Of which half is taken by libraries, before any model is named."""
 

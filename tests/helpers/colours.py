@@ -27,7 +27,7 @@ VISION = {
         ]
     ),
 }
-"""From linear RGB to linear RGB as it is seen (Machado, Oliveira, Fernandes 2009, severity 1)."""
+"""Linear RGB to linear RGB as it is seen (Machado, Oliveira, Fernandes 2009, severity 1)."""
 TO_XYZ = np.array(
     [
         [0.4124564, 0.3575761, 0.1804375],

@@ -155,7 +155,7 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a third tensor": (vectors_of(train=HALF), "does not hold dev, test alone"),
 }
-"""What checksums do not show."""
+"""Damage that checksums do not show."""
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "manifest.json"),
     "empty manifest": (lambda f: (f / "manifest.json").write_text(""), "manifest.json"),
@@ -242,4 +242,4 @@ LATER: dict[str, tuple[Callable[[Path], object], str]] = {
         r"lacks identity.*7\.5",
     ),
 }
-"""What a later tvsight may have written in the place of the result, and how it is named."""
+"""Results that a later tvsight may have written in its place, and their names."""

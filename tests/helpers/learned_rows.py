@@ -11,7 +11,7 @@ N = 20
 BLOCKS = 4
 UNPATCHED = {"baseline": 2, "icl": 18}
 EXTRACTED = {"overwrite": (4, 10, 6, 0), "add": (0, 6, 4, 0)}
-"""How many of `N` answers are right, after each block. The second is chosen."""
+"""Numbers of right answers of `N`, after each block. The second is chosen."""
 LEARNED = {
     ("overwrite", "answer"): {1: 16, 3: 4},
     ("add", "answer"): {1: 12, 2: 14},

@@ -13,7 +13,7 @@ RIGHT = {
     ("task_vector", "right"): {"right": (14, 1), "renamed": (9, 6), "absent": (9, 3)},
     ("task_vector", "renamed"): {"right": (6, 3), "renamed": (4, 9), "absent": (4, 4)},
 }
-"""How many of `N` answers are the right one, and how many the renamed one, by demonstrations."""
+"""Numbers of right and of renamed answers of `N`, by demonstrations."""
 SHARE = 0.4
 """Of the demonstrations that show the query's answer. Those of the last episode do not."""
 

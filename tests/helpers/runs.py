@@ -33,7 +33,7 @@ IMPORTED = (
 )
 """Once, for all forks."""
 DONE = "done"
-"""What follows a phase that has no other behind it."""
+"""The successor of a phase that has no other behind it."""
 
 
 class Kill(NamedTuple):

@@ -21,7 +21,7 @@ KEPT = (
     "tests/protocol/",
     "tests/statistics/",
 )
-"""What the fast tests are for, whatever it takes: beginnings of names."""
+"""Tests that stay in the fast tier, whatever they take: beginnings of names."""
 
 
 def slow(durations: Path) -> list[str]:

@@ -42,9 +42,9 @@ WITHOUT_A_GPU = (
     "RAY_USAGE_STATS_ENABLED",
     "RAY_memory_monitor_refresh_ms",
 )
-"""What a node has of the settings of a server on one machine; the rest is as published."""
+"""Settings that a node shares with a server on one machine; the rest is as published."""
 STORE = "#!/bin/sh\nexec moto_server -H 0.0.0.0 -p 9000\n"
-"""What `ndif start` finds as `rustfs`."""
+"""The program that `ndif start` finds as `rustfs`."""
 
 
 class Cluster:

@@ -22,7 +22,7 @@ from pathlib import Path
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to end."""
 GRACE_S = 2.0
-"""From the request to end (SIGTERM) to the end (SIGKILL)."""
+"""Seconds between the request to end (SIGTERM) and the end (SIGKILL)."""
 POLL_S = 0.05
 LOG_TAIL_BYTES = 8000
 

@@ -38,7 +38,7 @@ START_LIMIT_S = 180.0
 PORTS = range(24_100, 32_700)
 """Above those that Ray's client server picks its own from, and below the ephemeral ones."""
 EMAIL = "tests@example.org"
-"""How a process is told to end."""
+"""The account that keys are made for."""
 
 
 def missing(auth: bool = False) -> str | None:

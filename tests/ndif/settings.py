@@ -15,7 +15,7 @@ DTYPE = "float32"
 """The precision in which the server holds models."""
 TINY, OTHER = "local/tiny-llama", "local/tiny-gpt2"
 EMBEDDED = "google/gemma-3-270m"
-"""What the hub calls the models of the tests. The last is in the catalogue."""
+"""Names of the models of the tests on the hub. The last is in the catalogue."""
 
 PRETEND_GPU_BYTES = 8_000_000_000
 """The controller places models on nodes with a GPU, and where they fit."""
@@ -23,8 +23,8 @@ CPUS = 6
 """One for the controller and one for each model actor; Ray only counts them."""
 
 SERVICES = ("redis", "store", "hub", "gcs", "client", "agent", "api", "postgres")
-"""What listens: `gcs` is Ray's control store, `client` its server for outsiders such as the
-dispatcher, and `agent` a part of a Ray node that would otherwise take a fixed port."""
+"""Parts that listen on a port: `gcs` is Ray's control store, `client` its server for outsiders such
+as the dispatcher, and `agent` a part of a Ray node that would otherwise take a fixed port."""
 Ports = Mapping[str, int]
 
 

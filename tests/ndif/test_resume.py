@@ -19,7 +19,7 @@ from tvsight.storage import store
 KILLS = 3
 """Of each chain of runs on one results folder."""
 PIECE_BYTES, PIECE_S = 256, 0.03
-"""What a slow network carries at a time."""
+"""Bytes that a slow network carries at a time."""
 PAUSE_S = 0.8
 MOMENT_S = 0.7
 """A client is killed within so long from when it began what it does slowly."""
@@ -88,7 +88,7 @@ CHAINS: dict[str, Changes] = {
 }
 """By what a client shows when the moment begins in which it is killed."""
 ENDS = {"slow upload": "uploaded", "slow download": "downloaded"}
-"""What it shows when a transfer is over."""
+"""Text that is shown when a transfer is over."""
 
 
 @pytest.mark.parametrize("sign", CHAINS)

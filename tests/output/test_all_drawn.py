@@ -28,7 +28,7 @@ from tvsight.output.plots import Plot
 pytestmark = pytest.mark.slow
 
 MODELS, SEEDS = ("gemma-3-270m", "smollm2-135m", "qwen2.5-coder-1.5b"), (0, 1, 2)
-"""What the reference results hold."""
+"""Models and seeds of the reference results."""
 SCORES = ("gap", "kl", "rank")
 WHOLE_ANSWERS = (
     *("acronym_expansion", "book_author", "country_money", "film_director"),

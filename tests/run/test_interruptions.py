@@ -31,7 +31,7 @@ KILLS = 10
 ROUND = {"measuring": 4, "saving": 6, "drawing": 2}
 """Kills of one results folder: while tasks are missing, then while all is drawn."""
 PATIENCE_S = 2.0
-"""What a process computes from Ctrl-C to its end, at most. A busy machine takes longer for it."""
+"""Most processor seconds from Ctrl-C to the end of a process; more on a busy machine."""
 LIMIT_S = 300
 LONG, FEW = 50, 15
 GROWTH = 1.1

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Measured = TypeVar("Measured")
 
 NOT_RUN = {"accepted", "expected", "others", "answers", "seeds", "norms", "deviations"}
-"""What episodes have beside the tokens of their prompts."""
+"""Names of what episodes have beside the tokens of their prompts."""
 Steps = Generator["list[Job]", list[Any], Measured]
 """Yields jobs, receives their results in order, and returns what was measured."""
 

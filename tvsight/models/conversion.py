@@ -20,7 +20,7 @@ from unittest.mock import patch
 from tvsight.progress import Moved, bar
 
 FIRST_TENSOR = b"token_embd.weight"
-"""What follows the vocabulary in a file."""
+"""The key that follows the vocabulary in a file."""
 VOCABULARY, TENSORS = 0.2, 0.5
 """Shares of the time that has passed with the vocabulary, and with the tensors."""
 SYSTEM_FAULT = re.compile(r"os error (\d+)")
